@@ -1,0 +1,80 @@
+// Package spec is the experiment file: its types, strict loading with every
+// problem and its line, defaults, validation, and the expansion into the plan
+// that the agent carries out. It reads the YAML and nothing else: models are
+// resolved by package models, clouds by the orchestrator.
+package spec
+
+import (
+	"time"
+
+	"chexp/experiments/trial"
+)
+
+// APIVersion is the only version that this program reads.
+const APIVersion = "chexp/v1"
+
+// Sites.
+const (
+	SiteEdge  = "CHI@Edge" // containers on reserved devices
+	SiteLocal = "local"    // this machine: no lease, no container
+)
+
+// Experiment is a valid experiment file with its defaults filled in.
+type Experiment struct {
+	Name        string // [a-z0-9-], at most 40: it becomes part of lease and container names
+	Description string
+	Site        string
+	Lease       Lease
+	Container   Container
+	Models      []ModelSource
+	Providers   []trial.Provider
+	Threads     []int
+	Batches     []int
+	Trials      TrialPolicy
+	Budgets     []Budget
+
+	Dir string // the file's directory: relative paths are relative to it
+	Raw []byte // the file as read, kept with the run
+}
+
+// Lease says which device, when and how long. Exactly one of MachineName,
+// Device and UID is set (site CHI@Edge).
+type Lease struct {
+	Name        string // "" : <experiment>-<run id>
+	MachineName string
+	Device      string
+	UID         string
+	Start       time.Time // zero: now
+	Duration    time.Duration
+}
+
+// Container says what runs on the device.
+type Container struct {
+	Image     string
+	Transport string // "zun" or "ssh"
+}
+
+// ModelSource is one entry of models: exactly one of Builtin, Path and URL.
+type ModelSource struct {
+	Name    string
+	Builtin string
+	Path    string // absolute after loading
+	URL     string
+	SHA256  string // required with URL, optional with Path
+	Line    int    // in the file, for later errors about this model
+}
+
+// TrialPolicy is the trials: section.
+type TrialPolicy struct {
+	trial.Policy
+	Repetitions int
+	Seed        uint64
+}
+
+// Budget is one requirement such as "p50 < 15 ms".
+type Budget struct {
+	Metric string  // size, p50, p90, p95, p99, throughput, session_create, first_inference, peak_memory
+	Op     string  // "<", "<=", ">", ">="
+	Limit  float64 // bytes, nanoseconds, or inputs per second
+	Text   string  // as written
+}

@@ -1,0 +1,193 @@
+package trial
+
+import "time"
+
+// Reading is a measured value, or the reason why there is none. A signal that
+// could not be read is never zero.
+type Reading[T any] struct {
+	Value       *T     `json:"value,omitempty"`
+	Unavailable string `json:"unavailable,omitempty"`
+}
+
+// Read wraps a value that was read.
+func Read[T any](v T) Reading[T] { return Reading[T]{Value: &v} }
+
+// Unread says why a value could not be read.
+func Unread[T any](why string) Reading[T] { return Reading[T]{Unavailable: why} }
+
+// Get returns the value and whether there is one.
+func (r Reading[T]) Get() (v T, ok bool) {
+	if r.Value == nil {
+		return v, false
+	}
+	return *r.Value, true
+}
+
+// Outcome of a trial.
+type Outcome string
+
+// The outcomes. Every trial of a plan ends in exactly one result with one of
+// these; Reasons says why whenever it is not OK.
+const (
+	OK      Outcome = "ok"
+	Failed  Outcome = "failed"
+	Skipped Outcome = "skipped"
+)
+
+// Reason says, for people and for programs, why an outcome is what it is.
+type Reason struct {
+	Code string `json:"code"` // stable: "provider_absent", "model_invalid", "runner_crashed", "timeout", "stopped", …
+	Text string `json:"text"` // what happened, to what
+	Next string `json:"next,omitempty"`
+}
+
+// Result is everything known about one trial. Raw values are kept: every
+// latency is here, in the order in which it was measured.
+type Result struct {
+	Schema     string   `json:"schema"`
+	RunID      string   `json:"run_id"`
+	TrialID    string   `json:"trial_id"`
+	Model      Model    `json:"model"`
+	Provider   Provider `json:"provider"`
+	Threads    int      `json:"threads"`
+	Batch      int      `json:"batch"`
+	Repetition int      `json:"repetition"`
+	Policy     Policy   `json:"policy"`
+	Seed       uint64   `json:"seed"`
+
+	Outcome Outcome  `json:"outcome"`
+	Reasons []Reason `json:"reasons,omitempty"`
+
+	// LatenciesNS holds every timed inference, in nanoseconds of the monotonic
+	// clock, in order. One inference handles Batch inputs.
+	LatenciesNS []int64 `json:"latencies_ns"`
+	// WarmupNS holds the untimed ones that ran before, the first excepted.
+	WarmupNS []int64 `json:"warmup_ns"`
+	// SessionCreateNS is the time to load the model into a session.
+	SessionCreateNS Reading[int64] `json:"session_create_ns"`
+	// FirstInferenceNS is the very first inference of the process.
+	FirstInferenceNS Reading[int64] `json:"first_inference_ns"`
+	// PeakMemoryBytes is the peak resident set of the trial's process.
+	PeakMemoryBytes Reading[int64] `json:"peak_memory_bytes"`
+	Summary         *Summary       `json:"summary,omitempty"` // nil when nothing was timed
+
+	Runtime Runtime   `json:"runtime"`
+	Agent   Agent     `json:"agent"`
+	Device  Device    `json:"device"`
+	Start   time.Time `json:"start"` // UTC, the device's clock
+	End     time.Time `json:"end"`
+}
+
+// Summary is derived from LatenciesNS; a reader can check it. Times in
+// nanoseconds.
+type Summary struct {
+	N        int              `json:"n"`
+	MinNS    int64            `json:"min_ns"`
+	MaxNS    int64            `json:"max_ns"`
+	MeanNS   float64          `json:"mean_ns"`
+	MedianNS float64          `json:"median_ns"`
+	P90NS    Reading[float64] `json:"p90_ns"` // unavailable where the sample is too small to carry it
+	P95NS    Reading[float64] `json:"p95_ns"`
+	P99NS    Reading[float64] `json:"p99_ns"`
+	// Throughput is inputs per second over the timed inferences: N × batch / Σ latency.
+	Throughput float64 `json:"throughput_per_s"`
+}
+
+// Runtime is the ONNX Runtime that ran the trial.
+type Runtime struct {
+	Name      string   `json:"name"`    // "onnxruntime"
+	Version   string   `json:"version"` // as the library says
+	BuildInfo string   `json:"build_info,omitempty"`
+	Providers []string `json:"providers,omitempty"` // usable ones, lower case
+}
+
+// Agent is the program that measured.
+type Agent struct {
+	Version string `json:"version"`
+	OS      string `json:"os"`
+	Arch    string `json:"arch"` // Go's name: arm64, amd64
+	SHA256  string `json:"sha256,omitempty"`
+}
+
+// Device holds facts about the machine as the agent saw them.
+type Device struct {
+	Model       Reading[string]  `json:"model"` // device-tree model, or DMI product
+	CPU         Reading[string]  `json:"cpu"`   // "Cortex-A76", "AMD EPYC …"
+	Cores       int              `json:"cores"` // usable by this process
+	MemoryBytes Reading[int64]   `json:"memory_bytes"`
+	Kernel      Reading[string]  `json:"kernel"`
+	Governor    Reading[string]  `json:"governor"`
+	ClockHz     Reading[int64]   `json:"clock_hz"` // cpu0, at the trial's start
+	Temperature Reading[float64] `json:"temperature_celsius"`
+	// Emulated says by what the processor is emulated, when something shows
+	// it; empty when nothing does. Latencies under emulation say nothing
+	// about the real device.
+	Emulated string `json:"emulated,omitempty"`
+}
+
+// Event is one line of the agent's event stream.
+type Event struct {
+	Schema string    `json:"schema"`
+	Seq    int64     `json:"seq"` // from 1, without gaps
+	Time   time.Time `json:"time"`
+	Type   EventType `json:"type"`
+
+	Trial   string   `json:"trial,omitempty"`
+	Index   int      `json:"index,omitempty"` // position of the trial in the order of execution, from 1
+	Total   int      `json:"total,omitempty"`
+	Outcome Outcome  `json:"outcome,omitempty"`
+	Reasons []Reason `json:"reasons,omitempty"`
+	SHA256  string   `json:"sha256,omitempty"` // of the result file, with TrialFinished
+	// MedianNS is for the progress line; 0 when nothing was timed.
+	MedianNS float64 `json:"median_ns,omitempty"`
+	Text     string  `json:"text,omitempty"`
+}
+
+// EventType names what happened.
+type EventType string
+
+// The event types.
+const (
+	RunStarted    EventType = "run_started"
+	TrialStarted  EventType = "trial_started"
+	TrialFinished EventType = "trial_finished"
+	RunFinished   EventType = "run_finished" // every trial has its result
+	RunStopped    EventType = "run_stopped"  // `chexp-agent stop`
+	Note          EventType = "note"
+)
+
+// State is what `chexp-agent status` says last, and what StateFile holds.
+type State struct {
+	Schema  string    `json:"schema"` // EventSchema
+	RunID   string    `json:"run_id"`
+	Phase   Phase     `json:"phase"`
+	PID     int       `json:"pid,omitempty"` // of the supervisor, in the container's PID namespace
+	Started time.Time `json:"started,omitzero"`
+	Ended   time.Time `json:"ended,omitzero"`
+	LastSeq int64     `json:"last_seq"`
+	Done    int       `json:"done"`
+	Total   int       `json:"total"`
+	Text    string    `json:"text,omitempty"` // why, for Dead
+}
+
+// Phase of the agent.
+type Phase string
+
+// The phases. Dead is computed by `status`: the state file says running, but
+// the process is gone.
+const (
+	NotStarted Phase = "not_started"
+	Running    Phase = "running"
+	Finished   Phase = "finished"
+	Stopped    Phase = "stopped"
+	Dead       Phase = "dead"
+)
+
+// StatusReply is the one JSON document that `chexp-agent status` and `start`
+// print: the events after --since (bounded in bytes, More says whether there
+// are others) and the state.
+type StatusReply struct {
+	State  State   `json:"state"`
+	Events []Event `json:"events"`
+	More   bool    `json:"more,omitempty"`
+}

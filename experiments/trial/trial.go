@@ -1,0 +1,147 @@
+// Package trial is the wire contract between the orchestrator and the agent:
+// the Plan that goes to the device, the Events and Results that come back, and
+// the layout of the directory in which both sides meet. It is pure data: no
+// I/O, no dependency beyond the standard library, so that both halves can
+// import it and neither can reach the other through it.
+//
+// Every document carries its schema name. A reader refuses a schema that it
+// does not know instead of guessing; a field is never renamed or given another
+// unit under the same schema name.
+package trial
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// Schema names, written into every document.
+const (
+	PlanSchema   = "chexp.plan/v1"
+	ResultSchema = "chexp.result/v1"
+	EventSchema  = "chexp.event/v1"
+)
+
+// Layout of the directory on the device ("the bundle directory"). The
+// orchestrator writes everything but OutDir; the agent writes only OutDir.
+const (
+	AgentFile  = "chexp-agent" // the one static file
+	PlanFile   = "plan.json"
+	SumsFile   = "SHA256SUMS" // `sha256sum -c` format, over every file pushed
+	ModelsDir  = "models"     // models/<sha256>.onnx
+	OutDir     = "out"
+	StateFile  = "out/state.json"              // State, replaced atomically
+	EventsFile = "out/events.jsonl"            // Event per line, append-only
+	LogFile    = "out/agent.log"               // what the agent itself printed
+	ResultsDir = "out/results"                 // <trial id>.json, renamed into place, then never changed
+	ResultSums = "out/results/" + "SHA256SUMS" // over the results, written last
+)
+
+// A Plan says what to measure. It is complete: the agent needs nothing else
+// but the model files that it names.
+type Plan struct {
+	Schema     string  `json:"schema"`
+	Experiment string  `json:"experiment"`
+	RunID      string  `json:"run_id"`
+	Seed       uint64  `json:"seed"` // of the input values and of the order of trials
+	Policy     Policy  `json:"policy"`
+	Models     []Model `json:"models"`
+	Trials     []Trial `json:"trials"`
+}
+
+// Policy bounds every trial.
+type Policy struct {
+	// Warmup inferences run before the timed ones and are reported apart.
+	Warmup int `json:"warmup"`
+	// A trial ends when it has both MinRuns timed inferences and MinTime of
+	// timed work (MLPerf's rule: both minima), or when MaxTime is spent.
+	MinRuns int           `json:"min_runs"`
+	MinTime time.Duration `json:"min_time_ns"`
+	MaxTime time.Duration `json:"max_time_ns"` // 0: no limit but Timeout
+	// Timeout is the wall-clock limit of the whole trial process; past it the
+	// process is killed and the trial has failed.
+	Timeout time.Duration `json:"timeout_ns"`
+}
+
+// Model is one model file of the bundle.
+type Model struct {
+	Name   string `json:"name"`
+	SHA256 string `json:"sha256"` // lower-case hex
+	Bytes  int64  `json:"bytes"`
+	Origin string `json:"origin"` // "builtin mobilenetv2-11 (untrained)", "path x.onnx", "url https://…"
+}
+
+// Path is where the model lies below the bundle directory.
+func (m Model) Path() string { return ModelsDir + "/" + m.SHA256 + ".onnx" }
+
+// Provider is an ONNX Runtime execution provider as the experiment asks for it.
+type Provider struct {
+	Name     string            `json:"name"`              // lower case: cpu, acl, xnnpack, …
+	Options  map[string]string `json:"options,omitempty"` // passed to the provider
+	Optional bool              `json:"optional,omitempty"`
+}
+
+// Trial is one model × execution provider × threads × batch × repetition.
+type Trial struct {
+	ID         string   `json:"id"`
+	Model      string   `json:"model"` // Model.Name
+	Provider   Provider `json:"provider"`
+	Threads    int      `json:"threads"` // intra-op threads of ONNX Runtime
+	Batch      int      `json:"batch"`
+	Repetition int      `json:"repetition"` // from 1
+	// Skip, when not empty, says why the trial is not run (an optional
+	// provider that the runtime lacks). The agent writes a skipped Result.
+	Skip string `json:"skip,omitempty"`
+}
+
+// NewID builds the readable, deterministic id of a trial; it is also the name
+// of its result file.
+func NewID(model, provider string, threads, batch, repetition int) string {
+	return fmt.Sprintf("%s.%s.t%d.b%d.r%d", model, provider, threads, batch, repetition)
+}
+
+// namePattern is what model and provider names may hold: they become file
+// names on two machines.
+var namePattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])?$`)
+
+// ValidName reports whether s may name a model or a provider.
+func ValidName(s string) bool { return namePattern.MatchString(s) }
+
+var idPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}\.[a-z0-9][a-z0-9_-]{0,63}\.t[0-9]{1,4}\.b[0-9]{1,5}\.r[0-9]{1,5}$`)
+
+// ValidID reports whether s can be a trial's id. What comes back from a device
+// is checked with it before it becomes a file name.
+func ValidID(s string) bool { return idPattern.MatchString(s) }
+
+// Check reports the first way in which the plan contradicts itself.
+func (p *Plan) Check() error {
+	if p.Schema != PlanSchema {
+		return fmt.Errorf("plan has schema %q, this program reads %q", p.Schema, PlanSchema)
+	}
+	models := map[string]bool{}
+	for _, m := range p.Models {
+		if !ValidName(m.Name) || len(m.SHA256) != 64 || strings.Trim(m.SHA256, "0123456789abcdef") != "" {
+			return fmt.Errorf("plan: model %q with sha256 %q is not well formed", m.Name, m.SHA256)
+		}
+		models[m.Name] = true
+	}
+	seen := map[string]bool{}
+	for _, t := range p.Trials {
+		switch {
+		case !ValidID(t.ID):
+			return fmt.Errorf("plan: trial id %q is not well formed", t.ID)
+		case seen[t.ID]:
+			return fmt.Errorf("plan: trial id %q appears twice", t.ID)
+		case !models[t.Model]:
+			return fmt.Errorf("plan: trial %s names model %q, which the plan lacks", t.ID, t.Model)
+		case t.Threads < 1 || t.Batch < 1 || t.Repetition < 1:
+			return fmt.Errorf("plan: trial %s has threads, batch or repetition below 1", t.ID)
+		}
+		seen[t.ID] = true
+	}
+	if len(p.Trials) == 0 {
+		return fmt.Errorf("plan has no trials")
+	}
+	return nil
+}

@@ -1,0 +1,3 @@
+module chexp
+
+go 1.26.0

@@ -1,0 +1,98 @@
+package run
+
+import (
+	"context"
+	"time"
+
+	"chexp/orchestrator/internal/transport"
+)
+
+// Site is where an experiment runs. The packages below internal/site implement
+// it; this package knows no other thing about a cloud.
+type Site interface {
+	Reserver
+	Launcher
+	// Describe returns facts for site.json: names, endpoints, versions, user
+	// and project. Never a secret.
+	Describe() map[string]string
+}
+
+// Reserver gets and gives back the time on a device.
+type Reserver interface {
+	// Reserve makes the lease, or adopts the one that already carries this
+	// exact name and was made by this user: names carry the run's id, so a
+	// match is ours. It never creates twice: two matches are an error.
+	Reserve(ctx context.Context, req LeaseRequest) (Lease, error)
+	// FindLease looks a lease up by exact name; found=false when there is none.
+	FindLease(ctx context.Context, name string) (lease Lease, found bool, err error)
+	// Await waits until the lease is active and its device is known.
+	// progress (never nil) is called with what the server says meanwhile.
+	Await(ctx context.Context, id string, progress func(string)) (Lease, error)
+	// Release deletes the lease; nil if it is already gone.
+	Release(ctx context.Context, id string) error
+}
+
+// Launcher starts, reaches and removes the container.
+type Launcher interface {
+	// Launch creates the container and waits until it runs, or adopts the
+	// one that carries this exact name. On error nothing of it is left unless
+	// the returned Container has an ID.
+	Launch(ctx context.Context, req ContainerRequest, progress func(string)) (Container, error)
+	// FindContainer looks a container up by exact name.
+	FindContainer(ctx context.Context, name string) (c Container, found bool, err error)
+	// Dial opens the transport that the request asked for.
+	Dial(ctx context.Context, c Container, req ContainerRequest, progress func(string)) (transport.Transport, error)
+	// Destroy removes the container and what Dial made for it (a floating
+	// IP), and waits until it is gone; nil if it is already gone.
+	Destroy(ctx context.Context, id string) error
+}
+
+// LeaseRequest asks for one device. Exactly one of MachineName, DeviceName and
+// DeviceUID is set.
+type LeaseRequest struct {
+	Name        string    `json:"name"`
+	MachineName string    `json:"machine_name,omitempty"` // "raspberrypi5"
+	DeviceName  string    `json:"device,omitempty"`       // "nyu-rpi5-01"
+	DeviceUID   string    `json:"uid,omitempty"`
+	Start       time.Time `json:"start,omitzero"` // zero: now
+	End         time.Time `json:"end"`
+}
+
+// Lease is what the run needs to know of a lease.
+type Lease struct {
+	ID            string    `json:"id"`
+	Name          string    `json:"name"`
+	Status        string    `json:"status"`
+	ReservationID string    `json:"reservation_id"` // Zun's scheduling hint
+	Start         time.Time `json:"start"`
+	End           time.Time `json:"end"`
+	Device        Device    `json:"device"` // zero until known
+}
+
+// Device is one reservable board.
+type Device struct {
+	ID          string `json:"id"` // Blazar's id; not the uid
+	Name        string `json:"name"`
+	UID         string `json:"uid"`
+	MachineName string `json:"machine_name"`
+	Arch        string `json:"arch"` // Go's name of the processor architecture, "arm64"; "" when the site does not tell
+}
+
+// ContainerRequest asks for one container on a reserved device.
+type ContainerRequest struct {
+	Name          string   `json:"name"` // a DNS label: [a-z0-9-], at most 63
+	Image         string   `json:"image"`
+	Command       []string `json:"command"` // one that stays alive
+	ReservationID string   `json:"reservation_id"`
+	Transport     string   `json:"transport"` // "zun", "ssh"; ignored by a site that has one way only
+}
+
+// Container is what the run needs to know of a container.
+type Container struct {
+	ID     string `json:"id"`
+	Name   string `json:"name"`
+	Status string `json:"status"`
+	// Dir is an absolute directory at the far end that this run may fill; it
+	// need not exist yet.
+	Dir string `json:"dir"`
+}
