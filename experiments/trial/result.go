@@ -191,3 +191,6 @@ type StatusReply struct {
 	Events []Event `json:"events"`
 	More   bool    `json:"more,omitempty"`
 }
+
+// ReasonStopped is the Code of a trial that `chexp-agent stop` cut short.
+const ReasonStopped = "stopped"

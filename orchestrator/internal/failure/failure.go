@@ -59,14 +59,25 @@ func KindOf(err error) Kind {
 	return Unexpected
 }
 
-// NextOf returns the first advice in err's chain, "" if there is none.
-func NextOf(err error) string {
-	var e *Error
-	for err != nil && errors.As(err, &e) {
-		if e.Next != "" {
-			return e.Next
+// NextOf collects the advice in err's tree, outermost first.
+func NextOf(err error) []string {
+	switch e := err.(type) {
+	case nil:
+		return nil
+	case *Error:
+		inner := NextOf(e.Err)
+		if e.Next == "" {
+			return inner
 		}
-		err = e.Err
+		return append([]string{e.Next}, inner...)
+	case interface{ Unwrap() error }:
+		return NextOf(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		var all []string
+		for _, one := range e.Unwrap() {
+			all = append(all, NextOf(one)...)
+		}
+		return all
 	}
-	return ""
+	return nil
 }

@@ -1,0 +1,189 @@
+// Package cli is the command line: one file per noun, and the one place where
+// the concrete types meet. stdout carries the answer and nothing else (with
+// `-f json`, one JSON document); progress, warnings and errors go to stderr.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"chexp/orchestrator/internal/failure"
+	"chexp/orchestrator/internal/store"
+
+	"github.com/urfave/cli/v2"
+)
+
+// app is what the commands share.
+type app struct {
+	version  string
+	out, err io.Writer
+	// cleanup outlives the command's context: the first signal ends that one,
+	// the second this one.
+	cleanup context.Context
+}
+
+// Main runs one command line and returns the exit code (see exitCodes).
+func Main(version string, args []string, in io.Reader, out, errw io.Writer) int {
+	ctx, cleanup, done := signals(errw)
+	defer done()
+	a := &app{version: version, out: out, err: errw, cleanup: cleanup}
+	root := &cli.App{
+		Name:      "chexp",
+		Usage:     "from one YAML file to measured latencies on a reserved device, and back",
+		Version:   version,
+		Reader:    in,
+		Writer:    out,
+		ErrWriter: errw,
+		Description: "A first look, on this machine alone:\n   chexp rehearse experiments/quickstart.yaml\n\n" +
+			"Exit codes:\n" + exitCodes,
+		HideVersion:            true, // `chexp version`
+		UseShortOptionHandling: true,
+		ExitErrHandler:         func(*cli.Context, error) {}, // the library would exit by itself
+		OnUsageError:           usageError,
+		CommandNotFound:        nil,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "runs", Value: "runs", EnvVars: []string{"CHEXP_RUNS"}, Usage: "directory that holds the runs"},
+			&cli.StringFlag{Name: "os-cloud", EnvVars: []string{"OS_CLOUD"}, Usage: "entry of clouds.yaml to sign in with"},
+		},
+		Commands: []*cli.Command{
+			a.runCommand(), a.rehearseCommand(), a.experimentCommand(), a.resultsCommand(),
+			a.leaseCommand(), a.deviceCommand(), a.emulatorCommand(), a.versionCommand(),
+		},
+		Action: func(c *cli.Context) error {
+			if c.Args().Present() {
+				return failure.New(failure.Usage, fmt.Sprintf("there is no command %q", c.Args().First()), "`chexp help` lists them", nil)
+			}
+			return cli.ShowAppHelp(c)
+		},
+	}
+	setUsageErrors(root.Commands)
+	err := root.RunContext(ctx, interspersed(root, args))
+	return a.explain(err)
+}
+
+// exitCodes is the documented table; the numbers are failure.Kind's.
+const exitCodes = `   0    all went well
+   1    unexpected error
+   2    bad arguments or experiment file; nothing was created
+   3    the run is complete, but a trial failed (or the lease ended before the last trial)
+   4    could not sign in, or the credential may not do this
+   5    no device is free
+   6    the cloud failed: lease in ERROR, container in Error, image not pulled, something not given back
+   7    the device failed: transfer, agent, container vanished
+   8    this machine's disk: full, not writable, or a run's files are damaged
+   9    another chexp uses the run, or it can't be resumed
+   130  interrupted; what was acquired has been given back`
+
+// signals returns the context of the work, ended by the first SIGINT or
+// SIGTERM, and that of the cleaning up, ended by the second.
+func signals(errw io.Writer) (work, cleanup context.Context, done func()) {
+	ch := make(chan os.Signal, 2)
+	signal.Notify(ch, os.Interrupt, syscall.SIGTERM)
+	work, endWork := context.WithCancelCause(context.Background())
+	cleanup, endCleanup := context.WithCancelCause(context.Background())
+	quit := make(chan struct{})
+	go func() {
+		for n := 1; ; n++ {
+			select {
+			case <-quit:
+				return
+			case s := <-ch:
+				if n == 1 {
+					fmt.Fprintf(errw, "\nchexp: %v: giving back what was acquired; once more to leave at once\n", s)
+					endWork(fmt.Errorf("received %v", s))
+					continue
+				}
+				endCleanup(fmt.Errorf("received %v twice", s))
+			}
+		}
+	}()
+	return work, cleanup, func() {
+		signal.Stop(ch)
+		close(quit)
+		endWork(nil)
+		endCleanup(nil)
+	}
+}
+
+// explain prints an error for people and returns the exit code.
+func (a *app) explain(err error) int {
+	if err == nil {
+		return 0
+	}
+	kind := failure.KindOf(err)
+	if errors.Is(err, context.Canceled) && kind == failure.Unexpected {
+		kind = failure.Interrupted
+	}
+	fmt.Fprintf(a.err, "chexp: %s\n", printable(err.Error()))
+	for _, next := range failure.NextOf(err) {
+		fmt.Fprintf(a.err, "  what to do: %s\n", printable(next))
+	}
+	return int(kind)
+}
+
+func usageError(c *cli.Context, err error, _ bool) error {
+	return failure.New(failure.Usage, err.Error(), "`chexp help` and `chexp COMMAND --help` show what there is", nil)
+}
+
+func setUsageErrors(commands []*cli.Command) {
+	for _, c := range commands {
+		c.OnUsageError = usageError
+		if c.Action == nil {
+			c.Action = func(c *cli.Context) error {
+				if c.Args().Present() {
+					return failure.New(failure.Usage, fmt.Sprintf("`chexp %s` has no command %q", c.Command.Name, c.Args().First()),
+						"`chexp "+c.Command.Name+" --help` lists them", nil)
+				}
+				return cli.ShowSubcommandHelp(c)
+			}
+		}
+		setUsageErrors(c.Subcommands)
+	}
+}
+
+// argument returns the only positional argument.
+func argument(c *cli.Context, what string) (string, error) {
+	if c.NArg() != 1 {
+		return "", failure.New(failure.Usage, fmt.Sprintf("`%s` takes one argument, %s; it got %d", c.Command.HelpName, what, c.NArg()), "`"+c.Command.HelpName+" --help`", nil)
+	}
+	return c.Args().First(), nil
+}
+
+func noArguments(c *cli.Context) error {
+	if c.NArg() != 0 {
+		return failure.New(failure.Usage, fmt.Sprintf("`%s` takes no argument; it got %q", c.Command.HelpName, c.Args().First()), "`"+c.Command.HelpName+" --help`", nil)
+	}
+	return nil
+}
+
+func (a *app) root(c *cli.Context) *store.Root { return store.At(c.String("runs")) }
+
+// beside returns a path next to this program: everything built lies in bin/.
+func beside(name string) (string, error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	if exe, err = filepath.EvalSymlinks(exe); err != nil {
+		return "", err
+	}
+	return filepath.Join(filepath.Dir(exe), name), nil
+}
+
+// cacheDir is where downloads and generated models are kept.
+func cacheDir() (string, error) {
+	if dir := os.Getenv("CHEXP_CACHE"); dir != "" {
+		return dir, nil
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", failure.New(failure.Storage, "there is no cache directory", "set CHEXP_CACHE or HOME", err)
+	}
+	return filepath.Join(dir, "chexp"), nil
+}

@@ -1,0 +1,152 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"chexp/experiments/spec"
+	"chexp/experiments/trial"
+	"chexp/orchestrator/internal/failure"
+	"chexp/orchestrator/internal/store"
+
+	"github.com/urfave/cli/v2"
+)
+
+func (a *app) experimentCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "experiment",
+		Usage: "write, check and plan an experiment file",
+		Subcommands: []*cli.Command{
+			{Name: "init", Usage: "write a commented file to start from", ArgsUsage: "[FILE]", Action: a.experimentInit},
+			{Name: "check", Usage: "report every problem of a file, with its line; create nothing", ArgsUsage: "FILE", Action: a.experimentCheck},
+			{
+				Name: "plan", Usage: "print the trials, what would be created, the bytes that go up and the time it takes",
+				ArgsUsage: "FILE", Flags: []cli.Flag{formatFlag()}, Action: a.experimentPlan,
+			},
+		},
+	}
+}
+
+func (a *app) experimentInit(c *cli.Context) error {
+	if c.NArg() == 0 {
+		_, err := a.out.Write(spec.Example())
+		return err
+	}
+	file, err := argument(c, "the file to write")
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return failure.New(failure.Usage, file+" exists already; it is left as it is", "give another name", nil)
+	}
+	if err != nil {
+		return store.Explain(err)
+	}
+	_, err = f.Write(spec.Example())
+	if err = errors.Join(err, f.Close()); err != nil {
+		return store.Explain(err)
+	}
+	fmt.Fprintf(a.err, "wrote %s; next: chexp experiment check %s\n", file, file)
+	return nil
+}
+
+func (a *app) experimentCheck(c *cli.Context) error {
+	file, err := argument(c, "the experiment's file")
+	if err != nil {
+		return err
+	}
+	e, err := spec.Load(file)
+	if err != nil {
+		return asUsage(err)
+	}
+	fmt.Fprintf(a.out, "%s: ok: %d models, %d providers, site %s\n", file, len(e.Models), len(e.Providers), e.Site)
+	return nil
+}
+
+// planAnswer is `chexp experiment plan -f json`.
+type planAnswer struct {
+	Experiment string        `json:"experiment"`
+	Site       string        `json:"site"`
+	Creates    []string      `json:"creates"`
+	Bytes      int64         `json:"bytes"` // that go up at most
+	AtLeast    time.Duration `json:"at_least_ns"`
+	AtMost     time.Duration `json:"at_most_ns"`
+	Lease      time.Duration `json:"lease_ns,omitempty"`
+	Trials     []trial.Trial `json:"trials"`
+}
+
+func (a *app) experimentPlan(c *cli.Context) error {
+	file, err := argument(c, "the experiment's file")
+	if err != nil {
+		return err
+	}
+	e, err := loadExperiment(file, "")
+	if err != nil {
+		return err
+	}
+	plan, files, err := resolve(c.Context, e, store.NewID(e.Name, time.Now()), newProgress(a.err).Say)
+	if err != nil {
+		return err
+	}
+	ans := planAnswer{Experiment: e.Name, Site: e.Site, Creates: creates(e), Lease: e.Lease.Duration, Trials: plan.Trials}
+	if ans.Bytes, err = bundleBytes(plan, files, siteArch(e)); err != nil {
+		return err
+	}
+	ans.AtLeast, ans.AtMost = spec.EstimateTime(plan)
+	if c.String("format") != "table" {
+		return a.print(c, planRows(ans, plan))
+	}
+	if err := a.print(c, planRows(ans, plan)); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.out, "\n%d trials at %s\n", len(plan.Trials), e.Site)
+	for _, what := range ans.Creates {
+		fmt.Fprintf(a.out, "creates  %s\n", what)
+	}
+	fmt.Fprintf(a.out, "sends    %.1f MB at most (agent, models, plan)\n", float64(ans.Bytes)/1e6)
+	fmt.Fprintf(a.out, "takes    %s to %s of measuring by the trial policy, on top of lease, image and transfer\n", short(ans.AtLeast), short(ans.AtMost))
+	if ans.Lease > 0 && ans.AtMost > ans.Lease {
+		fmt.Fprintf(a.err, "! the lease lasts %s: trials that do not fit are left for `chexp run --resume`\n", short(ans.Lease))
+	}
+	return nil
+}
+
+func planRows(ans planAnswer, plan *trial.Plan) list {
+	l := list{columns: []string{"trial", "model", "MB", "provider", "threads", "batch", "repetition", "skipped"}, json: ans}
+	size := map[string]int64{}
+	for _, m := range plan.Models {
+		size[m.Name] = m.Bytes
+	}
+	for _, t := range plan.Trials {
+		l.rows = append(l.rows, []string{t.ID, t.Model, fmt.Sprintf("%.2f", float64(size[t.Model])/1e6), t.Provider.Name,
+			fmt.Sprint(t.Threads), fmt.Sprint(t.Batch), fmt.Sprint(t.Repetition), t.Skip})
+	}
+	return l
+}
+
+// creates lists what a run makes on the cloud, in words.
+func creates(e *spec.Experiment) []string {
+	if e.Site == spec.SiteLocal {
+		return []string{"nothing on a cloud: the plan runs on this machine"}
+	}
+	device := "one " + e.Lease.MachineName
+	if e.Lease.MachineName == "" {
+		device = "device " + e.Lease.Device + e.Lease.UID
+	}
+	when := "now"
+	if !e.Lease.Start.IsZero() {
+		when = e.Lease.Start.UTC().Format("2006-01-02 15:04 UTC") + " (" + e.Lease.Start.Local().Format("15:04 MST") + ")"
+	}
+	all := []string{
+		fmt.Sprintf("a lease on %s, from %s for %s", device, when, short(e.Lease.Duration)),
+		"a container of " + e.Container.Image,
+	}
+	if e.Container.Transport == "ssh" {
+		all = append(all, "a floating IP")
+	}
+	return all
+}

@@ -1,0 +1,66 @@
+package cli
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"chexp/orchestrator/internal/failure"
+
+	"github.com/urfave/cli/v2"
+)
+
+// formatFlag is on every command that lists or shows, as in the OpenStack
+// client.
+func formatFlag() cli.Flag {
+	return &cli.StringFlag{Name: "format", Aliases: []string{"f"}, Value: "table", Usage: "`table`, json or csv"}
+}
+
+// list is an answer made of rows. JSON gets the values themselves.
+type list struct {
+	columns []string
+	rows    [][]string
+	json    any
+}
+
+func (a *app) print(c *cli.Context, l list) error {
+	return write(a.out, c.String("format"), l)
+}
+
+func write(w io.Writer, format string, l list) error {
+	switch format {
+	case "json":
+		return writeJSON(w, l.json)
+	case "csv":
+		cw := csv.NewWriter(w)
+		if err := cw.Write(l.columns); err != nil {
+			return err
+		}
+		return cw.WriteAll(l.rows)
+	case "table":
+		tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+		fmt.Fprintln(tw, strings.ToUpper(strings.Join(l.columns, "\t")))
+		for _, row := range l.rows {
+			clean := make([]string, len(row))
+			for i, cell := range row {
+				clean[i] = printable(strings.NewReplacer("\n", " ", "\t", " ").Replace(cell))
+			}
+			fmt.Fprintln(tw, strings.Join(clean, "\t"))
+		}
+		return tw.Flush()
+	}
+	return badFormat(format)
+}
+
+func badFormat(format string) error {
+	return failure.New(failure.Usage, fmt.Sprintf("there is no format %q", format), "-f takes table, json or csv", nil)
+}
+
+func writeJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}

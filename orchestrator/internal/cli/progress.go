@@ -1,0 +1,166 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"chexp/experiments/trial"
+	"chexp/orchestrator/internal/run"
+
+	"golang.org/x/term"
+)
+
+// progress shows a run on stderr: one lasting line per phase and trial, and on
+// a terminal one more line that is rewritten in place.
+type progress struct {
+	w     io.Writer
+	tty   bool
+	width int
+
+	phase    run.Phase
+	began    time.Time
+	live     bool // a line without its newline stands on the terminal
+	lastSaid string
+	lastPct  int
+
+	firstTrial time.Time
+	doneBefore int // trials that had a result when this process began to watch
+	watching   bool
+}
+
+func newProgress(w io.Writer) *progress {
+	p := &progress{w: w, width: 80}
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		p.tty = true
+		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 20 {
+			p.width = n
+		}
+	}
+	return p
+}
+
+// line prints a lasting line, above the live one.
+func (p *progress) line(format string, args ...any) {
+	if p.live {
+		fmt.Fprint(p.w, "\r\x1b[K")
+		p.live = false
+	}
+	fmt.Fprintln(p.w, printable(fmt.Sprintf(format, args...)))
+}
+
+// status rewrites the live line; without a terminal it says nothing, as the
+// lasting lines tell enough.
+func (p *progress) status(text string) {
+	if !p.tty {
+		return
+	}
+	text = printable(strings.ReplaceAll(fmt.Sprintf("  %-10s %s", p.phase, text), "\n", " "))
+	if r := []rune(text); len(r) >= p.width {
+		text = string(r[:p.width-1])
+	}
+	fmt.Fprint(p.w, "\r\x1b[K"+text)
+	p.live = true
+}
+
+func (p *progress) Phase(ph run.Phase, text string) {
+	p.phase, p.began, p.lastSaid, p.lastPct = ph, time.Now(), "", 0
+	p.status(text)
+}
+
+func (p *progress) PhaseEnd(ph run.Phase, text string) {
+	p.line("✓ %-10s %-56s %7s", ph, text, short(time.Since(p.began)))
+}
+
+func (p *progress) Say(text string) {
+	if text == p.lastSaid {
+		return
+	}
+	p.lastSaid = text
+	if p.tty {
+		p.status(text + " (" + short(time.Since(p.began)) + ")")
+		return
+	}
+	p.line("  %-10s %s", p.phase, text)
+}
+
+func (p *progress) Bytes(done, total int64) {
+	if total == 0 {
+		return
+	}
+	pct := int(100 * done / total)
+	text := fmt.Sprintf("%.1f of %.1f MB", float64(done)/1e6, float64(total)/1e6)
+	if spent := time.Since(p.began); done > 0 && done < total && spent > time.Second {
+		left := time.Duration(float64(spent) * float64(total-done) / float64(done))
+		text += ", about " + short(left) + " left"
+	}
+	if p.tty {
+		p.status(text)
+	} else if pct/25 > p.lastPct/25 {
+		p.line("  %-10s %s", p.phase, text)
+	}
+	p.lastPct = pct
+}
+
+func (p *progress) Trial(ev trial.Event, done, total int) {
+	if !p.watching {
+		p.watching, p.firstTrial, p.doneBefore = true, time.Now(), done
+		if ev.Type == trial.TrialStarted || ev.Type == trial.RunStarted {
+			p.doneBefore = ev.Index - min(ev.Index, 1)
+		}
+	}
+	switch ev.Type {
+	case trial.TrialStarted:
+		p.status(fmt.Sprintf("[%d/%d] %s%s", ev.Index, ev.Total, ev.Trial, p.eta(ev.Index-1, ev.Total)))
+	case trial.TrialFinished:
+		what := string(ev.Outcome)
+		if ev.MedianNS > 0 {
+			what = "p50 " + latency(ev.MedianNS)
+		}
+		if len(ev.Reasons) > 0 {
+			what += ": " + ev.Reasons[0].Text
+		}
+		p.line("  %-10s [%d/%d] %-36s %s", p.phase, ev.Index, ev.Total, ev.Trial, what)
+	case trial.Note:
+		p.line("  %-10s %s", p.phase, ev.Text)
+	}
+}
+
+// eta says how long the rest takes if it goes on as it went; nothing before
+// there is anything to go by.
+func (p *progress) eta(done, total int) string {
+	n := done - p.doneBefore
+	spent := time.Since(p.firstTrial)
+	if n <= 0 || spent < 2*time.Second {
+		return ""
+	}
+	return ", about " + short(spent*time.Duration(total-done)/time.Duration(n)) + " left"
+}
+
+func (p *progress) Warn(text string) { p.line("! %-10s %s", p.phase, text) }
+
+// short writes a duration for people.
+func short(d time.Duration) string {
+	switch {
+	case d < 10*time.Second:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%.0f s", d.Seconds())
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%.0f min", d.Minutes())
+	}
+	return fmt.Sprintf("%.1f h", d.Hours())
+}
+
+// latency writes nanoseconds with three digits.
+func latency(ns float64) string {
+	switch {
+	case ns < 1e6:
+		return fmt.Sprintf("%.3g µs", ns/1e3)
+	case ns < 1e9:
+		return fmt.Sprintf("%.3g ms", ns/1e6)
+	}
+	return fmt.Sprintf("%.3g s", ns/1e9)
+}

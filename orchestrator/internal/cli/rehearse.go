@@ -1,0 +1,157 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"chexp/experiments/spec"
+	"chexp/orchestrator/internal/emulator"
+	"chexp/orchestrator/internal/failure"
+	"chexp/orchestrator/internal/site/chiedge"
+
+	"github.com/urfave/cli/v2"
+)
+
+// rehearsalFile marks a run's directory as a rehearsal.
+const rehearsalFile = "REHEARSAL"
+
+func archFlag() cli.Flag {
+	return &cli.StringFlag{Name: "arch", Usage: "architecture of the emulated devices, `arm64` or amd64; by default arm64 where qemu allows it"}
+}
+
+func (a *app) rehearseCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "rehearse",
+		Usage:     "carry out an experiment against an emulated CHI@Edge that starts and stops with it",
+		ArgsUsage: "FILE",
+		Description: "The same as `chexp run`, with another cloud: Keystone, Blazar, Zun and Neutron on loopback, and containers that\n" +
+			"are real processes on this machine. Latencies say nothing about a real device.",
+		Flags:  append(runFlags(), archFlag(), formatFlag()),
+		Action: a.rehearse,
+	}
+}
+
+func (a *app) rehearse(c *cli.Context) error {
+	file, err := argument(c, "the experiment's file")
+	if err != nil {
+		return err
+	}
+	e, err := loadExperiment(file, "")
+	if err != nil {
+		return err
+	}
+	if e.Site == spec.SiteLocal {
+		return failure.New(failure.Usage, file+" is made for site local, which needs no rehearsal", "`chexp run "+file+"`", nil)
+	}
+	em, err := a.startEmulator(c, emulator.Options{
+		// The real Blazar acts every ten seconds; a rehearsal need not wait.
+		Tick: 500 * time.Millisecond, PullDelay: time.Second,
+	})
+	if err != nil {
+		return err
+	}
+	err = a.execute(c, e, chiedge.Options{CloudsFile: em.CloudsFile(), Cloud: em.Cloud()}, true)
+	return errors.Join(err, em.Close())
+}
+
+// startEmulator starts one in a directory of its own. It must outlive an
+// interrupted run, whose cleaning up it serves.
+func (a *app) startEmulator(c *cli.Context, o emulator.Options) (*emulator.Emulator, error) {
+	images, err := beside("images")
+	if err != nil {
+		return nil, err
+	}
+	if o.Dir == "" {
+		if o.Dir, err = os.MkdirTemp("", "chexp-emulator-"); err != nil {
+			return nil, err
+		}
+	}
+	o.Images, o.Arch = images, c.String("arch")
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	em, err := emulator.Start(context.WithoutCancel(c.Context), o)
+	if err != nil {
+		return nil, failure.New(failure.Unexpected, "the emulator does not start", "", err)
+	}
+	if note := em.ArchNote(); note != "" {
+		fmt.Fprintf(a.err, "! emulator: devices are %s: %s\n", em.Arch(), note)
+	}
+	return em, nil
+}
+
+func (a *app) emulatorCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "emulator",
+		Usage: "serve an emulated CHI@Edge on loopback until interrupted",
+		Description: "Writes DIR/clouds.yaml, which points at it. In another terminal:\n" +
+			"   export OS_CLIENT_CONFIG_FILE=DIR/clouds.yaml OS_CLOUD=chexp-emulator",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "dir", Usage: "where its state lies while it runs; by default a temporary directory"},
+			&cli.StringFlag{Name: "listen", Value: "127.0.0.1:0", Usage: "loopback address and port"},
+			&cli.DurationFlag{Name: "tick", Value: 10 * time.Second, Usage: "how often Blazar's manager acts; 10 s as on the real one"},
+			&cli.BoolFlag{Name: "verbose", Usage: "log every request on stderr"},
+			archFlag(),
+		},
+		Action: a.emulator,
+	}
+}
+
+func (a *app) emulator(c *cli.Context) error {
+	if err := noArguments(c); err != nil {
+		return err
+	}
+	o := emulator.Options{Listen: c.String("listen"), Tick: c.Duration("tick")}
+	if c.Bool("verbose") {
+		o.Log = slog.New(slog.NewTextHandler(a.err, nil))
+	}
+	if dir := c.String("dir"); dir != "" {
+		abs, err := filepath.Abs(dir)
+		if err != nil {
+			return err
+		}
+		if err := os.MkdirAll(abs, 0o755); err != nil {
+			return err
+		}
+		o.Dir = abs
+	}
+	em, err := a.startEmulator(c, o)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.out, "export OS_CLIENT_CONFIG_FILE=%s OS_CLOUD=%s\n", em.CloudsFile(), em.Cloud())
+	fmt.Fprintf(a.err, "  emulated CHI@Edge is up (%s devices); Ctrl-C ends it\n", em.Arch())
+	<-c.Context.Done()
+	return em.Close()
+}
+
+func (a *app) versionCommand() *cli.Command {
+	return &cli.Command{
+		Name: "version", Usage: "print versions of chexp and of the agents beside it",
+		Flags: []cli.Flag{formatFlag()},
+		Action: func(c *cli.Context) error {
+			if err := noArguments(c); err != nil {
+				return err
+			}
+			type row struct {
+				Program, Version, Runtime string
+			}
+			rows := []row{{"chexp", a.version, ""}}
+			for _, arch := range []string{"arm64", "amd64"} {
+				if m, err := agentManifest(arch); err == nil {
+					rows = append(rows, row{"chexp-agent-linux-" + arch, m.Version, "onnxruntime " + m.Runtime.Version})
+				}
+			}
+			l := list{columns: []string{"program", "version", "runtime"}, json: rows}
+			for _, r := range rows {
+				l.rows = append(l.rows, []string{r.Program, r.Version, r.Runtime})
+			}
+			return a.print(c, l)
+		},
+	}
+}

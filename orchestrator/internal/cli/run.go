@@ -1,0 +1,378 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"chexp/experiments/spec"
+	"chexp/experiments/trial"
+	"chexp/models"
+	"chexp/orchestrator/internal/bundle"
+	"chexp/orchestrator/internal/failure"
+	"chexp/orchestrator/internal/run"
+	"chexp/orchestrator/internal/site/chiedge"
+	"chexp/orchestrator/internal/site/local"
+	"chexp/orchestrator/internal/store"
+
+	"github.com/urfave/cli/v2"
+)
+
+// modelsFile, in a run's directory, says where this machine has the models:
+// sha256 → file.
+const modelsFile = "models.json"
+
+func runFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "keep", Usage: "leave lease and container as they are at the end"},
+		&cli.StringFlag{Name: "until", Usage: "stop after this `PHASE` and leave all as it is: plan, lease, container, push, run, fetch"},
+	}
+}
+
+func (a *app) runCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "run",
+		Usage:     "carry out an experiment: reserve, launch, push, measure, fetch, give back, report",
+		ArgsUsage: "FILE",
+		Description: "Goes through plan, lease, container, push, run, fetch, release and report. Ctrl-C gives back what was\n" +
+			"acquired. A run that was cut off goes on with --resume RUN (its id, or the last four letters).",
+		Flags: append(runFlags(),
+			&cli.StringFlag{Name: "resume", Usage: "go on with this `RUN`"},
+			&cli.BoolFlag{Name: "detach", Usage: "return as soon as the agent works on the device; `chexp run --resume` or `chexp results fetch` come later"},
+			&cli.StringFlag{Name: "site", Usage: "run at this `SITE` instead of the file's: CHI@Edge or local"},
+			formatFlag(),
+		),
+		Action: a.run,
+	}
+}
+
+func (a *app) run(c *cli.Context) error {
+	if resume := c.String("resume"); resume != "" {
+		if err := noArguments(c); err != nil {
+			return err
+		}
+		return a.resume(c, resume)
+	}
+	file, err := argument(c, "the experiment's file")
+	if err != nil {
+		return err
+	}
+	e, err := loadExperiment(file, c.String("site"))
+	if err != nil {
+		return err
+	}
+	return a.execute(c, e, chiedge.Options{Cloud: c.String("os-cloud")}, false)
+}
+
+// loadExperiment reads a file, perhaps for another site than it says.
+func loadExperiment(file, site string) (*spec.Experiment, error) {
+	e, err := spec.Load(file)
+	if err != nil {
+		return nil, asUsage(err)
+	}
+	switch site {
+	case "", e.Site:
+	case spec.SiteLocal:
+		atSite(e, site)
+	case spec.SiteEdge:
+		return nil, failure.New(failure.Usage, file+" is made for site "+e.Site+" and says nothing of a lease", "add lease: and container: to it", nil)
+	default:
+		return nil, failure.New(failure.Usage, fmt.Sprintf("there is no site %q", site), "--site takes CHI@Edge or local", nil)
+	}
+	return e, nil
+}
+
+// asUsage gives the problems of an experiment file the exit code of bad input.
+func asUsage(err error) error {
+	var f *failure.Error
+	if errors.As(err, &f) {
+		return err
+	}
+	return failure.New(failure.Usage, "", "nothing was created; `chexp experiment init` writes a file to start from", err)
+}
+
+// execute plans a new run and carries it out.
+func (a *app) execute(c *cli.Context, e *spec.Experiment, cloud chiedge.Options, rehearsal bool) error {
+	until, err := phaseFlag(c)
+	if err != nil {
+		return err
+	}
+	obs := newProgress(a.err)
+	obs.Phase(run.PhasePlan, "")
+	id := store.NewID(e.Name, time.Now())
+	plan, files, err := resolve(c.Context, e, id, obs.Say)
+	if err != nil {
+		return err
+	}
+	site, err := a.site(c.Context, e, cloud, id)
+	if err != nil {
+		return err
+	}
+	s, err := a.root(c).Create(id)
+	if err != nil {
+		return err
+	}
+	defer s.Unlock()
+	if err := begin(s, e, plan, files); err != nil {
+		return err
+	}
+	obs.PhaseEnd(run.PhasePlan, fmt.Sprintf("%d trials; %s", len(plan.Trials), s.Dir))
+	return a.carryOut(c, s, e, plan, files, site, obs, until, rehearsal)
+}
+
+func phaseFlag(c *cli.Context) (run.Phase, error) {
+	until := run.Phase(c.String("until"))
+	for _, p := range run.Phases[:6] {
+		if until == p || until == "" {
+			return until, nil
+		}
+	}
+	return "", failure.New(failure.Usage, fmt.Sprintf("there is no phase %q to stop after", until), "--until takes plan, lease, container, push, run or fetch", nil)
+}
+
+// resolve finds or makes the models and expands the plan.
+func resolve(ctx context.Context, e *spec.Experiment, runID string, say func(string)) (*trial.Plan, map[string]string, error) {
+	cache, err := cacheDir()
+	if err != nil {
+		return nil, nil, err
+	}
+	r := models.NewResolver(cache, say)
+	files := map[string]string{}
+	var resolved []trial.Model
+	var problems []error
+	for _, m := range e.Models {
+		got, err := r.Resolve(ctx, m)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("model %s (line %d): %w", m.Name, m.Line, err))
+			continue
+		}
+		resolved = append(resolved, got.Model)
+		files[got.SHA256] = got.File
+	}
+	if len(problems) > 0 {
+		return nil, nil, asUsage(errors.Join(problems...))
+	}
+	arch := "arm64" // every device of CHI@Edge; the container is asked before the push
+	if e.Site == spec.SiteLocal {
+		arch = runtime.GOARCH
+	}
+	manifest, err := agentManifest(arch)
+	if err != nil {
+		return nil, nil, err
+	}
+	plan, err := spec.Expand(e, resolved, runID, manifest.has)
+	if err != nil {
+		return nil, nil, asUsage(err)
+	}
+	return plan, files, nil
+}
+
+// begin writes what a run starts with, the journal last.
+func begin(s *store.Run, e *spec.Experiment, plan *trial.Plan, files map[string]string) error {
+	if err := s.WriteOnce(store.ExperimentFile, e.Raw); err != nil {
+		return err
+	}
+	for _, f := range []struct {
+		name string
+		v    any
+	}{{store.PlanFile, plan}, {modelsFile, files}} {
+		data, err := json.MarshalIndent(f.v, "", "  ")
+		if err != nil {
+			return err
+		}
+		if err := s.WriteOnce(f.name, append(data, '\n')); err != nil {
+			return err
+		}
+	}
+	// --site may have overruled the file: the journal knows where it runs.
+	return s.Record(store.Entry{Kind: store.Ended, Phase: string(run.PhasePlan), Name: s.ID, Text: e.Site})
+}
+
+// resume goes on with a run.
+func (a *app) resume(c *cli.Context, name string) error {
+	until, err := phaseFlag(c)
+	if err != nil {
+		return err
+	}
+	s, err := a.root(c).Open(name)
+	if err != nil {
+		return err
+	}
+	if err := s.Lock(); err != nil {
+		return err
+	}
+	defer s.Unlock()
+	e, plan, files, err := reload(s)
+	if err != nil {
+		return failure.New(failure.Locked, "run "+s.ID+" cannot be resumed", "it was cut off before it had a plan: start a new one", err)
+	}
+	site, err := a.site(c.Context, e, chiedge.Options{Cloud: c.String("os-cloud")}, s.ID)
+	if err != nil {
+		return err
+	}
+	return a.carryOut(c, s, e, plan, files, site, newProgress(a.err), until, false)
+}
+
+// reload reads what begin wrote.
+func reload(s *store.Run) (*spec.Experiment, *trial.Plan, map[string]string, error) {
+	e, err := storedExperiment(s)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	files := map[string]string{}
+	if err := s.ReadJSON(modelsFile, &files); err != nil {
+		return nil, nil, nil, err
+	}
+	plan, err := s.Plan()
+	return e, plan, files, err
+}
+
+func storedExperiment(s *store.Run) (*spec.Experiment, error) {
+	entries, err := s.Entries()
+	if err != nil || len(entries) == 0 {
+		return nil, errors.Join(err, errors.New("the journal is empty"))
+	}
+	data, err := s.Read(store.ExperimentFile)
+	if err != nil {
+		return nil, err
+	}
+	e, err := spec.ParseStored(store.ExperimentFile, s.Dir, data)
+	if err != nil {
+		return nil, err
+	}
+	atSite(e, entries[0].Text)
+	return e, nil
+}
+
+// atSite moves an experiment to the site that the user asked for.
+func atSite(e *spec.Experiment, site string) {
+	if site != e.Site {
+		e.Site, e.Lease, e.Container = site, spec.Lease{}, spec.Container{}
+	}
+}
+
+// carryOut executes and prints the answer.
+func (a *app) carryOut(c *cli.Context, s *store.Run, e *spec.Experiment, plan *trial.Plan, files map[string]string, site run.Site, obs *progress, until run.Phase, rehearsal bool) error {
+	if rehearsal {
+		if err := s.WriteOnce(rehearsalFile, []byte("This run was a rehearsal against an emulated CHI@Edge.\n")); err != nil {
+			return err
+		}
+	}
+	err := run.Execute(c.Context, a.cleanup, run.Config{
+		Store: s, Experiment: e, Plan: plan, Site: site,
+		Agent:     agentFile,
+		ModelFile: func(sum string) (string, error) { return files[sum], nil },
+		Report:    func() error { return renderReports(s) },
+		Observe:   obs,
+		Keep:      c.Bool("keep"), Until: until, Detach: c.Bool("detach"),
+	})
+	if err == nil && (until != "" || c.Bool("detach")) {
+		obs.line("  run %s is left as it is; go on with: chexp run --resume %s", s.ID, s.ID)
+		return nil
+	}
+	return errors.Join(err, a.answer(c, s, plan, err == nil))
+}
+
+// answer prints the decision table of what was measured.
+func (a *app) answer(c *cli.Context, s *store.Run, plan *trial.Plan, complete bool) error {
+	results, err := s.Results(plan)
+	if err != nil {
+		return err
+	}
+	if len(results) > 0 {
+		if err := a.showRun(c, s); err != nil {
+			return err
+		}
+	}
+	if !complete {
+		return nil // the error that is on its way says more
+	}
+	return run.FailedTrials(plan, results)
+}
+
+// site connects to where the experiment runs.
+func (a *app) site(ctx context.Context, e *spec.Experiment, cloud chiedge.Options, runID string) (run.Site, error) {
+	if e.Site == spec.SiteLocal {
+		dir, err := localDir(runID)
+		if err != nil {
+			return nil, err
+		}
+		return local.New(dir), nil
+	}
+	cloud.Region = e.Site
+	return chiedge.Connect(ctx, cloud)
+}
+
+// localDir is where a local run works: outside of the run's directory, which
+// keeps results only, and the same again for --resume.
+func localDir(runID string) (string, error) {
+	cache, err := cacheDir()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(cache, "local", runID), nil
+}
+
+// manifest is what agent/build.sh writes beside each agent.
+type manifest struct {
+	Version string `json:"version"`
+	Runtime struct {
+		Version   string   `json:"version"`
+		Providers []string `json:"providers"`
+	} `json:"runtime"`
+}
+
+func (m manifest) has(provider string) bool {
+	for _, p := range m.Runtime.Providers {
+		if p == provider {
+			return true
+		}
+	}
+	return false
+}
+
+// agentFile finds the agent for an architecture beside this program.
+func agentFile(arch string) (string, error) {
+	path, err := beside("chexp-agent-linux-" + arch)
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(path); err != nil {
+		return "", failure.New(failure.Usage, "there is no agent for "+arch, "build it: `make agents`", err)
+	}
+	return path, nil
+}
+
+func agentManifest(arch string) (m manifest, err error) {
+	path, err := agentFile(arch)
+	if err != nil {
+		return m, err
+	}
+	data, err := os.ReadFile(path + ".json")
+	if err == nil {
+		err = json.Unmarshal(data, &m)
+	}
+	if err != nil {
+		return m, failure.New(failure.Usage, "the agent for "+arch+" has no readable manifest", "build it again: `make agents`", err)
+	}
+	return m, nil
+}
+
+// bundleBytes is what goes up for a plan, before anything is known of the far
+// end.
+func bundleBytes(plan *trial.Plan, files map[string]string, arch string) (int64, error) {
+	agent, err := agentFile(arch)
+	if err != nil {
+		return 0, err
+	}
+	b, err := bundle.Assemble(agent, plan, func(sum string) (string, error) { return files[sum], nil })
+	if err != nil {
+		return 0, err
+	}
+	return b.Bytes(), nil
+}

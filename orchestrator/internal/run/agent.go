@@ -1,0 +1,73 @@
+package run
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"path"
+	"strconv"
+
+	"chexp/experiments/trial"
+	"chexp/orchestrator/internal/failure"
+)
+
+// Agent speaks to the agent in a container.
+type Agent struct {
+	Tr  executor
+	Dir string // the bundle's
+}
+
+// Unsure is an error after which the command may or may not have run.
+type Unsure struct{ Err error }
+
+func (e *Unsure) Error() string { return e.Err.Error() }
+func (e *Unsure) Unwrap() error { return e.Err }
+
+// Start starts the agent if it does not run yet.
+func (a Agent) Start(ctx context.Context) (trial.StatusReply, error) {
+	return a.call(ctx, "start", a.Dir)
+}
+
+// Stop ends the agent and its trial; results so far stay.
+func (a Agent) Stop(ctx context.Context) (trial.StatusReply, error) {
+	return a.call(ctx, "stop", a.Dir)
+}
+
+// Status asks for the state and the events after seq.
+func (a Agent) Status(ctx context.Context, seq int64) (trial.StatusReply, error) {
+	return a.call(ctx, "status", a.Dir, "--since", strconv.FormatInt(seq, 10))
+}
+
+func (a Agent) call(ctx context.Context, args ...string) (reply trial.StatusReply, err error) {
+	out, err := a.Tr.Exec(ctx, command{Args: append([]string{path.Join(a.Dir, trial.AgentFile)}, args...)})
+	if err != nil {
+		return reply, &Unsure{fmt.Errorf("chexp-agent %s: %w", args[0], err)}
+	}
+	if out.Code != 0 {
+		return reply, failure.New(failure.Device, fmt.Sprintf("chexp-agent %s ended with code %d: %.2000q", args[0], out.Code, bytes.TrimSpace(out.Output)),
+			"code 4: the files on the device are damaged; 126 or -1: the container cannot run the agent (wrong architecture, or a file system without exec)", nil)
+	}
+	if err := json.Unmarshal(out.Output, &reply); err != nil {
+		return reply, &Unsure{fmt.Errorf("chexp-agent %s answered no JSON (%w): %.200q", args[0], err, out.Output)}
+	}
+	if reply.State.Schema != trial.EventSchema {
+		return reply, failure.New(failure.Device, fmt.Sprintf("chexp-agent speaks %.40q, this chexp speaks %s", reply.State.Schema, trial.EventSchema),
+			"chexp and its agents must come from one build: `make build agents`", nil)
+	}
+	return reply, nil
+}
+
+// bytesLines yields the non-empty lines of data.
+func bytesLines(data []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for len(data) > 0 {
+			line, rest, _ := bytes.Cut(data, []byte{'\n'})
+			data = rest
+			if len(line) > 0 && !yield(line) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,209 @@
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path"
+	"time"
+
+	"chexp/experiments/trial"
+	"chexp/orchestrator/internal/bundle"
+	"chexp/orchestrator/internal/failure"
+	"chexp/orchestrator/internal/store"
+	"chexp/orchestrator/internal/transport"
+)
+
+type (
+	command = transport.Command
+	exit    = transport.Exit
+)
+
+// push sends agent, models and plan: what the far end lacks of them.
+func (x *execution) push(ctx context.Context) (string, error) {
+	x.Observe.Phase(PhasePush, "")
+	agent, err := x.Agent(x.arch)
+	if err != nil {
+		return "", err
+	}
+	plan := *x.Plan
+	plan.Trials = x.remaining
+	b, err := bundle.Assemble(agent, &plan, x.ModelFile)
+	if err != nil {
+		return "", err
+	}
+	pushed, err := b.Push(ctx, x.tr, x.container.Dir, x.Observe.Bytes)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%.1f MB sent, %.1f MB already there", float64(pushed.Bytes)/1e6, float64(pushed.Skipped)/1e6), nil
+}
+
+// measure starts the agent and follows it until every trial has its result.
+func (x *execution) measure(ctx context.Context) (string, error) {
+	x.Observe.Phase(PhaseRun, "")
+	agent := Agent{Tr: x.tr, Dir: x.container.Dir}
+	if err := x.start(ctx, agent); err != nil {
+		return "", err
+	}
+	if x.Detach {
+		return "the agent runs on its own", nil
+	}
+	st, err := x.follow(ctx, agent)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%d trials", st.Done), nil
+}
+
+// start tells the agent to start, as often as it takes to know that it did:
+// its start is idempotent, and an answer can be lost.
+func (x *execution) start(ctx context.Context, agent Agent) error {
+	x.lastSeq = x.mirrored()
+	for try := 1; ; try++ {
+		_, err := agent.Start(ctx)
+		var unsure *Unsure
+		if err == nil {
+			x.record(store.Entry{Kind: store.Done, What: anAgent, ID: x.container.ID})
+			return nil
+		}
+		if !errors.As(err, &unsure) || try == 5 {
+			return err
+		}
+		x.Observe.Say("starting the agent: " + err.Error())
+		if err := pause(ctx, Patience.PollMax); err != nil {
+			return err
+		}
+	}
+}
+
+// follow polls the agent, mirrors its events, starts it again if it dies, and
+// stops it when the lease draws to its end.
+func (x *execution) follow(ctx context.Context, agent Agent) (trial.State, error) {
+	wait, restarts := Patience.PollMin, 0
+	lastGood := time.Now()
+	for {
+		if end, ok := x.deadline(); ok && time.Now().After(end) {
+			return trial.State{}, failure.New(failure.Trials, fmt.Sprintf("the lease ends at %s, before every trial was measured", x.lease.End.UTC().Format("15:04 UTC")),
+				"`chexp run --resume "+x.Store.ID+"` measures the rest in a new lease; or give the lease a longer duration", nil)
+		}
+		reply, err := agent.Status(ctx, x.lastSeq)
+		if err != nil {
+			if ctx.Err() != nil {
+				return trial.State{}, ctx.Err()
+			}
+			if gone := x.lost(ctx, err, time.Since(lastGood)); gone != nil {
+				return trial.State{}, gone
+			}
+			x.Observe.Say("the device does not answer: " + err.Error())
+			if err := pause(ctx, Patience.PollMax); err != nil {
+				return trial.State{}, err
+			}
+			continue
+		}
+		lastGood = time.Now()
+		if err := x.mirror(reply); err != nil {
+			return trial.State{}, err
+		}
+		switch reply.State.Phase {
+		case trial.Finished:
+			if !reply.More {
+				return reply.State, nil
+			}
+			continue
+		case trial.Dead, trial.Stopped, trial.NotStarted:
+			if restarts++; restarts > Patience.Restarts {
+				return trial.State{}, failure.New(failure.Device, fmt.Sprintf("the agent ended %d times before its trials were done: %s", restarts, reply.State.Text),
+					"the results so far are kept; look at agent.log in the run's directory for the cause", nil)
+			}
+			x.Observe.Warn(fmt.Sprintf("the agent is %s (%s); it is started again and goes on with the trials that have no result", reply.State.Phase, reply.State.Text))
+			if err := x.start(ctx, agent); err != nil {
+				return trial.State{}, err
+			}
+		}
+		if len(reply.Events) > 0 {
+			wait = Patience.PollMin
+		}
+		if reply.More {
+			continue
+		}
+		if err := pause(ctx, wait); err != nil {
+			return trial.State{}, err
+		}
+		wait = min(wait*3/2, Patience.PollMax)
+	}
+}
+
+// lost decides whether a poll's failure means that the device is gone. A
+// container that is no longer there is; otherwise patience decides.
+func (x *execution) lost(ctx context.Context, cause error, silent time.Duration) error {
+	c, found, err := x.Site.FindContainer(ctx, x.container.Name)
+	switch {
+	case err == nil && (!found || c.ID != x.container.ID):
+		x.record(store.Entry{Kind: store.Gone, What: aContainer, ID: x.container.ID, Text: "it vanished while the agent ran"})
+		return failure.New(failure.Device, "the container "+x.container.Name+" has vanished while the agent ran in it",
+			"somebody deleted it, or its lease has ended; `chexp run --resume "+x.Store.ID+"` goes on in a new one", cause)
+	case err == nil && c.Status != "" && c.Status != x.container.Status:
+		return failure.New(failure.Device, fmt.Sprintf("the container %s is now in state %s", x.container.Name, c.Status),
+			"its files are lost with its process; `chexp run --resume "+x.Store.ID+"` goes on in a new one", cause)
+	case silent > Patience.Polls:
+		return failure.New(failure.Device, fmt.Sprintf("the device has not answered for %s", silent.Round(time.Second)),
+			"`chexp run --resume "+x.Store.ID+"` tries again; the agent goes on by itself meanwhile", cause)
+	}
+	return nil
+}
+
+// mirror keeps the agent's events and shows them. Numbers come from a device:
+// an event out of sequence is refused.
+func (x *execution) mirror(reply trial.StatusReply) error {
+	var lines []byte
+	for _, ev := range reply.Events {
+		if ev.Seq <= x.lastSeq {
+			continue
+		}
+		if ev.Seq != x.lastSeq+1 {
+			return failure.New(failure.Device, fmt.Sprintf("the agent's event %d follows event %d", ev.Seq, x.lastSeq), "the event file on the device is damaged", nil)
+		}
+		x.lastSeq = ev.Seq
+		line, err := json.Marshal(ev)
+		if err != nil {
+			return err
+		}
+		lines = append(append(lines, line...), '\n')
+		x.Observe.Trial(ev, reply.State.Done, reply.State.Total)
+	}
+	if lines == nil {
+		return nil
+	}
+	if err := x.Store.Append(x.eventsFile(), lines); err != nil {
+		x.Observe.Warn(err.Error()) // the events stay on the device; the results matter more
+	}
+	return nil
+}
+
+func (x *execution) eventsFile() string {
+	if x.state.Attempt <= 1 {
+		return "events.jsonl"
+	}
+	return fmt.Sprintf("events.%d.jsonl", x.state.Attempt)
+}
+
+// mirrored is the number of the last event that an earlier process mirrored.
+func (x *execution) mirrored() int64 {
+	data, err := x.Store.Read(x.eventsFile())
+	if err != nil {
+		return 0
+	}
+	last := int64(0)
+	for line := range bytesLines(data) {
+		var ev trial.Event
+		if json.Unmarshal(line, &ev) == nil {
+			last = max(last, ev.Seq)
+		}
+	}
+	return last
+}
+
+// outDir is where the agent leaves its results.
+func outDir(c Container) string { return path.Join(c.Dir, trial.ResultsDir) }

@@ -1,0 +1,103 @@
+package store
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"chexp/orchestrator/internal/failure"
+)
+
+// Kind of a journal entry.
+type Kind string
+
+// The kinds. An Intent stands before each call that creates something, with
+// the deterministic name under which it can be found again; Done follows with
+// the server's id; Gone when it has been given back or has vanished.
+const (
+	Began    Kind = "began"    // a phase began
+	Ended    Kind = "ended"    // a phase ended well
+	Failed   Kind = "failed"   // a phase failed; Text says why
+	Intent   Kind = "intent"   // about to create What under Name
+	Done     Kind = "done"     // What exists (or: has happened) as ID
+	Gone     Kind = "gone"     // What is no longer there
+	Remark   Kind = "remark"   // for people
+	Finished Kind = "finished" // the run is over; nothing is left to do
+)
+
+// Entry is one line of the journal.
+type Entry struct {
+	Time  time.Time       `json:"time"`
+	Kind  Kind            `json:"kind"`
+	Phase string          `json:"phase,omitempty"`
+	What  string          `json:"what,omitempty"` // "lease", "container", "bundle", "agent", "results"
+	Name  string          `json:"name,omitempty"`
+	ID    string          `json:"id,omitempty"`
+	Text  string          `json:"text,omitempty"`
+	Data  json.RawMessage `json:"data,omitempty"`
+}
+
+// Record appends an entry and syncs it to the disk before it returns: what
+// follows may create something on a cloud. On a full disk the ballast is freed
+// and the entry tried once more.
+func (r *Run) Record(e Entry) error {
+	if e.Time.IsZero() {
+		e.Time = time.Now().UTC()
+	}
+	line, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	err = r.appendLine(line)
+	if err != nil && r.DropBallast() {
+		err = r.appendLine(line)
+	}
+	return err
+}
+
+// appendLine adds a line. If the file ends in a torn one (the disk was full,
+// or the machine died while writing), a blank line is put after it: Entries
+// ignores a damaged line that a blank one follows.
+func (r *Run) appendLine(line []byte) error {
+	var mend string
+	if f, err := os.Open(filepath.Join(r.Dir, journalFile)); err == nil {
+		last := []byte{'\n'}
+		if st, err := f.Stat(); err == nil && st.Size() > 0 {
+			f.ReadAt(last, st.Size()-1)
+		}
+		f.Close()
+		if last[0] != '\n' {
+			mend = "\n\n"
+		}
+	}
+	return r.Append(journalFile, append([]byte(mend), append(line, '\n')...))
+}
+
+// Entries reads the journal. A torn line (see appendLine) is ignored, as its
+// call was never made; damage elsewhere is an error.
+func (r *Run) Entries() ([]Entry, error) {
+	data, err := r.Read(journalFile)
+	if err != nil {
+		return nil, fmt.Errorf("journal of run %s: %w", r.ID, err)
+	}
+	var entries []Entry
+	lines := bytes.Split(data, []byte{'\n'})
+	for i, line := range lines {
+		if len(line) == 0 {
+			continue
+		}
+		var e Entry
+		if err := json.Unmarshal(line, &e); err != nil {
+			if i == len(lines)-1 || len(lines[i+1]) == 0 && i+2 < len(lines) {
+				continue
+			}
+			return nil, failure.New(failure.Storage, fmt.Sprintf("journal of run %s: line %d is damaged", r.ID, i+1),
+				"the run can't be resumed; look for its lease and container by the run's id and delete them by hand", err)
+		}
+		entries = append(entries, e)
+	}
+	return entries, nil
+}

@@ -1,0 +1,395 @@
+// Package store keeps runs on this machine's disk: one directory a run, files
+// that are written once and never changed, a lock, and the journal from which a
+// run is resumed. A run's directory can be tarred and mailed: it never holds a
+// secret.
+//
+//	runs/<id>/
+//	  experiment.yaml plan.json site.json     what was asked, what was planned, where it ran
+//	  journal.jsonl                           what was done, fsynced entry by entry
+//	  events.jsonl                            what the agent said (events.2.jsonl: second attempt)
+//	  results/<trial id>.json SHA256SUMS      raw values, write-once
+//	  report.*                                derived, rebuilt by `chexp results report`
+package store
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"sort"
+	"strings"
+	"syscall"
+	"time"
+
+	"chexp/experiments/trial"
+	"chexp/orchestrator/internal/failure"
+)
+
+// Names inside a run's directory.
+const (
+	ExperimentFile = "experiment.yaml"
+	PlanFile       = "plan.json"
+	SiteFile       = "site.json"
+	journalFile    = "journal.jsonl"
+	lockFile       = ".lock"
+	ballastFile    = ".ballast"
+	resultsDir     = "results"
+)
+
+// ballastBytes are set aside when a run is created and freed when the disk is
+// full, so that the journal can still record that the device was given back.
+const ballastBytes = 256 << 10
+
+// maxFile bounds what is read back from a run's directory: it may have come by
+// mail.
+const maxFile = 256 << 20
+
+// Root is the directory that holds the runs, by default ./runs.
+type Root struct{ dir string }
+
+// At returns the root at dir, which need not exist yet.
+func At(dir string) *Root { return &Root{dir: dir} }
+
+// Run is one run's directory.
+type Run struct {
+	ID  string
+	Dir string
+
+	lock *os.File
+}
+
+var idPattern = regexp.MustCompile(`^[0-9]{8}t[0-9]{6}z-[a-z0-9-]{1,40}-[a-z]{4}$`)
+
+// NewID names a run: UTC time, experiment, four random letters. The result is
+// lower case and at most 62 bytes, so that it can name a container (a DNS
+// label) as it stands.
+func NewID(experiment string, now time.Time) string {
+	letters := make([]byte, 4)
+	rand.Read(letters) // never fails (crypto/rand)
+	for i := range letters {
+		letters[i] = 'a' + letters[i]%26
+	}
+	return fmt.Sprintf("%s-%s-%s", now.UTC().Format("20060102t150405z"), experiment, letters)
+}
+
+// Create makes the directory of a new run and takes its lock.
+func (r *Root) Create(id string) (*Run, error) {
+	if !idPattern.MatchString(id) {
+		return nil, fmt.Errorf("run id %q is not well formed", id)
+	}
+	dir := filepath.Join(r.dir, id)
+	if err := os.MkdirAll(filepath.Join(dir, resultsDir), 0o755); err != nil {
+		return nil, Explain(fmt.Errorf("create run directory: %w", err))
+	}
+	run := &Run{ID: id, Dir: dir}
+	if err := run.Lock(); err != nil {
+		return nil, err
+	}
+	if err := run.layBallast(); err != nil {
+		run.Unlock()
+		os.RemoveAll(dir)
+		return nil, Explain(fmt.Errorf("set space aside in %s: %w", dir, err))
+	}
+	return run, nil
+}
+
+func (r *Run) layBallast() error {
+	f, err := os.OpenFile(filepath.Join(r.Dir, ballastFile), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(make([]byte, ballastBytes))
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// DropBallast frees the space set aside; it reports whether there was any.
+func (r *Run) DropBallast() bool {
+	return os.Remove(filepath.Join(r.Dir, ballastFile)) == nil
+}
+
+// Open finds a run by its id, a unique prefix or suffix of it (the four
+// letters), a path, or "latest".
+func (r *Root) Open(name string) (*Run, error) {
+	if strings.ContainsRune(name, filepath.Separator) {
+		name = filepath.Clean(name)
+		if st, err := os.Stat(filepath.Join(name, journalFile)); err == nil && st.Mode().IsRegular() {
+			abs, err := filepath.Abs(name)
+			if err != nil {
+				return nil, err
+			}
+			return &Run{ID: filepath.Base(abs), Dir: abs}, nil
+		}
+		return nil, failure.New(failure.Usage, name+" is not a run's directory (it has no "+journalFile+")",
+			"`chexp results list` shows the runs", nil)
+	}
+	ids, err := r.IDs()
+	if err != nil {
+		return nil, err
+	}
+	var match []string
+	for _, id := range ids {
+		if id == name {
+			match = []string{id}
+			break
+		}
+		if name != "" && (strings.HasPrefix(id, name) || strings.HasSuffix(id, "-"+name)) {
+			match = append(match, id)
+		}
+	}
+	if name == "latest" && len(ids) > 0 {
+		match = ids[len(ids)-1:]
+	}
+	switch len(match) {
+	case 1:
+		return &Run{ID: match[0], Dir: filepath.Join(r.dir, match[0])}, nil
+	case 0:
+		return nil, failure.New(failure.Usage, fmt.Sprintf("no run %q in %s", name, r.dir),
+			"`chexp results list` shows the runs; --runs DIR looks elsewhere", nil)
+	}
+	return nil, failure.New(failure.Usage, fmt.Sprintf("%q is the name of %d runs: %s", name, len(match), strings.Join(match, ", ")),
+		"give the whole id", nil)
+}
+
+// IDs lists the runs, oldest first.
+func (r *Root) IDs() ([]string, error) {
+	entries, err := os.ReadDir(r.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, Explain(err)
+	}
+	var ids []string
+	for _, e := range entries {
+		if e.IsDir() && idPattern.MatchString(e.Name()) {
+			ids = append(ids, e.Name())
+		}
+	}
+	sort.Strings(ids)
+	return ids, nil
+}
+
+// Lock makes this process the run's only writer until Unlock or its death.
+func (r *Run) Lock() error {
+	f, err := os.OpenFile(filepath.Join(r.Dir, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return Explain(err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		return failure.New(failure.Locked, "run "+r.ID+" is in use by another chexp",
+			"wait for it, or end that process first", nil)
+	}
+	r.lock = f
+	return nil
+}
+
+// Unlock gives the lock back; it may be called twice.
+func (r *Run) Unlock() {
+	if r.lock != nil {
+		r.lock.Close()
+		r.lock = nil
+	}
+}
+
+// WriteOnce writes a file that is never changed afterwards. Writing the same
+// content again is no error; other content is.
+func (r *Run) WriteOnce(name string, data []byte) error {
+	if old, err := r.Read(name); err == nil {
+		if string(old) == string(data) {
+			return nil
+		}
+		return fmt.Errorf("%s of run %s exists with other content: it is written once", name, r.ID)
+	}
+	return r.Replace(name, data)
+}
+
+// Replace writes a derived file atomically.
+func (r *Run) Replace(name string, data []byte) error {
+	path := filepath.Join(r.Dir, name)
+	f, err := os.CreateTemp(filepath.Dir(path), ".tmp-*")
+	if err != nil {
+		return Explain(err)
+	}
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Sync(), f.Chmod(0o644), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+		return Explain(fmt.Errorf("write %s: %w", path, err))
+	}
+	return nil
+}
+
+// Read returns a file of the run.
+func (r *Run) Read(name string) ([]byte, error) {
+	f, err := os.Open(filepath.Join(r.Dir, name))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(data) > maxFile {
+		err = fmt.Errorf("%s is larger than %d bytes", f.Name(), maxFile)
+	}
+	return data, err
+}
+
+// ReadJSON decodes a file of the run into v.
+func (r *Run) ReadJSON(name string, v any) error {
+	data, err := r.Read(name)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, v); err != nil {
+		return fmt.Errorf("%s of run %s: %w", name, r.ID, err)
+	}
+	return nil
+}
+
+// WriteJSON replaces a derived file by the JSON of v.
+func (r *Run) WriteJSON(name string, v any) error {
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	return r.Replace(name, append(data, '\n'))
+}
+
+// Append adds to a file and syncs it, as the event mirror does.
+func (r *Run) Append(name string, data []byte) error {
+	f, err := os.OpenFile(filepath.Join(r.Dir, name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return Explain(err)
+	}
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return Explain(fmt.Errorf("append to %s of run %s: %w", name, r.ID, err))
+	}
+	return nil
+}
+
+// ResultsDir is where fetched results go.
+func (r *Run) ResultsDir() string { return filepath.Join(r.Dir, resultsDir) }
+
+// Plan reads the run's plan.
+func (r *Run) Plan() (*trial.Plan, error) {
+	p := new(trial.Plan)
+	if err := r.ReadJSON(PlanFile, p); err != nil {
+		return nil, err
+	}
+	return p, p.Check()
+}
+
+// Results reads the results that have been fetched, in the plan's order. A
+// file that is no result of this run is an error: results are evidence.
+func (r *Run) Results(plan *trial.Plan) ([]*trial.Result, error) {
+	var results []*trial.Result
+	for _, t := range plan.Trials {
+		res := new(trial.Result)
+		err := r.ReadJSON(filepath.Join(resultsDir, t.ID+".json"), res)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, failure.New(failure.Storage, "cannot read the result of "+t.ID, "the file is damaged; fetch it again into an empty results directory", err)
+		}
+		if err := CheckResult(res, plan, t); err != nil {
+			return nil, failure.New(failure.Storage, "result of "+t.ID+" is not what the plan asked for", "", err)
+		}
+		results = append(results, res)
+	}
+	return results, nil
+}
+
+// CheckResult reports how a result contradicts the plan. Results come from a
+// device, so nothing in them is believed before this.
+func CheckResult(res *trial.Result, plan *trial.Plan, t trial.Trial) error {
+	switch {
+	case res.Schema != trial.ResultSchema:
+		return fmt.Errorf("schema is %q, this program reads %q", res.Schema, trial.ResultSchema)
+	case res.RunID != plan.RunID:
+		return fmt.Errorf("it belongs to run %q", res.RunID)
+	case res.TrialID != t.ID || res.Threads != t.Threads || res.Batch != t.Batch || res.Model.Name != t.Model || res.Provider.Name != t.Provider.Name:
+		return fmt.Errorf("it describes trial %q (%s, %s, %d threads, batch %d)", res.TrialID, res.Model.Name, res.Provider.Name, res.Threads, res.Batch)
+	case res.Outcome != trial.OK && res.Outcome != trial.Failed && res.Outcome != trial.Skipped:
+		return fmt.Errorf("outcome %q is unknown", res.Outcome)
+	case res.Outcome == trial.OK && (res.Summary == nil || len(res.LatenciesNS) == 0):
+		return errors.New("outcome is ok, but nothing was timed")
+	}
+	for _, m := range plan.Models {
+		if m.Name == t.Model && m.SHA256 != res.Model.SHA256 {
+			return fmt.Errorf("it measured a model with sha256 %.12s…, the plan's has %.12s…", res.Model.SHA256, m.SHA256)
+		}
+	}
+	return nil
+}
+
+// Explain turns the disk's own errors into ones with a remedy.
+func Explain(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return failure.New(failure.Storage, "this machine's disk is full", "free some space (or use --runs DIR on another disk) and run the command again", err)
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return failure.New(failure.Storage, "cannot write here", "use --runs DIR with a directory that you may write to", err)
+	}
+	return err
+}
+
+// Adopt moves fetched results from dir into the run, each checked against the
+// plan and written once, and renews results/SHA256SUMS over all of them. A
+// result that only says that the agent was stopped is left behind: a resumed
+// run measures that trial again. It returns how many results dir held.
+func (r *Run) Adopt(dir string, plan *trial.Plan) (int, error) {
+	n := 0
+	for _, t := range plan.Trials {
+		name := t.ID + ".json"
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return n, Explain(err)
+		}
+		res := new(trial.Result)
+		if err := json.Unmarshal(data, res); err != nil {
+			return n, failure.New(failure.Device, "the device's result of "+t.ID+" is no JSON", "measure again with `chexp run --resume`", err)
+		}
+		if err := CheckResult(res, plan, t); err != nil {
+			return n, failure.New(failure.Device, "the device's result of "+t.ID+" is not what the plan asked for", "", err)
+		}
+		if len(res.Reasons) > 0 && res.Reasons[0].Code == trial.ReasonStopped {
+			continue
+		}
+		if err := r.WriteOnce(filepath.Join(resultsDir, name), data); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, r.sumResults(plan)
+}
+
+func (r *Run) sumResults(plan *trial.Plan) error {
+	var sums strings.Builder
+	for _, t := range plan.Trials {
+		data, err := r.Read(filepath.Join(resultsDir, t.ID+".json"))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(&sums, "%x  %s.json\n", sha256.Sum256(data), t.ID)
+	}
+	return r.Replace(filepath.Join(resultsDir, "SHA256SUMS"), []byte(sums.String()))
+}
