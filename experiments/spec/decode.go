@@ -18,7 +18,7 @@ const (
 	maxList      = 64 // threads, batches, budgets
 	maxTrials    = 10000
 	minLease     = time.Minute
-	maxLease     = 7 * 24 * time.Hour // Chameleon's own limit
+	maxLease     = 7 * 24 * time.Hour // Chameleon refuses more with 403
 )
 
 // defaults is the experiment before its file is read; doc.go has the table.
@@ -47,7 +47,7 @@ func (r *reader) experiment(root *node, e *Experiment) {
 	if !ok {
 		return
 	}
-	if v, ok := s.text("apiVersion"); ok && v != APIVersion {
+	if v, ok := s.literal("apiVersion", APIVersion); ok && v != APIVersion {
 		s.addf("apiVersion", "is %q; this program reads %s only", short(v), APIVersion)
 	}
 	s.require("apiVersion", "write apiVersion: "+APIVersion)
@@ -254,7 +254,7 @@ func (r *reader) together(s *section, e *Experiment) {
 	}
 	product := len(e.Models) * len(e.Providers) * len(e.Threads) * len(e.Batches) * e.Trials.Repetitions
 	if product > maxTrials {
-		s.addf("models", "× providers × threads × batches × repetitions makes %d trials; at most %d are allowed", product, maxTrials)
+		s.addf("models", "with all providers, threads, batches and repetitions make %d trials; at most %d are allowed", product, maxTrials)
 		return
 	}
 	required := 0

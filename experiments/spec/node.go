@@ -246,8 +246,11 @@ func (s *section) list(key string, most int) []*node {
 	switch {
 	case n == nil:
 		return nil
-	case n.Kind != yaml.SequenceNode:
+	case n.Kind == yaml.ScalarNode:
 		s.addf(key, "is %s, but must be a list, such as [%s]", what(n), short(strings.TrimSpace(n.Value)))
+		return nil
+	case n.Kind != yaml.SequenceNode:
+		s.addf(key, "is %s, but must be a list: put a '-' before each item", what(n))
 		return nil
 	case len(n.Content) == 0:
 		s.addf(key, "is an empty list: give at least one, or remove the line for the default")

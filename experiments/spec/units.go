@@ -101,6 +101,9 @@ func parseStart(s string) (time.Time, error) {
 	}
 	for _, layout := range []string{"2006-01-02T15:04Z07:00", "2006-01-02T15:04:05Z07:00", "2006-01-02 15:04Z07:00", "2006-01-02 15:04:05Z07:00"} {
 		if t, err := time.Parse(layout, s); err == nil {
+			if t.Second() != 0 || t.Nanosecond() != 0 {
+				return time.Time{}, fmt.Errorf("is %q, but leases start on a whole minute", short(s))
+			}
 			return t, nil
 		}
 	}
