@@ -5,6 +5,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -20,11 +21,22 @@ type reader struct {
 }
 
 func (r *reader) addf(n *node, path, format string, args ...any) {
-	p := Problem{File: r.file, Path: path, Msg: fmt.Sprintf(format, args...)}
+	p := Problem{File: r.file, Path: printable(path), Msg: printable(fmt.Sprintf(format, args...))}
 	if n != nil {
 		p.Line, p.Column = n.Line, n.Column
 	}
 	r.problems = append(r.problems, p)
+}
+
+// printable keeps a problem on one line, and a file's control characters away
+// from the terminal.
+func printable(s string) string {
+	return strings.Map(func(c rune) rune {
+		if unicode.IsPrint(c) {
+			return c
+		}
+		return '?'
+	}, s)
 }
 
 // plain refuses what this format has no use for: aliases, anchors and tags.

@@ -19,14 +19,14 @@ var builtins = []Builtin{
 	{
 		Name:        "mobilenetv2-11",
 		Description: "MobileNetV2 1.0, 3x224x224 -> 11 classes, FP32, dynamic batch; UNTRAINED (seeded random weights): for time and memory only",
-		SHA256:      "",
-		Bytes:       0,
+		SHA256:      "a7e66d7964ea3725ad2108c3340afcf0166fc1ad995a16de46432b2aa7f3e846",
+		Bytes:       8902496,
 	},
 	{
 		Name:        "tiny-cnn",
 		Description: "three convolutions, 3x32x32 -> 11 classes, FP32, dynamic batch; UNTRAINED (seeded random weights): for trying things out",
-		SHA256:      "",
-		Bytes:       0,
+		SHA256:      "068cce77d3fd551d1a38265351c4a4ab744d06b8446c6aee1f5deebbe32e7696",
+		Bytes:       98778,
 	},
 }
 
