@@ -1,7 +1,3 @@
-// Package spec is the experiment file: its types, strict loading with every
-// problem and its line, defaults, validation, and the expansion into the plan
-// that the agent carries out. It reads the YAML and nothing else: models are
-// resolved by package models, clouds by the orchestrator.
 package spec
 
 import (
@@ -35,6 +31,9 @@ type Experiment struct {
 
 	Dir string // the file's directory: relative paths are relative to it
 	Raw []byte // the file as read, kept with the run
+
+	file      string              // as named to Load or Parse, for later problems
+	positions map[string]position // of every key and list item, by path
 }
 
 // Lease says which device, when and how long. Exactly one of MachineName,
@@ -73,7 +72,7 @@ type TrialPolicy struct {
 
 // Budget is one requirement such as "p50 < 15 ms".
 type Budget struct {
-	Metric string  // size, p50, p90, p95, p99, throughput, session_create, first_inference, peak_memory
+	Metric string  // size, p50, p90, p95, p99, throughput, session_create, first_inference or peak_memory
 	Op     string  // "<", "<=", ">", ">="
 	Limit  float64 // bytes, nanoseconds, or inputs per second
 	Text   string  // as written

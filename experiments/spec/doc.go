@@ -1,0 +1,52 @@
+// Package spec is the experiment file: its types, strict loading with every
+// problem and its line, defaults, validation, and the expansion into the plan
+// that the agent carries out. It reads the YAML and nothing else: models are
+// resolved by package models, clouds by the orchestrator.
+//
+//	e, err := spec.Load("experiments/quickstart.yaml") // err: Problems
+//	plan, err := spec.Expand(e, resolved, runID, nil)  // *trial.Plan
+//
+// The format, with what is allowed and what holds when a key is left out:
+//
+//	key                   allowed                                           default
+//	apiVersion            chexp/v1                                          required
+//	name                  a-z 0-9 and inner hyphens, at most 40             required
+//	description           text                                              empty
+//	site                  CHI@Edge, local                                   required
+//	lease                 only with CHI@Edge                                required there
+//	lease.machine_name    a kind of device, such as raspberrypi5            one of these
+//	lease.device          one device's name, such as nyu-rpi5-01            three is
+//	lease.uid             a device's uid                                    required
+//	lease.name            letters, digits . _ -, at most 128                experiment and run id
+//	lease.start           now, or date and time with a zone                 now
+//	lease.duration        1m to 7d                                          2h
+//	container             only with CHI@Edge
+//	container.image       an image reference                                debian:bookworm-slim
+//	container.transport   zun, ssh (needs an image with an SSH server)      zun
+//	models                1 to 100                                          required
+//	models[].name         a-z 0-9 - _, at most 64, each once                required
+//	models[].builtin      a name of models/catalog                          one of these
+//	models[].path         a file, relative to the experiment file           three is
+//	models[].url          https; http from this machine itself only         required
+//	models[].sha256       64 hexadecimal digits                             required with url
+//	providers             name, or {name, optional, options}; each once     [cpu]
+//	threads               1 to 256, each once                               [1]
+//	batches               1 to 4096, each once                              [1]
+//	trials.warmup         0 to 100000 untimed inferences                    10
+//	trials.min_runs       1 to 1000000 timed inferences                     100
+//	trials.min_time       0s to 1h of timed work                            5s
+//	trials.max_time       not below min_time; 0s is no limit but timeout    60s
+//	trials.timeout        above max_time, to 24h; kills the trial           120s
+//	trials.repetitions    1 to 1000 fresh processes for each combination    1
+//	trials.seed           0 to 2^53-1: input values and order of trials     1
+//	budgets               "metric op number unit"                           none
+//
+// Durations are numbers with units: d, h, m, s, ms, as in 1h30m. Budgets
+// compare (<, <=, >, >=) size, peak_memory (B, kB, MB = 10^6, GB, KiB, MiB =
+// 2^20, GiB), p50, p90, p95, p99, session_create, first_inference (ns, us, ms,
+// s) or throughput (/s, inputs per second).
+//
+// An unknown or repeated key is an error, and so are YAML's aliases, anchors,
+// tags and further documents: none of them says anything here that plain
+// text does not say better, and each has hidden mistakes in other programs.
+package spec

@@ -1,0 +1,126 @@
+package spec
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// MaxFileBytes bounds an experiment file.
+const MaxFileBytes = 1 << 20
+
+// Load reads and checks an experiment file. A file that cannot be read is an
+// ordinary error; one that says something wrong is Problems.
+func Load(path string) (*Experiment, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("experiment file: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("experiment file %s is no regular file", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("experiment file: %w", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, MaxFileBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("experiment file: %w", err)
+	}
+	return Parse(path, data)
+}
+
+// Parse checks an experiment. name stands in the problems, and relative model
+// paths are relative to its directory. Every problem is reported at once, as
+// Problems; then there is no experiment.
+func Parse(name string, data []byte) (*Experiment, error) {
+	return parse(&reader{file: name, dir: filepath.Dir(name)}, data)
+}
+
+// ParseStored reads the copy of an experiment file that a run keeps. dir is
+// the directory of the original; model files need not exist any more, since a
+// run that is resumed has their sums in its plan.
+func ParseStored(name, dir string, data []byte) (*Experiment, error) {
+	return parse(&reader{file: name, dir: dir, stored: true}, data)
+}
+
+func parse(r *reader, data []byte) (*Experiment, error) {
+	r.positions = map[string]position{}
+	dir, err := filepath.Abs(r.dir)
+	if err != nil {
+		return nil, fmt.Errorf("experiment file %s: its directory: %w", r.file, err)
+	}
+	r.dir = dir
+	e := defaults()
+	if root := r.document(data); root != nil {
+		r.experiment(root, e)
+	}
+	if err := r.problems.err(r.file); err != nil {
+		return nil, err
+	}
+	e.Dir, e.Raw = r.dir, data
+	e.file, e.positions = r.file, r.positions
+	return e, nil
+}
+
+// document returns the root of the one document in the file, nil with a
+// problem when there is none.
+func (r *reader) document(data []byte) *yaml.Node {
+	switch {
+	case len(data) > MaxFileBytes:
+		r.addf(nil, "", "is larger than %d bytes; an experiment is a page of text", MaxFileBytes)
+		return nil
+	case !utf8.Valid(data):
+		r.addf(nil, "", "is not UTF-8 text")
+		return nil
+	}
+	loader, err := yaml.NewLoader(strings.NewReader(string(data)))
+	if err != nil {
+		r.syntax(err)
+		return nil
+	}
+	var doc, second yaml.Node
+	if err := loader.Load(&doc); errors.Is(err, io.EOF) || err == nil && len(doc.Content) == 0 {
+		r.addf(nil, "", "is empty; `chexp experiment init` prints a file to start from")
+		return nil
+	} else if err != nil {
+		r.syntax(err)
+		return nil
+	}
+	root := &doc
+	if doc.Kind == yaml.DocumentNode {
+		root = doc.Content[0]
+	}
+	switch err := loader.Load(&second); {
+	case err == nil:
+		n := &second
+		if n.Kind == yaml.DocumentNode && len(n.Content) > 0 {
+			n = n.Content[0]
+		}
+		r.addf(n, "", "starts a second document: one file is one experiment, put the other one into a file of its own")
+	case !errors.Is(err, io.EOF):
+		r.syntax(err)
+	}
+	return root
+}
+
+// syntax turns the YAML library's error into a problem with its place.
+func (r *reader) syntax(err error) {
+	p := Problem{File: r.file, Msg: "is not YAML: " + err.Error()}
+	var e *yaml.LoadError
+	if errors.As(err, &e) {
+		p.Line, p.Column = e.Mark.Line, e.Mark.Column
+		p.Msg = "is not YAML: " + e.Message
+		if c := e.ContextMark; c.Line > 0 && e.ContextMsg != "" {
+			p.Msg += fmt.Sprintf(" (%s that starts in line %d)", e.ContextMsg, c.Line)
+		}
+	}
+	r.problems = append(r.problems, p)
+}

@@ -1,0 +1,138 @@
+package spec
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Problem is one thing that is wrong with an experiment file. Line and Column
+// count from 1; 0 means that the problem has no place in the file.
+type Problem struct {
+	File   string `json:"file"`
+	Line   int    `json:"line"`
+	Column int    `json:"column"`
+	Path   string `json:"path,omitempty"` // "lease.duration", "models[1].sha256"
+	Msg    string `json:"message"`        // what is wrong and what is allowed
+}
+
+// String is `file:line:col: path: message`, which editors can jump to.
+func (p Problem) String() string {
+	var b strings.Builder
+	b.WriteString(p.File)
+	if p.Line > 0 {
+		fmt.Fprintf(&b, ":%d:%d", p.Line, p.Column)
+	}
+	b.WriteString(": ")
+	if p.Path != "" {
+		b.WriteString(p.Path + ": ")
+	}
+	b.WriteString(p.Msg)
+	return b.String()
+}
+
+// Problems are all the problems of one file, in the order of its lines.
+type Problems []Problem
+
+// Error is one problem per line.
+func (ps Problems) Error() string {
+	lines := make([]string, len(ps))
+	for i, p := range ps {
+		lines[i] = p.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// maxProblems bounds what a person is shown; a file with more is not a typo.
+const maxProblems = 100
+
+// err sorts by place, bounds, and returns nil when there are none.
+func (ps Problems) err(file string) error {
+	if len(ps) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(ps, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	if more := len(ps) - maxProblems; more > 0 {
+		ps = append(ps[:maxProblems:maxProblems], Problem{File: file, Msg: fmt.Sprintf("and %d more problems", more)})
+	}
+	return ps
+}
+
+// position is a place in the file.
+type position struct{ line, column int }
+
+// Problemf makes a problem at the place of a path such as "models[1].builtin"
+// or "providers[0]", for those who find out later than Parse that an
+// experiment cannot run. A path that the file does not have is reported at the
+// nearest section around it.
+func (e *Experiment) Problemf(path, format string, args ...any) Problem {
+	p := Problem{File: e.file, Path: path, Msg: fmt.Sprintf(format, args...)}
+	for at := path; ; {
+		if pos, ok := e.positions[at]; ok {
+			p.Line, p.Column = pos.line, pos.column
+			return p
+		}
+		i := strings.LastIndexAny(at, ".[")
+		if i < 0 {
+			return p
+		}
+		at = at[:i]
+	}
+}
+
+// nearest returns the allowed word that looks most like s, "" if none does.
+func nearest(s string, allowed []string) string {
+	best, bestDistance := "", 3
+	if len(s) <= 4 {
+		bestDistance = 2 // in a short word two changes make another word
+	}
+	low := strings.ToLower(s)
+	for _, a := range allowed {
+		if d := distance(low, strings.ToLower(a)); d < bestDistance {
+			best, bestDistance = a, d
+		}
+	}
+	return best
+}
+
+// distance counts the insertions, deletions, replacements and swaps of
+// neighbours that turn a into b (optimal string alignment).
+func distance(a, b string) int {
+	const longest = 64 // words of the format are shorter; bounds the table
+	if len(a) > longest || len(b) > longest {
+		return longest
+	}
+	rows := make([][]int, len(a)+1)
+	for i := range rows {
+		rows[i] = make([]int, len(b)+1)
+		rows[i][0] = i
+	}
+	for j := range rows[0] {
+		rows[0][j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		for j := 1; j <= len(b); j++ {
+			change := 1
+			if a[i-1] == b[j-1] {
+				change = 0
+			}
+			d := min(rows[i-1][j]+1, rows[i][j-1]+1, rows[i-1][j-1]+change)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				d = min(d, rows[i-2][j-2]+1)
+			}
+			rows[i][j] = d
+		}
+	}
+	return rows[len(a)][len(b)]
+}
+
+// didYouMean is " (did you mean x?)" or, when nothing is near, what is allowed.
+func didYouMean(s string, allowed []string) string {
+	if n := nearest(s, allowed); n != "" {
+		return fmt.Sprintf("did you mean %q?", n)
+	}
+	return "allowed: " + strings.Join(allowed, ", ")
+}

@@ -1,0 +1,316 @@
+// Package models turns the models that an experiment names into files on this
+// machine, each known by its SHA-256: builtin ones are generated, paths are
+// hashed, and URLs are taken from a cache or a search path by their content,
+// else downloaded and accepted only if the content is the one that was asked
+// for.
+//
+// Everything here happens before a lease is made: what cannot be had must cost
+// nobody a device. Package models/catalog lists the builtin models,
+// models/builtin makes them, models/onnxfile writes the format.
+package models
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"chexp/experiments/spec"
+	"chexp/experiments/trial"
+	"chexp/models/builtin"
+	"chexp/models/catalog"
+	"chexp/models/onnxfile"
+)
+
+// MaxBytes bounds a model file. ONNX itself, being one protobuf message, ends
+// at 2 GiB.
+const MaxBytes = 2 << 30
+
+// SearchPathEnv names directories, separated like PATH, that are looked
+// through for .onnx files of the right content before anything is downloaded.
+const SearchPathEnv = "CHEXP_MODEL_PATH"
+
+// DefaultSearchPath is what SearchPathEnv says.
+func DefaultSearchPath() []string {
+	var dirs []string
+	for _, dir := range filepath.SplitList(os.Getenv(SearchPathEnv)) {
+		if dir != "" { // an empty entry would be the current directory, by surprise
+			dirs = append(dirs, dir)
+		}
+	}
+	return dirs
+}
+
+// DefaultCacheDir is chexp/models below the user's cache directory.
+func DefaultCacheDir() (string, error) {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("no place for models: %w", err)
+	}
+	return filepath.Join(dir, "chexp", "models"), nil
+}
+
+// Resolver finds, makes and fetches model files. Its zero value but CacheDir
+// is ready to use. It may be used by several goroutines and processes at once:
+// files appear in the cache whole, by renaming.
+type Resolver struct {
+	CacheDir   string       // <sha256>.onnx each; created when needed
+	SearchPath []string     // directories that are only read
+	HTTP       *http.Client // nil: a client with bounds of its own
+	// Progress, if not nil, is told what takes time, one line of text each.
+	Progress func(text string)
+}
+
+// Resolved is a model and where its file lies on this machine.
+type Resolved struct {
+	trial.Model
+	File string
+}
+
+// Error says which model of the experiment could not be had, why, and what to
+// do about it.
+type Error struct {
+	Model string // its name in the experiment
+	Line  int    // in the experiment file
+	Msg   string // what happened, to what
+	Next  string // what to do; may be empty
+	Err   error  // the cause, may be nil
+}
+
+func (e *Error) Error() string {
+	s := "model " + e.Model + ": " + e.Msg
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// Resolve returns the file of one model. Its error is an *Error, or the
+// context's.
+func (r *Resolver) Resolve(ctx context.Context, m spec.ModelSource) (Resolved, error) {
+	var found Resolved
+	var err error
+	switch {
+	case m.Builtin != "":
+		found, err = r.builtin(ctx, m)
+	case m.Path != "":
+		found, err = r.path(ctx, m)
+	case m.URL != "":
+		found, err = r.url(ctx, m)
+	default:
+		err = &Error{Msg: "names no builtin, path or url"}
+	}
+	if err == nil {
+		found.Name = m.Name
+		err = sniff(found.File)
+	}
+	if err == nil {
+		return found, nil
+	}
+	if ctx.Err() != nil {
+		return Resolved{}, ctx.Err()
+	}
+	var e *Error
+	if !errors.As(err, &e) {
+		e = &Error{Msg: "cannot be used", Err: err}
+	}
+	e.Model, e.Line = m.Name, m.Line
+	return Resolved{}, e
+}
+
+// ResolveAll resolves every model of an experiment, and reports all that
+// failed, joined.
+func (r *Resolver) ResolveAll(ctx context.Context, e *spec.Experiment) ([]Resolved, error) {
+	var all []Resolved
+	var failed []error
+	for _, m := range e.Models {
+		found, err := r.Resolve(ctx, m)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		all = append(all, found)
+	}
+	return all, errors.Join(failed...)
+}
+
+// sniff refuses what is certainly no model, before a device is reserved for it.
+func sniff(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if err := onnxfile.Sniff(f, info.Size()); err != nil {
+		return &Error{
+			Msg:  fmt.Sprintf("file %s (%s)", path, spec.FormatBytes(info.Size())),
+			Next: "give the .onnx file itself; a Git LFS pointer or a web page saved in its place is no model", Err: err,
+		}
+	}
+	return nil
+}
+
+func (r *Resolver) progress(format string, args ...any) {
+	if r.Progress != nil {
+		r.Progress(fmt.Sprintf(format, args...))
+	}
+}
+
+// builtin generates the model, unless the cache has it.
+func (r *Resolver) builtin(ctx context.Context, m spec.ModelSource) (Resolved, error) {
+	b, ok := catalog.Find(m.Builtin)
+	if !ok {
+		return Resolved{}, &Error{Msg: fmt.Sprintf("there is no builtin model %q", m.Builtin), Next: fmt.Sprintf("use one of %v", catalog.Names())}
+	}
+	origin := "builtin " + b.Name
+	if !b.Trained {
+		origin += " (untrained)"
+	}
+	want := trial.Model{SHA256: b.SHA256, Bytes: b.Bytes, Origin: origin}
+	if file, ok := r.cached(ctx, b.SHA256); ok {
+		return Resolved{Model: want, File: file}, nil
+	}
+	r.progress("generating %s (%s)", b.Name, spec.FormatBytes(b.Bytes))
+	data, err := builtin.Generate(b.Name)
+	if err != nil {
+		return Resolved{}, err
+	}
+	if got := sha256.Sum256(data); hex.EncodeToString(got[:]) != b.SHA256 {
+		return Resolved{}, &Error{
+			Msg:  fmt.Sprintf("generating %s gave other bytes (sha256 %x) than it must (%s)", b.Name, got, b.SHA256),
+			Next: "this is a fault of chexp on this platform: please report it",
+		}
+	}
+	file, err := r.store(b.SHA256, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+	return Resolved{Model: want, File: file}, err
+}
+
+// path hashes a file of the user's and uses it where it lies.
+func (r *Resolver) path(ctx context.Context, m spec.ModelSource) (Resolved, error) {
+	sum, size, err := hashFile(ctx, m.Path)
+	if err != nil {
+		return Resolved{}, &Error{Msg: "cannot be read", Err: err}
+	}
+	if m.SHA256 != "" && m.SHA256 != sum {
+		return Resolved{}, &Error{
+			Msg:  fmt.Sprintf("file %s has sha256 %s, but the experiment says %s", m.Path, sum, m.SHA256),
+			Next: "use the file that the experiment was written for, or correct its sha256",
+		}
+	}
+	origin := "path " + filepath.Base(m.Path) // the rest of the path is nobody's business in a result
+	return Resolved{Model: trial.Model{SHA256: sum, Bytes: size, Origin: origin}, File: m.Path}, nil
+}
+
+// cached returns the cache's file of that content. A file whose content has
+// changed is no hit; it is replaced by the next store.
+func (r *Resolver) cached(ctx context.Context, sum string) (string, bool) {
+	path := r.cacheFile(sum)
+	got, _, err := hashFile(ctx, path)
+	return path, err == nil && got == sum
+}
+
+func (r *Resolver) cacheFile(sum string) string { return filepath.Join(r.CacheDir, sum+".onnx") }
+
+// store writes a new file of the cache whole or not at all: into a temporary
+// file that is synced and renamed. write must have checked the content.
+func (r *Resolver) store(sum string, write func(io.Writer) error) (_ string, err error) {
+	cannot := func(err error) error {
+		return &Error{Msg: fmt.Sprintf("cannot write to the model cache %s", r.CacheDir), Next: "make room or make it writable", Err: err}
+	}
+	if err := os.MkdirAll(r.CacheDir, 0o755); err != nil {
+		return "", cannot(err)
+	}
+	r.sweep()
+	// The name does not end in .onnx, so that nobody takes it for a model.
+	f, err := os.CreateTemp(r.CacheDir, sum[:16]+".*.part")
+	if err != nil {
+		return "", cannot(err)
+	}
+	defer func() {
+		if err != nil {
+			f.Close() // once more after a good one is harmless
+			os.Remove(f.Name())
+		}
+	}()
+	if err := write(f); err != nil {
+		var e *Error
+		if errors.As(err, &e) {
+			return "", err
+		}
+		return "", cannot(err)
+	}
+	if err := errors.Join(f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
+		return "", cannot(err)
+	}
+	if err := os.Rename(f.Name(), r.cacheFile(sum)); err != nil {
+		return "", cannot(err)
+	}
+	return r.cacheFile(sum), nil
+}
+
+// sweep removes what a killed process left half-written. A day is longer than
+// any download that is still alive can be expected to take.
+func (r *Resolver) sweep() {
+	parts, _ := filepath.Glob(filepath.Join(r.CacheDir, "*.part"))
+	for _, part := range parts {
+		if info, err := os.Lstat(part); err == nil && time.Since(info.ModTime()) > 24*time.Hour {
+			os.Remove(part)
+		}
+	}
+}
+
+// hashFile reads a regular file of at most MaxBytes through SHA-256.
+func hashFile(ctx context.Context, path string) (sum string, size int64, err error) {
+	info, err := os.Stat(path) // before opening: opening a pipe would wait for a writer
+	if err != nil {
+		return "", 0, err
+	}
+	if !info.Mode().IsRegular() {
+		return "", 0, fmt.Errorf("%s is no regular file", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return "", 0, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	size, err = io.Copy(h, io.LimitReader(contextReader{ctx, f}, MaxBytes+1))
+	if err != nil {
+		return "", 0, err
+	}
+	if size > MaxBytes {
+		return "", 0, fmt.Errorf("%s is larger than %d bytes, more than an ONNX file can be", path, MaxBytes)
+	}
+	return hex.EncodeToString(h.Sum(nil)), size, nil
+}
+
+// contextReader stops a long read when the context ends.
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (r contextReader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.r.Read(p)
+}

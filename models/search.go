@@ -1,0 +1,66 @@
+package models
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Bounds of a search: a search path that points at a large tree must not make
+// a run hang. Directories are not descended into.
+const (
+	maxSearchFiles = 1000
+	maxSearchBytes = 8 << 30 // hashed at a few hundred MB/s
+)
+
+// search looks for a .onnx file of that content in the search path and, since
+// people put files there by hand, in the cache. The name does not matter.
+// cut says in words if bounds ended the search early.
+func (r *Resolver) search(ctx context.Context, sum string) (file, cut string) {
+	files, bytes := 0, int64(0)
+	for _, dir := range append(append([]string(nil), r.SearchPath...), r.CacheDir) {
+		for _, path := range onnxFiles(dir) {
+			info, err := os.Stat(path) // follows links: a link to a model is fine
+			if err != nil || !info.Mode().IsRegular() || info.Size() > MaxBytes {
+				continue
+			}
+			files++
+			bytes += info.Size()
+			if files > maxSearchFiles || bytes > maxSearchBytes {
+				return "", fmt.Sprintf("the search ended in %s after %d files, which is as far as it goes", dir, files-1)
+			}
+			if got, _, err := hashFile(ctx, path); err == nil && got == sum {
+				return path, ""
+			}
+			if ctx.Err() != nil {
+				return "", ""
+			}
+		}
+	}
+	return "", ""
+}
+
+// onnxFiles lists a directory's .onnx files by name; none if it cannot be read,
+// since a search path often names what another machine has.
+func onnxFiles(dir string) []string {
+	d, err := os.Open(dir)
+	if err != nil {
+		return nil
+	}
+	defer d.Close()
+	entries, _ := d.ReadDir(10 * maxSearchFiles)
+	var names []string
+	for _, entry := range entries {
+		if isONNX(entry) {
+			names = append(names, filepath.Join(dir, entry.Name()))
+		}
+	}
+	return names
+}
+
+func isONNX(entry fs.DirEntry) bool {
+	return !entry.IsDir() && strings.EqualFold(filepath.Ext(entry.Name()), ".onnx")
+}
