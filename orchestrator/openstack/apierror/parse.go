@@ -141,3 +141,7 @@ func oneLine(s string, limit int) string {
 	}
 	return ""
 }
+
+// Line makes one printable, bounded line of a text of somebody else's: its
+// first that is not empty. For what services pass on in success answers.
+func Line(s string) string { return oneLine(s, maxMessage) }
