@@ -1,0 +1,334 @@
+package chiedge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"chexp/orchestrator/internal/failure"
+	"chexp/orchestrator/internal/run"
+	"chexp/orchestrator/openstack/apierror"
+	"chexp/orchestrator/openstack/container/v1/containers"
+)
+
+// dnsLabel is what Kubernetes takes for a name; Zun takes more and then fails.
+var dnsLabel = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+
+// errVanished is the status Deleted on a container nobody deleted: Zun's
+// periodic sync saw it before its pod was there. Another try usually works.
+var errVanished = errors.New("the service marked the new container as deleted")
+
+// Launch creates the container and waits until it runs, or adopts the one of
+// this name. See run.Launcher.
+func (s *Site) Launch(ctx context.Context, req run.ContainerRequest, progress func(string)) (run.Container, error) {
+	if err := checkContainer(req); err != nil {
+		return run.Container{}, err
+	}
+	for again := false; ; again = true {
+		made, err := s.obtain(ctx, req, progress)
+		if err != nil {
+			return run.Container{}, err
+		}
+		running, err := s.awaitRunning(ctx, *made, req, progress)
+		if err == nil {
+			return toContainer(running), nil
+		}
+		clean, cancel := detached(ctx, s.pace.cleanup)
+		cleanErr := s.Destroy(clean, made.UUID)
+		cancel()
+		if cleanErr != nil {
+			return toContainer(*made), errors.Join(err, cleanErr)
+		}
+		if again || !errors.Is(err, errVanished) {
+			return run.Container{}, err
+		}
+		progress("container " + req.Name + " was marked as deleted before it started; trying once more")
+	}
+}
+
+func checkContainer(req run.ContainerRequest) error {
+	wrong := ""
+	switch {
+	case !dnsLabel.MatchString(req.Name):
+		wrong = fmt.Sprintf("%q cannot be a container's name: lower case letters, digits and -, at most 63", req.Name)
+	case req.Image == "":
+		wrong = "no image for container " + req.Name
+	case req.ReservationID == "":
+		wrong = "no reservation for container " + req.Name
+	}
+	if wrong != "" {
+		return failure.New(failure.Usage, wrong, "change the container section of the experiment", nil)
+	}
+	return nil
+}
+
+// obtain adopts the live container of this name, or removes a dead one and
+// makes it.
+func (s *Site) obtain(ctx context.Context, req run.ContainerRequest, progress func(string)) (*containers.Container, error) {
+	c, err := s.theContainer(ctx, req.Name)
+	if err != nil {
+		return nil, err
+	}
+	if c == nil {
+		return s.createContainer(ctx, req)
+	}
+	if !dead(*c) {
+		return c, nil
+	}
+	progress(fmt.Sprintf("removing container %s of an earlier try, which is in %s", req.Name, c.Status))
+	if err := s.Destroy(ctx, c.UUID); err != nil {
+		return nil, err
+	}
+	return s.createContainer(ctx, req)
+}
+
+func dead(c containers.Container) bool {
+	switch c.Status {
+	case containers.StatusCreating, containers.StatusCreated, containers.StatusRunning:
+		return false
+	}
+	return true
+}
+
+// createContainer posts once, and once more only after it has seen that the
+// first made nothing, like createLease.
+func (s *Site) createContainer(ctx context.Context, req run.ContainerRequest) (*containers.Container, error) {
+	what := "making the container " + req.Name
+	for again := false; ; again = true {
+		made, err := s.postContainer(ctx, req)
+		if err == nil {
+			return made, nil
+		}
+		e := apierror.From(err)
+		if !e.Ambiguous() && e.Kind != apierror.Unreachable {
+			return nil, s.failed(what, e)
+		}
+		found, lookErr := s.settle(ctx, e, func() (bool, error) {
+			made, err = s.theContainer(ctx, req.Name)
+			return made != nil, err
+		})
+		switch {
+		case found:
+			return made, nil
+		case lookErr != nil:
+			return nil, failure.New(failure.Cloud, what+": no answer, and whether it exists cannot be found out",
+				"deleting the lease removes it as well", errors.Join(e, lookErr))
+		case again || !mayRepeat(e):
+			return nil, s.failed(what, e)
+		}
+	}
+}
+
+func (s *Site) postContainer(ctx context.Context, req run.ContainerRequest) (*containers.Container, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := detached(ctx, s.pace.create)
+	defer cancel()
+	opts := containers.CreateOpts{Name: req.Name, Image: req.Image, Command: req.Command, Reservation: req.ReservationID}
+	if len(opts.Command) == 0 {
+		opts.Command = []string{"sleep", "infinity"}
+	}
+	if req.Transport == transportSSH {
+		opts.ExposedPorts = []string{"22/tcp"}
+	}
+	return containers.Create(ctx, s.container, opts).Extract()
+}
+
+// theContainer returns this user's container of this name, nil when there is
+// none. What Zun lists as Deleted is not there any more.
+func (s *Site) theContainer(ctx context.Context, name string) (*containers.Container, error) {
+	what := "looking for the container " + name
+	pages, err := containers.List(s.container, containers.ListOpts{Name: name}).AllPages(ctx)
+	if err != nil {
+		return nil, s.failed(what, err)
+	}
+	all, err := containers.ExtractContainers(pages)
+	if err != nil {
+		return nil, s.failed(what, err)
+	}
+	all = slices.DeleteFunc(all, func(c containers.Container) bool {
+		return c.Name != name || c.UserID != s.token.User.ID || c.Status == containers.StatusDeleted
+	})
+	switch len(all) {
+	case 0:
+		return nil, nil
+	case 1:
+		return &all[0], nil
+	}
+	var ids []string
+	for _, c := range all {
+		ids = append(ids, fmt.Sprintf("%s (%s)", c.UUID, c.Status))
+	}
+	return nil, failure.New(failure.Cloud, fmt.Sprintf("%d containers are named %s: %s", len(all), name, strings.Join(ids, ", ")),
+		"delete all but one, or the lease with all of them, then resume", nil)
+}
+
+// FindContainer looks a container up by exact name.
+func (s *Site) FindContainer(ctx context.Context, name string) (run.Container, bool, error) {
+	c, err := s.theContainer(ctx, name)
+	if err != nil || c == nil {
+		return run.Container{}, false, err
+	}
+	return toContainer(*c), true, nil
+}
+
+// toContainer gives every run a directory of its own below /tmp: the one place
+// that users other than root (jovyan in Jupyter's images) can write to.
+func toContainer(c containers.Container) run.Container {
+	return run.Container{ID: c.UUID, Name: c.Name, Status: c.Status, Dir: "/tmp/" + c.Name}
+}
+
+// awaitRunning waits for Running. Neither a failing image pull nor a device
+// without connection ends the status Creating, so time does.
+func (s *Site) awaitRunning(ctx context.Context, c containers.Container, req run.ContainerRequest, progress func(string)) (containers.Container, error) {
+	began := time.Now()
+	var pullSince time.Time
+	said, patience := "", s.pace.patience()
+	err := s.pace.poll(ctx, func() (bool, error) {
+		got, err := containers.Get(ctx, s.container, c.UUID).Extract()
+		if apierror.Is(err, apierror.NotFound) {
+			return false, failure.New(failure.Cloud, "container "+c.Name+" is gone before it ran", "its lease may have ended: `chexp lease list`", err)
+		}
+		if !patience.forgive(err) {
+			return false, err
+		}
+		if err != nil {
+			return false, nil
+		}
+		c = *got
+		if say := describeContainer(c); say != said {
+			progress(say)
+			said = say
+		}
+		switch {
+		case c.Status == containers.StatusRunning:
+			return true, nil
+		case c.Status == containers.StatusDeleted:
+			return false, failure.New(failure.Cloud, "container "+c.Name+" never started", "resume the run; if it happens again, tell the site's help desk", errVanished)
+		case dead(c) && c.Status != containers.StatusUnknown:
+			return false, s.containerFailure(ctx, c)
+		}
+		if !pullFailing(c) {
+			pullSince = time.Time{}
+		} else if pullSince.IsZero() {
+			pullSince = time.Now()
+		} else if time.Since(pullSince) >= s.opts.PullGrace {
+			return false, pullFailure(c, req.Image)
+		}
+		if waited := time.Since(began); waited >= s.opts.LaunchTimeout {
+			return false, failure.New(failure.Cloud, fmt.Sprintf("container %s is still %s after %s", c.Name, c.Status, waited.Round(time.Second)),
+				fmt.Sprintf("can image %s be pulled from anywhere, and is it for linux/arm64? Is it very large? Else try another device", req.Image), nil)
+		}
+		return false, nil
+	})
+	if err != nil {
+		return c, s.failed("waiting for the container "+c.Name, err)
+	}
+	return c, nil
+}
+
+func describeContainer(c containers.Container) string {
+	say := fmt.Sprintf("container %s is %s", c.Name, c.Status)
+	if c.StatusDetail != "" {
+		say += ": " + apierror.Line(c.StatusDetail)
+	}
+	if c.StatusReason != "" {
+		say += " (" + apierror.Line(c.StatusReason) + ")"
+	}
+	return say
+}
+
+// pullFailing: Kubernetes' words for an image it cannot get. They come and go
+// while it tries again.
+func pullFailing(c containers.Container) bool {
+	for _, word := range []string{"ErrImagePull", "ImagePullBackOff", "InvalidImageName"} {
+		if strings.Contains(c.StatusDetail, word) || strings.Contains(c.StatusReason, word) {
+			return true
+		}
+	}
+	return false
+}
+
+func pullFailure(c containers.Container, image string) error {
+	return failure.New(failure.Cloud, fmt.Sprintf("container %s never started: image %s cannot be pulled", c.Name, image),
+		"check the image's name and tag; `docker pull "+image+"` must work from anywhere without a login",
+		errors.New(apierror.Line(first(c.StatusReason, c.StatusDetail))))
+}
+
+// containerFailure explains the status Error, or another that ends a start.
+func (s *Site) containerFailure(ctx context.Context, c containers.Container) error {
+	why := apierror.Line(first(c.StatusReason, c.StatusDetail, "the service gives no reason"))
+	msg := fmt.Sprintf("container %s did not start, its status is %s", c.Name, c.Status)
+	next := "try again, with another device if it is always the same"
+	switch {
+	case c.StatusDetail == "Unschedulable", strings.Contains(why, "not enough hosts available"):
+		next = "the reservation is not active on any device that answers: look at the lease (`chexp lease show`), and try another device"
+	case c.StatusDetail == "ContainersNotReady":
+		next = "its command keeps ending: the image must be for the device's architecture (linux/arm64) and the command one that stays alive, like sleep infinity"
+		if log := s.lastLog(ctx, c.UUID); log != "" {
+			msg += "; it printed: " + log
+		}
+	case strings.Contains(why, "device_profile"):
+		next = "the device does not have what the experiment asks for"
+	}
+	return failure.New(failure.Cloud, msg, next, errors.New(why))
+}
+
+// lastLog is the last line the container printed, if it can be had: "exec
+// format error" is what an image for another architecture leaves.
+func (s *Site) lastLog(ctx context.Context, id string) string {
+	text, err := containers.Logs(ctx, s.container, id, containers.LogsOpts{Tail: 5}).Extract()
+	if err != nil {
+		return ""
+	}
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return apierror.Line(lines[len(lines)-1])
+}
+
+// Destroy removes the container, and before it the floating IPs at its ports,
+// which nothing else would ever remove.
+func (s *Site) Destroy(ctx context.Context, id string) error {
+	ipErr := s.releaseFloatingIPs(ctx, id)
+	what := "removing the container " + id
+	end := time.Now().Add(s.pace.cleanup)
+	patience, asked, force := s.pace.patience(), false, false
+	err := s.pace.poll(ctx, func() (bool, error) {
+		if !asked {
+			err := containers.Delete(ctx, s.container, id, containers.DeleteOpts{Stop: !force, Force: force}).ExtractErr()
+			switch {
+			case apierror.Is(err, apierror.NotFound):
+				return true, nil
+			case apierror.Is(err, apierror.Conflict) && !force:
+				// Creating, or another state that stop does not take.
+				force = true
+				return false, nil
+			case !patience.forgive(err):
+				return false, err
+			case err != nil:
+				return false, nil
+			}
+			asked = true
+		}
+		c, err := containers.Get(ctx, s.container, id).Extract()
+		switch {
+		case apierror.Is(err, apierror.NotFound):
+			return true, nil
+		case !patience.forgive(err):
+			return false, err
+		case err == nil && c.Status == containers.StatusDeleted:
+			return true, nil
+		case err == nil && c.Status == containers.StatusError && !force:
+			asked, force = false, true
+		}
+		if !time.Now().Before(end) {
+			return false, failure.New(failure.Cloud, what+": it is still there", "deleting the lease removes it as well: `chexp lease delete`", nil)
+		}
+		return false, nil
+	})
+	return errors.Join(ipErr, s.failed(what, err))
+}

@@ -1,0 +1,312 @@
+package chiedge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"chexp/orchestrator/internal/failure"
+	"chexp/orchestrator/internal/run"
+	"chexp/orchestrator/openstack/apierror"
+	"chexp/orchestrator/openstack/reservation/v1/leases"
+)
+
+// maxLeaseName is the width of Blazar's column [BLZ:blazar/db/sqlalchemy/models.py].
+const maxLeaseName = 80
+
+// Reserve makes the lease, or adopts the one of this name. See run.Reserver.
+func (s *Site) Reserve(ctx context.Context, req run.LeaseRequest) (run.Lease, error) {
+	opts, err := leaseOptions(req, time.Now())
+	if err != nil {
+		return run.Lease{}, err
+	}
+	existing, err := s.liveLease(ctx, req.Name)
+	if err != nil {
+		return run.Lease{}, err
+	}
+	if existing != nil {
+		return toLease(*existing), nil
+	}
+	made, err := s.createLease(ctx, req, opts)
+	if err != nil {
+		return run.Lease{}, err
+	}
+	return toLease(*made), nil
+}
+
+// leaseOptions checks what Blazar would answer with 400 or, worse, 201.
+func leaseOptions(req run.LeaseRequest, now time.Time) (leases.CreateOpts, error) {
+	var terms []leases.Term
+	for _, t := range []leases.Term{
+		leases.Equal("machine_name", req.MachineName), leases.Equal("name", req.DeviceName), leases.Equal("uid", req.DeviceUID),
+	} {
+		if t[2] != "" {
+			terms = append(terms, t)
+		}
+	}
+	opts := leases.CreateOpts{
+		Name: req.Name,
+		// A start that has passed, or that is in the current minute of a
+		// clock that may be off, is "now" to the server.
+		StartDate: req.Start,
+		EndDate:   req.End,
+		Reservations: []leases.ReservationOpts{{
+			ResourceType: "device", Min: 1, Max: 1, ResourceProperties: leases.Properties(terms...),
+		}},
+	}
+	if !req.Start.After(now) {
+		opts.StartDate = time.Time{}
+	}
+	begin := first(opts.StartDate, now).Truncate(time.Minute)
+	wrong := ""
+	switch {
+	case req.Name == "" || len(req.Name) > maxLeaseName:
+		wrong = fmt.Sprintf("the name of a lease has 1 to %d characters, not %d", maxLeaseName, len(req.Name))
+	case len(terms) != 1:
+		wrong = "a lease asks for exactly one of machine_name, device and uid"
+	case !req.End.Truncate(time.Minute).After(begin):
+		wrong = fmt.Sprintf("the lease would end at %s, before it is a minute long", utc(req.End))
+	}
+	if wrong != "" {
+		return opts, failure.New(failure.Usage, wrong, "change the lease section of the experiment", nil)
+	}
+	return opts, nil
+}
+
+// createLease posts once, and once more only after it has seen that the first
+// made nothing. Every answer that leaves open whether a lease was made is
+// followed by a look for it.
+func (s *Site) createLease(ctx context.Context, req run.LeaseRequest, opts leases.CreateOpts) (*leases.Lease, error) {
+	what := "making the lease " + req.Name
+	for again := false; ; again = true {
+		made, err := s.postLease(ctx, opts)
+		if err == nil && !again {
+			return made, nil
+		}
+		if err == nil {
+			// The first may have been slower than the wait for it.
+			return s.theLease(ctx, req.Name, what, nil)
+		}
+		e := apierror.From(err)
+		if !e.Ambiguous() && e.Kind != apierror.Unreachable {
+			return nil, s.reserveFailure(ctx, req, what, e)
+		}
+		found, lookErr := s.settle(ctx, e, func() (bool, error) {
+			made, err = s.liveLease(ctx, req.Name)
+			return made != nil, err
+		})
+		switch {
+		case found:
+			return made, nil
+		case lookErr != nil:
+			return nil, failure.New(failure.Cloud, what+": no answer, and whether the lease exists cannot be found out",
+				"look with `chexp lease list` before you try again, and delete it there", errors.Join(e, lookErr))
+		case again || !mayRepeat(e):
+			return nil, s.reserveFailure(ctx, req, what, e)
+		}
+	}
+}
+
+// mayRepeat reports whether a creation whose absence was seen is worth another
+// try: the answer got lost or the service was away. A 500 of its own is its
+// answer.
+func mayRepeat(e *apierror.Error) bool {
+	switch e.Kind {
+	case apierror.Lost, apierror.Transient, apierror.Unreachable:
+		return true
+	}
+	return false
+}
+
+// postLease does not end with ctx: a Ctrl-C must not lose the answer.
+func (s *Site) postLease(ctx context.Context, opts leases.CreateOpts) (*leases.Lease, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := detached(ctx, s.pace.create)
+	defer cancel()
+	return leases.Create(ctx, s.reservation, opts).Extract()
+}
+
+// settle looks for the result of a creation that failed with e. After a lost
+// answer the service may still be at work, so it looks for a while.
+func (s *Site) settle(ctx context.Context, e *apierror.Error, look func() (bool, error)) (bool, error) {
+	var limit time.Duration
+	if e.Kind == apierror.Lost || e.Kind == apierror.Transient || e.Kind == apierror.Canceled {
+		limit = s.pace.settle
+	}
+	end := time.Now().Add(limit)
+	patience, found := s.pace.patience(), false
+	err := s.pace.poll(ctx, func() (bool, error) {
+		var err error
+		found, err = look()
+		if !patience.forgive(err) {
+			return false, err
+		}
+		return found || err == nil && !time.Now().Before(end), nil
+	})
+	return found, err
+}
+
+// theLease is the one live lease of this name.
+func (s *Site) theLease(ctx context.Context, name, what string, cause error) (*leases.Lease, error) {
+	l, err := s.liveLease(ctx, name)
+	if err == nil && l == nil {
+		err = failure.New(failure.Cloud, what+": it was made and is not listed", "look with `chexp lease list`", cause)
+	}
+	return l, err
+}
+
+// mine lists this user's leases of this name. Another member's is not ours,
+// whatever its name.
+func (s *Site) mine(ctx context.Context, name string) ([]leases.Lease, error) {
+	all, err := s.allLeases(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(l leases.Lease) bool { return l.Name != name || l.UserID != s.token.User.ID }), nil
+}
+
+func (s *Site) allLeases(ctx context.Context) ([]leases.Lease, error) {
+	pages, err := leases.List(s.reservation, nil).AllPages(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return leases.ExtractLeases(pages)
+}
+
+func ended(l leases.Lease) bool {
+	switch l.Status {
+	case leases.StatusTerminated, leases.StatusTerminating, leases.StatusDeleting, leases.StatusError:
+		return true
+	}
+	return false
+}
+
+// liveLease returns the lease of this name that has not ended or failed; nil
+// when there is none. Two are an error: names carry the id of the run.
+func (s *Site) liveLease(ctx context.Context, name string) (*leases.Lease, error) {
+	all, err := s.mine(ctx, name)
+	if err != nil {
+		return nil, s.failed("looking for the lease "+name, err)
+	}
+	live := slices.DeleteFunc(all, ended)
+	switch len(live) {
+	case 0:
+		return nil, nil
+	case 1:
+		return &live[0], nil
+	}
+	var ids []string
+	for _, l := range live {
+		ids = append(ids, l.ID)
+	}
+	return nil, failure.New(failure.Cloud, fmt.Sprintf("%d leases are named %s: %s", len(live), name, strings.Join(ids, ", ")),
+		"delete all but one with `chexp lease delete ID`, then resume", nil)
+}
+
+// FindLease looks a lease up by exact name. A live one comes before one that
+// failed or ended, which is returned so that it can be released.
+func (s *Site) FindLease(ctx context.Context, name string) (run.Lease, bool, error) {
+	live, err := s.liveLease(ctx, name)
+	if err != nil {
+		return run.Lease{}, false, err
+	}
+	if live != nil {
+		return toLease(*live), true, nil
+	}
+	all, err := s.mine(ctx, name)
+	if err != nil {
+		return run.Lease{}, false, s.failed("looking for the lease "+name, err)
+	}
+	if len(all) == 0 {
+		return run.Lease{}, false, nil
+	}
+	newest := slices.MaxFunc(all, func(a, b leases.Lease) int { return a.CreatedAt.Compare(b.CreatedAt) })
+	return toLease(newest), true, nil
+}
+
+// Release deletes the lease and sees that it is gone. Deleting is safe to
+// repeat, so failures are, as long as they look like passing ones.
+func (s *Site) Release(ctx context.Context, id string) error {
+	what := "giving back the lease " + id
+	patience := s.pace.patience()
+	err := s.pace.poll(ctx, func() (bool, error) {
+		err := leases.Delete(ctx, s.reservation, id).ExtractErr()
+		if apierror.Is(err, apierror.NotFound) {
+			return true, nil
+		}
+		if err == nil {
+			// Deleting is synchronous, but not believed: look, and the next
+			// round deletes again if it is still there.
+			_, err = leases.Get(ctx, s.reservation, id).Extract()
+			if apierror.Is(err, apierror.NotFound) {
+				return true, nil
+			}
+			if err == nil {
+				err = &apierror.Error{Kind: apierror.Busy, Message: "the lease is still there after it was deleted"}
+			}
+		}
+		if !patience.forgive(err) {
+			return false, err
+		}
+		return false, nil
+	})
+	if e := apierror.From(err); e != nil && (e.Kind == apierror.ServerFault || e.Kind == apierror.Busy) {
+		return failure.New(failure.Cloud, what, "the device's node may be away: try `chexp lease delete "+id+"` later; a lease ends by itself at its end", e)
+	}
+	return s.failed(what, err)
+}
+
+func toLease(l leases.Lease) run.Lease {
+	r := run.Lease{ID: l.ID, Name: l.Name, Status: l.Status, Start: l.StartDate, End: l.EndDate}
+	if res := deviceReservation(l); res != nil {
+		r.ReservationID = res.ID
+	}
+	return r
+}
+
+func deviceReservation(l leases.Lease) *leases.Reservation {
+	for i := range l.Reservations {
+		if l.Reservations[i].ResourceType == "device" {
+			return &l.Reservations[i]
+		}
+	}
+	return nil
+}
+
+func utc(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
+
+var maximumSeconds = regexp.MustCompile(`maximum lease duration of (\d+) seconds`)
+
+// reserveFailure says what a refused lease means.
+func (s *Site) reserveFailure(ctx context.Context, req run.LeaseRequest, what string, e *apierror.Error) error {
+	switch e.Kind {
+	case apierror.NoDeviceFree:
+		msg, next := s.whoIsFree(ctx, req)
+		return failure.New(failure.Capacity, msg, next, e)
+	case apierror.LeaseTooLong:
+		next := "shorten the lease's duration"
+		if m := maximumSeconds.FindStringSubmatch(e.Message); m != nil {
+			if n, err := strconv.Atoi(m[1]); err == nil {
+				next += fmt.Sprintf("; this site allows %d hours", n/3600)
+			}
+		}
+		return failure.New(failure.Usage, what+": it would be too long", next, e)
+	case apierror.CredentialRestricted:
+		if s.token.AppCred == nil {
+			break
+		}
+		msg := what + ": the reservation service failed without a reason, as it does when the application credential " + s.token.AppCred.Name + " may not make trusts"
+		if !s.token.restricted() {
+			return failure.New(failure.Auth, msg, "this credential says that it is unrestricted: try again in some minutes, then with another credential. "+remedyUnrestricted, e)
+		}
+		return failure.New(failure.Auth, msg+"; this one is restricted", remedyUnrestricted, e)
+	}
+	return s.failed(what, e)
+}

@@ -1,0 +1,105 @@
+package chiedge
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"chexp/orchestrator/internal/failure"
+	"chexp/orchestrator/internal/run"
+	"chexp/orchestrator/openstack/apierror"
+	"chexp/orchestrator/openstack/reservation/v1/leases"
+)
+
+// LeaseInfo is a lease as the lease commands show it.
+type LeaseInfo struct {
+	run.Lease
+	Mine     bool      `json:"mine"` // made by the user who asks; the list has the whole project's
+	UserID   string    `json:"user_id"`
+	Degraded bool      `json:"degraded"`
+	Asked    string    `json:"asked"` // Blazar's filter, as it was sent
+	Created  time.Time `json:"created,omitzero"`
+}
+
+func (s *Site) leaseInfo(l leases.Lease) LeaseInfo {
+	i := LeaseInfo{Lease: toLease(l), Mine: l.UserID == s.token.User.ID, UserID: l.UserID, Degraded: l.Degraded, Created: l.CreatedAt}
+	if r := deviceReservation(l); r != nil {
+		i.Asked = r.ResourceProperties
+	}
+	return i
+}
+
+// Leases lists the project's leases by start, those that ended and were not
+// deleted included. Devices are not filled in: that takes a request each.
+func (s *Site) Leases(ctx context.Context) ([]LeaseInfo, error) {
+	all, err := s.allLeases(ctx)
+	if err != nil {
+		return nil, s.failed("listing the leases", err)
+	}
+	infos := make([]LeaseInfo, 0, len(all))
+	for _, l := range all {
+		infos = append(infos, s.leaseInfo(l))
+	}
+	slices.SortStableFunc(infos, func(a, b LeaseInfo) int { return a.Start.Compare(b.Start) })
+	return infos, nil
+}
+
+// ShowLease returns one lease with its device.
+func (s *Site) ShowLease(ctx context.Context, idOrName string) (LeaseInfo, error) {
+	l, err := s.resolve(ctx, idOrName)
+	if err != nil {
+		return LeaseInfo{}, err
+	}
+	i := s.leaseInfo(l)
+	if d, err := s.deviceOf(ctx, l.ID); err == nil {
+		i.Device = d
+	}
+	return i, nil
+}
+
+// DeleteLease deletes a lease of the user's own. Blazar would let any member
+// of the project, so another's is refused here.
+func (s *Site) DeleteLease(ctx context.Context, idOrName string) error {
+	l, err := s.resolve(ctx, idOrName)
+	if err != nil {
+		return err
+	}
+	if l.UserID != s.token.User.ID {
+		return failure.New(failure.Usage, fmt.Sprintf("lease %s (%s) was made by another member of the project", l.Name, l.ID),
+			"ask its owner; the dashboard shows who it is", nil)
+	}
+	return s.Release(ctx, l.ID)
+}
+
+// resolve finds a lease of the project by id or by name. Blazar has no look-up
+// by name, and its look-up by id does not check the project: both go through
+// the list, which does.
+func (s *Site) resolve(ctx context.Context, idOrName string) (leases.Lease, error) {
+	all, err := s.allLeases(ctx)
+	if err != nil {
+		return leases.Lease{}, s.failed("looking for the lease "+idOrName, err)
+	}
+	var named []leases.Lease
+	for _, l := range all {
+		if l.ID == idOrName {
+			return l, nil
+		}
+		if l.Name == idOrName {
+			named = append(named, l)
+		}
+	}
+	switch len(named) {
+	case 0:
+		return leases.Lease{}, failure.New(failure.Usage, fmt.Sprintf("the project has no lease with the id or name %q", idOrName), "`chexp lease list` shows all",
+			&apierror.Error{Kind: apierror.NotFound, Message: "not in the list"})
+	case 1:
+		return named[0], nil
+	}
+	var ids []string
+	for _, l := range named {
+		ids = append(ids, fmt.Sprintf("%s (%s)", l.ID, l.Status))
+	}
+	return leases.Lease{}, failure.New(failure.Usage, fmt.Sprintf("%d leases are named %q", len(named), idOrName), "use an id: "+strings.Join(ids, ", "), nil)
+}
