@@ -1,0 +1,182 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"chexp/experiments/trial"
+)
+
+// column is one column of the table as people see it.
+type column struct {
+	key   string
+	head  string
+	right bool // align to the right
+	cell  func(*Row) cell
+}
+
+// cell is a text with its footnotes and a colour.
+type cell struct {
+	text  string
+	marks []int
+	tone  tone
+}
+
+type tone string
+
+const (
+	plainTone tone = ""
+	good      tone = "good"
+	bad       tone = "bad"
+	open      tone = "open" // unknown, skipped, doubtful
+)
+
+func budgetColumn(i int) string { return fmt.Sprintf("budget %d", i) }
+
+// columns builds the columns of a table. Numbers of a column share one unit,
+// which stands in its head.
+func (t *Table) columns() []column {
+	lat := t.latencyUnit()
+	cols := []column{
+		t.textColumn("model", "model", false, func(r *Row) string { return r.Model }),
+		t.textColumn("provider", "provider", false, func(r *Row) string { return r.Provider }),
+		t.textColumn("threads", "threads", true, func(r *Row) string { return strconv.Itoa(r.Threads) }),
+		t.textColumn("batch", "batch", true, func(r *Row) string { return strconv.Itoa(r.Batch) }),
+	}
+	if slices.ContainsFunc(t.Rows, func(r *Row) bool { return r.Repetition > 1 }) {
+		cols = append(cols, t.textColumn("repetition", "rep", true, func(r *Row) string { return strconv.Itoa(r.Repetition) }))
+	}
+	cols = append(cols,
+		t.textColumn("size", "size MB", true, func(r *Row) string {
+			if r.Bytes <= 0 {
+				return "?"
+			}
+			return sig3(float64(r.Bytes) / 1e6)
+		}),
+		t.textColumn("n", "n", true, func(r *Row) string {
+			if r.Outcome != trial.OK {
+				return "-"
+			}
+			return strconv.Itoa(r.N)
+		}),
+		numberColumn("p50", "p50 "+lat.name, lat.size, func(r *Row) trial.Reading[float64] { return r.P50 }))
+	if t.judged("p90") {
+		cols = append(cols, numberColumn("p90", "p90 "+lat.name, lat.size, func(r *Row) trial.Reading[float64] { return r.P90 }))
+	}
+	cols = append(cols,
+		numberColumn("p95", "p95 "+lat.name, lat.size, func(r *Row) trial.Reading[float64] { return r.P95 }),
+		numberColumn("p99", "p99 "+lat.name, lat.size, func(r *Row) trial.Reading[float64] { return r.P99 }),
+		numberColumn("throughput", "inputs/s", 1, func(r *Row) trial.Reading[float64] { return r.Throughput }))
+	for i, b := range t.Budgets {
+		cols = append(cols, column{key: budgetColumn(i), head: b.Text, cell: func(r *Row) cell { return r.verdictCell(i) }})
+	}
+	return append(cols, column{key: "outcome", head: "outcome", cell: (*Row).outcomeCell})
+}
+
+func (t *Table) judged(metric string) bool {
+	return slices.ContainsFunc(t.Budgets, func(b Budget) bool { return b.Metric == metric })
+}
+
+func (t *Table) textColumn(key, head string, right bool, text func(*Row) string) column {
+	return column{key: key, head: head, right: right, cell: func(r *Row) cell {
+		return cell{text: text(r), marks: r.marks[key]}
+	}}
+}
+
+// numberColumn shows a dash where a trial has no number: a failed trial's
+// partial latencies stay in its result file, where nobody takes them for one.
+func numberColumn(key, head string, scale float64, value func(*Row) trial.Reading[float64]) column {
+	return column{key: key, head: head, right: true, cell: func(r *Row) cell {
+		c := cell{text: "-", marks: r.marks[key]}
+		if v, ok := value(r).Get(); ok && r.Outcome == trial.OK {
+			c.text = sig3(v / scale)
+		}
+		return c
+	}}
+}
+
+func (r *Row) verdictCell(i int) cell {
+	c := cell{marks: r.marks[budgetColumn(i)]}
+	switch v := r.Verdicts[i]; {
+	case v.Verdict == Met:
+		c.text, c.tone = "met", good
+	case v.Verdict == NotMet:
+		c.text, c.tone = "NOT met", bad
+	case r.Outcome != trial.OK:
+		c.text = "-" // the outcome column says why
+	default:
+		c.text, c.tone = "unknown", open
+	}
+	return c
+}
+
+func (r *Row) outcomeCell() cell {
+	c := cell{text: string(r.Outcome), marks: r.marks["outcome"], tone: open}
+	switch {
+	case r.Outcome == trial.OK && len(r.Doubts) > 0:
+		c.text = "doubtful"
+	case r.Outcome == trial.OK:
+		c.tone = plainTone
+	case r.Outcome == trial.Failed:
+		c.tone = bad
+	}
+	return c
+}
+
+// latencyUnit is the unit in which the middle one of the medians reads best.
+func (t *Table) latencyUnit() unit {
+	var p50s []float64
+	for _, r := range t.Rows {
+		if v, ok := r.P50.Get(); ok && r.Outcome == trial.OK {
+			p50s = append(p50s, v)
+		}
+	}
+	if len(p50s) == 0 {
+		return timeUnits[2]
+	}
+	slices.Sort(p50s)
+	return unitFor(p50s[len(p50s)/2], timeUnits)
+}
+
+// headline says what was run, where and when, one fact a line.
+func (t *Table) headline() []string {
+	r := t.Run
+	lines := []string{strings.Join(present(r.Experiment, when(r.ID != "", "run "+r.ID)), ", ")}
+	if s := r.where(); s != "" {
+		lines = append(lines, s)
+	}
+	if s := r.when(); s != "" {
+		lines = append(lines, s)
+	}
+	return lines
+}
+
+func (r Run) where() string {
+	device := r.Device.Name
+	if r.Device.MachineName != "" && device != "" {
+		device += " (" + r.Device.MachineName + ")"
+	} else if device == "" {
+		device = r.Device.MachineName
+	}
+	return strings.Join(present(device, r.Site, r.Region), ", ")
+}
+
+func (r Run) when() string {
+	switch {
+	case r.Started.IsZero():
+		return ""
+	case r.Ended.IsZero():
+		return formatTime(r.Started) + ", not over"
+	}
+	return formatTime(r.Started) + ", took " + formatSpan(r.Ended.Sub(r.Started))
+}
+
+func present(items ...string) []string {
+	return slices.DeleteFunc(items, func(s string) bool { return s == "" })
+}
+
+// legend is the line under every table.
+const legend = "Latency is the time of one inference of a whole batch; inputs/s counts single inputs. " +
+	"p50 is the median, p95 the time that 95 % of inferences stay below. 1 MB = 10⁶ bytes."

@@ -1,0 +1,131 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"chexp/experiments/trial"
+)
+
+// Fact is something known, or known to be unavailable, about the device or
+// the software that measured.
+type Fact struct {
+	Name        string `json:"name"`
+	Value       string `json:"value,omitempty"`
+	Unavailable string `json:"unavailable,omitempty"`
+}
+
+// facts collects what all results say. Where they differ, all values are
+// listed: a governor that changed during the run is worth knowing.
+func facts(t *Table) []Fact {
+	rows := slices.DeleteFunc(slices.Clone(t.Rows), func(r *Row) bool {
+		return r.Outcome == Missing || (r.Start.IsZero() && r.agent.Version == "" && r.runtime.Name == "")
+	})
+	if len(rows) == 0 {
+		return nil
+	}
+	text := func(get func(*Row) trial.Reading[string]) func(*Row) (string, string) {
+		return func(r *Row) (string, string) {
+			v, _ := get(r).Get()
+			return clean(v, 200), clean(get(r).Unavailable, 200)
+		}
+	}
+	plain := func(get func(*Row) string) func(*Row) (string, string) {
+		return func(r *Row) (string, string) { return clean(get(r), 200), "not told by the agent" }
+	}
+	return []Fact{
+		fact("Board", rows, text(func(r *Row) trial.Reading[string] { return r.device.Model })),
+		fact("Processor", rows, text(func(r *Row) trial.Reading[string] { return r.device.CPU })),
+		fact("Usable cores", rows, plain(func(r *Row) string {
+			if r.device.Cores < 1 {
+				return ""
+			}
+			return fmt.Sprint(r.device.Cores)
+		})),
+		fact("Memory", rows, func(r *Row) (string, string) {
+			v, ok := r.device.MemoryBytes.Get()
+			return when(ok, formatBytes(float64(v))), clean(r.device.MemoryBytes.Unavailable, 200)
+		}),
+		fact("Emulated by", rows, func(r *Row) (string, string) {
+			return clean(r.device.Emulated, 200), "nothing shows that it is"
+		}),
+		fact("Kernel", rows, text(func(r *Row) trial.Reading[string] { return r.device.Kernel })),
+		fact("Clock governor", rows, text(func(r *Row) trial.Reading[string] { return r.device.Governor })),
+		spread("Clock at the start of trials", rows, func(r *Row) (float64, bool, string) {
+			v, ok := r.device.ClockHz.Get()
+			return float64(v), ok, r.device.ClockHz.Unavailable
+		}, func(v float64) string { return sig3(v/1e9) + " GHz" }),
+		spread("Temperature at the start of trials", rows, func(r *Row) (float64, bool, string) {
+			v, ok := r.device.Temperature.Get()
+			return v, ok, r.device.Temperature.Unavailable
+		}, func(v float64) string { return sig3(v) + " °C" }),
+		fact("Runtime", rows, plain(func(r *Row) string { return strings.TrimSpace(r.runtime.Name + " " + r.runtime.Version) })),
+		fact("Providers in the runtime", rows, plain(func(r *Row) string { return list(r.runtime.Providers, ", ", 12) })),
+		fact("Runtime build", rows, plain(func(r *Row) string { return r.runtime.BuildInfo })),
+		fact("Agent", rows, plain(func(r *Row) string {
+			return strings.TrimSpace(r.agent.Version + " " + strings.Trim(r.agent.OS+"/"+r.agent.Arch, "/"))
+		})),
+		fact("Agent sha256", rows, plain(func(r *Row) string { return r.agent.SHA256 })),
+	}
+}
+
+func when(ok bool, s string) string {
+	if ok {
+		return s
+	}
+	return ""
+}
+
+// fact joins the distinct values over the rows; without any it gives the
+// first reason.
+func fact(name string, rows []*Row, get func(*Row) (value, unavailable string)) Fact {
+	f := Fact{Name: name}
+	var values []string
+	for _, r := range rows {
+		v, why := get(r)
+		switch {
+		case v != "" && !slices.Contains(values, v):
+			values = append(values, v)
+		case v == "" && f.Unavailable == "":
+			f.Unavailable = why
+		}
+	}
+	if len(values) > 0 {
+		return Fact{Name: name, Value: list(values, "; ", 3)}
+	}
+	if f.Unavailable == "" {
+		f.Unavailable = "no reason given"
+	}
+	return f
+}
+
+// spread gives the range of a number over the rows.
+func spread(name string, rows []*Row, get func(*Row) (v float64, ok bool, why string), format func(float64) string) Fact {
+	f := Fact{Name: name}
+	n, low, high := 0, 0.0, 0.0
+	for _, r := range rows {
+		v, ok, why := get(r)
+		if !ok {
+			if f.Unavailable == "" {
+				f.Unavailable = clean(why, 200)
+			}
+			continue
+		}
+		if n == 0 {
+			low, high = v, v
+		}
+		low, high = min(low, v), max(high, v)
+		n++
+	}
+	switch {
+	case n == 0 && f.Unavailable == "":
+		f.Unavailable = "no reason given"
+	case n == 0:
+	case low == high:
+		f = Fact{Name: name, Value: format(low)}
+	default:
+		f = Fact{Name: name, Value: format(low) + " to " + format(high)}
+	}
+	return f
+}

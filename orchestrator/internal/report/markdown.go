@@ -1,0 +1,89 @@
+package report
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Markdown writes the report as GitHub-flavoured Markdown, for a lab report or
+// an issue.
+func Markdown(w io.Writer, t *Table) error {
+	b := bufio.NewWriter(w)
+	head := t.headline()
+	fmt.Fprintf(b, "# %s\n\n", escapeMarkdown(head[0]))
+	if t.Run.Description != "" {
+		fmt.Fprintf(b, "%s\n\n", escapeMarkdown(t.Run.Description))
+	}
+	for _, line := range head[1:] {
+		fmt.Fprintf(b, "%s  \n", escapeMarkdown(line))
+	}
+	for _, c := range t.Caveats {
+		fmt.Fprintf(b, "\n> **Note:** %s\n", escapeMarkdown(c))
+	}
+	fmt.Fprintf(b, "\n**%s**\n", escapeMarkdown(t.Decision.Text))
+	for i, d := range t.Decision.Details {
+		fmt.Fprintf(b, "%s- %s\n", when(i == 0, "\n"), escapeMarkdown(d))
+	}
+	if len(t.Rows) > 0 {
+		markdownTable(b, t)
+	}
+	for i, n := range t.Notes {
+		fmt.Fprintf(b, "%s%s %s  \n", when(i == 0, "\n"), superscript(n.Mark), escapeMarkdown(n.Text))
+	}
+	fmt.Fprintf(b, "\n%s\n", escapeMarkdown(legend))
+	for i, f := range t.Facts {
+		if i == 0 {
+			b.WriteString("\n| device | |\n|---|---|\n")
+		}
+		value := f.Value
+		if value == "" {
+			value = "unavailable: " + f.Unavailable
+		}
+		fmt.Fprintf(b, "| %s | %s |\n", escapeMarkdown(f.Name), escapeMarkdown(value))
+	}
+	for i, m := range t.Models {
+		if i == 0 {
+			b.WriteString("\n| model | bytes | sha256 | origin |\n|---|---:|---|---|\n")
+		}
+		fmt.Fprintf(b, "| %s | %d | %s | %s |\n", escapeMarkdown(m.Name), m.Bytes, escapeMarkdown(m.SHA256), escapeMarkdown(m.Origin))
+	}
+	return b.Flush()
+}
+
+func markdownTable(b *bufio.Writer, t *Table) {
+	cols := t.columns()
+	b.WriteString("\n|")
+	for _, c := range cols {
+		b.WriteString(" " + escapeMarkdown(c.head) + " |")
+	}
+	b.WriteString("\n|")
+	for _, c := range cols {
+		b.WriteString("---" + when(c.right, ":") + "|")
+	}
+	b.WriteString("\n")
+	for _, r := range t.Rows {
+		b.WriteString("|")
+		for _, c := range cols {
+			v := c.cell(r)
+			text := escapeMarkdown(v.text)
+			if v.tone == bad {
+				text = "**" + text + "**"
+			}
+			for _, m := range v.marks {
+				text += superscript(m)
+			}
+			b.WriteString(" " + text + " |")
+		}
+		b.WriteString("\n")
+	}
+}
+
+// escapeMarkdown makes a text mean only itself: no HTML, no link, no image, no
+// table cell, no mention of a user.
+var escapeMarkdown = strings.NewReplacer(
+	"&", "&amp;", "<", "&lt;", ">", "&gt;", "@", "&#64;",
+	`\`, `\\`, "|", `\|`, "*", `\*`, "_", `\_`, "`", "\\`", "[", `\[`, "]", `\]`, "#", `\#`, "~", `\~`,
+	"://", ":&#47;&#47;",
+).Replace
