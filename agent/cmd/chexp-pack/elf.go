@@ -1,0 +1,113 @@
+package main
+
+import (
+	"debug/elf"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"chexp/experiments/trial"
+)
+
+var machines = map[string]elf.Machine{"arm64": elf.EM_AARCH64, "amd64": elf.EM_X86_64}
+
+// checkELFs checks that everything is for the architecture, that the launcher
+// needs no loader, and that what the others need is carried.
+func checkELFs(launcher, arch string, paths map[string]string) error {
+	machine, ok := machines[arch]
+	if !ok {
+		return fmt.Errorf("architecture %q is unknown", arch)
+	}
+	f, err := elf.Open(launcher)
+	if err != nil {
+		return fmt.Errorf("launcher %s: %w", launcher, err)
+	}
+	defer f.Close()
+	if f.Machine != machine {
+		return fmt.Errorf("launcher %s is for %v, not %s", launcher, f.Machine, arch)
+	}
+	for _, p := range f.Progs {
+		if p.Type == elf.PT_INTERP || p.Type == elf.PT_DYNAMIC {
+			return fmt.Errorf("launcher %s is not static; build it with CGO_ENABLED=0", launcher)
+		}
+	}
+	for name, path := range paths {
+		if err := checkCarried(name, path, machine, paths); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkCarried(name, path string, machine elf.Machine, paths map[string]string) error {
+	if !isELF(path) {
+		return nil // a licence
+	}
+	f, err := elf.Open(path)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	defer f.Close()
+	if f.Machine != machine {
+		return fmt.Errorf("%s is for %v, not %v", path, f.Machine, machine)
+	}
+	needed, err := f.ImportedLibraries()
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	for _, lib := range needed {
+		if paths[lib] == "" {
+			return fmt.Errorf("%s (%s) needs %s, which is not carried", name, path, lib)
+		}
+	}
+	return nil
+}
+
+func isELF(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return true // and elf.Open says what is wrong
+	}
+	defer f.Close()
+	head := make([]byte, len(elf.ELFMAG))
+	io.ReadFull(f, head)
+	return string(head) == elf.ELFMAG
+}
+
+// describeRuntime reads version and providers out of the library: its symbols
+// have the version VERS_x.y.z, and for each provider that can be appended it
+// exports a function. Providers whose code is in another library count only if
+// that is carried too.
+func describeRuntime(path string, paths map[string]string) (trial.Runtime, error) {
+	r := trial.Runtime{Name: "onnxruntime"}
+	f, err := elf.Open(path)
+	if err != nil {
+		return r, fmt.Errorf("ONNX Runtime %s: %w", path, err)
+	}
+	defer f.Close()
+	symbols, err := f.DynamicSymbols()
+	if err != nil {
+		return r, fmt.Errorf("ONNX Runtime %s: %w", path, err)
+	}
+	for _, s := range symbols {
+		if s.Name == "OrtGetApiBase" {
+			r.Version = strings.TrimPrefix(s.Version, "VERS_")
+		}
+		provider, ok := strings.CutPrefix(s.Name, "OrtSessionOptionsAppendExecutionProvider_")
+		if !ok || s.Section == elf.SHN_UNDEF {
+			continue
+		}
+		provider = strings.ToLower(provider)
+		builtIn := provider == "cpu" || provider == "acl"
+		if builtIn || paths["libonnxruntime_providers_"+provider+".so"] != "" {
+			r.Providers = append(r.Providers, provider)
+		}
+	}
+	slices.Sort(r.Providers)
+	if r.Version == "" || len(r.Providers) == 0 {
+		return r, fmt.Errorf("%s does not look like ONNX Runtime: version %q, providers %v", path, r.Version, r.Providers)
+	}
+	return r, nil
+}

@@ -1,0 +1,138 @@
+//go:build cgo
+
+package ort
+
+/*
+#cgo LDFLAGS: -ldl
+#include <stdlib.h>
+#include "shim.h"
+*/
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"unsafe"
+
+	onnx "github.com/yalue/onnxruntime_go"
+
+	"chexp/agent/internal/reason"
+	"chexp/experiments/trial"
+)
+
+// Library is the loaded ONNX Runtime. The module behind it is a process-wide
+// singleton, so there is one Library per process.
+type Library struct {
+	path   string
+	handle unsafe.Pointer
+	api    *unsafe.Pointer
+}
+
+// Load loads the library from a path.
+func Load(path string) (*Library, error) {
+	onnx.SetSharedLibraryPath(path)
+	// Errors only: warnings about absent sysfs files would drown a crash's
+	// last words on stderr.
+	if err := onnx.InitializeEnvironment(onnx.WithLogLevelError()); err != nil {
+		return nil, reason.New(reason.RuntimeFailed, "ONNX Runtime did not start", "", err)
+	}
+	l := &Library{path: path}
+	cPath := C.CString(path)
+	defer C.free(unsafe.Pointer(cPath))
+	var api *unsafe.Pointer
+	if err := take(C.chexp_open(cPath, &l.handle, (**unsafe.Pointer)(unsafe.Pointer(&api)))); err != nil {
+		return nil, reason.New(reason.RuntimeFailed, "ONNX Runtime did not start", "", err)
+	}
+	l.api = api
+	return l, nil
+}
+
+// Close unloads the library; sessions must be closed before.
+func (l *Library) Close() error { return onnx.DestroyEnvironment() }
+
+// take turns the shim's message into an error and frees it.
+func take(message *C.char) error {
+	if message == nil {
+		return nil
+	}
+	defer C.free(unsafe.Pointer(message))
+	return errors.New(C.GoString(message))
+}
+
+// Runtime describes the library as it describes itself, with the providers that
+// can be used.
+func (l *Library) Runtime() trial.Runtime {
+	r := trial.Runtime{
+		Name:      "onnxruntime",
+		Version:   onnx.GetVersion(),
+		BuildInfo: C.GoString(C.chexp_build_info(l.api)),
+	}
+	if listed, err := l.listed(); err == nil {
+		r.Providers = l.usable(listed)
+	}
+	return r
+}
+
+// listed are the providers that the library was compiled to know, lower case
+// and without the common suffix, in its order of priority.
+func (l *Library) listed() ([]string, error) {
+	var names **C.char
+	var count C.int
+	if err := take(C.chexp_providers(l.api, &names, &count)); err != nil {
+		return nil, err
+	}
+	defer C.chexp_release_providers(l.api, names, count)
+	var list []string
+	for _, name := range unsafe.Slice(names, int(count)) {
+		list = append(list, strings.ToLower(strings.TrimSuffix(C.GoString(name), "ExecutionProvider")))
+	}
+	return list, nil
+}
+
+// companions are providers whose code is in a library of its own, which the
+// runtime looks for beside itself: a name in its list says nothing about them.
+var companions = map[string][]string{
+	"cuda":     {"libonnxruntime_providers_cuda.so"},
+	"tensorrt": {"libonnxruntime_providers_tensorrt.so"},
+	"dnnl":     {"libonnxruntime_providers_dnnl.so"},
+	"openvino": {"libonnxruntime_providers_openvino.so"},
+	"migraphx": {"libonnxruntime_providers_migraphx.so"},
+	"rocm":     {"libonnxruntime_providers_rocm.so"},
+	"qnn":      {"libonnxruntime_providers_qnn.so"},
+	"vitisai":  {"libonnxruntime_providers_vitisai.so"},
+	// Compiled in, but it drives a GPU through Vulkan's loader.
+	"webgpu": {"libvulkan.so.1"},
+}
+
+// usable drops the providers whose own library is not beside the runtime's.
+func (l *Library) usable(listed []string) []string {
+	dir := filepath.Dir(l.path)
+	return slices.DeleteFunc(slices.Clone(listed), func(name string) bool {
+		return slices.ContainsFunc(companions[name], func(file string) bool {
+			_, err := os.Stat(filepath.Join(dir, file))
+			return err != nil
+		})
+	})
+}
+
+// hidden reads an unexported pointer field of one of the module's structs: it
+// offers no accessor. A module that renamed the field is an error here and in
+// TestHiddenFields, never a wild pointer.
+func hidden(structPtr any, fields ...string) (unsafe.Pointer, error) {
+	v := reflect.ValueOf(structPtr)
+	for i, field := range fields {
+		if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
+			return nil, fmt.Errorf("onnxruntime_go: %T is not what this program was written for", structPtr)
+		}
+		v = v.Elem().FieldByName(field)
+		if !v.IsValid() || v.Kind() != reflect.Pointer {
+			return nil, fmt.Errorf("onnxruntime_go: %T has no pointer %s", structPtr, strings.Join(fields[:i+1], "."))
+		}
+	}
+	return v.UnsafePointer(), nil
+}

@@ -1,0 +1,216 @@
+//go:build cgo
+
+package ort
+
+/*
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <string.h>
+#include "shim.h"
+*/
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"unsafe"
+
+	onnx "github.com/yalue/onnxruntime_go"
+
+	"chexp/agent/internal/reason"
+	"chexp/agent/internal/session"
+)
+
+// Session is one loaded model with its inputs and outputs bound. It implements
+// session.Engine.
+type Session struct {
+	lib     *Library
+	session *onnx.DynamicAdvancedSession
+	binding *onnx.IoBinding
+	inputs  []session.Buffer
+	tensors []onnx.Value     // held as long as the session: it has only bare pointers to them
+	memory  []unsafe.Pointer // behind the tensors
+}
+
+// Open loads a model. Errors carry a reason.
+func (l *Library) Open(path string, o Options) (*Session, error) {
+	opts, err := l.sessionOptions(o)
+	if err != nil {
+		return nil, err
+	}
+	defer opts.Destroy()
+	s := &Session{lib: l}
+	if s.session, err = onnx.NewDynamicAdvancedSession(path, nil, nil, opts); err != nil {
+		return nil, createError(path, err)
+	}
+	if err := s.bind(int64(o.Batch)); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// createError sorts the runtime's refusals: only the text tells them apart.
+func createError(path string, err error) error {
+	text := err.Error()
+	if isOutOfMemory(text) {
+		return reason.New(reason.OutOfMemory, "loading the model took more memory than there is", "use a smaller model or a larger device", err)
+	}
+	for _, sign := range []string{"Protobuf parsing failed", "No graph was found", "Invalid model", "ModelProto does not have a graph",
+		"is not a valid", "INVALID_GRAPH", "Unknown model file format", "INVALID_PROTOBUF", "is invalid"} {
+		if strings.Contains(text, sign) {
+			return reason.New(reason.ModelInvalid, "the file is not a valid ONNX model",
+				"check the file: was it downloaded completely, is it the .onnx and not a web page or a Git LFS pointer", err)
+		}
+	}
+	return reason.New(reason.ModelInvalid, "this ONNX Runtime cannot load the model", "", err)
+}
+
+func isOutOfMemory(text string) bool {
+	return strings.Contains(text, "bad_alloc") || strings.Contains(text, "Failed to allocate memory") ||
+		strings.Contains(text, "bad allocation")
+}
+
+// bind allocates and binds every input and output.
+func (s *Session) bind(batch int64) error {
+	inputs, err := s.ports(false)
+	if err != nil {
+		return reason.New(reason.RuntimeFailed, "the model's inputs cannot be read", "", err)
+	}
+	outputs, err := s.ports(true)
+	if err != nil {
+		return reason.New(reason.RuntimeFailed, "the model's outputs cannot be read", "", err)
+	}
+	if s.binding, err = s.session.CreateIoBinding(); err != nil {
+		return reason.New(reason.RuntimeFailed, "the model's inputs and outputs cannot be bound", "", err)
+	}
+	batchSymbols := map[string]bool{}
+	for _, p := range inputs {
+		if len(p.dims) > 0 {
+			batchSymbols[p.dims[0].symbol] = true
+		}
+		shape, err := p.inputShape(batch)
+		if err != nil {
+			return err
+		}
+		value, buffer, err := s.tensor(p, shape)
+		if err != nil {
+			return reason.New(reason.InputUnsupported, fmt.Sprintf("input %q", p.name), "", err)
+		}
+		if err := s.binding.BindInput(p.name, value); err != nil {
+			return reason.New(reason.RuntimeFailed, fmt.Sprintf("input %q cannot be bound", p.name), "", err)
+		}
+		s.inputs = append(s.inputs, buffer)
+	}
+	for _, p := range outputs {
+		if err := s.bindOutput(p, batch, batchSymbols); err != nil {
+			return reason.New(reason.RuntimeFailed, fmt.Sprintf("output %q cannot be bound", p.name), "", err)
+		}
+	}
+	return nil
+}
+
+// bindOutput gives the output memory of its own where the shape is known in
+// advance, which is the least noisy; else the runtime allocates at every Run.
+func (s *Session) bindOutput(p port, batch int64, batchSymbols map[string]bool) error {
+	if shape, ok := p.outputShape(batch, batchSymbols); ok {
+		if value, _, err := s.tensor(p, shape); err == nil {
+			return s.binding.BindOutput(p.name, value)
+		}
+	}
+	b, err := hidden(s.binding, "o")
+	if err != nil {
+		return err
+	}
+	name := C.CString(p.name)
+	defer C.free(unsafe.Pointer(name))
+	return take(C.chexp_bind_output(s.lib.api, b, name))
+}
+
+// tensor makes a tensor over zeroed C memory.
+func (s *Session) tensor(p port, shape onnx.Shape) (onnx.Value, session.Buffer, error) {
+	b := session.Buffer{Name: p.name}
+	var value onnx.Value
+	var err error
+	switch p.elem {
+	case onnx.TensorElementDataTypeFloat:
+		value, b.Float32, err = newTensor[float32](s, shape)
+	case onnx.TensorElementDataTypeUint8:
+		value, b.Uint8, err = newTensor[uint8](s, shape)
+	case onnx.TensorElementDataTypeInt32:
+		value, b.Int32, err = newTensor[int32](s, shape)
+	case onnx.TensorElementDataTypeInt64:
+		value, b.Int64, err = newTensor[int64](s, shape)
+	default:
+		err = fmt.Errorf("values of type %v are not supported; float32, uint8, int32 and int64 are", p.elem)
+	}
+	return value, b, err
+}
+
+// maxElements bounds a tensor: 1 Gi values. A model that asks for more is
+// refused before the memory is.
+const maxElements = 1 << 30
+
+func newTensor[T onnx.TensorData](s *Session, shape onnx.Shape) (onnx.Value, []T, error) {
+	n := int64(1)
+	for _, d := range shape {
+		if d < 1 || n > maxElements/d {
+			return nil, nil, fmt.Errorf("the shape %v is empty or too large", shape)
+		}
+		n *= d
+	}
+	var zero T
+	size := C.size_t(n) * C.size_t(unsafe.Sizeof(zero))
+	// 64: a cache line, and the widest vector that the runtime uses.
+	memory := C.aligned_alloc(64, (size+63)&^63)
+	if memory == nil {
+		return nil, nil, reason.New(reason.OutOfMemory, fmt.Sprintf("no memory for a tensor of %d bytes", size), "lower the batch", nil)
+	}
+	C.memset(memory, 0, size)
+	s.memory = append(s.memory, memory)
+	data := unsafe.Slice((*T)(memory), n)
+	if len(shape) == 0 {
+		shape = onnx.NewShape(1) // the module cannot make a tensor without dimensions
+	}
+	value, err := onnx.NewTensor(shape, data)
+	if err != nil {
+		return nil, nil, err
+	}
+	s.tensors = append(s.tensors, value)
+	return value, data, nil
+}
+
+// Inputs implements session.Engine.
+func (s *Session) Inputs() []session.Buffer { return s.inputs }
+
+// Run implements session.Engine.
+func (s *Session) Run() error {
+	err := s.session.RunWithBinding(s.binding)
+	runtime.KeepAlive(s)
+	if err != nil && isOutOfMemory(err.Error()) {
+		return reason.New(reason.OutOfMemory, "an inference took more memory than there is", "lower the batch or use a smaller model", err)
+	}
+	return err
+}
+
+// Close implements session.Engine. The order matters: the binding points to the
+// tensors and the session, the tensors to the memory.
+func (s *Session) Close() error {
+	var errs []error
+	if s.binding != nil {
+		errs = append(errs, s.binding.Destroy())
+	}
+	for _, t := range s.tensors {
+		errs = append(errs, t.Destroy())
+	}
+	if s.session != nil {
+		errs = append(errs, s.session.Destroy())
+	}
+	for _, m := range s.memory {
+		C.free(m)
+	}
+	*s = Session{}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,66 @@
+// What onnxruntime_go v1.27.0 lacks, over the table of functions that ONNX
+// Runtime's C API hands out. The table is append-only, so an entry keeps its
+// index for ever; TestAPIIndexes checks every one of them against the header.
+#ifndef CHEXP_ORT_SHIM_H
+#define CHEXP_ORT_SHIM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+  api_version = 24,
+  idx_GetErrorMessage = 2,
+  idx_SessionGetInputCount = 30,
+  idx_SessionGetOutputCount = 31,
+  idx_SessionGetInputTypeInfo = 33,
+  idx_SessionGetOutputTypeInfo = 34,
+  idx_SessionGetInputName = 36,
+  idx_SessionGetOutputName = 37,
+  idx_CastTypeInfoToTensorInfo = 55,
+  idx_GetTensorElementType = 60,
+  idx_GetDimensionsCount = 61,
+  idx_GetDimensions = 62,
+  idx_GetSymbolicDimensions = 63,
+  idx_CreateCpuMemoryInfo = 69,
+  idx_AllocatorFree = 76,
+  idx_GetAllocatorWithDefaultOptions = 78,
+  idx_ReleaseStatus = 93,
+  idx_ReleaseMemoryInfo = 94,
+  idx_ReleaseTypeInfo = 98,
+  idx_GetAvailableProviders = 125,
+  idx_ReleaseAvailableProviders = 126,
+  idx_BindOutputToDevice = 138,
+  idx_GetBuildInfoString = 254,
+};
+
+// Errors: every function returns NULL or a message to be freed with free().
+
+// chexp_open finds the library that is already loaded from path.
+char *chexp_open(const char *path, void **handle, void ***api);
+
+char *chexp_providers(void **api, char ***names, int *count);
+void chexp_release_providers(void **api, char **names, int count);
+const char *chexp_build_info(void **api);
+
+// chexp_append_by_symbol calls OrtSessionOptionsAppendExecutionProvider_<suffix>(options, argument).
+// *found is 0 if the library exports no such function.
+char *chexp_append_by_symbol(void *handle, void **api, const char *symbol, void *options, int argument, int *found);
+
+enum { chexp_max_dims = 16 };
+
+typedef struct {
+  char *name; // to be freed with free()
+  int type;   // ONNXTensorElementDataType, 0 if it is no tensor
+  size_t dims;
+  int64_t dim[chexp_max_dims];    // -1: symbolic
+  char *symbol[chexp_max_dims];   // "" or NULL if it has no name; to be freed with free()
+} chexp_port;
+
+char *chexp_count(void **api, void *session, int output, size_t *count);
+char *chexp_port_info(void **api, void *session, int output, size_t index, chexp_port *port);
+void chexp_free_port(chexp_port *port);
+
+// chexp_bind_output lets the runtime allocate this output at every inference.
+char *chexp_bind_output(void **api, void *binding, const char *name);
+
+#endif

@@ -1,0 +1,89 @@
+package payload
+
+import (
+	"archive/tar"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// Describe reads the files to carry (by their names in the payload) and fills in
+// h.Files and h.ID. The same contents give the same ID whatever their paths and
+// times.
+func Describe(paths map[string]string, h *Header) error {
+	h.Files = nil
+	for name, path := range paths {
+		f, err := describeFile(name, path)
+		if err != nil {
+			return err
+		}
+		h.Files = append(h.Files, f)
+	}
+	slices.SortFunc(h.Files, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
+	id := sha256.New()
+	for i, f := range h.Files {
+		// The kernel executes the loader, and nothing else here.
+		h.Files[i].Exec = f.Name == h.Loader || f.Name == h.Runner
+		fmt.Fprintf(id, "%s %v %s\n", f.SHA256, h.Files[i].Exec, f.Name)
+	}
+	h.ID = hex.EncodeToString(id.Sum(nil))
+	return nil
+}
+
+func describeFile(name, path string) (File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return File{}, err
+	}
+	defer f.Close()
+	sum := sha256.New()
+	n, err := io.Copy(sum, f)
+	if err != nil {
+		return File{}, err
+	}
+	return File{Name: name, Bytes: n, SHA256: hex.EncodeToString(sum.Sum(nil))}, nil
+}
+
+// Compress makes the payload's tar: sorted, without times and owners, so that
+// the same files give the same bytes.
+func Compress(paths map[string]string, h Header) ([]byte, error) {
+	var out bytes.Buffer
+	// One encoder goroutine: with several the output is the same, but the
+	// window of 8 MiB is what makes the difference, and it is what a
+	// decoder must hold.
+	z, err := zstd.NewWriter(&out, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(8<<20))
+	if err != nil {
+		return nil, err
+	}
+	t := tar.NewWriter(z)
+	for _, f := range h.Files {
+		mode := int64(0o644)
+		if f.Exec {
+			mode = 0o755
+		}
+		if err := t.WriteHeader(&tar.Header{Name: f.Name, Size: f.Bytes, Mode: mode, Format: tar.FormatUSTAR}); err != nil {
+			return nil, err
+		}
+		content, err := os.ReadFile(paths[f.Name])
+		if err != nil {
+			return nil, err
+		}
+		if _, err := t.Write(content); err != nil {
+			return nil, err
+		}
+	}
+	if err := t.Close(); err != nil {
+		return nil, err
+	}
+	if err := z.Close(); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}

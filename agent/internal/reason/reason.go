@@ -1,0 +1,57 @@
+// Package reason is the vocabulary of what can go wrong with a trial: stable
+// codes that programs compare, and an error type that carries one of them up to
+// the place where a failed result is written.
+package reason
+
+import (
+	"errors"
+
+	"chexp/experiments/trial"
+)
+
+// The codes. They are written into results and events and never renamed.
+const (
+	ProviderAbsent   = "provider_absent"   // the runtime has no such execution provider, or cannot use it here
+	ModelInvalid     = "model_invalid"     // the file is no ONNX model, or one that this runtime cannot load
+	InputUnsupported = "input_unsupported" // the agent cannot make up values for an input of the model
+	InferenceFailed  = "inference_failed"  // the runtime returned an error from an inference
+	RuntimeFailed    = "runtime_failed"    // ONNX Runtime itself did not start
+	OptionInvalid    = "option_invalid"    // a provider option that the runtime refused
+	OutOfMemory      = "out_of_memory"
+	RunnerCrashed    = "runner_crashed" // the trial's process died, or answered nonsense
+	RunnerMissing    = "runner_missing" // the trial's process could not be started
+	Timeout          = "timeout"        // the trial's process was killed at its wall-clock limit
+	Stopped          = "stopped"        // somebody ran `chexp-agent stop`
+	SkippedByPlan    = "skipped_by_plan"
+	CutShort         = "cut_short" // on an ok result: the time limit came before both minima
+)
+
+// Error carries a reason through ordinary error returns.
+type Error struct {
+	trial.Reason
+	Err error // the cause, may be nil
+}
+
+func (e *Error) Error() string {
+	if e.Err != nil {
+		return e.Text + ": " + e.Err.Error()
+	}
+	return e.Text
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// New makes an Error; cause may be nil.
+func New(code, text, next string, cause error) *Error {
+	return &Error{Reason: trial.Reason{Code: code, Text: text, Next: next}, Err: cause}
+}
+
+// Of turns any error into the reason to report; fallback is the code for an
+// error that carries none.
+func Of(err error, fallback string) trial.Reason {
+	var e *Error
+	if errors.As(err, &e) {
+		return trial.Reason{Code: e.Code, Text: err.Error(), Next: e.Next}
+	}
+	return trial.Reason{Code: fallback, Text: err.Error()}
+}
