@@ -14,10 +14,6 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-func (a *app) connect(c *cli.Context) (*chiedge.Site, error) {
-	return chiedge.Connect(c.Context, chiedge.Options{Cloud: c.String("os-cloud"), Region: spec.SiteEdge})
-}
-
 func (a *app) leaseCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "lease",
@@ -52,7 +48,7 @@ func (a *app) leaseCreate(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	site, err := a.connect(c)
+	site, err := a.connectEdge(c)
 	if err != nil {
 		return err
 	}
@@ -116,10 +112,16 @@ func leaseRequest(c *cli.Context, now time.Time) (run.LeaseRequest, error) {
 	return req, nil
 }
 
+var leaseColumns = []string{"id", "name", "status", "device", "start (UTC)", "end (UTC)", "reservation"}
+
+func leaseRow(x run.Lease) []string {
+	return []string{x.ID, x.Name, x.Status, x.Device.Name, minute(x.Start), minute(x.End), x.ReservationID}
+}
+
 func leaseRows(leases []run.Lease, json any) list {
-	l := list{columns: []string{"id", "name", "status", "device", "start (UTC)", "end (UTC)", "reservation"}, json: json}
+	l := list{columns: leaseColumns, json: json}
 	for _, x := range leases {
-		l.rows = append(l.rows, []string{x.ID, x.Name, x.Status, x.Device.Name, minute(x.Start), minute(x.End), x.ReservationID})
+		l.rows = append(l.rows, leaseRow(x))
 	}
 	return l
 }
@@ -135,7 +137,7 @@ func (a *app) leaseList(c *cli.Context) error {
 	if err := noArguments(c); err != nil {
 		return err
 	}
-	site, err := a.connect(c)
+	site, err := a.connectEdge(c)
 	if err != nil {
 		return err
 	}
@@ -143,7 +145,15 @@ func (a *app) leaseList(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return a.print(c, leaseRows(leases, leases))
+	l := list{columns: append([]string{"mine"}, leaseColumns...), json: leases}
+	for _, x := range leases {
+		mine := ""
+		if x.Mine {
+			mine = "*"
+		}
+		l.rows = append(l.rows, append([]string{mine}, leaseRow(x.Lease)...))
+	}
+	return a.print(c, l)
 }
 
 func (a *app) leaseShow(c *cli.Context) error {
@@ -151,7 +161,7 @@ func (a *app) leaseShow(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	site, err := a.connect(c)
+	site, err := a.connectEdge(c)
 	if err != nil {
 		return err
 	}
@@ -159,7 +169,7 @@ func (a *app) leaseShow(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return a.print(c, leaseRows([]run.Lease{l}, l))
+	return a.print(c, leaseRows([]run.Lease{l.Lease}, l))
 }
 
 func (a *app) leaseDelete(c *cli.Context) error {
@@ -167,7 +177,7 @@ func (a *app) leaseDelete(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	site, err := a.connect(c)
+	site, err := a.connectEdge(c)
 	if err != nil {
 		return err
 	}
@@ -175,7 +185,7 @@ func (a *app) leaseDelete(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := site.Release(c.Context, l.ID); err != nil {
+	if err := site.DeleteLease(c.Context, l.ID); err != nil {
 		return err
 	}
 	given := ""

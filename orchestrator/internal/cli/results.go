@@ -173,7 +173,7 @@ func (a *app) fetchFromDevice(c *cli.Context, s *store.Run, plan *trial.Plan) er
 	if err != nil {
 		return err
 	}
-	site, err := a.site(c.Context, e, chiedge.Options{Cloud: c.String("os-cloud")}, s.ID)
+	site, err := a.site(c.Context, e, chiedge.Options{Cloud: c.String("os-cloud")})
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,8 @@ import (
 	"chexp/orchestrator/internal/site/chiedge"
 	"chexp/orchestrator/internal/site/local"
 	"chexp/orchestrator/internal/store"
+	"chexp/orchestrator/internal/transport"
+	"chexp/orchestrator/internal/transport/localexec"
 
 	"github.com/urfave/cli/v2"
 )
@@ -105,11 +107,14 @@ func (a *app) execute(c *cli.Context, e *spec.Experiment, cloud chiedge.Options,
 	obs := newProgress(a.err)
 	obs.Phase(run.PhasePlan, "")
 	id := store.NewID(e.Name, time.Now())
+	if err := e.CheckStart(time.Now()); err != nil {
+		return asUsage(err)
+	}
 	plan, files, err := resolve(c.Context, e, id, obs.Say)
 	if err != nil {
 		return err
 	}
-	site, err := a.site(c.Context, e, cloud, id)
+	site, err := a.site(c.Context, e, cloud)
 	if err != nil {
 		return err
 	}
@@ -141,27 +146,18 @@ func resolve(ctx context.Context, e *spec.Experiment, runID string, say func(str
 	if err != nil {
 		return nil, nil, err
 	}
-	r := models.NewResolver(cache, say)
+	r := models.Resolver{CacheDir: filepath.Join(cache, "models"), SearchPath: models.DefaultSearchPath(), Progress: say}
+	found, err := r.ResolveAll(ctx, e)
+	if err != nil {
+		return nil, nil, modelFailure(err)
+	}
 	files := map[string]string{}
 	var resolved []trial.Model
-	var problems []error
-	for _, m := range e.Models {
-		got, err := r.Resolve(ctx, m)
-		if err != nil {
-			problems = append(problems, fmt.Errorf("model %s (line %d): %w", m.Name, m.Line, err))
-			continue
-		}
-		resolved = append(resolved, got.Model)
-		files[got.SHA256] = got.File
+	for _, m := range found {
+		resolved = append(resolved, m.Model)
+		files[m.SHA256] = m.File
 	}
-	if len(problems) > 0 {
-		return nil, nil, asUsage(errors.Join(problems...))
-	}
-	arch := "arm64" // every device of CHI@Edge; the container is asked before the push
-	if e.Site == spec.SiteLocal {
-		arch = runtime.GOARCH
-	}
-	manifest, err := agentManifest(arch)
+	manifest, err := agentManifest(siteArch(e))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -170,6 +166,37 @@ func resolve(ctx context.Context, e *spec.Experiment, runID string, say func(str
 		return nil, nil, asUsage(err)
 	}
 	return plan, files, nil
+}
+
+// siteArch is the processor architecture to plan for. Every device of CHI@Edge
+// is arm64; the container is asked before anything is pushed.
+func siteArch(e *spec.Experiment) string {
+	if e.Site == spec.SiteLocal {
+		return runtime.GOARCH
+	}
+	return "arm64"
+}
+
+// modelFailure is bad input: nothing was created, and each model's own advice
+// stands.
+func modelFailure(err error) error {
+	var all []error
+	for _, one := range unjoin(err) {
+		var m *models.Error
+		if !errors.As(one, &m) {
+			all = append(all, one)
+			continue
+		}
+		all = append(all, failure.New(failure.Usage, fmt.Sprintf("line %d: ", m.Line)+m.Error(), m.Next, nil))
+	}
+	return errors.Join(all...)
+}
+
+func unjoin(err error) []error {
+	if j, ok := err.(interface{ Unwrap() []error }); ok {
+		return j.Unwrap()
+	}
+	return []error{err}
 }
 
 // begin writes what a run starts with, the journal last.
@@ -211,7 +238,7 @@ func (a *app) resume(c *cli.Context, name string) error {
 	if err != nil {
 		return failure.New(failure.Locked, "run "+s.ID+" cannot be resumed", "it was cut off before it had a plan: start a new one", err)
 	}
-	site, err := a.site(c.Context, e, chiedge.Options{Cloud: c.String("os-cloud")}, s.ID)
+	site, err := a.site(c.Context, e, chiedge.Options{Cloud: c.String("os-cloud")})
 	if err != nil {
 		return err
 	}
@@ -296,26 +323,16 @@ func (a *app) answer(c *cli.Context, s *store.Run, plan *trial.Plan, complete bo
 }
 
 // site connects to where the experiment runs.
-func (a *app) site(ctx context.Context, e *spec.Experiment, cloud chiedge.Options, runID string) (run.Site, error) {
+func (a *app) site(ctx context.Context, e *spec.Experiment, cloud chiedge.Options) (run.Site, error) {
 	if e.Site == spec.SiteLocal {
-		dir, err := localDir(runID)
+		cache, err := cacheDir()
 		if err != nil {
 			return nil, err
 		}
-		return local.New(dir), nil
+		return local.New(filepath.Join(cache, "local"), func(dir string) transport.Transport { return localexec.New(dir) })
 	}
 	cloud.Region = e.Site
-	return chiedge.Connect(ctx, cloud)
-}
-
-// localDir is where a local run works: outside of the run's directory, which
-// keeps results only, and the same again for --resume.
-func localDir(runID string) (string, error) {
-	cache, err := cacheDir()
-	if err != nil {
-		return "", err
-	}
-	return filepath.Join(cache, "local", runID), nil
+	return a.connect(ctx, cloud)
 }
 
 // manifest is what agent/build.sh writes beside each agent.
