@@ -338,12 +338,12 @@ func TestResolveAllReportsEveryFailure(t *testing.T) {
 
 // The tutorial's models, where this machine has them.
 func TestTutorialModelsBySum(t *testing.T) {
-	dir, err := filepath.Abs("../../shared/models/food11")
-	if err != nil {
-		t.Fatal(err)
+	dir := "../../shared/models/food11"
+	if _, err := os.Stat(dir); err != nil {
+		dir = "../" + dir // a git worktree lies one deeper
 	}
 	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("no tutorial models here: %v", err)
+		t.Skipf("the tutorial's models are not beside this checkout: %v", err)
 	}
 	e, err := spec.Load("../experiments/serve-edge.yaml")
 	if err != nil {

@@ -49,11 +49,10 @@ type Node struct {
 
 // Attribute is an AttributeProto: exactly one of the values is used, by Kind.
 type Attribute struct {
-	Name  string
-	Kind  AttributeKind
-	Int   int64
-	Float float32
-	Ints  []int64
+	Name string
+	Kind AttributeKind
+	Int  int64
+	Ints []int64
 }
 
 // AttributeKind is AttributeProto.AttributeType.
@@ -61,9 +60,8 @@ type AttributeKind int32
 
 // The kinds that are written here.
 const (
-	FloatAttribute AttributeKind = 1
-	IntAttribute   AttributeKind = 2
-	IntsAttribute  AttributeKind = 7
+	IntAttribute  AttributeKind = 2
+	IntsAttribute AttributeKind = 7
 )
 
 // Int makes an integer attribute.
@@ -74,11 +72,6 @@ func Int(name string, v int64) Attribute {
 // Ints makes an attribute that is a list of integers.
 func Ints(name string, v ...int64) Attribute {
 	return Attribute{Name: name, Kind: IntsAttribute, Ints: v}
-}
-
-// Float makes a floating point attribute.
-func Float(name string, v float32) Attribute {
-	return Attribute{Name: name, Kind: FloatAttribute, Float: v}
 }
 
 // Tensor is a TensorProto of 32-bit floats. No Dims: a scalar.
@@ -109,7 +102,7 @@ const (
 
 	nodeInput, nodeOutput, nodeName, nodeOp, nodeAttribute protowire.Number = 1, 2, 3, 4, 5
 
-	attrName, attrFloat, attrInt, attrInts, attrType protowire.Number = 1, 2, 3, 8, 20
+	attrName, attrInt, attrInts, attrType protowire.Number = 1, 3, 8, 20
 
 	tensorDims, tensorType, tensorName, tensorRaw protowire.Number = 1, 2, 8, 9
 
@@ -174,9 +167,6 @@ func (n *Node) marshal() []byte {
 func (a *Attribute) marshal() []byte {
 	b := appendText(nil, attrName, a.Name)
 	switch a.Kind {
-	case FloatAttribute:
-		b = protowire.AppendTag(b, attrFloat, protowire.Fixed32Type)
-		b = protowire.AppendFixed32(b, math.Float32bits(a.Float))
 	case IntAttribute:
 		b = appendInt(b, attrInt, a.Int)
 	case IntsAttribute:

@@ -14,7 +14,7 @@ func small() *Model {
 		Metadata: []Property{{"k", "v"}},
 		Graph: Graph{
 			Name:         "g",
-			Nodes:        []Node{{Op: "Add", Inputs: []string{"x", "w"}, Outputs: []string{"y"}, Attributes: []Attribute{Float("alpha", 1.5), Ints("pads", 1, 2), Int("axis", -1)}}},
+			Nodes:        []Node{{Op: "Add", Inputs: []string{"x", "w"}, Outputs: []string{"y"}, Attributes: []Attribute{Ints("pads", 1, 2), Int("axis", -1)}}},
 			Initializers: []Tensor{{Name: "w", Dims: []int64{2}, Data: []float32{1, -2}}},
 			Inputs:       []Value{{Name: "x", Dims: []Dim{{Param: "n"}, {Size: 2}}}},
 			Outputs:      []Value{{Name: "y", Dims: []Dim{{Param: "n"}, {Size: 2}}}},

@@ -1,0 +1,270 @@
+package schema
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"chexp/experiments/trial"
+)
+
+// documents are the published files and the structs that they describe.
+var documents = map[string]reflect.Type{
+	"plan.schema.json":   reflect.TypeFor[trial.Plan](),
+	"result.schema.json": reflect.TypeFor[trial.Result](),
+	"event.schema.json":  reflect.TypeFor[trial.Event](),
+	"status.schema.json": reflect.TypeFor[trial.StatusReply](),
+}
+
+func raw(t *testing.T, name string) map[string]any {
+	t.Helper()
+	data, err := FS.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc map[string]any
+	if err := json.Unmarshal(data, &doc); err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return doc
+}
+
+func compiled(t *testing.T, name string) *jsonschema.Schema {
+	t.Helper()
+	data, err := FS.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	c.DefaultDraft(jsonschema.Draft2020)
+	c.AssertFormat()
+	if err := c.AddResource(name, doc); err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Compile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestEveryPublishedFileIsTested(t *testing.T) {
+	entries, err := FS.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if documents[e.Name()] == nil {
+			t.Errorf("%s describes no struct that this test knows", e.Name())
+		}
+	}
+	if len(entries) != len(documents) {
+		t.Errorf("%d files, %d documents", len(entries), len(documents))
+	}
+}
+
+// walk compares a struct and a schema, field by field.
+type walk struct {
+	t    *testing.T
+	root map[string]any
+}
+
+func TestStructsAndSchemasAgree(t *testing.T) {
+	for name, typ := range documents {
+		root := raw(t, name)
+		walk{t, root}.value(name, typ, root)
+	}
+}
+
+func (w walk) deref(s map[string]any) map[string]any {
+	ref, ok := s["$ref"].(string)
+	if !ok {
+		return s
+	}
+	defs, _ := w.root["$defs"].(map[string]any)
+	target, ok := defs[strings.TrimPrefix(ref, "#/$defs/")].(map[string]any)
+	if !ok {
+		w.t.Fatalf("%s leads nowhere", ref)
+	}
+	return target
+}
+
+func (w walk) value(at string, typ reflect.Type, s map[string]any) {
+	s = w.deref(s)
+	for typ.Kind() == reflect.Pointer {
+		typ = typ.Elem()
+	}
+	if typ == reflect.TypeFor[time.Time]() {
+		if s["type"] != "string" || s["format"] != "date-time" {
+			w.t.Errorf("%s: a time is described as %v", at, s)
+		}
+		return
+	}
+	switch typ.Kind() {
+	case reflect.Struct:
+		w.object(at, typ, s)
+	case reflect.Slice:
+		items, _ := s["items"].(map[string]any)
+		if s["type"] != "array" || items == nil {
+			w.t.Errorf("%s: a list is described as %v", at, s)
+			return
+		}
+		w.value(at+"[]", typ.Elem(), items)
+	case reflect.Map:
+		if s["type"] != "object" {
+			w.t.Errorf("%s: a map is described as %v", at, s)
+		}
+	default:
+		want := map[reflect.Kind]string{
+			reflect.String: "string", reflect.Bool: "boolean", reflect.Float64: "number",
+			reflect.Int: "integer", reflect.Int64: "integer", reflect.Uint64: "integer",
+		}[typ.Kind()]
+		_, fixed := s["const"].(string)
+		enum, _ := s["enum"].([]any)
+		if s["type"] != want && !(want == "string" && (fixed || len(enum) > 0)) {
+			w.t.Errorf("%s: %v is described as %v", at, typ, s)
+		}
+	}
+}
+
+func (w walk) object(at string, typ reflect.Type, s map[string]any) {
+	if s["type"] != "object" || s["additionalProperties"] != false {
+		w.t.Errorf("%s: is not a closed object", at)
+	}
+	properties, _ := s["properties"].(map[string]any)
+	var fields, required []string
+	for i := range typ.NumField() {
+		name, options, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
+		if name == "" {
+			w.t.Errorf("%s: field %s has no JSON name", at, typ.Field(i).Name)
+		}
+		fields = append(fields, name)
+		if options == "" {
+			required = append(required, name)
+		}
+		p, ok := properties[name].(map[string]any)
+		if !ok {
+			w.t.Errorf("%s.%s: is not in the schema", at, name)
+			continue
+		}
+		w.value(at+"."+name, typ.Field(i).Type, p)
+	}
+	for name := range properties {
+		if !slices.Contains(fields, name) {
+			w.t.Errorf("%s.%s: is not in the struct", at, name)
+		}
+	}
+	var says []string
+	list, _ := s["required"].([]any)
+	for _, r := range list {
+		says = append(says, fmt.Sprint(r))
+	}
+	slices.Sort(says)
+	slices.Sort(required)
+	if !slices.Equal(says, required) {
+		w.t.Errorf("%s: the schema requires %v, the struct always writes %v", at, says, required)
+	}
+}
+
+var (
+	sum   = strings.Repeat("ab", 32)
+	when  = time.Date(2026, 12, 1, 19, 0, 0, 123456789, time.UTC)
+	model = trial.Model{Name: "a", SHA256: sum, Bytes: 5, Origin: "builtin tiny-cnn (untrained)"}
+)
+
+func fullResult() trial.Result {
+	return trial.Result{
+		Schema: trial.ResultSchema, RunID: "r", TrialID: trial.NewID("a", "acl", 4, 1, 2), Model: model,
+		Provider: trial.Provider{Name: "acl", Options: map[string]string{"k": "v"}, Optional: true},
+		Threads:  4, Batch: 1, Repetition: 2, Policy: trial.Policy{MinRuns: 1, Timeout: time.Minute}, Seed: 1,
+		Outcome: trial.Failed, Reasons: []trial.Reason{{Code: "timeout", Text: "t", Next: "n"}},
+		LatenciesNS: []int64{1, 2}, WarmupNS: []int64{},
+		SessionCreateNS: trial.Read(int64(0)), FirstInferenceNS: trial.Unread[int64]("why"), PeakMemoryBytes: trial.Read(int64(9)),
+		Summary: &trial.Summary{N: 2, MinNS: 1, MaxNS: 2, MeanNS: 1.5, MedianNS: 1.5, P90NS: trial.Unread[float64]("two values"),
+			P95NS: trial.Unread[float64]("two values"), P99NS: trial.Read(2.0), Throughput: 6e8},
+		Runtime: trial.Runtime{Name: "onnxruntime", Version: "1", BuildInfo: "b", Providers: []string{"cpu"}},
+		Agent:   trial.Agent{Version: "v", OS: "linux", Arch: "arm64", SHA256: sum},
+		Device: trial.Device{Model: trial.Read("Raspberry Pi 5"), CPU: trial.Read("Cortex-A76"), Cores: 4, MemoryBytes: trial.Read(int64(8 << 30)),
+			Kernel: trial.Read("6.6"), Governor: trial.Unread[string]("no cpufreq"), ClockHz: trial.Read(int64(24e8)),
+			Temperature: trial.Read(51.5), Emulated: "qemu"},
+		Start: when, End: when,
+	}
+}
+
+func TestSamplesValidate(t *testing.T) {
+	skipped := fullResult()
+	skipped.Outcome, skipped.Summary, skipped.LatenciesNS = trial.Skipped, nil, []int64{}
+	event := trial.Event{
+		Schema: trial.EventSchema, Seq: 1, Time: when, Type: trial.TrialFinished, Trial: skipped.TrialID, Index: 1, Total: 2,
+		Outcome: trial.OK, Reasons: skipped.Reasons, SHA256: sum, MedianNS: 1.5, Text: "x",
+	}
+	state := trial.State{Schema: trial.EventSchema, RunID: "r", Phase: trial.Running, PID: 7, Started: when, Ended: when, LastSeq: 1, Done: 1, Total: 2, Text: "x"}
+	for _, c := range []struct {
+		schema string
+		value  any
+	}{
+		{"plan.schema.json", trial.Plan{
+			Schema: trial.PlanSchema, Experiment: "x", RunID: "r", Seed: 1, Policy: skipped.Policy, Models: []trial.Model{model},
+			Trials: []trial.Trial{{ID: skipped.TrialID, Model: "a", Provider: skipped.Provider, Threads: 4, Batch: 1, Repetition: 2, Skip: "absent"}},
+		}},
+		{"result.schema.json", fullResult()},
+		{"result.schema.json", skipped},
+		{"event.schema.json", event},
+		{"event.schema.json", trial.Event{Schema: trial.EventSchema, Seq: 2, Time: when, Type: trial.Note}},
+		{"status.schema.json", trial.StatusReply{State: state, Events: []trial.Event{event}, More: true}},
+		{"status.schema.json", trial.StatusReply{State: trial.State{Schema: trial.EventSchema, Phase: trial.NotStarted}, Events: []trial.Event{}}},
+	} {
+		if err := compiled(t, c.schema).Validate(marshalled(t, c.value)); err != nil {
+			t.Errorf("%s: %v", c.schema, err)
+		}
+	}
+}
+
+// Each change makes a good result a bad one; the schema must notice.
+func TestBadResultsDoNotValidate(t *testing.T) {
+	s := compiled(t, "result.schema.json")
+	for name, change := range map[string]func(map[string]any){
+		"another schema":   func(m map[string]any) { m["schema"] = "chexp.result/v2" },
+		"an unknown field": func(m map[string]any) { m["extra"] = 1 },
+		"a missing field":  func(m map[string]any) { delete(m, "latencies_ns") },
+		"a null list":      func(m map[string]any) { m["latencies_ns"] = nil },
+		"a bad sum":        func(m map[string]any) { m["model"].(map[string]any)["sha256"] = "abc" },
+		"an empty reading": func(m map[string]any) { m["peak_memory_bytes"] = map[string]any{} },
+		"a double reading": func(m map[string]any) {
+			m["peak_memory_bytes"] = map[string]any{"value": json.Number("1"), "unavailable": "x"}
+		},
+		"a bad outcome":     func(m map[string]any) { m["outcome"] = "fine" },
+		"a trial id with /": func(m map[string]any) { m["trial_id"] = "../x" },
+		"a bad time":        func(m map[string]any) { m["start"] = "yesterday" },
+	} {
+		doc := marshalled(t, fullResult()).(map[string]any)
+		change(doc)
+		if err := s.Validate(doc); err == nil {
+			t.Errorf("%s: validates", name)
+		}
+	}
+}
+
+func marshalled(t *testing.T, v any) any {
+	t.Helper()
+	data, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
