@@ -66,6 +66,10 @@ func classify(e *Error, method, rawURL string) Kind {
 		if e.Status == http.StatusForbidden && strings.Contains(msg+" "+e.Code, "quota") {
 			return QuotaExceeded
 		}
+		if e.Code == "container.container-not-found-remote" {
+			// The container is there, its pod is not: it is stopped.
+			return Conflict
+		}
 	}
 	return statusKind(e)
 }

@@ -60,8 +60,8 @@ type Site struct {
 	reservation *gophercloud.ServiceClient
 	container   *gophercloud.ServiceClient
 
-	networkMu   sync.Mutex
-	network     *gophercloud.ServiceClient // made when first needed: only SSH needs it
+	networkMu sync.Mutex
+	network   *gophercloud.ServiceClient // made when first needed: only SSH needs it
 
 	cred  credentials
 	token token
