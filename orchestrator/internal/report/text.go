@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -147,6 +148,11 @@ func formatSpan(d time.Duration) string {
 }
 
 func formatTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+
+var quantity = regexp.MustCompile(`(\d) (ns|µs|ms|s|min|h|B|kB|MB|GB|%)\b?`)
+
+// tie puts a no-break space between a number and its unit.
+func tie(s string) string { return quantity.ReplaceAllString(s, "$1\u00a0$2") }
 
 // plural writes "1 trial", "2 trials".
 func plural(n int, what string) string {
