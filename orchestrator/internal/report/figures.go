@@ -115,7 +115,7 @@ func (t *Table) strips() *strips {
 			d.line(s.at(v), 14, s.at(v), height, "p95")
 		}
 		if beyond > 0 {
-			st.Beyond = fmt.Sprintf("%d off the axis, slowest %s", beyond, formatNS(*r.Max.Value))
+			st.Beyond = fmt.Sprintf("%d beyond", beyond)
 		}
 		st.Plot = d
 		out.Rows = append(out.Rows, st)
@@ -159,6 +159,9 @@ func (t *Table) scatter() *scatter {
 		if v, ok := measure(metric, r).Get(); ok && v > 0 && r.Bytes > 0 {
 			rows = append(rows, r)
 			low, high = min(low, v), max(high, v)
+			if p95, ok := r.P95.Get(); ok {
+				high = max(high, p95) // the whisker's end
+			}
 			small, big = min(small, float64(r.Bytes)), max(big, float64(r.Bytes))
 		}
 	}
@@ -183,7 +186,6 @@ func (t *Table) scatter() *scatter {
 	out.YName = metric + " latency, " + u.name
 	d := drawing{Height: int(height), Label: fmt.Sprintf("Model size in MB against %s latency in %s, one dot per trial", metric, u.name)}
 	labels := drawing{Height: int(height)}
-	out.region(&d, x, y, up, sizeLimit, yLimit, height-foot)
 	for _, v := range y.ticks(6) {
 		d.line(0, up(v), 1, up(v), "grid")
 		labels.Shapes = append(labels.Shapes, shape{Kind: "text", X: "100%", Dx: "-6", Y: pixel(up(v) + 4), Anchor: "end", Class: "tick", Text: tickText(v, u)})
@@ -193,9 +195,14 @@ func (t *Table) scatter() *scatter {
 		d.text(x.at(v), 0, height-foot+17, "middle", "tick", tickText(v, byteUnits[2]))
 	}
 	d.line(0, height-foot, 1, height-foot, "base")
+	out.region(&d, x, y, up, sizeLimit, yLimit, height-foot)
+	meets := map[string]bool{}
+	for _, c := range choices(t) {
+		meets[c.letter] = c.overall() == Met
+	}
 	var taken []placed
 	for _, r := range rows {
-		t.dot(&d, r, x.at(float64(r.Bytes)), metric, up, &taken)
+		t.dot(&d, r, x.at(float64(r.Bytes)), metric, up, meets[r.Option], &taken)
 	}
 	out.Y, out.Plot = labels, d
 	if x.log || y.log {
@@ -245,14 +252,14 @@ type placed struct {
 
 // dot draws one trial: the value, a whisker up to its p95, and the letter of
 // its option beside it, moved down where another letter is in the way.
-func (t *Table) dot(d *drawing, r *Row, x float64, metric string, up func(float64) float64, taken *[]placed) {
+func (t *Table) dot(d *drawing, r *Row, x float64, metric string, up func(float64) float64, meets bool, taken *[]placed) {
 	v, _ := measure(metric, r).Get()
 	s := t.series(r.Provider)
 	if p95, ok := r.P95.Get(); ok && p95 > v {
 		d.line(x, up(v), x, max(0, up(p95)), "whisker "+s)
 	}
 	class := "dot " + s
-	if slices.ContainsFunc(r.Verdicts, func(v Verdict) bool { return v.Verdict != Met }) {
+	if !meets {
 		class = "ring " + s
 	}
 	d.circle(x, up(v), 5, class)
@@ -283,11 +290,11 @@ func (t *Table) dot(d *drawing, r *Row, x float64, metric string, up func(float6
 
 // card is one trial: its latencies in order, and how they are distributed.
 type card struct {
-	Row                 *Row
-	Series              string
-	Axis, Seq, Hist     drawing
-	Stats               []Fact
-	First, Last, Beyond string
+	Row             *Row
+	Series          string
+	Axis, Seq, Hist drawing
+	Stats           []Fact
+	Remarks         []string
 }
 
 // cards draws the sequence of each trial.
@@ -305,11 +312,10 @@ func (t *Table) cards() (out []card, caption string) {
 
 func (t *Table) card(r *Row) card {
 	const height = 120.0
-	lo, hi := float64(r.sorted[0]), float64(rank(r.sorted, 0.99))*1.1
+	// The bulk fills the picture; the few slow ones are clipped and counted.
+	lo := float64(r.sorted[0])
+	hi := lo + 1.8*(float64(rank(r.sorted, 0.95))-lo)
 	hi = min(hi, float64(r.sorted[len(r.sorted)-1]))
-	if v, ok := r.P95.Get(); ok {
-		hi = max(hi, v)
-	}
 	if hi-lo < lo*0.05 { // do not blow up noise of a few per cent to the full height
 		mid := (lo + hi) / 2
 		lo, hi = mid*0.95, mid*1.05
@@ -318,7 +324,7 @@ func (t *Table) card(r *Row) card {
 	s := scale{lo: max(0, lo-pad), hi: hi + pad}
 	up := func(v float64) float64 { return height * (1 - min(max(s.at(v), 0), 1)) }
 	u := unitFor(hi, timeUnits)
-	c := card{Row: r, Series: t.series(r.Provider), First: "1", Last: fmt.Sprint(r.N)}
+	c := card{Row: r, Series: t.series(r.Provider)}
 
 	c.Axis = drawing{Height: int(height)}
 	c.Seq = drawing{Height: int(height), Label: fmt.Sprintf("Latencies of %d inferences in order, between %s and %s", r.N, formatNS(*r.Min.Value), formatNS(*r.Max.Value))}
@@ -327,7 +333,7 @@ func (t *Table) card(r *Row) card {
 		c.Axis.text(1, -5, min(up(v)+4, height-1), "end", "tick", strings.TrimSpace(tickText(v, u)))
 		c.Seq.line(0, up(v), 1, up(v), "grid")
 	}
-	c.Axis.text(0, 0, 10, "start", "tick", u.name)
+	c.Axis.text(1, -5, -8, "end", "tick", u.name)
 	c.sequence(r, s, up)
 	const n = 24
 	counts, highest, beyond := bins(r.sorted, s, n)
@@ -343,7 +349,7 @@ func (t *Table) card(r *Row) card {
 		}
 	}
 	if beyond > 0 {
-		c.Beyond = fmt.Sprintf("%d above the picture, slowest %s", beyond, formatNS(*r.Max.Value))
+		c.Remarks = append(c.Remarks, fmt.Sprintf("%d clipped, slowest %s", beyond, formatNS(*r.Max.Value)))
 	}
 	c.Stats = cardStats(r)
 	return c
@@ -361,8 +367,12 @@ func (c *card) sequence(r *Row, s scale, up func(float64) float64) {
 	for i, v := range warm {
 		c.Seq.circle(at(i), up(float64(v)), 1.6, "warm")
 	}
+	c.Seq.text(at(len(warm)), 0, float64(c.Seq.Height)+15, "start", "tick", "1")
+	if r.N > 1 {
+		c.Seq.text(1, 0, float64(c.Seq.Height)+15, "end", "tick", fmt.Sprint(r.N))
+	}
 	if len(warm) > 0 {
-		c.First = fmt.Sprintf("%d warm-up, 1", len(warm))
+		c.Remarks = append(c.Remarks, fmt.Sprintf("grey: %d warm-up", len(warm)))
 	}
 	if r.N <= maxDots {
 		for i, v := range r.latencies {
@@ -381,7 +391,7 @@ func (c *card) sequence(r *Row, s scale, up func(float64) float64) {
 		c.Seq.line(x, up(float64(part[0])), x, up(float64(part[len(part)-1])), "range "+c.Series)
 		c.Seq.circle(x, up(median(part)), 1.5, "dots "+c.Series)
 	}
-	c.Last += fmt.Sprintf(" (each mark: %d in a row)", (r.N+marks-1)/marks)
+	c.Remarks = append(c.Remarks, fmt.Sprintf("each mark is the range of %d in a row", (r.N+marks-1)/marks))
 }
 
 func cardStats(r *Row) []Fact {

@@ -67,8 +67,10 @@ type viewCell struct {
 	Marks []int
 	Tone  tone
 	Sign  string
+	Head  string
 	Key   string
 	Right bool
+	None  bool // nothing to say: a phone leaves it out
 }
 
 type viewOption struct{ Letter, Label, Series string }
@@ -140,7 +142,7 @@ func (v *view) table() {
 		}
 		for _, c := range v.Columns {
 			x := c.cell(r)
-			line.Cells = append(line.Cells, viewCell{Text: x.text, Marks: x.marks, Tone: x.tone, Sign: signs[x.text], Key: c.key, Right: c.right})
+			line.Cells = append(line.Cells, viewCell{Text: x.text, Marks: x.marks, Tone: x.tone, Sign: signs[x.text], Head: c.head, Key: c.key, Right: c.right, None: x.text == "-" && len(x.marks) == 0})
 		}
 		v.Lines = append(v.Lines, line)
 	}

@@ -141,10 +141,10 @@ func formatSpan(d time.Duration) string {
 		return formatNS(float64(d))
 	case d < time.Hour:
 		d = d.Round(time.Second)
-		return fmt.Sprintf("%d min %d s", int(d.Minutes()), int(d.Seconds())%60)
+		return fmt.Sprintf("%d min", int(d.Minutes())) + when(d%time.Minute != 0, fmt.Sprintf(" %d s", int(d.Seconds())%60))
 	}
 	d = d.Round(time.Minute)
-	return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
+	return fmt.Sprintf("%d h", int(d.Hours())) + when(d%time.Hour != 0, fmt.Sprintf(" %d min", int(d.Minutes())%60))
 }
 
 func formatTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
