@@ -31,6 +31,7 @@ func Build(in Input) *Table {
 	}
 	b.finishNotes()
 	b.Facts = facts(b.Table)
+	b.Protocol = protocol(b.Run, in.Plan)
 	b.Caveats = caveats(b.Table)
 	b.Decision = decide(b.Table)
 	return b.Table

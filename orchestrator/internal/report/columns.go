@@ -160,7 +160,11 @@ func (r Run) where() string {
 	} else if device == "" {
 		device = r.Device.MachineName
 	}
-	return strings.Join(present(device, r.Site, r.Region), ", ")
+	region := r.Region
+	if region == r.Site { // CHI@Edge is both
+		region = ""
+	}
+	return strings.Join(present(device, r.Site, region), ", ")
 }
 
 func (r Run) when() string {

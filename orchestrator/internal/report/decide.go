@@ -60,7 +60,11 @@ func decide(t *Table) Decision {
 		d.Details = append(d.Details, "Without a usable result, so not counted: "+labels(all, func(c *choice) bool { _, ok := c.p50.Get(); return !ok })+".")
 	}
 	if !d.RealDevice && len(valid) > 0 {
-		d.Text = "Rehearsed, no verdict about the real device: " + d.Text
+		what := "Emulated processor"
+		if t.Run.Rehearsal {
+			what = "Rehearsal"
+		}
+		d.Text = what + ", no verdict about the real device: " + d.Text
 	}
 	return d
 }
@@ -103,8 +107,11 @@ func (d *Decision) budgets(t *Table, all, valid []*choice) {
 	case n == 1:
 		d.Verdict = DecisionMet
 		d.Smallest, d.Fastest = meeting[0].letter, meeting[0].letter
-		d.Text = fmt.Sprintf("One of %s meets every budget: %s (%s, p50 %s).", plural(len(all), "option"),
-			meeting[0].label, size(meeting[0].bytes), formatNS(*meeting[0].p50.Value))
+		who := fmt.Sprintf("One of %d options meets", len(all))
+		if len(all) == 1 {
+			who = "The only option meets"
+		}
+		d.Text = fmt.Sprintf("%s every budget: %s (%s, p50 %s).", who, meeting[0].label, size(meeting[0].bytes), formatNS(*meeting[0].p50.Value))
 	case n > 1:
 		d.Verdict = DecisionMet
 		d.Text = fmt.Sprintf("%d of %s meet every budget: %s. %s", n, plural(len(all), "option"),
@@ -114,7 +121,7 @@ func (d *Decision) budgets(t *Table, all, valid []*choice) {
 		d.Text = "Undecided: no option is known to meet every budget, but not every one is known to miss one. Open: " +
 			labels(valid, is(Unknown)) + "."
 	default:
-		d.Verdict, d.Text = DecisionNone, "None of "+plural(len(all), "option")+" meets every budget."
+		d.Verdict, d.Text = DecisionNone, "No option meets every budget."
 	}
 	if d.Verdict != DecisionMet {
 		for i, b := range t.Budgets {

@@ -48,7 +48,10 @@ func facts(t *Table) []Fact {
 			return when(ok, formatBytes(float64(v))), clean(r.device.MemoryBytes.Unavailable, 200)
 		}),
 		fact("Emulated by", rows, func(r *Row) (string, string) {
-			return clean(r.device.Emulated, 200), "nothing shows that it is"
+			if r.device.Emulated == "" {
+				return "nothing: no sign of it", ""
+			}
+			return clean(r.device.Emulated, 200), ""
 		}),
 		fact("Kernel", rows, text(func(r *Row) trial.Reading[string] { return r.device.Kernel })),
 		fact("Clock governor", rows, text(func(r *Row) trial.Reading[string] { return r.device.Governor })),
@@ -128,4 +131,30 @@ func spread(name string, rows []*Row, get func(*Row) (v float64, ok bool, why st
 		f = Fact{Name: name, Value: format(low) + " to " + format(high)}
 	}
 	return f
+}
+
+// protocol says how the run measured, from the plan, and names what it used.
+func protocol(r Run, p *trial.Plan) (out []Fact) {
+	add := func(name, value string) {
+		if value != "" {
+			out = append(out, Fact{Name: name, Value: value})
+		}
+	}
+	if p != nil {
+		rule := fmt.Sprintf("%s not counted, then at least %s and %s of timed work", plural(p.Policy.Warmup, "warm-up inference"),
+			plural(p.Policy.MinRuns, "inference"), formatSpan(p.Policy.MinTime))
+		if p.Policy.MaxTime > 0 {
+			rule += ", at most " + formatSpan(p.Policy.MaxTime)
+		}
+		add("Each trial", rule)
+		add("Trials planned", fmt.Sprint(len(p.Trials)))
+		add("Seed", fmt.Sprint(p.Seed))
+	}
+	add("Run", r.ID)
+	add("Device uid", r.Device.UID)
+	add("Lease", r.LeaseID)
+	add("Container", r.ContainerID)
+	add("Image", r.Image)
+	add("chexp", r.ChexpVersion)
+	return out
 }

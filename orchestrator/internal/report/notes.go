@@ -47,10 +47,11 @@ func (b *builder) footnotes(r *Row) {
 		b.mark(r, "outcome", "why "+string(r.Outcome)+why(r.Reasons), outcomeWord(r)+": "+why(r.Reasons))
 		return
 	}
-	for _, d := range r.Doubts {
+	if len(r.Doubts) > 0 {
+		d := list(r.Doubts, "; ", 4)
 		b.mark(r, "outcome", "doubt "+d, "Doubtful, so nothing is decided from it: "+d+".")
 	}
-	if r.N > 0 && r.N < 6 {
+	if r.N > 0 && r.N < fewest {
 		b.mark(r, "n", "few", "Fewer than six inferences say next to nothing about the next one.")
 	}
 	for _, p := range []struct {
@@ -62,7 +63,7 @@ func (b *builder) footnotes(r *Row) {
 				b.carries = map[string]int{}
 			}
 			b.carries[p.column]++
-			b.mark(r, p.column, "carry "+p.column, "No "+p.column+": "+p.r.Unavailable)
+			b.mark(r, p.column, "carry "+p.column, "No "+p.column+": "+strings.TrimPrefix(p.r.Unavailable, p.column+" "))
 		}
 	}
 	for i, v := range r.Verdicts {
@@ -113,7 +114,7 @@ func why(reasons []trial.Reason) string {
 		}
 		parts = append(parts, s)
 	}
-	return strings.Join(parts, "; ")
+	return clean(list(parts, "; ", 3), maxSentence)
 }
 
 func outcomeWord(r *Row) string {

@@ -83,7 +83,8 @@ type Table struct {
 	Rows     []*Row   `json:"rows"`
 	Notes    []Note   `json:"notes,omitempty"`
 	Models   []Model  `json:"models,omitempty"`
-	Facts    []Fact   `json:"facts,omitempty"` // about the device and the software on it
+	Facts    []Fact   `json:"facts,omitempty"`    // about the device and the software on it
+	Protocol []Fact   `json:"protocol,omitempty"` // how it was measured, and with what
 	Phases   []Phase  `json:"phases,omitempty"`
 }
 

@@ -85,7 +85,9 @@ func contradictions(s *trial.Summary, latencies, sorted []int64, batch int) (dou
 	check("min", float64(s.MinNS), float64(sorted[0]))
 	check("max", float64(s.MaxNS), float64(sorted[n-1]))
 	check("mean", s.MeanNS, sum/float64(n))
-	check("median", s.MedianNS, median(sorted))
+	if lo, hi := sorted[(n-1)/2], sorted[n/2]; !(s.MedianNS >= float64(lo)-1 && s.MedianNS <= float64(hi)+1) {
+		doubt("its summary says p50 %s, its latencies say %s", formatNS(s.MedianNS), formatNS(median(sorted)))
+	}
 	// Percentile definitions differ by a rank; further off than the
 	// neighbouring ranks is no matter of definition.
 	for _, p := range []struct {

@@ -23,19 +23,20 @@ func Terminal(w io.Writer, t *Table, width int, color bool) error {
 	for _, c := range t.Caveats {
 		p.paragraph("! ", c, "33")
 	}
+	shown := func(int) bool { return true }
 	if len(t.Rows) > 0 {
 		p.line("")
-		p.table(t)
+		shown = p.table(t)
 		p.line("")
 	}
 	p.paragraph("", t.Decision.Text, "1")
 	for _, d := range t.Decision.Details {
 		p.paragraph("  ", d, "")
 	}
-	if len(t.Notes) > 0 {
-		p.line("")
-	}
-	for _, n := range t.Notes {
+	for i, n := range slices.DeleteFunc(slices.Clone(t.Notes), func(n Note) bool { return !shown(n.Mark) }) {
+		if i == 0 {
+			p.line("")
+		}
 		p.paragraph(superscript(n.Mark)+" ", n.Text, "2")
 	}
 	p.line("")
@@ -68,6 +69,7 @@ func (p *terminal) paragraph(prefix, text, sgr string) {
 	room := max(20, min(p.width, 100)-len(indent)) // long lines are hard to read
 	lead := prefix
 	for _, line := range wrap(text, room) {
+		line = strings.ReplaceAll(line, "\u00a0", " ")
 		p.line(lead + p.paint(sgr, line))
 		lead = indent
 	}
@@ -75,7 +77,7 @@ func (p *terminal) paragraph(prefix, text, sgr string) {
 
 func wrap(text string, width int) (lines []string) {
 	line, n := "", 0
-	for _, word := range strings.Fields(text) {
+	for _, word := range strings.Split(tie(text), " ") {
 		for utf8.RuneCountInString(word) > width { // a word longer than a line is broken
 			if line != "" {
 				lines = append(lines, line)
@@ -145,12 +147,13 @@ func (g *grid) width() int {
 }
 
 // table fits the columns into the width in steps, from what costs a reader
-// least to what costs most, and says what it left out.
-func (p *terminal) table(t *Table) {
+// least to what costs most, and says what it left out. The function that it
+// returns tells which footnotes still belong to something.
+func (p *terminal) table(t *Table) (shown func(mark int) bool) {
 	g, said := fit(t, p.width)
 	if g == nil {
 		p.blocks(t)
-		return
+		return func(int) bool { return true }
 	}
 	var head, rule strings.Builder
 	for i, c := range g.cols {
@@ -175,6 +178,11 @@ func (p *terminal) table(t *Table) {
 	}
 	for _, s := range said {
 		p.paragraph("", s, "2")
+	}
+	return func(mark int) bool {
+		has := func(c cell) bool { return slices.Contains(c.marks, mark) }
+		anywhere := slices.ContainsFunc(t.Rows, func(r *Row) bool { return slices.Contains(r.Notes, mark) })
+		return !anywhere || slices.ContainsFunc(g.cells, func(row []cell) bool { return slices.ContainsFunc(row, has) })
 	}
 }
 
@@ -268,7 +276,7 @@ func (t *Table) varying(key string) bool {
 
 // constant returns the one value that a column has in all of several rows.
 func (g *grid) constant(i int) (string, bool) {
-	if i < 0 || len(g.cells) < 2 {
+	if i < 0 || len(g.cells) == 0 {
 		return "", false
 	}
 	for _, row := range g.cells {

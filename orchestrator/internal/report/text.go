@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -140,13 +141,18 @@ func formatSpan(d time.Duration) string {
 		return formatNS(float64(d))
 	case d < time.Hour:
 		d = d.Round(time.Second)
-		return fmt.Sprintf("%d min %d s", int(d.Minutes()), int(d.Seconds())%60)
+		return fmt.Sprintf("%d min", int(d.Minutes())) + when(d%time.Minute != 0, fmt.Sprintf(" %d s", int(d.Seconds())%60))
 	}
 	d = d.Round(time.Minute)
-	return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
+	return fmt.Sprintf("%d h", int(d.Hours())) + when(d%time.Hour != 0, fmt.Sprintf(" %d min", int(d.Minutes())%60))
 }
 
 func formatTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+
+var quantity = regexp.MustCompile(`(\d) (ns|µs|ms|s|min|h|B|kB|MB|GB|%)\b?`)
+
+// tie puts a no-break space between a number and its unit.
+func tie(s string) string { return quantity.ReplaceAllString(s, "$1\u00a0$2") }
 
 // plural writes "1 trial", "2 trials".
 func plural(n int, what string) string {
