@@ -158,16 +158,18 @@ const (
 
 // State is what `chexp-agent status` says last, and what StateFile holds.
 type State struct {
-	Schema  string    `json:"schema"` // EventSchema
-	RunID   string    `json:"run_id"`
-	Phase   Phase     `json:"phase"`
-	PID     int       `json:"pid,omitempty"` // of the supervisor, in the container's PID namespace
-	Started time.Time `json:"started,omitzero"`
-	Ended   time.Time `json:"ended,omitzero"`
-	LastSeq int64     `json:"last_seq"`
-	Done    int       `json:"done"`
-	Total   int       `json:"total"`
-	Text    string    `json:"text,omitempty"` // why, for Dead
+	Schema string `json:"schema"` // EventSchema
+	RunID  string `json:"run_id"`
+	// PlanSHA256 is the hash of the PlanFile that the state is about.
+	PlanSHA256 string    `json:"plan_sha256,omitempty"`
+	Phase      Phase     `json:"phase"`
+	PID        int       `json:"pid,omitempty"` // of the supervisor, in the container's PID namespace
+	Started    time.Time `json:"started,omitzero"`
+	Ended      time.Time `json:"ended,omitzero"`
+	LastSeq    int64     `json:"last_seq"`
+	Done       int       `json:"done"`
+	Total      int       `json:"total"`
+	Text       string    `json:"text,omitempty"` // why, for Dead
 }
 
 // Phase of the agent.

@@ -10,8 +10,9 @@
 // the kernel loads what the program headers name. There is no embedding at
 // compile time, so a clean clone builds and vets without having built a payload.
 //
-// zstd and not gzip: measured on this payload, it is a fifth smaller and unpacks
-// in half the time, which an emulated device feels.
+// zstd and not the standard library's gzip: measured on the arm64 payload (27.7 MB)
+// it is 9.5 instead of 10.5 MB and unpacks in 0.05 instead of 0.16 s, under
+// qemu-user in 0.2 instead of 1.1 s.
 package payload
 
 import (

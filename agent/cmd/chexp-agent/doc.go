@@ -1,0 +1,20 @@
+// Command chexp-agent measures on the device. It is one static file that needs
+// nothing of the image it runs in; it carries the runner and ONNX Runtime (see
+// package payload) and works in the directory that the orchestrator pushed (the
+// bundle; see package trial for its layout).
+//
+//	chexp-agent start DIR                     check the bundle, run it in the background
+//	chexp-agent status DIR [--since N] [--max-bytes B]
+//	chexp-agent stop DIR [--wait D]           end the run; it can be started again
+//	chexp-agent run DIR                       run in the foreground, events on stdout
+//	chexp-agent version [--json]
+//
+// start, status and stop print one trial.StatusReply as JSON. They answer within a
+// second or two, because Zun cuts an exec off after 5 s, and all of them may be
+// repeated when an answer was lost: start of a bundle that runs or has finished
+// starts nothing and says so. After a stop or a crash, start carries on with the
+// trials that have no result yet.
+//
+// Exit codes: 0 ok; 1 unexpected; 2 wrong arguments; 3 some trials failed (run
+// only); 4 the bundle is not what was pushed (sums or plan).
+package main

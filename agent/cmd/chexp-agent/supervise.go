@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"chexp/agent/internal/bundle"
+	"chexp/agent/internal/device"
+	"chexp/agent/internal/matrix"
+	"chexp/agent/internal/outdir"
+	"chexp/agent/internal/payload"
+	"chexp/agent/internal/reason"
+	"chexp/experiments/trial"
+)
+
+// superviseDetached is the background process that start made.
+func superviseDetached(dir string) error {
+	lock := os.NewFile(lockFD, "lock")
+	// The runners must not inherit it: one that outlived a killed supervisor
+	// would make it look alive.
+	syscall.CloseOnExec(lockFD)
+	defer lock.Close()
+	signal.Ignore(syscall.SIGHUP)
+	log.SetOutput(os.Stderr)
+	log.SetFlags(log.LstdFlags | log.LUTC)
+	plan, sum, err := bundle.Plan(dir)
+	if err != nil {
+		return err
+	}
+	_, err = supervise(dir, plan, sum, nil)
+	return err
+}
+
+// runForeground is `chexp-agent run`.
+func runForeground(dir string, stdout io.Writer) (int, error) {
+	log.SetOutput(io.Discard) // the events say it all
+	plan, sum, err := bundle.Plan(dir)
+	if err != nil {
+		return 0, err
+	}
+	lock, err := outdir.Lock(dir)
+	if err != nil {
+		return 0, err
+	}
+	defer lock.Close()
+	if err := samePlan(dir, sum); err != nil {
+		return 0, err
+	}
+	if err := outdir.ClearStop(dir); err != nil {
+		return 0, err
+	}
+	events := json.NewEncoder(stdout)
+	failures, err := supervise(dir, plan, sum, func(e trial.Event) { events.Encode(e) })
+	if err == nil && failures > 0 {
+		return exitTrials, nil
+	}
+	return exitOK, err
+}
+
+// supervise runs a plan under the lock and records how it ended. It returns how
+// many trials have failed.
+func supervise(dir string, plan *trial.Plan, sum string, echo func(trial.Event)) (failures int, err error) {
+	recorder, err := outdir.Open(dir, plan, sum, echo)
+	if err != nil {
+		return 0, err
+	}
+	defer recorder.Close()
+	log.Printf("chexp-agent %s, run %s: %d trials", version, plan.RunID, len(plan.Trials))
+
+	ctx, cancel := stopContext(dir)
+	defer cancel()
+	err = runPlan(ctx, dir, plan, recorder)
+	switch {
+	case err == nil:
+		log.Print("finished")
+		return countFailed(dir, plan), recorder.End(trial.Finished, "")
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		log.Print("stopped")
+		return 0, errors.Join(recordStop(recorder), outdir.ClearStop(dir))
+	default:
+		log.Print(err)
+		return 0, errors.Join(err, recorder.End(trial.Dead, err.Error()))
+	}
+}
+
+// recordStop ends a run that somebody stopped. The trial that was running has no
+// result: a start after this runs it again.
+func recordStop(r *outdir.Recorder) error {
+	why := trial.Reason{Code: reason.Stopped, Text: "the run was stopped by request", Next: "start the agent again to run the trials that have no result"}
+	return errors.Join(
+		r.Sums(),
+		r.Event(trial.Event{Type: trial.RunStopped, Reasons: []trial.Reason{why}}),
+		r.End(trial.Stopped, ""),
+	)
+}
+
+// stopContext ends on `chexp-agent stop`, SIGTERM and SIGINT.
+func stopContext(dir string) (context.Context, context.CancelFunc) {
+	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	go func() {
+		// 5 times a second, one lstat: not measurable beside an inference.
+		tick := time.NewTicker(200 * time.Millisecond)
+		defer tick.Stop()
+		for !outdir.StopRequested(dir) {
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+		cancel()
+	}()
+	return ctx, cancel
+}
+
+// runPlan does what start had no time for, and then the trials.
+func runPlan(ctx context.Context, dir string, plan *trial.Plan, recorder *outdir.Recorder) error {
+	if err := bundle.Verify(ctx, dir, plan); err != nil {
+		return err
+	}
+	self, err := payload.Self()
+	if err != nil {
+		return err
+	}
+	p, err := payload.Open(self)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	begin := time.Now()
+	unpacked, err := p.Unpack(ctx, payload.Bases(self))
+	if err != nil {
+		return err
+	}
+	log.Printf("ONNX Runtime is in %s (%v)", unpacked, time.Since(begin).Round(time.Millisecond))
+	agent, err := identity(self)
+	if err != nil {
+		return err
+	}
+	debug.FreeOSMemory() // what unpacking took: the trials need it
+	supervisor := matrix.Supervisor{
+		Plan: plan, Dir: dir, Recorder: recorder,
+		Runner:  matrix.Runner{Args: p.Header.Command(unpacked), Env: payload.Environ(os.Environ()), Dir: dir},
+		Device:  func() trial.Device { return device.Facts(os.DirFS("/"), runtime.GOARCH) },
+		Agent:   agent,
+		Runtime: p.Header.Runtime,
+	}
+	return supervisor.Run(ctx)
+}
+
+// identity says which program measured.
+func identity(self string) (trial.Agent, error) {
+	f, err := os.Open(self)
+	if err != nil {
+		return trial.Agent{}, err
+	}
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return trial.Agent{}, fmt.Errorf("%s: %w", self, err)
+	}
+	return trial.Agent{Version: version, OS: runtime.GOOS, Arch: runtime.GOARCH, SHA256: hex.EncodeToString(sum.Sum(nil))}, nil
+}
+
+// countFailed counts over all results, those of earlier starts included.
+func countFailed(dir string, plan *trial.Plan) int {
+	n := 0
+	for _, t := range plan.Trials {
+		if res, err := outdir.ReadResult(dir, t.ID); err != nil || res.Outcome == trial.Failed {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,238 @@
+package outdir
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"chexp/experiments/trial"
+)
+
+// Recorder writes out/. Only the holder of the lock may have one.
+type Recorder struct {
+	dir    string
+	events *os.File
+	state  trial.State
+	echo   func(trial.Event) // for the foreground; may be nil
+
+	results  map[string]string // trial id → sha256 of its valid result file
+	finished map[string]bool   // trials whose end has been announced
+}
+
+// Open continues the record of a run, or begins it. Trials that have a valid
+// result keep it.
+func Open(dir string, p *trial.Plan, planSHA256 string, echo func(trial.Event)) (*Recorder, error) {
+	r := &Recorder{dir: dir, echo: echo, results: map[string]string{}, finished: map[string]bool{}}
+	if err := os.MkdirAll(filepath.Join(dir, trial.ResultsDir), 0o755); err != nil {
+		return nil, err
+	}
+	for _, sub := range []string{trial.OutDir, trial.ResultsDir} { // what a killed replace left
+		left, _ := filepath.Glob(filepath.Join(dir, sub, ".tmp-*"))
+		for _, path := range left {
+			os.Remove(path)
+		}
+	}
+	last, err := r.openEvents()
+	if err != nil {
+		return nil, err
+	}
+	started := time.Now().UTC()
+	if old, found, err := ReadState(dir); err == nil && found && !old.Started.IsZero() {
+		started = old.Started
+	}
+	for _, t := range p.Trials {
+		if sum, ok := validResult(r.resultPath(t.ID), p.RunID, t.ID); ok {
+			r.results[t.ID] = sum
+		}
+	}
+	r.state = trial.State{
+		Schema: trial.EventSchema, RunID: p.RunID, PlanSHA256: planSHA256, Phase: trial.Running, PID: os.Getpid(),
+		Started: started, LastSeq: last, Done: len(r.results), Total: len(p.Trials),
+	}
+	return r, r.writeState()
+}
+
+// openEvents cuts off a line that a crash left incomplete.
+func (r *Recorder) openEvents() (last int64, err error) {
+	path := filepath.Join(r.dir, trial.EventsFile)
+	var whole int64
+	last, err = scanEvents(path, func(e trial.Event, size int) {
+		whole += int64(size)
+		if e.Type == trial.TrialFinished {
+			r.finished[e.Trial] = true
+		}
+	})
+	if err != nil {
+		return 0, err
+	}
+	if r.events, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644); err != nil {
+		return 0, err
+	}
+	return last, r.events.Truncate(whole)
+}
+
+// Close closes the event file.
+func (r *Recorder) Close() error { return r.events.Close() }
+
+// Has reports whether a trial has its result.
+func (r *Recorder) Has(id string) bool { return r.results[id] != "" }
+
+// Announced reports whether the end of a trial is among the events.
+func (r *Recorder) Announced(id string) bool { return r.finished[id] }
+
+// Sum is the SHA-256 of a trial's result file.
+func (r *Recorder) Sum(id string) string { return r.results[id] }
+
+// maxEventText bounds what one event carries of any text: a status answer must
+// pass through Zun's exec output.
+const maxEventText = 600
+
+// Event appends an event, on disk when it returns. Schema, sequence number and
+// time are filled in.
+func (r *Recorder) Event(e trial.Event) error {
+	e.Schema, e.Seq, e.Time = trial.EventSchema, r.state.LastSeq+1, time.Now().UTC()
+	e.Text = clip(e.Text)
+	e.Reasons = slices.Clone(e.Reasons)
+	for i := range e.Reasons {
+		e.Reasons[i].Text, e.Reasons[i].Next = clip(e.Reasons[i].Text), clip(e.Reasons[i].Next)
+	}
+	line, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	if _, err := r.events.Write(append(line, '\n')); err != nil {
+		return err
+	}
+	if err := r.events.Sync(); err != nil {
+		return err
+	}
+	r.state.LastSeq = e.Seq
+	if e.Type == trial.TrialFinished {
+		r.finished[e.Trial] = true
+	}
+	if r.echo != nil {
+		r.echo(e)
+	}
+	return r.writeState()
+}
+
+func clip(s string) string {
+	if len(s) <= maxEventText {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxEventText], "") + " …"
+}
+
+// Result writes a trial's result and returns the SHA-256 of the file.
+func (r *Recorder) Result(res *trial.Result) (string, error) {
+	raw, err := json.Marshal(res)
+	if err != nil {
+		return "", err
+	}
+	raw = append(raw, '\n')
+	if err := replace(r.resultPath(res.TrialID), raw); err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(raw)
+	r.results[res.TrialID] = hex.EncodeToString(sum[:])
+	r.state.Done = len(r.results)
+	return r.results[res.TrialID], nil
+}
+
+func (r *Recorder) resultPath(id string) string {
+	return filepath.Join(r.dir, trial.ResultsDir, id+".json")
+}
+
+// Sums writes SHA256SUMS over the results that there are, in the format of
+// sha256sum, with names relative to the results' directory.
+func (r *Recorder) Sums() error {
+	var lines []string
+	for id, sum := range r.results {
+		lines = append(lines, fmt.Sprintf("%s  %s.json\n", sum, id))
+	}
+	slices.SortFunc(lines, func(a, b string) int { return strings.Compare(a[64:], b[64:]) })
+	return replace(filepath.Join(r.dir, trial.ResultSums), []byte(strings.Join(lines, "")))
+}
+
+// End records how the run ended: Finished, Stopped, or Dead with the reason.
+func (r *Recorder) End(phase trial.Phase, text string) error {
+	r.state.Phase, r.state.Text, r.state.Ended = phase, text, time.Now().UTC()
+	return r.writeState()
+}
+
+func (r *Recorder) writeState() error { return WriteState(r.dir, r.state) }
+
+// WriteState replaces the state file. `start` calls it once, before there is a
+// supervisor.
+func WriteState(dir string, s trial.State) error {
+	raw, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	return replace(filepath.Join(dir, trial.StateFile), append(raw, '\n'))
+}
+
+// validResult accepts a result file that is whole and is about this trial of
+// this run.
+func validResult(path, runID, trialID string) (sum string, ok bool) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return "", false
+	}
+	var res trial.Result
+	if json.Unmarshal(bytes.TrimSpace(raw), &res) != nil || res.Schema != trial.ResultSchema || res.RunID != runID || res.TrialID != trialID {
+		return "", false
+	}
+	if res.Outcome != trial.OK && res.Outcome != trial.Failed && res.Outcome != trial.Skipped {
+		return "", false
+	}
+	digest := sha256.Sum256(raw)
+	return hex.EncodeToString(digest[:]), true
+}
+
+// replace writes a file so that after any crash there is the old content or the
+// new.
+func replace(path string, data []byte) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".tmp-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(f.Name()))
+		}
+	}()
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	// The rename itself must survive a power cut; a file system that cannot
+	// sync a directory has done what it can.
+	if d, err := os.Open(filepath.Dir(path)); err == nil {
+		d.Sync()
+		d.Close()
+	}
+	return nil
+}
+
+// ReadResult reads a result that Has.
+func ReadResult(dir, trialID string) (*trial.Result, error) {
+	raw, err := os.ReadFile(filepath.Join(dir, trial.ResultsDir, trialID+".json"))
+	if err != nil {
+		return nil, err
+	}
+	res := &trial.Result{}
+	return res, json.Unmarshal(raw, res)
+}
