@@ -343,7 +343,7 @@ func stillRunning(t *testing.T, f *far) {
 func cancelled(t *testing.T, f *far) {
 	ctx, cancel := context.WithTimeout(f.ctx, 300*time.Millisecond)
 	defer cancel()
-	if _, err := f.tr.Exec(ctx, transport.Command{Args: []string{"sleep", "300"}}); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := f.tr.Exec(ctx, transport.Command{Args: []string{"sleep", "30"}}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Exec past its context: %v", err)
 	}
 	if err := f.tr.Put(ctx, f.dir, bytes.NewReader(archive(t, nil))); !errors.Is(err, context.DeadlineExceeded) {
