@@ -34,9 +34,16 @@ func (a *app) connect(ctx context.Context, o chiedge.Options) (*chiedge.Site, er
 	return site, nil
 }
 
+// cloudOptions is the cloud that the flags and the environment name.
+func cloudOptions(c *cli.Context) chiedge.Options {
+	return chiedge.Options{Cloud: c.String("os-cloud"), PullGrace: c.Duration("pull-grace")}
+}
+
 // connectEdge signs in to CHI@Edge as the flags and the environment say.
 func (a *app) connectEdge(c *cli.Context) (*chiedge.Site, error) {
-	return a.connect(c.Context, chiedge.Options{Cloud: c.String("os-cloud"), Region: spec.SiteEdge})
+	o := cloudOptions(c)
+	o.Region = spec.SiteEdge
+	return a.connect(c.Context, o)
 }
 
 // zun gives zunexec what chiedge has, in its own words.

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"chexp/experiments/spec"
@@ -24,6 +26,24 @@ func archFlag() cli.Flag {
 	return &cli.StringFlag{Name: "arch", Usage: "architecture of the emulated devices, `arm64` or amd64; by default arm64 where qemu allows it"}
 }
 
+func faultFlag() cli.Flag {
+	return &cli.StringSliceFlag{Name: "fault", Usage: "make `NAME=TIMES` go wrong, such as lease-error=1; an unknown name lists them all"}
+}
+
+// faults reads --fault.
+func faults(c *cli.Context) (emulator.Faults, error) {
+	order := emulator.Faults{}
+	for _, f := range c.StringSlice("fault") {
+		name, times, _ := strings.Cut(f, "=")
+		n, err := strconv.Atoi(times)
+		if err != nil {
+			return nil, failure.New(failure.Usage, fmt.Sprintf("--fault %q has no number of times", f), "--fault lease-error=1; -1 is for ever", nil)
+		}
+		order[emulator.Fault(name)] = n
+	}
+	return order, nil
+}
+
 func (a *app) rehearseCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "rehearse",
@@ -31,7 +51,7 @@ func (a *app) rehearseCommand() *cli.Command {
 		ArgsUsage: "FILE",
 		Description: "The same as `chexp run`, with another cloud: Keystone, Blazar, Zun and Neutron on loopback, and containers that\n" +
 			"are real processes on this machine. Latencies say nothing about a real device.",
-		Flags:  append(runFlags(), archFlag(), formatFlag()),
+		Flags:  append(runFlags(), archFlag(), faultFlag(), formatFlag()),
 		Action: a.rehearse,
 	}
 }
@@ -55,7 +75,7 @@ func (a *app) rehearse(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	err = a.execute(c, e, chiedge.Options{CloudsFile: em.CloudsFile(), Cloud: em.Cloud()}, true)
+	err = a.execute(c, e, chiedge.Options{CloudsFile: em.CloudsFile(), Cloud: em.Cloud(), PullGrace: c.Duration("pull-grace")}, true)
 	return errors.Join(err, em.Close())
 }
 
@@ -72,6 +92,9 @@ func (a *app) startEmulator(c *cli.Context, o emulator.Options) (*emulator.Emula
 		}
 	}
 	o.Images, o.Arch = images, c.String("arch")
+	if o.Faults, err = faults(c); err != nil {
+		return nil, err
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -95,8 +118,9 @@ func (a *app) emulatorCommand() *cli.Command {
 			&cli.StringFlag{Name: "dir", Usage: "where its state lies while it runs; by default a temporary directory"},
 			&cli.StringFlag{Name: "listen", Value: "127.0.0.1:0", Usage: "loopback address and port"},
 			&cli.DurationFlag{Name: "tick", Value: 10 * time.Second, Usage: "how often Blazar's manager acts; 10 s as on the real one"},
+			&cli.DurationFlag{Name: "pull", Value: 2 * time.Second, Usage: "how long an image takes to pull"},
 			&cli.BoolFlag{Name: "verbose", Usage: "log every request on stderr"},
-			archFlag(),
+			archFlag(), faultFlag(),
 		},
 		Action: a.emulator,
 	}
@@ -106,7 +130,7 @@ func (a *app) emulator(c *cli.Context) error {
 	if err := noArguments(c); err != nil {
 		return err
 	}
-	o := emulator.Options{Listen: c.String("listen"), Tick: c.Duration("tick")}
+	o := emulator.Options{Listen: c.String("listen"), Tick: c.Duration("tick"), PullDelay: c.Duration("pull")}
 	if c.Bool("verbose") {
 		o.Log = slog.New(slog.NewTextHandler(a.err, nil))
 	}

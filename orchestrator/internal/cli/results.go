@@ -9,7 +9,6 @@ import (
 	"chexp/experiments/trial"
 	"chexp/orchestrator/internal/failure"
 	"chexp/orchestrator/internal/run"
-	"chexp/orchestrator/internal/site/chiedge"
 	"chexp/orchestrator/internal/store"
 
 	"github.com/urfave/cli/v2"
@@ -173,7 +172,7 @@ func (a *app) fetchFromDevice(c *cli.Context, s *store.Run, plan *trial.Plan) er
 	if err != nil {
 		return err
 	}
-	site, err := a.site(c.Context, e, chiedge.Options{Cloud: c.String("os-cloud")})
+	site, err := a.site(c.Context, e, cloudOptions(c))
 	if err != nil {
 		return err
 	}

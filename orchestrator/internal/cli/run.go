@@ -32,6 +32,7 @@ const modelsFile = "models.json"
 func runFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "keep", Usage: "leave lease and container as they are at the end"},
+		&cli.DurationFlag{Name: "pull-grace", Value: 2 * time.Minute, Usage: "give up on an image that has looked impossible to pull for this long"},
 		&cli.StringFlag{Name: "until", Usage: "stop after this `PHASE` and leave all as it is: plan, lease, container, push, run, fetch"},
 	}
 }
@@ -68,7 +69,7 @@ func (a *app) run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return a.execute(c, e, chiedge.Options{Cloud: c.String("os-cloud")}, false)
+	return a.execute(c, e, cloudOptions(c), false)
 }
 
 // loadExperiment reads a file, perhaps for another site than it says.
@@ -238,7 +239,7 @@ func (a *app) resume(c *cli.Context, name string) error {
 	if err != nil {
 		return failure.New(failure.Locked, "run "+s.ID+" cannot be resumed", "it was cut off before it had a plan: start a new one", err)
 	}
-	site, err := a.site(c.Context, e, chiedge.Options{Cloud: c.String("os-cloud")})
+	site, err := a.site(c.Context, e, cloudOptions(c))
 	if err != nil {
 		return err
 	}
