@@ -27,6 +27,8 @@ import (
 //	nothing-left             the emulator holds no lease, container or floating IP of ours
 //	code N CMD...            run a command and want this exit code
 //	killed-in PHASE CMD...   run a command and kill -9 it when that phase begins
+//	interrupted-in PHASE CMD...  the same with Ctrl-C; the exit code is 130
+//	kill-agent-once CMD...   kill the agent on the device once a trial has begun
 //	results N                the runs here hold N results with latencies
 func TestScripts(t *testing.T) {
 	bin, err := filepath.Abs("../../../bin")
@@ -62,11 +64,13 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"emulator":     startEmulator,
-			"nothing-left": nothingLeft,
-			"code":         wantCode,
-			"killed-in":    killedIn,
-			"results":      wantResults,
+			"emulator":        startEmulator,
+			"nothing-left":    nothingLeft,
+			"code":            wantCode,
+			"killed-in":       killedIn,
+			"interrupted-in":  interruptedIn,
+			"kill-agent-once": killAgentOnce,
+			"results":         wantResults,
 		},
 		RequireExplicitExec: true,
 	})
@@ -102,6 +106,7 @@ func startEmulator(ts *testscript.TestScript, neg bool, args []string) {
 	out, err := cmd.StdoutPipe()
 	ts.Check(err)
 	ts.Check(cmd.Start())
+	ts.Check(os.WriteFile(ts.MkAbs("emulator.pid"), []byte(strconv.Itoa(cmd.Process.Pid)), 0o644))
 	ts.Defer(func() {
 		cmd.Process.Signal(syscall.SIGTERM)
 		ended := make(chan error, 1)
@@ -183,31 +188,109 @@ func wantCode(ts *testscript.TestScript, neg bool, args []string) {
 
 // killedIn kills when the journal says that the phase has begun.
 func killedIn(ts *testscript.TestScript, neg bool, args []string) {
-	phase := args[0]
-	cmd := command(ts, args[1:])
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	ts.Check(cmd.Start())
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	signalled(ts, syscall.SIGKILL, journalSays(ts, args[0]), args[1:])
+}
+
+// interruptedIn interrupts as Ctrl-C does, and wants exit code 130.
+func interruptedIn(ts *testscript.TestScript, neg bool, args []string) {
+	if code := signalled(ts, syscall.SIGINT, journalSays(ts, args[0]), args[1:]); code != 130 {
+		ts.Fatalf("exit code %d, want 130:\n%s", code, ts.ReadFile("stderr"))
+	}
+}
+
+// killAgentOnce kills the agent in its container as soon as a trial has begun,
+// and wants the command to end well all the same.
+func killAgentOnce(ts *testscript.TestScript, neg bool, args []string) {
+	killed := false
+	code := signalled(ts, 0, func() bool {
+		events, _ := filepath.Glob(ts.MkAbs("runs/*/events.jsonl"))
+		for _, e := range events {
+			if data, _ := os.ReadFile(e); strings.Contains(string(data), "trial_started") {
+				killed = killAgent(ts)
+				return killed
+			}
+		}
+		return false
+	}, args)
+	if code != 0 || !killed {
+		ts.Fatalf("exit code %d, agent killed: %v\n%s", code, killed, ts.ReadFile("stderr"))
+	}
+}
+
+// killAgent kills every agent process below the script's emulator.
+func killAgent(ts *testscript.TestScript) bool {
+	emulator, err := strconv.Atoi(strings.TrimSpace(ts.ReadFile("emulator.pid")))
+	ts.Check(err)
+	children := map[int][]int{}
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, path := range stats {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			continue
+		}
+		fields := strings.Fields(string(data[strings.LastIndexByte(string(data), ')')+1:]))
+		pid, _ := strconv.Atoi(strings.Split(path, "/")[2])
+		parent, _ := strconv.Atoi(fields[1])
+		children[parent] = append(children[parent], pid)
+	}
+	killed := false
+	for todo := []int{emulator}; len(todo) > 0; {
+		pid := todo[0]
+		todo = append(todo[1:], children[pid]...)
+		cmdline, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		argv := strings.Split(string(cmdline), "\x00")
+		if strings.HasSuffix(argv[0], "/chexp-agent") && pid != emulator {
+			killed = syscall.Kill(pid, syscall.SIGKILL) == nil || killed
+		}
+	}
+	return killed
+}
+
+func journalSays(ts *testscript.TestScript, phase string) func() bool {
 	began := `"kind":"began","phase":"` + phase + `"`
-	deadline := time.After(60 * time.Second)
-	for {
+	return func() bool {
 		journals, _ := filepath.Glob(ts.MkAbs("runs/*/journal.jsonl"))
 		for _, j := range journals {
 			if data, _ := os.ReadFile(j); strings.Contains(string(data), began) {
-				cmd.Process.Kill()
-				<-ended
-				return
+				return true
 			}
 		}
+		return false
+	}
+}
+
+// signalled runs a command and signals it once when() is true; it returns the
+// exit code. Signal 0 sends nothing.
+func signalled(ts *testscript.TestScript, sig syscall.Signal, when func() bool, args []string) int {
+	cmd := command(ts, args)
+	stderr, err := os.Create(ts.MkAbs("stderr"))
+	ts.Check(err)
+	defer stderr.Close()
+	cmd.Stderr = stderr
+	ts.Check(cmd.Start())
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	deadline := time.After(2 * time.Minute)
+	poll := time.NewTicker(2 * time.Millisecond)
+	defer poll.Stop()
+	for sent := false; ; {
 		select {
-		case err := <-ended:
-			ts.Fatalf("it ended (%v) before phase %s:\n%s", err, phase, stderr.String())
+		case <-ended:
+			if !sent {
+				ts.Fatalf("it ended (%v) before it could be signalled:\n%s", cmd.ProcessState, ts.ReadFile("stderr"))
+			}
+			return cmd.ProcessState.ExitCode()
 		case <-deadline:
 			cmd.Process.Kill()
-			ts.Fatalf("phase %s did not begin within 60 s:\n%s", phase, stderr.String())
-		case <-time.After(2 * time.Millisecond):
+			<-ended
+			ts.Fatalf("it did not end within two minutes:\n%s", ts.ReadFile("stderr"))
+		case <-poll.C:
+			if !sent && when() {
+				sent = true
+				if sig != 0 {
+					ts.Check(cmd.Process.Signal(sig))
+				}
+			}
 		}
 	}
 }
