@@ -59,6 +59,7 @@ type strips struct {
 
 type strip struct {
 	Row    *Row
+	Sub    string // what tells it from its neighbours
 	Series string
 	Plot   drawing
 	P50    string
@@ -93,7 +94,10 @@ func (t *Table) strips() *strips {
 	}
 	const height = 36
 	for _, r := range rows {
-		st := strip{Row: r, Series: t.series(r.Provider), P50: formatNS(*r.P50.Value)}
+		st := strip{Row: r, Series: t.series(r.Provider), P50: formatNS(*r.P50.Value), Sub: r.Provider + t.setting(r)}
+		if r.Repetition > 1 {
+			st.Sub += fmt.Sprintf(", rep %d", r.Repetition)
+		}
 		d := drawing{Height: height, Label: fmt.Sprintf("Distribution of %d latencies: median %s, from %s to %s",
 			r.N, st.P50, formatNS(*r.Min.Value), formatNS(*r.Max.Value))}
 		const n = 120
