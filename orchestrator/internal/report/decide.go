@@ -114,8 +114,8 @@ func (d *Decision) budgets(t *Table, all, valid []*choice) {
 		d.Text = fmt.Sprintf("%s every budget: %s (%s, p50 %s).", who, meeting[0].label, size(meeting[0].bytes), formatNS(*meeting[0].p50.Value))
 	case n > 1:
 		d.Verdict = DecisionMet
-		d.Text = fmt.Sprintf("%d of %s meet every budget: %s. %s", n, plural(len(all), "option"),
-			labels(meeting, is(Met)), best(d, meeting))
+		d.Text = fmt.Sprintf("%d of %s meet every budget. %s", n, plural(len(all), "option"), best(d, meeting))
+		d.Details = append(d.Details, "They are: "+labels(meeting, is(Met))+".")
 	case slices.ContainsFunc(valid, is(Unknown)):
 		d.Verdict = DecisionUndecided
 		d.Text = "Undecided: no option is known to meet every budget, but not every one is known to miss one. Open: " +
@@ -266,7 +266,11 @@ func (c *choice) combine(budgets int) {
 
 // label names an option by what tells it from the others.
 func (t *Table) label(r *Row) string {
-	s := r.Model + " on " + r.Provider
+	return r.Model + " on " + r.Provider + t.setting(r)
+}
+
+// setting names threads and batch where they differ between rows.
+func (t *Table) setting(r *Row) (s string) {
 	if t.varies(func(r *Row) int { return r.Threads }) {
 		s += ", " + plural(r.Threads, "thread")
 	}

@@ -10,15 +10,13 @@ import (
 // as its place on the page, on a phone or a projector, and its text and dots
 // keep their size.
 type shape struct {
-	Kind           string // "rect", "line", "circle", "text", "flag"
-	X, Y, X2, Y2   string
-	W, H, R        string
-	Class          string
-	Text           string
-	Anchor         string // of a text: "start", "middle", "end"
-	Title          string // shown when pointed at
-	Dx             string
-	Dashed, Filled bool
+	Kind         string // "rect", "line", "circle", "text"
+	X, Y, X2, Y2 string
+	W, H, R      string
+	Class        string
+	Text         string
+	Anchor       string // of a text: "start", "middle", "end"
+	Dx           string
 }
 
 // drawing is an SVG of a fixed height; Label is what a screen reader says.
@@ -74,14 +72,6 @@ func (s scale) at(v float64) float64 {
 		return (math.Log(v) - math.Log(s.lo)) / (math.Log(s.hi) - math.Log(s.lo))
 	}
 	return (v - s.lo) / (s.hi - s.lo)
-}
-
-// invert is the value at a position.
-func (s scale) invert(p float64) float64 {
-	if s.log {
-		return math.Exp(math.Log(s.lo) + p*(math.Log(s.hi)-math.Log(s.lo)))
-	}
-	return s.lo + p*(s.hi-s.lo)
 }
 
 // ticks are round values, about n of them.

@@ -59,6 +59,7 @@ type strips struct {
 
 type strip struct {
 	Row    *Row
+	Sub    string // what tells it from its neighbours
 	Series string
 	Plot   drawing
 	P50    string
@@ -93,7 +94,10 @@ func (t *Table) strips() *strips {
 	}
 	const height = 36
 	for _, r := range rows {
-		st := strip{Row: r, Series: t.series(r.Provider), P50: formatNS(*r.P50.Value)}
+		st := strip{Row: r, Series: t.series(r.Provider), P50: formatNS(*r.P50.Value), Sub: r.Provider + t.setting(r)}
+		if r.Repetition > 1 {
+			st.Sub += fmt.Sprintf(", rep %d", r.Repetition)
+		}
 		d := drawing{Height: height, Label: fmt.Sprintf("Distribution of %d latencies: median %s, from %s to %s",
 			r.N, st.P50, formatNS(*r.Min.Value), formatNS(*r.Max.Value))}
 		const n = 120
@@ -126,15 +130,21 @@ func (t *Table) strips() *strips {
 
 // axis is the horizontal axis under the strips, with the names of the limits.
 func axis(s scale, u unit, limits []Budget) drawing {
-	d := drawing{Height: 34, Label: "Axis: latency in " + u.name}
+	d := drawing{Height: 22 + 14*len(limits), Label: "Axis: latency in " + u.name}
 	for _, v := range s.ticks(6) {
 		p := s.at(v)
 		d.line(p, 0, p, 5, "base")
 		d.text(p, 0, 17, "middle", "tick", tickText(v, u))
 	}
-	for _, b := range limits {
+	for i, b := range limits {
 		if p := s.at(b.Limit); p >= 0 && p <= 1 {
-			d.text(p, 0, 31, "middle", "limit-name", b.Text)
+			anchor := "middle"
+			if p < 0.1 {
+				anchor = "start"
+			} else if p > 0.9 {
+				anchor = "end"
+			}
+			d.text(p, 0, 31+14*float64(i), anchor, "limit-name", clean(b.Text, 30))
 		}
 	}
 	return d
@@ -236,11 +246,15 @@ func (sc *scatter) region(d *drawing, x, y scale, up func(float64) float64, size
 	}
 	if right < 1 {
 		d.line(right, 0, right, floor, "limit")
-		d.text(right, 6, 12, "start", "limit-name", size.Text)
+		anchor, dx := "start", 6.0
+		if right > 0.6 {
+			anchor, dx = "end", -6
+		}
+		d.text(right, dx, floor-8, anchor, "limit-name", clean(size.Text, 30))
 	}
 	if top > 0 {
 		d.line(0, top, 1, top, "limit")
-		d.text(1, -4, top-6, "end", "limit-name", lat.Text)
+		d.text(1, -4, top-6, "end", "limit-name", clean(lat.Text, 30))
 	}
 }
 

@@ -287,7 +287,7 @@ func (g *grid) constant(i int) (string, bool) {
 	return g.cells[0][i].text, true
 }
 
-// blocks writes each row as lines of its own, for very narrow terminals.
+// blocks writes each row as a paragraph, for very narrow terminals.
 func (p *terminal) blocks(t *Table) {
 	for i, r := range t.Rows {
 		if i > 0 {
@@ -295,11 +295,12 @@ func (p *terminal) blocks(t *Table) {
 		}
 		var parts []string
 		for _, c := range t.columns() {
-			v := c.cell(r)
-			parts = append(parts, c.head+": "+(&terminal{}).cell(v))
+			if v := c.cell(r); c.key == "model" {
+				p.paragraph("", (&terminal{}).cell(v), "1")
+			} else if v.text != "-" {
+				parts = append(parts, c.head+": "+(&terminal{}).cell(v))
+			}
 		}
-		for _, s := range parts {
-			p.paragraph("", s, "")
-		}
+		p.paragraph("  ", strings.Join(parts, ", "), "")
 	}
 }
