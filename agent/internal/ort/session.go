@@ -32,6 +32,7 @@ type Session struct {
 	inputs  []session.Buffer
 	tensors []onnx.Value     // held as long as the session: it has only bare pointers to them
 	memory  []unsafe.Pointer // behind the tensors
+	dynamic []*C.char        // names of outputs whose shape only an inference tells
 }
 
 // Open loads a model. Errors carry a reason.
@@ -113,20 +114,31 @@ func (s *Session) bind(batch int64) error {
 }
 
 // bindOutput gives the output memory of its own where the shape is known in
-// advance, which is the least noisy; else the runtime allocates at every Run.
+// advance, which is the least noisy; else the runtime allocates at every Run. It
+// would then hold the next output to the shape of the last one, so such outputs
+// are bound again before every Run.
 func (s *Session) bindOutput(p port, batch int64, batchSymbols map[string]bool) error {
 	if shape, ok := p.outputShape(batch, batchSymbols); ok {
 		if value, _, err := s.tensor(p, shape); err == nil {
 			return s.binding.BindOutput(p.name, value)
 		}
 	}
-	b, err := hidden(s.binding, "o")
-	if err != nil {
-		return err
+	s.dynamic = append(s.dynamic, C.CString(p.name))
+	return nil
+}
+
+// Prepare implements session.Engine.
+func (s *Session) Prepare() error {
+	if len(s.dynamic) == 0 {
+		return nil
 	}
-	name := C.CString(p.name)
-	defer C.free(unsafe.Pointer(name))
-	return take(C.chexp_bind_output(s.lib.api, b, name))
+	b, err := hidden(s.binding, "o")
+	for _, name := range s.dynamic {
+		if err == nil {
+			err = take(C.chexp_bind_output(s.lib.api, b, name))
+		}
+	}
+	return err
 }
 
 // tensor makes a tensor over zeroed C memory.
@@ -210,6 +222,9 @@ func (s *Session) Close() error {
 	}
 	for _, m := range s.memory {
 		C.free(m)
+	}
+	for _, name := range s.dynamic {
+		C.free(unsafe.Pointer(name))
 	}
 	*s = Session{}
 	return errors.Join(errs...)

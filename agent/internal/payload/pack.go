@@ -27,14 +27,21 @@ func Describe(paths map[string]string, h *Header) error {
 		h.Files = append(h.Files, f)
 	}
 	slices.SortFunc(h.Files, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
-	id := sha256.New()
 	for i, f := range h.Files {
-		// The kernel executes the loader, and nothing else here.
+		// The kernel executes the loader; the runner only as good manners.
 		h.Files[i].Exec = f.Name == h.Loader || f.Name == h.Runner
-		fmt.Fprintf(id, "%s %v %s\n", f.SHA256, h.Files[i].Exec, f.Name)
 	}
-	h.ID = hex.EncodeToString(id.Sum(nil))
+	h.ID = h.identity()
 	return nil
+}
+
+// identity is the SHA-256 over what is unpacked.
+func (h Header) identity() string {
+	id := sha256.New()
+	for _, f := range h.Files {
+		fmt.Fprintf(id, "%s %d %v %s\n", f.SHA256, f.Bytes, f.Exec, f.Name)
+	}
+	return hex.EncodeToString(id.Sum(nil))
 }
 
 func describeFile(name, path string) (File, error) {

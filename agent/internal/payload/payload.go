@@ -111,6 +111,9 @@ func read(f *os.File) (*Payload, error) {
 	if err := json.Unmarshal(raw, &p.Header); err != nil {
 		return nil, fmt.Errorf("the payload's header is damaged: %w", err)
 	}
+	if p.Header.ID != p.Header.identity() {
+		return nil, errors.New("the payload's header is damaged: copy the file again")
+	}
 	return p, nil
 }
 

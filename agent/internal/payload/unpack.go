@@ -172,6 +172,11 @@ func (p *Payload) extract(ctx context.Context, dir string) error {
 			return err
 		}
 	}
+	// The tar ends before the compressed stream does: only its end proves its
+	// checksum.
+	if _, err := io.Copy(io.Discard, z); err != nil {
+		return err
+	}
 	if len(expected) > 0 {
 		return fmt.Errorf("the payload lacks %d of its files", len(expected))
 	}

@@ -40,6 +40,8 @@ type Engine interface {
 	// Inputs are the model's inputs: memory that the engine reads from at
 	// every Run and that the caller fills.
 	Inputs() []Buffer
+	// Prepare does what must be done before every inference; it is not timed.
+	Prepare() error
 	// Run is one inference.
 	Run() error
 	Close() error
@@ -93,6 +95,9 @@ func measure(req Request, open func() (Engine, error), res *trial.Result) error 
 
 	one := func() (int64, error) {
 		feed.next()
+		if err := engine.Prepare(); err != nil {
+			return 0, reason.New(reason.InferenceFailed, "an inference could not be prepared", "", err)
+		}
 		start := time.Now()
 		err := engine.Run()
 		took := time.Since(start)

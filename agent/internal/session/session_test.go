@@ -14,15 +14,17 @@ import (
 
 // fake is an engine that keeps a fingerprint of what it was fed.
 type fake struct {
-	in     []float32
-	seen   []float32
-	runs   int
-	fail   int // fail at this run, from 1; 0: never
-	delay  time.Duration
-	closed bool
+	in       []float32
+	seen     []float32
+	runs     int
+	fail     int // fail at this run, from 1; 0: never
+	delay    time.Duration
+	closed   bool
+	prepared int
 }
 
 func (f *fake) Inputs() []Buffer { return []Buffer{{Name: "x", Float32: f.in}} }
+func (f *fake) Prepare() error   { f.prepared++; return nil }
 func (f *fake) Close() error     { f.closed = true; return nil }
 func (f *fake) Run() error {
 	f.runs++
@@ -50,7 +52,7 @@ func TestCounts(t *testing.T) {
 	if res.Outcome != trial.OK || len(res.Reasons) != 0 {
 		t.Fatalf("outcome %s %v", res.Outcome, res.Reasons)
 	}
-	if len(res.WarmupNS) != 3 || len(res.LatenciesNS) != 7 || f.runs != 1+3+7 || !f.closed {
+	if len(res.WarmupNS) != 3 || len(res.LatenciesNS) != 7 || f.runs != 1+3+7 || f.prepared != f.runs || !f.closed {
 		t.Errorf("warmup %d, timed %d, runs %d, closed %v", len(res.WarmupNS), len(res.LatenciesNS), f.runs, f.closed)
 	}
 	if _, ok := res.FirstInferenceNS.Get(); !ok {

@@ -19,7 +19,7 @@ type Dim struct {
 	Symbol string
 }
 
-// Add is the model y = x + x with x of the given type and shape (opset 13). The
+// Add is the model y = x + x with x of the given type and shape (opset 14). The
 // output has x's shape.
 func Add(elem int, dims ...Dim) []byte {
 	node := cat(str(1, "x"), str(1, "x"), str(2, "y"), str(3, "double"), str(4, "Add"))
@@ -37,7 +37,7 @@ func NonZero(dims ...Dim) []byte {
 }
 
 func model(graph []byte) []byte {
-	return cat(num(1, 8), str(2, "chexp test"), msg(7, graph), msg(8, num(2, 13)))
+	return cat(num(1, 8), str(2, "chexp test"), msg(7, graph), msg(8, num(2, 14)))
 }
 
 func valueInfo(name string, elem int, dims []Dim) []byte {

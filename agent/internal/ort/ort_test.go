@@ -1,0 +1,314 @@
+//go:build cgo
+
+package ort
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	onnx "github.com/yalue/onnxruntime_go"
+
+	"chexp/agent/internal/reason"
+	"chexp/agent/internal/testmodel"
+	"chexp/experiments/trial"
+)
+
+// TestAPIIndexes compiles the module's own header and compares the place of
+// every function that shim.h calls by index.
+func TestAPIIndexes(t *testing.T) {
+	if _, err := exec.LookPath("gcc"); err != nil {
+		t.Skip("no gcc:", err)
+	}
+	module, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/yalue/onnxruntime_go").Output()
+	if err != nil {
+		t.Skip("go list:", err)
+	}
+	shim, err := os.ReadFile("shim.h")
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries := regexp.MustCompile(`idx_(\w+) = (\d+),`).FindAllStringSubmatch(string(shim), -1)
+	if len(entries) < 20 {
+		t.Fatalf("only %d indexes found in shim.h", len(entries))
+	}
+	source := "#include <stddef.h>\n#include \"onnxruntime_c_api.h\"\n"
+	for _, e := range entries {
+		source += "_Static_assert(offsetof(OrtApi, " + e[1] + ") == " + e[2] + " * sizeof(void *), \"" + e[1] + "\");\n"
+	}
+	source += "_Static_assert(ORT_API_VERSION >= 24, \"version\");\n"
+	gcc := exec.Command("gcc", "-fsyntax-only", "-x", "c", "-I", strings.TrimSpace(string(module)), "-")
+	gcc.Stdin = strings.NewReader(source)
+	if out, err := gcc.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// load loads the library once: it is a singleton of the process.
+var load = sync.OnceValues(func() (*Library, error) { return Load(libraryPath()) })
+
+func libraryPath() string {
+	if path := os.Getenv("CHEXP_ORT_LIBRARY"); path != "" {
+		return path
+	}
+	cache := os.Getenv("CHEXP_CACHE")
+	if cache == "" {
+		dir, _ := os.UserCacheDir()
+		cache = filepath.Join(dir, "chexp")
+	}
+	found, _ := filepath.Glob(filepath.Join(cache, "downloads", "onnxruntime-*-linux-"+runtime.GOARCH, "libonnxruntime.so.1"))
+	if len(found) == 0 {
+		return ""
+	}
+	slices.Sort(found)
+	return found[len(found)-1]
+}
+
+func library(t *testing.T) *Library {
+	t.Helper()
+	if libraryPath() == "" {
+		t.Skip("no libonnxruntime in the cache; agent/build.sh " + runtime.GOARCH + " puts it there, or set CHEXP_ORT_LIBRARY")
+	}
+	l, err := load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func model(t *testing.T, content []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "m.onnx")
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+var cpu = Options{Provider: trial.Provider{Name: "cpu"}, Threads: 1, Batch: 1}
+
+func code(err error) string {
+	var e *reason.Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
+}
+
+// The unexported fields that the shim needs are where this program looks.
+func TestHiddenFields(t *testing.T) {
+	l := library(t)
+	opts, err := onnx.NewSessionOptions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer opts.Destroy()
+	if p, err := hidden(opts, "o"); err != nil || p == nil {
+		t.Errorf("SessionOptions.o: %v %v", p, err)
+	}
+	s, err := l.Open(model(t, testmodel.Add(testmodel.Float, testmodel.Dim{Size: 1})), cpu)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if p, err := hidden(s.session, "s", "ortSession"); err != nil || p == nil {
+		t.Errorf("DynamicAdvancedSession.s.ortSession: %v %v", p, err)
+	}
+	if p, err := hidden(s.binding, "o"); err != nil || p == nil {
+		t.Errorf("IoBinding.o: %v %v", p, err)
+	}
+	if _, err := hidden(opts, "renamed"); err == nil {
+		t.Error("a field that is not there was read")
+	}
+	if _, err := hidden(s.session, "s", "inputNames"); err == nil {
+		t.Error("a slice was read as a pointer")
+	}
+}
+
+func TestRuntime(t *testing.T) {
+	r := library(t).Runtime()
+	if !regexp.MustCompile(`^1\.\d+\.\d+$`).MatchString(r.Version) || r.Name != "onnxruntime" || !strings.Contains(r.BuildInfo, "Build") {
+		t.Errorf("runtime %+v", r)
+	}
+	if !slices.Contains(r.Providers, "cpu") || slices.Contains(r.Providers, "cuda") {
+		t.Errorf("providers %v: cpu works, and cuda's own library is not here", r.Providers)
+	}
+}
+
+func TestAddRuns(t *testing.T) {
+	l := library(t)
+	s, err := l.Open(model(t, testmodel.Add(testmodel.Float, testmodel.Dim{Symbol: "batch"}, testmodel.Dim{Size: 3})),
+		Options{Provider: cpu.Provider, Threads: 2, Batch: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	in := s.Inputs()
+	if len(in) != 1 || in[0].Name != "x" || len(in[0].Float32) != 12 {
+		t.Fatalf("inputs %+v", in)
+	}
+	out := s.tensors[1].(*onnx.Tensor[float32]).GetData()
+	for round := range 50 {
+		for i := range in[0].Float32 {
+			in[0].Float32[i] = float32(round*100 + i)
+		}
+		runtime.GC() // tensors over Go memory would not survive this
+		garbage := make([][]float32, 100)
+		for i := range garbage {
+			garbage[i] = make([]float32, 12)
+		}
+		if err := s.Run(); err != nil {
+			t.Fatal(err)
+		}
+		for i, v := range out {
+			if want := 2 * float32(round*100+i); v != want {
+				t.Fatalf("round %d: y[%d] = %v, want %v", round, i, v, want)
+			}
+		}
+	}
+}
+
+func TestInputTypes(t *testing.T) {
+	l := library(t)
+	s, err := l.Open(model(t, testmodel.Add(testmodel.Int64, testmodel.Dim{Size: 1}, testmodel.Dim{Size: 5})), cpu)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if in := s.Inputs(); len(in[0].Int64) != 5 || s.Run() != nil {
+		t.Errorf("int64 input %+v", in)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	s, err = l.Open(model(t, testmodel.Add(testmodel.Uint8, testmodel.Dim{Size: 1}, testmodel.Dim{Size: 5})), cpu)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if in := s.Inputs(); len(in[0].Uint8) != 5 || s.Run() != nil {
+		t.Errorf("uint8 input %+v", in)
+	}
+	s.Close()
+}
+
+// An output whose shape depends on the values.
+func TestUnknownOutputShape(t *testing.T) {
+	l := library(t)
+	s, err := l.Open(model(t, testmodel.NonZero(testmodel.Dim{Symbol: "n"}, testmodel.Dim{Size: 4})), cpu)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for i := range s.Inputs()[0].Float32 {
+		s.Inputs()[0].Float32[i] = float32(i)
+		if err := s.Prepare(); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Run(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestRefused(t *testing.T) {
+	l := library(t)
+	fixed := model(t, testmodel.Add(testmodel.Float, testmodel.Dim{Size: 1}, testmodel.Dim{Size: 3}))
+	withProvider := func(name string, options map[string]string) Options {
+		return Options{Provider: trial.Provider{Name: name, Options: options}, Threads: 1, Batch: 1}
+	}
+	for _, tc := range []struct {
+		name, path string
+		options    Options
+		code, text string
+	}{
+		{"not ONNX", model(t, []byte("<html>404 not found</html>")), cpu, reason.ModelInvalid, "not a valid ONNX"},
+		{"empty", model(t, nil), cpu, reason.ModelInvalid, ""},
+		{"truncated", model(t, testmodel.Add(testmodel.Float, testmodel.Dim{Size: 1})[:40]), cpu, reason.ModelInvalid, ""},
+		{"missing", "/nonexistent.onnx", cpu, reason.ModelInvalid, "/nonexistent.onnx"},
+		{"type error", model(t, testmodel.Add(testmodel.Bool, testmodel.Dim{Size: 1})), cpu, reason.ModelInvalid, ""},
+		{"second symbol", model(t, testmodel.Add(testmodel.Float, testmodel.Dim{Symbol: "b"}, testmodel.Dim{Symbol: "len"})), cpu, reason.InputUnsupported, "len"},
+		{"other batch", fixed, Options{Provider: cpu.Provider, Threads: 1, Batch: 2}, reason.InputUnsupported, "batch is 2"},
+		{"no such provider", fixed, withProvider("acl", nil), reason.ProviderAbsent, "it has: cpu"},
+		{"unknown provider", fixed, withProvider("nonsense", nil), reason.ProviderAbsent, "it has: cpu"},
+		{"option of cpu", fixed, withProvider("cpu", map[string]string{"x": "1"}), reason.OptionInvalid, "x"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s, err := l.Open(tc.path, tc.options)
+			if err == nil {
+				s.Close()
+				t.Fatal("it was opened")
+			}
+			if code(err) != tc.code || !strings.Contains(err.Error(), tc.text) {
+				t.Errorf("%s: %v; want %s with %q", code(err), err, tc.code, tc.text)
+			}
+		})
+	}
+}
+
+// A provider that the library lists but whose own library is not there.
+func TestListedButUnusable(t *testing.T) {
+	l := library(t)
+	listed, err := l.listed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(listed, "cuda") {
+		t.Skip("this library does not list cuda:", listed)
+	}
+	_, err = l.Open(model(t, testmodel.Add(testmodel.Float, testmodel.Dim{Size: 1})),
+		Options{Provider: trial.Provider{Name: "cuda"}, Threads: 1, Batch: 1})
+	if code(err) != reason.ProviderAbsent || !strings.Contains(err.Error(), "usable: cpu") {
+		t.Errorf("%s: %v", code(err), err)
+	}
+}
+
+// The way to ACL: an exported symbol. The CPU provider has one too, so the call
+// itself is exercised with every library.
+func TestAppendBySymbol(t *testing.T) {
+	l := library(t)
+	opts, err := onnx.NewSessionOptions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer opts.Destroy()
+	found, err := l.appendBySymbol(opts, "CPU", "use_arena", map[string]string{"use_arena": "1"})
+	if !found || err != nil {
+		t.Errorf("CPU by symbol: %v %v", found, err)
+	}
+	if found, err := l.appendBySymbol(opts, "NoSuchProvider", "x", nil); found || err != nil {
+		t.Errorf("a symbol that is not exported: %v %v", found, err)
+	}
+	if _, err := l.appendBySymbol(opts, "CPU", "use_arena", map[string]string{"other": "1"}); err == nil {
+		t.Error("an unknown option was swallowed")
+	}
+	if _, err := l.appendBySymbol(opts, "CPU", "use_arena", map[string]string{"use_arena": "yes"}); err == nil {
+		t.Error("an option that is no number was swallowed")
+	}
+}
+
+func TestSessionOptionsPassThrough(t *testing.T) {
+	l := library(t)
+	opts, err := l.sessionOptions(Options{Provider: trial.Provider{Name: "cpu", Options: map[string]string{spinning: "0"}}, Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer opts.Destroy()
+	if v, err := opts.GetSessionConfigEntry(spinning); err != nil || v != "0" {
+		t.Errorf("%s is %q, %v", spinning, v, err)
+	}
+	many, err := l.sessionOptions(Options{Provider: cpu.Provider, Threads: runtime.NumCPU() + 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer many.Destroy()
+	if v, err := many.GetSessionConfigEntry(spinning); err != nil || v != "0" {
+		t.Errorf("with %s threads more than cores, %s is %q, %v", strconv.Itoa(1), spinning, v, err)
+	}
+}
