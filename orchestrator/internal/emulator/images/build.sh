@@ -90,7 +90,7 @@ chmod 755 "$work/finish"
 
 mkdir -p "$(dirname "$out")"
 # With this variant mmdebstrap runs setup and extract hooks, no later ones.
-mmdebstrap --quiet --variant=extract --skip=output/dev --architectures="$arch" \
+mmdebstrap --quiet --variant=extract --skip=output/dev --skip=cleanup/run --architectures="$arch" \
 	--include=base-files,base-passwd,bash,dash,coreutils,util-linux,tar,gzip,sed,grep,findutils,procps,openssh-server \
 	--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr \
 	--extract-hook="$work/finish" \
