@@ -1,0 +1,246 @@
+// Package blazar is the reservation service with its device plugin: leases and
+// their life, the boards, and who has which board when. It follows Chameleon's fork
+// of Blazar 2023.1; status codes and texts were recorded from that code. What
+// surprises clients most: "no device is free" is a 500, times come in two formats, a
+// PUT answers with status UPDATING, and the answer to a DELETE is 200 with {}.
+package blazar
+
+import (
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync"
+
+	"chexp/orchestrator/internal/emulator/front"
+	"chexp/orchestrator/internal/emulator/pyrepr"
+	"chexp/orchestrator/internal/emulator/world"
+)
+
+// Containers is Zun, as Blazar's k8s plugin needs it: the end of a reservation
+// deletes every Deployment with its label [BLZ:plugins/devices/k8s_plugin.py deallocate].
+type Containers interface {
+	ReservationEnded(reservationIDs []string)
+}
+
+// Service is one Blazar.
+type Service struct {
+	World      *world.World
+	URL        string // root, without /v1
+	Containers Containers
+
+	mu      sync.Mutex
+	leases  []*lease // in order of creation
+	devices []*world.Device
+	born    string // created_at of all devices
+}
+
+// New makes a Blazar that knows the world's registered boards.
+func New(w *world.World) *Service {
+	s := &Service{World: w, born: w.Now().Format(rowTime)}
+	for _, d := range w.Devices {
+		if d.InBlazar {
+			s.devices = append(s.devices, d)
+		}
+	}
+	return s
+}
+
+// problem is an error answer; its text is what clients match on.
+type problem struct {
+	code int
+	text string
+}
+
+var (
+	internal      = &problem{500, "Internal Server Error"}
+	invalidStatus = &problem{500, "Invalid lease status."}
+	notEnough     = &problem{500, "Not enough hosts available"}
+)
+
+func (s *Service) fail(w http.ResponseWriter, p *problem) {
+	var name any = p.code
+	if p == internal {
+		name = "INTERNAL_SERVER_ERROR"
+	}
+	front.JSON(w, p.code, map[string]any{"error_code": p.code, "error_message": p.text, "error_name": name})
+}
+
+// flask answers in the web framework's shape, which is another one.
+func flask(w http.ResponseWriter, code int, text string) {
+	front.JSON(w, code, map[string]any{"error": code, "error_message": text})
+}
+
+const (
+	textNotFound   = "The requested URL was not found on the server. If you entered the URL manually please check your spelling and try again."
+	textNotAllowed = "The method is not allowed for the requested URL."
+	textBroken     = "The server encountered an internal error and was unable to complete your request. Either the server is overloaded or there is an error in the application."
+)
+
+type call struct {
+	w      http.ResponseWriter
+	r      *http.Request
+	caller front.Caller
+	body   *pyrepr.Dict
+}
+
+// routes maps "METHOD pattern" to a handler; {id} stands for one path element.
+func (s *Service) routes() map[string]func(call) {
+	return map[string]func(call){
+		"GET /v1/leases":              s.listLeases,
+		"POST /v1/leases":             s.createLease,
+		"GET /v1/leases/{id}":         s.showLease,
+		"PUT /v1/leases/{id}":         s.updateLease,
+		"DELETE /v1/leases/{id}":      s.deleteLease,
+		"GET /v1/leases/{id}/devices": s.leaseDevices,
+		"GET /v1/devices":             s.listDevices,
+		"POST /v1/devices":            s.denied("post"),
+		"GET /v1/devices/{id}":        s.showDevice,
+		"PUT /v1/devices/{id}":        s.denied("put"),
+		"DELETE /v1/devices/{id}":     s.denied("delete"),
+		"GET /v1/devices/allocations": s.allocations,
+		"GET /v1/devices/properties":  s.properties,
+		"GET /v1/devices/{id}/allocation": func(c call) {
+			// The route passes no query to a handler that wants one: broken in the real code.
+			s.fail(c.w, internal)
+		},
+	}
+}
+
+// Handler serves the API behind a token check.
+func (s *Service) Handler(gate *front.Gate) http.Handler {
+	routes := s.routes()
+	return gate.Wrap(func(w http.ResponseWriter, r *http.Request, who front.Caller) {
+		if r.URL.Path == "/" || r.URL.Path == "/versions" {
+			s.versions(w)
+			return
+		}
+		// Every route also answers with a .json suffix; none with a trailing slash.
+		path := strings.TrimSuffix(r.URL.Path, ".json")
+		pattern, id, methods := match(routes, path)
+		if pattern == "" {
+			flask(w, 404, textNotFound)
+			return
+		}
+		h := routes[r.Method+" "+pattern]
+		if h == nil {
+			w.Header().Set("Allow", strings.Join(methods, ", "))
+			flask(w, 405, textNotAllowed)
+			return
+		}
+		if !microversion(w, r) {
+			return
+		}
+		c := call{w: w, r: r, caller: who}
+		if r.Method == "POST" || r.Method == "PUT" {
+			if c.body = s.readBody(w, r); c.body == nil {
+				return
+			}
+		}
+		r.SetPathValue("id", id)
+		h(c)
+	})
+}
+
+// match finds the pattern of a path, its {id}, and the methods it has. Fixed words
+// win over {id}.
+func match(routes map[string]func(call), path string) (pattern, id string, methods []string) {
+	best := ""
+	for key := range routes {
+		method, pat, _ := strings.Cut(key, " ")
+		got, ok := matchOne(pat, path)
+		if !ok || best != "" && best != pat && strings.Contains(pat, "{id}") {
+			continue
+		}
+		if best != pat {
+			best, methods = pat, nil
+		}
+		id = got
+		methods = append(methods, method)
+	}
+	return best, id, methods
+}
+
+func matchOne(pattern, path string) (id string, ok bool) {
+	want, have := strings.Split(pattern, "/"), strings.Split(path, "/")
+	if len(want) != len(have) {
+		return "", false
+	}
+	for i := range want {
+		if want[i] == "{id}" && have[i] != "" {
+			id = have[i]
+		} else if want[i] != have[i] {
+			return "", false
+		}
+	}
+	return id, true
+}
+
+var versionPattern = regexp.MustCompile(`^[1-9]\d*\.(0|[1-9]\d*)$`)
+
+// microversion checks the header: only 1.0 exists, "latest" and none mean it.
+func microversion(w http.ResponseWriter, r *http.Request) bool {
+	want := "1.0"
+	if service, version, ok := strings.Cut(r.Header.Get("OpenStack-API-Version"), " "); ok && service == "reservation" {
+		want = strings.TrimSpace(version)
+	}
+	switch {
+	case want == "1.0" || want == "latest":
+		w.Header().Set("Vary", "OpenStack-API-Version")
+		w.Header().Set("OpenStack-API-Version", "reservation 1.0")
+		return true
+	case versionPattern.MatchString(want):
+		flask(w, 406, "Version "+want+" is not supported by the API. Minimum is 1.0 and maximum is 1.0.")
+	default:
+		flask(w, 400, "API Version String "+want+" is of invalid format. Must be of format MajorNum.MinorNum.")
+	}
+	return false
+}
+
+// readBody answers itself and returns nil when the body is unusable. The real code
+// compares the Content-Length with 0, so a chunked body, which has none, breaks it.
+func (s *Service) readBody(w http.ResponseWriter, r *http.Request) *pyrepr.Dict {
+	if r.ContentLength < 0 {
+		s.fail(w, internal)
+		return nil
+	}
+	if r.ContentLength == 0 {
+		return pyrepr.NewDict()
+	}
+	mime, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	if mime != "" && mime != "application/json" {
+		flask(w, 400, "Content type '"+mime+"' isn't supported")
+		return nil
+	}
+	data, err := io.ReadAll(r.Body)
+	if err != nil {
+		front.Drop()
+	}
+	v, err := pyrepr.Decode(data)
+	if err != nil {
+		flask(w, 500, textBroken)
+		return nil
+	}
+	d, ok := v.(*pyrepr.Dict)
+	if !ok {
+		s.fail(w, internal)
+		return nil
+	}
+	return d
+}
+
+func (s *Service) versions(w http.ResponseWriter) {
+	link := func(v string) []any {
+		return []any{map[string]any{"href": s.URL + "/" + v, "rel": "self"}}
+	}
+	front.JSON(w, 300, map[string]any{"versions": []any{
+		map[string]any{"id": "v1.0", "status": "CURRENT", "links": link("v1"), "min_version": "1.0", "max_version": "1.0"},
+		map[string]any{"id": "v2.0", "status": "DEPRECATED", "links": link("v2")},
+	}})
+}
+
+func (s *Service) denied(action string) func(call) {
+	return func(c call) {
+		s.fail(c.w, &problem{403, "Policy doesn't allow blazar:devices:" + action + " to be performed"})
+	}
+}

@@ -1,0 +1,363 @@
+package blazar
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"chexp/orchestrator/internal/emulator/front"
+	"chexp/orchestrator/internal/emulator/pyrepr"
+	"chexp/orchestrator/internal/emulator/world"
+)
+
+const (
+	maxDuration     = 7 * 24 * time.Hour // [CIAB:kolla/defaults.yml]
+	extensionWindow = 48 * time.Hour     // the same file
+	reminder        = 48 * time.Hour     // minutes_before_end_lease
+	maxName         = 80                 // the column's size [BLZ:blazar/db/sqlalchemy/models.py]
+)
+
+// ask is one reservation of a request, checked.
+type ask struct {
+	params   *pyrepr.Dict // as the real code would print it
+	reqs     []requirement
+	props    any
+	before   string
+	min, max int
+	start    time.Time
+	end      time.Time
+	project  string
+}
+
+func (s *Service) createLease(c call) {
+	// Every creation makes a Keystone trust in the user's name, and Keystone refuses
+	// that to a restricted application credential; what comes out is a bare 500.
+	if c.caller.Restricted {
+		s.fail(c.w, internal)
+		return
+	}
+	s.mu.Lock()
+	l, p := s.create(c.body, c.caller)
+	var view leaseView
+	if p == nil {
+		view = l.view()
+	}
+	s.mu.Unlock()
+	if p != nil {
+		s.fail(c.w, p)
+		return
+	}
+	if s.World.Faults.Take(world.LeaseLost) {
+		front.Drop()
+	}
+	s.World.Log.Debug("lease created", "id", view.ID, "name", view.Name)
+	front.JSON(c.w, 201, map[string]any{"lease": view})
+}
+
+// create follows the order of the real manager's checks, because the first failure is
+// what the client sees [BLZ:blazar/manager/service.py create_lease].
+func (s *Service) create(body *pyrepr.Dict, who front.Caller) (*lease, *problem) {
+	if p := require(body, "name", "start_date", "end_date"); p != nil {
+		return nil, p
+	}
+	wanted, p := reservationList(body)
+	if p != nil {
+		return nil, p
+	}
+	for _, res := range wanted {
+		if p := require(res, "resource_type"); p != nil {
+			return nil, p
+		}
+	}
+	now := s.World.Now()
+	minute := now.Truncate(time.Minute)
+	start, p := parseDate(body, "start_date", minute)
+	if p != nil {
+		return nil, p
+	}
+	end, p := parseDate(body, "end_date", minute)
+	if p != nil {
+		return nil, p
+	}
+	if start.Before(minute) {
+		return nil, &problem{400, "Start date must be later than current date"}
+	}
+	if !end.After(start) {
+		return nil, &problem{400, "End date must be later than start date."}
+	}
+	var asks []*ask
+	for _, res := range wanted {
+		a, p := s.readAsk(res, start, end, who.ProjectID)
+		if p != nil {
+			return nil, p
+		}
+		if _, p = s.candidates(a, nil); p != nil {
+			return nil, p
+		}
+		asks = append(asks, a)
+	}
+	if d := end.Sub(start); d > maxDuration {
+		return nil, tooLong(d, 403)
+	}
+	remind, p := beforeEnd(body, start, end)
+	if p != nil {
+		return nil, p
+	}
+	if remind.IsZero() {
+		remind = end.Add(-reminder)
+	}
+	name, _ := body.Get("name")
+	text, ok := name.(string)
+	if !ok || len(text) > maxName {
+		return nil, internal
+	}
+	l := s.newLease(text, who, start, end, remind, now)
+	if p := s.reserve(l, asks, now); p != nil {
+		return nil, p
+	}
+	s.leases = append(s.leases, l)
+	return l, nil
+}
+
+func tooLong(d time.Duration, code int) *problem {
+	return &problem{code, fmt.Sprintf("Lease duration of %d seconds must be less than or equal to the maximum lease duration of %d seconds.",
+		int(d.Seconds()), int(maxDuration.Seconds()))}
+}
+
+func (s *Service) newLease(name string, who front.Caller, start, end, remind, now time.Time) *lease {
+	if remind.Before(start) {
+		remind = start
+	}
+	ev := func(kind string, at time.Time) *event {
+		return &event{id: world.NewUUID(), kind: kind, at: at, status: undone, created: now}
+	}
+	return &lease{
+		id: world.NewUUID(), name: name, userID: who.UserID, userName: who.UserName, projectID: who.ProjectID,
+		trustID: world.NewHex(16), start: start, end: end, status: pending, created: now, updated: now,
+		startEvent: ev("start_lease", start), endEvent: ev("end_lease", end), beforeEnd: ev("before_end_lease", remind),
+	}
+}
+
+// reserve allocates boards for every reservation in turn. Two reservations that
+// each fit alone may not fit together; that failure has another text.
+func (s *Service) reserve(l *lease, asks []*ask, now time.Time) *problem {
+	for _, a := range asks {
+		if _, isText := a.props.(string); !isText && a.props != nil {
+			return internal // the database refuses a list where it wants text
+		}
+		devices, p := s.candidates(a, l.devices())
+		if p != nil {
+			return notEnough
+		}
+		props, _ := a.props.(string)
+		l.reservations = append(l.reservations, &reservation{
+			id: world.NewUUID(), resourceID: world.NewUUID(), status: "pending", props: props,
+			before: a.before, min: a.min, max: a.max, devices: devices, created: now, updated: now,
+		})
+	}
+	return nil
+}
+
+func (l *lease) devices() []*world.Device {
+	var all []*world.Device
+	for _, r := range l.reservations {
+		all = append(all, r.devices...)
+	}
+	return all
+}
+
+func require(d *pyrepr.Dict, names ...string) *problem {
+	var missing []string
+	for _, n := range names {
+		if _, ok := d.Get(n); !ok {
+			missing = append(missing, n)
+		}
+	}
+	if missing == nil {
+		return nil
+	}
+	return &problem{400, "Missing parameter " + strings.Join(missing, ", ")}
+}
+
+func reservationList(body *pyrepr.Dict) ([]*pyrepr.Dict, *problem) {
+	v, ok := body.Get("reservations")
+	if !ok {
+		return nil, nil
+	}
+	list, ok := v.([]any)
+	if !ok {
+		return nil, internal
+	}
+	var out []*pyrepr.Dict
+	for _, e := range list {
+		d, ok := e.(*pyrepr.Dict)
+		if !ok {
+			return nil, internal
+		}
+		out = append(out, d)
+	}
+	return out, nil
+}
+
+// parseDate takes "now" or a time to the minute; anything that is no text breaks the
+// real code.
+func parseDate(body *pyrepr.Dict, key string, minute time.Time) (time.Time, *problem) {
+	v, _ := body.Get(key)
+	text, ok := v.(string)
+	if !ok {
+		return time.Time{}, internal
+	}
+	if text == "now" {
+		return minute, nil
+	}
+	return parseMinute(text)
+}
+
+func parseMinute(text string) (time.Time, *problem) {
+	t, err := time.ParseInLocation(inputTime, text, time.UTC)
+	if err != nil {
+		return time.Time{}, &problem{400, text + " is an invalid date. Required format: %Y-%m-%d %H:%M"}
+	}
+	return t, nil
+}
+
+// beforeEnd reads before_end_date; zero when there is none.
+func beforeEnd(body *pyrepr.Dict, start, end time.Time) (time.Time, *problem) {
+	v, _ := body.Get("before_end_date")
+	if v == nil || v == "" {
+		return time.Time{}, nil
+	}
+	text, ok := v.(string)
+	if !ok {
+		return time.Time{}, internal
+	}
+	t, p := parseMinute(text)
+	if p == nil && !(t.After(start) && t.Before(end)) {
+		p = &problem{403, "Datetime is out of lease limits"}
+	}
+	return t, p
+}
+
+// readAsk checks one reservation of a request and completes it as the device plugin
+// does, so that the "not enough" text prints the same dictionary.
+func (s *Service) readAsk(res *pyrepr.Dict, start, end time.Time, project string) (*ask, *problem) {
+	kind, _ := res.Get("resource_type")
+	if kind != "device" {
+		return nil, &problem{500, "The " + pyrepr.Str(kind) + " resource type is not supported"}
+	}
+	a := &ask{params: res.Clone(), start: start, end: end, project: project}
+	a.params.Set("start_date", start)
+	a.params.Set("end_date", end)
+	a.params.Set("project_id", project)
+	var p *problem
+	if a.min, a.max, p = minMax(res); p != nil {
+		return nil, p
+	}
+	a.params.Set("count_range", fmt.Sprintf("%d-%d", a.min, a.max))
+	if p := require(res, "resource_properties"); p != nil {
+		return nil, p
+	}
+	before, ok := a.params.Get("before_end")
+	if !ok {
+		before = "default"
+		a.params.Set("before_end", before)
+	}
+	text, _ := before.(string)
+	if !slices.Contains([]any{"", "default", "email"}, before) {
+		return nil, &problem{400, "Malformed parameter before_end"}
+	}
+	a.before = text
+	if _, ok := a.params.Get("on_start"); !ok {
+		a.params.Set("on_start", "default")
+	}
+	a.props, _ = res.Get("resource_properties")
+	if a.props != nil {
+		a.reqs, p = requirements(a.props)
+	}
+	return a, p
+}
+
+func minMax(res *pyrepr.Dict) (lo, hi int, p *problem) {
+	if lo, p = count(res, "min"); p != nil {
+		return 0, 0, p
+	}
+	if hi, p = count(res, "max"); p != nil {
+		return 0, 0, p
+	}
+	if lo <= 0 || hi <= 0 {
+		return 0, 0, &problem{400, "Malformed parameter min and max (must be greater than or equal to 1)"}
+	}
+	if hi < lo {
+		return 0, 0, &problem{400, "Invalid values for min/max of hosts. Max must be equal to or larger than min."}
+	}
+	return lo, hi, nil
+}
+
+// count takes a number or a number in a string.
+func count(res *pyrepr.Dict, key string) (int, *problem) {
+	v, _ := res.Get(key)
+	if v == nil {
+		return 0, &problem{400, "Missing parameter " + key}
+	}
+	text, ok := v.(string)
+	if n, isNumber := v.(json.Number); isNumber {
+		text, ok = n.String(), true
+	}
+	n, err := strconv.Atoi(text)
+	if !ok || err != nil {
+		return 0, &problem{400, "Malformed parameter " + key}
+	}
+	return n, nil
+}
+
+// candidates chooses boards at random, those without any allocation first
+// [BLZ:plugins/devices/device_plugin.py _matching_devices]. taken are boards that
+// this same request already has.
+func (s *Service) candidates(a *ask, taken []*world.Device) ([]*world.Device, *problem) {
+	found, p := s.matching(a.reqs)
+	if p != nil {
+		return nil, p
+	}
+	var fresh, free []*world.Device
+	for _, d := range found {
+		if !d.Reservable || !d.Admits(a.project) || slices.Contains(taken, d) {
+			continue
+		}
+		used, busy := s.booked(d, a.start, a.end, nil)
+		if !used {
+			fresh = append(fresh, d)
+		} else if !busy {
+			free = append(free, d)
+		}
+	}
+	pool := fresh
+	if len(fresh) < a.min {
+		pool = append(free, fresh...)
+	}
+	if len(pool) < a.min || s.World.Faults.Take(world.NoFreeDevice) {
+		return nil, &problem{500, "Not enough resources available with query " + pyrepr.Repr(a.params)}
+	}
+	rand.Shuffle(len(pool), func(i, j int) { pool[i], pool[j] = pool[j], pool[i] })
+	return pool[:min(a.max, len(pool))], nil
+}
+
+// booked tells whether a lease other than except has the board at all, and whether one
+// has it in the window. Leases that meet at a minute do not collide: the real search
+// for overlaps includes the minute, but a period of no length reserves nothing
+// (recorded: 04:00-05:00, then 05:00-06:00 on the same uid, both 201).
+func (s *Service) booked(d *world.Device, start, end time.Time, except *lease) (used, busy bool) {
+	for _, l := range s.leases {
+		if l.deleted || l == except || !slices.Contains(l.devices(), d) {
+			continue
+		}
+		used = true
+		if start.Before(l.end) && l.start.Before(end) {
+			busy = true
+		}
+	}
+	return used, busy
+}

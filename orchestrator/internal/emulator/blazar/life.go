@@ -1,0 +1,160 @@
+package blazar
+
+import (
+	"context"
+	"time"
+
+	"chexp/orchestrator/internal/emulator/front"
+	"chexp/orchestrator/internal/emulator/world"
+)
+
+// Run is the manager's timer loop: every tick it fires the events that are due, until
+// ctx is done. A lease that starts now therefore waits up to one tick.
+func (s *Service) Run(ctx context.Context) {
+	for world.Pause(ctx, s.World.Pace.Tick) {
+		s.fire(ctx)
+	}
+}
+
+// settle is how long STARTING and TERMINATING last: some 0.3 s were recorded with
+// the real tick of 10 s.
+func (s *Service) settle() time.Duration {
+	return min(s.World.Pace.Tick/30, 300*time.Millisecond)
+}
+
+// fire begins every due event. The second half of each comes after settle, without
+// the lock, so that the states in between can be seen.
+func (s *Service) fire(ctx context.Context) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.World.Now()
+	due := func(e *event) bool { return e.status == undone && !e.at.After(now) }
+	for _, l := range s.leases {
+		if l.deleted {
+			continue
+		}
+		switch {
+		case due(l.startEvent) && l.status == pending:
+			l.startEvent.set(inProgress, now)
+			l.status, l.updated = starting, now
+			go s.after(ctx, l, s.start)
+		case due(l.endEvent) && (l.status == active || l.status == failed):
+			l.endEvent.set(inProgress, now)
+			l.status, l.updated = terminating, now
+			go s.after(ctx, l, s.end)
+		}
+		if due(l.beforeEnd) {
+			l.beforeEnd.set(done, now)
+		}
+	}
+}
+
+func (s *Service) after(ctx context.Context, l *lease, half func(*lease)) {
+	if world.Pause(ctx, s.settle()) {
+		half(l)
+	}
+}
+
+func (s *Service) start(l *lease) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l.deleted {
+		return
+	}
+	now := s.World.Now()
+	status, ev := "active", done
+	if s.World.Faults.Take(world.LeaseError) {
+		status, ev = "error", eventError
+	}
+	for _, r := range l.reservations {
+		r.status, r.updated = status, now
+	}
+	l.startEvent.set(ev, now)
+	l.status, l.updated = l.stable(), now
+	s.World.Log.Debug("lease started", "id", l.id, "status", l.status)
+}
+
+func (s *Service) end(l *lease) {
+	s.mu.Lock()
+	if l.deleted {
+		s.mu.Unlock()
+		return
+	}
+	now := s.World.Now()
+	ids := l.free()
+	for _, r := range l.reservations {
+		r.status, r.updated = "deleted", now
+	}
+	l.endEvent.set(done, now)
+	l.status, l.updated = l.stable(), now
+	s.mu.Unlock()
+	s.ended(ids)
+}
+
+// Active tells which board a reservation has now, for Zun's scheduler: the lease must
+// be active and of that project.
+func (s *Service) Active(reservationID, projectID string) (*world.Device, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.leases {
+		if r := l.reservation(reservationID); r != nil && !l.deleted {
+			if r.status == "active" && l.projectID == projectID && len(r.devices) > 0 {
+				return r.devices[0], true
+			}
+		}
+	}
+	return nil, false
+}
+
+// Nodes counts the boards that Kubernetes knows.
+func (s *Service) Nodes() int { return len(s.devices) }
+
+// Seed adds a lease that is part of the scenery: somebody else's, active, on the named
+// board, for some hours.
+func (s *Service) Seed(u *world.User, name, device string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, d := range s.devices {
+		if d.Name != device {
+			continue
+		}
+		now := s.World.Now()
+		start := now.Truncate(time.Minute).Add(-time.Hour)
+		who := front.Caller{UserID: u.ID, UserName: u.Name, ProjectID: u.Project.ID}
+		l := s.newLease(name, who, start, start.Add(6*time.Hour), start, now)
+		l.seeded, l.status = true, active
+		l.startEvent.set(done, now)
+		l.beforeEnd.set(done, now)
+		l.reservations = []*reservation{{id: world.NewUUID(), resourceID: world.NewUUID(), status: "active",
+			props: `["==", "$name", "` + device + `"]`, before: "default", min: 1, max: 1,
+			devices: []*world.Device{d}, created: now, updated: now}}
+		s.leases = append(s.leases, l)
+		return
+	}
+}
+
+// Left is a lease that was made through the API and not deleted.
+type Left struct {
+	ID      string   `json:"id"`
+	Name    string   `json:"name"`
+	Status  string   `json:"status"`
+	Devices []string `json:"devices"`
+}
+
+// Leftovers lists them.
+func (s *Service) Leftovers() []Left {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	left := []Left{}
+	for _, l := range s.leases {
+		if l.deleted || l.seeded {
+			continue
+		}
+		names := []string{}
+		for _, d := range l.devices() {
+			names = append(names, d.Name)
+		}
+		left = append(left, Left{l.id, l.name, l.status, names})
+	}
+	return left
+}

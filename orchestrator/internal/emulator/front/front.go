@@ -1,0 +1,144 @@
+// Package front is what stands in front of every emulated service: request ids,
+// the token check of keystonemiddleware with its cache, the load balancer's own error
+// pages, and JSON answers.
+package front
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"chexp/orchestrator/internal/emulator/world"
+)
+
+// Caller is who a token speaks for.
+type Caller struct {
+	UserID, UserName       string
+	ProjectID, ProjectName string
+	Roles                  []string
+	Restricted             bool // through an application credential that may not make trusts
+}
+
+// Admin tells whether the caller may do operators' things.
+func (c Caller) Admin() bool { return slices.Contains(c.Roles, "admin") }
+
+// Validator checks a token, as the services ask Keystone to.
+type Validator interface {
+	Validate(token string) (c Caller, expires time.Time, ok bool)
+}
+
+// MaxBody bounds a request body; RabbitMQ's message limit is 128 MiB and archives
+// travel as base64 in one message.
+const MaxBody = 192 << 20
+
+// cacheTime is keystonemiddleware's token_cache_time: a revoked token keeps working
+// this long at a service that saw it before.
+const cacheTime = 300 * time.Second
+
+// Gate checks tokens for one service.
+type Gate struct {
+	Keystone string // root URL, shown in the WWW-Authenticate header
+	Tokens   Validator
+	Now      func() time.Time
+
+	mu   sync.Mutex
+	seen map[string]cached
+}
+
+type cached struct {
+	caller  Caller
+	expires time.Time // of the cache entry or the token, whichever is first
+}
+
+// Handler is a service's handler for an authenticated request.
+type Handler func(w http.ResponseWriter, r *http.Request, c Caller)
+
+// Wrap lets only requests with a valid token through.
+func (g *Gate) Wrap(h Handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		caller, ok := g.check(r.Header.Get("X-Auth-Token"))
+		if !ok {
+			w.Header().Set("WWW-Authenticate", `Keystone uri="`+g.Keystone+`"`)
+			JSON(w, 401, map[string]any{"error": map[string]any{
+				"code": 401, "title": "Unauthorized",
+				"message": "The request you have made requires authentication.",
+			}})
+			return
+		}
+		h(w, r, caller)
+	}
+}
+
+func (g *Gate) check(token string) (Caller, bool) {
+	if token == "" {
+		return Caller{}, false
+	}
+	now := g.Now()
+	g.mu.Lock()
+	hit, ok := g.seen[token]
+	g.mu.Unlock()
+	if ok && now.Before(hit.expires) {
+		return hit.caller, true
+	}
+	caller, expires, ok := g.Tokens.Validate(token)
+	// The services need a project; an unscoped token has none.
+	if !ok || caller.ProjectID == "" {
+		return Caller{}, false
+	}
+	if limit := now.Add(cacheTime); limit.Before(expires) {
+		expires = limit
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.seen == nil || len(g.seen) > 10000 {
+		g.seen = map[string]cached{}
+	}
+	g.seen[token] = cached{caller, expires}
+	return caller, true
+}
+
+// JSON answers with a document.
+func JSON(w http.ResponseWriter, status int, body any) {
+	data, err := json.Marshal(body)
+	if err != nil {
+		status, data = 500, []byte(`{}`)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(data)))
+	w.WriteHeader(status)
+	w.Write(data)
+}
+
+// HTML answers as the load balancer or a WSGI server does on its own account.
+func HTML(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	io.WriteString(w, "<html><body><h1>"+strconv.Itoa(status)+" "+http.StatusText(status)+"</h1>\n"+text+"\n</body></html>\n")
+}
+
+// Drop ends the connection without an answer, as when a proxy restarts.
+func Drop() { panic(http.ErrAbortHandler) }
+
+// Service is one listener's outermost handler: request ids, Apache's limit on the
+// request line, the load balancer's fault.
+func Service(h http.Handler, faults *world.Faults, down world.Fault) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Openstack-Request-Id", "req-"+world.NewUUID())
+		// Method, blanks and "HTTP/1.1" belong to the line; Apache's LimitRequestLine
+		// is 8190 bytes.
+		if len(r.Method)+len(r.RequestURI)+len(r.Proto)+2 > 8190 {
+			HTML(w, http.StatusRequestURITooLong, "The requested URL's length exceeds the capacity limit for this server.")
+			return
+		}
+		if down != "" && faults.Take(down) {
+			HTML(w, http.StatusServiceUnavailable, "No server is available to handle this request.")
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, MaxBody)
+		h.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,294 @@
+package keystone
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"time"
+
+	"chexp/orchestrator/internal/emulator/front"
+	"chexp/orchestrator/internal/emulator/world"
+)
+
+type token struct {
+	id, audit       string
+	methods         []string
+	user            *world.User
+	scoped          bool // to the user's one project
+	issued, expires time.Time
+	cred            *appCred // nil: not through an application credential
+	revoked         bool
+}
+
+const timeFormat = "2006-01-02T15:04:05.000000Z"
+
+// Domain and role ids are the same in every emulator.
+func domainID() string { return "0d8954dbb75541e395b30170e71b0247" }
+
+func roles(u *world.User) []any {
+	ids := map[string]string{
+		"reader": "21e1c122c84847e19e5159b11239f14e",
+		"member": "3001603ebc2c4271879490ea5427a2b4",
+		"admin":  "5c6e2bd1a0f54d0f8d3c9a3a7a0e6f11",
+	}
+	var out []any
+	for _, r := range u.Roles {
+		out = append(out, map[string]any{"id": ids[r], "name": r})
+	}
+	return out
+}
+
+// authRequest is the body of POST /v3/auth/tokens.
+type authRequest struct {
+	Auth *struct {
+		Identity *struct {
+			Methods  []string `json:"methods"`
+			Password *struct {
+				User userRef `json:"user"`
+			} `json:"password"`
+			Token *struct {
+				ID string `json:"id"`
+			} `json:"token"`
+			AppCred *struct {
+				ID     string   `json:"id"`
+				Name   string   `json:"name"`
+				Secret string   `json:"secret"`
+				User   *userRef `json:"user"`
+			} `json:"application_credential"`
+		} `json:"identity"`
+		Scope json.RawMessage `json:"scope"`
+	} `json:"auth"`
+}
+
+type domainRef struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+func (d *domainRef) ours() bool {
+	return d != nil && (d.ID == domainID() || d.Name == world.DomainName)
+}
+
+type userRef struct {
+	ID       string     `json:"id"`
+	Name     string     `json:"name"`
+	Domain   *domainRef `json:"domain"`
+	Password string     `json:"password"`
+}
+
+func (s *Service) find(ref userRef) *world.User {
+	if ref.ID != "" {
+		return s.World.UserByID(ref.ID)
+	}
+	if !ref.Domain.ours() {
+		return nil
+	}
+	for _, u := range s.World.Users {
+		if u.Name == ref.Name {
+			return u
+		}
+	}
+	return nil
+}
+
+func (s *Service) issue(w http.ResponseWriter, r *http.Request) {
+	var req authRequest
+	if err := json.NewDecoder(r.Body).Decode(&req); err != nil {
+		s.fail(w, 400, "Expecting to find valid JSON in request body. The server could not comply with the request since it is either malformed or otherwise incorrect. The client is assumed to be in error.")
+		return
+	}
+	if req.Auth == nil || req.Auth.Identity == nil {
+		s.fail(w, 400, "'auth' or 'identity' is a required property\n\nFailed validating 'required' in schema")
+		return
+	}
+	id := req.Auth.Identity
+	if len(id.Methods) == 0 {
+		s.fail(w, 400, "Invalid input for field 'identity': 'methods' is a required property\n\nFailed validating 'required' in schema['properties']['identity']")
+		return
+	}
+	switch {
+	case id.Methods[0] == "password" && id.Password != nil:
+		s.byPassword(w, req, id.Password.User)
+	case id.Methods[0] == "token" && id.Token != nil:
+		s.byToken(w, req, id.Token.ID)
+	case id.Methods[0] == "application_credential" && id.AppCred != nil:
+		ac := id.AppCred
+		s.byAppCred(w, req, ac.ID, ac.Name, ac.Secret, ac.User)
+	case slices.Contains([]string{"password", "token", "application_credential"}, id.Methods[0]):
+		s.fail(w, 400, "Expecting to find "+id.Methods[0]+" in identity. The server could not comply with the request since it is either malformed or otherwise incorrect. The client is assumed to be in error.")
+	default:
+		w.Header().Set("WWW-Authenticate", `Keystone uri="`+s.URL+`/v3"`)
+		front.JSON(w, 401, map[string]any{"error": map[string]any{
+			"code": 401, "title": "Unauthorized", "message": "Attempted to authenticate with an unsupported method.",
+			"identity": map[string]any{"methods": []string{"external", "password", "token", "oauth1", "mapped", "application_credential", "totp"}},
+		}})
+	}
+}
+
+// scope reads the scope part: want=false when there is none, ok=false for a
+// project that the user has no role on.
+func scope(raw json.RawMessage, u *world.User) (want, ok bool) {
+	if len(raw) == 0 || string(raw) == "null" || string(raw) == `"unscoped"` {
+		return false, true
+	}
+	var sc struct {
+		Project *struct {
+			ID     string     `json:"id"`
+			Name   string     `json:"name"`
+			Domain *domainRef `json:"domain"`
+		} `json:"project"`
+		Unscoped map[string]any `json:"unscoped"`
+	}
+	if json.Unmarshal(raw, &sc) != nil {
+		return true, false
+	}
+	if sc.Project == nil {
+		return sc.Unscoped == nil, sc.Unscoped != nil
+	}
+	byID := sc.Project.ID != "" && sc.Project.ID == u.Project.ID
+	byName := sc.Project.Name == u.Project.Name && sc.Project.Domain.ours()
+	return true, byID || byName
+}
+
+func (s *Service) byPassword(w http.ResponseWriter, req authRequest, ref userRef) {
+	u := s.find(ref)
+	if u == nil || ref.Password != u.Password {
+		s.unauthorized(w)
+		return
+	}
+	want, ok := scope(req.Auth.Scope, u)
+	if !ok {
+		s.unauthorized(w)
+		return
+	}
+	s.grant(w, &token{methods: []string{"password"}, user: u, scoped: want}, s.World.Now().Add(s.World.Pace.TokenLife))
+}
+
+// byToken exchanges a token for another scope. A token that came from an
+// application credential may not; one that is unknown or expired is 404, not 401.
+func (s *Service) byToken(w http.ResponseWriter, req authRequest, id string) {
+	s.mu.Lock()
+	old := s.tokens[id]
+	live := old != nil && !old.revoked && s.World.Now().Before(old.expires)
+	s.mu.Unlock()
+	if !live {
+		s.fail(w, 404, "Failed to validate token")
+		return
+	}
+	if old.cred != nil {
+		s.deny(w, "Using a delegated token to create another token is not allowed.")
+		return
+	}
+	want, ok := scope(req.Auth.Scope, old.user)
+	if !ok {
+		s.unauthorized(w)
+		return
+	}
+	methods := slices.Clone(old.methods)
+	if !slices.Contains(methods, "token") {
+		methods = append(methods, "token")
+	}
+	s.grant(w, &token{methods: methods, user: old.user, scoped: want}, old.expires)
+}
+
+func (s *Service) byAppCred(w http.ResponseWriter, req authRequest, id, name, secret string, ref *userRef) {
+	if raw := req.Auth.Scope; len(raw) > 0 && string(raw) != "null" {
+		w.Header().Set("WWW-Authenticate", `Keystone uri="`+s.URL+`/v3"`)
+		front.JSON(w, 401, map[string]any{"error": map[string]any{
+			"code": 401, "identity": map[string]any{}, "title": "Unauthorized",
+			"message": "Error authenticating with application credential: Application credentials cannot request a scope.",
+		}})
+		return
+	}
+	s.mu.Lock()
+	cred := s.creds[id]
+	if id == "" && ref != nil {
+		if u := s.find(*ref); u != nil {
+			for _, c := range s.creds {
+				if c.user == u && c.name == name {
+					cred = c
+				}
+			}
+		}
+	}
+	s.mu.Unlock()
+	if cred == nil {
+		if id == "" {
+			id = name
+		}
+		s.fail(w, 404, "Could not find Application Credential: "+id+".")
+		return
+	}
+	now := s.World.Now()
+	if secret != cred.secret || !cred.expires.IsZero() && !now.Before(cred.expires) {
+		s.unauthorized(w)
+		return
+	}
+	until := now.Add(s.World.Pace.TokenLife)
+	if !cred.expires.IsZero() && cred.expires.Before(until) {
+		until = cred.expires // its tokens die with it
+	}
+	s.grant(w, &token{methods: []string{"application_credential"}, user: cred.user, scoped: true, cred: cred}, until)
+}
+
+// grant stores the token and answers 201. A real Fernet token is 180 to 270 bytes.
+func (s *Service) grant(w http.ResponseWriter, t *token, expires time.Time) {
+	t.id, t.audit = "gAAAAA"+world.NewHex(88), world.NewHex(11)
+	t.issued, t.expires = s.World.Now(), expires
+	s.mu.Lock()
+	s.tokens[t.id] = t
+	s.mu.Unlock()
+	s.writeToken(w, 201, t)
+}
+
+func (s *Service) writeToken(w http.ResponseWriter, status int, t *token) {
+	domain := map[string]any{"id": domainID(), "name": world.DomainName}
+	body := map[string]any{
+		"methods":   t.methods,
+		"user":      map[string]any{"domain": domain, "id": t.user.ID, "name": t.user.Name, "password_expires_at": nil},
+		"audit_ids": []string{t.audit}, "expires_at": t.expires.Format(timeFormat), "issued_at": t.issued.Format(timeFormat),
+	}
+	if t.scoped {
+		p := t.user.Project
+		body["project"] = map[string]any{"domain": domain, "id": p.ID, "name": p.Name}
+		body["is_domain"] = false
+		body["roles"] = roles(t.user)
+		body["catalog"] = s.catalog()
+	}
+	if t.cred != nil {
+		body["application_credential"] = map[string]any{"id": t.cred.id, "name": t.cred.name, "restricted": !t.cred.allowed()}
+	}
+	w.Header().Set("X-Subject-Token", t.id)
+	front.JSON(w, status, map[string]any{"token": body})
+}
+
+func (s *Service) subject(r *http.Request) *token {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.tokens[r.Header.Get("X-Subject-Token")]
+	if t == nil || t.revoked || !s.World.Now().Before(t.expires) {
+		return nil
+	}
+	return t
+}
+
+func (s *Service) showToken(w http.ResponseWriter, r *http.Request, _ *token) {
+	t := s.subject(r)
+	if t == nil {
+		s.fail(w, 404, "Failed to validate token")
+		return
+	}
+	s.writeToken(w, 200, t)
+}
+
+func (s *Service) revoke(w http.ResponseWriter, r *http.Request, _ *token) {
+	t := s.subject(r)
+	if t == nil {
+		s.fail(w, 404, "Failed to validate token")
+		return
+	}
+	s.mu.Lock()
+	t.revoked = true
+	s.mu.Unlock()
+	w.WriteHeader(204)
+}

@@ -1,0 +1,96 @@
+package sandbox
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"chexp/orchestrator/internal/emulator/world"
+)
+
+// unpacked returns the directory of an unpacked image; it is unpacked once.
+func (h *Host) unpacked(arch string) (string, error) {
+	h.unpack.Lock()
+	defer h.unpack.Unlock()
+	dir := filepath.Join(h.dir, "images", arch)
+	if _, err := os.Stat(dir); err == nil {
+		return dir, nil
+	}
+	part := dir + ".part"
+	if err := removeTree(h, part); err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(part, 0o755); err != nil {
+		return "", err
+	}
+	args := []string{"tar", "-x", "-p", "-f", filepath.Join(h.images, "debian-"+arch+".tar"), "-C", part}
+	if !h.root {
+		args = append(args, "--no-same-owner") // only one user id exists here
+	}
+	if err := h.run(nil, args...); err != nil {
+		return "", fmt.Errorf("unpacking the %s image: %w", arch, err)
+	}
+	return dir, os.Rename(part, dir)
+}
+
+// newRoot copies an unpacked image for one start of a container.
+func (h *Host) newRoot(arch string) (string, error) {
+	image, err := h.unpacked(arch)
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(filepath.Join(h.dir, "containers"), 0o755); err != nil {
+		return "", err
+	}
+	dir, err := os.MkdirTemp(filepath.Join(h.dir, "containers"), "")
+	if err != nil {
+		return "", err
+	}
+	if err := h.run(nil, "cp", "-a", "--reflink=auto", image+"/.", dir); err != nil {
+		removeTree(h, dir)
+		return "", err
+	}
+	return dir, os.Chmod(dir, 0o755)
+}
+
+// removeTree removes what containers wrote, whatever its owner and modes.
+func removeTree(h *Host, dir string) error {
+	if _, err := os.Lstat(dir); os.IsNotExist(err) {
+		return nil
+	}
+	return h.run(nil, "rm", "-rf", "--one-file-system", dir)
+}
+
+// hardware writes what a program may read about the board. Only an emulated board
+// gets it; a container of this machine's own architecture sees this machine.
+func hardware(root string, b world.Board) error {
+	if b.Model == "" {
+		return nil
+	}
+	fs, err := os.OpenRoot(root)
+	if err != nil {
+		return err
+	}
+	defer fs.Close()
+	if err := fs.MkdirAll("sys/firmware/devicetree/base", 0o755); err != nil {
+		return err
+	}
+	if err := fs.WriteFile("sys/firmware/devicetree/base/model", []byte(b.Model+"\x00"), 0o444); err != nil {
+		return err
+	}
+	return nil
+}
+
+// cpuinfo is /proc/cpuinfo as an arm64 kernel prints it. Features are those that QEMU
+// and the real cores share; the serial number is left out.
+func cpuinfo(b world.Board) string {
+	var s strings.Builder
+	for i := range b.Cores {
+		fmt.Fprintf(&s, "processor\t: %d\nBogoMIPS\t: 108.00\n"+
+			"Features\t: fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp\n"+
+			"CPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: %s\nCPU part\t: %s\nCPU revision\t: %s\n\n", i, b.CPUVar, b.CPUPart, b.CPURev)
+	}
+	fmt.Fprintf(&s, "Model\t\t: %s\n", b.Model)
+	return s.String()
+}
