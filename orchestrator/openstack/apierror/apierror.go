@@ -107,6 +107,10 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
+// GetStatusCode is the HTTP status, 0 when there was no answer; gophercloud's
+// errors have the same method.
+func (e *Error) GetStatusCode() int { return e.Status }
+
 // Temporary reports whether the same request may well succeed a little later.
 // It says nothing about whether it is safe to send it again.
 func (e *Error) Temporary() bool {

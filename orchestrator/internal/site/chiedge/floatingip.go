@@ -133,14 +133,16 @@ func (s *Site) releaseFloatingIPs(ctx context.Context, containerID string) error
 		return nil
 	}
 	what := "giving back the floating IP of container " + containerID
+	port := ""
+	if c, err := containers.Get(ctx, s.container, containerID).Extract(); err == nil {
+		if len(c.Ports) == 0 {
+			return nil // nothing exposed, so nothing was bound: ask the network nothing
+		}
+		port = networkPort(*c)
+	}
 	client, err := s.networkClient()
 	if err != nil {
 		return s.failed(what, err)
-	}
-	port := ""
-	c, err := containers.Get(ctx, s.container, containerID).Extract()
-	if err == nil {
-		port = networkPort(*c)
 	}
 	patience := s.pace.patience()
 	err = s.pace.poll(ctx, func() (bool, error) {

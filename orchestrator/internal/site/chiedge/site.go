@@ -77,13 +77,14 @@ type pace struct {
 	lease       time.Duration // for a lease to become active after its start; the site says "up to a minute"
 	cleanup     time.Duration // for removing one thing
 	tcp         time.Duration // for a new floating IP to carry traffic
-	failures    int           // failed looks in a row before giving up
+	sshPort     string
+	failures    int // failed looks in a row before giving up
 }
 
 var usualPace = pace{
 	first: 250 * time.Millisecond, most: 5 * time.Second,
 	create: 90 * time.Second, settle: 15 * time.Second, lease: 300 * time.Second,
-	cleanup: 3 * time.Minute, tcp: 120 * time.Second, failures: 12,
+	cleanup: 3 * time.Minute, tcp: 120 * time.Second, sshPort: "22", failures: 12,
 }
 
 // signInTimeout bounds Connect.

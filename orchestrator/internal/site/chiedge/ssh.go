@@ -42,7 +42,7 @@ func (s *Site) dialSSH(ctx context.Context, c run.Container, progress func(strin
 	if err != nil {
 		return nil, err
 	}
-	address := net.JoinHostPort(ip, "22")
+	address := net.JoinHostPort(ip, s.pace.sshPort)
 	progress("waiting for " + address)
 	if err := s.awaitTCP(ctx, address); err != nil {
 		if ctx.Err() != nil {

@@ -145,6 +145,8 @@ func signInFailure(cred credentials, err error) error {
 		who = "application credential " + first(cred.auth.ApplicationCredentialID, cred.auth.ApplicationCredentialName)
 	}
 	switch {
+	case errors.Is(err, context.Canceled):
+		return fmt.Errorf("signing in at %s: %w", host, context.Canceled)
 	case e.Kind == apierror.CredentialUnknown:
 		return failure.New(failure.Auth, fmt.Sprintf("%s does not know the %s (%s)", host, who, cred.from),
 			"it was deleted, or it belongs to another site: each has its own. "+remedyAppCred, err)
@@ -157,7 +159,7 @@ func signInFailure(cred credentials, err error) error {
 	case e.Kind == apierror.Unreachable || errors.As(err, &sent):
 		return failure.New(failure.Auth, fmt.Sprintf("cannot reach Keystone at %s (%s)", host, cred.from),
 			"check auth_url, the network and, for a certificate of your own, cacert", reason(err))
-	case e.Temporary():
+	case e.Status != 0 && e.Temporary():
 		return failure.New(failure.Cloud, "Keystone at "+host+" is out of order", "try again in some minutes", err)
 	case e.Status != 0:
 		return failure.New(failure.Auth, fmt.Sprintf("what answers at %s is no Keystone, or not under that path", cred.auth.IdentityEndpoint),

@@ -1,0 +1,133 @@
+package chiedge
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"chexp/orchestrator/internal/failure"
+	"chexp/orchestrator/internal/run"
+)
+
+// A bad minute of the service is sat out; a bad hour is not.
+func TestAwaitIsPatient(t *testing.T) {
+	c := newCloud(t)
+	s := connect(t, c)
+	l, err := s.Reserve(t.Context(), pi5("chexp-a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := 4
+	c.before = func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasPrefix(r.URL.Path, "/v1/leases/") || bad == 0 {
+			return false
+		}
+		bad--
+		if bad%2 == 0 {
+			return hangUp(w)
+		}
+		w.WriteHeader(502)
+		return true
+	}
+	if l, err = s.Await(t.Context(), l.ID, quiet); err != nil || l.Status != "ACTIVE" {
+		t.Fatalf("%+v, %v", l, err)
+	}
+	bad = 1 << 20
+	_, err = s.Await(t.Context(), l.ID, quiet)
+	check(t, err, failure.Cloud, "waiting for the lease")
+}
+
+// Upstream's Blazar has no route from a lease to its devices.
+func TestDeviceByAllocation(t *testing.T) {
+	c := newCloud(t)
+	s := connect(t, c)
+	l, err := s.Reserve(t.Context(), pi5("chexp-a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.before = func(w http.ResponseWriter, r *http.Request) bool {
+		if strings.HasSuffix(r.URL.Path, "/devices") && strings.HasPrefix(r.URL.Path, "/v1/leases/") {
+			w.WriteHeader(404)
+			return true
+		}
+		return false
+	}
+	if l, err = s.Await(t.Context(), l.ID, quiet); err != nil || l.Device.Name != "nyu-rpi5-07" {
+		t.Errorf("%+v, %v", l, err)
+	}
+	c.devices = nil // and where not even that is known, the run can go on
+	said := ""
+	l, err = s.Await(t.Context(), l.ID, func(m string) { said = m })
+	if err != nil || l.Device != (run.Device{}) || !strings.Contains(said, "unknown") {
+		t.Errorf("%+v, %v, said %q", l, err, said)
+	}
+}
+
+func TestArchOfDevice(t *testing.T) {
+	for _, f := range []struct{ key, value, want string }{
+		{"x", "", "arm64"}, {"cpu_arch", "x86_64", "amd64"}, {"architecture", "aarch64", "arm64"}, {"cpu_arch", "riscv64", "riscv64"},
+	} {
+		c := newCloud(t)
+		s := connect(t, c)
+		c.devices[0][f.key] = f.value
+		all, err := s.Devices(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := all[1].Arch; all[1].Name != "nyu-rpi5-01" || got != f.want {
+			t.Errorf("%s %s: %s, want %s", f.key, f.value, got, f.want)
+		}
+	}
+}
+
+func TestAwaitFailures(t *testing.T) {
+	for name, f := range map[string]struct {
+		next  []string
+		words []string
+	}{
+		"error":      {[]string{"PENDING", "STARTING", "ERROR"}, []string{"lease chexp-a failed: its status is ERROR", "start_lease failed", "another device"}},
+		"terminated": {[]string{"ACTIVE"}, nil},
+	} {
+		c := newCloud(t)
+		s := connect(t, c)
+		l, err := s.Reserve(t.Context(), pi5("chexp-a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.leases[0].next = f.next
+		if name == "terminated" {
+			c.leases[0].next = []string{"PENDING", "TERMINATED"}
+			f.words = []string{"has ended (TERMINATED"}
+		}
+		_, err = s.Await(t.Context(), l.ID, quiet)
+		check(t, err, failure.Cloud, f.words...)
+	}
+}
+
+func TestAwaitBounds(t *testing.T) {
+	c := newCloud(t)
+	s := connect(t, c)
+	l, err := s.Reserve(t.Context(), pi5("chexp-a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.leases[0].next = nil // for ever PENDING
+	s.pace.lease = 20 * time.Millisecond
+	_, err = s.Await(t.Context(), l.ID, quiet)
+	check(t, err, failure.Cloud, "still PENDING")
+
+	_, err = s.Await(t.Context(), "nowhere", quiet)
+	check(t, err, failure.Cloud, "somebody deleted it")
+
+	// A lease of tomorrow is waited for.
+	c.leases[0].start = time.Now().Add(24 * time.Hour)
+	ctx, cancel := context.WithCancel(t.Context())
+	var said string
+	_, err = s.Await(ctx, l.ID, func(m string) { said = m; cancel() })
+	if !errors.Is(err, context.Canceled) || !strings.Contains(said, "starts at") {
+		t.Errorf("%v, said %q", err, said)
+	}
+}
