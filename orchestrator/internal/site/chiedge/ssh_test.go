@@ -180,6 +180,10 @@ func TestDialSSHFails(t *testing.T) {
 			s := connect(t, c)
 			d := newSSHD(t)
 			c.exec, s.pace.sshPort = d.exec, d.port
+			s.opts.Transports.SSH = func(context.Context, SSHTarget) (transport.Transport, error) {
+				t.Error("dialled all the same")
+				return nil, nil
+			}
 			f.prepare(c, s, d)
 			req := bench()
 			req.Transport = "ssh"
