@@ -186,8 +186,7 @@ func toContainer(c containers.Container) run.Container {
 // awaitRunning waits for Running. Neither a failing image pull nor a device
 // without connection ends the status Creating, so time does.
 func (s *Site) awaitRunning(ctx context.Context, c containers.Container, req run.ContainerRequest, progress func(string)) (containers.Container, error) {
-	began := time.Now()
-	var pullSince time.Time
+	start := launch{site: s, image: req.Image, began: time.Now()}
 	said, patience := "", s.pace.patience()
 	err := s.pace.poll(ctx, func() (bool, error) {
 		got, err := containers.Get(ctx, s.container, c.UUID).Extract()
@@ -205,31 +204,45 @@ func (s *Site) awaitRunning(ctx context.Context, c containers.Container, req run
 			progress(say)
 			said = say
 		}
-		switch {
-		case c.Status == containers.StatusRunning:
-			return true, nil
-		case c.Status == containers.StatusDeleted:
-			return false, failure.New(failure.Cloud, "container "+c.Name+" never started", "resume the run; if it happens again, tell the site's help desk", errVanished)
-		case dead(c) && c.Status != containers.StatusUnknown:
-			return false, s.containerFailure(ctx, c)
-		}
-		if !pullFailing(c) {
-			pullSince = time.Time{}
-		} else if pullSince.IsZero() {
-			pullSince = time.Now()
-		} else if time.Since(pullSince) >= s.opts.PullGrace {
-			return false, pullFailure(c, req.Image)
-		}
-		if waited := time.Since(began); waited >= s.opts.LaunchTimeout {
-			return false, failure.New(failure.Cloud, fmt.Sprintf("container %s is still %s after %s", c.Name, c.Status, waited.Round(time.Second)),
-				fmt.Sprintf("can image %s be pulled from anywhere, and is it for linux/arm64? Is it very large? Else try another device", req.Image), nil)
-		}
-		return false, nil
+		return start.look(ctx, c)
 	})
 	if err != nil {
 		return c, s.failed("waiting for the container "+c.Name, err)
 	}
 	return c, nil
+}
+
+// launch is how long one start has been going on, and going wrong.
+type launch struct {
+	site      *Site
+	image     string
+	began     time.Time
+	pullSince time.Time // since when the image looks impossible to pull; zero: it does not
+}
+
+// look reports whether the container runs, or why it never will.
+func (l *launch) look(ctx context.Context, c containers.Container) (bool, error) {
+	switch {
+	case c.Status == containers.StatusRunning:
+		return true, nil
+	case c.Status == containers.StatusDeleted:
+		return false, failure.New(failure.Cloud, "container "+c.Name+" never started", "resume the run; if it happens again, tell the site's help desk", errVanished)
+	case dead(c) && c.Status != containers.StatusUnknown:
+		return false, l.site.containerFailure(ctx, c)
+	}
+	switch {
+	case !pullFailing(c):
+		l.pullSince = time.Time{}
+	case l.pullSince.IsZero():
+		l.pullSince = time.Now()
+	case time.Since(l.pullSince) >= l.site.opts.PullGrace:
+		return false, pullFailure(c, l.image)
+	}
+	if waited := time.Since(l.began); waited >= l.site.opts.LaunchTimeout {
+		return false, failure.New(failure.Cloud, fmt.Sprintf("container %s is still %s after %s", c.Name, c.Status, waited.Round(time.Second)),
+			fmt.Sprintf("can image %s be pulled from anywhere, and is it for linux/arm64? Is it very large? Else try another device", l.image), nil)
+	}
+	return false, nil
 }
 
 func describeContainer(c containers.Container) string {

@@ -67,11 +67,12 @@ type SSHTarget struct {
 
 // Dial opens the transport that the request asked for; "" is zun.
 func (s *Site) Dial(ctx context.Context, c run.Container, req run.ContainerRequest, progress func(string)) (transport.Transport, error) {
-	switch req.Transport {
-	case "", transportZun:
-		return s.opts.Transports.Zun(Zun{s}, c.ID), nil
-	case transportSSH:
+	ways := s.opts.Transports
+	switch {
+	case (req.Transport == "" || req.Transport == transportZun) && ways.Zun != nil:
+		return ways.Zun(Zun{s}, c.ID), nil
+	case req.Transport == transportSSH && ways.SSH != nil:
 		return s.dialSSH(ctx, c, progress)
 	}
-	return nil, failure.New(failure.Usage, fmt.Sprintf("there is no transport %q", req.Transport), "use zun or ssh", nil)
+	return nil, failure.New(failure.Usage, fmt.Sprintf("there is no transport %q to this site", req.Transport), "use zun or ssh", nil)
 }

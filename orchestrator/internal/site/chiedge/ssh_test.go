@@ -118,7 +118,7 @@ func TestDialSSH(t *testing.T) {
 			t.Error("the key is the same")
 		}
 	}
-	if dialled != 2 || len(c.fips) != 1 || c.fips[0]["port_id"] != "port-of-"+k.ID {
+	if dialled != 2 || len(c.fips) != 1 || c.fips[0]["port_id"] != "port-of-"+k.ID || c.fips[0]["description"] != "chexp container "+k.ID {
 		t.Errorf("dialled %d times, floating IPs %v", dialled, c.fips)
 	}
 	c.fips = append(c.fips, map[string]any{"id": "others", "floating_ip_address": "192.0.2.9", "port_id": "another", "description": "chexp container other"})
@@ -180,6 +180,10 @@ func TestDialSSHFails(t *testing.T) {
 			s := connect(t, c)
 			d := newSSHD(t)
 			c.exec, s.pace.sshPort = d.exec, d.port
+			s.opts.Transports.SSH = func(context.Context, SSHTarget) (transport.Transport, error) {
+				t.Error("dialled all the same")
+				return nil, nil
+			}
 			f.prepare(c, s, d)
 			req := bench()
 			req.Transport = "ssh"
