@@ -1,0 +1,131 @@
+// Package bundle is what goes to a device before a run, and what comes back
+// after it. A Bundle is the agent, the plan, the models and a SHA256SUMS over
+// them; Push sends what the far end lacks. Fetch brings the results back and
+// believes nothing about them: names, sizes, kinds and sums are checked before
+// a file becomes part of the run's directory.
+package bundle
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"sort"
+	"strings"
+
+	"chexp/experiments/trial"
+	"chexp/orchestrator/internal/failure"
+)
+
+// File is one file of a bundle.
+type File struct {
+	Path   string // below the bundle directory, with slashes
+	SHA256 string // lower-case hex
+	Size   int64
+	Mode   fs.FileMode
+	Open   func() (io.ReadCloser, error)
+}
+
+// Bundle is a complete set of files. The last one is SHA256SUMS.
+type Bundle struct {
+	Files []File
+}
+
+// Assemble looks at every file and computes its sum. modelFile says where the
+// model with this SHA-256 lies on this machine. The files are read again when
+// they are pushed; one that changed in between is noticed.
+func Assemble(agentPath string, plan *trial.Plan, modelFile func(sha256 string) (path string, err error)) (*Bundle, error) {
+	if err := plan.Check(); err != nil {
+		return nil, err
+	}
+	agent, err := onDisk(trial.AgentFile, agentPath, 0o755)
+	if err != nil {
+		return nil, failure.New(failure.Usage, "the agent for the device", "build it with `make agents`", err)
+	}
+	text, err := json.MarshalIndent(plan, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	b := &Bundle{Files: []File{agent, inMemory(trial.PlanFile, append(text, '\n'))}}
+	seen := map[string]bool{}
+	for _, m := range plan.Models {
+		if seen[m.SHA256] {
+			continue // two names for the same bytes
+		}
+		seen[m.SHA256] = true
+		f, err := model(m, modelFile)
+		if err != nil {
+			return nil, err
+		}
+		b.Files = append(b.Files, f)
+	}
+	b.Files = append(b.Files, inMemory(trial.SumsFile, sums(b.Files)))
+	return b, nil
+}
+
+func model(m trial.Model, modelFile func(string) (string, error)) (File, error) {
+	path, err := modelFile(m.SHA256)
+	if err != nil {
+		return File{}, fmt.Errorf("model %s: %w", m.Name, err)
+	}
+	f, err := onDisk(m.Path(), path, 0o644)
+	if err != nil {
+		return File{}, failure.New(failure.Usage, "model "+m.Name, "check that the file is there and may be read", err)
+	}
+	if f.SHA256 != m.SHA256 || f.Size != m.Bytes && m.Bytes != 0 {
+		return File{}, failure.New(failure.Usage,
+			fmt.Sprintf("model %s: %s has %d bytes and SHA-256 %s, the plan says %d and %s", m.Name, path, f.Size, f.SHA256, m.Bytes, m.SHA256),
+			"the file changed since the plan was made, or its copy is damaged: put the right file there, or plan again", nil)
+	}
+	return f, nil
+}
+
+func onDisk(name, path string, mode fs.FileMode) (File, error) {
+	f := File{Path: name, Mode: mode, Open: func() (io.ReadCloser, error) { return os.Open(path) }}
+	in, err := os.Open(path)
+	if err != nil {
+		return File{}, err
+	}
+	defer in.Close()
+	info, err := in.Stat()
+	if err != nil {
+		return File{}, err
+	}
+	if !info.Mode().IsRegular() {
+		return File{}, fmt.Errorf("%s is not a regular file", path)
+	}
+	h := sha256.New()
+	if f.Size, err = io.Copy(h, in); err != nil {
+		return File{}, err
+	}
+	f.SHA256 = hex.EncodeToString(h.Sum(nil))
+	return f, nil
+}
+
+func inMemory(name string, data []byte) File {
+	sum := sha256.Sum256(data)
+	return File{Path: name, SHA256: hex.EncodeToString(sum[:]), Size: int64(len(data)), Mode: 0o644,
+		Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }}
+}
+
+// sums is the list in the format of `sha256sum -c`, sorted by name.
+func sums(files []File) []byte {
+	var lines []string
+	for _, f := range files {
+		lines = append(lines, f.SHA256+"  "+f.Path+"\n")
+	}
+	sort.Slice(lines, func(i, j int) bool { return lines[i][64:] < lines[j][64:] })
+	return []byte(strings.Join(lines, ""))
+}
+
+// Bytes is the size of all files together.
+func (b *Bundle) Bytes() (n int64) {
+	for _, f := range b.Files {
+		n += f.Size
+	}
+	return n
+}

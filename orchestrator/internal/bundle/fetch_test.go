@@ -1,0 +1,247 @@
+package bundle_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/iotest"
+
+	"chexp/experiments/trial"
+	"chexp/orchestrator/internal/bundle"
+	"chexp/orchestrator/internal/failure"
+	"chexp/orchestrator/internal/transport"
+	"chexp/orchestrator/internal/transport/localexec"
+)
+
+// sent is a far end whose Get answers with these bytes.
+type sent struct {
+	transport.Transport
+	stream io.Reader
+}
+
+func (s sent) Get(context.Context, string) (io.ReadCloser, error) { return io.NopCloser(s.stream), nil }
+
+type entry struct {
+	tar.Header
+	data string
+}
+
+func regular(name, data string) entry {
+	return entry{tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644, Size: int64(len(data))}, data}
+}
+
+func stream(t *testing.T, entries ...entry) sent {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, e := range entries {
+		if err := w.WriteHeader(&e.Header); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(w, e.data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return sent{stream: &b}
+}
+
+const one, two = "m.cpu.t1.b1.r1.json", "m.cpu.t1.b1.r2.json"
+
+func sumLine(name, data string) string {
+	sum := sha256.Sum256([]byte(data))
+	return hex.EncodeToString(sum[:]) + "  " + name + "\n"
+}
+
+// look returns what lies in the directory, without exception.
+func look(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		data, err := os.ReadFile(dir + "/" + e.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[e.Name()] = string(data)
+	}
+	return files
+}
+
+func same(t *testing.T, got, want map[string]string) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Errorf("%d files, want %d", len(got), len(want))
+	}
+	for name, data := range want {
+		if got[name] != data {
+			t.Errorf("%s holds %q, want %q", name, got[name], data)
+		}
+	}
+}
+
+func TestFetchFromRealDirectory(t *testing.T) {
+	root := t.TempDir()
+	dir, dst := root+"/"+trial.ResultsDir, t.TempDir()+"/runs/results"
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	put := func(name, data string) {
+		t.Helper()
+		if err := os.WriteFile(dir+"/"+name, []byte(data), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fetch := func(want ...string) {
+		t.Helper()
+		names, err := bundle.Fetch(t.Context(), localexec.New(root), dir, dst, bundle.Limits{})
+		if err != nil || !slices.Equal(names, want) {
+			t.Fatalf("%q, %v; want %q", names, err, want)
+		}
+	}
+	fetch() // nothing yet
+	put(one, "1")
+	put(".tmp-123", "half")
+	fetch(one)
+	put(two, "2")
+	put("SHA256SUMS", sumLine(one, "1"))
+	fetch("SHA256SUMS", one, two)
+	put("SHA256SUMS", sumLine(one, "1")+sumLine(two, "2"))
+	fetch("SHA256SUMS", one, two)
+	same(t, look(t, dst), map[string]string{one: "1", two: "2", "SHA256SUMS": sumLine(one, "1") + sumLine(two, "2")})
+
+	if _, err := bundle.Fetch(t.Context(), localexec.New(root), root+"/nowhere", dst, bundle.Limits{}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a directory that is not there: %v", err)
+	}
+}
+
+func TestFetchRefusesHostileStreams(t *testing.T) {
+	link := func(kind byte, name, to string) entry {
+		return entry{tar.Header{Typeflag: kind, Name: name, Linkname: to}, ""}
+	}
+	for name, s := range map[string]sent{
+		"up":             stream(t, regular(one, "1"), regular("../"+one, "x")),
+		"absolute":       stream(t, regular("/tmp/"+one, "x")),
+		"below":          stream(t, regular("a/"+one, "x")),
+		"directory":      stream(t, entry{tar.Header{Typeflag: tar.TypeDir, Name: "a/"}, ""}),
+		"other name":     stream(t, regular("run.sh", "x")),
+		"no trial id":    stream(t, regular("x.json", "x")),
+		"hidden, below":  stream(t, regular(".tmp/x", "x")),
+		"dot dot":        stream(t, regular("..", "x")),
+		"symlink":        stream(t, link(tar.TypeSymlink, one, "/etc/passwd")),
+		"hard link":      stream(t, link(tar.TypeLink, one, "/etc/passwd")),
+		"device":         stream(t, link(tar.TypeChar, one, "")),
+		"fifo":           stream(t, link(tar.TypeFifo, one, "")),
+		"twice":          stream(t, regular(one, "1"), regular("./"+one, "2")),
+		"file too large": stream(t, regular(one, strings.Repeat("x", 101))),
+		"all too large":  stream(t, regular(one, strings.Repeat("x", 90)), regular(two, strings.Repeat("x", 90)), regular(".tmp-1", strings.Repeat("x", 90))),
+		"too many":       stream(t, regular(one, ""), regular(two, ""), regular("m.cpu.t1.b1.r3.json", "")),
+		"too many dots":  stream(t, regular(".1", ""), regular(".2", ""), regular(".3", ""), regular(".4", ""), regular(".5", ""), regular(".6", "")),
+		"no end":         {stream: io.MultiReader(stream(t).stream, zeros{})},
+	} {
+		dst := t.TempDir()
+		names, err := bundle.Fetch(t.Context(), s, "/out/results", dst, bundle.Limits{FileBytes: 100, TotalBytes: 250, Files: 2})
+		if failure.KindOf(err) != failure.Device || !strings.Contains(err.Error(), "refused") {
+			t.Errorf("%s: %q, %v", name, names, err)
+		}
+		if left := look(t, dst); len(left) > 0 {
+			t.Errorf("%s: wrote %v", name, left)
+		}
+	}
+}
+
+// zeros never ends.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+func TestFetchNoticesDamage(t *testing.T) {
+	boom := errors.New("the link broke")
+	whole := stream(t, regular(one, strings.Repeat("1", 500))).stream.(*bytes.Buffer).Bytes()
+	for name, s := range map[string]sent{
+		"content differs from SHA256SUMS": stream(t, regular(one, "1"), regular("SHA256SUMS", sumLine(one, "2"))),
+		"a named file did not come":       stream(t, regular(one, "1"), regular("SHA256SUMS", sumLine(one, "1")+sumLine(two, "2"))),
+		"SHA256SUMS is no list":           stream(t, regular(one, "1"), regular("SHA256SUMS", "hello\n")),
+		"cut":                             {stream: bytes.NewReader(whole[:700])},
+		"broken at the very end":          {stream: io.MultiReader(bytes.NewReader(whole), iotest.ErrReader(boom))},
+	} {
+		dst := t.TempDir()
+		if names, err := bundle.Fetch(t.Context(), s, "/out/results", dst, bundle.Limits{}); err == nil {
+			t.Errorf("%s: %q was taken", name, names)
+		}
+		if left := look(t, dst); len(left) > 0 {
+			t.Errorf("%s: wrote %v", name, left)
+		}
+	}
+}
+
+func TestFetchIsWriteOnce(t *testing.T) {
+	dst := t.TempDir()
+	if _, err := bundle.Fetch(t.Context(), stream(t, regular(one, "1")), "/r", dst, bundle.Limits{}); err != nil {
+		t.Fatal(err)
+	}
+	names, err := bundle.Fetch(t.Context(), stream(t, regular(one, "other"), regular(two, "2")), "/r", dst, bundle.Limits{})
+	if failure.KindOf(err) != failure.Storage || !strings.Contains(err.Error(), one) || !slices.Equal(names, []string{one, two}) {
+		t.Errorf("a result that changed on the device: %q, %v", names, err)
+	}
+	same(t, look(t, dst), map[string]string{one: "1", two: "2"})
+}
+
+func TestFetchRemovesWhatAKilledFetchLeft(t *testing.T) {
+	dst := t.TempDir()
+	if err := os.MkdirAll(dst+"/.fetch-old/x", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bundle.Fetch(t.Context(), stream(t, regular(one, "1")), "/r", dst, bundle.Limits{}); err != nil {
+		t.Fatal(err)
+	}
+	same(t, look(t, dst), map[string]string{one: "1"})
+}
+
+func TestFetchDiskFull(t *testing.T) {
+	dst := t.TempDir()
+	if err := syscall.Mount("tmpfs", dst, "tmpfs", 0, "size=64k"); err != nil {
+		t.Skip("a small file system cannot be mounted here (needs root): ", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dst, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	_, err := bundle.Fetch(t.Context(), stream(t, regular(one, strings.Repeat("x", 200_000))), "/r", dst, bundle.Limits{})
+	if failure.KindOf(err) != failure.Storage || !errors.Is(err, syscall.ENOSPC) || !strings.Contains(failure.NextOf(err), "free some space") {
+		t.Errorf("a full disk: %v", err)
+	}
+	if left := look(t, dst); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+	if _, err := bundle.Fetch(t.Context(), stream(t, regular(one, "1")), "/r", dst, bundle.Limits{}); err != nil {
+		t.Errorf("once there is room: %v", err)
+	}
+}
+
+func TestFetchIntoNothing(t *testing.T) {
+	file := t.TempDir() + "/file"
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, err := bundle.Fetch(t.Context(), stream(t, regular(one, "1")), "/r", file+"/results", bundle.Limits{})
+	if failure.KindOf(err) != failure.Storage || failure.NextOf(err) == "" {
+		t.Errorf("a destination that cannot be: %v", err)
+	}
+}
