@@ -22,6 +22,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"chexp/orchestrator/internal/emulator/blazar"
@@ -67,6 +68,8 @@ type Emulator struct {
 	servers   []*http.Server
 	cancel    context.CancelFunc
 	note      string
+	closing   sync.Once
+	closeErr  error
 }
 
 // Start starts a cloud; ctx bounds the start only, Close ends the cloud.
@@ -267,8 +270,13 @@ func writePrivate(path, text string) error {
 }
 
 // Close ends the cloud: every container dies, their files and the credentials are
-// removed.
+// removed. More calls change nothing.
 func (e *Emulator) Close() error {
+	e.closing.Do(func() { e.closeErr = e.close() })
+	return e.closeErr
+}
+
+func (e *Emulator) close() error {
 	var errs []error
 	if e.cancel != nil {
 		e.cancel()
