@@ -98,3 +98,9 @@ func (d *Device) Admits(projectID string) bool {
 	}
 	return len(d.Authorized) == 0
 }
+
+// Network ids. Clients must look them up by name; the real ones have changed before.
+var (
+	PublicNetID = fixedUUID("network public")
+	CaliconetID = fixedUUID("network caliconet")
+)

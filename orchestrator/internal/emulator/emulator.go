@@ -1,0 +1,304 @@
+// Package emulator is a CHI@Edge on loopback: Keystone, Blazar, Zun, Neutron and the
+// inventory, with seven Raspberry Pi 5s. A client sees another cloud: the same
+// catalog, calls, states, error texts and quirks as the real site's services, recorded
+// from their code; containers have real file systems and processes, arm64 ones where this
+// machine has QEMU.
+//
+// It shares no code with the client on purpose: a client and an emulator made of the same
+// structs agree with each other and not with Chameleon.
+//
+// What it cannot prove: how long a real image pull takes, what the devices' network
+// carries, production's own execute limit and upload ceiling, temperature and clock
+// behaviour of a Pi, performance of anything.
+package emulator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"chexp/orchestrator/internal/emulator/blazar"
+	"chexp/orchestrator/internal/emulator/front"
+	"chexp/orchestrator/internal/emulator/inventory"
+	"chexp/orchestrator/internal/emulator/keystone"
+	"chexp/orchestrator/internal/emulator/neutron"
+	"chexp/orchestrator/internal/emulator/sandbox"
+	"chexp/orchestrator/internal/emulator/world"
+	"chexp/orchestrator/internal/emulator/zun"
+)
+
+// Faults orders what is to go wrong, and how often; a negative number means for ever.
+// The names are in package world.
+type Faults = map[world.Fault]int
+
+// Options say how to run an emulator. The zero value works, without containers.
+type Options struct {
+	Dir    string // for clouds.yaml and the containers' files; "": a temporary one
+	Images string // holds debian-<arch>.tar; "": every image pull fails
+	Arch   string // "arm64", "amd64"; "": arm64 when possible, else this machine's
+	Listen string // host:port of Keystone, loopback only; "": 127.0.0.1 and any port. The others get any port.
+
+	// How long things take; zero is the real site's (pull: 2 s).
+	Tick, PullDelay, ExecuteTimeout, GatewayTimeout, TokenLife time.Duration
+
+	Faults  Faults
+	Devices []world.Device // nil: world.StandardDevices
+	Log     *slog.Logger   // nil: silent
+}
+
+// Emulator is a running cloud.
+type Emulator struct {
+	world    *world.World
+	host     *sandbox.Host // nil without containers
+	keystone *keystone.Service
+	blazar   *blazar.Service
+	zun      *zun.Service
+	neutron  *neutron.Service
+
+	dir       string
+	temporary bool
+	servers   []*http.Server
+	cancel    context.CancelFunc
+	note      string
+	closing   sync.Once
+	closeErr  error
+}
+
+// Start starts a cloud; ctx bounds the start only, Close ends the cloud.
+func Start(ctx context.Context, o Options) (*Emulator, error) {
+	w := world.New(world.Pace{Tick: o.Tick, PullDelay: o.PullDelay, ExecuteTimeout: o.ExecuteTimeout,
+		GatewayTimeout: o.GatewayTimeout, TokenLife: o.TokenLife}, o.Devices, o.Log)
+	if err := w.Faults.Set(o.Faults); err != nil {
+		return nil, err
+	}
+	e := &Emulator{world: w, dir: o.Dir}
+	err := e.start(ctx, o)
+	if err != nil {
+		e.Close()
+		return nil, err
+	}
+	return e, nil
+}
+
+func (e *Emulator) start(ctx context.Context, o Options) error {
+	if err := e.prepareDir(); err != nil {
+		return err
+	}
+	if o.Images == "" {
+		e.note = "no containers: the emulator was given no images"
+	} else {
+		host, err := sandbox.NewHost(filepath.Join(e.dir, "sandbox"), o.Images, o.Arch, e.world.Log)
+		if err != nil {
+			return err
+		}
+		e.host, e.note = host, host.Note()
+		if limits := host.Limits(); limits != "" {
+			e.world.Log.Warn("emulator: " + limits)
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := e.serve(o.Listen); err != nil {
+		return err
+	}
+	return e.writeCredentials()
+}
+
+func (e *Emulator) prepareDir() error {
+	if e.dir == "" {
+		dir, err := os.MkdirTemp("", "chexp-emulator-")
+		if err != nil {
+			return err
+		}
+		e.dir, e.temporary = dir, true
+	}
+	dir, err := filepath.Abs(e.dir)
+	if err != nil {
+		return err
+	}
+	e.dir = dir
+	return os.MkdirAll(dir, 0o755)
+}
+
+// serve starts the five services, each on a port of its own as on the real site.
+func (e *Emulator) serve(listen string) error {
+	if listen == "" {
+		listen = "127.0.0.1:0"
+	}
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil {
+		return fmt.Errorf("emulator: listen address %q: %w", listen, err)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return fmt.Errorf("emulator: %s is not a loopback address; the emulator lets anybody who reaches it run commands on this machine", host)
+	}
+	var listeners []net.Listener
+	var urls []string
+	for _, addr := range []string{listen, net.JoinHostPort(host, "0"), net.JoinHostPort(host, "0"), net.JoinHostPort(host, "0"), net.JoinHostPort(host, "0")} {
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			for _, open := range listeners {
+				open.Close()
+			}
+			return fmt.Errorf("emulator: %w", err)
+		}
+		listeners = append(listeners, l)
+		urls = append(urls, "http://"+l.Addr().String())
+	}
+	w := e.world
+	e.keystone, e.blazar, e.zun, e.neutron = keystone.New(w), blazar.New(w), zun.New(w), neutron.New(w)
+	e.keystone.URL, e.blazar.URL, e.zun.URL, e.neutron.URL = urls[0], urls[1], urls[2], urls[3]
+	e.blazar.Containers, e.zun.Reservations = e.zun, e.blazar
+	e.zun.Host, e.zun.Network, e.neutron.Pods = e.host, e.neutron, e.zun
+	e.keystone.Endpoints = []keystone.Endpoint{
+		{Type: "identity", Name: "keystone", URL: urls[0] + "/v3"},
+		{Type: "reservation", Name: "blazar", URL: urls[1] + "/v1"},
+		{Type: "container", Name: "zun", URL: urls[2] + "/v1/"},
+		{Type: "network", Name: "neutron", URL: urls[3]},
+		{Type: "inventory", Name: "doni", URL: urls[4]},
+	}
+	e.blazar.Seed(w.User(world.Bob), "bobs-camera", "iot-rpi4-01")
+	gate := func() *front.Gate {
+		return &front.Gate{Keystone: urls[0], Tokens: e.keystone, Now: w.Now}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	e.cancel = cancel
+	go e.blazar.Run(ctx)
+	for i, h := range []http.Handler{
+		e.withControl(front.Service(e.keystone.Handler(), w.Faults, "")),
+		front.Service(e.blazar.Handler(gate()), w.Faults, world.BlazarDown),
+		front.Service(e.zun.Handler(gate()), w.Faults, world.ZunDown),
+		front.Service(e.neutron.Handler(gate()), w.Faults, world.NeutronDown),
+		front.Service(inventory.Handler(w, gate()), w.Faults, ""),
+	} {
+		srv := &http.Server{Handler: h, ReadHeaderTimeout: 30 * time.Second, ErrorLog: slog.NewLogLogger(w.Log.Handler(), slog.LevelDebug)}
+		e.servers = append(e.servers, srv)
+		go srv.Serve(listeners[i])
+	}
+	return nil
+}
+
+// The names of the entries in clouds.yaml.
+const (
+	cloudName           = "chexp-emulator"            // application credential, unrestricted
+	cloudPasswordName   = "chexp-emulator-password"   // user name and password
+	cloudRestrictedName = "chexp-emulator-restricted" // application credential that cannot make leases
+)
+
+// Cloud is the name of the clouds.yaml entry to use.
+func (e *Emulator) Cloud() string { return cloudName }
+
+// CloudsFile is the path of the clouds.yaml that was written, readable by its owner only.
+func (e *Emulator) CloudsFile() string { return filepath.Join(e.dir, "clouds.yaml") }
+
+// OpenRC is the path of a shell file with the same application credential.
+func (e *Emulator) OpenRC() string { return filepath.Join(e.dir, "openrc.sh") }
+
+// AuthURL is Keystone's.
+func (e *Emulator) AuthURL() string { return e.keystone.URL + "/v3" }
+
+// Arch is the architecture of the boards, "" when there are no containers.
+func (e *Emulator) Arch() string {
+	if e.host == nil {
+		return ""
+	}
+	return e.host.Arch()
+}
+
+// ArchNote says why Arch is not arm64; "" when it is.
+func (e *Emulator) ArchNote() string { return e.note }
+
+// Limits says what does not work because this process is not root; "" for root.
+func (e *Emulator) Limits() string {
+	if e.host == nil {
+		return ""
+	}
+	return e.host.Limits()
+}
+
+// Advance moves the cloud's clock forward.
+func (e *Emulator) Advance(d time.Duration) { e.world.Advance(d) }
+
+// SetFaults orders faults while the cloud runs.
+func (e *Emulator) SetFaults(f Faults) error { return e.world.Faults.Set(f) }
+
+func (e *Emulator) writeCredentials() error {
+	alice := e.world.User(world.Alice)
+	id, secret := e.keystone.AddAppCred(alice, "chexp", true, time.Time{})
+	rid, rsecret := e.keystone.AddAppCred(alice, "chexp-restricted", false, time.Time{})
+	var y strings.Builder
+	fmt.Fprintf(&y, "# A CHI@Edge emulator on this machine; useless once it has ended.\nclouds:\n")
+	entry := func(name, kind string, auth ...string) {
+		fmt.Fprintf(&y, "  %s:\n    auth_type: %s\n    region_name: %q\n    interface: public\n    identity_api_version: 3\n    auth:\n      auth_url: %q\n",
+			name, kind, world.Region, e.AuthURL())
+		for i := 0; i < len(auth); i += 2 {
+			fmt.Fprintf(&y, "      %s: %q\n", auth[i], auth[i+1])
+		}
+	}
+	entry(cloudName, "v3applicationcredential", "application_credential_id", id, "application_credential_secret", secret)
+	entry(cloudPasswordName, "password", "username", alice.Name, "password", alice.Password, "project_name", alice.Project.Name,
+		"user_domain_name", world.DomainName, "project_domain_name", world.DomainName)
+	entry(cloudRestrictedName, "v3applicationcredential", "application_credential_id", rid, "application_credential_secret", rsecret)
+	if err := writePrivate(e.CloudsFile(), y.String()); err != nil {
+		return err
+	}
+	return writePrivate(e.OpenRC(), fmt.Sprintf("export OS_AUTH_TYPE=v3applicationcredential\nexport OS_AUTH_URL=%s\n"+
+		"export OS_IDENTITY_API_VERSION=3\nexport OS_REGION_NAME=%s\nexport OS_INTERFACE=public\n"+
+		"export OS_APPLICATION_CREDENTIAL_ID=%s\nexport OS_APPLICATION_CREDENTIAL_SECRET=%s\n", e.AuthURL(), world.Region, id, secret))
+}
+
+// writePrivate replaces a file by one that only its owner can read.
+func writePrivate(path, text string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
+}
+
+// Close ends the cloud: every container dies, their files and the credentials are
+// removed. More calls change nothing.
+func (e *Emulator) Close() error {
+	e.closing.Do(func() { e.closeErr = e.close() })
+	return e.closeErr
+}
+
+func (e *Emulator) close() error {
+	var errs []error
+	if e.cancel != nil {
+		e.cancel()
+	}
+	for _, s := range e.servers {
+		errs = append(errs, s.Close())
+	}
+	if e.neutron != nil {
+		e.neutron.Close()
+		e.zun.Close()
+	}
+	if e.host != nil {
+		errs = append(errs, e.host.Close())
+	}
+	if e.dir == "" {
+		return errors.Join(errs...)
+	}
+	if e.temporary {
+		return errors.Join(append(errs, os.RemoveAll(e.dir))...)
+	}
+	for _, name := range []string{"clouds.yaml", "openrc.sh", "sandbox"} {
+		errs = append(errs, os.RemoveAll(filepath.Join(e.dir, name)))
+	}
+	return errors.Join(errs...)
+}

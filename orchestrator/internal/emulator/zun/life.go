@@ -1,0 +1,305 @@
+package zun
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net"
+	"regexp"
+	"slices"
+	"time"
+
+	"chexp/orchestrator/internal/emulator/sandbox"
+	"chexp/orchestrator/internal/emulator/world"
+)
+
+// dnsLabel is what Kubernetes wants of a container's name; Zun's own check lets more
+// through.
+var dnsLabel = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+
+// knownProfiles are the device profiles that map to something
+// [CIAB:kolla/node_custom_config/zun.conf].
+var knownProfiles = []string{"pi_gpio", "pi_camera", "pi_serial", "pi_meter", "jetson_camera"}
+
+// maxRestarts: one more and the container shows as Error
+// [ZUN:zun/container/k8s/driver.py _sync_container].
+const maxRestarts = 2
+
+// begins starts a life of the container; the caller holds s.mu. again is a start after
+// a stop, which skips what only a creation does.
+func (s *Service) begins(c *container, again bool) {
+	ctx, cancel := context.WithCancel(context.Background())
+	c.cancel, c.over = cancel, make(chan struct{})
+	over := c.over
+	go func() {
+		defer close(over)
+		if again || s.scheduled(ctx, c) {
+			s.runs(ctx, c)
+		}
+	}()
+}
+
+// ends stops the life that is under way and waits for it. Not under s.mu.
+func (s *Service) ends(c *container) {
+	s.mu.Lock()
+	cancel, over := c.cancel, c.over
+	s.mu.Unlock()
+	if cancel != nil {
+		cancel()
+		<-over
+	}
+}
+
+// change alters the row unless its life was ended meanwhile.
+func (s *Service) change(ctx context.Context, c *container, f func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ctx.Err() != nil {
+		return false
+	}
+	f()
+	return true
+}
+
+func (s *Service) errs(ctx context.Context, c *container, reason, detail, task string) bool {
+	s.World.Log.Debug("container failed", "uuid", c.uuid, "reason", reason)
+	s.change(ctx, c, func() { c.status, c.reason, c.detail, c.taskState = failed, reason, detail, task })
+	return false
+}
+
+// scheduled is what happens between the 202 and the pod. Whatever is wrong with a
+// reservation shows here, as a status, never as an HTTP error.
+func (s *Service) scheduled(ctx context.Context, c *container) bool {
+	if !world.Pause(ctx, s.schedule()) {
+		return false
+	}
+	const task = "container_creating"
+	s.mu.Lock()
+	c.finished = s.World.Now().Format(actionTime)
+	s.mu.Unlock()
+	for _, p := range c.req.Profiles {
+		if !slices.Contains(knownProfiles, p) {
+			return s.errs(ctx, c, "Missing mapping for device_profile '"+p+"', please contact your system administrator", "", task)
+		}
+	}
+	switch {
+	case c.req.Disk > 0:
+		return s.errs(ctx, c, "Your host does not support disk quota.", "", task)
+	case c.req.Reservation == "":
+		return s.errs(ctx, c, "container "+c.uuid+" has no reservaton ID set.", "", task)
+	case !dnsLabel.MatchString(c.name):
+		return s.errs(ctx, c, s.unprocessable(c), "", task)
+	case s.World.Faults.Take(world.ContainerError):
+		return s.errs(ctx, c, "containers with unready status: ["+c.name+"]", "ContainersNotReady", "")
+	case s.World.Faults.Take(world.ContainerVanish):
+		s.change(ctx, c, func() { c.status, c.taskState = deleted, "" })
+		return false
+	}
+	device, ok := s.Reservations.Active(c.req.Reservation, c.projectID)
+	if !ok {
+		n := s.Reservations.Nodes()
+		s.change(ctx, c, func() { c.synced = true })
+		return s.errs(ctx, c, fmt.Sprintf("0/%d nodes are available: %d node(s) didn't match Pod's node affinity/selector. "+
+			"preemption: 0/%d nodes are available: %d Preemption is not helpful for scheduling.", n, n, n, n), "Unschedulable", "")
+	}
+	return s.change(ctx, c, func() { c.device, c.taskState, c.synced = device, task, true })
+}
+
+// unprocessable is the Kubernetes client's exception text.
+func (s *Service) unprocessable(c *container) string {
+	body := `{"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": "Deployment.apps \"zun-` + c.uuid +
+		`\" is invalid: spec.template.spec.containers[0].name: Invalid value: \"` + c.name +
+		`\": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character", "reason": "Invalid", "code": 422}`
+	return "(422)\nReason: Unprocessable Entity\nHTTP response headers: HTTPHeaderDict({'Content-Type': 'application/json', 'Content-Length': '" +
+		fmt.Sprint(len(body)) + "'})\nHTTP response body: " + body + "\n"
+}
+
+// runs pulls the image and keeps the pod alive as a Deployment does: a main process
+// that ends, even with 0, is started again in a fresh root file system.
+func (s *Service) runs(ctx context.Context, c *container) {
+	arch := ""
+	if s.Host != nil {
+		arch = s.Host.Arch()
+	}
+	img := lookUp(c.req.Image, arch)
+	if img.trouble == "" && s.Host == nil {
+		img.trouble, img.message = "ErrImagePull", "this emulator was started without a container sandbox, so no image can be pulled"
+	}
+	if s.World.Faults.Take(world.ImageNeverPulls) {
+		img.trouble, img.message = "ErrImagePull", `rpc error: code = Unknown desc = failed to pull image "`+c.req.Image+`": i/o timeout`
+	}
+	if !world.Pause(ctx, s.World.Pace.PullDelay) {
+		return
+	}
+	if img.trouble != "" {
+		s.neverPulls(ctx, c, img)
+		return
+	}
+	for restarts := 0; ; restarts++ {
+		pod, err := s.startPod(ctx, c, img)
+		if err != nil {
+			s.World.Log.Warn("container did not start", "uuid", c.uuid, "error", err)
+			s.errs(ctx, c, "Error: failed to create containerd task: "+err.Error(), "RunContainerError", "")
+			return
+		}
+		if !s.watch(ctx, c, pod) {
+			return
+		}
+		if restarts >= maxRestarts {
+			s.errs(ctx, c, "containers with unready status: ["+c.name+"]", "ContainersNotReady", "")
+			return
+		}
+		s.change(ctx, c, func() { c.status, c.taskState = created, "container_starting" })
+		if !world.Pause(ctx, s.backoff(restarts)) {
+			return
+		}
+	}
+}
+
+// backoff is kubelet's: soon, then 10 s, doubling; scaled with Blazar's tick, which is
+// 10 s in the real thing.
+func (s *Service) backoff(restarts int) time.Duration {
+	if restarts == 0 {
+		return s.World.Pace.Tick / 10
+	}
+	return s.World.Pace.Tick << (restarts - 1)
+}
+
+// neverPulls leaves the container in Creating for as long as it exists, the two reasons
+// taking turns as kubelet backs off. The public code of 2024 showed no reason at all; a
+// fragment of 2026 shows these.
+func (s *Service) neverPulls(ctx context.Context, c *container, img image) {
+	detail := img.trouble
+	for s.change(ctx, c, func() { c.detail, c.reason = detail, img.message }) {
+		if !world.Pause(ctx, s.World.Pace.Tick) {
+			return
+		}
+		if detail == "ErrImagePull" {
+			detail = "ImagePullBackOff"
+		} else if detail == "ImagePullBackOff" {
+			detail = "ErrImagePull"
+		}
+	}
+}
+
+// startPod makes the pod and shows it as Running. A foreign image's program cannot be
+// executed; the returned pod is then nil, with the kernel's words in the log.
+func (s *Service) startPod(ctx context.Context, c *container, img image) (*sandbox.Container, error) {
+	command := img.command
+	if c.req.HasCommand && len(c.req.Command) > 0 {
+		command = c.req.Command
+	}
+	// Kubernetes' command is Zun's entrypoint, its args are Zun's command.
+	command = append(slices.Clone(c.req.Entrypoint), command...)
+	address := s.newAddress()
+	if img.foreign {
+		s.change(ctx, c, func() {
+			s.attach(c, nil, address)
+			c.logs = "exec " + command[0] + ": exec format error\n"
+		})
+		return nil, nil
+	}
+	spec := sandbox.Spec{Name: podName(c), Command: command, Env: maps.Clone(c.req.Env), Dir: c.req.Workdir,
+		Address: address, Files: c.req.Mounts, HostKeys: img.hostKeys}
+	if spec.Dir == "" {
+		spec.Dir = img.dir
+	}
+	if s.Host.Arch() == "arm64" {
+		spec.Board, _ = c.device.Board()
+	}
+	pod, err := s.Host.Start(spec)
+	if err != nil {
+		return nil, err
+	}
+	if !s.change(ctx, c, func() { s.attach(c, pod, address) }) {
+		pod.Remove() // stopped or deleted meanwhile
+	}
+	return pod, nil
+}
+
+func (s *Service) attach(c *container, pod *sandbox.Container, address string) {
+	c.pod, c.hasPod, c.address, c.hasAddress = pod, true, address, true
+	if c.portID == "" {
+		c.portID = world.NewUUID() // it survives every later pod
+	}
+	c.status, c.taskState, c.reason, c.detail = running, "", "", ""
+}
+
+func podName(c *container) string {
+	if c.req.Hostname != "" {
+		return c.req.Hostname
+	}
+	return "zun-" + c.uuid + "-" + world.NewHex(5) + "-" + world.NewHex(3)[:5]
+}
+
+// watch waits for the pod's end and keeps its log. It is false when the life was ended
+// instead, and the pod is gone then.
+func (s *Service) watch(ctx context.Context, c *container, pod *sandbox.Container) bool {
+	if pod == nil {
+		return ctx.Err() == nil
+	}
+	ended := false
+	select {
+	case <-pod.Done():
+		ended = true
+	case <-ctx.Done():
+	}
+	logs := pod.Logs()
+	s.mu.Lock()
+	c.logs, c.pod = logs, nil
+	s.mu.Unlock()
+	if err := pod.Remove(); err != nil {
+		s.World.Log.Warn("container's files were not removed", "uuid", c.uuid, "error", err)
+	}
+	return ended && ctx.Err() == nil
+}
+
+// newAddress hands out caliconet's addresses, 192.168.64.0/18, one for each pod.
+func (s *Service) newAddress() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.next++
+	n := 192<<24 + 168<<16 + 64<<8 + 10 + s.next%(1<<13)
+	return net.IPv4(byte(n>>24), byte(n>>16), byte(n>>8), byte(n)).String()
+}
+
+// gone removes the row and its port.
+func (s *Service) gone(c *container) {
+	s.mu.Lock()
+	s.rows = slices.DeleteFunc(s.rows, func(r *container) bool { return r == c })
+	port := c.portID
+	s.mu.Unlock()
+	if s.Network != nil && port != "" {
+		s.Network.PortDeleted(port)
+	}
+}
+
+// ReservationEnded kills the scheduled containers of the reservations: they show as
+// Deleted, later they are gone.
+func (s *Service) ReservationEnded(ids []string) {
+	s.mu.Lock()
+	var hit []*container
+	for _, c := range s.rows {
+		if slices.Contains(ids, c.req.Reservation) && c.device != nil && c.status != deleting && c.status != deleted {
+			hit = append(hit, c)
+		}
+	}
+	s.mu.Unlock()
+	for _, c := range hit {
+		s.ends(c)
+		s.mu.Lock()
+		c.status, c.taskState, c.hasPod, c.hasAddress = deleted, "", false, false
+		s.mu.Unlock()
+		time.AfterFunc(s.World.Pace.Tick, func() { s.gone(c) })
+	}
+}
+
+// Close ends every life.
+func (s *Service) Close() {
+	s.mu.Lock()
+	rows := slices.Clone(s.rows)
+	s.mu.Unlock()
+	for _, c := range rows {
+		s.ends(c)
+	}
+}
