@@ -58,15 +58,24 @@ func runForeground(dir string, stdout io.Writer) (int, error) {
 	if err := samePlan(dir, sum); err != nil {
 		return 0, err
 	}
+	if state, _, err := outdir.ReadState(dir); err != nil {
+		return 0, err
+	} else if state.Phase == trial.Finished {
+		return countedExit(countFailed(dir, plan)), nil
+	}
 	if err := outdir.ClearStop(dir); err != nil {
 		return 0, err
 	}
 	events := json.NewEncoder(stdout)
 	failures, err := supervise(dir, plan, sum, func(e trial.Event) { events.Encode(e) })
-	if err == nil && failures > 0 {
-		return exitTrials, nil
+	return countedExit(failures), err
+}
+
+func countedExit(failures int) int {
+	if failures > 0 {
+		return exitTrials
 	}
-	return exitOK, err
+	return exitOK
 }
 
 // supervise runs a plan under the lock and records how it ended. It returns how
