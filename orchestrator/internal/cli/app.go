@@ -121,7 +121,7 @@ func (a *app) explain(err error) int {
 		kind = failure.Interrupted
 	}
 	fmt.Fprintf(a.err, "chexp: %s\n", printable(err.Error()))
-	for _, next := range failure.NextOf(err) {
+	for _, next := range failure.Advice(err) {
 		fmt.Fprintf(a.err, "  what to do: %s\n", printable(next))
 	}
 	return int(kind)

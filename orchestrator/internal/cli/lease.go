@@ -6,10 +6,8 @@ import (
 	"os/user"
 	"time"
 
-	"chexp/experiments/spec"
 	"chexp/orchestrator/internal/failure"
 	"chexp/orchestrator/internal/run"
-	"chexp/orchestrator/internal/site/chiedge"
 
 	"github.com/urfave/cli/v2"
 )

@@ -86,11 +86,6 @@ func (a *app) startEmulator(c *cli.Context, o emulator.Options) (*emulator.Emula
 	if err != nil {
 		return nil, err
 	}
-	if o.Dir == "" {
-		if o.Dir, err = os.MkdirTemp("", "chexp-emulator-"); err != nil {
-			return nil, err
-		}
-	}
 	o.Images, o.Arch = images, c.String("arch")
 	if o.Faults, err = faults(c); err != nil {
 		return nil, err

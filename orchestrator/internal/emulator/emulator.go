@@ -37,7 +37,10 @@ import (
 
 // Faults orders what is to go wrong, and how often; a negative number means for ever.
 // The names are in package world.
-type Faults = map[world.Fault]int
+type Faults = map[Fault]int
+
+// Fault names one thing that can be made to go wrong.
+type Fault = world.Fault
 
 // Options say how to run an emulator. The zero value works, without containers.
 type Options struct {

@@ -59,23 +59,31 @@ func KindOf(err error) Kind {
 	return Unexpected
 }
 
-// NextOf collects the advice in err's tree, outermost first.
-func NextOf(err error) []string {
+// NextOf returns the first advice in err's tree, "" if there is none.
+func NextOf(err error) string {
+	for _, next := range Advice(err) {
+		return next
+	}
+	return ""
+}
+
+// Advice collects what to do from err's whole tree, outermost first.
+func Advice(err error) []string {
 	switch e := err.(type) {
 	case nil:
 		return nil
 	case *Error:
-		inner := NextOf(e.Err)
+		inner := Advice(e.Err)
 		if e.Next == "" {
 			return inner
 		}
 		return append([]string{e.Next}, inner...)
 	case interface{ Unwrap() error }:
-		return NextOf(e.Unwrap())
+		return Advice(e.Unwrap())
 	case interface{ Unwrap() []error }:
 		var all []string
 		for _, one := range e.Unwrap() {
-			all = append(all, NextOf(one)...)
+			all = append(all, Advice(one)...)
 		}
 		return all
 	}

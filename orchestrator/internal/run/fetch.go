@@ -41,7 +41,7 @@ func Fetch(ctx context.Context, s *store.Run, plan *trial.Plan, tr transport.Tra
 		return 0, store.Explain(err)
 	}
 	defer os.RemoveAll(dir)
-	if _, err := bundle.Fetch(ctx, tr, outDir(c), dir); err != nil {
+	if _, err := bundle.Fetch(ctx, tr, outDir(c), dir, bundle.Limits{}); err != nil {
 		return 0, rescue(ctx, s, tr, c, err)
 	}
 	return s.Adopt(dir, plan)
@@ -57,7 +57,7 @@ func rescue(ctx context.Context, s *store.Run, tr transport.Transport, c Contain
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return errors.Join(cause, err)
 	}
-	if _, err := bundle.Fetch(ctx, tr, outDir(c), dir); err != nil {
+	if _, err := bundle.Fetch(ctx, tr, outDir(c), dir, bundle.Limits{}); err != nil {
 		return errors.Join(cause, fmt.Errorf("nor could the results be kept in %s: %w", dir, err))
 	}
 	return failure.New(failure.Storage, "the results do not fit into "+s.Dir+"; they are in "+dir,

@@ -37,7 +37,7 @@ func (x *execution) push(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%.1f MB sent, %.1f MB already there", float64(pushed.Bytes)/1e6, float64(pushed.Skipped)/1e6), nil
+	return fmt.Sprintf("%.1f MB sent, %.1f MB already there", float64(pushed.Sent)/1e6, float64(pushed.Skipped)/1e6), nil
 }
 
 // measure starts the agent and follows it until every trial has its result.
