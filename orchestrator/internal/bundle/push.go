@@ -56,7 +56,9 @@ func (b *Bundle) Push(ctx context.Context, t transport.Transport, dir string, pr
 		}
 	}
 	done.Sent = total
-	progress(total, total)
+	if total > 0 {
+		progress(total, total)
+	}
 	return done, nil
 }
 
