@@ -75,9 +75,10 @@ fetch_ort() {
     mv "$tmp/onnxruntime-node-$ORT_VERSION.tgz" "$tgz"
   fi
   tar -xzf "$tgz" -C "$tmp" "package/bin/napi-v6/linux/$npm_arch/libonnxruntime.so.1"
+  unpacked=$tmp/package/bin/napi-v6/linux/$npm_arch/libonnxruntime.so.1
+  have "$unpacked" $ort_sha256 || die "libonnxruntime.so.1 in $tgz does not have the pinned SHA-256 $ort_sha256"
   mkdir -p "$ort_dir"
-  mv "$tmp/package/bin/napi-v6/linux/$npm_arch/libonnxruntime.so.1" "$ort"
-  have "$ort" $ort_sha256 || die "$ort does not have the pinned SHA-256 $ort_sha256"
+  mv "$unpacked" "$ort"
   rm -rf "$tmp"
   trap - EXIT
 }

@@ -128,13 +128,13 @@ func TestMisbehaviour(t *testing.T) {
 }
 
 func TestTimeoutKillsTheWholeGroup(t *testing.T) {
-	res := runOne(t, "hangchild", 300*time.Millisecond)
+	res := runOne(t, "hangchild", 1500*time.Millisecond)
 	if res.Outcome != trial.Failed || res.Reasons[0].Code != reason.Timeout {
 		t.Fatalf("%s %+v", res.Outcome, res.Reasons)
 	}
 	_, after, found := strings.Cut(res.Reasons[0].Text, "child ")
 	if !found {
-		t.Skipf("the fake runner did not get as far as its child in 300 ms: %q", res.Reasons[0].Text)
+		t.Skipf("the fake runner did not get as far as its child in 1.5 s: %q", res.Reasons[0].Text)
 	}
 	pid, err := strconv.Atoi(after)
 	if err != nil {
