@@ -98,7 +98,7 @@ func (p *progress) Bytes(done, total int64) {
 	}
 	if p.tty {
 		p.status(text)
-	} else if pct/25 > p.lastPct/25 {
+	} else if pct/25 > p.lastPct/25 && pct < 100 { // the phase's end says the whole
 		p.line("  %-10s %s", p.phase, text)
 	}
 	p.lastPct = pct

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"chexp/orchestrator/internal/failure"
 	"chexp/orchestrator/internal/store"
@@ -57,11 +58,22 @@ type executor interface {
 	Exec(ctx context.Context, cmd command) (exit, error)
 }
 
-// Arch asks the container what processor it runs on, in Go's words.
+// Arch asks the container what processor it runs on, in Go's words. It is the
+// first command in a container that has just started, so a few answers may
+// fail; the question is harmless to repeat.
 func Arch(ctx context.Context, tr executor) (string, error) {
-	out, err := tr.Exec(ctx, command{Args: []string{"uname", "-m"}})
-	if err != nil {
-		return "", fmt.Errorf("ask the container for its architecture: %w", err)
+	var out exit
+	for try := 1; ; try++ {
+		var err error
+		if out, err = tr.Exec(ctx, command{Args: []string{"uname", "-m"}}); err == nil {
+			break
+		}
+		if try == 5 || ctx.Err() != nil {
+			return "", failure.New(failure.Device, "the container runs, but does not say what processor it has", "see whether the site has trouble; then `chexp run --resume`", err)
+		}
+		if err := pause(ctx, time.Duration(try)*time.Second); err != nil {
+			return "", err
+		}
 	}
 	machine := strings.TrimSpace(string(out.Output))
 	switch {

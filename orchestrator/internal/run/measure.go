@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"time"
 
@@ -27,9 +28,11 @@ func (x *execution) push(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	plan := *x.Plan
-	plan.Trials = x.remaining
-	b, err := bundle.Assemble(agent, &plan, x.ModelFile)
+	plan, err := x.attemptPlan()
+	if err != nil {
+		return "", err
+	}
+	b, err := bundle.Assemble(agent, plan, x.ModelFile)
 	if err != nil {
 		return "", err
 	}
@@ -38,6 +41,24 @@ func (x *execution) push(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf("%.1f MB sent, %.1f MB already there", float64(pushed.Sent)/1e6, float64(pushed.Skipped)/1e6), nil
+}
+
+// attemptPlan is what is pushed: the run's plan, or in a later attempt what had
+// no result when that attempt began. It stays the same for the whole attempt,
+// whatever is fetched meanwhile: an agent may be at work on it.
+func (x *execution) attemptPlan() (*trial.Plan, error) {
+	if x.state.Attempt <= 1 {
+		return x.Plan, nil
+	}
+	name := fmt.Sprintf("plan.%d.json", x.state.Attempt)
+	plan := new(trial.Plan)
+	err := x.Store.ReadJSON(name, plan)
+	if errors.Is(err, fs.ErrNotExist) {
+		*plan = *x.Plan
+		plan.Trials = x.remaining
+		err = x.Store.WriteJSON(name, plan)
+	}
+	return plan, err
 }
 
 // measure starts the agent and follows it until every trial has its result.
