@@ -162,7 +162,7 @@ func nothingLeft(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-func run(ts *testscript.TestScript, args []string) (code int) {
+func execute(ts *testscript.TestScript, args []string) (code int) {
 	cmd := command(ts, args)
 	var stdout, stderr strings.Builder
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -181,7 +181,7 @@ func run(ts *testscript.TestScript, args []string) (code int) {
 func wantCode(ts *testscript.TestScript, neg bool, args []string) {
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
-	if got := run(ts, args[1:]); got != want {
+	if got := execute(ts, args[1:]); got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
 	}
 }

@@ -1,0 +1,15 @@
+package cli
+
+import (
+	"context"
+	"io"
+
+	"chexp/orchestrator/internal/run"
+	"chexp/orchestrator/internal/site/chiedge"
+)
+
+// Connect is how the commands sign in, for the tests outside of the package.
+func Connect(ctx context.Context, cloudsFile, cloud string) (run.Site, error) {
+	a := &app{out: io.Discard, err: io.Discard}
+	return a.connect(ctx, chiedge.Options{CloudsFile: cloudsFile, Cloud: cloud})
+}
