@@ -183,12 +183,8 @@ func (t *Table) scatter() *scatter {
 	}
 	out := &scatter{}
 	yLimit, sizeLimit := t.limit(metric), t.limit("size")
-	if yLimit != nil && yLimit.Limit < 3*high {
-		high = max(high, yLimit.Limit)
-	}
-	if sizeLimit != nil && sizeLimit.Limit < 3*big {
-		big = max(big, sizeLimit.Limit)
-	}
+	low, high = widen(low, high, yLimit)
+	small, big = widen(small, big, sizeLimit)
 	const height, foot = 300.0, 30.0
 	x, y := newScale(small, big), newScale(low, high)
 	up := func(v float64) float64 { return height - foot - y.at(v)*(height-foot) }
@@ -231,6 +227,14 @@ func (t *Table) limit(metric string) *Budget {
 	return nil
 }
 
+// widen makes room for a limit that is not far off the data.
+func widen(low, high float64, b *Budget) (float64, float64) {
+	if b == nil || b.Limit > 3*high || b.Limit < low/100 {
+		return low, high
+	}
+	return min(low, b.Limit), max(high, b.Limit)
+}
+
 // region draws the limits and shades where both are met.
 func (sc *scatter) region(d *drawing, x, y scale, up func(float64) float64, size, lat *Budget, floor float64) {
 	right, top := 1.0, 0.0
@@ -241,7 +245,8 @@ func (sc *scatter) region(d *drawing, x, y scale, up func(float64) float64, size
 	if lat != nil && inside(y.at(lat.Limit)) {
 		top = up(lat.Limit)
 	}
-	if right < 1 || top > 0 {
+	nowhere := size != nil && x.at(size.Limit) <= 0 || lat != nil && y.at(lat.Limit) <= 0
+	if !nowhere && (right < 1 || top > 0) {
 		d.rect(0, top, right, floor-top, "region")
 	}
 	if right < 1 {
