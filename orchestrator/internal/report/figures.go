@@ -255,7 +255,11 @@ func (sc *scatter) region(d *drawing, x, y scale, up func(float64) float64, size
 		if right > 0.6 {
 			anchor, dx = "end", -6
 		}
-		d.text(right, dx, floor-8, anchor, "limit-name", clean(size.Text, 30))
+		at := 12.0
+		if top > 0 && top < 40 { // the other limit's name stands there
+			at = floor - 8
+		}
+		d.text(right, dx, at, anchor, "limit-name", clean(size.Text, 30))
 	}
 	if top > 0 {
 		d.line(0, top, 1, top, "limit")
