@@ -169,7 +169,7 @@ func (e *Emulator) serve(listen string) error {
 		{Type: "network", Name: "neutron", URL: urls[3]},
 		{Type: "inventory", Name: "doni", URL: urls[4]},
 	}
-	e.blazar.Seed(w.User(world.Bob), "bobs-camera", "iot-rpi4-01")
+	e.blazar.Seed(w.User(world.Bob), "bobs-camera", "iot-jetson-01")
 	gate := func() *front.Gate {
 		return &front.Gate{Keystone: urls[0], Tokens: e.keystone, Now: w.Now}
 	}

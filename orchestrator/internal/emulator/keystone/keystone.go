@@ -172,7 +172,7 @@ func (s *Service) collection(path string) map[string]any {
 }
 
 func (s *Service) showCatalog(w http.ResponseWriter, _ *http.Request, _ *token) {
-	front.JSON(w, 200, map[string]any{"catalog": s.catalog(), "links": s.collection("/v3/auth/catalog")})
+	front.JSON(w, 200, map[string]any{"catalog": s.catalog(), "links": map[string]any{"self": s.URL + "/v3/auth/catalog"}})
 }
 
 // catalog has exactly the services of CHI@Edge that users meet: no compute, no

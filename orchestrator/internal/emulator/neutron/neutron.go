@@ -118,7 +118,7 @@ func same(have any, want string) bool {
 	case string:
 		return have == want
 	case bool:
-		return have == strings.EqualFold(want, "true") || have == (want == "1")
+		return have == (strings.EqualFold(want, "true") || want == "1")
 	case nil:
 		return want == ""
 	}
