@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os/exec"
 	"runtime"
+	"syscall"
 )
 
 // spawner starts all processes from one thread that lives as long as the sandbox.
@@ -30,7 +31,13 @@ func newSpawner() *spawner {
 	return s
 }
 
+// start puts every process into a session of its own: a Ctrl-C at the terminal
+// is meant for the client, whose cleaning up needs the containers alive.
 func (s *spawner) start(cmd *exec.Cmd) error {
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Setsid = true
 	result := make(chan error, 1)
 	select {
 	case s.work <- func() { result <- cmd.Start() }:
