@@ -104,7 +104,7 @@ func TestPropertyGrammar(t *testing.T) {
 		`["and", ["==", "$machine_name", "raspberrypi5"], ["==", "$uid", "9a7823ea-bf40-4141-b7d7-943bfb389091"]]`: "nyu-rpi5-04",
 		`["and", ["==", "$machine_name", "raspberrypi5"], [">", "$name", "nyu-rpi5-06"]]`:                          "nyu-rpi5-07",
 		`["!=", "$machine_name", "raspberrypi5"]`:                                                                  "iot-rpi4-01", // the Jetson is taken
-		`["==", "$pi_gpio", "True"]`:                     "nyu-rpi5-0",
+		`["==", "$pi_gpio", "True"]`:                     "nyu-rpi5-0|iot-rpi4-01",
 		`["==", "$machine_name", "raspberrypi5"]`:        "nyu-rpi5-0",
 		`["==", "$reservable", "True"]`:                  "nyu-rpi5-0|iot-",
 		`["and", ["==", "$vendor", "Raspberry Pi"], []]`: "",
