@@ -44,7 +44,7 @@ type Fault = world.Fault
 
 // Options say how to run an emulator. The zero value works, without containers.
 type Options struct {
-	Dir    string // for clouds.yaml and the containers' files; "": a temporary one
+	Dir    string // for clouds.yaml and the containers' files, one emulator's alone; "": a temporary one
 	Images string // holds debian-<arch>.tar; "": every image pull fails
 	Arch   string // "arm64", "amd64"; "": arm64 when possible, else this machine's
 	Listen string // host:port of Keystone, loopback only; "": 127.0.0.1 and any port. The others get any port.

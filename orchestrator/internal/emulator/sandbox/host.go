@@ -47,7 +47,7 @@ type Host struct {
 // tools must be on the machine.
 var tools = []string{"bwrap", "nsenter", "tar", "cp"}
 
-// NewHost prepares the machine. arch is "arm64", "amd64" or "" for arm64 where that
+// NewHost prepares the machine. dir is this sandbox's alone. arch is "arm64", "amd64" or "" for arm64 where that
 // works; images holds debian-<arch>.tar. An error says what is missing and how to get it.
 func NewHost(dir, images, arch string, log *slog.Logger) (*Host, error) {
 	for _, t := range tools {
@@ -181,7 +181,8 @@ func (h *Host) start() error {
 	if line != "ready\n" {
 		return fmt.Errorf("the process that holds the containers' namespaces did not start: %v", err)
 	}
-	return nil
+	// A predecessor that was killed left its files.
+	return errors.Join(removeTree(h, filepath.Join(h.dir, "containers")), removeTree(h, filepath.Join(h.dir, "images")))
 }
 
 // inside makes a command that runs in the holder's user and mount namespaces.
@@ -207,6 +208,10 @@ func (h *Host) run(stdin io.Reader, args ...string) error {
 // Close kills every container and removes all state.
 func (h *Host) Close() error {
 	h.mu.Lock()
+	if h.closed {
+		h.mu.Unlock()
+		return nil
+	}
 	h.closed = true
 	var all []*Container
 	for c := range h.live {

@@ -1,12 +1,15 @@
 package sandbox
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -291,6 +294,78 @@ func TestHolderDiesWithHost(t *testing.T) {
 	if err := h.Close(); err != nil {
 		t.Fatal(err)
 	}
+	awaitGone(t, pids...)
+}
+
+// TestNoteSaysWhyNotARM64: without an arm64 image the boards have this machine's
+// architecture, and the note says why.
+func TestNoteSaysWhyNotARM64(t *testing.T) {
+	if runtime.GOARCH == "arm64" {
+		t.Skip("this machine is arm64 itself")
+	}
+	from, only := images(t, runtime.GOARCH), t.TempDir()
+	name := "debian-" + runtime.GOARCH + ".tar"
+	if err := os.Symlink(filepath.Join(from, name), filepath.Join(only, name)); err != nil {
+		t.Fatal(err)
+	}
+	h, err := NewHost(t.TempDir(), only, "", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Skipf("this machine cannot run containers: %v", err)
+	}
+	defer h.Close()
+	if h.Arch() != runtime.GOARCH || !strings.Contains(h.Note(), "debian-arm64.tar") {
+		t.Errorf("arch %s, note %q", h.Arch(), h.Note())
+	}
+}
+
+// TestHelperRunsAContainer is no test: the next one starts it as a process of its own.
+func TestHelperRunsAContainer(t *testing.T) {
+	dir := os.Getenv("CHEXP_TEST_SANDBOX")
+	if dir == "" {
+		t.Skip("helper of TestKilledParentLeavesNoProcess")
+	}
+	h, err := NewHost(dir, images(t, runtime.GOARCH), runtime.GOARCH, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := mustStart(t, h, "sleep", "infinity")
+	fmt.Printf("pids %d %d\n", c.pid, h.holder.Process.Pid)
+	select {}
+}
+
+// TestKilledParentLeavesNoProcess kills a process that runs a container with SIGKILL,
+// so that it cannot clean up.
+func TestKilledParentLeavesNoProcess(t *testing.T) {
+	images(t, runtime.GOARCH)
+	if _, err := exec.LookPath("bwrap"); err != nil {
+		t.Skip("bubblewrap is not installed")
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestHelperRunsAContainer$", "-test.timeout=2m")
+	cmd.Env = append(os.Environ(), "CHEXP_TEST_SANDBOX="+t.TempDir())
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var main, holder int
+	lines := bufio.NewScanner(out)
+	for lines.Scan() && main == 0 {
+		if n, _ := fmt.Sscanf(lines.Text(), "pids %d %d", &main, &holder); n == 2 {
+			break
+		}
+	}
+	cmd.Process.Kill()
+	cmd.Wait()
+	if main == 0 {
+		t.Skip("the helper could run no container")
+	}
+	awaitGone(t, main, holder)
+}
+
+func awaitGone(t *testing.T, pids ...int) {
+	t.Helper()
 	for _, pid := range pids {
 		deadline := time.Now().Add(20 * time.Second)
 		for {
