@@ -40,9 +40,10 @@ agents: deps
 	agent/build.sh amd64
 	agent/build.sh arm64
 
-images: deps
-	orchestrator/internal/emulator/images/build.sh amd64 bin/images/debian-amd64.tar
-	orchestrator/internal/emulator/images/build.sh arm64 bin/images/debian-arm64.tar
+images: bin/images/debian-amd64.tar bin/images/debian-arm64.tar
+
+bin/images/debian-%.tar: orchestrator/internal/emulator/images/build.sh | deps
+	$< $* $@
 
 lint:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt-ed: $$unformatted"; exit 1; }

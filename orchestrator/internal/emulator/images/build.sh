@@ -28,20 +28,13 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT INT TERM
 chmod 755 "$work" # mmdebstrap may read it as another user
 
-# Debian's entries of the one-line format: "deb [options] URI suite component...".
-# Third-party entries seldom have this suite, never mind this architecture.
-if [ -r /etc/apt/sources.list ]; then
-	grep -E "^deb .*[[:space:]]$suite(-updates|-security)?[[:space:]]" /etc/apt/sources.list >"$work/debian.list" || true
-fi
-set --
-if [ -s "$work/debian.list" ]; then
-	set -- "$@" "$work/debian.list"
-fi
-if [ -r /etc/apt/sources.list.d/debian.sources ]; then
-	set -- "$@" /etc/apt/sources.list.d/debian.sources
-fi
-if [ $# -eq 0 ]; then
-	echo "build.sh: no apt source for Debian $suite in /etc/apt/sources.list or /etc/apt/sources.list.d/debian.sources" >&2
+# Apt says itself what it fetches package lists from, however its files are laid
+# out. Only Debian's own entries for this release: third-party ones have their own
+# keys and seldom this architecture.
+apt-get indextargets --format '$(ORIGIN) $(CODENAME) deb $(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
+	sed -nE "s/^Debian $suite(-updates|-security)? (deb .*)/\\2/p" | sort -u >"$work/debian.list"
+if [ ! -s "$work/debian.list" ]; then
+	echo "build.sh: apt knows no source for Debian $suite; if it should, run: apt-get update" >&2
 	exit 1
 fi
 
@@ -94,7 +87,7 @@ mmdebstrap --quiet --variant=extract --skip=output/dev --skip=cleanup/run --arch
 	--include=base-files,base-passwd,bash,dash,coreutils,util-linux,tar,gzip,sed,grep,findutils,procps,openssh-server \
 	--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr \
 	--extract-hook="$work/finish" \
-	"$suite" "$work/root.tar" "$@" >"$work/log" 2>&1 || {
+	"$suite" "$work/root.tar" "$work/debian.list" >"$work/log" 2>&1 || {
 	cat "$work/log" >&2
 	echo "build.sh: mmdebstrap could not build the $arch image" >&2
 	exit 1
