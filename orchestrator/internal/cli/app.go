@@ -33,13 +33,16 @@ func Main(version string, args []string, in io.Reader, out, errw io.Writer) int 
 	ctx, cleanup, done := signals(errw)
 	defer done()
 	a := &app{version: version, out: out, err: errw, cleanup: cleanup}
+	root := a.commands()
+	root.Reader, root.Writer, root.ErrWriter = in, out, errw
+	return a.explain(root.RunContext(ctx, interspersed(root, args)))
+}
+
+func (a *app) commands() *cli.App {
 	root := &cli.App{
-		Name:      "chexp",
-		Usage:     "from one YAML file to measured latencies on a reserved device, and back",
-		Version:   version,
-		Reader:    in,
-		Writer:    out,
-		ErrWriter: errw,
+		Name:    "chexp",
+		Usage:   "from one YAML file to measured latencies on a reserved device, and back",
+		Version: a.version,
 		Description: "A first look, on this machine alone:\n   chexp rehearse experiments/quickstart.yaml\n\n" +
 			"Exit codes:\n" + exitCodes,
 		HideVersion:            true, // `chexp version`
@@ -63,8 +66,7 @@ func Main(version string, args []string, in io.Reader, out, errw io.Writer) int 
 		},
 	}
 	setUsageErrors(root.Commands)
-	err := root.RunContext(ctx, interspersed(root, args))
-	return a.explain(err)
+	return root
 }
 
 // exitCodes is the documented table; the numbers are failure.Kind's.

@@ -1,76 +1,83 @@
 package cli
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 
 	"github.com/urfave/cli/v2"
 )
 
-// interspersed moves flags before positional arguments, so that `chexp run
-// x.yaml --keep` means what people mean: urfave/cli v2 stops reading flags at
-// the first positional argument.
+// interspersed moves flags before positional arguments, and those of the
+// program before the command, so that `chexp run x.yaml --keep --runs DIR`
+// means what people mean: urfave/cli v2 stops reading flags at the first
+// positional argument and knows the program's only before the command.
 func interspersed(root *cli.App, args []string) []string {
 	if len(args) < 2 {
 		return args
 	}
-	out := args[:1:1]
+	var global, out []string
 	flags, commands := root.Flags, root.Commands
 	rest := args[1:]
 	for {
-		var moved, positional []string
-		moved, positional, rest = split(flags, rest, len(commands) > 0)
-		out = append(out, moved...)
+		var positional []string
+		global, out, positional, rest = split(root.Flags, flags, rest, len(commands) > 0, global, out)
+		out = append(out, positional...)
 		if len(positional) == 0 || len(commands) == 0 {
-			return append(append(out, positional...), rest...)
+			break
 		}
 		next := find(commands, positional[0])
 		if next == nil {
-			return append(append(out, positional...), rest...)
+			break
 		}
-		out = append(out, positional[0])
 		flags, commands = next.Flags, next.Subcommands
 	}
+	return append(append(append(args[:1:1], global...), out...), rest...)
 }
 
 // split takes the flags and their values off args. With untilCommand it stops
 // after the first positional argument, which names a command.
-func split(flags []cli.Flag, args []string, untilCommand bool) (moved, positional, rest []string) {
+func split(program, flags []cli.Flag, args []string, untilCommand bool, global, own []string) (g, o, positional, rest []string) {
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
 		if arg == "--" {
-			return moved, append(positional, args[i:]...), nil
+			return global, own, append(positional, args[i:]...), nil
 		}
 		if len(arg) < 2 || arg[0] != '-' {
 			positional = append(positional, arg)
 			if untilCommand {
-				return moved, positional, args[i+1:]
+				return global, own, positional, args[i+1:]
 			}
 			continue
 		}
-		moved = append(moved, arg)
-		if takesValue(flags, arg) && i+1 < len(args) {
-			i++
-			moved = append(moved, args[i])
-		}
-	}
-	return moved, positional, nil
-}
-
-func takesValue(flags []cli.Flag, arg string) bool {
-	name := strings.TrimLeft(arg, "-")
-	if strings.Contains(name, "=") {
-		return false
-	}
-	for _, f := range flags {
-		for _, n := range f.Names() {
-			if n == name {
-				_, isBool := f.(*cli.BoolFlag)
-				return !isBool
+		f, to := lookup(flags, arg), &own
+		if f == nil {
+			if f = lookup(program, arg); f != nil {
+				to = &global
 			}
 		}
+		*to = append(*to, arg)
+		if takesValue(f, arg) && i+1 < len(args) {
+			i++
+			*to = append(*to, args[i])
+		}
 	}
-	return false
+	return global, own, positional, nil
+}
+
+func lookup(flags []cli.Flag, arg string) cli.Flag {
+	name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+	for _, f := range flags {
+		if slices.Contains(f.Names(), name) {
+			return f
+		}
+	}
+	return nil
+}
+
+func takesValue(f cli.Flag, arg string) bool {
+	_, isBool := f.(*cli.BoolFlag)
+	return f != nil && !isBool && !strings.Contains(arg, "=")
 }
 
 func find(commands []*cli.Command, name string) *cli.Command {

@@ -26,13 +26,13 @@ type progress struct {
 	lastSaid string
 	lastPct  int
 
-	firstTrial time.Time
-	doneBefore int // trials that had a result when this process began to watch
-	watching   bool
+	plan    *trial.Plan
+	started map[string]time.Time // trials that this process saw begin
+	took    map[string]time.Duration
 }
 
 func newProgress(w io.Writer) *progress {
-	p := &progress{w: w, width: 80}
+	p := &progress{w: w, width: 80, started: map[string]time.Time{}, took: map[string]time.Duration{}}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		p.tty = true
 		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 20 {
@@ -105,16 +105,14 @@ func (p *progress) Bytes(done, total int64) {
 }
 
 func (p *progress) Trial(ev trial.Event, done, total int) {
-	if !p.watching {
-		p.watching, p.firstTrial, p.doneBefore = true, time.Now(), done
-		if ev.Type == trial.TrialStarted || ev.Type == trial.RunStarted {
-			p.doneBefore = ev.Index - min(ev.Index, 1)
-		}
-	}
 	switch ev.Type {
 	case trial.TrialStarted:
-		p.status(fmt.Sprintf("[%d/%d] %s%s", ev.Index, ev.Total, ev.Trial, p.eta(ev.Index-1, ev.Total)))
+		p.started[ev.Trial] = ev.Time
+		p.status(fmt.Sprintf("[%d/%d] %s%s", ev.Index, ev.Total, ev.Trial, p.eta()))
 	case trial.TrialFinished:
+		if began, ok := p.started[ev.Trial]; ok {
+			p.took[ev.Trial] = ev.Time.Sub(began)
+		}
 		what := string(ev.Outcome)
 		if ev.MedianNS > 0 {
 			what = "p50 " + latency(ev.MedianNS)
@@ -128,15 +126,35 @@ func (p *progress) Trial(ev trial.Event, done, total int) {
 	}
 }
 
-// eta says how long the rest takes if it goes on as it went; nothing before
-// there is anything to go by.
-func (p *progress) eta(done, total int) string {
-	n := done - p.doneBefore
-	spent := time.Since(p.firstTrial)
-	if n <= 0 || spent < 2*time.Second {
+// eta says how long the rest takes if each trial takes as long as the trials
+// of its model did. It says nothing as long as a model is still to be seen:
+// one may take a hundred times as long as another.
+func (p *progress) eta() string {
+	if p.plan == nil {
 		return ""
 	}
-	return ", about " + short(spent*time.Duration(total-done)/time.Duration(n)) + " left"
+	sum, n := map[string]time.Duration{}, map[string]int{}
+	for _, t := range p.plan.Trials {
+		if d, ok := p.took[t.ID]; ok {
+			sum[t.Model] += d
+			n[t.Model]++
+		}
+	}
+	var left time.Duration
+	for _, t := range p.plan.Trials {
+		_, done := p.took[t.ID]
+		switch {
+		case done || t.Skip != "":
+		case n[t.Model] == 0:
+			return ""
+		default:
+			left += sum[t.Model] / time.Duration(n[t.Model])
+		}
+	}
+	if left < 2*time.Second {
+		return ""
+	}
+	return ", about " + short(left) + " left"
 }
 
 func (p *progress) Warn(text string) { p.line("! %-10s %s", p.phase, text) }

@@ -68,6 +68,11 @@ func (a *app) rehearse(c *cli.Context) error {
 	if e.Site == spec.SiteLocal {
 		return failure.New(failure.Usage, file+" is made for site local, which needs no rehearsal", "`chexp run "+file+"`", nil)
 	}
+	return a.withEmulator(c, func(cloud chiedge.Options) error { return a.execute(c, e, cloud, true) })
+}
+
+// withEmulator lends a cloud of its own to a rehearsal.
+func (a *app) withEmulator(c *cli.Context, rehearsal func(chiedge.Options) error) error {
 	em, err := a.startEmulator(c, emulator.Options{
 		// The real Blazar acts every ten seconds; a rehearsal need not wait.
 		Tick: 500 * time.Millisecond, PullDelay: time.Second,
@@ -75,8 +80,9 @@ func (a *app) rehearse(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	err = a.execute(c, e, chiedge.Options{CloudsFile: em.CloudsFile(), Cloud: em.Cloud(), PullGrace: c.Duration("pull-grace")}, true)
-	return errors.Join(err, em.Close())
+	cloud := cloudOptions(c)
+	cloud.CloudsFile, cloud.Cloud = em.CloudsFile(), em.Cloud()
+	return errors.Join(rehearsal(cloud), em.Close())
 }
 
 // startEmulator starts one in a directory of its own. It must outlive an
@@ -95,7 +101,8 @@ func (a *app) startEmulator(c *cli.Context, o emulator.Options) (*emulator.Emula
 	}
 	em, err := emulator.Start(context.WithoutCancel(c.Context), o)
 	if err != nil {
-		return nil, failure.New(failure.Unexpected, "the emulator does not start", "", err)
+		return nil, failure.New(failure.Unexpected, "the emulator does not start",
+			"it needs `make images`, and namespaces of its own: on a machine, or in a container whose /proc is not masked", err)
 	}
 	if note := em.ArchNote(); note != "" {
 		fmt.Fprintf(a.err, "! emulator: devices are %s: %s\n", em.Arch(), note)

@@ -239,11 +239,17 @@ func (a *app) resume(c *cli.Context, name string) error {
 	if err != nil {
 		return failure.New(failure.Locked, "run "+s.ID+" cannot be resumed", "it was cut off before it had a plan: start a new one", err)
 	}
-	site, err := a.site(c.Context, e, cloudOptions(c))
-	if err != nil {
-		return err
+	goOn := func(cloud chiedge.Options) error {
+		site, err := a.site(c.Context, e, cloud)
+		if err != nil {
+			return err
+		}
+		return a.carryOut(c, s, e, plan, files, site, newProgress(a.err), until, false)
 	}
-	return a.carryOut(c, s, e, plan, files, site, newProgress(a.err), until, false)
+	if isRehearsal(s) { // its cloud ended with it; the journal finds that out
+		return a.withEmulator(c, goOn)
+	}
+	return goOn(cloudOptions(c))
 }
 
 // reload reads what begin wrote.
@@ -291,6 +297,7 @@ func (a *app) carryOut(c *cli.Context, s *store.Run, e *spec.Experiment, plan *t
 			return err
 		}
 	}
+	obs.plan = plan
 	err := run.Execute(c.Context, a.cleanup, run.Config{
 		Store: s, Experiment: e, Plan: plan, Site: site,
 		Agent:     agentFile,

@@ -88,7 +88,7 @@ func Execute(ctx, cleanup context.Context, cfg Config) error {
 	}
 	if err != nil {
 		x.record(store.Entry{Kind: store.Failed, Text: err.Error()})
-		err = interrupted(ctx, err)
+		err = x.interrupted(ctx, err)
 		if rescued := x.salvage(cleanup); rescued != nil {
 			x.Observe.Warn("partial results could not be brought home: " + rescued.Error())
 		}
@@ -100,11 +100,11 @@ func Execute(ctx, cleanup context.Context, cfg Config) error {
 }
 
 // interrupted gives a cancelled run its own words.
-func interrupted(ctx context.Context, err error) error {
+func (x *execution) interrupted(ctx context.Context, err error) error {
 	if ctx.Err() == nil {
 		return err
 	}
-	return failure.New(failure.Interrupted, "interrupted", "", context.Cause(ctx))
+	return failure.New(failure.Interrupted, "interrupted", "`chexp run --resume "+x.Store.ID+"` goes on with the trials that have no result", context.Cause(ctx))
 }
 
 // forward carries the phases out until one fails. stop is true when the caller
