@@ -82,7 +82,20 @@ func (a *app) withEmulator(c *cli.Context, rehearsal func(chiedge.Options) error
 	}
 	cloud := cloudOptions(c)
 	cloud.CloudsFile, cloud.Cloud = em.CloudsFile(), em.Cloud()
-	return errors.Join(rehearsal(cloud), em.Close())
+	err = rehearsal(cloud)
+	if left := em.Leftovers(); !left.Empty() {
+		err = errors.Join(err, leftBehind(c, left.String()))
+	}
+	return errors.Join(err, em.Close())
+}
+
+// leftBehind judges what a rehearsal left on its cloud: on the real one it
+// would be there still.
+func leftBehind(c *cli.Context, what string) error {
+	if c.Bool("keep") || c.String("until") != "" {
+		return nil
+	}
+	return failure.New(failure.Cloud, "the rehearsal left on the cloud: "+what, "on the real one, this would be for you to delete", nil)
 }
 
 // startEmulator starts one in a directory of its own. It must outlive an

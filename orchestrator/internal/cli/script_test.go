@@ -44,12 +44,17 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	experiments, err := filepath.Abs("../../../experiments")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("PATH", bin+":"+os.Getenv("PATH"))
 			env.Setenv("CHEXP_CACHE", filepath.Join(env.WorkDir, "cache"))
 			env.Setenv("FOOD11", food11)
+			env.Setenv("EXPERIMENTS", experiments)
 			env.Setenv("TMPDIR", os.TempDir())
 			return nil
 		},
