@@ -46,7 +46,7 @@ func (a *app) runCommand() *cli.Command {
 			"acquired. A run that was cut off goes on with --resume RUN (its id, or the last four letters).",
 		Flags: append(runFlags(),
 			&cli.StringFlag{Name: "resume", Usage: "go on with this `RUN`"},
-			&cli.BoolFlag{Name: "detach", Usage: "return as soon as the agent works on the device; `chexp run --resume` or `chexp results fetch` come later"},
+			&cli.BoolFlag{Name: "detach", Usage: "return as soon as the agent works on the device; chexp run --resume, or results fetch, comes later"},
 			&cli.StringFlag{Name: "site", Usage: "run at this `SITE` instead of the file's: CHI@Edge or local"},
 			formatFlag(),
 		),
