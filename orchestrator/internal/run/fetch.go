@@ -36,6 +36,11 @@ func (x *execution) fetch(ctx context.Context) (string, error) {
 // how many there are. It may be repeated: results are written once, and one
 // that differs from what was fetched before is refused.
 func Fetch(ctx context.Context, s *store.Run, plan *trial.Plan, tr transport.Transport, c Container) (int, error) {
+	// What a killed process left; the lock says that there is no other.
+	stale, _ := filepath.Glob(filepath.Join(s.Dir, ".fetch-*"))
+	for _, dir := range stale {
+		os.RemoveAll(dir)
+	}
 	dir, err := os.MkdirTemp(s.Dir, ".fetch-*")
 	if err != nil {
 		return 0, store.Explain(err)
