@@ -146,6 +146,9 @@ func (w walk) object(at string, typ reflect.Type, s map[string]any) {
 	var fields, required []string
 	for i := range typ.NumField() {
 		name, options, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
+		if name == "-" {
+			continue
+		}
 		if name == "" {
 			w.t.Errorf("%s: field %s has no JSON name", at, typ.Field(i).Name)
 		}
@@ -222,8 +225,8 @@ func TestSamplesValidate(t *testing.T) {
 		{"result.schema.json", skipped},
 		{"event.schema.json", event},
 		{"event.schema.json", trial.Event{Schema: trial.EventSchema, Seq: 2, Time: when, Type: trial.Note}},
-		{"status.schema.json", trial.StatusReply{State: state, Events: []trial.Event{event}, More: true}},
-		{"status.schema.json", trial.StatusReply{State: trial.State{Schema: trial.EventSchema, Phase: trial.NotStarted}, Events: []trial.Event{}}},
+		{"status.schema.json", trial.StatusReply{State: state, More: true}},
+		{"status.schema.json", trial.StatusReply{State: trial.State{Schema: trial.EventSchema, Phase: trial.NotStarted}}},
 	} {
 		if err := compiled(t, c.schema).Validate(marshalled(t, c.value)); err != nil {
 			t.Errorf("%s: %v", c.schema, err)

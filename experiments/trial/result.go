@@ -185,14 +185,5 @@ const (
 	Dead       Phase = "dead"
 )
 
-// StatusReply is the one JSON document that `chexp-agent status` and `start`
-// print: the events after --since (bounded in bytes, More says whether there
-// are others) and the state.
-type StatusReply struct {
-	State  State   `json:"state"`
-	Events []Event `json:"events"`
-	More   bool    `json:"more,omitempty"`
-}
-
 // ReasonStopped is the Code of a trial that `chexp-agent stop` cut short.
 const ReasonStopped = "stopped"

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -155,14 +154,9 @@ func (b *bundleDir) ask(verb string, flags ...string) trial.StatusReply {
 
 func decodeReply(t *testing.T, out string) trial.StatusReply {
 	t.Helper()
-	var reply trial.StatusReply
-	d := json.NewDecoder(strings.NewReader(out))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&reply); err != nil {
+	reply, err := trial.ParseReply([]byte(out))
+	if err != nil {
 		t.Fatalf("no StatusReply: %v\n%s", err, out)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		t.Fatalf("more than one document:\n%s", out)
 	}
 	return reply
 }

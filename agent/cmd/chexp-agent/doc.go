@@ -9,8 +9,8 @@
 //	chexp-agent run DIR                       run in the foreground, events on stdout
 //	chexp-agent version [--json]
 //
-// start, status and stop print one trial.StatusReply as JSON. They answer within a
-// second or two, because Zun cuts an exec off after 5 s, and all of them may be
+// start, status and stop print a trial.StatusReply as JSON lines: events (status
+// only), then the state. They answer within a second or two, because Zun cuts an exec off after 5 s, and all of them may be
 // repeated when an answer was lost: start of a bundle that runs or has finished
 // starts nothing and says so. After a stop or a crash, start carries on with the
 // trials that have no result yet.

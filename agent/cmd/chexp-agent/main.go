@@ -141,7 +141,7 @@ func printStatus(w io.Writer, dir string, since int64, maxBytes int) error {
 	if err != nil {
 		return err
 	}
-	return json.NewEncoder(w).Encode(reply)
+	return reply.Write(w)
 }
 
 // printState prints the state without events: the answer of start and stop.
@@ -151,8 +151,8 @@ func printState(w io.Writer, dir string) error {
 		return err
 	}
 	reply.More = len(reply.Events) > 0
-	reply.Events = []trial.Event{}
-	return json.NewEncoder(w).Encode(reply)
+	reply.Events = nil
+	return reply.Write(w)
 }
 
 // stop asks the supervisor to end and waits for it, for a bounded time.

@@ -56,7 +56,7 @@ func status(t *testing.T, dir string, since int64, maxBytes int) trial.StatusRep
 
 func TestNotStarted(t *testing.T) {
 	reply := status(t, t.TempDir(), 0, 1000)
-	if reply.State.Phase != trial.NotStarted || reply.Events == nil || len(reply.Events) != 0 {
+	if reply.State.Phase != trial.NotStarted || len(reply.Events) != 0 {
 		t.Errorf("%+v", reply)
 	}
 }

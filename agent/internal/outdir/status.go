@@ -35,7 +35,7 @@ func Status(dir string, since int64, maxBytes int) (trial.StatusReply, error) {
 	// The state first: the events read after it then include all that it
 	// stands for, and who sees "finished" misses none.
 	state, err := current(dir)
-	reply := trial.StatusReply{State: state, Events: []trial.Event{}}
+	reply := trial.StatusReply{State: state}
 	if err != nil {
 		return reply, err
 	}

@@ -163,7 +163,7 @@ if [ "$verb" = start ]; then
 fi
 phase=not_started
 [ -e "$res/SHA256SUMS" ] && phase=finished
-echo '{"state":{"schema":"chexp.event/v1","phase":"'$phase'","last_seq":0},"events":[]}'
+echo '{"state":{"schema":"chexp.event/v1","phase":"'$phase'","last_seq":0}}'
 `
 
 // lab is one experiment with two trials and its fake agent.

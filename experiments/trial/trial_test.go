@@ -1,0 +1,61 @@
+package trial
+
+import (
+	"bytes"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func TestReplyRoundTrip(t *testing.T) {
+	want := StatusReply{
+		Events: []Event{{Schema: EventSchema, Seq: 1, Type: RunStarted}, {Schema: EventSchema, Seq: 2, Type: Note, Text: "a\nb"}},
+		State:  State{Schema: EventSchema, Phase: Running, LastSeq: 2}, More: true,
+	}
+	var buf bytes.Buffer
+	if err := want.Write(&buf); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(buf.String(), "\n"); n != 3 {
+		t.Errorf("%d lines, want two events and the state", n)
+	}
+	got, err := ParseReply(buf.Bytes())
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	cut := buf.Bytes()[:bytes.LastIndexByte(buf.Bytes()[:buf.Len()-1], '\n')]
+	if _, err := ParseReply(cut); err == nil {
+		t.Error("a reply without its state was accepted")
+	}
+	for _, bad := range []string{"", "x", "{}", "null", `{"state":null}`} {
+		if _, err := ParseReply([]byte(bad)); err == nil {
+			t.Errorf("%q was accepted", bad)
+		}
+	}
+}
+
+func TestPlanCheck(t *testing.T) {
+	good := func() *Plan {
+		m := Model{Name: "m", SHA256: strings.Repeat("0a", 32), Bytes: 1}
+		return &Plan{Schema: PlanSchema, Models: []Model{m}, Trials: []Trial{{ID: NewID("m", "cpu", 1, 1, 1), Model: "m", Threads: 1, Batch: 1, Repetition: 1}}}
+	}
+	if err := good().Check(); err != nil {
+		t.Fatal(err)
+	}
+	for name, spoil := range map[string]func(*Plan){
+		"schema":       func(p *Plan) { p.Schema = "chexp.plan/v9" },
+		"sum":          func(p *Plan) { p.Models[0].SHA256 = "zz" },
+		"model name":   func(p *Plan) { p.Models[0].Name = "../m" },
+		"id":           func(p *Plan) { p.Trials[0].ID = "../../etc/passwd" },
+		"twice":        func(p *Plan) { p.Trials = append(p.Trials, p.Trials[0]) },
+		"lost model":   func(p *Plan) { p.Trials[0].Model = "other" },
+		"no trials":    func(p *Plan) { p.Trials = nil },
+		"zero threads": func(p *Plan) { p.Trials[0].Threads = 0 },
+	} {
+		p := good()
+		spoil(p)
+		if p.Check() == nil {
+			t.Errorf("%s: was accepted", name)
+		}
+	}
+}
