@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,6 +29,8 @@ import (
 //	code N CMD...            run a command and want this exit code
 //	killed-in PHASE CMD...   run a command and kill -9 it when that phase begins
 //	interrupted-in PHASE CMD...  the same with Ctrl-C; the exit code is 130
+//	interrupted-twice PHASE CMD...  Ctrl-C, and again while a dead cloud delays the giving back
+//	faults JSON              order faults from the running emulator
 //	kill-agent-once CMD...   kill the agent on the device once a trial has begun
 //	results N                the runs here hold N results with latencies
 func TestScripts(t *testing.T) {
@@ -69,13 +72,15 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"emulator":        startEmulator,
-			"nothing-left":    nothingLeft,
-			"code":            wantCode,
-			"killed-in":       killedIn,
-			"interrupted-in":  interruptedIn,
-			"kill-agent-once": killAgentOnce,
-			"results":         wantResults,
+			"emulator":          startEmulator,
+			"nothing-left":      nothingLeft,
+			"code":              wantCode,
+			"killed-in":         killedIn,
+			"interrupted-in":    interruptedIn,
+			"interrupted-twice": interruptedTwice,
+			"kill-agent-once":   killAgentOnce,
+			"faults":            setFaults,
+			"results":           wantResults,
 		},
 		RequireExplicitExec: true,
 	})
@@ -146,14 +151,7 @@ func startEmulator(ts *testscript.TestScript, neg bool, args []string) {
 
 // nothingLeft asks the emulator itself, not chexp.
 func nothingLeft(ts *testscript.TestScript, neg bool, args []string) {
-	var base string
-	for _, line := range strings.Split(ts.ReadFile(ts.Getenv("OS_CLIENT_CONFIG_FILE")), "\n") {
-		if _, url, ok := strings.Cut(line, "auth_url:"); ok {
-			base = strings.Trim(strings.TrimSpace(url), `"`)
-		}
-	}
-	base = base[:strings.Index(base[len("http://"):], "/")+len("http://")]
-	resp, err := http.Get(base + "/_emulator/state")
+	resp, err := http.Get(control(ts) + "/state")
 	ts.Check(err)
 	defer resp.Body.Close()
 	var state struct{ Leases, Containers, FloatingIPs []json.RawMessage }
@@ -164,6 +162,29 @@ func nothingLeft(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if left == 0 && neg {
 		ts.Fatalf("nothing is left on the cloud")
+	}
+}
+
+// control is the address of the emulator's own pages.
+func control(ts *testscript.TestScript) string {
+	for _, line := range strings.Split(ts.ReadFile(ts.Getenv("OS_CLIENT_CONFIG_FILE")), "\n") {
+		if _, addr, ok := strings.Cut(line, "auth_url:"); ok {
+			u, err := url.Parse(strings.Trim(strings.TrimSpace(addr), `"`))
+			ts.Check(err)
+			return "http://" + u.Host + "/_emulator"
+		}
+	}
+	ts.Fatalf("clouds.yaml has no auth_url")
+	return ""
+}
+
+// setFaults orders faults from the running emulator: `faults {"zun-503": -1}`.
+func setFaults(ts *testscript.TestScript, neg bool, args []string) {
+	resp, err := http.Post(control(ts)+"/faults", "application/json", strings.NewReader(strings.Join(args, " ")))
+	ts.Check(err)
+	defer resp.Body.Close()
+	if resp.StatusCode != 200 {
+		ts.Fatalf("faults: %s", resp.Status)
 	}
 }
 
@@ -193,21 +214,38 @@ func wantCode(ts *testscript.TestScript, neg bool, args []string) {
 
 // killedIn kills when the journal says that the phase has begun.
 func killedIn(ts *testscript.TestScript, neg bool, args []string) {
-	signalled(ts, syscall.SIGKILL, journalSays(ts, args[0]), args[1:])
+	signalled(ts, syscall.SIGKILL, args[1:], journalSays(ts, args[0]))
 }
 
 // interruptedIn interrupts as Ctrl-C does, and wants exit code 130.
 func interruptedIn(ts *testscript.TestScript, neg bool, args []string) {
-	if code := signalled(ts, syscall.SIGINT, journalSays(ts, args[0]), args[1:]); code != 130 {
+	if code := signalled(ts, syscall.SIGINT, args[1:], journalSays(ts, args[0])); code != 130 {
 		ts.Fatalf("exit code %d, want 130:\n%s", code, ts.ReadFile("stderr"))
 	}
+}
+
+// interruptedTwice interrupts in a phase, with a cloud that no longer answers,
+// and once more when the giving back has begun: the second one ends it.
+func interruptedTwice(ts *testscript.TestScript, neg bool, args []string) {
+	inPhase := journalSays(ts, args[0])
+	code := signalled(ts, syscall.SIGINT, args[1:], func() bool {
+		if !inPhase() {
+			return false
+		}
+		setFaults(ts, false, []string{`{"zun-503": -1, "blazar-503": -1}`})
+		return true
+	}, journalSays(ts, "release"))
+	if code != 6 {
+		ts.Fatalf("exit code %d, want 6:\n%s", code, ts.ReadFile("stderr"))
+	}
+	setFaults(ts, false, []string{`{"zun-503": 0, "blazar-503": 0}`})
 }
 
 // killAgentOnce kills the agent in its container as soon as a trial has begun,
 // and wants the command to end well all the same.
 func killAgentOnce(ts *testscript.TestScript, neg bool, args []string) {
 	killed := false
-	code := signalled(ts, 0, func() bool {
+	code := signalled(ts, 0, args, func() bool {
 		events, _ := filepath.Glob(ts.MkAbs("runs/*/events.jsonl"))
 		for _, e := range events {
 			if data, _ := os.ReadFile(e); strings.Contains(string(data), "trial_started") {
@@ -216,7 +254,7 @@ func killAgentOnce(ts *testscript.TestScript, neg bool, args []string) {
 			}
 		}
 		return false
-	}, args)
+	})
 	if code != 0 || !killed {
 		ts.Fatalf("exit code %d, agent killed: %v\n%s", code, killed, ts.ReadFile("stderr"))
 	}
@@ -264,9 +302,9 @@ func journalSays(ts *testscript.TestScript, phase string) func() bool {
 	}
 }
 
-// signalled runs a command and signals it once when() is true; it returns the
-// exit code. Signal 0 sends nothing.
-func signalled(ts *testscript.TestScript, sig syscall.Signal, when func() bool, args []string) int {
+// signalled runs a command and signals it each time that the next of when is
+// true; it returns the exit code. Signal 0 sends nothing.
+func signalled(ts *testscript.TestScript, sig syscall.Signal, args []string, when ...func() bool) int {
 	cmd := command(ts, args)
 	stderr, err := os.Create(ts.MkAbs("stderr"))
 	ts.Check(err)
@@ -278,10 +316,10 @@ func signalled(ts *testscript.TestScript, sig syscall.Signal, when func() bool, 
 	deadline := time.After(2 * time.Minute)
 	poll := time.NewTicker(2 * time.Millisecond)
 	defer poll.Stop()
-	for sent := false; ; {
+	for {
 		select {
 		case <-ended:
-			if !sent {
+			if len(when) > 0 {
 				ts.Fatalf("it ended (%v) before it could be signalled:\n%s", cmd.ProcessState, ts.ReadFile("stderr"))
 			}
 			return cmd.ProcessState.ExitCode()
@@ -290,8 +328,8 @@ func signalled(ts *testscript.TestScript, sig syscall.Signal, when func() bool, 
 			<-ended
 			ts.Fatalf("it did not end within two minutes:\n%s", ts.ReadFile("stderr"))
 		case <-poll.C:
-			if !sent && when() {
-				sent = true
+			if len(when) > 0 && when[0]() {
+				when = when[1:]
 				if sig != 0 {
 					ts.Check(cmd.Process.Signal(sig))
 				}

@@ -96,7 +96,9 @@ func Execute(ctx, cleanup context.Context, cfg Config) error {
 	if x.tr != nil {
 		x.tr.Close()
 	}
-	return errors.Join(err, x.release(cleanup), x.finish(err == nil))
+	// What is left on a cloud outweighs every other news.
+	kept := x.release(cleanup)
+	return errors.Join(kept, err, x.finish(err == nil && kept == nil))
 }
 
 // interrupted gives a cancelled run its own words.
