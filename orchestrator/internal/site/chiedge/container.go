@@ -197,6 +197,7 @@ func (s *Site) awaitRunning(ctx context.Context, c containers.Container, req run
 			return false, err
 		}
 		if err != nil {
+			progress(badLook(err))
 			return false, nil
 		}
 		c = *got
