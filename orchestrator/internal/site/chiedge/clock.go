@@ -21,22 +21,29 @@ func Clock(t time.Time) string {
 	return text + " (" + l.Format(layout) + ")"
 }
 
-// Window is a stretch of time, written once in each clock.
+// Window is a stretch of time, written once in each clock: "2026-12-01 19:00 to
+// 20:55 UTC (14:00 to 15:55 EST)".
 func Window(from, to time.Time) string {
 	u, l := from.UTC(), from.Local()
-	text := between(u, to.UTC(), "UTC")
+	text := u.Format(dayMinute) + " to " + endTime(u, to.UTC()) + " UTC"
 	if _, offset := l.Zone(); offset == 0 {
 		return text
 	}
-	return text + " (" + between(l, to.Local(), l.Format("MST")) + ")"
+	layout := "15:04"
+	if l.YearDay() != u.YearDay() {
+		layout = dayMinute
+	}
+	return text + " (" + l.Format(layout) + " to " + endTime(l, to.Local()) + l.Format(" MST)")
 }
 
-func between(from, to time.Time, zone string) string {
-	end := "15:04"
+const dayMinute = "2006-01-02 15:04"
+
+// endTime leaves the date out where it is the start's.
+func endTime(from, to time.Time) string {
 	if from.YearDay() != to.YearDay() || from.Year() != to.Year() {
-		end = "2006-01-02 15:04"
+		return to.Format(dayMinute)
 	}
-	return from.Format("2006-01-02 15:04") + " to " + to.Format(end) + " " + zone
+	return to.Format("15:04")
 }
 
 // Span writes a length of time for people: "1 h 55 min".

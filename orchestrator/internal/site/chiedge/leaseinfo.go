@@ -135,3 +135,13 @@ func (s *Site) resolve(ctx context.Context, idOrName string) (leases.Lease, erro
 	}
 	return leases.Lease{}, failure.New(failure.Usage, fmt.Sprintf("%d leases are named %q", len(named), idOrName), "use an id: "+strings.Join(ids, ", "), nil)
 }
+
+// LiveLease looks for the user's own lease of this name that has not ended or
+// failed.
+func (s *Site) LiveLease(ctx context.Context, name string) (run.Lease, bool, error) {
+	l, err := s.liveLease(ctx, name)
+	if err != nil || l == nil {
+		return run.Lease{}, false, err
+	}
+	return toLease(*l), true, nil
+}
