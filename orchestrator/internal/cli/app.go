@@ -53,7 +53,7 @@ func Main(version string, args []string, in io.Reader, out, errw io.Writer) int 
 		},
 		Commands: []*cli.Command{
 			a.runCommand(), a.rehearseCommand(), a.experimentCommand(), a.resultsCommand(),
-			a.leaseCommand(), a.deviceCommand(), a.emulatorCommand(), a.versionCommand(),
+			a.leaseCommand(), a.deviceCommand(), a.doctorCommand(), a.emulatorCommand(), a.versionCommand(),
 		},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {

@@ -111,4 +111,3 @@ func availability(d chiedge.DeviceInfo) string {
 	}
 	return "taken until " + chiedge.Clock(d.NextFree)
 }
-

@@ -60,4 +60,6 @@ func detached(ctx context.Context, d time.Duration) (context.Context, context.Ca
 }
 
 // badLook tells of a look that failed and is going to be repeated.
-func badLook(err error) string { return "no answer worth having: " + apierror.From(err).Error() + "; looking again" }
+func badLook(err error) string {
+	return "no answer worth having: " + apierror.From(err).Error() + "; looking again"
+}
