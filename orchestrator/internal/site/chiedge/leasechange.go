@@ -2,6 +2,7 @@ package chiedge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -117,32 +118,34 @@ func (s *Site) checkNext(ctx context.Context, l LeaseInfo, end time.Time) error 
 	return nil
 }
 
-// changeEnd sends the update and sees that it was done. An update to a fixed
-// end can be repeated; one whose answer got lost is looked for first all the
-// same, because "now" moves on.
+// changeEnd sends the update and sees that it was done. Before it is sent once
+// more, after an answer that got lost, the lease is looked at.
 func (s *Site) changeEnd(ctx context.Context, l LeaseInfo, opts leases.UpdateOpts, end time.Time, what string) (LeaseInfo, error) {
-	patience := s.pace.patience()
+	patience, limit := s.pace.patience(), time.Now().Add(s.pace.lease)
 	sent := false
 	var got *leases.Lease
 	err := s.pace.poll(ctx, func() (bool, error) {
 		var err error
 		if !sent {
 			_, err = leases.Update(ctx, s.reservation, l.ID, opts).Extract()
-			sent = err == nil
 		}
 		now, lookErr := leases.Get(ctx, s.reservation, l.ID).Extract()
 		if lookErr == nil {
 			got = now
-			done := !got.EndDate.After(end) && !got.EndDate.Before(end) || opts.EndNow && got.EndDate.Before(l.End)
+			done := got.EndDate.Equal(end) || opts.EndNow && got.EndDate.Before(l.End)
+			sent = done || err == nil
 			if done && got.Status != leases.StatusUpdating {
 				return true, nil
 			}
 		}
-		if err == nil {
-			err = lookErr
+		if sent && err != nil {
+			err = nil // it was carried out, and is going on
 		}
-		if !patience.forgive(err) {
+		if err = firstOf(err, lookErr); !patience.forgive(err) {
 			return false, err
+		}
+		if sent && !time.Now().Before(limit) {
+			return false, failure.New(failure.Cloud, fmt.Sprintf("%s: it is still %s, until %s", what, got.Status, Clock(got.EndDate)), "look again with `chexp lease show "+l.Name+"`", nil)
 		}
 		return false, nil
 	})
@@ -154,7 +157,20 @@ func (s *Site) changeEnd(ctx context.Context, l LeaseInfo, opts leases.UpdateOpt
 	return changed, nil
 }
 
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (s *Site) changeFailure(l LeaseInfo, what string, err error) error {
+	var known *failure.Error
+	if errors.As(err, &known) {
+		return err
+	}
 	e := apierror.From(err)
 	switch e.Kind {
 	case apierror.NoDeviceFree:
@@ -164,7 +180,7 @@ func (s *Site) changeFailure(l LeaseInfo, what string, err error) error {
 	case apierror.LeaseTooLong, apierror.QuotaExceeded:
 		return s.reserveFailure(context.Background(), run.LeaseRequest{Name: l.Name}, what, e)
 	}
-	return s.failed(what, e)
+	return s.failed(what, err)
 }
 
 // GivenBack is how much of its time a lease still had.
