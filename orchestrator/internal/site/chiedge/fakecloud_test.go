@@ -91,9 +91,13 @@ func newCloud(t *testing.T) *cloud {
 	}
 	c.devices = append(c.devices, map[string]any{"created_at": "2026-11-23 04:42:44.478669", "updated_at": nil, "id": "dev-8", "name": "iot-rpi4-01",
 		"device_type": "container", "device_driver": "k8s", "reservable": true, "machine_name": "raspberrypi4-64", "uid": "uid-8"})
+	c.serveAt(t)
+	return c
+}
+
+func (c *cloud) serveAt(t testing.TB) {
 	c.srv = httptest.NewServer(http.HandlerFunc(c.serve))
 	t.Cleanup(c.srv.Close)
-	return c
 }
 
 func (c *cloud) serve(w http.ResponseWriter, r *http.Request) {
