@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
 
 	"github.com/gophercloud/gophercloud/v2"
 )
@@ -93,8 +95,9 @@ type Error struct {
 
 func (e *Error) Error() string {
 	s := e.Message
-	if e.Status != 0 {
-		s = fmt.Sprintf("%d %s", e.Status, e.Message)
+	// A proxy's page begins with the number itself.
+	if number := strconv.Itoa(e.Status); e.Status != 0 && !strings.HasPrefix(e.Message, number+" ") {
+		s = number + " " + e.Message
 	}
 	if e.Service != "" {
 		s = e.Service + " service: " + s

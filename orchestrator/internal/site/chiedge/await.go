@@ -44,7 +44,7 @@ func (s *Site) Await(ctx context.Context, id string, progress func(string)) (run
 		return left, false, nil
 	})
 	if apierror.Is(err, apierror.NotFound) {
-		return toLease(got), failure.New(failure.Cloud, "lease "+id+" is gone: somebody deleted it", "start again", err)
+		return toLease(got), failure.New(failure.Cloud, "lease "+id+" is gone: somebody deleted it", "start again", apierror.From(err))
 	}
 	if err != nil {
 		return toLease(got), s.failed(what, err)

@@ -181,7 +181,7 @@ func (s *Site) whoIsFree(ctx context.Context, req run.LeaseRequest) (msg, next s
 func shortage(all []DeviceInfo, req run.LeaseRequest, now time.Time) (msg, next string) {
 	start := later(req.Start.UTC(), now).Truncate(time.Minute)
 	length := req.End.Sub(start)
-	var match, out, closed, taken int
+	var match, out, closed, taken, free int
 	var soonest time.Time
 	var name string
 	var inTheWay Booking
@@ -196,11 +196,15 @@ func shortage(all []DeviceInfo, req run.LeaseRequest, now time.Time) (msg, next 
 		case !d.Authorized:
 			closed++
 		default:
-			taken++
+			b, clash := conflict(d.Bookings, start, req.End)
+			if clash {
+				taken, inTheWay = taken+1, b
+			} else {
+				free++
+			}
 			if at, _ := gap(d.Bookings, start, length); soonest.IsZero() || at.Before(soonest) {
 				soonest, name = at, d.Name
 			}
-			inTheWay, _ = conflict(d.Bookings, start, req.End)
 		}
 	}
 	if match == 0 {
@@ -208,6 +212,9 @@ func shortage(all []DeviceInfo, req run.LeaseRequest, now time.Time) (msg, next 
 	}
 	msg = fmt.Sprintf("no %s is free from %s: %d match, of which %d reserved then, %d out of service, %d kept for other projects",
 		wantedText(req), Window(start, req.End), match, taken, out, closed)
+	if free > 0 {
+		msg += fmt.Sprintf("; the calendar shows %d free by now", free)
+	}
 	if match == 1 && taken == 1 && !inTheWay.End.IsZero() {
 		msg += "; " + described(inTheWay, start, req.End)
 	}
