@@ -245,7 +245,7 @@ func (cal calendar) row(d chiedge.DeviceInfo, start time.Time, step time.Duratio
 		// HH:55, is of no use to anybody.
 		full := mine+others >= until.Sub(from)-10*time.Minute
 		switch {
-		case mine == 0 && others == 0:
+		case mine+others <= time.Minute: // the last minute of a lease that ends on the hour
 			marks[i] = markFree
 		case mine >= others && full:
 			marks[i] = markMine

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"regexp"
 	"strconv"
 	"strings"
@@ -194,7 +195,7 @@ func (a *app) warnLength(length, most time.Duration) {
 		fmt.Fprintf(a.err, "! the plan may take %s, the lease lasts %s at most: trials that do not fit are left for `chexp run --resume`\n", chiedge.Span(most), chiedge.Span(length))
 	case length > needs+30*time.Minute:
 		fmt.Fprintf(a.err, "! the plan takes %s at most, and %s with all around it; %s is longer than it needs: --hours %.1f would do\n",
-			chiedge.Span(most), chiedge.Span(needs), chiedge.Span(length), needs.Hours()+0.1)
+			chiedge.Span(most), chiedge.Span(needs), chiedge.Span(length), math.Ceil(10*needs.Hours())/10)
 	default:
 		a.warnManners(length)
 	}
