@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -9,7 +10,6 @@ import (
 
 	"chexp/orchestrator/internal/failure"
 	"chexp/orchestrator/internal/site/chiedge"
-	"chexp/orchestrator/internal/store"
 
 	"github.com/urfave/cli/v2"
 )
@@ -60,15 +60,11 @@ func (a *app) deviceCalendar(c *cli.Context) error {
 
 func (a *app) calendarPage(file string, cal calendar) error {
 	f, err := os.Create(file)
-	if err != nil {
-		return store.Explain(err)
-	}
-	err = cal.page(f)
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
+	if err == nil {
+		err = errors.Join(cal.page(f), f.Close())
 	}
 	if err != nil {
-		return store.Explain(err)
+		return failure.New(failure.Storage, "the page cannot be written", "give another file to --html", err)
 	}
 	fmt.Fprintf(a.err, "wrote %s\n", file)
 	return nil
