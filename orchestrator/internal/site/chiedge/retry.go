@@ -66,7 +66,7 @@ func (r *retrying) RoundTrip(req *http.Request) (*http.Response, error) {
 		if resp != nil {
 			resp.Body.Close()
 		}
-		r.notice(fmt.Sprintf("%s: %s; once more in %s (%d of %d)", req.URL.Host, why, roundedWait(wait), try, p.retries))
+		r.notice(fmt.Sprintf("%s%s: %s; once more in %s (%d of %d)", req.URL.Host, req.URL.Path, why, roundedWait(wait), try, p.retries))
 		if pauseErr := pause(req.Context(), wait); pauseErr != nil {
 			return nil, context.Cause(req.Context())
 		}
