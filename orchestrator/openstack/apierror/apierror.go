@@ -95,9 +95,8 @@ type Error struct {
 
 func (e *Error) Error() string {
 	s := e.Message
-	// A proxy's page begins with the number itself.
-	if number := strconv.Itoa(e.Status); e.Status != 0 && !strings.HasPrefix(e.Message, number+" ") {
-		s = number + " " + e.Message
+	if code := strconv.Itoa(e.Status); e.Status != 0 && !strings.HasPrefix(s, code) { // a proxy's page begins with it
+		s = code + " " + s
 	}
 	if e.Service != "" {
 		s = e.Service + " service: " + s

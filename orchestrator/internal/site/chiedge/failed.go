@@ -23,7 +23,7 @@ func (s *Site) failed(what string, err error) error {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	e := apierror.From(err)
-	kind, next := remedy(e)
+	kind, next := s.remedy(e)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return failure.New(failure.Cloud, what+": no answer in time", next, err)
 	}
@@ -32,7 +32,7 @@ func (s *Site) failed(what string, err error) error {
 
 // remedy is what to do about a failed request, by its kind and, where one kind
 // is several things, by status and words.
-func remedy(e *apierror.Error) (failure.Kind, string) {
+func (s *Site) remedy(e *apierror.Error) (failure.Kind, string) {
 	switch e.Kind {
 	case apierror.Unauthorized, apierror.CredentialUnknown:
 		return failure.Auth, "the credential was deleted or has expired since signing in. " + remedyAppCred
