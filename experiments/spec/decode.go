@@ -160,6 +160,9 @@ func (r *reader) lease(n *node, e *Experiment) {
 // imageName is a container image reference: [host[:port]/]path[:tag][@digest].
 var imageName = regexp.MustCompile(`^([A-Za-z0-9.-]+(:[0-9]{1,5})?/)?[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[0-9a-f]{64})?$`)
 
+// ValidImage reports whether ref can be an image's name. It asks no registry.
+func ValidImage(ref string) bool { return len(ref) <= 255 && imageName.MatchString(ref) }
+
 func (r *reader) container(n *node, e *Experiment) {
 	s, ok := r.section(n, "container", "image", "transport")
 	if !ok {
@@ -167,7 +170,7 @@ func (r *reader) container(n *node, e *Experiment) {
 	}
 	if v, ok := s.text("image"); ok {
 		e.Container.Image = v
-		if len(v) > 255 || !imageName.MatchString(v) {
+		if !ValidImage(v) {
 			s.addf("image", "is %q, but must be an image that the device can pull, such as debian:bookworm-slim", short(v))
 		}
 	}

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"chexp/experiments/spec"
 	"chexp/orchestrator/internal/site/chiedge"
@@ -23,6 +22,9 @@ func (a *app) connect(ctx context.Context, o chiedge.Options) (*chiedge.Site, er
 		SSH: func(ctx context.Context, to chiedge.SSHTarget) (transport.Transport, error) {
 			return sshexec.Dial(ctx, sshexec.Config{Address: to.Address, User: to.User, Signer: to.Signer, HostKey: to.HostKey})
 		},
+	}
+	if o.Notice == nil {
+		o.Notice = func(text string) { fmt.Fprintf(a.err, "  %s\n", printable(text)) }
 	}
 	site, err := chiedge.Connect(ctx, o)
 	if err != nil {
@@ -65,7 +67,7 @@ func (a *app) deviceCommand() *cli.Command {
 				formatFlag(),
 			},
 			Action: a.deviceList,
-		}},
+		}, a.calendarCommand()},
 	}
 }
 
@@ -103,14 +105,9 @@ func availability(d chiedge.DeviceInfo) string {
 	case d.FreeNow && d.FreeUntil.IsZero():
 		return "free"
 	case d.FreeNow:
-		return "free until " + when(d.FreeUntil)
+		return "free until " + chiedge.Clock(d.FreeUntil)
 	case d.NextFree.IsZero():
 		return "taken"
 	}
-	return "taken until " + when(d.NextFree)
-}
-
-// when shows a time in UTC, as Blazar counts, and as this machine's clock does.
-func when(t time.Time) string {
-	return t.UTC().Format("2006-01-02 15:04 UTC") + " (" + t.Local().Format("15:04 MST") + ")"
+	return "taken until " + chiedge.Clock(d.NextFree)
 }

@@ -1,39 +1,41 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"os/user"
 	"time"
 
 	"chexp/orchestrator/internal/failure"
 	"chexp/orchestrator/internal/run"
+	"chexp/orchestrator/internal/site/chiedge"
 
 	"github.com/urfave/cli/v2"
 )
 
 func (a *app) leaseCommand() *cli.Command {
+	one := "ID|NAME"
+	until := &cli.StringFlag{Name: "until", Usage: "the new end, as a `TIME` like --at's of `chexp lease create`"}
 	return &cli.Command{
 		Name:  "lease",
 		Usage: "reserve a device by hand",
+		Description: "Leases are made by the manners of the site's tutorials: short (two hours), from now or from a full hour, and over at\n" +
+			"HH:55, so that the next one can begin on the hour: the service counts the minute in which two leases meet as taken by both.\n" +
+			"Those of other members of the project are listed and never touched.",
 		Subcommands: []*cli.Command{
-			{
-				Name: "create", Usage: "reserve one device and wait until it is ready",
-				Flags: []cli.Flag{
-					&cli.StringFlag{Name: "machine", Usage: "any free device of this `TYPE`, such as raspberrypi5"},
-					&cli.StringFlag{Name: "device", Usage: "the device of this `NAME`, such as nyu-rpi5-01"},
-					&cli.StringFlag{Name: "uid", Usage: "the device with this `UID`"},
-					&cli.Float64Flag{Name: "hours", Value: 2, Usage: "how long"},
-					&cli.TimestampFlag{Name: "start", Layout: time.RFC3339, Usage: "when, such as 2026-12-01T14:00:00-05:00; default now"},
-					&cli.StringFlag{Name: "name", Usage: "default chexp_<user>_<UTC time>"},
-					&cli.BoolFlag{Name: "no-wait", Usage: "return as soon as the lease exists"},
-					formatFlag(),
-				},
-				Action: a.leaseCreate,
-			},
+			a.leaseCreateCommand(),
 			{Name: "list", Usage: "list the project's leases, everybody's", Flags: []cli.Flag{formatFlag()}, Action: a.leaseList},
-			{Name: "show", Usage: "show a lease", ArgsUsage: "ID|NAME", Flags: []cli.Flag{formatFlag()}, Action: a.leaseShow},
-			{Name: "delete", Usage: "give a lease back; its containers go with it", ArgsUsage: "ID|NAME", Action: a.leaseDelete},
+			{Name: "show", Usage: "show all that is known of a lease", ArgsUsage: one, Flags: []cli.Flag{formatFlag()}, Action: a.leaseShow},
+			{Name: "wait", Usage: "wait until a lease is active, counting down to its start", ArgsUsage: one, Flags: []cli.Flag{formatFlag()}, Action: a.leaseWait},
+			{
+				Name: "extend", Usage: "move the end of a lease of yours later", ArgsUsage: one, Action: a.leaseExtend,
+				Flags: []cli.Flag{&cli.Float64Flag{Name: "hours", Usage: "by how long"}, until, formatFlag()},
+			},
+			{
+				Name: "shorten", Usage: "move the end of a lease of yours earlier", ArgsUsage: one, Action: a.leaseShorten,
+				Flags: []cli.Flag{until, &cli.BoolFlag{Name: "now", Usage: "end it at once, and keep its record"}, formatFlag()},
+			},
+			{Name: "delete", Usage: "give a lease of yours back; its containers go with it", ArgsUsage: one, Action: a.leaseDelete},
 		},
 	}
 }
@@ -42,11 +44,20 @@ func (a *app) leaseCreate(c *cli.Context) error {
 	if err := noArguments(c); err != nil {
 		return err
 	}
-	req, err := leaseRequest(c, time.Now().UTC())
+	want, err := readLeaseFlags(c, time.Now())
 	if err != nil {
 		return err
 	}
+	if want.file == "" {
+		a.warnManners(want.length)
+	} else if err := a.weighExperiment(c.Context, &want); err != nil {
+		return err
+	}
 	site, err := a.connectEdge(c)
+	if err != nil {
+		return err
+	}
+	req, err := a.placeLease(c.Context, site, want)
 	if err != nil {
 		return err
 	}
@@ -54,142 +65,188 @@ func (a *app) leaseCreate(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.err, "  lease %s (%s) until %s, %s here\n", l.Name, l.ID, l.End.UTC().Format("2006-01-02 15:04 UTC"), l.End.Local().Format("15:04 MST"))
-	if !c.Bool("no-wait") {
-		obs := newProgress(a.err)
-		obs.Phase(run.PhaseLease, "")
-		if l, err = site.Await(c.Context, l.ID, obs.Say); err != nil {
-			// A person asked for this lease and may want to look at it: it is
-			// named, not deleted.
-			return failure.New(failure.KindOf(err), "", "to give it back: chexp lease delete "+req.Name, err)
-		}
-		obs.PhaseEnd(run.PhaseLease, l.Device.Name)
+	fmt.Fprintf(a.err, "  lease %s (%s): %s, %s\n", printable(l.Name), l.ID, chiedge.Window(l.Start, l.End), chiedge.Span(l.End.Sub(l.Start)))
+	if c.Bool("no-wait") {
+		return a.print(c, leaseRows([]run.Lease{l}, l))
+	}
+	if left := time.Until(l.Start); left > worthWaiting && !c.Bool("wait") {
+		fmt.Fprintf(a.err, "  it starts in %s: `chexp lease wait %s` counts down to it\n", chiedge.Span(left), printable(l.Name))
+		return a.print(c, leaseRows([]run.Lease{l}, l))
+	}
+	if l, err = a.await(c.Context, site, l); err != nil {
+		return err
 	}
 	return a.print(c, leaseRows([]run.Lease{l}, l))
 }
 
-// leaseRequest reads the flags of `lease create`, and refuses everything that
-// is wrong with them at once.
-func leaseRequest(c *cli.Context, now time.Time) (run.LeaseRequest, error) {
-	req := run.LeaseRequest{Name: c.String("name"), MachineName: c.String("machine"), DeviceName: c.String("device"), DeviceUID: c.String("uid")}
-	var problems []error
-	given := 0
-	for _, s := range []string{req.MachineName, req.DeviceName, req.DeviceUID} {
-		if s != "" {
-			given++
+// worthWaiting is how far away a start may be for `lease create` to wait for
+// it without being asked to.
+const worthWaiting = 15 * time.Minute
+
+// placeLease turns what a person wants into a request, after a look at the
+// calendar: who is in the way is known before anything is asked for.
+func (a *app) placeLease(ctx context.Context, site *chiedge.Site, want leaseWanted) (run.LeaseRequest, error) {
+	req := want.LeaseRequest
+	var err error
+	if req.Name, err = leaseName(ctx, site, want); err != nil {
+		return req, err
+	}
+	if want.next {
+		slot, err := site.NextSlot(ctx, req, want.end)
+		if err != nil {
+			return req, err
 		}
-	}
-	if given != 1 {
-		problems = append(problems, errors.New("give exactly one of --machine, --device and --uid"))
-	}
-	hours := time.Duration(c.Float64("hours") * float64(time.Hour))
-	if hours < time.Minute || hours > 7*24*time.Hour {
-		problems = append(problems, errors.New("--hours must be between one minute and seven days (168), which is what Chameleon allows"))
-	}
-	start := now
-	if t := c.Timestamp("start"); t != nil {
-		if t.Before(now.Truncate(time.Minute)) {
-			problems = append(problems, fmt.Errorf("--start %s has passed", t.Format(time.RFC3339)))
+		req.Start, req.End = slot.Start, slot.End
+		from := "now"
+		if !slot.Start.IsZero() {
+			from = chiedge.Clock(slot.Start)
 		}
-		req.Start, start = t.UTC(), t.UTC()
+		fmt.Fprintf(a.err, "  the first free time is %s, on %s\n", from, printable(slot.Device.Name))
+		return req, nil
 	}
-	req.End = start.Add(hours).Truncate(time.Minute)
-	if req.Name == "" {
-		name := "user"
-		if u, err := user.Current(); err == nil {
-			name = u.Username
-		}
-		req.Name = "chexp_" + name + "_" + now.Format("20060102t150405z")
+	unread, err := site.CheckFree(ctx, req)
+	if unread != "" {
+		fmt.Fprintf(a.err, "! the calendar cannot be read (%s): the site itself will tell whether a device is free\n", printable(unread))
 	}
-	if len(req.Name) > 80 {
-		problems = append(problems, errors.New("--name is longer than the 80 characters that Blazar keeps"))
-	}
-	if err := errors.Join(problems...); err != nil {
-		return req, failure.New(failure.Usage, "", "`chexp lease create --help`; nothing was created", err)
-	}
-	return req, nil
+	return req, err
 }
 
-var leaseColumns = []string{"id", "name", "status", "device", "start (UTC)", "end (UTC)", "reservation"}
-
-func leaseRow(x run.Lease) []string {
-	return []string{x.ID, x.Name, x.Status, x.Device.Name, minute(x.Start), minute(x.End), x.ReservationID}
+// await shows the countdown and the server's words until the lease is active.
+// A person asked for it and may want to look at it: on failure it is named,
+// not deleted.
+func (a *app) await(ctx context.Context, site *chiedge.Site, l run.Lease) (run.Lease, error) {
+	obs := newProgress(a.err)
+	obs.Phase(run.PhaseLease, "")
+	got, err := site.Await(ctx, l.ID, obs.Say)
+	if err != nil {
+		return got, failure.New(failure.KindOf(err), "", "to give it back: chexp lease delete "+l.ID, err)
+	}
+	obs.PhaseEnd(run.PhaseLease, got.Device.Name)
+	return got, nil
 }
 
-func leaseRows(leases []run.Lease, json any) list {
-	l := list{columns: leaseColumns, json: json}
-	for _, x := range leases {
-		l.rows = append(l.rows, leaseRow(x))
-	}
-	return l
-}
-
-func minute(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format("2006-01-02 15:04")
-}
-
-func (a *app) leaseList(c *cli.Context) error {
-	if err := noArguments(c); err != nil {
-		return err
-	}
-	site, err := a.connectEdge(c)
+func (a *app) leaseWait(c *cli.Context) error {
+	site, l, err := a.theLease(c, (*chiedge.Site).ShowLease)
 	if err != nil {
 		return err
 	}
-	leases, err := site.Leases(c.Context)
+	got, err := a.await(c.Context, site, l.Lease)
 	if err != nil {
 		return err
 	}
-	l := list{columns: append([]string{"mine"}, leaseColumns...), json: leases}
-	for _, x := range leases {
-		mine := ""
-		if x.Mine {
-			mine = "*"
-		}
-		l.rows = append(l.rows, append([]string{mine}, leaseRow(x.Lease)...))
-	}
-	return a.print(c, l)
+	return a.print(c, leaseRows([]run.Lease{got}, got))
 }
 
-func (a *app) leaseShow(c *cli.Context) error {
+// theLease signs in and finds the lease that the only argument names.
+func (a *app) theLease(c *cli.Context, find func(*chiedge.Site, context.Context, string) (chiedge.LeaseInfo, error)) (*chiedge.Site, chiedge.LeaseInfo, error) {
 	name, err := argument(c, "a lease's id or name")
 	if err != nil {
-		return err
+		return nil, chiedge.LeaseInfo{}, err
 	}
 	site, err := a.connectEdge(c)
 	if err != nil {
-		return err
+		return nil, chiedge.LeaseInfo{}, err
 	}
-	l, err := site.ShowLease(c.Context, name)
+	l, err := find(site, c.Context, name)
+	return site, l, err
+}
+
+func (a *app) leaseExtend(c *cli.Context) error {
+	by := time.Duration(c.Float64("hours") * float64(time.Hour))
+	if (by > 0) == c.IsSet("until") || by < 0 {
+		return failure.New(failure.Usage, "give either --hours, more than 0, or --until", "`chexp lease extend --help`; nothing was changed", nil)
+	}
+	end, err := endFlag(c, time.Now())
 	if err != nil {
 		return err
 	}
-	return a.print(c, leaseRows([]run.Lease{l.Lease}, l))
+	site, l, err := a.theLease(c, (*chiedge.Site).OwnLease)
+	if err != nil {
+		return err
+	}
+	if by > 0 {
+		end = l.End.Add(by)
+	}
+	a.warnManners(end.Sub(l.Start))
+	changed, err := site.ExtendLease(c.Context, l, end)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.err, "lease %s (%s) lasts until %s, %s longer\n", printable(l.Name), l.ID, chiedge.Clock(changed.End), chiedge.Span(changed.End.Sub(l.End)))
+	return a.print(c, leaseRows([]run.Lease{changed.Lease}, changed))
+}
+
+func (a *app) leaseShorten(c *cli.Context) error {
+	if c.Bool("now") == c.IsSet("until") {
+		return failure.New(failure.Usage, "give either --until or --now", "`chexp lease shorten --help`; nothing was changed", nil)
+	}
+	end, err := endFlag(c, time.Now())
+	if err != nil {
+		return err
+	}
+	site, l, err := a.theLease(c, (*chiedge.Site).OwnLease)
+	if err != nil {
+		return err
+	}
+	changed, err := site.ShortenLease(c.Context, l, end)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.err, "lease %s (%s) ends at %s; %s given back\n", printable(l.Name), l.ID, chiedge.Clock(changed.End), chiedge.Span(l.End.Sub(changed.End)))
+	return a.print(c, leaseRows([]run.Lease{changed.Lease}, changed))
 }
 
 func (a *app) leaseDelete(c *cli.Context) error {
-	name, err := argument(c, "a lease's id or name")
+	site, l, err := a.theLease(c, (*chiedge.Site).OwnLease)
 	if err != nil {
 		return err
 	}
-	site, err := a.connectEdge(c)
-	if err != nil {
+	if err := site.Release(c.Context, l.ID); err != nil {
 		return err
 	}
-	l, err := site.ShowLease(c.Context, name)
-	if err != nil {
-		return err
+	given := "it was over"
+	if left := chiedge.GivenBack(l.Lease, time.Now()); left > 0 {
+		given = chiedge.Span(left) + " given back"
 	}
-	if err := site.DeleteLease(c.Context, l.ID); err != nil {
-		return err
-	}
-	given := ""
-	if left := time.Until(l.End); left > 0 && l.Status != "TERMINATED" {
-		given = ", " + short(left) + " before its end"
-	}
-	fmt.Fprintf(a.err, "lease %s (%s) is deleted%s\n", l.Name, l.ID, given)
+	fmt.Fprintf(a.err, "lease %s (%s) is deleted; %s\n", printable(l.Name), l.ID, given)
 	return nil
 }
+
+// leaseName is the one asked for, or <experiment>_<user>, with a number where
+// the user has one of that name: after a lost answer a lease is looked for by
+// its name, so it must be the user's only one.
+func leaseName(ctx context.Context, site *chiedge.Site, want leaseWanted) (string, error) {
+	name := want.Name
+	if name == "" {
+		name = cutName(want.experiment+"_"+plain(site.Describe()["user"]), chiedge.MaxLeaseName-4)
+	}
+	base := name
+	for n := 2; ; n++ {
+		l, live, err := site.LiveLease(ctx, name)
+		if err != nil || !live {
+			return name, err
+		}
+		if want.Name != "" {
+			return name, failure.New(failure.Usage, fmt.Sprintf("you have a lease named %s (%s, %s), %s", name, l.ID, l.Status, chiedge.Window(l.Start, l.End)),
+				"give another --name, extend that one (`chexp lease extend`) or delete it; nothing was created", nil)
+		}
+		if n > 99 {
+			return name, errors.New("a hundred leases of one name")
+		}
+		name = fmt.Sprintf("%s_%d", base, n)
+	}
+}
+
+// plain keeps of a user's name what is safe in a lease's: federated users'
+// names are mail addresses.
+func plain(user string) string {
+	out := []rune(user)
+	for i, r := range out {
+		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '-') {
+			out[i] = '_'
+		}
+	}
+	return string(out)
+}
+
+func cutName(s string, n int) string { return s[:min(len(s), n)] }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
 
 	"github.com/gophercloud/gophercloud/v2"
 )
@@ -93,8 +95,8 @@ type Error struct {
 
 func (e *Error) Error() string {
 	s := e.Message
-	if e.Status != 0 {
-		s = fmt.Sprintf("%d %s", e.Status, e.Message)
+	if code := strconv.Itoa(e.Status); e.Status != 0 && !strings.HasPrefix(s, code) { // a proxy's page begins with it
+		s = code + " " + s
 	}
 	if e.Service != "" {
 		s = e.Service + " service: " + s

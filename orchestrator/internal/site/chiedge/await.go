@@ -25,6 +25,7 @@ func (s *Site) Await(ctx context.Context, id string, progress func(string)) (run
 			return 0, false, err
 		}
 		if err != nil {
+			progress(badLook(err))
 			return 0, false, nil
 		}
 		got = *l
@@ -43,7 +44,7 @@ func (s *Site) Await(ctx context.Context, id string, progress func(string)) (run
 		return left, false, nil
 	})
 	if apierror.Is(err, apierror.NotFound) {
-		return toLease(got), failure.New(failure.Cloud, "lease "+id+" is gone: somebody deleted it", "start again", err)
+		return toLease(got), failure.New(failure.Cloud, "lease "+id+" is gone: somebody deleted it", "start again", apierror.From(err))
 	}
 	if err != nil {
 		return toLease(got), s.failed(what, err)
@@ -80,13 +81,26 @@ func (s *Site) pollLease(ctx context.Context, look func() (left time.Duration, d
 
 func describeLease(l leases.Lease) string {
 	say := fmt.Sprintf("lease %s is %s", l.Name, l.Status)
-	if l.Status == leases.StatusPending && time.Until(l.StartDate) > time.Minute {
-		say += ", starts at " + utc(l.StartDate)
+	if left := time.Until(l.StartDate); l.Status == leases.StatusPending && left > 10*time.Second {
+		say += fmt.Sprintf(", starts at %s, in %s", Clock(l.StartDate), countdown(left))
 	}
 	if l.Degraded {
 		say += ", degraded: its device does not answer"
 	}
 	return say
+}
+
+// countdown is how long there is to wait, in steps that grow with it: each is
+// a line of a log.
+func countdown(left time.Duration) string {
+	for _, step := range []struct{ above, step time.Duration }{
+		{2 * time.Hour, 30 * time.Minute}, {20 * time.Minute, 10 * time.Minute}, {2 * time.Minute, time.Minute}, {0, 10 * time.Second},
+	} {
+		if left > step.above {
+			return Span((left + step.step - 1).Truncate(step.step))
+		}
+	}
+	return "no time"
 }
 
 // leaseReady reports whether the lease can be used: Zun wants the reservation

@@ -191,12 +191,13 @@ func (s *Site) awaitRunning(ctx context.Context, c containers.Container, req run
 	err := s.pace.poll(ctx, func() (bool, error) {
 		got, err := containers.Get(ctx, s.container, c.UUID).Extract()
 		if apierror.Is(err, apierror.NotFound) {
-			return false, failure.New(failure.Cloud, "container "+c.Name+" is gone before it ran", "its lease may have ended: `chexp lease list`", err)
+			return false, failure.New(failure.Cloud, "container "+c.Name+" is gone before it ran", "its lease may have ended: `chexp lease list`", apierror.From(err))
 		}
 		if !patience.forgive(err) {
 			return false, err
 		}
 		if err != nil {
+			progress(badLook(err))
 			return false, nil
 		}
 		c = *got
@@ -286,6 +287,8 @@ func (s *Site) containerFailure(ctx context.Context, c containers.Container) err
 		if log := s.lastLog(ctx, c.UUID); log != "" {
 			msg += "; it printed: " + log
 		}
+	case strings.Contains(why, "disk quota"), strings.Contains(why, "reservaton ID"): // upstream's spelling
+		next = "chexp should not have asked for this: report it"
 	case strings.Contains(why, "device_profile"):
 		next = "the device does not have what the experiment asks for"
 	}

@@ -23,7 +23,17 @@ type DeviceInfo struct {
 	NextFree   time.Time `json:"next_free,omitzero"`  // when nobody will have it; zero when it is free now or cannot be had
 	FreeUntil  time.Time `json:"free_until,omitzero"` // the next lease after that; zero: none is known
 
-	taken []devices.Reservation // by start
+	Bookings []Booking `json:"bookings"` // that end now or later, by start
+}
+
+// Booking is a time for which a device is taken. Blazar counts its first and
+// its last minute.
+type Booking struct {
+	Start   time.Time `json:"start"`
+	End     time.Time `json:"end"`
+	LeaseID string    `json:"lease_id"`
+	User    string    `json:"user,omitempty"` // where the site shows it
+	Mine    bool      `json:"mine"`
 }
 
 func (s *Site) allDevices(ctx context.Context) ([]devices.Device, error) {
@@ -49,9 +59,11 @@ func (s *Site) Devices(ctx context.Context) ([]DeviceInfo, error) {
 	if err != nil {
 		return nil, s.failed(what, err)
 	}
-	taken := map[string][]devices.Reservation{}
+	taken := map[string][]Booking{}
 	for _, a := range allocations {
-		taken[a.ResourceID] = append(taken[a.ResourceID], a.Reservations...)
+		for _, r := range a.Reservations {
+			taken[a.ResourceID] = append(taken[a.ResourceID], s.booking(r))
+		}
 	}
 	infos := make([]DeviceInfo, 0, len(all))
 	for _, d := range all {
@@ -63,16 +75,23 @@ func (s *Site) Devices(ctx context.Context) ([]DeviceInfo, error) {
 	return infos, nil
 }
 
-func (s *Site) deviceInfo(d devices.Device, taken []devices.Reservation, now time.Time) DeviceInfo {
+// booking reads the name of the user, which Chameleon's sites put among the
+// extras [CIAB:kolla/defaults.yml (allocation_extras)].
+func (s *Site) booking(r devices.Reservation) Booking {
+	user, _ := r.Extras["user_name"].(string)
+	return Booking{Start: r.StartDate, End: r.EndDate, LeaseID: r.LeaseID, User: user, Mine: user != "" && user == s.token.User.Name}
+}
+
+func (s *Site) deviceInfo(d devices.Device, taken []Booking, now time.Time) DeviceInfo {
 	i := DeviceInfo{
 		Device:     toDevice(d),
 		Model:      d.Capability("model"),
 		Reservable: d.Reservable,
 		Authorized: s.authorized(d.Capability("authorized_projects")),
-		taken:      slices.SortedFunc(slices.Values(taken), func(a, b devices.Reservation) int { return a.StartDate.Compare(b.StartDate) }),
+		Bookings:   slices.SortedFunc(slices.Values(taken), func(a, b Booking) int { return a.Start.Compare(b.Start) }),
 	}
 	if i.Reservable && i.Authorized {
-		from, until := gap(i.taken, now, time.Minute)
+		from, until := gap(i.Bookings, now, time.Minute)
 		i.FreeNow, i.FreeUntil = from.Equal(now), until
 		if !i.FreeNow {
 			i.NextFree = from
@@ -93,23 +112,6 @@ func (s *Site) authorized(list string) bool {
 		}
 	}
 	return false
-}
-
-// gap returns the first free stretch of at least length, from then on. taken
-// is sorted by start. Blazar counts the first and the last minute of a lease
-// as taken, hence the minute. until is zero when nothing follows.
-func gap(taken []devices.Reservation, from time.Time, length time.Duration) (begin, until time.Time) {
-	begin = from
-	for _, r := range taken {
-		if r.EndDate.Before(begin) {
-			continue
-		}
-		if r.StartDate.Sub(begin) > length {
-			return begin, r.StartDate
-		}
-		begin = r.EndDate.Add(time.Minute)
-	}
-	return begin, time.Time{}
 }
 
 func toDevice(d devices.Device) run.Device {
@@ -134,75 +136,6 @@ func arch(name string) string {
 		return "arm"
 	}
 	return strings.ToLower(name)
-}
-
-// wanted reports whether the request's filter matches the device.
-func wanted(req run.LeaseRequest, d run.Device) bool {
-	switch {
-	case req.DeviceName != "":
-		return d.Name == req.DeviceName
-	case req.DeviceUID != "":
-		return d.UID == req.DeviceUID
-	}
-	return d.MachineName == req.MachineName
-}
-
-func wantedText(req run.LeaseRequest) string {
-	switch {
-	case req.DeviceName != "":
-		return "device " + req.DeviceName
-	case req.DeviceUID != "":
-		return "device with uid " + req.DeviceUID
-	}
-	return req.MachineName
-}
-
-// whoIsFree words a shortage: how many devices there are, why none can be had
-// in the window, and when one can. It costs two requests; without their
-// answers it says less.
-func (s *Site) whoIsFree(ctx context.Context, req run.LeaseRequest) (msg, next string) {
-	now := time.Now().UTC()
-	start := later(req.Start.UTC(), now).Truncate(time.Minute)
-	length := req.End.Sub(start)
-	msg = fmt.Sprintf("no %s is free from %s to %s", wantedText(req), utc(start), utc(req.End))
-	next = "`chexp device list` shows when devices are free"
-	all, err := s.Devices(ctx)
-	if err != nil {
-		return msg, next
-	}
-	var match, out, closed, taken int
-	var soonest time.Time
-	var name string
-	for _, d := range all {
-		if !wanted(req, d.Device) {
-			continue
-		}
-		match++
-		switch {
-		case !d.Reservable:
-			out++
-		case !d.Authorized:
-			closed++
-		default:
-			taken++
-			if at, _ := gap(d.taken, start, length); soonest.IsZero() || at.Before(soonest) {
-				soonest, name = at, d.Name
-			}
-		}
-	}
-	if match == 0 {
-		return fmt.Sprintf("this site has no %s", wantedText(req)), "it has: " + machineNames(all)
-	}
-	msg += fmt.Sprintf(": %d match, of which %d reserved by others then, %d out of service, %d kept for other projects", match, taken, out, closed)
-	switch {
-	case soonest.IsZero():
-		next = "ask for another device: `chexp device list`"
-	case soonest.After(start):
-		next = fmt.Sprintf("%s is free for that long from %s: start the lease then, make it shorter, or ask for another device (`chexp device list`)", name, utc(soonest))
-	default:
-		next = fmt.Sprintf("%s looks free by now: try again", name)
-	}
-	return msg, next
 }
 
 func machineNames(all []DeviceInfo) string {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"strings"
 
 	"chexp/orchestrator/internal/failure"
 	"chexp/orchestrator/openstack/apierror"
@@ -21,25 +23,73 @@ func (s *Site) failed(what string, err error) error {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	e := apierror.From(err)
-	kind, next := failure.Cloud, "try again in some minutes; if it persists, give the site's help desk the request id"
-	switch e.Kind {
-	case apierror.Unauthorized, apierror.CredentialUnknown:
-		kind, next = failure.Auth, "the credential was deleted or has expired since signing in. "+remedyAppCred
-	case apierror.Forbidden:
-		kind, next = failure.Auth, "the credential's roles do not allow this: it needs member and, at some sites, reader"
-	case apierror.QuotaExceeded:
-		kind, next = failure.Capacity, "the project's quota or allocation is used up: give back what is not needed, or ask its PI to renew it on chameleoncloud.org"
-	case apierror.Invalid:
-		kind, next = failure.Usage, "change the experiment accordingly"
-	case apierror.NoRoute:
-		next = "the address in the site's catalog is not that of the service; check the region, and tell the site's help desk"
-	case apierror.Unreachable:
-		next = "check the network"
-	case apierror.NotFound:
-		next = "it is gone: somebody deleted it, or its lease ended"
-	}
+	kind, next := s.remedy(e)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return failure.New(failure.Cloud, what+": no answer in time", next, err)
 	}
 	return failure.New(kind, what, next, e)
+}
+
+// remedy is what to do about a failed request, by its kind and, where one kind
+// is several things, by status and words.
+func (s *Site) remedy(e *apierror.Error) (failure.Kind, string) {
+	switch e.Kind {
+	case apierror.Unauthorized, apierror.CredentialUnknown:
+		return failure.Auth, "the credential was deleted or has expired since signing in. " + remedyAppCred
+	case apierror.Forbidden:
+		return failure.Auth, "the credential's roles do not allow this: it needs member and, at some sites, reader"
+	case apierror.QuotaExceeded:
+		if strings.Contains(strings.ToLower(e.Message), "expiration") {
+			return failure.Capacity, "end the lease before the project does, or ask its PI to renew it on chameleoncloud.org"
+		}
+		return failure.Capacity, "the project's quota or allocation is used up: give back what is not needed, or ask its PI to renew it on chameleoncloud.org"
+	case apierror.Invalid:
+		return invalidRemedy(e)
+	case apierror.Conflict:
+		return conflictRemedy(e)
+	case apierror.Busy:
+		return failure.Cloud, "it is just starting, changing or ending: try again in a moment"
+	case apierror.NoRoute:
+		return failure.Cloud, "the address in the site's catalog is not that of the service; check the region, and tell the site's help desk"
+	case apierror.Unreachable:
+		return failure.Cloud, "check the network"
+	case apierror.NotFound:
+		return failure.Cloud, "it is gone: somebody deleted it, or its lease ended"
+	}
+	return failure.Cloud, "try again in some minutes; if it persists, give the site's help desk the request id"
+}
+
+// invalidRemedy tells what a person can change from what only a new version of
+// chexp can: dates, filters and versions are its own.
+func invalidRemedy(e *apierror.Error) (failure.Kind, string) {
+	msg := strings.ToLower(e.Message)
+	for _, known := range []struct{ words, next string }{
+		{"start date must be later", "start now, or later; if that is what was asked, this machine's clock is off: `chexp doctor`"},
+		{"end date must be later", "the lease would be over before it began: give it a later end"},
+		{"deviceextracapability was not found", "no device of this site has that property: choose by machine_name, name or uid"},
+		{"resource type is not supported", "this site lends no such thing: check the region, CHI@Edge for devices"},
+	} {
+		if strings.Contains(msg, known.words) {
+			return failure.Usage, known.next
+		}
+	}
+	switch e.Status {
+	case http.StatusRequestEntityTooLarge:
+		return failure.Cloud, "the site takes less at once: use transport ssh, or smaller models"
+	case http.StatusRequestURITooLong:
+		return failure.Cloud, "the site takes shorter commands: shorten names in the experiment, or use transport ssh"
+	case http.StatusNotAcceptable, http.StatusUnsupportedMediaType, http.StatusMethodNotAllowed:
+		return failure.Cloud, "this site speaks another version of its interface than chexp: a newer chexp may know it"
+	}
+	return failure.Usage, "change what was asked for, in the flags or the experiment; if it looks right, it is a fault of chexp: report it with the request id"
+}
+
+func conflictRemedy(e *apierror.Error) (failure.Kind, string) {
+	switch {
+	case e.Code == "FloatingIPPortAlreadyAssociated":
+		return failure.Cloud, "release the floating IP of that port in the dashboard, or use transport zun"
+	case e.Service == "container":
+		return failure.Cloud, "the container is not in a state for this: it stopped, or its lease ended (`chexp lease list`); `chexp run --resume` goes on from there"
+	}
+	return failure.Cloud, "it is in a state in which this cannot be done: look with `chexp lease list`, then try again"
 }

@@ -91,9 +91,13 @@ func newCloud(t *testing.T) *cloud {
 	}
 	c.devices = append(c.devices, map[string]any{"created_at": "2026-11-23 04:42:44.478669", "updated_at": nil, "id": "dev-8", "name": "iot-rpi4-01",
 		"device_type": "container", "device_driver": "k8s", "reservable": true, "machine_name": "raspberrypi4-64", "uid": "uid-8"})
+	c.serveAt(t)
+	return c
+}
+
+func (c *cloud) serveAt(t testing.TB) {
 	c.srv = httptest.NewServer(http.HandlerFunc(c.serve))
 	t.Cleanup(c.srv.Close)
-	return c
 }
 
 func (c *cloud) serve(w http.ResponseWriter, r *http.Request) {
@@ -300,6 +304,8 @@ func (c *cloud) blazar(w http.ResponseWriter, r *http.Request, path []string) {
 	case "GET leases/ID":
 		l.look()
 		reply(w, 200, map[string]any{"lease": l.json()})
+	case "PUT leases/ID":
+		c.updateLease(w, r, l)
 	case "DELETE leases/ID":
 		c.leases = slices.DeleteFunc(c.leases, func(o *fakeLease) bool { return o == l })
 		reply(w, 200, map[string]any{})
@@ -350,6 +356,22 @@ func (c *cloud) createLease(w http.ResponseWriter, r *http.Request) {
 		start: start, end: end, properties: res["resource_properties"].(string), device: fmt.Sprintf("dev-%d", c.free+1), next: []string{"PENDING", "STARTING", "ACTIVE"}}
 	c.leases = append(c.leases, l)
 	reply(w, 201, map[string]any{"lease": l.json()})
+}
+
+// updateLease changes the end. The answer shows the state in between, and the
+// next looks show it for a while.
+func (c *cloud) updateLease(w http.ResponseWriter, r *http.Request, l *fakeLease) {
+	end, err := blazarDate(readJSON(r)["end_date"])
+	if err != nil {
+		blazarError(w, 400, "invalid date")
+		return
+	}
+	was := l.status
+	l.end, l.status, l.next = end, "UPDATING", []string{"UPDATING", was}
+	if !end.After(time.Now()) {
+		l.next = []string{"TERMINATING", "TERMINATED"}
+	}
+	reply(w, 200, map[string]any{"lease": l.json()})
 }
 
 func blazarDate(v any) (time.Time, error) {

@@ -16,8 +16,8 @@ import (
 	"chexp/orchestrator/openstack/reservation/v1/leases"
 )
 
-// maxLeaseName is the width of Blazar's column [BLZ:blazar/db/sqlalchemy/models.py].
-const maxLeaseName = 80
+// MaxLeaseName is the width of Blazar's column [BLZ:blazar/db/sqlalchemy/models.py].
+const MaxLeaseName = 80
 
 // Reserve makes the lease, or adopts the one of this name. See run.Reserver.
 func (s *Site) Reserve(ctx context.Context, req run.LeaseRequest) (run.Lease, error) {
@@ -65,8 +65,8 @@ func leaseOptions(req run.LeaseRequest, now time.Time) (leases.CreateOpts, error
 	begin := first(opts.StartDate, now).Truncate(time.Minute)
 	wrong := ""
 	switch {
-	case req.Name == "" || len(req.Name) > maxLeaseName:
-		wrong = fmt.Sprintf("the name of a lease has 1 to %d characters, not %d", maxLeaseName, len(req.Name))
+	case req.Name == "" || len(req.Name) > MaxLeaseName:
+		wrong = fmt.Sprintf("the name of a lease has 1 to %d characters, not %d", MaxLeaseName, len(req.Name))
 	case len(terms) != 1:
 		wrong = "a lease asks for exactly one of machine_name, device and uid"
 	case !req.End.Truncate(time.Minute).After(begin):

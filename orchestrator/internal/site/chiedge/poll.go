@@ -58,3 +58,8 @@ func (p *patience) forgive(err error) bool {
 func detached(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), d)
 }
+
+// badLook tells of a look that failed and is going to be repeated.
+func badLook(err error) string {
+	return "no answer worth having: " + apierror.From(err).Error() + "; looking again"
+}

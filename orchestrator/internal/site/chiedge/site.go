@@ -50,6 +50,10 @@ type Options struct {
 
 	// Transports makes the ways into a container.
 	Transports Transports
+
+	// Notice is told, in a sentence, before a request is sent again because
+	// the service was away for a moment; nil: nobody is.
+	Notice func(string)
 }
 
 // Site is a signed-in user at one region. Its methods may be called from
@@ -79,12 +83,16 @@ type pace struct {
 	tcp         time.Duration // for a new floating IP to carry traffic
 	sshPort     string
 	failures    int // failed looks in a row before giving up
+	retries     int // of one read or deletion, see retrying
+	retryFirst  time.Duration
+	retryMost   time.Duration // the longest wait for a retry; a longer Retry-After is not waited for
 }
 
 var usualPace = pace{
 	first: 250 * time.Millisecond, most: 5 * time.Second,
 	create: 90 * time.Second, settle: 15 * time.Second, lease: 300 * time.Second,
 	cleanup: 3 * time.Minute, tcp: 120 * time.Second, sshPort: "22", failures: 12,
+	retries: 4, retryFirst: 500 * time.Millisecond, retryMost: 30 * time.Second,
 }
 
 // signInTimeout bounds Connect.
@@ -131,6 +139,7 @@ func Connect(ctx context.Context, o Options) (*Site, error) {
 
 // openServices picks the region and makes the two clients that every run needs.
 func (s *Site) openServices() error {
+	s.withRetry()
 	region, err := s.token.region(s.cred)
 	if err != nil {
 		return err

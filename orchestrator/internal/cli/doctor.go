@@ -1,0 +1,160 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+
+	"chexp/experiments/spec"
+	"chexp/orchestrator/internal/failure"
+	"chexp/orchestrator/internal/site/chiedge"
+
+	"github.com/urfave/cli/v2"
+)
+
+func (a *app) doctorCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "doctor",
+		Usage: "check credentials, services, clock, devices and this machine; create nothing",
+		Description: "Each line is ok, ! (it will work, but) or ✗ (it will not), or says what cannot be read, with what to do.\n" +
+			"The exit code is that of the first ✗: 4 for signing in, 6 for the cloud, 0 when there is none.",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "image", Value: "debian:bookworm-slim", Usage: "look at this image `REFERENCE`"},
+			&cli.StringFlag{Name: "experiment", Usage: "look at what this experiment `FILE` needs"},
+			formatFlag(),
+		},
+		Action: a.doctor,
+	}
+}
+
+func (a *app) doctor(c *cli.Context) error {
+	if err := noArguments(c); err != nil {
+		return err
+	}
+	image := c.String("image")
+	var found []chiedge.Finding
+	if file := c.String("experiment"); file != "" {
+		e, err := loadExperiment(file, "")
+		if err != nil {
+			return err
+		}
+		found = append(found, chiedge.Finding{Check: "experiment", State: chiedge.OK, Detail: fmt.Sprintf("%s: %d models at site %s", e.Name, len(e.Models), e.Site)})
+		if e.Container.Image != "" {
+			image = e.Container.Image
+		}
+	}
+	found = append(found, a.examineCloud(c)...)
+	if err := c.Context.Err(); err != nil {
+		return err
+	}
+	found = append(found, imageFinding(image))
+	found = append(found, a.machineFindings()...)
+	return a.tell(c, found)
+}
+
+func (a *app) examineCloud(c *cli.Context) []chiedge.Finding {
+	site, err := a.connectEdge(c)
+	if err != nil {
+		return []chiedge.Finding{chiedge.FindingOf("sign-in", err)}
+	}
+	d := site.Describe()
+	signedIn := chiedge.Finding{Check: "sign-in", State: chiedge.OK,
+		Detail: fmt.Sprintf("%s as %s, project %s (%s)", d["auth_host"], d["user"], d["project"], d["credentials_from"])}
+	return append([]chiedge.Finding{signedIn}, site.Examine(c.Context)...)
+}
+
+// imageFinding can look at the name only.
+func imageFinding(image string) chiedge.Finding {
+	f := chiedge.Finding{Check: "image", State: chiedge.OK,
+		Detail: image + "; whether it exists and has a linux/arm64 variant cannot be known from here: no registry is asked"}
+	if !spec.ValidImage(image) {
+		return chiedge.Finding{Check: "image", State: chiedge.Failed, Detail: fmt.Sprintf("%q is no image reference", image),
+			Next: "it looks like debian:bookworm-slim or ghcr.io/owner/name:tag", Kind: failure.Usage}
+	}
+	name := image[strings.LastIndexByte(image, '/')+1:]
+	if !strings.ContainsAny(name, ":@") || strings.HasSuffix(name, ":latest") {
+		f.State, f.Next = chiedge.Warning, "name a tag other than latest, or a digest: results are compared for longer than a tag stays the same"
+	}
+	return f
+}
+
+// rehearsalTools are what the emulator's containers need on this machine.
+var rehearsalTools = []string{"bwrap", "nsenter", "tar", "cp"}
+
+func (a *app) machineFindings() []chiedge.Finding {
+	found := []chiedge.Finding{a.agentFinding("arm64", chiedge.Failed), a.agentFinding(runtime.GOARCH, chiedge.Warning)}
+	if runtime.GOARCH == "arm64" {
+		found = found[:1]
+	}
+	var missing []string
+	for _, tool := range rehearsalTools {
+		if _, err := exec.LookPath(tool); err != nil {
+			missing = append(missing, tool)
+		}
+	}
+	if path, err := beside("images/debian-arm64.tar"); err == nil {
+		if _, err := os.Stat(path); err != nil {
+			missing = append(missing, "bin/images/debian-arm64.tar")
+		}
+	}
+	f := chiedge.Finding{Check: "rehearsal", State: chiedge.OK, Detail: strings.Join(rehearsalTools, ", ") + " and the images are here"}
+	if len(missing) > 0 {
+		f.State, f.Detail, f.Next = chiedge.Warning, "missing: "+strings.Join(missing, ", "), "`make images`; only `chexp rehearse` and `chexp emulator` need them"
+	}
+	return append(found, f)
+}
+
+// agentFinding: runs on the site need the arm64 one; this machine's own is for
+// site local.
+func (a *app) agentFinding(arch string, absent chiedge.State) chiedge.Finding {
+	f := chiedge.Finding{Check: "agent " + arch, State: chiedge.OK}
+	m, err := agentManifest(arch)
+	if err != nil {
+		f = chiedge.FindingOf(f.Check, err)
+		f.State = absent
+		return f
+	}
+	f.Detail = fmt.Sprintf("%s, onnxruntime %s (%s)", m.Version, m.Runtime.Version, strings.Join(m.Runtime.Providers, ", "))
+	return f
+}
+
+var stateMarks = map[chiedge.State]string{chiedge.OK: "ok", chiedge.Warning: "!", chiedge.Failed: "✗", chiedge.Unknown: "-"}
+
+// tell prints the findings; the error carries the exit code of the first that
+// failed.
+func (a *app) tell(c *cli.Context, found []chiedge.Finding) error {
+	if c.String("format") != "table" {
+		l := list{columns: []string{"check", "state", "detail", "next"}, json: found}
+		for _, f := range found {
+			l.rows = append(l.rows, []string{f.Check, string(f.State), f.Detail, f.Next})
+		}
+		if err := a.print(c, l); err != nil {
+			return err
+		}
+	} else {
+		for _, f := range found {
+			detail := f.Detail
+			if f.State == chiedge.Unknown {
+				detail = "unavailable: " + detail
+			}
+			fmt.Fprintf(a.out, "%-2s  %-20s  %s\n", stateMarks[f.State], f.Check, printable(detail))
+			if f.Next != "" {
+				fmt.Fprintf(a.out, "    %-20s  → %s\n", "", printable(f.Next))
+			}
+		}
+	}
+	i := slices.IndexFunc(found, func(f chiedge.Finding) bool { return f.State == chiedge.Failed })
+	if i < 0 {
+		return nil
+	}
+	n := 0
+	for _, f := range found {
+		if f.State == chiedge.Failed {
+			n++
+		}
+	}
+	return failure.New(found[i].Kind, fmt.Sprintf("%d of %d checks failed, first %s", n, len(found), found[i].Check), found[i].Next, nil)
+}

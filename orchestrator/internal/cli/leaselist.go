@@ -1,0 +1,114 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"chexp/orchestrator/internal/run"
+	"chexp/orchestrator/internal/site/chiedge"
+
+	"github.com/urfave/cli/v2"
+)
+
+var leaseColumns = []string{"id", "name", "status", "device", "start (UTC)", "end (UTC)", "here"}
+
+func leaseRow(x run.Lease) []string {
+	return []string{x.ID, x.Name, x.Status, x.Device.Name, minute(x.Start), minute(x.End), here(x)}
+}
+
+// here is the window on the clock of this machine.
+func here(x run.Lease) string {
+	if x.Start.IsZero() || x.End.IsZero() {
+		return ""
+	}
+	s, e := x.Start.Local(), x.End.Local()
+	end := "15:04 MST"
+	if s.YearDay() != e.YearDay() || s.Year() != e.Year() {
+		end = "Jan 2 15:04 MST"
+	}
+	return s.Format("Jan 2 15:04") + " to " + e.Format(end)
+}
+
+func leaseRows(leases []run.Lease, json any) list {
+	l := list{columns: leaseColumns, json: json}
+	for _, x := range leases {
+		l.rows = append(l.rows, leaseRow(x))
+	}
+	return l
+}
+
+func minute(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02 15:04")
+}
+
+func (a *app) leaseList(c *cli.Context) error {
+	if err := noArguments(c); err != nil {
+		return err
+	}
+	site, err := a.connectEdge(c)
+	if err != nil {
+		return err
+	}
+	leases, err := site.Leases(c.Context)
+	if err != nil {
+		return err
+	}
+	l := list{columns: append([]string{"owner"}, append(leaseColumns, "left")...), json: leases}
+	for _, x := range leases {
+		l.rows = append(l.rows, append([]string{owner(x)}, append(leaseRow(x.Lease), left(x.Lease, time.Now()))...))
+	}
+	return a.print(c, l)
+}
+
+func owner(x chiedge.LeaseInfo) string {
+	switch {
+	case x.Mine:
+		return "you"
+	case x.User != "":
+		return x.User
+	}
+	return "another"
+}
+
+// left says how much of a lease is to come.
+func left(x run.Lease, now time.Time) string {
+	n := chiedge.GivenBack(x, now)
+	switch {
+	case n == 0:
+		return "over"
+	case x.Start.After(now):
+		return "starts in " + chiedge.Span(x.Start.Sub(now))
+	}
+	return chiedge.Span(n)
+}
+
+func (a *app) leaseShow(c *cli.Context) error {
+	_, l, err := a.theLease(c, (*chiedge.Site).ShowLease)
+	if err != nil {
+		return err
+	}
+	return a.print(c, leaseFields(l, time.Now()))
+}
+
+// leaseFields is a lease as a list of fields, as the OpenStack client shows
+// one thing.
+func leaseFields(l chiedge.LeaseInfo, now time.Time) list {
+	rows := [][]string{
+		{"id", l.ID}, {"name", l.Name}, {"owner", owner(l)}, {"status", l.Status},
+		{"window", chiedge.Window(l.Start, l.End)}, {"length", chiedge.Span(l.End.Sub(l.Start))}, {"left", left(l.Lease, now)},
+		{"device", strings.TrimSpace(l.Device.Name + " " + l.Device.MachineName)}, {"device uid", l.Device.UID},
+		{"asked for", l.Asked}, {"reservation", l.ReservationID}, {"reservation status", l.ReservationStatus},
+		{"degraded", fmt.Sprint(l.Degraded)}, {"created", chiedge.Clock(l.Created)},
+	}
+	if !l.Updated.IsZero() {
+		rows = append(rows, []string{"changed", chiedge.Clock(l.Updated)})
+	}
+	for _, e := range l.Events {
+		rows = append(rows, []string{e.Type, e.Status + ", " + chiedge.Clock(e.Time)})
+	}
+	return list{columns: []string{"field", "value"}, rows: rows, json: l}
+}

@@ -1,0 +1,306 @@
+package chiedge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gophercloud/gophercloud/v2"
+	"github.com/gophercloud/gophercloud/v2/openstack"
+	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/applicationcredentials"
+	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/quotas"
+	"github.com/gophercloud/gophercloud/v2/pagination"
+
+	"chexp/orchestrator/internal/failure"
+	"chexp/orchestrator/openstack/apierror"
+	"chexp/orchestrator/openstack/container/v1/containers"
+	"chexp/orchestrator/openstack/reservation/v1/devices"
+)
+
+// State is how a check went.
+type State string
+
+// The states. What cannot be read is Unknown, and no fault.
+const (
+	OK      State = "ok"
+	Warning State = "warning"
+	Failed  State = "failed"
+	Unknown State = "unavailable"
+)
+
+// Finding is the answer to one question about the site.
+type Finding struct {
+	Check  string       `json:"check"`
+	State  State        `json:"state"`
+	Detail string       `json:"detail"`
+	Next   string       `json:"next,omitempty"` // what to do
+	Kind   failure.Kind `json:"-"`              // of a failed one
+}
+
+// FindingOf makes one of an error, with its advice.
+func FindingOf(check string, err error) Finding {
+	return Finding{Check: check, State: Failed, Detail: err.Error(), Next: failure.NextOf(err), Kind: failure.KindOf(err)}
+}
+
+// checkTimeout bounds each question of Examine.
+const checkTimeout = 30 * time.Second
+
+// Examine asks everything that a run will need, and creates nothing.
+func (s *Site) Examine(ctx context.Context) []Finding {
+	var all []Finding
+	for _, check := range []func(context.Context) []Finding{s.examineCredential, s.examineCatalogue, s.examineReservation, s.examineContainer, s.examineNetwork, s.examineLeases} {
+		if ctx.Err() != nil {
+			break
+		}
+		bounded, cancel := context.WithTimeout(ctx, checkTimeout)
+		all = append(all, check(bounded)...)
+		cancel()
+	}
+	return append(all, Finding{Check: "allocation", State: Unknown,
+		Detail: "the Chameleon portal keeps it and does not tell it to this credential",
+		Next:   "see https://chameleoncloud.org/user/dashboard; a lease that it cannot pay is refused with the portal's words"})
+}
+
+// soon is how little life of a credential is worth a warning: those that
+// cc-login makes live a day.
+const soon = 24 * time.Hour
+
+func (s *Site) examineCredential(ctx context.Context) []Finding {
+	f := Finding{Check: "credential", State: OK, Detail: s.token.method()}
+	if s.token.restricted() {
+		f.State, f.Next = Warning, "this site may refuse to make leases with it. "+remedyUnrestricted
+	}
+	life := Finding{Check: "credential's end", State: OK}
+	if s.token.AppCred == nil {
+		life.Detail = "no application credential: it lasts as long as the password; the token until " + Clock(s.token.ExpiresAt)
+		return []Finding{f, life}
+	}
+	end, err := s.credentialEnd(ctx)
+	switch {
+	case err != nil:
+		life.State, life.Detail = Unknown, apierror.From(err).Error()
+		life.Next = "the dashboard shows it (Identity, Application Credentials); the token is good until " + Clock(s.token.ExpiresAt)
+	case end.IsZero():
+		life.Detail = "never expires"
+	case time.Until(end) < soon:
+		life.State, life.Detail = Warning, fmt.Sprintf("expires at %s, in %s", Clock(end), Span(time.Until(end)))
+		life.Next = "a run that is not over by then cannot clean up after itself: make a new one first. " + remedyAppCred
+	default:
+		life.Detail = fmt.Sprintf("expires at %s, in %s", Clock(end), Span(time.Until(end)))
+	}
+	return []Finding{f, life}
+}
+
+// credentialEnd asks Keystone, which shows a user their own credentials; zero
+// is never.
+func (s *Site) credentialEnd(ctx context.Context) (time.Time, error) {
+	identity, err := openstack.NewIdentityV3(s.provider, s.endpoints)
+	if err != nil {
+		return time.Time{}, err
+	}
+	ac, err := applicationcredentials.Get(ctx, identity, s.token.User.ID, s.token.AppCred.ID).Extract()
+	if err != nil {
+		return time.Time{}, err
+	}
+	return ac.ExpiresAt, nil
+}
+
+func (s *Site) examineCatalogue(context.Context) []Finding {
+	region := s.endpoints.Region
+	var types []string
+	for _, entry := range s.token.Catalog {
+		if s.token.offers(region, entry.Type) {
+			types = append(types, entry.Type)
+		}
+	}
+	slices.Sort(types)
+	f := Finding{Check: "catalogue", State: OK, Detail: fmt.Sprintf("region %s has %s", region, strings.Join(slices.Compact(types), ", "))}
+	if !slices.Contains(types, "network") {
+		f.State, f.Next = Warning, "without a network service there are no floating IPs: use transport zun"
+	}
+	return []Finding{f}
+}
+
+// examineReservation asks Blazar for the calendar, which tells its version,
+// its clock and the free devices as well.
+func (s *Site) examineReservation(ctx context.Context) []Finding {
+	asked := time.Now()
+	r := devices.ListAllocations(ctx, s.reservation)
+	answered := time.Now()
+	if _, err := r.Extract(); err != nil {
+		return []Finding{FindingOf("reservation service", s.failed("reading the calendar at "+hostOf(s.reservation.Endpoint), err))}
+	}
+	api := Finding{Check: "reservation service", State: OK, Detail: hostOf(s.reservation.Endpoint) + ", " + first(r.Header.Get("OpenStack-API-Version"), "which does not tell its version")}
+	all, err := s.Devices(ctx)
+	if err != nil {
+		return []Finding{api, clockFinding(r.Header, asked, answered), FindingOf("devices", err)}
+	}
+	return []Finding{api, clockFinding(r.Header, asked, answered), devicesFinding(all)}
+}
+
+// clockFinding compares the server's Date, which counts seconds, with the
+// middle of the request.
+func clockFinding(h http.Header, asked, answered time.Time) Finding {
+	f := Finding{Check: "clock", State: OK}
+	server, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		f.State, f.Detail = Unknown, "the server's answer has no date"
+		return f
+	}
+	ours := asked.Add(answered.Sub(asked) / 2)
+	off := ours.Sub(server.Add(500 * time.Millisecond)) // the part of a second that Date leaves out
+	doubt := answered.Sub(asked)/2 + 500*time.Millisecond
+	switch {
+	case off.Abs() <= doubt+time.Second:
+		f.Detail = "agrees with the server's to a second or so"
+	case off.Abs() < 30*time.Second:
+		f.Detail = fmt.Sprintf("%s %s the server's", off.Abs().Round(time.Second), aheadOf(off))
+	default:
+		f.State, f.Detail = Warning, fmt.Sprintf("%s %s the server's", off.Abs().Round(time.Second), aheadOf(off))
+		f.Next = "set this machine's clock: ends of leases and countdowns are off by that; a start of `now` is the server's all the same"
+	}
+	return f
+}
+
+func aheadOf(off time.Duration) string {
+	if off > 0 {
+		return "ahead of"
+	}
+	return "behind"
+}
+
+func devicesFinding(all []DeviceInfo) Finding {
+	free, usable := map[string]int{}, map[string]int{}
+	total := 0
+	for _, d := range all {
+		if d.Reservable && d.Authorized {
+			usable[d.MachineName]++
+		}
+		if d.FreeNow {
+			free[d.MachineName]++
+			total++
+		}
+	}
+	var parts []string
+	for _, m := range slices.Sorted(maps.Keys(usable)) {
+		parts = append(parts, fmt.Sprintf("%d of %d %s", free[m], usable[m], m))
+	}
+	f := Finding{Check: "devices", State: OK, Detail: "free now: " + strings.Join(parts, ", ")}
+	switch {
+	case len(usable) == 0:
+		f.State, f.Detail, f.Kind = Failed, "this project can reserve none", failure.Capacity
+		f.Next = "`chexp device list` shows why; the site's help desk opens devices to projects"
+	case total == 0:
+		f.State, f.Next = Warning, "`chexp device calendar` shows when; `chexp lease create --at next` takes the first free time"
+	}
+	return f
+}
+
+func (s *Site) examineContainer(ctx context.Context) []Finding {
+	const check = "container service"
+	// Not by containers.List: its pager keeps the headers of an empty list.
+	var r gophercloud.Result
+	resp, err := s.container.Get(ctx, s.container.ServiceURL("containers")+"/", &r.Body, nil)
+	_, r.Header, err = gophercloud.ParseResponse(resp, err)
+	var all []containers.Container
+	if err == nil {
+		all, err = containers.ExtractContainers(containers.ContainerPage{LinkedPageBase: pagination.LinkedPageBase{PageResult: pagination.PageResult{Result: r}}})
+	}
+	if err != nil {
+		return []Finding{FindingOf(check, s.failed("listing the containers at "+hostOf(s.container.Endpoint), err))}
+	}
+	h, mine := r.Header, 0
+	for _, c := range all {
+		if c.UserID == s.token.User.ID && c.Status != containers.StatusDeleted {
+			mine++
+		}
+	}
+	f := Finding{Check: check, State: OK, Detail: fmt.Sprintf("%s, %s; containers of yours: %d", hostOf(s.container.Endpoint), containerVersions(h), mine)}
+	if !speaks(h.Get("OpenStack-API-Maximum-Version"), containers.Microversion) {
+		f.State, f.Next = Warning, "chexp speaks "+containers.Microversion+"; the service answered all the same"
+	}
+	return []Finding{f, {Check: "container quota", State: Unknown, Detail: "the service tells it only by refusing (40 containers a project by default)"}}
+}
+
+func containerVersions(h http.Header) string {
+	lo, hi := h.Get("OpenStack-API-Minimum-Version"), h.Get("OpenStack-API-Maximum-Version")
+	if hi == "" {
+		return "which does not tell its versions"
+	}
+	return strings.TrimSpace(lo + " to " + strings.TrimPrefix(hi, "container "))
+}
+
+// speaks reports whether a "container 1.41" reaches the wanted version.
+func speaks(highest, want string) bool {
+	number := func(v string) (n int) {
+		_, minor, _ := strings.Cut(strings.TrimPrefix(v, "container "), ".")
+		n, _ = strconv.Atoi(minor)
+		return n
+	}
+	return highest == "" || number(highest) >= number(want)
+}
+
+func (s *Site) examineNetwork(ctx context.Context) []Finding {
+	if !s.token.offers(s.endpoints.Region, "network") {
+		return nil // the catalogue's line has said so
+	}
+	client, err := s.networkClient()
+	if err != nil {
+		return []Finding{FindingOf("network service", s.failed("reaching the network service", err))}
+	}
+	ips, err := s.floatingIPs(ctx, client)
+	if err != nil {
+		return []Finding{FindingOf("network service", s.failed("listing the floating IPs", err))}
+	}
+	f := Finding{Check: "network service", State: OK, Detail: fmt.Sprintf("%s; floating IPs of the project: %d", hostOf(client.Endpoint), len(ips))}
+	return []Finding{f, s.networkQuota(ctx, client, len(ips))}
+}
+
+func (s *Site) networkQuota(ctx context.Context, client *gophercloud.ServiceClient, used int) Finding {
+	f := Finding{Check: "floating IP quota", State: OK}
+	q, err := quotas.Get(ctx, client, s.token.Project.ID).Extract()
+	switch {
+	case err != nil:
+		f.State, f.Detail = Unknown, apierror.From(err).Error()
+	case q.FloatingIP < 0:
+		f.Detail = "no limit"
+	case used >= q.FloatingIP:
+		f.State, f.Detail = Warning, fmt.Sprintf("all %d in use", q.FloatingIP)
+		f.Next = "transport ssh needs one: release one in the dashboard, or use transport zun"
+	default:
+		f.Detail = fmt.Sprintf("%d of %d in use", used, q.FloatingIP)
+	}
+	return f
+}
+
+func (s *Site) examineLeases(ctx context.Context) []Finding {
+	all, err := s.allLeases(ctx)
+	if err != nil {
+		if errors.Is(err, context.Canceled) {
+			return nil
+		}
+		return []Finding{FindingOf("leases", s.failed("listing the leases", err))}
+	}
+	live, over, others := 0, 0, 0
+	for _, l := range all {
+		switch {
+		case l.UserID != s.token.User.ID:
+			others++
+		case ended(l):
+			over++
+		default:
+			live++
+		}
+	}
+	f := Finding{Check: "leases", State: OK, Detail: fmt.Sprintf("yours: %d live, %d ended or failed; other members': %d", live, over, others)}
+	if over > 0 {
+		f.Next = "those that are over cost nothing; `chexp lease delete` tidies up"
+	}
+	return []Finding{f}
+}

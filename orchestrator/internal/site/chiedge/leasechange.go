@@ -1,0 +1,193 @@
+package chiedge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"chexp/orchestrator/internal/failure"
+	"chexp/orchestrator/internal/run"
+	"chexp/orchestrator/openstack/apierror"
+	"chexp/orchestrator/openstack/reservation/v1/leases"
+)
+
+// tooLateToChange is how long before its end a lease is left alone: in the
+// minute in which one terminates Blazar answers 200 to an extension and leaks
+// the device's allocation (recorded).
+const tooLateToChange = 2 * time.Minute
+
+// OwnLease returns a lease of the user's own. Blazar lets any member of the
+// project change and delete the others', so theirs are refused here.
+func (s *Site) OwnLease(ctx context.Context, idOrName string) (LeaseInfo, error) {
+	l, err := s.resolve(ctx, idOrName)
+	if err != nil {
+		return LeaseInfo{}, err
+	}
+	if l.UserID != s.token.User.ID {
+		return LeaseInfo{}, failure.New(failure.Usage, fmt.Sprintf("lease %s (%s) was made by another member of the project, and is left alone", l.Name, l.ID),
+			"ask its owner; the dashboard shows who it is", nil)
+	}
+	return s.leaseInfo(l), nil
+}
+
+// ExtendLease moves the end of the user's own lease later, if its device is
+// free until then.
+func (s *Site) ExtendLease(ctx context.Context, l LeaseInfo, end time.Time) (LeaseInfo, error) {
+	now := time.Now()
+	if err := changeable(l, now); err != nil {
+		return l, err
+	}
+	end = end.Truncate(time.Minute)
+	if !end.After(l.End) {
+		return l, failure.New(failure.Usage, fmt.Sprintf("lease %s ends at %s already; %s is not later", l.Name, Clock(l.End), Clock(end)),
+			"`chexp lease shorten` moves an end earlier", nil)
+	}
+	if err := s.checkNext(ctx, l, end); err != nil {
+		return l, err
+	}
+	return s.changeEnd(ctx, l, leases.UpdateOpts{EndDate: end}, end, "extending the lease "+l.Name)
+}
+
+// ShortenLease moves the end of the user's own lease earlier; a zero end is
+// now, which ends it and keeps its record.
+func (s *Site) ShortenLease(ctx context.Context, l LeaseInfo, end time.Time) (LeaseInfo, error) {
+	now := time.Now()
+	if err := changeable(l, now); err != nil {
+		return l, err
+	}
+	wrong := ""
+	switch {
+	case l.Start.After(now) && (end.IsZero() || !end.After(l.Start)):
+		wrong = fmt.Sprintf("lease %s starts at %s; it would end before it began", l.Name, Clock(l.Start))
+		return l, failure.New(failure.Usage, wrong, "`chexp lease delete "+l.Name+"` gives all of it back", nil)
+	case end.IsZero():
+		return s.changeEnd(ctx, l, leases.UpdateOpts{EndNow: true}, now.Truncate(time.Minute), "ending the lease "+l.Name)
+	case !end.Truncate(time.Minute).After(now):
+		wrong = Clock(end) + " has passed"
+	case !end.Truncate(time.Minute).Before(l.End):
+		wrong = fmt.Sprintf("lease %s ends at %s; %s is not earlier", l.Name, Clock(l.End), Clock(end))
+	}
+	if wrong != "" {
+		return l, failure.New(failure.Usage, wrong, "`chexp lease shorten --now` ends it at once, `chexp lease extend` moves an end later", nil)
+	}
+	end = end.Truncate(time.Minute)
+	return s.changeEnd(ctx, l, leases.UpdateOpts{EndDate: end}, end, "shortening the lease "+l.Name)
+}
+
+func changeable(l LeaseInfo, now time.Time) error {
+	switch {
+	case l.Status == leases.StatusError:
+		return failure.New(failure.Cloud, "lease "+l.Name+" failed: its status is ERROR", "`chexp lease delete "+l.Name+"`, then make another", nil)
+	case l.Status == leases.StatusTerminated, l.Status == leases.StatusTerminating, l.Status == leases.StatusDeleting, !l.End.After(now):
+		return failure.New(failure.Usage, fmt.Sprintf("lease %s has ended (%s, at %s)", l.Name, l.Status, Clock(l.End)), "make another: `chexp lease create`", nil)
+	case l.End.Sub(now) < tooLateToChange:
+		return failure.New(failure.Usage, fmt.Sprintf("lease %s ends at %s, in %s: too late to change it", l.Name, Clock(l.End), Span(l.End.Sub(now))),
+			"Blazar loses track of a device whose lease changes in its last minute: make another lease when this one is over", nil)
+	}
+	return nil
+}
+
+// checkNext refuses an extension into the next booking of the lease's device.
+// A lease does not move to another device. Without the calendar Blazar decides.
+func (s *Site) checkNext(ctx context.Context, l LeaseInfo, end time.Time) error {
+	all, err := s.Devices(ctx)
+	if err != nil {
+		return ctx.Err()
+	}
+	for _, d := range all {
+		mine := false
+		for _, b := range d.Bookings {
+			mine = mine || b.LeaseID == l.ID
+		}
+		if !mine {
+			continue
+		}
+		for _, b := range d.Bookings {
+			if b.LeaseID == l.ID || b.End.Before(l.End) || b.Start.Truncate(time.Minute).After(end) {
+				continue
+			}
+			latest := b.Start.Add(-time.Minute)
+			next := "it can last until " + Clock(latest) + " at most: `chexp lease extend --until`"
+			if !latest.After(l.End) {
+				next = "it cannot be extended at all; `chexp lease create --at next` finds another time"
+			}
+			return failure.New(failure.Capacity, fmt.Sprintf("lease %s cannot last until %s on %s: %s", l.Name, Clock(end), d.Name, described(b, l.Start, end)), next, nil)
+		}
+	}
+	return nil
+}
+
+// changeEnd sends the update and sees that it was done. Before it is sent once
+// more, after an answer that got lost, the lease is looked at.
+func (s *Site) changeEnd(ctx context.Context, l LeaseInfo, opts leases.UpdateOpts, end time.Time, what string) (LeaseInfo, error) {
+	patience, limit := s.pace.patience(), time.Now().Add(s.pace.lease)
+	sent := false
+	var got *leases.Lease
+	err := s.pace.poll(ctx, func() (bool, error) {
+		var err error
+		if !sent {
+			_, err = leases.Update(ctx, s.reservation, l.ID, opts).Extract()
+		}
+		now, lookErr := leases.Get(ctx, s.reservation, l.ID).Extract()
+		if lookErr == nil {
+			got = now
+			done := got.EndDate.Equal(end) || opts.EndNow && got.EndDate.Before(l.End)
+			sent = done || err == nil
+			if done && got.Status != leases.StatusUpdating {
+				return true, nil
+			}
+		}
+		if sent && err != nil {
+			err = nil // it was carried out, and is going on
+		}
+		if err = firstOf(err, lookErr); !patience.forgive(err) {
+			return false, err
+		}
+		if sent && !time.Now().Before(limit) {
+			return false, failure.New(failure.Cloud, fmt.Sprintf("%s: it is still %s, until %s", what, got.Status, Clock(got.EndDate)), "look again with `chexp lease show "+l.Name+"`", nil)
+		}
+		return false, nil
+	})
+	if err != nil {
+		return l, s.changeFailure(l, what, err)
+	}
+	changed := s.leaseInfo(*got)
+	changed.Device = l.Device
+	return changed, nil
+}
+
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Site) changeFailure(l LeaseInfo, what string, err error) error {
+	var known *failure.Error
+	if errors.As(err, &known) {
+		return err
+	}
+	e := apierror.From(err)
+	switch e.Kind {
+	case apierror.NoDeviceFree:
+		return failure.New(failure.Capacity, what+": its device is reserved by others after it", "`chexp device calendar` shows until when; make another lease for the rest", e)
+	case apierror.ExtensionRefused:
+		return failure.New(failure.Usage, what+": the site extends a lease only in its last hours", "the site's message says how many seconds before the end it can be asked: Chameleon's is two days", e)
+	case apierror.LeaseTooLong, apierror.QuotaExceeded:
+		return s.reserveFailure(context.Background(), run.LeaseRequest{Name: l.Name}, what, e)
+	}
+	return s.failed(what, err)
+}
+
+// GivenBack is how much of its time a lease still had.
+func GivenBack(l run.Lease, now time.Time) time.Duration {
+	switch l.Status {
+	case leases.StatusTerminated, leases.StatusError:
+		return 0
+	}
+	return max(0, l.End.Sub(later(l.Start, now)))
+}
