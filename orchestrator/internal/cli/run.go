@@ -115,6 +115,7 @@ func (a *app) execute(c *cli.Context, e *spec.Experiment, cloud chiedge.Options,
 	if err != nil {
 		return err
 	}
+	cloud.Notice = obs.Say
 	site, err := a.site(c.Context, e, cloud)
 	if err != nil {
 		return err
@@ -240,11 +241,13 @@ func (a *app) resume(c *cli.Context, name string) error {
 		return failure.New(failure.Locked, "run "+s.ID+" cannot be resumed", "it was cut off before it had a plan: start a new one", err)
 	}
 	goOn := func(cloud chiedge.Options) error {
+		obs := newProgress(a.err)
+		cloud.Notice = obs.Say
 		site, err := a.site(c.Context, e, cloud)
 		if err != nil {
 			return err
 		}
-		return a.carryOut(c, s, e, plan, files, site, newProgress(a.err), until, false)
+		return a.carryOut(c, s, e, plan, files, site, obs, until, false)
 	}
 	if isRehearsal(s) { // its cloud ended with it; the journal finds that out
 		return a.withEmulator(c, goOn)
