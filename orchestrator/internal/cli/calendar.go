@@ -98,7 +98,7 @@ func newCalendar(devices []chiedge.DeviceInfo, machine string, now time.Time, da
 
 func (cal calendar) list() list {
 	l := list{columns: []string{"device", "machine", "from (UTC)", "until (UTC)", "from (here)", "until (here)", "mine", "user", "lease"}, json: cal}
-	here := func(t time.Time) string { return t.Local().Format("2006-01-02 15:04 MST") }
+	here := func(t time.Time) string { return t.In(chiedge.Here).Format("2006-01-02 15:04 MST") }
 	for _, d := range cal.Devices {
 		for _, b := range d.Bookings {
 			l.rows = append(l.rows, []string{d.Name, d.MachineName, minute(b.Start), minute(b.End), here(b.Start), here(b.End), fmt.Sprint(b.Mine), b.User, b.LeaseID})
@@ -162,7 +162,7 @@ func columnStep(whole time.Duration, columns int) time.Duration {
 
 // floorLocal is the last multiple of step since midnight on the clock here.
 func floorLocal(t time.Time, step time.Duration) time.Time {
-	l := t.Local()
+	l := t.In(chiedge.Here)
 	midnight := time.Date(l.Year(), l.Month(), l.Day(), 0, 0, 0, 0, l.Location())
 	return midnight.Add(t.Sub(midnight) / step * step)
 }
@@ -172,7 +172,7 @@ func (cal calendar) axes(b *strings.Builder, names int, start time.Time, step ti
 	days, here, utc := blank(columns), blank(columns), blank(columns)
 	every, day := labelEvery(step), ""
 	for i := range columns {
-		at := start.Add(time.Duration(i) * step).Local()
+		at := start.Add(time.Duration(i) * step).In(chiedge.Here)
 		if d := at.Format(time.DateOnly); d != day {
 			day = d
 			put(days, i, dayLabel(at, int(24*time.Hour/step)))
@@ -189,7 +189,7 @@ func (cal calendar) axes(b *strings.Builder, names int, start time.Time, step ti
 	if every == 0 {
 		return
 	}
-	zone, offset := cal.From.Local().Zone()
+	zone, offset := cal.From.In(chiedge.Here).Zone()
 	line(zone, here)
 	if offset != 0 {
 		line("UTC", utc)

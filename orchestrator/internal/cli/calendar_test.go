@@ -19,9 +19,9 @@ func in(t *testing.T, zone string) {
 	if err != nil {
 		t.Skipf("no time zones on this machine: %v", err)
 	}
-	here := time.Local
-	t.Cleanup(func() { time.Local = here })
-	time.Local = loc
+	here := chiedge.Here
+	t.Cleanup(func() { chiedge.Here = here })
+	chiedge.Here = loc
 }
 
 func at(t *testing.T, s string) time.Time {

@@ -35,7 +35,7 @@ type pageTick struct {
 
 // page writes the calendar as one HTML file without a script or a reference.
 func (cal calendar) page(w io.Writer) error {
-	zone, offset := cal.From.Local().Zone()
+	zone, offset := cal.From.In(chiedge.Here).Zone()
 	data := struct {
 		Site, Now, Zone string
 		UTCToo          bool
@@ -87,8 +87,8 @@ func (cal calendar) ticks() []pageTick {
 	step := columnStep(whole, 14)
 	var ticks []pageTick
 	for t := floorLocal(cal.From, step).Add(step); t.Before(cal.Until); t = t.Add(step) {
-		tick := pageTick{Left: cal.percent(t.Sub(cal.From)), Here: t.Local().Format("15:04"), UTC: t.UTC().Format("15:04")}
-		if l := t.Local(); l.Hour() == 0 || step >= 24*time.Hour {
+		tick := pageTick{Left: cal.percent(t.Sub(cal.From)), Here: t.In(chiedge.Here).Format("15:04"), UTC: t.UTC().Format("15:04")}
+		if l := t.In(chiedge.Here); l.Hour() == 0 || step >= 24*time.Hour {
 			tick.Day = l.Format("Mon 2 Jan")
 		}
 		ticks = append(ticks, tick)

@@ -153,7 +153,7 @@ func parseTime(s string, now time.Time) (time.Time, error) {
 		}
 	}
 	for _, layout := range []string{"2006-01-02T15:04", "2006-01-02 15:04"} {
-		if t, err := time.ParseInLocation(layout, s, time.Local); err == nil {
+		if t, err := time.ParseInLocation(layout, s, chiedge.Here); err == nil {
 			return t, fmt.Errorf("is %q, which has no zone: write %s if you mean UTC, %s for the clock here", s,
 				strings.Replace(s, " ", "T", 1)+"Z", t.Format("2006-01-02T15:04Z07:00"))
 		}

@@ -22,7 +22,7 @@ func here(x run.Lease) string {
 	if x.Start.IsZero() || x.End.IsZero() {
 		return ""
 	}
-	s, e := x.Start.Local(), x.End.Local()
+	s, e := x.Start.In(chiedge.Here), x.End.In(chiedge.Here)
 	end := "15:04 MST"
 	if s.YearDay() != e.YearDay() || s.Year() != e.Year() {
 		end = "Jan 2 15:04 MST"

@@ -6,10 +6,14 @@ import (
 	"time"
 )
 
+// Here is the zone of the clock that people look at. Tests set it; time.Local
+// itself is read by running timers.
+var Here = time.Local
+
 // Clock writes a time as Blazar counts it, in UTC, and as the clock here shows
 // it, with the date where that differs: "2026-12-01 19:00 UTC (14:00 EST)".
 func Clock(t time.Time) string {
-	u, l := t.UTC(), t.Local()
+	u, l := t.UTC(), t.In(Here)
 	text := utc(t)
 	if _, offset := l.Zone(); offset == 0 {
 		return text
@@ -24,7 +28,7 @@ func Clock(t time.Time) string {
 // Window is a stretch of time, written once in each clock: "2026-12-01 19:00 to
 // 20:55 UTC (14:00 to 15:55 EST)".
 func Window(from, to time.Time) string {
-	u, l := from.UTC(), from.Local()
+	u, l := from.UTC(), from.In(Here)
 	text := u.Format(dayMinute) + " to " + endTime(u, to.UTC()) + " UTC"
 	if _, offset := l.Zone(); offset == 0 {
 		return text
@@ -33,7 +37,7 @@ func Window(from, to time.Time) string {
 	if l.YearDay() != u.YearDay() {
 		layout = dayMinute
 	}
-	return text + " (" + l.Format(layout) + " to " + endTime(l, to.Local()) + l.Format(" MST)")
+	return text + " (" + l.Format(layout) + " to " + endTime(l, to.In(Here)) + l.Format(" MST)")
 }
 
 const dayMinute = "2006-01-02 15:04"

@@ -157,9 +157,9 @@ func TestClockAndWindow(t *testing.T) {
 	if err != nil {
 		t.Skipf("no time zones on this machine: %v", err)
 	}
-	here := time.Local
-	t.Cleanup(func() { time.Local = here })
-	time.Local = zone
+	here := Here
+	t.Cleanup(func() { Here = here })
+	Here = zone
 	from := utcTime(t, "2026-12-01 19:00")
 	for want, got := range map[string]string{
 		"2026-12-01 19:00 UTC (14:00 EST)":                                         Clock(from),
@@ -173,7 +173,7 @@ func TestClockAndWindow(t *testing.T) {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
-	time.Local = time.UTC
+	Here = time.UTC
 	if got := Clock(from); got != "2026-12-01 19:00 UTC" {
 		t.Errorf("%q", got)
 	}
