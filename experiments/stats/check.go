@@ -125,8 +125,7 @@ func (s Sample) checkSize() Check {
 }
 
 // checkWarmUp also returns how many inferences the other checks had better
-// leave out. A slow start that ends nowhere (at a third of the trial) while the
-// rest falls too is a drift.
+// leave out. A slow start after which the latencies go on falling is a drift.
 func (s Sample) checkWarmUp() (Check, int) {
 	n := s.N()
 	length, ratio := slowStart(s.ordered)
@@ -134,8 +133,10 @@ func (s Sample) checkWarmUp() (Check, int) {
 	// that is printed; fewer are in nothing but the maximum.
 	limit := n / 100
 	c := Check{Name: WarmUp, Outcome: Valid, Value: trial.Read(float64(length)), Limit: float64(limit), Unit: "inferences"}
-	if length == n/3 && checkDrift(s.ordered[length:]).Outcome != Valid {
-		length = 0
+	if rest := s.ordered[length:]; length > 0 && checkDrift(rest).Outcome != Valid {
+		if m, _ := thirds(rest); m[0] > m[2] {
+			length = 0
+		}
 	}
 	if length <= limit || ratio <= 1+large {
 		c.Value, c.Text = trial.Read(0.0), "no slow start"
@@ -163,16 +164,9 @@ func checkDrift(ordered []int64) Check {
 	if size > grave {
 		c.Outcome = Invalid
 	}
-	what := fmt.Sprintf("the last third took %s longer than the first", percent(m[2]/m[0]-1))
-	switch {
-	case high == m[1] && m[0] < m[1] && m[2] < m[1]:
-		what = fmt.Sprintf("the middle third took %s longer than the fastest", percent(size))
-	case m[2] < m[0]:
-		what = fmt.Sprintf("the last third took %s less than the first", percent(1-m[2]/m[0]))
-	case m[1] < m[0]:
-		what = fmt.Sprintf("the middle third took %s less than the slowest", percent(1-low/high))
-	}
-	c.Text = what + ", limit " + percent(large)
+	names := [3]string{"first", "middle", "last"}
+	c.Text = fmt.Sprintf("the %s third took %s longer than the %s, limit %s",
+		names[slices.Index(m[:], high)], percent(size), names[slices.Index(m[:], low)], percent(large))
 	c.Next = "something changed meanwhile: let the device cool down, stop other programs, measure longer"
 	return c
 }
@@ -203,12 +197,12 @@ func (s Sample) checkOutliers() Check {
 	k := o.Slow + o.Fast
 	share := float64(k) / float64(n)
 	c := Check{Name: OutlierUse, Outcome: Valid, Value: finite(100 * share), Limit: 100 * many, Unit: "%",
-		Text: fmt.Sprintf("%d of %s, the slowest %s of the median", k, inferences(n), times(o.Slowest))}
+		Text: fmt.Sprintf("%d of %s, the slowest took %s the median", k, inferences(n), times(o.Slowest))}
 	// More than chance makes of one in twenty: P(B >= k), B being
 	// Binomial(n, 1/20), at most 5 %.
 	if share > many && k >= n+1-lowRankAt(n, 1-many, 0.05) {
 		c.Outcome = Suspect
-		c.Text = fmt.Sprintf("%s of the inferences are outliers, limit %s, the slowest %s of the median", percent(share), percent(many), times(o.Slowest))
+		c.Text = fmt.Sprintf("%s of the inferences are outliers, limit %s, the slowest took %s the median", percent(share), percent(many), times(o.Slowest))
 		c.Next = "stop what else runs on the device; quote the median, not the mean"
 	}
 	return c
@@ -230,10 +224,14 @@ func inferences(n int) string {
 }
 
 func percent(share float64) string {
-	if share < 0.0995 {
-		return fmt.Sprintf("%.1f %%", 100*share)
+	digits := 0
+	switch tenths := math.Round(1000 * share); {
+	case tenths == 0 && share > 0:
+		digits = 2
+	case tenths < 100 && math.Mod(tenths, 10) != 0:
+		digits = 1
 	}
-	return fmt.Sprintf("%.0f %%", 100*share)
+	return fmt.Sprintf("%.*f %%", digits, 100*share)
 }
 
 func times(ratio float64) string { return fmt.Sprintf("%.3g times", ratio) }

@@ -320,6 +320,7 @@ type card struct {
 	Axis, Seq, Hist drawing
 	Stats           []Fact
 	Remarks         []string
+	Checks          []stats.Check // those that could be made
 }
 
 // cards draws the sequence of each trial.
@@ -378,6 +379,7 @@ func (t *Table) card(r *Row) card {
 		c.Remarks = append(c.Remarks, fmt.Sprintf("%d clipped, slowest %s", beyond, formatNS(*r.Max.Value)))
 	}
 	c.Stats = cardStats(r)
+	c.Checks = slices.DeleteFunc(slices.Clone(r.Checks), func(c stats.Check) bool { return c.Outcome == stats.Unavailable })
 	return c
 }
 

@@ -60,9 +60,9 @@ func (r *Row) check() {
 		return
 	}
 	r.Checks = r.sample.Checks()
-	if by := clean(r.device.Emulated, maxName); by != "" {
+	if r.device.Emulated != "" {
 		r.Checks = append(r.Checks, stats.Check{Name: "emulation", Outcome: stats.Suspect,
-			Text: "the processor was emulated (" + by + "), so its latencies are those of no device", Next: "run it on a device"})
+			Text: "the processor was emulated", Next: "run it on a real device"})
 	}
 	r.Validity = stats.Verdict(r.Checks)
 }
