@@ -102,11 +102,9 @@ type center struct {
 func compare(cs []center, k int, count func(center) int, seed uint64, times ...[]int) Comparison {
 	slices.SortFunc(cs, func(x, y center) int { return cmp.Compare(x.v, y.v) })
 	middle := func() float64 {
-		total := 0
-		for _, c := range cs {
-			total += count(c)
-		}
-		// The values at the ranks (total+1)/2 and (total+2)/2, the same if odd.
+		// Draws are as many as blocks, so the counts always add up to this.
+		total := len(cs)
+		// The mean of the two middle ones, the same one if the total is odd.
 		seen, low := 0, math.NaN()
 		for _, c := range cs {
 			seen += count(c)

@@ -91,7 +91,7 @@ func TestPairedRatioErrorRates(t *testing.T) {
 		{"seven pairs", newNoise(2, 0.04, 0, 0.025), 7, 90},
 		{"ten pairs", newNoise(3, 0.04, 0, 0.025), 10, 98},
 		{"values like the one before", newNoise(4, 0.02, 0.5, 0.025), 10, 98},
-		{"many slow ones", newNoise(5, 0.04, 0, 0.2), 20, 98},
+		{"many slow ones", newNoise(5, 0.04, 0, 0.2), 14, 98},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			seed := uint64(0)
