@@ -27,20 +27,20 @@ type Check struct {
 	Outcome Outcome `json:"outcome"`
 	// Value is what was found and Limit what would still have been VALID, in
 	// Unit. Both are absent where the question is not about a number.
-	Value trial.Reading[float64] `json:"value,omitzero"`
-	Limit float64                `json:"limit,omitzero"`
-	Unit  string                 `json:"unit,omitempty"`
-	Text  string                 `json:"text"`             // value and limit in words, without a full stop
-	Next  string                 `json:"remedy,omitempty"` // what to do, unless VALID
+	Value  trial.Reading[float64] `json:"value,omitzero"`
+	Limit  float64                `json:"limit,omitzero"`
+	Unit   string                 `json:"unit,omitempty"`
+	Text   string                 `json:"text"`             // value and limit in words, without a full stop
+	Remedy string                 `json:"remedy,omitempty"` // what to do, unless VALID
 }
 
 // Names of the checks that need nothing but the latencies.
 const (
-	SampleSize = "sample size"
-	WarmUp     = "warm-up"
-	Drift      = "drift"
-	Bimodality = "bimodality"
-	OutlierUse = "outliers"
+	SampleSize   = "sample size"
+	WarmUp       = "warm-up"
+	Drift        = "drift"
+	Bimodality   = "bimodality"
+	OutlierShare = "outliers"
 )
 
 // Limits of the checks.
@@ -86,7 +86,7 @@ func (s Sample) Checks() []Check {
 	out := []Check{s.checkSize()}
 	if s.N() < Steady {
 		why := fmt.Sprintf("needs %d inferences, has %d: %d more", Steady, s.N(), Steady-s.N())
-		for _, name := range []string{WarmUp, Drift, Bimodality, OutlierUse} {
+		for _, name := range []string{WarmUp, Drift, Bimodality, OutlierShare} {
 			out = append(out, Check{Name: name, Outcome: Unavailable, Value: trial.Unread[float64](why), Text: why})
 		}
 		return out
@@ -101,7 +101,7 @@ func (s Sample) Checks() []Check {
 func (s Sample) checkSize() Check {
 	n, limit := s.N(), Steady
 	c := Check{Name: SampleSize, Outcome: Valid, Value: trial.Read(float64(n)), Unit: "inferences",
-		Next: "raise trials.min_runs or trials.min_time"}
+		Remedy: "raise trials.min_runs or trials.min_time"}
 	width, ok := s.Precision()
 	if ok && n >= Steady && width > precise {
 		limit = int(min(math.Ceil(float64(n)*(width/precise)*(width/precise)), 1e9))
@@ -119,7 +119,7 @@ func (s Sample) checkSize() Check {
 		c.Text = fmt.Sprintf("the median is known to ±%s only, limit ±%s, which takes about %d inferences instead of %d",
 			percent(width), percent(precise), limit, n)
 	default:
-		c.Text, c.Next = inferences(n)+", median known to ±"+percent(width), ""
+		c.Text, c.Remedy = inferences(n)+", median known to ±"+percent(width), ""
 	}
 	return c
 }
@@ -147,7 +147,7 @@ func (s Sample) checkWarmUp() (Check, int) {
 		c.Outcome = Invalid
 	}
 	c.Text = fmt.Sprintf("the first %d of %s were %s slower than the rest, limit %d", length, inferences(n), percent(ratio-1), limit)
-	c.Next = fmt.Sprintf("raise trials.warmup by %d", roundUp(length))
+	c.Remedy = fmt.Sprintf("raise trials.warmup by %d", roundUp(length))
 	return c, length
 }
 
@@ -167,7 +167,7 @@ func checkDrift(ordered []int64) Check {
 	names := [3]string{"first", "middle", "last"}
 	c.Text = fmt.Sprintf("the %s third took %s longer than the %s, limit %s",
 		names[slices.Index(m[:], high)], percent(size), names[slices.Index(m[:], low)], percent(large))
-	c.Next = "something changed meanwhile: let the device cool down, stop other programs, measure longer"
+	c.Remedy = "something changed meanwhile: let the device cool down, stop other programs, measure longer"
 	return c
 }
 
@@ -186,7 +186,7 @@ func (s Sample) checkModes() Check {
 		c.Outcome = Invalid
 	}
 	c.Text = fmt.Sprintf("two modes that are %s apart, limit %s, %s of the inferences in the smaller", percent(gap), percent(large), percent(m.Share))
-	c.Next = "two clock speeds or a second program: fix the clock, stop what else runs, compare the modes"
+	c.Remedy = "two clock speeds or a second program: fix the clock, stop what else runs, compare the modes"
 	return c
 }
 
@@ -196,14 +196,14 @@ func (s Sample) checkOutliers() Check {
 	o := outliers(s.sorted)
 	k := o.Slow + o.Fast
 	share := float64(k) / float64(n)
-	c := Check{Name: OutlierUse, Outcome: Valid, Value: finite(100 * share), Limit: 100 * many, Unit: "%",
+	c := Check{Name: OutlierShare, Outcome: Valid, Value: finite(100 * share), Limit: 100 * many, Unit: "%",
 		Text: fmt.Sprintf("%d of %s, the slowest took %s the median", k, inferences(n), times(o.Slowest))}
 	// More than chance makes of one in twenty: P(B >= k), B being
 	// Binomial(n, 1/20), at most 5 %.
 	if share > many && k >= n+1-lowRankAt(n, 1-many, 0.05) {
 		c.Outcome = Suspect
 		c.Text = fmt.Sprintf("%s of the inferences are outliers, limit %s, the slowest took %s the median", percent(share), percent(many), times(o.Slowest))
-		c.Next = "stop what else runs on the device; quote the median, not the mean"
+		c.Remedy = "stop what else runs on the device; quote the median, not the mean"
 	}
 	return c
 }

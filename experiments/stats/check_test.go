@@ -68,7 +68,7 @@ func TestInjectedFaultsAreNamed(t *testing.T) {
 		{"a neighbour in the middle third", Drift, 200, func(i int) float64 { return when(i >= 67 && i < 133, 1.3) }},
 		{"two clock speeds in turns", Bimodality, 100, func(i int) float64 { return when(i/5%3 == 0, 1.25) }},
 		{"two modes at random", Bimodality, 200, func(int) float64 { return when(d.rng.IntN(4) == 0, 1.25) }},
-		{"a neighbour that comes and goes", OutlierUse, 200, func(int) float64 { return when(d.rng.IntN(6) == 0, 1.5+2*d.rng.Float64()) }},
+		{"a neighbour that comes and goes", OutlierShare, 200, func(int) float64 { return when(d.rng.IntN(6) == 0, 1.5+2*d.rng.Float64()) }},
 	} {
 		named := rate(200, func() bool {
 			return find(t, NewSample(d.draw(c.n, c.factor)).Checks(), c.name).Outcome != Valid
@@ -117,7 +117,7 @@ func TestSampleSize(t *testing.T) {
 	} {
 		checks := NewSample(newNoise(41, c.sd, 0, 0).draw(c.n, steady)).Checks()
 		got := find(t, checks, SampleSize)
-		if got.Outcome != c.want || !strings.HasPrefix(got.Text, c.text) || (got.Next == "") != (c.want == Valid) {
+		if got.Outcome != c.want || !strings.HasPrefix(got.Text, c.text) || (got.Remedy == "") != (c.want == Valid) {
 			t.Errorf("n = %d, sd %v: %+v", c.n, c.sd, got)
 		}
 		if v, _ := got.Value.Get(); int(v) != c.n || (got.Limit > v) != (c.want != Valid) {
@@ -184,10 +184,10 @@ func TestChecksOfOddSamples(t *testing.T) {
 		if _, err := json.Marshal(checks); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		for i, want := range []string{SampleSize, WarmUp, Drift, Bimodality, OutlierUse} {
+		for i, want := range []string{SampleSize, WarmUp, Drift, Bimodality, OutlierShare} {
 			c := checks[i]
 			bad := c.Outcome == Suspect || c.Outcome == Invalid
-			if c.Name != want || c.Text == "" || bad != (c.Next != "") || strings.HasSuffix(c.Text, ".") {
+			if c.Name != want || c.Text == "" || bad != (c.Remedy != "") || strings.HasSuffix(c.Text, ".") {
 				t.Errorf("%s: %+v", name, c)
 			}
 		}

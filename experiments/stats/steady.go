@@ -123,8 +123,8 @@ func slowStart(ordered []int64) (length int, ratio float64) {
 	return length, medianOf(ordered[:length]) / medianOf(ordered[length:])
 }
 
-// Modes are two heaps of values with a gap between them.
-type Modes struct {
+// modes are two heaps of values with a gap between them.
+type modes struct {
 	Fast, Slow float64 // the median of each
 	Share      float64 // of the smaller one
 }
@@ -144,17 +144,17 @@ const gapAlpha = 0.01
 // significantly fewer values than the emptier of the outer two (one-sided
 // binomial test), there are two modes. The dip test of Hartigan and Hartigan
 // asks the same more generally, with far more code.
-func twoModes(sorted []int64) (Modes, bool) {
+func twoModes(sorted []int64) (modes, bool) {
 	n := len(sorted)
 	trim, least := n/20, max(5, n/10)
 	cut := otsu(sorted, trim, least)
 	if cut == 0 {
-		return Modes{}, false
+		return modes{}, false
 	}
-	m := Modes{Fast: Median(sorted[:cut]), Slow: Median(sorted[cut:]), Share: float64(min(cut, n-cut)) / float64(n)}
+	m := modes{Fast: Median(sorted[:cut]), Slow: Median(sorted[cut:]), Share: float64(min(cut, n-cut)) / float64(n)}
 	width := (m.Slow - m.Fast) / 3
 	if width <= 0 {
-		return Modes{}, false
+		return modes{}, false
 	}
 	within := func(center float64) int {
 		below := func(limit float64) int {
@@ -206,8 +206,8 @@ func atMost(k, n int) float64 {
 	return min(p, 1)
 }
 
-// Outliers are values far off the median.
-type Outliers struct {
+// strays are values far off the median.
+type strays struct {
 	Slow, Fast int
 	Slowest    float64 // the slowest value over the median
 }
@@ -216,7 +216,7 @@ type Outliers struct {
 // exceeds 3.5 [Iglewicz and Hoaglin, How to Detect and Handle Outliers, 1993].
 // Where more than half of the values are equal the MAD is 0 and 1.253314 times
 // the mean deviation takes its place, as they recommend.
-func outliers(sorted []int64) (o Outliers) {
+func outliers(sorted []int64) (o strays) {
 	m := Median(sorted)
 	o.Slowest = float64(sorted[len(sorted)-1]) / m
 	deviations := make([]float64, len(sorted))

@@ -62,7 +62,7 @@ func (r *Row) check() {
 	r.Checks = r.sample.Checks()
 	if r.device.Emulated != "" {
 		r.Checks = append(r.Checks, stats.Check{Name: "emulation", Outcome: stats.Suspect,
-			Text: "the processor was emulated", Next: "run it on a real device"})
+			Text: "the processor was emulated", Remedy: "run it on a real device"})
 	}
 	r.Validity = stats.Verdict(r.Checks)
 }

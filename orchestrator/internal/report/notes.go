@@ -58,7 +58,7 @@ func (b *builder) footnotes(r *Row) {
 		b.mark(r, "validity", "doubt "+d, "Doubtful, so nothing is decided from it: "+d+".")
 	}
 	for _, c := range r.failing() {
-		b.alike(r, "validity", checkKey(c), complaint(c), c.Next)
+		b.alike(r, "validity", checkKey(c), complaint(c), c.Remedy)
 	}
 	for _, p := range []struct {
 		column string
