@@ -194,7 +194,8 @@ func fullResult() trial.Result {
 		Outcome: trial.Failed, Reasons: []trial.Reason{{Code: "timeout", Text: "t", Next: "n"}},
 		LatenciesNS: []int64{1, 2}, WarmupNS: []int64{},
 		SessionCreateNS: trial.Read(int64(0)), FirstInferenceNS: trial.Unread[int64]("why"), PeakMemoryBytes: trial.Read(int64(9)),
-		Summary: &trial.Summary{N: 2, MinNS: 1, MaxNS: 2, MeanNS: 1.5, MedianNS: 1.5, P90NS: trial.Unread[float64]("two values"),
+		Summary: &trial.Summary{N: 2, MinNS: 1, MaxNS: 2, MeanNS: 1.5, MedianNS: 1.5,
+			MedianInterval: trial.Read(trial.Interval{Low: 1, High: 2}), P90NS: trial.Unread[float64]("two values"),
 			P95NS: trial.Unread[float64]("two values"), P99NS: trial.Read(2.0), Throughput: 6e8},
 		Runtime: trial.Runtime{Name: "onnxruntime", Version: "1", BuildInfo: "b", Providers: []string{"cpu"}},
 		Agent:   trial.Agent{Version: "v", OS: "linux", Arch: "arm64", SHA256: sum},
@@ -203,6 +204,13 @@ func fullResult() trial.Result {
 			Temperature: trial.Read(51.5), Emulated: "qemu"},
 		Start: when, End: when,
 	}
+}
+
+// fullResultBeforeIntervals is what the first agents wrote.
+func fullResultBeforeIntervals() trial.Result {
+	r := fullResult()
+	r.Summary.MedianInterval = trial.Reading[trial.Interval]{}
+	return r
 }
 
 func TestSamplesValidate(t *testing.T) {
@@ -222,6 +230,7 @@ func TestSamplesValidate(t *testing.T) {
 			Trials: []trial.Trial{{ID: skipped.TrialID, Model: "a", Provider: skipped.Provider, Threads: 4, Batch: 1, Repetition: 2, Skip: "absent"}},
 		}},
 		{"result.schema.json", fullResult()},
+		{"result.schema.json", fullResultBeforeIntervals()},
 		{"result.schema.json", skipped},
 		{"event.schema.json", event},
 		{"event.schema.json", trial.Event{Schema: trial.EventSchema, Seq: 2, Time: when, Type: trial.Note}},
@@ -246,6 +255,9 @@ func TestBadResultsDoNotValidate(t *testing.T) {
 		"an empty reading": func(m map[string]any) { m["peak_memory_bytes"] = map[string]any{} },
 		"a double reading": func(m map[string]any) {
 			m["peak_memory_bytes"] = map[string]any{"value": json.Number("1"), "unavailable": "x"}
+		},
+		"half an interval": func(m map[string]any) {
+			delete(m["summary"].(map[string]any)["median_interval_ns"].(map[string]any)["value"].(map[string]any), "high")
 		},
 		"a bad outcome":     func(m map[string]any) { m["outcome"] = "fine" },
 		"a trial id with /": func(m map[string]any) { m["trial_id"] = "../x" },

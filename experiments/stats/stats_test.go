@@ -23,8 +23,14 @@ func TestSummarizeByHand(t *testing.T) {
 	if want := 10 / 200e-9; s.Throughput != want { // 10 inputs in 200 ns
 		t.Errorf("throughput %v, want %v", s.Throughput, want)
 	}
-	if s.P90NS.Value != nil || s.P90NS.Unavailable != "needs n >= 10 inferences, has 5" {
+	if s.P90NS.Value != nil || s.P90NS.Unavailable != "needs 64 inferences, has 5: 59 more" {
 		t.Errorf("p90 of 5 is %+v", s.P90NS)
+	}
+	if s.MedianInterval.Unavailable != "5 inferences are too few for a 95 % interval" {
+		t.Errorf("the interval of 5 is %+v", s.MedianInterval)
+	}
+	if i, ok := Summarize([]int64{30, 10, 100, 20, 40, 50}, 1).MedianInterval.Get(); !ok || i.Low != 10 || i.High != 100 {
+		t.Errorf("the interval of 6 is %+v, want from the least to the greatest", i)
 	}
 	if m := Summarize([]int64{4, 1, 3, 2}, 1).MedianNS; m != 2.5 {
 		t.Errorf("median of 1 2 3 4 is %v, want 2.5", m)
@@ -43,14 +49,12 @@ func TestPercentileNeedsSample(t *testing.T) {
 		n             int
 		p90, p95, p99 float64 // 0: refused
 	}{
-		{9, 0, 0, 0},
-		{10, 9, 0, 0},   // ceil(9.0) = 9th of 1..10
-		{11, 10, 0, 0},  // ceil(9.9)
-		{19, 18, 0, 0},  // ceil(17.1)
-		{20, 18, 19, 0}, // 18.0, 19.0
-		{99, 90, 95, 0}, // ceil(89.1), ceil(94.05)
-		{100, 90, 95, 99},
-		{101, 91, 96, 100},
+		{63, 0, 0, 0},
+		{64, 58, 0, 0},   // ceil(57.6) = 58th of 1..64
+		{129, 117, 0, 0}, // ceil(116.1)
+		{130, 117, 124, 0},
+		{661, 595, 628, 0}, // ceil(594.9), ceil(627.95)
+		{662, 596, 629, 656},
 		{1000, 900, 950, 990},
 	} {
 		latencies := make([]int64, tc.n)
@@ -76,7 +80,7 @@ func TestPercentileNeedsSample(t *testing.T) {
 func TestSummarizeProperties(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 7))
 	for range 200 {
-		latencies := make([]int64, 100+rng.IntN(400))
+		latencies := make([]int64, 662+rng.IntN(400))
 		for i := range latencies {
 			latencies[i] = rng.Int64N(1 << 30)
 		}
@@ -91,6 +95,10 @@ func TestSummarizeProperties(t *testing.T) {
 		chain := []float64{float64(s.MinNS), s.MedianNS, p90, p95, p99, float64(s.MaxNS)}
 		if !slices.IsSorted(chain) {
 			t.Fatalf("min, median, p90, p95, p99, max are not in order: %v", chain)
+		}
+		i, ok := s.MedianInterval.Get()
+		if !ok || !(float64(s.MinNS) <= i.Low && i.Low <= s.MedianNS && s.MedianNS <= i.High && i.High <= float64(s.MaxNS)) {
+			t.Fatalf("the interval %+v does not hold the median %v", s.MedianInterval, s.MedianNS)
 		}
 		if !slices.Contains(latencies, int64(p99)) {
 			t.Fatalf("p99 %v was never measured", p99)

@@ -81,16 +81,27 @@ type Result struct {
 // Summary is derived from LatenciesNS; a reader can check it. Times in
 // nanoseconds.
 type Summary struct {
-	N        int              `json:"n"`
-	MinNS    int64            `json:"min_ns"`
-	MaxNS    int64            `json:"max_ns"`
-	MeanNS   float64          `json:"mean_ns"`
-	MedianNS float64          `json:"median_ns"`
-	P90NS    Reading[float64] `json:"p90_ns"` // unavailable where the sample is too small to carry it
-	P95NS    Reading[float64] `json:"p95_ns"`
-	P99NS    Reading[float64] `json:"p99_ns"`
+	N        int     `json:"n"`
+	MinNS    int64   `json:"min_ns"`
+	MaxNS    int64   `json:"max_ns"`
+	MeanNS   float64 `json:"mean_ns"`
+	MedianNS float64 `json:"median_ns"`
+	// MedianInterval holds the true median with 95 % confidence. Agents before
+	// it was added wrote none.
+	MedianInterval Reading[Interval] `json:"median_interval_ns,omitzero"`
+
+	P90NS Reading[float64] `json:"p90_ns"` // unavailable where the sample is too small to carry it
+	P95NS Reading[float64] `json:"p95_ns"`
+	P99NS Reading[float64] `json:"p99_ns"`
 	// Throughput is inputs per second over the timed inferences: N × batch / Σ latency.
 	Throughput float64 `json:"throughput_per_s"`
+}
+
+// Interval is a range that holds a true value with 95 % confidence, in the
+// unit of that value.
+type Interval struct {
+	Low  float64 `json:"low"`
+	High float64 `json:"high"`
 }
 
 // Runtime is the ONNX Runtime that ran the trial.

@@ -36,7 +36,7 @@ func Bench(w io.Writer, t *Table) error {
 	last := ""
 	for _, r := range t.Rows {
 		if !r.Valid() {
-			fmt.Fprintf(b, "# left out: %s (%s)\n", r.Trial, r.outcomeCell().text)
+			fmt.Fprintf(b, "# left out: %s (%s)\n", r.Trial, r.validityCell().text)
 			continue
 		}
 		if c := benchConfig(r); c != last {

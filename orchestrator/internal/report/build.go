@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"chexp/experiments/stats"
 	"chexp/experiments/trial"
 )
 
@@ -24,6 +25,7 @@ func Build(in Input) *Table {
 	b.rows(in)
 	b.letters()
 	for _, r := range b.Rows {
+		r.check()
 		for _, budget := range b.Budgets {
 			r.Verdicts = append(r.Verdicts, judge(budget, r))
 		}
@@ -39,8 +41,8 @@ func Build(in Input) *Table {
 
 type builder struct {
 	*Table
-	notes   map[string]int // key → index in Table.Notes
-	carries map[string]int // percentile → trials that cannot carry it
+	notes  map[string]int     // key → index in Table.Notes
+	shared map[string]*shared // of the footnotes of several trials, by key
 }
 
 func cleanRun(r Run) Run {
@@ -189,12 +191,12 @@ func (b *builder) row(t trial.Trial, m trial.Model, r *trial.Result) *Row {
 		return row
 	}
 	row.Outcome, row.Reasons = r.Outcome, cleanReasons(r.Reasons)
-	row.latencies, row.warmup, row.sorted = r.LatenciesNS, r.WarmupNS, ascending(r.LatenciesNS)
+	row.latencies, row.warmup, row.sample = r.LatenciesNS, r.WarmupNS, stats.NewSample(r.LatenciesNS)
 	row.device, row.agent, row.runtime = r.Device, r.Agent, r.Runtime
 	row.N, row.Start, row.End = len(r.LatenciesNS), r.Start, r.End
 	switch r.Outcome {
 	case trial.OK:
-		row.Doubts = contradictions(r.Summary, row.latencies, row.sorted, t.Batch)
+		row.Doubts = contradictions(r.Summary, row.latencies, row.sample.Sorted(), t.Batch)
 	case trial.Failed, trial.Skipped:
 		if len(row.Reasons) == 0 {
 			row.Reasons = []trial.Reason{{Code: "no_reason", Text: "the result gives no reason"}}
@@ -211,7 +213,7 @@ func (b *builder) row(t trial.Trial, m trial.Model, r *trial.Result) *Row {
 		row.Doubts = append(row.Doubts, fmt.Sprintf("it was measured with %s, %s, batch %d",
 			clean(r.Provider.Name, maxName), plural(r.Threads, "thread"), r.Batch))
 	}
-	row.measured(r)
+	row.measured(r, t.Batch)
 	return row
 }
 
@@ -220,25 +222,25 @@ func (r *Row) numbers() []*trial.Reading[float64] {
 		&r.SessionCreate, &r.FirstInference, &r.PeakMemory, &r.P50Low, &r.P50High}
 }
 
-// measured copies the numbers of a result.
-func (r *Row) measured(res *trial.Result) {
+// measured copies the numbers of a result. Those of its summary are computed
+// again: old agents knew other rules, and a doubtful result may say anything.
+func (r *Row) measured(res *trial.Result, batch int) {
 	none := trial.Unread[float64]("nothing was timed")
-	if s := res.Summary; s != nil {
+	r.P50Low, r.P50High = none, none
+	if s := r.sample.Summary(batch); s != nil {
 		r.Min, r.Max = trial.Read(float64(s.MinNS)), trial.Read(float64(s.MaxNS))
 		r.P50, r.Mean = trial.Read(s.MedianNS), trial.Read(s.MeanNS)
 		r.P90, r.P95, r.P99 = s.P90NS, s.P95NS, s.P99NS
 		r.Throughput = trial.Read(s.Throughput)
+		r.P50Low, r.P50High = trial.Unread[float64](s.MedianInterval.Unavailable), trial.Unread[float64](s.MedianInterval.Unavailable)
+		if i, ok := s.MedianInterval.Get(); ok {
+			r.P50Low, r.P50High = trial.Read(i.Low), trial.Read(i.High)
+		}
 	} else {
 		r.Min, r.P50, r.P90, r.P95, r.P99, r.Max, r.Mean, r.Throughput = none, none, none, none, none, none, none, none
 	}
 	r.SessionCreate, r.FirstInference = float(res.SessionCreateNS), float(res.FirstInferenceNS)
 	r.PeakMemory = float(res.PeakMemoryBytes)
-	if low, high, ok := medianInterval(r.sorted); ok {
-		r.P50Low, r.P50High = trial.Read(float64(low)), trial.Read(float64(high))
-	} else {
-		few := trial.Unread[float64]("fewer than six inferences carry no 95 % interval")
-		r.P50Low, r.P50High = few, few
-	}
 	for _, f := range r.numbers() {
 		v, ok := f.Get()
 		switch {

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"chexp/experiments/stats"
 	"chexp/experiments/trial"
 )
 
@@ -72,7 +73,7 @@ func (t *Table) columns() []column {
 	for i, b := range t.Budgets {
 		cols = append(cols, column{key: budgetColumn(i), head: b.Text, cell: func(r *Row) cell { return r.verdictCell(i) }})
 	}
-	return append(cols, column{key: "outcome", head: "outcome", cell: (*Row).outcomeCell})
+	return append(cols, column{key: "validity", head: "validity", cell: (*Row).validityCell})
 }
 
 func (t *Table) judged(metric string) bool {
@@ -105,20 +106,23 @@ func (r *Row) verdictCell(i int) cell {
 	case v.Verdict == NotMet:
 		c.text, c.tone = "NOT met", bad
 	case r.Outcome != trial.OK:
-		c.text = "-" // the outcome column says why
+		c.text = "-" // the last column says why
 	default:
 		c.text, c.tone = "unknown", open
 	}
 	return c
 }
 
-func (r *Row) outcomeCell() cell {
-	c := cell{text: string(r.Outcome), marks: r.marks["outcome"], tone: open}
+// validityCell says whether a trial can be believed; one that did not end well
+// has no validity, only how it ended.
+func (r *Row) validityCell() cell {
+	c := cell{text: string(r.Outcome), marks: r.marks["validity"], tone: open}
 	switch {
-	case r.Outcome == trial.OK && len(r.Doubts) > 0:
-		c.text = "doubtful"
+	case r.sound():
+		c.text = string(r.Validity)
+		c.tone = map[stats.Outcome]tone{stats.Suspect: open, stats.Invalid: bad}[r.Validity]
 	case r.Outcome == trial.OK:
-		c.tone = plainTone
+		c.text = "doubtful"
 	case r.Outcome == trial.Failed:
 		c.tone = bad
 	}

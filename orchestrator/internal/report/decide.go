@@ -80,6 +80,8 @@ func noResult(t *Table) string {
 	count := map[string]int{}
 	for _, r := range t.Rows {
 		switch {
+		case r.sound():
+			count["invalid"]++
 		case r.Outcome == trial.OK:
 			count["doubtful"]++
 		default:
@@ -87,7 +89,7 @@ func noResult(t *Table) string {
 		}
 	}
 	var parts []string
-	for _, k := range []string{"failed", "skipped", "missing", "doubtful"} {
+	for _, k := range []string{"failed", "skipped", "missing", "doubtful", "invalid"} {
 		if count[k] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", count[k], k))
 		}
@@ -228,7 +230,7 @@ func choices(t *Table) (out []*choice) {
 // combine takes the repetitions together: the middle of their medians, and an
 // interval that covers all of theirs.
 func (c *choice) combine(budgets int) {
-	var p50s []int64
+	var p50s []float64
 	for _, r := range c.rows {
 		v, ok := r.P50.Get()
 		if !r.Valid() || !ok {
@@ -242,12 +244,13 @@ func (c *choice) combine(budgets int) {
 			c.low, c.high = low, high
 		}
 		c.low, c.high = min(c.low, low), max(c.high, high)
-		p50s = append(p50s, int64(v))
+		p50s = append(p50s, v)
 	}
 	c.p50 = trial.Unread[float64]("no repetition gave a usable result")
 	if len(p50s) > 0 {
 		slices.Sort(p50s)
-		c.p50 = trial.Read(median(p50s))
+		n := len(p50s)
+		c.p50 = trial.Read((p50s[(n-1)/2] + p50s[n/2]) / 2)
 	}
 	for i := range budgets {
 		v := Met

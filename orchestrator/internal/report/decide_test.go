@@ -174,23 +174,6 @@ func TestCloseCall(t *testing.T) {
 	}
 }
 
-// The rank pairs are those of any table of the sign test.
-func TestMedianInterval(t *testing.T) {
-	for _, c := range []struct {
-		n         int
-		low, high int64 // ranks; 0: none
-	}{{1, 0, 0}, {5, 0, 0}, {6, 1, 6}, {8, 1, 8}, {9, 2, 8}, {10, 2, 9}, {20, 6, 15}, {50, 18, 33}, {100, 40, 61}, {10000, 4902, 5099}, {40000, 19804, 20197}} {
-		sorted := make([]int64, c.n)
-		for i := range sorted {
-			sorted[i] = int64(i + 1)
-		}
-		low, high, ok := medianInterval(sorted)
-		if ok != (c.low > 0) || low != c.low || high != c.high {
-			t.Errorf("n = %d: ranks %d to %d (%v), want %d to %d", c.n, low, high, ok, c.low, c.high)
-		}
-	}
-}
-
 func TestFormat(t *testing.T) {
 	for in, want := range map[float64]string{0: "0.00 ns", 999: "999 ns", 999.6: "1.00 µs", 1e3: "1.00 µs", 123456: "123 µs", 8.127e6: "8.13 ms",
 		14.98e6: "15.0 ms", 9.996e6: "10.0 ms", 1.2345e9: "1.23 s", 99.96e9: "100 s"} {

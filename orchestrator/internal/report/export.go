@@ -46,7 +46,7 @@ var csvNumbers = []struct {
 // failed; the outcome column tells.
 func CSV(w io.Writer, t *Table) error {
 	head := []string{"run", "experiment", "device", "rehearsal", "emulated", "trial", "option", "model", "model_sha256",
-		"model_bytes", "provider", "threads", "batch", "repetition", "outcome", "doubts", "reasons", "n"}
+		"model_bytes", "provider", "threads", "batch", "repetition", "outcome", "validity", "checks", "doubts", "reasons", "n"}
 	for _, c := range csvNumbers {
 		head = append(head, c.head)
 	}
@@ -63,7 +63,7 @@ func CSV(w io.Writer, t *Table) error {
 			strconv.FormatBool(t.Run.Rehearsal), csvText(clean(r.device.Emulated, maxName)), csvText(r.Trial), r.Option,
 			csvText(r.Model), csvText(t.sha256(r)), strconv.FormatInt(r.Bytes, 10), csvText(r.Provider),
 			strconv.Itoa(r.Threads), strconv.Itoa(r.Batch), strconv.Itoa(r.Repetition), string(r.Outcome),
-			csvText(strings.Join(r.Doubts, "; ")), csvText(why(r.Reasons)), strconv.Itoa(r.N)}
+			string(r.Validity), csvText(list(r.complaints(), "; ", 8)), csvText(strings.Join(r.Doubts, "; ")), csvText(why(r.Reasons)), strconv.Itoa(r.N)}
 		for _, c := range csvNumbers {
 			s := ""
 			if v, ok := c.value(r).Get(); ok {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"chexp/experiments/stats"
 	"chexp/experiments/trial"
 )
 
@@ -29,10 +30,11 @@ func (t *Table) series(provider string) string {
 	return fmt.Sprintf("s%d", max(0, slices.Index(seen, provider))%6)
 }
 
-// drawable rows have latencies that mean something.
+// drawable rows have latencies that mean something. The INVALID ones are among
+// them: the picture shows why.
 func (t *Table) drawable() (out []*Row) {
 	for _, r := range t.Rows {
-		if r.Valid() && r.N > 0 {
+		if r.sound() && r.N > 0 {
 			out = append(out, r)
 		}
 	}
@@ -79,8 +81,8 @@ func (t *Table) strips() *strips {
 	}
 	low, high := math.Inf(1), 0.0
 	for _, r := range rows {
-		low = min(low, float64(rank(r.sorted, 0.01)))
-		high = max(high, 1.15*float64(rank(r.sorted, 0.95)))
+		low = min(low, float64(stats.NearestRank(r.sample.Sorted(), 1)))
+		high = max(high, 1.15*float64(stats.NearestRank(r.sample.Sorted(), 95)))
 	}
 	limits := t.latencyBudgets()
 	for _, b := range limits {
@@ -101,7 +103,7 @@ func (t *Table) strips() *strips {
 		d := drawing{Height: height, Label: fmt.Sprintf("Distribution of %d latencies: median %s, from %s to %s",
 			r.N, st.P50, formatNS(*r.Min.Value), formatNS(*r.Max.Value))}
 		const n = 120
-		counts, highest, beyond := bins(r.sorted, s, n)
+		counts, highest, beyond := bins(r.sample.Sorted(), s, n)
 		for i, c := range counts {
 			if c > 0 {
 				h := max(1.5, float64(c)/float64(highest)*(height-8))
@@ -318,6 +320,7 @@ type card struct {
 	Axis, Seq, Hist drawing
 	Stats           []Fact
 	Remarks         []string
+	Checks          []stats.Check // those that could be made
 }
 
 // cards draws the sequence of each trial.
@@ -336,9 +339,10 @@ func (t *Table) cards() (out []card, caption string) {
 func (t *Table) card(r *Row) card {
 	const height = 120.0
 	// The bulk fills the picture; the few slow ones are clipped and counted.
-	lo := float64(r.sorted[0])
-	hi := lo + 1.8*(float64(rank(r.sorted, 0.95))-lo)
-	hi = min(hi, float64(r.sorted[len(r.sorted)-1]))
+	sorted := r.sample.Sorted()
+	lo := float64(sorted[0])
+	hi := lo + 1.8*(float64(stats.NearestRank(r.sample.Sorted(), 95))-lo)
+	hi = min(hi, float64(sorted[len(sorted)-1]))
 	if hi-lo < lo*0.05 { // do not blow up noise of a few per cent to the full height
 		mid := (lo + hi) / 2
 		lo, hi = mid*0.95, mid*1.05
@@ -359,7 +363,7 @@ func (t *Table) card(r *Row) card {
 	c.Axis.text(1, -5, -8, "end", "tick", u.name)
 	c.sequence(r, s, up)
 	const n = 24
-	counts, highest, beyond := bins(r.sorted, s, n)
+	counts, highest, beyond := bins(r.sample.Sorted(), s, n)
 	for i, k := range counts {
 		if k > 0 {
 			c.Hist.rect(0, height*(1-float64(i+1)/n), max(0.02, float64(k)/float64(highest)), height/n, "fill "+c.Series)
@@ -375,6 +379,7 @@ func (t *Table) card(r *Row) card {
 		c.Remarks = append(c.Remarks, fmt.Sprintf("%d clipped, slowest %s", beyond, formatNS(*r.Max.Value)))
 	}
 	c.Stats = cardStats(r)
+	c.Checks = slices.DeleteFunc(slices.Clone(r.Checks), func(c stats.Check) bool { return c.Outcome == stats.Unavailable })
 	return c
 }
 
@@ -409,10 +414,10 @@ func (c *card) sequence(r *Row, s scale, up func(float64) float64) {
 	}
 	const marks = maxDots / 2
 	for i := range marks {
-		part := ascending(r.latencies[i*r.N/marks : (i+1)*r.N/marks])
+		part := slices.Sorted(slices.Values(r.latencies[i*r.N/marks : (i+1)*r.N/marks]))
 		x := at(len(warm)) + (float64(i)+0.5)/marks*(1-at(len(warm)))
 		c.Seq.line(x, up(float64(part[0])), x, up(float64(part[len(part)-1])), "range "+c.Series)
-		c.Seq.circle(x, up(median(part)), 1.5, "dots "+c.Series)
+		c.Seq.circle(x, up(stats.Median(part)), 1.5, "dots "+c.Series)
 	}
 	c.Remarks = append(c.Remarks, fmt.Sprintf("each mark is the range of %d in a row", (r.N+marks-1)/marks))
 }

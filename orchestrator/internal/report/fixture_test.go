@@ -1,7 +1,6 @@
 package report
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -9,6 +8,7 @@ import (
 	"time"
 
 	"chexp/experiments/spec"
+	"chexp/experiments/stats"
 	"chexp/experiments/trial"
 )
 
@@ -46,24 +46,6 @@ func latencies(seed uint64, n int, median float64) []int64 {
 	return out
 }
 
-// summarize stands in for the agent.
-func summarize(lat []int64, batch int) *trial.Summary {
-	s := ascending(lat)
-	n, sum := len(s), 0.0
-	for _, v := range s {
-		sum += float64(v)
-	}
-	p := func(name string, q float64, least int) trial.Reading[float64] {
-		if n < least {
-			return trial.Unread[float64](fmt.Sprintf("%s needs %d inferences, there are %d", name, least, n))
-		}
-		return trial.Read(float64(rank(s, q)))
-	}
-	return &trial.Summary{N: n, MinNS: s[0], MaxNS: s[n-1], MeanNS: sum / float64(n), MedianNS: median(s),
-		P90NS: p("p90", 0.90, 64), P95NS: p("p95", 0.95, 130), P99NS: p("p99", 0.99, 662),
-		Throughput: float64(n*batch) / (sum / 1e9)}
-}
-
 type run struct{ Input }
 
 func newRun(models ...trial.Model) *run {
@@ -97,7 +79,7 @@ func (r *run) add(m trial.Model, p trial.Provider, threads, batch, rep, n int, p
 	res := &trial.Result{Schema: trial.ResultSchema, RunID: "run-1", TrialID: t.ID, Model: m, Provider: p, Threads: threads, Batch: batch,
 		Repetition: rep, Policy: r.Plan.Policy, Seed: 7, Outcome: trial.OK, LatenciesNS: lat, WarmupNS: latencies(uint64(1000+k), 9, 1.2*p50),
 		SessionCreateNS: trial.Read(int64(40 * ms)), FirstInferenceNS: trial.Read(int64(3 * p50)), PeakMemoryBytes: trial.Read(int64(61_000_000)),
-		Summary: summarize(lat, batch),
+		Summary: stats.Summarize(lat, batch),
 		Runtime: trial.Runtime{Name: "onnxruntime", Version: "1.27.0", Providers: []string{"cpu", "acl"}},
 		Agent:   trial.Agent{Version: "v0.0.0-test", OS: "linux", Arch: "arm64", SHA256: strings.Repeat("d4", 32)},
 		Device: trial.Device{Model: trial.Read("Raspberry Pi 5 Model B Rev 1.0"), CPU: trial.Read("Cortex-A76"), Cores: 4,

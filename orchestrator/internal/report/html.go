@@ -159,6 +159,9 @@ func (c column) Right() bool { return c.right }
 
 // Trouble says in one line why a row is not decided from.
 func (r *Row) Trouble() string {
+	if r.sound() {
+		return list(r.complaints(), "; ", 5)
+	}
 	if r.Outcome == trial.OK {
 		return "Doubtful: " + list(r.Doubts, "; ", 5)
 	}

@@ -3,9 +3,9 @@ package report
 import (
 	"fmt"
 	"math"
-	"strings"
 
 	"chexp/experiments/spec"
+	"chexp/experiments/stats"
 	"chexp/experiments/trial"
 )
 
@@ -21,8 +21,8 @@ type Verdict struct {
 	Verdict string                 `json:"verdict"`
 	Value   trial.Reading[float64] `json:"value"`         // in the budget's unit
 	Why     string                 `json:"why,omitempty"` // for unknown
-	// Close says that the limit lies within the 95 % interval of the median:
-	// another run may well end on the other side of it.
+	// Close says that the limit lies within the 95 % interval of a median or a
+	// percentile: another run may well end on the other side of it.
 	Close bool `json:"close,omitempty"`
 }
 
@@ -54,12 +54,33 @@ func measure(metric string, r *Row) trial.Reading[float64] {
 	return trial.Unread[float64](fmt.Sprintf("this report knows no metric %q", metric))
 }
 
-// fewest inferences from which a median is judged: with five, even the widest
-// interval, from the fastest to the slowest, misses the true median in 6 of 100
-// samples; with six in 3.
-const fewest = 6
+// check asks whether the latencies can be believed.
+func (r *Row) check() {
+	if !r.sound() {
+		return
+	}
+	r.Checks = r.sample.Checks()
+	if r.device.Emulated != "" {
+		r.Checks = append(r.Checks, stats.Check{Name: "emulation", Outcome: stats.Suspect,
+			Text: "the processor was emulated", Remedy: "run it on a real device"})
+	}
+	r.Validity = stats.Verdict(r.Checks)
+}
 
-// judge is strict: without a valid trial and a value there is no verdict.
+// failing are the checks that are not VALID, the worst first.
+func (r *Row) failing() (out []stats.Check) {
+	for _, o := range []stats.Outcome{stats.Invalid, stats.Suspect} {
+		for _, c := range r.Checks {
+			if c.Outcome == o {
+				out = append(out, c)
+			}
+		}
+	}
+	return out
+}
+
+// judge is strict: without a valid trial and a value there is no verdict. The
+// size of the model is known whatever was measured.
 func judge(b Budget, r *Row) Verdict {
 	switch {
 	case r.Outcome == Missing:
@@ -72,10 +93,8 @@ func judge(b Budget, r *Row) Verdict {
 		return Verdict{Verdict: Unknown, Value: trial.Unread[float64](why), Why: why}
 	case len(r.Doubts) > 0:
 		return Verdict{Verdict: Unknown, Value: measure(b.Metric, r), Why: "the result is doubtful: " + r.Doubts[0]}
-	}
-	if strings.HasPrefix(b.Metric, "p") && b.Metric != "peak_memory" && r.N < fewest {
-		why := fmt.Sprintf("%s say too little about a %s, it takes at least %d", plural(r.N, "inference"), b.Metric, fewest)
-		return Verdict{Verdict: Unknown, Value: measure(b.Metric, r), Why: why}
+	case r.Validity == stats.Invalid && b.Metric != "size":
+		return Verdict{Verdict: Unknown, Value: measure(b.Metric, r), Why: "the result is INVALID: " + r.failing()[0].Text}
 	}
 	value := measure(b.Metric, r)
 	v, ok := value.Get()
@@ -90,11 +109,15 @@ func judge(b Budget, r *Row) Verdict {
 	if met {
 		out.Verdict = Met
 	}
-	low, okLow := r.P50Low.Get()
-	high, okHigh := r.P50High.Get()
-	out.Close = b.Metric == "p50" && okLow && okHigh && low <= b.Limit && b.Limit <= high
+	if p := percentiles[b.Metric]; p > 0 {
+		i, ok := r.sample.Interval(p).Get()
+		out.Close = ok && i.Low <= b.Limit && b.Limit <= i.High
+	}
 	return out
 }
+
+// percentiles are the metrics that have an interval.
+var percentiles = map[string]float64{"p50": 50, "p90": 90, "p95": 95, "p99": 99}
 
 func holds(v float64, op string, limit float64) (met, known bool) {
 	if math.IsNaN(limit) {

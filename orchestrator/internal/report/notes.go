@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"chexp/experiments/stats"
 	"chexp/experiments/trial"
 )
 
@@ -20,6 +21,11 @@ func (b *builder) note(key, text string) int {
 		b.Notes = append(b.Notes, Note{Mark: i + 1, Text: text})
 	}
 	return i + 1
+}
+
+func (b *builder) known(key string) bool {
+	_, ok := b.notes[key]
+	return ok
 }
 
 func (b *builder) mark(r *Row, column, key, text string) {
@@ -44,51 +50,107 @@ func (b *builder) footnotes(r *Row) {
 		b.mark(r, "provider", "provider "+r.Provider, providerNote(r.Provider))
 	}
 	if r.Outcome != trial.OK {
-		b.mark(r, "outcome", "why "+string(r.Outcome)+why(r.Reasons), outcomeWord(r)+": "+why(r.Reasons))
+		b.mark(r, "validity", "why "+string(r.Outcome)+why(r.Reasons), outcomeWord(r)+": "+why(r.Reasons))
 		return
 	}
 	if len(r.Doubts) > 0 {
 		d := list(r.Doubts, "; ", 4)
-		b.mark(r, "outcome", "doubt "+d, "Doubtful, so nothing is decided from it: "+d+".")
+		b.mark(r, "validity", "doubt "+d, "Doubtful, so nothing is decided from it: "+d+".")
 	}
-	if r.N > 0 && r.N < fewest {
-		b.mark(r, "n", "few", "Fewer than six inferences say next to nothing about the next one.")
+	for _, c := range r.failing() {
+		b.alike(r, "validity", checkKey(c), complaint(c), c.Remedy)
 	}
 	for _, p := range []struct {
 		column string
 		r      trial.Reading[float64]
 	}{{"p50", r.P50}, {"p90", r.P90}, {"p95", r.P95}, {"p99", r.P99}, {"throughput", r.Throughput}} {
-		if _, ok := p.r.Get(); !ok && (p.column != "p90" || b.judged("p90")) {
-			if b.carries == nil {
-				b.carries = map[string]int{}
-			}
-			b.carries[p.column]++
-			b.mark(r, p.column, "carry "+p.column, "No "+p.column+": "+strings.TrimPrefix(p.r.Unavailable, p.column+" "))
+		if _, ok := p.r.Get(); ok || (p.column == "p90" && !b.judged("p90")) {
+			continue
+		}
+		if key := r.refusal(p.column); strings.HasPrefix(key, "check ") {
+			b.mark(r, p.column, key, "") // it stands already
+		} else {
+			b.alike(r, p.column, key, "No "+p.column+": "+p.r.Unavailable, "")
 		}
 	}
 	for i, v := range r.Verdicts {
-		column := budgetColumn(i)
+		metric := b.Budgets[i].Metric
 		switch {
 		case v.Verdict == Unknown && len(r.Doubts) == 0:
 			key := "unknown " + v.Why
-			if _, ok := b.notes["carry "+b.Budgets[i].Metric]; ok { // the metric's own footnote says it
-				key = "carry " + b.Budgets[i].Metric
+			if r.Validity == stats.Invalid {
+				key = checkKey(r.failing()[0])
+			} else if b.known(r.refusal(metric)) { // the metric's own footnote says it
+				key = r.refusal(metric)
 			}
-			b.mark(r, column, key, "Unknown: "+v.Why)
+			b.mark(r, budgetColumn(i), key, "Unknown: "+v.Why)
 		case v.Close:
-			b.mark(r, column, fmt.Sprintf("close %d", i), "Close call: the limit lies within the 95 % interval of the median; "+
+			what := metric
+			if metric == "p50" {
+				what = "median"
+			}
+			b.mark(r, budgetColumn(i), fmt.Sprintf("close %d", i), "Close call: the limit lies within the 95 % interval of the "+what+"; "+
 				"another run may end on the other side.")
 		}
 	}
 }
 
-// finishNotes completes the footnotes that several trials share though their
-// reasons differ in numbers, and gives every footnote a full stop.
+// refusal is the footnote of a number that the sample cannot carry. Where it is
+// too small for most things, one footnote says so for all of them.
+func (r *Row) refusal(column string) string {
+	if r.N < stats.Steady && len(r.Checks) > 0 {
+		return checkKey(r.Checks[0])
+	}
+	return "carry " + column
+}
+
+func checkKey(c stats.Check) string { return "check " + c.Name + " " + string(c.Outcome) }
+
+// complaint is a check that is not VALID, in words.
+func complaint(c stats.Check) string { return string(c.Outcome) + ", " + c.Name + ": " + c.Text }
+
+func (r *Row) complaints() (out []string) {
+	for _, c := range r.failing() {
+		out = append(out, complaint(c))
+	}
+	return out
+}
+
+// alike marks a cell with a footnote that trials share though their numbers
+// differ; the text is that of the first.
+func (b *builder) alike(r *Row, column, key, text, advice string) {
+	b.mark(r, column, key, text)
+	if b.shared == nil {
+		b.shared = map[string]*shared{}
+	}
+	s := b.shared[key]
+	if s == nil {
+		s = &shared{text: text, advice: advice}
+		b.shared[key] = s
+	}
+	s.trials++
+	s.differ = s.differ || s.text != text
+}
+
+// shared is a footnote of several trials.
+type shared struct {
+	text, advice string
+	trials       int
+	differ       bool
+}
+
+// finishNotes says of shared footnotes how many trials they are about, and
+// gives every footnote a full stop.
 func (b *builder) finishNotes() {
-	for column, n := range b.carries {
-		if n > 1 {
-			b.Notes[b.notes["carry "+column]].Text += fmt.Sprintf(" (so or alike in %d trials)", n)
+	for key, s := range b.shared {
+		t := s.text
+		if s.differ {
+			t += fmt.Sprintf(" (so or alike in %d trials)", s.trials)
 		}
+		if s.advice != "" {
+			t += ". " + strings.ToUpper(s.advice[:1]) + s.advice[1:]
+		}
+		b.Notes[b.notes[key]].Text = t
 	}
 	for i := range b.Notes {
 		if t := b.Notes[i].Text; !strings.HasSuffix(t, ".") {

@@ -9,8 +9,8 @@
 //
 // Three rules hold throughout. A number that could not be measured is shown as
 // missing with its reason, never as zero. A decision is never taken from a
-// trial that failed, that contradicts itself, or whose sample cannot carry the
-// percentile that is asked for. Whatever came from a device is hostile: it is
+// trial that failed, that contradicts itself, that a check found INVALID, or
+// whose sample cannot carry the percentile that is asked for. Whatever came from a device is hostile: it is
 // bounded, stripped of control characters when the Table is built, and escaped
 // again by each renderer for its own format.
 package report
@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"chexp/experiments/spec"
+	"chexp/experiments/stats"
 	"chexp/experiments/trial"
 )
 
@@ -122,6 +123,12 @@ type Row struct {
 	// Doubts say how the result contradicts the plan or itself. A doubtful
 	// result is shown, but nothing is decided from it.
 	Doubts []string `json:"doubts,omitempty"`
+	// Validity is the worst outcome of the Checks, which ask whether the
+	// latencies can be believed. Both are empty unless the trial went well and
+	// there is no doubt about whose latencies they are. Nothing is decided from
+	// an INVALID result.
+	Validity stats.Outcome `json:"validity,omitempty"`
+	Checks   []stats.Check `json:"checks,omitempty"`
 
 	N              int                    `json:"n"`
 	Min            trial.Reading[float64] `json:"min_ns"`
@@ -147,7 +154,7 @@ type Row struct {
 
 	latencies []int64          // in the order of measurement
 	warmup    []int64          // before them
-	sorted    []int64          // latencies, ascending
+	sample    stats.Sample     // the latencies
 	marks     map[string][]int // footnotes of single cells, by column key
 	device    trial.Device
 	agent     trial.Agent
@@ -155,7 +162,10 @@ type Row struct {
 }
 
 // Valid reports whether the row may be decided from.
-func (r *Row) Valid() bool { return r.Outcome == trial.OK && len(r.Doubts) == 0 }
+func (r *Row) Valid() bool { return r.sound() && r.Validity != stats.Invalid }
+
+// sound reports whether the row's latencies are what they say they are.
+func (r *Row) sound() bool { return r.Outcome == trial.OK && len(r.Doubts) == 0 }
 
 // Note is a footnote.
 type Note struct {

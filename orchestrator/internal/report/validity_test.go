@@ -1,0 +1,167 @@
+package report
+
+import (
+	"bytes"
+	"encoding/csv"
+	"slices"
+	"strings"
+	"testing"
+
+	"chexp/experiments/spec"
+	"chexp/experiments/stats"
+	"chexp/experiments/trial"
+)
+
+// retime gives a result other latencies, with a summary that agrees.
+func retime(res *trial.Result, factor func(i, n int) float64) {
+	for i, v := range res.LatenciesNS {
+		res.LatenciesNS[i] = int64(float64(v) * factor(i, len(res.LatenciesNS)))
+	}
+	res.Summary = stats.Summarize(res.LatenciesNS, res.Batch)
+}
+
+func climbing(i, n int) float64 { return 1 + float64(i)/float64(n) }
+
+// The board slows down to half its speed: the p50 is below the limit and yet
+// decides nothing, but the trial is drawn, so that one can see why.
+func TestInvalidDecidesNothing(t *testing.T) {
+	r := newRun(static)
+	retime(r.add(static, cpu, 4, 1, 1, 200, 8*ms), climbing)
+	table := Build(r.Input)
+	row := table.Rows[0]
+	if row.Validity != stats.Invalid || row.Valid() {
+		t.Fatalf("the row is %s: %+v", row.Validity, row.Checks)
+	}
+	if v := row.Verdicts[1]; v.Verdict != Unknown || !strings.HasPrefix(v.Why, "the result is INVALID: the last third took ") {
+		t.Errorf("the p50 is judged: %+v", v)
+	}
+	if v := row.Verdicts[0]; v.Verdict != Met {
+		t.Errorf("the size does not depend on latencies: %+v", v)
+	}
+	if d := table.Decision; d.Verdict != DecisionNoResult || !strings.Contains(d.Text, "1 invalid") || len(d.Options) > 0 {
+		t.Errorf("decided: %+v", d)
+	}
+	if n := len(table.drawable()); n != 1 {
+		t.Errorf("%d rows are drawn, want the INVALID one", n)
+	}
+	if values, _ := readBench(t, table); len(values) > 0 {
+		t.Errorf("benchstat gets INVALID latencies: %d names", len(values))
+	}
+	marks := row.marks["validity"]
+	if len(marks) == 0 || !slices.Equal(row.marks[budgetColumn(1)], marks[:1]) {
+		t.Fatalf("validity has the notes %v, the budget %v", marks, row.marks[budgetColumn(1)])
+	}
+	note := table.Notes[marks[0]-1].Text
+	for _, part := range []string{"INVALID, drift: the last third took ", " %", "limit 5 %. ", "let the device cool down"} {
+		if !strings.Contains(note, part) {
+			t.Errorf("%q lacks %q", note, part)
+		}
+	}
+}
+
+// One INVALID repetition leaves its option open; another option still decides.
+func TestInvalidRepetition(t *testing.T) {
+	r := newRun(static)
+	r.add(static, cpu, 4, 1, 1, 200, 8*ms)
+	retime(r.add(static, cpu, 4, 1, 2, 200, 8*ms), climbing)
+	r.add(static, acl, 4, 1, 1, 200, 9*ms)
+	d := Build(r.Input).Decision
+	if d.Verdict != DecisionMet || !slices.Equal(d.Options, []string{"B"}) {
+		t.Errorf("%+v", d)
+	}
+}
+
+// Few inferences: SUSPECT, one footnote for the validity, the p95 and the p99.
+func TestFewInferences(t *testing.T) {
+	r := newRun(static)
+	r.add(static, cpu, 4, 1, 1, 6, 8*ms)
+	r.add(static, cpu, 2, 1, 1, 12, 8*ms)
+	table := Build(r.Input)
+	if len(table.Notes) != 1 {
+		t.Fatalf("a short policy has the notes %+v", table.Notes)
+	}
+	want := "SUSPECT, sample size: 12 inferences, it takes 30 to see whether the trial was steady, 130 for a p95 and 662 for a p99 " +
+		"(so or alike in 2 trials). Raise trials.min_runs or trials.min_time."
+	if got := table.Notes[0].Text; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	for _, row := range table.Rows {
+		for _, column := range []string{"validity", "p95", "p99"} {
+			if !slices.Equal(row.marks[column], []int{1}) {
+				t.Errorf("%s of %d inferences has the notes %v", column, row.N, row.marks[column])
+			}
+		}
+		if row.Validity != stats.Suspect || row.Verdicts[1].Verdict != Met {
+			t.Errorf("%s, %+v", row.Validity, row.Verdicts[1])
+		}
+	}
+}
+
+// Agents before the refusals wrote a p99 of 100 values; the report has today's
+// rules for them, and checks.
+func TestOldResult(t *testing.T) {
+	r := newRun(static)
+	res := r.add(static, cpu, 4, 1, 1, 100, 8*ms)
+	res.Summary.P99NS = trial.Read(float64(stats.NewSample(res.LatenciesNS).Sorted()[98]))
+	res.Summary.MedianInterval = trial.Reading[trial.Interval]{}
+	row := Build(r.Input).Rows[0]
+	if len(row.Doubts) > 0 || row.Validity != stats.Valid || len(row.Checks) != 5 {
+		t.Errorf("doubts %v, %s, %+v", row.Doubts, row.Validity, row.Checks)
+	}
+	if row.P99.Unavailable != "needs 662 inferences, has 100: 562 more" {
+		t.Errorf("p99 %+v", row.P99)
+	}
+	if _, ok := row.P50Low.Get(); !ok {
+		t.Error("the median has no interval")
+	}
+}
+
+func TestCloseCallOfPercentile(t *testing.T) {
+	r := newRun(static)
+	res := r.add(static, cpu, 4, 1, 1, 1000, 8*ms)
+	p95, _ := res.Summary.P95NS.Get()
+	r.Budgets = []spec.Budget{{Metric: "p95", Op: "<", Limit: 1.001 * p95, Text: "p95 < x"}, {Metric: "p95", Op: "<", Limit: 2 * p95, Text: "p95 < y"}}
+	table := Build(r.Input)
+	v := table.Rows[0].Verdicts
+	if !v[0].Close || v[1].Close || v[0].Verdict != Met {
+		t.Errorf("%+v", v)
+	}
+	if !strings.Contains(table.Notes[0].Text, "95 % interval of the p95") {
+		t.Errorf("%+v", table.Notes)
+	}
+}
+
+// Emulation is never VALID, whatever the sequence looks like.
+func TestEmulatedIsSuspect(t *testing.T) {
+	for _, row := range Build(emulatedRun().Input).Rows {
+		if row.Validity != stats.Suspect {
+			t.Errorf("%s: %s", row.Trial, row.Validity)
+		}
+	}
+}
+
+func TestValidityInCSV(t *testing.T) {
+	r := newRun(static)
+	r.add(static, cpu, 4, 1, 1, 200, 8*ms)
+	retime(r.add(static, cpu, 2, 1, 1, 200, 8*ms), climbing)
+	failed(r.add(static, cpu, 1, 1, 1, 200, 8*ms), trial.Failed, "timeout", "it hung", "")
+	var out bytes.Buffer
+	if err := CSV(&out, Build(r.Input)); err != nil {
+		t.Fatal(err)
+	}
+	lines, err := csv.NewReader(&out).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, checks := slices.Index(lines[0], "validity"), slices.Index(lines[0], "checks")
+	got := map[string]string{}
+	for _, line := range lines[1:] {
+		got[line[slices.Index(lines[0], "threads")]] = line[at]
+		if (line[at] == "INVALID") != strings.HasPrefix(line[checks], "INVALID, drift: ") {
+			t.Errorf("%s: %q", line[at], line[checks])
+		}
+	}
+	if got["4"] != "VALID" || got["2"] != "INVALID" || got["1"] != "" {
+		t.Errorf("%v", got)
+	}
+}
