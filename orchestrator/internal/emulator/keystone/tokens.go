@@ -161,7 +161,7 @@ func (s *Service) byPassword(w http.ResponseWriter, req authRequest, ref userRef
 		s.unauthorized(w)
 		return
 	}
-	s.grant(w, &token{methods: []string{"password"}, user: u, scoped: want}, s.World.Now().Add(s.World.Pace.TokenLife))
+	s.grant(w, &token{methods: []string{"password"}, user: u, scoped: want}, s.World.Now().Add(s.lives.token()))
 }
 
 // byToken exchanges a token for another scope. A token that came from an
@@ -224,7 +224,7 @@ func (s *Service) byAppCred(w http.ResponseWriter, req authRequest, id, name, se
 		s.unauthorized(w)
 		return
 	}
-	until := now.Add(s.World.Pace.TokenLife)
+	until := now.Add(s.lives.token())
 	if !cred.expires.IsZero() && cred.expires.Before(until) {
 		until = cred.expires // its tokens die with it
 	}
@@ -248,6 +248,7 @@ func (s *Service) writeToken(w http.ResponseWriter, status int, t *token) {
 		"user":      map[string]any{"domain": domain, "id": t.user.ID, "name": t.user.Name, "password_expires_at": nil},
 		"audit_ids": []string{t.audit}, "expires_at": t.expires.Format(timeFormat), "issued_at": t.issued.Format(timeFormat),
 	}
+	t.federated(body["user"].(map[string]any))
 	if t.scoped {
 		p := t.user.Project
 		body["project"] = map[string]any{"domain": domain, "id": p.ID, "name": p.Name}
