@@ -80,7 +80,7 @@ func fromFile(o Options, file, name string) (credentials, error) {
 	if name == "" {
 		if len(names) != 1 {
 			return credentials{}, failure.New(failure.Auth, fmt.Sprintf("%s has %d clouds and none was chosen", file, len(names)),
-				"choose with --cloud or OS_CLOUD: "+strings.Join(names, ", "), nil)
+				"choose with --os-cloud or OS_CLOUD: "+strings.Join(names, ", "), nil)
 		}
 		name = names[0]
 	}

@@ -69,7 +69,7 @@ func variable(setting string) (name, value string) {
 	return names[0], ""
 }
 
-const threeWays = `give them in one of three ways: (1) a clouds.yaml in this directory or in ~/.config/openstack, with --cloud NAME or OS_CLOUD=NAME; ` +
+const threeWays = `give them in one of three ways: (1) a clouds.yaml in this directory or in ~/.config/openstack, with --os-cloud NAME or OS_CLOUD=NAME; ` +
 	`(2) OS_CLIENT_CONFIG_FILE=PATH for a clouds.yaml elsewhere; (3) OS_AUTH_URL, OS_APPLICATION_CREDENTIAL_ID and OS_APPLICATION_CREDENTIAL_SECRET ` +
 	`in the environment, by sourcing the openrc file that the site's dashboard makes. ` + remedyAppCred
 

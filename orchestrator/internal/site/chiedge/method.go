@@ -212,12 +212,17 @@ func (c *credentials) require(wanted ...string) error {
 }
 
 func (c *credentials) lacks(what string) error {
-	next := threeWays
-	if c.how == byOIDCPassword || c.how == byOIDCAccessToken {
-		next = remedyCompare + ", or use an application credential. " + remedyAppCred
-	}
-	if c.given["password"] == "" && strings.HasPrefix(what, "password") {
-		next = "the dashboard's files leave it out: put it into secure.yaml beside clouds.yaml, or into OS_PASSWORD. " + next
+	setting, _, _ := strings.Cut(what, " ")
+	next := remedyCompare + ", or use an application credential. " + remedyAppCred
+	switch {
+	case setting == "auth_url":
+		next = "it looks like https://chi.edge.chameleoncloud.org:5000/v3: each site has its own; " + remedyCompare
+	case setting == "password":
+		next = "the dashboard's files leave it out: put it into secure.yaml beside clouds.yaml, or into OS_PASSWORD. Or use an application credential. " + remedyAppCred
+	case setting == "application_credential_secret":
+		next = "it is shown once, when the credential is made; if it is lost, make another. " + remedyAppCred
+	case c.how == byPassword && c.given["username"] == "" && c.given["user_id"] == "":
+		next = threeWays
 	}
 	return failure.New(failure.Auth, c.from+" lacks "+what, next, nil)
 }

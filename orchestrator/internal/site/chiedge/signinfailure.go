@@ -101,7 +101,7 @@ func oidcFailure(ctx context.Context, cred credentials, rt http.RoundTripper, e 
 		return federationFailure(ctx, cred, rt, e)
 	}
 	if e.Status == http.StatusUnauthorized {
-		if wrong := wrongProject(ctx, cred, rt, e); wrong != nil {
+		if wrong := wrongProject(ctx, cred, rt, apierror.From(e.Err)); wrong != nil {
 			return wrong
 		}
 	}
@@ -166,7 +166,7 @@ func grantFailure(cred credentials, e *oidc.Error) error {
 		return failure.New(failure.Auth, "JupyterHub did not renew the access token", "restart the notebook's server from the hub's control panel (File > Hub Control Panel), or use an application credential. "+remedyAppCred, briefly(e))
 	case e.Code == "invalid_grant":
 		return failure.New(failure.Auth, fmt.Sprintf("the identity provider did not accept the user %s %s", cred.given["username"], where),
-			"it wants the CLI password, which is not the one of your institution: set it in your Chameleon account, Account Security, under Password for command-line clients (https://auth.chameleoncloud.org/auth/realms/chameleon/account). Or use an application credential. "+remedyAppCred, briefly(e))
+			"it wants the CLI password, which is not the one of your institution: set one in the account console of the single sign-on, https://auth.chameleoncloud.org/auth/realms/chameleon/account. Or use an application credential. "+remedyAppCred, briefly(e))
 	case e.Code == "invalid_client" || e.Code == "unauthorized_client" && e.Status == http.StatusUnauthorized:
 		return failure.New(failure.Auth, fmt.Sprintf("the identity provider does not know the %s %s", client, where),
 			"it is a site's own (for CHI@Edge keystone-edge-prod): take the openrc or clouds.yaml of this site's dashboard", briefly(e))

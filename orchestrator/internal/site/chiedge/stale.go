@@ -102,7 +102,7 @@ func (c credentials) withStale(err error) error {
 		return err
 	}
 	more := *f
-	more.Next = strings.TrimPrefix(f.Next+". ", ". ") + strings.Join(c.stale, ". ")
+	more.Next = strings.Join(append([]string{strings.TrimSuffix(f.Next, ".")}, c.stale...), ". ")
 	return &more
 }
 

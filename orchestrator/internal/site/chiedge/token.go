@@ -99,7 +99,7 @@ func (t token) region(cred credentials) (string, error) {
 	if region == "" {
 		if len(offers) != 1 {
 			return "", failure.New(failure.Auth, fmt.Sprintf("%s has %d regions and none was chosen", cred.host(), len(offers)),
-				"choose with --region, region_name or OS_REGION_NAME: "+describeRegions(offers), nil)
+				"choose with region_name or OS_REGION_NAME: "+describeRegions(offers), nil)
 		}
 		for r := range offers {
 			region = r

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack"
@@ -305,6 +306,41 @@ func TestPrintsNoSecret(t *testing.T) {
 			if s := fmt.Sprintf(verb, v); strings.Contains(s, "passw0rd") || strings.Contains(s, "t0ken") || strings.Contains(s, "secret\"") {
 				t.Errorf("%s of %T: %s", verb, v, s)
 			}
+		}
+	}
+}
+
+// given gives access tokens that Keystone may or may not take.
+type given struct {
+	asked int
+	next  func(n int) string
+}
+
+func (g *given) AccessToken(context.Context, *http.Client) (oidc.AccessToken, error) {
+	g.asked++
+	return oidc.AccessToken{Value: g.next(g.asked), Expires: time.Now().Add(time.Hour)}, nil
+}
+
+// A kept token that Keystone refuses before its time, as when a clock is
+// wrong, is not given twice; a fresh one that it refuses is not repeated.
+func TestKeptTokenIsRefused(t *testing.T) {
+	f := newFake(t)
+	f.live = "t1"
+	source := &given{next: func(n int) string { return fmt.Sprintf("t%d", n) }}
+	c := f.client()
+	if err := oidc.AuthenticateV3(t.Context(), c, options(oidc.Cached(source))); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		live  string
+		asked int
+		fails bool
+	}{{"t1", 1, false}, {"t2", 2, false}, {"t9", 3, true}, {"t9", 4, true}} {
+		f.mu.Lock()
+		f.live, f.tokens = step.live, map[string]bool{}
+		f.mu.Unlock()
+		if err := things(t.Context(), c); err != nil != step.fails || source.asked != step.asked {
+			t.Errorf("%s: asked %d times, want %d: %v", step.live, source.asked, step.asked, err)
 		}
 	}
 }

@@ -73,17 +73,19 @@ func AuthenticateV3(ctx context.Context, client *gophercloud.ProviderClient, opt
 func signIn(ctx context.Context, client *gophercloud.ProviderClient, opts AuthOptions) (tokens.CreateResult, error) {
 	token, err := opts.Source.AccessToken(ctx, &client.HTTPClient)
 	if err != nil {
-		var known *Error
-		if !errors.As(err, &known) {
-			err = &Error{Step: StepGrant, Err: err}
-		}
-		return tokens.CreateResult{}, err
+		return tokens.CreateResult{}, asError(err)
 	}
 	identity, err := openstack.NewIdentityV3(throwaway(client), gophercloud.EndpointOpts{})
 	if err != nil {
 		return tokens.CreateResult{}, err
 	}
 	unscoped := Create(ctx, identity, opts.IdentityProvider, opts.Protocol, token)
+	if kept, ok := opts.Source.(*cached); ok && unauthorized(unscoped.Err) && kept.refused() {
+		if token, err = kept.AccessToken(ctx, &client.HTTPClient); err != nil {
+			return tokens.CreateResult{}, asError(err)
+		}
+		unscoped = Create(ctx, identity, opts.IdentityProvider, opts.Protocol, token)
+	}
 	id, err := unscoped.ExtractTokenID()
 	if err == nil && id == "" {
 		err = failed(StepFederation, federationURL(identity, opts.IdentityProvider, opts.Protocol), errors.New("the answer has no token"), "")
@@ -96,6 +98,20 @@ func signIn(ctx context.Context, client *gophercloud.ProviderClient, opts AuthOp
 		scoped.Err = failed(StepScope, identity.ServiceURL("auth", "tokens"), scoped.Err, id)
 	}
 	return scoped, scoped.Err
+}
+
+// asError makes a source's own error one of this package.
+func asError(err error) error {
+	var known *Error
+	if errors.As(err, &known) {
+		return err
+	}
+	return &Error{Step: StepGrant, Err: err}
+}
+
+func unauthorized(err error) bool {
+	var failed *Error
+	return errors.As(err, &failed) && failed.Status == http.StatusUnauthorized
 }
 
 // Create gives an access token to Keystone, for an unscoped token.

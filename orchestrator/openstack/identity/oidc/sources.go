@@ -57,6 +57,7 @@ type cached struct {
 
 	mu    sync.Mutex
 	token AccessToken
+	again bool // token has been given before
 }
 
 // AccessToken implements TokenSource.
@@ -64,12 +65,23 @@ func (c *cached) AccessToken(ctx context.Context, client *http.Client) (AccessTo
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.token.Value != "" && c.now().Add(renewBefore).Before(c.token.Expires) {
+		c.again = true
 		return c.token, nil
 	}
 	token, err := c.source.AccessToken(ctx, client)
 	if err != nil {
 		return AccessToken{}, err
 	}
-	c.token = token
+	c.token, c.again = token, false
 	return token, nil
+}
+
+// refused forgets a token that Keystone did not accept although it should
+// still be good: a clock is wrong, or the session at the identity provider has
+// ended. It reports whether the source may have another.
+func (c *cached) refused() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.token = AccessToken{}
+	return c.again
 }
