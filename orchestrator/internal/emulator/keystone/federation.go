@@ -25,8 +25,8 @@ func (s *Service) federate(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, 404, "Could not find Identity Provider: "+idp+".")
 		return
 	}
-	if p := r.PathValue("protocol"); p != protocol {
-		s.fail(w, 404, "Could not find Federation Protocol: "+p+".")
+	if r.PathValue("protocol") != protocol {
+		s.unsupportedMethod(w) // seen with Keystone 22: its name is looked for among the methods first
 		return
 	}
 	if r.Header.Get("Authorization") == "" {

@@ -194,7 +194,7 @@ func federationFailure(ctx context.Context, cred credentials, rt http.RoundTripp
 	case errors.Is(e, oidc.ErrInsecure):
 		return failure.New(failure.Auth, "the auth_url of "+cred.from+" is not an https address; chexp sends no access token there",
 			"it looks like https://chi.edge.chameleoncloud.org:5000/v3", federationAnswer(e))
-	case e.Status == http.StatusNotFound:
+	case e.Status == http.StatusNotFound || strings.Contains(apierror.From(e.Err).Message, "unsupported method"): // the protocol's 401
 		return failure.New(failure.Auth, fmt.Sprintf("Keystone at %s knows no %s (%s)", cred.host(), idp, cred.from),
 			"check identity_provider and protocol (on Chameleon chameleon and openid) and auth_url", federationAnswer(e))
 	case e.Status == http.StatusForbidden:

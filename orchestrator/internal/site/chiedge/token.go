@@ -18,7 +18,7 @@ import (
 
 // token is what Keystone says about whom it gave one to, without the token.
 type token struct {
-	ExpiresAt time.Time             `json:"expires_at"`
+	ExpiresAt time.Time             `json:"-"`
 	User      tokens.User           `json:"user"`
 	Project   *tokens.Project       `json:"project"`
 	Roles     []tokens.Role         `json:"roles"`
@@ -30,15 +30,38 @@ type token struct {
 	} `json:"application_credential"`
 }
 
+// tokenTime reads both of Keystone's forms. The end of a token that is cut short
+// by that of its application credential has no zone: "2026-11-23T07:08:12"
+// (seen with Keystone 22). It is UTC.
+type tokenTime struct{ time.Time }
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *tokenTime) UnmarshalJSON(b []byte) error {
+	text := strings.TrimSuffix(strings.Trim(string(b), `"`), "Z")
+	at, err := time.Parse("2006-01-02T15:04:05", text) // takes a fraction, too
+	t.Time = at
+	return err
+}
+
 func readToken(provider *gophercloud.ProviderClient) (token, error) {
 	var t token
-	switch result := provider.GetAuthResult().(type) {
+	var result interface{ ExtractInto(any) error }
+	switch r := provider.GetAuthResult().(type) {
 	case tokens.CreateResult:
-		return t, result.ExtractInto(&t)
+		result = r
 	case tokens.GetResult: // a token that was given, looked at
-		return t, result.ExtractInto(&t)
+		result = r
+	default:
+		return t, errors.New("it is not one of version 3 of the identity API")
 	}
-	return t, errors.New("it is not one of version 3 of the identity API")
+	var end struct {
+		At tokenTime `json:"expires_at"`
+	}
+	if err := errors.Join(result.ExtractInto(&t), result.ExtractInto(&end)); err != nil {
+		return t, err
+	}
+	t.ExpiresAt = end.At.Time
+	return t, nil
 }
 
 func (t token) restricted() bool { return t.AppCred != nil && t.AppCred.Restricted }
