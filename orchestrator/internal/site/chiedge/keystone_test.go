@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/tokens"
+
 	"chexp/orchestrator/internal/failure"
 )
 
@@ -109,8 +111,21 @@ func (k *keystone) refusals(t *testing.T, alice *Site, unrestricted entry) {
 	}
 }
 
-// reauthentication: tokens live for seconds, and the work goes on.
+// reauthentication: tokens live for seconds, and the work goes on; but a token
+// itself cannot be renewed.
 func (k *keystone) reauthentication(t *testing.T, unrestricted entry) {
+	given := takenToken(t, k.password())
+	byToken := connectTo(t, k.password(), "auth_type", "token", "token", given)
+	for _, id := range []string{given, byToken.provider.Token()} {
+		if err := tokens.Revoke(t.Context(), k.admin, id).Err; err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := byToken.Leases(t.Context())
+	check(t, err, failure.Auth, "cannot be renewed")
+	_, err = Connect(t.Context(), Options{CloudsFile: file(t, k.password(), "auth_type", "token", "token", given)})
+	check(t, err, failure.Auth, "does not accept the token", "it has ended, was revoked")
+
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	k.stop()
@@ -122,8 +137,6 @@ func (k *keystone) reauthentication(t *testing.T, unrestricted entry) {
 		sites[name] = connectTo(t, e)
 		old[name] = sites[name].provider.Token()
 	}
-	token := connectTo(t, k.password(), "auth_type", "token", "token", takenToken(t, k.password()))
-	old["token"] = token.provider.Token()
 	for name, id := range old {
 		k.awaitEnd(t, name, id)
 	}
@@ -135,10 +148,28 @@ func (k *keystone) reauthentication(t *testing.T, unrestricted entry) {
 			t.Errorf("%s: the same token as before its end", name)
 		}
 	}
-	_, err := token.Leases(t.Context())
-	check(t, err, failure.Auth, "cannot be renewed")
-	_, err = Connect(t.Context(), Options{CloudsFile: file(t, k.password(), "auth_type", "token", "token", old["token"])})
-	check(t, err, failure.Auth, "does not accept the token", "it has ended")
+}
+
+// expiring signs in with an application credential that is about to end; on a
+// busy machine that takes longer.
+func (k *keystone) expiring(t *testing.T, alice *Site) (entry, *Site) {
+	t.Helper()
+	for life := 4 * time.Second; ; life *= 3 {
+		end := time.Now().Add(life).Truncate(time.Second)
+		name := "for " + life.String()
+		e := k.appCred(alice, name, true, end)
+		s, err := Connect(t.Context(), Options{CloudsFile: file(t, e)})
+		if time.Now().After(end) && life < time.Minute {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at, what := s.SignInEnds(); !at.Equal(end) || what != "the application credential "+name {
+			t.Errorf("%s ends at %v, want %v", what, at, end)
+		}
+		return e, s
+	}
 }
 
 func (k *keystone) awaitEnd(t *testing.T, name, token string) {
@@ -156,13 +187,9 @@ func (k *keystone) awaitEnd(t *testing.T, name, token string) {
 
 // appCredEnds: one expires and one is deleted in the middle of a run.
 func (k *keystone) appCredEnds(t *testing.T, alice *Site) {
-	end := time.Now().Add(3 * time.Second).Truncate(time.Second)
-	short := k.appCred(alice, "short", true, end)
 	doomed := k.appCred(alice, "doomed", true, time.Time{})
-	expiring, deleted := connectTo(t, short), connectTo(t, doomed)
-	if at, what := expiring.SignInEnds(); !at.Equal(end) || what != "the application credential short" {
-		t.Errorf("%s ends at %v, want %v", what, at, end)
-	}
+	deleted := connectTo(t, doomed)
+	short, expiring := k.expiring(t, alice)
 	if at, _ := deleted.SignInEnds(); !at.IsZero() {
 		t.Errorf("ends at %v", at)
 	}
