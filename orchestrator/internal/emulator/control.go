@@ -84,6 +84,7 @@ func (e *Emulator) withControl(next http.Handler) http.Handler {
 	}
 	mux.HandleFunc("PUT /_emulator/faults", set)
 	mux.HandleFunc("POST /_emulator/faults", set)
+	mux.HandleFunc("POST /_emulator/tokens", e.setTokenLife)
 	mux.HandleFunc("POST /_emulator/clock", func(w http.ResponseWriter, r *http.Request) {
 		var body struct {
 			Advance string `json:"advance"`

@@ -251,6 +251,7 @@ func (e *Emulator) writeCredentials() error {
 	entry(cloudPasswordName, "password", "username", alice.Name, "password", alice.Password, "project_name", alice.Project.Name,
 		"user_domain_name", world.DomainName, "project_domain_name", world.DomainName)
 	entry(cloudRestrictedName, "v3applicationcredential", "application_credential_id", rid, "application_credential_secret", rsecret)
+	y.WriteString(e.oidcEntry())
 	if err := writePrivate(e.CloudsFile(), y.String()); err != nil {
 		return err
 	}

@@ -149,7 +149,13 @@ func From(err error) *Error {
 		// The text of this one has the bodies of two answers in it; the one
 		// to the token request is the one that tells.
 		e := From(reauth.ErrReauth)
-		return &Error{Kind: e.Kind, Status: e.Status, Code: e.Code, RequestID: e.RequestID, Service: e.Service, Err: err,
+		kind := e.Kind
+		if kind == Lost {
+			// What was lost is the answer to the token request. The request
+			// itself was refused with 401: it was not carried out.
+			kind = Unreachable
+		}
+		return &Error{Kind: kind, Status: e.Status, Code: e.Code, RequestID: e.RequestID, Service: e.Service, Err: err,
 			Message: "the token expired and a new one was refused: " + e.Message}
 	}
 	var answer gophercloud.ErrUnexpectedResponseCode
@@ -180,7 +186,15 @@ func fromAnswer(answer gophercloud.ErrUnexpectedResponseCode, err error) *Error 
 
 func fromTransport(err error) *Error {
 	e := &Error{Message: oneLine(err.Error(), 300), Err: err}
+	var coded interface{ GetStatusCode() int }
 	switch {
+	case errors.As(err, &coded) && coded.GetStatusCode() != 0:
+		// An identity provider's answer, see package oidc. It has OAuth's
+		// codes: 400 is a password, too.
+		e.Status = coded.GetStatusCode()
+		if e.Kind = statusKind(e); e.Kind == Invalid {
+			e.Kind = Unauthorized
+		}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		e.Kind = Canceled
 	case neverSent(err):

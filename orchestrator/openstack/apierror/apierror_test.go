@@ -250,3 +250,29 @@ func TestReauthentication(t *testing.T) {
 		t.Error("the cause is lost")
 	}
 }
+
+// idp is an error with a status that gophercloud did not make.
+type idp int
+
+func (i idp) Error() string      { return "identity provider" }
+func (i idp) GetStatusCode() int { return int(i) }
+
+// A request whose token could not be renewed was not carried out.
+func TestReauthenticationLeavesNothingBehind(t *testing.T) {
+	for _, c := range []struct {
+		cause error
+		kind  apierror.Kind
+	}{
+		{idp(400), apierror.Unauthorized},
+		{idp(401), apierror.Unauthorized},
+		{idp(503), apierror.Transient},
+		{idp(0), apierror.Unreachable},
+		{io.ErrUnexpectedEOF, apierror.Unreachable},
+		{context.Canceled, apierror.Canceled},
+	} {
+		e := apierror.From(fmt.Errorf("x: %w", &gophercloud.ErrUnableToReauthenticate{ErrOriginal: errors.New("401"), ErrReauth: c.cause}))
+		if e.Kind != c.kind {
+			t.Errorf("%v: %s, want %s", c.cause, e.Kind, c.kind)
+		}
+	}
+}

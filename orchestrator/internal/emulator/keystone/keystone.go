@@ -1,7 +1,8 @@
 // Package keystone is the identity service as far as CHI@Edge's users meet it:
-// tokens by password, application credential or another token, the catalog,
-// and a user's application credentials. Status codes and texts were recorded
-// from Keystone 22. Federated sign-in (OIDC) is not here yet.
+// tokens by password, application credential, another token or an access token
+// of an OpenID Connect identity provider, which is here too, the catalog, and a
+// user's application credentials. Status codes and texts were recorded from
+// Keystone 22; those of the identity provider were not.
 package keystone
 
 import (
@@ -28,11 +29,16 @@ type Service struct {
 	tokens map[string]*token
 	creds  map[string]*appCred
 	ids    map[string]string // stable ids of catalog entries
+
+	lives     lives
+	accesses  map[string]grant // the identity provider's access tokens
+	refreshes map[string]grant
 }
 
 // New makes a Keystone with nobody signed in.
 func New(w *world.World) *Service {
-	return &Service{World: w, tokens: map[string]*token{}, creds: map[string]*appCred{}, ids: map[string]string{}}
+	return &Service{World: w, tokens: map[string]*token{}, creds: map[string]*appCred{}, ids: map[string]string{},
+		lives: lives{world: w}, accesses: map[string]grant{}, refreshes: map[string]grant{}}
 }
 
 // Validate implements front.Validator: what the other services ask.
@@ -67,6 +73,8 @@ func (s *Service) Handler() http.Handler {
 	mux.HandleFunc("POST "+creds, s.signedIn(s.createCred))
 	mux.HandleFunc("GET "+creds+"/{cred}", s.signedIn(s.showCred))
 	mux.HandleFunc("DELETE "+creds+"/{cred}", s.signedIn(s.deleteCred))
+	mux.HandleFunc("POST /v3/OS-FEDERATION/identity_providers/{idp}/protocols/{protocol}/auth", s.federate)
+	s.identityProvider(mux)
 	mux.HandleFunc("/", notFound)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Vary", "X-Auth-Token")

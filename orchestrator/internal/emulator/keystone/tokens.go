@@ -117,12 +117,16 @@ func (s *Service) issue(w http.ResponseWriter, r *http.Request) {
 	case slices.Contains([]string{"password", "token", "application_credential"}, id.Methods[0]):
 		s.fail(w, 400, "Expecting to find "+id.Methods[0]+" in identity. The server could not comply with the request since it is either malformed or otherwise incorrect. The client is assumed to be in error.")
 	default:
-		w.Header().Set("WWW-Authenticate", `Keystone uri="`+s.URL+`/v3"`)
-		front.JSON(w, 401, map[string]any{"error": map[string]any{
-			"code": 401, "title": "Unauthorized", "message": "Attempted to authenticate with an unsupported method.",
-			"identity": map[string]any{"methods": []string{"external", "password", "token", "oauth1", "mapped", "application_credential", "totp"}},
-		}})
+		s.unsupportedMethod(w)
 	}
+}
+
+func (s *Service) unsupportedMethod(w http.ResponseWriter) {
+	w.Header().Set("WWW-Authenticate", `Keystone uri="`+s.URL+`/v3"`)
+	front.JSON(w, 401, map[string]any{"error": map[string]any{
+		"code": 401, "title": "Unauthorized", "message": "Attempted to authenticate with an unsupported method.",
+		"identity": map[string]any{"methods": []string{"external", "password", "token", "oauth1", "mapped", "application_credential", "totp"}},
+	}})
 }
 
 // scope reads the scope part: want=false when there is none, ok=false for a
@@ -161,7 +165,7 @@ func (s *Service) byPassword(w http.ResponseWriter, req authRequest, ref userRef
 		s.unauthorized(w)
 		return
 	}
-	s.grant(w, &token{methods: []string{"password"}, user: u, scoped: want}, s.World.Now().Add(s.World.Pace.TokenLife))
+	s.grant(w, &token{methods: []string{"password"}, user: u, scoped: want}, s.World.Now().Add(s.lives.token()))
 }
 
 // byToken exchanges a token for another scope. A token that came from an
@@ -224,7 +228,7 @@ func (s *Service) byAppCred(w http.ResponseWriter, req authRequest, id, name, se
 		s.unauthorized(w)
 		return
 	}
-	until := now.Add(s.World.Pace.TokenLife)
+	until := now.Add(s.lives.token())
 	if !cred.expires.IsZero() && cred.expires.Before(until) {
 		until = cred.expires // its tokens die with it
 	}
@@ -241,13 +245,23 @@ func (s *Service) grant(w http.ResponseWriter, t *token, expires time.Time) {
 	s.writeToken(w, 201, t)
 }
 
+// end is written without a zone when it is that of the token's application
+// credential (seen with Keystone 22).
+func (t *token) end() string {
+	if t.cred != nil && t.expires.Equal(t.cred.expires) {
+		return t.expires.Format("2006-01-02T15:04:05.999999")
+	}
+	return t.expires.Format(timeFormat)
+}
+
 func (s *Service) writeToken(w http.ResponseWriter, status int, t *token) {
 	domain := map[string]any{"id": domainID(), "name": world.DomainName}
 	body := map[string]any{
 		"methods":   t.methods,
 		"user":      map[string]any{"domain": domain, "id": t.user.ID, "name": t.user.Name, "password_expires_at": nil},
-		"audit_ids": []string{t.audit}, "expires_at": t.expires.Format(timeFormat), "issued_at": t.issued.Format(timeFormat),
+		"audit_ids": []string{t.audit}, "expires_at": t.end(), "issued_at": t.issued.Format(timeFormat),
 	}
+	t.federated(body["user"].(map[string]any))
 	if t.scoped {
 		p := t.user.Project
 		body["project"] = map[string]any{"domain": domain, "id": p.ID, "name": p.Name}

@@ -1,47 +1,83 @@
 package chiedge
 
 import (
-	"bytes"
 	"crypto/tls"
-	"errors"
 	"fmt"
-	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/gophercloud/gophercloud/v2"
-	"github.com/gophercloud/gophercloud/v2/openstack/config/clouds"
-	"gopkg.in/yaml.v2"
 
 	"chexp/orchestrator/internal/failure"
+	"chexp/orchestrator/openstack/identity/oidc"
 )
 
 // credentials are how to sign in, and where that was read.
 type credentials struct {
+	how      string // one of the ways in method.go
 	auth     gophercloud.AuthOptions
+	oidc     *oidc.AuthOptions // instead of what gophercloud can do
 	endpoint gophercloud.EndpointOpts
 	tls      *tls.Config
-	cloud    string // the entry's name; "" from the environment
-	from     string // for people
+	given    settings
+	cloud    string   // the entry's name; "" from the environment
+	from     string   // for people
+	stale    []string // environment variables that contradict the above, in sentences
 }
 
 func (c credentials) host() string { return hostOf(c.auth.IdentityEndpoint) }
 
-func (c credentials) appCred() bool {
-	return c.auth.ApplicationCredentialID != "" || c.auth.ApplicationCredentialName != ""
+func (c credentials) appCred() bool { return c.how == byAppCred }
+
+// settings are what was found, by the names of a clouds.yaml's auth section.
+type settings map[string]string
+
+// secrets are the settings that no sentence shows.
+var secrets = []string{"password", "application_credential_secret", "token", "access_token", "client_secret"}
+
+// variables name the settings that have a variable of their own in openrc
+// files; the first that is set counts. The others' are OS_ and the setting's
+// name.
+var variables = map[string][]string{
+	"user_id":      {"OS_USER_ID", "OS_USERID"},
+	"project_name": {"OS_PROJECT_NAME", "OS_TENANT_NAME"},
+	"project_id":   {"OS_PROJECT_ID", "OS_TENANT_ID"},
 }
 
-const threeWays = `give them in one of three ways: (1) a clouds.yaml in this directory or in ~/.config/openstack, with --cloud NAME or OS_CLOUD=NAME; ` +
+// known are all settings that are read.
+var known = []string{
+	"auth_url", "username", "user_id", "password", "user_domain_name", "user_domain_id",
+	"project_name", "project_id", "project_domain_name", "project_domain_id", "domain_name", "domain_id",
+	"application_credential_id", "application_credential_name", "application_credential_secret", "token",
+	"identity_provider", "protocol", "discovery_endpoint", "access_token_endpoint", "client_id", "client_secret",
+	"openid_scope", "access_token_type", "access_token",
+}
+
+// variable returns the environment variable of a setting, and its value; the
+// name is that of the usual one when none is set.
+func variable(setting string) (name, value string) {
+	names := variables[setting]
+	if names == nil {
+		names = []string{"OS_" + strings.ToUpper(setting)}
+	}
+	for _, n := range names {
+		if v := os.Getenv(n); v != "" {
+			return n, v
+		}
+	}
+	return names[0], ""
+}
+
+const threeWays = `give them in one of three ways: (1) a clouds.yaml in this directory or in ~/.config/openstack, with --os-cloud NAME or OS_CLOUD=NAME; ` +
 	`(2) OS_CLIENT_CONFIG_FILE=PATH for a clouds.yaml elsewhere; (3) OS_AUTH_URL, OS_APPLICATION_CREDENTIAL_ID and OS_APPLICATION_CREDENTIAL_SECRET ` +
 	`in the environment, by sourcing the openrc file that the site's dashboard makes. ` + remedyAppCred
 
 const remedyAppCred = "The dashboard's Identity > Application Credentials makes one; tick \"Unrestricted\"."
 
 const remedyUnrestricted = "Make another in the dashboard, Identity > Application Credentials, with \"Unrestricted\" ticked."
+
+const remedyCompare = "compare it with the clouds.yaml that the site's dashboard makes"
 
 // findCredentials prefers a cloud that was named, then the environment, then a
 // clouds.yaml with one entry.
@@ -86,161 +122,51 @@ func cloudsFile(o Options) (file string, looked []string) {
 	return "", looked
 }
 
-func fromFile(o Options, file, name string) (credentials, error) {
-	entries, err := readClouds(file)
-	if err != nil {
-		return credentials{}, err
-	}
-	names := slices.Sorted(maps.Keys(entries))
-	if name == "" {
-		if len(names) != 1 {
-			return credentials{}, failure.New(failure.Auth, fmt.Sprintf("%s has %d clouds and none was chosen", file, len(names)),
-				"choose with --cloud or OS_CLOUD: "+strings.Join(names, ", "), nil)
-		}
-		name = names[0]
-	}
-	entry, ok := entries[name]
-	if !ok {
-		return credentials{}, failure.New(failure.Auth, fmt.Sprintf("%s has no cloud %q", file, name),
-			"it has: "+strings.Join(names, ", "), nil)
-	}
-	secure := clouds.Cloud{}
-	if f := filepath.Join(filepath.Dir(file), "secure.yaml"); exists(f) {
-		all, err := readClouds(f)
-		if err != nil {
-			return credentials{}, err
-		}
-		secure = all[name]
-	}
-	from := fmt.Sprintf("cloud %q of %s", name, file)
-	if entry.AuthInfo == nil && secure.AuthInfo == nil {
-		return credentials{}, failure.New(failure.Auth, from+" has no auth: section", "compare it with the clouds.yaml that the site's dashboard makes", nil)
-	}
-	if err := knownAuthType(string(first(secure.AuthType, entry.AuthType)), from); err != nil {
-		return credentials{}, err
-	}
-	return parse(o, name, from, clouds.WithLocations(file), clouds.WithCloudName(name))
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}
-
-var yamlLine = regexp.MustCompile(`line \d+`)
-
-// readClouds reads clouds.yaml or secure.yaml. The parser's messages quote the
-// file, which holds secrets: only the number of the line is passed on.
-func readClouds(file string) (map[string]clouds.Cloud, error) {
-	b, err := os.ReadFile(file)
-	if err != nil {
-		var path *fs.PathError
-		if errors.As(err, &path) {
-			err = path.Err
-		}
-		return nil, failure.New(failure.Auth, "cannot read "+file, "", err)
-	}
-	var all clouds.Clouds
-	if err := yaml.Unmarshal(b, &all); err != nil {
-		at := yamlLine.FindString(err.Error())
-		if at != "" {
-			at = " at " + at
-		}
-		return nil, failure.New(failure.Auth, file+" is not a valid clouds.yaml"+at, "compare it with the one that the site's dashboard makes", nil)
-	}
-	if len(all.Clouds) == 0 {
-		return nil, failure.New(failure.Auth, file+" has no clouds: section with an entry in it", "compare it with the one that the site's dashboard makes", nil)
-	}
-	return all.Clouds, nil
-}
-
-// fromEnvironment reads the OS_* variables of an openrc file. gophercloud's
-// AuthOptionsFromEnv knows neither OS_USER_DOMAIN_NAME nor OS_AUTH_TYPE, so
-// the variables become the cloud entry that they stand for.
+// fromEnvironment reads the OS_* variables of an openrc file.
 func fromEnvironment(o Options) (credentials, error) {
-	const from = "the OS_* environment variables"
-	if err := knownAuthType(os.Getenv("OS_AUTH_TYPE"), from); err != nil {
-		return credentials{}, err
+	e := entry{auth: settings{}, authType: os.Getenv("OS_AUTH_TYPE")}
+	for _, setting := range known {
+		if _, value := variable(setting); value != "" {
+			e.auth[setting] = value
+		}
 	}
-	env := os.Getenv
-	entry := clouds.Cloud{
-		RegionName: env("OS_REGION_NAME"),
-		CACertFile: env("OS_CACERT"),
-		AuthInfo: &clouds.AuthInfo{
-			AuthURL:                     env("OS_AUTH_URL"),
-			Username:                    env("OS_USERNAME"),
-			UserID:                      first(env("OS_USER_ID"), env("OS_USERID")),
-			Password:                    env("OS_PASSWORD"),
-			UserDomainName:              env("OS_USER_DOMAIN_NAME"),
-			UserDomainID:                env("OS_USER_DOMAIN_ID"),
-			ProjectName:                 first(env("OS_PROJECT_NAME"), env("OS_TENANT_NAME")),
-			ProjectID:                   first(env("OS_PROJECT_ID"), env("OS_TENANT_ID")),
-			ProjectDomainName:           env("OS_PROJECT_DOMAIN_NAME"),
-			ProjectDomainID:             env("OS_PROJECT_DOMAIN_ID"),
-			DomainName:                  env("OS_DOMAIN_NAME"),
-			DomainID:                    env("OS_DOMAIN_ID"),
-			ApplicationCredentialID:     env("OS_APPLICATION_CREDENTIAL_ID"),
-			ApplicationCredentialName:   env("OS_APPLICATION_CREDENTIAL_NAME"),
-			ApplicationCredentialSecret: env("OS_APPLICATION_CREDENTIAL_SECRET"),
-		},
-	}
-	const name = "environment"
-	b, err := yaml.Marshal(clouds.Clouds{Clouds: map[string]clouds.Cloud{name: entry}})
+	c := credentials{from: "the OS_* environment variables"}
+	err := c.build(o, e)
+	c.stale = append(c.stale, c.surplus()...)
+	return c, c.withStale(err)
+}
+
+// build makes of an entry what signing in needs, and refuses what would end in
+// a 401 that says nothing.
+func (c *credentials) build(o Options, e entry) error {
+	c.given = e.auth
+	how, err := chooseMethod(e, c.from)
 	if err != nil {
-		return credentials{}, failure.New(failure.Auth, from+" cannot be read", "", nil)
+		return err
 	}
-	return parse(o, "", from, clouds.WithCloudsYAML(bytes.NewReader(b)), clouds.WithCloudName(name))
+	c.how = how
+	if err := c.fill(e); err != nil {
+		return err
+	}
+	c.auth.IdentityEndpoint = e.auth["auth_url"]
+	c.endpoint.Region = first(o.Region, os.Getenv("OS_REGION_NAME"), e.region)
+	c.endpoint.Availability = availability(first(os.Getenv("OS_INTERFACE"), os.Getenv("OS_ENDPOINT_TYPE"), e.iface))
+	c.tls, err = e.tlsConfig()
+	if err != nil {
+		return failure.New(failure.Auth, "the TLS settings of "+c.from+" cannot be used", "check cacert (OS_CACERT), cert and key", err)
+	}
+	return nil
 }
 
-// parse has gophercloud merge and check, and refuses what would end in a 401
-// that says nothing.
-func parse(o Options, cloud, from string, opts ...clouds.ParseOption) (credentials, error) {
-	if o.Region != "" {
-		opts = append(opts, clouds.WithRegion(o.Region))
+// availability reads the interface's name, in its two spellings.
+func availability(name string) gophercloud.Availability {
+	switch strings.TrimSuffix(name, "URL") {
+	case "internal":
+		return gophercloud.AvailabilityInternal
+	case "admin":
+		return gophercloud.AvailabilityAdmin
 	}
-	c := credentials{cloud: cloud, from: from}
-	var err error
-	if c.auth, c.endpoint, c.tls, err = clouds.Parse(opts...); err != nil {
-		return c, failure.New(failure.Auth, from+" cannot be used", "compare it with the clouds.yaml that the site's dashboard makes", err)
-	}
-	a := &c.auth
-	a.AllowReauth = true
-	missing := ""
-	switch {
-	case a.IdentityEndpoint == "":
-		missing = "auth_url (OS_AUTH_URL)"
-	case c.appCred() && a.ApplicationCredentialSecret == "":
-		missing = "application_credential_secret (OS_APPLICATION_CREDENTIAL_SECRET)"
-	case !c.appCred() && a.ApplicationCredentialSecret != "":
-		missing = "application_credential_id (OS_APPLICATION_CREDENTIAL_ID)"
-	case c.appCred():
-	case a.Username == "" && a.UserID == "":
-		missing = "application_credential_id (OS_APPLICATION_CREDENTIAL_ID), or username (OS_USERNAME)"
-	case a.Password == "":
-		missing = "password (OS_PASSWORD)"
-	}
-	if missing != "" {
-		return c, failure.New(failure.Auth, from+" lacks "+missing, threeWays, nil)
-	}
-	return c, nil
-}
-
-// knownAuthType refuses the ways of signing in that are not spoken here.
-// gophercloud ignores auth_type: it would try the user's single sign-on name
-// and password with Keystone, and get a 401.
-func knownAuthType(authType, from string) error {
-	switch clouds.AuthType(authType) {
-	case "", clouds.AuthPassword, clouds.AuthV3Password, clouds.AuthV3ApplicationCredential:
-		return nil
-	}
-	next := "make an application credential and use that. " + remedyAppCred
-	switch {
-	case authType == "v3chameleonoidc":
-		next = "run cc-login, which makes an application credential, and use that"
-	case strings.Contains(authType, "token"):
-		next = "a token ends in the middle of a run and cannot be renewed: " + next
-	}
-	return failure.New(failure.Auth, fmt.Sprintf("%s asks for auth_type %q, which chexp does not speak yet", from, authType), next, nil)
+	return gophercloud.AvailabilityPublic
 }
 
 func first[T comparable](values ...T) T {

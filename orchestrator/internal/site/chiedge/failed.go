@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
+
+	"github.com/gophercloud/gophercloud/v2"
 
 	"chexp/orchestrator/internal/failure"
 	"chexp/orchestrator/openstack/apierror"
@@ -22,6 +25,12 @@ func (s *Site) failed(what string, err error) error {
 	if errors.Is(err, context.Canceled) {
 		return fmt.Errorf("%s: %w", what, err)
 	}
+	var reauth *gophercloud.ErrUnableToReauthenticate
+	if errors.As(err, &reauth) {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		return s.again(ctx, what, reauth)
+	}
 	e := apierror.From(err)
 	kind, next := s.remedy(e)
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -35,6 +44,9 @@ func (s *Site) failed(what string, err error) error {
 func (s *Site) remedy(e *apierror.Error) (failure.Kind, string) {
 	switch e.Kind {
 	case apierror.Unauthorized, apierror.CredentialUnknown:
+		if s.cred.how == byToken {
+			return failure.Auth, "the token has ended, and a token cannot be renewed. " + s.longerLasting()
+		}
 		return failure.Auth, "the credential was deleted or has expired since signing in. " + remedyAppCred
 	case apierror.Forbidden:
 		return failure.Auth, "the credential's roles do not allow this: it needs member and, at some sites, reader"

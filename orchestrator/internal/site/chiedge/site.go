@@ -12,14 +12,12 @@ package chiedge
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/url"
 	"sync"
 	"time"
 
 	"github.com/gophercloud/gophercloud/v2"
-	"github.com/gophercloud/gophercloud/v2/openstack"
 
 	"chexp/orchestrator/internal/failure"
 	"chexp/orchestrator/internal/run"
@@ -69,6 +67,7 @@ type Site struct {
 
 	cred  credentials
 	token token
+	ends  time.Time // of the possibility to sign in, see SignInEnds
 	opts  Options
 	pace  pace
 }
@@ -117,15 +116,12 @@ func Connect(ctx context.Context, o Options) (*Site, error) {
 	ctx, cancel := context.WithTimeout(ctx, signInTimeout)
 	defer cancel()
 
-	provider, err := openstack.NewClient(cred.auth.IdentityEndpoint)
+	provider, err := cred.newProvider(o.HTTP)
 	if err != nil {
-		return nil, failure.New(failure.Auth, fmt.Sprintf("auth_url %q in %s is not a URL", cred.auth.IdentityEndpoint, cred.from),
-			"it looks like https://chi.edge.chameleoncloud.org:5000/v3", nil)
+		return nil, err
 	}
-	provider.HTTPClient = newHTTPClient(o.HTTP, cred.tls)
-	provider.UserAgent.Prepend("chexp")
-	if err := openstack.Authenticate(ctx, provider, cred.auth); err != nil {
-		return nil, signInFailure(cred, err)
+	if err := cred.signIn(ctx, provider); err != nil {
+		return nil, signInFailure(ctx, cred, o.HTTP, time.Time{}, err)
 	}
 	s := &Site{provider: provider, cred: cred, opts: o, pace: usualPace}
 	if s.token, err = readToken(provider); err != nil {
@@ -134,6 +130,7 @@ func Connect(ctx context.Context, o Options) (*Site, error) {
 	if err := s.requireProject(ctx); err != nil {
 		return nil, err
 	}
+	s.readEnd(ctx)
 	return s, s.openServices()
 }
 
@@ -154,23 +151,13 @@ func (s *Site) openServices() error {
 	return nil
 }
 
-// Warnings are things that are going to hurt, in sentences.
-func (s *Site) Warnings() []string {
-	var w []string
-	if s.token.restricted() {
-		w = append(w, fmt.Sprintf("the application credential %s is restricted: this site may refuse to make leases with it. %s",
-			s.token.AppCred.Name, remedyUnrestricted))
-	}
-	return w
-}
-
 // Describe returns names and addresses, no secrets.
 func (s *Site) Describe() map[string]string {
 	d := map[string]string{
 		"site":             s.endpoints.Region,
 		"region":           s.endpoints.Region,
 		"auth_host":        s.cred.host(),
-		"auth_method":      s.token.method(),
+		"auth_method":      s.method(),
 		"credentials_from": s.cred.from,
 		"user":             s.token.User.Name,
 		"user_id":          s.token.User.ID,

@@ -5,24 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/url"
 	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/gophercloud/gophercloud/v2"
-	"github.com/gophercloud/gophercloud/v2/openstack"
-	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/projects"
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/tokens"
 
 	"chexp/orchestrator/internal/failure"
-	"chexp/orchestrator/openstack/apierror"
 )
 
 // token is what Keystone says about whom it gave one to, without the token.
 type token struct {
-	ExpiresAt time.Time             `json:"expires_at"`
+	ExpiresAt time.Time             `json:"-"`
 	User      tokens.User           `json:"user"`
 	Project   *tokens.Project       `json:"project"`
 	Roles     []tokens.Role         `json:"roles"`
@@ -34,20 +30,51 @@ type token struct {
 	} `json:"application_credential"`
 }
 
+// tokenTime reads both of Keystone's forms. The end of a token that is cut short
+// by that of its application credential has no zone: "2026-11-23T07:08:12"
+// (seen with Keystone 22). It is UTC.
+type tokenTime struct{ time.Time }
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *tokenTime) UnmarshalJSON(b []byte) error {
+	text := strings.TrimSuffix(strings.Trim(string(b), `"`), "Z")
+	at, err := time.Parse("2006-01-02T15:04:05", text) // takes a fraction, too
+	t.Time = at
+	return err
+}
+
 func readToken(provider *gophercloud.ProviderClient) (token, error) {
 	var t token
-	result, ok := provider.GetAuthResult().(tokens.CreateResult)
-	if !ok {
+	var result interface{ ExtractInto(any) error }
+	switch r := provider.GetAuthResult().(type) {
+	case tokens.CreateResult:
+		result = r
+	case tokens.GetResult: // a token that was given, looked at
+		result = r
+	default:
 		return t, errors.New("it is not one of version 3 of the identity API")
 	}
-	err := result.ExtractInto(&t)
-	return t, err
+	var end struct {
+		At tokenTime `json:"expires_at"`
+	}
+	if err := errors.Join(result.ExtractInto(&t), result.ExtractInto(&end)); err != nil {
+		return t, err
+	}
+	t.ExpiresAt = end.At.Time
+	return t, nil
 }
 
 func (t token) restricted() bool { return t.AppCred != nil && t.AppCred.Restricted }
 
-func (t token) method() string {
+func (s *Site) method() string {
+	t := s.token
 	switch {
+	case t.AppCred == nil && s.cred.how == byToken:
+		return "token"
+	case t.AppCred == nil && s.cred.how == byOIDCPassword:
+		return "single sign-on, password"
+	case t.AppCred == nil && s.cred.how == byOIDCAccessToken:
+		return "single sign-on, access token"
 	case t.AppCred == nil:
 		return "password"
 	case t.AppCred.Restricted:
@@ -62,19 +89,11 @@ func (s *Site) requireProject(ctx context.Context) error {
 	if s.token.Project != nil {
 		return nil
 	}
-	next := "set project_name and project_domain_name in the cloud's auth section (OS_PROJECT_NAME, OS_PROJECT_DOMAIN_NAME)"
-	if identity, err := openstack.NewIdentityV3(s.provider, gophercloud.EndpointOpts{}); err == nil {
-		if pages, err := projects.ListAvailable(identity).AllPages(ctx); err == nil {
-			if all, err := projects.ExtractProjects(pages); err == nil && len(all) > 0 {
-				var names []string
-				for _, p := range all {
-					names = append(names, p.Name)
-				}
-				next += "; yours are: " + strings.Join(names, ", ")
-			}
-		}
+	next := "set project_name and project_domain_name in the cloud's auth section (OS_PROJECT_NAME, OS_PROJECT_DOMAIN_NAME; the domain is chameleon on Chameleon)"
+	if names := projectNames(ctx, s.provider); len(names) > 0 {
+		next += "; " + yours(names)
 	}
-	return failure.New(failure.Auth, fmt.Sprintf("signed in at %s as %s, but for no project", s.cred.host(), s.token.User.Name), next, nil)
+	return s.cred.withStale(failure.New(failure.Auth, fmt.Sprintf("signed in at %s as %s, but for no project", s.cred.host(), s.token.User.Name), next, nil))
 }
 
 // services are the catalog types a run needs, each with the names it goes by.
@@ -103,7 +122,7 @@ func (t token) region(cred credentials) (string, error) {
 	if region == "" {
 		if len(offers) != 1 {
 			return "", failure.New(failure.Auth, fmt.Sprintf("%s has %d regions and none was chosen", cred.host(), len(offers)),
-				"choose with --region, region_name or OS_REGION_NAME: "+describeRegions(offers), nil)
+				"choose with region_name or OS_REGION_NAME: "+describeRegions(offers), nil)
 		}
 		for r := range offers {
 			region = r
@@ -131,50 +150,6 @@ func describeRegions(offers map[string]map[string]bool) string {
 		parts = append(parts, fmt.Sprintf("%s (%s)", r, strings.Join(slices.Sorted(maps.Keys(offers[r])), ", ")))
 	}
 	return strings.Join(parts, "; ")
-}
-
-// signInFailure words what Keystone leaves unsaid: it answers 401 alike to a
-// wrong secret, an unknown user, a project that does not exist and one that
-// the user is not in.
-func signInFailure(cred credentials, err error) error {
-	host := cred.host()
-	var sent *url.Error
-	e := apierror.From(err)
-	who := "user " + first(cred.auth.Username, cred.auth.UserID)
-	if cred.appCred() {
-		who = "application credential " + first(cred.auth.ApplicationCredentialID, cred.auth.ApplicationCredentialName)
-	}
-	switch {
-	case errors.Is(err, context.Canceled):
-		return fmt.Errorf("signing in at %s: %w", host, context.Canceled)
-	case e.Kind == apierror.CredentialUnknown:
-		return failure.New(failure.Auth, fmt.Sprintf("%s does not know the %s (%s)", host, who, cred.from),
-			"it was deleted, or it belongs to another site: each has its own. "+remedyAppCred, err)
-	case e.Kind == apierror.Unauthorized && cred.appCred():
-		return failure.New(failure.Auth, fmt.Sprintf("%s did not accept the %s (%s)", host, who, cred.from),
-			"its secret is wrong, or it has expired (those that cc-login makes live 24 hours). "+remedyAppCred, err)
-	case e.Kind == apierror.Unauthorized:
-		return failure.New(failure.Auth, fmt.Sprintf("%s did not accept the %s (%s)", host, who, cred.from),
-			"check user name, password, both domains and project; Keystone does not tell which is wrong. Users who sign in through the Chameleon portal need an application credential. "+remedyAppCred, err)
-	case e.Kind == apierror.Unreachable || errors.As(err, &sent):
-		return failure.New(failure.Auth, fmt.Sprintf("cannot reach Keystone at %s (%s)", host, cred.from),
-			"check auth_url, the network and, for a certificate of your own, cacert", reason(err))
-	case e.Status != 0 && e.Temporary():
-		return failure.New(failure.Cloud, "Keystone at "+host+" is out of order", "try again in some minutes", err)
-	case e.Status != 0:
-		return failure.New(failure.Auth, fmt.Sprintf("what answers at %s is no Keystone, or not under that path", cred.auth.IdentityEndpoint),
-			"auth_url looks like https://chi.edge.chameleoncloud.org:5000/v3", e)
-	}
-	return failure.New(failure.Auth, cred.from+" is incomplete", "compare it with the clouds.yaml that the site's dashboard makes", err)
-}
-
-// reason strips net/http's method and URL, which the sentence has already.
-func reason(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		return u.Err
-	}
-	return err
 }
 
 // offers reports whether the catalog has a service of this type in the region.
