@@ -12,8 +12,10 @@ var Here = time.Local
 
 // Clock writes a time as Blazar counts it, in UTC, and as the clock here shows
 // it, with the date where that differs: "2026-12-01 19:00 UTC (14:00 EST)".
-func Clock(t time.Time) string {
-	u, l := t.UTC(), t.In(Here)
+func Clock(t time.Time) string { return clock(t, Here) }
+
+func clock(t time.Time, here *time.Location) string {
+	u, l := t.UTC(), t.In(here)
 	text := utc(t)
 	if _, offset := l.Zone(); offset == 0 {
 		return text
@@ -27,8 +29,10 @@ func Clock(t time.Time) string {
 
 // Window is a stretch of time, written once in each clock: "2026-12-01 19:00 to
 // 20:55 UTC (14:00 to 15:55 EST)".
-func Window(from, to time.Time) string {
-	u, l := from.UTC(), from.In(Here)
+func Window(from, to time.Time) string { return window(from, to, Here) }
+
+func window(from, to time.Time, here *time.Location) string {
+	u, l := from.UTC(), from.In(here)
 	text := u.Format(dayMinute) + " to " + endTime(u, to.UTC()) + " UTC"
 	if _, offset := l.Zone(); offset == 0 {
 		return text
@@ -37,7 +41,7 @@ func Window(from, to time.Time) string {
 	if l.YearDay() != u.YearDay() {
 		layout = dayMinute
 	}
-	return text + " (" + l.Format(layout) + " to " + endTime(l, to.In(Here)) + l.Format(" MST)")
+	return text + " (" + l.Format(layout) + " to " + endTime(l, to.In(here)) + l.Format(" MST)")
 }
 
 const dayMinute = "2006-01-02 15:04"

@@ -72,11 +72,16 @@ func (s *Site) Examine(ctx context.Context) []Finding {
 const soon = 24 * time.Hour
 
 func (s *Site) examineCredential(ctx context.Context) []Finding {
-	f := Finding{Check: "credential", State: OK, Detail: s.token.method()}
+	f := Finding{Check: "credential", State: OK, Detail: s.method()}
 	if s.token.restricted() {
 		f.State, f.Next = Warning, "this site may refuse to make leases with it. "+remedyUnrestricted
 	}
 	life := Finding{Check: "credential's end", State: OK}
+	if at, what := s.SignInEnds(); s.token.AppCred == nil && !at.IsZero() {
+		life.State, life.Detail = Warning, fmt.Sprintf("%s ends at %s, in %s, and cannot be renewed", what, Clock(at), Span(time.Until(at)))
+		life.Next = "a run that is not over by then cannot clean up after itself. " + s.longerLasting()
+		return []Finding{f, life}
+	}
 	if s.token.AppCred == nil {
 		life.Detail = "no application credential: it lasts as long as the password; the token until " + Clock(s.token.ExpiresAt)
 		return []Finding{f, life}

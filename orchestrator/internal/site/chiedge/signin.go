@@ -164,7 +164,7 @@ func (s *Site) warnings(now, end time.Time) []string {
 	}
 	if at, what := s.SignInEnds(); !at.IsZero() && at.Before(end) {
 		w = append(w, fmt.Sprintf("%s ends at %s, in %s, and cannot be renewed by chexp: a run that is not over by then can neither finish nor give the device back. %s",
-			what, at.UTC().Format("2006-01-02 15:04 UTC"), minutes(at.Sub(now)), s.longerLasting()))
+			what, utc(at), Span(at.Sub(now)), s.longerLasting()))
 	}
 	if s.token.AppCred != nil && s.token.Project != nil {
 		if name, value := s.cred.otherProject(*s.token.Project); name != "" {
@@ -175,12 +175,6 @@ func (s *Site) warnings(now, end time.Time) []string {
 		w = append(w, fmt.Sprintf("auth_url is http: the secrets in %s travel to %s readable by everybody on the way", s.cred.from, u.Host))
 	}
 	return append(w, s.cred.stale...)
-}
-
-// minutes writes a duration like 2h5m.
-func minutes(d time.Duration) string {
-	text := strings.TrimSuffix(max(d, 0).Round(time.Minute).String(), "0s")
-	return first(strings.Replace(text, "h0m", "h", 1), "no time")
 }
 
 func (s *Site) longerLasting() string {

@@ -1,7 +1,6 @@
 package chiedge
 
 import (
-	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -17,8 +16,6 @@ import (
 	"chexp/orchestrator/internal/emulator"
 	"chexp/orchestrator/internal/failure"
 )
-
-var update = flag.Bool("update", false, "write testdata/*.golden anew")
 
 // edge starts an emulator without containers, and gives the entries of its
 // clouds.yaml.

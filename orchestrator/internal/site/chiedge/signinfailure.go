@@ -40,7 +40,7 @@ func keystoneFailure(ctx context.Context, cred credentials, rt http.RoundTripper
 		return failure.New(failure.Auth, fmt.Sprintf("%s does not know the %s (%s)", host, who, cred.from),
 			"it was deleted, or it belongs to another site: each has its own. "+remedyAppCred, e)
 	case e.Kind == apierror.Unauthorized && cred.appCred() && !ends.IsZero() && time.Now().After(ends):
-		return failure.New(failure.Auth, fmt.Sprintf("the %s expired at %s (%s)", who, ends.UTC().Format("2006-01-02 15:04 UTC"), cred.from),
+		return failure.New(failure.Auth, fmt.Sprintf("the %s expired at %s (%s)", who, utc(ends), cred.from),
 			"make another that lasts longer than the run. "+remedyAppCred, e)
 	case e.Kind == apierror.Unauthorized && cred.appCred():
 		return failure.New(failure.Auth, fmt.Sprintf("%s did not accept the %s (%s)", host, who, cred.from),
