@@ -26,13 +26,14 @@ type app struct {
 	// cleanup outlives the command's context: the first signal ends that one,
 	// the second this one.
 	cleanup context.Context
+	warned  map[string]bool // what was said at the sign-in
 }
 
 // Main runs one command line and returns the exit code (see exitCodes).
 func Main(version string, args []string, in io.Reader, out, errw io.Writer) int {
 	ctx, cleanup, done := signals(errw)
 	defer done()
-	a := &app{version: version, out: out, err: errw, cleanup: cleanup}
+	a := &app{version: version, out: out, err: errw, cleanup: cleanup, warned: map[string]bool{}}
 	root := a.commands()
 	root.Reader, root.Writer, root.ErrWriter = in, out, errw
 	return a.explain(root.RunContext(ctx, interspersed(root, args)))

@@ -32,6 +32,7 @@ func (a *app) connect(ctx context.Context, o chiedge.Options) (*chiedge.Site, er
 	}
 	for _, w := range site.Warnings() {
 		fmt.Fprintf(a.err, "! %s\n", printable(w))
+		a.warned[w] = true
 	}
 	return site, nil
 }

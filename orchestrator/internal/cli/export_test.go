@@ -10,6 +10,6 @@ import (
 
 // Connect is how the commands sign in, for the tests outside of the package.
 func Connect(ctx context.Context, cloudsFile, cloud string) (run.Site, error) {
-	a := &app{out: io.Discard, err: io.Discard}
+	a := &app{out: io.Discard, err: io.Discard, warned: map[string]bool{}}
 	return a.connect(ctx, chiedge.Options{CloudsFile: cloudsFile, Cloud: cloud})
 }

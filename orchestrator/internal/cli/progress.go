@@ -27,12 +27,13 @@ type progress struct {
 	lastPct  int
 
 	plan    *trial.Plan
+	warned  map[string]bool
 	started map[string]time.Time // trials that this process saw begin
 	took    map[string]time.Duration
 }
 
 func newProgress(w io.Writer) *progress {
-	p := &progress{w: w, width: 80, started: map[string]time.Time{}, took: map[string]time.Duration{}}
+	p := &progress{w: w, width: 80, started: map[string]time.Time{}, took: map[string]time.Duration{}, warned: map[string]bool{}}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		p.tty = true
 		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 20 {
@@ -157,7 +158,13 @@ func (p *progress) eta() string {
 	return ", about " + short(left) + " left"
 }
 
-func (p *progress) Warn(text string) { p.line("! %-10s %s", p.phase, text) }
+// Warn says a thing once, also what was said at the sign-in.
+func (p *progress) Warn(text string) {
+	if !p.warned[text] {
+		p.warned[text] = true
+		p.line("! %-10s %s", p.phase, text)
+	}
+}
 
 // short writes a duration for people.
 func short(d time.Duration) string {

@@ -53,6 +53,8 @@ func (c *cloud) call(effect func()) {
 
 func (c *cloud) Describe() map[string]string { return map[string]string{"site": "test"} }
 
+func (c *cloud) WarningsUntil(time.Time) []string { return nil }
+
 func (c *cloud) Reserve(_ context.Context, req LeaseRequest) (l Lease, err error) {
 	c.call(func() {
 		for _, have := range c.leases {

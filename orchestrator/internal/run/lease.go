@@ -53,6 +53,9 @@ func (x *execution) await(ctx context.Context, l Lease) (string, error) {
 	}
 	x.lease = l
 	x.writeSite()
+	for _, w := range x.Site.WarningsUntil(l.End) {
+		x.Observe.Warn(w)
+	}
 	if l.Device.Name == "" {
 		return "", nil
 	}

@@ -15,6 +15,9 @@ type Site interface {
 	// Describe returns facts for site.json: names, endpoints, versions, user
 	// and project. Never a secret.
 	Describe() map[string]string
+	// WarningsUntil says what is going to hurt before a time, such as a
+	// credential that ends within the lease.
+	WarningsUntil(end time.Time) []string
 }
 
 // Reserver gets and gives back the time on a device.

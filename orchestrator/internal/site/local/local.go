@@ -47,6 +47,9 @@ func (s *Site) Describe() map[string]string {
 	return map[string]string{"site": "local", "host": host, "os": runtime.GOOS, "arch": runtime.GOARCH, "root": s.root}
 }
 
+// WarningsUntil has nothing to warn of.
+func (s *Site) WarningsUntil(time.Time) []string { return nil }
+
 // Reserve succeeds: there is nobody to share with. The id is the name.
 func (s *Site) Reserve(_ context.Context, req run.LeaseRequest) (run.Lease, error) {
 	l := lease(req.Name)
