@@ -17,7 +17,7 @@ import (
 func TestConformance(t *testing.T) {
 	transporttest.Run(t, func(t *testing.T) (transport.Transport, string) {
 		root := filepath.Join(t.TempDir(), "root with a blank")
-		return localexec.New(root), root + "/work/dir"
+		return localexec.New(root), root + "/srv/dir"
 	})
 }
 
