@@ -85,8 +85,12 @@ func (s *Service) create(w http.ResponseWriter, r *http.Request, c front.Caller)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.World.Faults.Take(world.OverQuota) {
+		s.fail(w, 409, "OverQuota", "Quota exceeded for resources: ['floatingip'].")
+		return
+	}
 	address, ok := s.freeAddress()
-	if !ok {
+	if !ok || s.World.Faults.Take(world.PoolDry) {
 		s.fail(w, 409, "IpAddressGenerationFailure", "No more IP addresses available on network "+world.PublicNetID+".")
 		return
 	}

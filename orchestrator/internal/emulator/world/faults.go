@@ -15,8 +15,10 @@ type Fault string
 // ever.
 const (
 	LeaseError      Fault = "lease-error"       // a starting lease goes to ERROR
+	NodeGone        Fault = "node-gone"         // the starting lease's board is lost to Kubernetes: ERROR, and its DELETE is a 500
 	NoFreeDevice    Fault = "no-free-device"    // a lease creation finds every device taken
 	ContainerError  Fault = "container-error"   // a container goes to Error while it starts
+	NoHosts         Fault = "no-hosts"          // no compute service is up: the container is made in Error
 	ContainerVanish Fault = "container-deleted" // a fresh container shows as Deleted (a race of Zun's sync, seen on the real code)
 	ImageNeverPulls Fault = "image-never-pulls" // the image cannot be fetched: Creating for ever
 	ExecuteCut      Fault = "execute-cut"       // an execute is cut at once: exit_code null, the process goes on
@@ -27,9 +29,11 @@ const (
 	LeaseLost       Fault = "lost-lease"        // the lease is made, then the connection drops without an answer
 	ContainerLost   Fault = "lost-container"    // the container is made, then the connection drops
 	FloatingIPDead  Fault = "floating-ip-dead"  // a floating IP is associated but carries no traffic
+	PoolDry         Fault = "pool-dry"          // every floating IP is in use
+	OverQuota       Fault = "over-quota"        // the project has as many floating IPs as it may
 )
 
-var knownFaults = []Fault{LeaseError, NoFreeDevice, ContainerError, ContainerVanish, ImageNeverPulls, ExecuteCut,
+var knownFaults = []Fault{LeaseError, NodeGone, NoHosts, PoolDry, OverQuota, NoFreeDevice, ContainerError, ContainerVanish, ImageNeverPulls, ExecuteCut,
 	PutArchive500, BlazarDown, ZunDown, NeutronDown, LeaseLost, ContainerLost, FloatingIPDead}
 
 // Faults counts what is still to go wrong.

@@ -81,8 +81,8 @@ func (s *Service) add(c call, name string, req request) (*container, view, *prob
 	row := &container{uuid: world.NewUUID(), name: name, projectID: c.caller.ProjectID, userID: c.caller.UserID, req: req,
 		status: creating, started: s.World.Now().Format(actionTime), requestID: c.w.Header().Get("X-Openstack-Request-Id")}
 	s.rows = append(s.rows, row)
-	if req.Runtime != "" {
-		// No compute host offers another runtime, and this is known before the answer.
+	if req.Runtime != "" || s.World.Faults.Take(world.NoHosts) {
+		// No compute host is up, or offers this runtime; that is known before the answer.
 		row.status, row.reason = failed, "There are not enough hosts available."
 	} else {
 		s.begins(row, false)
