@@ -27,8 +27,8 @@ var volatile = []struct {
 	{regexp.MustCompile(`\b(CHI-\d+)\b`), "<project>"},
 	{regexp.MustCompile(`\b\d+/\d+ nodes`), "N/N nodes"},
 	{regexp.MustCompile(`\b\d+ (node\(s\)|Preemption)`), "N $1"},
-	{regexp.MustCompile(`'Content-Length': '\d+'|'Audit-Id': '[^']*', |'Date': '[^']*', `), ""},
-	{regexp.MustCompile(`line \d+|"[^"]*/rpc/[a-z]+\.py"`), "<line>"},
+	{regexp.MustCompile(`HTTPHeaderDict\(\{[^}]*\}\)`), "<headers>"},
+	{regexp.MustCompile(`(?s)Traceback \(most recent call last\).*`), "<traceback>"},
 }
 
 func steady(s string) string {
@@ -47,7 +47,7 @@ var mayBeNull = []string{"updated_at", "finish_time"}
 
 // compareJSON lists what is different. at is the path for messages.
 func compareJSON(want, got any, at string) []string {
-	key := at[strings.LastIndexAny(at, ".]")+1:]
+	key, _, _ := strings.Cut(at[strings.LastIndexByte(at, '.')+1:], "[")
 	if want == nil || got == nil {
 		if (want == nil) != (got == nil) && !slices.Contains(mayBeNull, key) {
 			return []string{fmt.Sprintf("%s is %v, recorded %v", at, brief(got), brief(want))}
@@ -74,6 +74,12 @@ func compareJSON(want, got any, at string) []string {
 		}
 		if slices.Contains(anyValue, key) || steady(w) == steady(g) {
 			return nil
+		}
+		const schema = "\n\nFailed validating"
+		if cut, _, found := strings.Cut(w, schema); found && key == "message" {
+			if short, _, _ := strings.Cut(g, schema); short == cut {
+				return nil // Keystone prints a whole schema behind it
+			}
 		}
 		if key == "data" {
 			return compareArchives(w, g)
@@ -104,6 +110,9 @@ func capabilities(v map[string]any) bool {
 }
 
 func compareObjects(want, got map[string]any, at string) (diff []string) {
+	if c, ok := want["endpoints"]; ok && c != nil && sameForm(want, got) {
+		return nil // the recorder had a placement service, this cloud has the inventory
+	}
 	if strings.HasSuffix(at, ".extras") || strings.HasSuffix(at, ".addresses") && len(want) == len(got) {
 		return nil
 	}
@@ -113,6 +122,8 @@ func compareObjects(want, got map[string]any, at string) (diff []string) {
 		case !ok && capabilities(want):
 		case !ok:
 			diff = append(diff, at+"."+k+" is missing")
+		case k == "status" && want["event_type"] == "before_end_lease": // the recorder's reminder came 60 minutes before the end, not 48 hours
+		case k == "name" && want["device_driver"] != nil && want["machine_name"] == nil: // a lease's board, chosen at random
 		case capabilities(want) && (k == "name" || k == "machine_name" || k == "device_driver" || k == "reservable"):
 		default:
 			diff = append(diff, compareJSON(w, g, at+"."+k)...)

@@ -18,16 +18,34 @@ var beforeFolder = map[string]func(*replay){
 	"zun-no-hosts":       func(p *replay) { p.fault(world.NoHosts, 1) },
 	"zun-race-deleted":   func(p *replay) { p.fault(world.ContainerVanish, 1) },
 	"zun-stuck-creating": func(p *replay) { p.fault(world.ImageNeverPulls, 1) },
+	"zun-unschedulable":  func(p *replay) { p.ids["45949a61-c916-47f9-a4c9-36d8d010af4f"] = world.NewUUID() },
+	"gophercloud": func(p *replay) {
+		p.noLeases()
+		p.make(nil, "4ef41bd2-a7b3-4c16-8972-9c8b33489922") // the lease "zun-lease"
+		for _, r := range p.all["gophercloud"] {
+			var body any
+			json.Unmarshal(r.Response.Body, &body)
+			for _, c := range list(dig(body, "containers")) {
+				if id := dig(c, "uuid").(string); p.ids[id] == "" {
+					p.make(nil, id)
+				}
+			}
+		}
+	},
 	"zun": func(p *replay) {
 		p.make(nil, "b654f3f6-32c2-429e-97d8-f010ff8f37b6") // the lease "zun-lease"
 	},
 }
 
 var before = map[string]func(*replay){
+	"blazar/11-show": (*replay).futureLease,
+	"blazar/26-update-reservation-uid": func(p *replay) {
+		p.want(200, p.blazar("PUT", "/leases/"+p.ids["ebad754f-f7c5-4754-9332-492029a91e20"], map[string]any{"reservations": []any{
+			map[string]any{"id": p.ids["598bdea0-0b64-4a8a-9af4-91fd6c967ea6"], "min": 2, "max": 2, "resource_properties": anyPi5}}}))
+	},
 	"blazar/35-create-and-query":             func(p *replay) { p.book("nyu-rpi5-03", "2026-11-24 04:00", "2026-11-24 05:00") },
 	"blazar/94-allocations-member-no-leases": (*replay).noLeases,
-	"blazar/b6-ending-1-ACTIVE":              nil,
-	"blazar/b6-ending-2-ACTIVE": func(p *replay) {
+	"blazar/b6-ending-1-ACTIVE": func(p *replay) {
 		p.want(200, p.blazar("PUT", "/leases/"+p.ids["8ccce243-364f-4f46-94a6-8e28c1389b00"], map[string]any{"end_date": "now"}))
 	},
 	"blazar/d0-create-now-node-will-vanish": func(p *replay) { p.fault(world.NodeGone, 1) },
@@ -42,7 +60,13 @@ var before = map[string]func(*replay){
 	"zun/22b-exec-shell-not-implied":      func(p *replay) { p.running("b5048394-a726-4b74-9d8e-fc39c2343c7d") },
 	"zun/42b-get-archive-file-in-workdir": func(p *replay) { p.furnish("b5048394-a726-4b74-9d8e-fc39c2343c7d") },
 	"keystone/52-appcred-delete":          func(p *replay) { p.ids["orphan"] = p.tokenOf("94f148b1b6f2405ea137f54eb6c5ca12") },
-	"zun/84-exec-on-stopped":              func(p *replay) { p.await(p.ids["df6ac91e-2a97-4b45-bf5a-2754e7b375ba"], "Stopped") },
+	"zun/13-get-by-name":                  func(p *replay) { p.running("b5048394-a726-4b74-9d8e-fc39c2343c7d") },
+	"zun/83b-stop":                        func(p *replay) { p.running("df6ac91e-2a97-4b45-bf5a-2754e7b375ba") },
+	"zun/87b-delete-again":                func(p *replay) { p.gone("df6ac91e-2a97-4b45-bf5a-2754e7b375ba") },
+	"zun/91b-deleting-1-Deleting": func(p *replay) {
+		p.want(204, p.zun("DELETE", "/containers/"+p.ids["cffe83ce-1acf-402f-92fb-18c69cb2ccf5"]+"?force=True", nil))
+	},
+	"zun/84-exec-on-stopped": func(p *replay) { p.await(p.ids["df6ac91e-2a97-4b45-bf5a-2754e7b375ba"], "Stopped") },
 }
 
 // special tokens, by recording.
@@ -108,6 +132,21 @@ func (p *replay) noLeases() {
 	}
 }
 
+// futureLease makes the first recorded lease, which had the first board.
+func (p *replay) futureLease() {
+	from, to := p.moved("2026-11-24 04:00"), p.moved("2026-11-24 06:00")
+	var taken []string
+	for n := '2'; n <= '7'; n++ {
+		body := p.leaseBody("taken", `["==", "$name", "nyu-rpi5-0`+string(n)+`"]`)
+		body["start_date"], body["end_date"] = from, to
+		taken = append(taken, p.want(201, p.blazar("POST", "/leases", body)).text("lease", "id"))
+	}
+	p.make(nil, "ebad754f-f7c5-4754-9332-492029a91e20")
+	for _, id := range taken {
+		p.want(200, p.blazar("DELETE", "/leases/"+id, nil))
+	}
+}
+
 // book takes a board so that the next request does not find it free.
 func (p *replay) book(device, from, to string) {
 	body := p.leaseBody("taken", `["==", "$name", "`+device+`"]`)
@@ -117,6 +156,10 @@ func (p *replay) book(device, from, to string) {
 
 func (p *replay) bind(fip, port string) {
 	p.want(200, p.neutron("PUT", "/floatingips/"+p.ids[fip], map[string]any{"floatingip": map[string]any{"port_id": p.ids[port]}}))
+}
+
+func (p *replay) gone(recorded string) {
+	p.poll("the container to be gone", func() bool { return p.zun("GET", "/containers/"+p.ids[recorded], nil).status == 404 })
 }
 
 func (p *replay) running(recorded string) { p.await(p.ids[recorded], "Running") }
@@ -195,7 +238,13 @@ func (p *replay) make(r *recording, id string) string {
 		if r.has("expired") {
 			expires = p.e.world.Now().Add(-time.Hour)
 		}
-		live, secret := p.e.keystone.AddAppCred(p.e.world.User(world.Alice), "old "+world.NewHex(4), true, expires)
+		var body any
+		json.Unmarshal(r.Response.Body, &body)
+		name, _ := dig(body, "token", "application_credential", "name").(string)
+		if name == "" {
+			name = "old " + world.NewHex(4)
+		}
+		live, secret := p.e.keystone.AddAppCred(p.e.world.User(world.Alice), name, true, expires)
 		p.ids["secret of "+id] = secret
 		return live
 	}
@@ -214,8 +263,10 @@ func leases(body any) []any {
 
 func (p *replay) makeLease(recorded any, id string) string {
 	body := p.leaseBody("made", anyPi5)
-	start, _ := dig(recorded, "start_date").(string)
 	now := recorded == nil || p.folder != "blazar"
+	if recorded != nil {
+		body["name"] = dig(recorded, "name")
+	}
 	if !now {
 		minute := func(key string) string {
 			s, _ := dig(recorded, key).(string)
@@ -223,7 +274,6 @@ func (p *replay) makeLease(recorded any, id string) string {
 		}
 		body = p.leaseBody(dig(recorded, "name").(string), dig(recorded, "reservations", 0, "resource_properties").(string))
 		body["start_date"], body["end_date"] = minute("start_date"), minute("end_date")
-		_ = start
 	}
 	a := p.want(201, p.blazar("POST", "/leases", body))
 	live := a.text("lease", "id")
@@ -277,6 +327,9 @@ func (p *replay) makeContainer(r *recording, recorded map[string]any, id string)
 	body := map[string]any{"name": recorded["name"], "image": recorded["image"], "command": []string{"sleep", "100000"},
 		"environment": map[string]any{"CHEXP_RUN": "r1"}, "workdir": "/root", "hints": map[string]any{"reservation": reservation},
 		"exposed_ports": map[string]any{"22/tcp": map[string]any{}, "8888": map[string]any{}}}
+	if p.exposesNothing(uuid) {
+		delete(body, "exposed_ports")
+	}
 	if c := list(recorded["command"]); len(c) > 0 {
 		body["command"] = c
 	}
@@ -296,6 +349,29 @@ func (p *replay) makeContainer(r *recording, recorded map[string]any, id string)
 	}
 	return live
 }
+
+// exposesNothing tells whether a container was seen running, and never with a port.
+func (p *replay) exposesNothing(uuid string) bool {
+	ran := false
+	for _, list := range p.all {
+		for _, o := range list {
+			var body any
+			json.Unmarshal(o.Response.Body, &body)
+			for _, c := range append(containersOf(body), body) {
+				if dig(c, "uuid") != uuid {
+					continue
+				}
+				if ports, _ := dig(c, "ports").([]any); len(ports) > 0 {
+					return false
+				}
+				ran = ran || dig(c, "status") == "Running"
+			}
+		}
+	}
+	return ran
+}
+
+func containersOf(body any) []any { return list(dig(body, "containers")) }
 
 func (p *replay) portOf(container string) string {
 	return p.neutron("GET", "/ports?device_id="+container, nil).text("ports", 0, "id")

@@ -118,12 +118,15 @@ var exceptions = map[string]string{
 	"zun/81-dup-1-Error":                                  "the recorder's sqlite database was locked in that moment",
 	"zun/22c-exec-env":                                    "the answer is the machine's own (id's list of groups); only the form is compared",
 	"zun/24b-exec-interactive":                            "the answer is the machine's own (uname -a); only the form is compared",
+	"zun/94b-logs":                                        "the recorder's stand-in for Kubernetes kept the log over restarts; kubelet gives the current container's",
+	"zun/50b-name-missing-generated":                      "the name is random",
+	"zun/49c-gnutar-get-dir":                              "the recorder's directory held other files, and the recording is shortened",
 	"zun/41-exec-after-put-busybox":                       "the answer is the machine's own (ls with dates); only the form is compared",
 }
 
 // formOnly are the exceptions that are replayed, without comparing texts.
 var formOnly = []string{"blazar/e1-not-enough-other-config", "blazar/e2-uid-unknown-other-config", "zun/22c-exec-env",
-	"zun/24b-exec-interactive", "zun/41-exec-after-put-busybox"}
+	"zun/24b-exec-interactive", "zun/41-exec-after-put-busybox", "zun/94b-logs", "zun/50b-name-missing-generated", "zun/49c-gnutar-get-dir"}
 
 // TestEveryRecordedExchange sends every recorded request, in order, with the ids and times of
 // this run, and compares status, headers, keys, kinds and texts of the answers.

@@ -46,6 +46,7 @@ type lease struct {
 	startEvent, endEvent, beforeEnd      *event
 	created, updated                     time.Time
 	deleted                              bool
+	nodeGone                             bool // Kubernetes has lost the board's node
 	seeded                               bool // part of the scenery, not made through the API
 }
 
@@ -200,11 +201,30 @@ func (s *Service) deleteLease(c call) {
 		s.fail(c.w, p)
 		return
 	}
+	if p := l.mayEnd(); p != nil {
+		s.mu.Unlock()
+		s.fail(c.w, p)
+		return
+	}
 	l.deleted = true
 	ids := l.free()
 	s.mu.Unlock()
 	s.ended(ids)
 	front.JSON(c.w, 200, map[string]any{})
+}
+
+// mayEnd is false for a lease whose board's node is gone: the first DELETE breaks half-way and
+// leaves the end event IN_PROGRESS, and with that no later DELETE is a valid transition, even
+// when the node is back (recorded, cases d4 to d7).
+func (l *lease) mayEnd() *problem {
+	if !l.nodeGone {
+		return nil
+	}
+	if l.endEvent.status == inProgress {
+		return invalidStatus
+	}
+	l.endEvent.status = inProgress
+	return internal
 }
 
 // free gives the lease's boards back and returns the ids of its reservations.

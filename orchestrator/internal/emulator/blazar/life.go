@@ -63,7 +63,11 @@ func (s *Service) start(l *lease) {
 	}
 	now := s.World.Now()
 	status, ev := "active", done
-	if s.World.Faults.Take(world.LeaseError) {
+	switch {
+	case s.World.Faults.Take(world.NodeGone):
+		status, ev = "error", eventError
+		l.nodeGone = true
+	case s.World.Faults.Take(world.LeaseError):
 		status, ev = "error", eventError
 	}
 	for _, r := range l.reservations {
@@ -107,7 +111,11 @@ func (s *Service) Active(reservationID, projectID string) (*world.Device, bool) 
 }
 
 // Nodes counts the boards that Kubernetes knows.
-func (s *Service) Nodes() int { return len(s.devices) }
+func (s *Service) Nodes() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.devices)
+}
 
 // Seed adds a lease that is part of the scenery: somebody else's, active, on the named
 // board, for some hours.

@@ -195,9 +195,7 @@ func (s *Service) reallocate(l *lease, changes []*pyrepr.Dict, start, end, now t
 		plans = append(plans, plan{r, a, devices})
 	}
 	for _, p := range plans {
-		if !slices.Equal(p.devices, p.r.devices) && len(p.r.devices) > 0 {
-			p.r.changed = true
-		}
+		// Another board is no "resources_changed": only the repair of a lost one sets that.
 		props, _ := p.a.props.(string)
 		p.r.devices, p.r.props, p.r.min, p.r.max, p.r.updated = p.devices, props, p.a.min, p.a.max, now
 	}

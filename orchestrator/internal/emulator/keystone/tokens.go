@@ -1,6 +1,8 @@
 package keystone
 
 import (
+	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -11,7 +13,8 @@ import (
 )
 
 type token struct {
-	id, audit       string
+	id              string
+	audit           []string // the token's own, and that of the first in its line
 	methods         []string
 	user            *world.User
 	scoped          bool // to the user's one project
@@ -188,7 +191,7 @@ func (s *Service) byToken(w http.ResponseWriter, req authRequest, id string) {
 	if !slices.Contains(methods, "token") {
 		methods = append(methods, "token")
 	}
-	s.grant(w, &token{methods: methods, user: old.user, scoped: want}, old.expires)
+	s.grant(w, &token{methods: methods, user: old.user, scoped: want, audit: old.audit[len(old.audit)-1:]}, old.expires)
 }
 
 func (s *Service) byAppCred(w http.ResponseWriter, req authRequest, id, name, secret string, ref *userRef) {
@@ -233,7 +236,10 @@ func (s *Service) byAppCred(w http.ResponseWriter, req authRequest, id, name, se
 
 // grant stores the token and answers 201. A real Fernet token is 180 to 270 bytes.
 func (s *Service) grant(w http.ResponseWriter, t *token, expires time.Time) {
-	t.id, t.audit = "gAAAAA"+world.NewHex(88), world.NewHex(11)
+	t.id = "gAAAAA" + world.NewHex(88)
+	own := make([]byte, 16)
+	rand.Read(own)
+	t.audit = append([]string{base64.RawURLEncoding.EncodeToString(own)}, t.audit...)
 	t.issued, t.expires = s.World.Now(), expires
 	s.mu.Lock()
 	s.tokens[t.id] = t
@@ -246,7 +252,7 @@ func (s *Service) writeToken(w http.ResponseWriter, status int, t *token) {
 	body := map[string]any{
 		"methods":   t.methods,
 		"user":      map[string]any{"domain": domain, "id": t.user.ID, "name": t.user.Name, "password_expires_at": nil},
-		"audit_ids": []string{t.audit}, "expires_at": t.expires.Format(timeFormat), "issued_at": t.issued.Format(timeFormat),
+		"audit_ids": t.audit, "expires_at": t.expires.Format(timeFormat), "issued_at": t.issued.Format(timeFormat),
 	}
 	if t.scoped {
 		p := t.user.Project

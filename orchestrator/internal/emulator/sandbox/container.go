@@ -40,6 +40,8 @@ type Container struct {
 	done chan struct{}
 	exit int // valid when done is closed
 
+	started time.Time
+
 	once sync.Once
 }
 
@@ -61,7 +63,7 @@ func (h *Host) Start(spec Spec) (*Container, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Container{host: h, spec: spec, root: root, logs: &tail{max: 1 << 20}, done: make(chan struct{})}
+	c := &Container{host: h, spec: spec, root: root, logs: &tail{max: 1 << 20}, done: make(chan struct{}), started: time.Now()}
 	c.env = c.environment()
 	if err := c.start(); err != nil {
 		removeTree(h, root)

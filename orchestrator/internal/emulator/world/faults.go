@@ -27,13 +27,14 @@ const (
 	ZunDown         Fault = "zun-503"           // the same for Zun
 	NeutronDown     Fault = "neutron-503"       // the same for Neutron
 	LeaseLost       Fault = "lost-lease"        // the lease is made, then the connection drops without an answer
+	InteractiveOff  Fault = "interactive-off"   // no interactive execute, as in the public code of 2024
 	ContainerLost   Fault = "lost-container"    // the container is made, then the connection drops
 	FloatingIPDead  Fault = "floating-ip-dead"  // a floating IP is associated but carries no traffic
 	PoolDry         Fault = "pool-dry"          // every floating IP is in use
 	OverQuota       Fault = "over-quota"        // the project has as many floating IPs as it may
 )
 
-var knownFaults = []Fault{LeaseError, NodeGone, NoHosts, PoolDry, OverQuota, NoFreeDevice, ContainerError, ContainerVanish, ImageNeverPulls, ExecuteCut,
+var knownFaults = []Fault{InteractiveOff, LeaseError, NodeGone, NoHosts, PoolDry, OverQuota, NoFreeDevice, ContainerError, ContainerVanish, ImageNeverPulls, ExecuteCut,
 	PutArchive500, BlazarDown, ZunDown, NeutronDown, LeaseLost, ContainerLost, FloatingIPDead}
 
 // Faults counts what is still to go wrong.

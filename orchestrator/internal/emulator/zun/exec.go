@@ -29,11 +29,11 @@ func (s *Service) execute(c call, ident string) {
 		c.fail(internal)
 		return
 	}
-	if p := checkArguments(args, map[string]rule{"run": boolean, "interactive": boolean, "command": execCommand}); p != nil {
+	if p := c.checkParameters(map[string]rule{"run": boolean, "interactive": boolean, "command": execCommand}); p != nil {
 		c.fail(p)
 		return
 	}
-	pod, p := s.enter(c, ident, "execute")
+	row, pod, p := s.enter(c, ident, "execute")
 	if p != nil {
 		c.fail(p)
 		return
@@ -41,8 +41,12 @@ func (s *Service) execute(c call, ident string) {
 	text, given := args["command"].(string)
 	run := args["run"] == nil || truth(args["run"])
 	words, err := splitShell(text)
-	if !given || !run || err != nil || len(words) == 0 {
+	switch {
+	case !given || err != nil || len(words) == 0 || !run && !truth(args["interactive"]):
 		c.fail(internal)
+		return
+	case !run:
+		s.interactive(c, row, words)
 		return
 	}
 	proc, err := pod.Exec(words, false, true)
@@ -79,19 +83,19 @@ func await(p *sandbox.Process, d time.Duration) bool {
 
 // enter returns the running pod. A container without one, as after a stop, is a 404
 // with the server's traceback in it.
-func (s *Service) enter(c call, ident, action string) (*sandbox.Container, *problem) {
+func (s *Service) enter(c call, ident, action string) (*container, *sandbox.Container, *problem) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	row, p := s.begin(c, ident, action)
 	if p != nil {
-		return nil, p
+		return nil, nil, p
 	}
 	if row.pod == nil {
-		return nil, &problem{404, "container-not-found-remote", "Container %(container)s could not be found.\n" +
+		return nil, nil, &problem{404, "container-not-found-remote", "Container %(container)s could not be found.\n" +
 			"Traceback (most recent call last):\n\n  File \"/usr/lib/python3/dist-packages/oslo_messaging/rpc/server.py\", line 165, in _process_incoming\n" +
 			"    res = self.dispatcher.dispatch(message)\n\nzun.common.exception.ContainerNotFound: Container %(container)s could not be found.\n"}
 	}
-	return row.pod, nil
+	return row, row.pod, nil
 }
 
 // base64Since is the version from which archives travel as base64.
@@ -108,7 +112,7 @@ func (s *Service) putArchive(c call, ident string) {
 		return
 	}
 	s.mu.Lock()
-	row, p := s.begin(c, ident, "put_archive")
+	_, p := s.begin(c, ident, "put_archive")
 	s.mu.Unlock()
 	if p != nil {
 		c.fail(p)
@@ -128,9 +132,9 @@ func (s *Service) putArchive(c call, ident string) {
 			return
 		}
 	}
-	pod, p := s.enter(c, ident, "put_archive")
+	row, pod, p := s.enter(c, ident, "put_archive")
 	command := "tar xmf - -C " + dir
-	if lookUp(row.req.Image, s.Host.Arch()).slowTar {
+	if p == nil && lookUp(row.req.Image, s.Host.Arch()).slowTar {
 		command = "sh -c 'tar xmf - -C " + dir + "; cat >/dev/null'"
 	}
 	words, err := splitShell(command)
@@ -171,7 +175,7 @@ func (s *Service) putArchive(c call, ident string) {
 // the base name as seen from the working directory, which is wrong for most files. A
 // path that does not exist is an empty archive.
 func (s *Service) getArchive(c call, ident string) {
-	pod, p := s.enter(c, ident, "get_archive")
+	_, pod, p := s.enter(c, ident, "get_archive")
 	if p != nil {
 		c.fail(p)
 		return
