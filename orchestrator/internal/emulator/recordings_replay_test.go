@@ -25,7 +25,7 @@ type replay struct {
 }
 
 func newReplay(t *testing.T, folder string, all map[string][]*recording) *replay {
-	o := Options{Tick: 100 * time.Millisecond, PullDelay: 200 * time.Millisecond, ExecuteTimeout: 4 * time.Second, GatewayTimeout: 5 * time.Second}
+	o := Options{Tick: 100 * time.Millisecond, PullDelay: 200 * time.Millisecond, ExecuteTimeout: 4 * time.Second, GatewayTimeout: 3 * time.Second}
 	p := &replay{folder: folder, all: all, ids: map[string]string{}, people: map[string]*client{}}
 	if strings.HasPrefix(folder, "zun") || folder == "neutron" || folder == "gophercloud" {
 		p.client = withContainers(t, "amd64", o)
