@@ -36,11 +36,19 @@ import (
 )
 
 // Faults orders what is to go wrong, and how often; a negative number means for ever.
-// The names are in package world.
+// ParseFaults makes them of what people write.
 type Faults = map[Fault]int
 
-// Fault names one thing that can be made to go wrong.
+// Fault names one thing that can be made to go wrong; see package world.
 type Fault = world.Fault
+
+// FaultGrammar says in one line what ParseFaults takes beside the faults' names.
+const FaultGrammar = world.Grammar
+
+// ParseFaults reads orders as a command line or an experiment gives them: "lease-error", "lost-lease=2",
+// "zun.create=500x2", "blazar.lease: ERROR", "execute=cut-5s", "network=cut-after-1MiB",
+// "token=expires-in-30s". An unknown one is an error that lists them all.
+func ParseFaults(texts []string) (Faults, error) { return world.ParseFaults(texts) }
 
 // Options say how to run an emulator. The zero value works, without containers.
 type Options struct {
@@ -180,11 +188,11 @@ func (e *Emulator) serve(listen string) error {
 	e.cancel = cancel
 	go e.blazar.Run(ctx)
 	for i, h := range []http.Handler{
-		e.withControl(front.Service(e.keystone.Handler(), w.Faults, "")),
-		front.Service(e.blazar.Handler(gate()), w.Faults, world.BlazarDown),
-		front.Service(e.zun.Handler(gate()), w.Faults, world.ZunDown),
-		front.Service(e.neutron.Handler(gate()), w.Faults, world.NeutronDown),
-		front.Service(inventory.Handler(w, gate()), w.Faults, ""),
+		e.withControl(front.Service(e.keystone.Handler(), w, "keystone", "")),
+		front.Service(e.blazar.Handler(gate()), w, "blazar", world.BlazarDown),
+		front.Service(e.zun.Handler(gate()), w, "zun", world.ZunDown),
+		front.Service(e.neutron.Handler(gate()), w, "neutron", world.NeutronDown),
+		front.Service(inventory.Handler(w, gate()), w, "", ""),
 		e.zun.Proxy(),
 	} {
 		srv := &http.Server{Handler: h, ReadHeaderTimeout: 30 * time.Second, ErrorLog: slog.NewLogLogger(w.Log.Handler(), slog.LevelDebug)}

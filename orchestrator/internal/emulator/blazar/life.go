@@ -34,7 +34,7 @@ func (s *Service) fire(ctx context.Context) {
 			continue
 		}
 		switch {
-		case due(l.startEvent) && l.status == pending:
+		case due(l.startEvent) && l.status == pending && now.Sub(l.created) >= s.lateStart():
 			l.startEvent.set(inProgress, now)
 			l.status, l.updated = starting, now
 			go s.after(ctx, l, s.start)
@@ -47,6 +47,12 @@ func (s *Service) fire(ctx context.Context) {
 			l.beforeEnd.set(done, now)
 		}
 	}
+}
+
+// lateStart is how much later than usual a lease starts, when that was ordered.
+func (s *Service) lateStart() time.Duration {
+	a, _ := s.World.Faults.Setting("blazar.start")
+	return a.Slow
 }
 
 func (s *Service) after(ctx context.Context, l *lease, half func(*lease)) {
@@ -69,6 +75,13 @@ func (s *Service) start(l *lease) {
 		l.nodeGone = true
 	case s.World.Faults.Take(world.LeaseError):
 		status, ev = "error", eventError
+	}
+	if status == "active" && s.World.Faults.Take(world.LeaseDegraded) {
+		// The monitor finds the board's node not ready and no other board to move to.
+		l.degraded = true
+		for _, r := range l.reservations {
+			r.missing, r.devices = true, nil
+		}
 	}
 	for _, r := range l.reservations {
 		r.status, r.updated = status, now

@@ -75,6 +75,9 @@ func (s *Service) update(l *lease, body *pyrepr.Dict) *problem {
 		}
 	}
 	if p := extension(l, start, end, now); p != nil {
+		if p.code == 400 && s.World.Faults.Take(world.Extension403) {
+			p = &problem{403, p.text}
+		}
 		return p
 	}
 	if p := s.reallocate(l, changes, start, end, now); p != nil {

@@ -11,8 +11,6 @@ import (
 	"strconv"
 	"sync"
 	"time"
-
-	"chexp/orchestrator/internal/emulator/world"
 )
 
 // Caller is who a token speaks for.
@@ -133,23 +131,3 @@ const RequestID = "X-Openstack-Request-Id"
 
 // Drop ends the connection without an answer, as when a proxy restarts.
 func Drop() { panic(http.ErrAbortHandler) }
-
-// Service is one listener's outermost handler: request ids, Apache's limit on the
-// request line, the load balancer's fault.
-func Service(h http.Handler, faults *world.Faults, down world.Fault) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set(RequestID, "req-"+world.NewUUID())
-		// Method, blanks and "HTTP/1.1" belong to the line; Apache's LimitRequestLine
-		// is 8190 bytes.
-		if len(r.Method)+len(r.RequestURI)+len(r.Proto)+2 > 8190 {
-			HTML(w, http.StatusRequestURITooLong, "The requested URL's length exceeds the capacity limit for this server.")
-			return
-		}
-		if down != "" && faults.Take(down) {
-			HTML(w, http.StatusServiceUnavailable, "No server is available to handle this request.")
-			return
-		}
-		r.Body = http.MaxBytesReader(w, r.Body, MaxBody)
-		h.ServeHTTP(w, r)
-	})
-}

@@ -160,6 +160,9 @@ func (s *Service) byPassword(w http.ResponseWriter, req authRequest, ref userRef
 		return
 	}
 	want, ok := scope(req.Auth.Scope, u)
+	if want && s.World.Faults.Take(world.NoProject) {
+		ok = false // its allocation has ended, and with it the role
+	}
 	if !ok {
 		s.unauthorized(w)
 		return
@@ -223,7 +226,7 @@ func (s *Service) byAppCred(w http.ResponseWriter, req authRequest, id, name, se
 		return
 	}
 	now := s.World.Now()
-	if secret != cred.secret || !cred.expires.IsZero() && !now.Before(cred.expires) {
+	if secret != cred.secret || s.World.Faults.Take(world.CredExpired) || !cred.expires.IsZero() && !now.Before(cred.expires) {
 		s.unauthorized(w)
 		return
 	}
@@ -241,6 +244,9 @@ func (s *Service) grant(w http.ResponseWriter, t *token, expires time.Time) {
 	rand.Read(own)
 	t.audit = append([]string{base64.RawURLEncoding.EncodeToString(own)}, t.audit...)
 	t.issued, t.expires = s.World.Now(), expires
+	if a, ok := s.World.Faults.Setting("token"); ok && t.issued.Add(a.Life).Before(expires) {
+		t.expires = t.issued.Add(a.Life)
+	}
 	s.mu.Lock()
 	s.tokens[t.id] = t
 	s.mu.Unlock()

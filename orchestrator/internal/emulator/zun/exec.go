@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"chexp/orchestrator/internal/emulator/front"
 	"chexp/orchestrator/internal/emulator/pyrepr"
 	"chexp/orchestrator/internal/emulator/sandbox"
 	"chexp/orchestrator/internal/emulator/world"
@@ -49,12 +50,16 @@ func (s *Service) execute(c call, ident string) {
 		s.interactive(c, row, words)
 		return
 	}
+	defer s.worker(c)()
 	proc, err := pod.Exec(words, false, true)
 	if err != nil {
 		c.fail(internal)
 		return
 	}
 	limit := s.World.Pace.ExecuteTimeout
+	if a, ok := s.World.Faults.Setting("execute"); ok {
+		limit = a.Slow
+	}
 	if s.World.Faults.Take(world.ExecuteCut) {
 		limit = 0
 	}
@@ -67,6 +72,27 @@ func (s *Service) execute(c call, ident string) {
 		c.ok(200, executed{Output: string(proc.Output()), ExitCode: code})
 	} else {
 		c.ok(200, executed{Output: "Malformed command, or binary not found in container", ExitCode: -1})
+	}
+}
+
+// worker takes one of the compute service's threads, when their number is limited, and returns
+// what gives it back. A call that gets none in the gateway's time is dropped by the client's end.
+func (s *Service) worker(c call) func() {
+	a, ok := s.World.Faults.Setting("zun.workers")
+	if !ok {
+		return func() {}
+	}
+	for {
+		s.mu.Lock()
+		if s.busy < a.Number {
+			s.busy++
+			s.mu.Unlock()
+			return func() { s.mu.Lock(); s.busy--; s.mu.Unlock() }
+		}
+		s.mu.Unlock()
+		if !world.Pause(c.r.Context(), 10*time.Millisecond) {
+			front.Drop()
+		}
 	}
 }
 
@@ -145,6 +171,7 @@ func (s *Service) putArchive(c call, ident string) {
 		c.fail(p)
 		return
 	}
+	defer s.worker(c)()
 	proc, err := pod.Exec(words, true, true)
 	if err != nil {
 		c.fail(internal)

@@ -219,6 +219,14 @@ func (s *Service) startPod(ctx context.Context, c *container, img image) (*sandb
 
 func (s *Service) attach(c *container, pod *sandbox.Container, address string) {
 	c.pod, c.hasPod, c.address, c.hasAddress = pod, true, address, true
+	if s.World.Faults.Take(world.AddressLate) {
+		c.hasAddress = false
+		time.AfterFunc(s.World.Pace.Tick, func() {
+			s.mu.Lock()
+			c.hasAddress = c.pod == pod && pod != nil
+			s.mu.Unlock()
+		})
+	}
 	if c.portID == "" {
 		c.portID = world.NewUUID() // it survives every later pod
 	}

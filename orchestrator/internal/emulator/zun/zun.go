@@ -48,6 +48,7 @@ type Service struct {
 	mu       sync.Mutex
 	rows     []*container // in order of creation
 	next     int          // last fixed address handed out
+	busy     int          // calls that a worker is at, while their number is limited
 	sessions map[string]session
 	regs     []*registry
 }
