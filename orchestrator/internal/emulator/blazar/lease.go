@@ -9,11 +9,13 @@ import (
 
 // The formats of times: what a client may send (or "now"), what dates and
 // events look like in answers, and what created_at and updated_at look like. All are
-// UTC without saying so.
+// UTC without saying so. The last has no fractions on the real site, whose database keeps whole
+// seconds (contract 2.4), and python-chi reads no others; a Blazar on SQLite, as the recorded
+// one, shows microseconds.
 const (
 	inputTime = "2006-01-02 15:04"
 	dateTime  = "2006-01-02T15:04:05.000000"
-	rowTime   = "2006-01-02 15:04:05.000000"
+	rowTime   = "2006-01-02 15:04:05"
 )
 
 // Lease states [BLZ:blazar/status.py]. CREATING and DELETING are too short to be
