@@ -3,6 +3,7 @@ module chexp
 go 1.26.0
 
 require (
+	github.com/coder/websocket v1.8.15
 	github.com/gophercloud/gophercloud/v2 v2.15.0
 	github.com/klauspost/compress v1.20.3
 	github.com/rogpeppe/go-internal v1.16.0

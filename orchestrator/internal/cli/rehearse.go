@@ -7,8 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 
 	"chexp/experiments/spec"
@@ -27,21 +25,7 @@ func archFlag() cli.Flag {
 }
 
 func faultFlag() cli.Flag {
-	return &cli.StringSliceFlag{Name: "fault", Usage: "make `NAME=TIMES` go wrong, such as lease-error=1; an unknown name lists them all"}
-}
-
-// faults reads --fault.
-func faults(c *cli.Context) (emulator.Faults, error) {
-	order := emulator.Faults{}
-	for _, f := range c.StringSlice("fault") {
-		name, times, _ := strings.Cut(f, "=")
-		n, err := strconv.Atoi(times)
-		if err != nil {
-			return nil, failure.New(failure.Usage, fmt.Sprintf("--fault %q has no number of times", f), "--fault lease-error=1; -1 is for ever", nil)
-		}
-		order[emulator.Fault(name)] = n
-	}
-	return order, nil
+	return &cli.StringSliceFlag{Name: "fault", Usage: "make something `GO-WRONG`; may be repeated: " + emulator.FaultGrammar}
 }
 
 func (a *app) rehearseCommand() *cli.Command {
@@ -106,8 +90,8 @@ func (a *app) startEmulator(c *cli.Context, o emulator.Options) (*emulator.Emula
 		return nil, err
 	}
 	o.Images, o.Arch = images, c.String("arch")
-	if o.Faults, err = faults(c); err != nil {
-		return nil, err
+	if o.Faults, err = emulator.ParseFaults(c.StringSlice("fault")); err != nil {
+		return nil, failure.New(failure.Usage, "", "", err)
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -19,6 +19,7 @@ func reservation(b map[string]any) map[string]any {
 }
 
 func TestLeaseCreationErrors(t *testing.T) {
+	t.Parallel()
 	c := start(t, Options{})
 	props := func(p any) func(map[string]any) {
 		return func(b map[string]any) { reservation(b)["resource_properties"] = p }
@@ -75,6 +76,7 @@ func TestLeaseCreationErrors(t *testing.T) {
 
 // TestNoFreeDeviceIs500 is the surprise that costs clients most.
 func TestNoFreeDeviceIs500(t *testing.T) {
+	t.Parallel()
 	c := start(t, Options{})
 	one := `["==", "$uid", "8334d598-d25d-4dbb-a416-d90f8e93ccc4"]`
 	c.want(201, c.blazar("POST", "/leases", c.leaseBody("first", one)))
@@ -97,6 +99,7 @@ func TestNoFreeDeviceIs500(t *testing.T) {
 }
 
 func TestPropertyGrammar(t *testing.T) {
+	t.Parallel()
 	for props, want := range map[string]string{
 		``:                              "nyu-rpi5-0|iot-",
 		`[]`:                            "nyu-rpi5-0|iot-",
@@ -131,6 +134,7 @@ func TestPropertyGrammar(t *testing.T) {
 // TestBoardsAreChosenAtRandomFreshFirst: seven leases get seven boards, and the order
 // differs between clouds.
 func TestBoardsAreChosenAtRandomFreshFirst(t *testing.T) {
+	t.Parallel()
 	orders := map[string]bool{}
 	for range 12 {
 		c := start(t, Options{})
@@ -156,6 +160,7 @@ func TestBoardsAreChosenAtRandomFreshFirst(t *testing.T) {
 }
 
 func TestLeasesThatMeetDoNotCollide(t *testing.T) {
+	t.Parallel()
 	c := start(t, Options{})
 	one := `["==", "$name", "nyu-rpi5-02"]`
 	for _, tt := range []struct {
@@ -170,6 +175,7 @@ func TestLeasesThatMeetDoNotCollide(t *testing.T) {
 
 // TestLifeOfALease watches every state, and the two time formats.
 func TestLifeOfALease(t *testing.T) {
+	t.Parallel()
 	c := start(t, Options{Tick: 300 * time.Millisecond})
 	a := c.want(201, c.blazar("POST", "/leases", c.leaseBody("x", anyPi5)))
 	if a.at("lease", "status") != "PENDING" || a.at("lease", "reservations", 0, "status") != "pending" {
@@ -178,7 +184,7 @@ func TestLifeOfALease(t *testing.T) {
 	if s := a.text("lease", "start_date"); !regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:00\.000000$`).MatchString(s) {
 		t.Errorf("start_date %s", s)
 	}
-	if s := a.text("lease", "created_at"); !regexp.MustCompile(`^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}$`).MatchString(s) {
+	if s := a.text("lease", "created_at"); !regexp.MustCompile(`^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$`).MatchString(s) {
 		t.Errorf("created_at %s", s)
 	}
 	id := a.text("lease", "id")
@@ -223,6 +229,7 @@ func TestLifeOfALease(t *testing.T) {
 }
 
 func TestLeaseUpdates(t *testing.T) {
+	t.Parallel()
 	c := start(t, Options{})
 	one := `["==", "$name", "nyu-rpi5-01"]`
 	body := c.leaseBody("x", one)
@@ -273,6 +280,7 @@ func TestLeaseUpdates(t *testing.T) {
 }
 
 func TestLeaseFaults(t *testing.T) {
+	t.Parallel()
 	c := start(t, Options{Faults: Faults{world.LeaseError: 1, world.LeaseLost: 1}})
 	if a := c.blazar("POST", "/leases", c.leaseBody("lost", anyPi5)); a.status != 0 {
 		t.Errorf("lost-lease answered: %v", a)
@@ -299,6 +307,7 @@ func TestLeaseFaults(t *testing.T) {
 }
 
 func TestListsShowOtherPeople(t *testing.T) {
+	t.Parallel()
 	c := start(t, Options{})
 	a := c.want(200, c.blazar("GET", "/leases", nil))
 	if a.at("leases", 0, "name") != "bobs-camera" || a.at("leases", 0, "user_id") == c.e.world.User(world.Alice).ID {
@@ -329,6 +338,7 @@ func TestListsShowOtherPeople(t *testing.T) {
 }
 
 func TestBlazarFrontDoor(t *testing.T) {
+	t.Parallel()
 	c := start(t, Options{})
 	for _, tt := range []struct {
 		method, path, version string
@@ -337,7 +347,7 @@ func TestBlazarFrontDoor(t *testing.T) {
 		{"GET", "/leases.json", "", 200}, {"GET", "/leases/", "", 404}, {"GET", "", "", 404}, {"GET", "/os-hosts", "", 404},
 		{"PATCH", "/leases", "", 405}, {"GET", "/leases", "reservation 1.0", 200}, {"GET", "/leases", "reservation latest", 200},
 		{"GET", "/leases", "reservation 1.2", 406}, {"GET", "/leases", "reservation x", 400},
-		{"GET", "/devices/properties", "", 200}, {"GET", "/devices/x/allocation", "", 500}, {"GET", "/devices/x", "", 404},
+		{"GET", "/devices/properties", "", 200}, {"GET", "/devices/" + c.e.world.Devices[0].ID + "/allocation", "", 500}, {"GET", "/devices/x/allocation", "", 404}, {"GET", "/devices/x", "", 404},
 		{"POST", "/devices", "", 403},
 	} {
 		var headers []string

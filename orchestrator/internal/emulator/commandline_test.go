@@ -13,6 +13,7 @@ import (
 // TestOpenStackCommandLine lets other people's clients loose on the emulator: Debian's
 // OpenStack command line with its Blazar and Zun plugins.
 func TestOpenStackCommandLine(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("openstack"); err != nil {
 		t.Skip("the openstack command is not installed (apt-get install python3-openstackclient python3-blazarclient python3-zunclient)")
 	}

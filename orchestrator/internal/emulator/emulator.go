@@ -36,11 +36,19 @@ import (
 )
 
 // Faults orders what is to go wrong, and how often; a negative number means for ever.
-// The names are in package world.
+// ParseFaults makes them of what people write.
 type Faults = map[Fault]int
 
-// Fault names one thing that can be made to go wrong.
+// Fault names one thing that can be made to go wrong; see package world.
 type Fault = world.Fault
+
+// FaultGrammar says in one line what ParseFaults takes beside the faults' names.
+const FaultGrammar = world.Grammar
+
+// ParseFaults reads orders as a command line or an experiment gives them: "lease-error", "lost-lease=2",
+// "zun.create=500x2", "blazar.lease: ERROR", "execute=cut-5s", "network=cut-after-1MiB",
+// "token=expires-in-30s". An unknown one is an error that lists them all.
+func ParseFaults(texts []string) (Faults, error) { return world.ParseFaults(texts) }
 
 // Options say how to run an emulator. The zero value works, without containers.
 type Options struct {
@@ -132,7 +140,8 @@ func (e *Emulator) prepareDir() error {
 	return os.MkdirAll(dir, 0o755)
 }
 
-// serve starts the five services, each on a port of its own as on the real site.
+// serve starts the five services and Zun's websocket proxy, each on a port of its own as on
+// the real site.
 func (e *Emulator) serve(listen string) error {
 	if listen == "" {
 		listen = "127.0.0.1:0"
@@ -146,7 +155,8 @@ func (e *Emulator) serve(listen string) error {
 	}
 	var listeners []net.Listener
 	var urls []string
-	for _, addr := range []string{listen, net.JoinHostPort(host, "0"), net.JoinHostPort(host, "0"), net.JoinHostPort(host, "0"), net.JoinHostPort(host, "0")} {
+	any := net.JoinHostPort(host, "0")
+	for _, addr := range []string{listen, any, any, any, any, any} {
 		l, err := net.Listen("tcp", addr)
 		if err != nil {
 			for _, open := range listeners {
@@ -160,6 +170,7 @@ func (e *Emulator) serve(listen string) error {
 	w := e.world
 	e.keystone, e.blazar, e.zun, e.neutron = keystone.New(w), blazar.New(w), zun.New(w), neutron.New(w)
 	e.keystone.URL, e.blazar.URL, e.zun.URL, e.neutron.URL = urls[0], urls[1], urls[2], urls[3]
+	e.zun.ProxyURL = "ws" + strings.TrimPrefix(urls[5], "http")
 	e.blazar.Containers, e.zun.Reservations = e.zun, e.blazar
 	e.zun.Host, e.zun.Network, e.neutron.Pods = e.host, e.neutron, e.zun
 	e.keystone.Endpoints = []keystone.Endpoint{
@@ -177,11 +188,12 @@ func (e *Emulator) serve(listen string) error {
 	e.cancel = cancel
 	go e.blazar.Run(ctx)
 	for i, h := range []http.Handler{
-		e.withControl(front.Service(e.keystone.Handler(), w.Faults, "")),
-		front.Service(e.blazar.Handler(gate()), w.Faults, world.BlazarDown),
-		front.Service(e.zun.Handler(gate()), w.Faults, world.ZunDown),
-		front.Service(e.neutron.Handler(gate()), w.Faults, world.NeutronDown),
-		front.Service(inventory.Handler(w, gate()), w.Faults, ""),
+		e.withControl(front.Service(e.keystone.Handler(), w, "keystone", "")),
+		front.Service(e.blazar.Handler(gate()), w, "blazar", world.BlazarDown),
+		front.Service(e.zun.Handler(gate()), w, "zun", world.ZunDown),
+		front.Service(e.neutron.Handler(gate()), w, "neutron", world.NeutronDown),
+		front.Service(inventory.Handler(w, gate()), w, "", ""),
+		e.zun.Proxy(),
 	} {
 		srv := &http.Server{Handler: h, ReadHeaderTimeout: 30 * time.Second, ErrorLog: slog.NewLogLogger(w.Log.Handler(), slog.LevelDebug)}
 		e.servers = append(e.servers, srv)
@@ -236,8 +248,8 @@ func (e *Emulator) SetFaults(f Faults) error { return e.world.Faults.Set(f) }
 
 func (e *Emulator) writeCredentials() error {
 	alice := e.world.User(world.Alice)
-	id, secret := e.keystone.AddAppCred(alice, "chexp", true, time.Time{})
-	rid, rsecret := e.keystone.AddAppCred(alice, "chexp-restricted", false, time.Time{})
+	id, secret := e.keystone.AddAppCred(alice, "emulator", true, time.Time{})
+	rid, rsecret := e.keystone.AddAppCred(alice, "emulator-restricted", false, time.Time{})
 	var y strings.Builder
 	fmt.Fprintf(&y, "# A CHI@Edge emulator on this machine; useless once it has ended.\nclouds:\n")
 	entry := func(name, kind string, auth ...string) {

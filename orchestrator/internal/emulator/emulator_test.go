@@ -57,6 +57,7 @@ func untar(t *testing.T, a answer) map[string]string {
 
 // TestWholeWay goes once from a token to nothing left, on both architectures.
 func TestWholeWay(t *testing.T) {
+	t.Parallel()
 	for _, arch := range []string{"arm64", "amd64"} {
 		t.Run(arch, func(t *testing.T) {
 			c := withContainers(t, arch, Options{})
@@ -96,6 +97,7 @@ func TestWholeWay(t *testing.T) {
 }
 
 func TestCloseRemovesEverything(t *testing.T) {
+	t.Parallel()
 	c := withContainers(t, "amd64", Options{})
 	c.runningContainer()
 	if info, err := os.Stat(c.e.CloudsFile()); err != nil || info.Mode().Perm() != 0o600 {
@@ -111,6 +113,7 @@ func TestCloseRemovesEverything(t *testing.T) {
 }
 
 func TestRefusesToListenBeyondLoopback(t *testing.T) {
+	t.Parallel()
 	for _, addr := range []string{"0.0.0.0:0", "192.0.2.1:0", "nonsense"} {
 		if e, err := Start(context.Background(), Options{Listen: addr}); err == nil {
 			e.Close()
@@ -120,6 +123,7 @@ func TestRefusesToListenBeyondLoopback(t *testing.T) {
 }
 
 func TestUnknownFaultIsRefused(t *testing.T) {
+	t.Parallel()
 	_, err := Start(context.Background(), Options{Faults: Faults{"lease-eror": 1}})
 	if err == nil || !strings.Contains(err.Error(), "lease-error") {
 		t.Errorf("error %v; want one that lists the known names", err)
@@ -127,6 +131,7 @@ func TestUnknownFaultIsRefused(t *testing.T) {
 }
 
 func TestControlPage(t *testing.T) {
+	t.Parallel()
 	c := start(t, Options{})
 	c.want(200, c.do("PUT", c.e.ControlURL()+"/faults", map[string]any{"no-free-device": 1}))
 	c.want(400, c.do("PUT", c.e.ControlURL()+"/faults", map[string]any{"nonsense": 1}))
@@ -148,6 +153,7 @@ func TestControlPage(t *testing.T) {
 }
 
 func TestInventory(t *testing.T) {
+	t.Parallel()
 	c := start(t, Options{})
 	c.token = ""
 	a := c.want(200, c.do("GET", c.endpoints["inventory"]+"/v1/hardware/export", nil))

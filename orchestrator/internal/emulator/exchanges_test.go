@@ -201,6 +201,7 @@ func differ(want, got any, at string) string {
 }
 
 func TestRecordedKeystone(t *testing.T) {
+	t.Parallel()
 	c := start(t, Options{})
 	alice := c.e.world.User(world.Alice)
 	vars := map[string]string{"user": alice.ID, "username": alice.Name, "project": alice.Project.Name, "projectid": alice.Project.ID,
@@ -212,6 +213,7 @@ func TestRecordedKeystone(t *testing.T) {
 }
 
 func TestRecordedBlazar(t *testing.T) {
+	t.Parallel()
 	c := start(t, Options{})
 	body := c.leaseBody("chexp-future", anyPi5)
 	body["start_date"], body["end_date"] = c.minute(1396*time.Minute), c.minute(1516*time.Minute)
@@ -238,6 +240,7 @@ func TestRecordedBlazar(t *testing.T) {
 }
 
 func TestRecordedNeutron(t *testing.T) {
+	t.Parallel()
 	c := withContainers(t, "amd64", Options{})
 	box := c.runningContainer()
 	port := c.neutron("GET", "/ports?device_id="+box, nil)
@@ -253,6 +256,7 @@ func TestRecordedNeutron(t *testing.T) {
 }
 
 func TestRecordedZun(t *testing.T) {
+	t.Parallel()
 	c := withContainers(t, "amd64", Options{})
 	_, reservation := c.activeLease()
 	body := containerBody(reservation)

@@ -28,6 +28,7 @@ func (c *client) credsURL() string {
 }
 
 func TestPasswordTokens(t *testing.T) {
+	t.Parallel()
 	c := start(t, Options{})
 	alice := c.e.world.User(world.Alice)
 	domain := map[string]any{"name": world.DomainName}
@@ -72,6 +73,7 @@ func TestPasswordTokens(t *testing.T) {
 }
 
 func TestApplicationCredentials(t *testing.T) {
+	t.Parallel()
 	c := start(t, Options{})
 	create := func(body map[string]any) answer {
 		t.Helper()
@@ -112,6 +114,7 @@ func TestApplicationCredentials(t *testing.T) {
 
 // TestRestrictedCredentialIs500: Blazar's trust is refused, and all that shows is a 500.
 func TestRestrictedCredentialIs500(t *testing.T) {
+	t.Parallel()
 	c := start(t, Options{})
 	a := c.want(201, c.do("POST", c.credsURL(), map[string]any{"application_credential": map[string]any{"name": "r"}}))
 	a = c.want(201, c.byAppCred(a.text("application_credential", "id"), a.text("application_credential", "secret")))
@@ -131,6 +134,7 @@ func TestRestrictedCredentialIs500(t *testing.T) {
 }
 
 func TestTokensEnd(t *testing.T) {
+	t.Parallel()
 	c := start(t, Options{TokenLife: time.Hour})
 	c.want(200, c.blazar("GET", "/leases", nil))
 	old := c.token
@@ -162,6 +166,7 @@ func TestTokensEnd(t *testing.T) {
 }
 
 func TestKeystoneFrontDoor(t *testing.T) {
+	t.Parallel()
 	c := start(t, Options{})
 	root := strings.TrimSuffix(c.e.AuthURL(), "/v3")
 	a := c.want(403, c.do("GET", c.e.AuthURL()+"/users", nil))
@@ -183,6 +188,7 @@ func TestKeystoneFrontDoor(t *testing.T) {
 }
 
 func TestNeutron(t *testing.T) {
+	t.Parallel()
 	c := start(t, Options{})
 	nets := c.want(200, c.neutron("GET", "/networks?router:external=True", nil))
 	if list := nets.at("networks").([]any); len(list) != 1 || dig(list, 0, "name") != "public" {

@@ -11,6 +11,7 @@ import (
 // These tests need no container: what Zun checks at once, and what it only shows later.
 
 func TestMicroversions(t *testing.T) {
+	t.Parallel()
 	c := start(t, Options{})
 	for header, status := range map[string]int{
 		"": 200, "container 1.41": 200, "container latest": 200, "container 1.1": 200,
@@ -35,6 +36,7 @@ func TestMicroversions(t *testing.T) {
 }
 
 func TestCreateChecksAtOnce(t *testing.T) {
+	t.Parallel()
 	c := start(t, Options{})
 	for _, tt := range []struct {
 		name    string
@@ -80,6 +82,7 @@ func TestCreateChecksAtOnce(t *testing.T) {
 
 // TestReservationTroubleIsNoHTTPError: a 202, then status Error.
 func TestReservationTroubleIsNoHTTPError(t *testing.T) {
+	t.Parallel()
 	c := start(t, Options{})
 	_, reservation := c.activeLease()
 	future := c.leaseBody("future", anyPi5)
@@ -124,6 +127,7 @@ func TestReservationTroubleIsNoHTTPError(t *testing.T) {
 
 // TestPullTroubleIsCreatingForEver: the client needs a limit of its own.
 func TestPullTroubleIsCreatingForEver(t *testing.T) {
+	t.Parallel()
 	c := start(t, Options{}) // no images at all
 	_, reservation := c.activeLease()
 	for image, detail := range map[string]string{"debian:12": "ErrImagePull", "example.org/no/such:1": "ErrImagePull", "Bad Reference": "InvalidImageName"} {
@@ -145,6 +149,7 @@ func TestPullTroubleIsCreatingForEver(t *testing.T) {
 }
 
 func TestNamesAreNotUnique(t *testing.T) {
+	t.Parallel()
 	c := start(t, Options{})
 	a := c.want(202, c.zun("POST", "/containers", containerBody("x"))).text("uuid")
 	b := c.want(202, c.zun("POST", "/containers", containerBody("x"))).text("uuid")
@@ -161,6 +166,7 @@ func TestNamesAreNotUnique(t *testing.T) {
 }
 
 func TestListFiltersAndPages(t *testing.T) {
+	t.Parallel()
 	c := start(t, Options{})
 	var uuids []string
 	for i := range 3 {
@@ -189,6 +195,7 @@ func TestListFiltersAndPages(t *testing.T) {
 }
 
 func TestUnimplementedActionsAre500(t *testing.T) {
+	t.Parallel()
 	c := start(t, Options{})
 	uuid := c.want(202, c.zun("POST", "/containers", containerBody("x"))).text("uuid")
 	c.await(uuid, "Error")

@@ -18,6 +18,7 @@ import (
 // the quirks do not depend on it. Each is named after what a client must survive.
 
 func TestExecuteHasNoShell(t *testing.T) {
+	t.Parallel()
 	c := withContainers(t, "amd64", Options{})
 	box := c.runningContainer()
 	for command, want := range map[string]string{
@@ -45,6 +46,7 @@ func TestExecuteHasNoShell(t *testing.T) {
 }
 
 func TestExecuteReportsExitCodes(t *testing.T) {
+	t.Parallel()
 	c := withContainers(t, "amd64", Options{})
 	box := c.runningContainer()
 	if a := c.execute(box, "sh -c 'exit 7'"); a.status != 200 || a.at("exit_code") != 7.0 {
@@ -77,6 +79,7 @@ func TestExecuteReportsExitCodes(t *testing.T) {
 
 // TestExecuteIsCutAndGoesOn: 200, the output so far, no exit code; the process lives.
 func TestExecuteIsCutAndGoesOn(t *testing.T) {
+	t.Parallel()
 	c := withContainers(t, "amd64", Options{ExecuteTimeout: 2 * time.Second})
 	box := c.runningContainer()
 	a := c.want(200, c.execute(box, "sh -c 'echo before; while ! test -e /go; do sleep 0.05; done; echo after >/done; sleep 100'"))
@@ -102,6 +105,7 @@ func put(c *client, box, dir string, data []byte) answer {
 }
 
 func TestPutArchive(t *testing.T) {
+	t.Parallel()
 	c := withContainers(t, "amd64", Options{})
 	box := c.runningContainer()
 	a := c.want(200, put(c, box, "/root", makeTar(t, "a", "content", true)))
@@ -126,6 +130,7 @@ func TestPutArchive(t *testing.T) {
 // TestPutArchiveHangsOnAnUnpaddedTar: tar waits for a whole record of 10 240 bytes on
 // an input that stays open; the client sees 500, the file appears later.
 func TestPutArchiveHangsOnAnUnpaddedTar(t *testing.T) {
+	t.Parallel()
 	c := withContainers(t, "amd64", Options{GatewayTimeout: 500 * time.Millisecond})
 	box := c.runningContainer()
 	short := makeTar(t, "late", "late", false)
@@ -139,6 +144,7 @@ func TestPutArchiveHangsOnAnUnpaddedTar(t *testing.T) {
 }
 
 func TestGetArchive(t *testing.T) {
+	t.Parallel()
 	c := withContainers(t, "amd64", Options{})
 	_, reservation := c.activeLease()
 	body := containerBody(reservation)
@@ -164,6 +170,7 @@ func TestGetArchive(t *testing.T) {
 }
 
 func TestMainCommandThatExitsEndsInError(t *testing.T) {
+	t.Parallel()
 	c := withContainers(t, "amd64", Options{Tick: 20 * time.Millisecond})
 	_, reservation := c.activeLease()
 	for name, change := range map[string]func(map[string]any){
@@ -199,6 +206,7 @@ func TestMainCommandThatExitsEndsInError(t *testing.T) {
 }
 
 func TestStopLosesFilesAndKeepsThePort(t *testing.T) {
+	t.Parallel()
 	c := withContainers(t, "amd64", Options{})
 	box := c.runningContainer()
 	c.output(box, "touch /root/mark")
@@ -233,6 +241,7 @@ func TestStopLosesFilesAndKeepsThePort(t *testing.T) {
 }
 
 func TestDeleteDependsOnTheState(t *testing.T) {
+	t.Parallel()
 	c := withContainers(t, "amd64", Options{})
 	_, reservation := c.activeLease()
 	box := c.create(containerBody(reservation))
@@ -255,6 +264,7 @@ func TestDeleteDependsOnTheState(t *testing.T) {
 }
 
 func TestLeaseEndTakesItsContainers(t *testing.T) {
+	t.Parallel()
 	for _, how := range []string{"deleted", "over"} {
 		t.Run(how, func(t *testing.T) {
 			c := withContainers(t, "amd64", Options{})
@@ -282,6 +292,7 @@ func TestLeaseEndTakesItsContainers(t *testing.T) {
 
 // TestFloatingIPReachesSSH goes through a floating IP with OpenSSH's own client.
 func TestFloatingIPReachesSSH(t *testing.T) {
+	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("floating IPs need root")
 	}
@@ -337,6 +348,7 @@ func TestFloatingIPReachesSSH(t *testing.T) {
 }
 
 func TestFaultsOfContainers(t *testing.T) {
+	t.Parallel()
 	c := withContainers(t, "amd64", Options{})
 	_, reservation := c.activeLease()
 	set := func(f Faults) {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -59,6 +60,9 @@ var (
 )
 
 func (s *Service) fail(w http.ResponseWriter, p *problem) {
+	if p == internal {
+		s.World.Log.Debug("blazar answers Internal Server Error")
+	}
 	var name any = p.code
 	if p == internal {
 		name = "INTERNAL_SERVER_ERROR"
@@ -87,34 +91,46 @@ type call struct {
 // routes maps "METHOD pattern" to a handler; {id} stands for one path element.
 func (s *Service) routes() map[string]func(call) {
 	return map[string]func(call){
-		"GET /v1/leases":              s.listLeases,
-		"POST /v1/leases":             s.createLease,
-		"GET /v1/leases/{id}":         s.showLease,
-		"PUT /v1/leases/{id}":         s.updateLease,
-		"DELETE /v1/leases/{id}":      s.deleteLease,
-		"GET /v1/leases/{id}/devices": s.leaseDevices,
-		"GET /v1/devices":             s.listDevices,
-		"POST /v1/devices":            s.denied("post"),
-		"GET /v1/devices/{id}":        s.showDevice,
-		"PUT /v1/devices/{id}":        s.denied("put"),
-		"DELETE /v1/devices/{id}":     s.denied("delete"),
-		"GET /v1/devices/allocations": s.allocations,
-		"GET /v1/devices/properties":  s.properties,
+		"GET /v1/leases":                    s.listLeases,
+		"POST /v1/leases":                   s.createLease,
+		"GET /v1/leases/{id}":               s.showLease,
+		"PUT /v1/leases/{id}":               s.updateLease,
+		"DELETE /v1/leases/{id}":            s.deleteLease,
+		"GET /v1/leases/{id}/devices":       s.leaseDevices,
+		"GET /v1/devices":                   s.listDevices,
+		"GET /v1/leases/{id}/hosts":         s.empty("hosts"),
+		"GET /v1/leases/{id}/networks":      s.empty("networks"),
+		"POST /v1/devices":                  s.operators("post", s.createDevice),
+		"GET /v1/devices/{id}":              s.showDevice,
+		"PUT /v1/devices/{id}":              s.operators("put", s.updateDevice),
+		"DELETE /v1/devices/{id}":           s.operators("delete", s.deleteDevice),
+		"GET /v1/devices/allocations":       s.allocations,
+		"GET /v1/devices/properties":        s.properties,
+		"PATCH /v1/devices/properties/{id}": s.operators("update_resource_properties", func(c call) { s.fail(c.w, internal) }),
+		"PUT /v1/devices/{id}/allocation":   s.operators("reallocate", func(c call) { s.fail(c.w, internal) }),
+		// The route passes no query to a handler that wants one: broken in the real code. A
+		// board that does not exist is found out first.
 		"GET /v1/devices/{id}/allocation": func(c call) {
-			// The route passes no query to a handler that wants one: broken in the real code.
-			s.fail(c.w, internal)
+			p := internal
+			if s.device(c.r.PathValue("id")) == nil {
+				p = noDevice(c.r.PathValue("id"))
+			}
+			s.fail(c.w, p)
 		},
+		// The list of plugins calls something that is not there.
+		"GET /v1/plugins": func(c call) { s.fail(c.w, internal) },
 	}
 }
 
 // Handler serves the API behind a token check.
 func (s *Service) Handler(gate *front.Gate) http.Handler {
 	routes := s.routes()
-	return gate.Wrap(func(w http.ResponseWriter, r *http.Request, who front.Caller) {
+	checked := gate.Wrap(func(w http.ResponseWriter, r *http.Request, who front.Caller) {
 		if r.URL.Path == "/" || r.URL.Path == "/versions" {
 			s.versions(w)
 			return
 		}
+		w.Header().Set(front.RequestID, "req-"+world.NewUUID())
 		// Every route also answers with a .json suffix; none with a trailing slash.
 		path := strings.TrimSuffix(r.URL.Path, ".json")
 		pattern, id, methods := match(routes, path)
@@ -122,17 +138,23 @@ func (s *Service) Handler(gate *front.Gate) http.Handler {
 			flask(w, 404, textNotFound)
 			return
 		}
-		h := routes[r.Method+" "+pattern]
+		method := r.Method
+		if method == "HEAD" && slices.Contains(methods, "GET") {
+			method = "GET"
+		}
+		h := routes[method+" "+pattern]
+		if method == "OPTIONS" {
+			h = s.options(methods)
+		}
 		if h == nil {
-			w.Header().Set("Allow", strings.Join(methods, ", "))
-			flask(w, 405, textNotAllowed)
+			flask(w, 405, textNotAllowed) // the error handler loses flask's Allow
 			return
 		}
 		if !microversion(w, r) {
 			return
 		}
 		c := call{w: w, r: r, caller: who}
-		if r.Method == "POST" || r.Method == "PUT" {
+		if r.Method == "POST" || r.Method == "PUT" || r.Method == "PATCH" {
 			if c.body = s.readBody(w, r); c.body == nil {
 				return
 			}
@@ -140,6 +162,25 @@ func (s *Service) Handler(gate *front.Gate) http.Handler {
 		r.SetPathValue("id", id)
 		h(c)
 	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// The request's id is given behind the token check.
+		w.Header().Del(front.RequestID)
+		checked(w, r)
+	})
+}
+
+// options is flask's own answer.
+func (s *Service) options(methods []string) func(call) {
+	return func(c call) {
+		allow := append(slices.Clone(methods), "OPTIONS")
+		if slices.Contains(methods, "GET") {
+			allow = append(allow, "HEAD")
+		}
+		slices.Sort(allow)
+		c.w.Header().Set("Allow", strings.Join(allow, ", "))
+		c.w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		c.w.WriteHeader(200)
+	}
 }
 
 // match finds the pattern of a path, its {id}, and the methods it has. Fixed words
@@ -239,8 +280,18 @@ func (s *Service) versions(w http.ResponseWriter) {
 	}})
 }
 
-func (s *Service) denied(action string) func(call) {
+// operators lets only administrators through.
+func (s *Service) operators(action string, h func(call)) func(call) {
 	return func(c call) {
-		s.fail(c.w, &problem{403, "Policy doesn't allow blazar:devices:" + action + " to be performed"})
+		if !c.caller.Admin() {
+			s.fail(c.w, &problem{403, "Policy doesn't allow blazar:devices:" + action + " to be performed"})
+			return
+		}
+		h(c)
 	}
+}
+
+// empty answers for kinds of resources that this site has none of.
+func (s *Service) empty(kind string) func(call) {
+	return func(c call) { front.JSON(c.w, 200, map[string]any{kind: []any{}}) }
 }

@@ -103,6 +103,10 @@ func (s *Service) create(body *pyrepr.Dict, who front.Caller) (*lease, *problem)
 	if d := end.Sub(start); d > maxDuration {
 		return nil, tooLong(d, 403)
 	}
+	if s.World.Faults.Take(world.NoAllocation) {
+		// The words are the portal's [PORTAL:balance_service/enforcement/usage_enforcement.py].
+		return nil, &problem{400, fmt.Sprintf("Reservation for project %s would spend %.2f SUs, only %.2f left", who.ProjectName, end.Sub(start).Hours(), 0.0)}
+	}
 	remind, p := beforeEnd(body, start, end)
 	if p != nil {
 		return nil, p

@@ -2,6 +2,7 @@ package blazar
 
 import (
 	"net/http"
+	"slices"
 
 	"chexp/orchestrator/internal/emulator/front"
 	"chexp/orchestrator/internal/emulator/pyrepr"
@@ -30,6 +31,8 @@ func (s *Service) deviceView(d *world.Device, full bool) *pyrepr.Dict {
 }
 
 func (s *Service) listDevices(c call) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	views := []any{}
 	for _, d := range s.devices {
 		views = append(views, s.deviceView(d, true))
@@ -37,14 +40,85 @@ func (s *Service) listDevices(c call) {
 	front.JSON(c.w, 200, map[string]any{"devices": views})
 }
 
-func (s *Service) showDevice(c call) {
+func (s *Service) device(id string) *world.Device {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, d := range s.devices {
-		if d.ID == c.r.PathValue("id") {
-			front.JSON(c.w, 200, map[string]any{"device": s.deviceView(d, true)})
+		if d.ID == id {
+			return d
+		}
+	}
+	return nil
+}
+
+func noDevice(id string) *problem {
+	return &problem{404, "Object with {'device_id': '" + id + "'} not found"}
+}
+
+func (s *Service) showDevice(c call) {
+	d := s.device(c.r.PathValue("id"))
+	if d == nil {
+		s.fail(c.w, noDevice(c.r.PathValue("id")))
+		return
+	}
+	front.JSON(c.w, 200, map[string]any{"device": s.deviceView(d, true)})
+}
+
+// createDevice registers a board that Kubernetes knows, which doni does for the operators
+// [BLZ:plugins/devices/k8s_plugin.py create_device].
+func (s *Service) createDevice(c call) {
+	name, _ := c.body.Get("name")
+	if driver, _ := c.body.Get("device_driver"); driver != "k8s" {
+		s.fail(c.w, internal)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, d := range s.devices {
+		if d.Name == name {
+			s.fail(c.w, &problem{500, "Duplicate entry for ['name'] in Device model was found"})
 			return
 		}
 	}
-	s.fail(c.w, &problem{404, "Object with {'device_id': '" + c.r.PathValue("id") + "'} not found"})
+	for _, d := range s.World.Devices {
+		if d.Name == name {
+			s.devices = append(s.devices, d)
+			front.JSON(c.w, 201, map[string]any{"device": s.deviceView(d, true)})
+			return
+		}
+	}
+	s.fail(c.w, &problem{404, "Device '" + pyrepr.Str(name) + "' not found!"})
+}
+
+// updateDevice checks, and leaves the board as it is: its capabilities are this emulator's own.
+func (s *Service) updateDevice(c call) {
+	d := s.device(c.r.PathValue("id"))
+	switch {
+	case d == nil:
+		s.fail(c.w, noDevice(c.r.PathValue("id")))
+	case len(c.body.Keys()) == 0:
+		front.JSON(c.w, 400, map[string]any{"error_code": 400, "error_message": "No data to update", "error_name": "INTERNAL_SERVER_ERROR"})
+	default:
+		front.JSON(c.w, 200, map[string]any{"device": s.deviceView(d, true)})
+	}
+}
+
+func (s *Service) deleteDevice(c call) {
+	d := s.device(c.r.PathValue("id"))
+	if d == nil {
+		s.fail(c.w, noDevice(c.r.PathValue("id")))
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.leases {
+		if !l.deleted && slices.Contains(l.devices(), d) {
+			s.fail(c.w, &problem{409, "Can't delete device " + d.ID + ". The device is reserved."})
+			return
+		}
+	}
+	s.devices = slices.DeleteFunc(s.devices, func(o *world.Device) bool { return o == d })
+	front.JSON(c.w, 200, map[string]any{})
 }
 
 // leaseDevices answers which boards a lease got: columns only, no uid and no
@@ -63,10 +137,24 @@ func (s *Service) leaseDevices(c call) {
 	front.JSON(c.w, 200, map[string]any{"devices": views})
 }
 
+// properties lists the names of the extra capabilities; any value of "detail" adds their
+// values.
 func (s *Service) properties(c call) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	list := []any{}
 	for _, name := range s.propertyNames() {
-		list = append(list, map[string]any{"property": name})
+		entry := map[string]any{"property": name}
+		if c.r.FormValue("detail") != "" {
+			values := []string{}
+			for _, d := range s.devices {
+				if v, ok := extras(d)[name]; ok && !slices.Contains(values, v) {
+					values = append(values, v)
+				}
+			}
+			entry["private"], entry["values"], entry["is_unique"] = false, values, name == "uid"
+		}
+		list = append(list, entry)
 	}
 	front.JSON(c.w, 200, map[string]any{"resource_properties": list})
 }

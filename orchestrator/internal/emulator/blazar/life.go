@@ -34,7 +34,7 @@ func (s *Service) fire(ctx context.Context) {
 			continue
 		}
 		switch {
-		case due(l.startEvent) && l.status == pending:
+		case due(l.startEvent) && l.status == pending && now.Sub(l.created) >= s.lateStart():
 			l.startEvent.set(inProgress, now)
 			l.status, l.updated = starting, now
 			go s.after(ctx, l, s.start)
@@ -47,6 +47,12 @@ func (s *Service) fire(ctx context.Context) {
 			l.beforeEnd.set(done, now)
 		}
 	}
+}
+
+// lateStart is how much later than usual a lease starts, when that was ordered.
+func (s *Service) lateStart() time.Duration {
+	a, _ := s.World.Faults.Setting("blazar.start")
+	return a.Slow
 }
 
 func (s *Service) after(ctx context.Context, l *lease, half func(*lease)) {
@@ -63,8 +69,19 @@ func (s *Service) start(l *lease) {
 	}
 	now := s.World.Now()
 	status, ev := "active", done
-	if s.World.Faults.Take(world.LeaseError) {
+	switch {
+	case s.World.Faults.Take(world.NodeGone):
 		status, ev = "error", eventError
+		l.nodeGone = true
+	case s.World.Faults.Take(world.LeaseError):
+		status, ev = "error", eventError
+	}
+	if status == "active" && s.World.Faults.Take(world.LeaseDegraded) {
+		// The monitor finds the board's node not ready and no other board to move to.
+		l.degraded = true
+		for _, r := range l.reservations {
+			r.missing, r.devices = true, nil
+		}
 	}
 	for _, r := range l.reservations {
 		r.status, r.updated = status, now
@@ -107,7 +124,11 @@ func (s *Service) Active(reservationID, projectID string) (*world.Device, bool) 
 }
 
 // Nodes counts the boards that Kubernetes knows.
-func (s *Service) Nodes() int { return len(s.devices) }
+func (s *Service) Nodes() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.devices)
+}
 
 // Seed adds a lease that is part of the scenery: somebody else's, active, on the named
 // board, for some hours.

@@ -3,6 +3,7 @@ package blazar
 import (
 	"fmt"
 	"sort"
+	"strings"
 
 	"chexp/orchestrator/internal/emulator/pyrepr"
 	"chexp/orchestrator/internal/emulator/world"
@@ -132,6 +133,9 @@ func extras(d *world.Device) map[string]string {
 		"vendor": d.Vendor, "model": d.Model, "platform_version": "2"}
 	for _, p := range d.Profiles {
 		m[p] = "True"
+	}
+	if len(d.Profiles) > 0 {
+		m["supported_device_profiles"] = strings.Join(d.Profiles, ",")
 	}
 	for i, p := range d.Authorized {
 		if i > 0 {

@@ -75,6 +75,9 @@ func (s *Service) update(l *lease, body *pyrepr.Dict) *problem {
 		}
 	}
 	if p := extension(l, start, end, now); p != nil {
+		if p.code == 400 && s.World.Faults.Take(world.Extension403) {
+			p = &problem{403, p.text}
+		}
 		return p
 	}
 	if p := s.reallocate(l, changes, start, end, now); p != nil {
@@ -195,9 +198,7 @@ func (s *Service) reallocate(l *lease, changes []*pyrepr.Dict, start, end, now t
 		plans = append(plans, plan{r, a, devices})
 	}
 	for _, p := range plans {
-		if !slices.Equal(p.devices, p.r.devices) && len(p.r.devices) > 0 {
-			p.r.changed = true
-		}
+		// Another board is no "resources_changed": only the repair of a lost one sets that.
 		props, _ := p.a.props.(string)
 		p.r.devices, p.r.props, p.r.min, p.r.max, p.r.updated = p.devices, props, p.a.min, p.a.max, now
 	}

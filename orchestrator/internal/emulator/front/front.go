@@ -11,8 +11,6 @@ import (
 	"strconv"
 	"sync"
 	"time"
-
-	"chexp/orchestrator/internal/emulator/world"
 )
 
 // Caller is who a token speaks for.
@@ -113,6 +111,14 @@ func JSON(w http.ResponseWriter, status int, body any) {
 	w.Write(data)
 }
 
+// NotFoundPage is werkzeug's, which Keystone and doni show for an unknown path.
+func NotFoundPage(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(404)
+	io.WriteString(w, "<!doctype html>\n<html lang=en>\n<title>404 Not Found</title>\n<h1>Not Found</h1>\n"+
+		"<p>The requested URL was not found on the server. If you entered the URL manually please check your spelling and try again.</p>\n")
+}
+
 // HTML answers as the load balancer or a WSGI server does on its own account.
 func HTML(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -120,25 +126,8 @@ func HTML(w http.ResponseWriter, status int, text string) {
 	io.WriteString(w, "<html><body><h1>"+strconv.Itoa(status)+" "+http.StatusText(status)+"</h1>\n"+text+"\n</body></html>\n")
 }
 
+// RequestID is the header with the request's id. Not every answer of every service has it.
+const RequestID = "X-Openstack-Request-Id"
+
 // Drop ends the connection without an answer, as when a proxy restarts.
 func Drop() { panic(http.ErrAbortHandler) }
-
-// Service is one listener's outermost handler: request ids, Apache's limit on the
-// request line, the load balancer's fault.
-func Service(h http.Handler, faults *world.Faults, down world.Fault) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("X-Openstack-Request-Id", "req-"+world.NewUUID())
-		// Method, blanks and "HTTP/1.1" belong to the line; Apache's LimitRequestLine
-		// is 8190 bytes.
-		if len(r.Method)+len(r.RequestURI)+len(r.Proto)+2 > 8190 {
-			HTML(w, http.StatusRequestURITooLong, "The requested URL's length exceeds the capacity limit for this server.")
-			return
-		}
-		if down != "" && faults.Take(down) {
-			HTML(w, http.StatusServiceUnavailable, "No server is available to handle this request.")
-			return
-		}
-		r.Body = http.MaxBytesReader(w, r.Body, MaxBody)
-		h.ServeHTTP(w, r)
-	})
-}

@@ -68,6 +68,7 @@ func (s *Service) Handler() http.Handler {
 	mux.HandleFunc("GET /v3/auth/projects", s.signedIn(s.listProjects))
 	mux.HandleFunc("GET /v3/users", s.signedIn(s.forbidden("identity:list_users")))
 	mux.HandleFunc("GET /v3/projects", s.signedIn(s.forbidden("identity:list_projects")))
+	mux.HandleFunc("POST /v3/OS-TRUST/trusts", s.signedIn(s.createTrust))
 	const creds = "/v3/users/{user}/application_credentials"
 	mux.HandleFunc("GET "+creds, s.signedIn(s.listCreds))
 	mux.HandleFunc("POST "+creds, s.signedIn(s.createCred))
@@ -82,9 +83,7 @@ func (s *Service) Handler() http.Handler {
 	})
 }
 
-func notFound(w http.ResponseWriter, _ *http.Request) {
-	front.HTML(w, 404, "The requested URL was not found on the server.")
-}
+func notFound(w http.ResponseWriter, _ *http.Request) { front.NotFoundPage(w) }
 
 func (s *Service) authTokens(w http.ResponseWriter, r *http.Request) {
 	switch r.Method {

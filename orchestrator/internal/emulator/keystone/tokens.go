@@ -1,6 +1,8 @@
 package keystone
 
 import (
+	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -11,7 +13,8 @@ import (
 )
 
 type token struct {
-	id, audit       string
+	id              string
+	audit           []string // the token's own, and that of the first in its line
 	methods         []string
 	user            *world.User
 	scoped          bool // to the user's one project
@@ -161,6 +164,9 @@ func (s *Service) byPassword(w http.ResponseWriter, req authRequest, ref userRef
 		return
 	}
 	want, ok := scope(req.Auth.Scope, u)
+	if want && s.World.Faults.Take(world.NoProject) {
+		ok = false // its allocation has ended, and with it the role
+	}
 	if !ok {
 		s.unauthorized(w)
 		return
@@ -192,7 +198,7 @@ func (s *Service) byToken(w http.ResponseWriter, req authRequest, id string) {
 	if !slices.Contains(methods, "token") {
 		methods = append(methods, "token")
 	}
-	s.grant(w, &token{methods: methods, user: old.user, scoped: want}, old.expires)
+	s.grant(w, &token{methods: methods, user: old.user, scoped: want, audit: old.audit[len(old.audit)-1:]}, old.expires)
 }
 
 func (s *Service) byAppCred(w http.ResponseWriter, req authRequest, id, name, secret string, ref *userRef) {
@@ -224,7 +230,7 @@ func (s *Service) byAppCred(w http.ResponseWriter, req authRequest, id, name, se
 		return
 	}
 	now := s.World.Now()
-	if secret != cred.secret || !cred.expires.IsZero() && !now.Before(cred.expires) {
+	if secret != cred.secret || s.World.Faults.Take(world.CredExpired) || !cred.expires.IsZero() && !now.Before(cred.expires) {
 		s.unauthorized(w)
 		return
 	}
@@ -237,8 +243,14 @@ func (s *Service) byAppCred(w http.ResponseWriter, req authRequest, id, name, se
 
 // grant stores the token and answers 201. A real Fernet token is 180 to 270 bytes.
 func (s *Service) grant(w http.ResponseWriter, t *token, expires time.Time) {
-	t.id, t.audit = "gAAAAA"+world.NewHex(88), world.NewHex(11)
+	t.id = "gAAAAA" + world.NewHex(88)
+	own := make([]byte, 16)
+	rand.Read(own)
+	t.audit = append([]string{base64.RawURLEncoding.EncodeToString(own)}, t.audit...)
 	t.issued, t.expires = s.World.Now(), expires
+	if a, ok := s.World.Faults.Setting("token"); ok && t.issued.Add(a.Life).Before(expires) {
+		t.expires = t.issued.Add(a.Life)
+	}
 	s.mu.Lock()
 	s.tokens[t.id] = t
 	s.mu.Unlock()
@@ -259,7 +271,7 @@ func (s *Service) writeToken(w http.ResponseWriter, status int, t *token) {
 	body := map[string]any{
 		"methods":   t.methods,
 		"user":      map[string]any{"domain": domain, "id": t.user.ID, "name": t.user.Name, "password_expires_at": nil},
-		"audit_ids": []string{t.audit}, "expires_at": t.end(), "issued_at": t.issued.Format(timeFormat),
+		"audit_ids": t.audit, "expires_at": t.end(), "issued_at": t.issued.Format(timeFormat),
 	}
 	t.federated(body["user"].(map[string]any))
 	if t.scoped {

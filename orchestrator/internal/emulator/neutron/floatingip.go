@@ -45,11 +45,25 @@ func (s *Service) view(f *floatingIP) object {
 		return v
 	}
 	const format = "2006-01-02T15:04:05Z"
+	var router, details any
+	if f.portID != "" {
+		router = world.RouterID
+		for _, p := range s.Pods.Ports() {
+			if p.ID == f.portID {
+				details = object{"name": "zun-" + p.ContainerID, "network_id": world.CaliconetID, "mac_address": macAddress(p.ID),
+					"admin_state_up": true, "status": "DOWN", "device_id": p.ContainerID, "device_owner": "k8s:cni"}
+			}
+		}
+	}
 	o := object{"id": f.id, "tenant_id": f.projectID, "floating_ip_address": f.address, "floating_network_id": world.PublicNetID,
-		"router_id": nil, "port_id": null(f.portID), "fixed_ip_address": null(f.fixed), "status": f.status,
-		"project_id": f.projectID, "description": f.description, "port_details": nil, "tags": []any{},
+		"router_id": router, "port_id": null(f.portID), "fixed_ip_address": null(f.fixed), "status": f.status,
+		"project_id": f.projectID, "description": f.description, "port_details": details, "tags": []any{},
 		"created_at": f.created.Format(format), "updated_at": f.updated.Format(format), "revision_number": f.revision}
 	return o
+}
+
+func macAddress(portID string) string {
+	return "fa:16:3e:" + portID[0:2] + ":" + portID[2:4] + ":" + portID[4:6]
 }
 
 func (s *Service) views(c front.Caller) []object {
@@ -65,15 +79,11 @@ func (s *Service) views(c front.Caller) []object {
 }
 
 func (s *Service) create(w http.ResponseWriter, r *http.Request, c front.Caller) {
-	body, ok := s.readBody(w, r)
+	body, ok := s.readBody(w, r, true)
 	if !ok {
 		return
 	}
-	netID, given := body["floating_network_id"]
-	if !given {
-		s.fail(w, 400, "HTTPBadRequest", "Failed to parse request. Required attribute 'floating_network_id' not specified")
-		return
-	}
+	netID := body["floating_network_id"]
 	switch text(netID) {
 	case world.PublicNetID:
 	case world.CaliconetID:
@@ -85,8 +95,12 @@ func (s *Service) create(w http.ResponseWriter, r *http.Request, c front.Caller)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.World.Faults.Take(world.OverQuota) {
+		s.fail(w, 409, "OverQuota", "Quota exceeded for resources: ['floatingip'].")
+		return
+	}
 	address, ok := s.freeAddress()
-	if !ok {
+	if !ok || s.World.Faults.Take(world.PoolDry) {
 		s.fail(w, 409, "IpAddressGenerationFailure", "No more IP addresses available on network "+world.PublicNetID+".")
 		return
 	}
@@ -126,7 +140,7 @@ func (s *Service) find(w http.ResponseWriter, r *http.Request, c front.Caller) *
 }
 
 func (s *Service) update(w http.ResponseWriter, r *http.Request, c front.Caller) {
-	body, ok := s.readBody(w, r)
+	body, ok := s.readBody(w, r, false)
 	if !ok {
 		return
 	}

@@ -40,6 +40,8 @@ type Container struct {
 	done chan struct{}
 	exit int // valid when done is closed
 
+	started time.Time
+
 	once sync.Once
 }
 
@@ -61,10 +63,10 @@ func (h *Host) Start(spec Spec) (*Container, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Container{host: h, spec: spec, root: root, logs: &tail{max: 1 << 20}, done: make(chan struct{})}
+	c := &Container{host: h, spec: spec, root: root, logs: &tail{max: 1 << 20}, done: make(chan struct{}), started: time.Now()}
 	c.env = c.environment()
 	if err := c.start(); err != nil {
-		removeTree(h, root)
+		h.removeRoot(root)
 		os.Remove(root + ".cpuinfo")
 		return nil, err
 	}
@@ -126,7 +128,7 @@ func (c *Container) start() error {
 
 // furnish writes into the fresh root what this container needs.
 func (c *Container) furnish() error {
-	fs, err := os.OpenRoot(c.root)
+	fs, err := os.OpenRoot(c.host.reach(c.root))
 	if err != nil {
 		return err
 	}
@@ -139,7 +141,7 @@ func (c *Container) furnish() error {
 			return err
 		}
 	}
-	if err := hardware(c.root, c.spec.Board); err != nil {
+	if err := hardware(c.host.reach(c.root), c.spec.Board); err != nil {
 		return err
 	}
 	for path, data := range c.spec.Files {
@@ -200,7 +202,7 @@ func (c *Container) awaitSetup(info *os.File) error {
 		return fmt.Errorf("bubblewrap made no container: %w", err)
 	}
 	c.pid = made.PID
-	want, err := os.Stat(c.root)
+	want, err := os.Stat(c.host.reach(c.root))
 	if err != nil {
 		return err
 	}
@@ -260,7 +262,7 @@ func (c *Container) Remove() error {
 		delete(c.host.live, c)
 		c.host.mu.Unlock()
 		os.Remove(c.root + ".cpuinfo")
-		err = removeTree(c.host, c.root)
+		err = c.host.removeRoot(c.root)
 	})
 	return err
 }

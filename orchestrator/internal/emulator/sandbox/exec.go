@@ -30,6 +30,16 @@ const MaxOutput = 64 << 20
 // Exec starts a command in the container's namespaces with its environment and
 // working directory. merged joins standard output and standard error.
 func (c *Container) Exec(argv []string, stdin, merged bool) (*Process, error) {
+	return c.exec(argv, stdin, merged, nil)
+}
+
+// ExecTo starts a command with an input, and hands its output on as it comes, standard
+// output and error joined. A write that fails ends the handing on, not the command.
+func (c *Container) ExecTo(argv []string, output io.Writer) (*Process, error) {
+	return c.exec(argv, true, true, output)
+}
+
+func (c *Container) exec(argv []string, stdin, merged bool, output io.Writer) (*Process, error) {
 	if len(argv) == 0 {
 		return nil, errors.New("no command")
 	}
@@ -51,6 +61,7 @@ func (c *Container) Exec(argv []string, stdin, merged bool) (*Process, error) {
 	if merged {
 		cmd.Stderr = p.out // the same writer: one pipe, the order of writes is kept
 	}
+	p.out.also = output
 	if stdin {
 		in, err := cmd.StdinPipe()
 		if err != nil {
@@ -95,16 +106,28 @@ func (p *Process) Output() []byte { return p.out.Bytes() }
 
 // capture keeps the beginning of what is written to it.
 type capture struct {
-	mu  sync.Mutex
-	buf []byte
+	mu   sync.Mutex
+	buf  []byte
+	also io.Writer // gets everything while it takes it; then nothing is kept beyond the first bytes
 }
+
+// kept is what is remembered of an output that is handed on: enough to recognise that the
+// program was not found.
+const kept = 4096
 
 func newCapture() *capture { return &capture{} }
 
 func (c *capture) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if room := MaxOutput - len(c.buf); room > 0 {
+	limit := MaxOutput
+	if c.also != nil {
+		limit = kept
+		if _, err := c.also.Write(p); err != nil {
+			c.also = io.Discard
+		}
+	}
+	if room := limit - len(c.buf); room > 0 {
 		c.buf = append(c.buf, p[:min(room, len(p))]...)
 	}
 	return len(p), nil

@@ -21,6 +21,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -38,6 +39,8 @@ type Host struct {
 	holder *exec.Cmd
 	alive  io.Closer // the holder ends when this closes
 
+	noLayers atomic.Bool // root file systems have to be copied
+
 	unpack sync.Mutex
 	mu     sync.Mutex
 	live   map[*Container]bool
@@ -45,14 +48,14 @@ type Host struct {
 }
 
 // tools must be on the machine.
-var tools = []string{"bwrap", "nsenter", "tar", "cp"}
+var tools = []string{"bwrap", "nsenter", "tar", "cp", "mount", "umount"}
 
 // NewHost prepares the machine. dir is this sandbox's alone. arch is "arm64", "amd64" or "" for arm64 where that
 // works; images holds debian-<arch>.tar. An error says what is missing and how to get it.
 func NewHost(dir, images, arch string, log *slog.Logger) (*Host, error) {
 	for _, t := range tools {
 		if _, err := exec.LookPath(t); err != nil {
-			return nil, fmt.Errorf("the emulator's containers need %s, which is not installed (apt-get install bubblewrap util-linux tar coreutils)", t)
+			return nil, fmt.Errorf("the emulator's containers need %s, which is not installed (apt-get install bubblewrap util-linux mount tar coreutils)", t)
 		}
 	}
 	h := &Host{dir: dir, images: images, log: log, root: os.Geteuid() == 0, spawn: newSpawner(), live: map[*Container]bool{}}

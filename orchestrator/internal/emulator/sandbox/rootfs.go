@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -34,7 +35,9 @@ func (h *Host) unpacked(arch string) (string, error) {
 	return dir, os.Rename(part, dir)
 }
 
-// newRoot copies an unpacked image for one start of a container.
+// newRoot makes the root file system of one start of a container: the image with a layer of
+// its own on top, or a copy of the image where the kernel or the file system has no layers.
+// Layers are mounted in the holder's namespace only, and vanish with it.
 func (h *Host) newRoot(arch string) (string, error) {
 	image, err := h.unpacked(arch)
 	if err != nil {
@@ -47,11 +50,49 @@ func (h *Host) newRoot(arch string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if h.layer(image, dir) == nil {
+		return dir, os.Chmod(dir, 0o755)
+	}
 	if err := h.run(nil, "cp", "-a", "--reflink=auto", image+"/.", dir); err != nil {
-		removeTree(h, dir)
+		h.removeRoot(dir)
 		return "", err
 	}
 	return dir, os.Chmod(dir, 0o755)
+}
+
+// layer mounts the image with an empty layer on top at dir.
+func (h *Host) layer(image, dir string) error {
+	if h.noLayers.Load() {
+		return errors.ErrUnsupported
+	}
+	upper, work := dir+".upper", dir+".work"
+	err := errors.Join(os.Mkdir(upper, 0o755), os.Mkdir(work, 0o755))
+	if err == nil && strings.ContainsAny(dir+image, ":,\\") {
+		err = errors.New("the path has characters that mean something to mount")
+	}
+	if err == nil {
+		err = h.run(nil, "mount", "-t", "overlay", "overlay", "-o", "userxattr,lowerdir="+image+",upperdir="+upper+",workdir="+work, dir)
+	}
+	if err == nil {
+		return nil
+	}
+	h.noLayers.Store(true)
+	h.log.Debug("emulator: root file systems are copied, because they cannot be layered", "reason", err)
+	return errors.Join(err, removeTree(h, upper), removeTree(h, work))
+}
+
+// reach is the path under which this process finds what is at path for the containers: mounts
+// of the holder's namespace are in it.
+func (h *Host) reach(path string) string {
+	return fmt.Sprintf("/proc/%d/root%s", h.holder.Process.Pid, path)
+}
+
+// removeRoot undoes newRoot.
+func (h *Host) removeRoot(dir string) error {
+	if !h.noLayers.Load() {
+		h.run(nil, "umount", "-l", dir) // not mounted: nothing to do
+	}
+	return errors.Join(removeTree(h, dir), removeTree(h, dir+".upper"), removeTree(h, dir+".work"))
 }
 
 // removeTree removes what containers wrote, whatever its owner and modes.

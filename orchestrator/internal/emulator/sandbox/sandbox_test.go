@@ -73,6 +73,7 @@ func forEachArch(t *testing.T, f func(t *testing.T, h *Host)) {
 }
 
 func TestContainer(t *testing.T) {
+	t.Parallel()
 	forEachArch(t, func(t *testing.T, h *Host) {
 		spec := Spec{Name: "box", Command: []string{"sleep", "infinity"}, Env: map[string]string{"GREETING": "hello"},
 			Dir: "/work/dir", Files: map[string][]byte{"/etc/given": []byte("given\n")}}
@@ -129,6 +130,7 @@ func TestContainer(t *testing.T) {
 }
 
 func TestContainersDoNotShareFiles(t *testing.T) {
+	t.Parallel()
 	h := newHost(t, "amd64")
 	a := mustStart(t, h, "sleep", "infinity")
 	b := mustStart(t, h, "sleep", "infinity")
@@ -151,6 +153,7 @@ func mustStart(t *testing.T, h *Host, argv ...string) *Container {
 }
 
 func TestMainProcessEnds(t *testing.T) {
+	t.Parallel()
 	h := newHost(t, "amd64")
 	c := mustStart(t, h, "sh", "-c", "echo bye; exit 3")
 	select {
@@ -164,6 +167,7 @@ func TestMainProcessEnds(t *testing.T) {
 }
 
 func TestBackgroundProcessSurvivesItsExec(t *testing.T) {
+	t.Parallel()
 	h := newHost(t, "amd64")
 	c := mustStart(t, h, "sleep", "infinity")
 	out, code := run(t, c, "sh", "-c", "setsid nohup sh -c 'while ! test -e /go; do sleep 0.05; done; echo done >/result' >/dev/null 2>&1 </dev/null & echo started")
@@ -185,6 +189,7 @@ func TestBackgroundProcessSurvivesItsExec(t *testing.T) {
 // TestExecWaitsForInheritedOutput: like the real exec, it does not end while a
 // background child still holds its output.
 func TestExecWaitsForInheritedOutput(t *testing.T) {
+	t.Parallel()
 	h := newHost(t, "amd64")
 	c := mustStart(t, h, "sleep", "infinity")
 	p, err := c.Exec([]string{"sh", "-c", "(while ! test -e /go; do sleep 0.05; done; echo late) & echo early"}, false, true)
@@ -209,6 +214,7 @@ func TestExecWaitsForInheritedOutput(t *testing.T) {
 }
 
 func TestKillingTheContainerKillsEverything(t *testing.T) {
+	t.Parallel()
 	h := newHost(t, "amd64")
 	c := mustStart(t, h, "sleep", "infinity")
 	p, err := c.Exec([]string{"sh", "-c", "echo up; exec sleep 1000"}, false, true)
@@ -235,6 +241,7 @@ func TestKillingTheContainerKillsEverything(t *testing.T) {
 }
 
 func TestSSHServerIsReachable(t *testing.T) {
+	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("reaching into a container's network needs root")
 	}
@@ -278,6 +285,7 @@ func TestSSHServerIsReachable(t *testing.T) {
 }
 
 func TestMissingImageIsExplained(t *testing.T) {
+	t.Parallel()
 	_, err := NewHost(t.TempDir(), t.TempDir(), "", slog.New(slog.DiscardHandler))
 	if err == nil || !strings.Contains(err.Error(), "debian-arm64.tar") {
 		t.Errorf("error %v; want one that names the missing image", err)
@@ -285,6 +293,7 @@ func TestMissingImageIsExplained(t *testing.T) {
 }
 
 func TestHolderDiesWithHost(t *testing.T) {
+	t.Parallel()
 	h, err := NewHost(t.TempDir(), images(t, "amd64"), "amd64", slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Skipf("this machine cannot run amd64 containers: %v", err)
@@ -300,6 +309,7 @@ func TestHolderDiesWithHost(t *testing.T) {
 // TestNoteSaysWhyNotARM64: without an arm64 image the boards have this machine's
 // architecture, and the note says why.
 func TestNoteSaysWhyNotARM64(t *testing.T) {
+	t.Parallel()
 	if runtime.GOARCH == "arm64" {
 		t.Skip("this machine is arm64 itself")
 	}
@@ -320,6 +330,7 @@ func TestNoteSaysWhyNotARM64(t *testing.T) {
 
 // TestHelperRunsAContainer is no test: the next one starts it as a process of its own.
 func TestHelperRunsAContainer(t *testing.T) {
+	t.Parallel()
 	dir := os.Getenv("CHEXP_TEST_SANDBOX")
 	if dir == "" {
 		t.Skip("helper of TestKilledParentLeavesNoProcess")
@@ -336,6 +347,7 @@ func TestHelperRunsAContainer(t *testing.T) {
 // TestKilledParentLeavesNoProcess kills a process that runs a container with SIGKILL,
 // so that it cannot clean up.
 func TestKilledParentLeavesNoProcess(t *testing.T) {
+	t.Parallel()
 	images(t, runtime.GOARCH)
 	if _, err := exec.LookPath("bwrap"); err != nil {
 		t.Skip("bubblewrap is not installed")

@@ -103,4 +103,8 @@ func (d *Device) Admits(projectID string) bool {
 var (
 	PublicNetID = fixedUUID("network public")
 	CaliconetID = fixedUUID("network caliconet")
+
+	PublicSubnetID = fixedUUID("subnet public")
+	CaliSubnetID   = fixedUUID("subnet caliconet")
+	RouterID       = fixedUUID("router")
 )

@@ -16,12 +16,14 @@ type User struct {
 
 // The people of every emulator. Alice is "us": the clouds.yaml is hers. Bob works in
 // the same project, so his leases are in her lists. Carol is somebody else. Root is
-// the operator.
+// the operator. Dana may only read in our project, which does not keep her from making
+// leases: Blazar's policy asks for no more than the project.
 const (
 	Alice = "alice@example.org"
 	Bob   = "bob@example.org"
 	Carol = "carol@example.org"
 	Root  = "root@example.org"
+	Dana  = "dana@example.org"
 )
 
 func people() []*User {
@@ -33,6 +35,7 @@ func people() []*User {
 		{Name: Alice, Project: ours, Roles: member},
 		{Name: Bob, Project: ours, Roles: member},
 		{Name: Carol, Project: theirs, Roles: member},
+		{Name: Dana, Project: ours, Roles: []string{"reader"}},
 		{Name: Root, Project: admin, Roles: []string{"admin"}, Admin: true},
 	}
 	for _, u := range users {

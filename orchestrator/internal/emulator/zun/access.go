@@ -4,95 +4,107 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
+	"chexp/orchestrator/internal/emulator/pyrepr"
 	"chexp/orchestrator/internal/emulator/world"
 )
 
 const actionTime = "2006-01-02T15:04:05.000000"
 
-// maxPage is the server's own limit of one page [ZUN:zun/conf/api.py max_limit].
-const maxPage = 1000
-
-func (s *Service) list(c call, _ string) {
-	q := c.query
-	if isTrue(q.Get("all_projects")) && !c.caller.Admin() {
-		c.fail(&problem{403, "policy-not-authorized", "Policy doesn't allow container:get_all_all_projects to be performed."})
-		return
-	}
-	filters := map[string]string{}
-	limit, marker := maxPage, q.Get("marker")
-	for k := range q {
-		switch k {
-		case "name", "image", "project_id", "user_id", "memory", "task_state", "status", "auto_remove", "host":
-			filters[k] = q.Get(k)
-		case "limit":
-			n, err := strconv.Atoi(q.Get(k))
-			if err != nil || n <= 0 {
-				c.fail(&problem{400, "invalid-value", "Limit must be positive integer"})
-				return
-			}
-			limit = min(n, maxPage)
-		case "all_projects", "marker", "sort_key", "sort_dir", "resource_url", "expand":
-		default:
-			c.fail(&problem{400, "invalid-value", "Unknown parameters: " + k})
-			return
-		}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if marker != "" {
-		if _, p := s.find(c, marker); p != nil {
-			c.fail(p)
-			return
-		}
-	}
-	views := []view{}
-	var next any
-	passed := marker == ""
-	for _, row := range s.rows {
-		if row.projectID != c.caller.ProjectID && !(c.caller.Admin() && isTrue(q.Get("all_projects"))) || !row.matches(filters) {
-			continue
-		}
-		if !passed {
-			passed = row.uuid == marker
-			continue
-		}
-		if len(views) == limit {
-			next = s.URL + "/v1/containers?limit=" + strconv.Itoa(limit) + "&marker=" + views[limit-1].UUID
-			break
-		}
-		views = append(views, s.render(row, false, false))
-	}
-	c.ok(200, map[string]any{"containers": views, "next": next})
-}
-
-func (c *container) matches(filters map[string]string) bool {
-	have := map[string]string{"name": c.name, "image": c.req.Image, "project_id": c.projectID, "user_id": c.userID,
-		"memory": c.req.Memory, "task_state": c.taskState, "status": c.status}
-	for k, want := range filters {
-		if v, ok := have[k]; ok && v != want {
-			return false
-		}
-	}
-	return true
-}
-
 func (s *Service) show(c call, ident string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	row, p := s.find(c, ident)
+	if p == nil {
+		var all bool
+		if all, p = allProjects(c.query.Get("all_projects")); p == nil && all && !c.caller.Admin() {
+			p = &problem{403, "policy-not-authorized", "Policy doesn't allow container:get_one_all_projects to be performed."}
+		}
+	}
 	if p != nil {
 		c.fail(p)
 		return
 	}
-	c.ok(200, s.render(row, false, true))
+	c.ok(200, s.viewFor(c, row, true))
+}
+
+// update changes the name or auto_heal in place; another amount of cpu or memory needs the
+// driver, which cannot do it.
+func (s *Service) update(c call, ident string) {
+	body := c.jsonBody()
+	if p := checkPatch(body); p != nil {
+		c.fail(p)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	row, p := s.begin(c, ident, "update")
+	for _, k := range []string{"memory", "cpu"} {
+		if _, given := body.Get(k); given && p == nil {
+			p = internal
+		}
+	}
+	if p != nil {
+		c.fail(p)
+		return
+	}
+	if v, ok := body.Get("name"); ok {
+		row.name = pyrepr.Str(v)
+	}
+	if v, ok := body.Get("auto_heal"); ok {
+		row.req.AutoHeal = truth(v)
+	}
+	c.ok(200, s.viewFor(c, row, true))
+}
+
+// rename is how old versions did it.
+func (s *Service) rename(c call, ident string) {
+	if p := c.checkParameters(map[string]rule{"name": bodyRules["name"].rule}); p != nil {
+		c.fail(p)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	row, p := s.find(c, ident)
+	switch {
+	case p != nil:
+	case !c.query.Has("name"):
+		p = internal
+	case row.name == c.query.Get("name"):
+		p = &problem{409, "conflict", "The new name for the container is the same as the old name."}
+	}
+	if p != nil {
+		c.fail(p)
+		return
+	}
+	row.name = c.query.Get("name")
+	c.ok(200, s.viewFor(c, row, true))
+}
+
+// stats is what the cluster's metrics say of the pod: here the processes' own accounts.
+func (s *Service) stats(c call, ident string) {
+	s.mu.Lock()
+	row, p := s.begin(c, ident, "stats")
+	s.mu.Unlock()
+	if p != nil {
+		c.fail(p)
+		return
+	}
+	if row.pod == nil {
+		c.ok(200, nil)
+		return
+	}
+	cpu, memory := row.pod.Usage()
+	c.ok(200, map[string]any{"cpu": strconv.FormatInt(cpu, 10) + "n", "memory": strconv.FormatInt(memory>>10, 10) + "Ki"})
 }
 
 // delete answers at once and works afterwards.
 func (s *Service) delete(c call, ident string) {
-	if p := checkQuery(c.query, map[string]rule{"force": booleanExtended, "stop": booleanExtended, "all_projects": booleanExtended}); p != nil {
+	if p := c.checkParameters(map[string]rule{"force": booleanExtended, "stop": booleanExtended, "all_projects": booleanExtended}); p != nil {
 		c.fail(p)
 		return
 	}
@@ -119,12 +131,25 @@ func (s *Service) delete(c call, ident string) {
 		c.fail(p)
 		return
 	}
+	if !row.placed {
+		// Never on a host: the row goes at once.
+		s.rows = slices.DeleteFunc(s.rows, func(r *container) bool { return r == row })
+		s.mu.Unlock()
+		c.w.WriteHeader(204)
+		return
+	}
 	row.status, row.taskState = deleting, "container_deleting"
+	s.record(c, row, "delete")
 	s.mu.Unlock()
 	go func() {
 		s.ends(row)
-		// About a second from Running to 404 was recorded.
-		world.Pause(context.Background(), s.schedule())
+		// About a second from Running to 404 was recorded. In between the watch of the pods
+		// sees the pod go and calls the container Stopped (recorded, case 88).
+		world.Pause(s.life, s.schedule()/2)
+		s.mu.Lock()
+		row.status, row.taskState, row.reason, row.detail = stopped, "", "", ""
+		s.mu.Unlock()
+		world.Pause(s.life, s.schedule()/2)
 		s.gone(row)
 	}()
 	c.w.WriteHeader(204)
@@ -141,13 +166,14 @@ func (s *Service) power(c call, ident, action string, f func(row *container)) {
 		c.fail(p)
 		return
 	}
+	s.record(c, row, action)
 	f(row)
 	s.mu.Unlock()
 	c.ok(202, nil)
 }
 
 func (s *Service) stop(c call, ident string) {
-	if p := checkQuery(c.query, map[string]rule{"timeout": stopTimeout}); p != nil {
+	if p := c.checkParameters(map[string]rule{"timeout": stopTimeout}); p != nil {
 		c.fail(p)
 		return
 	}
@@ -186,8 +212,19 @@ func (s *Service) restart(row *container) {
 	s.begins(row, row.device != nil)
 }
 
+// rebuild makes the pod anew.
+func (s *Service) rebuild(c call, ident string) {
+	s.power(c, ident, "rebuild", func(row *container) {
+		row.status, row.taskState = rebuilding, "container_rebuilding"
+		go func() {
+			s.halt(row)
+			s.restart(row)
+		}()
+	})
+}
+
 func (s *Service) reboot(c call, ident string) {
-	if p := checkQuery(c.query, map[string]rule{"timeout": stopTimeout}); p != nil {
+	if p := c.checkParameters(map[string]rule{"timeout": stopTimeout}); p != nil {
 		c.fail(p)
 		return
 	}
@@ -203,8 +240,8 @@ func (s *Service) reboot(c call, ident string) {
 // logs answers a JSON string, or null when there is no pod. Standard output and error
 // are one stream whatever the flags say.
 func (s *Service) logs(c call, ident string) {
-	flags := map[string]rule{"stdout": booleanExtended, "stderr": booleanExtended, "timestamps": booleanExtended, "tail": logsTail, "since": logsTail}
-	if p := checkQuery(c.query, flags); p != nil {
+	flags := map[string]rule{"stdout": booleanExtended, "stderr": booleanExtended, "timestamps": booleanExtended, "tail": logsTail, "since": logsSince}
+	if p := c.checkParameters(flags); p != nil {
 		c.fail(p)
 		return
 	}
@@ -257,6 +294,29 @@ func (s *Service) networkList(c call, ident string) {
 	c.ok(200, map[string]any{"networks": nets})
 }
 
+// done is one entry of a container's history.
+type done struct {
+	action, requestID, userID, projectID string
+	start, finish                        time.Time
+}
+
+// record adds to the history; the caller holds s.mu.
+func (s *Service) record(c call, row *container, action string) {
+	now := s.World.Now()
+	row.history = append(row.history, done{action: action, requestID: c.w.Header().Get("X-Openstack-Request-Id"),
+		userID: c.caller.UserID, projectID: c.caller.ProjectID, start: now})
+}
+
+func (d done) view(uuid string) map[string]any {
+	var finish any
+	if !d.finish.IsZero() {
+		finish = d.finish.Format(actionTime)
+	}
+	return map[string]any{"action": d.action, "container_uuid": uuid, "request_id": d.requestID, "user_id": d.userID,
+		"project_id": d.projectID, "start_time": d.start.Format(actionTime), "finish_time": finish, "message": nil}
+}
+
+// containerActions is the history, newest first.
 func (s *Service) containerActions(c call, ident string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -265,10 +325,30 @@ func (s *Service) containerActions(c call, ident string) {
 		c.fail(p)
 		return
 	}
-	c.ok(200, map[string]any{"containerActions": []any{map[string]any{
-		"action": "create", "container_uuid": row.uuid, "request_id": row.requestID, "user_id": row.userID,
-		"project_id": row.projectID, "start_time": row.started, "finish_time": null(row.finished), "message": nil,
-	}}})
+	views := []any{}
+	for _, d := range slices.Backward(row.history) {
+		views = append(views, d.view(row.uuid))
+	}
+	c.ok(200, map[string]any{"containerActions": views})
+}
+
+func (s *Service) containerAction(c call, ident, request string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	row, p := s.find(c, ident)
+	if p != nil {
+		c.fail(p)
+		return
+	}
+	for _, d := range row.history {
+		if d.requestID == request {
+			v := d.view(row.uuid)
+			v["events"] = []any{}
+			c.ok(200, map[string]any{"containerAction": v})
+			return
+		}
+	}
+	c.fail(&problem{404, "resource-not-found", "The Action resource " + request + " could not be found."})
 }
 
 // Port is the Neutron port that the driver made for a container.
@@ -287,7 +367,7 @@ func (s *Service) Ports() []Port {
 		if c.portID == "" {
 			continue
 		}
-		p := Port{ID: c.portID, ContainerID: c.uuid, ProjectID: c.projectID, Created: c.finished}
+		p := Port{ID: c.portID, ContainerID: c.uuid, ProjectID: c.projectID, Created: c.history[0].start.Format(actionTime)}
 		if c.hasAddress {
 			p.Address = c.address
 		}

@@ -21,6 +21,7 @@ const (
 	deleting   = "Deleting"
 	deleted    = "Deleted"
 	restarting = "Restarting"
+	rebuilding = "Rebuilding"
 )
 
 // container is one row. Fields below "state" change under Service.mu.
@@ -37,8 +38,8 @@ type container struct {
 	hasPod                            bool   // a pod exists, running or not
 	pod                               *sandbox.Container
 	device                            *world.Device
-	started, finished                 string // of the creation, for container_actions
-	requestID                         string
+	placed                            bool // a compute host took it
+	history                           []done
 
 	cancel context.CancelFunc // ends the life that is under way
 	over   chan struct{}      // closed when it has ended
@@ -178,6 +179,33 @@ func (s *Service) render(c *container, fresh, links bool) view {
 		v.Addresses = map[string]any{world.CaliconetID: addrs}
 	}
 	return v
+}
+
+// theHost is the one compute service, which stands for the whole Kubernetes cluster.
+const theHost = "edge-compute"
+
+func (c *container) host() string {
+	if c.placed {
+		return theHost
+	}
+	return ""
+}
+
+// viewFor is what the caller may see: an administrator sees four keys more.
+func (s *Service) viewFor(c call, row *container, links bool) any {
+	v := s.render(row, false, links)
+	if !c.caller.Admin() {
+		return v
+	}
+	return adminView{v, nil, null(row.host()), null(row.req.Runtime), false}
+}
+
+type adminView struct {
+	view
+	PullPolicy any  `json:"image_pull_policy"`
+	Host       any  `json:"host"`
+	Runtime    any  `json:"runtime"`
+	Privileged bool `json:"privileged"`
 }
 
 // ports are the numbers of the exposed ports.

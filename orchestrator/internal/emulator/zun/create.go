@@ -4,9 +4,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -19,27 +19,27 @@ import (
 // maxContainers is the default quota of a project [ZUN:zun/conf/quota.py].
 const maxContainers = 40
 
-func (s *Service) create(c call, _ string) {
-	if p := checkQuery(c.query, map[string]rule{"run": booleanExtended}); p != nil {
-		c.fail(p)
-		return
-	}
+// create takes run as a word of the path too, which is how the framework reads
+// POST /containers/WORD.
+func (s *Service) create(c call, run string) {
 	if mime, _, _ := strings.Cut(c.r.Header.Get("Content-Type"), ";"); mime != "application/json" {
 		// Meant to be 415; the check itself breaks (recorded).
+		for _, h := range append(versionHeaders, "X-Openstack-Request-Id") {
+			c.w.Header().Del(h)
+		}
 		c.w.Header().Set("Content-Type", "text/plain")
 		c.w.WriteHeader(http.StatusInternalServerError)
 		return
 	}
-	data, err := io.ReadAll(c.r.Body)
-	if err != nil {
-		front.Drop()
+	body := c.jsonBody()
+	p := c.checkParameters(map[string]rule{"run": booleanExtended})
+	if p == nil {
+		p = checkBody(body, c.v)
 	}
-	v, _ := pyrepr.Decode(data)
-	body, ok := v.(*pyrepr.Dict)
-	if !ok {
-		body = pyrepr.NewDict() // a body that cannot be read is ignored
+	if _, bad := allProjects(run); p == nil && bad != nil {
+		p = &problem{400, "invalid-value", "Valid run or interactive values are: 1, t, true, on, y, yes, 0, f, false, off, n, no"}
 	}
-	if p := checkBody(body, c.v); p != nil {
+	if p != nil {
 		c.fail(p)
 		return
 	}
@@ -78,13 +78,14 @@ func (s *Service) add(c call, name string, req request) (*container, view, *prob
 	if name == "" {
 		name = generatedName()
 	}
-	row := &container{uuid: world.NewUUID(), name: name, projectID: c.caller.ProjectID, userID: c.caller.UserID, req: req,
-		status: creating, started: s.World.Now().Format(actionTime), requestID: c.w.Header().Get("X-Openstack-Request-Id")}
+	row := &container{uuid: world.NewUUID(), name: name, projectID: c.caller.ProjectID, userID: c.caller.UserID, req: req, status: creating}
+	s.record(c, row, "create")
 	s.rows = append(s.rows, row)
-	if req.Runtime != "" {
-		// No compute host offers another runtime, and this is known before the answer.
+	if req.Runtime != "" || s.World.Faults.Take(world.NoHosts) {
+		// No compute host is up, or offers this runtime; that is known before the answer.
 		row.status, row.reason = failed, "There are not enough hosts available."
 	} else {
+		row.placed = true
 		s.begins(row, false)
 	}
 	return row, s.render(row, true, true), nil
@@ -124,11 +125,20 @@ func (s *Service) readRequest(c call, body *pyrepr.Dict) (request, *problem) {
 			return r, &problem{400, "invalid-param-in-version", fmt.Sprintf(
 				"Invalid param %s because current request version is %s. %s is only supported from version %s", gate.key, c.v, gate.key, gate.since)}
 		}
-		if gate.key == "privileged" && get(gate.key) != nil && !c.caller.Admin() {
+		if gate.key == "privileged" && get(gate.key) != nil {
 			return r, &problem{403, "policy-not-authorized", "Policy doesn't allow container:create:privileged to be performed."}
 		}
 	}
-	if get("registry") != nil {
+	if policy := get("image_pull_policy"); policy != nil && !c.caller.Admin() {
+		return r, &problem{403, "policy-not-authorized", "Policy doesn't allow container:create:image_pull_policy to be performed."}
+	}
+	if host, _ := get("host").(string); host != "" && host != theHost {
+		return r, &problem{404, "requested-host-not-found", "Requested host " + host + " could not be found."}
+	}
+	if p := checkNets(get("nets")); p != nil {
+		return r, p
+	}
+	if reg := get("registry"); reg != nil && s.registryOf(c, reg) == nil {
 		return r, &problem{404, "registry-not-found", "Registry " + pyrepr.Str(get("registry")) + " could not be found."}
 	}
 	if ports, ok := get("exposed_ports").(*pyrepr.Dict); ok {
@@ -150,6 +160,25 @@ func (s *Service) readRequest(c call, body *pyrepr.Dict) (request, *problem) {
 	}
 	r.readPlain(get)
 	return r, nil
+}
+
+// checkNets looks the networks up; that the pods are all on caliconet whatever they are is
+// another matter.
+func checkNets(v any) *problem {
+	nets, _ := v.([]any)
+	for _, n := range nets {
+		d, ok := n.(*pyrepr.Dict)
+		if !ok {
+			return schemaError("Invalid input for field '0'.Value: '" + pyrepr.Str(n) + "'. " + pyrepr.Repr(n) + " is not of type 'object'")
+		}
+		if name, ok := d.Get("network"); ok && !slices.Contains([]any{"public", "caliconet", world.PublicNetID, world.CaliconetID}, name) {
+			return &problem{404, "network-not-found", "Neutron network " + pyrepr.Str(name) + " could not be found."}
+		}
+		if port, ok := d.Get("port"); ok {
+			return &problem{404, "port-not-found", "Neutron port " + pyrepr.Str(port) + " could not be found."}
+		}
+	}
+	return nil
 }
 
 // readCommand takes a list, or at old versions a string in shell quoting.

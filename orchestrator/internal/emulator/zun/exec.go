@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"chexp/orchestrator/internal/emulator/front"
 	"chexp/orchestrator/internal/emulator/pyrepr"
 	"chexp/orchestrator/internal/emulator/sandbox"
 	"chexp/orchestrator/internal/emulator/world"
@@ -29,11 +30,11 @@ func (s *Service) execute(c call, ident string) {
 		c.fail(internal)
 		return
 	}
-	if p := checkArguments(args, map[string]rule{"run": boolean, "interactive": boolean, "command": execCommand}); p != nil {
+	if p := c.checkParameters(map[string]rule{"run": boolean, "interactive": boolean, "command": execCommand}); p != nil {
 		c.fail(p)
 		return
 	}
-	pod, p := s.enter(c, ident, "execute")
+	row, pod, p := s.enter(c, ident, "execute")
 	if p != nil {
 		c.fail(p)
 		return
@@ -41,16 +42,24 @@ func (s *Service) execute(c call, ident string) {
 	text, given := args["command"].(string)
 	run := args["run"] == nil || truth(args["run"])
 	words, err := splitShell(text)
-	if !given || !run || err != nil || len(words) == 0 {
+	switch {
+	case !given || err != nil || len(words) == 0 || !run && !truth(args["interactive"]):
 		c.fail(internal)
 		return
+	case !run:
+		s.interactive(c, row, words)
+		return
 	}
+	defer s.worker(c)()
 	proc, err := pod.Exec(words, false, true)
 	if err != nil {
 		c.fail(internal)
 		return
 	}
 	limit := s.World.Pace.ExecuteTimeout
+	if a, ok := s.World.Faults.Setting("execute"); ok {
+		limit = a.Slow
+	}
 	if s.World.Faults.Take(world.ExecuteCut) {
 		limit = 0
 	}
@@ -63,6 +72,27 @@ func (s *Service) execute(c call, ident string) {
 		c.ok(200, executed{Output: string(proc.Output()), ExitCode: code})
 	} else {
 		c.ok(200, executed{Output: "Malformed command, or binary not found in container", ExitCode: -1})
+	}
+}
+
+// worker takes one of the compute service's threads, when their number is limited, and returns
+// what gives it back. A call that gets none in the gateway's time is dropped by the client's end.
+func (s *Service) worker(c call) func() {
+	a, ok := s.World.Faults.Setting("zun.workers")
+	if !ok {
+		return func() {}
+	}
+	for {
+		s.mu.Lock()
+		if s.busy < a.Number {
+			s.busy++
+			s.mu.Unlock()
+			return func() { s.mu.Lock(); s.busy--; s.mu.Unlock() }
+		}
+		s.mu.Unlock()
+		if !world.Pause(c.r.Context(), 10*time.Millisecond) {
+			front.Drop()
+		}
 	}
 }
 
@@ -79,19 +109,19 @@ func await(p *sandbox.Process, d time.Duration) bool {
 
 // enter returns the running pod. A container without one, as after a stop, is a 404
 // with the server's traceback in it.
-func (s *Service) enter(c call, ident, action string) (*sandbox.Container, *problem) {
+func (s *Service) enter(c call, ident, action string) (*container, *sandbox.Container, *problem) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	row, p := s.begin(c, ident, action)
 	if p != nil {
-		return nil, p
+		return nil, nil, p
 	}
 	if row.pod == nil {
-		return nil, &problem{404, "container-not-found-remote", "Container %(container)s could not be found.\n" +
+		return nil, nil, &problem{404, "container-not-found-remote", "Container %(container)s could not be found.\n" +
 			"Traceback (most recent call last):\n\n  File \"/usr/lib/python3/dist-packages/oslo_messaging/rpc/server.py\", line 165, in _process_incoming\n" +
 			"    res = self.dispatcher.dispatch(message)\n\nzun.common.exception.ContainerNotFound: Container %(container)s could not be found.\n"}
 	}
-	return row.pod, nil
+	return row, row.pod, nil
 }
 
 // base64Since is the version from which archives travel as base64.
@@ -128,8 +158,12 @@ func (s *Service) putArchive(c call, ident string) {
 			return
 		}
 	}
-	pod, p := s.enter(c, ident, "put_archive")
-	words, err := splitShell("tar xmf - -C " + dir)
+	row, pod, p := s.enter(c, ident, "put_archive")
+	command := "tar xmf - -C " + dir
+	if p == nil && lookUp(row.req.Image, s.Host.Arch()).slowTar {
+		command = "sh -c 'tar xmf - -C " + dir + "; cat >/dev/null'"
+	}
+	words, err := splitShell(command)
 	if p == nil && (err != nil || len(data) > s.MaxArchive) {
 		p = internal
 	}
@@ -137,6 +171,7 @@ func (s *Service) putArchive(c call, ident string) {
 		c.fail(p)
 		return
 	}
+	defer s.worker(c)()
 	proc, err := pod.Exec(words, true, true)
 	if err != nil {
 		c.fail(internal)
@@ -167,7 +202,7 @@ func (s *Service) putArchive(c call, ident string) {
 // the base name as seen from the working directory, which is wrong for most files. A
 // path that does not exist is an empty archive.
 func (s *Service) getArchive(c call, ident string) {
-	pod, p := s.enter(c, ident, "get_archive")
+	_, pod, p := s.enter(c, ident, "get_archive")
 	if p != nil {
 		c.fail(p)
 		return

@@ -11,6 +11,7 @@ type image struct {
 	dir      string
 	hostKeys bool
 	foreign  bool   // built for another architecture
+	slowTar  bool   // its tar waits for the end of its input, which never comes: busybox's does
 	trouble  string // Kubernetes' word when it cannot be pulled
 	message  string
 }
@@ -44,6 +45,12 @@ func lookUp(ref, arch string) image {
 	case repo == "debian" && debianTags[tag]:
 		// bash without a terminal reads the end of its input and exits at once.
 		return image{command: []string{"bash"}, foreign: foreign}
+	case repo == "python" && strings.HasPrefix(tag, "3"):
+		// A Debian root file system stands in; there is no Python in it. The image's own command,
+		// a prompt, ends without a terminal.
+		return image{command: []string{"true"}, foreign: foreign}
+	case repo == "busybox" || repo == "alpine":
+		return image{command: []string{"true"}, foreign: foreign, slowTar: true}
 	case repo == "ghcr.io/chameleoncloud/edge_ssh_image" && tag == "latest":
 		return image{command: []string{"/usr/sbin/sshd", "-D"}, hostKeys: true}
 	case repo == "quay.io/jupyter/minimal-notebook" && tag == "latest":

@@ -75,7 +75,7 @@ func (s *Service) scheduled(ctx context.Context, c *container) bool {
 	}
 	const task = "container_creating"
 	s.mu.Lock()
-	c.finished = s.World.Now().Format(actionTime)
+	c.history[0].finish = s.World.Now()
 	s.mu.Unlock()
 	for _, p := range c.req.Profiles {
 		if !slices.Contains(knownProfiles, p) {
@@ -109,7 +109,7 @@ func (s *Service) scheduled(ctx context.Context, c *container) bool {
 func (s *Service) unprocessable(c *container) string {
 	body := `{"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": "Deployment.apps \"zun-` + c.uuid +
 		`\" is invalid: spec.template.spec.containers[0].name: Invalid value: \"` + c.name +
-		`\": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character", "reason": "Invalid", "code": 422}`
+		`\": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character", "reason": "Invalid", "code": 422, "details": {"name": "zun-` + c.uuid + `", "kind": "deployments"}}`
 	return "(422)\nReason: Unprocessable Entity\nHTTP response headers: HTTPHeaderDict({'Content-Type': 'application/json', 'Content-Length': '" +
 		fmt.Sprint(len(body)) + "'})\nHTTP response body: " + body + "\n"
 }
@@ -219,6 +219,14 @@ func (s *Service) startPod(ctx context.Context, c *container, img image) (*sandb
 
 func (s *Service) attach(c *container, pod *sandbox.Container, address string) {
 	c.pod, c.hasPod, c.address, c.hasAddress = pod, true, address, true
+	if s.World.Faults.Take(world.AddressLate) {
+		c.hasAddress = false
+		time.AfterFunc(s.World.Pace.Tick, func() {
+			s.mu.Lock()
+			c.hasAddress = c.pod == pod && pod != nil
+			s.mu.Unlock()
+		})
+	}
 	if c.portID == "" {
 		c.portID = world.NewUUID() // it survives every later pod
 	}
@@ -296,10 +304,16 @@ func (s *Service) ReservationEnded(ids []string) {
 
 // Close ends every life.
 func (s *Service) Close() {
+	s.end()
 	s.mu.Lock()
 	rows := slices.Clone(s.rows)
 	s.mu.Unlock()
 	for _, c := range rows {
 		s.ends(c)
 	}
+}
+
+// schedule is the time between a creation and the scheduler's verdict.
+func (s *Service) schedule() time.Duration {
+	return min(s.World.Pace.PullDelay/4, time.Second)
 }

@@ -3,9 +3,9 @@ package zun
 import (
 	"encoding/json"
 	"fmt"
-	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -19,7 +19,8 @@ type rule struct {
 	min, max int // length of a text; 0: no bound
 	pattern  string
 	enum     []any
-	each     *rule // every value of an object
+	low, top float64 // of a number, or of a text that is one; 0: no bound
+	each     *rule   // every value of an object
 }
 
 var (
@@ -32,8 +33,18 @@ var (
 	digits       = rule{types: []string{"string", "integer", "null"}, pattern: "^[0-9]+$"}
 	execCommand  = rule{types: []string{"string"}, min: 1}
 	stopTimeout  = rule{types: []string{"integer", "string"}, pattern: "^[0-9]*$"}
+	psArgs       = rule{types: []string{"string"}, pattern: "[a-zA-Z- ,+]*"}
+	positive     = rule{types: []string{"integer", "string"}, pattern: "^[0-9]*$"}
+	execID       = rule{types: []string{"string"}, min: 64, max: 64, pattern: "^[a-f0-9]*$"}
+	logsSince    = rule{types: []string{"string", "integer", "null"}, pattern: "(^[0-9]*$)|([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2},[0-9]{1,3})"}
 	logsTail     = rule{types: []string{"string", "integer", "null"}}
 )
+
+// bounded adds the bounds of Zun's configuration [ZUN:zun/conf/container_driver.py].
+func bounded(r rule, low, top float64) rule {
+	r.low, r.top = low, top
+	return r
+}
 
 // bodyRules are the keys of a creation, with the version that brought them.
 var bodyRules = map[string]struct {
@@ -43,10 +54,10 @@ var bodyRules = map[string]struct {
 	"name":              {rule{types: []string{"string", "null"}, min: 2, max: 255, pattern: "^[a-zA-Z0-9][a-zA-Z0-9_.-]+$"}, 1},
 	"image":             {rule{types: []string{"string"}, min: 2, max: 255, pattern: "[a-zA-Z0-9][a-zA-Z0-9_.-]"}, 1},
 	"command":           {arrayOrNull, 1}, // a string below 1.20
-	"cpu":               {rule{types: []string{"number", "string", "null"}, pattern: `^[0-9]*(\.([0-9]+))?$`}, 1},
+	"cpu":               {rule{types: []string{"number", "string", "null"}, min: 1, pattern: `^[0-9]*(\.([0-9]+))?$`, low: 0.1, top: 16}, 1},
 	"cpu_policy":        {rule{types: []string{"string"}, enum: []any{"dedicated", "shared"}}, 1},
-	"memory":            {digits, 1},
-	"disk":              {digits, 1},
+	"memory":            {bounded(digits, 4, 8192), 1},
+	"disk":              {bounded(digits, 1, 160), 1},
 	"workdir":           {textOrNull, 1},
 	"auto_remove":       {rule{types: []string{"boolean", "null"}}, 1},
 	"image_pull_policy": {rule{types: []string{"string", "null"}, enum: []any{"never", "always", "ifnotpresent", "Never", "Always", "IfNotPresent", nil}}, 1},
@@ -108,6 +119,10 @@ func checkBody(body *pyrepr.Dict, v version) *problem {
 		// The keys' presence counts, not their value.
 		return schemaError(pyrepr.Repr(body) + " should not be valid under {'required': ['security_groups', 'exposed_ports']}")
 	}
+	return checkValues(body, v)
+}
+
+func checkValues(body *pyrepr.Dict, v version) *problem {
 	for _, k := range body.Keys() {
 		r := bodyRules[k].rule
 		if k == "command" && v < 20 {
@@ -131,15 +146,21 @@ func checkBody(body *pyrepr.Dict, v version) *problem {
 	return nil
 }
 
-// checkQuery is the schema of a query string.
-func checkQuery(q url.Values, rules map[string]rule) *problem {
-	args := map[string]any{}
-	for k, v := range q {
-		args[k] = v[len(v)-1]
+// checkPatch is the schema of an update.
+func checkPatch(body *pyrepr.Dict) *problem {
+	var extra []string
+	for _, k := range body.Keys() {
+		if k != "cpu" && k != "memory" && k != "name" && k != "auto_heal" {
+			extra = append(extra, k)
+		}
 	}
-	return checkArguments(args, rules)
+	if extra != nil {
+		return unexpected(extra)
+	}
+	return checkValues(body, maxVersion)
 }
 
+// checkArguments is the schema of a query string.
 func checkArguments(args map[string]any, rules map[string]rule) *problem {
 	var extra []string
 	for k := range args {
@@ -174,6 +195,14 @@ func (r rule) check(v any, schemaPath, instancePath string) string {
 	}
 	if r.enum != nil && !slices.Contains(r.enum, v) {
 		return said(pyrepr.Repr(v)+" is not one of "+pyrepr.Repr(r.enum), "enum")
+	}
+	if n, err := strconv.ParseFloat(pyrepr.Str(v), 64); err == nil && r.top > 0 {
+		if n < r.low {
+			return said(pyrepr.Str(v)+" is less than the minimum of "+strconv.FormatFloat(r.low, 'g', -1, 64), "minimum")
+		}
+		if n > r.top {
+			return said(pyrepr.Str(v)+" is greater than the maximum of "+strconv.FormatFloat(r.top, 'g', -1, 64), "maximum")
+		}
 	}
 	text, ok := v.(string)
 	if !ok {
@@ -220,8 +249,14 @@ func (r rule) print() string {
 	if r.max > 0 {
 		parts = append(parts, fmt.Sprintf("'maxLength': %d", r.max))
 	}
+	if r.top > 0 {
+		parts = append(parts, "'maximum': "+strconv.FormatFloat(r.top, 'g', -1, 64))
+	}
 	if r.min > 0 {
 		parts = append(parts, fmt.Sprintf("'minLength': %d", r.min))
+	}
+	if r.top > 0 {
+		parts = append(parts, "'minimum': "+strconv.FormatFloat(r.low, 'g', -1, 64))
 	}
 	if r.pattern != "" {
 		parts = append(parts, "'pattern': "+pyrepr.Repr(r.pattern))

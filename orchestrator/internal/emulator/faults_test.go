@@ -1,0 +1,224 @@
+package emulator
+
+import (
+	"encoding/base64"
+	"fmt"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"chexp/orchestrator/internal/emulator/world"
+)
+
+func TestFaultGrammar(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]Faults{
+		"lease-error":                 {world.LeaseError: 1},
+		"lease-error=-1":              {world.LeaseError: -1},
+		"lost-lease=2":                {world.LeaseLost: 2},
+		"interactive-off":             {world.InteractiveOff: -1},
+		"zun.create=500x2":            {"zun.create=500": 2},
+		"zun.create: 500 x2":          {"zun.create=500": 2},
+		"zun=503":                     {"zun=503": 1},
+		"neutron.update=drop":         {"neutron.update=drop": 1},
+		"blazar.create=lost":          {"blazar.create=lost": 1},
+		"blazar=slow-200ms x-1":       {"blazar=slow-200ms": -1},
+		"blazar.lease=ERROR":          {world.LeaseError: 1},
+		"blazar.lease: ERROR x3":      {world.LeaseError: 3},
+		"blazar.lease=degraded":       {world.LeaseDegraded: 1},
+		"blazar.start=slow-60s":       {"blazar.start=slow-60s": -1},
+		"exec=cut":                    {world.ExecuteCut: 1},
+		"exec: 5s cut":                {"execute=5s": -1},
+		"execute=cut-5s":              {"execute=5s": -1},
+		"zun.workers=1":               {"zun.workers=1": -1},
+		"network=cut-after-1MiB":      {"network=cut-after-1MiB": 1},
+		"network: cut after 1 MiB x2": {"network=cut-after-1-MiB": 2},
+		"token=expires-in-30s":        {"token=expires-in-30s": -1},
+		"token: expires in 30s":       {"token=expires-in-30s": -1},
+	} {
+		got, err := ParseFaults([]string{text})
+		if err != nil || !maps.Equal(got, want) {
+			t.Errorf("%q is %v, %v; want %v", text, got, err, want)
+		}
+		again := Faults{}
+		for k, n := range got {
+			again[k] = n
+		}
+		if w := world.New(world.Pace{}, nil, nil); w.Faults.Set(again) != nil {
+			t.Errorf("%q: what ParseFaults made is refused: %v", text, w.Faults.Set(again))
+		}
+	}
+	for text, says := range map[string]string{
+		"lease-eror":                "lease-error",
+		"lease-error=often":         "takes a number of times",
+		"zun.crate=500":             "there are create, list",
+		"swift=500":                 "unknown fault",
+		"zun.create=200":            "zun.create=500x2",
+		"zun.create=cut-after-1MiB": "nothing that can happen to zun.create",
+		"token=500":                 "nothing that can happen to token",
+		"network=cut-after-0B":      "network=cut-after-1MiB",
+		"":                          "unknown fault",
+		"=":                         "",
+	} {
+		if got, err := ParseFaults([]string{text}); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%q is %v, %v; want an error with %q", text, got, err, says)
+		}
+	}
+}
+
+// order sets faults by what people write.
+func (c *client) order(texts ...string) {
+	c.t.Helper()
+	f, err := ParseFaults(texts)
+	if err == nil {
+		err = c.e.SetFaults(f)
+	}
+	if err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func TestOrderedAnswers(t *testing.T) {
+	t.Parallel()
+	c := start(t, Options{GatewayTimeout: 20 * time.Millisecond})
+	list := func() answer { return c.zun("GET", "/containers", nil) }
+	c.order("zun.list=500x2")
+	for range 2 {
+		if a := list(); a.status != 500 || !strings.Contains(a.text("errors", 0, "detail"), "Error Correlation id is:") {
+			t.Errorf("zun.list=500: %v", a)
+		}
+	}
+	c.want(200, list())
+	c.order("zun.create=500")
+	c.want(200, list()) // another call is left alone
+	for _, tt := range []struct {
+		order string
+		send  func() answer
+		shape string
+	}{
+		{"blazar=500", func() answer { return c.blazar("GET", "/leases", nil) }, `"error_name":"INTERNAL_SERVER_ERROR"`},
+		{"neutron.list=500", func() answer { return c.neutron("GET", "/floatingips", nil) }, `"NeutronError"`},
+		{"keystone.catalog=500", func() answer { return c.do("GET", c.e.AuthURL()+"/auth/catalog", nil) }, `"title":"Internal Server Error"`},
+	} {
+		c.order(tt.order)
+		if a := tt.send(); a.status != 500 || !strings.Contains(a.raw, tt.shape) {
+			t.Errorf("%s: %v", tt.order, a)
+		}
+		c.want(200, tt.send())
+	}
+	c.order("zun=429")
+	if a := list(); a.status != 429 || a.header.Get("Retry-After") != "1" || !strings.Contains(a.raw, "<html>") {
+		t.Errorf("429: %v %v", a, a.header)
+	}
+	c.order("zun=drop") // not of a GET: Go's client repeats those by itself
+	if a := c.zun("POST", "/containers/x/stop", nil); a.status != 0 {
+		t.Errorf("drop answered %v", a)
+	}
+	c.order("zun=hang")
+	if a := list(); a.status != 504 {
+		t.Errorf("hang: %v", a)
+	}
+	c.order("zun=slow-1ms")
+	c.want(200, list())
+	c.order("blazar.create=lost")
+	if a := c.blazar("POST", "/leases", c.leaseBody("lost", anyPi5)); a.status != 0 {
+		t.Errorf("lost answered %v", a)
+	}
+	if l := c.e.Leftovers(); len(l.Leases) != 1 {
+		t.Errorf("what was lost is an answer, not the lease: %v", l)
+	}
+	if left := c.e.world.Faults.Left(); len(left) != 1 || left["zun.create=500"] != 1 {
+		t.Errorf("left to go wrong: %v", left)
+	}
+}
+
+func TestNetworkIsCut(t *testing.T) {
+	t.Parallel()
+	c := withContainers(t, "amd64", Options{})
+	box := c.runningContainer()
+	c.order("network=cut-after-64KiB")
+	c.want(200, c.zun("GET", "/containers/"+box, nil)) // small ones pass and are not counted
+	big := base64.StdEncoding.EncodeToString(makeTar(t, "big", strings.Repeat("x", 200<<10), true))
+	if a := c.zun("POST", "/containers/"+box+"/put_archive?path=/root", map[string]any{"data": big}); a.status != 0 {
+		t.Errorf("a big upload got through: %v", a)
+	}
+	c.want(200, c.zun("POST", "/containers/"+box+"/put_archive?path=/root", map[string]any{"data": big}))
+	c.order("network=cut-after-64KiB")
+	if a := c.zun("GET", "/containers/"+box+"/get_archive?path=/root", nil); a.status != 0 {
+		t.Errorf("a big download got through: %.100v", a)
+	}
+	c.want(200, c.zun("GET", "/containers/"+box+"/get_archive?path=/root", nil))
+}
+
+func TestTokensAndCredentialsExpireAsOrdered(t *testing.T) {
+	t.Parallel()
+	c := start(t, Options{})
+	c.order("token=expires-in-30s")
+	c.signIn(world.Alice)
+	c.want(200, c.blazar("GET", "/leases", nil))
+	c.e.Advance(31 * time.Second)
+	c.want(401, c.blazar("GET", "/leases", nil))
+	id, secret := c.e.keystone.AddAppCred(c.e.world.User(world.Alice), "short", true, time.Time{})
+	body := fmt.Sprintf(`{"auth":{"identity":{"methods":["application_credential"],"application_credential":{"id":%q,"secret":%q}}}}`, id, secret)
+	c.order("credential-expired")
+	c.want(401, c.do("POST", c.e.AuthURL()+"/auth/tokens", body))
+	c.want(201, c.do("POST", c.e.AuthURL()+"/auth/tokens", body))
+}
+
+func TestOrderedLeases(t *testing.T) {
+	t.Parallel()
+	c := start(t, Options{Faults: Faults{world.LeaseDegraded: 1, world.NoAllocation: 1}})
+	a := c.want(400, c.blazar("POST", "/leases", c.leaseBody("x", anyPi5)))
+	if !strings.Contains(a.text("error_message"), "would spend 2.0") {
+		t.Errorf("%v", a)
+	}
+	id, reservation := c.activeLease()
+	a = c.blazar("GET", "/leases/"+id, nil)
+	if a.at("lease", "degraded") != true || a.at("lease", "reservations", 0, "missing_resources") != true {
+		t.Errorf("degraded: %v", a)
+	}
+	uuid := c.want(202, c.zun("POST", "/containers", containerBody(reservation))).text("uuid")
+	if a := c.await(uuid, "Error"); a.at("status_detail") != "Unschedulable" {
+		t.Errorf("%v", a)
+	}
+	c.order("blazar.start=slow-60s")
+	id = c.want(201, c.blazar("POST", "/leases", c.leaseBody("late", anyPi5))).text("lease", "id")
+	state := func() any { return c.blazar("GET", "/leases/"+id, nil).at("lease", "status") }
+	time.Sleep(3 * c.e.world.Pace.Tick) // what must not happen cannot be polled for
+	if got := state(); got != "PENDING" {
+		t.Errorf("a late lease is %v", got)
+	}
+	c.e.Advance(time.Minute)
+	c.poll("the late lease", func() bool { return state() == "ACTIVE" })
+	far := c.leaseBody("far", anyPi5)
+	far["start_date"], far["end_date"] = c.minute(72*time.Hour), c.minute(73*time.Hour)
+	far2 := c.want(201, c.blazar("POST", "/leases", far)).text("lease", "id")
+	c.order("extension-403=1")
+	c.want(403, c.blazar("PUT", "/leases/"+far2, map[string]any{"end_date": c.minute(74 * time.Hour)}))
+	c.want(400, c.blazar("PUT", "/leases/"+far2, map[string]any{"end_date": c.minute(74 * time.Hour)}))
+}
+
+func TestWorkersAndLateAddresses(t *testing.T) {
+	t.Parallel()
+	c := withContainers(t, "amd64", Options{Faults: Faults{world.AddressLate: 1}})
+	_, reservation := c.activeLease()
+	box := c.create(containerBody(reservation))
+	c.poll("an address", func() bool {
+		for _, a := range object(c.zun("GET", "/containers/"+box, nil).at("addresses")) {
+			return len(list(a)) == 1
+		}
+		return false
+	})
+	c.order("zun.workers=1")
+	// Each of two may run only while the other does not: a lock that both take never fails.
+	done := make(chan answer, 2)
+	for range 2 {
+		go func() { done <- c.execute(box, "sh -c 'mkdir /root/lock && sleep 0.2 && rmdir /root/lock'") }()
+	}
+	for range 2 {
+		if a := <-done; a.status != 200 || a.at("exit_code") != 0.0 {
+			t.Errorf("two executes at once with one worker: %v", a)
+		}
+	}
+}

@@ -1,0 +1,132 @@
+package zun
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// maxPage is the server's own limit of one page [ZUN:zun/conf/api.py max_limit].
+const maxPage = 1000
+
+func (s *Service) list(c call, _ string) {
+	q := c.query
+	all, p := allProjects(q.Get("all_projects"))
+	if p == nil && all && !c.caller.Admin() {
+		p = &problem{403, "policy-not-authorized", "Policy doesn't allow container:get_all_all_projects to be performed."}
+	}
+	limit := maxPage
+	if p == nil && q.Has("limit") {
+		n, err := strconv.Atoi(q.Get("limit"))
+		if limit = min(n, maxPage); err != nil || n <= 0 {
+			p = &problem{400, "invalid-value", "Limit must be positive integer"}
+		}
+	}
+	dir := q.Get("sort_dir")
+	if p == nil && q.Has("sort_dir") && dir != "asc" && dir != "desc" {
+		p = &problem{400, "invalid-value", "Invalid sort direction: " + dir + ". Acceptable values are 'asc' or 'desc'"}
+	}
+	if p != nil {
+		c.fail(p)
+		return
+	}
+	filters := map[string]string{}
+	var unknown []string
+	for k := range q {
+		switch k {
+		case "name", "image", "project_id", "user_id", "memory", "task_state", "status", "auto_remove", "host":
+			filters[k] = q.Get(k)
+		case "limit", "all_projects", "marker", "sort_key", "sort_dir", "resource_url", "expand":
+		default:
+			unknown = append(unknown, k)
+		}
+	}
+	marker := q.Get("marker")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if marker != "" && !slices.ContainsFunc(s.rows, func(r *container) bool { return r.uuid == marker }) {
+		c.fail(&problem{404, "container-not-found", "Container " + marker + " could not be found."})
+		return
+	}
+	if unknown != nil {
+		slices.Sort(unknown)
+		c.fail(&problem{400, "invalid-value", "Unknown parameters: " + strings.Join(unknown, ", ")})
+		return
+	}
+	rows := slices.Clone(s.rows)
+	if p := sortRows(rows, q.Get("sort_key"), dir); p != nil {
+		c.fail(p)
+		return
+	}
+	views := []any{}
+	passed := marker == ""
+	last := ""
+	for _, row := range rows {
+		if row.projectID != c.caller.ProjectID && !all || !row.matches(filters) {
+			continue
+		}
+		if !passed {
+			passed = row.uuid == marker
+			continue
+		}
+		if len(views) == limit {
+			break
+		}
+		views, last = append(views, s.viewFor(c, row, false)), row.uuid
+	}
+	// A page that is full promises another, even where there is none.
+	var next any
+	if len(views) == limit {
+		def := func(key, value string) string {
+			if q.Has(key) {
+				return key + "=" + q.Get(key) + "&"
+			}
+			return key + "=" + value + "&"
+		}
+		next = s.URL + "/v1/containers?" + def("sort_key", "id") + def("sort_dir", "asc") + "limit=" + strconv.Itoa(limit) + "&marker=" + last
+	}
+	c.ok(200, map[string]any{"containers": views, "next": next})
+}
+
+// allProjects reads the flag as oslo's strict parser does.
+func allProjects(text string) (bool, *problem) {
+	switch strings.ToLower(text) {
+	case "1", "t", "true", "on", "y", "yes":
+		return true, nil
+	case "", "0", "f", "false", "off", "n", "no":
+		return false, nil
+	}
+	return false, &problem{400, "invalid-value", "Valid all_projects values are: 1, t, true, on, y, yes, 0, f, false, off, n, no"}
+}
+
+// sortRows sorts by a column; the database refuses one that it has not.
+func sortRows(rows []*container, key, dir string) *problem {
+	column := map[string]func(*container) string{
+		"uuid": func(c *container) string { return c.uuid }, "name": func(c *container) string { return c.name },
+		"image": func(c *container) string { return c.req.Image }, "status": func(c *container) string { return c.status },
+		"memory": func(c *container) string { return c.req.Memory }, "project_id": func(c *container) string { return c.projectID },
+		"user_id": func(c *container) string { return c.userID }, "task_state": func(c *container) string { return c.taskState },
+		"host": func(*container) string { return "" }, "created_at": func(*container) string { return "" }, "": func(*container) string { return "" },
+		"id": func(*container) string { return "" },
+	}[key]
+	if column == nil {
+		return &problem{400, "invalid-parameter-value", "The sort_key value \"" + key + "\" is invalid for sorting"}
+	}
+	slices.SortStableFunc(rows, func(a, b *container) int { return cmp.Compare(column(a), column(b)) })
+	if dir == "desc" {
+		slices.Reverse(rows)
+	}
+	return nil
+}
+
+func (c *container) matches(filters map[string]string) bool {
+	have := map[string]string{"name": c.name, "image": c.req.Image, "project_id": c.projectID, "user_id": c.userID,
+		"memory": c.req.Memory, "task_state": c.taskState, "status": c.status, "host": c.host()}
+	for k, want := range filters {
+		if v, ok := have[k]; ok && v != want {
+			return false
+		}
+	}
+	return true
+}
