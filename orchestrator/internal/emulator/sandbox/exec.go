@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -78,6 +79,11 @@ func (c *Container) exec(argv []string, stdin, merged bool, output io.Writer) (*
 		err := cmd.Wait()
 		p.code = exitCode(cmd, err)
 		p.missing = notFound(p.code, argv[0], p.err.String())
+		if !p.missing {
+			p.out.mu.Lock()
+			p.out.flush()
+			p.out.mu.Unlock()
+		}
 		close(p.done)
 	}()
 	return p, nil
@@ -108,6 +114,7 @@ func (p *Process) Output() []byte { return p.out.Bytes() }
 type capture struct {
 	mu   sync.Mutex
 	buf  []byte
+	held []byte    // not handed on yet
 	also io.Writer // gets everything while it takes it; then nothing is kept beyond the first bytes
 }
 
@@ -123,14 +130,26 @@ func (c *capture) Write(p []byte) (int, error) {
 	limit := MaxOutput
 	if c.also != nil {
 		limit = kept
-		if _, err := c.also.Write(p); err != nil {
-			c.also = io.Discard
+		c.held = append(c.held, p...)
+		if own := []byte("nsenter: failed to execute "); !bytes.HasPrefix(own, c.held) && !bytes.HasPrefix(c.held, own) {
+			c.flush()
 		}
 	}
 	if room := limit - len(c.buf); room > 0 {
 		c.buf = append(c.buf, p[:min(room, len(p))]...)
 	}
 	return len(p), nil
+}
+
+// flush hands on what was held back because it might have been nsenter's own complaint.
+func (c *capture) flush() {
+	if c.also == nil || len(c.held) == 0 {
+		return
+	}
+	if _, err := c.also.Write(c.held); err != nil {
+		c.also = io.Discard
+	}
+	c.held = nil
 }
 
 func (c *capture) Bytes() []byte {

@@ -1,7 +1,6 @@
 package zun
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"io"
@@ -161,9 +160,6 @@ type frameWriter struct {
 }
 
 func (f frameWriter) Write(p []byte) (int, error) {
-	if bytes.HasPrefix(p, []byte("nsenter: failed to execute ")) {
-		return len(p), nil // the sandbox's own words; stream says it as a container runtime does
-	}
 	var err error
 	if f.base64 {
 		err = f.ws.Write(f.ctx, websocket.MessageText, []byte(base64.StdEncoding.EncodeToString(p)))
