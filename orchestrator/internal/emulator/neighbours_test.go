@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"chexp/orchestrator/internal/emulator/world"
 )
@@ -168,7 +169,9 @@ func TestZunQuota(t *testing.T) {
 func TestBlazarNeighbours(t *testing.T) {
 	t.Parallel()
 	c := start(t, Options{})
-	id := c.want(201, c.blazar("POST", "/leases", c.leaseBody("x", anyPi5))).text("lease", "id")
+	later := c.leaseBody("x", anyPi5) // one that starts meanwhile cannot be changed for an instant
+	later["start_date"], later["end_date"] = c.minute(time.Hour), c.minute(2*time.Hour)
+	id := c.want(201, c.blazar("POST", "/leases", later)).text("lease", "id")
 	board := c.e.world.Devices[0]
 	c.visit(c.endpoints["reservation"], []neighbour{
 		{method: "GET", path: "/leases/" + id + ".json", status: 200, says: id},

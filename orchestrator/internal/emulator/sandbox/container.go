@@ -35,6 +35,7 @@ type Container struct {
 	root string
 	cmd  *exec.Cmd
 	pid  int // of the main process, in this process's view
+	main *os.Process
 	env  []string
 	logs *tail
 	done chan struct{}
@@ -202,6 +203,9 @@ func (c *Container) awaitSetup(info *os.File) error {
 		return fmt.Errorf("bubblewrap made no container: %w", err)
 	}
 	c.pid = made.PID
+	if c.main, err = os.FindProcess(c.pid); err != nil { // a handle: the number may be another's later
+		return err
+	}
 	want, err := os.Stat(c.host.reach(c.root))
 	if err != nil {
 		return err
@@ -250,13 +254,20 @@ func (c *Container) ExitCode() int {
 // Logs returns what the main process printed, at most its last MiB.
 func (c *Container) Logs() string { return c.logs.String() }
 
-func (c *Container) kill() { c.cmd.Process.Kill() }
+// kill ends process 1, and with it all others, and bubblewrap. The latter alone is not enough:
+// for an instant after the root is in place, its child does not die with it yet.
+func (c *Container) kill() {
+	if c.main != nil {
+		c.main.Kill()
+	}
+	c.cmd.Process.Kill()
+}
 
 // Remove kills all processes and removes the root file system.
 func (c *Container) Remove() error {
 	var err error
 	c.once.Do(func() {
-		c.kill() // bubblewrap; process 1 dies with it, and with that all others
+		c.kill()
 		<-c.done
 		c.host.mu.Lock()
 		delete(c.host.live, c)
