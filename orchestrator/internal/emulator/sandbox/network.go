@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"runtime"
@@ -69,7 +70,7 @@ func (c *Container) address() error {
 	if ip == nil || !c.host.root {
 		return nil
 	}
-	return c.inNetwork(func() error {
+	err := c.inNetwork(func() error {
 		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
 			return err
@@ -87,4 +88,8 @@ func (c *Container) address() error {
 		}
 		return nil
 	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // it has ended already, as some commands do: its exit is told as such
+	}
+	return err
 }

@@ -63,21 +63,21 @@ func TestEachAuthType(t *testing.T) {
 		setup  func(t *testing.T, em *emulator.Emulator, e map[string]entry) Options
 		method string
 	}{
-		"application credential": {changed(emulated), "application credential chexp, unrestricted"},
+		"application credential": {changed(emulated), "application credential emulator, unrestricted"},
 		"application credential, openrc": {func(t *testing.T, _ *emulator.Emulator, e map[string]entry) Options {
 			openrc(t, e[emulated])
 			return Options{}
-		}, "application credential chexp, unrestricted"},
+		}, "application credential emulator, unrestricted"},
 		"application credential by name, no auth_type": {func(t *testing.T, _ *emulator.Emulator, e map[string]entry) Options {
-			openrc(t, e[emulated], "OS_AUTH_TYPE", "", "OS_APPLICATION_CREDENTIAL_ID", "", "OS_APPLICATION_CREDENTIAL_NAME", "chexp",
+			openrc(t, e[emulated], "OS_AUTH_TYPE", "", "OS_APPLICATION_CREDENTIAL_ID", "", "OS_APPLICATION_CREDENTIAL_NAME", "emulator",
 				"OS_USERNAME", "alice@example.org", "OS_USER_DOMAIN_NAME", "chameleon")
 			return Options{}
-		}, "application credential chexp, unrestricted"},
+		}, "application credential emulator, unrestricted"},
 		"application credential, with a project and another's password about": {func(t *testing.T, _ *emulator.Emulator, e map[string]entry) Options {
 			openrc(t, e["password"], "OS_PASSWORD", "wr0ng")
 			openrc(t, e[emulated])
 			return Options{}
-		}, "application credential chexp, unrestricted"},
+		}, "application credential emulator, unrestricted"},
 		"password":   {changed("password"), "password"},
 		"v3password": {changed("password", "auth_type", "v3password"), "password"},
 		"no auth_type": {func(t *testing.T, _ *emulator.Emulator, e map[string]entry) Options {
@@ -94,7 +94,7 @@ func TestEachAuthType(t *testing.T) {
 		"v3token of an application credential, openrc": {func(t *testing.T, _ *emulator.Emulator, e map[string]entry) Options {
 			openrc(t, entry{authType: "v3token", region: "CHI@Edge", auth: settings{"auth_url": e[emulated].auth["auth_url"], "token": takenToken(t, e[emulated])}})
 			return Options{}
-		}, "application credential chexp, unrestricted"},
+		}, "application credential emulator, unrestricted"},
 		"single sign-on, the dashboard's file": {func(_ *testing.T, em *emulator.Emulator, _ map[string]entry) Options {
 			return Options{CloudsFile: em.CloudsFile(), Cloud: "chexp-emulator-oidc"}
 		}, "single sign-on, password"},
