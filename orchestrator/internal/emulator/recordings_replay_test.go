@@ -25,7 +25,7 @@ type replay struct {
 }
 
 func newReplay(t *testing.T, folder string, all map[string][]*recording) *replay {
-	o := Options{Tick: 100 * time.Millisecond, PullDelay: 200 * time.Millisecond, ExecuteTimeout: 4 * time.Second, GatewayTimeout: 3 * time.Second}
+	o := Options{Tick: 100 * time.Millisecond, PullDelay: 100 * time.Millisecond, ExecuteTimeout: 3 * time.Second, GatewayTimeout: 2 * time.Second}
 	p := &replay{folder: folder, all: all, ids: map[string]string{}, people: map[string]*client{}}
 	if strings.HasPrefix(folder, "zun") || folder == "neutron" || folder == "gophercloud" {
 		p.client = withContainers(t, "amd64", o)
@@ -139,7 +139,7 @@ func (p *replay) exchange(r *recording) (a answer, diff []string) {
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
-	if d := time.Since(began); d > time.Second {
+	if d := time.Since(began); d > 300*time.Millisecond {
 		p.t.Logf("%s took %v", r, d.Round(100*time.Millisecond))
 	}
 	if len(diff) == 0 {

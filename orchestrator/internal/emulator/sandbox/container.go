@@ -224,7 +224,15 @@ func (c *Container) awaitSetup(info *os.File) error {
 			return errors.New("bubblewrap did not finish in time")
 		}
 	}
-	return c.address()
+	if err := c.address(); err != nil {
+		select {
+		case <-c.done:
+			return nil // it ended meanwhile; its exit code tells how
+		case <-time.After(time.Second):
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *Container) wait() {
