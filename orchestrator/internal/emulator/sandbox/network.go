@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"os"
 	"runtime"
@@ -70,7 +69,7 @@ func (c *Container) address() error {
 	if ip == nil || !c.host.root {
 		return nil
 	}
-	err := c.inNetwork(func() error {
+	return c.inNetwork(func() error {
 		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
 			return err
@@ -88,8 +87,4 @@ func (c *Container) address() error {
 		}
 		return nil
 	})
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // it has ended already, as some commands do: its exit is told as such
-	}
-	return err
 }
