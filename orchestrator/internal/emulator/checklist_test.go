@@ -20,7 +20,7 @@ var checklist = []struct {
 	{"`GET /` 300, `GET /v3` 200 version documents", "TestKeystoneFrontDoor TestPasswordTokens TestApplicationCredentials TestTokensEnd"},
 	{"401 for bad secret, unknown/expired token", "TestApplicationCredentials TestPasswordTokens TestTokensEnd"},
 	{"Catalog types exactly", "TestSecondSite TestPasswordTokens"},
-	{"OIDC: discovery document", "elsewhere"}, // with the identity provider, package keystone
+	{"OIDC: discovery document", "TestSingleSignOn TestTokenEndpoint TestFederationRefuses TestTokenLife TestOIDCEntry TestKeystoneauthSignsIn"},
 	// Blazar.
 	{"Routes, codes and bodies of 2.2", "TestBlazarFrontDoor TestBlazarNeighbours TestLifeOfALease TestSecondSite"},
 	{"Date parsing exactly as 2.3", "TestLeaseCreationErrors TestLifeOfALease TestLeaseUpdates"},
@@ -49,7 +49,7 @@ var checklist = []struct {
 	{"A real listener behind the FIP", "TestFloatingIPReachesSSH"},
 	// Inventory.
 	{"`/v1/hardware/export` without token", "TestInventory TestNoFreeDeviceIs500"},
-	// Bare metal is not emulated: the site of this project is CHI@Edge.
+	// Bare metal is not emulated yet.
 	{"physical:host leases", "left out"},
 }
 
