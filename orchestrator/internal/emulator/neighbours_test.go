@@ -187,6 +187,8 @@ func TestBlazarNeighbours(t *testing.T) {
 		{method: "GET", path: "/floatingips", status: 404},
 		{method: "POST", path: "/leases", body: "[1]", status: 500, says: "INTERNAL_SERVER_ERROR"},
 		{method: "POST", path: "/leases", body: "null", status: 500, says: "INTERNAL_SERVER_ERROR"},
+		{method: "POST", path: "/leases", body: `{"name":"any","start_date":"now","end_date":"` + c.minute(time.Hour) + `","reservations":[{"resource_type":"device","min":1,"max":1,"resource_properties":null}]}`,
+			status: 201, says: `"resource_properties":null`},
 		{method: "PUT", path: "/leases/" + id, body: "{", status: 500, says: `"error":500`},
 		{method: "PUT", path: "/leases/" + id, body: dict{"end_date": "tomorrow"}, status: 400, says: "tomorrow is an invalid date."},
 		{method: "PUT", path: "/leases/" + id, body: dict{"reservations": []dict{{"id": "x", "resource_type": "toaster"}}}, status: 400},

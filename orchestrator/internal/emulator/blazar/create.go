@@ -157,9 +157,8 @@ func (s *Service) reserve(l *lease, asks []*ask, now time.Time) *problem {
 		if p != nil {
 			return notEnough
 		}
-		props, _ := a.props.(string)
 		l.reservations = append(l.reservations, &reservation{
-			id: world.NewUUID(), resourceID: world.NewUUID(), status: "pending", props: props,
+			id: world.NewUUID(), resourceID: world.NewUUID(), status: "pending", props: a.props,
 			before: a.before, min: a.min, max: a.max, devices: devices, created: now, updated: now,
 		})
 	}

@@ -55,7 +55,7 @@ type lease struct {
 type reservation struct {
 	id, resourceID   string
 	status           string // pending, active, deleted, error
-	props            string // as sent
+	props            any    // as sent: text, or null
 	before           string // before_end
 	min, max         int
 	devices          []*world.Device
@@ -121,7 +121,7 @@ type reservationView struct {
 	Status             string `json:"status"`
 	MissingResources   bool   `json:"missing_resources"`
 	ResourcesChanged   bool   `json:"resources_changed"`
-	ResourceProperties string `json:"resource_properties"`
+	ResourceProperties any    `json:"resource_properties"`
 	BeforeEnd          string `json:"before_end"`
 	Min                int    `json:"min"`
 	Max                int    `json:"max"`

@@ -190,7 +190,9 @@ func (s *Service) reallocate(l *lease, changes []*pyrepr.Dict, start, end, now t
 		if !changed && !end.After(l.end) && !start.Before(l.start) {
 			continue
 		}
-		a.reqs, _ = requirements(a.props)
+		if a.props != nil {
+			a.reqs, _ = requirements(a.props)
+		}
 		devices, p := s.keepOrSwap(l, r, a)
 		if p != nil {
 			return p
@@ -199,8 +201,7 @@ func (s *Service) reallocate(l *lease, changes []*pyrepr.Dict, start, end, now t
 	}
 	for _, p := range plans {
 		// Another board is no "resources_changed": only the repair of a lost one sets that.
-		props, _ := p.a.props.(string)
-		p.r.devices, p.r.props, p.r.min, p.r.max, p.r.updated = p.devices, props, p.a.min, p.a.max, now
+		p.r.devices, p.r.props, p.r.min, p.r.max, p.r.updated = p.devices, p.a.props, p.a.min, p.a.max, now
 	}
 	return nil
 }
