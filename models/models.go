@@ -47,15 +47,6 @@ func DefaultSearchPath() []string {
 	return dirs
 }
 
-// DefaultCacheDir is chexp/models below the user's cache directory.
-func DefaultCacheDir() (string, error) {
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("no place for models: %w", err)
-	}
-	return filepath.Join(dir, "chexp", "models"), nil
-}
-
 // Resolver finds, makes and fetches model files. Its zero value but CacheDir
 // is ready to use. It may be used by several goroutines and processes at once:
 // files appear in the cache whole, by renaming.

@@ -104,6 +104,9 @@ func (a *app) startEmulator(c *cli.Context, o emulator.Options) (*emulator.Emula
 	if note := em.ArchNote(); note != "" {
 		fmt.Fprintf(a.err, "! emulator: devices are %s: %s\n", em.Arch(), note)
 	}
+	if limits := em.Limits(); limits != "" {
+		fmt.Fprintf(a.err, "! emulator: %s\n", limits)
+	}
 	return em, nil
 }
 

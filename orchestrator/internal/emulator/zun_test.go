@@ -148,9 +148,9 @@ func TestGetArchive(t *testing.T) {
 	c := withContainers(t, "amd64", Options{})
 	_, reservation := c.activeLease()
 	body := containerBody(reservation)
-	body["workdir"] = "/work"
+	body["workdir"] = "/srv"
 	box := c.create(body)
-	c.output(box, "sh -c 'mkdir -p /out/sub; echo 1 >/out/a.json; echo 2 >/out/sub/b; echo here >/work/near'")
+	c.output(box, "sh -c 'mkdir -p /out/sub; echo 1 >/out/a.json; echo 2 >/out/sub/b; echo here >/srv/near'")
 	get := func(path string) map[string]string {
 		return untar(t, c.want(200, c.zun("GET", "/containers/"+box+"/get_archive?path="+url.QueryEscape(path), nil)))
 	}

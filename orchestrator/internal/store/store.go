@@ -277,9 +277,6 @@ func (r *Run) Append(name string, data []byte) error {
 	return nil
 }
 
-// ResultsDir is where fetched results go.
-func (r *Run) ResultsDir() string { return filepath.Join(r.Dir, resultsDir) }
-
 // Plan reads the run's plan.
 func (r *Run) Plan() (*trial.Plan, error) {
 	p := new(trial.Plan)

@@ -76,7 +76,7 @@ func TestContainer(t *testing.T) {
 	t.Parallel()
 	forEachArch(t, func(t *testing.T, h *Host) {
 		spec := Spec{Name: "box", Command: []string{"sleep", "infinity"}, Env: map[string]string{"GREETING": "hello"},
-			Dir: "/work/dir", Files: map[string][]byte{"/etc/given": []byte("given\n")}}
+			Dir: "/srv/dir", Files: map[string][]byte{"/etc/given": []byte("given\n")}}
 		if h.Arch() == "arm64" {
 			spec.Board = pi5()
 		}
@@ -91,7 +91,7 @@ func TestContainer(t *testing.T) {
 			code int
 		}{
 			{[]string{"uname", "-m"}, machine, 0},
-			{[]string{"sh", "-c", "pwd; echo $GREETING; id -u; cat /etc/given; exit 7"}, "/work/dir\nhello\n0\ngiven\n", 7},
+			{[]string{"sh", "-c", "pwd; echo $GREETING; id -u; cat /etc/given; exit 7"}, "/srv/dir\nhello\n0\ngiven\n", 7},
 			{[]string{"sh", "-c", "echo out; echo err >&2; echo out2"}, "out\nerr\nout2\n", 0},
 			{[]string{"sh", "-c", "kill -9 $$"}, "", 137},
 			{[]string{"cat", "/proc/1/comm"}, "sleep\n", 0},
