@@ -6,8 +6,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-
-	"chexp/experiments/trial"
 )
 
 // Units that a budget may be written in, by what is measured. The first one of
@@ -25,7 +23,6 @@ type metric struct {
 	name  string
 	units map[string]float64
 	forms string // for people
-	of    func(*trial.Result) trial.Reading[float64]
 }
 
 const (
@@ -34,36 +31,15 @@ const (
 )
 
 var metrics = []metric{
-	{"size", byteUnits, byteForms, func(r *trial.Result) trial.Reading[float64] {
-		return trial.Read(float64(r.Model.Bytes))
-	}},
-	{"p50", nanoUnits, nanoForms, summary(func(s *trial.Summary) trial.Reading[float64] { return trial.Read(s.MedianNS) })},
-	{"p90", nanoUnits, nanoForms, summary(func(s *trial.Summary) trial.Reading[float64] { return s.P90NS })},
-	{"p95", nanoUnits, nanoForms, summary(func(s *trial.Summary) trial.Reading[float64] { return s.P95NS })},
-	{"p99", nanoUnits, nanoForms, summary(func(s *trial.Summary) trial.Reading[float64] { return s.P99NS })},
-	{"throughput", rateUnits, "/s", summary(func(s *trial.Summary) trial.Reading[float64] { return trial.Read(s.Throughput) })},
-	{"session_create", nanoUnits, nanoForms, reading(func(r *trial.Result) trial.Reading[int64] { return r.SessionCreateNS })},
-	{"first_inference", nanoUnits, nanoForms, reading(func(r *trial.Result) trial.Reading[int64] { return r.FirstInferenceNS })},
-	{"peak_memory", byteUnits, byteForms, reading(func(r *trial.Result) trial.Reading[int64] { return r.PeakMemoryBytes })},
-}
-
-func summary(of func(*trial.Summary) trial.Reading[float64]) func(*trial.Result) trial.Reading[float64] {
-	return func(r *trial.Result) trial.Reading[float64] {
-		if r.Summary == nil {
-			return trial.Unread[float64]("nothing was timed")
-		}
-		return of(r.Summary)
-	}
-}
-
-func reading(of func(*trial.Result) trial.Reading[int64]) func(*trial.Result) trial.Reading[float64] {
-	return func(r *trial.Result) trial.Reading[float64] {
-		v := of(r)
-		if n, ok := v.Get(); ok {
-			return trial.Read(float64(n))
-		}
-		return trial.Unread[float64](v.Unavailable)
-	}
+	{"size", byteUnits, byteForms},
+	{"p50", nanoUnits, nanoForms},
+	{"p90", nanoUnits, nanoForms},
+	{"p95", nanoUnits, nanoForms},
+	{"p99", nanoUnits, nanoForms},
+	{"throughput", rateUnits, "/s"},
+	{"session_create", nanoUnits, nanoForms},
+	{"first_inference", nanoUnits, nanoForms},
+	{"peak_memory", byteUnits, byteForms},
 }
 
 func metricNames() []string {
@@ -153,79 +129,9 @@ func clash(a, b Budget) string {
 	return ""
 }
 
-// Judge holds a result against the budget. ok is false when the quantity was
-// not measured; value then says why. Otherwise value is the quantity with its
-// unit. Size is known of a trial that failed too; times are not.
-func (b Budget) Judge(r *trial.Result) (met bool, value string, ok bool) {
-	m, found := findMetric(b.Metric)
-	if !found {
-		return false, fmt.Sprintf("%s is not measured by this version", b.Metric), false
-	}
-	if b.Metric != "size" && r.Outcome != trial.OK {
-		return false, notOK(r), false
-	}
-	v := m.of(r)
-	n, read := v.Get()
-	switch {
-	case !read && v.Unavailable != "":
-		return false, v.Unavailable, false
-	case !read || math.IsNaN(n) || math.IsInf(n, 0):
-		return false, "not measured", false
-	}
-	value = b.Format(n)
-	if value == b.Format(b.Limit) && n != b.Limit { // rounding must not hide the side it is on
-		value = fmt.Sprintf("%s (%s)", value, strconv.FormatFloat(n, 'f', -1, 64)+baseUnit(m))
-	}
-	return b.holds(n), value, true
-}
-
-func baseUnit(m metric) string {
-	for _, name := range []string{"B", "ns", "/s"} {
-		if m.units[name] == 1 {
-			return " " + name
-		}
-	}
-	return ""
-}
-
-func notOK(r *trial.Result) string {
-	if len(r.Reasons) > 0 && r.Reasons[0].Text != "" {
-		return fmt.Sprintf("trial %s: %s", r.Outcome, r.Reasons[0].Text)
-	}
-	return fmt.Sprintf("trial %s", r.Outcome)
-}
-
-func (b Budget) holds(v float64) bool {
-	switch b.Op {
-	case "<":
-		return v < b.Limit
-	case "<=":
-		return v <= b.Limit
-	case ">":
-		return v > b.Limit
-	}
-	return v >= b.Limit
-}
-
-// Format writes a value of the budget's metric with a unit for people.
-func (b Budget) Format(v float64) string {
-	switch m, _ := findMetric(b.Metric); {
-	case m.units["MB"] != 0:
-		return FormatBytes(int64(v))
-	case m.units["ms"] != 0:
-		return FormatNanos(v)
-	}
-	return significant(v) + " /s"
-}
-
 // FormatBytes writes a size in decimal units: 8.898 MB.
 func FormatBytes(n int64) string {
 	return scaled(float64(n), []unit{{1e9, "GB"}, {1e6, "MB"}, {1e3, "kB"}, {1, "B"}})
-}
-
-// FormatNanos writes a time given in nanoseconds: 12.34 ms.
-func FormatNanos(ns float64) string {
-	return scaled(ns, []unit{{1e9, "s"}, {1e6, "ms"}, {1e3, "µs"}, {1, "ns"}})
 }
 
 type unit struct {

@@ -4,8 +4,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"chexp/experiments/trial"
 )
 
 func mustBudget(t *testing.T, text string) Budget {
@@ -34,75 +32,9 @@ func TestParseBudget(t *testing.T) {
 	}
 }
 
-func result() *trial.Result {
-	return &trial.Result{
-		Model:   trial.Model{Bytes: 8_898_101},
-		Outcome: trial.OK,
-		Summary: &trial.Summary{
-			MedianNS: 12_345_678, P90NS: trial.Read(14e6), P95NS: trial.Read(15e6),
-			P99NS: trial.Unread[float64]("100 values cannot carry it"), Throughput: 81.0,
-		},
-		SessionCreateNS:  trial.Read(int64(101e6)),
-		FirstInferenceNS: trial.Read(int64(20e6)),
-		PeakMemoryBytes:  trial.Unread[int64]("no /proc"),
-	}
-}
-
-func TestJudge(t *testing.T) {
-	for _, c := range []struct {
-		budget  string
-		met, ok bool
-		value   string
-	}{
-		{"size < 5 MB", false, true, "8.898 MB"},
-		{"size < 8.9 MB", true, true, "8.898 MB"},
-		{"p50 < 15 ms", true, true, "12.35 ms"},
-		{"p50 > 15 ms", false, true, "12.35 ms"},
-		{"p95 < 15 ms", false, true, "15 ms"},
-		{"p95 <= 15 ms", true, true, "15 ms"},
-		{"p95 >= 15 ms", true, true, "15 ms"},
-		{"p95 < 15.001 ms", true, true, "15 ms (15000000 ns)"},
-		{"p99 < 15 ms", false, false, "100 values cannot carry it"},
-		{"throughput > 80 /s", true, true, "81 /s"},
-		{"session_create < 1 s", true, true, "101 ms"},
-		{"first_inference < 1 ms", false, true, "20 ms"},
-		{"peak_memory < 1 GB", false, false, "no /proc"},
-	} {
-		met, value, ok := mustBudget(t, c.budget).Judge(result())
-		if met != c.met || value != c.value || ok != c.ok {
-			t.Errorf("%s: met %v, value %q, ok %v; want %v, %q, %v", c.budget, met, value, ok, c.met, c.value, c.ok)
-		}
-	}
-}
-
-func TestJudgeAFailedTrial(t *testing.T) {
-	r := result()
-	r.Outcome = trial.Failed
-	r.Reasons = []trial.Reason{{Code: "timeout", Text: "killed after 2m0s"}}
-	if met, value, ok := mustBudget(t, "p50 < 15 ms").Judge(r); met || ok || value != "trial failed: killed after 2m0s" {
-		t.Errorf("a failed trial's p50 is judged: %v %q %v", met, value, ok)
-	}
-	if _, value, ok := mustBudget(t, "size < 5 MB").Judge(r); !ok || value != "8.898 MB" {
-		t.Errorf("a failed trial's size is not judged: %q %v", value, ok)
-	}
-	r.Outcome, r.Summary, r.Reasons = trial.OK, nil, nil
-	if _, value, ok := mustBudget(t, "p50 < 15 ms").Judge(r); ok || value != "nothing was timed" {
-		t.Errorf("no summary: %q %v", value, ok)
-	}
-	r.SessionCreateNS = trial.Reading[int64]{}
-	if _, value, ok := mustBudget(t, "session_create < 15 ms").Judge(r); ok || value == "" {
-		t.Errorf("an empty reading: %q %v", value, ok)
-	}
-	if _, _, ok := (Budget{Metric: "nonsense"}).Judge(r); ok {
-		t.Error("an unknown metric is judged")
-	}
-}
-
 func TestFormat(t *testing.T) {
 	for want, got := range map[string]string{
 		"0 B": FormatBytes(0), "999 B": FormatBytes(999), "1 kB": FormatBytes(1000), "2.415 MB": FormatBytes(2415126), "1.074 GB": FormatBytes(1 << 30),
-		"0 ns": FormatNanos(0), "0.5 ns": FormatNanos(0.5), "999 ns": FormatNanos(999), "1.5 µs": FormatNanos(1500), "12.35 ms": FormatNanos(12345678),
-		"123.5 ms": FormatNanos(123456789), "61 s": FormatNanos(61e9), "1200 s": FormatNanos(1.2e12),
 		"2h": FormatDuration(2 * time.Hour), "1d12h": FormatDuration(36 * time.Hour), "7d": FormatDuration(7 * 24 * time.Hour),
 		"1h30m": FormatDuration(90 * time.Minute), "500ms": FormatDuration(500 * time.Millisecond), "0s": FormatDuration(0), "1.5µs": FormatDuration(1500),
 	} {
