@@ -212,7 +212,7 @@ func fullResult() trial.Result {
 		Scenario:  trial.Offline,
 		Harness:   trial.Read(trial.Harness{NullNS: 2000, NullCNS: trial.Read(int64(1900)), Calls: 9}),
 		Placement: trial.Read(trial.Placement{Inferences: 1, Nodes: 1, Providers: []trial.ProviderShare{{Provider: "cpu", Nodes: 1}}, Operators: []trial.OperatorsShare{{Operator: "Conv", Provider: "cpu", Nodes: 1}}}),
-		Start: when, End: when,
+		Start:     when, End: when,
 	}
 }
 
