@@ -13,7 +13,7 @@
 // A difference is called one only when it is both significant and large enough
 // to matter: with many inferences, everything is significant.
 //
-// Random numbers occur in Ratio only; a seed makes them repeatable. The rates
+// Random numbers occur in ratios only; a seed makes them repeatable. The rates
 // of false alarms and of misses that the tests name were found by simulation.
 package stats
 
@@ -28,6 +28,7 @@ import (
 type Sample struct {
 	ordered []int64 // as they were measured
 	sorted  []int64
+	blocks  [][]int64 // of ordered, where Cut told
 }
 
 // NewSample takes the latencies in the order of measurement; it keeps a
@@ -64,7 +65,7 @@ func (s Sample) Summary(batch int) *trial.Summary {
 		MaxNS:          s.sorted[n-1],
 		MeanNS:         sum / float64(n),
 		MedianNS:       s.Median(),
-		MedianInterval: s.Interval(50),
+		MedianInterval: s.MedianInterval(),
 		P90NS:          s.Percentile(90),
 		P95NS:          s.Percentile(95),
 		P99NS:          s.Percentile(99),
