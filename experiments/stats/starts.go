@@ -2,6 +2,7 @@ package stats
 
 import (
 	"math"
+	"slices"
 
 	"chexp/experiments/trial"
 )
@@ -27,6 +28,7 @@ func RatioOfStarts(starts [][]Pair, seed uint64) (c Comparison, ok bool) {
 	var a, b [][]int64
 	var centers []float64   // of each start
 	var within, all float64 // sum of squares within starts, number of pairs
+	starts = merged(starts)
 	for _, pairs := range starts {
 		logs := logRatios(pairs)
 		if len(logs) == 0 {
@@ -70,6 +72,32 @@ func RatioOfStarts(starts [][]Pair, seed uint64) (c Comparison, ok bool) {
 		High: max(i.High, math.Exp(m+half)),
 	})
 	return c, ok
+}
+
+// mostPairs bounds the work: the centre looks at every two of them.
+const mostPairs = 64
+
+// merged joins neighbouring pairs of each start until there are few enough.
+func merged(starts [][]Pair) [][]Pair {
+	total := 0
+	for _, pairs := range starts {
+		total += len(pairs)
+	}
+	size := (total + mostPairs - 1) / mostPairs
+	if size <= 1 {
+		return starts
+	}
+	out := make([][]Pair, len(starts))
+	for i, pairs := range starts {
+		for part := range slices.Chunk(pairs, size) {
+			var p Pair
+			for _, x := range part {
+				p.A, p.B = append(p.A, x.A...), append(p.B, x.B...)
+			}
+			out[i] = append(out[i], p)
+		}
+	}
+	return out
 }
 
 func logRatios(pairs []Pair) (out []float64) {

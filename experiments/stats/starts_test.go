@@ -66,3 +66,23 @@ func TestRatioOfStartsByHand(t *testing.T) {
 		t.Error("a ratio of nothing")
 	}
 }
+
+// Of a thousand pairs a few long ones are made; nothing is lost, and the ratio
+// stays what it was.
+func TestManyPairs(t *testing.T) {
+	d := newNoise(61, 0.03, 0.2, 0.02)
+	starts := startsInTurns(d, 2, 500, 0, 0.03)
+	r, _ := RatioOfStarts(starts, 1)
+	if r.Pairs > mostPairs+2 || r.Pairs < mostPairs/2 || math.Abs(r.Ratio/1.03-1) > 0.005 || !r.Differs() {
+		t.Errorf("%+v", r)
+	}
+	n := 0
+	for _, s := range merged(starts) {
+		for _, p := range s {
+			n += len(p.A)
+		}
+	}
+	if n != 20000 {
+		t.Errorf("%d of 20000 latencies are left", n)
+	}
+}

@@ -278,26 +278,23 @@ func quiet(word string) bool {
 	return slices.Contains([]string{"", "ok", "no", "none", "nothing"}, word)
 }
 
-// governor matters only where nothing shows what it did.
+// governor matters only where the clock changed; where nothing shows the clock,
+// neither does it.
 func (c conditions) governor() stats.Check {
 	g, ok := c.r.Device.Governor.Get()
 	if !ok {
 		return unread(Governor, c.r.Device.Governor.Unavailable)
 	}
 	out := stats.Check{Name: Governor, Outcome: stats.Valid, Text: g}
-	clock := c.clock()
-	switch {
+	switch clock := c.clock().Outcome; {
 	case g == "performance":
-	case clock.Outcome == stats.Valid:
+	case clock == stats.Valid:
 		out.Text += ", and the clock stayed where it was"
+	case clock == stats.Unavailable:
+		return unread(Governor, g+" may change the clock, and nothing shows whether it did")
 	default:
 		out.Outcome = stats.Suspect
-		out.Text += " may change the clock"
-		if clock.Outcome == stats.Unavailable {
-			out.Text += ", and nothing shows whether it did"
-		} else {
-			out.Text += ", and it changed"
-		}
+		out.Text += " may change the clock, and it changed"
 		out.Remedy = "set the governor to performance where you may"
 	}
 	return out

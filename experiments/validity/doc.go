@@ -34,8 +34,8 @@
 //	                 90 °C elsewhere                                  [Raspberry Pi documentation, frequency-management]
 //	clock            10 % of the time more    -                       perf_analyzer tolerates 10 % between windows; 5 %
 //	                 than 5 % below the top                           is what this project calls a difference that matters
-//	governor         free to change, and      -                       with the clock seen to stay at its top it does not
-//	                 nothing shows the clock                          matter
+//	governor         may change the clock,    -                       where the clock stayed, it does not matter
+//	                 and it changed
 //	swap             256 pages                -                       1 MiB of 4 KiB pages: more than a daemon that wakes
 //	CPU pressure     10 % of the time         -                       the kernel's PSI, "some": a thread waited for a core
 //	warm-up, drift, stationarity, bimodality, outliers: package stats

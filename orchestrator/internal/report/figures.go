@@ -34,7 +34,7 @@ func (t *Table) series(provider string) string {
 // them: the picture shows why.
 func (t *Table) drawable() (out []*Row) {
 	for _, r := range t.Rows {
-		if r.sound() && r.N > 0 {
+		if r.sound() && r.own() && r.N > 0 {
 			out = append(out, r)
 		}
 	}

@@ -78,19 +78,24 @@ func cleanReasons(in []trial.Reason) []trial.Reason {
 }
 
 // sig3 writes three significant digits, plainly where that is readable.
-func sig3(v float64) string {
+func sig3(v float64) string { return significant(v, 3) }
+
+// sig2 writes two.
+func sig2(v float64) string { return significant(v, 2) }
+
+func significant(v float64, digits int) string {
 	a := math.Abs(v)
 	switch {
 	case a == 0:
 		return "0"
 	case a < 1e-4 || a >= 1e7 || math.IsInf(v, 0) || math.IsNaN(v):
-		return strconv.FormatFloat(v, 'g', 3, 64)
+		return strconv.FormatFloat(v, 'g', digits, 64)
 	}
 	exp := int(math.Floor(math.Log10(a)))
-	scale := math.Pow(10, float64(2-exp))
+	scale := math.Pow(10, float64(digits-1-exp))
 	v = math.Round(v*scale) / scale
 	exp = int(math.Floor(math.Log10(math.Abs(v)) + 1e-9)) // 9.996 has become 10.0
-	return strconv.FormatFloat(v, 'f', max(0, 2-exp), 64)
+	return strconv.FormatFloat(v, 'f', max(0, digits-1-exp), 64)
 }
 
 // A unit scales machine units for people.
