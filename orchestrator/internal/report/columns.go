@@ -71,17 +71,20 @@ func (t *Table) columns() []column {
 		numberColumn("p99", "p99 "+lat.name, lat.size, func(r *Row) trial.Reading[float64] { return r.P99 }),
 		numberColumn("throughput", "inputs/s", 1, func(r *Row) trial.Reading[float64] { return r.Throughput }))
 	if slices.ContainsFunc(t.Rows, func(r *Row) bool { return r.Roof.Value != nil }) {
-		cols = append(cols, numberColumn("roof", "% of roof", 0.01, func(r *Row) trial.Reading[float64] {
-			if b, ok := r.Roof.Get(); ok {
-				return trial.Read(b.Achieved)
-			}
-			return trial.Unread[float64](r.Roof.Unavailable)
-		}))
+		cols = append(cols, numberColumn("roof", "% of roof", 0.01, (*Row).roofShare))
 	}
 	for i, b := range t.Budgets {
 		cols = append(cols, column{key: budgetColumn(i), head: b.Text, cell: func(r *Row) cell { return r.verdictCell(i) }})
 	}
 	return append(cols, column{key: "validity", head: "validity", cell: (*Row).validityCell})
+}
+
+// roofShare is how much of what its device can do a trial achieved, 0 to 1.
+func (r *Row) roofShare() trial.Reading[float64] {
+	if b, ok := r.Roof.Get(); ok {
+		return trial.Read(b.Achieved)
+	}
+	return trial.Unread[float64](r.Roof.Unavailable)
 }
 
 func (t *Table) judged(metric string) bool {

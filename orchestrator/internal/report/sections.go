@@ -28,7 +28,9 @@ func (t *Table) sections(brief bool) (out []section) {
 		for _, p := range t.Placements {
 			s.lines = append(s.lines, p.lines(t, brief)...)
 		}
-		out = append(out, s)
+		if len(s.lines) > 0 {
+			out = append(out, s)
+		}
 	}
 	if len(t.Spreads) > 0 && !brief {
 		s := section{head: "Where the latencies scatter"}
@@ -64,21 +66,26 @@ func (t *Table) comparisonNote() string {
 	return note
 }
 
-// lines of the truth table for one option.
+// lines of the truth table for one option. The brief ones have none for a cpu
+// provider that ran everything without detours.
 func (p Placement) lines(t *Table, brief bool) []string {
-	who := p.Model + " on " + p.Provider
+	who := p.Model
 	for _, r := range t.Rows {
 		if r.Option == p.Option {
-			who = t.label(r)
+			who += t.setting(r)
 			break
 		}
 	}
+	who += ", " + p.Provider + ": "
 	if p.Unavailable != "" {
-		return []string{who + ": unavailable: " + p.Unavailable}
+		return []string{who + "unavailable: " + p.Unavailable}
 	}
-	s := who + ": " + p.Truth
+	if brief && !p.Odd && len(p.Left) == 0 {
+		return nil
+	}
+	s := who + p.Truth
 	if len(p.Left) > 0 {
-		s += "; left to others: " + strings.Join(p.Left, ", ")
+		s += "; left to the CPU provider: " + strings.Join(p.Left, ", ")
 	}
 	out := []string{s}
 	if p.Why != "" && (!brief || p.Odd) {

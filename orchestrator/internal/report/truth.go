@@ -16,10 +16,10 @@ type Placement struct {
 	Provider    string `json:"provider"` // that was asked for
 	Unavailable string `json:"unavailable,omitempty"`
 
-	Truth     string   `json:"truth,omitempty"` // "acl: 0 of 68 nodes: not an ACL result"
+	Truth     string   `json:"truth,omitempty"` // "0 of 68 nodes: not an ACL result"
 	Wrong     bool     `json:"wrong,omitempty"`
 	Shares    []Share  `json:"shares,omitempty"`    // per provider
-	Left      []string `json:"left,omitempty"`      // operators that fell back: "52 QLinearConv to cpu"
+	Left      []string `json:"left,omitempty"`      // operators that fell back: "52 QLinearConv"
 	Operators []Share  `json:"operators,omitempty"` // those with the most time
 	Why       string   `json:"why,omitempty"`       // what its nodes do
 	// Odd: more than a tenth of the time goes into number formats.
@@ -61,7 +61,8 @@ const most = 6
 
 func (p *Placement) fill(r *Row, truth validity.Truth) {
 	got, _ := r.result.Placement.Get()
-	p.Unavailable, p.Truth, p.Wrong = "", clean(truth.String(), maxSentence), truth.Wrong()
+	p.Unavailable, p.Wrong = "", truth.Wrong()
+	_, p.Truth, _ = strings.Cut(clean(truth.String(), maxSentence), ": ")
 	total := 0.0
 	for _, s := range got.Providers {
 		total += float64(s.TimeNS)
@@ -82,7 +83,11 @@ func (p *Placement) fill(r *Row, truth validity.Truth) {
 			p.Operators = append(p.Operators, Share{op, o.Nodes, share(o.TimeNS)})
 		}
 		if o.Provider != r.result.Provider.Name && len(p.Left) < most {
-			p.Left = append(p.Left, fmt.Sprintf("%d %s to %s", o.Nodes, op, name(o.Provider)))
+			left := fmt.Sprintf("%d %s", o.Nodes, op)
+			if o.Provider != "cpu" {
+				left += " (to " + name(o.Provider) + ")"
+			}
+			p.Left = append(p.Left, left)
 		}
 		kind := kindOf(o.Operator)
 		if kinds[kind] == nil {
