@@ -115,7 +115,7 @@ func (b *builder) against(axis string, c, base *choice) (Comparison, bool) {
 	}
 	x.Differs = x.Comparison.Differs()
 	x.Text = x.sentence(b.Table)
-	if !inTurns {
+	if !inTurns && x.Interval.Value != nil {
 		x.Text += "; they were not measured in turns, so what changed between them is in the ratio"
 	}
 	return x, ok
@@ -175,16 +175,15 @@ func (x Comparison) sentence(t *Table) string {
 	if t.varies(func(r *Row) int { return r.Batch }) {
 		rest += fmt.Sprintf(", batch %d", a.Batch)
 	}
-	verb := " is "
-	if x.Axis == "threads" && a.Threads != 1 {
-		verb = " take "
-	}
 	ratio := sig3(x.Ratio)
 	i, ok := x.Interval.Get()
 	if ok {
 		ratio += fmt.Sprintf(" [%s, %s]", sig3(i.Low), sig3(i.High))
 	}
-	s := who + verb + ratio + " times " + whom + rest
+	s := who + " is " + ratio + " times " + whom + rest
+	if x.Axis == "threads" {
+		s = who + " take " + ratio + " times as long as " + whom + rest
+	}
 	switch {
 	case !ok:
 		s += " (no interval: " + x.Interval.Unavailable + ")"

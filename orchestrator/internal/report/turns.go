@@ -22,9 +22,8 @@ type versus struct {
 // ratioRow is one comparison: the interval around its ratio, beside 1.
 type ratioRow struct {
 	Name, Series, Value string
-	Same                bool // no difference shown
+	Remark, Text        string
 	Plot                drawing
-	Text                string
 }
 
 // maxTurns bounds the blocks of one picture.
@@ -99,15 +98,21 @@ func (v *versus) ratios(g []Comparison) {
 	s := scale{lo: max(0, low-pad), hi: high + pad}
 	const height = 26
 	for i, c := range g {
-		r := ratioRow{Name: c.variant(c.a), Series: v.Variants[i+1].Series, Value: sig3(c.Ratio), Text: c.Text, Same: !c.Differs}
+		r := ratioRow{Name: c.variant(c.a), Series: v.Variants[i+1].Series, Value: sig3(c.Ratio), Text: c.Text}
 		d := drawing{Height: height, Label: c.Text}
 		d.line(s.at(1), 0, s.at(1), height, "limit")
 		if x, ok := c.Interval.Get(); ok {
 			r.Value += fmt.Sprintf(" [%s, %s]", sig3(x.Low), sig3(x.High))
+			if !c.Differs {
+				r.Remark = "no difference shown"
+			}
 			d.line(s.at(x.Low), height/2, s.at(x.High), height/2, "interval "+r.Series)
 			for _, end := range []float64{x.Low, x.High} {
 				d.line(s.at(end), height/2-4, s.at(end), height/2+4, "interval "+r.Series)
 			}
+		}
+		if c.Interval.Value == nil {
+			r.Remark = "no interval"
 		}
 		d.circle(s.at(c.Ratio), height/2, 4.5, "dot "+r.Series)
 		r.Plot = d
