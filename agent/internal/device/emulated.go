@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+
+	"chexp/agent/internal/device/kernelfs"
 )
 
 // emulated looks for signs that an emulator (qemu-user) executes this process,
@@ -15,27 +17,27 @@ import (
 // only the paths /proc/self and /proc/<pid>: /proc/thread-self goes to the host's
 // kernel, which names the emulator [qemu: linux-user/syscall.c is_proc_myself].
 func emulated(root fs.FS, arch string) string {
-	if model, err := read(root, "proc/device-tree/model"); err == nil {
+	if model, err := kernelfs.Read(root, "proc/device-tree/model"); err == nil {
 		lower := strings.ToLower(model)
 		if strings.Contains(lower, "emulat") || strings.Contains(lower, "qemu") {
-			return fmt.Sprintf("the device tree says %q", clip(model))
+			return fmt.Sprintf("the device tree says %q", kernelfs.Clip(model))
 		}
 	}
 	if exe, err := fs.ReadLink(root, "proc/thread-self/exe"); err == nil && strings.HasPrefix(path.Base(exe), "qemu-") {
 		return path.Base(exe) + " (it is what the kernel executes)"
 	}
-	info, _ := read(root, "proc/cpuinfo")
+	info, _ := kernelfs.Read(root, "proc/cpuinfo")
 	vendor := field(info, "vendor_id")
 	if isArm(arch) && vendor != "" {
-		return fmt.Sprintf("a %s process on a processor whose vendor is %s", arch, clip(vendor))
+		return fmt.Sprintf("a %s process on a processor whose vendor is %s", arch, kernelfs.Clip(vendor))
 	}
 	if arch == "amd64" && field(info, "CPU implementer") != "" {
 		return "an amd64 process on an Arm processor"
 	}
-	release, _ := read(root, "proc/sys/kernel/osrelease")
+	release, _ := kernelfs.Read(root, "proc/sys/kernel/osrelease")
 	for suffix, kernelArch := range map[string]string{"-amd64": "amd64", ".x86_64": "amd64", "-arm64": "arm64", ".aarch64": "arm64"} {
 		if strings.HasSuffix(release, suffix) && kernelArch != arch {
-			return fmt.Sprintf("an %s process on the kernel %s", arch, clip(release))
+			return fmt.Sprintf("an %s process on the kernel %s", arch, kernelfs.Clip(release))
 		}
 	}
 	return ""
