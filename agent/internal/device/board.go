@@ -64,7 +64,7 @@ func commandLine(root fs.FS) trial.Reading[string] {
 	if len(line) > maxCommandLine {
 		return trial.Unread[string](fmt.Sprintf("/proc/cmdline has %d bytes", len(line)))
 	}
-	words := splitQuoted(strings.ToValidUTF8(line, "?"))
+	words := splitQuoted(strings.ToValidUTF8(line, "\uFFFD"))
 	for i, word := range words {
 		if word == "--" {
 			words = append(words[:i+1], withheld)

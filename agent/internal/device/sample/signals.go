@@ -14,9 +14,9 @@ import (
 // errGone is what reading a file of a thread that has ended gives.
 var errGone = syscall.ESRCH
 
-// timeInState is how long the usable cores have been below and at their highest
-// frequency, in ticks times cores.
-type timeInState struct{ below, total int64 }
+// timeInState is how long the usable cores have been below their highest frequency
+// and at any, in ticks times cores.
+type timeInState struct{ below, total, cores int64 }
 
 const (
 	maxStates     = 256  // frequencies of a policy
@@ -48,6 +48,7 @@ func (s *Sampler) timeInState() trial.Reading[timeInState] {
 				top, atTop = f, t
 			}
 		}
+		sum.cores += int64(p.cores)
 		sum.total += total * int64(p.cores)
 		sum.below += (total - atTop) * int64(p.cores)
 	}
@@ -60,7 +61,8 @@ func belowTop(b, a timeInState) trial.Reading[float64] {
 	if below < 0 || total < below {
 		return trial.Unread[float64]("the counters of time_in_state went backwards")
 	}
-	if why := tooShort(1, time.Duration(min(total, maxStateTicks/1000))*tick); why != "" {
+	each := min(total/b.cores, maxStateTicks/1000) // the same for every core
+	if why := tooShort(1, time.Duration(each)*tick); why != "" {
 		return trial.Unread[float64](why)
 	}
 	return trial.Read(float64(below) / float64(total))
