@@ -27,8 +27,8 @@ func TestHere(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("%s", text)
-	if ok, why := s.Settled(); why == "" {
-		t.Errorf("settled %v without a word", ok)
+	if r := told(s.Temperature()); r[0] == r[1] {
+		t.Errorf("temperature: a value: %v, a reason: %v", r[0], r[1])
 	}
 }
 

@@ -26,13 +26,11 @@ type Sampler struct {
 	own    func() time.Duration // processor time of this process so far
 	probe  func() trial.Reading[float64]
 	where  places
-	start  trial.Reading[trial.Range] // temperature when the run began
 	before *snapshot
 }
 
-// New looks once for what can be read below root ("/" except in tests) and takes
-// the temperature that Settled goes back to. emulated is device.Facts' word, "" on
-// real hardware.
+// New looks once for what can be read below root ("/" except in tests). emulated is
+// what device.Facts says, "" on real hardware.
 func New(root fs.FS, emulated string) *Sampler {
 	s := &Sampler{
 		root: root, self: os.Getpid(), now: time.Now, own: ownTime,
@@ -48,7 +46,6 @@ func New(root fs.FS, emulated string) *Sampler {
 		},
 	}
 	s.where = find(root)
-	s.start = s.temperature()
 	return s
 }
 
@@ -117,26 +114,13 @@ func (s *Sampler) slow(r *snapshot) {
 	r.firmware = s.firmware()
 }
 
-// Tolerance is how close to its start a run's temperature must be before the next
-// block, in °C: krun's rule.
-const Tolerance = 3
-
-// Settled says whether the processor has cooled down to within Tolerance of the
-// temperature at which the run began, and the figures; colder is settled too.
-// Where there is no temperature there is nothing to wait for: true, with the
-// reason.
-func (s *Sampler) Settled() (bool, string) {
-	start, ok := s.start.Get()
-	if !ok {
-		return true, "no temperature to wait for: " + s.start.Unavailable
-	}
+// Temperature is the hottest of the processor's zones, now.
+func (s *Sampler) Temperature() trial.Reading[float64] {
 	r := s.temperature()
-	now, ok := r.Get()
-	if !ok {
-		return true, "no temperature to wait for: " + r.Unavailable
+	if r.Value == nil {
+		return trial.Unread[float64](r.Unavailable)
 	}
-	return now.High <= start.High+Tolerance,
-		fmt.Sprintf("%.1f °C, the run began at %.1f °C", now.High, start.High)
+	return trial.Read(r.Value.High)
 }
 
 // between derives the conditions from two snapshots.

@@ -287,25 +287,12 @@ func TestPolicies(t *testing.T) {
 	why(t, "none", around(tree, time.Second, nil).ClockHz, "usable")
 }
 
-func TestSettled(t *testing.T) {
-	const zone = "sys/class/thermal/thermal_zone0/temp"
-	tree := devicetest.Pi5() // 48.35 °C
-	s, _ := on(tree)
-	for _, tc := range []struct {
-		milli string
-		want  bool
-	}{{"48350", true}, {"51350", true}, {"51400", false}, {"80000", false}, {"30000", true}} {
-		tree.Set(map[string]string{zone: tc.milli})
-		if ok, why := s.Settled(); ok != tc.want || !strings.Contains(why, "48.4 °C") && !strings.Contains(why, "48.3 °C") {
-			t.Errorf("%s: %v %q", tc.milli, ok, why)
-		}
-	}
-	tree.Set(map[string]string{zone: ""})
-	if ok, why := s.Settled(); !ok || !strings.Contains(why, "no temperature") {
-		t.Errorf("without a sensor: %v %q", ok, why)
-	}
+func TestTemperature(t *testing.T) {
+	const zone = "sys/class/thermal/thermal_zone"
+	s, _ := on(devicetest.Pi5().Set(map[string]string{
+		zone + "1/type": "acpitz\n", zone + "1/temp": "90000\n", zone + "2/type": "cpu1-thermal\n", zone + "2/temp": "61500\n",
+	}))
+	near(t, "the hottest of the processor's", s.Temperature(), 61.5)
 	s, _ = on(devicetest.Nothing())
-	if ok, why := s.Settled(); !ok || !strings.Contains(why, "no temperature") {
-		t.Errorf("without any: %v %q", ok, why)
-	}
+	why(t, "without a sensor", s.Temperature(), "no zone")
 }
