@@ -33,7 +33,7 @@ type Block struct {
 // WarmUp is what the untimed inferences showed: whether it was over before the
 // timed ones began.
 type WarmUp struct {
-	// Steady: the last of them, 15 or more, have no slow beginning.
+	// Steady: the last of them, 30 or more, have no slow beginning.
 	Steady bool `json:"steady"`
 	// Slow of them, counted from the first, were slower than the others; Ratio
 	// is the median of those over the median of the others, 1 where there are none.

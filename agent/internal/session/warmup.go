@@ -13,7 +13,7 @@ const (
 	// leastSeen is from how many inferences on a slow start can be told from
 	// chance (stats.SlowStart), and detectFrom the policy's number from which one
 	// is looked for: who asks for fewer wants it short.
-	leastSeen  = 15
+	leastSeen  = 30
 	detectFrom = 10
 	// mostWarmup bounds a warm-up that does not end, in multiples of what the
 	// policy asks for; half of the policy's least timed work bounds it too.
