@@ -14,6 +14,7 @@ package session
 import (
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"chexp/agent/internal/reason"
@@ -139,8 +140,9 @@ func (m *measurement) begin(req Request, open func() (Engine, error), res *trial
 		return err
 	}
 	res.FirstInferenceNS = trial.Read(first)
-	m.fastest = first
-	return m.warmUp(req.Policy, res)
+	res.WarmupNS, res.WarmUp, err = warmUp(req.Policy, m.one)
+	m.fastest = slices.Min(append([]int64{first}, res.WarmupNS...))
+	return err
 }
 
 func (m *measurement) close() {

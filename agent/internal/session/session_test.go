@@ -22,7 +22,6 @@ type fake struct {
 	runs     int
 	fail     int // fail at this run, from 1; 0: never
 	delay    time.Duration
-	delays   func(run int) time.Duration // instead of delay
 	closed   bool
 	prepared int
 }
@@ -40,11 +39,7 @@ func (f *fake) Run() error {
 		sum += v * float32(i+1)
 	}
 	f.seen = append(f.seen, sum)
-	delay := f.delay
-	if f.delays != nil {
-		delay = f.delays(f.runs)
-	}
-	for start := time.Now(); time.Since(start) < delay; {
+	for start := time.Now(); time.Since(start) < f.delay; {
 	}
 	return nil
 }
@@ -180,25 +175,36 @@ func TestFailures(t *testing.T) {
 
 // A warm-up goes on until it is over, within its bounds, and says what it saw.
 func TestWarmUpIsDetected(t *testing.T) {
-	falling := func(halves float64) func(run int) time.Duration { // in so many inferences
-		return func(run int) time.Duration {
-			return time.Duration((1 + 4*math.Exp2(-float64(run-2)/halves)) * float64(300*time.Microsecond))
+	falling := func(halves float64) func() (int64, error) { // in so many inferences
+		run := 0.0
+		return func() (int64, error) {
+			run++
+			return int64((1 + 4*math.Exp2(-run/halves)) * 1e6), nil
 		}
 	}
 	policy := trial.Policy{Warmup: 10, MinTime: 4 * time.Second}
-	res, _ := serve(t, &fake{delays: falling(6)}, policy, 1)
-	w, ok := res.WarmUp.Get()
-	if !ok || !w.Steady || w.Slow < 10 || w.Ratio < 1.5 || len(res.WarmupNS) < w.Slow+leastSeen {
-		t.Errorf("a slow start: %+v %+v in %d", res.WarmUp, w, len(res.WarmupNS))
+	took, r, err := warmUp(policy, falling(4))
+	if w, ok := r.Get(); err != nil || !ok || !w.Steady || w.Slow < 10 || w.Ratio < 1.5 || len(took) < w.Slow+leastSeen {
+		t.Errorf("a slow start: %+v %+v in %d", r, w, len(took))
 	}
-	res, _ = serve(t, &fake{delays: falling(1000)}, policy, 1)
-	if w, ok := res.WarmUp.Get(); !ok || w.Steady || len(res.WarmupNS) != mostWarmup*10 {
-		t.Errorf("a slow start without end: %+v in %d", w, len(res.WarmupNS))
+	took, r, _ = warmUp(policy, falling(50))
+	if w, ok := r.Get(); !ok || w.Steady || len(took) != mostWarmup*10 {
+		t.Errorf("a slow start without end: %+v in %d", w, len(took))
 	}
-	// No time for more than was asked for.
-	res, _ = serve(t, &fake{}, trial.Policy{Warmup: 12}, 1)
-	if len(res.WarmupNS) != 12 || res.WarmUp.Unavailable == "" {
-		t.Errorf("%d inferences, %+v", len(res.WarmupNS), res.WarmUp)
+	steady := func() (int64, error) { return 1e6, nil }
+	took, r, _ = warmUp(policy, steady)
+	if w, ok := r.Get(); !ok || w != (trial.WarmUp{Steady: true, Ratio: 1}) || len(took) != leastSeen {
+		t.Errorf("none: %+v in %d", w, len(took))
+	}
+	// No time for more than was asked for, or for enough.
+	for _, p := range []trial.Policy{{Warmup: 12}, {Warmup: 12, MinTime: 4 * time.Millisecond}} {
+		want := 12 + int(p.MinTime/(2*time.Millisecond))
+		if took, r, _ = warmUp(p, steady); len(took) != want || r.Unavailable == "" {
+			t.Errorf("%d inferences, want %d, %+v", len(took), want, r)
+		}
+	}
+	if took, _, err := warmUp(policy, func() (int64, error) { return 0, errors.New("boom") }); err == nil || len(took) != 0 {
+		t.Errorf("%v %v", took, err)
 	}
 	if r := seen([]int64{9, 9, 9, 9, 9, 3, 3}, 5); r.Value == nil || *r.Value != (trial.WarmUp{Steady: false, Slow: 5, Ratio: 3}) {
 		t.Errorf("a warm-up that was cut: %+v", r.Value)

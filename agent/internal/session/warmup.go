@@ -25,47 +25,37 @@ const (
 // warmUp runs the inferences that the policy asks for, and then more until the
 // last of them have no slow beginning any more. A slow stretch that outlasts all
 // of those looks steady here; the check of the timed ones finds it.
-func (m *measurement) warmUp(p trial.Policy, res *trial.Result) error {
+func warmUp(p trial.Policy, one func() (int64, error)) (took []int64, saw trial.Reading[trial.WarmUp], err error) {
 	asked := min(p.Warmup, MaxRuns)
-	res.WarmupNS = make([]int64, 0, asked+leastSeen)
-	for range asked {
-		if err := m.warmOne(res); err != nil {
-			return err
+	took = make([]int64, 0, asked+leastSeen)
+	next := func() bool {
+		var ns int64
+		if ns, err = one(); err == nil {
+			took = append(took, ns)
 		}
+		return err == nil
 	}
-	if asked < detectFrom {
-		res.WarmUp = trial.Unread[trial.WarmUp](fmt.Sprintf("the policy asks for %d warm-up inferences; a slow start is looked for from %d on", asked, detectFrom))
-		return nil
+	for len(took) < asked && next() {
 	}
-	cut := 0
-	for start := time.Now(); ; {
-		if len(res.WarmupNS)-cut >= leastSeen {
-			length, ratio := stats.SlowStart(res.WarmupNS[cut:])
+	if err != nil || asked < detectFrom {
+		return took, trial.Unread[trial.WarmUp](fmt.Sprintf("the policy asks for %d warm-up inferences; a slow start is looked for from %d on", asked, detectFrom)), err
+	}
+	cut, more := 0, time.Duration(0)
+	for {
+		if len(took)-cut >= leastSeen {
+			length, ratio := stats.SlowStart(took[cut:])
 			if length == 0 || ratio < slower {
 				break
 			}
 			cut += length
 			continue
 		}
-		if len(res.WarmupNS) >= mostWarmup*asked || time.Since(start) >= p.MinTime/2 {
+		if len(took) >= mostWarmup*asked || more >= p.MinTime/2 || !next() {
 			break
 		}
-		if err := m.warmOne(res); err != nil {
-			return err
-		}
+		more += time.Duration(took[len(took)-1])
 	}
-	res.WarmUp = seen(res.WarmupNS, cut)
-	return nil
-}
-
-func (m *measurement) warmOne(res *trial.Result) error {
-	ns, err := m.one()
-	if err != nil {
-		return err
-	}
-	res.WarmupNS = append(res.WarmupNS, ns)
-	m.fastest = min(m.fastest, ns)
-	return nil
+	return took, seen(took, cut), err
 }
 
 // seen describes a warm-up of which the first cut inferences were slow.
