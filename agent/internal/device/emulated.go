@@ -9,14 +9,15 @@ import (
 	"chexp/agent/internal/device/kernelfs"
 )
 
-// emulated looks for signs that an emulator (qemu-user) executes this process,
+// Emulated looks for signs that an emulator (qemu-user) executes this process,
 // and says which one it found. No sign is no proof of real hardware; a sign is
-// proof enough to say that latencies mean nothing for a device.
+// proof enough to say that latencies mean nothing for a device. arch is Go's name of
+// the architecture that this process was built for.
 //
 // qemu-user shows the guest a /proc/self of its own making, but it recognises
 // only the paths /proc/self and /proc/<pid>: /proc/thread-self goes to the host's
 // kernel, which names the emulator [qemu: linux-user/syscall.c is_proc_myself].
-func emulated(root fs.FS, arch string) string {
+func Emulated(root fs.FS, arch string) string {
 	if model, err := kernelfs.Read(root, "proc/device-tree/model"); err == nil {
 		lower := strings.ToLower(model)
 		if strings.Contains(lower, "emulat") || strings.Contains(lower, "qemu") {

@@ -70,9 +70,11 @@ func x86Peak(vendor, family string, has func(string) bool) (peak, error) {
 	if !has("fma") || !has("avx2") {
 		return peak{}, fmt.Errorf("no roof: a processor without FMA and AVX2 is not known here")
 	}
-	bytes, words := 32, "AVX2 and FMA"
-	if has("avx512f") && has("avx512bw") && (vendor != "AuthenticAMD" || family != "25") {
-		bytes, words = 64, "AVX-512"
+	bytes, words := 32, "FMA and AVX2"
+	if has("avx512f") && has("avx512bw") {
+		if words = "AVX-512"; vendor != "AuthenticAMD" || family != "25" {
+			bytes = 64
+		}
 	}
 	p := peak{float: float64(2 * bytes / 4), integer: float64(2 * bytes), source: fmt.Sprintf("%s: 2 × %d-bit units", words, 8*bytes)}
 	if has("amx_int8") {
@@ -95,7 +97,7 @@ const (
 // after they have used up its share of a period (100 ms by default), and until
 // then all cores that the affinity mask allows run at full speed.
 func Roof(root fs.FS, arch string) trial.Reading[trial.Roof] {
-	if by := emulated(root, arch); by != "" {
+	if by := Emulated(root, arch); by != "" {
 		return trial.Unread[trial.Roof]("emulated: " + by)
 	}
 	p, err := peakOf(root, arch)

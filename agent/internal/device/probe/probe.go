@@ -21,11 +21,11 @@ const (
 	// and the branch around it run beside the chain on a core that executes
 	// out of order, and cost at most 2 cycles more on one that does not.
 	addsPerRound = 128
-	// slice is what one timed stretch should take: far above the resolution of
-	// the clock (18.5 ns with the Pi 5's counter of 54 MHz), far below the time
-	// between two scheduler ticks (4 ms at 250 Hz), so that most stretches are
-	// not interrupted.
-	slice = 100 * time.Microsecond
+	// rounds of one timed stretch: 256,000 cycles, 107 µs at the Pi 5's 2.4 GHz.
+	// That is far above the resolution of the clock (18.5 ns with the Pi 5's
+	// counter of 54 MHz) and far below the time between two scheduler ticks
+	// (4 ms at 250 Hz), so that most stretches are not interrupted.
+	rounds = 2000
 	// stretches are timed; the fastest counts, because whatever disturbs one
 	// makes it longer.
 	stretches = 8
@@ -45,28 +45,21 @@ const (
 func ClockHz() (float64, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	rounds := int64(16)
-	took := timed(rounds)
-	for took < slice/4 && rounds < 1<<20 {
-		rounds *= 2
-		took = timed(rounds)
-	}
-	rounds = max(1, rounds*int64(slice)/max(int64(took), 1))
-	fastest := timed(rounds)
+	fastest := timed()
 	for range stretches - 1 {
-		fastest = min(fastest, timed(rounds))
+		fastest = min(fastest, timed())
 	}
 	if fastest <= 0 {
 		return 0, errors.New("the clock did not move during the probe's loop")
 	}
-	hz := float64(rounds*addsPerRound) / fastest.Seconds()
+	hz := float64(rounds) * addsPerRound / fastest.Seconds()
 	if hz < lowestHz || hz > highestHz {
 		return 0, fmt.Errorf("the probe's loop ran at %.3g additions per second, which is no processor's clock", hz)
 	}
 	return hz, nil
 }
 
-func timed(rounds int64) time.Duration {
+func timed() time.Duration {
 	begin := time.Now()
 	addChain(rounds)
 	return time.Since(begin)
