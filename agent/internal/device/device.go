@@ -32,7 +32,7 @@ func Facts(root fs.FS, arch string) trial.Device {
 		Governor:    text(root, "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
 		ClockHz:     clock(root),
 		Temperature: temperature(root),
-		Emulated:    Emulated(root, arch),
+		Emulated:    emulated(root, arch),
 
 		MaxClockHz:   maxClock(root),
 		PageSize:     syscall.Getpagesize(),

@@ -1,6 +1,7 @@
 package device
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -9,7 +10,7 @@ import (
 	"chexp/agent/internal/device/kernelfs"
 )
 
-// Emulated looks for signs that an emulator (qemu-user) executes this process,
+// emulated looks for signs that an emulator (qemu-user) executes this process,
 // and says which one it found. No sign is no proof of real hardware; a sign is
 // proof enough to say that latencies mean nothing for a device. arch is Go's name of
 // the architecture that this process was built for.
@@ -17,7 +18,7 @@ import (
 // qemu-user shows the guest a /proc/self of its own making, but it recognises
 // only the paths /proc/self and /proc/<pid>: /proc/thread-self goes to the host's
 // kernel, which names the emulator [qemu: linux-user/syscall.c is_proc_myself].
-func Emulated(root fs.FS, arch string) string {
+func emulated(root fs.FS, arch string) string {
 	if model, err := kernelfs.Read(root, "proc/device-tree/model"); err == nil {
 		lower := strings.ToLower(model)
 		if strings.Contains(lower, "emulat") || strings.Contains(lower, "qemu") {
@@ -42,6 +43,18 @@ func Emulated(root fs.FS, arch string) string {
 		}
 	}
 	return ""
+}
+
+// Genuine returns why a loop that this process times says nothing about the
+// processor: it is emulated, or that cannot be told. nil: nothing shows it.
+func Genuine(root fs.FS, arch string) error {
+	if by := emulated(root, arch); by != "" {
+		return errors.New("emulated: " + by)
+	}
+	if _, err := kernelfs.Read(root, "proc/cpuinfo"); err != nil {
+		return fmt.Errorf("whether the processor is emulated cannot be told: %w", err)
+	}
+	return nil
 }
 
 func isArm(arch string) bool { return arch == "arm64" || arch == "arm" }

@@ -97,8 +97,8 @@ const (
 // after they have used up its share of a period (100 ms by default), and until
 // then all cores that the affinity mask allows run at full speed.
 func Roof(root fs.FS, arch string) trial.Reading[trial.Roof] {
-	if by := Emulated(root, arch); by != "" {
-		return trial.Unread[trial.Roof]("emulated: " + by)
+	if err := Genuine(root, arch); err != nil {
+		return trial.Unread[trial.Roof](err.Error())
 	}
 	p, err := peakOf(root, arch)
 	if err != nil {

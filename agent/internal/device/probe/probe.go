@@ -41,7 +41,7 @@ const (
 // and AMD's tables. It is a register that is added and not a constant: cores since
 // Intel's Golden Cove add small constants while renaming, in no time.
 //
-// Under emulation this counts the emulator's instructions: ask device.Facts first.
+// Under emulation this counts the emulator's instructions: ask device.Genuine first.
 func ClockHz() (float64, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
+	"runtime"
 	"testing"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 // TestHere reads this machine. What it finds is the machine's affair; that every
 // signal has a value or a reason is not.
 func TestHere(t *testing.T) {
-	s := New(os.DirFS("/"), "")
+	s := New(os.DirFS("/"), runtime.GOARCH)
 	s.Before(os.Getpid())
 	for begin := time.Now(); time.Since(begin) < 150*time.Millisecond; {
 	}
@@ -50,7 +51,6 @@ func told[T any](r trial.Reading[T]) [2]bool { return [2]bool{r.Value != nil, r.
 
 // BenchmarkBlock prints what the readings around a block cost, and what they find
 // around 300 ms of work in another process, alone and beside a busy neighbour.
-// Seen on a virtual machine of 2 cores: see the package's documentation.
 func BenchmarkBlock(b *testing.B) {
 	spin := func(d string) *exec.Cmd {
 		cmd := exec.Command("timeout", d, "sh", "-c", "while :; do :; done")
@@ -64,7 +64,7 @@ func BenchmarkBlock(b *testing.B) {
 		neighbours int
 	}{{"alone", 0}, {"beside-1", 1}} {
 		b.Run(tc.name, func(b *testing.B) {
-			s := New(os.DirFS("/"), "")
+			s := New(os.DirFS("/"), runtime.GOARCH)
 			var before, after time.Duration
 			var outside, most float64
 			for b.Loop() {

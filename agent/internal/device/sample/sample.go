@@ -29,14 +29,15 @@ type Sampler struct {
 	before *snapshot
 }
 
-// New looks once for what can be read below root ("/" except in tests). emulated is
-// what device.Facts says, "" on real hardware.
-func New(root fs.FS, emulated string) *Sampler {
+// New looks once for what can be read below root ("/" except in tests). arch is
+// Go's name of the architecture that this process was built for.
+func New(root fs.FS, arch string) *Sampler {
+	genuine := device.Genuine(root, arch)
 	s := &Sampler{
 		root: root, self: os.Getpid(), now: time.Now, own: ownTime,
 		probe: func() trial.Reading[float64] {
-			if emulated != "" {
-				return trial.Unread[float64]("emulated: " + emulated)
+			if genuine != nil {
+				return trial.Unread[float64](genuine.Error())
 			}
 			hz, err := probe.ClockHz()
 			if err != nil {

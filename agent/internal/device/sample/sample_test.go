@@ -13,7 +13,8 @@ import (
 
 // on makes a sampler on a tree, and the pointer to its clock.
 func on(tree devicetest.Tree) (*Sampler, *time.Time) {
-	s := New(tree.FS(), "a test")
+	s := New(tree.FS(), "arm64")
+	s.probe = func() trial.Reading[float64] { return trial.Unread[float64]("a test") }
 	clock := time.Unix(1000, 0)
 	s.self, s.now, s.own = devicetest.Self, func() time.Time { return clock }, func() time.Duration { return 0 }
 	return s, &clock
@@ -87,7 +88,6 @@ func TestPi5(t *testing.T) {
 	if v, _ := c.Firmware.Get(); v != trial.FirmwareFine {
 		t.Errorf("firmware %q %q", v, c.Firmware.Unavailable)
 	}
-	why(t, "probe", c.ProbeHz, "emulated: a test")
 }
 
 // The supervisor's own time is no outside load.
@@ -138,7 +138,7 @@ func TestNothing(t *testing.T) {
 			}
 		}
 	}
-	if c := New(devicetest.Nothing().FS(), "").After(); c != nil {
+	if c := New(devicetest.Nothing().FS(), "arm64").After(); c != nil {
 		t.Errorf("After without Before: %+v", c)
 	}
 }
@@ -295,4 +295,19 @@ func TestTemperature(t *testing.T) {
 	near(t, "the hottest of the processor's", s.Temperature(), 61.5)
 	s, _ = on(devicetest.Nothing())
 	why(t, "without a sensor", s.Temperature(), "no zone")
+}
+
+// The probe runs where the processor is known to be real, and nowhere else.
+func TestProbe(t *testing.T) {
+	probed := func(tree devicetest.Tree, arch string) trial.Reading[trial.Range] {
+		s := New(tree.FS(), arch)
+		s.Before(devicetest.Trial)
+		return s.After().ProbeHz
+	}
+	r := probed(devicetest.Pi5(), "arm64")
+	if v, ok := r.Get(); !ok || v.Low <= 0 || v.High < v.Low || v.High > 10e9 {
+		t.Errorf("%+v %q", v, r.Unavailable)
+	}
+	why(t, "emulated", probed(devicetest.Pi5(), "amd64"), "emulated: ")
+	why(t, "without /proc", probed(devicetest.Nothing(), "arm64"), "cannot be told")
 }
