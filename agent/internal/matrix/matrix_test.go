@@ -522,3 +522,43 @@ func TestAsk(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// Every block is watched, as that of the process that measures it.
+func TestObserved(t *testing.T) {
+	p := matrixPlan([]string{"good"}, 2)
+	dir := t.TempDir()
+	s := supervisor(t, dir, p)
+	watched, open := 0, 0
+	s.Observe = func(pid int) func() *trial.Conditions {
+		exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+		if self, _ := os.Executable(); pid == os.Getpid() || err != nil || exe != self {
+			t.Errorf("process %d is %q %v", pid, exe, err)
+		}
+		if open++; open != 1 {
+			t.Errorf("%d blocks at once", open)
+		}
+		return func() *trial.Conditions {
+			open--
+			watched++
+			return &trial.Conditions{DurationNS: int64(watched)}
+		}
+	}
+	if err := s.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	blocks := 0
+	for _, tr := range p.Trials {
+		res, err := outdir.ReadResult(dir, tr.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range res.Blocks {
+			if blocks++; b.Conditions == nil || b.Conditions.DurationNS != int64(b.Turn) {
+				t.Errorf("%s: block %d has the conditions %+v", tr.ID, b.Turn, b.Conditions)
+			}
+		}
+	}
+	if blocks == 0 || blocks != watched {
+		t.Errorf("%d blocks, %d watched", blocks, watched)
+	}
+}
