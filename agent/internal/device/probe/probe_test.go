@@ -2,12 +2,13 @@ package probe
 
 import (
 	"runtime"
+	"strings"
 	"testing"
 )
 
-// What the probes find depends on the machine and its neighbours: here only that
-// they answer within what a processor can be. BenchmarkClock prints the figure.
-func TestProbes(t *testing.T) {
+// What the probe finds depends on the machine and its neighbours: here only that
+// it answers within what a processor can be. BenchmarkClock prints the figure.
+func TestClock(t *testing.T) {
 	hz, err := ClockHz()
 	if err != nil {
 		t.Fatal(err)
@@ -15,12 +16,21 @@ func TestProbes(t *testing.T) {
 	if hz < lowestHz || hz > highestHz {
 		t.Errorf("clock %g Hz", hz)
 	}
-	rate, err := ReadRate(runtime.NumCPU(), 4<<20)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if rate < 1e6 || rate > 1e13 {
-		t.Errorf("%g bytes/s", rate)
+}
+
+// A busy machine gives no rate, and says so; one thread's small buffer finds a
+// quiet moment almost anywhere.
+func TestReadRate(t *testing.T) {
+	for _, cores := range []int{1, runtime.NumCPU()} {
+		rate, err := ReadRate(cores, 1<<20)
+		switch {
+		case err != nil && !strings.Contains(err.Error(), "other programs"):
+			t.Error(err)
+		case err != nil:
+			t.Log(err)
+		case rate < 1e6 || rate > 1e13:
+			t.Errorf("%g bytes/s", rate)
+		}
 	}
 }
 
@@ -52,7 +62,7 @@ func BenchmarkReadRate(b *testing.B) {
 	for b.Loop() {
 		rate, err := ReadRate(runtime.NumCPU(), 96<<20)
 		if err != nil {
-			b.Fatal(err)
+			b.Skip(err)
 		}
 		sum += rate
 	}
