@@ -70,7 +70,7 @@ type Conditions struct {
 }
 
 // FirmwareFine is Conditions.Firmware's value when the firmware reports nothing.
-const FirmwareFine = "fine"
+const FirmwareFine = "ok"
 
 // Range holds the lowest and the highest of a few readings.
 type Range struct {
