@@ -21,14 +21,15 @@ const (
 	// and the branch around it run beside the chain on a core that executes
 	// out of order, and cost at most 2 cycles more on one that does not.
 	addsPerRound = 128
-	// rounds of one timed stretch: 256,000 cycles, 107 µs at the Pi 5's 2.4 GHz.
+	// rounds of one timed stretch: 102,400 cycles, 43 µs at the Pi 5's 2.4 GHz.
 	// That is far above the resolution of the clock (18.5 ns with the Pi 5's
 	// counter of 54 MHz) and far below the time between two scheduler ticks
 	// (4 ms at 250 Hz), so that most stretches are not interrupted.
-	rounds = 2000
+	rounds = 800
 	// stretches are timed; the fastest counts, because whatever disturbs one
-	// makes it longer.
-	stretches = 8
+	// makes it longer: an interrupt, and on a core with two hardware threads
+	// the other thread.
+	stretches = 20
 
 	lowestHz, highestHz = 10e6, 10e9 // beyond this the loop was not run as written
 )
