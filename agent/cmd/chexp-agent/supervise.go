@@ -18,7 +18,6 @@ import (
 
 	"chexp/agent/internal/bundle"
 	"chexp/agent/internal/device"
-	"chexp/agent/internal/device/sample"
 	"chexp/agent/internal/matrix"
 	"chexp/agent/internal/outdir"
 	"chexp/agent/internal/payload"
@@ -159,27 +158,15 @@ func runPlan(ctx context.Context, dir string, plan *trial.Plan, recorder *outdir
 	if err != nil {
 		return err
 	}
-	root := os.DirFS("/")
-	// Once, before anything is measured: it takes some 0.1 s of all cores.
-	roof := device.Roof(root, runtime.GOARCH)
-	debug.FreeOSMemory() // what all that took: the trials need it
-	sampler := sample.New(root, runtime.GOARCH)
+	debug.FreeOSMemory() // what unpacking took: the trials need it
 	supervisor := matrix.Supervisor{
 		Plan: plan, Dir: dir, Recorder: recorder,
-		Runner: matrix.Runner{Args: p.Header.Command(unpacked), Env: payload.Environ(os.Environ()), Dir: dir},
-		Device: func() trial.Device {
-			d := device.Facts(root, runtime.GOARCH)
-			d.Roof = roof
-			return d
-		},
-		Observe: func(pid int) func() *trial.Conditions {
-			sampler.Before(pid)
-			return sampler.After
-		},
-		Temperature: sampler.Temperature,
-		Agent:       agent,
-		Runtime:     p.Header.Runtime,
+		Runner:  matrix.Runner{Args: p.Header.Command(unpacked), Env: payload.Environ(os.Environ()), Dir: dir},
+		Device:  func() trial.Device { return device.Facts(os.DirFS("/"), runtime.GOARCH) },
+		Agent:   agent,
+		Runtime: p.Header.Runtime,
 	}
+	watch(&supervisor)
 	return supervisor.Run(ctx)
 }
 
