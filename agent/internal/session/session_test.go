@@ -184,7 +184,7 @@ func TestWarmUpIsDetected(t *testing.T) {
 	}
 	policy := trial.Policy{Warmup: 10, MinTime: 4 * time.Second}
 	took, r, err := warmUp(policy, falling(4))
-	if w, ok := r.Get(); err != nil || !ok || !w.Steady || w.Slow < 10 || w.Ratio < 1.5 || len(took) < w.Slow+leastSeen {
+	if w, ok := r.Get(); err != nil || !ok || !w.Steady || w.Slow < 10 || w.Ratio < 1.1 || len(took) < w.Slow+leastSeen {
 		t.Errorf("a slow start: %+v %+v in %d", r, w, len(took))
 	}
 	took, r, _ = warmUp(policy, falling(50))
