@@ -312,3 +312,17 @@ func TestSessionOptionsPassThrough(t *testing.T) {
 		t.Errorf("with %s threads more than cores, %s is %q, %v", strconv.Itoa(1), spinning, v, err)
 	}
 }
+
+// What measuring costs is found, in Go and in C, without allocations.
+func TestHarness(t *testing.T) {
+	r := library(t).Harness()
+	h, ok := r.Get()
+	if !ok {
+		t.Fatal(r.Unavailable)
+	}
+	c, ok := h.NullCNS.Get()
+	if !ok || c <= 0 || h.NullNS <= 0 || h.Calls < 100 || h.Allocations != 0 {
+		t.Errorf("%+v, C %d %s", h, c, h.NullCNS.Unavailable)
+	}
+	t.Logf("least time of one call: %d ns, in C %d ns; %d calls, %d allocations", h.NullNS, c, h.Calls, h.Allocations)
+}
