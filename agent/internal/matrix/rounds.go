@@ -11,7 +11,6 @@ import (
 
 	"chexp/agent/internal/session"
 	"chexp/experiments/stats"
-	"chexp/experiments/trial"
 )
 
 const (
