@@ -72,7 +72,7 @@ func libraryPath() string {
 	return found[len(found)-1]
 }
 
-func library(t *testing.T) *Library {
+func library(t testing.TB) *Library {
 	t.Helper()
 	if libraryPath() == "" {
 		t.Skip("no libonnxruntime in the cache; agent/build.sh " + runtime.GOARCH + " puts it there, or set CHEXP_ORT_LIBRARY")
