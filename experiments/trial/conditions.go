@@ -15,8 +15,8 @@ const (
 // to itself. Trials that are compared take turns block by block.
 type Block struct {
 	// Round counts from 1: every living trial has one block in each balanced
-	// round. 0 is a block beyond those, which the trial had for its precision and
-	// no other had beside it.
+	// round. In the rounds after those, for the precision, only the trials that
+	// still need one have a block.
 	Round int `json:"round"`
 	Turn  int `json:"turn"`  // from 1, over all blocks of the run: the order in which they were measured
 	First int `json:"first"` // index of its first inference in latencies_ns

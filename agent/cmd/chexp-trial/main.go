@@ -52,5 +52,8 @@ func run() error {
 		if lib != nil {
 			res.Runtime = lib.Runtime()
 		}
+		if res.Outcome == trial.OK {
+			res.Harness = lib.Harness()
+		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,6 +44,7 @@ func fakeRunner() {
 	out := os.NewFile(3, "result")
 	say := func(a session.Answer) { json.NewEncoder(out).Encode(a) }
 	behaviour, _, _ := strings.Cut(req.TrialID, ".")
+	noise := rand.New(rand.NewPCG(req.Seed, 1))
 	ready := &trial.Result{Outcome: trial.OK, LatenciesNS: []int64{}, WarmupNS: []int64{20e6}, PeakMemoryBytes: trial.Read[int64](7)}
 	switch behaviour {
 	case "crash":
@@ -103,9 +105,13 @@ func fakeRunner() {
 					break
 				}
 			}
-		case "noisy": // wide at first, narrow once there are many
+		case "steady":
 			for i := range s.LatenciesNS {
-				s.LatenciesNS[i] = 1e6 + int64(i*7919%11)*1e5
+				s.LatenciesNS[i] = 1e6
+			}
+		case "noisy": // the more of them, the better their median is known
+			for i := range s.LatenciesNS {
+				s.LatenciesNS[i] = 1e6 + int64(noise.Uint64N(1e5))
 			}
 		case "dies2":
 			if block == 2 {
