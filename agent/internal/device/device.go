@@ -46,13 +46,19 @@ func Facts(root fs.FS, arch string) trial.Device {
 	}
 }
 
+// maxText bounds a text that goes into every result; the longest is the kernel's
+// command line, COMMAND_LINE_SIZE of which is 2048 on arm64 and x86.
+const maxText = 4096
+
 func text(root fs.FS, path string) trial.Reading[string] {
 	s, err := kernelfs.Read(root, path)
-	if err != nil {
+	switch {
+	case err != nil:
 		return trial.Unread[string](err.Error())
-	}
-	if s == "" {
+	case s == "":
 		return trial.Unread[string]("/" + path + " is empty")
+	case len(s) > maxText:
+		return trial.Unread[string](fmt.Sprintf("/%s has %d bytes", path, len(s)))
 	}
 	return trial.Read(s)
 }

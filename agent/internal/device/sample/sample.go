@@ -76,7 +76,9 @@ type snapshot struct {
 }
 
 // Before reads when the process pid is about to measure a block and sleeps. The
-// counters come last, next to the block.
+// counters come last, next to the block. A governor such as ondemand may still have
+// the cores at an idle clock then: of the two readings of a clock, the one after
+// the block says more.
 func (s *Sampler) Before(pid int) {
 	b := &snapshot{pid: pid, probe: s.probe()}
 	s.slow(b)
