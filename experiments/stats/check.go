@@ -271,7 +271,12 @@ func percent(share float64) string {
 	return fmt.Sprintf("%.*f %%", digits, 100*share)
 }
 
-func times(ratio float64) string { return fmt.Sprintf("%.3g times", ratio) }
+func times(ratio float64) string {
+	if ratio >= 100 {
+		return fmt.Sprintf("%.0f times", ratio)
+	}
+	return fmt.Sprintf("%.3g times", ratio)
+}
 
 // roundUp to a number that people would write into an experiment.
 func roundUp(n int) int {

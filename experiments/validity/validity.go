@@ -133,15 +133,13 @@ func Overhead(r *trial.Result) (ns float64, ok bool) {
 	return float64(h.NullNS), true
 }
 
-// percent writes a share for people, with one digit where there are few.
+// percent writes a share for people, without more digits than it needs.
 func percent(share float64) string {
-	digits := 0
 	switch p := math.Abs(100 * share); {
-	case p == 0 || p >= 9.95:
+	case p >= 9.95:
+		return fmt.Sprintf("%.0f %%", 100*share)
 	case p >= 0.095:
-		digits = 1
-	default:
-		digits = 3
+		return fmt.Sprintf("%g %%", math.Round(1000*share)/10)
 	}
-	return fmt.Sprintf("%.*f %%", digits, 100*share)
+	return fmt.Sprintf("%.1g %%", 100*share)
 }

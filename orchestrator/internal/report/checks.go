@@ -1,6 +1,8 @@
 package report
 
 import (
+	"math"
+	"strconv"
 	"strings"
 
 	"chexp/experiments/stats"
@@ -21,12 +23,20 @@ func valueText(c stats.Check) string {
 	if !ok {
 		return ""
 	}
-	return strings.TrimSpace(sig3(v) + " " + c.Unit)
+	return strings.TrimSpace(plainNumber(v) + " " + c.Unit)
 }
 
 func limitText(c stats.Check) string {
 	if v, ok := c.Value.Get(); !ok || c.Unit == "" || v == 0 && c.Limit == 0 {
 		return ""
 	}
-	return sig3(c.Limit) + " " + c.Unit
+	return plainNumber(c.Limit) + " " + c.Unit
+}
+
+// plainNumber writes a whole number as it is, and three digits of another.
+func plainNumber(v float64) string {
+	if v == math.Trunc(v) && math.Abs(v) < 1e9 {
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	}
+	return sig3(v)
 }

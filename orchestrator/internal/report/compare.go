@@ -257,7 +257,7 @@ func spreadText(c *choice, parts []stats.Component) string {
 	return c.label + ": " + strings.Join(words, ", ") + "; " + advice + " would narrow its interval most"
 }
 
-func percentText(share float64) string { return sig2(100*share) + " %" }
+func percentText(share float64) string { return fewDigits(100*share) + " %" }
 
 // firstReason is the name of the check that speaks loudest against a row.
 func (r *Row) firstReason() string {

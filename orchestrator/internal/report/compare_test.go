@@ -164,7 +164,7 @@ func TestPartlyOnProvider(t *testing.T) {
 		t.Errorf("%s %q", row.Validity, row.validityCell().text)
 	}
 	p := table.Placements[0]
-	if p.Truth != "16 of 68 nodes, 5.0 % of the time" || p.Wrong || !slices.Equal(p.Left, []string{"52 QLinearConv"}) {
+	if p.Truth != "16 of 68 nodes, 5 % of the time" || p.Wrong || !slices.Equal(p.Left, []string{"52 QLinearConv"}) {
 		t.Errorf("%+v", p)
 	}
 }

@@ -55,7 +55,7 @@ func (t *Table) comparisonNote() string {
 	}
 	note := "Ratios of medians, from blocks measured in turns; in brackets the 95 % interval."
 	if n := len(t.Comparisons); n >= 5 {
-		note += fmt.Sprintf(" Of %d intervals about %s by chance alone.", n, map[bool]string{true: "one misses", false: sig2(float64(n)*0.05) + " miss"}[n < 30])
+		note += fmt.Sprintf(" Of %d intervals about %s by chance alone.", n, map[bool]string{true: "one misses", false: fewDigits(float64(n)*0.05) + " miss"}[n < 30])
 	}
 	switch fewest {
 	case 1:

@@ -78,24 +78,31 @@ func cleanReasons(in []trial.Reason) []trial.Reason {
 }
 
 // sig3 writes three significant digits, plainly where that is readable.
-func sig3(v float64) string { return significant(v, 3) }
-
-// sig2 writes two.
-func sig2(v float64) string { return significant(v, 2) }
-
-func significant(v float64, digits int) string {
+func sig3(v float64) string {
 	a := math.Abs(v)
 	switch {
 	case a == 0:
 		return "0"
 	case a < 1e-4 || a >= 1e7 || math.IsInf(v, 0) || math.IsNaN(v):
-		return strconv.FormatFloat(v, 'g', digits, 64)
+		return strconv.FormatFloat(v, 'g', 3, 64)
 	}
 	exp := int(math.Floor(math.Log10(a)))
-	scale := math.Pow(10, float64(digits-1-exp))
+	scale := math.Pow(10, float64(2-exp))
 	v = math.Round(v*scale) / scale
 	exp = int(math.Floor(math.Log10(math.Abs(v)) + 1e-9)) // 9.996 has become 10.0
-	return strconv.FormatFloat(v, 'f', max(0, digits-1-exp), 64)
+	return strconv.FormatFloat(v, 'f', max(0, 2-exp), 64)
+}
+
+// fewDigits writes a number of a size that people know, without more digits than
+// it needs: 93, 4.1, 5, 0.03.
+func fewDigits(v float64) string {
+	switch a := math.Abs(v); {
+	case a >= 9.95:
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	case a >= 0.095:
+		return strconv.FormatFloat(math.Round(10*v)/10, 'g', -1, 64)
+	}
+	return strconv.FormatFloat(v, 'g', 1, 64)
 }
 
 // A unit scales machine units for people.
