@@ -196,17 +196,31 @@ func (x Comparison) sentence(t *Table) string {
 	return s
 }
 
-// invalid names what speaks against the trials that are compared.
+// invalid says which of the two has INVALID trials; the table says why.
 func (x Comparison) invalid() string {
 	var out []string
 	for _, c := range []*choice{x.a, x.b} {
 		for _, r := range c.timed() {
-			if s := c.label + " is INVALID: " + r.firstReason(); r.Validity == stats.Invalid && !slices.Contains(out, s) {
-				out = append(out, s)
+			if r.Validity == stats.Invalid {
+				out = append(out, c.label+" is INVALID: "+r.firstReason())
+				break
 			}
 		}
 	}
-	return list(out, "; ", 2)
+	if len(out) == 2 {
+		return "both are INVALID: " + x.b.firstReason()
+	}
+	return strings.Join(out, "")
+}
+
+// firstReason is that of the first INVALID trial.
+func (c *choice) firstReason() string {
+	for _, r := range c.timed() {
+		if r.Validity == stats.Invalid {
+			return r.firstReason()
+		}
+	}
+	return ""
 }
 
 // Spread is where the latencies of one option scatter.

@@ -73,7 +73,7 @@ func TestDriftIsInNoRatio(t *testing.T) {
 	}
 	table := Build(r.Input)
 	c := table.Comparisons[0]
-	if c.Ratio < 0.78 || c.Ratio > 0.82 || !c.Differs || !strings.Contains(c.Text, "food-fp32 on cpu is INVALID: drift") {
+	if c.Ratio < 0.78 || c.Ratio > 0.82 || !c.Differs || !strings.Contains(c.Text, "(both are INVALID: drift)") {
 		t.Errorf("%+v", c)
 	}
 }
