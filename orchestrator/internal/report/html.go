@@ -164,8 +164,15 @@ func (c column) Right() bool { return c.right }
 
 // Trouble says in one line why a row is not decided from.
 func (r *Row) Trouble() string {
-	if r.sound() {
+	if r.sound() && !r.own() {
 		return list(r.complaints(), "; ", 5)
+	}
+	if r.sound() { // its card says the rest
+		var names []string
+		for _, c := range r.failing() {
+			names = append(names, string(c.Outcome)+" "+c.Name)
+		}
+		return list(names, ", ", 10)
 	}
 	if r.Outcome == trial.OK {
 		return "Doubtful: " + list(r.Doubts, "; ", 5)
@@ -173,9 +180,9 @@ func (r *Row) Trouble() string {
 	return outcomeWord(r) + ": " + list(texts(r.Reasons), "; ", 5)
 }
 
-// Remedies of the checks that speak against the row.
+// Remedies of the checks that speak against a row that has no card.
 func (r *Row) Remedies() (out []string) {
-	if r.sound() {
+	if r.sound() && !r.own() {
 		for _, c := range r.failing() {
 			out = append(out, c.Remedy)
 		}

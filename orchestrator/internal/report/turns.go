@@ -96,6 +96,9 @@ func (v *versus) ratios(g []Comparison) {
 		pad = 0.02
 	}
 	s := scale{lo: max(0, low-pad), hi: high + pad}
+	if low > 0 && high/low > 3 { // a half is as far from 1 as the double
+		s = scale{lo: low / 1.15, hi: high * 1.15, log: true}
+	}
 	const height = 26
 	for i, c := range g {
 		r := ratioRow{Name: c.variant(c.a), Series: v.Variants[i+1].Series, Value: sig3(c.Ratio), Text: c.Text}
