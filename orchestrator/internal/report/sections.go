@@ -1,9 +1,6 @@
 package report
 
-import (
-	"fmt"
-	"strings"
-)
+import "strings"
 
 // section is a heading with lines under it, for the renderers that are text.
 type section struct {
@@ -54,8 +51,8 @@ func (t *Table) comparisonNote() string {
 		return ""
 	}
 	note := "Ratios of medians, from blocks measured in turns; in brackets the 95 % interval."
-	if n := len(t.Comparisons); n >= 5 {
-		note += fmt.Sprintf(" Of %d intervals about %s by chance alone.", n, map[bool]string{true: "one misses", false: fewDigits(float64(n)*0.05) + " miss"}[n < 30])
+	if len(t.Comparisons) >= 5 {
+		note += " One interval in twenty misses by chance alone."
 	}
 	switch fewest {
 	case 1:
