@@ -254,7 +254,7 @@ func (e *Emulator) writeCredentials() error {
 	fmt.Fprintf(&y, "# A CHI@Edge emulator on this machine; useless once it has ended.\nclouds:\n")
 	entry := func(name, kind string, auth ...string) {
 		fmt.Fprintf(&y, "  %s:\n    auth_type: %s\n    region_name: %q\n    interface: public\n    identity_api_version: 3\n    auth:\n      auth_url: %q\n",
-			name, kind, world.Region, e.AuthURL())
+			name, kind, e.world.Region, e.AuthURL())
 		for i := 0; i < len(auth); i += 2 {
 			fmt.Fprintf(&y, "      %s: %q\n", auth[i], auth[i+1])
 		}
@@ -269,7 +269,7 @@ func (e *Emulator) writeCredentials() error {
 	}
 	return writePrivate(e.OpenRC(), fmt.Sprintf("export OS_AUTH_TYPE=v3applicationcredential\nexport OS_AUTH_URL=%s\n"+
 		"export OS_IDENTITY_API_VERSION=3\nexport OS_REGION_NAME=%s\nexport OS_INTERFACE=public\n"+
-		"export OS_APPLICATION_CREDENTIAL_ID=%s\nexport OS_APPLICATION_CREDENTIAL_SECRET=%s\n", e.AuthURL(), world.Region, id, secret))
+		"export OS_APPLICATION_CREDENTIAL_ID=%s\nexport OS_APPLICATION_CREDENTIAL_SECRET=%s\n", e.AuthURL(), e.world.Region, id, secret))
 }
 
 // writePrivate replaces a file by one that only its owner can read.
