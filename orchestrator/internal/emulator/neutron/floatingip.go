@@ -314,3 +314,15 @@ func (s *Service) Leftovers() []Left {
 	}
 	return left
 }
+
+// Floating is the address that points at a port, "" if none does.
+func (s *Service) Floating(portID string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.ips {
+		if f.portID == portID {
+			return f.address
+		}
+	}
+	return ""
+}
