@@ -4,6 +4,7 @@
 package front
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -119,10 +120,13 @@ func (g *Gate) check(token string) (Caller, bool) {
 
 // JSON answers with a document.
 func JSON(w http.ResponseWriter, status int, body any) {
-	data, err := json.Marshal(body)
-	if err != nil {
-		status, data = 500, []byte(`{}`)
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
+	enc.SetEscapeHTML(false) // Python does not
+	if enc.Encode(body) != nil {
+		status, text = 500, *bytes.NewBufferString("{}")
 	}
+	data := bytes.TrimSuffix(text.Bytes(), []byte("\n"))
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(data)))
 	w.WriteHeader(status)
