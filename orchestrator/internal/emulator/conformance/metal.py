@@ -16,9 +16,10 @@ blazar = Blazar("1", service_type="reservation", session=client_session())
 
 def reserve():
     end = (datetime.datetime.utcnow() + datetime.timedelta(hours=1)).strftime("%Y-%m-%d %H:%M")
-    return openstack("reservation", "lease", "create", "--start-date", datetime.datetime.utcnow().strftime("%Y-%m-%d %H:%M"), "--end-date", end,
-                     "--reservation", 'resource_type=physical:host,min=1,max=1,resource_properties=["=","$node_type","compute_gigaio"],'
-                     "hypervisor_properties=", "chexp-metal-cli")["id"]
+    openstack("reservation", "lease", "create", "--start-date", datetime.datetime.utcnow().strftime("%Y-%m-%d %H:%M"), "--end-date", end,
+              "--reservation", 'resource_type=physical:host,min=1,max=1,resource_properties=["=","$node_type","compute_gigaio"],'
+              "hypervisor_properties=", "chexp-metal-cli", text=True)  # it prints a sentence before any format
+    return openstack("reservation", "lease", "show", "chexp-metal-cli")["id"]
 
 
 def active():
