@@ -247,6 +247,9 @@ func TestNeutronNeighbours(t *testing.T) {
 		{who: "carol", method: "GET", path: "/floatingips", status: 200, says: `"floatingips":[]`},
 		{who: "root", method: "GET", path: "/floatingips", status: 200, says: id},
 		{who: "-", method: "GET", path: "/floatingips", status: 401},
+		{method: "GET", path: "/quotas/" + c.e.world.User(world.Alice).Project.ID, status: 200, says: `"floatingip":50`},
+		{method: "GET", path: "/quotas/" + c.e.world.User(world.Alice).Project.ID + "/details.json", status: 200, says: `"floatingip":{"limit":50,"reserved":0,"used":1}`},
+		{method: "GET", path: "/quotas/" + c.e.world.User(world.Carol).Project.ID, status: 403, says: "AdminRequired"},
 	})
 }
 

@@ -123,6 +123,8 @@ func (s *Service) Handler(gate *front.Gate) http.Handler {
 			})
 		}
 	}
+	handle("GET /v2.0/quotas/{id}", s.quotas(false))
+	handle("GET /v2.0/quotas/{id}/{details}", s.quotas(true))
 	handle("GET /v2.0/{$}", func(w http.ResponseWriter, _ *http.Request, _ front.Caller) { s.resources(w) })
 	handle("/", func(w http.ResponseWriter, _ *http.Request, _ front.Caller) { notFound(s, w) })
 	return mux
