@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"chexp/experiments/spec"
@@ -123,7 +125,7 @@ func (a *app) emulatorCommand() *cli.Command {
 			&cli.DurationFlag{Name: "tick", Value: 10 * time.Second, Usage: "how often Blazar's manager acts; 10 s as on the real one"},
 			&cli.DurationFlag{Name: "pull", Value: 2 * time.Second, Usage: "how long an image takes to pull"},
 			&cli.StringFlag{Name: "region", Value: "CHI@Edge", Usage: "`NAME` of the region that the devices are in"},
-			&cli.StringSliceFlag{Name: "site", Usage: "emulate the bare-metal `SITE` as well, CHI@UC or CHI@TACC; may be repeated"},
+			&cli.StringSliceFlag{Name: "site", Usage: "emulate the bare-metal `SITE` as well: " + strings.Join(emulator.BareMetalSites(), ", ") + "; may be repeated"},
 			&cli.DurationFlag{Name: "deploy", Value: 10 * time.Minute, Usage: "how long a bare-metal server takes to deploy"},
 			&cli.BoolFlag{Name: "verbose", Usage: "log every request on stderr"},
 			archFlag(), faultFlag(),
@@ -138,6 +140,12 @@ func (a *app) emulator(c *cli.Context) error {
 	}
 	o := emulator.Options{Listen: c.String("listen"), Tick: c.Duration("tick"), PullDelay: c.Duration("pull"),
 		Region: c.String("region"), Sites: c.StringSlice("site"), Deploy: c.Duration("deploy")}
+	for i, site := range o.Sites {
+		if !slices.Contains(emulator.BareMetalSites(), site) || slices.Contains(o.Sites[:i], site) {
+			return failure.New(failure.Usage, fmt.Sprintf("--site %s: the bare-metal sites are %s, each once", site, strings.Join(emulator.BareMetalSites(), ", ")),
+				"CHI@Edge is always served", nil)
+		}
+	}
 	if c.Bool("verbose") {
 		o.Log = slog.New(slog.NewTextHandler(a.err, nil))
 	}

@@ -27,6 +27,9 @@ type bareMetal struct {
 	neutron  *neutron.Service
 }
 
+// BareMetalSites are the sites that Options.Sites may name.
+func BareMetalSites() []string { return world.BareMetalSites() }
+
 // addSites makes the worlds of the bare-metal sites that were asked for.
 func (e *Emulator) addSites(names []string) error {
 	for _, name := range names {

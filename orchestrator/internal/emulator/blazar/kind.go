@@ -2,6 +2,7 @@ package blazar
 
 import (
 	"fmt"
+	"strings"
 
 	"chexp/orchestrator/internal/emulator/pyrepr"
 	"chexp/orchestrator/internal/emulator/world"
@@ -60,7 +61,7 @@ func (s *Service) hostColumns(d *world.Device) *pyrepr.Dict {
 	v.Set("local_gb", d.Host.DiskGB)
 	v.Set("status", nil)
 	v.Set("availability_zone", "nova")
-	v.Set("trust_id", world.FixedUUID("trust " + d.UID)[:8]+"00000000000000000000000000")
+	v.Set("trust_id", strings.ReplaceAll(world.FixedUUID("trust "+d.UID), "-", ""))
 	v.Set("reservable", d.Reservable)
 	v.Set("disabled", false)
 	return v
