@@ -1,7 +1,8 @@
 // Package stats turns raw latencies into what a report may say: the summary of
 // a trial with the interval of its median, percentiles or their refusal, how
 // two variants compare, where the variance comes from, and whether a trial was
-// steady enough to be believed (Checks). It is pure arithmetic, shared by both
+// steady enough to be believed (Checks; package validity adds what the device
+// did meanwhile). It is pure arithmetic, shared by both
 // halves of chexp so that a reader of a result can check the agent's sums with
 // the same code.
 //

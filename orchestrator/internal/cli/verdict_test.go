@@ -35,13 +35,13 @@ func TestVerdictOnThisMachine(t *testing.T) {
 	}
 	m := measurer{bin: bin}
 
+	busy := busyShare(t)
 	t.Run("quiet", func(t *testing.T) {
-		busy := busyShare(t)
 		got := m.run(t, "")
 		busy = max(busy, busyShare(t))
 		got.wants(t, "CPU quota", false)
 		if busy > 0.05 {
-			t.Skipf("this machine is not quiet: %.0f %% of its cores were busy before or after the run; the verdict is %s", 100*busy, got)
+			t.Skipf("this machine is not quiet: %.0f %% of its cores were busy before or after the run", 100*busy)
 		}
 		got.wants(t, "outside load", false)
 	})
@@ -61,6 +61,9 @@ func TestVerdictOnThisMachine(t *testing.T) {
 		got := m.run(t, "")
 		got.wants(t, "outside load", true)
 		got.wants(t, "CPU quota", false)
+		if busy > 0.05 {
+			t.Skip("it is named, but this machine was busy anyway, so that shows nothing")
+		}
 	})
 }
 
