@@ -94,14 +94,7 @@ func (r *Row) isCPU() bool { return r.result != nil && r.result.Provider.Name ==
 
 // against pairs the blocks of equal repetition and round.
 func (b *builder) against(axis string, c, base *choice) (Comparison, bool) {
-	var starts [][]stats.Pair
-	for _, r := range c.timed() {
-		if o := base.repetition(r.Repetition); o != nil {
-			if pairs := paired(r, o); len(pairs) > 0 {
-				starts = append(starts, pairs)
-			}
-		}
-	}
+	starts := startsInTurns(c, base)
 	x := Comparison{Axis: axis, Option: c.letter, Base: base.letter, a: c, b: base}
 	var ok bool
 	inTurns := len(starts) > 0
@@ -119,6 +112,28 @@ func (b *builder) against(axis string, c, base *choice) (Comparison, bool) {
 		x.Text += "; they were not measured in turns, so what changed between them is in the ratio"
 	}
 	return x, ok
+}
+
+// startsInTurns are the pairs of blocks of each repetition that two options share.
+func startsInTurns(a, b *choice) (starts [][]stats.Pair) {
+	for _, r := range a.timed() {
+		if o := b.repetition(r.Repetition); o != nil {
+			if pairs := paired(r, o); len(pairs) > 0 {
+				starts = append(starts, pairs)
+			}
+		}
+	}
+	return starts
+}
+
+// alike reports that these samples cannot tell one option from another: by the
+// ratio where they were measured in turns, by the intervals of the medians where
+// not.
+func alike(a, b *choice) bool {
+	if c, ok := stats.RatioOfStarts(startsInTurns(a, b), 1); ok && c.Interval.Value != nil {
+		return !c.Differs()
+	}
+	return a.low <= b.high && b.low <= a.high
 }
 
 func (c *choice) repetition(n int) *Row {

@@ -195,3 +195,25 @@ func TestSpreads(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+// Two options whose medians' intervals overlap, because everything drifts, are
+// told apart by their turns; equal ones are not.
+func TestFastestIsToldByTurns(t *testing.T) {
+	for factor, want := range map[float64]bool{1.03: false, 1: true} {
+		r := newRun(fp32, static)
+		r.Budgets = nil
+		r.add(fp32, cpu, 4, 1, 1, 600, 8*factor*ms)
+		r.add(static, cpu, 4, 1, 1, 600, 8*ms)
+		r.inTurns(25)
+		for _, res := range r.Results {
+			retime(res, func(i, n int) float64 { return 1 + 0.12*float64(i)/float64(n) })
+		}
+		table := Build(r.Input)
+		if got := strings.Contains(table.Decision.Text, "cannot tell it from"); got != want {
+			t.Errorf("options %v apart: %q", factor, table.Decision.Text)
+		}
+		if a, b := table.Rows[0], table.Rows[1]; !(*a.P50Low.Value <= *b.P50High.Value) {
+			t.Errorf("the intervals do not overlap: this test shows nothing: %v to %v, %v to %v", *a.P50Low.Value, *a.P50High.Value, *b.P50Low.Value, *b.P50High.Value)
+		}
+	}
+}
