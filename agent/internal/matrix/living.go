@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"chexp/agent/internal/reason"
@@ -108,9 +109,13 @@ func (s *Supervisor) turn(ctx context.Context, l *living, t session.Turn, round 
 		after = s.Observe()
 	}
 	s.turns++
+	// This process's own collector must not run beside the block either: the
+	// runtime starts one every two minutes, needed or not, unless it is off.
+	percent := debug.SetGCPercent(-1)
 	begin := time.Now()
 	line, err := l.process.ask(ctx, t, timeout(s.Plan.Policy)-l.used())
 	took := time.Since(begin)
+	debug.SetGCPercent(percent)
 	b := trial.Block{Round: round, Turn: s.turns, First: len(l.result.LatenciesNS)}
 	if after != nil {
 		b.Conditions = after()
