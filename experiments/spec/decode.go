@@ -18,7 +18,7 @@ const (
 	maxList      = 64 // threads, batches, budgets
 	maxTrials    = 10000
 	minLease     = time.Minute
-	minBlock     = 10 * time.Millisecond // handing out a block takes about a tenth of it
+	minBlock     = 10 * time.Millisecond // handing out a block takes some 2 ms
 	maxLease     = 7 * 24 * time.Hour    // Chameleon refuses more with 403
 )
 
