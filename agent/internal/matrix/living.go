@@ -25,6 +25,7 @@ type living struct {
 	longest  time.Duration // of those
 	timed    time.Duration // sum of the latencies
 	over     bool
+	restless bool // threads of it run after its turn, and that has been told
 
 	imprecise string // how well its median is known, if not as well as the policy asks for
 }
@@ -70,7 +71,7 @@ func (s *Supervisor) begin(ctx context.Context, t trial.Trial) (*living, error) 
 	case err != nil || l.result.Outcome != trial.OK:
 		return l, s.finish(l)
 	}
-	return l, nil
+	return l, s.quiet(ctx, l)
 }
 
 // nonsense kills a process whose answer makes no sense.
@@ -140,7 +141,7 @@ func (s *Supervisor) turn(ctx context.Context, l *living, t session.Turn, round 
 		return s.finish(l)
 	}
 	s.pace.block(l.Trial, l.loading, l.measured, len(l.result.Blocks))
-	return nil
+	return s.quiet(ctx, l)
 }
 
 // add puts a block into the result.
