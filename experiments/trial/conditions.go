@@ -65,9 +65,12 @@ type Conditions struct {
 	// Swapped counts pages that the machine moved to or from swap.
 	Swapped Reading[int64] `json:"swapped_pages"`
 	// Firmware says whether the firmware held the clock down or saw too low a
-	// voltage.
+	// voltage: FirmwareFine, or what it reported, in words.
 	Firmware Reading[string] `json:"firmware"`
 }
+
+// FirmwareFine is Conditions.Firmware's value when the firmware reports nothing.
+const FirmwareFine = "ok"
 
 // Range holds the lowest and the highest of a few readings.
 type Range struct {

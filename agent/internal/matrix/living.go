@@ -107,7 +107,7 @@ func (s *Supervisor) turn(ctx context.Context, l *living, t session.Turn, round 
 	t.MaxRuns = session.MaxRuns - len(l.result.LatenciesNS)
 	var after func() *trial.Conditions
 	if s.Observe != nil {
-		after = s.Observe()
+		after = s.Observe(l.process.cmd.Process.Pid)
 	}
 	s.turns++
 	// This process's own collector must not run beside the block either: the

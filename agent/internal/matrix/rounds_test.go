@@ -232,7 +232,11 @@ func TestObserve(t *testing.T) {
 	p.Policy = trial.Policy{MinRuns: 12, Block: 60 * time.Millisecond, Timeout: time.Minute}
 	begun, ended := 0, 0
 	results, order, _ := turnsOf(t, p, func(s *Supervisor) {
-		s.Observe = func() func() *trial.Conditions {
+		s.Observe = func(pid int) func() *trial.Conditions {
+			exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+			if self, _ := os.Executable(); pid == os.Getpid() || err != nil || exe != self {
+				t.Errorf("process %d is %q %v, and measures a block", pid, exe, err)
+			}
 			begun++
 			if begun != ended+1 {
 				t.Error("a block began before the last had ended")
