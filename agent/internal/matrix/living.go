@@ -117,6 +117,11 @@ func (s *Supervisor) turn(ctx context.Context, l *living, t session.Turn, round 
 	line, err := l.process.ask(ctx, t, timeout(s.Plan.Policy)-l.used())
 	took := time.Since(begin)
 	debug.SetGCPercent(percent)
+	if err == nil { // before anybody looks at the clock
+		if err := s.quiet(ctx, l); err != nil {
+			return err
+		}
+	}
 	b := trial.Block{Round: round, Turn: s.turns, First: len(l.result.LatenciesNS)}
 	if after != nil {
 		b.Conditions = after()
@@ -141,7 +146,7 @@ func (s *Supervisor) turn(ctx context.Context, l *living, t session.Turn, round 
 		return s.finish(l)
 	}
 	s.pace.block(l.Trial, l.loading, l.measured, len(l.result.Blocks))
-	return s.quiet(ctx, l)
+	return nil
 }
 
 // add puts a block into the result.
