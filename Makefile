@@ -7,6 +7,9 @@
 #   make images   bin/images/debian-{amd64,arm64}.tar, the emulator's container images
 #   make conformance  other people's clients (python-chi, Debian's) against the emulator; uses PyPI once
 #   make test-validity  measures quietly, under a CPU quota and beside a neighbour: the verdict names each; wants a quiet machine
+#   make bench-harness  what measuring costs: our loop against a loop in C over the same library
+#   make bench-start    the agent's start, and its memory over a bare ONNX Runtime process
+#   make peers    the tutorial's Python loop and chexp in turns: spread of repeated runs; uses PyPI once
 #   make lint     gofmt, go vet, and golangci-lint where it is installed
 #   make clean    remove bin/ (runs/ and the download cache stay)
 #
@@ -16,7 +19,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-validity build agents images conformance lint clean deps test-deps
+.PHONY: help demo test test-validity build agents images conformance lint clean deps test-deps bench-harness bench-start peers
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 export VERSION
@@ -53,6 +56,16 @@ conformance: build images
 
 test-validity: build agents
 	CHEXP_TEST_VALIDITY=1 go test -v -count=1 -run TestVerdictOnThisMachine ./orchestrator/internal/cli
+
+bench-harness: agents
+	go test -run '^$$' -bench 'Harness|RealModel' -benchtime 1x ./agent/internal/ort
+
+bench-start: agents
+	go test -run '^$$' -bench 'Start|Memory' -benchtime 1x ./agent/cmd/chexp-agent
+
+peers: build agents
+	@.ci/apt-install python3-venv
+	agent/peers/run.sh
 
 lint:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt-ed: $$unformatted"; exit 1; }
