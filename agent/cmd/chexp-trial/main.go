@@ -10,7 +10,9 @@ import (
 	"os"
 
 	"chexp/agent/internal/ort"
+	"chexp/agent/internal/placement"
 	"chexp/agent/internal/session"
+	"chexp/experiments/trial"
 )
 
 func main() {
@@ -26,6 +28,7 @@ func run() error {
 	library := flag.String("ort", "", "path of libonnxruntime")
 	resultFD := flag.Int("result-fd", 1, "file descriptor that gets the result, one JSON document")
 	describe := flag.Bool("describe", false, "write what the runtime is instead of running a trial")
+	profile := flag.String("profile", "", "find out which provider runs which nodes instead of timing; the directory for the runtime's profile")
 	flag.Parse()
 	out := os.NewFile(uintptr(*resultFD), "result")
 
@@ -43,14 +46,37 @@ func run() error {
 	}
 	// Loaded before the clock of session creation starts.
 	lib, err := ort.Load(*library)
+	options := ort.Options{Provider: req.Provider, Threads: req.Threads, Batch: req.Batch}
+	if *profile != "" {
+		if err != nil {
+			return err
+		}
+		return writePlacement(out, lib, *profile, req, options)
+	}
 	res := session.Measure(req, func() (session.Engine, error) {
 		if err != nil {
 			return nil, err
 		}
-		return lib.Open(req.ModelPath, ort.Options{Provider: req.Provider, Threads: req.Threads, Batch: req.Batch})
+		return lib.Open(req.ModelPath, options)
 	})
 	if lib != nil {
 		res.Runtime = lib.Runtime()
 	}
 	return json.NewEncoder(out).Encode(res)
+}
+
+// writePlacement answers with a reading: why there is no placement is an answer
+// too.
+func writePlacement(out *os.File, lib *ort.Library, dir string, req session.Request, options ort.Options) error {
+	p, err := placement.Profile(dir, req.Seed, func(prefix string) (session.Engine, error) {
+		options.Profile = prefix
+		return lib.Open(req.ModelPath, options)
+	})
+	reading := trial.Unread[trial.Placement]("")
+	if err != nil {
+		reading.Unavailable = err.Error()
+	} else {
+		reading = trial.Read(*p)
+	}
+	return json.NewEncoder(out).Encode(reading)
 }

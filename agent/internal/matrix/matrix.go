@@ -26,6 +26,8 @@ type Supervisor struct {
 	Device   func() trial.Device
 	Agent    trial.Agent
 	Runtime  trial.Runtime // for the results of trials whose process did not tell
+
+	placements map[string]trial.Reading[trial.Placement]
 }
 
 // Run runs every trial that has no result yet. A failed trial is no error: the
@@ -107,16 +109,26 @@ func (s *Supervisor) measure(ctx context.Context, t trial.Trial) (*trial.Result,
 		res = failed(reason.SkippedByPlan, t.Skip, "")
 		res.Outcome = trial.Skipped
 	} else {
-		var err error
-		res, err = s.Runner.Run(ctx, session.Request{
+		req := session.Request{
 			ModelPath: filepath.Join(s.Dir, filepath.FromSlash(model.Path())),
 			Provider:  t.Provider, Threads: t.Threads, Batch: t.Batch,
 			// Every trial of a model sees the same inputs, so that
 			// alternatives are compared on the same work.
 			Policy: s.Plan.Policy, Seed: s.Plan.Seed, TrialID: t.ID,
-		})
-		if err != nil {
+		}
+		var err error
+		if res, err = s.Runner.Run(ctx, req); err != nil {
 			return nil, err
+		}
+		if res.Outcome == trial.OK {
+			if res.Placement, err = s.place(ctx, req, model); err != nil {
+				return nil, err
+			}
+			if why, is := idle(res.Placement, t.Provider); is {
+				res.Reasons = append(res.Reasons, why)
+			}
+		} else {
+			res.Placement = trial.Unread[trial.Placement]("the trial itself failed")
 		}
 	}
 	if res.Outcome == trial.Failed && t.Provider.Optional && res.Reasons[0].Code == reason.ProviderAbsent {

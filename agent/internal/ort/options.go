@@ -28,6 +28,9 @@ type Options struct {
 	Provider trial.Provider
 	Threads  int // of the runtime's intra-op pool, the calling thread included
 	Batch    int // replaces a symbolic first dimension
+	// Profile, when not empty, turns ONNX Runtime's profiler on: the path up to
+	// the time and ".json" that the runtime appends when the session is closed.
+	Profile string
 }
 
 const spinning = "session.intra_op.allow_spinning"
@@ -94,6 +97,11 @@ func (l *Library) sessionOptions(o Options) (opts *onnx.SessionOptions, err erro
 	} {
 		if err := set(); err != nil {
 			return nil, reason.New(reason.RuntimeFailed, "a session option was refused", "", err)
+		}
+	}
+	if o.Profile != "" {
+		if err := opts.EnableProfiling(o.Profile); err != nil {
+			return nil, reason.New(reason.RuntimeFailed, "the profiler cannot be turned on", "", err)
 		}
 	}
 	for _, k := range slices.Sorted(maps.Keys(entries)) {

@@ -23,7 +23,8 @@ const (
 	Timeout          = "timeout"        // the trial's process was killed at its wall-clock limit
 	Stopped          = "stopped"        // somebody ran `chexp-agent stop`
 	SkippedByPlan    = "skipped_by_plan"
-	CutShort         = "cut_short" // on an ok result: the time limit came before both minima
+	ProviderIdle     = "provider_idle" // on an ok result: the provider that was asked for ran no node
+	CutShort         = "cut_short"     // on an ok result: the time limit came before both minima
 )
 
 // Error carries a reason through ordinary error returns.
