@@ -27,7 +27,11 @@ type Supervisor struct {
 	Agent    trial.Agent
 	Runtime  trial.Runtime // for the results of trials whose process did not tell
 
-	placements map[string]trial.Reading[trial.Placement]
+	// Before is what is found out about a variant apart from its timed
+	// inferences: which provider really runs it, how accurate it is.
+	Before []Examination
+
+	found map[variant][]Finding
 }
 
 // Run runs every trial that has no result yet. A failed trial is no error: the
@@ -49,7 +53,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 		return err
 	}
 	for i, t := range order {
-		if err := ctx.Err(); err != nil {
+		if err := s.examine(ctx, t); err != nil {
 			return err
 		}
 		if err := s.one(ctx, t, i+1, len(order)); err != nil {
@@ -109,26 +113,16 @@ func (s *Supervisor) measure(ctx context.Context, t trial.Trial) (*trial.Result,
 		res = failed(reason.SkippedByPlan, t.Skip, "")
 		res.Outcome = trial.Skipped
 	} else {
-		req := session.Request{
+		var err error
+		res, err = s.Runner.Run(ctx, session.Request{
 			ModelPath: filepath.Join(s.Dir, filepath.FromSlash(model.Path())),
 			Provider:  t.Provider, Threads: t.Threads, Batch: t.Batch,
 			// Every trial of a model sees the same inputs, so that
 			// alternatives are compared on the same work.
 			Policy: s.Plan.Policy, Seed: s.Plan.Seed, TrialID: t.ID,
-		}
-		var err error
-		if res, err = s.Runner.Run(ctx, req); err != nil {
+		})
+		if err != nil {
 			return nil, err
-		}
-		if res.Outcome == trial.OK {
-			if res.Placement, err = s.place(ctx, req, model); err != nil {
-				return nil, err
-			}
-			if why, is := idle(res.Placement, t.Provider); is {
-				res.Reasons = append(res.Reasons, why)
-			}
-		} else {
-			res.Placement = trial.Unread[trial.Placement]("the trial itself failed")
 		}
 	}
 	if res.Outcome == trial.Failed && t.Provider.Optional && res.Reasons[0].Code == reason.ProviderAbsent {
@@ -143,6 +137,7 @@ func (s *Supervisor) measure(ctx context.Context, t trial.Trial) (*trial.Result,
 		res.Runtime = s.Runtime
 	}
 	res.Start, res.End = start, time.Now().UTC()
+	s.report(res, t)
 	return res, nil
 }
 

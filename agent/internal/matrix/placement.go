@@ -20,43 +20,64 @@ import (
 // policy's timeout is longer. On a Pi a session with 600 nodes takes seconds.
 const placementTimeout = 2 * time.Minute
 
-// Placement runs a short profiled session of the trial, in a process of its own
-// that never times anything. The error is ctx's; everything else that goes wrong
-// makes the placement unavailable, with the reason.
-func (r Runner) Placement(ctx context.Context, req session.Request) (trial.Reading[trial.Placement], error) {
+// Placement is the Examination that says which provider runs which nodes of a
+// variant: by a short profiled session, in a process of its own that never times
+// anything. dir is the bundle's. Whatever goes wrong but ctx makes the placement
+// unavailable, with the reason.
+func Placement(plan *trial.Plan, dir string, runner Runner) Examination {
+	return func(ctx context.Context, t trial.Trial) (Finding, error) {
+		r, err := profiled(ctx, runner, dir, session.Request{
+			ModelPath: filepath.Join(dir, filepath.FromSlash(modelOf(plan, t).Path())),
+			Provider:  t.Provider, Threads: t.Threads, Batch: t.Batch, Policy: plan.Policy, Seed: plan.Seed, TrialID: t.ID,
+		})
+		if err != nil {
+			return nil, err
+		}
+		why, isIdle := trial.Reason{}, false
+		if p, ok := r.Get(); ok {
+			p.Providers = listed(p.Providers, t.Provider.Name)
+			r = trial.Read(p)
+			why, isIdle = idle(p, t.Provider.Name)
+		}
+		return func(res *trial.Result) {
+			res.Placement = r
+			if isIdle && res.Outcome == trial.OK {
+				res.Reasons = append(res.Reasons, why)
+			}
+		}, nil
+	}
+}
+
+func modelOf(plan *trial.Plan, t trial.Trial) trial.Model {
+	for _, m := range plan.Models {
+		if m.Name == t.Model {
+			return m
+		}
+	}
+	return trial.Model{} // Plan.Check excludes it
+}
+
+// profiled asks for the placement of one request.
+func profiled(ctx context.Context, runner Runner, dir string, req session.Request) (trial.Reading[trial.Placement], error) {
 	none := func(why string) (trial.Reading[trial.Placement], error) {
-		return trial.Unread[trial.Placement](why), nil
+		return trial.Unread[trial.Placement]("the profiled session: " + why), nil
 	}
 	timeout := placementTimeout
 	if req.Policy.Timeout > 0 {
 		timeout = min(timeout, req.Policy.Timeout)
 	}
-	dir := r.Dir
-	if out := filepath.Join(dir, trial.OutDir); dir != "" {
-		dir = out // the only place that the agent writes to
+	// OutDir is the only place below the bundle that the agent writes to.
+	answer, err := runner.Ask(ctx, req, timeout, "-profile", filepath.Join(dir, trial.OutDir))
+	var failure *Failure
+	switch {
+	case errors.As(err, &failure):
+		return none(failure.Text)
+	case err != nil:
+		return trial.Reading[trial.Placement]{}, err
 	}
-	r.Args = append(slices.Clone(r.Args), "-profile", dir)
-	p, err := r.start(req)
+	reading, err := decodePlacement(answer)
 	if err != nil {
-		return none("the profiled session's process did not start: " + err.Error())
-	}
-	timer := time.NewTimer(timeout)
-	defer timer.Stop()
-	select {
-	case <-p.done:
-	case <-timer.C:
-		p.kill()
-		return none(fmt.Sprintf("the profiled session took longer than %v and was killed%s", timeout, p.words()))
-	case <-ctx.Done():
-		p.kill()
-		return trial.Reading[trial.Placement]{}, ctx.Err()
-	}
-	if p.err != nil {
-		return none("the profiled session: " + p.crashed(false).Reasons[0].Text)
-	}
-	reading, err := decodePlacement(p.answer)
-	if err != nil {
-		return none(fmt.Sprintf("the profiled session's process answered nonsense: %v%s", err, p.words()))
+		return none("its process answered nonsense: " + err.Error())
 	}
 	return reading, nil
 }
@@ -101,28 +122,6 @@ func decodePlacement(answer []byte) (r trial.Reading[trial.Placement], err error
 	return r, nil
 }
 
-// place finds the placement of a trial: one session for all repetitions of the
-// same model, provider, threads and batch.
-func (s *Supervisor) place(ctx context.Context, req session.Request, model trial.Model) (trial.Reading[trial.Placement], error) {
-	key := trial.NewID(model.Name, req.Provider.Label(), req.Threads, req.Batch, 1)
-	if known, ok := s.placements[key]; ok {
-		return known, nil
-	}
-	r, err := s.Runner.Placement(ctx, req)
-	if err != nil {
-		return r, err
-	}
-	if p, ok := r.Get(); ok {
-		p.Providers = listed(p.Providers, req.Provider.Name)
-		r = trial.Read(p)
-	}
-	if s.placements == nil {
-		s.placements = map[string]trial.Reading[trial.Placement]{}
-	}
-	s.placements[key] = r
-	return r, nil
-}
-
 // listed makes sure that the provider that was asked for has its line, with 0
 // nodes where it took none.
 func listed(shares []trial.ProviderShare, asked string) []trial.ProviderShare {
@@ -134,14 +133,10 @@ func listed(shares []trial.ProviderShare, asked string) []trial.ProviderShare {
 
 // idle says so where the provider that was asked for ran nothing: the latencies
 // are then those of other code.
-func idle(r trial.Reading[trial.Placement], asked trial.Provider) (trial.Reason, bool) {
-	p, ok := r.Get()
-	if !ok {
-		return trial.Reason{}, false
-	}
+func idle(p trial.Placement, asked string) (trial.Reason, bool) {
 	var others []string
 	for _, s := range p.Providers {
-		if s.Provider == asked.Name && s.Nodes > 0 {
+		if s.Provider == asked && s.Nodes > 0 {
 			return trial.Reason{}, false
 		}
 		if s.Nodes > 0 {
@@ -150,7 +145,7 @@ func idle(r trial.Reading[trial.Placement], asked trial.Provider) (trial.Reason,
 	}
 	return trial.Reason{
 		Code: reason.ProviderIdle,
-		Text: fmt.Sprintf("%s ran 0 of %d nodes: this is not an %s result, all was done by %s", asked.Name, p.Nodes, asked.Name, strings.Join(others, ", ")),
+		Text: fmt.Sprintf("%s ran 0 of %d nodes: this is not an %s result, all was done by %s", asked, p.Nodes, asked, strings.Join(others, ", ")),
 		Next: "compare models whose operators and types the provider takes, or leave it out for this model",
 	}, true
 }

@@ -3,7 +3,7 @@ package matrix
 import (
 	"context"
 	"errors"
-	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,7 +40,7 @@ func TestPlacementAnswers(t *testing.T) {
 			if name == "hang" || name == "endless" {
 				timeout = 300 * time.Millisecond
 			}
-			r, err := answering(tc.script).Placement(context.Background(), session.Request{Policy: trial.Policy{Timeout: timeout}})
+			r, err := profiled(context.Background(), answering(tc.script), t.TempDir(), session.Request{Policy: trial.Policy{Timeout: timeout}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -55,45 +55,32 @@ func TestPlacementAnswers(t *testing.T) {
 func TestPlacementIsStopped(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := answering("exec sleep 600").Placement(ctx, session.Request{}); !errors.Is(err, context.Canceled) {
+	if _, err := profiled(ctx, answering("exec sleep 600"), t.TempDir(), session.Request{}); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 }
 
-// One profiled session for all repetitions; the provider that was asked for has
-// its line, and a reason where it ran nothing.
+// The provider that was asked for has its line, and the result a reason where it
+// ran nothing.
 func TestIdleProviderIsNamed(t *testing.T) {
-	dir := t.TempDir()
-	s := Supervisor{Runner: answering("echo x >> '" + dir + "/calls'; echo '" + goodPlacement + "' >&3")}
-	model := trial.Model{Name: "m"}
-	asked := trial.Provider{Name: "xnnpack", Runtime: "debian"}
-	for range 3 {
-		r, err := s.place(context.Background(), session.Request{Provider: asked, Threads: 1, Batch: 1}, model)
+	plan := &trial.Plan{Models: []trial.Model{{Name: "m", SHA256: "ab"}}}
+	examine := Placement(plan, t.TempDir(), answering("echo '"+goodPlacement+"' >&3"))
+	for asked, isIdle := range map[string]bool{"xnnpack": true, "cpu": false} {
+		find, err := examine(context.Background(), trial.Trial{Model: "m", Provider: trial.Provider{Name: asked}, Threads: 1, Batch: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, _ := r.Get()
-		if len(p.Providers) != 2 || p.Providers[1] != (trial.ProviderShare{Provider: "xnnpack"}) {
-			t.Errorf("providers %+v", p.Providers)
+		res := trial.Result{Outcome: trial.OK}
+		find(&res)
+		p, _ := res.Placement.Get()
+		if !slices.ContainsFunc(p.Providers, func(s trial.ProviderShare) bool { return s.Provider == asked }) {
+			t.Errorf("%s has no line: %+v", asked, p.Providers)
 		}
-		why, is := idle(r, asked)
-		if !is || !strings.Contains(why.Text, "xnnpack ran 0 of 2 nodes: this is not an xnnpack result") {
-			t.Errorf("%v %q", is, why.Text)
+		if len(res.Reasons) > 0 != isIdle {
+			t.Errorf("%s: reasons %+v", asked, res.Reasons)
 		}
-		if _, is := idle(r, trial.Provider{Name: "cpu"}); is {
-			t.Error("cpu ran everything and is called idle")
+		if isIdle && !strings.Contains(res.Reasons[0].Text, "xnnpack ran 0 of 2 nodes: this is not an xnnpack result, all was done by cpu") {
+			t.Errorf("%+v", res.Reasons[0])
 		}
 	}
-	if n := strings.Count(read(t, dir+"/calls"), "x"); n != 1 {
-		t.Errorf("%d profiled sessions, want 1", n)
-	}
-}
-
-func read(t *testing.T, path string) string {
-	t.Helper()
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(data)
 }
