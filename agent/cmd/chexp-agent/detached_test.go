@@ -48,7 +48,7 @@ func (b *bundleDir) runnerPID() (runner, supervisor int) {
 			data, _ := os.ReadFile(path)
 			for _, field := range strings.Fields(string(data)) {
 				cmdline, _ := os.ReadFile("/proc/" + field + "/cmdline")
-				if strings.Contains(string(cmdline), "chexp-trial") {
+				if strings.Contains(string(cmdline), "chexp-trial") && !strings.Contains(string(cmdline), "-profile") {
 					runner, _ = strconv.Atoi(field)
 				}
 			}
