@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -126,7 +127,7 @@ func (c *count) inference() error {
 	}
 	for i, self := range ownTimes(c.pending) {
 		e := &c.pending[i]
-		k := kind{printable(e.Args.Operator), providerName(e.Args.Provider)}
+		k := kind{operatorName(e.Args.Operator), providerName(e.Args.Provider)}
 		c.first[node{e.Args.Index, e.Name, k.operator, k.provider}] = true
 		c.times[k] += self * 1000
 		if c.total += self * 1000; c.total > maxTotalNS {
@@ -195,6 +196,18 @@ func byName(a, b kind) int {
 // providerName is the name that an experiment uses.
 func providerName(name string) string {
 	return strings.ToLower(strings.TrimSuffix(printable(name), "ExecutionProvider"))
+}
+
+// compiled is how a provider that compiles names a subgraph: the kind of
+// provider, a hash of the model, a number.
+var compiled = regexp.MustCompile(`^([A-Za-z_]+?)_[0-9]{6,20}_[0-9]+(_[0-9]+)?$`)
+
+// operatorName puts all the subgraphs of a provider into one line.
+func operatorName(op string) string {
+	if m := compiled.FindStringSubmatch(op); m != nil {
+		return printable(m[1]) + " subgraph"
+	}
+	return printable(op)
 }
 
 func printable(s string) string {

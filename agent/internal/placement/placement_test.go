@@ -75,6 +75,20 @@ func TestLoop(t *testing.T) {
 	}
 }
 
+// dnnl names each subgraph that it compiled after the model's hash.
+func TestSubgraphsAreOneLine(t *testing.T) {
+	run := sessionEvent("model_run", 0, 100)
+	p, err := Parse(strings.NewReader(profile(run, nodeEvent("a", "1", "DNNL_2642903913446795910_14", "Dnnl", 0, 5),
+		nodeEvent("b", "2", "DNNL_2642903913446795910_15", "Dnnl", 5, 6), nodeEvent("c", "3", "Conv_1", "CPU", 11, 1), run)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []trial.OperatorsShare{{Operator: "DNNL subgraph", Provider: "dnnl", Nodes: 2, TimeNS: 11000}, {Operator: "Conv_1", Provider: "cpu", Nodes: 1, TimeNS: 1000}}
+	if !reflect.DeepEqual(p.Operators, want) {
+		t.Errorf("%+v", p.Operators)
+	}
+}
+
 func TestHostile(t *testing.T) {
 	run := sessionEvent("model_run", 0, 1)
 	ok := nodeEvent("n", "0", "Add", "CPU", 0, 1)
