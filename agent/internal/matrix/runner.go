@@ -27,6 +27,9 @@ type Runner struct {
 	Args []string // command; the flag -result-fd is added
 	Env  []string
 	Dir  string
+	// Named are the commands for the runtimes that a request's provider may
+	// name; see on.
+	Named map[string]Command
 }
 
 const (
@@ -94,6 +97,10 @@ type process struct {
 // its standard input and the flags, and answers with one document. A process that does not is
 // a Failure, whose reason says what happened to it; any other error is ctx's.
 func (r Runner) Ask(ctx context.Context, request any, timeout time.Duration, flags ...string) ([]byte, error) {
+	r, err := r.on(request)
+	if err != nil {
+		return nil, &Failure{trial.Reason{Code: reason.RunnerMissing, Text: err.Error()}}
+	}
 	r.Args = append(r.Args[:len(r.Args):len(r.Args)], flags...)
 	oomBefore := oomKills()
 	p, err := r.start(request)
@@ -126,6 +133,10 @@ type Failure struct{ trial.Reason }
 func (f *Failure) Error() string { return f.Text }
 
 func (r Runner) start(document any) (*process, error) {
+	r, err := r.on(document)
+	if err != nil {
+		return nil, err
+	}
 	request, err := json.Marshal(document)
 	if err != nil {
 		return nil, err

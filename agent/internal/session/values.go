@@ -10,3 +10,7 @@ func Values(e Engine, seed uint64) (next func(), err error) {
 	}
 	return f.next, nil
 }
+
+// RuntimeName is the runtime of the plan with which the request's process is to
+// be started; empty for the agent's own.
+func (r Request) RuntimeName() string { return r.Provider.Runtime }
