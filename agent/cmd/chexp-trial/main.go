@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 
 	"chexp/agent/internal/ort"
@@ -22,11 +21,9 @@ func main() {
 	}
 }
 
-// run writes the result only when everything is over, so that nothing but the
-// inferences happens while they are timed.
 func run() error {
 	library := flag.String("ort", "", "path of libonnxruntime")
-	resultFD := flag.Int("result-fd", 1, "file descriptor that gets the result, one JSON document")
+	resultFD := flag.Int("result-fd", 1, "file descriptor that gets the answers, one JSON document a line")
 	describe := flag.Bool("describe", false, "write what the runtime is instead of running a trial")
 	profile := flag.String("profile", "", "find out which provider runs which nodes instead of timing; the directory for the runtime's profile")
 	flag.Parse()
@@ -40,8 +37,9 @@ func run() error {
 		return json.NewEncoder(out).Encode(lib.Runtime())
 	}
 
+	in := json.NewDecoder(os.Stdin)
 	var req session.Request
-	if err := json.NewDecoder(io.LimitReader(os.Stdin, 1<<20)).Decode(&req); err != nil {
+	if err := in.Decode(&req); err != nil {
 		return fmt.Errorf("the request on stdin: %w", err)
 	}
 	// Loaded before the clock of session creation starts.
@@ -53,16 +51,17 @@ func run() error {
 		}
 		return writePlacement(out, lib, *profile, req, options)
 	}
-	res := session.Measure(req, func() (session.Engine, error) {
+	open := func() (session.Engine, error) {
 		if err != nil {
 			return nil, err
 		}
 		return lib.Open(req.ModelPath, options)
-	})
-	if lib != nil {
-		res.Runtime = lib.Runtime()
 	}
-	return json.NewEncoder(out).Encode(res)
+	return session.Serve(req, in, out, open, func(res *trial.Result) {
+		if lib != nil {
+			res.Runtime = lib.Runtime()
+		}
+	})
 }
 
 // writePlacement answers with a reading: why there is no placement is an answer

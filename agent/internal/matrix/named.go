@@ -9,24 +9,22 @@ type Command struct {
 	Err  error
 }
 
-// runtimeNamer is a request that is about a named runtime. Whatever is sent to
-// a runner and embeds or is a session.Request has the method.
+// runtimeNamer is a request that is about a named runtime. Whatever embeds or
+// is a session.Request has the method.
 type runtimeNamer interface{ RuntimeName() string }
 
-// on is the runner for a request: the named runtime's command, or this one where
-// the request names none. It changes nothing when called again.
-func (r Runner) on(request any) (Runner, error) {
-	q, ok := request.(runtimeNamer)
-	if !ok || q.RuntimeName() == "" || r.Named == nil {
-		return r, nil
+// startFor starts a runner for a request: with the command of the runtime that
+// it names, or with Args where it names none.
+func (r Runner) startFor(request any, flags ...string) (*process, error) {
+	if q, ok := request.(runtimeNamer); ok && q.RuntimeName() != "" {
+		c, known := r.Named[q.RuntimeName()]
+		switch {
+		case !known:
+			return nil, fmt.Errorf("the agent has no runtime %q", q.RuntimeName())
+		case c.Err != nil:
+			return nil, c.Err
+		}
+		r.Args = c.Args
 	}
-	c, ok := r.Named[q.RuntimeName()]
-	switch {
-	case !ok:
-		return r, fmt.Errorf("the agent has no runtime %q", q.RuntimeName())
-	case c.Err != nil:
-		return r, c.Err
-	}
-	r.Args, r.Named = c.Args, nil
-	return r, nil
+	return r.start(flags...)
 }

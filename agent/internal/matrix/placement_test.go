@@ -14,7 +14,7 @@ import (
 
 // answering is a runner that answers its profiled session so.
 func answering(script string) Runner {
-	return Runner{Args: []string{"sh", "-c", `cat >/dev/null; case "$*" in *"-profile "*) ;; *) exit 8;; esac; ` + script, "sh"}, Env: []string{"PATH=/bin:/usr/bin"}}
+	return Runner{Args: []string{"sh", "-c", `read -r request; case "$*" in *"-profile "*) ;; *) exit 8;; esac; ` + script, "sh"}, Env: []string{"PATH=/bin:/usr/bin"}}
 }
 
 const goodPlacement = `{"value":{"inferences":3,"nodes":2,"time_ns":30,"providers":[{"provider":"cpu","nodes":2,"time_ns":30}],"operators":[{"operator":"Add","provider":"cpu","nodes":2,"time_ns":30}]}}`
@@ -30,14 +30,14 @@ func TestPlacementAnswers(t *testing.T) {
 		"nodes":           {"echo '" + strings.Replace(goodPlacement, `"nodes":2,"time_ns":30,"providers"`, `"nodes":3,"time_ns":30,"providers"`, 1) + "' >&3", "nonsense"},
 		"operators":       {"echo '" + strings.Replace(goodPlacement, `"cpu","nodes":2,"time_ns":30}]}`, `"cpu","nodes":1,"time_ns":30}]}`, 1) + "' >&3", "add up"},
 		"hang":            {"exec sleep 600", "longer than"},
-		"endless":         {"yes >&3", "longer than"},
+		"endless":         {"yes | head -c 100000 >&3", "nonsense"},
 		"negative nodes":  {"echo '" + strings.ReplaceAll(goodPlacement, `"nodes":2`, `"nodes":-2`) + "' >&3", "nonsense"},
 		"empty placement": {`echo '{"value":{}}' >&3`, "nonsense"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			timeout := time.Minute
-			if name == "hang" || name == "endless" {
+			if name == "hang" {
 				timeout = 300 * time.Millisecond
 			}
 			r, err := profiled(context.Background(), answering(tc.script), t.TempDir(), session.Request{Policy: trial.Policy{Timeout: timeout}})

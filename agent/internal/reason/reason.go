@@ -25,6 +25,7 @@ const (
 	SkippedByPlan    = "skipped_by_plan"
 	ProviderIdle     = "provider_idle" // on an ok result: the provider that was asked for ran no node
 	CutShort         = "cut_short"     // on an ok result: the time limit came before both minima
+	Imprecise        = "imprecise"     // on an ok result: the time limit came before the precision asked for
 )
 
 // Error carries a reason through ordinary error returns.
