@@ -25,7 +25,7 @@ func TestPlacementAnswers(t *testing.T) {
 		"reason":          {`echo '{"unavailable":"no space"}' >&3`, "no space"},
 		"crash":           {"kill -SEGV $$", "signal 11"},
 		"exit":            {"echo lost >&2; exit 3", "lost"},
-		"nothing":         {"true", "nonsense"},
+		"nothing":         {"true", "without an answer"},
 		"neither":         {"echo '{}' >&3", "neither"},
 		"nodes":           {"echo '" + strings.Replace(goodPlacement, `"nodes":2,"time_ns":30,"providers"`, `"nodes":3,"time_ns":30,"providers"`, 1) + "' >&3", "nonsense"},
 		"operators":       {"echo '" + strings.Replace(goodPlacement, `"cpu","nodes":2,"time_ns":30}]}`, `"cpu","nodes":1,"time_ns":30}]}`, 1) + "' >&3", "add up"},
