@@ -51,15 +51,22 @@ func run() error {
 		}
 		return writePlacement(out, lib, *profile, req, options)
 	}
+	var settings *trial.Settings
 	open := func() (session.Engine, error) {
 		if err != nil {
 			return nil, err
 		}
-		return lib.Open(req.ModelPath, options)
+		s, err := lib.Open(req.ModelPath, options)
+		if err == nil {
+			set := s.Settings()
+			settings = &set
+		}
+		return s, err
 	}
 	return session.Serve(req, in, out, open, func(res *trial.Result) {
 		if lib != nil {
 			res.Runtime = lib.Runtime()
+			res.Runtime.Settings = settings
 		}
 	})
 }
@@ -67,7 +74,7 @@ func run() error {
 // writePlacement answers with a reading: why there is no placement is an answer
 // too.
 func writePlacement(out *os.File, lib *ort.Library, dir string, req session.Request, options ort.Options) error {
-	p, err := placement.Profile(dir, req.Seed, func(prefix string) (session.Engine, error) {
+	p, err := placement.Profile(dir, req.Seed, ort.PlanName, func(prefix string) (session.Engine, error) {
 		options.Profile = prefix
 		return lib.Open(req.ModelPath, options)
 	})

@@ -89,9 +89,22 @@ func (l *Library) listed() ([]string, error) {
 	defer C.chexp_release_providers(l.api, names, count)
 	var list []string
 	for _, name := range unsafe.Slice(names, int(count)) {
-		list = append(list, strings.ToLower(strings.TrimSuffix(C.GoString(name), "ExecutionProvider")))
+		list = append(list, PlanName(C.GoString(name)))
 	}
 	return list, nil
+}
+
+// PlanName is the name by which an experiment knows a provider of ONNX Runtime's.
+// The plain name acl is that of chexp's plugin (agent/acl).
+func PlanName(provider string) string {
+	switch name := strings.ToLower(strings.TrimSuffix(provider, "ExecutionProvider")); name {
+	case "acl":
+		return "acl-ort"
+	case "chexpacl":
+		return "acl"
+	default:
+		return name
+	}
 }
 
 // companions are providers whose code is in a library of its own, which the

@@ -16,7 +16,7 @@ import (
 func place(t *testing.T, path string, o Options) *trial.Placement {
 	t.Helper()
 	l := library(t)
-	p, err := placement.Profile(t.TempDir(), 1, func(prefix string) (session.Engine, error) {
+	p, err := placement.Profile(t.TempDir(), 1, PlanName, func(prefix string) (session.Engine, error) {
 		o.Profile = prefix
 		return l.Open(path, o)
 	})

@@ -21,6 +21,8 @@ import (
 
 	"chexp/agent/internal/reason"
 	"chexp/agent/internal/session"
+	"chexp/agent/internal/symbols"
+	"chexp/experiments/trial"
 )
 
 // Session is one loaded model with its inputs and outputs bound. It implements
@@ -32,17 +34,24 @@ type Session struct {
 	inputs  []session.Buffer
 	tensors []onnx.Value     // held as long as the session: it has only bare pointers to them
 	memory  []unsafe.Pointer // behind the tensors
-	dynamic []*C.char        // names of outputs whose shape only an inference tells
+	set     trial.Settings
+	dynamic []*C.char // names of outputs whose shape only an inference tells
 }
 
 // Open loads a model. Errors carry a reason.
 func (l *Library) Open(path string, o Options) (*Session, error) {
-	opts, err := l.sessionOptions(o)
+	// A file that cannot be read so is for the runtime to judge.
+	names, _ := symbols.FirstDimensions(path)
+	set, err := settings(o, names)
+	if err != nil {
+		return nil, err
+	}
+	opts, err := l.sessionOptions(o, set)
 	if err != nil {
 		return nil, err
 	}
 	defer opts.Destroy()
-	s := &Session{lib: l}
+	s := &Session{lib: l, set: set}
 	if s.session, err = onnx.NewDynamicAdvancedSession(path, nil, nil, opts); err != nil {
 		return nil, createError(path, err)
 	}
@@ -193,6 +202,9 @@ func newTensor[T onnx.TensorData](s *Session, shape onnx.Shape) (onnx.Value, []T
 	s.tensors = append(s.tensors, value)
 	return value, data, nil
 }
+
+// Settings are what was set on the session.
+func (s *Session) Settings() trial.Settings { return s.set }
 
 // Inputs implements session.Engine.
 func (s *Session) Inputs() []session.Buffer { return s.inputs }

@@ -62,6 +62,7 @@ type kind struct{ operator, provider string }
 
 // count adds up the profiled inferences.
 type count struct {
+	planName   func(string) string
 	inferences int
 	first      map[node]bool // of all inferences: a branch may be taken in one only
 	times      map[kind]int64
@@ -70,9 +71,10 @@ type count struct {
 }
 
 // Parse reads a profile of a session that ran at least two inferences. The first
-// one is left out: memory is laid out and weights are packed in it.
-func Parse(r io.Reader) (*trial.Placement, error) {
-	c := count{inferences: -1, first: map[node]bool{}, times: map[kind]int64{}}
+// one is left out: memory is laid out and weights are packed in it. planName is
+// what an experiment calls a provider.
+func Parse(r io.Reader, planName func(string) string) (*trial.Placement, error) {
+	c := count{planName: planName, inferences: -1, first: map[node]bool{}, times: map[kind]int64{}}
 	limited := &io.LimitedReader{R: r, N: maxBytes + 1}
 	lines := bufio.NewScanner(limited)
 	lines.Buffer(make([]byte, 64<<10), maxLine)
@@ -127,7 +129,7 @@ func (c *count) inference() error {
 	}
 	for i, self := range ownTimes(c.pending) {
 		e := &c.pending[i]
-		k := kind{operatorName(e.Args.Operator), providerName(e.Args.Provider)}
+		k := kind{operatorName(e.Args.Operator), printable(c.planName(e.Args.Provider))}
 		c.first[node{e.Args.Index, e.Name, k.operator, k.provider}] = true
 		c.times[k] += self * 1000
 		if c.total += self * 1000; c.total > maxTotalNS {
@@ -191,11 +193,6 @@ func (c *count) placement() (*trial.Placement, error) {
 
 func byName(a, b kind) int {
 	return cmp.Or(strings.Compare(a.operator, b.operator), strings.Compare(a.provider, b.provider))
-}
-
-// providerName is the name that an experiment uses.
-func providerName(name string) string {
-	return strings.ToLower(strings.TrimSuffix(printable(name), "ExecutionProvider"))
 }
 
 // compiled is how a provider that compiles names a subgraph: the kind of

@@ -23,6 +23,8 @@ func sessionEvent(name string, ts, dur int) string {
 	return fmt.Sprintf(`{"cat" : "Session","pid" :1,"tid" :1,"dur" :%d,"ts" :%d,"ph" : "X","name" :"%s","args" : {}},`, dur, ts, name)
 }
 
+func planName(s string) string { return strings.ToLower(strings.TrimSuffix(s, "ExecutionProvider")) }
+
 func profile(lines ...string) string { return "[\n" + strings.Join(lines, "\n") + "\n]\n" }
 
 func TestParse(t *testing.T) {
@@ -37,7 +39,7 @@ func TestParse(t *testing.T) {
 	lines = append(append(lines, one(200)...), one(400)...)
 	// What an inference began and did not end is no inference.
 	lines = append(lines, nodeEvent("conv1", "0", "Conv", "Xnnpack", 900, 50))
-	got, err := Parse(strings.NewReader(profile(lines...)))
+	got, err := Parse(strings.NewReader(profile(lines...)), planName)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +65,7 @@ func TestLoop(t *testing.T) {
 			nodeEvent("loop", "5", "Loop", "CPU", at, 25), nodeEvent("after", "6", "Mul", "CPU", at+25, 3), sessionEvent("model_run", at, 30),
 		}
 	}
-	p, err := Parse(strings.NewReader(profile(append(one(0), one(100)...)...)))
+	p, err := Parse(strings.NewReader(profile(append(one(0), one(100)...)...)), planName)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +81,7 @@ func TestLoop(t *testing.T) {
 func TestSubgraphsAreOneLine(t *testing.T) {
 	run := sessionEvent("model_run", 0, 100)
 	p, err := Parse(strings.NewReader(profile(run, nodeEvent("a", "1", "DNNL_2642903913446795910_14", "Dnnl", 0, 5),
-		nodeEvent("b", "2", "DNNL_2642903913446795910_15", "Dnnl", 5, 6), nodeEvent("c", "3", "Conv_1", "CPU", 11, 1), run)))
+		nodeEvent("b", "2", "DNNL_2642903913446795910_15", "Dnnl", 5, 6), nodeEvent("c", "3", "Conv_1", "CPU", 11, 1), run)), planName)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +106,7 @@ func TestHostile(t *testing.T) {
 		"endless line":      {"[\n" + strings.Repeat("x", maxLine+1), "too long"},
 		"cut":               {profile(ok, run)[:200], "line 2"},
 	} {
-		if _, err := Parse(strings.NewReader(tc.in)); err == nil || !strings.Contains(err.Error(), tc.text) {
+		if _, err := Parse(strings.NewReader(tc.in), planName); err == nil || !strings.Contains(err.Error(), tc.text) {
 			t.Errorf("%s: %v, want %q", name, err, tc.text)
 		}
 	}
@@ -112,10 +114,10 @@ func TestHostile(t *testing.T) {
 	for i := range maxKinds + 1 {
 		lines = append(lines, nodeEvent("n", fmt.Sprint(i), fmt.Sprint("Op", i), "CPU", i, 1))
 	}
-	if _, err := Parse(strings.NewReader(profile(append(lines, run)...))); err == nil {
+	if _, err := Parse(strings.NewReader(profile(append(lines, run)...)), planName); err == nil {
 		t.Error("a table without end was accepted")
 	}
-	p, err := Parse(strings.NewReader(profile(run, nodeEvent("n", "0", strings.Repeat("Ä", 200), `\u001b[31m`, 0, 1), run)))
+	p, err := Parse(strings.NewReader(profile(run, nodeEvent("n", "0", strings.Repeat("Ä", 200), `\u001b[31m`, 0, 1), run)), planName)
 	if err != nil || strings.ContainsRune(p.Operators[0].Provider, '\x1b') || len([]rune(p.Operators[0].Operator)) > maxName {
 		t.Errorf("%+v, %v", p, err)
 	}
@@ -124,7 +126,7 @@ func TestHostile(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add(profile(sessionEvent("model_run", 0, 1), nodeEvent("n", "0", "Add", "CPU", 0, 1), sessionEvent("model_run", 0, 1)))
 	f.Fuzz(func(t *testing.T, in string) {
-		p, err := Parse(strings.NewReader(in))
+		p, err := Parse(strings.NewReader(in), planName)
 		if err != nil {
 			return
 		}
@@ -167,14 +169,14 @@ func (e *engine) Close() error {
 
 func TestProfile(t *testing.T) {
 	dir := t.TempDir()
-	p, err := Profile(dir, 1, func(prefix string) (session.Engine, error) { return &engine{prefix: prefix}, nil })
+	p, err := Profile(dir, 1, planName, func(prefix string) (session.Engine, error) { return &engine{prefix: prefix}, nil })
 	if err != nil || p.Inferences != maxInferences || p.Nodes != 1 {
 		t.Errorf("%+v, %v", p, err)
 	}
-	if _, err := Profile(dir, 1, func(prefix string) (session.Engine, error) { return &engine{prefix: prefix, fail: true}, nil }); err == nil {
+	if _, err := Profile(dir, 1, planName, func(prefix string) (session.Engine, error) { return &engine{prefix: prefix, fail: true}, nil }); err == nil {
 		t.Error("a failed inference went unnoticed")
 	}
-	if _, err := Profile(dir, 1, func(string) (session.Engine, error) { return &engine{prefix: filepath.Join(dir, "x")}, nil }); err == nil || !strings.Contains(err.Error(), "0 profiles") {
+	if _, err := Profile(dir, 1, planName, func(string) (session.Engine, error) { return &engine{prefix: filepath.Join(dir, "x")}, nil }); err == nil || !strings.Contains(err.Error(), "0 profiles") {
 		t.Errorf("a profile elsewhere: %v", err)
 	}
 	left, _ := filepath.Glob(filepath.Join(dir, ".profile*"))

@@ -20,9 +20,10 @@ const (
 
 // Profile loads the model with the profiler on, runs a few inferences and
 // reads what the profiler wrote. open opens the model so that ONNX Runtime
-// writes its profile to prefix, a time and ".json" when the engine is closed.
+// writes its profile to prefix, a time and ".json" when the engine is closed;
+// planName is what an experiment calls a provider.
 // Below dir there is a file in the meantime.
-func Profile(dir string, seed uint64, open func(prefix string) (session.Engine, error)) (*trial.Placement, error) {
+func Profile(dir string, seed uint64, planName func(string) string, open func(prefix string) (session.Engine, error)) (*trial.Placement, error) {
 	tmp, err := os.MkdirTemp(dir, ".profile-")
 	if err != nil {
 		return nil, err
@@ -48,7 +49,7 @@ func Profile(dir string, seed uint64, open func(prefix string) (session.Engine, 
 		return nil, err
 	}
 	defer f.Close()
-	return Parse(f)
+	return Parse(f, planName)
 }
 
 func infer(engine session.Engine, seed uint64) error {
