@@ -18,7 +18,7 @@ import (
 
 // placementTimeout bounds a profiled session, loading included, where the
 // policy's timeout is longer. On a Pi a session with 600 nodes takes seconds.
-const placementTimeout = 2 * time.Minute
+const placementTimeout = 10 * time.Minute
 
 // Placement is the Examination that says which provider runs which nodes of a
 // variant: by a short profiled session, in a process of its own that never times
