@@ -145,7 +145,7 @@ func idle(p trial.Placement, asked string) (trial.Reason, bool) {
 	}
 	return trial.Reason{
 		Code: reason.ProviderIdle,
-		Text: fmt.Sprintf("%s ran 0 of %d nodes: this is not an %s result, all was done by %s", asked, p.Nodes, asked, strings.Join(others, ", ")),
+		Text: fmt.Sprintf("%s ran 0 of %d nodes: this is no %s result, all was done by %s", asked, p.Nodes, asked, strings.Join(others, ", ")),
 		Next: "compare models whose operators and types the provider takes, or leave it out for this model",
 	}, true
 }

@@ -79,7 +79,7 @@ func TestIdleProviderIsNamed(t *testing.T) {
 		if len(res.Reasons) > 0 != isIdle {
 			t.Errorf("%s: reasons %+v", asked, res.Reasons)
 		}
-		if isIdle && !strings.Contains(res.Reasons[0].Text, "xnnpack ran 0 of 2 nodes: this is not an xnnpack result, all was done by cpu") {
+		if isIdle && !strings.Contains(res.Reasons[0].Text, "xnnpack ran 0 of 2 nodes: this is no xnnpack result, all was done by cpu") {
 			t.Errorf("%+v", res.Reasons[0])
 		}
 	}
