@@ -12,6 +12,7 @@ import "C"
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -31,6 +32,8 @@ type Library struct {
 	path   string
 	handle unsafe.Pointer
 	api    *unsafe.Pointer
+
+	plugins map[string]plugin // by the experiment's names
 }
 
 // Load loads the library from a path.
@@ -73,7 +76,7 @@ func (l *Library) Runtime() trial.Runtime {
 		BuildInfo: C.GoString(C.chexp_build_info(l.api)),
 	}
 	if listed, err := l.listed(); err == nil {
-		r.Providers = l.usable(listed)
+		r.Providers = append(l.usable(listed), slices.Sorted(maps.Keys(l.plugins))...)
 	}
 	return r
 }

@@ -113,6 +113,12 @@ func (l *Library) appendProvider(opts *onnx.SessionOptions, name string, options
 		}
 		return nil
 	}
+	if p, ok := l.plugins[name]; ok {
+		if err := l.appendPlugin(opts, p, options); err != nil {
+			return reason.New(reason.OptionInvalid, fmt.Sprintf("the plugin's provider %q refused the session", name), "", err)
+		}
+		return nil
+	}
 	listed, err := l.listed()
 	if err != nil {
 		return reason.New(reason.RuntimeFailed, "the runtime does not list its providers", "", err)

@@ -32,7 +32,7 @@ func TestAPIIndexes(t *testing.T) {
 		t.Skip("go list:", err)
 	}
 	var shim []byte
-	headers, _ := filepath.Glob("*.h")
+	headers, _ := filepath.Glob("*.[ch]")
 	for _, path := range headers {
 		content, err := os.ReadFile(path)
 		if err != nil {
