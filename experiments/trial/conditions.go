@@ -15,8 +15,8 @@ const (
 // to itself. Trials that are compared take turns block by block.
 type Block struct {
 	// Round counts from 1: every living trial has one block in each balanced
-	// round. 0 is a block beyond those, which the trial had for its precision and
-	// no other had beside it.
+	// round. In the rounds after those, for the precision, only the trials that
+	// still need one have a block.
 	Round int `json:"round"`
 	Turn  int `json:"turn"`  // from 1, over all blocks of the run: the order in which they were measured
 	First int `json:"first"` // index of its first inference in latencies_ns
@@ -65,9 +65,12 @@ type Conditions struct {
 	// Swapped counts pages that the machine moved to or from swap.
 	Swapped Reading[int64] `json:"swapped_pages"`
 	// Firmware says whether the firmware held the clock down or saw too low a
-	// voltage.
+	// voltage: FirmwareFine, or what it reported, in words.
 	Firmware Reading[string] `json:"firmware"`
 }
+
+// FirmwareFine is Conditions.Firmware's value when the firmware reports nothing.
+const FirmwareFine = "ok"
 
 // Range holds the lowest and the highest of a few readings.
 type Range struct {

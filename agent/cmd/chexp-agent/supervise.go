@@ -168,6 +168,7 @@ func runPlan(ctx context.Context, dir string, plan *trial.Plan, recorder *outdir
 		Runtime: p.Header.Runtime,
 		Before:  []matrix.Examination{matrix.Placement(plan, dir, runner)},
 	}
+	watch(&supervisor)
 	return supervisor.Run(ctx)
 }
 

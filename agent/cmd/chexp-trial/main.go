@@ -74,6 +74,9 @@ func run() error {
 			res.Runtime = lib.Runtime()
 			res.Runtime.Settings = settings
 		}
+		if res.Outcome == trial.OK {
+			res.Harness = lib.Harness()
+		}
 	})
 }
 

@@ -74,16 +74,13 @@ func (s *Supervisor) coolDown(ctx context.Context) error {
 	return nil
 }
 
-// cooled tells of the pauses of a round; 0 is a block beyond the rounds.
+// cooled tells of the pauses of a round.
 func (s *Supervisor) cooled(round int) error {
 	c := &s.cooling
 	if c.pauses == 0 {
 		return nil
 	}
-	text := fmt.Sprintf("waited %v in %d pauses for the device to cool to %.1f °C", c.waited.Round(time.Second/10), c.pauses, c.first+near)
-	if round > 0 {
-		text = fmt.Sprintf("round %d: ", round) + text
-	}
+	text := fmt.Sprintf("round %d: waited %v in %d pauses for the device to cool to %.1f °C", round, c.waited.Round(time.Second/10), c.pauses, c.first+near)
 	if c.missed > 0 {
 		text += fmt.Sprintf("; %d of them ended at the limit of %v, the last at %.1f °C", c.missed, s.Plan.Policy.CoolDown, c.last)
 	}

@@ -24,6 +24,8 @@ type living struct {
 	longest  time.Duration // of those
 	timed    time.Duration // sum of the latencies
 	over     bool
+
+	imprecise string // how well its median is known, if not as well as the policy asks for
 }
 
 // used is the time for which the trial had the device, which Timeout bounds.
@@ -104,7 +106,7 @@ func (s *Supervisor) turn(ctx context.Context, l *living, t session.Turn, round 
 	t.MaxRuns = session.MaxRuns - len(l.result.LatenciesNS)
 	var after func() *trial.Conditions
 	if s.Observe != nil {
-		after = s.Observe()
+		after = s.Observe(l.process.cmd.Process.Pid)
 	}
 	s.turns++
 	begin := time.Now()
@@ -182,6 +184,13 @@ func (s *Supervisor) finish(l *living) error {
 			Code: reason.CutShort,
 			Text: fmt.Sprintf("the trial ended %s with %d inferences in %v; the policy wanted %d in %v", limit, n, l.timed.Round(time.Millisecond), p.MinRuns, p.MinTime),
 			Next: "raise the policy's longest time, or lower its minima",
+		})
+	}
+	if res.Outcome == trial.OK && l.imprecise != "" {
+		res.Reasons = append(res.Reasons, trial.Reason{
+			Code: reason.Imprecise,
+			Text: fmt.Sprintf("its median is known to %s, ±%.3g %% was asked for", l.imprecise, 100*p.Precision),
+			Next: "raise the policy's longest time, or make the device quieter",
 		})
 	}
 	return s.record(l)

@@ -37,9 +37,10 @@ type Supervisor struct {
 	// Before is what is found out about a variant apart from its timed
 	// inferences: which provider really runs it, how accurate it is.
 	Before []Examination
-	// Observe is called before every block; the function that it returns is
-	// called after it and says what the conditions were. nil: nobody looks.
-	Observe func() (after func() *trial.Conditions)
+	// Observe is called before every block, with the process that will measure
+	// it; the function that it returns is called after it and says what the
+	// conditions were. nil: nobody looks.
+	Observe func(pid int) (after func() *trial.Conditions)
 	// Temperature is what a policy's CoolDown waits for; nil: it cannot be read.
 	Temperature func() trial.Reading[float64]
 

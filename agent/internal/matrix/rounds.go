@@ -1,6 +1,7 @@
 package matrix
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -8,10 +9,8 @@ import (
 	"slices"
 	"time"
 
-	"chexp/agent/internal/reason"
 	"chexp/agent/internal/session"
 	"chexp/experiments/stats"
-	"chexp/experiments/trial"
 )
 
 const (
@@ -57,7 +56,7 @@ func (s *Supervisor) measure(ctx context.Context, group []*living) error {
 		}
 	}
 	if s.Plan.Policy.Precision > 0 {
-		return s.refine(ctx, group)
+		return s.refine(ctx, group, rounds)
 	}
 	return nil
 }
@@ -111,14 +110,17 @@ func (s *Supervisor) share(l *living, r, rounds int) session.Turn {
 	return t
 }
 
-// refine gives further blocks, each to the variant whose median is known least
-// well, until all are known as well as the policy asks for or may take no more
-// time. Repetitions that are over count, and can get no block any more.
-func (s *Supervisor) refine(ctx context.Context, group []*living) error {
+// refine goes on in rounds, without the trials whose median is known as well as
+// the policy asks for, until that is all of them or those that are left may take
+// no more time. Within a round the next block goes to the variant whose median is
+// known least well; a trial that had all its blocks one after the other would be
+// measured in another hour than its rivals. Repetitions that are over count, and
+// can get no block any more.
+func (s *Supervisor) refine(ctx context.Context, group []*living, round int) error {
 	p := s.Plan.Policy
 	width := map[*living]float64{}
 	for {
-		var next *living
+		var wanting []*living
 		for _, l := range group {
 			if l.over {
 				continue
@@ -126,25 +128,31 @@ func (s *Supervisor) refine(ctx context.Context, group []*living) error {
 			if _, known := width[l]; !known {
 				width[l] = s.width(l)
 			}
-			if width[l] > p.Precision && s.mayRefine(l) && (next == nil || width[l] > width[next]) {
-				next = l
+			if width[l] > p.Precision && s.mayRefine(l) {
+				wanting = append(wanting, l)
 			}
 		}
-		if next == nil {
+		if len(wanting) == 0 {
 			break
 		}
-		t := session.Turn{MinRuns: few, MinTime: p.Block, Settle: p.Block / settleShare}
-		if p.MaxTime > 0 {
-			t.Limit = p.MaxTime - next.measured
+		round++
+		slices.SortStableFunc(wanting, func(a, b *living) int { return cmp.Compare(width[b], width[a]) })
+		where := fmt.Sprintf("repetition %d, round %d for a precision of ±%.3g %%: %d medians wanting, the least known to %s",
+			wanting[0].Repetition, round, 100*p.Precision, len(wanting), within(width[wanting[0]]))
+		for _, l := range wanting {
+			delete(width, l)
+			t := session.Turn{MinRuns: few, MinTime: p.Block, Settle: p.Block / settleShare}
+			if p.MaxTime > 0 {
+				t.Limit = p.MaxTime - l.measured
+			}
+			if err := s.turn(ctx, l, t, round); err != nil {
+				return err
+			}
+			if err := s.progress(where); err != nil {
+				return err
+			}
 		}
-		if err := s.turn(ctx, next, t, 0); err != nil {
-			return err
-		}
-		delete(width, next)
-		if err := s.progress(fmt.Sprintf("repetition %d, the least known median to %s, ±%.3g %% is asked for", next.Repetition, within(s.width(next)), 100*p.Precision)); err != nil {
-			return err
-		}
-		if err := s.cooled(0); err != nil {
+		if err := s.cooled(round); err != nil {
 			return err
 		}
 	}
@@ -153,11 +161,7 @@ func (s *Supervisor) refine(ctx context.Context, group []*living) error {
 			continue
 		}
 		if width[l] > p.Precision {
-			l.result.Reasons = append(l.result.Reasons, trial.Reason{
-				Code: reason.Imprecise,
-				Text: fmt.Sprintf("its median is known to %s, ±%.3g %% was asked for", within(width[l]), 100*p.Precision),
-				Next: "raise the policy's longest time, or make the device quieter",
-			})
+			l.imprecise = within(width[l])
 		}
 		if err := s.finish(l); err != nil {
 			return err

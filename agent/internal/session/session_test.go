@@ -211,6 +211,31 @@ func TestWarmUpIsDetected(t *testing.T) {
 	}
 }
 
+func TestHarness(t *testing.T) {
+	f := &fake{in: make([]float32, 1), delay: 2 * time.Microsecond}
+	f.seen = make([]float32, 0, mostChunks*chunk) // so that the fake allocates nothing
+	bare := func(latencies []int64) error {
+		for i := range latencies {
+			latencies[i] = 1500 + int64(i)
+		}
+		return nil
+	}
+	h, err := MeasureHarness(f, bare, "")
+	if c, ok := h.NullCNS.Get(); err != nil || !ok || c != 1500 || h.NullNS < 2000 || h.Calls != f.runs || h.Calls < chunk {
+		t.Errorf("%v %+v, C %d", err, h, c)
+	}
+	if h.Allocations > 0 {
+		t.Errorf("%d allocations in %d calls", h.Allocations, h.Calls)
+	}
+	if h, err := MeasureHarness(f, nil, "no C"); err != nil || h.NullCNS.Unavailable != "no C" {
+		t.Errorf("%v %+v", err, h)
+	}
+	f.fail = f.runs + 3
+	if _, err := MeasureHarness(f, nil, "no C"); err == nil {
+		t.Error("a failed inference went unseen")
+	}
+}
+
 func TestPeakMemory(t *testing.T) {
 	dir := t.TempDir()
 	for text, want := range map[string]int64{"VmPeak:\t 9 kB\nVmHWM:\t    1234 kB\nVmRSS:\t 3 kB\n": 1234 * 1024, "VmHWM:\tx kB\n": 0, "": 0} {
