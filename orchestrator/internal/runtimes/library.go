@@ -2,8 +2,8 @@ package runtimes
 
 import (
 	"debug/elf"
-	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -112,32 +112,49 @@ func (r Resolver) suits(f *elf.File, path string, carried Manifest) error {
 	if carried.Libraries == nil {
 		return nil // an agent built before its manifest told: the device decides
 	}
-	var errs []error
 	needed, err := f.ImportedLibraries()
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
+	var lacks []string
 	for _, lib := range needed {
 		if !slices.Contains(carried.Libraries, lib) {
-			errs = append(errs, fmt.Errorf("%s needs %s, which the agent does not carry: make a bundle of both with chexp-pack", path, lib))
+			lacks = append(lacks, lib)
 		}
 	}
+	if newer := newerInterfaces(f, carried.Interfaces); newer != nil {
+		lacks = append(lacks, newer...)
+	}
+	if lacks == nil {
+		return nil
+	}
+	return fmt.Errorf("%s needs %s, which the agent does not carry: make a bundle with chexp-pack that has them, its own C library and its loader",
+		path, strings.Join(lacks, ", "))
+}
+
+// newerInterfaces are those that a library needs and that are newer than what
+// is there: "GLIBC 2.38 (not 2.36)".
+func newerInterfaces(f *elf.File, have map[string]string) (list []string) {
 	versions, err := f.DynamicVersionNeeds()
 	if err != nil {
-		return errors.Join(errs...) // it needs no versions
+		return nil // it needs no versions
 	}
+	newest := map[string]string{}
 	for _, need := range versions {
 		for _, v := range need.Needs {
 			kind, number, ok := strings.Cut(v.Dep, "_")
-			has := carried.Interfaces[kind]
-			if ok && has != "" && slices.Compare(numbers(number), numbers(has)) > 0 {
-				errs = append(errs, fmt.Errorf("%s needs %s %s of %s, the agent carries %s: make a bundle with chexp-pack that has its own C library and loader",
-					path, kind, number, need.Name, has))
+			if ok && have[kind] != "" && later(number, have[kind]) && later(number, newest[kind]) {
+				newest[kind] = number
 			}
 		}
 	}
-	return errors.Join(errs...)
+	for _, kind := range slices.Sorted(maps.Keys(newest)) {
+		list = append(list, fmt.Sprintf("%s %s (not %s)", kind, newest[kind], have[kind]))
+	}
+	return list
 }
+
+func later(a, b string) bool { return slices.Compare(numbers(a), numbers(b)) > 0 }
 
 // numbers of a version; nil for what is no version, such as PRIVATE.
 func numbers(s string) (list []int) {

@@ -97,10 +97,15 @@ func (r Resolver) Resolve(e *spec.Experiment) (Found, error) {
 }
 
 func unjoin(err error) []error {
-	if j, ok := err.(interface{ Unwrap() []error }); ok {
-		return j.Unwrap()
+	j, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
 	}
-	return []error{err}
+	var all []error
+	for _, one := range j.Unwrap() {
+		all = append(all, unjoin(one)...)
+	}
+	return all
 }
 
 func (r Resolver) resolve(src spec.RuntimeSource, files map[string]string) (one spec.Runtime, err error) {
