@@ -68,6 +68,10 @@ func createError(path string, err error) error {
 	if isOutOfMemory(text) {
 		return reason.New(reason.OutOfMemory, "loading the model took more memory than there is", "use a smaller model or a larger device", err)
 	}
+	if strings.Contains(text, "XNNPACK initialization failed") {
+		return reason.New(reason.ProviderAbsent, "XNNPACK does not recognise this processor",
+			"it looks at /proc/cpuinfo and /sys/devices/system/cpu: both must be there, as on a real device", err)
+	}
 	for _, sign := range []string{"Protobuf parsing failed", "No graph was found", "Invalid model", "ModelProto does not have a graph",
 		"is not a valid", "INVALID_GRAPH", "Unknown model file format", "INVALID_PROTOBUF", "is invalid"} {
 		if strings.Contains(text, sign) {
