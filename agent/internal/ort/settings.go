@@ -79,7 +79,8 @@ func threads(s *trial.Settings, o Options) {
 	case "dnnl":
 		// OpenMP, which takes all processors unless it is told. What oneDNN
 		// does not take runs on the runtime's pool, which so must have as
-		// many, and must not spin meanwhile.
+		// many, and must not spin meanwhile. (Debian's oneDNN 3.12.1 dies on
+		// x86 with one thread: memset to NULL below dnnl_primitive_execute.)
 		setDefault(s.Environment, "OMP_NUM_THREADS", n)
 		setDefault(s.Session, spinning, "0")
 	case "openvino":
