@@ -8,6 +8,7 @@
 #   make test-runtimes   which provider really runs the tutorial's models, on both architectures
 #   make images   bin/images/debian-{amd64,arm64}.tar, the emulator's container images
 #   make conformance  other people's clients (python-chi, Debian's) against the emulator; uses PyPI once
+#   make test-validity  measures quietly, under a CPU quota and beside a neighbour: the verdict names each; wants a quiet machine
 #   make lint     gofmt, go vet, and golangci-lint where it is installed
 #   make clean    remove bin/ (runs/ and the download cache stay)
 #
@@ -17,7 +18,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test build agents runtime-debian test-runtimes images conformance lint clean deps test-deps
+.PHONY: help demo test test-validity build agents runtime-debian test-runtimes images conformance lint clean deps test-deps
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 export VERSION
@@ -58,6 +59,9 @@ bin/images/debian-%.tar: orchestrator/internal/emulator/images/build.sh | deps
 conformance: build images
 	@.ci/apt-install $(TEST_PACKAGES) python3-venv
 	orchestrator/internal/emulator/conformance/run.sh
+
+test-validity: build agents
+	CHEXP_TEST_VALIDITY=1 go test -v -count=1 -run TestVerdictOnThisMachine ./orchestrator/internal/cli
 
 lint:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt-ed: $$unformatted"; exit 1; }
