@@ -13,13 +13,26 @@ import (
 // operator.
 const testdata = "/usr/share/libonnx-testdata/data"
 
-// food11 is the tutorial's models beside the clone.
-const food11 = "../../../shared/models/food11"
+// food11 is the directory of the tutorial's models, which lies in a folder
+// shared/ beside the clone.
+func food11() string {
+	for up := "../.."; len(up) < 20; up += "/.." {
+		if dir := up + "/shared/models/food11"; isDir(dir) {
+			return dir
+		}
+	}
+	return "shared/models/food11"
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
 
 // everyModel calls f with each model at hand.
 func everyModel(t *testing.T, f func(path string, b []byte)) (count int) {
 	t.Helper()
-	for _, dir := range []string{testdata, food11} {
+	for _, dir := range []string{testdata, food11()} {
 		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".onnx") {
 				return err
