@@ -43,6 +43,7 @@ func (a *app) modelQuantizeCommand() *cli.Command {
 			&cli.StringFlag{Name: "mean", Usage: "`R,G,B` subtracted from colours from 0 to 1 (default: ImageNet's)"},
 			&cli.StringFlag{Name: "std", Usage: "`R,G,B` divided by (default: ImageNet's)"},
 			&cli.IntFlag{Name: "resize", Usage: "scale the shorter side to `N` pixels before the middle is cut out"},
+			&cli.StringFlag{Name: "shape", Usage: "`1,C,H,W` of a sample, where the model leaves sizes open"},
 			&cli.StringFlag{Name: "layout", Value: "NCHW", Usage: "order of the input's dimensions: `NCHW` or NHWC"},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FILE` to write"},
 			formatFlag(),
@@ -84,6 +85,10 @@ func (a *app) modelQuantize(c *cli.Context) error {
 		fixBatch(m, c.Int64("fix-batch"))
 		q.Float, err = quant.Prepare(m)
 	}
+	var open []onnx.Dim
+	if err == nil {
+		open, err = settle(q.Float, c.String("shape"))
+	}
 	if err != nil {
 		return failure.New(failure.Usage, "cannot quantize "+name, "", err)
 	}
@@ -102,6 +107,9 @@ func (a *app) modelQuantize(c *cli.Context) error {
 	}
 	if err != nil {
 		return failure.New(failure.Usage, "cannot quantize "+name, "", err)
+	}
+	if open != nil { // the file keeps open what was open
+		res.Model.Graph.RealInputs()[0].Shape = open
 	}
 	b, err := res.Model.Marshal()
 	if err != nil {
@@ -184,6 +192,33 @@ func fixBatch(m *onnx.Model, n int64) {
 			v.Shape[0] = onnx.Dim{Size: n}
 		}
 	}
+}
+
+// settle gives the only input the shape of the samples and returns what it
+// was, nil if no shape was given.
+func settle(m *onnx.Model, shape string) ([]onnx.Dim, error) {
+	if shape == "" {
+		return nil, nil
+	}
+	inputs := m.Graph.RealInputs()
+	if len(inputs) != 1 {
+		return nil, fmt.Errorf("the model has %d inputs; --shape is for one", len(inputs))
+	}
+	var dims []onnx.Dim
+	for i, s := range strings.Split(shape, ",") {
+		n, err := strconv.ParseInt(strings.TrimSpace(s), 10, 64)
+		was := inputs[0].Shape
+		if err != nil || n < 1 || was != nil && (i >= len(was) || was[i].Known() && was[i].Size != n) {
+			return nil, badFlag("--shape %s does not fit the model's input %q", shape, inputs[0].Name)
+		}
+		dims = append(dims, onnx.Dim{Size: n})
+	}
+	if was := inputs[0].Shape; was != nil && len(was) != len(dims) {
+		return nil, badFlag("--shape %s does not fit the model's input %q, which has %d dimensions", shape, inputs[0].Name, len(was))
+	}
+	was := inputs[0].Shape
+	inputs[0].Shape = dims
+	return was, nil
 }
 
 // plainDynamic needs nothing but the model.

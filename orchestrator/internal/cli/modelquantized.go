@@ -139,4 +139,3 @@ func share(v float64) string {
 }
 
 func milliseconds(d time.Duration) string { return fmt.Sprintf("%.2f ms", float64(d)/1e6) }
-
