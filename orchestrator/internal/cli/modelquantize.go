@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -307,18 +306,6 @@ func writeFile(path string, b []byte) (err error) {
 		return err
 	}
 	return os.Rename(f.Name(), path)
-}
-
-// modelFile finds a model by file or by name.
-func (a *app) modelFile(ctx context.Context, name string) (string, error) {
-	if _, err := os.Stat(name); err == nil {
-		return name, nil
-	}
-	found, err := a.catalogueFile(ctx, name)
-	if err != nil {
-		return "", err
-	}
-	return found.File, nil
 }
 
 func megabytes(n int64) string { return spec.FormatBytes(n) }
