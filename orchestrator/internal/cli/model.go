@@ -32,7 +32,7 @@ func (a *app) modelCommand() *cli.Command {
 				Name: "verify", Usage: "check models of the cache, or one file, by their content", ArgsUsage: "[NAME|FILE]", Action: a.modelVerify,
 				Flags: []cli.Flag{formatFlag()},
 			},
-			a.modelInspectCommand(), a.modelQuantizeCommand(),
+			a.modelInspectCommand(), a.modelQuantizeCommand(), a.modelCompareCommand(),
 		},
 	}
 }
