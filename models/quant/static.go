@@ -20,12 +20,19 @@ func StaticModel(m *onnx.Model, ranges map[string]Range, o Options) (*onnx.Model
 	if o.Format == QDQ && !o.PerTensor {
 		need = 13 // DequantizeLinear's axis
 	}
-	m, err := raised(m, need)
-	if err != nil {
+	float := m
+	m, err := raised(float, need)
+	if len(o.Exclude) > 0 {
+		if higher, err := raised(float, 13); err == nil { // see channelsOf
+			m = higher
+		}
+	}
+	if m == nil {
 		return nil, err
 	}
 	p := newPlan(m, o)
 	e := newEmitter(p, p.clipped(ranges))
+	e.opset = m.Opset()
 	for _, n := range p.g.Nodes {
 		var err error
 		switch p.roles[n] {
