@@ -155,8 +155,8 @@ func (d *download) copy(ctx context.Context, w io.Writer, sum, from string) erro
 		return &Error{Msg: fmt.Sprintf("%s sends more than the %d bytes that are accepted", from, d.limit)}
 	case got != sum:
 		return &Error{
-			Msg: fmt.Sprintf("%s gave %s with sha256 %s, but the experiment says %s; nothing was kept", from, spec.FormatBytes(n), got, sum),
-			Next: "the file at that address is another one: find the one that the experiment was written for, " +
+			Msg: fmt.Sprintf("%s gave %s with sha256 %s, but it must be %s; nothing was kept", from, spec.FormatBytes(n), got, sum),
+			Next: "the file at that address is another one: find the one that was meant, " +
 				"or look at the new one and correct the sha256",
 		}
 	}
