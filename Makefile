@@ -6,6 +6,7 @@
 #   make agents   bin/chexp-agent-linux-{amd64,arm64}
 #   make images   bin/images/debian-{amd64,arm64}.tar, the emulator's container images
 #   make conformance  other people's clients (python-chi, Debian's) against the emulator; uses PyPI once
+#   make peers-quantize  chexp's quantizer beside onnxruntime's own, on one model; uses PyPI and npm
 #   make lint     gofmt, go vet, and golangci-lint where it is installed
 #   make clean    remove bin/ (runs/ and the download cache stay)
 #
@@ -15,7 +16,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test build agents images conformance lint clean deps test-deps
+.PHONY: help demo test build agents images conformance peers-quantize lint clean deps test-deps
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 export VERSION
@@ -49,6 +50,10 @@ bin/images/debian-%.tar: orchestrator/internal/emulator/images/build.sh | deps
 conformance: build images
 	@.ci/apt-install $(TEST_PACKAGES) python3-venv
 	orchestrator/internal/emulator/conformance/run.sh
+
+peers-quantize: build agents
+	@.ci/apt-install python3-venv
+	models/quant/peers/run.sh
 
 lint:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt-ed: $$unformatted"; exit 1; }
