@@ -30,10 +30,12 @@ type take func(f *facts, n *onnx.Node) (why string)
 
 const takes = ""
 
+const pluginName = "acl (chexp's plugin)"
+
 func (f *facts) providers() []Provider {
 	return []Provider{
 		f.provider("cpu", "ONNX Runtime's own kernels: every operator of its version", takeAll),
-		f.provider("acl (chexp's plugin)", "Arm Compute Library through the plugin that chexp's arm64 agent carries", takePlugin),
+		f.provider(pluginName, "Arm Compute Library through the plugin that chexp's arm64 agent carries", takePlugin),
 		f.provider("acl (ONNX Runtime's)", "Arm Compute Library provider of ONNX Runtime built with --use_acl, by its source of 1.21", takeACL),
 		f.provider("xnnpack", "XNNPACK provider of Debian's builds, by runs of 1.27", takeXNNPACK),
 	}
@@ -44,6 +46,9 @@ func (f *facts) provider(name, about string, t take) Provider {
 	taken, left, reasons := map[string]int{}, map[string]int{}, map[string]map[string]int{}
 	var all, share int64
 	for _, n := range f.m.Graph.Nodes {
+		if n.Type() == "Constant" {
+			continue // gone when a session is made
+		}
 		all += f.products[n].Count
 		why := t(f, n)
 		if why == takes {
@@ -56,6 +61,15 @@ func (f *facts) provider(name, about string, t take) Provider {
 			reasons[n.Type()] = map[string]int{}
 		}
 		reasons[n.Type()][why]++
+	}
+	if name == pluginName && share == 0 {
+		// It claims groups around a convolution or product; light operators
+		// alone would cost more at their edges than they save.
+		for op, n := range taken {
+			left[op] += n
+			reasons[op] = map[string]int{"there is no convolution or product beside it that it takes": n}
+		}
+		taken = nil
 	}
 	if all > 0 {
 		p.Share = float64(share) / float64(all)

@@ -77,7 +77,7 @@ func (s *Shapes) work(m *Model, batch, own int64) (w trial.Work, err error) {
 func usedConstants(g *Graph) (list []*Tensor) {
 	used := map[string]bool{}
 	for _, n := range g.Nodes {
-		eachUse(n, func(name string) { used[name] = true })
+		EachUse(n, func(name string) { used[name] = true })
 	}
 	for _, v := range g.Outputs {
 		used[v.Name] = true

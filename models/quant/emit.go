@@ -177,8 +177,15 @@ func (e *emitter) copyNode(n *onnx.Node) error {
 			return err
 		}
 	}
-	if usedInBodies(&onnx.Graph{Nodes: []*onnx.Node{n}}, "") {
-		return fmt.Errorf("%s %q has a body of its own, which is not looked into", n.Op, NodeName(n))
+	// The bodies of If, Loop and Scan know a value by its own name only.
+	var err error
+	onnx.EachUse(n, func(name string) {
+		if err == nil && e.quant[name] != "" && e.raw[name] != name {
+			_, err = e.asFloat(name)
+		}
+	})
+	if err != nil {
+		return err
 	}
 	e.out.Nodes = append(e.out.Nodes, &c)
 	for _, o := range n.Outputs {

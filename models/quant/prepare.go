@@ -197,11 +197,7 @@ func index(g *onnx.Graph) (constants map[string]*onnx.Tensor, users map[string][
 		constants[t.Name] = t
 	}
 	for _, n := range g.Nodes {
-		for _, i := range n.Inputs {
-			if i != "" {
-				users[i] = append(users[i], n)
-			}
-		}
+		onnx.EachUse(n, func(name string) { users[name] = append(users[name], n) })
 		for _, o := range n.Outputs {
 			makers[o] = n
 		}
