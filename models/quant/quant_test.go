@@ -219,10 +219,10 @@ func TestHistogramMethods(t *testing.T) {
 	for i := range sample {
 		sample[i] = float32(i%1000)/1000 - 0.25 // evenly from −0.25 to 0.749
 	}
-	h.add(sample)
+	h.add(onnx.FloatTensor("", nil, sample).Raw)
 	outlier := append([]float32(nil), sample...)
 	outlier[7] = 40
-	h.add(outlier)
+	h.add(onnx.FloatTensor("", nil, outlier).Raw)
 	if r := h.choose(MinMax); r != (Range{-0.25, 40}) {
 		t.Errorf("min-max %v", r)
 	}
@@ -242,7 +242,7 @@ func TestHistogramMethods(t *testing.T) {
 	if total != 200_000 {
 		t.Errorf("%d numbers are in the bins, want 200000", total)
 	}
-	h.add([]float32{float32(math.NaN())})
+	h.add(onnx.FloatTensor("", nil, []float32{1, float32(math.NaN())}).Raw)
 	if h.notNumbers != 1 {
 		t.Error("no number was counted as one")
 	}

@@ -52,13 +52,13 @@ times = open(work / "times", "w")
 
 
 def timed(label, make):
-    begin = time.perf_counter()
+    begin, cpu = time.perf_counter(), time.process_time()
     try:
         make(str(work / f"ort-{label}.onnx"))
     except Exception as e:  # a method that fails is part of the comparison
         print(f"ort-{label}: {type(e).__name__}: {e}")
         return
-    print(f"ort-{label}\t{time.perf_counter() - begin:.3f} s", file=times, flush=True)
+    print(f"{'ort-' + label:32} {time.perf_counter() - begin:8.2f} s, {time.process_time() - cpu:8.2f} s of processor time", file=times, flush=True)
 
 
 

@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/bin/bash
 # Quantizes one float model with chexp and with onnxruntime's own Python tools, on
 # the same samples, and puts agreement, size, latency and time side by side.
 #
@@ -31,13 +31,13 @@ fi
 
 "$work/venv/bin/python" models/quant/peers/peers.py "$model" "$pictures" "$work" "$samples"
 
-say() { printf '%s\t%s s\n' "$1" "$2" >>"$work/times"; }
 ours() { # name, arguments
 	name=$1
 	shift
-	begin=$(date +%s.%N)
-	bin/chexp model quantize "$model" "$@" -o "$work/$name.onnx" >"$work/$name.txt" 2>&1 || { cat "$work/$name.txt"; exit 1; }
-	say "$name" "$(echo "$(date +%s.%N) - $begin" | bc 2>/dev/null || awk "BEGIN{print $(date +%s.%N) - $begin}")"
+	{ time -p bin/chexp model quantize "$model" "$@" -o "$work/$name.onnx" >"$work/$name.txt" 2>&1; } 2>"$work/$name.time" ||
+		{ cat "$work/$name.txt"; exit 1; }
+	awk -v name="$name" '{ t[$1] = $2 } END { printf "%-32s %8.2f s, %8.2f s of processor time\n", name, t["real"], t["user"] + t["sys"] }' \
+		"$work/$name.time" >>"$work/times"
 	grep 'written in' "$work/$name.txt" | sed "s/^/$name: /"
 }
 ours chexp-qoperator --data "$work/calibrate" --samples 0 --operators qoperator
