@@ -68,7 +68,7 @@ func (e *emitter) finish(m *onnx.Model) *onnx.Model {
 		for _, i := range n.Inputs {
 			used[i] = true
 		}
-		if usedInBodies(&onnx.Graph{Nodes: []*onnx.Node{n}}, "") {
+		if hasBodies(n) {
 			for name := range e.constants { // a body may read any of them
 				used[name] = true
 			}

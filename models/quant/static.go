@@ -2,7 +2,6 @@ package quant
 
 import (
 	"fmt"
-	"math"
 
 	"chexp/models/onnx"
 )
@@ -306,9 +305,4 @@ func (e *emitter) passes(n *onnx.Node) error {
 	e.node(n.Domain, n.Op, n.Name, inputs, []string{y}, n.Attributes...)
 	e.quant[result] = y
 	return nil
-}
-
-// Valid says whether a range can be used.
-func (r Range) Valid() bool {
-	return r.Low <= r.High && !math.IsInf(float64(r.Low), 0) && !math.IsInf(float64(r.High), 0)
 }
