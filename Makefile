@@ -54,6 +54,7 @@ conformance: build images
 peers-quantize: build agents
 	@.ci/apt-install python3-venv
 	models/quant/peers/run.sh
+	models/quant/peers/ocr.sh
 
 lint:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt-ed: $$unformatted"; exit 1; }
