@@ -155,6 +155,10 @@ func takeACL(f *facts, n *onnx.Node) string {
 			if s := f.constants[n.Input(4)]; s == nil || s.Elements() != 1 {
 				return "it does not support per-channel quantization"
 			}
+			w, x := f.constants[n.Input(3)], f.constants[n.Input(2)]
+			if n.IntAttr("group", 1) > 1 && (w == nil || x == nil || w.Type != x.Type) {
+				return "a depthwise convolution needs weights of its input's type"
+			}
 		}
 		if f.fixedShapes() {
 			return f.pictureConv(n, weights)

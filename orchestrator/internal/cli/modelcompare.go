@@ -157,12 +157,15 @@ func (a *app) printCompared(c *cli.Context, lines []compared) error {
 	tw := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(tw, "MODEL\tSIZE\tAGREEMENT\tACCURACY\tCOSINE\tSQNR DB\tLOAD\tMEDIAN\tTIME AGAINST "+printable(filepath.Base(lines[1].Model)))
 	for _, x := range lines {
-		j, ratio := x.Judgement, ""
+		j, load, median, ratio := x.Judgement, "-", "-", ""
+		if x.MedianNS > 0 {
+			load, median = milliseconds(x.LoadNS), milliseconds(time.Duration(x.MedianNS))
+		}
 		if x.Ratio != nil {
 			ratio = ratioText(*x.Ratio)
 		}
 		fmt.Fprintf(tw, "%s\t%s\t%.3f\t%s\t%.4f\t%.1f\t%s\t%s\t%s\n", printable(filepath.Base(x.Model)), megabytes(x.Bytes), j.Agreement, accuracy(j), j.Cosine, j.SQNR,
-			milliseconds(x.LoadNS), milliseconds(time.Duration(x.MedianNS)), ratio)
+			load, median, ratio)
 	}
 	if err := tw.Flush(); err != nil {
 		return err
