@@ -123,7 +123,7 @@ const weight = 1
 // constants of 32-bit floats.
 func (p *plan) isProduct(n *onnx.Node) bool {
 	w := p.constants[n.Input(weight)]
-	if w == nil || w.Type != onnx.Float32 || n.Domain != "" || p.constants[n.Input(0)] != nil || n.Input(0) == "" {
+	if w == nil || w.Type != onnx.Float32 || n.Domain != "" || p.constants[n.Input(0)] != nil || n.Input(0) == "" || !single(n) {
 		return false
 	}
 	if b := n.Input(2); b != "" {
@@ -175,7 +175,7 @@ func (p *plan) takeOver(n *onnx.Node) {
 // an upper one, high is +infinity.
 func (p *plan) clipping(n *onnx.Node) (low, high float32, ok bool) {
 	switch {
-	case n.Domain != "" || len(n.Outputs) != 1:
+	case n.Domain != "" || !single(n):
 		return 0, 0, false
 	case n.Op == "Relu":
 		return 0, infinity, true
@@ -219,7 +219,7 @@ func (p *plan) onIntegers(name string) bool {
 // inBetween settles the nodes between products: it pays to keep them on
 // integers where their inputs are.
 func (p *plan) inBetween(n *onnx.Node) role {
-	if n.Domain != "" || len(n.Inputs) == 0 || len(n.Outputs) != 1 {
+	if n.Domain != "" || len(n.Inputs) == 0 || !single(n) {
 		return stays
 	}
 	switch n.Op {
@@ -228,7 +228,7 @@ func (p *plan) inBetween(n *onnx.Node) role {
 			return passes
 		}
 	case "GlobalAveragePool", "AveragePool":
-		if p.onIntegers(n.Inputs[0]) {
+		if len(n.Inputs) == 1 && p.onIntegers(n.Inputs[0]) {
 			return between
 		}
 	case "Add", "Mul":

@@ -51,6 +51,7 @@ func Prepare(m *onnx.Model) (*onnx.Model, error) {
 			return nil, fmt.Errorf("the model is quantized already (it has %s); quantize the float model that it was made from", n.Type())
 		}
 	}
+	g.Nodes = slices.DeleteFunc(g.Nodes, makesNothing)
 	g.Values = nil // types will change; a runtime infers them
 	dropInitializerInputs(g)
 	constantsToInitializers(g)
@@ -60,6 +61,10 @@ func Prepare(m *onnx.Model) (*onnx.Model, error) {
 	}
 	dropUnusedInitializers(g)
 	return m, nil
+}
+
+func makesNothing(n *onnx.Node) bool {
+	return !slices.ContainsFunc(n.Outputs, func(o string) bool { return o != "" })
 }
 
 // dropInitializerInputs: before IR version 4 initializers were listed as
@@ -90,8 +95,8 @@ func dropIdentities(g *onnx.Graph) {
 				n.Inputs[i] = to
 			}
 		}
-		idle := n.Type() == "Identity" || n.Type() == "Dropout" && len(n.Inputs) < 3 && (len(n.Outputs) == 1 || n.Outputs[1] == "")
-		if !idle || isOutput(g, n.Outputs[0]) || hasBodies(g.Nodes...) {
+		idle := n.Type() == "Identity" || n.Type() == "Dropout" && len(n.Inputs) < 3
+		if !idle || n.Input(0) == "" || n.Outputs[0] == "" || slices.ContainsFunc(n.Outputs[1:], func(o string) bool { return o != "" }) || isOutput(g, n.Outputs[0]) || hasBodies(g.Nodes...) {
 			return false
 		}
 		same[n.Outputs[0]] = n.Inputs[0]
@@ -124,6 +129,9 @@ func dropUnusedInitializers(g *onnx.Graph) {
 	})
 }
 
+// single says whether the node makes one value and no more.
+func single(n *onnx.Node) bool { return len(n.Outputs) == 1 && n.Outputs[0] != "" }
+
 // foldBatchNorms multiplies a batch normalisation's factors into the weights
 // of the convolution that it alone follows.
 func foldBatchNorms(g *onnx.Graph) error {
@@ -131,8 +139,8 @@ func foldBatchNorms(g *onnx.Graph) error {
 	gone := map[*onnx.Node]bool{}
 	for _, bn := range g.Nodes {
 		conv := makers[bn.Input(0)]
-		if bn.Type() != "BatchNormalization" || bn.IntAttr("training_mode", 0) != 0 || len(bn.Outputs) == 0 || len(bn.Inputs) != 5 ||
-			conv == nil || conv.Type() != "Conv" || len(users[bn.Input(0)]) != 1 || isOutput(g, bn.Input(0)) {
+		if bn.Type() != "BatchNormalization" || bn.IntAttr("training_mode", 0) != 0 || !single(bn) || len(bn.Inputs) != 5 ||
+			conv == nil || conv.Type() != "Conv" || !single(conv) || len(users[bn.Input(0)]) != 1 || isOutput(g, bn.Input(0)) {
 			continue
 		}
 		w := constants[conv.Input(1)]
@@ -199,7 +207,9 @@ func index(g *onnx.Graph) (constants map[string]*onnx.Tensor, users map[string][
 	for _, n := range g.Nodes {
 		onnx.EachUse(n, func(name string) { users[name] = append(users[name], n) })
 		for _, o := range n.Outputs {
-			makers[o] = n
+			if o != "" {
+				makers[o] = n
+			}
 		}
 	}
 	return constants, users, makers
