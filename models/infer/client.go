@@ -15,6 +15,10 @@ import (
 	"chexp/models/onnx"
 )
 
+// ErrGone is the end of the process: a crash, or memory that was too small.
+// Models that ONNX Runtime refuses give other errors.
+var ErrGone = errors.New("the program that runs models is gone")
+
 // Process is a Runner in a process of its own. Its sessions take turns: one
 // request at a time.
 type Process struct {
@@ -110,7 +114,7 @@ func (p *Process) ask(ctx context.Context, h header, body ...[]byte) (answer hea
 		outputs, err = unpack(p.out, answer.Tensors)
 	}
 	if err != nil {
-		p.broken = fmt.Errorf("the program that runs models is gone: %w%s", err, p.words.last())
+		p.broken = fmt.Errorf("%w: %w%s", ErrGone, err, p.words.last())
 		if ctx.Err() != nil {
 			return answer, nil, ctx.Err()
 		}

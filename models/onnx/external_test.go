@@ -154,3 +154,20 @@ func TestOldOperatorSetsAreRaised(t *testing.T) {
 		}
 	}
 }
+
+func TestAFileBeyondProtobufIsRefusedUnread(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "m.onnx")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Truncate(MaxBytes + 1); err != nil { // a hole: it takes no room
+		t.Skipf("no large files here: %v", err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(path); err == nil || !strings.Contains(err.Error(), "ends at 2 GB") {
+		t.Errorf("error is %v", err)
+	}
+}

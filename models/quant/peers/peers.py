@@ -32,8 +32,8 @@ files = sorted(p for p in pictures.iterdir() if p.suffix.lower() in (".jpg", ".j
 distinct = list({p.read_bytes(): p for p in files}.values())
 for folder, some in (("calibrate", distinct[0::2]), ("evaluate", distinct[1::2])):
     (work / folder).mkdir(exist_ok=True)
-    step = max(1, len(some) // count)
-    for i, path in enumerate(some[::step][:count]):
+    step = max(1, len(some) // count) if folder == "calibrate" else 1
+    for i, path in enumerate(some[::step][:count if folder == "calibrate" else 1000]):
         np.save(work / folder / f"{i:04d}.npy", array(path))
 
 

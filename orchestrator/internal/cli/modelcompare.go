@@ -66,7 +66,7 @@ func (a *app) modelCompare(c *cli.Context) error {
 			_, err = settle(m, c.String("shape"))
 		}
 		if err != nil {
-			return failure.New(failure.Usage, "", "", err)
+			return refused("", err)
 		}
 		info, err := os.Stat(path)
 		if err != nil {
@@ -77,7 +77,7 @@ func (a *app) modelCompare(c *cli.Context) error {
 	}
 	list, labels, err := readSamples(c, models[0], c.String("data"))
 	if err != nil {
-		return failure.New(failure.Usage, "", "", err)
+		return refused("", err)
 	}
 	r, err := startRunner()
 	if err != nil {
@@ -88,7 +88,7 @@ func (a *app) modelCompare(c *cli.Context) error {
 		err = closing
 	}
 	if err != nil {
-		return failure.New(failure.Usage, "", "", err)
+		return refused("", err)
 	}
 	return a.printCompared(c, lines)
 }

@@ -39,7 +39,7 @@ func (a *app) modelInspect(c *cli.Context) error {
 	}
 	m, err := onnx.Load(path)
 	if err != nil {
-		return failure.New(failure.Usage, "", "", err)
+		return refused("", err)
 	}
 	o := inspect.Options{Runtime: c.String("runtime")}
 	if s := c.String("shape"); s != "" {

@@ -100,7 +100,7 @@ func (a *app) modelQuantize(c *cli.Context) error {
 		open, err = settle(q.Float, c.String("shape"))
 	}
 	if err != nil {
-		return failure.New(failure.Usage, "cannot quantize "+name, "", err)
+		return refused("cannot quantize "+name, err)
 	}
 	if c.String("data") == "" && (q.Options.Mode != quant.Dynamic || q.MaxDrop >= 0) {
 		return badFlag("--data DIR is missing: static quantization needs inputs like those that the model will see")
@@ -116,7 +116,7 @@ func (a *app) modelQuantize(c *cli.Context) error {
 		res, err = a.quantizeWithData(c, q)
 	}
 	if err != nil {
-		return failure.New(failure.Usage, "cannot quantize "+name, "", err)
+		return refused("cannot quantize "+name, err)
 	}
 	if open != nil { // the file keeps open what was open
 		res.Model.Graph.RealInputs()[0].Shape = open
