@@ -6,6 +6,10 @@
 #   make agents   bin/chexp-agent-linux-{amd64,arm64}
 #   make images   bin/images/debian-{amd64,arm64}.tar, the emulator's container images
 #   make conformance  other people's clients (python-chi, Debian's) against the emulator; uses PyPI once
+#   make test-validity  measures quietly, under a CPU quota and beside a neighbour: the verdict names each; wants a quiet machine
+#   make bench-harness  what measuring costs: our loop against a loop in C over the same library
+#   make bench-start    the agent's start, and its memory over a bare ONNX Runtime process
+#   make peers    the tutorial's Python loop and chexp in turns: spread of repeated runs; uses PyPI once
 #   make peers-quantize  chexp's quantizer beside onnxruntime's own, on one model; uses PyPI and npm
 #   make lint     gofmt, go vet, and golangci-lint where it is installed
 #   make clean    remove bin/ (runs/ and the download cache stay)
@@ -16,7 +20,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test build agents images conformance peers-quantize lint clean deps test-deps
+.PHONY: help demo test test-validity build agents images conformance lint clean deps test-deps bench-harness bench-start peers peers-quantize
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 export VERSION
@@ -50,6 +54,19 @@ bin/images/debian-%.tar: orchestrator/internal/emulator/images/build.sh | deps
 conformance: build images
 	@.ci/apt-install $(TEST_PACKAGES) python3-venv
 	orchestrator/internal/emulator/conformance/run.sh
+
+test-validity: build agents
+	CHEXP_TEST_VALIDITY=1 go test -v -count=1 -run TestVerdictOnThisMachine ./orchestrator/internal/cli
+
+bench-harness: agents
+	go test -run '^$$' -bench 'Harness|RealModel' -benchtime 1x ./agent/internal/ort
+
+bench-start: agents
+	go test -run '^$$' -bench 'Start|Memory' -benchtime 1x ./agent/cmd/chexp-agent
+
+peers: build agents
+	@.ci/apt-install python3-venv
+	agent/peers/run.sh
 
 peers-quantize: build agents
 	@.ci/apt-install python3-venv

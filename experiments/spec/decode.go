@@ -18,7 +18,8 @@ const (
 	maxList      = 64 // threads, batches, budgets
 	maxTrials    = 10000
 	minLease     = time.Minute
-	maxLease     = 7 * 24 * time.Hour // Chameleon refuses more with 403
+	minBlock     = 10 * time.Millisecond // handing out a block takes some 2 ms
+	maxLease     = 7 * 24 * time.Hour    // Chameleon refuses more with 403
 )
 
 // defaults is the experiment before its file is read; doc.go has the table.
@@ -248,6 +249,9 @@ func (r *reader) trials(s *section, e *Experiment) {
 	if p.MaxTime > 0 && p.MaxTime < p.MinTime {
 		t.addf("max_time", "contradicts: %s is %s and %s is %s; max_time must not be below min_time",
 			given("max_time"), FormatDuration(p.MaxTime), given("min_time"), FormatDuration(p.MinTime))
+	}
+	if p.Block > 0 && p.Block < minBlock {
+		t.addf("block", "is %s, but must be 0s, or from %s to 1h", FormatDuration(p.Block), FormatDuration(minBlock))
 	}
 	if p.Precision > 0 && p.Block == 0 {
 		t.addf("precision", "contradicts: block is 0s, and a trial that is measured in one piece cannot have another; remove precision or set block, such as 500ms")

@@ -38,7 +38,7 @@
 //	trials.min_time       0s to 1h of timed work                            5s
 //	trials.max_time       not below min_time; 0s is no limit but timeout    60s
 //	trials.timeout        above max_time, to 24h; kills the trial           120s
-//	trials.block          0s to 1h of timed work, then it is the next       500ms
+//	trials.block          10ms to 1h of timed work, then it is the next     500ms
 //	                      trial's turn; 0s measures each in one piece
 //	trials.precision      0.1% to 50%: more blocks until every median's     none
 //	                      95 % interval is within ± that, or max_time

@@ -41,6 +41,7 @@ const (
 	Drift        = "drift"
 	Bimodality   = "bimodality"
 	OutlierShare = "outliers"
+	Stationarity = "stationarity"
 )
 
 // Limits of the checks.
@@ -60,7 +61,7 @@ const (
 	grave   = 0.20
 	// many: outliers above one in twenty are in the p95.
 	many = 0.05
-	// significance of the tests; five checks at this level, each with a limit
+	// significance of the tests; six checks at this level, each with a limit
 	// on the size besides, raise a false alarm for fewer than 5 in 100 trials.
 	significance = 0.01
 )
@@ -86,13 +87,18 @@ func (s Sample) Checks() []Check {
 	out := []Check{s.checkSize()}
 	if s.N() < Steady {
 		why := fmt.Sprintf("needs %d inferences, has %d: %d more", Steady, s.N(), Steady-s.N())
-		for _, name := range []string{WarmUp, Drift, Bimodality, OutlierShare} {
-			out = append(out, Check{Name: name, Outcome: Unavailable, Value: trial.Unread[float64](why), Text: why})
+		for _, name := range []string{WarmUp, Drift, Stationarity, Bimodality, OutlierShare} {
+			out = append(out, unread(name, why))
 		}
 		return out
 	}
 	warm, slow := s.checkWarmUp()
-	return append(out, warm, checkDrift(s.ordered[slow:]), s.checkModes(), s.checkOutliers())
+	return append(out, warm, s.checkDrift(slow), s.checkStationarity(), s.checkModes(), s.checkOutliers())
+}
+
+// unread is a check that could not be made, and why.
+func unread(name, why string) Check {
+	return Check{Name: name, Outcome: Unavailable, Value: trial.Unread[float64](why), Text: why}
 }
 
 // checkSize asks for what any interval takes (6), for what the other checks
@@ -133,8 +139,8 @@ func (s Sample) checkWarmUp() (Check, int) {
 	// that is printed; fewer are in nothing but the maximum.
 	limit := n / 100
 	c := Check{Name: WarmUp, Outcome: Valid, Value: trial.Read(float64(length)), Limit: float64(limit), Unit: "inferences"}
-	if rest := s.ordered[length:]; length > 0 && checkDrift(rest).Outcome != Valid {
-		if m, _ := thirds(rest); m[0] > m[2] {
+	if length > 0 && s.checkDrift(length).Outcome != Valid {
+		if m, _ := s.thirds(length); m[0] > m[2] {
 			length = 0
 		}
 	}
@@ -151,8 +157,9 @@ func (s Sample) checkWarmUp() (Check, int) {
 	return c, length
 }
 
-func checkDrift(ordered []int64) Check {
-	m, p := thirds(ordered)
+// checkDrift leaves out the first slow ones.
+func (s Sample) checkDrift(slow int) Check {
+	m, p := s.thirds(slow)
 	low, high := slices.Min(m[:]), slices.Max(m[:])
 	size := high/low - 1
 	c := Check{Name: Drift, Outcome: Valid, Value: finite(100 * size), Limit: 100 * large, Unit: "%"}
@@ -168,6 +175,36 @@ func checkDrift(ordered []int64) Check {
 	c.Text = fmt.Sprintf("the %s third took %s longer than the %s, limit %s",
 		names[slices.Index(m[:], high)], percent(size), names[slices.Index(m[:], low)], percent(large))
 	c.Remedy = "something changed meanwhile: let the device cool down, stop other programs, measure longer"
+	return c
+}
+
+// checkStationarity asks whether the blocks have one location, as any interval
+// takes for granted. It finds the waves and steps that a comparison of thirds
+// misses.
+func (s Sample) checkStationarity() Check {
+	far, p, ok := Unsteady(s.blockMedians())
+	if !ok {
+		if len(s.blocks) == 0 {
+			return unread(Stationarity, "it was measured in one go, not in blocks")
+		}
+		return unread(Stationarity, fmt.Sprintf("needs %d blocks, has %d", FewestBlocks, len(s.blocks)))
+	}
+	c := Check{Name: Stationarity, Outcome: Valid, Value: finite(100 * far), Limit: 100 * large, Unit: "%",
+		Text: fmt.Sprintf("the medians of its %d blocks lie within %s", len(s.blocks), percent(far))}
+	if p >= significance {
+		return c
+	}
+	if far <= large {
+		c.Text += ", though not in random order"
+		return c
+	}
+	c.Outcome = Suspect
+	if far > grave {
+		c.Outcome = Invalid
+	}
+	c.Text = fmt.Sprintf("its %d blocks are in an order that chance gives in %s of such series, and %s apart, limit %s",
+		len(s.blocks), percent(max(p, 1e-4)), percent(far), percent(large))
+	c.Remedy = "let the device cool down, stop other programs, measure longer; ratios of trials that were measured in turns do not mind"
 	return c
 }
 
@@ -234,7 +271,12 @@ func percent(share float64) string {
 	return fmt.Sprintf("%.*f %%", digits, 100*share)
 }
 
-func times(ratio float64) string { return fmt.Sprintf("%.3g times", ratio) }
+func times(ratio float64) string {
+	if ratio >= 100 {
+		return fmt.Sprintf("%.0f times", ratio)
+	}
+	return fmt.Sprintf("%.3g times", ratio)
+}
 
 // roundUp to a number that people would write into an experiment.
 func roundUp(n int) int {

@@ -53,7 +53,7 @@ func (s Sample) Percentile(percent float64) trial.Reading[float64] {
 // Interval holds the true percentile (the median is 50) with at least 95 %
 // confidence, whatever the distribution: it lies between two order statistics.
 // It assumes independent values; the neighbours in a sequence of latencies are
-// not quite, so the truth is rather wider (see Precision).
+// not quite, so the truth is rather wider (for the median see MedianInterval).
 func (s Sample) Interval(percent float64) trial.Reading[trial.Interval] {
 	low, high := ranks(s.N(), percent/100)
 	if low < 1 || high > s.N() {

@@ -16,13 +16,21 @@ import (
 // seldom reach as far as the truth may lie.
 const FewestBlocks = 7
 
-// resamples of the bootstrap: enough for the 0.4 % tails that seven blocks need.
-const resamples = 2000
+// resamples of a bootstrap over k things: enough for the 0.4 % tails that seven
+// need, and for the 1.6 % of fifteen and more.
+func resamples(k int) int {
+	if k < 15 {
+		return 2000
+	}
+	return 1000
+}
 
 // A Comparison says how the latency of one variant relates to another's.
 type Comparison struct {
 	Ratio    float64                       `json:"ratio"`    // median latency of a over that of b; below 1, a is faster
 	Interval trial.Reading[trial.Interval] `json:"interval"` // of the ratio, 95 %
+	Pairs    int                           `json:"pairs,omitempty"`
+	Starts   int                           `json:"process_starts,omitempty"` // of each variant
 }
 
 // Differs reports whether the interval excludes 1. Of comparisons between
@@ -50,10 +58,18 @@ func PairedRatio(a, b [][]int64, seed uint64) (c Comparison, ok bool) {
 			logs = append(logs, la[0]-lb[0])
 		}
 	}
-	k := len(logs)
-	if k == 0 {
+	if len(logs) == 0 {
 		return c, false
 	}
+	c = bootstrapCenter(logs, seed)
+	c.Pairs = len(logs)
+	return c, true
+}
+
+// bootstrapCenter is the Hodges-Lehmann centre of logarithms of ratios, with
+// its interval.
+func bootstrapCenter(logs []float64, seed uint64) Comparison {
+	k := len(logs)
 	var means []center
 	for i := range logs {
 		for j := range i + 1 {
@@ -67,7 +83,20 @@ func PairedRatio(a, b [][]int64, seed uint64) (c Comparison, ok bool) {
 		}
 		return times[m.i] * times[m.j]
 	}
-	return compare(means, k, count, seed, times), true
+	return compare(means, k, count, seed, times)
+}
+
+// hodgesLehmann is the median of the means of every two values.
+func hodgesLehmann(values []float64) float64 {
+	var means []float64
+	for i := range values {
+		for j := range i + 1 {
+			means = append(means, (values[i]+values[j])/2)
+		}
+	}
+	slices.Sort(means)
+	n := len(means)
+	return (means[(n-1)/2] + means[n/2]) / 2
 }
 
 // Ratio compares two variants whose blocks have nothing to do with each other:
@@ -128,7 +157,7 @@ func compare(cs []center, k int, count func(center) int, seed uint64, times ...[
 		return out
 	}
 	rng := rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15))
-	centers := make([]float64, resamples)
+	centers := make([]float64, resamples(k))
 	for r := range centers {
 		for _, t := range times {
 			clear(t)
@@ -139,10 +168,8 @@ func compare(cs []center, k int, count func(center) int, seed uint64, times ...[
 		centers[r] = middle()
 	}
 	slices.Sort(centers)
-	kf := float64(k)
-	share := normalCDF(-math.Sqrt(kf/(kf-1)) * studentQuantile(1-tail, kf-1))
-	cut := int(share * resamples)
-	out.Interval = trial.Read(trial.Interval{Low: math.Exp(centers[cut]), High: math.Exp(centers[resamples-1-cut])})
+	cut := expandedTail(k)
+	out.Interval = trial.Read(trial.Interval{Low: math.Exp(centers[cut]), High: math.Exp(centers[len(centers)-1-cut])})
 	return out
 }
 
@@ -157,4 +184,11 @@ func logMedians(blocks [][]int64) (out []float64) {
 		}
 	}
 	return out
+}
+
+// expandedTail is how many of the sorted resamples lie outside either end of the
+// expanded percentile interval over k things.
+func expandedTail(k int) int {
+	kf := float64(k)
+	return int(normalCDF(-math.Sqrt(kf/(kf-1))*studentQuantile(1-tail, kf-1)) * float64(resamples(k)))
 }

@@ -79,8 +79,8 @@ func inTurns(d noise, pairs int, gain, drift float64) (a, b [][]int64) {
 	return a, b
 }
 
-// Equal variants are said to differ in at most 5 of 100 experiments (7 allows
-// for chance among 300), whatever the noise; 3 % is found in nearly all.
+// Equal variants are said to differ in at most 5 of 100 experiments (8 allows
+// for chance among 200), whatever the noise; 3 % is found in nearly all.
 func TestPairedRatioErrorRates(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -89,9 +89,9 @@ func TestPairedRatioErrorRates(t *testing.T) {
 		power float64
 	}{
 		{"seven pairs", newNoise(2, 0.04, 0, 0.025), 7, 90},
-		{"ten pairs", newNoise(3, 0.04, 0, 0.025), 10, 98},
-		{"values like the one before", newNoise(4, 0.02, 0.5, 0.025), 10, 98},
-		{"many slow ones", newNoise(5, 0.04, 0, 0.2), 14, 98},
+		{"ten pairs", newNoise(3, 0.04, 0, 0.025), 10, 94},
+		{"values like the one before", newNoise(4, 0.02, 0.5, 0.025), 10, 94},
+		{"many slow ones", newNoise(5, 0.04, 0, 0.2), 14, 93},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			seed := uint64(0)
@@ -101,9 +101,9 @@ func TestPairedRatioErrorRates(t *testing.T) {
 				r, _ := PairedRatio(a, b, seed)
 				return r.Differs()
 			}
-			alarms, power := rate(300, func() bool { return differs(0) }), rate(100, func() bool { return differs(0.03) })
+			alarms, power := rate(200, func() bool { return differs(0) }), rate(60, func() bool { return differs(0.03) })
 			t.Logf("A/A: %.1f %%, 3 %% found: %.1f %%", alarms, power)
-			if alarms > 7 {
+			if alarms > 8 {
 				t.Errorf("%.1f %% of equal pairs differ", alarms)
 			}
 			if power < c.power {

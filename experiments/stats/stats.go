@@ -1,7 +1,8 @@
 // Package stats turns raw latencies into what a report may say: the summary of
 // a trial with the interval of its median, percentiles or their refusal, how
 // two variants compare, where the variance comes from, and whether a trial was
-// steady enough to be believed (Checks). It is pure arithmetic, shared by both
+// steady enough to be believed (Checks; package validity adds what the device
+// did meanwhile). It is pure arithmetic, shared by both
 // halves of chexp so that a reader of a result can check the agent's sums with
 // the same code.
 //
@@ -13,7 +14,7 @@
 // A difference is called one only when it is both significant and large enough
 // to matter: with many inferences, everything is significant.
 //
-// Random numbers occur in Ratio only; a seed makes them repeatable. The rates
+// Random numbers occur in ratios only; a seed makes them repeatable. The rates
 // of false alarms and of misses that the tests name were found by simulation.
 package stats
 
@@ -28,6 +29,7 @@ import (
 type Sample struct {
 	ordered []int64 // as they were measured
 	sorted  []int64
+	blocks  [][]int64 // of ordered, where Cut told
 }
 
 // NewSample takes the latencies in the order of measurement; it keeps a
@@ -64,7 +66,7 @@ func (s Sample) Summary(batch int) *trial.Summary {
 		MaxNS:          s.sorted[n-1],
 		MeanNS:         sum / float64(n),
 		MedianNS:       s.Median(),
-		MedianInterval: s.Interval(50),
+		MedianInterval: s.MedianInterval(),
 		P90NS:          s.Percentile(90),
 		P95NS:          s.Percentile(95),
 		P99NS:          s.Percentile(99),

@@ -28,13 +28,10 @@ func (s Sample) Autocorrelation() float64 {
 	return both / all
 }
 
-// Precision is half the width of the median's interval, relative to the median,
-// corrected for latencies that resemble the one before: those carry less than
-// as many independent ones, n(1-r)/(1+r) of them with a first-order
-// autocorrelation r. A positive r counts where chance explains it in fewer than
-// one of twenty samples. ok is false below six values.
+// Precision is half the width of the median's interval, relative to the median.
+// ok is false where there is no interval.
 func (s Sample) Precision() (relative float64, ok bool) {
-	i, ok := s.Interval(50).Get()
+	i, ok := s.MedianInterval().Get()
 	m := 0.0
 	if ok {
 		m = s.Median()
@@ -42,11 +39,19 @@ func (s Sample) Precision() (relative float64, ok bool) {
 	if !(m > 0) {
 		return 0, false
 	}
-	relative = (i.High - i.Low) / 2 / m
+	return (i.High - i.Low) / 2 / m, true
+}
+
+// dependence is how much wider than for independent values an interval must be
+// for latencies that resemble the one before: those carry less than as many
+// independent ones, n(1-r)/(1+r) of them with a first-order autocorrelation r. A
+// positive r counts where chance explains it in fewer than one of twenty
+// samples.
+func (s Sample) dependence() float64 {
 	if r := min(s.Autocorrelation(), 0.95); r > 1.645/math.Sqrt(float64(s.N())) {
-		relative *= math.Sqrt((1 + r) / (1 - r))
+		return math.Sqrt((1 + r) / (1 - r))
 	}
-	return relative, true
+	return 1
 }
 
 // thirds are the medians of the first, the middle and the last third, and the
@@ -57,12 +62,21 @@ func (s Sample) Precision() (relative float64, ok bool) {
 // than 10 % above the smallest. That alone raises a false alarm for any small
 // noisy sample, so the Kruskal-Wallis test has to agree. It finds a slope, a
 // step and a hump alike, where a test for a trend (Mann-Kendall) would miss the
-// hump; with three groups its p is simply exp(-H/2). It is taken over the
-// medians of 30 to 60 blocks, because it too wants independent values.
-func thirds(ordered []int64) (medians [3]float64, p float64) {
+// hump; with three groups its p is simply exp(-H/2). It too wants independent
+// values: the medians of the blocks, or of 30 to 60 equal stretches where there
+// are fewer than nine. The first slow values are left out.
+func (s Sample) thirds(slow int) (medians [3]float64, p float64) {
+	ordered := s.ordered[slow:]
 	n := len(ordered)
 	for i := range medians {
 		medians[i] = medianOf(ordered[i*n/3 : (i+1)*n/3])
+	}
+	late := 0 // blocks that begin before the first values are left out
+	for at := 0; late < len(s.blocks) && at < slow; late++ {
+		at += len(s.blocks[late])
+	}
+	if len(s.blocks)-late >= 9 {
+		return medians, kruskalWallis(s.blockMedians()[late:])
 	}
 	blocks := min(n, min(60, max(30, n/5)))
 	values := make([]float64, blocks)

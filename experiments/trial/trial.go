@@ -52,14 +52,16 @@ type Plan struct {
 
 // Policy bounds every trial.
 type Policy struct {
-	// Warmup inferences run before the timed ones and are reported apart.
+	// Warmup inferences, at least, run before the timed ones and are reported
+	// apart; from 10 on more of them run until no slow start is seen.
 	Warmup int `json:"warmup"`
 	// A trial ends when it has both MinRuns timed inferences and MinTime of
 	// timed work (MLPerf's rule: both minima), or when MaxTime is spent.
 	MinRuns int           `json:"min_runs"`
 	MinTime time.Duration `json:"min_time_ns"`
 	MaxTime time.Duration `json:"max_time_ns"` // 0: no limit but Timeout
-	// Timeout is the wall-clock limit of the whole trial process; past it the
+	// Timeout limits the time for which the trial has the device, loading and
+	// warming up included and waiting for other trials' blocks not; past it its
 	// process is killed and the trial has failed.
 	Timeout time.Duration `json:"timeout_ns"`
 	// Block is the timed work after which the next trial has its turn; 0: every

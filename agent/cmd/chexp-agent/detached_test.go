@@ -38,7 +38,15 @@ func long(t *testing.T, ms time.Duration) *bundleDir {
 // runnerPID waits for the process of a trial and returns it.
 func (b *bundleDir) runnerPID() (runner, supervisor int) {
 	b.t.Helper()
-	b.await("a runner", func(r trial.StatusReply) bool {
+	runners, supervisor := b.runnerPIDs(1)
+	return runners[0], supervisor
+}
+
+// runnerPIDs waits for the processes of so many trials.
+func (b *bundleDir) runnerPIDs(n int) (runners []int, supervisor int) {
+	b.t.Helper()
+	b.await(fmt.Sprintf("%d runners", n), func(r trial.StatusReply) bool {
+		runners = nil
 		if r.State.PID == 0 {
 			return false
 		}
@@ -48,14 +56,14 @@ func (b *bundleDir) runnerPID() (runner, supervisor int) {
 			data, _ := os.ReadFile(path)
 			for _, field := range strings.Fields(string(data)) {
 				cmdline, _ := os.ReadFile("/proc/" + field + "/cmdline")
-				if strings.Contains(string(cmdline), "chexp-trial") {
-					runner, _ = strconv.Atoi(field)
+				if pid, err := strconv.Atoi(field); err == nil && strings.Contains(string(cmdline), "chexp-trial") {
+					runners = append(runners, pid)
 				}
 			}
 		}
-		return runner != 0
+		return len(runners) >= n
 	})
-	return runner, supervisor
+	return runners, supervisor
 }
 
 func gone(pid int) bool {
@@ -138,6 +146,83 @@ func TestKilledRunnerIsOneFailedTrial(t *testing.T) {
 	}
 	if outcomes[trial.Failed] != 1 || outcomes[trial.OK] != 1 {
 		t.Errorf("outcomes %v", outcomes)
+	}
+}
+
+// turns is a bundle of three trials that take turns for a while.
+func turns(t *testing.T) *bundleDir {
+	b := newBundle(t, trial.Policy{MinRuns: 1, MinTime: 1200 * time.Millisecond, Block: 100 * time.Millisecond})
+	for _, name := range []string{"a", "b", "c"} {
+		b.add(name, tiny(), nil)
+	}
+	return b.seal()
+}
+
+// Of trials that take turns, one that is killed fails alone, whoever's turn it is.
+func TestKilledRunnerAmongThree(t *testing.T) {
+	b := started(turns(t))
+	runners, _ := b.runnerPIDs(3)
+	must(t, syscall.Kill(runners[1], syscall.SIGKILL))
+	b.awaitPhase(trial.Finished)
+	b.checkComplete()
+	failed, seen := 0, map[int]bool{}
+	for _, tr := range b.plan.Trials {
+		res := b.result(tr.ID)
+		for _, block := range res.Blocks {
+			if seen[block.Turn] {
+				t.Errorf("turn %d was taken twice", block.Turn)
+			}
+			seen[block.Turn] = true
+		}
+		if res.Outcome == trial.Failed {
+			failed++
+			if res.Reasons[0].Code != reason.RunnerCrashed || !strings.Contains(res.Reasons[0].Text, "signal 9") {
+				t.Errorf("%s: %+v", tr.ID, res.Reasons)
+			}
+		} else if len(res.Blocks) != 12 || len(res.Reasons) > 0 {
+			t.Errorf("%s: %d blocks, %v", tr.ID, len(res.Blocks), res.Reasons)
+		}
+	}
+	if failed != 1 {
+		t.Errorf("%d trials failed", failed)
+	}
+}
+
+// kill -9 of the supervisor while three trials take turns: all of them go, and
+// are measured again.
+func TestResumeWhileTakingTurns(t *testing.T) {
+	b := started(turns(t))
+	runners, supervisor := b.runnerPIDs(3)
+	must(t, syscall.Kill(supervisor, syscall.SIGKILL))
+	b.awaitPhase(trial.Dead)
+	for _, pid := range runners {
+		b.awaitGone(pid)
+	}
+	started(b)
+	b.awaitPhase(trial.Finished)
+	b.checkComplete()
+	for _, tr := range b.plan.Trials {
+		res := b.result(tr.ID)
+		if res.Outcome != trial.OK || len(res.Blocks) != 12 {
+			t.Errorf("%s: %s %v, %d blocks", tr.ID, res.Outcome, res.Reasons, len(res.Blocks))
+		}
+		if h, ok := res.Harness.Get(); !ok || h.Calls == 0 || h.Allocations != 0 {
+			t.Errorf("%s: harness %+v %+v", tr.ID, res.Harness, h)
+		}
+	}
+}
+
+// stop while three trials take turns leaves none of them.
+func TestStopWhileTakingTurns(t *testing.T) {
+	b := started(turns(t))
+	runners, _ := b.runnerPIDs(3)
+	if reply := b.ask("stop"); reply.State.Phase != trial.Stopped {
+		t.Fatalf("after stop: %+v", reply.State)
+	}
+	for _, pid := range runners {
+		if !gone(pid) {
+			t.Errorf("process %d outlived stop", pid)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"runtime"
+	"sync"
 
 	"chexp/agent/internal/device"
 	"chexp/agent/internal/device/sample"
@@ -11,15 +12,15 @@ import (
 )
 
 // watch has the supervisor look at the machine around every block, and adds to the
-// device's facts the one that is measured: once, before any trial, because it takes
-// all cores for some 0.1 s.
+// device's facts the one that is measured: once, before the first trial's process
+// is started, because it takes all cores for some 0.1 s.
 func watch(s *matrix.Supervisor) {
 	root := os.DirFS("/")
-	roof := device.Roof(root, runtime.GOARCH)
+	roof := sync.OnceValue(func() trial.Reading[trial.Roof] { return device.Roof(root, runtime.GOARCH) })
 	facts := s.Device
 	s.Device = func() trial.Device {
 		d := facts()
-		d.Roof = roof
+		d.Roof = roof()
 		return d
 	}
 	sampler := sample.New(root, runtime.GOARCH)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"chexp/agent/internal/reason"
@@ -24,6 +25,7 @@ type living struct {
 	longest  time.Duration // of those
 	timed    time.Duration // sum of the latencies
 	over     bool
+	restless bool // threads of it run after its turn, and that has been told
 
 	imprecise string // how well its median is known, if not as well as the policy asks for
 }
@@ -69,7 +71,7 @@ func (s *Supervisor) begin(ctx context.Context, t trial.Trial) (*living, error) 
 	case err != nil || l.result.Outcome != trial.OK:
 		return l, s.finish(l)
 	}
-	return l, nil
+	return l, s.quiet(ctx, l)
 }
 
 // nonsense kills a process whose answer makes no sense.
@@ -108,9 +110,18 @@ func (s *Supervisor) turn(ctx context.Context, l *living, t session.Turn, round 
 		after = s.Observe(l.process.cmd.Process.Pid)
 	}
 	s.turns++
+	// This process's own collector must not run beside the block either: the
+	// runtime starts one every two minutes, needed or not, unless it is off.
+	percent := debug.SetGCPercent(-1)
 	begin := time.Now()
 	line, err := l.process.ask(ctx, t, timeout(s.Plan.Policy)-l.used())
 	took := time.Since(begin)
+	debug.SetGCPercent(percent)
+	if err == nil { // before anybody looks at the clock
+		if err := s.quiet(ctx, l); err != nil {
+			return err
+		}
+	}
 	b := trial.Block{Round: round, Turn: s.turns, First: len(l.result.LatenciesNS)}
 	if after != nil {
 		b.Conditions = after()

@@ -198,7 +198,11 @@ func (s *Supervisor) record(l *living) error {
 	res.Schema, res.RunID, res.TrialID = trial.ResultSchema, s.Plan.RunID, t.ID
 	res.Model, res.Provider, res.Threads, res.Batch, res.Repetition = s.model(t.Model), t.Provider, t.Threads, t.Batch, t.Repetition
 	res.Policy, res.Seed, res.Scenario = s.Plan.Policy, s.Plan.Seed, scenario(t)
-	res.Summary = stats.Summarize(res.LatenciesNS, t.Batch)
+	sample, err := stats.NewSample(res.LatenciesNS).Cut(res.Blocks)
+	if err != nil {
+		return fmt.Errorf("the blocks of %s: %w", t.ID, err) // our own mistake, never the runner's
+	}
+	res.Summary = sample.Summary(t.Batch)
 	res.Agent, res.Device = s.Agent, l.device
 	if res.Runtime.Name == "" {
 		res.Runtime = s.Runtime

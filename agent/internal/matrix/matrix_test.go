@@ -129,6 +129,16 @@ func fakeRunner() {
 			}
 		}
 		say(session.Answer{Block: &s})
+		if behaviour == "spins" {
+			for begin := time.Now(); time.Since(begin) < 50*time.Millisecond; {
+			}
+		}
+		if behaviour == "restless" && block == 1 {
+			go func() {
+				for {
+				}
+			}()
+		}
 	}
 	switch behaviour {
 	case "lingers":

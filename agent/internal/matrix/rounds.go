@@ -21,6 +21,8 @@ const (
 	// 25 ms of the usual half second is several times what refilling caches
 	// takes, and more than a cpufreq governor's sampling interval (10 ms).
 	settleShare = 20
+	// mostBlocks of a trial: each has its conditions in the result.
+	mostBlocks = 1000
 )
 
 // measure gives the living trials of a group their blocks until each has what
@@ -76,7 +78,7 @@ func (s *Supervisor) rounds(group []*living) int {
 		shortest = min(shortest, max(p.MinTime, time.Duration(min(float64(p.MinRuns)*float64(one), float64(24*time.Hour)))))
 		unit = max(unit, few*one)
 	}
-	return max(1, int(math.Round(float64(shortest)/float64(unit))))
+	return max(1, int(min(math.Round(float64(shortest)/float64(unit)), mostBlocks)))
 }
 
 // pace is how long one inference took before the timed ones.
@@ -105,7 +107,7 @@ func (s *Supervisor) share(l *living, r, rounds int) session.Turn {
 		t.MinTime = max(t.MinTime, p.MinTime-l.timed)
 	}
 	if p.MaxTime > 0 {
-		t.Limit = max(1, p.MaxTime*time.Duration(r)/n-l.measured)
+		t.Limit = max(1, p.MaxTime/n*time.Duration(r)-l.measured)
 	}
 	return t
 }
@@ -186,10 +188,10 @@ func within(width float64) string {
 	return fmt.Sprintf("±%.3g %%", 100*width)
 }
 
-// mayRefine: neither MaxTime nor the room for latencies is spent, and another
+// mayRefine: neither MaxTime nor the room in the result is spent, and another
 // block like the longest so far stays well within the timeout.
 func (s *Supervisor) mayRefine(l *living) bool {
 	p := s.Plan.Policy
-	return (p.MaxTime <= 0 || l.measured < p.MaxTime) && len(l.result.LatenciesNS) < session.MaxRuns &&
+	return (p.MaxTime <= 0 || l.measured < p.MaxTime) && len(l.result.LatenciesNS) < session.MaxRuns && len(l.result.Blocks) < mostBlocks &&
 		l.used()+2*max(l.longest, p.Block) < timeout(p)
 }

@@ -256,6 +256,48 @@ func TestObserve(t *testing.T) {
 	}
 }
 
+// The next block waits for the threads of the last one to come to rest; one that
+// does not is told once, and does not hold up the run.
+func TestNextBlockWaitsForQuiet(t *testing.T) {
+	if !running("/proc", os.Getpid()) {
+		t.Skip("this test is running and /proc does not say so: no way to see it here")
+	}
+	p := matrixPlan([]string{"spins", "good"}, 1)
+	p.Policy = trial.Policy{MinRuns: 12, Block: 60 * time.Millisecond, Timeout: time.Minute}
+	results, _, list := turnsOf(t, p, nil)
+	starts := map[int]int64{}
+	for _, res := range results {
+		for _, b := range res.Blocks {
+			starts[b.Turn] = b.StartNS
+		}
+	}
+	for _, b := range results["spins.cpu.t1.b2.r1"].Blocks {
+		if next, ok := starts[b.Turn+1]; ok && time.Duration(next-b.StartNS) < 50*time.Millisecond {
+			t.Errorf("turn %d began %v after one whose process spins for 50 ms", b.Turn+1, time.Duration(next-b.StartNS))
+		}
+	}
+	for _, e := range list {
+		if e.Type == trial.Note {
+			t.Errorf("%s", e.Text)
+		}
+	}
+	p = matrixPlan([]string{"restless"}, 1)
+	p.Policy = trial.Policy{MinRuns: 6, Block: 60 * time.Millisecond, Timeout: time.Minute}
+	_, _, list = turnsOf(t, p, nil)
+	told := 0
+	for _, e := range list {
+		if e.Type == trial.Note && strings.Contains(e.Text, "still run 1s after its turn") {
+			told++
+		}
+	}
+	if told != 1 {
+		t.Errorf("told %d times: %+v", told, list)
+	}
+	if running("/nonexistent", 1) {
+		t.Error("without /proc something runs")
+	}
+}
+
 func TestCoolDown(t *testing.T) {
 	p := matrixPlan([]string{"a", "b"}, 1)
 	p.Policy = trial.Policy{MinRuns: 12, Block: 60 * time.Millisecond, CoolDown: time.Minute, Timeout: time.Minute}

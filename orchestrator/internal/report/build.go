@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"chexp/experiments/stats"
 	"chexp/experiments/trial"
+	"chexp/experiments/validity"
 )
 
 // Build makes the table of a run. It never fails: what is wrong with the
@@ -22,6 +22,9 @@ func Build(in Input) *Table {
 	b := &builder{Table: &Table{
 		Schema: Schema, Run: cleanRun(in.Run), Budgets: budgets(in.Budgets),
 		Models: models(in), Phases: cleanPhases(in.Phases)}}
+	if in.Plan != nil {
+		b.seed = in.Plan.Seed
+	}
 	b.rows(in)
 	b.letters()
 	for _, r := range b.Rows {
@@ -32,6 +35,9 @@ func Build(in Input) *Table {
 		b.footnotes(r)
 	}
 	b.finishNotes()
+	b.compare()
+	b.Placements = placements(b.Table)
+	b.Spreads = spreads(b.Table)
 	b.Facts = facts(b.Table)
 	b.Protocol = protocol(b.Run, in.Plan)
 	b.Caveats = caveats(b.Table)
@@ -41,6 +47,7 @@ func Build(in Input) *Table {
 
 type builder struct {
 	*Table
+	seed   uint64             // of the comparisons' intervals
 	notes  map[string]int     // key → index in Table.Notes
 	shared map[string]*shared // of the footnotes of several trials, by key
 }
@@ -161,13 +168,13 @@ func planOrder(in []trial.Trial) []trial.Trial {
 	}
 	for _, t := range in {
 		pos("m", t.Model)
-		pos("p", t.Provider.Name)
+		pos("p", t.Provider.Label())
 	}
 	out := slices.Clone(in)
 	slices.SortStableFunc(out, func(a, b trial.Trial) int {
 		return cmp.Or(
 			cmp.Compare(pos("m", a.Model), pos("m", b.Model)),
-			cmp.Compare(pos("p", a.Provider.Name), pos("p", b.Provider.Name)),
+			cmp.Compare(pos("p", a.Provider.Label()), pos("p", b.Provider.Label())),
 			cmp.Compare(a.Threads, b.Threads), cmp.Compare(a.Batch, b.Batch),
 			cmp.Compare(a.Repetition, b.Repetition))
 	})
@@ -176,7 +183,7 @@ func planOrder(in []trial.Trial) []trial.Trial {
 
 // row makes one row; r is nil when there is no result.
 func (b *builder) row(t trial.Trial, m trial.Model, r *trial.Result) *Row {
-	row := &Row{Trial: clean(t.ID, 3*maxName), Model: name(t.Model), Bytes: m.Bytes, Provider: name(t.Provider.Name),
+	row := &Row{Trial: clean(t.ID, 3*maxName), Model: name(t.Model), Bytes: m.Bytes, Provider: name(t.Provider.Label()),
 		Threads: t.Threads, Batch: t.Batch, Repetition: t.Repetition, Outcome: Missing, marks: map[string][]int{}}
 	unread := trial.Unread[float64]("the trial has no result")
 	if r == nil {
@@ -191,12 +198,16 @@ func (b *builder) row(t trial.Trial, m trial.Model, r *trial.Result) *Row {
 		return row
 	}
 	row.Outcome, row.Reasons = r.Outcome, cleanReasons(r.Reasons)
-	row.latencies, row.warmup, row.sample = r.LatenciesNS, r.WarmupNS, stats.NewSample(r.LatenciesNS)
+	sample, contradiction := validity.Sample(r)
+	row.result, row.latencies, row.warmup, row.sample = r, r.LatenciesNS, r.WarmupNS, sample
 	row.device, row.agent, row.runtime = r.Device, r.Agent, r.Runtime
 	row.N, row.Start, row.End = len(r.LatenciesNS), r.Start, r.End
 	switch r.Outcome {
 	case trial.OK:
 		row.Doubts = contradictions(r.Summary, row.latencies, row.sample.Sorted(), t.Batch)
+		if contradiction != nil {
+			row.Doubts = append(row.Doubts, contradiction.Error())
+		}
 	case trial.Failed, trial.Skipped:
 		if len(row.Reasons) == 0 {
 			row.Reasons = []trial.Reason{{Code: "no_reason", Text: "the result gives no reason"}}
@@ -209,9 +220,9 @@ func (b *builder) row(t trial.Trial, m trial.Model, r *trial.Result) *Row {
 	if r.Model.SHA256 != m.SHA256 {
 		row.Doubts = append(row.Doubts, "it was measured with another model file (sha256 "+clean(r.Model.SHA256, 12)+")")
 	}
-	if r.Provider.Name != t.Provider.Name || r.Threads != t.Threads || r.Batch != t.Batch {
+	if r.Provider.Label() != t.Provider.Label() || r.Threads != t.Threads || r.Batch != t.Batch {
 		row.Doubts = append(row.Doubts, fmt.Sprintf("it was measured with %s, %s, batch %d",
-			clean(r.Provider.Name, maxName), plural(r.Threads, "thread"), r.Batch))
+			clean(r.Provider.Label(), maxName), plural(r.Threads, "thread"), r.Batch))
 	}
 	row.measured(r, t.Batch)
 	return row

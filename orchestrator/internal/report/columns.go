@@ -70,10 +70,21 @@ func (t *Table) columns() []column {
 		numberColumn("p95", "p95 "+lat.name, lat.size, func(r *Row) trial.Reading[float64] { return r.P95 }),
 		numberColumn("p99", "p99 "+lat.name, lat.size, func(r *Row) trial.Reading[float64] { return r.P99 }),
 		numberColumn("throughput", "inputs/s", 1, func(r *Row) trial.Reading[float64] { return r.Throughput }))
+	if slices.ContainsFunc(t.Rows, func(r *Row) bool { return r.Roof.Value != nil }) {
+		cols = append(cols, numberColumn("roof", "% of roof", 0.01, (*Row).roofShare))
+	}
 	for i, b := range t.Budgets {
 		cols = append(cols, column{key: budgetColumn(i), head: b.Text, cell: func(r *Row) cell { return r.verdictCell(i) }})
 	}
 	return append(cols, column{key: "validity", head: "validity", cell: (*Row).validityCell})
+}
+
+// roofShare is how much of what its device can do a trial achieved, 0 to 1.
+func (r *Row) roofShare() trial.Reading[float64] {
+	if b, ok := r.Roof.Get(); ok {
+		return trial.Read(b.Achieved)
+	}
+	return trial.Unread[float64](r.Roof.Unavailable)
 }
 
 func (t *Table) judged(metric string) bool {
@@ -120,12 +131,22 @@ func (r *Row) validityCell() cell {
 	switch {
 	case r.sound():
 		c.text = string(r.Validity)
+		if bad := r.failing(); len(bad) > 0 {
+			c.text += ": " + bad[0].Name
+		}
 		c.tone = map[stats.Outcome]tone{stats.Suspect: open, stats.Invalid: bad}[r.Validity]
 	case r.Outcome == trial.OK:
 		c.text = "doubtful"
 	case r.Outcome == trial.Failed:
 		c.tone = bad
 	}
+	return c
+}
+
+// shortValidityCell leaves the reason to the footnote.
+func (r *Row) shortValidityCell() cell {
+	c := r.validityCell()
+	c.text, _, _ = strings.Cut(c.text, ":")
 	return c
 }
 

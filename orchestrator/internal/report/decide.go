@@ -175,9 +175,9 @@ func best(d *Decision, cs []*choice) string {
 	d.Smallest, d.Fastest = smallest.letter, fastest.letter
 	s := fmt.Sprintf("Smallest model: %s (%s). Fastest: %s (p50 %s).", smallest.model, size(smallest.bytes),
 		fastest.label, formatNS(*fastest.p50.Value))
-	like := func(c *choice) bool { return c != fastest && c.low <= fastest.high }
+	like := func(c *choice) bool { return c != fastest && alike(c, fastest) }
 	if slices.ContainsFunc(cs, like) {
-		s += " These samples cannot tell it from " + labels(cs, like) + ": the intervals of the medians overlap."
+		s += " These samples cannot tell it from " + labels(cs, like) + "."
 	}
 	return s
 }

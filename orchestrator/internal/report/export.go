@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"chexp/experiments/trial"
+	"chexp/experiments/validity"
 )
 
 // JSON writes the table as one document. Keys are stable under Schema; times
@@ -39,6 +40,15 @@ var csvNumbers = []struct {
 	{"session_create_ns", func(r *Row) trial.Reading[float64] { return r.SessionCreate }},
 	{"first_inference_ns", func(r *Row) trial.Reading[float64] { return r.FirstInference }},
 	{"peak_memory_bytes", func(r *Row) trial.Reading[float64] { return r.PeakMemory }},
+	{"harness_ns", func(r *Row) trial.Reading[float64] { return r.Harness }},
+	{"roof_share", (*Row).roofShare},
+	{"provider_nodes", func(r *Row) trial.Reading[float64] {
+		return r.ran(func(t validity.Truth) float64 { return float64(t.Nodes) })
+	}},
+	{"nodes", func(r *Row) trial.Reading[float64] {
+		return r.ran(func(t validity.Truth) float64 { return float64(t.Of) })
+	}},
+	{"provider_time_share", func(r *Row) trial.Reading[float64] { return r.ran(func(t validity.Truth) float64 { return t.Time }) }},
 }
 
 // CSV writes one line per trial, in machine units, for a spreadsheet or a data
@@ -80,6 +90,13 @@ func CSV(w io.Writer, t *Table) error {
 	}
 	out.Flush()
 	return out.Error()
+}
+
+func (r *Row) ran(get func(validity.Truth) float64) trial.Reading[float64] {
+	if t, ok := r.Ran.Get(); ok {
+		return trial.Read(get(t))
+	}
+	return trial.Unread[float64](r.Ran.Unavailable)
 }
 
 // csvText keeps spreadsheets from taking a text for a formula: they run a cell

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -34,7 +35,7 @@ func facts(t *Table) []Fact {
 	plain := func(get func(*Row) string) func(*Row) (string, string) {
 		return func(r *Row) (string, string) { return clean(get(r), 200), "not told by the agent" }
 	}
-	return []Fact{
+	out := []Fact{
 		fact("Board", rows, text(func(r *Row) trial.Reading[string] { return r.device.Model })),
 		fact("Processor", rows, text(func(r *Row) trial.Reading[string] { return r.device.CPU })),
 		fact("Usable cores", rows, plain(func(r *Row) string {
@@ -71,6 +72,80 @@ func facts(t *Table) []Fact {
 		})),
 		fact("Agent sha256", rows, plain(func(r *Row) string { return r.agent.SHA256 })),
 	}
+	out = append(out, harnessFact(rows))
+	return append(out, newerFacts(rows)...)
+}
+
+// newerFacts are those that agents did not tell at first; of what no result
+// mentions there is no line.
+func newerFacts(rows []*Row) (out []Fact) {
+	number := func(get func(*trial.Device) trial.Reading[int64], format func(int64) string) func(*trial.Device) (string, string) {
+		return func(d *trial.Device) (string, string) {
+			v, ok := get(d).Get()
+			return when(ok, format(v)), get(d).Unavailable
+		}
+	}
+	word := func(get func(*trial.Device) trial.Reading[string]) func(*trial.Device) (string, string) {
+		return func(d *trial.Device) (string, string) {
+			v, ok := get(d).Get()
+			return when(ok, cmp.Or(v, "nothing")), get(d).Unavailable
+		}
+	}
+	bytes := func(v int64) string { return when(v > 0, formatBytes(float64(v))) + when(v <= 0, "none") }
+	for _, f := range []struct {
+		name string
+		get  func(*trial.Device) (string, string)
+	}{
+		{"Board revision", word(func(d *trial.Device) trial.Reading[string] { return d.Board })},
+		{"Top clock", number(func(d *trial.Device) trial.Reading[int64] { return d.MaxClockHz }, func(v int64) string { return sig3(float64(v)/1e9) + " GHz" })},
+		{"Page size", func(d *trial.Device) (string, string) {
+			return when(d.PageSize > 0, fmt.Sprintf("%d bytes", d.PageSize)), ""
+		}},
+		{"CPU quota", func(d *trial.Device) (string, string) {
+			v, ok := d.Quota.Get()
+			return when(ok && v > 0, sig3(v)+" cores") + when(ok && v == 0, "none"), d.Quota.Unavailable
+		}},
+		{"Memory limit", number(func(d *trial.Device) trial.Reading[int64] { return d.MemoryLimit }, bytes)},
+		{"Swap", number(func(d *trial.Device) trial.Reading[int64] { return d.SwapBytes }, bytes)},
+		{"Cooling", word(func(d *trial.Device) trial.Reading[string] { return d.CoolingSteps })},
+		{"What it can do at best", func(d *trial.Device) (string, string) {
+			v, ok := d.Roof.Get()
+			return when(ok, roofText(v)), d.Roof.Unavailable
+		}},
+		{"Processor features", func(d *trial.Device) (string, string) {
+			v, _ := d.Features.Get()
+			return list(v, " ", 60), d.Features.Unavailable
+		}},
+		{"Kernel command line", word(func(d *trial.Device) trial.Reading[string] { return d.Cmdline })},
+	} {
+		x := fact(f.name, rows, func(r *Row) (string, string) {
+			value, why := f.get(&r.device)
+			return clean(value, maxSentence), clean(why, 200)
+		})
+		if x.Value != "" || x.Unavailable != noReason {
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+func roofText(r trial.Roof) string {
+	s := fmt.Sprintf("%s float and %s 8-bit multiply-adds a second on %s",
+		formatCount(float64(r.Cores)*float64(r.ClockHz)*r.FloatPerCycle), formatCount(float64(r.Cores)*float64(r.ClockHz)*r.IntegerPerCycle), plural(r.Cores, "core"))
+	if v, ok := r.MemoryBytesPerSecond.Get(); ok {
+		s += ", " + formatBytes(v) + "/s from memory"
+	}
+	return s + when(r.Source != "", " ("+r.Source+")")
+}
+
+// formatCount writes a large number for people.
+func formatCount(v float64) string {
+	for _, u := range []unit{{" T", 1e12}, {" G", 1e9}, {" M", 1e6}} {
+		if v >= u.size {
+			return sig3(v/u.size) + u.name
+		}
+	}
+	return sig3(v)
 }
 
 func when(ok bool, s string) string {
@@ -98,10 +173,12 @@ func fact(name string, rows []*Row, get func(*Row) (value, unavailable string)) 
 		return Fact{Name: name, Value: list(values, "; ", 3)}
 	}
 	if f.Unavailable == "" {
-		f.Unavailable = "no reason given"
+		f.Unavailable = noReason
 	}
 	return f
 }
+
+const noReason = "no reason given"
 
 // spread gives the range of a number over the rows.
 func spread(name string, rows []*Row, get func(*Row) (v float64, ok bool, why string), format func(float64) string) Fact {
@@ -123,7 +200,7 @@ func spread(name string, rows []*Row, get func(*Row) (v float64, ok bool, why st
 	}
 	switch {
 	case n == 0 && f.Unavailable == "":
-		f.Unavailable = "no reason given"
+		f.Unavailable = noReason
 	case n == 0:
 	case low == high:
 		f = Fact{Name: name, Value: format(low)}

@@ -34,7 +34,7 @@ func (t *Table) series(provider string) string {
 // them: the picture shows why.
 func (t *Table) drawable() (out []*Row) {
 	for _, r := range t.Rows {
-		if r.sound() && r.N > 0 {
+		if r.sound() && r.own() && r.N > 0 {
 			out = append(out, r)
 		}
 	}
@@ -320,7 +320,7 @@ type card struct {
 	Axis, Seq, Hist drawing
 	Stats           []Fact
 	Remarks         []string
-	Checks          []stats.Check // those that could be made
+	Checks          []stats.Check // those that speak against it
 }
 
 // cards draws the sequence of each trial.
@@ -379,7 +379,7 @@ func (t *Table) card(r *Row) card {
 		c.Remarks = append(c.Remarks, fmt.Sprintf("%d clipped, slowest %s", beyond, formatNS(*r.Max.Value)))
 	}
 	c.Stats = cardStats(r)
-	c.Checks = slices.DeleteFunc(slices.Clone(r.Checks), func(c stats.Check) bool { return c.Outcome == stats.Unavailable })
+	c.Checks = r.failing()
 	return c
 }
 
@@ -434,6 +434,7 @@ func cardStats(r *Row) []Fact {
 	}{
 		{"p95", r.P95, formatNS}, {"p99", r.P99, formatNS}, {"session", r.SessionCreate, formatNS},
 		{"first inference", r.FirstInference, formatNS}, {"peak memory", r.PeakMemory, formatBytes},
+		{"of the roof", r.roofShare(), percentText}, {"measuring", r.Harness, formatNS},
 	} {
 		f := Fact{Name: x.name, Unavailable: x.r.Unavailable}
 		if v, ok := x.r.Get(); ok {

@@ -112,6 +112,98 @@ func tutorial() *run {
 		res.Device.Temperature = trial.Unread[float64]("/sys/class/thermal is not there")
 		failed(r.add(dynamic, acl, 4, 1, rep, 10, ms), trial.Skipped, "provider_absent", "the runtime was built without acl", "")
 	}
+	r.inTurns(25)
+	for _, res := range r.Results {
+		if res.Outcome != trial.OK {
+			continue
+		}
+		res.Harness = trial.Read(trial.Harness{NullNS: 2410, NullCNS: trial.Read(int64(2130)), Calls: 20000})
+		res.Device.Roof = trial.Read(trial.Roof{Cores: 4, ClockHz: 2_400_000_000, FloatPerCycle: 8, IntegerPerCycle: 32,
+			MemoryBytesPerSecond: trial.Read(12e9), Source: "asimddp at 2.4 GHz"})
+		res.Device.Quota, res.Device.PageSize, res.Device.Board = trial.Read(0.0), 16384, trial.Read("d04170")
+		work := trial.Work{Float: 300_774_272, WeightBytes: 8_900_000, ActivationBytes: 602_156}
+		if res.Model.Name != fp32.Name {
+			work = trial.Work{Integer: 300_774_272, WeightBytes: 2_400_000, ActivationBytes: 602_156}
+		}
+		res.Model.Work = trial.Read(work)
+		res.Placement = trial.Read(placements68[res.Model.Name+" "+res.Provider.Name])
+	}
+	return r
+}
+
+// on is one kind of operator on one provider, with its share of the time.
+func on(provider, operator string, nodes int, time int64) trial.OperatorsShare {
+	return trial.OperatorsShare{Operator: operator, Provider: provider, Nodes: nodes, TimeNS: time * 10_000}
+}
+
+func onProviders(operators ...trial.OperatorsShare) (p trial.Placement) {
+	p.Inferences, p.Operators = 5, operators
+	for _, o := range operators {
+		p.Nodes, p.TimeNS = p.Nodes+o.Nodes, p.TimeNS+o.TimeNS
+		i := slices.IndexFunc(p.Providers, func(s trial.ProviderShare) bool { return s.Provider == o.Provider })
+		if i < 0 {
+			i = len(p.Providers)
+			p.Providers = append(p.Providers, trial.ProviderShare{Provider: o.Provider})
+		}
+		p.Providers[i].Nodes += o.Nodes
+		p.Providers[i].TimeNS += o.TimeNS
+	}
+	return p
+}
+
+// placements68 has counts of nodes as the tutorial's models have them; the times
+// are made up.
+var placements68 = map[string]trial.Placement{
+	"food-fp32 cpu":        onProviders(on("cpu", "Conv", 52, 930), on("cpu", "Gemm", 1, 20), on("cpu", "Add", 10, 30), on("cpu", "GlobalAveragePool", 1, 10), on("cpu", "Flatten", 1, 10)),
+	"food-fp32 acl":        onProviders(on("acl", "Conv", 52, 850), on("cpu", "Add", 10, 70), on("cpu", "Gemm", 1, 50), on("acl", "GlobalAveragePool", 1, 20), on("cpu", "Flatten", 1, 10)),
+	"food-int8-static cpu": onProviders(on("cpu", "QLinearConv", 52, 820), on("cpu", "QLinearAdd", 11, 90), on("cpu", "QuantizeLinear", 1, 40), on("cpu", "QLinearMatMul", 1, 20), on("cpu", "QLinearGlobalAveragePool", 1, 20), on("cpu", "Flatten", 1, 5), on("cpu", "DequantizeLinear", 1, 5)),
+	"food-int8-static acl": onProviders(on("cpu", "QLinearConv", 52, 820), on("cpu", "QLinearAdd", 11, 90), on("cpu", "QuantizeLinear", 1, 40), on("cpu", "QLinearMatMul", 1, 20), on("cpu", "QLinearGlobalAveragePool", 1, 20), on("cpu", "Flatten", 1, 5), on("cpu", "DequantizeLinear", 1, 5)),
+	"food-int8-dynamic cpu": onProviders(on("cpu", "ConvInteger", 52, 340), on("cpu", "Mul", 158, 170), on("cpu", "DynamicQuantizeLinear", 53, 150), on("cpu", "Cast", 105, 110), on("cpu", "Add", 63, 80), on("cpu", "Div", 52, 60),
+		on("cpu", "Floor", 52, 40), on("cpu", "Clip", 35, 30), on("cpu", "Reshape", 52, 10), on("cpu", "MatMulInteger", 1, 5), on("cpu", "GlobalAveragePool", 2, 5)),
+}
+
+// inTurns cuts the latencies into blocks of which every trial of a repetition
+// has one in each round, in an order that changes, and makes up what a
+// supervisor read around them. The second half of the run is slower by up to 4 %.
+func (r *run) inTurns(size int) *run {
+	rng := rand.New(rand.NewPCG(5, 5))
+	turn, clock := 0, int64(0)
+	for rep := 1; rep <= 2; rep++ {
+		for round := 1; ; round++ {
+			any := false
+			for _, i := range rng.Perm(len(r.Results)) {
+				res := r.Results[i]
+				at := (round - 1) * size
+				if res.Repetition != rep || res.Outcome != trial.OK || at >= len(res.LatenciesNS) {
+					continue
+				}
+				any = true
+				turn++
+				b := trial.Block{Round: round, Turn: turn, First: at, N: min(size, len(res.LatenciesNS)-at), StartNS: clock}
+				took := int64(0)
+				for j := at; j < at+b.N; j++ {
+					res.LatenciesNS[j] = int64(float64(res.LatenciesNS[j]) * (1 + 0.04*float64(turn)/250))
+					took += res.LatenciesNS[j]
+				}
+				t := 50 + 8*float64(turn)/250
+				b.Conditions = &trial.Conditions{DurationNS: took,
+					ClockHz: trial.Read(trial.Range{Low: 2.4e9, High: 2.4e9}), ProbeHz: trial.Read(trial.Range{Low: 2.38e9, High: 2.39e9}),
+					BelowTop: trial.Read(0.01), Temperature: trial.Read(trial.Range{Low: t, High: t + 1}),
+					Outside: trial.Read(0.05), Steal: trial.Read(0.0), Throttled: trial.Read(int64(0)),
+					Pressure: trial.Read(took / 100), Swapped: trial.Read(int64(0)), Firmware: trial.Unread[string]("/dev/vcio is not there")}
+				res.Blocks = append(res.Blocks, b)
+				clock += took + 2*ms
+			}
+			if !any {
+				break
+			}
+		}
+	}
+	for _, res := range r.Results {
+		if res.Outcome == trial.OK {
+			res.Summary = stats.Summarize(res.LatenciesNS, res.Batch)
+		}
+	}
 	return r
 }
 

@@ -28,6 +28,15 @@ func hostile() Input {
 	a.Agent = trial.Agent{Version: poison, OS: poison, Arch: poison, SHA256: poison}
 	a.Device = trial.Device{Model: trial.Read(poison), CPU: trial.Read(poison), Kernel: trial.Unread[string](poison), Emulated: poison,
 		Governor: trial.Reading[string]{}, Temperature: trial.Read(math.Inf(1)), ClockHz: trial.Read(int64(math.MinInt64)), Cores: -1}
+	a.Blocks = []trial.Block{{Round: math.MinInt, Turn: math.MaxInt, N: 50, Conditions: &trial.Conditions{DurationNS: 1,
+		Firmware: trial.Read(poison), Outside: trial.Read(math.NaN()), Steal: trial.Unread[float64](poison)}},
+		{Round: 1, Turn: -7, First: 50, N: 50}}
+	a.Placement = trial.Read(trial.Placement{Nodes: 9, Providers: []trial.ProviderShare{{Provider: poison, Nodes: 9, TimeNS: 1}},
+		Operators: []trial.OperatorsShare{{Operator: poison, Provider: poison, Nodes: -1, TimeNS: math.MinInt64}}})
+	a.Harness = trial.Read(trial.Harness{NullNS: math.MinInt64, NullCNS: trial.Unread[int64](poison), Calls: -1})
+	a.Device.Roof = trial.Read(trial.Roof{Cores: -1, FloatPerCycle: math.Inf(1), Source: poison})
+	a.Device.Board, a.Device.Cmdline, a.Device.Features = trial.Read(poison), trial.Unread[string](poison), trial.Read([]string{poison})
+	a.Model.Work = trial.Read(trial.Work{Float: math.MinInt64})
 	a.Summary.P99NS = trial.Unread[float64](poison)
 	a.PeakMemoryBytes = trial.Read(int64(-5))
 	b := r.add(dynamic, cpu, 4, 1, 1, 100, 9*ms)

@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"io"
 	"slices"
+	"strings"
 
 	"chexp/experiments/trial"
 )
@@ -23,8 +24,8 @@ var css = func() template.CSS {
 }()
 
 var pageTemplate = template.Must(template.New("report.html.tmpl").Funcs(template.FuncMap{
-	"plural": plural,
-	"size":   size, "tie": tie,
+	"plural": plural, "percent": percentText, "verdict": verdictWord, "value": valueText, "limit": limitText,
+	"size": size, "tie": tie,
 }).ParseFS(page, "report.html.tmpl"))
 
 // maxHTMLRows bounds the table of the page; a browser chokes on more.
@@ -33,24 +34,26 @@ const maxHTMLRows = 2000
 // view is what the template draws: the table and the figures made from it.
 type view struct {
 	*Table
-	CSS        template.CSS
-	Title      string
-	Where      string
-	When       string
-	Sign, Tone string // of the decision
-	Columns    []column
-	Lines      []viewRow
-	Left       int // rows that are not shown
-	Strips     *strips
-	Scatter    *scatter
-	Options    []viewOption
-	Series     []viewSeries
-	Cards      []card
-	CardNote   string
-	Timeline   []bar
-	Total      string
-	Troubles   []*Row
-	Legend     string
+	CSS         template.CSS
+	Title       string
+	Where       string
+	When        string
+	Sign, Tone  string // of the decision
+	Columns     []column
+	Lines       []viewRow
+	Left        int // rows that are not shown
+	Versus      []versus
+	CompareNote string
+	Strips      *strips
+	Scatter     *scatter
+	Options     []viewOption
+	Series      []viewSeries
+	Cards       []card
+	CardNote    string
+	Timeline    []bar
+	Total       string
+	Troubles    []*Row
+	Legend      string
 }
 
 type viewRow struct {
@@ -63,14 +66,15 @@ type viewRow struct {
 }
 
 type viewCell struct {
-	Text  string
-	Marks []int
-	Tone  tone
-	Sign  string
-	Head  string
-	Key   string
-	Right bool
-	None  bool // nothing to say: a phone leaves it out
+	Text   string
+	Reason string // under the text
+	Marks  []int
+	Tone   tone
+	Sign   string
+	Head   string
+	Key    string
+	Right  bool
+	None   bool // nothing to say: a phone leaves it out
 }
 
 type viewOption struct{ Letter, Label, Series string }
@@ -81,7 +85,7 @@ type viewSeries struct{ Name, Series string }
 // setting, fits a phone, and prints.
 func HTML(w io.Writer, t *Table) error {
 	v := view{Table: t, CSS: css, Where: t.Run.where(), When: t.Run.when(), Legend: legend,
-		Strips: t.strips(), Scatter: t.scatter()}
+		Strips: t.strips(), Scatter: t.scatter(), Versus: t.versuses(), CompareNote: t.comparisonNote()}
 	v.Title = t.Run.Experiment
 	if v.Title == "" {
 		v.Title = "A run of chexp"
@@ -142,7 +146,8 @@ func (v *view) table() {
 		}
 		for _, c := range v.Columns {
 			x := c.cell(r)
-			line.Cells = append(line.Cells, viewCell{Text: x.text, Marks: x.marks, Tone: x.tone, Sign: signs[x.text], Head: c.head, Key: c.key, Right: c.right, None: x.text == "-" && len(x.marks) == 0})
+			word, reason, _ := strings.Cut(x.text, ": ") // of a validity
+			line.Cells = append(line.Cells, viewCell{Text: word, Reason: reason, Marks: x.marks, Tone: x.tone, Sign: signs[x.text], Head: c.head, Key: c.key, Right: c.right, None: x.text == "-" && len(x.marks) == 0})
 		}
 		v.Lines = append(v.Lines, line)
 	}
@@ -159,13 +164,30 @@ func (c column) Right() bool { return c.right }
 
 // Trouble says in one line why a row is not decided from.
 func (r *Row) Trouble() string {
-	if r.sound() {
+	if r.sound() && !r.own() {
 		return list(r.complaints(), "; ", 5)
+	}
+	if r.sound() { // its card says the rest
+		var names []string
+		for _, c := range r.failing() {
+			names = append(names, string(c.Outcome)+" "+c.Name)
+		}
+		return list(names, ", ", 10)
 	}
 	if r.Outcome == trial.OK {
 		return "Doubtful: " + list(r.Doubts, "; ", 5)
 	}
 	return outcomeWord(r) + ": " + list(texts(r.Reasons), "; ", 5)
+}
+
+// Remedies of the checks that speak against a row that has no card.
+func (r *Row) Remedies() (out []string) {
+	if r.sound() && !r.own() {
+		for _, c := range r.failing() {
+			out = append(out, c.Remedy)
+		}
+	}
+	return out
 }
 
 func texts(reasons []trial.Reason) (out []string) {

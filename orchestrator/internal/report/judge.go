@@ -3,10 +3,12 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"chexp/experiments/spec"
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
+	"chexp/experiments/validity"
 )
 
 // Verdicts on one budget.
@@ -54,17 +56,39 @@ func measure(metric string, r *Row) trial.Reading[float64] {
 	return trial.Unread[float64](fmt.Sprintf("this report knows no metric %q", metric))
 }
 
-// check asks whether the latencies can be believed.
+// check asks whether the latencies can be believed, and takes away those that
+// are another provider's.
 func (r *Row) check() {
 	if !r.sound() {
 		return
 	}
-	r.Checks = r.sample.Checks()
-	if r.device.Emulated != "" {
-		r.Checks = append(r.Checks, stats.Check{Name: "emulation", Outcome: stats.Suspect,
-			Text: "the processor was emulated", Remedy: "run it on a real device"})
-	}
+	r.Checks = cleanChecks(validity.Checks(r.result))
 	r.Validity = stats.Verdict(r.Checks)
+	r.Ran, r.Roof = validity.Ran(r.result), validity.Roof(r.result)
+	r.Ran.Unavailable, r.Roof.Unavailable = clean(r.Ran.Unavailable, maxSentence), clean(r.Roof.Unavailable, maxSentence)
+	if t, ok := r.Ran.Get(); ok {
+		t.Provider = name(t.Provider)
+		r.Ran = trial.Read(t)
+	}
+	r.Harness = trial.Unread[float64]("not measured")
+	if ns, ok := validity.Overhead(r.result); ok {
+		r.Harness = trial.Read(ns)
+	}
+	if t, _ := r.Ran.Get(); !r.own() {
+		for _, f := range []*trial.Reading[float64]{&r.Min, &r.P50, &r.P90, &r.P95, &r.P99, &r.Max, &r.Mean, &r.Throughput,
+			&r.FirstInference, &r.P50Low, &r.P50High} {
+			*f = trial.Unread[float64](t.String())
+		}
+		r.Roof = trial.Unread[validity.Bound](t.String())
+	}
+}
+
+func cleanChecks(in []stats.Check) []stats.Check {
+	for i := range in {
+		in[i].Text, in[i].Remedy = clean(in[i].Text, maxSentence), clean(in[i].Remedy, maxSentence)
+		in[i].Value.Unavailable = clean(in[i].Value.Unavailable, maxSentence)
+	}
+	return in
 }
 
 // failing are the checks that are not VALID, the worst first.
@@ -77,6 +101,14 @@ func (r *Row) failing() (out []stats.Check) {
 		}
 	}
 	return out
+}
+
+// impossible reports whether the latencies are too few or too short to mean
+// anything, even beside others.
+func (r *Row) impossible() bool {
+	return slices.ContainsFunc(r.Checks, func(c stats.Check) bool {
+		return c.Outcome == stats.Invalid && (c.Name == validity.Physics || c.Name == stats.SampleSize)
+	})
 }
 
 // judge is strict: without a valid trial and a value there is no verdict. The
@@ -111,6 +143,9 @@ func judge(b Budget, r *Row) Verdict {
 	}
 	if p := percentiles[b.Metric]; p > 0 {
 		i, ok := r.sample.Interval(p).Get()
+		if p == 50 {
+			i, ok = r.sample.MedianInterval().Get()
+		}
 		out.Close = ok && i.Low <= b.Limit && b.Limit <= i.High
 	}
 	return out

@@ -32,7 +32,18 @@ func Markdown(w io.Writer, t *Table) error {
 	for i, n := range t.Notes {
 		fmt.Fprintf(b, "%s%s %s  \n", when(i == 0, "\n"), superscript(n.Mark), escapeMarkdown(n.Text))
 	}
-	fmt.Fprintf(b, "\n%s\n", escapeMarkdown(legend))
+	fmt.Fprintf(b, "\n%s %s\n", escapeMarkdown(legend), escapeMarkdown(t.harness()))
+	for _, s := range t.sections(false) {
+		fmt.Fprintf(b, "\n## %s\n\n", escapeMarkdown(s.head))
+		for _, line := range s.lines {
+			text := strings.TrimLeft(line, " ")
+			fmt.Fprintf(b, "%s- %s\n", line[:len(line)-len(text)], escapeMarkdown(text))
+		}
+		if s.foot != "" {
+			fmt.Fprintf(b, "\n%s\n", escapeMarkdown(s.foot))
+		}
+	}
+	markdownChecks(b, t)
 	for i, f := range t.Facts {
 		if i == 0 {
 			b.WriteString("\n| device | |\n|---|---|\n")
@@ -77,6 +88,27 @@ func markdownTable(b *bufio.Writer, t *Table) {
 			b.WriteString(" " + text + " |")
 		}
 		b.WriteString("\n")
+	}
+}
+
+// markdownChecks writes a section per trial; a long run's stand in the page and
+// in the JSON document.
+func markdownChecks(b *bufio.Writer, t *Table) {
+	written := 0
+	for _, r := range t.Rows {
+		if len(r.Checks) == 0 || written >= maxCards {
+			continue
+		}
+		if written == 0 {
+			b.WriteString("\n## Checks of each trial\n")
+		}
+		written++
+		fmt.Fprintf(b, "\n### %s: %s\n\n| check | verdict | value | limit | what was found | what to do |\n|---|---|---:|---:|---|---|\n",
+			escapeMarkdown(r.Trial), r.Validity)
+		for _, c := range r.Checks {
+			fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s |\n", c.Name, escapeMarkdown(verdictWord(c)), escapeMarkdown(valueText(c)), escapeMarkdown(limitText(c)),
+				escapeMarkdown(c.Text), escapeMarkdown(c.Remedy))
+		}
 	}
 }
 

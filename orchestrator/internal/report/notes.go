@@ -7,6 +7,7 @@ import (
 
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
+	"chexp/experiments/validity"
 )
 
 // note returns the mark of a footnote; the same key is the same footnote.
@@ -46,8 +47,11 @@ func (b *builder) footnotes(r *Row) {
 				"something, its answers do not.")
 		}
 	}
-	if r.Provider != "cpu" {
-		b.mark(r, "provider", "provider "+r.Provider, providerNote(r.Provider))
+	if t, ok := r.Ran.Get(); ok && r.own() && t.Nodes < t.Of {
+		b.mark(r, "provider", "ran "+r.Model+" "+t.String(), "On "+r.Model+", "+t.String()+"; the CPU provider ran the rest.")
+	}
+	if r.result != nil && r.result.Provider.Name == "acl" {
+		b.mark(r, "provider", "acl", aclNote)
 	}
 	if r.Outcome != trial.OK {
 		b.mark(r, "validity", "why "+string(r.Outcome)+why(r.Reasons), outcomeWord(r)+": "+why(r.Reasons))
@@ -98,8 +102,10 @@ func (b *builder) footnotes(r *Row) {
 // refusal is the footnote of a number that the sample cannot carry. Where it is
 // too small for most things, one footnote says so for all of them.
 func (r *Row) refusal(column string) string {
-	if r.N < stats.Steady && len(r.Checks) > 0 {
-		return checkKey(r.Checks[0])
+	for _, c := range r.Checks {
+		if c.Name == validity.Provider && !r.own() || c.Name == stats.SampleSize && r.N < stats.Steady {
+			return checkKey(c)
+		}
 	}
 	return "carry " + column
 }
@@ -191,18 +197,9 @@ func outcomeWord(r *Row) string {
 	return "OK"
 }
 
-// providerNote warns of the silent fallback: ONNX Runtime gives every node
-// that a provider does not take to the CPU provider and says nothing
-// [microsoft/onnxruntime: docs/execution-providers]. The ACL provider is
-// deprecated [microsoft/onnxruntime: onnxruntime/core/providers/acl/readme.md].
-func providerNote(provider string) string {
-	s := "ONNX Runtime runs the nodes that " + provider + " does not take on the CPU, without saying so. " +
-		"How many nodes ran on " + provider + " was not measured."
-	if provider == "acl" {
-		s += " Its makers have deprecated this provider and will remove it."
-	}
-	return s
-}
+// aclNote is what microsoft/onnxruntime says of the ACL provider in
+// onnxruntime/core/providers/acl/readme.md.
+const aclNote = "The makers of the ACL provider have deprecated it and will remove it."
 
 // caveats hold for the run as a whole.
 func caveats(t *Table) (out []string) {

@@ -21,6 +21,7 @@ import (
 	"chexp/experiments/spec"
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
+	"chexp/experiments/validity"
 )
 
 // Input is everything known about a run. Only Run is needed: a run that died
@@ -83,10 +84,16 @@ type Table struct {
 	Budgets  []Budget `json:"budgets,omitempty"`
 	Rows     []*Row   `json:"rows"`
 	Notes    []Note   `json:"notes,omitempty"`
-	Models   []Model  `json:"models,omitempty"`
-	Facts    []Fact   `json:"facts,omitempty"`    // about the device and the software on it
-	Protocol []Fact   `json:"protocol,omitempty"` // how it was measured, and with what
-	Phases   []Phase  `json:"phases,omitempty"`
+	// Comparisons hold what was measured in turns against each other; Placements
+	// say which provider really ran each model, and Spreads where the latencies
+	// of an option scatter.
+	Comparisons []Comparison `json:"comparisons,omitempty"`
+	Placements  []Placement  `json:"placements,omitempty"`
+	Spreads     []Spread     `json:"spreads,omitempty"`
+	Models      []Model      `json:"models,omitempty"`
+	Facts       []Fact       `json:"facts,omitempty"`    // about the device and the software on it
+	Protocol    []Fact       `json:"protocol,omitempty"` // how it was measured, and with what
+	Phases      []Phase      `json:"phases,omitempty"`
 }
 
 // Budget is one requirement, a column of the table.
@@ -142,16 +149,24 @@ type Row struct {
 	SessionCreate  trial.Reading[float64] `json:"session_create_ns"`
 	FirstInference trial.Reading[float64] `json:"first_inference_ns"`
 	PeakMemory     trial.Reading[float64] `json:"peak_memory_bytes"`
-	// P50Low and P50High bound the median with 95 % confidence, without any
-	// assumption about the distribution; absent below six inferences.
+	// P50Low and P50High bound the median with 95 % confidence, over blocks where
+	// it was measured in blocks; absent below six inferences.
 	P50Low  trial.Reading[float64] `json:"p50_low_ns"`
 	P50High trial.Reading[float64] `json:"p50_high_ns"`
+
+	// Ran says what the provider that was asked for really ran, Roof how near the
+	// trial came to what the device can do, and Harness what measuring adds to an
+	// inference.
+	Ran     trial.Reading[validity.Truth] `json:"ran,omitzero"`
+	Roof    trial.Reading[validity.Bound] `json:"roof,omitzero"`
+	Harness trial.Reading[float64]        `json:"harness_ns,omitzero"`
 
 	Verdicts []Verdict `json:"verdicts,omitempty"` // one per Budget, in order
 	Notes    []int     `json:"notes,omitempty"`    // Note.Mark
 	Start    time.Time `json:"start,omitzero"`     // the device's clock
 	End      time.Time `json:"end,omitzero"`
 
+	result    *trial.Result    // nil: Missing
 	latencies []int64          // in the order of measurement
 	warmup    []int64          // before them
 	sample    stats.Sample     // the latencies
@@ -163,6 +178,13 @@ type Row struct {
 
 // Valid reports whether the row may be decided from.
 func (r *Row) Valid() bool { return r.sound() && r.Validity != stats.Invalid }
+
+// own reports whether the latencies are those of the provider that was asked
+// for, as far as is known. Those of another are nowhere shown under its name.
+func (r *Row) own() bool {
+	t, ok := r.Ran.Get()
+	return !ok || !t.Wrong()
+}
 
 // sound reports whether the row's latencies are what they say they are.
 func (r *Row) sound() bool { return r.Outcome == trial.OK && len(r.Doubts) == 0 }

@@ -33,6 +33,17 @@ func Terminal(w io.Writer, t *Table, width int, color bool) error {
 	for _, d := range t.Decision.Details {
 		p.paragraph("  ", d, "")
 	}
+	for _, sec := range t.sections(true) {
+		p.line("")
+		p.paragraph("", sec.head, "1")
+		for _, line := range sec.lines {
+			text := strings.TrimLeft(line, " ")
+			p.paragraph(strings.Repeat(" ", 2+len(line)-len(text)), text, when(len(text) < len(line), "2"))
+		}
+		if sec.foot != "" {
+			p.paragraph("  ", sec.foot, "2")
+		}
+	}
 	for i, n := range slices.DeleteFunc(slices.Clone(t.Notes), func(n Note) bool { return !shown(n.Mark) }) {
 		if i == 0 {
 			p.line("")
@@ -41,6 +52,9 @@ func Terminal(w io.Writer, t *Table, width int, color bool) error {
 	}
 	p.line("")
 	p.paragraph("", legend, "2")
+	if f := t.harness(); f != "" {
+		p.paragraph("", f, "2")
+	}
 	if t.Run.Dir != "" {
 		p.line("Raw values: " + t.Run.Dir)
 	}
@@ -232,13 +246,18 @@ func fit(t *Table, width int) (*grid, []string) {
 			}
 		}
 	}
-	for _, key := range []string{"p99", "n", "throughput", "p90", "p95", "size", "batch", "threads"} {
+	for _, key := range []string{"roof", "p99", "n", "throughput", "p90", "p95", "size", "batch", "threads"} {
 		i := slices.IndexFunc(cols, func(c column) bool { return c.key == key })
 		if i < 0 || g.width() <= width || (key != "n" && t.varying(key)) {
 			continue
 		}
 		gone = append(gone, cols[i].head)
 		cols = slices.Delete(slices.Clone(cols), i, i+1)
+		g = newGrid(t, cols)
+	}
+	if g.width() > width { // the reason stands in the footnote
+		cols = slices.Clone(cols)
+		cols[len(cols)-1].cell = (*Row).shortValidityCell
 		g = newGrid(t, cols)
 	}
 	if g.width() > width && len(t.Budgets) > 0 { // budgets get short names

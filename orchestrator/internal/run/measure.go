@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"time"
 
 	"chexp/experiments/trial"
@@ -143,7 +144,9 @@ func (x *execution) follow(ctx context.Context, agent Agent) (trial.State, error
 				return trial.State{}, err
 			}
 		}
-		if len(reply.Events) > 0 {
+		// A poll is a process on the device that measures: progress among trials
+		// that take turns is no reason for more of them.
+		if slices.ContainsFunc(reply.Events, func(e trial.Event) bool { return e.Type != trial.Progress }) {
 			wait = Patience.PollMin
 		}
 		if reply.More {

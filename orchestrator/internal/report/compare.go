@@ -1,0 +1,297 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"chexp/experiments/stats"
+)
+
+// Comparison is how one option's latency relates to another's that differs from
+// it in one thing only.
+type Comparison struct {
+	Axis   string `json:"axis"`   // "model", "provider" or "threads"
+	Option string `json:"option"` // letters
+	Base   string `json:"base"`
+	stats.Comparison
+	Differs bool   `json:"differs"`
+	Text    string `json:"text"`
+	a, b    *choice
+}
+
+// maxComparisons bounds the work; a plan with more options than that is a
+// search, not a comparison.
+const maxComparisons = 100
+
+// compare holds every option against the one that stands for the ordinary on
+// each axis: the first model, the cpu provider of the same runtime, the fewest
+// threads.
+func (b *builder) compare() {
+	cs := choices(b.Table)
+	comparable := slices.DeleteFunc(slices.Clone(cs), func(c *choice) bool { return len(c.timed()) == 0 })
+	for _, axis := range []string{"model", "provider", "threads"} {
+		for _, c := range comparable {
+			base := b.base(axis, c, comparable)
+			if base == nil || len(b.Comparisons) >= maxComparisons {
+				continue
+			}
+			if x, ok := b.against(axis, c, base); ok {
+				b.Comparisons = append(b.Comparisons, x)
+			}
+		}
+	}
+}
+
+// timed are the rows whose latencies can be set against others: an INVALID one
+// among them, if what makes it so hits both alike (a drift, a neighbour), but
+// not if the latencies are another provider's or impossible.
+func (c *choice) timed() (out []*Row) {
+	for _, r := range c.rows {
+		if r.sound() && r.own() && r.N > 0 && !r.impossible() {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+func (b *builder) base(axis string, c *choice, all []*choice) *choice {
+	key, own := c.rows[0].key(), c.rows[0]
+	best := -1
+	for i, o := range all {
+		k := o.rows[0].key()
+		switch axis {
+		case "model":
+			if k.provider == key.provider && k.threads == key.threads && k.batch == key.batch && best < 0 {
+				best = i
+			}
+		case "provider":
+			same := o.rows[0].runtimeName() == own.runtimeName()
+			if k.model == key.model && k.threads == key.threads && k.batch == key.batch && same && o.rows[0].isCPU() {
+				best = i
+			}
+		case "threads":
+			if k.model == key.model && k.provider == key.provider && k.batch == key.batch &&
+				(best < 0 || k.threads < all[best].rows[0].Threads) {
+				best = i
+			}
+		}
+	}
+	if best < 0 || all[best] == c {
+		return nil
+	}
+	return all[best]
+}
+
+func (r *Row) runtimeName() string {
+	if r.result == nil {
+		return ""
+	}
+	return r.result.Provider.Runtime
+}
+
+func (r *Row) isCPU() bool { return r.result != nil && r.result.Provider.Name == "cpu" }
+
+// against pairs the blocks of equal repetition and round.
+func (b *builder) against(axis string, c, base *choice) (Comparison, bool) {
+	starts := startsInTurns(c, base)
+	x := Comparison{Axis: axis, Option: c.letter, Base: base.letter, a: c, b: base}
+	var ok bool
+	inTurns := len(starts) > 0
+	if inTurns {
+		x.Comparison, ok = stats.RatioOfStarts(starts, b.seed)
+	} else {
+		x.Comparison, ok = stats.Ratio(c.latencies(), base.latencies(), b.seed)
+		if x.Interval.Unavailable != "" {
+			x.Interval.Unavailable = "they were not measured in turns"
+		}
+	}
+	x.Differs = x.Comparison.Differs()
+	x.Text = x.sentence(b.Table)
+	if !inTurns && x.Interval.Value != nil {
+		x.Text += "; they were not measured in turns, so what changed between them is in the ratio"
+	}
+	return x, ok
+}
+
+// startsInTurns are the pairs of blocks of each repetition that two options share.
+func startsInTurns(a, b *choice) (starts [][]stats.Pair) {
+	for _, r := range a.timed() {
+		if o := b.repetition(r.Repetition); o != nil {
+			if pairs := paired(r, o); len(pairs) > 0 {
+				starts = append(starts, pairs)
+			}
+		}
+	}
+	return starts
+}
+
+// alike reports that these samples cannot tell one option from another: by the
+// ratio where they were measured in turns, by the intervals of the medians where
+// not.
+func alike(a, b *choice) bool {
+	if c, ok := stats.RatioOfStarts(startsInTurns(a, b), 1); ok && c.Interval.Value != nil {
+		return !c.Differs()
+	}
+	return a.low <= b.high && b.low <= a.high
+}
+
+func (c *choice) repetition(n int) *Row {
+	for _, r := range c.timed() {
+		if r.Repetition == n {
+			return r
+		}
+	}
+	return nil
+}
+
+func (c *choice) latencies() (out [][]int64) {
+	for _, r := range c.timed() {
+		out = append(out, r.latencies)
+	}
+	return out
+}
+
+// paired are the blocks of two trials in equal rounds. A trial that had more
+// than one block in a round, because its interval was wide, has them together.
+func paired(a, b *Row) (out []stats.Pair) {
+	other := b.rounds()
+	mine := a.rounds()
+	for _, block := range a.result.Blocks {
+		if va, vb := mine[block.Round], other[block.Round]; len(va) > 0 && len(vb) > 0 {
+			out = append(out, stats.Pair{A: va, B: vb})
+			delete(mine, block.Round)
+		}
+	}
+	return out
+}
+
+func (r *Row) rounds() map[int][]int64 {
+	out := map[int][]int64{}
+	for i, b := range r.result.Blocks {
+		out[b.Round] = append(out[b.Round], r.sample.Blocks()[i]...)
+	}
+	return out
+}
+
+// sentence names the two by what tells them apart, and what they share.
+func (x Comparison) sentence(t *Table) string {
+	a, b := x.a.rows[0], x.b.rows[0]
+	who, whom, rest := a.Model, b.Model, " on "+a.Provider
+	switch x.Axis {
+	case "provider":
+		who, whom, rest = a.Provider, b.Provider, " on "+a.Model
+	case "threads":
+		who, whom, rest = plural(a.Threads, "thread"), fmt.Sprint(b.Threads), " for "+a.Model+" on "+a.Provider
+	}
+	if x.Axis != "threads" && t.varies(func(r *Row) int { return r.Threads }) {
+		rest += ", " + plural(a.Threads, "thread")
+	}
+	if t.varies(func(r *Row) int { return r.Batch }) {
+		rest += fmt.Sprintf(", batch %d", a.Batch)
+	}
+	ratio := sig3(x.Ratio)
+	i, ok := x.Interval.Get()
+	if ok {
+		ratio += fmt.Sprintf(" [%s, %s]", sig3(i.Low), sig3(i.High))
+	}
+	s := who + " is " + ratio + " times " + whom + rest
+	if x.Axis == "threads" {
+		s = who + " take " + ratio + " times as long as " + whom + rest
+	}
+	switch {
+	case !ok:
+		s += " (no interval: " + x.Interval.Unavailable + ")"
+	case !x.Differs:
+		s += ": no difference shown"
+	}
+	if bad := x.invalid(); bad != "" {
+		s += " (" + bad + ")"
+	}
+	return s
+}
+
+// invalid says which of the two has INVALID trials; the table says why.
+func (x Comparison) invalid() string {
+	var out []string
+	for _, c := range []*choice{x.a, x.b} {
+		for _, r := range c.timed() {
+			if r.Validity == stats.Invalid {
+				out = append(out, c.label+" is INVALID: "+r.firstReason())
+				break
+			}
+		}
+	}
+	if len(out) == 2 {
+		return "both are INVALID: " + x.b.firstReason()
+	}
+	return strings.Join(out, "")
+}
+
+// firstReason is that of the first INVALID trial.
+func (c *choice) firstReason() string {
+	for _, r := range c.timed() {
+		if r.Validity == stats.Invalid {
+			return r.firstReason()
+		}
+	}
+	return ""
+}
+
+// Spread is where the latencies of one option scatter.
+type Spread struct {
+	Option     string            `json:"option"`
+	Components []stats.Component `json:"components"`
+	Text       string            `json:"text"`
+}
+
+// spreads splits the variance of each option with several process starts or
+// blocks; with neither there is nothing to split.
+func spreads(t *Table) (out []Spread) {
+	for _, c := range choices(t) {
+		var root stats.Group
+		for _, r := range c.timed() {
+			g := stats.Group{}
+			for _, b := range r.sample.Blocks() {
+				g.Groups = append(g.Groups, stats.Group{Latencies: b})
+			}
+			if len(g.Groups) == 0 {
+				g.Groups = []stats.Group{{Latencies: r.latencies}}
+			}
+			root.Groups = append(root.Groups, g)
+		}
+		parts := stats.Components(root, "process start", "block", "inference")
+		if len(parts) < 2 || len(out) >= maxComparisons {
+			continue
+		}
+		out = append(out, Spread{Option: c.letter, Components: parts, Text: spreadText(c, parts)})
+	}
+	return out
+}
+
+// spreadText also says what to have more of: the level that adds most to the
+// uncertainty of the option's centre, which is its variance over the number of
+// things that it has.
+func spreadText(c *choice, parts []stats.Component) string {
+	var words []string
+	most := parts[0]
+	weight := func(p stats.Component) float64 { return p.SD * p.SD / float64(max(1, p.Groups)) }
+	for _, p := range parts {
+		words = append(words, fmt.Sprintf("%s differ by %s", plural(p.Groups, p.Level), percentText(p.SD)))
+		if weight(p) > weight(most) {
+			most = p
+		}
+	}
+	advice := map[string]string{"process start": "more repetitions", "block": "more blocks", "inference": "more inferences in each block"}[most.Level]
+	return c.label + ": " + strings.Join(words, ", ") + "; " + advice + " would narrow its interval most"
+}
+
+func percentText(share float64) string { return fewDigits(100*share) + " %" }
+
+// firstReason is the name of the check that speaks loudest against a row.
+func (r *Row) firstReason() string {
+	if bad := r.failing(); len(bad) > 0 {
+		return bad[0].Name
+	}
+	return ""
+}
