@@ -12,6 +12,7 @@
 #   make bench-harness  what measuring costs: our loop against a loop in C over the same library
 #   make bench-start    the agent's start, and its memory over a bare ONNX Runtime process
 #   make peers    the tutorial's Python loop and chexp in turns: spread of repeated runs; uses PyPI once
+#   make peers-quantize  chexp's quantizer beside onnxruntime's own, on one model; uses PyPI and npm
 #   make lint     gofmt, go vet, and golangci-lint where it is installed
 #   make clean    remove bin/ (runs/ and the download cache stay)
 #
@@ -21,7 +22,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-validity build agents images conformance lint clean deps test-deps bench-harness bench-start peers runtime-debian test-runtimes
+.PHONY: help demo test test-validity build agents images conformance lint clean deps test-deps bench-harness bench-start peers runtime-debian test-runtimes peers-quantize
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 export VERSION
@@ -29,7 +30,7 @@ export VERSION
 # What the build and the emulator need, and what only the tests use.
 PACKAGES := gcc libc6-dev libstdc++6 gcc-aarch64-linux-gnu libc6-dev-arm64-cross libstdc++6-arm64-cross \
 	bubblewrap util-linux qemu-user-static mmdebstrap
-TEST_PACKAGES := openssh-server openssh-client python3-openstackclient python3-zunclient python3-blazarclient python3-keystone
+TEST_PACKAGES := openssh-server openssh-client python3-openstackclient python3-zunclient python3-blazarclient python3-keystone libonnx-testdata
 
 help:
 	@sed '/^$$/,$$d; s/^# \{0,1\}//' Makefile
@@ -75,6 +76,11 @@ bench-start: agents
 peers: build agents
 	@.ci/apt-install python3-venv
 	agent/peers/run.sh
+
+peers-quantize: build agents
+	@.ci/apt-install python3-venv
+	models/quant/peers/run.sh
+	models/quant/peers/ocr.sh
 
 lint:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt-ed: $$unformatted"; exit 1; }
