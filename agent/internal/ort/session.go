@@ -30,6 +30,7 @@ type Session struct {
 	session *onnx.DynamicAdvancedSession
 	binding *onnx.IoBinding
 	inputs  []session.Buffer
+	outputs []session.Buffer // those whose shape is known in advance
 	tensors []onnx.Value     // held as long as the session: it has only bare pointers to them
 	memory  []unsafe.Pointer // behind the tensors
 	dynamic []*C.char        // names of outputs whose shape only an inference tells
@@ -119,7 +120,8 @@ func (s *Session) bind(batch int64) error {
 // are bound again before every Run.
 func (s *Session) bindOutput(p port, batch int64, batchSymbols map[string]bool) error {
 	if shape, ok := p.outputShape(batch, batchSymbols); ok {
-		if value, _, err := s.tensor(p, shape); err == nil {
+		if value, buffer, err := s.tensor(p, shape); err == nil {
+			s.outputs = append(s.outputs, buffer)
 			return s.binding.BindOutput(p.name, value)
 		}
 	}
@@ -196,6 +198,10 @@ func newTensor[T onnx.TensorData](s *Session, shape onnx.Shape) (onnx.Value, []T
 
 // Inputs implements session.Engine.
 func (s *Session) Inputs() []session.Buffer { return s.inputs }
+
+// Outputs are the memory of the outputs whose shape is known before the first
+// inference, filled by every Run.
+func (s *Session) Outputs() []session.Buffer { return s.outputs }
 
 // Run implements session.Engine.
 func (s *Session) Run() error {

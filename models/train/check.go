@@ -1,0 +1,71 @@
+package train
+
+import (
+	"math"
+
+	"chexp/models/mobilenet"
+)
+
+// Slope is one parameter's derivative of the loss in the direction of its
+// gradient: as the gradient says it, and as two evaluations of the loss do.
+type Slope struct {
+	Parameter            string
+	Gradient, Difference float64
+}
+
+// CheckGradients compares every gradient of a step with differences of the
+// loss: a graph of gradients that is wrong somewhere still learns, only worse.
+func CheckGradients(open Open, net mobilenet.Net, batchSize, size int, seed uint64) ([]Slope, error) {
+	r, err := open(Step(net, batchSize, size).Marshal())
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	list := parameters(net, seed)
+	for _, p := range list { // off the symmetric start, where gammas are 1 and betas 0
+		for i := range p.Value {
+			p.Value[i] += 0.2 * float32(math.Sin(float64(i)+float64(len(p.Name))))
+		}
+		copy(r.Input(p.Name), p.Value)
+	}
+	b := drawBatch("gradients", 0, Phase{1, size, batchSize}, net.Classes, 0.05)
+	copy(r.Input(inPatches), b.patches)
+	copy(r.Input(inTargets), b.targets)
+	if err := r.Run(); err != nil {
+		return nil, err
+	}
+	gradients := map[string][]float32{}
+	for _, p := range list {
+		gradients[p.Name] = append([]float32(nil), r.Output(gradientOf+p.Name)...)
+	}
+	var slopes []Slope
+	for _, p := range list {
+		g := gradients[p.Name]
+		norm := 0.0
+		for _, v := range g {
+			norm += float64(v) * float64(v)
+		}
+		norm = math.Sqrt(norm)
+		// So far that the loss changes by about 1/100: far above the rounding
+		// of its sums, and before the curve bends much.
+		reach := 0.005 / math.Max(norm, 1e-6)
+		at := func(sign float64) (float64, error) {
+			for i, v := range p.Value {
+				r.Input(p.Name)[i] = v + float32(sign*reach*float64(g[i])/norm)
+			}
+			err := r.Run()
+			return float64(r.Output(outLoss)[0]), err
+		}
+		up, err := at(1)
+		if err != nil {
+			return nil, err
+		}
+		down, err := at(-1)
+		if err != nil {
+			return nil, err
+		}
+		copy(r.Input(p.Name), p.Value)
+		slopes = append(slopes, Slope{p.Name, norm, (up - down) / (2 * reach)})
+	}
+	return slopes, nil
+}
