@@ -183,7 +183,7 @@ func (w walk) object(at string, typ reflect.Type, s map[string]any) {
 var (
 	sum   = strings.Repeat("ab", 32)
 	when  = time.Date(2026, 12, 1, 19, 0, 0, 123456789, time.UTC)
-	model = trial.Model{Name: "a", SHA256: sum, Bytes: 5, Origin: "builtin tiny-cnn (untrained)"}
+	model = trial.Model{Name: "a", SHA256: sum, Bytes: 5, Origin: "builtin tiny-cnn (untrained)", Work: trial.Read(trial.Work{Float: 3})}
 )
 
 func fullResult() trial.Result {
@@ -201,8 +201,18 @@ func fullResult() trial.Result {
 		Agent:   trial.Agent{Version: "v", OS: "linux", Arch: "arm64", SHA256: sum},
 		Device: trial.Device{Model: trial.Read("Raspberry Pi 5"), CPU: trial.Read("Cortex-A76"), Cores: 4, MemoryBytes: trial.Read(int64(8 << 30)),
 			Kernel: trial.Read("6.6"), Governor: trial.Unread[string]("no cpufreq"), ClockHz: trial.Read(int64(24e8)),
-			Temperature: trial.Read(51.5), Emulated: "qemu"},
-		Start: when, End: when,
+			Temperature: trial.Read(51.5), Emulated: "qemu", MaxClockHz: trial.Read(int64(24e8)), PageSize: 16384, Board: trial.Read("d04170"),
+			Cmdline: trial.Read("numa=fake=4"), Features: trial.Read([]string{"asimddp"}), Quota: trial.Read(0.0), MemoryLimit: trial.Unread[int64]("no cgroup"),
+			SwapBytes: trial.Read(int64(0)), CoolingSteps: trial.Read("pwm-fan 1 of 4"),
+			Roof: trial.Read(trial.Roof{Cores: 4, ClockHz: 24e8, FloatPerCycle: 8, IntegerPerCycle: 32, MemoryBytesPerSecond: trial.Unread[float64]("why"), Source: "s"})},
+		Blocks: []trial.Block{{Round: 1, Turn: 1, N: 2, Conditions: &trial.Conditions{
+			ClockHz: trial.Read(trial.Range{Low: 1, High: 2}), ProbeHz: trial.Unread[trial.Range]("w"), BelowTop: trial.Read(0.5), Temperature: trial.Unread[trial.Range]("w"),
+			Outside: trial.Read(0.1), Steal: trial.Read(0.0), Throttled: trial.Read(int64(0)), Pressure: trial.Unread[int64]("w"), Swapped: trial.Read(int64(0)),
+			Firmware: trial.Unread[string]("w")}}},
+		Scenario:  trial.Offline,
+		Harness:   trial.Read(trial.Harness{NullNS: 2000, NullCNS: trial.Read(int64(1900)), Calls: 9}),
+		Placement: trial.Read(trial.Placement{Inferences: 1, Nodes: 1, Providers: []trial.ProviderShare{{Provider: "cpu", Nodes: 1}}, Operators: []trial.OperatorsShare{{Operator: "Conv", Provider: "cpu", Nodes: 1}}}),
+		Start:     when, End: when,
 	}
 }
 
@@ -210,6 +220,11 @@ func fullResult() trial.Result {
 func fullResultBeforeIntervals() trial.Result {
 	r := fullResult()
 	r.Summary.MedianInterval = trial.Reading[trial.Interval]{}
+	r.Blocks, r.Scenario, r.Harness, r.Placement = nil, "", trial.Reading[trial.Harness]{}, trial.Reading[trial.Placement]{}
+	d := r.Device
+	r.Device = trial.Device{Model: d.Model, CPU: d.CPU, Cores: d.Cores, MemoryBytes: d.MemoryBytes, Kernel: d.Kernel, Governor: d.Governor,
+		ClockHz: d.ClockHz, Temperature: d.Temperature, Emulated: d.Emulated}
+	r.Model.Work = trial.Reading[trial.Work]{}
 	return r
 }
 

@@ -63,6 +63,10 @@ type Result struct {
 	LatenciesNS []int64 `json:"latencies_ns"`
 	// WarmupNS holds the untimed ones that ran before, the first excepted.
 	WarmupNS []int64 `json:"warmup_ns"`
+	// Blocks cut LatenciesNS into the stretches in which it was measured, with
+	// the conditions of each. Agents before it was added wrote none.
+	Blocks   []Block  `json:"blocks,omitempty"`
+	Scenario Scenario `json:"scenario,omitempty"`
 	// SessionCreateNS is the time to load the model into a session.
 	SessionCreateNS Reading[int64] `json:"session_create_ns"`
 	// FirstInferenceNS is the very first inference of the process.
@@ -70,6 +74,11 @@ type Result struct {
 	// PeakMemoryBytes is the peak resident set of the trial's process.
 	PeakMemoryBytes Reading[int64] `json:"peak_memory_bytes"`
 	Summary         *Summary       `json:"summary,omitempty"` // nil when nothing was timed
+
+	// Harness is what measuring costs; Placement says which provider really
+	// ran the model. Absent in results of agents before they were added.
+	Harness   Reading[Harness]   `json:"harness,omitzero"`
+	Placement Reading[Placement] `json:"placement,omitzero"`
 
 	Runtime Runtime   `json:"runtime"`
 	Agent   Agent     `json:"agent"`
@@ -134,6 +143,20 @@ type Device struct {
 	// it; empty when nothing does. Latencies under emulation say nothing
 	// about the real device.
 	Emulated string `json:"emulated,omitempty"`
+
+	// What follows is absent in results of agents before it was added.
+
+	MaxClockHz Reading[int64]    `json:"max_clock_hz,omitzero"`
+	PageSize   int               `json:"page_size,omitempty"` // bytes; 16384 on the Pi 5's stock kernel
+	Board      Reading[string]   `json:"board,omitzero"`      // revision code, such as d04170
+	Cmdline    Reading[string]   `json:"kernel_command_line,omitzero"`
+	Features   Reading[[]string] `json:"cpu_features,omitzero"`
+	// Quota is the cgroup's limit in cores; 0: none.
+	Quota        Reading[float64] `json:"cpu_quota_cores,omitzero"`
+	MemoryLimit  Reading[int64]   `json:"memory_limit_bytes,omitzero"` // the cgroup's; 0: none
+	SwapBytes    Reading[int64]   `json:"swap_bytes,omitzero"`
+	Roof         Reading[Roof]    `json:"roof,omitzero"`
+	CoolingSteps Reading[string]  `json:"cooling,omitzero"` // fan or cooling device, as the kernel names and sets it
 }
 
 // Event is one line of the agent's event stream.

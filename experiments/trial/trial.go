@@ -62,6 +62,16 @@ type Policy struct {
 	// Timeout is the wall-clock limit of the whole trial process; past it the
 	// process is killed and the trial has failed.
 	Timeout time.Duration `json:"timeout_ns"`
+	// Block is the timed work after which the next trial has its turn; 0: every
+	// trial is measured in one piece.
+	Block time.Duration `json:"block_ns,omitempty"`
+	// Precision, when not 0, asks for more blocks until the 95 % interval of
+	// every median reaches at most this share of it to either side (0.02: ±2 %),
+	// or until MaxTime is spent.
+	Precision float64 `json:"precision,omitempty"`
+	// CoolDown is how long to wait at most, before a trial's block, for the
+	// device to come back to the temperature at which the run began.
+	CoolDown time.Duration `json:"cool_down_ns,omitempty"`
 }
 
 // Model is one model file of the bundle.
@@ -70,6 +80,8 @@ type Model struct {
 	SHA256 string `json:"sha256"` // lower-case hex
 	Bytes  int64  `json:"bytes"`
 	Origin string `json:"origin"` // "builtin mobilenetv2-11 (untrained)", "path x.onnx", "url https://…"
+	// Work is what one input takes at least. Plans before it was added have none.
+	Work Reading[Work] `json:"work,omitzero"`
 }
 
 // Path is where the model lies below the bundle directory.
@@ -80,6 +92,18 @@ type Provider struct {
 	Name     string            `json:"name"`              // lower case: cpu, acl, xnnpack, …
 	Options  map[string]string `json:"options,omitempty"` // passed to the provider
 	Optional bool              `json:"optional,omitempty"`
+	// Runtime names the ONNX Runtime build that it is taken from; empty: the one
+	// that the agent carries.
+	Runtime string `json:"runtime,omitempty"`
+}
+
+// Label is the provider's part of a trial's id: its name, and its runtime where
+// that is not the agent's own.
+func (p Provider) Label() string {
+	if p.Runtime == "" {
+		return p.Name
+	}
+	return p.Name + "-" + p.Runtime
 }
 
 // Trial is one model × execution provider × threads × batch × repetition.

@@ -1,0 +1,69 @@
+package trial
+
+// Scenario in MLPerf's meaning.
+type Scenario string
+
+// The scenarios. SingleStream asks for one input after the other and is judged
+// by latency; Offline has all inputs at once, in batches, and is judged by
+// throughput.
+const (
+	SingleStream Scenario = "SingleStream"
+	Offline      Scenario = "Offline"
+)
+
+// Block is a stretch of timed inferences during which one trial had the device
+// to itself. Trials that are compared take turns block by block.
+type Block struct {
+	Round int `json:"round"` // from 1: every living trial has one block in each balanced round
+	Turn  int `json:"turn"`  // from 1, over all blocks of the run: the order in which they were measured
+	First int `json:"first"` // index of its first inference in latencies_ns
+	N     int `json:"n"`
+	// StartNS is the time of its first inference since the agent's run began,
+	// on the monotonic clock.
+	StartNS    int64       `json:"start_ns"`
+	Conditions *Conditions `json:"conditions,omitempty"`
+}
+
+// Conditions are what the supervisor saw around one block: it reads before and
+// after, and never runs during it. Whatever cannot be read says why.
+type Conditions struct {
+	DurationNS int64 `json:"duration_ns"` // between the two readings
+	// ClockHz is the lowest and highest clock of the usable cores that cpufreq
+	// reports before and after; ProbeHz what our own loop of known length
+	// found, before and after.
+	ClockHz Reading[Range] `json:"clock_hz"`
+	ProbeHz Reading[Range] `json:"probe_hz"`
+	// BelowTop is the share of the time, 0 to 1, that the cores spent below
+	// their highest frequency (cpufreq's time_in_state).
+	BelowTop    Reading[float64] `json:"below_top_clock"`
+	Temperature Reading[Range]   `json:"temperature_celsius"`
+	// Outside is how many cores' worth of time other processes took, Steal how
+	// many the hypervisor took.
+	Outside Reading[float64] `json:"outside_load_cores"`
+	Steal   Reading[float64] `json:"steal_cores"`
+	// Throttled is the time for which the cgroup's CPU quota stopped threads.
+	Throttled Reading[int64] `json:"quota_throttled_ns"`
+	// Pressure is the time in which something waited for a CPU (PSI, "some").
+	Pressure Reading[int64] `json:"cpu_pressure_ns"`
+	// Swapped counts pages that the machine moved to or from swap.
+	Swapped Reading[int64] `json:"swapped_pages"`
+	// Firmware says whether the firmware held the clock down or saw too low a
+	// voltage.
+	Firmware Reading[string] `json:"firmware"`
+}
+
+// Range holds the lowest and the highest of a few readings.
+type Range struct {
+	Low  float64 `json:"low"`
+	High float64 `json:"high"`
+}
+
+// Harness is what measuring itself costs, found in the trial's own process with
+// a model that does next to nothing: the least time of one call, as our loop
+// measures it and as a loop in C over the same library does.
+type Harness struct {
+	NullNS      int64          `json:"null_ns"`
+	NullCNS     Reading[int64] `json:"null_c_ns"`
+	Calls       int            `json:"calls"`
+	Allocations int64          `json:"allocations"` // of Go memory, in all those calls
+}
