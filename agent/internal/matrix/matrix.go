@@ -26,6 +26,12 @@ type Supervisor struct {
 	Device   func() trial.Device
 	Agent    trial.Agent
 	Runtime  trial.Runtime // for the results of trials whose process did not tell
+
+	// Before is what is found out about a variant apart from its timed
+	// inferences: which provider really runs it, how accurate it is.
+	Before []Examination
+
+	found map[variant][]Finding
 }
 
 // Run runs every trial that has no result yet. A failed trial is no error: the
@@ -47,7 +53,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 		return err
 	}
 	for i, t := range order {
-		if err := ctx.Err(); err != nil {
+		if err := s.examine(ctx, t); err != nil {
 			return err
 		}
 		if err := s.one(ctx, t, i+1, len(order)); err != nil {
@@ -131,6 +137,7 @@ func (s *Supervisor) measure(ctx context.Context, t trial.Trial) (*trial.Result,
 		res.Runtime = s.Runtime
 	}
 	res.Start, res.End = start, time.Now().UTC()
+	s.report(res, t)
 	return res, nil
 }
 

@@ -396,3 +396,71 @@ func TestRunnerDiesWithSupervisor(t *testing.T) {
 	cmd.Wait()
 	await(t, "the runner to die", func() bool { return gone(runner) })
 }
+
+// Each variant is examined once, before it is measured, and its repetitions all
+// say what was found.
+func TestExaminedOnce(t *testing.T) {
+	p := matrixPlan([]string{"good", "crash", "skip"}, 2)
+	p.Trials[4].Skip, p.Trials[5].Skip = "no", "no"
+	dir := t.TempDir()
+	s := supervisor(t, dir, p)
+	asked := map[string]int{}
+	s.Before = []Examination{
+		func(_ context.Context, tr trial.Trial) (Finding, error) {
+			asked[tr.Model]++
+			if s.Recorder.Has(tr.ID) {
+				t.Errorf("%s was examined after it was measured", tr.ID)
+			}
+			return func(res *trial.Result) {
+				res.Placement = trial.Unread[trial.Placement]("asked about " + tr.Model)
+			}, nil
+		},
+		func(context.Context, trial.Trial) (Finding, error) { return nil, nil },
+	}
+	if err := s.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if len(asked) != 2 || asked["good"] != 1 || asked["crash"] != 1 {
+		t.Errorf("examined: %v", asked)
+	}
+	for _, tr := range p.Trials {
+		res, err := outdir.ReadResult(dir, tr.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := "asked about " + tr.Model
+		if tr.Skip != "" {
+			want = ""
+		}
+		if res.Placement.Unavailable != want {
+			t.Errorf("%s says %q, want %q", tr.ID, res.Placement.Unavailable, want)
+		}
+	}
+	s = supervisor(t, t.TempDir(), p)
+	s.Before = []Examination{func(context.Context, trial.Trial) (Finding, error) { return nil, os.ErrClosed }}
+	if err := s.Run(context.Background()); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("a broken examination: %v", err)
+	}
+}
+
+func TestAsk(t *testing.T) {
+	ask := func(behaviour string) ([]byte, error) {
+		return fake().Ask(context.Background(), session.Request{TrialID: behaviour}, time.Minute)
+	}
+	if answer, err := ask("good"); err != nil || !json.Valid(answer) {
+		t.Errorf("%s %v", answer, err)
+	}
+	var f *Failure
+	if _, err := ask("exit"); !errors.As(err, &f) || f.Code != reason.RunnerCrashed || !strings.Contains(f.Text, "cannot go on") {
+		t.Errorf("%v", err)
+	}
+	_, err := fake().Ask(context.Background(), session.Request{TrialID: "hang"}, 300*time.Millisecond)
+	if !errors.As(err, &f) || f.Code != reason.Timeout {
+		t.Errorf("%v", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := fake().Ask(ctx, session.Request{TrialID: "hang"}, time.Minute); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+}

@@ -90,8 +90,43 @@ type process struct {
 	answer []byte
 }
 
-func (r Runner) start(req session.Request) (*process, error) {
-	request, err := json.Marshal(req)
+// Ask starts a runner for something else than a trial: it gets one document on
+// its standard input and the flags, and answers with one document. A process that does not is
+// a Failure, whose reason says what happened to it; any other error is ctx's.
+func (r Runner) Ask(ctx context.Context, request any, timeout time.Duration, flags ...string) ([]byte, error) {
+	r.Args = append(r.Args[:len(r.Args):len(r.Args)], flags...)
+	oomBefore := oomKills()
+	p, err := r.start(request)
+	if err != nil {
+		return nil, &Failure{trial.Reason{Code: reason.RunnerMissing, Text: "the process did not start: " + err.Error()}}
+	}
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
+	select {
+	case <-p.done:
+	case <-timer.C:
+		p.kill()
+		return nil, &Failure{trial.Reason{Code: reason.Timeout, Text: fmt.Sprintf("the process took longer than its limit of %v and was killed%s", timeout, p.words())}}
+	case <-ctx.Done():
+		p.kill()
+		return nil, ctx.Err()
+	}
+	if p.err != nil {
+		return nil, &Failure{p.crashed(oomKills() > oomBefore).Reasons[0]}
+	}
+	if len(p.answer) > maxResult {
+		return nil, &Failure{trial.Reason{Code: reason.RunnerCrashed, Text: fmt.Sprintf("the process answered with more than %d bytes", maxResult)}}
+	}
+	return p.answer, nil
+}
+
+// Failure says what happened to a process that was asked and gave no answer.
+type Failure struct{ trial.Reason }
+
+func (f *Failure) Error() string { return f.Text }
+
+func (r Runner) start(document any) (*process, error) {
+	request, err := json.Marshal(document)
 	if err != nil {
 		return nil, err
 	}
