@@ -48,6 +48,9 @@ type Plan struct {
 	Policy     Policy  `json:"policy"`
 	Models     []Model `json:"models"`
 	Trials     []Trial `json:"trials"`
+	// Accuracy, when not nil, has the agent measure each model's accuracy on
+	// each provider.
+	Accuracy *Evaluation `json:"accuracy,omitempty"`
 }
 
 // Policy bounds every trial.
@@ -167,5 +170,5 @@ func (p *Plan) Check() error {
 	if len(p.Trials) == 0 {
 		return fmt.Errorf("plan has no trials")
 	}
-	return nil
+	return p.Accuracy.check(models)
 }
