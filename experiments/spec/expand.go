@@ -56,6 +56,10 @@ func Expand(e *Experiment, models []trial.Model, runID string, available func(pr
 	if err := problems.err(e.file); err != nil {
 		return nil, err
 	}
+	var err error
+	if plan.Accuracy, err = e.evaluation(); err != nil {
+		return nil, err
+	}
 	for _, m := range e.Models {
 		for _, p := range e.Providers {
 			plan.Trials = append(plan.Trials, expandOne(e, m.Name, p, skip[p.Name])...)
@@ -100,6 +104,7 @@ func has(available func(string) bool) string {
 // around the trials (lease, container, transfer) comes on top, and a trial
 // that fails at once may end below the minimum.
 func EstimateTime(plan *trial.Plan) (least, most time.Duration) {
+	evaluated := map[string]bool{}
 	for _, t := range plan.Trials {
 		if t.Skip != "" {
 			continue
@@ -110,6 +115,10 @@ func EstimateTime(plan *trial.Plan) (least, most time.Duration) {
 		}
 		least += shortest
 		most += plan.Policy.Timeout
+		if on := t.Model + " " + t.Provider.Name; plan.Accuracy != nil && !evaluated[on] {
+			evaluated[on] = true
+			most += plan.Accuracy.Timeout
+		}
 	}
 	return least, most
 }

@@ -248,6 +248,9 @@ func FuzzParse(f *testing.F) {
 		for _, m := range e.Models {
 			models = append(models, trial.Model{Name: m.Name, SHA256: strings.Repeat("0", 64)})
 		}
+		if e.Accuracy != nil {
+			e.Accuracy.Pack = &Pack{SHA256: sum("d"), Bytes: 1, Pictures: 1}
+		}
 		if _, err := Expand(e, models, "r", nil); err != nil {
 			t.Fatalf("a valid experiment does not expand: %v", err)
 		}
