@@ -90,7 +90,7 @@ inputs() {
   echo "$version $ort_sha256 $(go version) $($CC --version | head -n 1)"
   # shellcheck disable=SC2086 # a list of name=path, without blanks
   for c in $carried; do echo "${c#*=}"; done | xargs sha256sum
-  find agent experiments -type f \( -name '*.go' -o -name '*.[ch]' -o -name '*.txt' -o -name '*.sh' \) ! -name '*_test.go' |
+  find agent experiments models -type f \( -name '*.go' -o -name '*.[ch]' -o -name '*.txt' -o -name '*.sh' \) ! -name '*_test.go' |
     sort | xargs sha256sum go.mod go.sum
 }
 stamp=$(inputs | sha256sum | cut -d ' ' -f 1)

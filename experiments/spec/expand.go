@@ -115,7 +115,7 @@ func EstimateTime(plan *trial.Plan) (least, most time.Duration) {
 		}
 		least += shortest
 		most += plan.Policy.Timeout
-		if on := t.Model + " " + t.Provider.Name; plan.Accuracy != nil && !evaluated[on] {
+		if on := t.Model + " " + t.Provider.Label(); plan.Accuracy != nil && !evaluated[on] {
 			evaluated[on] = true
 			most += plan.Accuracy.Timeout
 		}

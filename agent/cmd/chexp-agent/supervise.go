@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"chexp/agent/internal/accuracy"
 	"chexp/agent/internal/bundle"
 	"chexp/agent/internal/device"
 	"chexp/agent/internal/matrix"
@@ -159,9 +160,11 @@ func runPlan(ctx context.Context, dir string, plan *trial.Plan, recorder *outdir
 		return err
 	}
 	debug.FreeOSMemory() // what unpacking took: the trials need it
+	runner := matrix.Runner{Args: p.Header.Command(unpacked), Env: payload.Environ(os.Environ()), Dir: dir}
 	supervisor := matrix.Supervisor{
 		Plan: plan, Dir: dir, Recorder: recorder,
-		Runner:  matrix.Runner{Args: p.Header.Command(unpacked), Env: payload.Environ(os.Environ()), Dir: dir},
+		Runner:  runner,
+		Before:  accuracy.Examinations(plan, dir, runner.Ask),
 		Device:  func() trial.Device { return device.Facts(os.DirFS("/"), runtime.GOARCH) },
 		Agent:   agent,
 		Runtime: p.Header.Runtime,

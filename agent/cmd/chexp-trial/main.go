@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
+	"chexp/agent/internal/accuracy"
 	"chexp/agent/internal/ort"
 	"chexp/agent/internal/session"
 )
@@ -25,6 +27,7 @@ func main() {
 func run() error {
 	library := flag.String("ort", "", "path of libonnxruntime")
 	resultFD := flag.Int("result-fd", 1, "file descriptor that gets the result, one JSON document")
+	evaluate := flag.Bool(strings.TrimPrefix(accuracy.Flag, "-"), false, "measure accuracy instead of time")
 	describe := flag.Bool("describe", false, "write what the runtime is instead of running a trial")
 	flag.Parse()
 	out := os.NewFile(uintptr(*resultFD), "result")
@@ -35,6 +38,10 @@ func run() error {
 			return err
 		}
 		return json.NewEncoder(out).Encode(lib.Runtime())
+	}
+
+	if *evaluate {
+		return measureAccuracy(*library, out)
 	}
 
 	var req session.Request

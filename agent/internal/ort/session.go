@@ -145,7 +145,7 @@ func (s *Session) Prepare() error {
 
 // tensor makes a tensor over zeroed C memory.
 func (s *Session) tensor(p port, shape onnx.Shape) (onnx.Value, session.Buffer, error) {
-	b := session.Buffer{Name: p.name}
+	b := session.Buffer{Name: p.name, Shape: shape}
 	var value onnx.Value
 	var err error
 	switch p.elem {
