@@ -70,6 +70,7 @@ func (t *Table) columns() []column {
 		numberColumn("p95", "p95 "+lat.name, lat.size, func(r *Row) trial.Reading[float64] { return r.P95 }),
 		numberColumn("p99", "p99 "+lat.name, lat.size, func(r *Row) trial.Reading[float64] { return r.P99 }),
 		numberColumn("throughput", "inputs/s", 1, func(r *Row) trial.Reading[float64] { return r.Throughput }))
+	cols = append(cols, t.accuracyColumns()...)
 	for i, b := range t.Budgets {
 		cols = append(cols, column{key: budgetColumn(i), head: b.Text, cell: func(r *Row) cell { return r.verdictCell(i) }})
 	}

@@ -21,8 +21,8 @@ type Verdict struct {
 	Verdict string                 `json:"verdict"`
 	Value   trial.Reading[float64] `json:"value"`         // in the budget's unit
 	Why     string                 `json:"why,omitempty"` // for unknown
-	// Close says that the limit lies within the 95 % interval of a median or a
-	// percentile: another run may well end on the other side of it.
+	// Close says that the limit lies within the 95 % interval of a median, a
+	// percentile or an accuracy: another run may well end on the other side of it.
 	Close bool `json:"close,omitempty"`
 }
 
@@ -44,6 +44,8 @@ func measure(metric string, r *Row) trial.Reading[float64] {
 		return r.P99
 	case "throughput":
 		return r.Throughput
+	case "accuracy":
+		return r.top1()
 	case "session_create":
 		return r.SessionCreate
 	case "first_inference":
@@ -80,7 +82,8 @@ func (r *Row) failing() (out []stats.Check) {
 }
 
 // judge is strict: without a valid trial and a value there is no verdict. The
-// size of the model is known whatever was measured.
+// size of the model is known whatever was measured, and its accuracy does not
+// depend on how steady the latencies were.
 func judge(b Budget, r *Row) Verdict {
 	switch {
 	case r.Outcome == Missing:
@@ -93,7 +96,7 @@ func judge(b Budget, r *Row) Verdict {
 		return Verdict{Verdict: Unknown, Value: trial.Unread[float64](why), Why: why}
 	case len(r.Doubts) > 0:
 		return Verdict{Verdict: Unknown, Value: measure(b.Metric, r), Why: "the result is doubtful: " + r.Doubts[0]}
-	case r.Validity == stats.Invalid && b.Metric != "size":
+	case r.Validity == stats.Invalid && b.Metric != "size" && b.Metric != "accuracy":
 		return Verdict{Verdict: Unknown, Value: measure(b.Metric, r), Why: "the result is INVALID: " + r.failing()[0].Text}
 	}
 	value := measure(b.Metric, r)
@@ -112,6 +115,9 @@ func judge(b Budget, r *Row) Verdict {
 	if p := percentiles[b.Metric]; p > 0 {
 		i, ok := r.sample.Interval(p).Get()
 		out.Close = ok && i.Low <= b.Limit && b.Limit <= i.High
+	}
+	if a, ok := r.Accuracy.Get(); ok && b.Metric == "accuracy" {
+		out.Close = a.Interval.Low <= b.Limit && b.Limit <= a.Interval.High
 	}
 	return out
 }

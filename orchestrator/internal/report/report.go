@@ -94,7 +94,7 @@ type Budget struct {
 	Text   string  `json:"text"` // as the experiment has it: "p50 < 15 ms"
 	Metric string  `json:"metric"`
 	Op     string  `json:"op"`
-	Limit  float64 `json:"limit"` // bytes, nanoseconds, or inputs per second
+	Limit  float64 `json:"limit"` // bytes, nanoseconds, inputs per second, or a share
 }
 
 // Model is a model file of the run.
@@ -146,6 +146,9 @@ type Row struct {
 	// assumption about the distribution; absent below six inferences.
 	P50Low  trial.Reading[float64] `json:"p50_low_ns"`
 	P50High trial.Reading[float64] `json:"p50_high_ns"`
+
+	// Accuracy is zero where the plan did not ask for it.
+	Accuracy trial.Reading[trial.Accuracy] `json:"accuracy,omitzero"`
 
 	Verdicts []Verdict `json:"verdicts,omitempty"` // one per Budget, in order
 	Notes    []int     `json:"notes,omitempty"`    // Note.Mark
