@@ -121,6 +121,15 @@ func (r *Reply) add(out []float32, label, classes, pictures int) error {
 	return nil
 }
 
+// Right counts the pictures whose highest output is their label's.
+func (r *Reply) Right() int {
+	var o outputs
+	if r.Reason != nil || !o.take(r, len(r.Labels)) {
+		return 0
+	}
+	return score(o, "").Right
+}
+
 // input is the one input of an image model.
 type input struct {
 	session.Buffer

@@ -126,9 +126,15 @@ func (o *outputs) read(answer []byte, pictures int) {
 		}
 		return
 	}
-	if r.Classes < 1 || r.Classes > maxValues || len(r.Labels) != pictures || len(r.Outputs) != 4*r.Classes*pictures || r.Threads < 1 {
+	if !o.take(&r, pictures) {
 		o.why = fmt.Sprintf("the evaluation answered with %d bytes and %d labels for %d pictures of %d classes", len(r.Outputs), len(r.Labels), pictures, r.Classes)
-		return
+	}
+}
+
+// take reads the outputs, unless the answer contradicts itself.
+func (o *outputs) take(r *Reply, pictures int) bool {
+	if r.Classes < 1 || r.Classes > maxValues || len(r.Labels) != pictures || len(r.Outputs) != 4*r.Classes*pictures || r.Threads < 1 {
+		return false
 	}
 	o.labels, o.threads, o.finite = r.Labels, r.Threads, true
 	for i := range pictures {
@@ -141,6 +147,7 @@ func (o *outputs) read(answer []byte, pictures int) {
 		}
 		o.values = append(o.values, row)
 	}
+	return true
 }
 
 // highest is the index of the highest value; -1 if any is not a number, which
