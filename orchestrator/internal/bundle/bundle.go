@@ -36,7 +36,7 @@ type Bundle struct {
 }
 
 // Assemble looks at every file and computes its sum. modelFile says where the
-// model with this SHA-256 lies on this machine. The files are read again when
+// model or the pack of pictures with this SHA-256 lies on this machine. The files are read again when
 // they are pushed; one that changed in between is noticed.
 func Assemble(agentPath string, plan *trial.Plan, modelFile func(sha256 string) (path string, err error)) (*Bundle, error) {
 	if err := plan.Check(); err != nil {
@@ -63,22 +63,39 @@ func Assemble(agentPath string, plan *trial.Plan, modelFile func(sha256 string) 
 		}
 		b.Files = append(b.Files, f)
 	}
+	if a := plan.Accuracy; a != nil && a.SHA256 != "" {
+		f, err := pack(*a, modelFile)
+		if err != nil {
+			return nil, err
+		}
+		b.Files = append(b.Files, f)
+	}
 	b.Files = append(b.Files, inMemory(trial.SumsFile, sums(b.Files)))
 	return b, nil
 }
 
 func model(m trial.Model, modelFile func(string) (string, error)) (File, error) {
-	path, err := modelFile(m.SHA256)
+	return known("model "+m.Name, m.Path(), m.SHA256, m.Bytes, modelFile)
+}
+
+// pack is the file of the user's evaluation pictures.
+func pack(e trial.Evaluation, modelFile func(string) (string, error)) (File, error) {
+	return known("the pictures of "+e.Name, e.Path(), e.SHA256, e.Bytes, modelFile)
+}
+
+// known is a file whose sum and size the plan says.
+func known(what, name, sum string, size int64, fileOf func(string) (string, error)) (File, error) {
+	path, err := fileOf(sum)
 	if err != nil {
-		return File{}, fmt.Errorf("model %s: %w", m.Name, err)
+		return File{}, fmt.Errorf("%s: %w", what, err)
 	}
-	f, err := onDisk(m.Path(), path, 0o644)
+	f, err := onDisk(name, path, 0o644)
 	if err != nil {
-		return File{}, failure.New(failure.Usage, "model "+m.Name, "check that the file is there and may be read", err)
+		return File{}, failure.New(failure.Usage, what, "check that the file is there and may be read", err)
 	}
-	if f.SHA256 != m.SHA256 || f.Size != m.Bytes && m.Bytes != 0 {
+	if f.SHA256 != sum || f.Size != size && size != 0 {
 		return File{}, failure.New(failure.Usage,
-			fmt.Sprintf("model %s: %s has %d bytes and SHA-256 %s, the plan says %d and %s", m.Name, path, f.Size, f.SHA256, m.Bytes, m.SHA256),
+			fmt.Sprintf("%s: %s has %d bytes and SHA-256 %s, the plan says %d and %s", what, path, f.Size, f.SHA256, size, sum),
 			"the file changed since the plan was made, or its copy is damaged: put the right file there, or plan again", nil)
 	}
 	return f, nil

@@ -159,6 +159,9 @@ func resolve(ctx context.Context, e *spec.Experiment, runID string, say func(str
 		resolved = append(resolved, m.Model)
 		files[m.SHA256] = m.File
 	}
+	if err := packPictures(ctx, e, cache, files, say); err != nil {
+		return nil, nil, err
+	}
 	manifest, err := agentManifest(siteArch(e))
 	if err != nil {
 		return nil, nil, err
