@@ -6,7 +6,7 @@
 //
 // Everything here happens before a lease is made: what cannot be had must cost
 // nobody a device. Package models/catalog lists the builtin models,
-// models/builtin makes them, models/onnxfile writes the format.
+// models/builtin makes them, models/onnx reads, checks and writes the format.
 package models
 
 import (
@@ -25,7 +25,7 @@ import (
 	"chexp/experiments/trial"
 	"chexp/models/builtin"
 	"chexp/models/catalog"
-	"chexp/models/onnxfile"
+	"chexp/models/onnx"
 )
 
 // MaxBytes bounds a model file. ONNX itself, being one protobuf message, ends
@@ -101,7 +101,7 @@ func (r *Resolver) Resolve(ctx context.Context, m spec.ModelSource) (Resolved, e
 	}
 	if err == nil {
 		found.Name = m.Name
-		err = sniff(found.File)
+		found.Work, err = examine(found.File)
 	}
 	if err == nil {
 		return found, nil
@@ -136,24 +136,29 @@ func (r *Resolver) ResolveAll(ctx context.Context, e *spec.Experiment) ([]Resolv
 	return all, errors.Join(failed...)
 }
 
-// sniff refuses what is certainly no model, before a device is reserved for it.
-func sniff(path string) error {
-	f, err := os.Open(path)
+// examine refuses what is no model, before a device is reserved for it, and
+// counts the work of what is one.
+func examine(path string) (trial.Reading[trial.Work], error) {
+	m, err := onnx.Load(path)
 	if err != nil {
-		return err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if err := onnxfile.Sniff(f, info.Size()); err != nil {
-		return &Error{
-			Msg:  fmt.Sprintf("file %s (%s)", path, spec.FormatBytes(info.Size())),
-			Next: "give the .onnx file itself; a Git LFS pointer or a web page saved in its place is no model", Err: err,
+		return trial.Reading[trial.Work]{}, &Error{
+			Msg:  "cannot be used",
+			Next: "give the .onnx file itself, complete; a Git LFS pointer or a web page saved in its place is no model", Err: err,
 		}
 	}
-	return nil
+	for _, t := range m.Tensors() {
+		if t.Outside {
+			return trial.Reading[trial.Work]{}, &Error{
+				Msg:  fmt.Sprintf("file %s keeps values (tensor %q) in another file, and only the .onnx itself is pushed to the device", path, t.Name),
+				Next: "save the model as one file: onnx.save(model, path, save_as_external_data=False)",
+			}
+		}
+	}
+	w, err := onnx.Work(m, 1)
+	if err != nil {
+		return trial.Unread[trial.Work](err.Error()), nil
+	}
+	return trial.Read(w), nil
 }
 
 func (r *Resolver) progress(format string, args ...any) {

@@ -20,6 +20,7 @@ import (
 	"chexp/experiments/spec"
 	"chexp/models/builtin"
 	"chexp/models/catalog"
+	"chexp/models/onnx"
 )
 
 // tiny is a small model file and its sum.
@@ -363,4 +364,59 @@ type noNetwork struct{}
 
 func (noNetwork) RoundTrip(*http.Request) (*http.Response, error) {
 	return nil, errors.New("this test has no network")
+}
+
+// What an inference takes at least goes into the plan with the model.
+func TestResolvedModelsSayTheirWork(t *testing.T) {
+	r := Resolver{CacheDir: t.TempDir()}
+	found, err := r.Resolve(context.Background(), spec.ModelSource{Name: "tiny", Builtin: "tiny-cnn"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// 32×32 and twice 16×16 and 8×8 pixels of 3×3 windows, and the classifier.
+	want := int64(9*(32*32*3*16+16*16*16*32+8*8*32*64) + 64*11)
+	if w, ok := found.Work.Get(); !ok || w.Float != want || w.Integer != 0 {
+		t.Errorf("work is %+v (%s), want %d float multiply-adds", w, found.Work.Unavailable, want)
+	}
+}
+
+// A model that contradicts itself costs nobody a device.
+func TestResolveRefusesAHostileModel(t *testing.T) {
+	data, _ := tiny(t)
+	m, err := onnx.Parse(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	resolve := func(change func(m *onnx.Model)) error {
+		t.Helper()
+		m, _ = onnx.Parse(data)
+		change(m)
+		b, err := m.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := Resolver{CacheDir: t.TempDir()}
+		_, err = r.Resolve(context.Background(), spec.ModelSource{Name: "m", Path: write(t, filepath.Join(dir, "m.onnx"), b)})
+		return err
+	}
+	for name, x := range map[string]struct {
+		change func(m *onnx.Model)
+		says   string
+	}{
+		"cycle": {func(m *onnx.Model) { m.Graph.Nodes[0].Inputs[0] = m.Graph.Nodes[1].Outputs[0] }, "cycle"},
+		"shape": {func(m *onnx.Model) { m.Graph.Inputs[0].Shape[1].Size = -3 }, `dimension 2 of "input" is -3`},
+		"4 GB":  {func(m *onnx.Model) { m.Graph.Initializers[2].Dims = []int64{1 << 30} }, "ask for 4294967296"},
+		"outside": {func(m *onnx.Model) {
+			t := m.Graph.Initializers[2]
+			t.Raw, t.Outside, t.External = nil, true, []onnx.Property{{Key: "location", Value: "weights.bin"}}
+		}, "weights.bin, which is not beside the model"},
+	} {
+		if err := resolve(x.change); err == nil || !strings.Contains(err.Error(), x.says) {
+			t.Errorf("%s: error is %v", name, err)
+		}
+	}
+	if err := resolve(func(*onnx.Model) {}); err != nil {
+		t.Error(err)
+	}
 }

@@ -35,6 +35,7 @@ const usage = `usage:
   chexp-agent status DIR [--since N] [--max-bytes B]
   chexp-agent stop DIR [--wait D]
   chexp-agent run DIR
+  chexp-agent infer
   chexp-agent version [--json]
 exit codes: 0 ok, 1 unexpected, 2 wrong arguments, 3 some trials failed (run), 4 the bundle is not what was pushed
 `
@@ -73,6 +74,10 @@ func dispatch(args []string, stdout io.Writer) (int, error) {
 		err = withDir(flags, args, func(dir string) (err error) { code, err = runForeground(dir, stdout); return err })
 	case superviseVerb:
 		err = withDir(flags, args, superviseDetached)
+	case "infer":
+		if _, err = parse(flags, args, 0); err == nil {
+			err = runInfer()
+		}
 	case "version":
 		asJSON := flags.Bool("json", false, "")
 		if _, err = parse(flags, args, 0); err == nil {

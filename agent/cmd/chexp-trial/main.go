@@ -16,7 +16,7 @@ import (
 )
 
 func main() {
-	if err := run(); err != nil {
+	if err := dispatch(); err != nil {
 		fmt.Fprintln(os.Stderr, "chexp-trial:", err)
 		os.Exit(1)
 	}

@@ -57,7 +57,7 @@ func (a *app) commands() *cli.App {
 		},
 		Commands: []*cli.Command{
 			a.runCommand(), a.rehearseCommand(), a.experimentCommand(), a.resultsCommand(),
-			a.leaseCommand(), a.deviceCommand(), a.doctorCommand(), a.emulatorCommand(), a.versionCommand(),
+			a.leaseCommand(), a.deviceCommand(), a.modelCommand(), a.doctorCommand(), a.emulatorCommand(), a.versionCommand(),
 		},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {

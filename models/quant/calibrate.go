@@ -1,0 +1,85 @@
+package quant
+
+import (
+	"context"
+	"fmt"
+
+	"chexp/models/infer"
+	"chexp/models/onnx"
+)
+
+// Sample is one set of inputs of the model, by name.
+type Sample []*onnx.Tensor
+
+// Calibration is what was seen of a model's values.
+type Calibration struct {
+	seen map[string]*histogram
+}
+
+// Calibrate runs a prepared model on samples and watches the values that
+// these options need.
+func Calibrate(ctx context.Context, r infer.Runner, m *onnx.Model, o Options, samples []Sample) (*Calibration, error) {
+	if len(samples) == 0 {
+		return nil, fmt.Errorf("static quantization needs sample inputs")
+	}
+	names := Activations(m, o)
+	c := &Calibration{seen: map[string]*histogram{}}
+	inputs := map[string]bool{}
+	for _, v := range m.Graph.RealInputs() {
+		inputs[v.Name] = true
+	}
+	watched := *m
+	g := *m.Graph
+	g.Outputs = append([]*onnx.Value(nil), m.Graph.Outputs...)
+	for _, name := range names {
+		c.seen[name] = &histogram{}
+		if !inputs[name] && !isOutput(&g, name) {
+			g.Outputs = append(g.Outputs, &onnx.Value{Name: name, Elem: onnx.Float32})
+		}
+	}
+	watched.Graph = &g
+	b, err := watched.Marshal()
+	if err != nil {
+		return nil, err
+	}
+	s, err := r.Open(ctx, b, infer.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("the model with its inner values as outputs: %w", err)
+	}
+	defer s.Close()
+	for _, sample := range samples {
+		out, _, err := s.Run(ctx, sample)
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range append(out, sample...) {
+			h := c.seen[t.Name]
+			if h == nil || t.Type != onnx.Float32 {
+				continue
+			}
+			v, err := t.Float32s()
+			if err != nil {
+				return nil, err
+			}
+			h.add(v)
+		}
+	}
+	for _, name := range names {
+		switch h := c.seen[name]; {
+		case h.notNumbers > 0:
+			return nil, fmt.Errorf("the value %q was infinite or no number for %d of %d samples: are the inputs scaled as the model wants them?", name, h.notNumbers, len(samples))
+		case h.samples == 0:
+			return nil, fmt.Errorf("the value %q was never seen as 32-bit floats", name)
+		}
+	}
+	return c, nil
+}
+
+// Ranges are what the method chooses for every value.
+func (c *Calibration) Ranges(m Method) map[string]Range {
+	ranges := make(map[string]Range, len(c.seen))
+	for name, h := range c.seen {
+		ranges[name] = h.choose(m)
+	}
+	return ranges
+}

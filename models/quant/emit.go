@@ -1,0 +1,196 @@
+package quant
+
+import (
+	"fmt"
+
+	"chexp/models/onnx"
+)
+
+// emitter writes the new graph node by node. Each value of the float graph has
+// up to two representations in it, which are made when they are first needed.
+type emitter struct {
+	*plan
+	out    *onnx.Graph
+	names  map[string]bool
+	float  map[string]string    // value: its name as float
+	quant  map[string]string    // value: its name as uint8
+	shared map[string]string    // value: the one whose scale it has
+	scales map[string][2]string // value: the names of its scale and zero point
+	raw    map[string]string    // value: its name before its quantizer (QDQ)
+	back   map[string]string    // value: its name behind its dequantizer (QDQ)
+	ranges map[string]Range
+}
+
+func newEmitter(p *plan, ranges map[string]Range) *emitter {
+	e := &emitter{plan: p, names: map[string]bool{}, float: map[string]string{}, quant: map[string]string{}, shared: map[string]string{}, ranges: ranges,
+		scales: map[string][2]string{}, raw: map[string]string{}, back: map[string]string{}}
+	e.out = &onnx.Graph{Name: p.g.Name, Doc: p.g.Doc, Inputs: p.g.Inputs, Outputs: p.g.Outputs, Unknown: p.g.Unknown}
+	for _, v := range p.g.Inputs {
+		e.names[v.Name], e.float[v.Name] = true, v.Name
+	}
+	for _, t := range p.g.Initializers {
+		e.names[t.Name], e.float[t.Name] = true, t.Name
+	}
+	for _, n := range p.g.Nodes {
+		for _, o := range n.Outputs {
+			e.names[o] = true
+		}
+	}
+	return e
+}
+
+// name returns a new name like this one.
+func (e *emitter) name(like string) string {
+	name := like
+	for i := 2; e.names[name]; i++ {
+		name = fmt.Sprintf("%s_%d", like, i)
+	}
+	e.names[name] = true
+	return name
+}
+
+func (e *emitter) constant(like string, t *onnx.Tensor) string {
+	t.Name = e.name(like)
+	e.out.Initializers = append(e.out.Initializers, t)
+	return t.Name
+}
+
+func (e *emitter) node(domain, op, name string, inputs, outputs []string, attributes ...*onnx.Attribute) {
+	e.out.Nodes = append(e.out.Nodes, &onnx.Node{Op: op, Domain: domain, Name: name, Inputs: inputs, Outputs: outputs, Attributes: attributes})
+}
+
+// finish keeps the constants that the new nodes still read, in front.
+func (e *emitter) finish(m *onnx.Model) *onnx.Model {
+	used := map[string]bool{}
+	for _, n := range e.out.Nodes {
+		for _, i := range n.Inputs {
+			used[i] = true
+		}
+		if usedInBodies(&onnx.Graph{Nodes: []*onnx.Node{n}}, "") {
+			for name := range e.constants { // a body may read any of them
+				used[name] = true
+			}
+		}
+	}
+	var kept []*onnx.Tensor
+	for _, t := range e.g.Initializers {
+		if used[t.Name] || isOutput(e.g, t.Name) {
+			kept = append(kept, t)
+		}
+	}
+	e.out.Initializers = append(kept, e.out.Initializers...)
+	n := *m
+	n.Graph = e.out
+	n.Opsets = append([]onnx.Opset(nil), m.Opsets...)
+	n.Producer, n.ProducerVersion = "chexp", ""
+	return &n
+}
+
+// scaleOf follows the values that share a scale.
+func (e *emitter) scaleOf(value string) (owner string, a affine, err error) {
+	for e.shared[value] != "" {
+		value = e.shared[value]
+	}
+	r, ok := e.ranges[value]
+	if !ok {
+		return value, a, fmt.Errorf("nothing is known of the range of %q", value)
+	}
+	return value, affineOf(r), nil
+}
+
+// scale returns the names of a value's scale and zero point.
+func (e *emitter) scale(value string) (scale, zero string, err error) {
+	owner, a, err := e.scaleOf(value)
+	if err != nil {
+		return "", "", err
+	}
+	if s, ok := e.scales[owner]; ok {
+		return s[0], s[1], nil
+	}
+	scale = e.constant(owner+"_scale", onnx.FloatTensor("", nil, []float32{a.scale}))
+	zero = e.constant(owner+"_zero_point", onnx.Uint8Tensor("", nil, []uint8{a.zero}))
+	e.scales[owner] = [2]string{scale, zero}
+	return scale, zero, nil
+}
+
+// asFloat returns the value's name as float; a graph's output has its own.
+func (e *emitter) asFloat(value string) (string, error) {
+	if name := e.float[value]; name != "" {
+		return name, nil
+	}
+	scale, zero, err := e.scale(value)
+	if err != nil {
+		return "", err
+	}
+	name := value // as no float node makes it any more, unless the QDQ form does
+	if e.raw[value] == value {
+		name = e.name(value + "_dequantized")
+	}
+	e.node("", "DequantizeLinear", e.name(value+"_dequantize"), []string{e.quant[value], scale, zero}, []string{name})
+	e.float[value] = name
+	return name, nil
+}
+
+// asQuantized returns the value's name as uint8.
+func (e *emitter) asQuantized(value string) (string, error) {
+	if name := e.quant[value]; name != "" {
+		return name, nil
+	}
+	from := e.float[value]
+	if from == "" {
+		return "", fmt.Errorf("nothing makes %q", value)
+	}
+	return e.quantize(value, from)
+}
+
+func (e *emitter) quantize(value, from string) (string, error) {
+	scale, zero, err := e.scale(value)
+	if err != nil {
+		return "", err
+	}
+	name := e.name(value + "_quantized")
+	e.node("", "QuantizeLinear", e.name(value+"_quantize"), []string{from, scale, zero}, []string{name})
+	e.quant[value] = name
+	return name, nil
+}
+
+// copyNode writes a node of the float graph as it is, on float values.
+func (e *emitter) copyNode(n *onnx.Node) error {
+	c := *n
+	c.Inputs = append([]string(nil), n.Inputs...)
+	for i, name := range c.Inputs {
+		if name == "" {
+			continue
+		}
+		if e.quant[name] == "" && e.float[name] == "" {
+			continue // of a graph around this one
+		}
+		var err error
+		if c.Inputs[i], err = e.asFloat(name); err != nil {
+			return err
+		}
+	}
+	if usedInBodies(&onnx.Graph{Nodes: []*onnx.Node{n}}, "") {
+		return fmt.Errorf("%s %q has a body of its own, which is not looked into", n.Op, NodeName(n))
+	}
+	e.out.Nodes = append(e.out.Nodes, &c)
+	for _, o := range n.Outputs {
+		e.float[o] = o
+	}
+	return nil
+}
+
+// outputs makes sure that every output of the graph exists as float under its
+// name.
+func (e *emitter) outputs() error {
+	for _, v := range e.g.Outputs {
+		name, err := e.asFloat(v.Name)
+		if err != nil {
+			return err
+		}
+		if name != v.Name {
+			return fmt.Errorf("the output %q would be called %q", v.Name, name)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,182 @@
+// Package samples reads a folder of a person's own data, pictures or NumPy
+// arrays, into inputs of a model: to calibrate a quantized model and to judge
+// it. Pictures are PNG, JPEG or GIF. Where the folder has folders in it, each is
+// a class, and its files carry that label.
+package samples
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"chexp/models/onnx"
+)
+
+// Preprocess says how a picture becomes an input.
+type Preprocess struct {
+	Resize int        // the shorter side becomes this long before the middle is cut out; 0: as long as needed
+	Mean   [3]float32 // subtracted from each colour, 0 to 1
+	Std    [3]float32 // then divided by
+	Layout string     // NCHW or NHWC
+}
+
+// ImageNet is what most classifiers of pictures are trained with.
+func ImageNet() Preprocess {
+	return Preprocess{Mean: [3]float32{0.485, 0.456, 0.406}, Std: [3]float32{0.229, 0.224, 0.225}, Layout: "NCHW"}
+}
+
+// Set is the inputs, with their labels where the folder tells them.
+type Set struct {
+	Inputs  []*onnx.Tensor
+	Names   []string
+	Labels  []int    // nil: unknown
+	Classes []string // the folders' names, by label
+}
+
+// Bounds of a folder.
+const (
+	maxFiles     = 100_000
+	maxFileBytes = 256 << 20
+)
+
+// Read reads at most limit files of a folder (0: all) as the given input, with
+// the first dimension 1. With a limit it takes files evenly spread over the
+// sorted names.
+func Read(dir string, input *onnx.Value, p Preprocess, limit int) (*Set, error) {
+	files, classes, err := list(dir)
+	if err != nil {
+		return nil, err
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("%s holds no .png, .jpg, .jpeg, .gif or .npy file", dir)
+	}
+	if limit > 0 && len(files) > limit {
+		var some []file
+		for i := range limit {
+			some = append(some, files[i*len(files)/limit])
+		}
+		files = some
+	}
+	dims, err := dimensions(input)
+	if err != nil {
+		return nil, err
+	}
+	s := &Set{Classes: classes}
+	for _, f := range files {
+		t, err := read(f.path, input, dims, p)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", f.path, err)
+		}
+		t.Name = input.Name
+		s.Inputs, s.Names = append(s.Inputs, t), append(s.Names, f.path)
+		if classes != nil {
+			s.Labels = append(s.Labels, f.label)
+		}
+	}
+	return s, nil
+}
+
+type file struct {
+	path  string
+	label int
+}
+
+// list finds the files, sorted by name, and the classes if there are folders.
+func list(dir string) (files []file, classes []string, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, e := range entries {
+		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") {
+			classes = append(classes, e.Name())
+		} else if usable(e) {
+			files = append(files, file{path: filepath.Join(dir, e.Name())})
+		}
+	}
+	if len(classes) == 0 || len(files) > 0 {
+		return files, nil, nil
+	}
+	numbers := map[string]int{} // classes that are numbers are their own labels
+	for _, c := range classes {
+		if n, err := strconv.Atoi(c); err == nil && n >= 0 && n < maxFiles {
+			numbers[c] = n
+		}
+	}
+	if len(numbers) == len(classes) {
+		slices.SortFunc(classes, func(a, b string) int { return numbers[a] - numbers[b] })
+	}
+	for i, c := range classes {
+		entries, err := os.ReadDir(filepath.Join(dir, c))
+		if err != nil {
+			return nil, nil, err
+		}
+		label := i
+		if len(numbers) == len(classes) {
+			label = numbers[c]
+		}
+		for _, e := range entries {
+			if usable(e) {
+				files = append(files, file{filepath.Join(dir, c, e.Name()), label})
+			}
+		}
+		if len(files) > maxFiles {
+			return nil, nil, fmt.Errorf("%s holds more than %d files", dir, maxFiles)
+		}
+	}
+	return files, classes, nil
+}
+
+func usable(e fs.DirEntry) bool {
+	switch strings.ToLower(filepath.Ext(e.Name())) {
+	case ".png", ".jpg", ".jpeg", ".gif", ".npy":
+		return !e.IsDir()
+	}
+	return false
+}
+
+// dimensions are the input's, with 1 for the batch.
+func dimensions(v *onnx.Value) ([]int64, error) {
+	if v.Elem != onnx.Float32 {
+		return nil, fmt.Errorf("the model's input %q is of %v; pictures and arrays are given as float32", v.Name, v.Elem)
+	}
+	var dims []int64
+	for i, d := range v.Shape {
+		switch {
+		case i == 0 && (!d.Known() || d.Size == 1):
+			dims = append(dims, 1)
+		case i == 0:
+			return nil, fmt.Errorf("the model's input %q takes %d samples at once; it must take one, or any number", v.Name, d.Size)
+		case d.Known():
+			dims = append(dims, d.Size)
+		default:
+			return nil, fmt.Errorf("the model's input %q leaves its dimension %d open (%s)", v.Name, i+1, d.Param)
+		}
+	}
+	if n := onnx.Elements(dims); n < 1 || n > 1<<28 {
+		return nil, fmt.Errorf("the model's input %q has the shape %v", v.Name, dims)
+	}
+	return dims, nil
+}
+
+func read(path string, input *onnx.Value, dims []int64, p Preprocess) (*onnx.Tensor, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxFileBytes {
+		return nil, fmt.Errorf("it is no file of at most %d bytes", maxFileBytes)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if strings.EqualFold(filepath.Ext(path), ".npy") {
+		return array(b, dims)
+	}
+	return picture(b, dims, p)
+}

@@ -1,0 +1,324 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"chexp/experiments/spec"
+	"chexp/models/infer"
+	"chexp/models/onnx"
+	"chexp/models/quant"
+	"chexp/models/samples"
+	"chexp/orchestrator/internal/failure"
+
+	"github.com/urfave/cli/v2"
+)
+
+func (a *app) modelQuantizeCommand() *cli.Command {
+	return &cli.Command{
+		Name: "quantize", Usage: "make the INT8 version of a float model", ArgsUsage: "FILE|NAME",
+		Description: "Static models need pictures or .npy arrays like those that the model will see: two thirds calibrate, one\n" +
+			"third is held back to choose how ranges are taken, and to judge. With --eval another folder judges. A folder\n" +
+			"that holds folders gives labels: each is a class. The model runs in the agent of this machine.",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "mode", Value: string(quant.Static), Usage: "`static` or dynamic"},
+			&cli.StringFlag{Name: "operators", Value: string(quant.QDQ), Usage: "`qdq` (any runtime) or qoperator (ONNX Runtime's own: smaller, loads faster)"},
+			&cli.BoolFlag{Name: "per-tensor", Usage: "one scale for a whole weight tensor, as the Arm Compute Library provider needs"},
+			&cli.Int64Flag{Name: "fix-batch", Usage: "fix the free first dimension to `N`, as the Arm Compute Library provider needs"},
+			&cli.StringFlag{Name: "target", Value: "arm64", Usage: "`CPU` that will run it: arm64, amd64, amd64-vnni; decides about 7- or 8-bit weights"},
+			&cli.IntFlag{Name: "weights", Usage: "7 or 8 `bits`, instead of the target's default"},
+			&cli.StringFlag{Name: "ranges", Value: string(quant.Auto), Usage: "`METHOD`: auto, " + methodNames()},
+			&cli.StringSliceFlag{Name: "exclude", Usage: "node or operator that stays in float; may be repeated"},
+			&cli.StringFlag{Name: "max-drop", Usage: "back off node by node until no more than this is lost, such as `1pt`"},
+			&cli.StringFlag{Name: "data", Usage: "`DIR` of pictures or .npy arrays"},
+			&cli.StringFlag{Name: "eval", Usage: "`DIR` to judge on, instead of what is held back of --data"},
+			&cli.IntFlag{Name: "samples", Value: 96, Usage: "use at most `N` files of each folder; 0: all"},
+			&cli.StringFlag{Name: "mean", Usage: "`R,G,B` subtracted from colours from 0 to 1 (default: ImageNet's)"},
+			&cli.StringFlag{Name: "std", Usage: "`R,G,B` divided by (default: ImageNet's)"},
+			&cli.IntFlag{Name: "resize", Usage: "scale the shorter side to `N` pixels before the middle is cut out"},
+			&cli.StringFlag{Name: "shape", Usage: "`1,C,H,W` of a sample, where the model leaves sizes open"},
+			&cli.StringFlag{Name: "layout", Value: "NCHW", Usage: "order of the input's dimensions: `NCHW` or NHWC"},
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FILE` to write"},
+			formatFlag(),
+		},
+		Action: a.modelQuantize,
+	}
+}
+
+func methodNames() string {
+	var names []string
+	for _, m := range quant.Methods {
+		names = append(names, string(m))
+	}
+	return strings.Join(names, ", ")
+}
+
+func badFlag(format string, args ...any) error {
+	return failure.New(failure.Usage, fmt.Sprintf(format, args...), "`chexp model quantize --help`", nil)
+}
+
+func (a *app) modelQuantize(c *cli.Context) error {
+	name, err := argument(c, "a model file or the name of a model")
+	if err != nil {
+		return err
+	}
+	q, err := quantizeFlags(c)
+	if err != nil {
+		return err
+	}
+	path, err := a.modelFile(c.Context, name)
+	if err != nil {
+		return err
+	}
+	m, err := onnx.Load(path)
+	if err == nil {
+		err = m.LoadExternal(filepath.Dir(path))
+	}
+	if err == nil {
+		fixBatch(m, c.Int64("fix-batch"))
+		q.Float, err = quant.Prepare(m)
+	}
+	var open []onnx.Dim
+	if err == nil {
+		open, err = settle(q.Float, c.String("shape"))
+	}
+	if err != nil {
+		return failure.New(failure.Usage, "cannot quantize "+name, "", err)
+	}
+	if c.String("data") == "" && (q.Options.Mode != quant.Dynamic || q.MaxDrop >= 0) {
+		return badFlag("--data DIR is missing: static quantization needs inputs like those that the model will see")
+	}
+	out := c.String("output")
+	if out == "" {
+		out = strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)) + "-int8-" + string(q.Options.Mode) + ".onnx"
+	}
+	var res *quant.Result
+	if c.String("data") == "" {
+		res, err = plainDynamic(q)
+	} else {
+		res, err = a.quantizeWithData(c, q)
+	}
+	if err != nil {
+		return failure.New(failure.Usage, "cannot quantize "+name, "", err)
+	}
+	if open != nil { // the file keeps open what was open
+		res.Model.Graph.RealInputs()[0].Shape = open
+	}
+	b, err := res.Model.Marshal()
+	if err != nil {
+		return err
+	}
+	if err := writeFile(out, b); err != nil {
+		return failure.New(failure.Storage, "cannot write "+out, "choose another place with -o", err)
+	}
+	return a.printQuantized(c, q, res, out, path, b)
+}
+
+// quantizeFlags reads what does not need the model.
+func quantizeFlags(c *cli.Context) (q quant.Request, err error) {
+	q.Options = quant.Options{Mode: quant.Mode(c.String("mode")), Format: quant.Format(c.String("operators")),
+		PerTensor: c.Bool("per-tensor"), WeightBits: c.Int("weights"), Exclude: c.StringSlice("exclude")}
+	if m := q.Options.Mode; m != quant.Static && m != quant.Dynamic {
+		return q, badFlag("there is no mode %q; there are static and dynamic", m)
+	}
+	if f := q.Options.Format; f != quant.QDQ && f != quant.QOperator {
+		return q, badFlag("there are no operators %q; there are qdq and qoperator", f)
+	}
+	target := c.String("target")
+	arch, _ := strings.CutSuffix(target, "-vnni")
+	if arch != "arm64" && arch != "amd64" || target == "arm64-vnni" {
+		return q, badFlag("there is no target %q; there are arm64, amd64 and amd64-vnni", target)
+	}
+	switch q.Options.WeightBits {
+	case 0:
+		q.Options.WeightBits = quant.WeightBits(arch, target != arch, q.Options.Mode)
+	case 7, 8:
+	default:
+		return q, badFlag("weights have 7 or 8 bits, not %d", q.Options.WeightBits)
+	}
+	if runtime.GOARCH == "amd64" && target != "amd64" {
+		q.Session.Config = infer.Exact() // judge as the target computes
+	}
+	if q.Method, err = quant.ParseMethod(c.String("ranges")); err != nil {
+		return q, badFlag("%v", err)
+	}
+	q.MaxDrop = -1
+	if s := c.String("max-drop"); s != "" {
+		points, err := strconv.ParseFloat(strings.TrimRight(strings.TrimSuffix(s, "pt"), "% "), 64)
+		if err != nil || points < 0 || points > 100 {
+			return q, badFlag("--max-drop is in percentage points, such as 1pt; it is %q", s)
+		}
+		q.MaxDrop = points / 100
+	}
+	return q, nil
+}
+
+func preprocess(c *cli.Context) (samples.Preprocess, error) {
+	p := samples.ImageNet()
+	p.Resize, p.Layout = c.Int("resize"), c.String("layout")
+	if p.Layout != "NCHW" && p.Layout != "NHWC" {
+		return p, badFlag("there is no layout %q; there are NCHW and NHWC", p.Layout)
+	}
+	for flag, to := range map[string]*[3]float32{"mean": &p.Mean, "std": &p.Std} {
+		if c.String(flag) == "" {
+			continue
+		}
+		parts := strings.Split(c.String(flag), ",")
+		for i := range to {
+			v, err := strconv.ParseFloat(strings.TrimSpace(parts[min(i, len(parts)-1)]), 32)
+			if err != nil || len(parts) != 3 && len(parts) != 1 || flag == "std" && v <= 0 {
+				return p, badFlag("--%s takes one number or three, such as 0.485,0.456,0.406; it is %q", flag, c.String(flag))
+			}
+			to[i] = float32(v)
+		}
+	}
+	return p, nil
+}
+
+// fixBatch settles the free first dimensions.
+func fixBatch(m *onnx.Model, n int64) {
+	if n < 1 {
+		return
+	}
+	for _, v := range slices.Concat(m.Graph.RealInputs(), m.Graph.Outputs) {
+		if len(v.Shape) > 0 && !v.Shape[0].Known() {
+			v.Shape[0] = onnx.Dim{Size: n}
+		}
+	}
+}
+
+// settle gives the only input the shape of the samples and returns what it
+// was, nil if no shape was given.
+func settle(m *onnx.Model, shape string) ([]onnx.Dim, error) {
+	if shape == "" {
+		return nil, nil
+	}
+	inputs := m.Graph.RealInputs()
+	if len(inputs) != 1 {
+		return nil, fmt.Errorf("the model has %d inputs; --shape is for one", len(inputs))
+	}
+	var dims []onnx.Dim
+	for i, s := range strings.Split(shape, ",") {
+		n, err := strconv.ParseInt(strings.TrimSpace(s), 10, 64)
+		was := inputs[0].Shape
+		if err != nil || n < 1 || was != nil && (i >= len(was) || was[i].Known() && was[i].Size != n) {
+			return nil, badFlag("--shape %s does not fit the model's input %q", shape, inputs[0].Name)
+		}
+		dims = append(dims, onnx.Dim{Size: n})
+	}
+	if was := inputs[0].Shape; was != nil && len(was) != len(dims) {
+		return nil, badFlag("--shape %s does not fit the model's input %q, which has %d dimensions", shape, inputs[0].Name, len(was))
+	}
+	was := inputs[0].Shape
+	inputs[0].Shape = dims
+	return was, nil
+}
+
+// plainDynamic needs nothing but the model.
+func plainDynamic(q quant.Request) (*quant.Result, error) {
+	if len(quant.Products(q.Float, q.Options)) == 0 {
+		return nil, fmt.Errorf("there is nothing to quantize: no convolution or matrix product has constant 32-bit float weights")
+	}
+	begin := time.Now()
+	m, err := quant.DynamicModel(q.Float, q.Options)
+	return &quant.Result{Model: m, Options: q.Options, Emit: time.Since(begin)}, err
+}
+
+// quantizeWithData runs the agent of this machine.
+func (a *app) quantizeWithData(c *cli.Context, q quant.Request) (*quant.Result, error) {
+	p, err := preprocess(c)
+	if err != nil {
+		return nil, err
+	}
+	inputs := q.Float.Graph.RealInputs()
+	if len(inputs) != 1 {
+		return nil, fmt.Errorf("the model has %d inputs; a folder of samples fills one", len(inputs))
+	}
+	read := func(dir string) ([]quant.Sample, []int, error) {
+		set, err := samples.Read(dir, inputs[0], p, c.Int("samples"))
+		if err != nil {
+			return nil, nil, err
+		}
+		var list []quant.Sample
+		for _, t := range set.Inputs {
+			list = append(list, quant.Sample{t})
+		}
+		return list, set.Labels, nil
+	}
+	if q.Samples, q.Labels, err = read(c.String("data")); err != nil {
+		return nil, err
+	}
+	if dir := c.String("eval"); dir != "" {
+		if q.Evaluation, q.EvalLabels, err = read(dir); err != nil {
+			return nil, err
+		}
+	}
+	q.Progress = func(format string, args ...any) { fmt.Fprintf(a.err, "  "+format+"\n", args...) }
+	r, err := startRunner()
+	if err != nil {
+		return nil, err
+	}
+	q.Runner = r
+	res, err := q.Run(c.Context)
+	if closing := r.Close(); err == nil {
+		err = closing
+	}
+	return res, err
+}
+
+// startRunner starts the agent of this machine as a runner of models.
+func startRunner() (*infer.Process, error) {
+	agent, err := agentFile(runtime.GOARCH)
+	if err != nil {
+		return nil, err
+	}
+	return infer.Start(agent, "infer")
+}
+
+// writeFile writes a file whole or not at all.
+func writeFile(path string, b []byte) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			os.Remove(f.Name())
+		}
+	}()
+	if _, err := f.Write(b); err != nil {
+		return err
+	}
+	if err := f.Chmod(0o644); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// modelFile finds a model by file or by name.
+func (a *app) modelFile(ctx context.Context, name string) (string, error) {
+	if _, err := os.Stat(name); err == nil {
+		return name, nil
+	}
+	found, err := a.catalogueFile(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	return found.File, nil
+}
+
+func megabytes(n int64) string { return spec.FormatBytes(n) }

@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"chexp/models/quant"
+
+	"github.com/urfave/cli/v2"
+)
+
+// quantized is the JSON form of what `model quantize` did.
+type quantized struct {
+	File       string           `json:"file"`
+	SHA256     string           `json:"sha256"`
+	Bytes      int64            `json:"bytes"`
+	FloatBytes int64            `json:"float_bytes"`
+	Mode       quant.Mode       `json:"mode"`
+	Operators  quant.Format     `json:"operators,omitempty"`
+	WeightBits int              `json:"weight_bits"`
+	PerTensor  bool             `json:"per_tensor"`
+	EmitNS     time.Duration    `json:"emit_ns"`
+	Nodes      int              `json:"quantized_products"`
+	Result     *quant.Result    `json:"choice,omitempty"` // nil: no data was given
+	Limit      *float64         `json:"max_drop,omitempty"`
+	Opsets     map[string]int64 `json:"opsets"`
+}
+
+func (a *app) printQuantized(c *cli.Context, q quant.Request, res *quant.Result, out, from string, b []byte) error {
+	sum := sha256.Sum256(b)
+	x := quantized{File: out, SHA256: hex.EncodeToString(sum[:]), Bytes: int64(len(b)), Mode: q.Options.Mode,
+		WeightBits: q.Options.WeightBits, PerTensor: q.Options.PerTensor, EmitNS: res.Emit, Opsets: map[string]int64{}}
+	if x.Mode == quant.Static {
+		x.Operators = q.Options.Format
+	}
+	if info, err := os.Stat(from); err == nil {
+		x.FloatBytes = info.Size()
+	}
+	for _, o := range res.Model.Opsets {
+		x.Opsets[o.Domain] = o.Version
+	}
+	x.Nodes = len(quant.Products(q.Float, q.Options)) - len(res.Excluded)
+	if res.Float.Inputs > 0 {
+		x.Result = res
+	}
+	if q.MaxDrop >= 0 {
+		x.Limit = &q.MaxDrop
+	}
+	switch c.String("format") {
+	case "json":
+		return writeJSON(a.out, x)
+	case "table":
+		return quantizedText(a.out, x, q)
+	}
+	return badFormat(c.String("format"))
+}
+
+func quantizedText(w io.Writer, x quantized, q quant.Request) error {
+	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	how := "per channel"
+	if x.PerTensor {
+		how = "per tensor"
+	}
+	fmt.Fprintf(tw, "file\t%s\n", printable(x.File))
+	fmt.Fprintf(tw, "size\t%s, %.1f times smaller than %s\n", megabytes(x.Bytes), float64(x.FloatBytes)/float64(x.Bytes), megabytes(x.FloatBytes))
+	fmt.Fprintf(tw, "sha256\t%s\n", x.SHA256)
+	fmt.Fprintf(tw, "form\t%s %s, %d-bit weights %s\n", x.Mode, x.Operators, x.WeightBits, how)
+	fmt.Fprintf(tw, "on integers\t%d convolutions and matrix products\n", x.Nodes)
+	fmt.Fprintf(tw, "written in\t%v\n", x.EmitNS.Round(time.Millisecond))
+	if err := tw.Flush(); err != nil || x.Result == nil {
+		return err
+	}
+	r := x.Result
+	if len(r.Methods) > 0 {
+		fmt.Fprintf(w, "\nRanges, on the third of the samples that was held back:\n")
+		tw = judgementHeader(w, "method")
+		for _, m := range r.Methods {
+			name := string(m.Method)
+			if m.Chosen {
+				name += " (chosen)"
+			}
+			judgementRow(tw, name, m.HeldBack)
+		}
+		if err := tw.Flush(); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(w, "\nFloat nodes against what is lost, on %d samples:\n", r.Float.Inputs)
+	tw = tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(tw, "IN FLOAT\tSIZE\tAGREEMENT\tACCURACY\tLOST\tSQNR DB\tINTEGER WORK\tTIME HERE")
+	fmt.Fprintf(tw, "all\t%s\t1\t%s\t0\t\t0 %%\t%s\n", megabytes(x.FloatBytes), accuracy(r.Float), milliseconds(r.Float.Median))
+	for _, s := range r.Frontier {
+		fmt.Fprintf(tw, "%d\t%s\t%.3f\t%s\t%.3f\t%.1f\t%s\t%s\n", len(s.Excluded), megabytes(int64(s.Bytes)), s.Judgement.Agreement, accuracy(s.Judgement),
+			s.Drop, s.Judgement.SQNR, share(s.IntegerShare), milliseconds(s.Judgement.Median))
+	}
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	if len(r.Excluded) > 0 {
+		fmt.Fprintf(w, "\nLeft in float: %s\n", printable(fmt.Sprint(r.Excluded)))
+	}
+	if x.Limit != nil && r.Frontier[len(r.Frontier)-1].Drop > *x.Limit {
+		fmt.Fprintf(w, "\nThe limit of %g points was not reached.\n", 100**x.Limit)
+	}
+	fmt.Fprintf(w, "\nTime is the median of single inferences on this machine while it judged: a hint, no measurement.\n")
+	if q.Session.Config != nil {
+		fmt.Fprintf(w, "It computed as the target does (session.x64quantprecision=1), which is slower than it could be here.\n")
+	}
+	return nil
+}
+
+func judgementHeader(w io.Writer, first string) *tabwriter.Writer {
+	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintf(tw, "%s\tAGREEMENT\tACCURACY\tCOSINE\tSQNR DB\tMAX ERROR\n", first)
+	return tw
+}
+
+func judgementRow(w io.Writer, name string, j quant.Judgement) {
+	fmt.Fprintf(w, "%s\t%.3f\t%s\t%.4f\t%.1f\t%.3g\n", name, j.Agreement, accuracy(j), j.Cosine, j.SQNR, j.MaxError)
+}
+
+func accuracy(j quant.Judgement) string {
+	if v := j.Accuracy(); v >= 0 {
+		return fmt.Sprintf("%.3f", v)
+	}
+	return "-"
+}
+
+func share(v float64) string {
+	if v < 0 {
+		return "unknown"
+	}
+	return fmt.Sprintf("%.0f %%", 100*v)
+}
+
+func milliseconds(d time.Duration) string { return fmt.Sprintf("%.2f ms", float64(d)/1e6) }
