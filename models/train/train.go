@@ -51,7 +51,7 @@ type Plan struct {
 
 // Default is the plan by which the built-in weights were made.
 func Default() Plan {
-	return Plan{Seed: 1, Phases: []Phase{{1600, 64, 32}, {500, 128, 16}, {500, 224, 8}},
+	return Plan{Seed: 1, Phases: []Phase{{1600, 64, 32}, {400, 128, 16}, {350, 224, 8}},
 		Rate: 4e-3, Warmup: 50, Decay: 0.02, Smoothing: 0.05}
 }
 
@@ -99,7 +99,7 @@ const checkpointEvery = time.Minute
 // Run trains to the plan's end, or until ctx ends, and keeps the state either
 // way.
 func (t *Trainer) Run(ctx context.Context) error {
-	if err := t.load(); err != nil {
+	if err := t.Load(); err != nil {
 		return err
 	}
 	first := 0
@@ -239,7 +239,9 @@ func (t *Trainer) Progress() (steps, pictures int, seconds float64) {
 	return t.state.Step, t.state.Pictures, t.state.Seconds
 }
 
-func (t *Trainer) load() error {
+// Load takes the state from the checkpoint; without one the training is at its
+// beginning.
+func (t *Trainer) Load() error {
 	t.state = state{Plan: t.Plan, Parameters: parameters(t.Net, t.Plan.Seed)}
 	data, err := os.ReadFile(t.Checkpoint)
 	if errors.Is(err, os.ErrNotExist) {

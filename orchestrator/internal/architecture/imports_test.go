@@ -41,7 +41,7 @@ var rules = []rule{
 		why: "both sides import it: one writes packs, the other reads them"},
 	{dir: "models/train", only: []string{"std", "chexp/models"},
 		why: "training is pure Go; who runs its graphs is an interface"},
-	{dir: "agent", except: []string{"agent/cmd/chexp-train"}, never: []string{"chexp/models/builtin", "chexp/models/train", "chexp/models/catalog"},
+	{dir: "agent", except: []string{"agent/cmd/chexp-train"}, never: []string{"chexp/models/builtin", "chexp/models/train", "chexp/models/catalog", "chexp/models/quant"},
 		why: "an agent is carried to the device: no weights and no trainer in it"},
 	{dir: "orchestrator/openstack", only: []string{"std", gophercloud, "chexp/orchestrator/openstack"},
 		why: "upstreamable as it stands: no experiments, no logging, no printing"},
