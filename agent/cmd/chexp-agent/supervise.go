@@ -164,7 +164,7 @@ func runPlan(ctx context.Context, dir string, plan *trial.Plan, recorder *outdir
 	supervisor := matrix.Supervisor{
 		Plan: plan, Dir: dir, Recorder: recorder,
 		Runner:  runner,
-		Before:  accuracy.Examinations(plan, dir, runner.Ask),
+		Before:  accuracy.Examinations(plan, dir, runner.Ask, recorder.Event),
 		Device:  func() trial.Device { return device.Facts(os.DirFS("/"), runtime.GOARCH) },
 		Agent:   agent,
 		Runtime: p.Header.Runtime,

@@ -167,6 +167,7 @@ func TestPackedPictures(t *testing.T) {
 type asked struct {
 	t     *testing.T
 	calls map[string]int
+	notes []string
 	reply map[string]any // a Reply, a *matrix.Failure, an error or bytes
 }
 
@@ -186,6 +187,14 @@ func (a *asked) ask(_ context.Context, request any, timeout time.Duration, flags
 		data, err := json.Marshal(r)
 		return data, err
 	}
+}
+
+func (a *asked) note(e trial.Event) error {
+	if e.Type != trial.Note {
+		a.t.Errorf("event %+v", e)
+	}
+	a.notes = append(a.notes, e.Text)
+	return nil
 }
 
 func reply(labels []int, rows ...[]float32) Reply {
@@ -214,7 +223,7 @@ func plan(models []string, providers ...string) *trial.Plan {
 func examineAll(t *testing.T, p *trial.Plan, a *asked) map[string]trial.Reading[trial.Accuracy] {
 	t.Helper()
 	out := map[string]trial.Reading[trial.Accuracy]{}
-	examinations := Examinations(p, "bundle", a.ask)
+	examinations := Examinations(p, "bundle", a.ask, a.note)
 	for _, tr := range p.Trials {
 		for _, x := range examinations {
 			f, err := x(context.Background(), tr)
@@ -242,6 +251,9 @@ func TestAccuracyAndAgreement(t *testing.T) {
 		if n != 1 {
 			t.Errorf("%s was evaluated %d times", key, n)
 		}
+	}
+	if len(a.notes) != 4 || a.notes[0] != "accuracy of a on cpu: 1 of 2 right (50.0 %)" || !strings.Contains(strings.Join(a.notes, "\n"), "a on acl: not measured: killed") {
+		t.Errorf("notes %q", a.notes)
 	}
 	ra, _ := got["a.cpu.t1.b1.r1"].Get()
 	if ra.Right != 1 || ra.Pictures != 2 || ra.Top1 != 0.5 || ra.Data != "drawn" || ra.Threads != 4 || ra.Interval.Low > 0.02 || ra.Interval.High < 0.98 {
@@ -303,11 +315,11 @@ func TestNonsenseIsNoAccuracy(t *testing.T) {
 func TestStoppedOrNotAsked(t *testing.T) {
 	a := &asked{t: t, calls: map[string]int{}, reply: map[string]any{"a.cpu": context.Canceled}}
 	p := plan([]string{"a"}, "cpu")
-	if _, err := Examinations(p, "", a.ask)[0](context.Background(), p.Trials[0]); !errors.Is(err, context.Canceled) {
+	if _, err := Examinations(p, "", a.ask, a.note)[0](context.Background(), p.Trials[0]); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
 	p.Accuracy = nil
-	if x := Examinations(p, "", a.ask); x != nil {
+	if x := Examinations(p, "", a.ask, a.note); x != nil {
 		t.Error("accuracy is measured though the plan does not ask for it")
 	}
 }

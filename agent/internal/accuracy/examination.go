@@ -20,12 +20,14 @@ import (
 type Ask func(ctx context.Context, request any, timeout time.Duration, flags ...string) ([]byte, error)
 
 // Examinations is what the supervisor does before it measures a variant: none,
-// if the plan does not ask for accuracy. dir is the bundle's.
-func Examinations(plan *trial.Plan, dir string, ask Ask) []matrix.Examination {
+// if the plan does not ask for accuracy. dir is the bundle's. note is told what
+// was found: an evaluation takes seconds to minutes, in which nothing else
+// happens.
+func Examinations(plan *trial.Plan, dir string, ask Ask, note func(trial.Event) error) []matrix.Examination {
 	if plan.Accuracy == nil {
 		return nil
 	}
-	e := &examiner{plan: plan, dir: dir, ask: ask, outputs: map[string]outputs{}}
+	e := &examiner{plan: plan, dir: dir, ask: ask, note: note, outputs: map[string]outputs{}}
 	return []matrix.Examination{e.examine}
 }
 
@@ -35,6 +37,7 @@ type examiner struct {
 	plan    *trial.Plan
 	dir     string
 	ask     Ask
+	note    func(trial.Event) error
 	outputs map[string]outputs // by name
 }
 
@@ -108,7 +111,16 @@ func (e *examiner) of(ctx context.Context, t trial.Trial) (outputs, error) {
 		o.read(answer, req.Pictures)
 	}
 	e.outputs[key] = o
-	return o, nil
+	return o, e.note(trial.Event{Type: trial.Note, Text: "accuracy of " + key + ": " + o.summary()})
+}
+
+// summary is for the progress line.
+func (o outputs) summary() string {
+	if o.why != "" {
+		return "not measured: " + o.why
+	}
+	a := score(o, "")
+	return fmt.Sprintf("%d of %d right (%.1f %%)", a.Right, a.Pictures, 100*a.Top1)
 }
 
 // read checks an answer: it comes from a process that ran foreign code on a

@@ -57,7 +57,7 @@ func (t *Table) withAccuracy() bool {
 }
 
 // accuracyColumns are there when accuracy was measured: the share with its
-// interval, and how often the answer was the reference's.
+// interval, and how near the outputs were to the reference's.
 func (t *Table) accuracyColumns() []column {
 	if !t.withAccuracy() {
 		return nil
@@ -70,10 +70,10 @@ func (t *Table) accuracyColumns() []column {
 			}
 			return c
 		}},
-		{key: "agreement", head: "agrees %", right: true, cell: func(r *Row) cell {
+		{key: "agreement", head: "agrees %, cos", right: true, cell: func(r *Row) cell {
 			c := cell{text: "-", marks: r.marks["agreement"]}
 			if g, ok := r.agreement(); ok {
-				c.text = fmt.Sprintf("%.1f", 100*float64(g.Same)/float64(g.Pictures))
+				c.text = fmt.Sprintf("%.1f, %.4f", 100*float64(g.Same)/float64(g.Pictures), g.Cosine)
 			}
 			return c
 		}},
@@ -104,7 +104,8 @@ func (b *builder) accuracyNotes(r *Row) {
 		b.mark(r, "agreement", "no agreement "+a.Agreement.Unavailable, "No agreement: "+a.Agreement.Unavailable)
 		return
 	}
-	b.mark(r, "agreement", "agreement "+g.Reference, "Share of the same pictures for which the highest output is the one that "+g.Reference+" gives")
+	b.mark(r, "agreement", "agreement "+g.Reference, "Share of the same pictures for which the highest output is the one that "+g.Reference+" gives, and the mean cosine between the two outputs; "+
+		"the largest difference of two outputs is in the CSV and JSON reports")
 }
 
 // accuracyCSV are the columns of the CSV, in shares.
