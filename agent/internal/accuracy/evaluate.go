@@ -33,6 +33,9 @@ type Request struct {
 	Pack string `json:"pack,omitempty"`
 }
 
+// RuntimeName is the runtime to evaluate with, empty for the agent's own.
+func (r Request) RuntimeName() string { return r.Provider.Runtime }
+
 // Reply is what it answers: one row of outputs for each picture, or why not.
 type Reply struct {
 	Classes int    `json:"classes,omitempty"` // outputs a picture
