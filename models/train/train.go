@@ -51,7 +51,7 @@ type Plan struct {
 
 // Default is the plan by which the built-in weights were made.
 func Default() Plan {
-	return Plan{Seed: 1, Phases: []Phase{{1600, 64, 32}, {400, 128, 16}, {350, 224, 8}},
+	return Plan{Seed: 1, Phases: []Phase{{1600, 64, 32}, {300, 128, 16}, {500, 224, 8}},
 		Rate: 4e-3, Warmup: 50, Decay: 0.02, Smoothing: 0.05}
 }
 
