@@ -33,11 +33,30 @@ func bisect(holds func(p float64) bool) float64 {
 	return (low + high) / 2
 }
 
-// atMostOf is the chance of k or fewer of n, each with chance p.
+// atMostOf is the chance of k or fewer of n, each with chance p. Only the smaller
+// tail is summed, from its largest term on: a device may name any n.
 func atMostOf(n, k int, p float64) float64 {
-	sum := 0.0
-	for i := 0; i <= k; i++ {
-		sum += binomial(n, i, p)
+	switch {
+	case k >= n || p <= 0:
+		return 1
+	case p >= 1:
+		return 0
+	case float64(k+1) > float64(n)*p:
+		return 1 - tailFrom(n, k+1, 1, p)
 	}
-	return min(sum, 1)
+	return tailFrom(n, k, -1, p)
+}
+
+// tailFrom adds the chances of first, first + step, … while they matter.
+func tailFrom(n, first, step int, p float64) (sum float64) {
+	odds := p / (1 - p)
+	for i, term := first, binomial(n, first, p); i >= 0 && i <= n && term > sum*1e-17; i += step {
+		sum += term
+		if step > 0 {
+			term *= float64(n-i) / float64(i+1) * odds
+		} else {
+			term *= float64(i) / float64(n-i+1) / odds
+		}
+	}
+	return sum
 }

@@ -24,6 +24,13 @@ func TestProportion(t *testing.T) {
 			t.Errorf("%d of %d: %.6f to %.6f, want %.6f to %.6f", c.k, c.n, got.Low, got.High, c.low, c.high)
 		}
 	}
+	// Near the textbook's interval where that is good, and in no time.
+	for _, n := range []int{100000, 1 << 30} {
+		got, half := Proportion(n*9/10, n), 1.96*math.Sqrt(0.9*0.1/float64(n))
+		if math.Abs(got.Low-(0.9-half)) > half/50 || math.Abs(got.High-(0.9+half)) > half/50 {
+			t.Errorf("of %d: %v, want about 0.9 ± %g", n, got, half)
+		}
+	}
 	for _, bad := range [][2]int{{1, 0}, {-1, 5}, {6, 5}} {
 		if got := Proportion(bad[0], bad[1]); got.Low != 0 || got.High != 1 {
 			t.Errorf("%v: %v", bad, got)

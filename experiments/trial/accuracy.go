@@ -51,6 +51,8 @@ func (e *Evaluation) check(models map[string]bool) error {
 		return fmt.Errorf("plan: accuracy on data %q with sha256 %q is not well formed", e.Data, e.SHA256)
 	case e.Pictures < 1 || e.Pictures > MaxPictures:
 		return fmt.Errorf("plan: accuracy on %d pictures; 1 to %d are allowed", e.Pictures, MaxPictures)
+	case e.Timeout <= 0:
+		return fmt.Errorf("plan: accuracy has no limit in time")
 	case !models[e.Reference]:
 		return fmt.Errorf("plan: accuracy is compared with model %q, which the plan lacks", e.Reference)
 	}
