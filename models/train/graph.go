@@ -34,6 +34,31 @@ const epsilon = 1e-5
 // a single "picture" with C × batch channels; none of that needs a transpose.
 // The stem's 3×3 patches are cut by the caller for the same reason.
 func Step(net mobilenet.Net, batch, size int) *onnxfile.Model {
+	b, values, records := forward(net, batch, size)
+	last := len(net.Layers)
+	// What flows back into each value; the additions make it a sum.
+	flow := make([]string, last+1)
+	flow[last] = b.headGradients(net, values[last])
+	for i := last - 1; i >= 0; i-- {
+		l := net.Layers[i]
+		dx := b.backward(l, records[i], flow[i+1], i == 0)
+		if i > 0 {
+			flow[i] = b.sum(flow[i], dx)
+		}
+		if l.Add >= 0 {
+			flow[l.Add] = b.sum(flow[l.Add], flow[i+1])
+		}
+	}
+	return b.model()
+}
+
+// Forward is the same without the gradients: for the statistics only.
+func Forward(net mobilenet.Net, batch, size int) *onnxfile.Model {
+	b, _, _ := forward(net, batch, size)
+	return b.model()
+}
+
+func forward(net mobilenet.Net, batch, size int) (*builder, []value, []record) {
 	b := &builder{batch: int64(batch), constants: map[string]bool{}}
 	b.graph.Name = "train-step"
 	side := int64(size / 2)
@@ -50,20 +75,11 @@ func Step(net mobilenet.Net, batch, size int) *onnxfile.Model {
 			values[i+1].name = b.op("Add", values[i+1].name, values[l.Add].name)
 		}
 	}
-	// What flows back into each value; the additions make it a sum.
-	flow := make([]string, len(net.Layers)+1)
-	last := len(net.Layers)
-	flow[last] = b.head(net, values[last])
-	for i := last - 1; i >= 0; i-- {
-		l := net.Layers[i]
-		dx := b.backward(l, records[i], flow[i+1], i == 0)
-		if i > 0 {
-			flow[i] = b.sum(flow[i], dx)
-		}
-		if l.Add >= 0 {
-			flow[l.Add] = b.sum(flow[l.Add], flow[i+1])
-		}
-	}
+	b.head(net, values[len(net.Layers)])
+	return b, values, records
+}
+
+func (b *builder) model() *onnxfile.Model {
 	return &onnxfile.Model{IRVersion: 8, Opset: 17, Producer: "chexp", Graph: b.graph,
 		Imports: []onnxfile.Import{{Domain: "com.microsoft", Version: 1}}}
 }
@@ -183,23 +199,28 @@ func (b *builder) backwardDepthwise(l mobilenet.Layer, r record, dz string) stri
 	return b.reshape(dx, c, b.batch*r.in.side*r.in.side)
 }
 
-// head is the mean over each channel, the classifier and the loss; it returns
-// the gradient of its input.
-func (b *builder) head(net mobilenet.Net, in value) string {
-	f, k, area := int64(net.Features()), int64(net.Classes), in.side*in.side
+// head is the mean over each channel, the classifier and the loss.
+func (b *builder) head(net mobilenet.Net, in value) {
+	f, k := int64(net.Features()), int64(net.Classes)
 	b.input(headWeight, 1, k, f)
 	bias := b.column(headBias, k)
 	weight := b.reshape(headWeight, k, f)
-	pooled := b.op2("ReduceMean", []string{b.reshape(in.name, f, b.batch, area)}, onnxfile.Ints("axes", 2), onnxfile.Int("keepdims", 0))
-	logits := b.op("Add", b.op("MatMul", weight, pooled), bias)
+	b.pooled = b.op2("ReduceMean", []string{b.reshape(in.name, f, b.batch, in.side*in.side)}, onnxfile.Ints("axes", 2), onnxfile.Int("keepdims", 0))
+	logits := b.op("Add", b.op("MatMul", weight, b.pooled), bias)
+	b.logits = logits
 	targets := b.reshape(inTargets, k, b.batch)
 	logs := b.op2("LogSoftmax", []string{logits}, onnxfile.Int("axis", 0))
 	loss := b.op2("ReduceSum", []string{b.op("Mul", targets, logs)}, onnxfile.Int("keepdims", 1))
 	b.output(outLoss, b.op("Mul", loss, b.number(-1/float32(b.batch))), 1, 1)
 	b.output(outLogits, logits, 1, k, b.batch)
+}
 
+// headGradients returns the gradient of the head's input.
+func (b *builder) headGradients(net mobilenet.Net, in value) string {
+	f, k, area := int64(net.Features()), int64(net.Classes), in.side*in.side
+	targets, weight, logits := b.reshape(inTargets, k, b.batch), b.reshape(headWeight, k, f), b.logits
 	d := b.op("Mul", b.op("Sub", b.op2("Softmax", []string{logits}, onnxfile.Int("axis", 0)), targets), b.number(1/float32(b.batch)))
-	b.output(gradientOf+headWeight, b.product(d, pooled, false, true), 1, k, f)
+	b.output(gradientOf+headWeight, b.product(d, b.pooled, false, true), 1, k, f)
 	b.output(gradientOf+headBias, b.op2("ReduceSum", []string{d, b.ints(1)}, onnxfile.Int("keepdims", 1)), 1, k, 1)
 	back := b.op("Mul", b.product(weight, d, true, false), b.number(1/float32(area)))
 	spread := b.op("Expand", b.reshape(back, f, b.batch, 1), b.ints(f, b.batch, area))
@@ -217,6 +238,8 @@ type builder struct {
 	graph     onnxfile.Graph
 	batch     int64
 	constants map[string]bool
+	// Of the head, for its gradients.
+	pooled, logits string
 }
 
 func (b *builder) op(op string, inputs ...string) string { return b.op2(op, inputs) }

@@ -51,7 +51,7 @@ type Plan struct {
 
 // Default is the plan by which the built-in weights were made.
 func Default() Plan {
-	return Plan{Seed: 1, Phases: []Phase{{1600, 64, 32}, {300, 128, 16}, {500, 224, 8}},
+	return Plan{Seed: 1, Phases: []Phase{{1600, 64, 32}, {300, 128, 16}, {600, 224, 8}},
 		Rate: 4e-3, Warmup: 50, Decay: 0.02, Smoothing: 0.05}
 }
 
@@ -180,7 +180,7 @@ func (t *Trainer) step(r Runner, batch batch) (loss float64, err error) {
 // the weights.
 func (t *Trainer) Finish(batches, size int) (*mobilenet.Weights, error) {
 	phase := Phase{Steps: batches, Size: t.Net.Size, Batch: size}
-	runner, err := t.Open(Step(t.Net, phase.Batch, phase.Size).Marshal())
+	runner, err := t.Open(Forward(t.Net, phase.Batch, phase.Size).Marshal())
 	if err != nil {
 		return nil, err
 	}
