@@ -33,6 +33,7 @@ func defaults() *Experiment {
 			Policy: trial.Policy{
 				Warmup: 10, MinRuns: 100,
 				MinTime: 5 * time.Second, MaxTime: time.Minute, Timeout: 2 * time.Minute,
+				Block: 500 * time.Millisecond,
 			},
 			Repetitions: 1, Seed: 1,
 		},
@@ -218,7 +219,8 @@ func (r *reader) trials(s *section, e *Experiment) {
 	if n == nil {
 		return
 	}
-	t, ok := r.section(n, "trials", "warmup", "min_runs", "min_time", "max_time", "timeout", "repetitions", "seed")
+	t, ok := r.section(n, "trials", "warmup", "min_runs", "min_time", "max_time", "timeout",
+		"block", "precision", "cool_down", "repetitions", "seed")
 	if !ok {
 		return
 	}
@@ -228,6 +230,9 @@ func (r *reader) trials(s *section, e *Experiment) {
 	t.duration("min_time", &p.MinTime, 0, time.Hour)
 	t.duration("max_time", &p.MaxTime, 0, 24*time.Hour)
 	t.duration("timeout", &p.Timeout, time.Second, 24*time.Hour)
+	t.duration("block", &p.Block, 0, time.Hour)
+	t.percentage("precision", &p.Precision, 0.1, 50)
+	t.duration("cool_down", &p.CoolDown, 0, time.Hour)
 	t.integer("repetitions", &p.Repetitions, 1, 1000)
 	seed := int(p.Seed)
 	t.integer("seed", &seed, 0, 1<<53-1) // what every JSON reader can carry
@@ -244,6 +249,9 @@ func (r *reader) trials(s *section, e *Experiment) {
 	if p.MaxTime > 0 && p.MaxTime < p.MinTime {
 		t.addf("max_time", "contradicts: %s is %s and %s is %s; max_time must not be below min_time",
 			given("max_time"), FormatDuration(p.MaxTime), given("min_time"), FormatDuration(p.MinTime))
+	}
+	if p.Precision > 0 && p.Block == 0 {
+		t.addf("precision", "contradicts: block is 0s, and a trial that is measured in one piece cannot have another; remove precision or set block, such as 500ms")
 	}
 	if longest := max(p.MaxTime, p.MinTime); p.Timeout <= longest {
 		t.addf("timeout", "is too short: %s is %s, but the timed inferences alone may take %s; it also covers loading and warming up",

@@ -32,11 +32,18 @@
 //	providers             name, or {name, optional, options}; each once     [cpu]
 //	threads               1 to 256, each once                               [1]
 //	batches               1 to 4096, each once                              [1]
-//	trials.warmup         0 to 100000 untimed inferences                    10
+//	trials.warmup         0 to 100000 untimed inferences; from 10 on, as    10
+//	                      many more as it takes to see no slow start
 //	trials.min_runs       1 to 1000000 timed inferences                     100
 //	trials.min_time       0s to 1h of timed work                            5s
 //	trials.max_time       not below min_time; 0s is no limit but timeout    60s
 //	trials.timeout        above max_time, to 24h; kills the trial           120s
+//	trials.block          0s to 1h of timed work, then it is the next       500ms
+//	                      trial's turn; 0s measures each in one piece
+//	trials.precision      0.1% to 50%: more blocks until every median's     none
+//	                      95 % interval is within ± that, or max_time
+//	trials.cool_down      0s to 1h: longest wait, before a block, for the   0s
+//	                      temperature at which the run began
 //	trials.repetitions    1 to 1000 fresh processes for each combination    1
 //	trials.seed           0 to 2^53-1: input values and order of trials     1
 //	accuracy.data         plates, or a folder or archive of pictures        no accuracy
@@ -46,6 +53,16 @@
 //	accuracy.timeout      1s to 24h for one model on one provider           10m
 //	accuracy.preprocess   {resize, crop, mean, std, layout}, not for plates 256, 224, ImageNet's, NCHW
 //	budgets               "metric op number unit"                           none
+//
+// There is no key for MLPerf's scenario: batch 1 is SingleStream, one input after
+// the other, judged by its latency; a larger batch is Offline, whose inputs are
+// all there before, judged by its throughput (inputs by the time of the
+// inferences; filling them in is not timed).
+//
+// Why half a second: a block of the Pi 5's 8 to 60 ms for a MobileNetV2 then
+// holds 8 to 60 inferences, enough for a median of its own; the default min_time
+// of 5 s makes ten blocks, enough for the interval of a ratio paired by block; and a
+// change of heat or clock, which takes seconds, meets all trials alike.
 //
 // Durations are numbers with units: d, h, m, s, ms, as in 1h30m. Budgets
 // compare (<, <=, >, >=) size, peak_memory (B, kB, MB = 10^6, GB, KiB, MiB =

@@ -100,24 +100,36 @@ func has(available func(string) bool) string {
 
 // EstimateTime bounds the time on the device from the policy alone: no speed
 // is guessed. A trial that succeeds times at least min_time of inferences, and
-// none lives longer than its timeout; skipped trials take no time. What is
-// around the trials (lease, container, transfer) comes on top, and a trial
-// that fails at once may end below the minimum.
+// none has the device for longer than its timeout; skipped trials take no time.
+// Before each block it may have to cool down. What is around the trials (lease,
+// container, transfer) comes on top, and a trial that fails at once may end
+// below the minimum.
 func EstimateTime(plan *trial.Plan) (least, most time.Duration) {
+	p := plan.Policy
+	shortest, longest := p.MinTime, p.Timeout
+	if p.MaxTime > 0 {
+		shortest = min(shortest, p.MaxTime)
+	}
+	if p.CoolDown > 0 {
+		blocks := time.Duration(1)
+		if p.Block > 0 { // all of the longest time, where a precision is asked for
+			work := p.MinTime
+			if p.Precision > 0 {
+				work = max(work, p.MaxTime)
+			}
+			blocks = max(1, (work+p.Block-1)/p.Block)
+		}
+		longest += blocks * p.CoolDown
+	}
 	evaluated := map[string]bool{}
 	for _, t := range plan.Trials {
-		if t.Skip != "" {
-			continue
-		}
-		shortest := plan.Policy.MinTime
-		if plan.Policy.MaxTime > 0 {
-			shortest = min(shortest, plan.Policy.MaxTime)
-		}
-		least += shortest
-		most += plan.Policy.Timeout
-		if on := t.Model + " " + t.Provider.Label(); plan.Accuracy != nil && !evaluated[on] {
-			evaluated[on] = true
-			most += plan.Accuracy.Timeout
+		if t.Skip == "" {
+			least += shortest
+			most += longest
+			if on := t.Model + " " + t.Provider.Label(); plan.Accuracy != nil && !evaluated[on] {
+				evaluated[on] = true
+				most += plan.Accuracy.Timeout
+			}
 		}
 	}
 	return least, most

@@ -98,6 +98,14 @@ func TestExpandSkipsAnOptionalProviderThatIsAbsent(t *testing.T) {
 	if least != 8*time.Second || most != 8*30*time.Second {
 		t.Errorf("8 trials that run take %v to %v, want 8s to 4m", least, most)
 	}
+	plan.Policy.CoolDown = time.Minute // before each of two blocks
+	if _, most = EstimateTime(plan); most != 8*(30*time.Second+2*time.Minute) {
+		t.Errorf("with cool-downs they take up to %v, want 20m", most)
+	}
+	plan.Policy.Precision = 0.01 // before each of 20 blocks in max_time
+	if _, most = EstimateTime(plan); most != 8*(30*time.Second+20*time.Minute) {
+		t.Errorf("with a precision they take up to %v, want 2h44m", most)
+	}
 }
 
 func TestExpandRefusesARequiredProviderThatIsAbsent(t *testing.T) {

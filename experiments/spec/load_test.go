@@ -120,7 +120,8 @@ func TestWhatAFullFileSays(t *testing.T) {
 		t.Errorf("providers are %+v, want %+v", e.Providers, wantProviders)
 	}
 	wantTrials := TrialPolicy{
-		Policy:      trial.Policy{Warmup: 0, MinRuns: 20, MinTime: 500 * time.Millisecond, Timeout: 30 * time.Second},
+		Policy: trial.Policy{Warmup: 0, MinRuns: 20, MinTime: 500 * time.Millisecond, Timeout: 30 * time.Second,
+			Block: 250 * time.Millisecond, Precision: 0.025, CoolDown: time.Minute},
 		Repetitions: 2, Seed: 42,
 	}
 	if e.Trials != wantTrials {
@@ -146,7 +147,7 @@ func TestDefaults(t *testing.T) {
 		t.Errorf("defaults %+v %+v %v differ from the example's %+v %+v %v",
 			minimal.Trials, minimal.Container, minimal.Lease.Duration, example.Trials, example.Container, example.Lease.Duration)
 	}
-	want := trial.Policy{Warmup: 10, MinRuns: 100, MinTime: 5 * time.Second, MaxTime: 60 * time.Second, Timeout: 120 * time.Second}
+	want := trial.Policy{Warmup: 10, MinRuns: 100, MinTime: 5 * time.Second, MaxTime: 60 * time.Second, Timeout: 120 * time.Second, Block: 500 * time.Millisecond}
 	if minimal.Trials.Policy != want || minimal.Trials.Repetitions != 1 || minimal.Trials.Seed != 1 ||
 		minimal.Container != (Container{"debian:bookworm-slim", "zun"}) || minimal.Lease.Duration != 2*time.Hour ||
 		!reflect.DeepEqual(minimal.Threads, []int{1}) || !reflect.DeepEqual(minimal.Batches, []int{1}) ||

@@ -74,6 +74,30 @@ func (s *section) duration(key string, into *time.Duration, low, high time.Durat
 	}
 }
 
+var percentForm = regexp.MustCompile(`^([0-9]{1,3}(?:\.[0-9]{1,6})?) ?%$`)
+
+// percentage reads a share such as "2%" within bounds in percent, and keeps it
+// as a fraction.
+func (s *section) percentage(key string, into *float64, low, high float64) {
+	if s.values[key] == nil {
+		return
+	}
+	text, ok := s.literal(key, "a percentage, such as 2%")
+	if !ok {
+		return
+	}
+	m := percentForm.FindStringSubmatch(text)
+	if m == nil {
+		s.addf(key, "is %q, but must be a percentage, such as 2%%", short(text))
+		return
+	}
+	if v, err := strconv.ParseFloat(m[1], 64); err != nil || v < low || v > high {
+		s.addf(key, "is %s, but must be from %g%% to %g%%", text, low, high)
+	} else {
+		*into = v / 100
+	}
+}
+
 // FormatDuration writes a duration as the experiment file does: 2h, 1h30m,
 // 7d, 500ms. What is below a millisecond keeps Go's form.
 func FormatDuration(d time.Duration) string {

@@ -14,14 +14,31 @@ const (
 // Block is a stretch of timed inferences during which one trial had the device
 // to itself. Trials that are compared take turns block by block.
 type Block struct {
-	Round int `json:"round"` // from 1: every living trial has one block in each balanced round
+	// Round counts from 1: every living trial has one block in each balanced
+	// round. In the rounds after those, for the precision, only the trials that
+	// still need one have a block.
+	Round int `json:"round"`
 	Turn  int `json:"turn"`  // from 1, over all blocks of the run: the order in which they were measured
 	First int `json:"first"` // index of its first inference in latencies_ns
 	N     int `json:"n"`
+	// Settled inferences ran first and are not counted: caches and clock were
+	// another trial's before.
+	Settled int `json:"settled,omitempty"`
 	// StartNS is the time of its first inference since the agent's run began,
 	// on the monotonic clock.
 	StartNS    int64       `json:"start_ns"`
 	Conditions *Conditions `json:"conditions,omitempty"`
+}
+
+// WarmUp is what the untimed inferences showed: whether it was over before the
+// timed ones began.
+type WarmUp struct {
+	// Steady: the last of them, 30 or more, have no slow beginning.
+	Steady bool `json:"steady"`
+	// Slow of them, counted from the first, were slower than the others; Ratio
+	// is the median of those over the median of the others, 1 where there are none.
+	Slow  int     `json:"slow"`
+	Ratio float64 `json:"ratio"`
 }
 
 // Conditions are what the supervisor saw around one block: it reads before and
@@ -48,9 +65,12 @@ type Conditions struct {
 	// Swapped counts pages that the machine moved to or from swap.
 	Swapped Reading[int64] `json:"swapped_pages"`
 	// Firmware says whether the firmware held the clock down or saw too low a
-	// voltage.
+	// voltage: FirmwareFine, or what it reported, in words.
 	Firmware Reading[string] `json:"firmware"`
 }
+
+// FirmwareFine is Conditions.Firmware's value when the firmware reports nothing.
+const FirmwareFine = "ok"
 
 // Range holds the lowest and the highest of a few readings.
 type Range struct {

@@ -67,6 +67,8 @@ type Result struct {
 	// the conditions of each. Agents before it was added wrote none.
 	Blocks   []Block  `json:"blocks,omitempty"`
 	Scenario Scenario `json:"scenario,omitempty"`
+	// WarmUp is what was seen in WarmupNS. Absent in older results.
+	WarmUp Reading[WarmUp] `json:"warm_up,omitzero"`
 	// SessionCreateNS is the time to load the model into a session.
 	SessionCreateNS Reading[int64] `json:"session_create_ns"`
 	// FirstInferenceNS is the very first inference of the process.
@@ -176,7 +178,10 @@ type Event struct {
 	SHA256  string   `json:"sha256,omitempty"` // of the result file, with TrialFinished
 	// MedianNS is for the progress line; 0 when nothing was timed.
 	MedianNS float64 `json:"median_ns,omitempty"`
-	Text     string  `json:"text,omitempty"`
+	// LeftNS is how long the rest of the run will take, as far as what has been
+	// seen of it tells; 0 while a model has still to be seen.
+	LeftNS int64  `json:"left_ns,omitempty"`
+	Text   string `json:"text,omitempty"`
 }
 
 // EventType names what happened.
@@ -187,6 +192,7 @@ const (
 	RunStarted    EventType = "run_started"
 	TrialStarted  EventType = "trial_started"
 	TrialFinished EventType = "trial_finished"
+	Progress      EventType = "progress"     // among trials that take turns; every few seconds at most
 	RunFinished   EventType = "run_finished" // every trial has its result
 	RunStopped    EventType = "run_stopped"  // `chexp-agent stop`
 	Note          EventType = "note"

@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 }
 
 // agentFor finds the built agent of an architecture.
-func agentFor(t *testing.T, arch string) string {
+func agentFor(t testing.TB, arch string) string {
 	t.Helper()
 	dir := os.Getenv("CHEXP_BIN")
 	if dir == "" {
@@ -49,7 +49,7 @@ func agentFor(t *testing.T, arch string) string {
 	return path
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -58,12 +58,12 @@ func must(t *testing.T, err error) {
 
 // bundleDir is a pushed bundle under construction.
 type bundleDir struct {
-	t    *testing.T
+	t    testing.TB
 	dir  string
 	plan trial.Plan
 }
 
-func newBundle(t *testing.T, p trial.Policy) *bundleDir {
+func newBundle(t testing.TB, p trial.Policy) *bundleDir {
 	if p.Timeout == 0 {
 		p.Timeout = time.Minute
 	}
@@ -130,7 +130,7 @@ func (b *bundleDir) agent(args ...string) (code int, stdout, stderr string) {
 	return execute(b.t, exec.Command(agentFor(b.t, runtime.GOARCH), args...))
 }
 
-func execute(t *testing.T, cmd *exec.Cmd) (code int, stdout, stderr string) {
+func execute(t testing.TB, cmd *exec.Cmd) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errOut bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errOut
@@ -152,7 +152,7 @@ func (b *bundleDir) ask(verb string, flags ...string) trial.StatusReply {
 	return decodeReply(b.t, out)
 }
 
-func decodeReply(t *testing.T, out string) trial.StatusReply {
+func decodeReply(t testing.TB, out string) trial.StatusReply {
 	t.Helper()
 	reply, err := trial.ParseReply([]byte(out))
 	if err != nil {

@@ -40,6 +40,19 @@ func checkAlone(t *testing.T, b *bundleDir, arch string) {
 			t.Errorf("%s has a value where there is no /proc", name)
 		}
 	}
+	if len(res.Blocks) == 0 || res.Blocks[0].Conditions == nil {
+		t.Fatalf("blocks without conditions: %+v", res.Blocks)
+	}
+	c := res.Blocks[0].Conditions
+	for name, why := range map[string]string{
+		"roof": res.Device.Roof.Unavailable, "features": res.Device.Features.Unavailable, "quota": res.Device.Quota.Unavailable,
+		"outside load": c.Outside.Unavailable, "throttled": c.Throttled.Unavailable, "temperature": c.Temperature.Unavailable,
+		"clock": c.ClockHz.Unavailable, "probe": c.ProbeHz.Unavailable, "firmware": c.Firmware.Unavailable, "swapped": c.Swapped.Unavailable,
+	} {
+		if why == "" {
+			t.Errorf("%s has a value where there is neither /proc nor /sys", name)
+		}
+	}
 	unpacked, _ := filepath.Glob(filepath.Join(b.dir, "chexp-*", "libonnxruntime.so.1"))
 	if len(unpacked) != 1 {
 		t.Errorf("unpacked: %v", unpacked)
@@ -128,6 +141,12 @@ func TestEmulationIsSaid(t *testing.T) {
 	res := b.result("tiny.cpu.t1.b1.r1")
 	if res.Outcome != trial.OK || !strings.Contains(res.Device.Emulated, "qemu-aarch64") {
 		t.Errorf("%s %v, emulated %q", res.Outcome, res.Reasons, res.Device.Emulated)
+	}
+	// What was probed there would be the emulator's speed.
+	for name, why := range map[string]string{"roof": res.Device.Roof.Unavailable, "probe": res.Blocks[0].Conditions.ProbeHz.Unavailable} {
+		if !strings.HasPrefix(why, "emulated: ") {
+			t.Errorf("%s is unavailable because %q", name, why)
+		}
 	}
 	var manifest struct{ Runtime trial.Runtime }
 	raw, err := os.ReadFile(agent + ".json")

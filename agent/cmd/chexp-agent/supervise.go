@@ -169,6 +169,7 @@ func runPlan(ctx context.Context, dir string, plan *trial.Plan, recorder *outdir
 		Agent:   agent,
 		Runtime: p.Header.Runtime,
 	}
+	watch(&supervisor)
 	return supervisor.Run(ctx)
 }
 

@@ -6,13 +6,13 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 
 	"chexp/agent/internal/accuracy"
 	"chexp/agent/internal/ort"
 	"chexp/agent/internal/session"
+	"chexp/experiments/trial"
 )
 
 func main() {
@@ -22,11 +22,9 @@ func main() {
 	}
 }
 
-// run writes the result only when everything is over, so that nothing but the
-// inferences happens while they are timed.
 func run() error {
 	library := flag.String("ort", "", "path of libonnxruntime")
-	resultFD := flag.Int("result-fd", 1, "file descriptor that gets the result, one JSON document")
+	resultFD := flag.Int("result-fd", 1, "file descriptor that gets the answers, one JSON document a line")
 	evaluate := flag.Bool(strings.TrimPrefix(accuracy.Flag, "-"), false, "measure accuracy instead of time")
 	describe := flag.Bool("describe", false, "write what the runtime is instead of running a trial")
 	flag.Parse()
@@ -44,20 +42,25 @@ func run() error {
 		return measureAccuracy(*library, out)
 	}
 
+	in := json.NewDecoder(os.Stdin)
 	var req session.Request
-	if err := json.NewDecoder(io.LimitReader(os.Stdin, 1<<20)).Decode(&req); err != nil {
+	if err := in.Decode(&req); err != nil {
 		return fmt.Errorf("the request on stdin: %w", err)
 	}
 	// Loaded before the clock of session creation starts.
 	lib, err := ort.Load(*library)
-	res := session.Measure(req, func() (session.Engine, error) {
+	open := func() (session.Engine, error) {
 		if err != nil {
 			return nil, err
 		}
 		return lib.Open(req.ModelPath, ort.Options{Provider: req.Provider, Threads: req.Threads, Batch: req.Batch})
-	})
-	if lib != nil {
-		res.Runtime = lib.Runtime()
 	}
-	return json.NewEncoder(out).Encode(res)
+	return session.Serve(req, in, out, open, func(res *trial.Result) {
+		if lib != nil {
+			res.Runtime = lib.Runtime()
+		}
+		if res.Outcome == trial.OK {
+			res.Harness = lib.Harness()
+		}
+	})
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"chexp/agent/internal/device/kernelfs"
 	"chexp/experiments/trial"
 )
 
@@ -29,7 +30,7 @@ var parts = map[string]string{
 // cpuName is the model name (x86), or the distinct cores (Arm), "Cortex-A53 +
 // Cortex-A72" where there are several.
 func cpuName(root fs.FS) trial.Reading[string] {
-	info, err := read(root, "proc/cpuinfo")
+	info, err := kernelfs.Read(root, "proc/cpuinfo")
 	if err != nil {
 		return trial.Unread[string](err.Error())
 	}
@@ -46,7 +47,7 @@ func cpuName(root fs.FS) trial.Reading[string] {
 		case "CPU part":
 			name := parts[implementer+"/"+v]
 			if name == "" {
-				name = fmt.Sprintf("Arm core implementer %s part %s", clip(implementer), clip(v))
+				name = fmt.Sprintf("Arm core implementer %s part %s", kernelfs.Clip(implementer), kernelfs.Clip(v))
 			}
 			kinds[name] = true
 		}
@@ -55,4 +56,45 @@ func cpuName(root fs.FS) trial.Reading[string] {
 		return trial.Unread[string]("/proc/cpuinfo names no processor")
 	}
 	return trial.Read(strings.Join(slices.Sorted(maps.Keys(kinds)), " + "))
+}
+
+// maxFeatures bounds the list; today's longest has some 160.
+const maxFeatures = 1024
+
+// features is the complete list of what the kernel offers of the processor's
+// instructions: those that every core has, where they differ.
+func features(root fs.FS, arch string) trial.Reading[[]string] {
+	info, err := kernelfs.Read(root, "proc/cpuinfo")
+	if err != nil {
+		return trial.Unread[[]string](err.Error())
+	}
+	key := "flags"
+	if isArm(arch) {
+		key = "Features"
+	}
+	var common []string
+	seen := ""
+	for line := range strings.Lines(info) {
+		k, v, _ := strings.Cut(line, ":")
+		if strings.TrimSpace(k) != key || v == seen {
+			continue
+		}
+		seen = v
+		words := strings.Fields(v)
+		if len(words) > maxFeatures {
+			return trial.Unread[[]string](fmt.Sprintf("/proc/cpuinfo lists %d %s", len(words), key))
+		}
+		if common == nil {
+			common = words
+			continue
+		}
+		common = slices.DeleteFunc(common, func(w string) bool { return !slices.Contains(words, w) })
+	}
+	if len(common) == 0 {
+		return trial.Unread[[]string](fmt.Sprintf("/proc/cpuinfo has no %s", key))
+	}
+	for i, w := range common {
+		common[i] = kernelfs.Clip(w)
+	}
+	return trial.Read(common)
 }

@@ -6,20 +6,22 @@
 package device
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 
+	"chexp/agent/internal/device/cgroup"
+	"chexp/agent/internal/device/kernelfs"
 	"chexp/experiments/trial"
 )
 
 // Facts reads the facts below a root, which is os.DirFS("/") except in tests.
-// arch is Go's name of the architecture that this process was built for.
+// arch is Go's name of the architecture that this process was built for. The one
+// fact that must be measured is left to Roof.
 func Facts(root fs.FS, arch string) trial.Device {
 	return trial.Device{
 		Model:       model(root),
@@ -31,43 +33,32 @@ func Facts(root fs.FS, arch string) trial.Device {
 		ClockHz:     clock(root),
 		Temperature: temperature(root),
 		Emulated:    emulated(root, arch),
+
+		MaxClockHz:   maxClock(root),
+		PageSize:     syscall.Getpagesize(),
+		Board:        board(root),
+		Cmdline:      commandLine(root),
+		Features:     features(root, arch),
+		Quota:        cgroup.Quota(root),
+		MemoryLimit:  cgroup.MemoryLimit(root),
+		SwapBytes:    swap(root),
+		CoolingSteps: cooling(root),
 	}
 }
 
-// maxRead bounds what is read of any file: /proc and /sys files are small, and
-// cpuinfo of a large server has less than 1 MiB.
-const maxRead = 1 << 20
-
-func read(root fs.FS, path string) (string, error) {
-	f, err := root.Open(path)
-	if err != nil {
-		return "", plain(path, err)
-	}
-	defer f.Close()
-	buf, err := io.ReadAll(io.LimitReader(f, maxRead))
-	if err != nil {
-		return "", plain(path, err)
-	}
-	// Device-tree strings end with a zero byte.
-	return strings.TrimSpace(string(bytes.TrimRight(buf, "\x00"))), nil
-}
-
-// plain names the file as a person knows it, and the bare cause.
-func plain(path string, err error) error {
-	var pathErr *fs.PathError
-	if errors.As(err, &pathErr) {
-		err = pathErr.Err
-	}
-	return fmt.Errorf("/%s: %w", path, err)
-}
+// maxText bounds a text that goes into every result; the longest is the kernel's
+// command line, COMMAND_LINE_SIZE of which is 2048 on arm64 and x86.
+const maxText = 4096
 
 func text(root fs.FS, path string) trial.Reading[string] {
-	s, err := read(root, path)
-	if err != nil {
+	s, err := kernelfs.Read(root, path)
+	switch {
+	case err != nil:
 		return trial.Unread[string](err.Error())
-	}
-	if s == "" {
+	case s == "":
 		return trial.Unread[string]("/" + path + " is empty")
+	case len(s) > maxText:
+		return trial.Unread[string](fmt.Sprintf("/%s has %d bytes", path, len(s)))
 	}
 	return trial.Read(s)
 }
@@ -87,64 +78,106 @@ func model(root fs.FS) trial.Reading[string] {
 	return product
 }
 
-func memory(root fs.FS) trial.Reading[int64] {
-	info, err := read(root, "proc/meminfo")
+func memory(root fs.FS) trial.Reading[int64] { return kib(root, "MemTotal") }
+
+func swap(root fs.FS) trial.Reading[int64] { return kib(root, "SwapTotal") }
+
+func kib(root fs.FS, key string) trial.Reading[int64] {
+	n, err := kernelfs.Keyed(root, "proc/meminfo", key)
+	if err == nil && n > kernelfs.MaxCount/1024 {
+		err = fmt.Errorf("%s of /proc/meminfo is %d kB", key, n)
+	}
 	if err != nil {
 		return trial.Unread[int64](err.Error())
 	}
-	for line := range strings.Lines(info) {
-		if rest, ok := strings.CutPrefix(line, "MemTotal:"); ok {
-			kib, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 10, 64)
-			if err == nil {
-				return trial.Read(kib * 1024)
-			}
-		}
-	}
-	return trial.Unread[int64]("/proc/meminfo has no MemTotal")
+	return trial.Read(n * 1024)
 }
 
-// clock is what cpufreq reports (kHz), or on x86 without cpufreq what
-// /proc/cpuinfo does (MHz).
+// clock is what cpufreq reports, or on x86 without cpufreq what /proc/cpuinfo
+// does (MHz; in a virtual machine that is a constant).
 func clock(root fs.FS) trial.Reading[int64] {
-	const path = "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq"
-	s, err := read(root, path)
-	if err == nil {
-		khz, err := strconv.ParseInt(s, 10, 64)
-		if err != nil {
-			return trial.Unread[int64](fmt.Sprintf("/%s holds %q", path, clip(s)))
-		}
-		return trial.Read(khz * 1000)
+	r := Frequency(root, "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq")
+	if r.Value != nil {
+		return r
 	}
-	info, _ := read(root, "proc/cpuinfo")
-	if mhz, err := strconv.ParseFloat(field(info, "cpu MHz"), 64); err == nil {
+	info, _ := kernelfs.Read(root, "proc/cpuinfo")
+	if mhz, err := strconv.ParseFloat(field(info, "cpu MHz"), 64); err == nil && mhz > 0 && mhz < maxKHz/1000 {
 		return trial.Read(int64(mhz * 1e6))
 	}
-	return trial.Unread[int64](err.Error())
+	return r
 }
 
-// temperature prefers the zone of the processor; zone 0 if none is named so.
-func temperature(root fs.FS) trial.Reading[float64] {
-	zones, _ := fs.Glob(root, "sys/class/thermal/thermal_zone*")
-	if len(zones) == 0 {
-		return trial.Unread[float64]("/sys/class/thermal has no zone")
+// maxKHz bounds what cpufreq may claim.
+const maxKHz = 20e6
+
+// Frequency reads a file of cpufreq, which counts in kHz, as Hz.
+func Frequency(root fs.FS, path string) trial.Reading[int64] {
+	khz, err := kernelfs.Count(root, path)
+	if err == nil && (khz == 0 || khz > maxKHz) {
+		err = fmt.Errorf("/%s holds %d kHz", path, khz)
 	}
-	zone := zones[0]
-	for _, z := range zones {
-		kind, _ := read(root, z+"/type")
-		if strings.Contains(kind, "cpu") || kind == "x86_pkg_temp" || kind == "soc-thermal" {
-			zone = z
-			break
+	if err != nil {
+		return trial.Unread[int64](err.Error())
+	}
+	return trial.Read(khz * 1000)
+}
+
+// maxClock is the highest clock of the cores that this process may use.
+func maxClock(root fs.FS) trial.Reading[int64] {
+	cpus, err := kernelfs.Usable(root)
+	if err != nil {
+		cpus = []int{0}
+	}
+	var best trial.Reading[int64]
+	for _, cpu := range cpus {
+		r := Frequency(root, fmt.Sprintf("sys/devices/system/cpu/cpu%d/cpufreq/cpuinfo_max_freq", cpu))
+		if v, ok := r.Get(); ok && (best.Value == nil || v > *best.Value) || best.Value == nil && best.Unavailable == "" {
+			best = r
 		}
 	}
-	s, err := read(root, zone+"/temp")
+	return best
+}
+
+// temperature is the processor's.
+func temperature(root fs.FS) trial.Reading[float64] {
+	zones, err := Zones(root)
 	if err != nil {
 		return trial.Unread[float64](err.Error())
 	}
-	milli, err := strconv.ParseFloat(s, 64)
-	if err != nil {
-		return trial.Unread[float64](fmt.Sprintf("/%s/temp holds %q", zone, clip(s)))
+	return Celsius(root, zones[0])
+}
+
+// Zones lists the thermal zones of the processor; where none is named so, the
+// first zone, whatever it measures.
+func Zones(root fs.FS) ([]string, error) {
+	all, _ := fs.Glob(root, "sys/class/thermal/thermal_zone*")
+	if len(all) == 0 {
+		return nil, errors.New("/sys/class/thermal has no zone")
 	}
-	return trial.Read(milli / 1000)
+	var zones []string
+	for _, z := range all {
+		kind, _ := kernelfs.Read(root, z+"/type")
+		if strings.Contains(kind, "cpu") || kind == "x86_pkg_temp" || kind == "soc-thermal" {
+			zones = append(zones, z)
+		}
+	}
+	if len(zones) == 0 {
+		return all[:1], nil
+	}
+	return zones, nil
+}
+
+// Celsius is the temperature of a zone.
+func Celsius(root fs.FS, zone string) trial.Reading[float64] {
+	s, err := kernelfs.Read(root, zone+"/temp")
+	if err != nil {
+		return trial.Unread[float64](err.Error())
+	}
+	milli, err := strconv.ParseInt(s, 10, 32)
+	if err != nil || milli < -100_000 || milli > 250_000 {
+		return trial.Unread[float64](fmt.Sprintf("/%s/temp holds %q", zone, kernelfs.Clip(s)))
+	}
+	return trial.Read(float64(milli) / 1000)
 }
 
 // field is the first value of a key in /proc/cpuinfo.
@@ -155,11 +188,4 @@ func field(cpuinfo, key string) string {
 		}
 	}
 	return ""
-}
-
-func clip(s string) string {
-	if len(s) > 80 {
-		return s[:80] + "…"
-	}
-	return s
 }

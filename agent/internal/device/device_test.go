@@ -158,3 +158,9 @@ func TestEmulated(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkFacts(b *testing.B) {
+	for b.Loop() {
+		Facts(os.DirFS("/"), runtime.GOARCH)
+	}
+}

@@ -1,7 +1,13 @@
-// Package matrix carries out a plan: every trial in a process of its own, in a
-// fixed interleaved order, each ending in exactly one result file whatever
-// happens to the process. It decides nothing about measuring (package session
-// does) and writes nothing itself (package outdir does).
+// Package matrix carries out a plan. Every trial has a process of its own, and
+// each ends in exactly one result file whatever happens to that process. The
+// trials of one repetition live at the same time and take turns: the
+// supervisor hands out blocks of timed inferences in balanced, seeded, random
+// rounds, while all other processes wait in a read. What changes with time (heat,
+// clocks, neighbours) so falls on all of them alike instead of on whichever
+// came last.
+//
+// It decides nothing about how an inference is timed (package session does) and
+// writes nothing itself (package outdir does).
 package matrix
 
 import (
@@ -17,7 +23,8 @@ import (
 	"chexp/experiments/trial"
 )
 
-// Supervisor has everything that carrying out a plan needs.
+// Supervisor has everything that carrying out a plan needs. It must not be
+// copied once it runs, and runs once.
 type Supervisor struct {
 	Plan     *trial.Plan
 	Dir      string // the bundle's
@@ -30,71 +37,194 @@ type Supervisor struct {
 	// Before is what is found out about a variant apart from its timed
 	// inferences: which provider really runs it, how accurate it is.
 	Before []Examination
+	// Observe is called before every block, with the process that will measure
+	// it; the function that it returns is called after it and says what the
+	// conditions were. nil: nobody looks.
+	Observe func(pid int) (after func() *trial.Conditions)
+	// Temperature is what a policy's CoolDown waits for; nil: it cannot be read.
+	Temperature func() trial.Reading[float64]
 
-	found map[variant][]Finding
+	found    map[variant][]Finding
+	position map[string]int // of each trial in the order, from 1
+	turns    int            // blocks handed out so far, in all starts of the agent
+	clock    clock
+	pace     pace
+	cooling  cooling
+	earlier  map[variant][]int64 // latencies of the repetitions that are over, where a precision is asked for
+	memory   memory
+	lastSaid time.Time // of the latest Progress event
 }
+
+// clock turns the runners' CLOCK_MONOTONIC into the time since the run began.
+type clock struct{ origin int64 }
+
+func (c clock) since(monotonic int64) int64 { return max(monotonic-c.origin, 0) }
 
 // Run runs every trial that has no result yet. A failed trial is no error: the
 // error is ctx's if the run was stopped, and another one only if events or results
 // cannot be written.
 func (s *Supervisor) Run(ctx context.Context) error {
 	order := Order(s.Plan)
-	done := 0
-	for _, t := range order {
-		if s.Recorder.Has(t.ID) {
-			done++
-		}
-	}
-	begin := trial.Event{Type: trial.RunStarted, Total: len(order)}
-	if done > 0 {
-		begin.Text = fmt.Sprintf("resumed: %d of %d trials have their result", done, len(order))
-	}
-	if err := s.Recorder.Event(begin); err != nil {
+	if err := s.prepare(order); err != nil {
 		return err
 	}
-	for i, t := range order {
-		if err := s.examine(ctx, t); err != nil {
+	for len(order) > 0 {
+		n := wave(order)
+		if err := s.wave(ctx, order[:n]); err != nil {
 			return err
 		}
-		if err := s.one(ctx, t, i+1, len(order)); err != nil {
-			return err
-		}
+		order = order[n:]
 	}
 	if err := s.Recorder.Sums(); err != nil {
 		return err
 	}
-	return s.Recorder.Event(trial.Event{Type: trial.RunFinished, Total: len(order)})
+	return s.Recorder.Event(trial.Event{Type: trial.RunFinished, Total: len(s.Plan.Trials)})
 }
 
-// one brings one trial to its result and announces it.
-func (s *Supervisor) one(ctx context.Context, t trial.Trial, index, total int) error {
-	finished := trial.Event{Type: trial.TrialFinished, Trial: t.ID, Index: index, Total: total}
-	if s.Recorder.Has(t.ID) {
-		if s.Recorder.Announced(t.ID) {
-			return nil
+// prepare begins the run, or goes on with it: the count of turns and the clock
+// carry on where the killed or stopped agent left them.
+func (s *Supervisor) prepare(order []trial.Trial) error {
+	s.position = map[string]int{}
+	s.earlier = map[variant][]int64{}
+	s.pace = newPace(order)
+	s.memory = newMemory("/")
+	s.clock.origin = session.Monotonic() - int64(time.Since(s.Recorder.Started()))
+	begin := trial.Event{Type: trial.RunStarted, Total: len(order)}
+	done := 0
+	for i, t := range order {
+		s.position[t.ID] = i + 1
+		if !s.Recorder.Has(t.ID) {
+			continue
 		}
-		// Killed between the result and its event.
-		finished.SHA256, finished.Text = s.Recorder.Sum(t.ID), "measured before the agent was interrupted"
+		done++
+		s.pace.over(t)
 		res, err := outdir.ReadResult(s.Dir, t.ID)
 		if err != nil {
 			return err
 		}
-		return s.announce(finished, res)
+		for _, b := range res.Blocks {
+			s.turns = max(s.turns, b.Turn)
+		}
+		s.remember(t, res)
 	}
-	if err := s.Recorder.Event(trial.Event{Type: trial.TrialStarted, Trial: t.ID, Index: index, Total: total}); err != nil {
-		return err
+	if done > 0 {
+		begin.Text = fmt.Sprintf("resumed: %d of %d trials have their result", done, len(order))
 	}
-	res, err := s.measure(ctx, t)
-	if err != nil {
-		return err
-	}
-	if finished.SHA256, err = s.Recorder.Result(res); err != nil {
-		return fmt.Errorf("the result of %s cannot be written: %w", t.ID, err)
-	}
-	return s.announce(finished, res)
+	return s.Recorder.Event(begin)
 }
 
-func (s *Supervisor) announce(e trial.Event, res *trial.Result) error {
+// remember keeps the latencies that later repetitions' precision counts.
+func (s *Supervisor) remember(t trial.Trial, res *trial.Result) {
+	if s.Plan.Policy.Precision > 0 {
+		v := variantOf(t)
+		s.earlier[v] = append(s.earlier[v], res.LatenciesNS...)
+	}
+}
+
+// wave measures the trials of one repetition, in one group or, where the
+// memory does not hold them all, in several.
+func (s *Supervisor) wave(ctx context.Context, trials []trial.Trial) error {
+	var pending []trial.Trial
+	for _, t := range trials {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		waits, err := s.settleWithout(t)
+		if err != nil {
+			return err
+		}
+		if waits {
+			pending = append(pending, t)
+		}
+	}
+	for _, t := range pending {
+		if err := s.examine(ctx, t); err != nil {
+			return err
+		}
+	}
+	for groups := 1; len(pending) > 0; groups++ {
+		group, rest, err := s.load(ctx, pending, groups)
+		if err == nil {
+			err = s.measure(ctx, group)
+		}
+		for _, l := range group {
+			l.process.kill() // what has ended is not harmed
+		}
+		if err != nil {
+			return err
+		}
+		pending = rest
+	}
+	return nil
+}
+
+// settleWithout ends a trial that needs no process: it is skipped, or has its
+// result. waits is true for all others.
+func (s *Supervisor) settleWithout(t trial.Trial) (waits bool, err error) {
+	if s.Recorder.Has(t.ID) {
+		if s.Recorder.Announced(t.ID) {
+			return false, nil
+		}
+		// Killed between the result and its event.
+		res, err := outdir.ReadResult(s.Dir, t.ID)
+		if err != nil {
+			return false, err
+		}
+		return false, s.announce(t, res, "measured before the agent was interrupted")
+	}
+	if t.Skip == "" {
+		return true, nil
+	}
+	l := &living{Trial: t, device: s.Device(), start: time.Now().UTC()}
+	l.result = failed(trial.Reason{Code: reason.SkippedByPlan, Text: t.Skip})
+	l.result.Outcome = trial.Skipped
+	if err := s.Recorder.Event(s.event(trial.TrialStarted, t)); err != nil {
+		return false, err
+	}
+	return false, s.record(l)
+}
+
+func (s *Supervisor) event(kind trial.EventType, t trial.Trial) trial.Event {
+	return trial.Event{Type: kind, Trial: t.ID, Index: s.position[t.ID], Total: len(s.position), LeftNS: int64(s.pace.left())}
+}
+
+// record completes a result with what only the supervisor knows, writes and
+// announces it.
+func (s *Supervisor) record(l *living) error {
+	t, res := l.Trial, l.result
+	if res.Outcome == trial.Failed && t.Provider.Optional && res.Reasons[0].Code == reason.ProviderAbsent {
+		res.Outcome = trial.Skipped
+	}
+	res.Schema, res.RunID, res.TrialID = trial.ResultSchema, s.Plan.RunID, t.ID
+	res.Model, res.Provider, res.Threads, res.Batch, res.Repetition = s.model(t.Model), t.Provider, t.Threads, t.Batch, t.Repetition
+	res.Policy, res.Seed, res.Scenario = s.Plan.Policy, s.Plan.Seed, scenario(t)
+	res.Summary = stats.Summarize(res.LatenciesNS, t.Batch)
+	res.Agent, res.Device = s.Agent, l.device
+	if res.Runtime.Name == "" {
+		res.Runtime = s.Runtime
+	}
+	res.Start, res.End = l.start, time.Now().UTC()
+	s.report(res, t)
+	s.remember(t, res)
+	s.pace.over(t)
+	if _, err := s.Recorder.Result(res); err != nil {
+		return fmt.Errorf("the result of %s cannot be written: %w", t.ID, err)
+	}
+	return s.announce(t, res, "")
+}
+
+// scenario: one input after the other is a stream of requests; inputs that
+// come many at a time were all there before.
+func scenario(t trial.Trial) trial.Scenario {
+	if t.Batch > 1 {
+		return trial.Offline
+	}
+	return trial.SingleStream
+}
+
+func (s *Supervisor) announce(t trial.Trial, res *trial.Result, text string) error {
+	e := s.event(trial.TrialFinished, t)
+	e.SHA256, e.Text = s.Recorder.Sum(t.ID), text
 	e.Outcome, e.Reasons = res.Outcome, res.Reasons
 	if res.Summary != nil {
 		e.MedianNS = res.Summary.MedianNS
@@ -102,43 +232,14 @@ func (s *Supervisor) announce(e trial.Event, res *trial.Result) error {
 	return s.Recorder.Event(e)
 }
 
-// measure runs the trial's process and completes what it says with what only
-// the supervisor knows.
-func (s *Supervisor) measure(ctx context.Context, t trial.Trial) (*trial.Result, error) {
-	device := s.Device()
-	start := time.Now().UTC()
-	model := s.model(t.Model)
-	var res *trial.Result
-	if t.Skip != "" {
-		res = failed(reason.SkippedByPlan, t.Skip, "")
-		res.Outcome = trial.Skipped
-	} else {
-		var err error
-		res, err = s.Runner.Run(ctx, session.Request{
-			ModelPath: filepath.Join(s.Dir, filepath.FromSlash(model.Path())),
-			Provider:  t.Provider, Threads: t.Threads, Batch: t.Batch,
-			// Every trial of a model sees the same inputs, so that
-			// alternatives are compared on the same work.
-			Policy: s.Plan.Policy, Seed: s.Plan.Seed, TrialID: t.ID,
-		})
-		if err != nil {
-			return nil, err
-		}
+func (s *Supervisor) request(t trial.Trial) session.Request {
+	return session.Request{
+		ModelPath: filepath.Join(s.Dir, filepath.FromSlash(s.model(t.Model).Path())),
+		Provider:  t.Provider, Threads: t.Threads, Batch: t.Batch,
+		// Every trial of a model sees the same inputs, so that
+		// alternatives are compared on the same work.
+		Policy: s.Plan.Policy, Seed: s.Plan.Seed, TrialID: t.ID,
 	}
-	if res.Outcome == trial.Failed && t.Provider.Optional && res.Reasons[0].Code == reason.ProviderAbsent {
-		res.Outcome = trial.Skipped
-	}
-	res.Schema, res.RunID, res.TrialID = trial.ResultSchema, s.Plan.RunID, t.ID
-	res.Model, res.Provider, res.Threads, res.Batch, res.Repetition = model, t.Provider, t.Threads, t.Batch, t.Repetition
-	res.Policy, res.Seed = s.Plan.Policy, s.Plan.Seed
-	res.Summary = stats.Summarize(res.LatenciesNS, t.Batch)
-	res.Agent, res.Device = s.Agent, device
-	if res.Runtime.Name == "" {
-		res.Runtime = s.Runtime
-	}
-	res.Start, res.End = start, time.Now().UTC()
-	s.report(res, t)
-	return res, nil
 }
 
 func (s *Supervisor) model(name string) trial.Model {

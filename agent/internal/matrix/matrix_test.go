@@ -1,11 +1,11 @@
 package matrix
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,14 +35,17 @@ func TestMain(m *testing.M) {
 }
 
 func fakeRunner() {
+	in := json.NewDecoder(os.Stdin)
 	var req session.Request
-	if err := json.NewDecoder(bufio.NewReader(os.Stdin)).Decode(&req); err != nil {
+	if err := in.Decode(&req); err != nil {
 		fmt.Fprintln(os.Stderr, "request:", err)
 		os.Exit(9)
 	}
 	out := os.NewFile(3, "result")
+	say := func(a session.Answer) { json.NewEncoder(out).Encode(a) }
 	behaviour, _, _ := strings.Cut(req.TrialID, ".")
-	ok := trial.Result{Outcome: trial.OK, LatenciesNS: []int64{3, 1, 2}, WarmupNS: []int64{}}
+	noise := rand.New(rand.NewPCG(req.Seed, 1))
+	ready := &trial.Result{Outcome: trial.OK, LatenciesNS: []int64{}, WarmupNS: []int64{20e6}, PeakMemoryBytes: trial.Read[int64](7)}
 	switch behaviour {
 	case "crash":
 		fmt.Fprintln(os.Stderr, strings.Repeat("noise ", 5000)+"segfault is near\x1b")
@@ -63,24 +66,75 @@ func fakeRunner() {
 		fmt.Println("child", cmd.Process.Pid)
 		time.Sleep(time.Hour)
 	case "garbage":
-		out.WriteString("Segmentation fault (core dumped)")
+		out.WriteString("Segmentation fault (core dumped)\n")
+		return
 	case "silent":
-	case "two":
-		json.NewEncoder(out).Encode(ok)
-		json.NewEncoder(out).Encode(ok)
-	case "negative":
-		ok.LatenciesNS[1] = -5
-		json.NewEncoder(out).Encode(ok)
-	case "empty":
-		ok.LatenciesNS = nil
-		json.NewEncoder(out).Encode(ok)
+		return
+	case "early":
+		ready.LatenciesNS = []int64{1}
 	case "absent":
-		json.NewEncoder(out).Encode(trial.Result{Outcome: trial.Failed, Reasons: []trial.Reason{{Code: reason.ProviderAbsent, Text: "no acl"}}})
+		ready = &trial.Result{Outcome: trial.Failed, Reasons: []trial.Reason{{Code: reason.ProviderAbsent, Text: "no acl"}}}
 	case "liar": // claims to be another trial
-		ok.TrialID, ok.RunID, ok.Repetition = "../../etc/passwd", "x", 99
-		json.NewEncoder(out).Encode(ok)
-	default:
-		json.NewEncoder(out).Encode(ok)
+		ready.TrialID, ready.RunID, ready.Repetition = "../../etc/passwd", "x", 99
+	}
+	say(session.Answer{Ready: ready})
+	for block := 1; ; block++ {
+		var t session.Turn
+		if in.Decode(&t) != nil {
+			break
+		}
+		s := session.Stretch{StartNS: session.Monotonic(), Peak: trial.Read(int64(7 + block))}
+		if t.Settle > 0 {
+			s.Settled = 1
+		}
+		for n := 0; n < max(3, t.MinRuns) && n < t.MaxRuns; n++ {
+			s.LatenciesNS = append(s.LatenciesNS, []int64{3, 1, 2}[n%3])
+		}
+		switch behaviour {
+		case "two":
+			out.WriteString(`{"block":{"latencies_ns":[1]}} {}` + "\n")
+		case "negative":
+			s.LatenciesNS[1] = -5
+		case "empty":
+			s.LatenciesNS = nil
+		case "slow": // one inference takes 20 ms
+			s.LatenciesNS = nil
+			for begin, sum := time.Now(), time.Duration(0); sum < t.MinTime || len(s.LatenciesNS) < t.MinRuns; sum += 20e6 {
+				s.LatenciesNS = append(s.LatenciesNS, 20e6)
+				if t.Limit > 0 && time.Since(begin)+sum > t.Limit {
+					break
+				}
+			}
+		case "steady":
+			for i := range s.LatenciesNS {
+				s.LatenciesNS[i] = 1e6
+			}
+		case "noisy": // the more of them, the better their median is known
+			for i := range s.LatenciesNS {
+				s.LatenciesNS[i] = 1e6 + int64(noise.Uint64N(1e5))
+			}
+		case "dies2":
+			if block == 2 {
+				syscall.Kill(os.Getpid(), syscall.SIGKILL)
+				select {}
+			}
+		case "hangs2":
+			if block == 2 {
+				time.Sleep(time.Hour)
+			}
+		case "errs2":
+			if block == 2 {
+				s.LatenciesNS = s.LatenciesNS[:1]
+				s.Failed = &trial.Reason{Code: reason.InferenceFailed, Text: "no more"}
+			}
+		}
+		say(session.Answer{Block: &s})
+	}
+	switch behaviour {
+	case "lingers":
+		time.Sleep(time.Hour)
+	case "dieslast":
+		os.Exit(3)
 	}
 }
 
@@ -88,9 +142,16 @@ func fake() Runner {
 	return Runner{Args: []string{os.Args[0]}, Env: append(os.Environ(), fakeEnv+"=1", "GORACE=atexit_sleep_ms=0")}
 }
 
-func runOne(t *testing.T, behaviour string, timeout time.Duration) *trial.Result {
+// runOne is the result of a plan of one trial.
+func runOne(t *testing.T, behaviour string, policy trial.Policy) *trial.Result {
 	t.Helper()
-	res, err := fake().Run(context.Background(), session.Request{TrialID: behaviour + ".cpu.t1.b1.r1", Policy: trial.Policy{Timeout: timeout}})
+	p := matrixPlan([]string{behaviour}, 1)
+	p.Policy = policy
+	dir := t.TempDir()
+	if err := supervisor(t, dir, p).Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	res, err := outdir.ReadResult(dir, p.Trials[0].ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,14 +164,15 @@ func TestMisbehaviour(t *testing.T) {
 		{"kill9", reason.RunnerCrashed, "signal 9"},
 		{"exit", reason.RunnerCrashed, "exit status 7; its last words: cannot go on"},
 		{"garbage", reason.RunnerCrashed, "nonsense"},
-		{"silent", reason.RunnerCrashed, "nonsense"},
+		{"silent", reason.RunnerCrashed, "without an answer"},
+		{"early", reason.RunnerCrashed, "before its first turn"},
 		{"two", reason.RunnerCrashed, "more than one"},
 		{"negative", reason.RunnerCrashed, "inference 2 took -5 ns"},
 		{"empty", reason.RunnerCrashed, "without a single inference"},
 		{"absent", reason.ProviderAbsent, "no acl"},
 	} {
 		t.Run(tc.behaviour, func(t *testing.T) {
-			res := runOne(t, tc.behaviour, time.Minute)
+			res := runOne(t, tc.behaviour, trial.Policy{MinRuns: 3, Timeout: time.Minute})
 			if res.Outcome != trial.Failed || len(res.Reasons) != 1 || res.Reasons[0].Code != tc.code || !strings.Contains(res.Reasons[0].Text, tc.text) {
 				t.Fatalf("%s %+v, want %s with %q", res.Outcome, res.Reasons, tc.code, tc.text)
 			}
@@ -128,7 +190,7 @@ func TestMisbehaviour(t *testing.T) {
 }
 
 func TestTimeoutKillsTheWholeGroup(t *testing.T) {
-	res := runOne(t, "hangchild", 1500*time.Millisecond)
+	res := runOne(t, "hangchild", trial.Policy{MinRuns: 3, Timeout: 1500 * time.Millisecond})
 	if res.Outcome != trial.Failed || res.Reasons[0].Code != reason.Timeout {
 		t.Fatalf("%s %+v", res.Outcome, res.Reasons)
 	}
@@ -160,8 +222,14 @@ func await(t *testing.T, what string, cond func() bool) {
 }
 
 func TestMissingRunner(t *testing.T) {
-	res, err := Runner{Args: []string{"/nonexistent/loader"}}.Run(context.Background(), session.Request{})
-	if err != nil || res.Reasons[0].Code != reason.RunnerMissing {
+	p := matrixPlan([]string{"good"}, 1)
+	dir := t.TempDir()
+	s := supervisor(t, dir, p)
+	s.Runner.Args = []string{"/nonexistent/loader"}
+	if err := s.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if res, err := outdir.ReadResult(dir, p.Trials[0].ID); err != nil || res.Outcome != trial.Failed || res.Reasons[0].Code != reason.RunnerMissing {
 		t.Fatalf("%v %+v", err, res)
 	}
 }
@@ -207,7 +275,7 @@ func TestOrder(t *testing.T) {
 }
 
 func matrixPlan(behaviours []string, repetitions int) *trial.Plan {
-	p := &trial.Plan{Schema: trial.PlanSchema, RunID: "run", Seed: 42, Policy: trial.Policy{Timeout: time.Minute}}
+	p := &trial.Plan{Schema: trial.PlanSchema, RunID: "run", Seed: 42, Policy: trial.Policy{MinRuns: 3, Timeout: time.Minute}}
 	for _, b := range behaviours {
 		p.Models = append(p.Models, trial.Model{Name: b, SHA256: strings.Repeat("0", 64)})
 		for r := 1; r <= repetitions; r++ {
@@ -345,11 +413,7 @@ func TestUnannouncedResult(t *testing.T) {
 	p := matrixPlan([]string{"good"}, 1)
 	dir := t.TempDir()
 	s := supervisor(t, dir, p)
-	res, err := s.measure(context.Background(), p.Trials[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	sum, err := s.Recorder.Result(res)
+	sum, err := s.Recorder.Result(&trial.Result{Schema: trial.ResultSchema, RunID: p.RunID, TrialID: p.Trials[0].ID, Outcome: trial.OK, Summary: &trial.Summary{MedianNS: 2}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -373,7 +437,7 @@ func TestUnannouncedResult(t *testing.T) {
 // A supervisor that is killed takes its runner with it.
 func TestRunnerDiesWithSupervisor(t *testing.T) {
 	if os.Getenv("CHEXP_TEST_PARENT") != "" {
-		fake().Run(context.Background(), session.Request{TrialID: "hangchild.cpu.t1.b1.r1"})
+		fake().Ask(context.Background(), session.Request{TrialID: "hangchild.cpu.t1.b1.r1"}, time.Hour)
 		return
 	}
 	cmd := exec.Command(os.Args[0], "-test.run=^TestRunnerDiesWithSupervisor$")

@@ -72,7 +72,7 @@ func libraryPath() string {
 	return found[len(found)-1]
 }
 
-func library(t *testing.T) *Library {
+func library(t testing.TB) *Library {
 	t.Helper()
 	if libraryPath() == "" {
 		t.Skip("no libonnxruntime in the cache; agent/build.sh " + runtime.GOARCH + " puts it there, or set CHEXP_ORT_LIBRARY")
@@ -311,4 +311,18 @@ func TestSessionOptionsPassThrough(t *testing.T) {
 	if v, err := many.GetSessionConfigEntry(spinning); err != nil || v != "0" {
 		t.Errorf("with %s threads more than cores, %s is %q, %v", strconv.Itoa(1), spinning, v, err)
 	}
+}
+
+// What measuring costs is found, in Go and in C, without allocations.
+func TestHarness(t *testing.T) {
+	r := library(t).Harness()
+	h, ok := r.Get()
+	if !ok {
+		t.Fatal(r.Unavailable)
+	}
+	c, ok := h.NullCNS.Get()
+	if !ok || c <= 0 || h.NullNS <= 0 || h.Calls < 100 || h.Allocations != 0 {
+		t.Errorf("%+v, C %d %s", h, c, h.NullCNS.Unavailable)
+	}
+	t.Logf("least time of one call: %d ns, in C %d ns; %d calls, %d allocations", h.NullNS, c, h.Calls, h.Allocations)
 }

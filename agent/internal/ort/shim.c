@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 typedef void *status;
 
@@ -125,4 +126,17 @@ char *chexp_bind_output(void **api, void *binding, const char *name) {
   err = take(api, bind(binding, name, info));
   ((void (*)(void *))api[idx_ReleaseMemoryInfo])(info);
   return err;
+}
+
+char *chexp_loop(void **api, void *session, void *binding, int64_t *ns, size_t n) {
+  status (*run)(void *, const void *, const void *) = (status (*)(void *, const void *, const void *))api[idx_RunWithBinding];
+  for (size_t i = 0; i < n; i++) {
+    struct timespec a, b;
+    clock_gettime(CLOCK_MONOTONIC, &a);
+    status s = run(session, NULL, binding);
+    clock_gettime(CLOCK_MONOTONIC, &b);
+    if (s) return take(api, s);
+    ns[i] = (b.tv_sec - a.tv_sec) * 1000000000LL + (b.tv_nsec - a.tv_nsec);
+  }
+  return NULL;
 }

@@ -29,6 +29,7 @@ enum {
   idx_ReleaseTypeInfo = 98,
   idx_GetAvailableProviders = 125,
   idx_ReleaseAvailableProviders = 126,
+  idx_RunWithBinding = 133,
   idx_BindOutputToDevice = 138,
   idx_GetBuildInfoString = 254,
 };
@@ -62,5 +63,9 @@ void chexp_free_port(chexp_port *port);
 
 // chexp_bind_output lets the runtime allocate this output at every inference.
 char *chexp_bind_output(void **api, void *binding, const char *name);
+
+// chexp_loop runs a session n times with its binding, and writes the time of
+// every call: what measuring costs where no Go is in between.
+char *chexp_loop(void **api, void *session, void *binding, int64_t *ns, size_t n);
 
 #endif

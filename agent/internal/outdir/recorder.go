@@ -82,6 +82,9 @@ func (r *Recorder) openEvents() (last int64, err error) {
 // Close closes the event file.
 func (r *Recorder) Close() error { return r.events.Close() }
 
+// Started is when the run began, at its first start.
+func (r *Recorder) Started() time.Time { return r.state.Started }
+
 // Has reports whether a trial has its result.
 func (r *Recorder) Has(id string) bool { return r.results[id] != "" }
 

@@ -24,6 +24,7 @@ const (
 	Stopped          = "stopped"        // somebody ran `chexp-agent stop`
 	SkippedByPlan    = "skipped_by_plan"
 	CutShort         = "cut_short" // on an ok result: the time limit came before both minima
+	Imprecise        = "imprecise" // on an ok result: the time limit came before the precision asked for
 )
 
 // Error carries a reason through ordinary error returns.

@@ -1,30 +1,28 @@
-// Package session is the timed part of a trial: load a model once, run the
-// first inference, the warm-up, and then timed inferences until the policy's
-// minima are met. It knows ONNX Runtime only as an Engine, so the loop's rules
-// are tested without one; package ort is the real engine.
+// Package session is the timed part of a trial, in the trial's own process:
+// load a model once, run the first inference and the warm-up, and then wait for
+// turns, each a block of timed inferences (Serve). It knows ONNX Runtime only as
+// an Engine, so the loop's rules are tested without one; package ort is the real
+// engine.
 //
 // What one latency covers: one call of Engine.Run, measured with Go's monotonic
 // clock on a locked thread with the garbage collector off. Filling the inputs
 // happens between inferences and is not timed. Every inference gets other
 // values (from the plan's seed), so nothing can be served from a cache of
-// results.
+// results. Between its turns the process is blocked in a read and runs nothing.
 package session
 
 import (
-	"fmt"
-	"math"
-	"os"
 	"runtime"
 	"runtime/debug"
-	"strconv"
-	"strings"
+	"slices"
 	"time"
 
 	"chexp/agent/internal/reason"
 	"chexp/experiments/trial"
 )
 
-// Request is what the runner process gets on its standard input.
+// Request is the first document that the runner process gets on its standard
+// input; after it come Turns, until the end of the input.
 type Request struct {
 	ModelPath string         `json:"model_path"`
 	Provider  trial.Provider `json:"provider"`
@@ -33,6 +31,35 @@ type Request struct {
 	Policy    trial.Policy   `json:"policy"`
 	Seed      uint64         `json:"seed"`
 	TrialID   string         `json:"trial_id"`
+}
+
+// Turn asks for one block.
+type Turn struct {
+	// A block ends when it has both MinRuns inferences and MinTime of timed
+	// work; or after MaxRuns, or when Limit has passed since it began.
+	MinRuns int           `json:"min_runs"`
+	MinTime time.Duration `json:"min_time_ns"`
+	MaxRuns int           `json:"max_runs"`
+	Limit   time.Duration `json:"limit_ns"` // 0: none
+	// Settle is for how long inferences run first that do not count, at least
+	// one; 0: none. The caches, and on many machines the clock, are not the
+	// trial's own when its turn comes.
+	Settle time.Duration `json:"settle_ns"`
+}
+
+// Answer is one document of the runner: Ready once, then a Block for each turn.
+type Answer struct {
+	Ready *trial.Result `json:"ready,omitempty"`
+	Block *Stretch      `json:"block,omitempty"`
+}
+
+// Stretch is what was measured in one turn.
+type Stretch struct {
+	StartNS     int64                `json:"start_ns"` // of the first timed inference, as Monotonic counts
+	Settled     int                  `json:"settled,omitempty"`
+	LatenciesNS []int64              `json:"latencies_ns"`
+	Peak        trial.Reading[int64] `json:"peak_memory_bytes"`
+	Failed      *trial.Reason        `json:"failed,omitempty"` // the inference after these
 }
 
 // Engine is one loaded model. It is used from one goroutine.
@@ -47,138 +74,132 @@ type Engine interface {
 	Close() error
 }
 
-// maxRuns bounds the latencies kept: 4 Mi values are 32 MiB, and half an hour of
-// inferences that take 0.4 ms.
-const maxRuns = 4 << 20
+// MaxRuns bounds the latencies of one trial: 4 Mi values are 32 MiB, and half
+// an hour of inferences that take 0.4 ms.
+const MaxRuns = 4 << 20
 
-// Measure runs one trial. The result holds only what the measuring process
-// knows: latencies, times, memory, outcome and reasons; the supervisor adds who,
-// where and when.
-func Measure(req Request, open func() (Engine, error)) *trial.Result {
+// measurement is a loaded model that is being measured.
+type measurement struct {
+	engine  Engine
+	feed    *feed
+	fastest int64
+	buffer  []int64 // the latencies of one block
+}
+
+// one runs one inference.
+func (m *measurement) one() (int64, error) {
+	m.feed.next()
+	if err := m.engine.Prepare(); err != nil {
+		return 0, reason.New(reason.InferenceFailed, "an inference could not be prepared", "", err)
+	}
+	start := time.Now()
+	err := m.engine.Run()
+	took := time.Since(start)
+	if err != nil {
+		return 0, reason.New(reason.InferenceFailed, "an inference failed", "", err)
+	}
+	return int64(took), nil
+}
+
+// begin loads the model, and runs the first inference and the warm-up. The
+// result holds only what this process knows. A measurement is there even when
+// it failed, to be closed.
+func begin(req Request, open func() (Engine, error)) (*measurement, *trial.Result) {
 	res := &trial.Result{
 		LatenciesNS:      []int64{},
 		WarmupNS:         []int64{},
 		SessionCreateNS:  trial.Unread[int64]("the session was not created"),
 		FirstInferenceNS: trial.Unread[int64]("no inference ran"),
+		WarmUp:           trial.Unread[trial.WarmUp]("no warm-up ran"),
+		Outcome:          trial.OK,
 	}
-	if err := measure(req, open, res); err != nil {
+	m := &measurement{}
+	if err := m.begin(req, open, res); err != nil {
 		res.Outcome = trial.Failed
 		res.Reasons = append(res.Reasons, reason.Of(err, reason.RuntimeFailed))
-	} else {
-		res.Outcome = trial.OK
 	}
 	res.PeakMemoryBytes = peakMemory("/proc/self/status")
-	return res
+	return m, res
 }
 
-func measure(req Request, open func() (Engine, error), res *trial.Result) error {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-
-	begin := time.Now()
-	engine, err := open()
-	if err != nil {
+func (m *measurement) begin(req Request, open func() (Engine, error), res *trial.Result) (err error) {
+	start := time.Now()
+	if m.engine, err = open(); err != nil {
 		return err
 	}
-	defer engine.Close()
-	res.SessionCreateNS = trial.Read(int64(time.Since(begin)))
-
-	feed, err := newFeed(engine.Inputs(), req.Seed)
-	if err != nil {
+	res.SessionCreateNS = trial.Read(int64(time.Since(start)))
+	if m.feed, err = newFeed(m.engine.Inputs(), req.Seed); err != nil {
 		return err
 	}
-
-	// One collection now, none during the loop: it allocates nothing, and a
-	// collector thread would compete with the inference for a core.
+	// One collection now and one after each block, none during it: a collector
+	// thread would compete with the inference for a core.
 	runtime.GC()
-	defer debug.SetGCPercent(debug.SetGCPercent(-1))
-
-	one := func() (int64, error) {
-		feed.next()
-		if err := engine.Prepare(); err != nil {
-			return 0, reason.New(reason.InferenceFailed, "an inference could not be prepared", "", err)
-		}
-		start := time.Now()
-		err := engine.Run()
-		took := time.Since(start)
-		if err != nil {
-			return 0, reason.New(reason.InferenceFailed, "an inference failed", "", err)
-		}
-		return int64(took), nil
-	}
-
-	first, err := one()
+	debug.SetGCPercent(-1)
+	first, err := m.one()
 	if err != nil {
 		return err
 	}
 	res.FirstInferenceNS = trial.Read(first)
-	fastest := first
-	res.WarmupNS = make([]int64, 0, min(req.Policy.Warmup, maxRuns))
-	for range min(req.Policy.Warmup, maxRuns) {
-		ns, err := one()
-		if err != nil {
-			return err
-		}
-		res.WarmupNS = append(res.WarmupNS, ns)
-		fastest = min(fastest, ns)
-	}
+	res.WarmupNS, res.WarmUp, err = warmUp(req.Policy, m.one)
+	m.fastest = slices.Min(append([]int64{first}, res.WarmupNS...))
+	return err
+}
 
-	latencies := make([]int64, 0, expectedRuns(req.Policy, fastest))
-	defer func() { res.LatenciesNS = latencies }()
+func (m *measurement) close() {
+	if m.engine != nil {
+		m.engine.Close()
+	}
+}
+
+// block takes one turn. The latencies are valid until the next.
+func (m *measurement) block(t Turn) Stretch {
+	s := Stretch{}
+	if n := expectedRuns(t, m.fastest); cap(m.buffer) < n {
+		m.buffer = make([]int64, 0, n)
+	}
+	latencies := m.buffer[:0]
+	// The first use of memory must not fall into an inference.
+	clear(latencies[:cap(latencies)])
+	runtime.GC()
+	err := m.settle(t.Settle, &s)
+	s.StartNS = Monotonic()
 	var timed time.Duration // sum of the latencies, what MinTime means
-	for start := time.Now(); ; {
-		ns, err := one()
-		if err != nil {
-			return err
+	for start := time.Now(); err == nil; {
+		var ns int64
+		if ns, err = m.one(); err != nil {
+			break
 		}
 		latencies = append(latencies, ns)
 		timed += time.Duration(ns)
-		if len(latencies) >= req.Policy.MinRuns && timed >= req.Policy.MinTime {
-			return nil
-		}
-		limit := ""
-		if req.Policy.MaxTime > 0 && time.Since(start) >= req.Policy.MaxTime {
-			limit = "after " + req.Policy.MaxTime.String()
-		} else if len(latencies) == maxRuns {
-			limit = "at the most inferences that a result can hold"
-		}
-		if limit != "" {
-			res.Reasons = append(res.Reasons, trial.Reason{
-				Code: reason.CutShort,
-				Text: fmt.Sprintf("the trial ended %s with %d inferences in %v; the policy wanted %d in %v",
-					limit, len(latencies), timed.Round(time.Millisecond), req.Policy.MinRuns, req.Policy.MinTime),
-				Next: "raise the policy's longest time, or lower its minima",
-			})
-			return nil
+		if len(latencies) >= t.MinRuns && timed >= t.MinTime ||
+			len(latencies) >= t.MaxRuns || t.Limit > 0 && time.Since(start) >= t.Limit {
+			break
 		}
 	}
-}
-
-// expectedRuns sizes the slice of latencies so that the loop need not grow it:
-// twice what MinTime takes at the fastest speed seen so far.
-func expectedRuns(p trial.Policy, fastestNS int64) int {
-	runs := float64(p.MinRuns)
-	if fastestNS > 0 {
-		runs = math.Max(runs, 2*float64(p.MinTime)/float64(fastestNS))
-	}
-	return int(math.Min(math.Max(runs, 16), maxRuns))
-}
-
-// peakMemory reads VmHWM. getrusage is no substitute: its maximum survives exec
-// and so starts at the size of the process that forked this one.
-func peakMemory(path string) trial.Reading[int64] {
-	data, err := os.ReadFile(path)
 	if err != nil {
-		return trial.Unread[int64](err.Error())
+		why := reason.Of(err, reason.InferenceFailed)
+		s.Failed = &why
 	}
-	for line := range strings.Lines(string(data)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kib, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 10, 64)
-			if err != nil {
-				return trial.Unread[int64](fmt.Sprintf("%s: VmHWM is %q", path, strings.TrimSpace(rest)))
-			}
-			return trial.Read(kib * 1024)
+	m.buffer, s.LatenciesNS = latencies, latencies
+	s.Peak = peakMemory("/proc/self/status")
+	return s
+}
+
+func (m *measurement) settle(d time.Duration, s *Stretch) error {
+	for start := time.Now(); d > 0 && (s.Settled == 0 || time.Since(start) < d); s.Settled++ {
+		if _, err := m.one(); err != nil {
+			return err
 		}
 	}
-	return trial.Unread[int64](path + " has no VmHWM")
+	return nil
+}
+
+// expectedRuns sizes the buffer so that the loop need not grow it: twice what
+// MinTime takes at the fastest speed seen so far.
+func expectedRuns(t Turn, fastestNS int64) int {
+	runs := max(16, t.MinRuns)
+	if fastestNS > 0 {
+		runs = max(runs, int(min(2*t.MinTime.Nanoseconds()/fastestNS, MaxRuns)))
+	}
+	return min(runs, max(t.MaxRuns, 1))
 }

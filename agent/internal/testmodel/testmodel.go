@@ -1,5 +1,6 @@
 // Package testmodel writes tiny ONNX models, byte by byte, for the agent's
-// tests: no file has to be shipped or downloaded for them. Field numbers are
+// tests, and for measuring what a call costs that has nothing to do: no file has
+// to be shipped or downloaded for them. Field numbers are
 // those of onnx.proto.
 package testmodel
 

@@ -26,14 +26,11 @@ type progress struct {
 	lastSaid string
 	lastPct  int
 
-	plan    *trial.Plan
-	warned  map[string]bool
-	started map[string]time.Time // trials that this process saw begin
-	took    map[string]time.Duration
+	warned map[string]bool
 }
 
 func newProgress(w io.Writer) *progress {
-	p := &progress{w: w, width: 80, started: map[string]time.Time{}, took: map[string]time.Duration{}, warned: map[string]bool{}}
+	p := &progress{w: w, width: 80, warned: map[string]bool{}}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		p.tty = true
 		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 20 {
@@ -108,12 +105,10 @@ func (p *progress) Bytes(done, total int64) {
 func (p *progress) Trial(ev trial.Event, done, total int) {
 	switch ev.Type {
 	case trial.TrialStarted:
-		p.started[ev.Trial] = ev.Time
-		p.status(fmt.Sprintf("[%d/%d] %s%s", ev.Index, ev.Total, ev.Trial, p.eta()))
+		p.status(fmt.Sprintf("[%d/%d] %s%s", ev.Index, ev.Total, ev.Trial, remaining(ev)))
+	case trial.Progress:
+		p.status(ev.Text + remaining(ev))
 	case trial.TrialFinished:
-		if began, ok := p.started[ev.Trial]; ok {
-			p.took[ev.Trial] = ev.Time.Sub(began)
-		}
 		what := string(ev.Outcome)
 		if ev.MedianNS > 0 {
 			what = "p50 " + latency(ev.MedianNS)
@@ -127,35 +122,12 @@ func (p *progress) Trial(ev trial.Event, done, total int) {
 	}
 }
 
-// eta says how long the rest takes if each trial takes as long as the trials
-// of its model did. It says nothing as long as a model is still to be seen:
-// one may take a hundred times as long as another.
-func (p *progress) eta() string {
-	if p.plan == nil {
-		return ""
+// remaining says how long the rest takes, by the agent's estimate, where it has one.
+func remaining(ev trial.Event) string {
+	if d := time.Duration(ev.LeftNS); d >= 2*time.Second {
+		return ", about " + short(d) + " left"
 	}
-	sum, n := map[string]time.Duration{}, map[string]int{}
-	for _, t := range p.plan.Trials {
-		if d, ok := p.took[t.ID]; ok {
-			sum[t.Model] += d
-			n[t.Model]++
-		}
-	}
-	var left time.Duration
-	for _, t := range p.plan.Trials {
-		_, done := p.took[t.ID]
-		switch {
-		case done || t.Skip != "":
-		case n[t.Model] == 0:
-			return ""
-		default:
-			left += sum[t.Model] / time.Duration(n[t.Model])
-		}
-	}
-	if left < 2*time.Second {
-		return ""
-	}
-	return ", about " + short(left) + " left"
+	return ""
 }
 
 // Warn says a thing once, also what was said at the sign-in.

@@ -9,35 +9,28 @@ import (
 	"chexp/orchestrator/internal/run"
 )
 
-// An estimate is given only when every model that is left has been seen: one
-// may take a hundred times as long as another.
-func TestETAWaitsForEveryModel(t *testing.T) {
-	plan := &trial.Plan{}
-	for _, m := range []string{"small", "large"} {
-		for rep := 1; rep <= 2; rep++ {
-			plan.Trials = append(plan.Trials, trial.Trial{ID: trial.NewID(m, "cpu", 1, 1, rep), Model: m})
+// The agent's estimate is shown where it has one, on a terminal only; what has
+// finished is told everywhere.
+func TestTrialsAreShown(t *testing.T) {
+	for _, tty := range []bool{true, false} {
+		var out strings.Builder
+		p := newProgress(&out)
+		p.tty = tty
+		p.Phase(run.PhaseRun, "")
+		p.Trial(trial.Event{Type: trial.TrialStarted, Trial: "a.cpu.t1.b1.r1", Index: 1, Total: 2}, 0, 2)
+		p.Trial(trial.Event{Type: trial.Progress, Text: "repetition 1, round 3 of 10", LeftNS: int64(41 * time.Second)}, 0, 2)
+		p.Trial(trial.Event{Type: trial.Progress, Text: "round 9", LeftNS: int64(time.Second)}, 0, 2)
+		p.Trial(trial.Event{Type: trial.TrialFinished, Trial: "a.cpu.t1.b1.r1", MedianNS: 1e6}, 1, 2)
+		p.Trial(trial.Event{Type: trial.Note, Text: "waited"}, 1, 2)
+		got := out.String()
+		for _, want := range []string{"[1/2] a.cpu.t1.b1.r1", "round 3 of 10, about 41 s left", "round 9"} {
+			if strings.Contains(got, want) != tty {
+				t.Errorf("terminal %v: %q, about %q", tty, got, want)
+			}
 		}
-	}
-	var out strings.Builder
-	p := newProgress(&out)
-	p.plan = plan
-	p.Phase(run.PhaseRun, "")
-	now := time.Now()
-	finish := func(i int, took time.Duration) {
-		id := plan.Trials[i].ID
-		p.Trial(trial.Event{Type: trial.TrialStarted, Trial: id, Time: now}, 0, 4)
-		p.Trial(trial.Event{Type: trial.TrialFinished, Trial: id, Time: now.Add(took), MedianNS: 1e6}, 0, 4)
-	}
-	finish(0, time.Second)
-	if got := p.eta(); got != "" {
-		t.Errorf("with one model unseen: %q", got)
-	}
-	finish(2, 40*time.Second)
-	if got := p.eta(); !strings.Contains(got, "41 s") {
-		t.Errorf("one small and one large are left: %q", got)
-	}
-	if !strings.Contains(out.String(), "p50 1 ms") {
-		t.Errorf("finished trials are not told: %q", out.String())
+		if !strings.Contains(got, "p50 1 ms") || !strings.Contains(got, "waited") || strings.Contains(got, "1.0 s left") {
+			t.Errorf("terminal %v: %q", tty, got)
+		}
 	}
 }
 

@@ -303,7 +303,7 @@ func (a *app) carryOut(c *cli.Context, s *store.Run, e *spec.Experiment, plan *t
 			return err
 		}
 	}
-	obs.plan, obs.warned = plan, a.warned
+	obs.warned = a.warned
 	err := run.Execute(c.Context, a.cleanup, run.Config{
 		Store: s, Experiment: e, Plan: plan, Site: site,
 		Agent:     agentFile,

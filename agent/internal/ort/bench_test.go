@@ -1,0 +1,102 @@
+//go:build cgo
+
+package ort
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"testing"
+	"time"
+
+	"chexp/experiments/stats"
+)
+
+// `make bench-harness` runs these.
+
+// A model that does next to nothing: what one call costs in our loop, and in C
+// over the same library. Minima, because the clock of a shared machine has two
+// speeds.
+func BenchmarkHarness(b *testing.B) {
+	l := library(b)
+	var calls int
+	var allocations int64
+	ours, theirs := int64(1<<62), int64(1<<62)
+	for range 15 * b.N {
+		h, ok := l.Harness().Get()
+		c, inC := h.NullCNS.Get()
+		if !ok || !inC {
+			b.Fatalf("%+v", h)
+		}
+		ours, theirs, calls, allocations = min(ours, h.NullNS), min(theirs, c), calls+h.Calls, allocations+h.Allocations
+	}
+	b.ReportMetric(float64(ours), "go-ns/call")
+	b.ReportMetric(float64(theirs), "c-ns/call")
+	b.ReportMetric(float64(ours)/float64(theirs), "go/c")
+	b.ReportMetric(float64(allocations), "allocs")
+	b.ReportMetric(0, "ns/op") // not reported: it would be the time of all calls
+	b.Logf("least time of one call in %d: %d ns in our loop, %d ns in C: %d ns over it (bar: 500), %d in all (bar: 2000), %d allocations (bar: 0)",
+		calls, ours, theirs, ours-theirs, ours, allocations)
+}
+
+// The real INT8 model in both loops, in turns: no difference to be seen.
+func BenchmarkRealModel(b *testing.B) {
+	path := filepath.Join("..", "..", "..", "..", "shared", "models", "food11", "food11_quantized_aggressive.onnx")
+	if _, err := os.Stat(path); err != nil {
+		b.Skip("no ../shared/models/food11 beside the module:", err)
+	}
+	s, err := library(b).Open(path, cpu)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	bare, why := s.bare()
+	if bare == nil {
+		b.Fatal(why)
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	runtime.GC()
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	const blocks, runs = 120, 10
+	inC := func() []int64 {
+		out := make([]int64, runs)
+		if err := bare(out); err != nil {
+			b.Fatal(err)
+		}
+		return out
+	}
+	inGo := func() (out []int64) {
+		for range runs {
+			start := time.Now()
+			if err := s.Run(); err != nil {
+				b.Fatal(err)
+			}
+			out = append(out, int64(time.Since(start)))
+		}
+		return out
+	}
+	inC()
+	var ours, theirs [][]int64
+	for i := range blocks * b.N {
+		if i%2 == 0 {
+			theirs, ours = append(theirs, inC()), append(ours, inGo())
+		} else {
+			ours, theirs = append(ours, inGo()), append(theirs, inC())
+		}
+	}
+	c, ok := stats.PairedRatio(ours, theirs, 1)
+	interval, known := c.Interval.Get()
+	if !ok || !known {
+		b.Fatal("too few blocks")
+	}
+	g, m := stats.NewSample(slices.Concat(ours...)).Median(), stats.NewSample(slices.Concat(theirs...)).Median()
+	b.ReportMetric(g/1e6, "go-ms")
+	b.ReportMetric(m/1e6, "c-ms")
+	b.ReportMetric(c.Ratio, "go/c")
+	b.ReportMetric(0, "ns/op")
+	b.Logf("median of %d inferences each: %.3f ms in our loop, %.3f ms in C; ratio %.4f, 95 %% interval %.4f to %.4f, holds 1: %v",
+		blocks*runs*b.N, g/1e6, m/1e6, c.Ratio, interval.Low, interval.High, !c.Differs())
+}
