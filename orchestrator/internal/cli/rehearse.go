@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"chexp/experiments/spec"
@@ -115,12 +117,16 @@ func (a *app) emulatorCommand() *cli.Command {
 		Name:  "emulator",
 		Usage: "serve an emulated CHI@Edge on loopback until interrupted",
 		Description: "Writes DIR/clouds.yaml, which points at it. In another terminal:\n" +
-			"   export OS_CLIENT_CONFIG_FILE=DIR/clouds.yaml OS_CLOUD=chexp-emulator",
+			"   export OS_CLIENT_CONFIG_FILE=DIR/clouds.yaml OS_CLOUD=chexp-emulator\n" +
+			"With --site CHI@UC the bare-metal site is served as well, with a Keystone of its own (OS_CLOUD=chexp-emulator-uc).",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "dir", Usage: "where its state lies while it runs; by default a temporary directory"},
 			&cli.StringFlag{Name: "listen", Value: "127.0.0.1:0", Usage: "loopback address and port"},
 			&cli.DurationFlag{Name: "tick", Value: 10 * time.Second, Usage: "how often Blazar's manager acts; 10 s as on the real one"},
 			&cli.DurationFlag{Name: "pull", Value: 2 * time.Second, Usage: "how long an image takes to pull"},
+			&cli.StringFlag{Name: "region", Value: "CHI@Edge", Usage: "`NAME` of the region that the devices are in"},
+			&cli.StringSliceFlag{Name: "site", Usage: "emulate the bare-metal `SITE` as well: " + strings.Join(emulator.BareMetalSites(), ", ") + "; may be repeated"},
+			&cli.DurationFlag{Name: "deploy", Value: 10 * time.Minute, Usage: "how long a bare-metal server takes to deploy"},
 			&cli.BoolFlag{Name: "verbose", Usage: "log every request on stderr"},
 			archFlag(), faultFlag(),
 		},
@@ -132,7 +138,14 @@ func (a *app) emulator(c *cli.Context) error {
 	if err := noArguments(c); err != nil {
 		return err
 	}
-	o := emulator.Options{Listen: c.String("listen"), Tick: c.Duration("tick"), PullDelay: c.Duration("pull")}
+	o := emulator.Options{Listen: c.String("listen"), Tick: c.Duration("tick"), PullDelay: c.Duration("pull"),
+		Region: c.String("region"), Sites: c.StringSlice("site"), Deploy: c.Duration("deploy")}
+	for i, site := range o.Sites {
+		if !slices.Contains(emulator.BareMetalSites(), site) || slices.Contains(o.Sites[:i], site) {
+			return failure.New(failure.Usage, fmt.Sprintf("--site %s: the bare-metal sites are %s, each once", site, strings.Join(emulator.BareMetalSites(), ", ")),
+				"CHI@Edge is always served", nil)
+		}
+	}
 	if c.Bool("verbose") {
 		o.Log = slog.New(slog.NewTextHandler(a.err, nil))
 	}
@@ -151,7 +164,10 @@ func (a *app) emulator(c *cli.Context) error {
 		return err
 	}
 	fmt.Fprintf(a.out, "export OS_CLIENT_CONFIG_FILE=%s OS_CLOUD=%s\n", em.CloudsFile(), em.Cloud())
-	fmt.Fprintf(a.err, "  emulated CHI@Edge is up (%s devices); Ctrl-C ends it\n", em.Arch())
+	fmt.Fprintf(a.err, "  emulated %s is up (%s devices); Ctrl-C ends it\n", o.Region, em.Arch())
+	for _, site := range o.Sites {
+		fmt.Fprintf(a.err, "  emulated %s is up, too (bare metal): OS_CLOUD=%s\n", site, emulator.SiteCloud(site))
+	}
 	<-c.Context.Done()
 	return em.Close()
 }

@@ -22,6 +22,7 @@ import (
 type client struct {
 	t         *testing.T
 	e         *Emulator
+	auth      string // Keystone's URL
 	token     string
 	endpoints map[string]string // catalog type → URL, without a slash at its end
 	version   string            // of Zun's API; "" sends none
@@ -92,7 +93,7 @@ func connect(t *testing.T, e *Emulator) *client {
 			t.Errorf("Close: %v", err)
 		}
 	})
-	c := &client{t: t, e: e, endpoints: map[string]string{}, version: "container 1.41"}
+	c := &client{t: t, e: e, auth: e.AuthURL(), endpoints: map[string]string{}, version: "container 1.41"}
 	c.signIn(world.Alice)
 	return c
 }
@@ -120,7 +121,7 @@ func (c *client) signIn(user string) {
 	c.t.Helper()
 	u := c.e.world.User(user)
 	domain := map[string]any{"name": world.DomainName}
-	a := c.do("POST", c.e.AuthURL()+"/auth/tokens", map[string]any{"auth": map[string]any{
+	a := c.do("POST", c.auth+"/auth/tokens", map[string]any{"auth": map[string]any{
 		"identity": map[string]any{"methods": []string{"password"}, "password": map[string]any{
 			"user": map[string]any{"name": u.Name, "domain": domain, "password": u.Password}}},
 		"scope": map[string]any{"project": map[string]any{"name": u.Project.Name, "domain": domain}},
@@ -141,6 +142,19 @@ func (c *client) as(user string) *client {
 	other.endpoints = map[string]string{}
 	other.signIn(user)
 	return &other
+}
+
+// site returns a client of a bare-metal site, signed in as alice.
+func (c *client) site(name string) *client {
+	other := *c
+	other.auth, other.token, other.endpoints = c.e.SiteAuthURL(name), "", map[string]string{}
+	other.signIn(world.Alice)
+	return &other
+}
+
+func (c *client) nova(method, path string, body any, headers ...string) answer {
+	c.t.Helper()
+	return c.do(method, c.endpoints["compute"]+path, body, headers...)
 }
 
 // do sends body as JSON; a string is sent as it is.

@@ -10,6 +10,7 @@ import (
 	"chexp/orchestrator/internal/emulator/blazar"
 	"chexp/orchestrator/internal/emulator/front"
 	"chexp/orchestrator/internal/emulator/neutron"
+	"chexp/orchestrator/internal/emulator/nova"
 	"chexp/orchestrator/internal/emulator/zun"
 )
 
@@ -18,16 +19,23 @@ type Leftovers struct {
 	Leases      []blazar.Left  `json:"leases"`
 	Containers  []zun.Left     `json:"containers"`
 	FloatingIPs []neutron.Left `json:"floating_ips"`
+	Servers     []nova.Left    `json:"servers"` // of bare-metal sites, whose leases and addresses are above
 }
 
 // Leftovers takes stock. A lease that ended but was not deleted counts.
 func (e *Emulator) Leftovers() Leftovers {
-	return Leftovers{e.blazar.Leftovers(), e.zun.Leftovers(), e.neutron.Leftovers()}
+	l := Leftovers{e.blazar.Leftovers(), e.zun.Leftovers(), e.neutron.Leftovers(), []nova.Left{}}
+	for _, s := range e.sites {
+		l.Leases = append(l.Leases, s.blazar.Leftovers()...)
+		l.FloatingIPs = append(l.FloatingIPs, s.neutron.Leftovers()...)
+		l.Servers = append(l.Servers, s.nova.Leftovers()...)
+	}
+	return l
 }
 
 // Empty tells whether nothing is left.
 func (l Leftovers) Empty() bool {
-	return len(l.Leases)+len(l.Containers)+len(l.FloatingIPs) == 0
+	return len(l.Leases)+len(l.Containers)+len(l.FloatingIPs)+len(l.Servers) == 0
 }
 
 func (l Leftovers) String() string {
@@ -40,6 +48,9 @@ func (l Leftovers) String() string {
 	}
 	for _, v := range l.FloatingIPs {
 		parts = append(parts, fmt.Sprintf("floating IP %s (%s)", v.ID, v.Address))
+	}
+	for _, v := range l.Servers {
+		parts = append(parts, fmt.Sprintf("server %s (%s, %s)", v.ID, v.Name, v.Status))
 	}
 	if parts == nil {
 		return "nothing"

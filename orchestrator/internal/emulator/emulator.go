@@ -1,5 +1,6 @@
 // Package emulator is a CHI@Edge on loopback: Keystone, Blazar, Zun, Neutron and the
-// inventory, with seven Raspberry Pi 5s. A client sees another cloud: the same
+// inventory, with seven Raspberry Pi 5s; and, when asked for, bare-metal sites beside it, each with
+// a Keystone of its own, Blazar, Nova, Glance and Neutron. A client sees another cloud: the same
 // catalog, calls, states, error texts and quirks as the real site's services, recorded
 // from their code; containers have real file systems and processes, arm64 ones where this
 // machine has QEMU.
@@ -57,8 +58,11 @@ type Options struct {
 	Arch   string // "arm64", "amd64"; "": arm64 when possible, else this machine's
 	Listen string // host:port of Keystone, loopback only; "": 127.0.0.1 and any port. The others get any port.
 
-	// How long things take; zero is the real site's (pull: 2 s).
-	Tick, PullDelay, ExecuteTimeout, GatewayTimeout, TokenLife time.Duration
+	Region string   // of CHI@Edge; "": CHI@Edge
+	Sites  []string // bare-metal sites to emulate beside it: CHI@UC, CHI@TACC
+
+	// How long things take; zero is the real site's (pull: 2 s; deploying a server: 10 min).
+	Tick, PullDelay, ExecuteTimeout, GatewayTimeout, TokenLife, Deploy time.Duration
 
 	Faults  Faults
 	Devices []world.Device // nil: world.StandardDevices
@@ -73,6 +77,7 @@ type Emulator struct {
 	blazar   *blazar.Service
 	zun      *zun.Service
 	neutron  *neutron.Service
+	sites    []*bareMetal
 
 	dir       string
 	temporary bool
@@ -86,12 +91,18 @@ type Emulator struct {
 // Start starts a cloud; ctx bounds the start only, Close ends the cloud.
 func Start(ctx context.Context, o Options) (*Emulator, error) {
 	w := world.New(world.Pace{Tick: o.Tick, PullDelay: o.PullDelay, ExecuteTimeout: o.ExecuteTimeout,
-		GatewayTimeout: o.GatewayTimeout, TokenLife: o.TokenLife}, o.Devices, o.Log)
+		GatewayTimeout: o.GatewayTimeout, TokenLife: o.TokenLife, Deploy: o.Deploy}, o.Devices, o.Log)
+	if o.Region != "" {
+		w.Region = o.Region
+	}
 	if err := w.Faults.Set(o.Faults); err != nil {
 		return nil, err
 	}
 	e := &Emulator{world: w, dir: o.Dir}
-	err := e.start(ctx, o)
+	err := e.addSites(o.Sites)
+	if err == nil {
+		err = e.start(ctx, o)
+	}
 	if err != nil {
 		e.Close()
 		return nil, err
@@ -153,19 +164,10 @@ func (e *Emulator) serve(listen string) error {
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		return fmt.Errorf("emulator: %s is not a loopback address; the emulator lets anybody who reaches it run commands on this machine", host)
 	}
-	var listeners []net.Listener
-	var urls []string
 	any := net.JoinHostPort(host, "0")
-	for _, addr := range []string{listen, any, any, any, any, any} {
-		l, err := net.Listen("tcp", addr)
-		if err != nil {
-			for _, open := range listeners {
-				open.Close()
-			}
-			return fmt.Errorf("emulator: %w", err)
-		}
-		listeners = append(listeners, l)
-		urls = append(urls, "http://"+l.Addr().String())
+	listeners, urls, err := listenOn(listen, any, any, any, any, any)
+	if err != nil {
+		return err
 	}
 	w := e.world
 	e.keystone, e.blazar, e.zun, e.neutron = keystone.New(w), blazar.New(w), zun.New(w), neutron.New(w)
@@ -195,19 +197,37 @@ func (e *Emulator) serve(listen string) error {
 		front.Service(inventory.Handler(w, gate()), w, "", ""),
 		e.zun.Proxy(),
 	} {
-		srv := &http.Server{Handler: h, ReadHeaderTimeout: 30 * time.Second, ErrorLog: slog.NewLogLogger(w.Log.Handler(), slog.LevelDebug)}
-		e.servers = append(e.servers, srv)
-		go srv.Serve(listeners[i])
+		e.answer(listeners[i], h)
+	}
+	for _, site := range e.sites {
+		if err := e.serveSite(ctx, site, any); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// The names of the entries in clouds.yaml.
-const (
-	cloudName           = "chexp-emulator"            // application credential, unrestricted
-	cloudPasswordName   = "chexp-emulator-password"   // user name and password
-	cloudRestrictedName = "chexp-emulator-restricted" // application credential that cannot make leases
-)
+// listenOn opens all addresses or none.
+func listenOn(addresses ...string) (listeners []net.Listener, urls []string, err error) {
+	for _, addr := range addresses {
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			for _, open := range listeners {
+				open.Close()
+			}
+			return nil, nil, fmt.Errorf("emulator: %w", err)
+		}
+		listeners = append(listeners, l)
+		urls = append(urls, "http://"+l.Addr().String())
+	}
+	return listeners, urls, nil
+}
+
+func (e *Emulator) answer(l net.Listener, h http.Handler) {
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 30 * time.Second, ErrorLog: slog.NewLogLogger(e.world.Log.Handler(), slog.LevelDebug)}
+	e.servers = append(e.servers, srv)
+	go srv.Serve(l)
+}
 
 // Cloud is the name of the clouds.yaml entry to use.
 func (e *Emulator) Cloud() string { return cloudName }
@@ -246,45 +266,6 @@ func (e *Emulator) Advance(d time.Duration) { e.world.Advance(d) }
 // SetFaults orders faults while the cloud runs.
 func (e *Emulator) SetFaults(f Faults) error { return e.world.Faults.Set(f) }
 
-func (e *Emulator) writeCredentials() error {
-	alice := e.world.User(world.Alice)
-	id, secret := e.keystone.AddAppCred(alice, "emulator", true, time.Time{})
-	rid, rsecret := e.keystone.AddAppCred(alice, "emulator-restricted", false, time.Time{})
-	var y strings.Builder
-	fmt.Fprintf(&y, "# A CHI@Edge emulator on this machine; useless once it has ended.\nclouds:\n")
-	entry := func(name, kind string, auth ...string) {
-		fmt.Fprintf(&y, "  %s:\n    auth_type: %s\n    region_name: %q\n    interface: public\n    identity_api_version: 3\n    auth:\n      auth_url: %q\n",
-			name, kind, world.Region, e.AuthURL())
-		for i := 0; i < len(auth); i += 2 {
-			fmt.Fprintf(&y, "      %s: %q\n", auth[i], auth[i+1])
-		}
-	}
-	entry(cloudName, "v3applicationcredential", "application_credential_id", id, "application_credential_secret", secret)
-	entry(cloudPasswordName, "password", "username", alice.Name, "password", alice.Password, "project_name", alice.Project.Name,
-		"user_domain_name", world.DomainName, "project_domain_name", world.DomainName)
-	entry(cloudRestrictedName, "v3applicationcredential", "application_credential_id", rid, "application_credential_secret", rsecret)
-	y.WriteString(e.oidcEntry())
-	if err := writePrivate(e.CloudsFile(), y.String()); err != nil {
-		return err
-	}
-	return writePrivate(e.OpenRC(), fmt.Sprintf("export OS_AUTH_TYPE=v3applicationcredential\nexport OS_AUTH_URL=%s\n"+
-		"export OS_IDENTITY_API_VERSION=3\nexport OS_REGION_NAME=%s\nexport OS_INTERFACE=public\n"+
-		"export OS_APPLICATION_CREDENTIAL_ID=%s\nexport OS_APPLICATION_CREDENTIAL_SECRET=%s\n", e.AuthURL(), world.Region, id, secret))
-}
-
-// writePrivate replaces a file by one that only its owner can read.
-func writePrivate(path, text string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(text)
-	return errors.Join(err, f.Close())
-}
-
 // Close ends the cloud: every container dies, their files and the credentials are
 // removed. More calls change nothing.
 func (e *Emulator) Close() error {
@@ -304,6 +285,9 @@ func (e *Emulator) close() error {
 		e.neutron.Close()
 		e.zun.Close()
 	}
+	for _, site := range e.sites {
+		site.close()
+	}
 	if e.host != nil {
 		errs = append(errs, e.host.Close())
 	}
@@ -313,7 +297,7 @@ func (e *Emulator) close() error {
 	if e.temporary {
 		return errors.Join(append(errs, os.RemoveAll(e.dir))...)
 	}
-	for _, name := range []string{"clouds.yaml", "openrc.sh", "sandbox"} {
+	for _, name := range append(e.credentialFiles(), "sandbox") {
 		errs = append(errs, os.RemoveAll(filepath.Join(e.dir, name)))
 	}
 	return errors.Join(errs...)

@@ -36,6 +36,13 @@ func TestFaultGrammar(t *testing.T) {
 		"network: cut after 1 MiB x2": {"network=cut-after-1-MiB": 2},
 		"token=expires-in-30s":        {"token=expires-in-30s": -1},
 		"token: expires in 30s":       {"token=expires-in-30s": -1},
+		"blazar.policy: upstream":     {"blazar.policy=upstream": -1},
+		"blazar.query=hidden":         {"blazar.query=hidden": -1},
+		"keystone.trusts=none":        {"keystone.trusts=none": -1},
+		"zun-db-locked":               {world.DatabaseLocked: 1},
+		"nova.create=500x2":           {"nova.create=500": 2},
+		"glance=503":                  {"glance=503": 1},
+		"server-error":                {world.ServerError: 1},
 	} {
 		got, err := ParseFaults([]string{text})
 		if err != nil || !maps.Equal(got, want) {
@@ -57,6 +64,8 @@ func TestFaultGrammar(t *testing.T) {
 		"zun.create=200":            "zun.create=500x2",
 		"zun.create=cut-after-1MiB": "nothing that can happen to zun.create",
 		"token=500":                 "nothing that can happen to token",
+		"keystone.trusts=some":      "can be set to all or none",
+		"blazar.policy=500":         "can be set to upstream",
 		"network=cut-after-0B":      "network=cut-after-1MiB",
 		"":                          "unknown fault",
 		"=":                         "",
@@ -221,4 +230,73 @@ func TestWorkersAndLateAddresses(t *testing.T) {
 			t.Errorf("two executes at once with one worker: %v", a)
 		}
 	}
+}
+
+// TestOrderedSettings: configurations that are not Chameleon's, withdrawn again by a count of 0.
+func TestOrderedSettings(t *testing.T) {
+	t.Parallel()
+	c := start(t, Options{Region: "CHI@Home", Sites: []string{uc}})
+	set := func(f Faults) {
+		t.Helper()
+		if err := c.e.SetFaults(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if region := c.do("GET", c.auth+"/auth/catalog", nil).at("catalog", 0, "endpoints", 0, "region"); region != "CHI@Home" {
+		t.Errorf("region %v", region)
+	}
+	set(Faults{"blazar.policy=upstream": -1})
+	for path, action := range map[string]string{"/devices": "get", "/devices/x": "get", "/devices/allocations": "get_allocations",
+		"/devices/properties": "get_resource_properties"} {
+		if a := c.want(403, c.blazar("GET", path, nil)); a.at("error_message") != "Policy doesn't allow blazar:devices:"+action+" to be performed" {
+			t.Errorf("%s: %v", path, a)
+		}
+	}
+	metal := c.site(uc)
+	if a := metal.want(403, metal.blazar("GET", "/os-hosts", nil)); a.at("error_message") != "Policy doesn't allow blazar:oshosts:get to be performed" {
+		t.Errorf("%v", a)
+	}
+	root := c.as(world.Root)
+	root.want(200, root.blazar("GET", "/devices", nil))
+	set(Faults{"blazar.policy=upstream": 0, "blazar.query=hidden": -1})
+	c.want(200, c.blazar("GET", "/devices", nil))
+	many := c.leaseBody("many", anyPi5)
+	list(many["reservations"])[0].(map[string]any)["min"], list(many["reservations"])[0].(map[string]any)["max"] = 50, 50
+	if a := c.want(500, c.blazar("POST", "/leases", many)); a.at("error_message") != "Not enough hosts available" {
+		t.Errorf("%v", a)
+	}
+	// Who may make trusts, and so leases.
+	for setting, want := range map[Fault][2]int{"": {500, 201}, "keystone.trusts=all": {201, 201}, "keystone.trusts=none": {500, 500}} {
+		if setting != "" {
+			set(Faults{setting: -1})
+		}
+		for i, unrestricted := range []bool{false, true} {
+			id, secret := c.e.keystone.AddAppCred(c.e.world.User(world.Alice), fmt.Sprint(setting, unrestricted), unrestricted, time.Time{})
+			by := *c
+			by.token = ""
+			by.token = by.want(201, by.do("POST", by.auth+"/auth/tokens", dict{"auth": dict{"identity": dict{"methods": []string{"application_credential"},
+				"application_credential": dict{"id": id, "secret": secret}}}})).header.Get("X-Subject-Token")
+			if a := by.blazar("POST", "/leases", c.leaseBody("by credential", "")); a.status != want[i] {
+				t.Errorf("%s, unrestricted %v: %v; want %d", setting, unrestricted, a, want[i])
+			}
+		}
+		if setting != "" {
+			set(Faults{setting: 0})
+		}
+	}
+}
+
+// TestDatabaseLocked: a container that shows Error comes up after all.
+func TestDatabaseLocked(t *testing.T) {
+	t.Parallel()
+	c := withContainers(t, "amd64", Options{Tick: time.Second})
+	_, reservation := c.activeLease()
+	if err := c.e.SetFaults(Faults{world.DatabaseLocked: 1}); err != nil {
+		t.Fatal(err)
+	}
+	box := c.want(202, c.zun("POST", "/containers?run=true", containerBody(reservation))).text("uuid")
+	if a := c.await(box, "Error"); !strings.Contains(a.text("status_reason"), "database is locked") || a.at("task_state") != "container_creating" {
+		t.Errorf("%v", a)
+	}
+	c.poll("the row to be put right", func() bool { return c.zun("GET", "/containers/"+box, nil).at("status") == "Running" })
 }

@@ -247,29 +247,53 @@ func TestNeutronNeighbours(t *testing.T) {
 		{who: "carol", method: "GET", path: "/floatingips", status: 200, says: `"floatingips":[]`},
 		{who: "root", method: "GET", path: "/floatingips", status: 200, says: id},
 		{who: "-", method: "GET", path: "/floatingips", status: 401},
+		{method: "GET", path: "/quotas/" + c.e.world.User(world.Alice).Project.ID, status: 200, says: `"floatingip":50`},
+		{method: "GET", path: "/quotas/" + c.e.world.User(world.Alice).Project.ID + "/details.json", status: 200, says: `"floatingip":{"limit":50,"reserved":0,"used":1}`},
+		{method: "GET", path: "/quotas/" + c.e.world.User(world.Carol).Project.ID, status: 403, says: "AdminRequired"},
 	})
 }
 
 // TestSecondSite: each site has a Keystone of its own, whose tokens say nothing elsewhere.
 func TestSecondSite(t *testing.T) {
 	t.Parallel()
-	edge, other := start(t, Options{}), start(t, Options{})
+	edge := start(t, Options{Sites: []string{"CHI@UC"}})
+	uc := edge.site("CHI@UC")
 	stranger := *edge
-	stranger.token = other.token
+	stranger.token = uc.token
 	edge.want(200, edge.blazar("GET", "/leases", nil))
 	edge.want(401, stranger.blazar("GET", "/leases", nil))
 	edge.want(401, stranger.zun("GET", "/containers", nil))
 	edge.want(401, stranger.neutron("GET", "/floatingips", nil))
 	edge.want(401, stranger.do("GET", edge.e.AuthURL()+"/auth/projects", nil))
+	stranger = *uc
+	stranger.token = edge.token
+	uc.want(200, uc.nova("GET", "/servers", nil))
+	for _, a := range []answer{stranger.nova("GET", "/servers", nil), stranger.blazar("GET", "/os-hosts", nil),
+		stranger.do("GET", uc.endpoints["image"]+"/v2/images", nil), stranger.do("GET", uc.auth+"/auth/catalog", nil)} {
+		uc.want(401, a)
+	}
 	edge.want(404, edge.blazar("GET", "/os-hosts", nil))
-	types := map[string]bool{}
-	for _, s := range list(edge.want(200, edge.do("GET", edge.e.AuthURL()+"/auth/catalog", nil)).at("catalog")) {
-		types[dig(s, "type").(string)] = true
-		if dig(s, "endpoints", 0, "region") != "CHI@Edge" {
-			t.Errorf("region of %v", s)
+	uc.want(404, uc.blazar("GET", "/devices", nil))
+	for _, site := range []struct {
+		c             *client
+		region, types string
+	}{{edge, "CHI@Edge", "map[container:true identity:true inventory:true network:true reservation:true]"},
+		{uc, "CHI@UC", "map[compute:true identity:true image:true network:true reservation:true]"}} {
+		types := map[string]bool{}
+		for _, s := range list(site.c.want(200, site.c.do("GET", site.c.auth+"/auth/catalog", nil)).at("catalog")) {
+			types[dig(s, "type").(string)] = true
+			if dig(s, "endpoints", 0, "region") != site.region {
+				t.Errorf("region of %v", s)
+			}
+		}
+		if fmt.Sprint(types) != site.types {
+			t.Errorf("%s: catalog %v", site.region, types)
 		}
 	}
-	if want := "map[container:true identity:true inventory:true network:true reservation:true]"; fmt.Sprint(types) != want {
-		t.Errorf("catalog %v", types)
+	for _, wrong := range [][]string{{"CHI@Mars"}, {"CHI@UC", "CHI@UC"}} {
+		if e, err := Start(t.Context(), Options{Sites: wrong}); err == nil {
+			e.Close()
+			t.Errorf("sites %v were started", wrong)
+		}
 	}
 }

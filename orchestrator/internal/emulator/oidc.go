@@ -28,7 +28,7 @@ func (e *Emulator) oidcEntry() string {
 		fmt.Fprintf(&y, "      %s: %q\n", kv[0], kv[1])
 	}
 	fmt.Fprintf(&y, "    project_name: %q\n    project_domain_name: %q\n    region_name: %q\n    interface: public\n    identity_api_version: 3\n",
-		alice.Project.Name, world.DomainName, world.Region)
+		alice.Project.Name, world.DomainName, e.world.Region)
 	return y.String()
 }
 

@@ -27,6 +27,8 @@ var volatile = []struct {
 	{regexp.MustCompile(`\b(CHI-\d+)\b`), "<project>"},
 	{regexp.MustCompile(`\b\d+/\d+ nodes`), "N/N nodes"},
 	{regexp.MustCompile(`\b\d+ (node\(s\)|Preemption)`), "N $1"},
+	{regexp.MustCompile(`\(('<time>'), 1, 1, 1, \d+\)`), "($1, 1, 1, 1, <row>)"},
+	{regexp.MustCompile(`^[a-z]+-\d+-container$`), "<letter>-N-container"},
 	{regexp.MustCompile(`HTTPHeaderDict\(\{[^}]*\}\)`), "<headers>"},
 	{regexp.MustCompile(`(?s)Traceback \(most recent call last\).*`), "<traceback>"},
 }
@@ -113,6 +115,10 @@ func compareObjects(want, got map[string]any, at string) (diff []string) {
 	if c, ok := want["endpoints"]; ok && c != nil && sameForm(want, got) {
 		return nil // the recorder had a placement service, this cloud has the inventory
 	}
+	if shortened(want["data"]) {
+		// The recorder cut the archive off, and its directory held other files.
+		want = map[string]any{"data": want["data"], "stat": map[string]any{"name": dig(want, "stat", "name"), "size": dig(got, "stat", "size")}}
+	}
 	if strings.HasSuffix(at, ".extras") || strings.HasSuffix(at, ".addresses") && len(want) == len(got) {
 		return nil
 	}
@@ -182,6 +188,9 @@ func sameForm(want, got any) bool {
 
 // compareArchives compares what two tar archives contain: names and sizes, or nothing.
 func compareArchives(want, got string) []string {
+	if cut, _, found := strings.Cut(want, "...("); found {
+		want, got = cut[:len(cut)/4*4], got[:min(len(got), len(cut)/4*4)]
+	}
 	list := func(text string) string {
 		data, err := base64.StdEncoding.DecodeString(text)
 		if err != nil {
@@ -195,10 +204,15 @@ func compareArchives(want, got string) []string {
 	return nil
 }
 
+func shortened(data any) bool {
+	text, _ := data.(string)
+	return strings.HasSuffix(text, "(shortened)")
+}
+
 // members reads the headers of a tar by hand: an archive that went through a text channel has
 // no valid checksums left.
 func members(data []byte) (names []string) {
-	for len(data) >= 512 && data[0] != 0 {
+	for len(data) >= 136 && data[0] != 0 {
 		name, _, _ := strings.Cut(string(data[:100]), "\x00")
 		var size int
 		fmt.Sscanf(strings.Trim(string(data[124:135]), "\x00 "), "%o", &size)

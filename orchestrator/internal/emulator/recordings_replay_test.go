@@ -93,16 +93,14 @@ func (p *replay) run(replayed *atomic.Int64) {
 		f(p)
 	}
 	for i, r := range p.all[p.folder] {
-		if why, ok := exceptions[r.String()]; ok && !slices.Contains(formOnly, r.String()) {
-			p.t.Logf("%s is not replayed: %s", r, why)
-			continue
-		}
 		p.keepTime(r)
 		if f := before[r.String()]; f != nil {
 			f(p)
 		}
+		p.order(during[r.String()])
 		p.tidy(r, p.all[p.folder][i:])
 		a, diff := p.exchange(r)
+		p.withdraw(during[r.String()])
 		if len(diff) > 0 {
 			p.t.Errorf("%s: %s %s\n  %s\n  answer %.1500s", r, r.Request.Method, r.Request.Path, strings.Join(diff, "\n  "), a)
 			continue
@@ -173,8 +171,12 @@ func (p *replay) compare(r *recording, a answer) (diff []string, passed bool) {
 	}
 	if a.status == 200 && r.Response.Status == 200 && polled.MatchString(r.name) {
 		ws, gs := status(want), status(got)
-		between := ws == "ACTIVE" && strings.Contains(string(r.Response.Body), "IN_PROGRESS")
-		if ws != gs && (between || slices.Contains(passing, ws)) && !r.has("stopping") && later(ws, gs) {
+		between := ws == "ACTIVE" && (strings.Contains(string(r.Response.Body), "IN_PROGRESS") || r.has("-ending-"))
+		// A creation's first moment is before the driver took it up; that of a locked database is
+		// over when the container runs.
+		begun := ws == "Creating" && gs == "Creating" && dig(want, "task_state") == nil && dig(got, "task_state") != nil
+		recovered := r.has("dup-1-Error") && gs == "Running"
+		if ws != gs && (between || slices.Contains(passing, ws)) && !r.has("stopping") && later(ws, gs) || begun || recovered {
 			if !sameForm(want, got) {
 				diff = append(diff, "another form: "+brief(got))
 			}
@@ -185,13 +187,10 @@ func (p *replay) compare(r *recording, a answer) (diff []string, passed bool) {
 		diff = append(diff, fmt.Sprintf("status %d, recorded %d %s", a.status, r.Response.Status, brief(want)))
 		return diff, false
 	}
-	if slices.Contains(formOnly, r.String()) {
-		if !sameForm(want, got) {
-			diff = append(diff, "another form")
-		}
-	} else {
-		diff = append(diff, compareJSON(want, got, "")...)
+	if f := adapt[r.String()]; f != nil {
+		want, got = f(want), f(got)
 	}
+	diff = append(diff, compareJSON(want, got, "")...)
 	return append(diff, compareHeaders(r.Response.Headers, a)...), false
 }
 
@@ -206,7 +205,7 @@ func status(v any) string {
 
 // later tells whether a state comes after another on the usual way.
 func later(passed, now string) bool {
-	ways := []string{"PENDING STARTING ACTIVE TERMINATING TERMINATED", "PENDING STARTING ERROR", "Creating Created Running Error",
+	ways := []string{"PENDING STARTING ACTIVE TERMINATING TERMINATED", "PENDING STARTING ERROR", "Creating Created Running Error", "Creating Deleted",
 		"Restarting Stopped Creating Running", "Running Stopped Deleting Deleted", "Stopped Creating Running"}
 	for _, w := range ways {
 		way := strings.Fields(w)

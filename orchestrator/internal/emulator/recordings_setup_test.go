@@ -61,8 +61,14 @@ var before = map[string]func(*replay){
 	"zun/42b-get-archive-file-in-workdir": func(p *replay) { p.furnish("b5048394-a726-4b74-9d8e-fc39c2343c7d") },
 	"keystone/52-appcred-delete":          func(p *replay) { p.ids["orphan"] = p.tokenOf("94f148b1b6f2405ea137f54eb6c5ca12") },
 	"zun/13-get-by-name":                  func(p *replay) { p.running("b5048394-a726-4b74-9d8e-fc39c2343c7d") },
-	"zun/83b-stop":                        func(p *replay) { p.running("df6ac91e-2a97-4b45-bf5a-2754e7b375ba") },
-	"zun/87b-delete-again":                func(p *replay) { p.gone("df6ac91e-2a97-4b45-bf5a-2754e7b375ba") },
+	"zun/81-dup-1-Error":                  func(p *replay) { p.running("95088014-8d2d-416d-a67c-78dd5864de96") }, // the other one
+	"zun/81-dup-2-Creating": func(p *replay) {
+		p.poll("the row to be put right", func() bool {
+			return p.zun("GET", "/containers/"+p.ids["88452f80-dd2d-49c0-a7f2-718a0e749f4c"], nil).at("status") != "Error"
+		})
+	},
+	"zun/83b-stop":         func(p *replay) { p.running("df6ac91e-2a97-4b45-bf5a-2754e7b375ba") },
+	"zun/87b-delete-again": func(p *replay) { p.gone("df6ac91e-2a97-4b45-bf5a-2754e7b375ba") },
 	"zun/91b-deleting-1-Deleting": func(p *replay) {
 		p.want(204, p.zun("DELETE", "/containers/"+p.ids["cffe83ce-1acf-402f-92fb-18c69cb2ccf5"]+"?force=True", nil))
 	},
@@ -76,8 +82,9 @@ var special = map[string]func(*replay) string{
 	"keystone/71-expired-token-used":                                            (*replay).expired,
 	"keystone/49-revoked-token-used":                                            func(p *replay) string { return p.ids["revoked"] },
 	"keystone/53-token-of-deleted-appcred-used":                                 func(p *replay) string { return p.ids["orphan"] },
+	"blazar/a0-create-with-restricted-appcred":                                  func(p *replay) string { return p.appCredToken(false) },
 	"blazar/a2-create-with-unrestricted-appcred":                                func(p *replay) string { return p.appCredToken(true) },
-	"blazar/a3-create-with-unrestricted-appcred-keystone-default-refuses-trust": func(p *replay) string { return p.appCredToken(false) },
+	"blazar/a3-create-with-unrestricted-appcred-keystone-default-refuses-trust": func(p *replay) string { return p.appCredToken(true) },
 	"keystone/28-appcred-restricted-cannot-make-another":                        func(p *replay) string { return p.appCredToken(false) },
 	"keystone/29b-appcred-token-rescope-noscope":                                func(p *replay) string { return p.appCredToken(false) },
 	"keystone/80-appcred-token-creates-trust-refused":                           func(p *replay) string { return p.appCredToken(false) },

@@ -1,5 +1,6 @@
-// Package blazar is the reservation service with its device plugin: leases and
-// their life, the boards, and who has which board when. It follows Chameleon's fork
+// Package blazar is the reservation service with its device plugin, or at a bare-metal
+// site its host plugin: leases and their life, the boards or machines, and who has which
+// when. It follows Chameleon's fork
 // of Blazar 2023.1; status codes and texts were recorded from that code. What
 // surprises clients most: "no device is free" is a 500, times come in two formats, a
 // PUT answers with status UPDATING, and the answer to a DELETE is 200 with {}.
@@ -20,6 +21,7 @@ import (
 
 // Containers is Zun, as Blazar's k8s plugin needs it: the end of a reservation
 // deletes every Deployment with its label [BLZ:plugins/devices/k8s_plugin.py deallocate].
+// At a bare-metal site it is Nova: the host plugin deletes the servers on the machines.
 type Containers interface {
 	ReservationEnded(reservationIDs []string)
 }
@@ -30,6 +32,7 @@ type Service struct {
 	URL        string // root, without /v1
 	Containers Containers
 
+	kind    kind
 	mu      sync.Mutex
 	leases  []*lease // in order of creation
 	devices []*world.Device
@@ -37,8 +40,13 @@ type Service struct {
 }
 
 // New makes a Blazar that knows the world's registered boards.
-func New(w *world.World) *Service {
-	s := &Service{World: w, born: w.Now().Format(rowTime)}
+func New(w *world.World) *Service { return newService(w, devices) }
+
+// NewBareMetal makes one whose resources are whole machines.
+func NewBareMetal(w *world.World) *Service { return newService(w, hosts) }
+
+func newService(w *world.World, k kind) *Service {
+	s := &Service{World: w, kind: k, born: w.Now().Format(rowTime)}
 	for _, d := range w.Devices {
 		if d.InBlazar {
 			s.devices = append(s.devices, d)
@@ -90,36 +98,37 @@ type call struct {
 
 // routes maps "METHOD pattern" to a handler; {id} stands for one path element.
 func (s *Service) routes() map[string]func(call) {
-	return map[string]func(call){
-		"GET /v1/leases":                    s.listLeases,
-		"POST /v1/leases":                   s.createLease,
-		"GET /v1/leases/{id}":               s.showLease,
-		"PUT /v1/leases/{id}":               s.updateLease,
-		"DELETE /v1/leases/{id}":            s.deleteLease,
-		"GET /v1/leases/{id}/devices":       s.leaseDevices,
-		"GET /v1/devices":                   s.listDevices,
-		"GET /v1/leases/{id}/hosts":         s.empty("hosts"),
-		"GET /v1/leases/{id}/networks":      s.empty("networks"),
-		"POST /v1/devices":                  s.operators("post", s.createDevice),
-		"GET /v1/devices/{id}":              s.showDevice,
-		"PUT /v1/devices/{id}":              s.operators("put", s.updateDevice),
-		"DELETE /v1/devices/{id}":           s.operators("delete", s.deleteDevice),
-		"GET /v1/devices/allocations":       s.allocations,
-		"GET /v1/devices/properties":        s.properties,
-		"PATCH /v1/devices/properties/{id}": s.operators("update_resource_properties", func(c call) { s.fail(c.w, internal) }),
-		"PUT /v1/devices/{id}/allocation":   s.operators("reallocate", func(c call) { s.fail(c.w, internal) }),
-		// The route passes no query to a handler that wants one: broken in the real code. A
-		// board that does not exist is found out first.
-		"GET /v1/devices/{id}/allocation": func(c call) {
-			p := internal
-			if s.device(c.r.PathValue("id")) == nil {
-				p = noDevice(c.r.PathValue("id"))
-			}
-			s.fail(c.w, p)
-		},
+	routes := map[string]func(call){
+		"GET /v1/leases":         s.listLeases,
+		"POST /v1/leases":        s.createLease,
+		"GET /v1/leases/{id}":    s.showLease,
+		"PUT /v1/leases/{id}":    s.updateLease,
+		"DELETE /v1/leases/{id}": s.deleteLease,
 		// The list of plugins calls something that is not there.
 		"GET /v1/plugins": func(c call) { s.fail(c.w, internal) },
 	}
+	for _, many := range []string{"devices", "hosts", "networks"} {
+		routes["GET /v1/leases/{id}/"+many] = s.empty(many)
+	}
+	routes["GET /v1/leases/{id}/"+s.kind.many] = s.leaseDevices
+	broken := func(c call) { s.fail(c.w, internal) }
+	root := "/v1/" + s.kind.path
+	for key, h := range map[string]func(call){
+		"GET ":                   s.readers("get", s.listDevices),
+		"POST ":                  s.operators("post", s.createDevice),
+		"GET /{id}":              s.readers("get", s.showDevice),
+		"PUT /{id}":              s.operators("put", s.updateDevice),
+		"DELETE /{id}":           s.operators("delete", s.deleteDevice),
+		"GET /allocations":       s.readers("get_allocations", s.allocations),
+		"GET /{id}/allocation":   s.readers("get_allocations", s.allocation),
+		"GET /properties":        s.readers("get_resource_properties", s.properties),
+		"PATCH /properties/{id}": s.operators("update_resource_properties", broken),
+		"PUT /{id}/allocation":   s.operators("reallocate", broken),
+	} {
+		method, path, _ := strings.Cut(key, " ")
+		routes[method+" "+root+path] = h
+	}
+	return routes
 }
 
 // Handler serves the API behind a token check.
@@ -284,11 +293,27 @@ func (s *Service) versions(w http.ResponseWriter) {
 func (s *Service) operators(action string, h func(call)) func(call) {
 	return func(c call) {
 		if !c.caller.Admin() {
-			s.fail(c.w, &problem{403, "Policy doesn't allow blazar:devices:" + action + " to be performed"})
+			s.refuse(c, action)
 			return
 		}
 		h(c)
 	}
+}
+
+// readers lets everybody through, unless Blazar's own policy was ordered instead of Chameleon's: with
+// that only administrators may look at boards [CIAB:kolla/node_custom_config/blazar/policy.yaml].
+func (s *Service) readers(action string, h func(call)) func(call) {
+	return func(c call) {
+		if s.World.Faults.Chosen("blazar.policy", "upstream") && !c.caller.Admin() {
+			s.refuse(c, action)
+			return
+		}
+		h(c)
+	}
+}
+
+func (s *Service) refuse(c call, action string) {
+	s.fail(c.w, &problem{403, "Policy doesn't allow " + s.kind.policy + action + " to be performed"})
 }
 
 // empty answers for kinds of resources that this site has none of.

@@ -56,6 +56,8 @@ type reservation struct {
 	id, resourceID   string
 	status           string // pending, active, deleted, error
 	props            any    // as sent: text, or null
+	hyper            any    // the same, of machines
+	onStart          string // of machines
 	before           string // before_end
 	min, max         int
 	devices          []*world.Device
@@ -121,8 +123,10 @@ type reservationView struct {
 	Status             string `json:"status"`
 	MissingResources   bool   `json:"missing_resources"`
 	ResourcesChanged   bool   `json:"resources_changed"`
+	Hypervisor         *any   `json:"hypervisor_properties,omitempty"` // of machines, may be null
 	ResourceProperties any    `json:"resource_properties"`
 	BeforeEnd          string `json:"before_end"`
+	OnStart            string `json:"on_start,omitempty"` // of machines
 	Min                int    `json:"min"`
 	Max                int    `json:"max"`
 }
@@ -137,7 +141,7 @@ type eventView struct {
 	Status    string `json:"status"`
 }
 
-func (l *lease) view() leaseView {
+func (l *lease) view(k kind) leaseView {
 	v := leaseView{
 		CreatedAt: l.created.Format(rowTime), UpdatedAt: orNull(l.updated), ID: l.id, Name: l.name,
 		UserID: l.userID, ProjectID: l.projectID, StartDate: l.start.Format(dateTime), EndDate: l.end.Format(dateTime),
@@ -145,11 +149,15 @@ func (l *lease) view() leaseView {
 		Reservations: []reservationView{}, Events: []eventView{},
 	}
 	for _, r := range l.reservations {
-		v.Reservations = append(v.Reservations, reservationView{
+		view := reservationView{
 			CreatedAt: r.created.Format(rowTime), UpdatedAt: orNull(r.updated), ID: r.id, LeaseID: l.id,
-			ResourceID: r.resourceID, ResourceType: "device", Status: r.status, MissingResources: r.missing,
+			ResourceID: r.resourceID, ResourceType: k.resource, Status: r.status, MissingResources: r.missing,
 			ResourcesChanged: r.changed, ResourceProperties: r.props, BeforeEnd: r.before, Min: r.min, Max: r.max,
-		})
+		}
+		if k.hypervisor {
+			view.Hypervisor, view.OnStart = &r.hyper, r.onStart
+		}
+		v.Reservations = append(v.Reservations, view)
 	}
 	for _, e := range l.events() {
 		v.Events = append(v.Events, eventView{
@@ -177,7 +185,7 @@ func (s *Service) listLeases(c call) {
 	views := []leaseView{}
 	for _, l := range s.leases {
 		if !l.deleted && (l.projectID == c.caller.ProjectID || c.caller.Admin()) {
-			views = append(views, l.view())
+			views = append(views, l.view(s.kind))
 		}
 	}
 	front.JSON(c.w, 200, map[string]any{"leases": views})
@@ -191,7 +199,7 @@ func (s *Service) showLease(c call) {
 		s.fail(c.w, p)
 		return
 	}
-	front.JSON(c.w, 200, map[string]any{"lease": l.view()})
+	front.JSON(c.w, 200, map[string]any{"lease": l.view(s.kind)})
 }
 
 // deleteLease is synchronous. Running containers go first.

@@ -2,6 +2,7 @@ package blazar
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"chexp/orchestrator/internal/emulator/front"
@@ -121,6 +122,20 @@ func (s *Service) Active(reservationID, projectID string) (*world.Device, bool) 
 		}
 	}
 	return nil, false
+}
+
+// Machines are those of an active reservation of that project, for Nova's scheduler: Blazar put
+// them into an aggregate that only the hint with the reservation's id opens
+// [BLZ:plugins/oshosts/host_plugin.py on_start].
+func (s *Service) Machines(reservationID, projectID string) []*world.Device {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.leases {
+		if r := l.reservation(reservationID); r != nil && !l.deleted && r.status == "active" && l.projectID == projectID {
+			return slices.Clone(r.devices)
+		}
+	}
+	return nil
 }
 
 // Nodes counts the boards that Kubernetes knows.

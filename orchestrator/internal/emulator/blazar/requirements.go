@@ -3,6 +3,7 @@ package blazar
 import (
 	"fmt"
 	"sort"
+	"strconv"
 	"strings"
 
 	"chexp/orchestrator/internal/emulator/pyrepr"
@@ -92,17 +93,17 @@ var compare = map[string]func(have, want string) bool{
 }
 
 // matching returns the boards that satisfy all terms, whether reservable or not.
-// A board without the property never matches, not even "!=".
+// A board without the property never matches, not even "!=". A host's columns that are numbers
+// are compared as numbers, by the database; everything else is text.
 func (s *Service) matching(reqs []requirement) ([]*world.Device, *problem) {
 	found := s.devices
 	for _, q := range reqs {
 		if !s.anyHas(q.key) {
-			return nil, &problem{500, fmt.Sprintf("%s DeviceExtraCapability was not found", q.key)}
+			return nil, &problem{500, fmt.Sprintf("%s %s was not found", q.key, s.kind.capability)}
 		}
 		var left []*world.Device
 		for _, d := range found {
-			have, ok := property(d, q.key)
-			if ok && compare[q.op](have, q.value) {
+			if have, number, ok := s.property(d, q.key); ok && q.holds(have, number) {
 				left = append(left, d)
 			}
 		}
@@ -111,19 +112,23 @@ func (s *Service) matching(reqs []requirement) ([]*world.Device, *problem) {
 	return found, nil
 }
 
+func (q requirement) holds(have string, number bool) bool {
+	want := q.value
+	if a, err := strconv.Atoi(have); err == nil && number {
+		if b, err := strconv.Atoi(want); err == nil {
+			have, want = fmt.Sprintf("%020d", a), fmt.Sprintf("%020d", b)
+		}
+	}
+	return compare[q.op](have, want)
+}
+
 func (s *Service) anyHas(key string) bool {
 	for _, d := range s.devices {
-		if _, ok := property(d, key); ok {
+		if _, _, ok := s.property(d, key); ok {
 			return true
 		}
 	}
 	return false
-}
-
-// columns are the properties every device row has.
-func columns(d *world.Device) map[string]string {
-	return map[string]string{"id": d.ID, "name": d.Name, "device_type": "container", "device_driver": "k8s",
-		"reservable": pyrepr.Repr(d.Reservable)}
 }
 
 // extras are the extra capabilities, which doni wrote there
@@ -146,19 +151,11 @@ func extras(d *world.Device) map[string]string {
 	return m
 }
 
-func property(d *world.Device, key string) (string, bool) {
-	if v, ok := columns(d)[key]; ok {
-		return v, true
-	}
-	v, ok := extras(d)[key]
-	return v, ok
-}
-
 // propertyNames lists the extra capabilities that any board has, sorted.
 func (s *Service) propertyNames() []string {
 	set := map[string]bool{}
 	for _, d := range s.devices {
-		for k := range extras(d) {
+		for k := range s.kind.capabilities(d) {
 			set[k] = true
 		}
 	}

@@ -26,7 +26,7 @@ func (s *Service) updateLease(c call) {
 		return
 	}
 	// The answer is made while the update is under way, so it shows that state.
-	view := l.view()
+	view := l.view(s.kind)
 	view.Status = updating
 	front.JSON(c.w, 200, map[string]any{"lease": view})
 }
@@ -59,7 +59,7 @@ func (s *Service) update(l *lease, body *pyrepr.Dict) *problem {
 	if p != nil {
 		return p
 	}
-	changes, p := changedReservations(l, body)
+	changes, p := s.changedReservations(l, body)
 	if p != nil {
 		return p
 	}
@@ -114,7 +114,7 @@ func newDates(l *lease, body *pyrepr.Dict, minute time.Time) (start, end time.Ti
 	return start, end, nil
 }
 
-func changedReservations(l *lease, body *pyrepr.Dict) ([]*pyrepr.Dict, *problem) {
+func (s *Service) changedReservations(l *lease, body *pyrepr.Dict) ([]*pyrepr.Dict, *problem) {
 	list, p := reservationList(body)
 	if p != nil {
 		return nil, p
@@ -130,12 +130,12 @@ func changedReservations(l *lease, body *pyrepr.Dict) ([]*pyrepr.Dict, *problem)
 			continue
 		}
 		kind, ok := res.Get("resource_type")
-		if ok && kind != "device" {
+		if ok && kind != s.kind.resource {
 			return nil, &problem{409, "resource_type cannot be updated"}
 		}
 		if !ok {
 			list[i] = res.Clone()
-			list[i].Set("resource_type", "device")
+			list[i].Set("resource_type", s.kind.resource)
 		}
 	}
 	if unknown != nil {
@@ -179,7 +179,7 @@ func (s *Service) reallocate(l *lease, changes []*pyrepr.Dict, start, end, now t
 	}
 	var plans []plan
 	for _, r := range l.reservations {
-		a := &ask{start: start, end: end, project: l.projectID, min: r.min, max: r.max, props: r.props, before: r.before}
+		a := &ask{start: start, end: end, project: l.projectID, min: r.min, max: r.max, props: r.props, hyper: r.hyper, before: r.before}
 		changed := false
 		for _, res := range changes {
 			if id, _ := res.Get("id"); id == r.id {
@@ -190,9 +190,7 @@ func (s *Service) reallocate(l *lease, changes []*pyrepr.Dict, start, end, now t
 		if !changed && !end.After(l.end) && !start.Before(l.start) {
 			continue
 		}
-		if a.props != nil {
-			a.reqs, _ = requirements(a.props)
-		}
+		a.reqs, _ = terms(a.hyper, a.props)
 		devices, p := s.keepOrSwap(l, r, a)
 		if p != nil {
 			return p
@@ -201,7 +199,7 @@ func (s *Service) reallocate(l *lease, changes []*pyrepr.Dict, start, end, now t
 	}
 	for _, p := range plans {
 		// Another board is no "resources_changed": only the repair of a lost one sets that.
-		p.r.devices, p.r.props, p.r.min, p.r.max, p.r.updated = p.devices, p.a.props, p.a.min, p.a.max, now
+		p.r.devices, p.r.props, p.r.hyper, p.r.min, p.r.max, p.r.updated = p.devices, p.a.props, p.a.hyper, p.a.min, p.a.max, now
 	}
 	return nil
 }

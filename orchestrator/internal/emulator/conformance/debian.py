@@ -3,16 +3,14 @@
 import base64
 import datetime
 import io
-import json
 import os
-import subprocess
 import tarfile
 
 import websocket  # what zunclient itself uses
+from debianclient import client_session, openstack
 from steps import Steps, check, wait
 
 from blazarclient.client import Client as Blazar
-from keystoneauth1 import loading, session
 from zunclient.client import Client as Zun
 
 RESERVATION = {"resource_type": "device", "min": 1, "max": 1,
@@ -21,13 +19,6 @@ RESERVATION = {"resource_type": "device", "min": 1, "max": 1,
 
 def later(hours):
     return (datetime.datetime.utcnow() + datetime.timedelta(hours=hours)).strftime("%Y-%m-%d %H:%M")
-
-
-def client_session():
-    env = {k[3:].lower(): v for k, v in os.environ.items() if k.startswith("OS_")}
-    loader = loading.get_plugin_loader(env["auth_type"])
-    keys = {o.dest for o in loader.get_options()}
-    return session.Session(auth=loader.load_from_options(**{k: v for k, v in env.items() if k in keys}))
 
 
 # --- the libraries ---------------------------------------------------------------------
@@ -162,12 +153,6 @@ failed += s.failed
 # --- the commands ----------------------------------------------------------------------
 
 s = Steps("openstack")
-
-
-def openstack(*args, text=False):
-    done = subprocess.run(["openstack", *args] + ([] if text else ["-f", "json"]), capture_output=True, text=True, timeout=180)
-    check(done.returncode == 0, f"exit {done.returncode}: {done.stderr.strip()}")
-    return done.stdout if text else json.loads(done.stdout)
 
 
 def appcontainer_run():

@@ -4,6 +4,7 @@
 package front
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -11,6 +12,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"chexp/orchestrator/internal/emulator/world"
 )
 
 // Caller is who a token speaks for.
@@ -18,11 +21,27 @@ type Caller struct {
 	UserID, UserName       string
 	ProjectID, ProjectName string
 	Roles                  []string
-	Restricted             bool // through an application credential that may not make trusts
+	Delegated              bool // through an application credential
+	Restricted             bool // through a restricted one
 }
 
 // Admin tells whether the caller may do operators' things.
 func (c Caller) Admin() bool { return slices.Contains(c.Roles, "admin") }
+
+// MayTrust tells whether Keystone lets the caller make trusts. A token of an application credential
+// may not, unless the site allows it (security_compliance.allow_insecure_application_credential_trust_escalation,
+// which Chameleon sets) and the credential is unrestricted: that is what users of production see
+// (contract, section 8). The Keystone of the recordings took restricted ones too with the option on,
+// and refused all with its own default; "keystone.trusts=all" and "=none" order these.
+func (c Caller) MayTrust(f *world.Faults) bool {
+	switch {
+	case !c.Delegated || f.Chosen("keystone.trusts", "all"):
+		return true
+	case f.Chosen("keystone.trusts", "none"):
+		return false
+	}
+	return !c.Restricted
+}
 
 // Validator checks a token, as the services ask Keystone to.
 type Validator interface {
@@ -101,10 +120,13 @@ func (g *Gate) check(token string) (Caller, bool) {
 
 // JSON answers with a document.
 func JSON(w http.ResponseWriter, status int, body any) {
-	data, err := json.Marshal(body)
-	if err != nil {
-		status, data = 500, []byte(`{}`)
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
+	enc.SetEscapeHTML(false) // Python does not
+	if enc.Encode(body) != nil {
+		status, text = 500, *bytes.NewBufferString("{}")
 	}
+	data := bytes.TrimSuffix(text.Bytes(), []byte("\n"))
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(data)))
 	w.WriteHeader(status)

@@ -87,6 +87,14 @@ func own(name string, rw http.ResponseWriter, status int) {
 			word = "INTERNAL_SERVER_ERROR"
 		}
 		JSON(rw, status, map[string]any{"error_code": status, "error_message": text, "error_name": word})
+	case name == "nova":
+		word := "computeFault"
+		if status == 500 {
+			text = "Unexpected API Error. Please report this at http://bugs.launchpad.net/nova/ and attach the Nova API log if possible."
+		}
+		JSON(rw, status, map[string]any{word: map[string]any{"code": status, "message": text}})
+	case name == "glance":
+		HTML(rw, status, text)
 	case name == "neutron":
 		if status == 500 {
 			text = "Request Failed: internal server error while processing your request."
@@ -119,7 +127,9 @@ func call(service string, r *http.Request) string {
 			return "catalog"
 		}
 		return "other"
-	case service == "blazar" && len(parts) > 0 && parts[0] == "devices":
+	case service == "nova" || service == "glance":
+		return computeCall(service, r.Method, parts)
+	case service == "blazar" && len(parts) > 0 && (parts[0] == "devices" || parts[0] == "os-hosts"):
 		if one && strings.HasPrefix(parts[1], "allocation") {
 			return "allocations"
 		}
@@ -129,7 +139,11 @@ func call(service string, r *http.Request) string {
 	case service == "neutron" && (len(parts) == 0 || parts[0] != "floatingips"), service == "zun" && (len(parts) == 0 || parts[0] != "containers"):
 		return "other"
 	}
-	switch r.Method {
+	return verb(r.Method, one)
+}
+
+func verb(method string, one bool) string {
+	switch method {
 	case "POST":
 		return "create"
 	case "PUT", "PATCH":
@@ -141,6 +155,27 @@ func call(service string, r *http.Request) string {
 		return "show"
 	}
 	return "list"
+}
+
+// computeCall names the calls of a bare-metal site's Nova and Glance.
+func computeCall(service, method string, parts []string) string {
+	what, one := "", len(parts) > 1 && parts[1] != "detail"
+	if len(parts) > 0 {
+		what = parts[0]
+	}
+	switch {
+	case service == "glance" && what == "images":
+		return verb(method, one)
+	case what == "os-keypairs":
+		return "keypairs"
+	case what == "flavors":
+		return "flavors"
+	case what == "servers" && len(parts) == 3 && parts[2] == "action":
+		return "action"
+	case service == "nova" && what == "servers" && len(parts) < 3:
+		return verb(method, one)
+	}
+	return "other"
 }
 
 // line counts what goes over one exchange, both ways.

@@ -19,6 +19,14 @@ const (
 	deviceClientID = "chi-cli-device-token"
 )
 
+// clientID is the site's: keystone-uc-prod for CHI@UC.
+func (s *Service) clientID() string {
+	if _, site, ok := strings.Cut(s.World.Region, "@"); ok {
+		return "keystone-" + strings.ToLower(site) + "-prod"
+	}
+	return ClientID
+}
+
 // accessTokenLife is Keycloak's default.
 const accessTokenLife = 5 * time.Minute
 
@@ -73,7 +81,7 @@ func (s *Service) grantToken(w http.ResponseWriter, r *http.Request) {
 	}
 	kind := r.PostForm.Get("grant_type")
 	switch {
-	case client != ClientID && client != deviceClientID:
+	case client != ClientID && client != s.clientID() && client != deviceClientID:
 		oauthError(w, 401, "invalid_client", "Invalid client or Invalid client credentials")
 	case kind == "":
 		oauthError(w, 400, "invalid_request", "Missing form parameter: grant_type")

@@ -49,12 +49,16 @@ func (s *Service) Validate(id string) (front.Caller, time.Time, bool) {
 	if t == nil || t.revoked || !s.World.Now().Before(t.expires) || t.cred != nil && s.creds[t.cred.id] == nil {
 		return front.Caller{}, time.Time{}, false
 	}
-	c := front.Caller{UserID: t.user.ID, UserName: t.user.Name}
+	return s.caller(t), t.expires, true
+}
+
+// caller is who a token speaks for.
+func (s *Service) caller(t *token) front.Caller {
+	c := front.Caller{UserID: t.user.ID, UserName: t.user.Name, Delegated: t.cred != nil, Restricted: t.cred != nil && !t.cred.allowed()}
 	if t.scoped {
 		c.ProjectID, c.ProjectName, c.Roles = t.user.Project.ID, t.user.Project.Name, t.user.Roles
 	}
-	c.Restricted = t.cred != nil && !t.cred.allowed()
-	return c, t.expires, true
+	return c
 }
 
 // Handler serves the API.
@@ -199,7 +203,7 @@ func (s *Service) catalog() []any {
 		for _, iface := range []string{"public", "internal", "admin"} {
 			eps = append(eps, map[string]any{
 				"id": id(e.Type + iface), "interface": iface,
-				"region_id": world.Region, "region": world.Region, "url": e.URL,
+				"region_id": s.World.Region, "region": s.World.Region, "url": e.URL,
 			})
 		}
 		out = append(out, map[string]any{"endpoints": eps, "id": id(e.Type), "type": e.Type, "name": e.Name})

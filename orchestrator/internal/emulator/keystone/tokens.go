@@ -261,7 +261,11 @@ func (s *Service) grant(w http.ResponseWriter, t *token, expires time.Time) {
 // credential (seen with Keystone 22).
 func (t *token) end() string {
 	if t.cred != nil && t.expires.Equal(t.cred.expires) {
-		return t.expires.Format("2006-01-02T15:04:05.999999")
+		// Python's isoformat: six digits, or none at all.
+		if t.expires.Nanosecond()/1000 == 0 {
+			return t.expires.Format("2006-01-02T15:04:05")
+		}
+		return t.expires.Format("2006-01-02T15:04:05.000000")
 	}
 	return t.expires.Format(timeFormat)
 }

@@ -8,12 +8,10 @@ import (
 	"chexp/orchestrator/internal/emulator/world"
 )
 
-// createTrust makes a trust, which Blazar does with the caller's token at every lease creation.
-// A token of an application credential may not, unless the credential is unrestricted and the
-// site allows it (security_compliance.allow_insecure_application_credential_trust_escalation,
-// which Chameleon sets): this one does. A trust is answered, not kept: nothing here uses it.
+// createTrust makes a trust, which Blazar does with the caller's token at every lease creation. It is
+// answered, not kept: nothing here uses it.
 func (s *Service) createTrust(w http.ResponseWriter, r *http.Request, t *token) {
-	if t.cred != nil && !t.cred.allowed() {
+	if !s.caller(t).MayTrust(s.World.Faults) {
 		s.deny(w, "Delegated tokens cannot manage trusts.")
 		return
 	}

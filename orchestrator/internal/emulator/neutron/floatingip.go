@@ -14,7 +14,6 @@ import (
 
 	"chexp/orchestrator/internal/emulator/front"
 	"chexp/orchestrator/internal/emulator/world"
-	"chexp/orchestrator/internal/emulator/zun"
 )
 
 // poolSize is how many floating IPs there are; the real pool is one /25 for everybody.
@@ -50,8 +49,8 @@ func (s *Service) view(f *floatingIP) object {
 		router = world.RouterID
 		for _, p := range s.Pods.Ports() {
 			if p.ID == f.portID {
-				details = object{"name": "zun-" + p.ContainerID, "network_id": world.CaliconetID, "mac_address": macAddress(p.ID),
-					"admin_state_up": true, "status": "DOWN", "device_id": p.ContainerID, "device_owner": "k8s:cni"}
+				details = object{"name": p.Name, "network_id": s.inside().id, "mac_address": MACAddress(p.ID),
+					"admin_state_up": true, "status": p.Status, "device_id": p.DeviceID, "device_owner": p.DeviceOwner}
 			}
 		}
 	}
@@ -62,7 +61,8 @@ func (s *Service) view(f *floatingIP) object {
 	return o
 }
 
-func macAddress(portID string) string {
+// MACAddress is made of a port's id.
+func MACAddress(portID string) string {
 	return "fa:16:3e:" + portID[0:2] + ":" + portID[2:4] + ":" + portID[4:6]
 }
 
@@ -86,7 +86,7 @@ func (s *Service) create(w http.ResponseWriter, r *http.Request, c front.Caller)
 	netID := body["floating_network_id"]
 	switch text(netID) {
 	case world.PublicNetID:
-	case world.CaliconetID:
+	case s.inside().id:
 		s.fail(w, 400, "BadRequest", "Bad floatingip request: Network "+text(netID)+" is not a valid external network.")
 		return
 	default:
@@ -182,7 +182,7 @@ func (s *Service) delete(w http.ResponseWriter, r *http.Request, c front.Caller)
 // bind points the address at a port. It says DOWN in the answer and ACTIVE a moment
 // later. On failure it has answered.
 func (s *Service) bind(w http.ResponseWriter, c front.Caller, f *floatingIP, portID string) bool {
-	var port *zun.Port
+	var port *world.Port
 	for _, p := range s.Pods.Ports() {
 		if p.ID == portID && (p.ProjectID == c.ProjectID || c.Admin()) {
 			port = &p
@@ -313,4 +313,16 @@ func (s *Service) Leftovers() []Left {
 		left = append(left, Left{f.id, f.address, f.portID})
 	}
 	return left
+}
+
+// Floating is the address that points at a port, "" if none does.
+func (s *Service) Floating(portID string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.ips {
+		if f.portID == portID {
+			return f.address
+		}
+	}
+	return ""
 }

@@ -1,7 +1,7 @@
-// Package neutron is the network service as CHI@Edge's users meet it: two networks that
-// nobody can add to, one port for each container, and floating IPs. A floating IP is a
-// loopback address of this machine on which the exposed ports of its container can
-// really be reached.
+// Package neutron is the network service as Chameleon's users meet it: two networks that
+// nobody can add to, one port for each container or server, and floating IPs. A floating IP
+// is a loopback address of this machine on which the exposed ports of its container can
+// really be reached; of a bare-metal server's ports, that of SSH.
 package neutron
 
 import (
@@ -16,12 +16,11 @@ import (
 
 	"chexp/orchestrator/internal/emulator/front"
 	"chexp/orchestrator/internal/emulator/world"
-	"chexp/orchestrator/internal/emulator/zun"
 )
 
-// Pods is Zun, which made the ports.
+// Pods is Zun or Nova, which made the ports.
 type Pods interface {
-	Ports() []zun.Port
+	Ports() []world.Port
 	Dial(ctx context.Context, portID string, tcp int) (net.Conn, error)
 }
 
@@ -31,14 +30,35 @@ type Service struct {
 	URL   string // root, without /v2.0
 	Pods  Pods
 
-	mu    sync.Mutex
-	ips   []*floatingIP
-	block [2]byte // second and third byte of this emulator's pool, 127.A.B.0/24
-	last  byte
+	mu        sync.Mutex
+	ips       []*floatingIP
+	bareMetal bool    // the inner network is sharednet1
+	block     [2]byte // second and third byte of this emulator's pool, 127.A.B.0/24
+	last      byte
 }
 
 // New makes a Neutron with an empty pool.
 func New(w *world.World) *Service { return &Service{World: w, block: randomBlock()} }
+
+// NewBareMetal makes that of a site with servers instead of containers.
+func NewBareMetal(w *world.World) *Service {
+	s := New(w)
+	s.bareMetal = true
+	return s
+}
+
+// inner is the network that containers or servers are attached to.
+type inner struct {
+	id, subnet, name, cidr, gateway string
+	dhcp                            bool
+}
+
+func (s *Service) inside() inner {
+	if s.bareMetal {
+		return inner{world.Sharednet1ID, world.Sharednet1Subnet, "sharednet1", "10.140.80.0/22", "10.140.80.1", true}
+	}
+	return inner{world.CaliconetID, world.CaliSubnetID, "caliconet", "192.168.64.0/18", "192.168.64.1", false}
+}
 
 func (s *Service) fail(w http.ResponseWriter, code int, kind, text string) {
 	front.JSON(w, code, map[string]any{"NeutronError": map[string]any{"type": kind, "message": text, "detail": ""}})
@@ -103,6 +123,8 @@ func (s *Service) Handler(gate *front.Gate) http.Handler {
 			})
 		}
 	}
+	handle("GET /v2.0/quotas/{id}", s.quotas(false))
+	handle("GET /v2.0/quotas/{id}/{details}", s.quotas(true))
 	handle("GET /v2.0/{$}", func(w http.ResponseWriter, _ *http.Request, _ front.Caller) { s.resources(w) })
 	handle("/", func(w http.ResponseWriter, _ *http.Request, _ front.Caller) { notFound(s, w) })
 	return mux
@@ -238,8 +260,9 @@ func (s *Service) subnets() []object {
 			"tags": []any{}, "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z", "revision_number": 0, "project_id": admin}
 	}
 	block := fmt.Sprintf("127.%d.%d.", s.block[0], s.block[1])
+	in := s.inside()
 	return []object{subnet(world.PublicSubnetID, world.PublicNetID, "public-subnet", block+"0/24", block+"254", false),
-		subnet(world.CaliSubnetID, world.CaliconetID, "caliconet-subnet", "192.168.64.0/18", "192.168.64.1", false)}
+		subnet(in.subnet, in.id, in.name+"-subnet", in.cidr, in.gateway, in.dhcp)}
 }
 
 func (s *Service) networks() []object {
@@ -252,10 +275,11 @@ func (s *Service) networks() []object {
 			"updated_at": "2026-01-01T00:00:00Z", "revision_number": 1, "project_id": admin}
 	}
 	return []object{network(world.PublicNetID, world.PublicSubnetID, "public", true),
-		network(world.CaliconetID, world.CaliSubnetID, "caliconet", false)}
+		network(s.inside().id, s.inside().subnet, s.inside().name, false)}
 }
 
-// ports are those of the caller's project: Zun's driver makes one for each container.
+// ports are those of the caller's project: Zun's driver makes one for each container, Nova one
+// for each server.
 func (s *Service) ports(c front.Caller) []object {
 	var out []object
 	for _, p := range s.Pods.Ports() {
@@ -264,13 +288,13 @@ func (s *Service) ports(c front.Caller) []object {
 		}
 		fixed := []any{}
 		if p.Address != "" {
-			fixed = append(fixed, map[string]any{"subnet_id": world.CaliSubnetID, "ip_address": p.Address})
+			fixed = append(fixed, map[string]any{"subnet_id": s.inside().subnet, "ip_address": p.Address})
 		}
 		at, _, _ := strings.Cut(p.Created, ".")
-		out = append(out, object{"id": p.ID, "name": "zun-" + p.ContainerID, "network_id": world.CaliconetID, "tenant_id": p.ProjectID,
-			"mac_address": macAddress(p.ID), "admin_state_up": true, "status": "DOWN",
-			"device_id": p.ContainerID, "device_owner": "k8s:cni", "fixed_ips": fixed, "allowed_address_pairs": []any{},
-			"extra_dhcp_opts": []any{}, "security_groups": []any{}, "description": "", "binding:vnic_type": "normal",
+		out = append(out, object{"id": p.ID, "name": p.Name, "network_id": s.inside().id, "tenant_id": p.ProjectID,
+			"mac_address": MACAddress(p.ID), "admin_state_up": true, "status": p.Status,
+			"device_id": p.DeviceID, "device_owner": p.DeviceOwner, "fixed_ips": fixed, "allowed_address_pairs": []any{},
+			"extra_dhcp_opts": []any{}, "security_groups": []any{}, "description": "", "binding:vnic_type": p.Type,
 			"port_security_enabled": false, "tags": []any{}, "created_at": at + "Z", "updated_at": at + "Z",
 			"revision_number": 2, "project_id": p.ProjectID})
 	}

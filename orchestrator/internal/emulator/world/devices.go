@@ -1,7 +1,7 @@
 package world
 
-// Device is one board. Blazar, Zun, the inventory and the sandbox each show a part
-// of it.
+// Device is one board, or one machine of a bare-metal site. Blazar, Zun or Nova, the inventory
+// and the sandbox each show a part of it.
 type Device struct {
 	ID          string // Blazar's row id, not the uid; made from the name when empty
 	UID         string // the inventory's hardware uuid, what users type
@@ -17,6 +17,8 @@ type Device struct {
 	// InBlazar is false for a board whose registration failed: the inventory shows
 	// it, nobody can reserve it [EHD:hwdiscovery/v1/api.py].
 	InBlazar bool
+	// Host is what Nova knows of a bare-metal machine, nil for a board.
+	Host *Host
 }
 
 // Board is what software inside a container can see of the hardware.

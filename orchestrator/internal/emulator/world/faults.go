@@ -24,6 +24,7 @@ const (
 	Extension403    Fault = "extension-403"      // a lease extension outside the window is 403, as production's nightly test has it; the public code says 400
 	ContainerError  Fault = "container-error"    // a container goes to Error while it starts
 	ContainerVanish Fault = "container-deleted"  // a fresh container shows as Deleted (a race of Zun's sync, seen on the real code)
+	DatabaseLocked  Fault = "zun-db-locked"      // Zun's database is locked while a container is made: Error for a moment, then it comes up after all
 	NoHosts         Fault = "no-hosts"           // no compute service is up: the container is made in Error
 	ImageNeverPulls Fault = "image-never-pulls"  // the image cannot be fetched: Creating for ever
 	AddressLate     Fault = "address-late"       // a container runs for a while before it shows an address
@@ -38,11 +39,13 @@ const (
 	FloatingIPDead  Fault = "floating-ip-dead"   // a floating IP is associated but carries no traffic
 	PoolDry         Fault = "pool-dry"           // every floating IP is in use
 	OverQuota       Fault = "over-quota"         // the project has as many floating IPs as it may
+	ServerError     Fault = "server-error"       // the machine of a bare-metal server fails while it is deployed: ERROR
 	CredExpired     Fault = "credential-expired" // signing in with an application credential finds it expired
 	NoProject       Fault = "no-active-project"  // signing in finds that the project's allocation has ended: no role, 401
 )
 
 var knownFaults = []Fault{LeaseError, LeaseDegraded, NodeGone, NoFreeDevice, NoAllocation, Extension403, ContainerError, ContainerVanish,
+	DatabaseLocked, ServerError,
 	NoHosts, ImageNeverPulls, AddressLate, ExecuteCut, InteractiveOff, PutArchive500, BlazarDown, ZunDown, NeutronDown, LeaseLost,
 	ContainerLost, FloatingIPDead, PoolDry, OverQuota, CredExpired, NoProject}
 
@@ -131,6 +134,13 @@ func (f *Faults) Setting(target string) (Action, bool) {
 		}
 	}
 	return Action{}, false
+}
+
+// Chosen tells whether a setting has that value now: "blazar.policy=upstream".
+func (f *Faults) Chosen(setting, value string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.left[Fault(setting+"="+value)] != 0
 }
 
 func (f *Faults) first(targets ...string) (Action, bool) {

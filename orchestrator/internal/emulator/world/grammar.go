@@ -12,7 +12,7 @@ import (
 
 // Grammar is the orders that have no name of their own, in one line for help texts.
 const Grammar = "SERVICE[.CALL]=STATUS|drop|lost|hang|slow-TIME (as in zun.create=500x2), blazar.lease=ERROR|degraded, " +
-	"blazar.start=slow-60s, execute=cut, execute=cut-5s, zun.workers=1, network=cut-after-1MiB, token=expires-in-30s; xTIMES behind any"
+	"blazar.start=slow-60s, blazar.policy=upstream, blazar.query=hidden, keystone.trusts=all|none, execute=cut, execute=cut-5s, zun.workers=1, network=cut-after-1MiB, token=expires-in-30s; xTIMES behind any"
 
 // calls are the calls of each service that an order may name.
 var calls = map[string][]string{
@@ -21,10 +21,19 @@ var calls = map[string][]string{
 	"zun": {"create", "list", "show", "delete", "update", "execute", "put_archive", "get_archive", "logs", "start", "stop", "reboot",
 		"stats", "attach", "other"},
 	"neutron": {"create", "list", "show", "update", "delete", "other"},
+	"nova":    {"create", "list", "show", "delete", "action", "keypairs", "flavors", "other"},
+	"glance":  {"list", "show", "other"},
+}
+
+// settings are choices of a site's operators, and the values that are not Chameleon's.
+var settings = map[string][]string{
+	"blazar.policy":   {"upstream"},    // Blazar's own: only administrators may read boards and allocations
+	"blazar.query":    {"hidden"},      // display_default_resource_properties off: "Not enough hosts available" says no more
+	"keystone.trusts": {"all", "none"}, // which application credentials may make leases; else the unrestricted ones
 }
 
 // forEver are orders that hold until they are withdrawn, unless a number of times is given.
-var forEver = regexp.MustCompile(`^(token=|zun\.workers=|blazar\.start=|execute=|interactive-off|extension-403)`)
+var forEver = regexp.MustCompile(`^(blazar\.policy=|blazar\.query=|keystone\.trusts=|token=|zun\.workers=|blazar\.start=|execute=|interactive-off|extension-403)`)
 
 // ParseFault reads one order: NAME, NAME=TIMES, TARGET=ACTION or TARGET=ACTIONxTIMES. A colon does for
 // the sign and blanks for the dashes, so that "zun.create: 500 x2" is the same as "zun.create=500x2".
@@ -103,6 +112,12 @@ func parseName(s string) (key Fault, n int, err error) {
 		return LeaseDegraded, n, nil
 	case target == "execute" && value == "cut":
 		return ExecuteCut, n, nil
+	}
+	if values, is := settings[target]; is {
+		if !slices.Contains(values, value) {
+			return "", 0, fmt.Errorf("emulator: %q: %s can be set to %s", s, target, strings.Join(values, " or "))
+		}
+		return Fault(target + "=" + value), n, nil
 	}
 	a, err := parseAction(value)
 	if err != nil {

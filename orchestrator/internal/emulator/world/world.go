@@ -14,22 +14,29 @@ import (
 	"time"
 )
 
-// Region is the only region of this cloud, spelled as Chameleon spells it.
-const Region = "CHI@Edge"
+// Edge is the region of the boards, spelled as Chameleon spells it.
+const Edge = "CHI@Edge"
 
 // DomainName is the Keystone domain that holds Chameleon's users and projects.
 const DomainName = "chameleon"
 
-// World is shared by all services of one emulator.
+// World is shared by all services of one site.
 type World struct {
+	Region  string
 	Log     *slog.Logger
 	Faults  *Faults
-	Devices []*Device // fixed after New
+	Devices []*Device // fixed after New; boards, or machines at a bare-metal site
 	Users   []*User   // fixed after New
 	Pace    Pace
 
+	clock *clock
+}
+
+// clock is the time of all sites of one emulator.
+type clock struct {
 	mu     sync.Mutex
 	offset time.Duration
+	moved  chan struct{} // closed when offset changes
 }
 
 // Pace is how long things take. The real values are in Default.
@@ -39,6 +46,7 @@ type Pace struct {
 	ExecuteTimeout time.Duration // after this Zun answers an execute without an exit code [ZUN:zun/conf/k8s.py]
 	GatewayTimeout time.Duration // HAProxy and RPC limit of one call
 	TokenLife      time.Duration
+	Deploy         time.Duration // from a bare-metal server's creation to ACTIVE [PCHI:chi/server.py wait]
 }
 
 // Default fills in every zero of p.
@@ -53,6 +61,7 @@ func (p Pace) Default() Pace {
 	set(&p.ExecuteTimeout, 5*time.Second)
 	set(&p.GatewayTimeout, 60*time.Second)
 	set(&p.TokenLife, 4*time.Hour)
+	set(&p.Deploy, 10*time.Minute)
 	return p
 }
 
@@ -61,7 +70,8 @@ func New(pace Pace, devices []Device, log *slog.Logger) *World {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	w := &World{Log: log, Faults: newFaults(), Pace: pace.Default(), Users: people()}
+	w := &World{Region: Edge, Log: log, Faults: newFaults(), Pace: pace.Default(), Users: people(),
+		clock: &clock{moved: make(chan struct{})}}
 	if len(devices) == 0 {
 		devices = StandardDevices()
 	}
@@ -75,19 +85,54 @@ func New(pace Pace, devices []Device, log *slog.Logger) *World {
 	return w
 }
 
-// Now is the cloud's time, UTC.
-func (w *World) Now() time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return time.Now().Add(w.offset).UTC()
+// Beside makes the world of another site: its own machines, the same people, clock and orders.
+func (w *World) Beside(region string, machines []Device) *World {
+	other := *w
+	other.Region, other.Devices = region, nil
+	for i := range machines {
+		other.Devices = append(other.Devices, &machines[i])
+	}
+	return &other
 }
 
-// Advance moves the cloud's clock forward, for tests of lease ends and token
-// expiry. Timers that are already running (a pull, an execute) do not notice.
+// Now is the cloud's time, UTC.
+func (w *World) Now() time.Time {
+	w.clock.mu.Lock()
+	defer w.clock.mu.Unlock()
+	return time.Now().Add(w.clock.offset).UTC()
+}
+
+// Advance moves the clouds' clock forward, for tests of lease ends, token expiry and
+// deployments. Timers that are already running (a pull, an execute) do not notice; who waits
+// with Until does.
 func (w *World) Advance(d time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.offset += d
+	w.clock.mu.Lock()
+	defer w.clock.mu.Unlock()
+	w.clock.offset += d
+	close(w.clock.moved)
+	w.clock.moved = make(chan struct{})
+}
+
+// Until waits until the cloud's clock shows t or ctx is done, and tells whether it does.
+func (w *World) Until(ctx context.Context, t time.Time) bool {
+	for {
+		w.clock.mu.Lock()
+		moved := w.clock.moved
+		w.clock.mu.Unlock()
+		left := t.Sub(w.Now())
+		if left <= 0 {
+			return ctx.Err() == nil
+		}
+		timer := time.NewTimer(left)
+		select {
+		case <-timer.C:
+		case <-moved:
+		case <-ctx.Done():
+			timer.Stop()
+			return false
+		}
+		timer.Stop()
+	}
 }
 
 // Pause waits for d or until ctx is done, and tells whether d went by.

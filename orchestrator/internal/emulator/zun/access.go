@@ -351,23 +351,17 @@ func (s *Service) containerAction(c call, ident, request string) {
 	c.fail(&problem{404, "resource-not-found", "The Action resource " + request + " could not be found."})
 }
 
-// Port is the Neutron port that the driver made for a container.
-type Port struct {
-	ID, ContainerID, ProjectID, Address string
-	Created                             string
-	TCP                                 []int // exposed
-}
-
-// Ports lists them.
-func (s *Service) Ports() []Port {
+// Ports lists the Neutron ports that the driver made, one for each container.
+func (s *Service) Ports() []world.Port {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var out []Port
+	var out []world.Port
 	for _, c := range s.rows {
 		if c.portID == "" {
 			continue
 		}
-		p := Port{ID: c.portID, ContainerID: c.uuid, ProjectID: c.projectID, Created: c.history[0].start.Format(actionTime)}
+		p := world.Port{ID: c.portID, Name: "zun-" + c.uuid, DeviceID: c.uuid, DeviceOwner: "k8s:cni", ProjectID: c.projectID,
+			Created: c.history[0].start.Format(actionTime), Type: "normal", Status: "DOWN"}
 		if c.hasAddress {
 			p.Address = c.address
 		}

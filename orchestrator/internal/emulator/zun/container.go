@@ -32,6 +32,7 @@ type container struct {
 	// state
 	status, reason, detail, taskState string // "" is null
 	synced                            bool   // the driver has read the pod back at least once
+	marked                            bool   // the driver has begun: it takes every container for an interactive one
 	portID, address                   string
 	hasAddress                        bool
 	logs                              string // of the last pod that ended
@@ -164,11 +165,13 @@ func (s *Service) render(c *container, fresh, links bool) view {
 	if fresh {
 		v.Ports, v.Addresses = nil, nil
 	}
-	if c.synced {
-		// The driver copies the pod's command, which is Zun's entrypoint, and marks every
-		// container as what the dashboard's console wants.
-		v.Command = list(r.Entrypoint, false)
+	if c.synced || c.marked {
+		// The driver marks every container as what the dashboard's console wants.
 		v.AutoRemove, v.Interactive, v.TTY = true, true, true
+	}
+	if c.synced {
+		// It copies the pod's command, which is Zun's entrypoint.
+		v.Command = list(r.Entrypoint, false)
 		v.Ports = c.ports()
 	}
 	if c.portID != "" {

@@ -1,0 +1,176 @@
+package nova
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"chexp/orchestrator/internal/emulator/front"
+)
+
+// maxKeys is Nova's default quota for one user.
+const maxKeys = 100
+
+// keypair is a public key with a name; it is the user's, not the project's.
+type keypair struct {
+	name, public, fingerprint string
+	id                        int
+	created                   time.Time
+}
+
+// view has the keys that a list, an answer to a creation, or a show has.
+func (k *keypair) view(user string, v version, full bool) map[string]any {
+	m := map[string]any{"name": k.name, "public_key": k.public, "fingerprint": k.fingerprint}
+	if v >= 2 {
+		m["type"] = "ssh"
+	}
+	if user != "" {
+		m["user_id"] = user
+	}
+	if full {
+		m["id"], m["deleted"], m["deleted_at"], m["updated_at"] = k.id, false, nil, nil
+		m["created_at"] = k.created.Format("2006-01-02T15:04:05.000000")
+	}
+	return m
+}
+
+func (s *Service) listKeypairs(c call) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := []any{}
+	for _, k := range s.keys[c.caller.UserID] {
+		list = append(list, map[string]any{"keypair": k.view("", c.v, false)})
+	}
+	front.JSON(c.w, 200, map[string]any{"keypairs": list})
+}
+
+// keyName are the characters that Nova takes from 2.92 on; before, any printable ones.
+var keyName = regexp.MustCompile(`^[\w\-. @]+$`)
+
+func (s *Service) createKeypair(c call) {
+	var req struct {
+		Keypair *struct {
+			Name   *string `json:"name"`
+			Public *string `json:"public_key"`
+			Type   string  `json:"type"`
+		} `json:"keypair"`
+	}
+	err := json.NewDecoder(c.r.Body).Decode(&req)
+	switch {
+	case err != nil:
+		c.fail(400, "Malformed request body")
+		return
+	case req.Keypair == nil:
+		c.fail(400, "'keypair' is a required property")
+		return
+	case req.Keypair.Name == nil:
+		c.fail(400, "Invalid input for field/attribute keypair. Value: {}. 'name' is a required property")
+		return
+	case *req.Keypair.Name == "" || len(*req.Keypair.Name) > 255 || c.v >= 92 && !keyName.MatchString(*req.Keypair.Name):
+		c.fail(400, "Invalid input for field/attribute name. Value: %s. '%[1]s' is too short", *req.Keypair.Name)
+		return
+	case req.Keypair.Public == nil && c.v >= 92:
+		c.fail(400, "Invalid input for field/attribute keypair. Value: {'name': '%s'}. 'public_key' is a required property", *req.Keypair.Name)
+		return
+	}
+	k, private := &keypair{name: strings.TrimSpace(*req.Keypair.Name), created: s.World.Now()}, ""
+	if req.Keypair.Public == nil {
+		if k.public, private, err = generate(); err != nil {
+			c.fail(500, "Unexpected API Error.")
+			return
+		}
+	} else {
+		k.public = *req.Keypair.Public
+	}
+	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(k.public))
+	if err != nil {
+		c.fail(400, "Keypair data is invalid: failed to generate fingerprint")
+		return
+	}
+	k.fingerprint = ssh.FingerprintLegacyMD5(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	own := s.keys[c.caller.UserID]
+	if slices.ContainsFunc(own, func(o *keypair) bool { return o.name == k.name }) {
+		c.fail(409, "Key pair '%s' already exists.", k.name)
+		return
+	}
+	if len(own) >= maxKeys {
+		c.fail(403, "Quota exceeded, too many key pairs.")
+		return
+	}
+	k.id = len(own) + 1
+	s.keys[c.caller.UserID] = append(own, k)
+	view := k.view(c.caller.UserID, c.v, false)
+	if private != "" {
+		view["private_key"] = private
+	}
+	status := 200
+	if c.v >= 2 {
+		status = 201
+	}
+	front.JSON(c.w, status, map[string]any{"keypair": view})
+}
+
+// generate makes a key as Nova does: RSA, 2048 bits.
+func generate() (public, private string, err error) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return "", "", err
+	}
+	pub, err := ssh.NewPublicKey(&key.PublicKey)
+	if err != nil {
+		return "", "", err
+	}
+	block := &pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}
+	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(pub))) + " Generated-by-Nova", string(pem.EncodeToMemory(block)), nil
+}
+
+// key finds a user's key pair; the caller holds s.mu.
+func (s *Service) key(user, name string) *keypair {
+	for _, k := range s.keys[user] {
+		if k.name == name {
+			return k
+		}
+	}
+	return nil
+}
+
+func (s *Service) showKeypair(c call) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := s.key(c.caller.UserID, c.r.PathValue("id"))
+	if k == nil {
+		c.noKey()
+		return
+	}
+	front.JSON(c.w, 200, map[string]any{"keypair": k.view(c.caller.UserID, c.v, true)})
+}
+
+func (c call) noKey() {
+	c.fail(404, "Keypair %s not found for user %s", c.r.PathValue("id"), c.caller.UserID)
+}
+
+func (s *Service) deleteKeypair(c call) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := s.key(c.caller.UserID, c.r.PathValue("id"))
+	if k == nil {
+		c.noKey()
+		return
+	}
+	s.keys[c.caller.UserID] = slices.DeleteFunc(s.keys[c.caller.UserID], func(o *keypair) bool { return o == k })
+	if c.v >= 2 {
+		c.w.WriteHeader(204)
+		return
+	}
+	c.w.WriteHeader(202)
+}
