@@ -7,6 +7,7 @@
 #   make images   bin/images/debian-{amd64,arm64}.tar, the emulator's container images
 #   make conformance  other people's clients (python-chi, Debian's) against the emulator; uses PyPI once
 #   make train    train the built-in model anew (models/builtin/MODEL.md; half an hour on two idle cores)
+#   make peers-quantize  chexp's quantizer beside onnxruntime's own, on one model; uses PyPI and npm
 #   make lint     gofmt, go vet, and golangci-lint where it is installed
 #   make clean    remove bin/ (runs/ and the download cache stay)
 #
@@ -16,7 +17,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test build agents images conformance train lint clean deps test-deps
+.PHONY: help demo test build agents images conformance peers-quantize train lint clean deps test-deps
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 export VERSION
@@ -54,6 +55,11 @@ conformance: build images
 train: agents
 	CGO_ENABLED=1 go run ./agent/cmd/chexp-train -checkpoint bin/train.gob -out models/builtin \
 	  -ort "$$(ls -d "$${CHEXP_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/chexp}"/downloads/onnxruntime-*-linux-$$(go env GOARCH)/libonnxruntime.so.1 | tail -n 1)"
+
+peers-quantize: build agents
+	@.ci/apt-install python3-venv
+	models/quant/peers/run.sh
+	models/quant/peers/ocr.sh
 
 lint:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt-ed: $$unformatted"; exit 1; }

@@ -26,9 +26,9 @@ const (
 	progressEvery = 16 << 20
 )
 
-// url finds a model by its sum in the cache or the search path, else downloads
-// it into the cache.
-func (r *Resolver) url(ctx context.Context, m spec.ModelSource) (Resolved, error) {
+// fetch finds a model by its sum in the cache or the search path, else
+// downloads it into the cache, no more than limit bytes.
+func (r *Resolver) fetch(ctx context.Context, m spec.ModelSource, limit int64) (Resolved, error) {
 	u, err := url.Parse(m.URL)
 	if err != nil || m.SHA256 == "" {
 		return Resolved{}, &Error{Msg: "a URL needs to be well formed and to have a sha256"}
@@ -43,7 +43,7 @@ func (r *Resolver) url(ctx context.Context, m spec.ModelSource) (Resolved, error
 		return Resolved{}, err
 	}
 	if file == "" {
-		if file, err = r.download(ctx, u, m.SHA256); err != nil {
+		if file, err = r.download(ctx, u, m.SHA256, limit); err != nil {
 			return Resolved{}, r.offline(err, u, m.SHA256, cut)
 		}
 	}
@@ -78,7 +78,7 @@ func public(u *url.URL) string {
 
 // download streams the file into the cache. Nothing is left of one that fails
 // or has another content.
-func (r *Resolver) download(ctx context.Context, u *url.URL, sum string) (string, error) {
+func (r *Resolver) download(ctx context.Context, u *url.URL, sum string, limit int64) (string, error) {
 	if err := allowed(u, u); err != nil {
 		return "", err
 	}
@@ -105,10 +105,10 @@ func (r *Resolver) download(ctx context.Context, u *url.URL, sum string) (string
 	if resp.StatusCode != http.StatusOK {
 		return "", fmt.Errorf("the server answers %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
 	}
-	if resp.ContentLength > MaxBytes {
-		return "", fmt.Errorf("it has %d bytes; at most %d are accepted", resp.ContentLength, int64(MaxBytes))
+	if resp.ContentLength > limit {
+		return "", fmt.Errorf("it has %d bytes; at most %d are accepted", resp.ContentLength, limit)
 	}
-	body := &download{r: r, body: resp.Body, total: resp.ContentLength, alive: func() { stall.Reset(stallTimeout) }}
+	body := &download{r: r, body: resp.Body, limit: limit, total: resp.ContentLength, alive: func() { stall.Reset(stallTimeout) }}
 	return r.store(sum, func(w io.Writer) error { return body.copy(ctx, w, sum, public(u)) })
 }
 
@@ -116,6 +116,7 @@ func (r *Resolver) download(ctx context.Context, u *url.URL, sum string) (string
 type download struct {
 	r           *Resolver
 	body        io.Reader
+	limit       int64
 	total       int64 // -1: not told
 	done, shown int64
 	alive       func()
@@ -142,7 +143,7 @@ func (d *download) Read(p []byte) (int, error) {
 func (d *download) copy(ctx context.Context, w io.Writer, sum, from string) error {
 	h := sha256.New()
 	disk := &writer{w: w}
-	n, err := io.Copy(io.MultiWriter(h, disk), io.LimitReader(d, MaxBytes+1))
+	n, err := io.Copy(io.MultiWriter(h, disk), io.LimitReader(d, d.limit+1))
 	switch got := hex.EncodeToString(h.Sum(nil)); {
 	case disk.err != nil:
 		return disk.err
@@ -150,12 +151,12 @@ func (d *download) copy(ctx context.Context, w io.Writer, sum, from string) erro
 		return &Error{Msg: "the download from " + from + " broke off", Err: context.Cause(ctx)}
 	case err != nil:
 		return &Error{Msg: "the download from " + from + " broke off", Err: plainError(err)}
-	case n > MaxBytes:
-		return &Error{Msg: fmt.Sprintf("%s sends more than the %d bytes that are accepted", from, int64(MaxBytes))}
+	case n > d.limit:
+		return &Error{Msg: fmt.Sprintf("%s sends more than the %d bytes that are accepted", from, d.limit)}
 	case got != sum:
 		return &Error{
-			Msg: fmt.Sprintf("%s gave %s with sha256 %s, but the experiment says %s; nothing was kept", from, spec.FormatBytes(n), got, sum),
-			Next: "the file at that address is another one: find the one that the experiment was written for, " +
+			Msg: fmt.Sprintf("%s gave %s with sha256 %s, but it must be %s; nothing was kept", from, spec.FormatBytes(n), got, sum),
+			Next: "the file at that address is another one: find the one that was meant, " +
 				"or look at the new one and correct the sha256",
 		}
 	}

@@ -87,6 +87,11 @@ func (e *Error) Unwrap() error { return e.Err }
 // Resolve returns the file of one model. Its error is an *Error, or the
 // context's.
 func (r *Resolver) Resolve(ctx context.Context, m spec.ModelSource) (Resolved, error) {
+	return r.resolve(ctx, m, MaxBytes)
+}
+
+// resolve downloads no more than limit bytes.
+func (r *Resolver) resolve(ctx context.Context, m spec.ModelSource, limit int64) (Resolved, error) {
 	var found Resolved
 	var err error
 	switch {
@@ -95,7 +100,7 @@ func (r *Resolver) Resolve(ctx context.Context, m spec.ModelSource) (Resolved, e
 	case m.Path != "":
 		found, err = r.path(ctx, m)
 	case m.URL != "":
-		found, err = r.url(ctx, m)
+		found, err = r.fetch(ctx, m, limit)
 	default:
 		err = &Error{Msg: "names no builtin, path or url"}
 	}

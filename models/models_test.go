@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -171,7 +172,7 @@ func TestDownloadThatGoesWrongLeavesNothing(t *testing.T) {
 		msg, next string
 	}{
 		"other content": {func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("something else")) },
-			"gave 14 B with sha256 " + sumOf([]byte("something else")) + ", but the experiment says " + sum + "; nothing was kept", "another one"},
+			"gave 14 B with sha256 " + sumOf([]byte("something else")) + ", but it must be " + sum + "; nothing was kept", "another one"},
 		"not found": {http.NotFound, "404 Not Found", "put the file with sha256 " + sum + " into "},
 		"cut short": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", fmt.Sprint(len(data)))
@@ -418,5 +419,46 @@ func TestResolveRefusesAHostileModel(t *testing.T) {
 	}
 	if err := resolve(func(*onnx.Model) {}); err != nil {
 		t.Error(err)
+	}
+}
+
+// answer is a server for every address.
+type answer string
+
+func (a answer) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusOK, ContentLength: -1, Header: http.Header{}, Request: r,
+		Body: io.NopCloser(strings.NewReader(string(a)))}, nil
+}
+
+func says(t *testing.T, err error, msg, next string) {
+	t.Helper()
+	var e *Error
+	if !errors.As(err, &e) || !strings.Contains(e.Error(), msg) || !strings.Contains(e.Next, next) {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestNamedModelsAreTakenOnlyAsTheCatalogueSays(t *testing.T) {
+	dir := t.TempDir()
+	r := Resolver{CacheDir: dir, HTTP: &http.Client{Transport: answer("something else")}}
+	_, err := r.Named(context.Background(), "food11-int8-static")
+	says(t, err, "but it must be", "another one")
+	// No more is read than the catalogue's size.
+	r.HTTP.Transport = answer(strings.Repeat("x", 2415126+1))
+	_, err = r.Named(context.Background(), "food11-int8-static")
+	says(t, err, "more than the 2415126 bytes", "")
+	cacheHolds(t, dir)
+	_, err = r.Named(context.Background(), "no-such")
+	says(t, err, "no such model", "model list")
+	found, err := r.Named(context.Background(), "tiny-cnn")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, there, err := r.Cached(context.Background(), found.SHA256); !there || err != nil {
+		t.Errorf("%v, %v", there, err)
+	}
+	write(t, found.File, []byte("damaged"))
+	if _, there, err := r.Cached(context.Background(), found.SHA256); !there || err == nil {
+		t.Errorf("a damaged file: %v, %v", there, err)
 	}
 }

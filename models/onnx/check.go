@@ -200,7 +200,7 @@ func (g *Graph) order() (sorted []*Node, stuck *Node) {
 	users := make([][]int, len(g.Nodes))
 	missing := make([]int, len(g.Nodes))
 	for i, n := range g.Nodes {
-		eachUse(n, func(name string) {
+		EachUse(n, func(name string) {
 			if m, ok := maker[name]; ok {
 				users[m] = append(users[m], i)
 				missing[i]++
@@ -232,8 +232,8 @@ func (g *Graph) order() (sorted []*Node, stuck *Node) {
 	return sorted, nil
 }
 
-// eachUse calls f with every name that the node reads, its bodies' included.
-func eachUse(n *Node, f func(name string)) {
+// EachUse calls f with every name that the node reads, its bodies' included.
+func EachUse(n *Node, f func(name string)) {
 	for _, i := range n.Inputs {
 		if i != "" {
 			f(i)
@@ -256,7 +256,7 @@ func eachUse(n *Node, f func(name string)) {
 			}
 		}
 		for _, n := range g.Nodes {
-			eachUse(n, func(name string) {
+			EachUse(n, func(name string) {
 				if !own[name] {
 					f(name)
 				}

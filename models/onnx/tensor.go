@@ -85,6 +85,9 @@ type Tensor struct {
 	Unknown  []byte
 }
 
+// maxRank bounds the number of dimensions; runtimes stop far earlier.
+const maxRank = 64
+
 // maxElements bounds what a shape may multiply to: beyond it a product could
 // overflow, and no runtime could hold it.
 const maxElements = 1 << 40
@@ -92,6 +95,9 @@ const maxElements = 1 << 40
 // Elements is the product of the dimensions, -1 where one is negative or the
 // product is beyond any memory.
 func Elements(dims []int64) int64 {
+	if len(dims) > maxRank {
+		return -1
+	}
 	n, empty := int64(1), false
 	for _, d := range dims {
 		switch {

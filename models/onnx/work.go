@@ -77,7 +77,7 @@ func (s *Shapes) work(m *Model, batch, own int64) (w trial.Work, err error) {
 func usedConstants(g *Graph) (list []*Tensor) {
 	used := map[string]bool{}
 	for _, n := range g.Nodes {
-		eachUse(n, func(name string) { used[name] = true })
+		EachUse(n, func(name string) { used[name] = true })
 	}
 	for _, v := range g.Outputs {
 		used[v.Name] = true
@@ -209,4 +209,38 @@ func (p *productCounter) betweenQuantizers(n *Node, data, weights int) bool {
 		}
 		out = users[0].Outputs[0]
 	}
+}
+
+// Product is what one node multiplies and adds.
+type Product struct {
+	Count   int64
+	Integer bool
+}
+
+// Products counts every node's multiply-adds apart. Nodes whose shapes are not
+// known are left out.
+func (s *Shapes) Products(m *Model) map[*Node]Product {
+	p := newProducts(m, s)
+	counts := map[*Node]Product{}
+	for _, n := range m.Graph.Nodes {
+		if _, ok := products[n.Type()]; !ok {
+			continue
+		}
+		if count, integer, err := p.multiplyAdds(n); err == nil {
+			counts[n] = Product{count, integer}
+		}
+	}
+	return counts
+}
+
+// Multiplies says whether the node is a convolution or matrix product.
+func (n *Node) Multiplies() bool {
+	_, ok := products[n.Type()]
+	return ok
+}
+
+// Known says whether the sizes and the work of the operator are known here.
+func (n *Node) Known() bool {
+	_, ok := rules[n.Type()]
+	return ok
 }

@@ -3,6 +3,7 @@ package quant
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"chexp/models/infer"
 	"chexp/models/onnx"
@@ -47,23 +48,23 @@ func Calibrate(ctx context.Context, r infer.Runner, m *onnx.Model, o Options, sa
 		return nil, fmt.Errorf("the model with its inner values as outputs: %w", err)
 	}
 	defer s.Close()
+	// One sample is counted while the next one runs.
+	var counting sync.WaitGroup
 	for _, sample := range samples {
 		out, _, err := s.Run(ctx, sample)
+		counting.Wait()
 		if err != nil {
 			return nil, err
 		}
-		for _, t := range append(out, sample...) {
-			h := c.seen[t.Name]
-			if h == nil || t.Type != onnx.Float32 {
-				continue
+		counting.Go(func() {
+			for _, t := range append(out, sample...) {
+				if h := c.seen[t.Name]; h != nil && t.Type == onnx.Float32 {
+					h.add(t.Raw)
+				}
 			}
-			v, err := t.Float32s()
-			if err != nil {
-				return nil, err
-			}
-			h.add(v)
-		}
+		})
 	}
+	counting.Wait()
 	for _, name := range names {
 		switch h := c.seen[name]; {
 		case h.notNumbers > 0:

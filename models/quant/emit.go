@@ -2,6 +2,7 @@ package quant
 
 import (
 	"fmt"
+	"slices"
 
 	"chexp/models/onnx"
 )
@@ -19,6 +20,7 @@ type emitter struct {
 	raw    map[string]string    // value: its name before its quantizer (QDQ)
 	back   map[string]string    // value: its name behind its dequantizer (QDQ)
 	ranges map[string]Range
+	opset  int64
 }
 
 func newEmitter(p *plan, ranges map[string]Range) *emitter {
@@ -66,7 +68,7 @@ func (e *emitter) finish(m *onnx.Model) *onnx.Model {
 		for _, i := range n.Inputs {
 			used[i] = true
 		}
-		if usedInBodies(&onnx.Graph{Nodes: []*onnx.Node{n}}, "") {
+		if hasBodies(n) {
 			for name := range e.constants { // a body may read any of them
 				used[name] = true
 			}
@@ -166,18 +168,74 @@ func (e *emitter) copyNode(n *onnx.Node) error {
 			continue // of a graph around this one
 		}
 		var err error
-		if c.Inputs[i], err = e.asFloat(name); err != nil {
+		if i == 0 && e.onIntegers(name) && e.channelsOf(n) > 0 {
+			c.Inputs[i], err = e.asFloatByChannel(name, e.channelsOf(n))
+		} else {
+			c.Inputs[i], err = e.asFloat(name)
+		}
+		if err != nil {
 			return err
 		}
 	}
-	if usedInBodies(&onnx.Graph{Nodes: []*onnx.Node{n}}, "") {
-		return fmt.Errorf("%s %q has a body of its own, which is not looked into", n.Op, NodeName(n))
+	// The bodies of If, Loop and Scan know a value by its own name only.
+	var err error
+	onnx.EachUse(n, func(name string) {
+		if err == nil && e.quant[name] != "" && e.raw[name] != name {
+			_, err = e.asFloat(name)
+		}
+	})
+	if err != nil {
+		return err
 	}
 	e.out.Nodes = append(e.out.Nodes, &c)
 	for _, o := range n.Outputs {
 		e.float[o] = o
 	}
 	return nil
+}
+
+// channelsOf is how many channels a float convolution or product takes that
+// the runtime would otherwise quantize on its own, 0 for any other node: where
+// its input comes from a DequantizeLinear with one scale, ONNX Runtime (since
+// 1.20, core/optimizer/qdq_transformer/weight_bias_quantization.cc) gives a Conv,
+// ConvTranspose or Gemm int8 weights with one scale, and a node that was left
+// in float for its accuracy comes out worse than a quantized one.
+func (e *emitter) channelsOf(n *onnx.Node) int64 {
+	w := e.constants[n.Input(weight)]
+	if w == nil || n.Domain != "" || e.opset < 13 {
+		return 0
+	}
+	switch {
+	case n.Op == "Conv" && len(w.Dims) > 2:
+		return w.Dims[1] * n.IntAttr("group", 1)
+	case n.Op == "ConvTranspose" && len(w.Dims) > 2:
+		return w.Dims[0]
+	case n.Op == "Gemm" && len(w.Dims) == 2 && n.IntAttr("transA", 0) == 0:
+		return w.Elements() / gemmColumns(n, w)
+	}
+	return 0
+}
+
+// asFloatByChannel is asFloat with the one scale written once for each
+// channel, which computes the same and which the runtime leaves alone.
+func (e *emitter) asFloatByChannel(value string, channels int64) (string, error) {
+	if channels > 1<<20 {
+		return "", fmt.Errorf("it has %d channels", channels)
+	}
+	q, err := e.asQuantized(value)
+	if err != nil {
+		return "", err
+	}
+	_, a, err := e.scaleOf(value)
+	if err != nil {
+		return "", err
+	}
+	scales, zeros := slices.Repeat([]float32{a.scale}, int(channels)), slices.Repeat([]uint8{a.zero}, int(channels))
+	scale := e.constant(value+"_scale_by_channel", onnx.FloatTensor("", []int64{channels}, scales))
+	zero := e.constant(value+"_zero_point_by_channel", onnx.Uint8Tensor("", []int64{channels}, zeros))
+	name := e.name(value + "_by_channel")
+	e.node("", "DequantizeLinear", e.name(value+"_dequantize"), []string{q, scale, zero}, []string{name}, onnx.Int("axis", 1))
+	return name, nil
 }
 
 // outputs makes sure that every output of the graph exists as float under its

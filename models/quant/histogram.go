@@ -1,6 +1,7 @@
 package quant
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"slices"
@@ -20,21 +21,25 @@ type histogram struct {
 
 const half = 2048 // bins on either side of 0
 
-// add counts the numbers of one sample.
-func (h *histogram) add(values []float32) {
-	if len(values) == 0 {
+// add counts the numbers of one sample: 32-bit floats, little endian.
+func (h *histogram) add(raw []byte) {
+	if len(raw) < 4 {
 		return
 	}
-	low, high := values[0], values[0]
-	for _, v := range values {
+	at := func(i int) float32 { return math.Float32frombits(binary.LittleEndian.Uint32(raw[i:])) }
+	low, high := at(0), at(0)
+	odd := false
+	for i := 0; i+4 <= len(raw); i += 4 {
+		v := at(i)
 		if v < low {
 			low = v
 		}
 		if v > high {
 			high = v
 		}
+		odd = odd || v != v //nolint:staticcheck // NaN
 	}
-	if math.IsNaN(float64(low+high)) || math.IsInf(float64(low), 0) || math.IsInf(float64(high), 0) {
+	if odd || math.IsInf(float64(low), 0) || math.IsInf(float64(high), 0) {
 		h.notNumbers++
 		return
 	}
@@ -47,9 +52,9 @@ func (h *histogram) add(values []float32) {
 	h.samples++
 	h.reach(max(high, -low))
 	inverse := 1 / h.width // exact: a power of two
-	for _, v := range values {
-		if i := int32(v*inverse + half); uint32(i) < 2*half {
-			h.bins[i]++
+	for i := 0; i+4 <= len(raw); i += 4 {
+		if bin := int32(at(i)*inverse + half); uint32(bin) < 2*half {
+			h.bins[bin]++
 		}
 	}
 }

@@ -91,7 +91,7 @@ func dropIdentities(g *onnx.Graph) {
 			}
 		}
 		idle := n.Type() == "Identity" || n.Type() == "Dropout" && len(n.Inputs) < 3 && (len(n.Outputs) == 1 || n.Outputs[1] == "")
-		if !idle || isOutput(g, n.Outputs[0]) || usedInBodies(g, n.Outputs[0]) {
+		if !idle || isOutput(g, n.Outputs[0]) || hasBodies(g.Nodes...) {
 			return false
 		}
 		same[n.Outputs[0]] = n.Inputs[0]
@@ -99,10 +99,10 @@ func dropIdentities(g *onnx.Graph) {
 	})
 }
 
-// usedInBodies says whether the body of an If, Loop or Scan may read a value:
-// names in there are not rewritten.
-func usedInBodies(g *onnx.Graph, _ string) bool {
-	for _, n := range g.Nodes {
+// hasBodies says whether a node is an If, Loop or Scan, whose body may read any
+// value by its name: names in there are not rewritten.
+func hasBodies(nodes ...*onnx.Node) bool {
+	for _, n := range nodes {
 		for _, a := range n.Attributes {
 			if a.Graph != nil || len(a.Graphs) > 0 {
 				return true
@@ -120,7 +120,7 @@ func dropUnusedInitializers(g *onnx.Graph) {
 		}
 	}
 	g.Initializers = slices.DeleteFunc(g.Initializers, func(t *onnx.Tensor) bool {
-		return !used[t.Name] && !isOutput(g, t.Name) && !usedInBodies(g, t.Name)
+		return !used[t.Name] && !isOutput(g, t.Name) && !hasBodies(g.Nodes...)
 	})
 }
 
@@ -197,11 +197,7 @@ func index(g *onnx.Graph) (constants map[string]*onnx.Tensor, users map[string][
 		constants[t.Name] = t
 	}
 	for _, n := range g.Nodes {
-		for _, i := range n.Inputs {
-			if i != "" {
-				users[i] = append(users[i], n)
-			}
-		}
+		onnx.EachUse(n, func(name string) { users[name] = append(users[name], n) })
 		for _, o := range n.Outputs {
 			makers[o] = n
 		}

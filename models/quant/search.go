@@ -184,9 +184,11 @@ func (q Request) backOff(ctx context.Context, ref *Reference, ranges map[string]
 			return err
 		}
 		res.Emit = time.Since(begin)
-		j, err := ref.Judge(ctx, m)
-		if err != nil {
-			return err
+		j, known := res.judged(q, excluded)
+		if !known {
+			if j, err = ref.Judge(ctx, m); err != nil {
+				return err
+			}
 		}
 		b, err := m.Marshal()
 		if err != nil {
@@ -209,6 +211,17 @@ func (q Request) backOff(ctx context.Context, ref *Reference, ranges map[string]
 		q.say("%d in float: %.4f lost, back off from %s", len(excluded), step.Drop, order[len(excluded)])
 		excluded = order[:len(excluded)+1]
 	}
+}
+
+// judged returns the chosen method's judgement, where that is what the first
+// step would measure again.
+func (res *Result) judged(q Request, excluded []string) (Judgement, bool) {
+	for _, m := range res.Methods {
+		if m.Chosen && len(excluded) == 0 && len(q.Evaluation) == 0 {
+			return m.HeldBack, true
+		}
+	}
+	return Judgement{}, false
 }
 
 // drop is what was lost, in accuracy if that is known.

@@ -2,7 +2,6 @@ package quant
 
 import (
 	"fmt"
-	"math"
 
 	"chexp/models/onnx"
 )
@@ -20,12 +19,19 @@ func StaticModel(m *onnx.Model, ranges map[string]Range, o Options) (*onnx.Model
 	if o.Format == QDQ && !o.PerTensor {
 		need = 13 // DequantizeLinear's axis
 	}
-	m, err := raised(m, need)
-	if err != nil {
+	float := m
+	m, err := raised(float, need)
+	if len(o.Exclude) > 0 {
+		if higher, err := raised(float, 13); err == nil { // see channelsOf
+			m = higher
+		}
+	}
+	if m == nil {
 		return nil, err
 	}
 	p := newPlan(m, o)
 	e := newEmitter(p, p.clipped(ranges))
+	e.opset = m.Opset()
 	for _, n := range p.g.Nodes {
 		var err error
 		switch p.roles[n] {
@@ -299,9 +305,4 @@ func (e *emitter) passes(n *onnx.Node) error {
 	e.node(n.Domain, n.Op, n.Name, inputs, []string{y}, n.Attributes...)
 	e.quant[result] = y
 	return nil
-}
-
-// Valid says whether a range can be used.
-func (r Range) Valid() bool {
-	return r.Low <= r.High && !math.IsInf(float64(r.Low), 0) && !math.IsInf(float64(r.High), 0)
 }

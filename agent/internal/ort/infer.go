@@ -89,8 +89,9 @@ func (s *inference) Run(_ context.Context, given []*format.Tensor) (list []*form
 	return list, took, nil
 }
 
-// bytesOf copies a tensor's values: the value's memory ends with it. Both
-// processors that the agent is built for are little endian, as ONNX is.
+// bytesOf returns a tensor's values, which the module has copied into Go's
+// memory: they stay when the tensor is destroyed. Both processors that the
+// agent is built for are little endian, as ONNX is.
 func bytesOf(v onnx.Value) (format.DataType, []byte, error) {
 	switch t := v.(type) {
 	case *onnx.Tensor[float32]:
@@ -114,8 +115,7 @@ func raw[T any](data []T) []byte {
 		return []byte{}
 	}
 	var zero T
-	b := unsafe.Slice((*byte)(unsafe.Pointer(&data[0])), len(data)*int(unsafe.Sizeof(zero)))
-	return append([]byte(nil), b...)
+	return unsafe.Slice((*byte)(unsafe.Pointer(&data[0])), len(data)*int(unsafe.Sizeof(zero)))
 }
 
 // Close implements infer.Session.

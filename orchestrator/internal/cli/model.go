@@ -2,11 +2,15 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
 
 	"chexp/experiments/spec"
 	"chexp/models"
 	"chexp/models/catalog"
+	"chexp/models/onnx"
 	"chexp/orchestrator/internal/failure"
 
 	"github.com/urfave/cli/v2"
@@ -15,20 +19,22 @@ import (
 func (a *app) modelCommand() *cli.Command {
 	return &cli.Command{
 		Name: "model", Usage: "look inside models, make INT8 ones, keep them",
-		Subcommands: []*cli.Command{a.modelQuantizeCommand()},
+		Subcommands: []*cli.Command{
+			{
+				Name: "list", Usage: "the models that have a name", Action: a.modelList,
+				Flags: []cli.Flag{formatFlag()},
+			},
+			{
+				Name: "fetch", Usage: "make or download a model into the cache", ArgsUsage: "NAME|URL", Action: a.modelFetch,
+				Flags: []cli.Flag{&cli.StringFlag{Name: "sha256", Usage: "what the file at a URL must be, 64 hexadecimal `DIGITS`"}, formatFlag()},
+			},
+			{
+				Name: "verify", Usage: "check models of the cache, or one file, by their content", ArgsUsage: "[NAME|FILE]", Action: a.modelVerify,
+				Flags: []cli.Flag{formatFlag()},
+			},
+			a.modelInspectCommand(), a.modelQuantizeCommand(), a.modelCompareCommand(),
+		},
 	}
-}
-
-// catalogueFile makes or fetches the model of that name.
-func (a *app) catalogueFile(ctx context.Context, name string) (models.Resolved, error) {
-	r, err := a.resolver()
-	if err != nil {
-		return models.Resolved{}, err
-	}
-	if _, ok := catalog.Find(name); !ok {
-		return models.Resolved{}, failure.New(failure.Usage, "there is no file and no model "+name, "`chexp model list` shows the models", nil)
-	}
-	return r.Resolve(ctx, spec.ModelSource{Name: name, Builtin: name})
 }
 
 func (a *app) resolver() (*models.Resolver, error) {
@@ -36,5 +42,190 @@ func (a *app) resolver() (*models.Resolver, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &models.Resolver{CacheDir: filepath.Join(cache, "models"), SearchPath: models.DefaultSearchPath()}, nil
+	say := func(text string) { fmt.Fprintln(a.err, text) }
+	return &models.Resolver{CacheDir: filepath.Join(cache, "models"), SearchPath: models.DefaultSearchPath(), Progress: say}, nil
+}
+
+// catalogueFailure gives a model's error its advice.
+func catalogueFailure(err error) error {
+	var e *models.Error
+	if errors.As(err, &e) {
+		return failure.New(failure.Usage, "", e.Next, err)
+	}
+	return err
+}
+
+// modelFile finds a model by file or by name.
+func (a *app) modelFile(ctx context.Context, name string) (string, error) {
+	if _, err := os.Stat(name); err == nil {
+		return name, nil
+	}
+	if _, ok := catalog.FindEntry(name); !ok {
+		return "", failure.New(failure.Usage, "there is no file and no model "+name, "`chexp model list` shows the models", nil)
+	}
+	r, err := a.resolver()
+	if err != nil {
+		return "", err
+	}
+	found, err := r.Named(ctx, name)
+	return found.File, catalogueFailure(err)
+}
+
+// listed is an entry with what is here of it.
+type listedModel struct {
+	catalog.Entry
+	File   string `json:"file,omitempty"` // where the cache has it
+	Cached bool   `json:"cached"`
+}
+
+func (a *app) modelList(c *cli.Context) error {
+	if err := noArguments(c); err != nil {
+		return err
+	}
+	r, err := a.resolver()
+	if err != nil {
+		return err
+	}
+	l := list{columns: []string{"name", "size MB", "trained", "cached", "licence", "origin", "description"}}
+	all := []listedModel{}
+	for _, e := range catalog.Entries() {
+		x := listedModel{Entry: e}
+		path, there, err := r.Cached(c.Context, e.SHA256)
+		if x.Cached = there && err == nil; x.Cached {
+			x.File = path
+		}
+		all = append(all, x)
+		l.rows = append(l.rows, []string{e.Name, fmt.Sprintf("%.2f", float64(e.Bytes)/1e6), yes(e.Trained), yes(x.Cached), e.Licence, e.Origin, e.Description})
+	}
+	l.json = all
+	return a.print(c, l)
+}
+
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+func (a *app) modelFetch(c *cli.Context) error {
+	name, err := argument(c, "the name of a model, or a URL with --sha256")
+	if err != nil {
+		return err
+	}
+	r, err := a.resolver()
+	if err != nil {
+		return err
+	}
+	sum := c.String("sha256")
+	var found models.Resolved
+	if _, ok := catalog.FindEntry(name); ok {
+		if sum != "" {
+			return failure.New(failure.Usage, "--sha256 is for URLs; the sum of "+name+" is in the catalogue", "leave it out", nil)
+		}
+		found, err = r.Named(c.Context, name)
+	} else {
+		if len(sum) != 64 {
+			return failure.New(failure.Usage, fmt.Sprintf("%s is no model of the catalogue, and a URL needs --sha256 with 64 hexadecimal digits", name),
+				"`chexp model list` shows the models; `sha256sum FILE` prints the sum of a file that you trust", nil)
+		}
+		found, err = r.Resolve(c.Context, spec.ModelSource{Name: "model", URL: name, SHA256: sum})
+	}
+	if err != nil {
+		return catalogueFailure(err)
+	}
+	return a.print(c, list{
+		columns: []string{"sha256", "size MB", "file"},
+		rows:    [][]string{{found.SHA256, fmt.Sprintf("%.2f", float64(found.Bytes)/1e6), found.File}},
+		json:    map[string]any{"sha256": found.SHA256, "bytes": found.Bytes, "file": found.File, "origin": found.Origin},
+	})
+}
+
+// verified is what the check of one model says.
+type verified struct {
+	Name   string `json:"name,omitempty"` // in the catalogue
+	File   string `json:"file"`
+	SHA256 string `json:"sha256"`
+	Result string `json:"result"`
+	bad    bool
+}
+
+func (a *app) modelVerify(c *cli.Context) error {
+	r, err := a.resolver()
+	if err != nil {
+		return err
+	}
+	var all []verified
+	if c.NArg() > 0 {
+		name, err := argument(c, "a model file or the name of a model")
+		if err != nil {
+			return err
+		}
+		x, err := a.verifyOne(c.Context, r, name)
+		if err != nil {
+			return err
+		}
+		all = append(all, x)
+	} else {
+		for _, e := range catalog.Entries() {
+			all = append(all, verifyCached(c.Context, r, e))
+		}
+	}
+	l := list{columns: []string{"name", "result", "sha256", "file"}, json: all}
+	bad := 0
+	for _, x := range all {
+		l.rows = append(l.rows, []string{x.Name, x.Result, x.SHA256, x.File})
+		if x.bad {
+			bad++
+		}
+	}
+	if err := a.print(c, l); err != nil {
+		return err
+	}
+	if bad > 0 {
+		return failure.New(failure.Storage, fmt.Sprintf("%d of %d models are not what they should be", bad, len(all)), "`chexp model fetch NAME` gets a good one", nil)
+	}
+	return nil
+}
+
+func verifyCached(ctx context.Context, r *models.Resolver, e catalog.Entry) verified {
+	path, there, err := r.Cached(ctx, e.SHA256)
+	x := verified{Name: e.Name, File: path, SHA256: e.SHA256}
+	switch {
+	case err != nil:
+		x.Result, x.bad = err.Error(), true
+	case !there:
+		x.Result, x.File = "not in the cache", ""
+	default:
+		x.Result, x.bad = sound(path)
+	}
+	return x
+}
+
+// sound says whether a file is a model that makes sense.
+func sound(path string) (result string, bad bool) {
+	if _, err := onnx.Load(path); err != nil {
+		return err.Error(), true
+	}
+	return "ok", false
+}
+
+func (a *app) verifyOne(ctx context.Context, r *models.Resolver, name string) (verified, error) {
+	if e, ok := catalog.FindEntry(name); ok {
+		x := verifyCached(ctx, r, e)
+		x.bad = x.bad || x.File == ""
+		return x, nil
+	}
+	sum, err := models.Sum(ctx, name)
+	if err != nil {
+		return verified{}, failure.New(failure.Usage, "cannot read "+name, "", err)
+	}
+	x := verified{File: name, SHA256: sum}
+	for _, e := range catalog.Entries() {
+		if e.SHA256 == sum {
+			x.Name = e.Name
+		}
+	}
+	x.Result, x.bad = sound(name)
+	return x, nil
 }

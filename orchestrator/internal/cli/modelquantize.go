@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -27,28 +26,39 @@ func (a *app) modelQuantizeCommand() *cli.Command {
 		Description: "Static models need pictures or .npy arrays like those that the model will see: two thirds calibrate, one\n" +
 			"third is held back to choose how ranges are taken, and to judge. With --eval another folder judges. A folder\n" +
 			"that holds folders gives labels: each is a class. The model runs in the agent of this machine.",
-		Flags: []cli.Flag{
+		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "mode", Value: string(quant.Static), Usage: "`static` or dynamic"},
 			&cli.StringFlag{Name: "operators", Value: string(quant.QDQ), Usage: "`qdq` (any runtime) or qoperator (ONNX Runtime's own: smaller, loads faster)"},
 			&cli.BoolFlag{Name: "per-tensor", Usage: "one scale for a whole weight tensor, as the Arm Compute Library provider needs"},
 			&cli.Int64Flag{Name: "fix-batch", Usage: "fix the free first dimension to `N`, as the Arm Compute Library provider needs"},
-			&cli.StringFlag{Name: "target", Value: "arm64", Usage: "`CPU` that will run it: arm64, amd64, amd64-vnni; decides about 7- or 8-bit weights"},
 			&cli.IntFlag{Name: "weights", Usage: "7 or 8 `bits`, instead of the target's default"},
 			&cli.StringFlag{Name: "ranges", Value: string(quant.Auto), Usage: "`METHOD`: auto, " + methodNames()},
 			&cli.StringSliceFlag{Name: "exclude", Usage: "node or operator that stays in float; may be repeated"},
 			&cli.StringFlag{Name: "max-drop", Usage: "back off node by node until no more than this is lost, such as `1pt`"},
 			&cli.StringFlag{Name: "data", Usage: "`DIR` of pictures or .npy arrays"},
 			&cli.StringFlag{Name: "eval", Usage: "`DIR` to judge on, instead of what is held back of --data"},
-			&cli.IntFlag{Name: "samples", Value: 96, Usage: "use at most `N` files of each folder; 0: all"},
-			&cli.StringFlag{Name: "mean", Usage: "`R,G,B` subtracted from colours from 0 to 1 (default: ImageNet's)"},
-			&cli.StringFlag{Name: "std", Usage: "`R,G,B` divided by (default: ImageNet's)"},
-			&cli.IntFlag{Name: "resize", Usage: "scale the shorter side to `N` pixels before the middle is cut out"},
-			&cli.StringFlag{Name: "shape", Usage: "`1,C,H,W` of a sample, where the model leaves sizes open"},
-			&cli.StringFlag{Name: "layout", Value: "NCHW", Usage: "order of the input's dimensions: `NCHW` or NHWC"},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FILE` to write"},
-			formatFlag(),
-		},
+			targetFlag(),
+		}, sampleFlags()...),
 		Action: a.modelQuantize,
+	}
+}
+
+// targetFlag is of the commands that judge as another CPU computes.
+func targetFlag() cli.Flag {
+	return &cli.StringFlag{Name: "target", Value: "arm64", Usage: "`CPU` that will run it: arm64, amd64, amd64-vnni; decides about 7- or 8-bit weights"}
+}
+
+// sampleFlags say how files become inputs.
+func sampleFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.IntFlag{Name: "samples", Value: 96, Usage: "use at most `N` files of each folder; 0: all"},
+		&cli.StringFlag{Name: "mean", Usage: "`R,G,B` subtracted from colours from 0 to 1 (default: ImageNet's)"},
+		&cli.StringFlag{Name: "std", Usage: "`R,G,B` divided by (default: ImageNet's)"},
+		&cli.IntFlag{Name: "resize", Usage: "scale the shorter side to `N` pixels before the middle is cut out"},
+		&cli.StringFlag{Name: "shape", Usage: "`1,C,H,W` of a sample, where the model leaves sizes open"},
+		&cli.StringFlag{Name: "layout", Value: "NCHW", Usage: "order of the input's dimensions: `NCHW` or NHWC"},
+		formatFlag(),
 	}
 }
 
@@ -131,20 +141,17 @@ func quantizeFlags(c *cli.Context) (q quant.Request, err error) {
 	if f := q.Options.Format; f != quant.QDQ && f != quant.QOperator {
 		return q, badFlag("there are no operators %q; there are qdq and qoperator", f)
 	}
-	target := c.String("target")
-	arch, _ := strings.CutSuffix(target, "-vnni")
-	if arch != "arm64" && arch != "amd64" || target == "arm64-vnni" {
-		return q, badFlag("there is no target %q; there are arm64, amd64 and amd64-vnni", target)
+	exact, bits, err := target(c)
+	if err != nil {
+		return q, err
 	}
+	q.Session.Config = exact
 	switch q.Options.WeightBits {
 	case 0:
-		q.Options.WeightBits = quant.WeightBits(arch, target != arch, q.Options.Mode)
+		q.Options.WeightBits = bits(q.Options.Mode)
 	case 7, 8:
 	default:
 		return q, badFlag("weights have 7 or 8 bits, not %d", q.Options.WeightBits)
-	}
-	if runtime.GOARCH == "amd64" && target != "amd64" {
-		q.Session.Config = infer.Exact() // judge as the target computes
 	}
 	if q.Method, err = quant.ParseMethod(c.String("ranges")); err != nil {
 		return q, badFlag("%v", err)
@@ -158,6 +165,20 @@ func quantizeFlags(c *cli.Context) (q quant.Request, err error) {
 		q.MaxDrop = points / 100
 	}
 	return q, nil
+}
+
+// target reads for which CPU to choose: how this machine must compute to
+// judge as it does, and how many bits its weights should have.
+func target(c *cli.Context) (exact map[string]string, bits func(quant.Mode) int, err error) {
+	name := c.String("target")
+	arch, vnni := strings.CutSuffix(name, "-vnni")
+	if arch != "arm64" && arch != "amd64" || arch == "arm64" && vnni {
+		return nil, nil, badFlag("there is no target %q; there are arm64, amd64 and amd64-vnni", name)
+	}
+	if runtime.GOARCH == "amd64" && name != "amd64" {
+		exact = infer.Exact()
+	}
+	return exact, func(m quant.Mode) int { return quant.WeightBits(arch, vnni, m) }, nil
 }
 
 func preprocess(c *cli.Context) (samples.Preprocess, error) {
@@ -231,32 +252,34 @@ func plainDynamic(q quant.Request) (*quant.Result, error) {
 	return &quant.Result{Model: m, Options: q.Options, Emit: time.Since(begin)}, err
 }
 
-// quantizeWithData runs the agent of this machine.
-func (a *app) quantizeWithData(c *cli.Context, q quant.Request) (*quant.Result, error) {
+// readSamples reads a folder as inputs of a model.
+func readSamples(c *cli.Context, m *onnx.Model, dir string) (list []quant.Sample, labels []int, err error) {
 	p, err := preprocess(c)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	inputs := q.Float.Graph.RealInputs()
+	inputs := m.Graph.RealInputs()
 	if len(inputs) != 1 {
-		return nil, fmt.Errorf("the model has %d inputs; a folder of samples fills one", len(inputs))
+		return nil, nil, fmt.Errorf("the model has %d inputs; a folder of samples fills one", len(inputs))
 	}
-	read := func(dir string) ([]quant.Sample, []int, error) {
-		set, err := samples.Read(dir, inputs[0], p, c.Int("samples"))
-		if err != nil {
-			return nil, nil, err
-		}
-		var list []quant.Sample
-		for _, t := range set.Inputs {
-			list = append(list, quant.Sample{t})
-		}
-		return list, set.Labels, nil
+	set, err := samples.Read(dir, inputs[0], p, c.Int("samples"))
+	if err != nil {
+		return nil, nil, err
 	}
-	if q.Samples, q.Labels, err = read(c.String("data")); err != nil {
+	for _, t := range set.Inputs {
+		list = append(list, quant.Sample{t})
+	}
+	return list, set.Labels, nil
+}
+
+// quantizeWithData runs the agent of this machine.
+func (a *app) quantizeWithData(c *cli.Context, q quant.Request) (*quant.Result, error) {
+	var err error
+	if q.Samples, q.Labels, err = readSamples(c, q.Float, c.String("data")); err != nil {
 		return nil, err
 	}
 	if dir := c.String("eval"); dir != "" {
-		if q.Evaluation, q.EvalLabels, err = read(dir); err != nil {
+		if q.Evaluation, q.EvalLabels, err = readSamples(c, q.Float, dir); err != nil {
 			return nil, err
 		}
 	}
@@ -307,18 +330,6 @@ func writeFile(path string, b []byte) (err error) {
 		return err
 	}
 	return os.Rename(f.Name(), path)
-}
-
-// modelFile finds a model by file or by name.
-func (a *app) modelFile(ctx context.Context, name string) (string, error) {
-	if _, err := os.Stat(name); err == nil {
-		return name, nil
-	}
-	found, err := a.catalogueFile(ctx, name)
-	if err != nil {
-		return "", err
-	}
-	return found.File, nil
 }
 
 func megabytes(n int64) string { return spec.FormatBytes(n) }

@@ -1,0 +1,148 @@
+package inspect
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"chexp/models/onnx"
+)
+
+func tutorial(t *testing.T, name string) *onnx.Model {
+	t.Helper()
+	for up := "../.."; len(up) < 20; up += "/.." {
+		path := up + "/shared/models/food11/" + name
+		if _, err := os.Stat(path); err != nil {
+			continue
+		}
+		m, err := onnx.Load(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	t.Skip("no ../shared/models/food11 beside the clone")
+	return nil
+}
+
+func codes(r *Report) (list []string) {
+	for _, w := range r.Warnings {
+		list = append(list, w.Code)
+	}
+	return list
+}
+
+func count(list []Count, name string) int {
+	for _, c := range list {
+		if c.Name == name {
+			return c.Count
+		}
+	}
+	return 0
+}
+
+func TestTheTutorialsStaticModel(t *testing.T) {
+	r := Inspect(tutorial(t, "food11_quantized_aggressive.onnx"), Options{})
+	q := r.Quantization
+	if q.Scheme != "static" || q.Form != "QOperator" || q.Integer != 53 || q.Float != 0 {
+		t.Errorf("%+v", q)
+	}
+	if w := q.Weights; w.PerChannel != 53 || w.PerTensor != 0 || !w.Symmetric || w.Bits != 7 || count(w.Types, "int8") != 53 {
+		t.Errorf("weights %+v", w)
+	}
+	if a := q.Activations; a.Bits != 7 || a.LostBounds != 35 {
+		t.Errorf("activations %+v", a)
+	}
+	if got := codes(r); !slices.Equal(got, []string{"relu6_bound_lost"}) {
+		t.Errorf("warnings %v", got)
+	}
+	if r.Nodes != 68 || count(r.Operators, "QLinearConv") != 52 || r.Opsets["ai.onnx"] != 20 || r.Parameters[0].Type != "int8" || r.Parameters[0].Bytes != 2220907 {
+		t.Errorf("%+v", r)
+	}
+	for _, p := range r.Providers {
+		if want := map[string]float64{"cpu": 1, "acl (chexp's plugin)": 1}[p.Name]; p.Share != want {
+			t.Errorf("%s takes %v of the work, want %v", p.Name, p.Share, want)
+		}
+	}
+	if why := r.Providers[2].Leaves[0].Why; !strings.Contains(why, "per-channel") {
+		t.Errorf("ONNX Runtime's ACL leaves QLinearConv because %q", why)
+	}
+	// An older runtime.
+	if got := codes(Inspect(tutorial(t, "food11_quantized_aggressive.onnx"), Options{Runtime: "1.15.1"})); !slices.Contains(got, "opset_too_new") || !slices.Contains(got, "ir_too_new") {
+		t.Errorf("for 1.15: %v", got)
+	}
+}
+
+func TestTheTutorialsDynamicModel(t *testing.T) {
+	r := Inspect(tutorial(t, "food11_quantized_dynamic.onnx"), Options{})
+	q := r.Quantization
+	if q.Scheme != "dynamic" || q.Integer != 53 || q.Weights.PerTensor != 52 || q.Weights.Bits != 7 || q.Weights.Symmetric || q.Activations != nil {
+		t.Errorf("%+v, weights %+v", q, q.Weights)
+	}
+	if got := codes(r); !slices.Equal(got, []string{"dynamic_overhead"}) || !strings.Contains(r.Warnings[0].Text, "of 625 nodes 53") {
+		t.Errorf("warnings %+v", r.Warnings)
+	}
+}
+
+func TestTheRebuiltFloatModel(t *testing.T) {
+	m := tutorial(t, "food11_fp32_rebuilt.onnx")
+	r := Inspect(m, Options{})
+	w, ok := r.Work.Get()
+	if r.Quantization.Scheme != "none" || len(r.Warnings) != 0 || !ok || w.Float != 299508352 || r.ParameterCount != 2220909 {
+		t.Errorf("%+v", r)
+	}
+	if acl := r.Providers[2]; acl.Share != 0 {
+		t.Errorf("with a free batch ONNX Runtime's ACL takes %+v", acl)
+	}
+	m.Graph.Inputs[0].Shape[0] = onnx.Dim{Size: 1}
+	if acl := Inspect(m, Options{}).Providers[2]; acl.Share < 0.99 || count(acl.Takes, "Conv") != 52 {
+		t.Errorf("with a fixed batch it takes %+v", acl)
+	}
+}
+
+func TestSignedWeightsOfConvIntegerAreWarnedOf(t *testing.T) {
+	in := []onnx.Dim{{Size: 1}, {Size: 1}, {Size: 2}, {Size: 2}}
+	m := &onnx.Model{IRVersion: 8, Opsets: []onnx.Opset{{Version: 13}}, Graph: &onnx.Graph{
+		Nodes:        []*onnx.Node{{Op: "ConvInteger", Inputs: []string{"x", "w"}, Outputs: []string{"y"}}},
+		Initializers: []*onnx.Tensor{onnx.Int8Tensor("w", []int64{1, 1, 1, 1}, []int8{100})},
+		Inputs:       []*onnx.Value{{Name: "x", Elem: onnx.Uint8, Shape: in}}, Outputs: []*onnx.Value{{Name: "y", Elem: onnx.Int32, Shape: in}},
+	}}
+	if got := codes(Inspect(m, Options{})); !slices.Contains(got, "convinteger_int8") || !slices.Contains(got, "no_float_image") {
+		t.Errorf("warnings %v", got)
+	}
+}
+
+// Whatever the model, there is a report.
+func TestEveryTestModelHasAReport(t *testing.T) {
+	const dir = "/usr/share/libonnx-testdata/data"
+	if _, err := os.Stat(dir); err != nil {
+		t.Skip("apt-get install libonnx-testdata")
+	}
+	n := 0
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".onnx" {
+			return err
+		}
+		m, err := onnx.Load(path)
+		if err != nil {
+			t.Errorf("%v", err)
+			return nil
+		}
+		r := Inspect(m, Options{})
+		total := 0
+		for _, c := range r.Operators {
+			total += c.Count
+		}
+		if total != r.Nodes || len(r.Providers) != 4 {
+			t.Errorf("%s: %d of %d nodes", path, total, r.Nodes)
+		}
+		n++
+		return nil
+	})
+	if err != nil || n < 1000 {
+		t.Errorf("%d models, %v", n, err)
+	}
+}

@@ -1,0 +1,218 @@
+package inspect
+
+import (
+	"fmt"
+	"slices"
+
+	"chexp/models/onnx"
+)
+
+// Provider is what an execution provider is known to take of a model, by its
+// source and by runs; the count of a real run is in a trial's result.
+type Provider struct {
+	Name   string  `json:"name"`
+	About  string  `json:"about"`
+	Takes  []Count `json:"takes"`
+	Leaves []Left  `json:"leaves"`
+	// Share is the share of multiply-adds that it takes; -1 if unknown.
+	Share float64 `json:"multiply_add_share"`
+}
+
+// Left is an operator that is left to the CPU provider, with the reason of
+// most of its nodes.
+type Left struct {
+	Count
+	Why string `json:"why"`
+}
+
+// take says whether a provider takes a node, and why not.
+type take func(f *facts, n *onnx.Node) (why string)
+
+const takes = ""
+
+const pluginName = "acl (chexp's plugin)"
+
+func (f *facts) providers() []Provider {
+	return []Provider{
+		f.provider("cpu", "ONNX Runtime's own kernels: every operator of its version", takeAll),
+		f.provider(pluginName, "Arm Compute Library through the plugin that chexp's arm64 agent carries", takePlugin),
+		f.provider("acl (ONNX Runtime's)", "Arm Compute Library provider of ONNX Runtime built with --use_acl, by its source of 1.21", takeACL),
+		f.provider("xnnpack", "XNNPACK provider of Debian's builds, by runs of 1.27", takeXNNPACK),
+	}
+}
+
+func (f *facts) provider(name, about string, t take) Provider {
+	p := Provider{Name: name, About: about, Share: -1, Takes: []Count{}, Leaves: []Left{}}
+	taken, left, reasons := map[string]int{}, map[string]int{}, map[string]map[string]int{}
+	var all, share int64
+	for _, n := range f.m.Graph.Nodes {
+		if n.Type() == "Constant" {
+			continue // gone when a session is made
+		}
+		all += f.products[n].Count
+		why := t(f, n)
+		if why == takes {
+			taken[n.Type()]++
+			share += f.products[n].Count
+			continue
+		}
+		left[n.Type()]++
+		if reasons[n.Type()] == nil {
+			reasons[n.Type()] = map[string]int{}
+		}
+		reasons[n.Type()][why]++
+	}
+	if name == pluginName && share == 0 {
+		// It claims groups around a convolution or product; light operators
+		// alone would cost more at their edges than they save.
+		for op, n := range taken {
+			left[op] += n
+			reasons[op] = map[string]int{"there is no convolution or product beside it that it takes": n}
+		}
+		taken = nil
+	}
+	if all > 0 {
+		p.Share = float64(share) / float64(all)
+	}
+	p.Takes = counted(taken)
+	for _, c := range counted(left) {
+		p.Leaves = append(p.Leaves, Left{c, counted(reasons[c.Name])[0].Name})
+	}
+	return p
+}
+
+func takeAll(*facts, *onnx.Node) string { return takes }
+
+const notImplemented = "it has no such operator"
+
+// pictureConv holds what the Arm Compute Library and XNNPACK have in common:
+// two dimensions, constant weights, one group or one per channel.
+func (f *facts) pictureConv(n *onnx.Node, weights int) string {
+	w := f.constantThrough(n.Input(weights))
+	if w == nil {
+		return "the weights are no constant"
+	}
+	if len(w.Dims) != 4 {
+		return "it is no convolution of two dimensions"
+	}
+	if group := n.IntAttr("group", 1); group != 1 && (w.Dims[1] != 1 || w.Dims[0]%group != 0) {
+		return "its groups are not one channel each"
+	}
+	return takes
+}
+
+// takePlugin follows what agent/acl claims.
+func takePlugin(f *facts, n *onnx.Node) string {
+	switch n.Type() {
+	case "Conv":
+		return f.pictureConv(n, 1)
+	case "QLinearConv":
+		if w, s := f.constants[n.Input(3)], f.constants[n.Input(4)]; w != nil && w.Type == onnx.Uint8 && s != nil && s.Elements() > 1 {
+			return "it has unsigned weights with a scale per channel"
+		}
+		return f.pictureConv(n, 3)
+	case "Gemm", "MatMul", "QLinearMatMul":
+		i := 1
+		if n.Op == "QLinearMatMul" {
+			i = 3
+		}
+		if w := f.constantThrough(n.Input(i)); w == nil || len(w.Dims) != 2 {
+			return "the second matrix is no constant of two dimensions"
+		}
+		if n.IntAttr("transA", 0) != 0 || n.FloatAttr("alpha", 1) != 1 || n.FloatAttr("beta", 1) != 1 {
+			return "transA, alpha or beta"
+		}
+		return takes
+	case "Relu", "Clip", "Add", "GlobalAveragePool", "Flatten", "Reshape", "QuantizeLinear", "DequantizeLinear",
+		"com.microsoft.QLinearAdd", "com.microsoft.QLinearGlobalAveragePool":
+		return takes
+	case "AveragePool", "MaxPool":
+		if n.IntAttr("ceil_mode", 0) != 0 {
+			return "ceil_mode"
+		}
+		return takes
+	case "ConvInteger", "DynamicQuantizeLinear", "MatMulInteger":
+		return "dynamic quantization is not what it does"
+	}
+	return notImplemented
+}
+
+// takeACL: kernels are registered for exact versions of operators, and every
+// shape must be fixed (core/providers/acl of ONNX Runtime 1.21).
+func takeACL(f *facts, n *onnx.Node) string {
+	opset := f.m.Opset()
+	until := func(last int64) string {
+		if opset > last {
+			return fmt.Sprintf("its kernel is for operator sets up to %d", last)
+		}
+		return takes
+	}
+	switch n.Type() {
+	case "Conv", "QLinearConv", "com.microsoft.FusedConv":
+		weights := 1
+		if n.Op == "QLinearConv" {
+			weights = 3
+			if s := f.constants[n.Input(4)]; s == nil || s.Elements() != 1 {
+				return "it does not support per-channel quantization"
+			}
+			w, x := f.constants[n.Input(3)], f.constants[n.Input(2)]
+			if n.IntAttr("group", 1) > 1 && (w == nil || x == nil || w.Type != x.Type) {
+				return "a depthwise convolution needs weights of its input's type"
+			}
+		}
+		if f.fixedShapes() {
+			return f.pictureConv(n, weights)
+		}
+		return "it does not support unknown tensor shapes: fix the batch"
+	case "GlobalAveragePool", "GlobalMaxPool", "MatMul", "com.microsoft.FusedMatMul", "com.microsoft.MatMulIntegerToFloat":
+		return takes
+	case "Gemm", "Relu", "Concat":
+		return until(12)
+	case "AveragePool", "MaxPool":
+		return until(9)
+	case "BatchNormalization":
+		return until(8)
+	}
+	return notImplemented
+}
+
+func (f *facts) fixedShapes() bool {
+	return !slices.ContainsFunc(f.m.Graph.RealInputs(), func(v *onnx.Value) bool {
+		return v.Shape == nil || slices.ContainsFunc(v.Shape, func(d onnx.Dim) bool { return !d.Known() })
+	})
+}
+
+// takeXNNPACK: of a float MobileNetV2 it took all convolutions with their
+// Clips and the product; of the tutorial's static INT8 model nothing.
+func takeXNNPACK(f *facts, n *onnx.Node) string {
+	switch n.Type() {
+	case "Conv":
+		if f.constants[n.Input(1)] == nil {
+			return "the weights are no float constant"
+		}
+		return f.pictureConv(n, 1)
+	case "QLinearConv":
+		w, s := f.constants[n.Input(3)], f.constants[n.Input(4)]
+		x := f.constants[n.Input(2)]
+		switch {
+		case w == nil || s == nil || x == nil:
+			return "scales or weights are no constants"
+		case x.Type == onnx.Uint8 && (w.Type != onnx.Uint8 || s.Elements() > 1):
+			return "unsigned activations need unsigned weights with one scale"
+		}
+		return f.pictureConv(n, 3)
+	case "Relu", "Clip":
+		if from := f.makers[n.Input(0)]; from != nil && from.Op == "Conv" {
+			return takes // into the convolution
+		}
+		return notImplemented
+	case "Gemm", "MatMul":
+		if w := f.constants[n.Input(1)]; w == nil || len(w.Dims) != 2 {
+			return "the second matrix is no constant of two dimensions"
+		}
+		return takes
+	case "MaxPool", "AveragePool", "Softmax":
+		return takes
+	}
+	return notImplemented
+}

@@ -1,0 +1,116 @@
+package inspect
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"chexp/models/onnx"
+)
+
+// AgentRuntime is the version of ONNX Runtime that the agents carry.
+const AgentRuntime = "1.27"
+
+// newest is the newest operator set and IR version that a version of ONNX
+// Runtime reads, from its compatibility table; 1.27's were tried.
+var newest = map[string]struct{ opset, ir int64 }{
+	"1.12": {17, 8}, "1.13": {17, 8}, "1.14": {18, 8}, "1.15": {19, 8}, "1.16": {19, 9}, "1.17": {20, 9},
+	"1.18": {21, 10}, "1.19": {21, 10}, "1.20": {21, 10}, "1.27": {26, 13},
+}
+
+func (f *facts) warnings(r *Report, o Options) []Warning {
+	list := []Warning{}
+	add := func(code, next, format string, args ...any) {
+		list = append(list, Warning{Code: code, Text: fmt.Sprintf(format, args...), Next: next})
+	}
+	version := o.Runtime
+	if version == "" {
+		version = AgentRuntime
+	}
+	f.tooNew(version, r, add)
+	if a := r.Quantization.Activations; a != nil && a.LostBounds > 0 {
+		add("relu6_bound_lost", "quantize the float model again with 8-bit activations: `chexp model quantize`",
+			"%d ReLU6 outputs were quantized to 7 bits (scale 6/127), but 8 bits hold up to %.2f: nothing cuts off at 6 any more, and answers change", a.LostBounds, 255.0*6/127)
+	}
+	f.dynamicWarnings(r, add)
+	if n := countOps(f.m.Graph, "If", "Loop", "Scan"); n > 0 {
+		add("control_flow", "", "%d nodes have graphs of their own (If, Loop, Scan), which are not looked into", n)
+	}
+	if f.m.Functions > 0 {
+		add("functions", "", "it defines %d functions of its own, which are not looked into", f.m.Functions)
+	}
+	if r.External {
+		add("external_data", "save it as one file before it goes to a device", "its weights are in files of their own")
+	}
+	inputs := f.m.Graph.RealInputs()
+	if len(inputs) != 1 || inputs[0].Elem != onnx.Float32 || len(inputs[0].Shape) != 4 {
+		add("no_float_image", "", "it is no model of one float picture: accuracy cannot be measured with pictures")
+	} else if !f.fixedShapes() && inputs[0].Shape[1].Known() {
+		for _, d := range inputs[0].Shape[1:] {
+			if !d.Known() {
+				add("open_size", "export it with fixed sizes; only the batch may be free", "its input leaves more than the batch open, and a trial needs every size")
+				break
+			}
+		}
+	}
+	return list
+}
+
+func (f *facts) tooNew(version string, r *Report, add func(code, next, format string, args ...any)) {
+	short := version
+	if parts := strings.SplitN(version, ".", 3); len(parts) > 2 {
+		short = parts[0] + "." + parts[1]
+	}
+	limit, ok := newest[short]
+	if !ok {
+		add("runtime_unknown", "", "what ONNX Runtime %s reads is not known here", version)
+		return
+	}
+	opset := f.m.Opset()
+	if opset > limit.opset {
+		add("opset_too_new", "export it with operator set "+strconv.FormatInt(limit.opset, 10)+" or older",
+			"it needs operator set %d; ONNX Runtime %s reads up to %d", opset, version, limit.opset)
+	}
+	if f.m.IRVersion > limit.ir {
+		add("ir_too_new", "export it with an older onnx package, or set model.ir_version",
+			"it has IR version %d; ONNX Runtime %s reads up to %d", f.m.IRVersion, version, limit.ir)
+	}
+	if opset > 0 && opset < 7 {
+		add("opset_old", "export it again, or convert it with onnx.version_converter", "operator set %d is older than what ONNX Runtime promises to run (7)", opset)
+	}
+}
+
+func (f *facts) dynamicWarnings(r *Report, add func(code, next, format string, args ...any)) {
+	q := r.Quantization
+	if q.Scheme == "dynamic" && q.Integer*4 < r.Nodes {
+		add("dynamic_overhead", "static quantization needs sample inputs, and none of these nodes: `chexp model quantize`",
+			"of %d nodes %d do integer work; the others find scales, cast and multiply in every inference", r.Nodes, q.Integer)
+	}
+	signed := 0
+	for _, n := range f.m.Graph.Nodes {
+		if t := f.constants[n.Input(1)]; n.Type() == "ConvInteger" && t != nil && t.Type == onnx.Int8 {
+			signed++
+		}
+	}
+	if signed > 0 {
+		add("convinteger_int8", "store the weights as uint8 with zero point 128",
+			"%d ConvInteger have int8 weights: ONNX Runtime runs them 3.5 times slower than uint8 ones, and older versions refuse them (NOT_IMPLEMENTED)", signed)
+	}
+	if w := q.Weights; w != nil && q.Scheme == "static" && w.Bits == 8 {
+		if len(w.Types) > 0 && w.Types[0].Name == "int8" {
+			add("x86_saturates", "on such a processor use 7-bit weights, or session.x64quantprecision=1 to compute exactly",
+				"8-bit signed weights: x86-64 without VNNI saturates and loses accuracy; Arm and VNNI do not")
+		}
+	}
+}
+
+func countOps(g *onnx.Graph, names ...string) (n int) {
+	for _, node := range g.Nodes {
+		for _, name := range names {
+			if node.Type() == name {
+				n++
+			}
+		}
+	}
+	return n
+}

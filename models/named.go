@@ -1,0 +1,41 @@
+package models
+
+import (
+	"context"
+	"fmt"
+
+	"chexp/experiments/spec"
+	"chexp/models/catalog"
+)
+
+// Named makes or fetches a model of the catalogue.
+func (r *Resolver) Named(ctx context.Context, name string) (Resolved, error) {
+	e, ok := catalog.FindEntry(name)
+	if !ok {
+		return Resolved{}, &Error{Model: name, Msg: "the catalogue has no such model", Next: "`chexp model list` shows what it has"}
+	}
+	if e.URL == "" {
+		return r.Resolve(ctx, spec.ModelSource{Name: name, Builtin: name})
+	}
+	return r.resolve(ctx, spec.ModelSource{Name: name, URL: e.URL, SHA256: e.SHA256}, e.Bytes)
+}
+
+// Cached returns where the cache keeps the file of that content, and whether
+// it is there and is that content.
+func (r *Resolver) Cached(ctx context.Context, sum string) (path string, there bool, err error) {
+	path = r.cacheFile(sum)
+	got, _, err := hashFile(ctx, path)
+	switch {
+	case err != nil:
+		return path, false, nil //nolint:nilerr // what cannot be read is not there
+	case got != sum:
+		return path, true, fmt.Errorf("%s has sha256 %s: it is damaged", path, got)
+	}
+	return path, true, nil
+}
+
+// Sum is the SHA-256 of a file.
+func Sum(ctx context.Context, path string) (string, error) {
+	sum, _, err := hashFile(ctx, path)
+	return sum, err
+}

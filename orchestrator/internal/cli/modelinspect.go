@@ -1,0 +1,221 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"chexp/models"
+	"chexp/models/inspect"
+	"chexp/models/onnx"
+	"chexp/orchestrator/internal/failure"
+
+	"github.com/urfave/cli/v2"
+)
+
+func (a *app) modelInspectCommand() *cli.Command {
+	return &cli.Command{
+		Name: "inspect", Usage: "what is in a model, and what will go wrong with it", ArgsUsage: "FILE|NAME", Action: a.modelInspect,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "runtime", Value: inspect.AgentRuntime, Usage: "`VERSION` of ONNX Runtime that will run it"},
+			&cli.StringFlag{Name: "shape", Usage: "`1,C,H,W`: sizes of the input that the model leaves open, to count the work"},
+			formatFlag(),
+		},
+	}
+}
+
+func (a *app) modelInspect(c *cli.Context) error {
+	name, err := argument(c, "a model file or the name of a model")
+	if err != nil {
+		return err
+	}
+	path, err := a.modelFile(c.Context, name)
+	if err != nil {
+		return err
+	}
+	m, err := onnx.Load(path)
+	if err != nil {
+		return failure.New(failure.Usage, "", "", err)
+	}
+	o := inspect.Options{Runtime: c.String("runtime")}
+	if s := c.String("shape"); s != "" {
+		if o.Shapes, err = inputShape(m, s); err != nil {
+			return err
+		}
+	}
+	r := inspect.Inspect(m, o)
+	r.File = path
+	if r.SHA256, err = models.Sum(c.Context, path); err != nil {
+		return err
+	}
+	if info, err := os.Stat(path); err == nil {
+		r.Bytes = info.Size()
+	}
+	switch c.String("format") {
+	case "json":
+		return writeJSON(a.out, r)
+	case "table":
+		return inspectionText(a.out, r)
+	}
+	return failure.New(failure.Usage, fmt.Sprintf("there is no format %q", c.String("format")), "-f takes table or json here", nil)
+}
+
+func inputShape(m *onnx.Model, shape string) (map[string][]int64, error) {
+	inputs := m.Graph.RealInputs()
+	var dims []int64
+	for _, s := range strings.Split(shape, ",") {
+		n, err := strconv.ParseInt(strings.TrimSpace(s), 10, 64)
+		if err != nil || n < 1 {
+			return nil, failure.New(failure.Usage, fmt.Sprintf("--shape takes sizes such as 1,3,224,224; it is %q", shape), "", nil)
+		}
+		dims = append(dims, n)
+	}
+	if len(inputs) != 1 || inputs[0].Shape != nil && len(inputs[0].Shape) != len(dims) {
+		return nil, failure.New(failure.Usage, fmt.Sprintf("--shape %s does not fit the model's inputs", shape), "`chexp model inspect` without it shows them", nil)
+	}
+	return map[string][]int64{inputs[0].Name: dims}, nil
+}
+
+func inspectionText(w io.Writer, r *inspect.Report) error {
+	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(tw, "%s\t%s\n", name, printable(strings.ReplaceAll(fmt.Sprintf(format, args...), "\t", " ")))
+	}
+	line("file", "%s", r.File)
+	line("size", "%s (%d bytes)", megabytes(r.Bytes), r.Bytes)
+	line("sha256", "%s", r.SHA256)
+	line("format", "IR %d, %s, by %s", r.IR, opsets(r.Opsets), orNobody(r.Producer))
+	for _, p := range r.Inputs {
+		line("input", "%s", portText(p))
+	}
+	for _, p := range r.Outputs {
+		line("output", "%s", portText(p))
+	}
+	line("operators", "%d nodes: %s", r.Nodes, countsText(r.Operators))
+	line("parameters", "%s", parametersText(r))
+	if work, ok := r.Work.Get(); ok {
+		line("work", "%s multiply-adds in float, %s on 8-bit integers; %s of weights, %s in and out, each inference", millions(work.Float), millions(work.Integer),
+			megabytes(work.WeightBytes), megabytes(work.ActivationBytes))
+	} else {
+		line("work", "unavailable: %s", r.Work.Unavailable)
+	}
+	line("quantization", "%s", quantizationText(r.Quantization))
+	for _, p := range r.Providers {
+		line(p.Name, "%s", providerText(p))
+	}
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	for _, x := range r.Warnings {
+		fmt.Fprintf(w, "! %s\n", printable(x.Text))
+		if x.Next != "" {
+			fmt.Fprintf(w, "  what to do: %s\n", printable(x.Next))
+		}
+	}
+	return nil
+}
+
+func opsets(m map[string]int64) string {
+	var list []string
+	for domain, v := range m {
+		list = append(list, fmt.Sprintf("%s %d", domain, v))
+	}
+	slices.Sort(list)
+	if len(list) == 0 {
+		return "no operator set"
+	}
+	return "operator set " + strings.Join(list, ", ")
+}
+
+func orNobody(s string) string {
+	if s == "" {
+		return "an unknown producer"
+	}
+	return s
+}
+
+func portText(p inspect.Port) string {
+	if p.Shape == nil {
+		return fmt.Sprintf("%s, %s of unknown shape", p.Name, p.Type)
+	}
+	return fmt.Sprintf("%s, %s [%s]", p.Name, p.Type, strings.Join(p.Shape, ", "))
+}
+
+func countsText(list []inspect.Count) string {
+	var parts []string
+	for i, c := range list {
+		if i == 16 {
+			parts = append(parts, fmt.Sprintf("and %d kinds more", len(list)-i))
+			break
+		}
+		parts = append(parts, fmt.Sprintf("%s %d", c.Name, c.Count))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func parametersText(r *inspect.Report) string {
+	var parts []string
+	for _, s := range r.Parameters {
+		parts = append(parts, fmt.Sprintf("%s %s", megabytes(s.Bytes), s.Type))
+	}
+	return fmt.Sprintf("%d values: %s", r.ParameterCount, strings.Join(parts, ", "))
+}
+
+func millions(n int64) string { return fmt.Sprintf("%.1f M", float64(n)/1e6) }
+
+func quantizationText(q inspect.Quantization) string {
+	s := q.Scheme
+	if q.Form != "" {
+		s += ", " + q.Form
+	}
+	if w := q.Weights; w != nil {
+		how := fmt.Sprintf("per tensor (%d)", w.PerTensor)
+		switch {
+		case w.PerTensor == 0:
+			how = fmt.Sprintf("per channel (%d)", w.PerChannel)
+		case w.PerChannel > 0:
+			how = fmt.Sprintf("per channel (%d) and per tensor (%d)", w.PerChannel, w.PerTensor)
+		}
+		symmetric := "symmetric"
+		if !w.Symmetric {
+			symmetric = "asymmetric"
+		}
+		s += fmt.Sprintf("; weights %s, %s, %s, %d bits", countsText(w.Types), how, symmetric, w.Bits)
+	}
+	if a := q.Activations; a != nil && q.Integer > 0 {
+		s += fmt.Sprintf("; activations %s, %d bits", countsText(a.Types), a.Bits)
+		if a.Evidence != "" {
+			s += " (" + a.Evidence + ")"
+		}
+	}
+	if q.Integer > 0 {
+		s += fmt.Sprintf("; %d of %d convolutions and products on integers", q.Integer, q.Integer+q.Float)
+	}
+	return s
+}
+
+func providerText(p inspect.Provider) string {
+	s := "takes nothing"
+	if len(p.Takes) > 0 {
+		s = "takes " + countsText(p.Takes)
+	}
+	if p.Share >= 0 {
+		s += fmt.Sprintf(" (%.0f %% of the multiply-adds)", 100*p.Share)
+	}
+	var left []string
+	for i, l := range p.Leaves {
+		if i == 4 {
+			left = append(left, fmt.Sprintf("%d kinds more", len(p.Leaves)-i))
+			break
+		}
+		left = append(left, fmt.Sprintf("%s %d (%s)", l.Name, l.Count.Count, l.Why))
+	}
+	if len(left) > 0 {
+		s += "; leaves " + strings.Join(left, ", ")
+	}
+	return s
+}
