@@ -208,7 +208,7 @@ func TestResumeWhileTakingTurns(t *testing.T) {
 		if res.Outcome != trial.OK || len(res.Blocks) != 12 {
 			t.Errorf("%s: %s %v, %d blocks", tr.ID, res.Outcome, res.Reasons, len(res.Blocks))
 		}
-		if h, ok := res.Harness.Get(); !ok || h.Calls == 0 || h.Allocations != 0 {
+		if h, ok := res.Harness.Get(); !ok || h.Calls == 0 || h.Allocations > int64(h.Calls/100) {
 			t.Errorf("%s: harness %+v %+v", tr.ID, res.Harness, h)
 		}
 	}

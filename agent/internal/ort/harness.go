@@ -26,8 +26,7 @@ func (l *Library) Harness() trial.Reading[trial.Harness] {
 		return trial.Unread[trial.Harness]("the model that does nothing cannot be loaded: " + err.Error())
 	}
 	defer s.Close()
-	bare, unbare := s.bare()
-	h, err := session.MeasureHarness(s, bare, unbare)
+	h, err := session.MeasureHarness(s, s.bare())
 	if err != nil {
 		return trial.Unread[trial.Harness]("the model that does nothing does not run: " + err.Error())
 	}
@@ -58,19 +57,11 @@ func (l *Library) openData(content []byte) (*Session, error) {
 	return s, nil
 }
 
-// bare is the loop in C over this session, or why there is none.
-func (s *Session) bare() (loop session.Bare, why string) {
-	handle, err := hidden(s.session, "s", "ortSession")
-	if err != nil {
-		return nil, err.Error()
-	}
-	binding, err := hidden(s.binding, "o")
-	if err != nil {
-		return nil, err.Error()
-	}
+// bare is the loop in C over this session.
+func (s *Session) bare() session.Bare {
 	return func(latencies []int64) error {
-		err := take(C.chexp_loop(s.lib.api, handle, binding, (*C.int64_t)(unsafe.Pointer(unsafe.SliceData(latencies))), C.size_t(len(latencies))))
+		err := take(C.chexp_loop(s.lib.api, s.handle, s.bound, (*C.int64_t)(unsafe.Pointer(unsafe.SliceData(latencies))), C.size_t(len(latencies))))
 		runtime.KeepAlive(s)
 		return err
-	}, ""
+	}
 }

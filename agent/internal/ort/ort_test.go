@@ -305,7 +305,7 @@ func TestHarness(t *testing.T) {
 		t.Fatal(r.Unavailable)
 	}
 	c, ok := h.NullCNS.Get()
-	if !ok || c <= 0 || h.NullNS <= 0 || h.Calls < 100 || h.Allocations != 0 {
+	if !ok || c <= 0 || h.NullNS <= 0 || h.Calls < 100 || h.Allocations > int64(h.Calls/100) { // Go's runtime itself makes a few, for a thread of its own
 		t.Errorf("%+v, C %d %s", h, c, h.NullCNS.Unavailable)
 	}
 	t.Logf("least time of one call: %d ns, in C %d ns; %d calls, %d allocations", h.NullNS, c, h.Calls, h.Allocations)

@@ -37,6 +37,8 @@ type Session struct {
 	memory  []unsafe.Pointer // behind the tensors
 	set     trial.Settings
 	dynamic []*C.char // names of outputs whose shape only an inference tells
+
+	handle, bound unsafe.Pointer // OrtSession and OrtIoBinding, for Timed
 }
 
 // Open loads a model. Errors carry a reason.
@@ -100,6 +102,12 @@ func (s *Session) bind(batch int64) error {
 	}
 	if s.binding, err = s.session.CreateIoBinding(); err != nil {
 		return reason.New(reason.RuntimeFailed, "the model's inputs and outputs cannot be bound", "", err)
+	}
+	if s.handle, err = hidden(s.session, "s", "ortSession"); err != nil {
+		return err
+	}
+	if s.bound, err = hidden(s.binding, "o"); err != nil {
+		return err
 	}
 	batchSymbols := map[string]bool{}
 	for _, p := range inputs {
@@ -221,12 +229,21 @@ func (s *Session) Outputs() []session.Buffer { return s.outputs }
 
 // Run implements session.Engine.
 func (s *Session) Run() error {
-	err := s.session.RunWithBinding(s.binding)
-	runtime.KeepAlive(s)
-	if err != nil && isOutOfMemory(err.Error()) {
-		return reason.New(reason.OutOfMemory, "an inference took more memory than there is", "lower the batch or use a smaller model", err)
-	}
+	_, err := s.Timed()
 	return err
+}
+
+// Timed implements session.Timer.
+func (s *Session) Timed() (ns int64, err error) {
+	t := C.chexp_timed(s.lib.api, s.handle, s.bound)
+	runtime.KeepAlive(s)
+	if t.error == nil {
+		return int64(t.ns), nil
+	}
+	if err = take(t.error); err != nil && isOutOfMemory(err.Error()) {
+		return 0, reason.New(reason.OutOfMemory, "an inference took more memory than there is", "lower the batch or use a smaller model", err)
+	}
+	return 0, err
 }
 
 // Close implements session.Engine. The order matters: the binding points to the

@@ -128,15 +128,20 @@ char *chexp_bind_output(void **api, void *binding, const char *name) {
   return err;
 }
 
-char *chexp_loop(void **api, void *session, void *binding, int64_t *ns, size_t n) {
+chexp_time chexp_timed(void **api, void *session, void *binding) {
   status (*run)(void *, const void *, const void *) = (status (*)(void *, const void *, const void *))api[idx_RunWithBinding];
+  struct timespec a, b;
+  clock_gettime(CLOCK_MONOTONIC, &a);
+  status s = run(session, NULL, binding);
+  clock_gettime(CLOCK_MONOTONIC, &b);
+  return (chexp_time){(b.tv_sec - a.tv_sec) * 1000000000LL + (b.tv_nsec - a.tv_nsec), take(api, s)};
+}
+
+char *chexp_loop(void **api, void *session, void *binding, int64_t *ns, size_t n) {
   for (size_t i = 0; i < n; i++) {
-    struct timespec a, b;
-    clock_gettime(CLOCK_MONOTONIC, &a);
-    status s = run(session, NULL, binding);
-    clock_gettime(CLOCK_MONOTONIC, &b);
-    if (s) return take(api, s);
-    ns[i] = (b.tv_sec - a.tv_sec) * 1000000000LL + (b.tv_nsec - a.tv_nsec);
+    chexp_time t = chexp_timed(api, session, binding);
+    if (t.error) return t.error;
+    ns[i] = t.ns;
   }
   return NULL;
 }

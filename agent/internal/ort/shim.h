@@ -64,6 +64,14 @@ void chexp_free_port(chexp_port *port);
 // chexp_bind_output lets the runtime allocate this output at every inference.
 char *chexp_bind_output(void **api, void *binding, const char *name);
 
+// chexp_timed runs a session once with its binding. The clock is read on this
+// side: the way back into Go may wait for its scheduler.
+typedef struct {
+  int64_t ns;
+  char *error; // as everywhere here
+} chexp_time;
+chexp_time chexp_timed(void **api, void *session, void *binding);
+
 // chexp_loop runs a session n times with its binding, and writes the time of
 // every call: what measuring costs where no Go is in between.
 char *chexp_loop(void **api, void *session, void *binding, int64_t *ns, size_t n);

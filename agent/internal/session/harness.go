@@ -24,14 +24,14 @@ type Bare func(latencies []int64) error
 
 // MeasureHarness finds what measuring costs, with an engine whose model does next
 // to nothing: the least time of one call in our loop, and in the bare one over
-// the same library. bare may be nil, with the reason why in unbare.
-func MeasureHarness(engine Engine, bare Bare, unbare string) (trial.Harness, error) {
-	h := trial.Harness{NullCNS: trial.Unread[int64](unbare)}
+// the same library.
+func MeasureHarness(engine Engine, bare Bare) (trial.Harness, error) {
+	h := trial.Harness{}
 	feed, err := newFeed(engine.Inputs(), 1)
 	if err != nil {
 		return h, err
 	}
-	m := &measurement{engine: engine, feed: feed}
+	m := &measurement{engine: engine, timed: timer(engine), feed: feed}
 	ours, theirs := make([]int64, chunk), make([]int64, chunk)
 	var leastC int64
 	var before, after runtime.MemStats
@@ -44,18 +44,14 @@ func MeasureHarness(engine Engine, bare Bare, unbare string) (trial.Harness, err
 		}
 		runtime.ReadMemStats(&after)
 		h.Allocations += int64(after.Mallocs - before.Mallocs)
-		if bare != nil {
-			if err := bare(theirs); err != nil {
-				return h, err
-			}
+		if err := bare(theirs); err != nil {
+			return h, err
 		}
 		if h.Calls == 0 {
 			h.NullNS, leastC = slices.Min(ours), slices.Min(theirs)
 		}
 		h.NullNS, leastC = min(h.NullNS, slices.Min(ours)), min(leastC, slices.Min(theirs))
 	}
-	if bare != nil {
-		h.NullCNS = trial.Read(leastC)
-	}
+	h.NullCNS = trial.Read(leastC)
 	return h, nil
 }

@@ -211,6 +211,20 @@ func TestWarmUpIsDetected(t *testing.T) {
 	}
 }
 
+// ticking is an engine with a clock of its own.
+type ticking struct{ *fake }
+
+func (ticking) Timed() (int64, error) { return 4711, nil }
+
+// What an engine times itself is what is reported.
+func TestEngineTimesItself(t *testing.T) {
+	f := ticking{&fake{in: make([]float32, 4)}}
+	_, blocks := serveWith(t, trial.Policy{}, 1, func() (Engine, error) { return f, nil }, Turn{MinRuns: 3})
+	if got := blocks[0].LatenciesNS; !slices.Equal(got, []int64{4711, 4711, 4711}) {
+		t.Errorf("latencies %v", got)
+	}
+}
+
 func TestHarness(t *testing.T) {
 	f := &fake{in: make([]float32, 1), delay: 2 * time.Microsecond}
 	f.seen = make([]float32, 0, mostChunks*chunk) // so that the fake allocates nothing
@@ -220,18 +234,15 @@ func TestHarness(t *testing.T) {
 		}
 		return nil
 	}
-	h, err := MeasureHarness(f, bare, "")
+	h, err := MeasureHarness(f, bare)
 	if c, ok := h.NullCNS.Get(); err != nil || !ok || c != 1500 || h.NullNS < 2000 || h.Calls != f.runs || h.Calls < chunk {
 		t.Errorf("%v %+v, C %d", err, h, c)
 	}
-	if h.Allocations > 0 {
+	if h.Allocations > int64(h.Calls/100) {
 		t.Errorf("%d allocations in %d calls", h.Allocations, h.Calls)
 	}
-	if h, err := MeasureHarness(f, nil, "no C"); err != nil || h.NullCNS.Unavailable != "no C" {
-		t.Errorf("%v %+v", err, h)
-	}
 	f.fail = f.runs + 3
-	if _, err := MeasureHarness(f, nil, "no C"); err == nil {
+	if _, err := MeasureHarness(f, bare); err == nil {
 		t.Error("a failed inference went unseen")
 	}
 }
