@@ -100,10 +100,16 @@ func describeRuntime(path string, paths map[string]string) (trial.Runtime, error
 			continue
 		}
 		provider = strings.ToLower(provider)
-		builtIn := provider == "cpu" || provider == "acl"
+		builtIn := provider == "cpu"
+		if provider == "acl" { // the runtime's own; the plain name is the plugin's
+			provider, builtIn = "acl-ort", true
+		}
 		if builtIn || paths["libonnxruntime_providers_"+provider+".so"] != "" {
 			r.Providers = append(r.Providers, provider)
 		}
+	}
+	if paths["libchexp_acl.so"] != "" {
+		r.Providers = append(r.Providers, "acl")
 	}
 	slices.Sort(r.Providers)
 	if r.Version == "" || len(r.Providers) == 0 {

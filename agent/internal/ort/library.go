@@ -31,6 +31,7 @@ type Library struct {
 	path   string
 	handle unsafe.Pointer
 	api    *unsafe.Pointer
+	acl    *acl // nil until it is needed
 }
 
 // Load loads the library from a path.
@@ -75,6 +76,10 @@ func (l *Library) Runtime() trial.Runtime {
 	if listed, err := l.listed(); err == nil {
 		r.Providers = l.usable(listed)
 	}
+	if plugin, err := l.aclPlugin(); err == nil && plugin != nil {
+		r.Providers = append(r.Providers, ACLProvider)
+		r.BuildInfo += "; " + plugin.version
+	}
 	return r
 }
 
@@ -89,7 +94,11 @@ func (l *Library) listed() ([]string, error) {
 	defer C.chexp_release_providers(l.api, names, count)
 	var list []string
 	for _, name := range unsafe.Slice(names, int(count)) {
-		list = append(list, strings.ToLower(strings.TrimSuffix(C.GoString(name), "ExecutionProvider")))
+		lower := strings.ToLower(strings.TrimSuffix(C.GoString(name), "ExecutionProvider"))
+		if lower == ACLProvider {
+			lower = "acl-ort" // the runtime's own; the plain name is the plugin's
+		}
+		list = append(list, lower)
 	}
 	return list, nil
 }

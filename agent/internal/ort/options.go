@@ -35,7 +35,7 @@ const spinning = "session.intra_op.allow_spinning"
 // bySymbol are the providers that can be appended only by an exported function
 // (options, int), and the option that the integer stands for.
 var bySymbol = map[string]struct{ suffix, argument string }{
-	"acl":      {"ACL", "enable_fast_math"}, // the generic function has never known it
+	"acl-ort":  {"ACL", "enable_fast_math"}, // the generic function has never known it
 	"dnnl":     {"Dnnl", "use_arena"},
 	"cuda":     {"CUDA", "device_id"},
 	"tensorrt": {"Tensorrt", "device_id"},
@@ -100,6 +100,9 @@ func (l *Library) sessionOptions(o Options) (opts *onnx.SessionOptions, err erro
 		if err := opts.AddSessionConfigEntry(k, entries[k]); err != nil {
 			return nil, reason.New(reason.OptionInvalid, fmt.Sprintf("session option %s=%s was refused", k, entries[k]), "", err)
 		}
+	}
+	if o.Provider.Name == ACLProvider {
+		return opts, l.appendACL(opts, threads, rest)
 	}
 	return opts, l.appendProvider(opts, o.Provider.Name, rest)
 }
