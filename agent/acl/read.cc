@@ -125,23 +125,23 @@ bool read_pool(const Graph& g, const Node& n, Op* op, std::string* why) {
   return true;
 }
 
-bool read_activation(const Graph& g, const Node& n, Act* act) {
-  if (!onnx(n)) return false;
-  *act = {true, 0, std::numeric_limits<float>::infinity()};
-  if (n.op == "Relu") return true;
-  if (n.op != "Clip") return false;
-  act->lo = -act->hi;
-  if (n.since < 11) {
-    act->lo = attr_float(n, "min", -std::numeric_limits<float>::max());
-    act->hi = attr_float(n, "max", std::numeric_limits<float>::max());
-  } else {
+bool read_activation(const Graph& g, const Node& n, Act* out) {
+  if (!onnx(n) || (n.op != "Relu" && n.op != "Clip")) return false;
+  Act act{true, 0, std::numeric_limits<float>::infinity()};
+  if (n.op == "Clip" && n.since < 11) {
+    act.lo = attr_float(n, "min", -std::numeric_limits<float>::max());
+    act.hi = attr_float(n, "max", std::numeric_limits<float>::max());
+  } else if (n.op == "Clip") {
+    act.lo = -act.hi;
     std::vector<float> v;
     if (n.in(1) >= 0 && (!read_floats(g, n.in(1), &v) || v.size() != 1)) return false;
-    if (n.in(1) >= 0) act->lo = v[0];
+    if (n.in(1) >= 0) act.lo = v[0];
     if (n.in(2) >= 0 && (!read_floats(g, n.in(2), &v) || v.size() != 1)) return false;
-    if (n.in(2) >= 0) act->hi = v[0];
+    if (n.in(2) >= 0) act.hi = v[0];
   }
-  return act->lo <= act->hi;  // false for a NaN
+  if (!(act.lo <= act.hi)) return false;  // or a bound is no number
+  *out = act;
+  return true;
 }
 
 bool read_gemm(const Graph& g, const Node& n, Op* op, std::string* why) {

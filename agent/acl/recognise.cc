@@ -177,6 +177,7 @@ std::vector<Op> recognise_all(const Graph& g, Validate validate, std::vector<std
     Shape a, b, out, declared;
     for (int n : op.nodes)
       if (taken[n]) return no(why, "part of another operator");
+    if (g.values[op.in[0]].constant) return no(why, "only constants");
     if (!concrete(g.values[op.in[0]], 1, &a)) return no(why, "a dimension other than the batch is unknown");
     if (op.in[1] >= 0 && !(g.values[op.in[1]].constant && g.values[op.in[1]].dims.empty()) && !concrete(g.values[op.in[1]], 1, &b))
       return no(why, "a dimension other than the batch is unknown");

@@ -52,18 +52,18 @@ class OnRuntimeThreads : public arm_compute::IScheduler {
   }
 
  protected:
-  // There may be more workloads than threads: each thread takes the next one.
-  // A kernel finds its scratch memory by thread_id, so that is the thread's
-  // number and not the workload's.
+  // There may be more workloads than threads. Each thread begins with the one of
+  // its own number (packing weights relies on that) and then takes the next. A
+  // kernel finds its scratch memory by thread_id, so that stays the thread's.
   void run_workloads(std::vector<Workload>& workloads) override {
     size_t workers = std::min<size_t>(chexp::threads(), workloads.size());
-    std::atomic<size_t> next{0};
+    std::atomic<size_t> next{workers};
     parallel(workers, [&](size_t worker) {
       arm_compute::ThreadInfo info;
       info.cpu_info = &cpu_info();
       info.num_threads = int(workers);
       info.thread_id = int(worker);
-      for (size_t i; (i = next++) < workloads.size();) workloads[i](info);
+      for (size_t i = worker; i < workloads.size(); i = next++) workloads[i](info);
     });
   }
 };
