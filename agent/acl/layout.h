@@ -50,13 +50,17 @@ inline void change_layout(const void* in, void* out, const Shape& s, size_t elem
   }
 }
 
-// As QuantizeLinear: rounds half to even, saturates; NaN becomes the lowest.
+// As QuantizeLinear: rounds half to even, saturates; what is no number becomes
+// zero, as it does in the CPU provider on ARM.
 template <typename T>
 T quantize(float x, Quant q) {
-  constexpr float lo = std::is_signed<T>::value ? -128 : 0, hi = lo + 255;
-  float v = __builtin_nearbyintf(x / q.scale) + float(q.zero);
-  v = v > lo ? v : lo;
-  return T(int(v < hi ? v : hi));
+  constexpr int lowest = std::is_signed<T>::value ? -128 : 0;
+  const float lo = float(lowest - q.zero), hi = float(lowest + 255 - q.zero);
+  float v = x / q.scale;
+  v = v < lo ? lo : v;
+  v = v > hi ? hi : v;
+  v = v == v ? __builtin_nearbyintf(v) : 0;
+  return T(int(v) + q.zero);
 }
 
 // Quantizes; with `last`, from channels first to channels last on the way.

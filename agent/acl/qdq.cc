@@ -125,7 +125,7 @@ bool recognise_qdq(const Graph& g, int node, Op* op, std::string* why) {
     if (!a.dims.empty() && a.dims[0] < 0 && a.symbols[0].empty()) return false;  // perhaps two batches
     op->in[1] = y.value;
     op->nodes.push_back(y.node);
-    return sink(g, op, t, why);
+    return sink(g, op, t, why) && read_rescaling(*op, why);
   }
   bool moves = false;  // an operator that computes nothing keeps the scale
   if (n.op == "GlobalAveragePool" || n.op == "MaxPool") {
@@ -141,7 +141,8 @@ bool recognise_qdq(const Graph& g, int node, Op* op, std::string* why) {
     return false;
   }
   if (!sink(g, op, t, why)) return false;
-  return !moves || (op->q_in[0].scale == op->q_out.scale && op->q_in[0].zero == op->q_out.zero);
+  if (!moves) return read_rescaling(*op, why);
+  return op->q_in[0].scale == op->q_out.scale && op->q_in[0].zero == op->q_out.zero;
 }
 
 }  // namespace chexp

@@ -107,6 +107,14 @@ bool read_requantization(const Op& op, std::string* why) {
   return true;
 }
 
+bool read_rescaling(const Op& op, std::string* why) {
+  for (int i = 0; i < (op.kind == Kind::Add ? 2 : 1); i++) {
+    float ratio = op.q_in[i].scale / op.q_out.scale;
+    if (!(ratio > 1.0f / 16 && ratio < 16)) return no(why, "scales of input and output are out of proportion");
+  }
+  return true;
+}
+
 bool read_pool(const Graph& g, const Node& n, Op* op, std::string* why) {
   op->kind = Kind::Pool;
   Shape in;

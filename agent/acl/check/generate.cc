@@ -28,7 +28,7 @@ struct Maker {
   // A value that makes sense, or, in a wild case, sometimes one that does not.
   int64_t value(int64_t sensible) {
     if (!wild || r.below(8)) return sensible;
-    return pick({0, -1, -7, 65, 4096, 1 << 20, int64_t{1} << 31, int64_t{1} << 33, INT64_MIN, INT64_MAX});
+    return pick({0, -1, -7, 65, 130, int64_t{1} << 31, int64_t{1} << 33, INT64_MIN, INT64_MAX});
   }
   float scale(float sensible) {
     if (!wild || r.below(10)) return sensible;

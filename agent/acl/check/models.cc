@@ -1,5 +1,5 @@
 // Runs a whole model with the CPU provider and with the plugin on the same
-// inputs and compares: models RUNTIME PLUGIN MODEL [inputs [batch [threads]]]
+// inputs and compares: models RUNTIME PLUGIN MODEL [inputs [batch [threads [nodes heavy relative]]]]
 #include <algorithm>
 #include <cstring>
 
@@ -43,8 +43,9 @@ Tensor picture(const Port& p, int64_t batch, uint64_t seed) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 4) return std::fprintf(stderr, "usage: models RUNTIME PLUGIN MODEL [inputs [batch [threads]]]\n"), 2;
+  if (argc < 4) return std::fprintf(stderr, "usage: models RUNTIME PLUGIN MODEL [inputs [batch [threads [nodes heavy relative]]]]\n"), 2;
   const int inputs = argc > 4 ? std::atoi(argv[4]) : 1, batch = argc > 5 ? std::atoi(argv[5]) : 1, threads = argc > 6 ? std::atoi(argv[6]) : 1;
+  const int first = std::getenv("FIRST") ? std::atoi(std::getenv("FIRST")) : 0;  // to share the work among processes
   try {
     Library lib(argv[1], argv[2]);
     std::vector<uint8_t> model = read_file(argv[3]);
@@ -60,7 +61,7 @@ int main(int argc, char** argv) {
     int same = 0, rows = 0;
     double worst = 0, worst_relative = 0;
     for (int i = 0; i < inputs; i += batch) {
-      Tensor in = picture(cpu.inputs.at(0), batch, uint64_t(i));
+      Tensor in = picture(cpu.inputs.at(0), batch, uint64_t(first + i));
       std::vector<Tensor> want = cpu.run({in}), got = acl.run({in});
       Difference d = compare(got.at(0), want.at(0));
       if (!d.comparable) throw std::runtime_error("outputs of other shapes");
@@ -80,6 +81,13 @@ int main(int argc, char** argv) {
     std::printf("subgraphs %llu, plans %llu, runs %llu; per inference: %.2f layout changes and %.2f copies for %.2f tensors at the edges\n",
                 (unsigned long long)c.subgraphs, (unsigned long long)c.plans, (unsigned long long)c.runs,
                 double(c.layouts) / double(rows / batch), double(c.copies) / double(rows / batch), double(c.edges) / double(rows / batch));
+    // What was asked for at least; a bound that holds for floats also asks for the same answers.
+    if (argc > 9) {
+      const double bound = std::atof(argv[9]);
+      if (ours < std::atoi(argv[7]) || heavy < std::atoi(argv[8])) throw std::runtime_error("fewer nodes claimed than asked for");
+      if (worst_relative > bound || (bound < 0.01 && same != rows)) throw std::runtime_error("a larger difference than allowed");
+      if (c.layouts + c.copies > c.edges) throw std::runtime_error("tensors were moved inside a subgraph");
+    }
     return 0;
   } catch (const std::exception& e) {
     return std::fprintf(stderr, "models: %s\n", e.what()), 1;
