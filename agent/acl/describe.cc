@@ -13,8 +13,7 @@ ac::DataType data_type(Type t, bool quantized) {
   switch (t) {
     case Type::F32: return ac::DataType::F32;
     case Type::F16: return ac::DataType::F16;
-    case Type::U8: return quantized ? ac::DataType::QASYMM8 : ac::DataType::U8;
-    case Type::S8: return quantized ? ac::DataType::QASYMM8_SIGNED : ac::DataType::S8;
+    case Type::U8: case Type::S8: return quantized ? ac::DataType::QASYMM8_SIGNED : ac::DataType::S8;
     case Type::S32: return ac::DataType::S32;
     default: return ac::DataType::UNKNOWN;
   }
@@ -23,7 +22,9 @@ ac::DataType data_type(Type t, bool quantized) {
 ac::TensorInfo finish(ac::TensorShape shape, Type t, bool quantized, Quant q) {
   ac::TensorInfo info(shape, 1, data_type(t, quantized));
   info.set_data_layout(ac::DataLayout::NHWC);
-  if (quantized) info.set_quantization_info(ac::QuantizationInfo(q.scale, q.zero));
+  if (!quantized) return info;
+  q = as_signed(q, t);
+  info.set_quantization_info(ac::QuantizationInfo(q.scale, q.zero));
   return info;
 }
 
@@ -60,8 +61,7 @@ ac::TensorInfo describe_weights(const Graph& g, const Op& op) {
     shape = ac::TensorShape(size_t(d[1]), size_t(d[3]), size_t(d[2]), outputs);
   }
   if (!op.quantized) return finish(shape, w.type, false, {});
-  bool symmetric = op.w_zero == 0 && (w.type == Type::S8 || op.w_flip);
-  if (!symmetric) return finish(shape, w.type, true, {op.w_scale[0], op.w_zero});
+  if (as_signed({1, op.w_zero}, w.type).zero != 0) return finish(shape, w.type, true, {op.w_scale[0], op.w_zero});
   ac::TensorInfo info(shape, 1, ac::DataType::QSYMM8_PER_CHANNEL);
   info.set_data_layout(ac::DataLayout::NHWC);
   std::vector<float> scales = op.w_scale;

@@ -8,6 +8,9 @@
 
 namespace chexp {
 
+// A zero point among signed values, which all quantized ones are inside.
+inline Quant as_signed(Quant q, Type t) { return {q.scale, t == Type::U8 ? q.zero - 128 : q.zero}; }
+
 arm_compute::TensorInfo describe(Type t, const Shape& s, bool quantized, Quant q);
 // A matrix as the picture that a 1x1 convolution wants: a row is a pixel.
 arm_compute::TensorInfo describe_rows(Type t, const Shape& s, bool quantized, Quant q);

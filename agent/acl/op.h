@@ -44,7 +44,6 @@ struct Op {
   bool transposed = false;
   std::vector<float> w_scale;  // one, or one per output channel
   int w_zero = 0;
-  bool w_flip = false;  // unsigned around 128: read it as signed around 0
   int64_t group = 1;
 
   // Convolution and pooling, [height, width].

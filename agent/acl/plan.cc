@@ -23,6 +23,15 @@ constexpr size_t max_arena = size_t{2} << 30;
 
 size_t bytes(Type t, const Shape& s) { return size_t(count(s)) * size_of(t); }
 
+// Between the caller's form of a tensor and the inner one; true if that is also
+// another order.
+bool move(const void* from, void* to, const Shape& s, Type t, bool inwards) {
+  const bool differ = layouts_differ(s);
+  if (differ) change_layout(from, to, s, t, inwards);
+  else copy(from, to, s, t);
+  return differ;
+}
+
 // Weights from ONNX's order into the library's.
 std::vector<uint8_t> reorder(const Value& v, const Op& op) {
   const size_t e = size_of(v.type);
@@ -45,7 +54,7 @@ std::vector<uint8_t> reorder(const Value& v, const Op& op) {
           put(at, (i * c + j) * plane + x);
         }
   }
-  if (op.w_flip)
+  if (op.quantized && v.type == Type::U8)
     for (uint8_t& b : to) b ^= 0x80;
   return to;
 }
@@ -122,14 +131,14 @@ void Plan::place() {
     int v = p_.inputs[i];
     // A Quantize reads channels first by itself, so it needs no converted input.
     bool only_quantize = std::all_of(p_.ops.begin(), p_.ops.end(), [&](const Op& op) { return (op.in[0] != v && op.in[1] != v) || op.kind == Kind::Quantize; });
-    in_direct_[i] = !layouts_differ(shapes_.at(v)) || only_quantize;
+    in_direct_[i] = p_.g.values[v].type != Type::U8 && (!layouts_differ(shapes_.at(v)) || only_quantize);
     if (in_direct_[i]) direct_[v] = &callers_[i];
   }
   for (size_t i = 0; i < m; i++) {
     int v = p_.outputs[i];
     last[root(v)] = p_.ops.size();
     bool aliased = root(v) != v || std::any_of(root_.begin(), root_.end(), [&](auto& r) { return r.second == v; });
-    out_direct_[i] = !layouts_differ(shapes_.at(v)) && !aliased && !direct_.count(v);
+    out_direct_[i] = p_.g.values[v].type != Type::U8 && !layouts_differ(shapes_.at(v)) && !aliased && !direct_.count(v);
     if (out_direct_[i]) direct_[v] = &callers_[n + i];
   }
 
@@ -205,8 +214,8 @@ void Plan::configure(Step* s, size_t i) {
       if (a.size() == 4 && b.size() < 4) b.insert(b.begin(), 4 - b.size(), 1);
       s->b.tensor.allocator()->init(describe(type, b, op.quantized, op.q_in[1]));
       if (v.constant) {
-        s->constant = v.owned;
-        if (layouts_differ(b)) change_layout(v.owned.data(), s->constant.data(), b, size_of(v.type), true);
+        s->constant.resize(v.owned.size());
+        move(v.owned.data(), s->constant.data(), b, v.type, true);
         s->b.tensor.allocator()->import_memory(s->constant.data());
       } else {
         s->b.value = op.in[1];
@@ -245,17 +254,12 @@ void Plan::run_step(Step* s, Counters* counters) {
     if (v->value >= 0 && outside(root_.count(v->value) ? root_[v->value] : v->value)) v->tensor.allocator()->import_memory(memory(v->value));
   const Shape& shape = shapes_.at(op.in[0]);
   if (op.kind == Kind::Quantize) {
-    const auto* in = static_cast<const float*>(memory(op.in[0]));
-    void* out = memory(op.out);
     if (s->from_first) counters->layouts++;
-    if (p_.g.values[op.out].type == Type::U8) quantize_tensor(in, static_cast<uint8_t*>(out), shape, op.q_out, s->from_first);
-    else quantize_tensor(in, static_cast<int8_t*>(out), shape, op.q_out, s->from_first);
+    quantize_tensor(static_cast<const float*>(memory(op.in[0])), static_cast<int8_t*>(memory(op.out)), shape,
+                    as_signed(op.q_out, p_.g.values[op.out].type), s->from_first);
   } else if (op.kind == Kind::Dequantize) {
-    auto* out = static_cast<float*>(memory(op.out));
-    const void* in = memory(op.in[0]);
-    const size_t n = size_t(count(shape));
-    if (p_.g.values[op.in[0]].type == Type::U8) dequantize_tensor(static_cast<const uint8_t*>(in), out, n, op.q_in[0]);
-    else dequantize_tensor(static_cast<const int8_t*>(in), out, n, op.q_in[0]);
+    dequantize_tensor(static_cast<const int8_t*>(memory(op.in[0])), static_cast<float*>(memory(op.out)), size_t(count(shape)),
+                      as_signed(op.q_in[0], p_.g.values[op.in[0]].type));
   }
   if (s->function) s->function->run();
   if (s->activation) s->activation->run();
@@ -266,22 +270,15 @@ void Plan::run(const std::vector<Span>& inputs, const std::vector<Span>& outputs
   for (size_t i = 0; i < n; i++) {
     callers_[i] = inputs[i].data;
     if (in_direct_[i]) continue;
-    change_layout(inputs[i].data, memory(p_.inputs[i]), inputs[i].shape, size_of(p_.g.values[p_.inputs[i]].type), true);
-    counters->layouts++;
+    const int v = p_.inputs[i];
+    ++(move(inputs[i].data, memory(v), shapes_.at(v), p_.g.values[v].type, true) ? counters->layouts : counters->copies);
   }
   for (size_t i = 0; i < outputs.size(); i++) callers_[n + i] = outputs[i].data;
   for (auto& s : steps_) run_step(s.get(), counters);
   for (size_t i = 0; i < outputs.size(); i++) {
     if (out_direct_[i]) continue;
     const int v = p_.outputs[i];
-    const Shape& s = shapes_.at(v);
-    if (layouts_differ(s)) {
-      change_layout(memory(v), outputs[i].data, s, size_of(p_.g.values[v].type), false);
-      counters->layouts++;
-    } else {
-      std::memcpy(outputs[i].data, memory(v), bytes(p_.g.values[v].type, s));
-      counters->copies++;
-    }
+    ++(move(memory(v), outputs[i].data, shapes_.at(v), p_.g.values[v].type, false) ? counters->layouts : counters->copies);
   }
   counters->runs++;
   counters->edges += n + outputs.size();

@@ -89,13 +89,8 @@ bool read_weight_quant(const Graph& g, int weights, const std::vector<float>& sc
   if (std::any_of(zeros.begin(), zeros.end(), [&](int z) { return z != zeros[0]; })) return no(why, "zero points differ by channel");
   op->w_scale = scales;
   op->w_zero = zeros[0];
-  if (type == Type::U8 && op->w_zero == 128) {
-    op->w_flip = true;
-    op->w_zero = 0;
-  } else if (type == Type::U8 || op->w_zero) {
-    if (scales.size() != 1) return no(why, "asymmetric weights with a scale per channel");
-  }
-  return true;
+  bool symmetric = op->w_zero == (type == Type::U8 ? 128 : 0);
+  return symmetric || scales.size() == 1 || no(why, "asymmetric weights with a scale per channel");
 }
 
 bool read_requantization(const Op& op, std::string* why) {
