@@ -29,7 +29,7 @@ agent/acl/build.sh "$work" || status=$?
 [ $status = 0 ] || exit $status
 
 headers=$(go list -m -f '{{.Dir}}' github.com/yalue/onnxruntime_go)
-programs="operators testdata steps models"
+programs="operators testdata steps models inference"
 common="agent/acl/check/harness.cc agent/acl/check/generate.cc"
 stamp=$(cat agent/acl/check/* | sha256sum)
 if [ "$stamp" != "$(cat "$work/check/stamp" 2>/dev/null)" ]; then
@@ -56,6 +56,19 @@ run() {
 
 # more FULL SHORT: how much of a check to run
 more() { if [ -n "${FULL:-}" ]; then echo "$1"; else echo "$2"; fi; }
+echo "== provider acl through the agent's package ort"
+if command -v aarch64-linux-gnu-gcc >/dev/null; then
+  mkdir -p "$work/check/runtime"
+  ln -sf "$ort" "$plugin" "$work/check/runtime/"
+  CGO_ENABLED=1 GOOS=linux GOARCH=arm64 CC=aarch64-linux-gnu-gcc nice -n 5 go test -c -o "$work/check/ort.test" ./agent/internal/ort
+  CHEXP_ORT_LIBRARY=$PWD/$work/check/runtime/libonnxruntime.so.1 nice -n 5 "$emulator" -cpu cortex-a76 -L $sysroot "$work/check/ort.test" \
+    -test.run 'TestACLPlugin|TestAssignment' -test.v >"$work/check/ort.out" 2>&1 || failed=$((failed + 1))
+  grep -E '^( *---|PASS|FAIL| +acl)' "$work/check/ort.out"
+  ! grep -q -- '--- SKIP' "$work/check/ort.out" || failed=$((failed + 1))
+else
+  echo "skipped: no aarch64-linux-gnu-gcc; run: apt-get install -y gcc-aarch64-linux-gnu"
+fi
+
 echo "== random operators, against the CPU provider, 1 to 4 threads"
 run operators "$(more 300 24)" 1
 echo "== the same with attributes, shapes and scales that make no sense"
@@ -92,5 +105,25 @@ else
   whole "$float" 53 53 1e-4
   whole "$static" 52 52 1
 fi
+
+echo "== instructions that the emulated processor executes for one inference, batch 1, 1 thread"
+echo "   (a proxy: it says nothing about caches, stalls or clock, so it is no latency)"
+counting=${QEMU_PLUGINS:-qemu-aarch64}
+if [ -z "$models" ]; then
+  echo "skipped: no models"
+elif ! command -v "$counting" >/dev/null || ! "$counting" --help | grep -q -- -plugin; then
+  echo "unavailable: no qemu-aarch64 with plugins (qemu-user-static has none); run: apt-get install -y qemu-user"
+else
+  cc -O2 -shared -fPIC -fvisibility=hidden agent/acl/check/count.c -o "$work/check/count.so"
+  for m in "$float" "$static" "$models/food11_quantized_dynamic.onnx"; do
+    for p in cpu acl; do
+      n=$(nice -n 5 "$counting" -cpu cortex-a76 -L $sysroot -plugin "$work/check/count.so" "$work/check/inference" "$ort" "$plugin" "$m" $p 2>&1 |
+        sed -n 's/^instructions //p')
+      [ -n "$n" ] || { failed=$((failed + 1)) n=FAILED; }
+      echo "$(basename "$m") $p $n"
+    done
+  done
+fi
+
 [ $failed = 0 ] || { echo "test-acl: $failed check(s) failed"; exit 1; }
 echo "test-acl: passed"
