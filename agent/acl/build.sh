@@ -15,7 +15,7 @@
 #
 # CHEXP_CACHE  where downloads are kept (default: $XDG_CACHE_HOME/chexp, ~/.cache/chexp)
 # CXX          the compiler (default: aarch64-linux-gnu-g++, or g++ on arm64)
-# CXXFLAGS     replaces -O3; the checks use it for a sanitizer
+# CXXFLAGS     replaces -O3, and nothing is stripped; the checks use it for a sanitizer
 set -eu
 export LC_ALL=C
 
@@ -122,7 +122,7 @@ for s in $sources; do objects="$objects $dir/obj/$(basename "$s" .cc).o"; done
 # shellcheck disable=SC2086
 "$CXX" ${CXXFLAGS:-} -shared -o "$plugin.tmp" -Wl,-soname,libchexp_acl.so $objects -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,defs -Wl,-z,relro \
   -Wl,-z,max-page-size=65536 -Wl,--version-script=agent/acl/exports.map "$acl/lib/aarch64-linux-gnu/libarm_compute-static.a" -ldl -lpthread
-"$strip" "$plugin.tmp"
+[ -n "${CXXFLAGS:-}" ] || "$strip" "$plugin.tmp"
 cp "$acl/share/doc/libarm-compute-dev/copyright" "$dir/copyright.libarm-compute"
 mv "$plugin.tmp" "$plugin"
 echo "$stamp $(sha256sum < "$plugin")" > "$dir/stamp"
