@@ -6,6 +6,7 @@
 #   make agents   bin/chexp-agent-linux-{amd64,arm64}
 #   make images   bin/images/debian-{amd64,arm64}.tar, the emulator's container images
 #   make conformance  other people's clients (python-chi, Debian's) against the emulator; uses PyPI once
+#   make test-acl chexp's ACL plugin under emulation, against the CPU provider (FULL=1: 200 inputs per model; takes hours)
 #   make lint     gofmt, go vet, and golangci-lint where it is installed
 #   make clean    remove bin/ (runs/ and the download cache stay)
 #
@@ -15,13 +16,13 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test build agents images conformance lint clean deps test-deps
+.PHONY: help demo test build agents images conformance test-acl lint clean deps test-deps
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 export VERSION
 
 # What the build and the emulator need, and what only the tests use.
-PACKAGES := gcc libc6-dev libstdc++6 gcc-aarch64-linux-gnu libc6-dev-arm64-cross libstdc++6-arm64-cross \
+PACKAGES := gcc libc6-dev libstdc++6 gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross libstdc++6-arm64-cross \
 	bubblewrap util-linux qemu-user-static mmdebstrap
 TEST_PACKAGES := openssh-server openssh-client python3-openstackclient python3-zunclient python3-blazarclient python3-keystone
 
@@ -49,6 +50,10 @@ bin/images/debian-%.tar: orchestrator/internal/emulator/images/build.sh | deps
 conformance: build images
 	@.ci/apt-install $(TEST_PACKAGES) python3-venv
 	orchestrator/internal/emulator/conformance/run.sh
+
+test-acl: agents
+	@.ci/apt-install $(PACKAGES) libonnx-testdata qemu-user
+	agent/acl/test.sh
 
 lint:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt-ed: $$unformatted"; exit 1; }
