@@ -14,6 +14,7 @@
 #   make peers    the tutorial's Python loop and chexp in turns: spread of repeated runs; uses PyPI once
 #   make train    train the built-in model anew (models/builtin/MODEL.md; half an hour on two idle cores)
 #   make peers-quantize  chexp's quantizer beside onnxruntime's own, on one model; uses PyPI and npm
+#   make test-acl chexp's ACL plugin under emulation, against the CPU provider (FULL=1: 200 inputs per model; takes hours)
 #   make lint     gofmt, go vet, and golangci-lint where it is installed
 #   make clean    remove bin/ (runs/ and the download cache stay)
 #
@@ -23,13 +24,13 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-validity build agents images conformance lint clean deps test-deps bench-harness bench-start peers runtime-debian test-runtimes peers-quantize train
+.PHONY: help demo test test-validity build agents images conformance lint clean deps test-deps bench-harness bench-start peers runtime-debian test-runtimes peers-quantize train test-acl
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 export VERSION
 
 # What the build and the emulator need, and what only the tests use.
-PACKAGES := gcc libc6-dev libstdc++6 gcc-aarch64-linux-gnu libc6-dev-arm64-cross libstdc++6-arm64-cross \
+PACKAGES := gcc libc6-dev libstdc++6 gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross libstdc++6-arm64-cross \
 	bubblewrap util-linux qemu-user-static mmdebstrap
 TEST_PACKAGES := openssh-server openssh-client python3-openstackclient python3-zunclient python3-blazarclient python3-keystone libonnx-testdata
 
@@ -86,6 +87,10 @@ peers-quantize: build agents
 	@.ci/apt-install python3-venv
 	models/quant/peers/run.sh
 	models/quant/peers/ocr.sh
+
+test-acl: agents
+	@.ci/apt-install $(PACKAGES) libonnx-testdata qemu-user
+	agent/acl/test.sh
 
 lint:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt-ed: $$unformatted"; exit 1; }

@@ -12,7 +12,8 @@
 #
 # Needs Go, a C compiler for the architecture, and npm the first time: ONNX Runtime
 # comes from the npm package onnxruntime-node, whose Linux libraries are built for
-# both architectures from one source and need nothing newer than glibc 2.27.
+# both architectures from one source and need nothing newer than glibc 2.27. The
+# arm64 agent also carries chexp's ACL plugin (agent/acl), if it can be built here.
 set -eu
 export LC_ALL=C
 
@@ -84,12 +85,25 @@ fetch_ort() {
 }
 have "$ort" $ort_sha256 || fetch_ort
 
+# --- chexp's ACL plugin, for arm64 ------------------------------------------
+
+plugin=
+if [ "$arch" = arm64 ]; then
+  status=0
+  agent/acl/build.sh "$work/acl" || status=$?
+  case $status in
+    0) plugin="libchexp_acl.so=$work/acl/libchexp_acl.so copyright.libarm-compute=$work/acl/copyright.libarm-compute" ;;
+    3) echo "agent/build.sh: the arm64 agent is built without provider acl" >&2 ;;
+    *) exit "$status" ;;
+  esac
+fi
+
 # --- is there anything to do? ------------------------------------------------
 
 inputs() {
   echo "$version $ort_sha256 $(go version) $($CC --version | head -n 1)"
   # shellcheck disable=SC2086 # a list of name=path, without blanks
-  for c in $carried; do echo "${c#*=}"; done | xargs sha256sum
+  for c in $carried $plugin; do echo "${c#*=}"; done | xargs sha256sum
   find agent experiments models -type f \( -name '*.go' -o -name '*.[ch]' -o -name '*.txt' -o -name '*.sh' \) ! -name '*_test.go' |
     sort | xargs sha256sum go.mod go.sum
 }
@@ -126,5 +140,5 @@ done
 # shellcheck disable=SC2086
 CGO_ENABLED=0 go run ./agent/cmd/chexp-pack -launcher "$work/launcher" -arch "$arch" -version "$version" -cache "$work" -out "$out" \
   -loader "$loader" -runner chexp-trial -library libonnxruntime.so.1 \
-  $carried $licences "libonnxruntime.so.1=$ort" "chexp-trial=$work/chexp-trial"
+  $carried $plugin $licences "libonnxruntime.so.1=$ort" "chexp-trial=$work/chexp-trial"
 echo "$stamp $(sha256sum "$out" "$out.json")" > "$work/stamp"

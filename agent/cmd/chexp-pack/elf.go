@@ -126,6 +126,9 @@ func describeRuntime(path string, paths map[string]string) (trial.Runtime, error
 	if slices.ContainsFunc(needed, func(lib string) bool { return strings.HasPrefix(lib, "libXNNPACK.so") }) {
 		r.Providers = append(r.Providers, "xnnpack")
 	}
+	if paths["libchexp_acl.so"] != "" {
+		r.Providers = append(r.Providers, "acl")
+	}
 	slices.Sort(r.Providers)
 	if r.Version == "" || len(r.Providers) == 0 {
 		return r, fmt.Errorf("%s does not look like ONNX Runtime: version %q, providers %v", path, r.Version, r.Providers)

@@ -114,6 +114,11 @@ func TestDescribeRuntime(t *testing.T) {
 	if strings.Join(r.Providers, " ") != "cpu cuda" {
 		t.Errorf("with cuda's library carried: %v", r.Providers)
 	}
+	r, err = describeRuntime(lib, map[string]string{"libchexp_acl.so": "x"})
+	must(t, err)
+	if strings.Join(r.Providers, " ") != "acl cpu" {
+		t.Errorf("with chexp's ACL plugin carried: %v", r.Providers)
+	}
 }
 
 // Only the launcher changed: the payload that is kept is used as it is, and the

@@ -34,6 +34,7 @@ type Library struct {
 	api    *unsafe.Pointer
 
 	plugins map[string]plugin // by the experiment's names
+	acl     *acl              // nil until it is needed
 }
 
 // Load loads the library from a path.
@@ -77,6 +78,10 @@ func (l *Library) Runtime() trial.Runtime {
 	}
 	if listed, err := l.listed(); err == nil {
 		r.Providers = append(l.usable(listed), slices.Sorted(maps.Keys(l.plugins))...)
+	}
+	if plugin, err := l.aclPlugin(); err == nil && plugin != nil {
+		r.Providers = append(r.Providers, ACLProvider)
+		r.BuildInfo += "; " + plugin.version
 	}
 	return r
 }

@@ -90,6 +90,9 @@ func (l *Library) sessionOptions(o Options, set trial.Settings) (opts *onnx.Sess
 			return nil, reason.New(reason.RuntimeFailed, "the provider's environment cannot be set", "", err)
 		}
 	}
+	if o.Provider.Name == ACLProvider {
+		return opts, l.appendACL(opts, o.Threads, set.Provider)
+	}
 	return opts, l.appendProvider(opts, o.Provider.Name, set.Provider)
 }
 

@@ -1,0 +1,76 @@
+#include "describe.h"
+#include "plan.h"
+
+namespace chexp {
+
+namespace ac = arm_compute;
+
+namespace {
+
+// The largest scratch buffer that a convolution may need, its unfolded input.
+constexpr double max_unfolded = 1 << 30;
+
+ac::Status check(const Graph& g, const Op& op, const Shape& a, const Shape& b, const Shape& out) {
+  Type type = g.values[op.in[0]].type, out_type = g.values[op.out].type;
+  Activations act = describe_activation(op);
+  bool rows = op.kind == Kind::MatMul;
+  auto of = rows ? describe_rows : describe;
+  ac::TensorInfo in = of(type, a, op.quantized, op.q_in[0]), to = of(out_type, out, op.quantized, op.q_out);
+  if (op.act.on && act.after.enabled()) {
+    ac::Status s = ac::NEActivationLayer::validate(&to, &to, act.after);
+    if (!bool(s)) return s;
+  }
+  switch (op.kind) {
+    case Kind::Conv:
+    case Kind::MatMul: {
+      ac::TensorInfo w = describe_weights(g, op), bias;
+      if (op.bias >= 0) bias = describe_bias(g, op);
+      return ac::NEConvolutionLayer::validate(&in, &w, op.bias >= 0 ? &bias : nullptr, &to, describe_padding(op), ac::WeightsInfo(),
+                                              ac::Size2D(size_t(op.dilation[1]), size_t(op.dilation[0])), act.fused);
+    }
+    case Kind::Depthwise: {
+      ac::TensorInfo w = describe_weights(g, op), bias;
+      if (op.bias >= 0) bias = describe_bias(g, op);
+      return ac::NEDepthwiseConvolutionLayer::validate(&in, &w, op.bias >= 0 ? &bias : nullptr, &to, describe_padding(op),
+                                                       unsigned(out[1] / a[1]), act.fused,
+                                                       ac::Size2D(size_t(op.dilation[1]), size_t(op.dilation[0])));
+    }
+    case Kind::Add: {
+      Shape second = b;
+      if (a.size() == 4 && second.size() < 4) second.insert(second.begin(), 4 - second.size(), 1);
+      ac::TensorInfo other = describe(type, second, op.quantized, op.q_in[1]);
+      return ac::NEArithmeticAddition::validate(&in, &other, &to, ac::ConvertPolicy::SATURATE);
+    }
+    case Kind::Pool:
+      return ac::NEPoolingLayer::validate(&in, &to, describe_pool(op));
+    default:  // done here, without the library
+      return ac::Status{};
+  }
+}
+
+}  // namespace
+
+bool validate(const Graph& g, const Op& op, const Shape& a, const Shape& b, const Shape& out, std::string* why) {
+  if (g.values[op.in[0]].type == Type::F16 && !ac::CPUInfo::get().has_fp16()) {
+    *why = "this CPU has no float16 arithmetic";
+    return false;
+  }
+  if (op.kind == Kind::Conv) {
+    const Shape& w = g.values[op.weights].dims;
+    double unfolded = double(w[1]) * w[2] * w[3] * out[0] * out[2] * out[3];
+    if (w[2] * w[3] > 1 && unfolded > max_unfolded) {
+      *why = "its unfolded input would be too large";
+      return false;
+    }
+  }
+  try {
+    ac::Status s = check(g, op, a, b, out);
+    if (!bool(s)) *why = "the library: " + s.error_description();
+    return bool(s);
+  } catch (const std::exception& e) {
+    *why = std::string("the library: ") + e.what();
+    return false;
+  }
+}
+
+}  // namespace chexp

@@ -1,0 +1,110 @@
+//go:build cgo
+
+package ort
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"chexp/agent/internal/reason"
+	"chexp/agent/internal/testmodel"
+	"chexp/experiments/trial"
+)
+
+// TestACLAPIIndexes compiles the module's own header and compares the place of
+// every function that acl.h calls by index.
+func TestACLAPIIndexes(t *testing.T) {
+	if _, err := exec.LookPath("gcc"); err != nil {
+		t.Skip("no gcc:", err)
+	}
+	module, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/yalue/onnxruntime_go").Output()
+	if err != nil {
+		t.Skip("go list:", err)
+	}
+	header, err := os.ReadFile("acl.h")
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries := regexp.MustCompile(`idx_(\w+) = (\d+),`).FindAllStringSubmatch(string(header), -1)
+	if len(entries) != 13 {
+		t.Fatalf("%d indexes found in acl.h, not 13", len(entries))
+	}
+	source := "#include <stddef.h>\n#include \"onnxruntime_c_api.h\"\n"
+	for _, e := range entries {
+		source += "_Static_assert(offsetof(OrtApi, " + e[1] + ") == " + e[2] + " * sizeof(void *), \"" + e[1] + "\");\n"
+	}
+	gcc := exec.Command("gcc", "-fsyntax-only", "-x", "c", "-I", strings.TrimSpace(string(module)), "-")
+	gcc.Stdin = strings.NewReader(source)
+	if out, err := gcc.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// The assignment names the node and who took it.
+func TestAssignment(t *testing.T) {
+	l := library(t)
+	path := model(t, testmodel.Add(testmodel.Float, testmodel.Dim{Size: 1}))
+	s, err := l.Open(path, Options{Provider: trial.Provider{Name: "cpu", Options: map[string]string{recordAssignment: "1"}}, Threads: 1, Batch: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	nodes, err := s.Assignment()
+	if err != nil || len(nodes) != 1 || nodes[0].Operator != "Add" || nodes[0].Provider != "CPUExecutionProvider" {
+		t.Errorf("assignment %+v, %v", nodes, err)
+	}
+	plain, err := l.Open(path, cpu)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plain.Close()
+	if nodes, err := plain.Assignment(); err == nil {
+		t.Errorf("a session that records nothing told %v", nodes)
+	}
+}
+
+// With the plugin beside the runtime (CHEXP_ORT_LIBRARY, under emulation or on a
+// Pi: agent/acl/test.sh), it is listed with its versions and can be used;
+// without, a trial that wants it fails with the list of what there is.
+func TestACLPlugin(t *testing.T) {
+	l := library(t)
+	o := Options{Provider: trial.Provider{Name: ACLProvider}, Threads: 2, Batch: 2}
+	path := model(t, testmodel.Add(testmodel.Float, testmodel.Dim{Symbol: "n"}, testmodel.Dim{Size: 3}))
+	if _, err := os.Stat(filepath.Join(filepath.Dir(l.path), aclFile)); err != nil {
+		if _, err := l.Open(path, o); code(err) != reason.ProviderAbsent || !strings.Contains(err.Error(), "it has: cpu") {
+			t.Errorf("without the plugin: %v", err)
+		}
+		t.Skip("no " + aclFile + " beside the runtime; agent/acl/test.sh runs this with it")
+	}
+	r := l.Runtime()
+	if !slices.Contains(r.Providers, ACLProvider) || !regexp.MustCompile(`chexp ACL plugin \d+\.\d+\.\d+, Arm Compute Library \d+\.\d+`).MatchString(r.BuildInfo) {
+		t.Errorf("runtime %+v", r)
+	}
+	for _, options := range []map[string]string{{"enable_fast_math": "1"}, {"claim_light": "yes"}, {"threads": "3"}} {
+		bad := o
+		bad.Provider.Options = options
+		if _, err := l.Open(path, bad); code(err) != reason.OptionInvalid {
+			t.Errorf("options %v: %v", options, err)
+		}
+	}
+	o.Provider.Options = map[string]string{"claim_light": "1"}
+	s, err := l.Open(path, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	nodes, err := s.Assignment()
+	if err != nil || len(nodes) != 1 || nodes[0].Provider != aclProviderName {
+		t.Errorf("assignment %+v, %v", nodes, err)
+	}
+	for range 2 {
+		if err := s.Run(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
