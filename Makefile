@@ -4,6 +4,8 @@
 #   make test     set up what is missing, build, and run every test
 #   make build    bin/chexp
 #   make agents   bin/chexp-agent-linux-{amd64,arm64}
+#   make runtime-debian  bin/runtimes/debian-{amd64,arm64}.ort: Debian's ONNX Runtime with XNNPACK and oneDNN
+#   make test-runtimes   which provider really runs the tutorial's models, on both architectures
 #   make images   bin/images/debian-{amd64,arm64}.tar, the emulator's container images
 #   make conformance  other people's clients (python-chi, Debian's) against the emulator; uses PyPI once
 #   make test-validity  measures quietly, under a CPU quota and beside a neighbour: the verdict names each; wants a quiet machine
@@ -20,7 +22,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-validity build agents images conformance lint clean deps test-deps bench-harness bench-start peers peers-quantize
+.PHONY: help demo test test-validity build agents images conformance lint clean deps test-deps bench-harness bench-start peers runtime-debian test-runtimes peers-quantize
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 export VERSION
@@ -45,6 +47,13 @@ build:
 agents: deps
 	agent/build.sh amd64
 	agent/build.sh arm64
+
+runtime-debian: deps
+	agent/runtimes/debian.sh amd64
+	agent/runtimes/debian.sh arm64
+
+test-runtimes: agents runtime-debian
+	CHEXP_RUNTIME_TABLES=1 go test -count=1 -v -timeout 60m -run TestDebianRuntime ./agent/cmd/chexp-agent
 
 images: bin/images/debian-amd64.tar bin/images/debian-arm64.tar
 

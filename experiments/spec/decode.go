@@ -15,6 +15,7 @@ const (
 	maxName      = 40
 	maxModels    = 100
 	maxProviders = 16
+	maxRuntimes  = 8
 	maxList      = 64 // threads, batches, budgets
 	maxTrials    = 10000
 	minLease     = time.Minute
@@ -45,7 +46,7 @@ var experimentName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
 
 func (r *reader) experiment(root *node, e *Experiment) {
 	s, ok := r.section(root, "", "apiVersion", "name", "description", "site", "lease", "container",
-		"models", "providers", "threads", "batches", "trials", "budgets")
+		"models", "runtimes", "providers", "threads", "batches", "trials", "budgets")
 	if !ok {
 		return
 	}
@@ -66,7 +67,9 @@ func (r *reader) experiment(root *node, e *Experiment) {
 	}
 	r.site(s, e)
 	r.models(s, e)
+	r.runtimes(s, e)
 	r.providers(s, e)
+	r.ofRuntimes(e)
 	e.Threads = r.integers(s, "threads", e.Threads, 256)
 	e.Batches = r.integers(s, "batches", e.Batches, 4096)
 	r.trials(s, e)

@@ -159,7 +159,7 @@ func (r *reader) providers(s *section, e *Experiment) {
 	if items == nil {
 		return
 	}
-	e.Providers = nil
+	e.Providers, e.providers = nil, map[string]string{}
 	lines := map[string]int{}
 	for i, n := range items {
 		path := fmt.Sprintf("providers[%d]", i)
@@ -167,16 +167,17 @@ func (r *reader) providers(s *section, e *Experiment) {
 		if !ok {
 			continue
 		}
-		if first, twice := lines[p.Name]; twice {
-			r.addf(n, path, "is %s, as in line %d: each provider once, since trials are named after it", p.Name, first)
+		if first, twice := lines[p.Label()]; twice {
+			r.addf(n, path, "is %s, as in line %d: each provider once, since trials are named after it", p.Label(), first)
 			continue
 		}
-		lines[p.Name] = n.Line
+		lines[p.Label()] = n.Line
+		e.providers[p.Label()] = path
 		e.Providers = append(e.Providers, p)
 	}
 }
 
-// provider reads `cpu` or `{name: acl, optional: true, options: {…}}`.
+// provider reads `cpu` or `{name: acl, runtime: mine, optional: true, options: {…}}`.
 func (r *reader) provider(n *node, path string) (p trial.Provider, ok bool) {
 	if !r.plain(n, path) {
 		return p, false
@@ -185,7 +186,7 @@ func (r *reader) provider(n *node, path string) (p trial.Provider, ok bool) {
 		p.Name = n.Value
 		return p, r.providerName(n, path, p.Name)
 	}
-	s, ok := r.section(n, path, "name", "optional", "options")
+	s, ok := r.section(n, path, "name", "runtime", "optional", "options")
 	if !ok {
 		return p, false
 	}
@@ -193,11 +194,21 @@ func (r *reader) provider(n *node, path string) (p trial.Provider, ok bool) {
 	if o := s.values["options"]; o != nil {
 		p.Options = r.options(o, s.at("options"))
 	}
+	if v, given := s.text("runtime"); given && v != trial.Stock {
+		p.Runtime = v
+	}
 	if p.Name, ok = s.text("name"); !ok {
 		s.require("name", "an ONNX Runtime execution provider, such as cpu")
 		return p, false
 	}
-	return p, r.providerName(s.values["name"], s.at("name"), p.Name)
+	if !r.providerName(s.values["name"], s.at("name"), p.Name) {
+		return p, false
+	}
+	if !trial.ValidName(p.Label()) {
+		s.addf("name", "and runtime together are %q, which is too long for a file name: at most 64", short(p.Label()))
+		return p, false
+	}
+	return p, true
 }
 
 func (r *reader) providerName(n *node, path, name string) bool {

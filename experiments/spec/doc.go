@@ -4,7 +4,7 @@
 // resolved by package models, clouds by the orchestrator.
 //
 //	e, err := spec.Load("experiments/quickstart.yaml") // err: Problems
-//	plan, err := spec.Expand(e, resolved, runID, nil)  // *trial.Plan
+//	plan, err := spec.Expand(e, resolved, runID, runtimes)  // *trial.Plan
 //
 // The format, with what is allowed and what holds when a key is left out:
 //
@@ -29,7 +29,16 @@
 //	models[].path         a file, relative to the experiment file           three is
 //	models[].url          https; http from this machine itself only         required
 //	models[].sha256       64 hexadecimal digits                             required with url
-//	providers             name, or {name, optional, options}; each once     [cpu]
+//	runtimes              name, or the keys below; at most 8                none
+//	runtimes[].name       a-z 0-9 - _, at most 24, each once, not stock     required
+//	runtimes[].path       a libonnxruntime.so, or a bundle of chexp-pack;   one that this
+//	                      relative to the experiment file                   repository builds
+//	runtimes[].sha256     64 hexadecimal digits                             not checked
+//	runtimes[].providers  those that no symbol of the library shows         none
+//	runtimes[].plugins    {provider, path, sha256}: libraries with execution
+//	                      providers; without path, of the agent's runtime   none
+//	providers             name, or {name, runtime, optional, options}       [cpu]
+//	providers[].runtime   a name of runtimes, or stock                      stock
 //	threads               1 to 256, each once                               [1]
 //	batches               1 to 4096, each once                              [1]
 //	trials.warmup         0 to 100000 untimed inferences; from 10 on, as    10
@@ -62,6 +71,18 @@
 // compare (<, <=, >, >=) size, peak_memory (B, kB, MB = 10^6, GB, KiB, MiB =
 // 2^20, GiB), p50, p90, p95, p99, session_create, first_inference (ns, us, ms,
 // s) or throughput (/s, inputs per second).
+//
+// A runtime is an ONNX Runtime build: stock is the one that the agent carries;
+// debian is Debian's, with XNNPACK and oneDNN (make runtime-debian). A provider
+// is measured beside the cpu of its own runtime, which is added where the file
+// does not name it: compared with the CPU code of another build, a difference
+// would be the builds'. One provider may appear once for each runtime.
+//
+// Options of a provider are passed to it word for word, but for those that
+// begin with session. or mlas. (ONNX Runtime's session configuration) and
+// chexp.free_dimensions, which is fixed (symbolic dimensions of the inputs get
+// their size when the session is created) or free; fixed where the provider
+// wants it (acl-ort, xnnpack, openvino, tensorrt, qnn), else free.
 //
 // An unknown or repeated key is an error, and so are YAML's aliases, anchors,
 // tags and further documents: none of them says anything here that plain

@@ -1,28 +1,49 @@
 package spec
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"chexp/experiments/trial"
 )
 
-// providersKnown are the execution providers that a runtime is asked about
-// when the one that an experiment names is absent: only to tell people what
-// there is instead.
-var providersKnown = []string{
-	"cpu", "acl", "xnnpack", "armnn", "dnnl", "openvino", "cuda", "tensorrt", "nvtensorrtrtx",
-	"migraphx", "rocm", "coreml", "qnn", "nnapi", "webgpu", "vsinpu", "cann", "azure",
+// Runtime is what is known about an ONNX Runtime before anything is reserved.
+type Runtime struct {
+	trial.NamedRuntime          // Name "": the one that the agent carries
+	Version            string   // as far as it is known
+	Providers          []string // that it has; plugins' are added
+}
+
+// has reports whether trials can name the provider.
+func (r Runtime) has(provider string) bool { return slices.Contains(r.all(), provider) }
+
+func (r Runtime) all() []string {
+	all := slices.Clone(r.Providers)
+	for _, p := range r.Plugins {
+		all = append(all, p.Provider)
+	}
+	return all
+}
+
+// describe names it in a sentence.
+func (r Runtime) describe() string {
+	if r.Name == "" {
+		return "this ONNX Runtime"
+	}
+	return strings.TrimSpace("runtime " + r.Name + " (ONNX Runtime " + r.Version + ")")
 }
 
 // Expand makes the plan: every model × provider × threads × batch ×
 // repetition, in the order of the file, repetitions innermost. models are the
-// resolved ones of e.Models, found by name. available tells which providers
-// the runtime that will be used has; nil when that is not known, and then the
-// agent decides. An optional provider that is absent gives trials with Skip;
-// a required one is a problem, so that nothing is created for it.
-func Expand(e *Experiment, models []trial.Model, runID string, available func(provider string) bool) (*trial.Plan, error) {
+// resolved ones of e.Models, found by name, and runtimes those of e.Runtimes with
+// the agent's own (whose name is empty). Where the agent's own is not among
+// them nothing is known about its providers, and the agent decides. An optional provider that
+// its runtime lacks gives trials with Skip; a required one is a problem, so that
+// nothing is created for it.
+func Expand(e *Experiment, models []trial.Model, runID string, runtimes []Runtime) (*trial.Plan, error) {
 	plan := &trial.Plan{
 		Schema: trial.PlanSchema, Experiment: e.Name, RunID: runID,
 		Seed: e.Trials.Seed, Policy: e.Trials.Policy,
@@ -40,25 +61,26 @@ func Expand(e *Experiment, models []trial.Model, runID string, available func(pr
 		}
 		plan.Models = append(plan.Models, m)
 	}
-	skip := map[string]string{}
-	for i, p := range e.Providers {
-		if available == nil || available(p.Name) {
-			continue
-		}
-		why := fmt.Sprintf("this ONNX Runtime has no provider %q; it has: %s", p.Name, has(available))
-		if p.Optional {
-			skip[p.Name] = why
-			continue
-		}
-		problems = append(problems, e.Problemf(fmt.Sprintf("providers[%d]", i),
-			"%s. Remove it, or write {name: %s, optional: true} to have its trials skipped", why, p.Name))
+	known := map[string]Runtime{}
+	for _, r := range runtimes {
+		known[r.Name] = r
 	}
+	for _, source := range e.Runtimes {
+		r, ok := known[source.Name]
+		if !ok {
+			problems = append(problems, e.Problemf(source.at, "runtime %s was not resolved to a file", source.Name))
+			continue
+		}
+		plan.Runtimes = append(plan.Runtimes, r.NamedRuntime)
+	}
+	skip, absent := e.absent(known, runtimes)
+	problems = append(problems, absent...)
 	if err := problems.err(e.file); err != nil {
 		return nil, err
 	}
 	for _, m := range e.Models {
 		for _, p := range e.Providers {
-			plan.Trials = append(plan.Trials, expandOne(e, m.Name, p, skip[p.Name])...)
+			plan.Trials = append(plan.Trials, expandOne(e, m.Name, p, skip[p.Label()])...)
 		}
 	}
 	if err := plan.Check(); err != nil {
@@ -72,7 +94,7 @@ func expandOne(e *Experiment, model string, p trial.Provider, skip string) (out 
 		for _, batch := range e.Batches {
 			for r := 1; r <= e.Trials.Repetitions; r++ {
 				out = append(out, trial.Trial{
-					ID:    trial.NewID(model, p.Name, threads, batch, r),
+					ID:    trial.NewID(model, p.Label(), threads, batch, r),
 					Model: model, Provider: p, Threads: threads, Batch: batch, Repetition: r, Skip: skip,
 				})
 			}
@@ -81,17 +103,41 @@ func expandOne(e *Experiment, model string, p trial.Provider, skip string) (out 
 	return out
 }
 
-func has(available func(string) bool) string {
-	var names []string
-	for _, p := range providersKnown {
-		if available(p) {
-			names = append(names, p)
+// absent finds the providers that their runtimes lack: why to skip the optional
+// ones, and the others' problems.
+func (e *Experiment) absent(known map[string]Runtime, all []Runtime) (skip map[string]string, problems Problems) {
+	skip = map[string]string{}
+	for _, p := range e.Providers {
+		r, ok := known[p.Runtime]
+		if !ok || r.has(p.Name) {
+			continue
+		}
+		why := fmt.Sprintf("%s has no provider %q; it has: %s", r.describe(), p.Name, strings.Join(r.all(), ", "))
+		if p.Optional {
+			skip[p.Label()] = why
+			continue
+		}
+		at, ok := e.providers[p.Label()]
+		if !ok {
+			at = "providers" // cpu, by default or added
+		}
+		problems = append(problems, e.Problemf(at, "%s. Remove it, %sor write {name: %s, optional: true} to have its trials skipped",
+			why, elsewhere(p.Name, all), p.Name))
+	}
+	return skip, problems
+}
+
+// elsewhere suggests a runtime that has the provider.
+func elsewhere(provider string, all []Runtime) string {
+	for _, r := range all {
+		if r.has(provider) {
+			return fmt.Sprintf("take it from one that has it ({name: %s, runtime: %s}), ", provider, cmp.Or(r.Name, trial.Stock))
 		}
 	}
-	if names == nil {
-		return "none that chexp knows"
+	if provider == "xnnpack" || provider == "dnnl" {
+		return fmt.Sprintf("take it from Debian's build (runtimes: [debian], and {name: %s, runtime: debian}), ", provider)
 	}
-	return strings.Join(names, ", ")
+	return ""
 }
 
 // EstimateTime bounds the time on the device from the policy alone: no speed

@@ -80,8 +80,7 @@ func TestExpand(t *testing.T) {
 func TestExpandSkipsAnOptionalProviderThatIsAbsent(t *testing.T) {
 	e := parsed(t, twoByTwo)
 	models := []trial.Model{{Name: "a", SHA256: sum("a")}, {Name: "b", SHA256: sum("b")}}
-	runtime := func(p string) bool { return p == "cpu" || p == "xnnpack" }
-	plan, err := Expand(e, models, "r", runtime)
+	plan, err := Expand(e, models, "r", []Runtime{{Providers: []string{"cpu", "xnnpack"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +110,7 @@ func TestExpandSkipsAnOptionalProviderThatIsAbsent(t *testing.T) {
 func TestExpandRefusesARequiredProviderThatIsAbsent(t *testing.T) {
 	e := parsed(t, strings.Replace(twoByTwo, "optional: true, ", "", 1))
 	models := []trial.Model{{Name: "a", SHA256: sum("a")}}
-	_, err := Expand(e, models, "r", func(p string) bool { return p == "cpu" })
+	_, err := Expand(e, models, "r", []Runtime{{Providers: []string{"cpu"}}})
 	var problems Problems
 	if !errors.As(err, &problems) {
 		t.Fatalf("error is %v, want Problems", err)

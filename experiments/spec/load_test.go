@@ -249,7 +249,16 @@ func FuzzParse(f *testing.F) {
 		for _, m := range e.Models {
 			models = append(models, trial.Model{Name: m.Name, SHA256: strings.Repeat("0", 64)})
 		}
-		if _, err := Expand(e, models, "r", nil); err != nil {
+		var runtimes []Runtime
+		for _, r := range e.Runtimes {
+			n := trial.NamedRuntime{Name: r.Name, SHA256: strings.Repeat("0b", 32)}
+			providers := []string{}
+			for _, p := range e.Providers {
+				providers = append(providers, p.Name)
+			}
+			runtimes = append(runtimes, Runtime{NamedRuntime: n, Providers: providers})
+		}
+		if _, err := Expand(e, models, "r", runtimes); err != nil {
 			t.Fatalf("a valid experiment does not expand: %v", err)
 		}
 		for _, b := range e.Budgets {

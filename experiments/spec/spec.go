@@ -23,6 +23,7 @@ type Experiment struct {
 	Lease       Lease
 	Container   Container
 	Models      []ModelSource
+	Runtimes    []RuntimeSource
 	Providers   []trial.Provider
 	Threads     []int
 	Batches     []int
@@ -34,6 +35,7 @@ type Experiment struct {
 
 	file      string              // as named to Load or Parse, for later problems
 	positions map[string]position // of every key and list item, by path
+	providers map[string]string   // labels of providers, to their paths in the file
 }
 
 // Lease says which device, when and how long. Exactly one of MachineName,
@@ -61,6 +63,26 @@ type ModelSource struct {
 	URL     string
 	SHA256  string // required with URL, optional with Path
 	Line    int    // in the file, for later errors about this model
+}
+
+// RuntimeSource is one entry of runtimes. Without Path it is one that a script
+// of this repository builds, or, where it has Plugins, the agent's own.
+type RuntimeSource struct {
+	Name      string
+	Path      string // absolute after loading: a shared library, or a bundle of chexp-pack
+	SHA256    string // optional
+	Providers []string
+	Plugins   []PluginSource
+	Line      int
+
+	at string // its path in the file
+}
+
+// PluginSource is a library with an execution provider.
+type PluginSource struct {
+	Provider string
+	Path     string // absolute after loading
+	SHA256   string // optional
 }
 
 // TrialPolicy is the trials: section.

@@ -5,7 +5,8 @@ package trial
 type Placement struct {
 	Inferences int `json:"inferences"` // profiled ones, the first excepted
 	// Nodes of the graph as it was executed, after the runtime's optimizations,
-	// and their time in all profiled inferences.
+	// and their time in all profiled inferences. A provider that compiles (dnnl,
+	// openvino, tensorrt) shows one node for each subgraph that it took.
 	Nodes     int              `json:"nodes"`
 	TimeNS    int64            `json:"time_ns"`
 	Providers []ProviderShare  `json:"providers"` // most nodes first

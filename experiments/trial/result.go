@@ -121,6 +121,8 @@ type Runtime struct {
 	Version   string   `json:"version"` // as the library says
 	BuildInfo string   `json:"build_info,omitempty"`
 	Providers []string `json:"providers,omitempty"` // usable ones, lower case
+	// Settings of the trial's session. Agents before they were added wrote none.
+	Settings *Settings `json:"settings,omitempty"`
 }
 
 // Agent is the program that measured.

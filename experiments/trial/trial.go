@@ -26,16 +26,19 @@ const (
 // Layout of the directory on the device ("the bundle directory"). The
 // orchestrator writes everything but OutDir; the agent writes only OutDir.
 const (
-	AgentFile  = "chexp-agent" // the one static file
-	PlanFile   = "plan.json"
-	SumsFile   = "SHA256SUMS" // `sha256sum -c` format, over every file pushed
-	ModelsDir  = "models"     // models/<sha256>.onnx
-	OutDir     = "out"
-	StateFile  = "out/state.json"              // State, replaced atomically
-	EventsFile = "out/events.jsonl"            // Event per line, append-only
-	LogFile    = "out/agent.log"               // what the agent itself printed
-	ResultsDir = "out/results"                 // <trial id>.json, renamed into place, then never changed
-	ResultSums = "out/results/" + "SHA256SUMS" // over the results, written last
+	AgentFile = "chexp-agent" // the one static file
+	PlanFile  = "plan.json"
+	SumsFile  = "SHA256SUMS" // `sha256sum -c` format, over every file pushed
+	ModelsDir = "models"     // models/<sha256>.onnx
+	// RuntimesDir holds ONNX Runtimes and plugins besides what the agent carries,
+	// each file named by its SHA-256.
+	RuntimesDir = "runtimes"
+	OutDir      = "out"
+	StateFile   = "out/state.json"              // State, replaced atomically
+	EventsFile  = "out/events.jsonl"            // Event per line, append-only
+	LogFile     = "out/agent.log"               // what the agent itself printed
+	ResultsDir  = "out/results"                 // <trial id>.json, renamed into place, then never changed
+	ResultSums  = "out/results/" + "SHA256SUMS" // over the results, written last
 )
 
 // A Plan says what to measure. It is complete: the agent needs nothing else
@@ -47,7 +50,9 @@ type Plan struct {
 	Seed       uint64  `json:"seed"` // of the input values and of the order of trials
 	Policy     Policy  `json:"policy"`
 	Models     []Model `json:"models"`
-	Trials     []Trial `json:"trials"`
+	// Runtimes are those that providers name; the agent's own is not among them.
+	Runtimes []NamedRuntime `json:"runtimes,omitempty"`
+	Trials   []Trial        `json:"trials"`
 }
 
 // Policy bounds every trial.
@@ -152,6 +157,10 @@ func (p *Plan) Check() error {
 		}
 		models[m.Name] = true
 	}
+	runtimes, err := p.checkRuntimes()
+	if err != nil {
+		return err
+	}
 	seen := map[string]bool{}
 	for _, t := range p.Trials {
 		switch {
@@ -161,6 +170,8 @@ func (p *Plan) Check() error {
 			return fmt.Errorf("plan: trial id %q appears twice", t.ID)
 		case !models[t.Model]:
 			return fmt.Errorf("plan: trial %s names model %q, which the plan lacks", t.ID, t.Model)
+		case t.Provider.Runtime != "" && !runtimes[t.Provider.Runtime]:
+			return fmt.Errorf("plan: trial %s names runtime %q, which the plan lacks", t.ID, t.Provider.Runtime)
 		case t.Threads < 1 || t.Batch < 1 || t.Repetition < 1:
 			return fmt.Errorf("plan: trial %s has threads, batch or repetition below 1", t.ID)
 		}

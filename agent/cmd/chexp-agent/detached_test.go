@@ -56,7 +56,9 @@ func (b *bundleDir) runnerPIDs(n int) (runners []int, supervisor int) {
 			data, _ := os.ReadFile(path)
 			for _, field := range strings.Fields(string(data)) {
 				cmdline, _ := os.ReadFile("/proc/" + field + "/cmdline")
-				if pid, err := strconv.Atoi(field); err == nil && strings.Contains(string(cmdline), "chexp-trial") {
+				// Not the one that profiles.
+				measures := strings.Contains(string(cmdline), "chexp-trial") && !strings.Contains(string(cmdline), "-profile")
+				if pid, err := strconv.Atoi(field); err == nil && measures {
 					runners = append(runners, pid)
 				}
 			}

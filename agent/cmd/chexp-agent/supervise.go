@@ -159,12 +159,14 @@ func runPlan(ctx context.Context, dir string, plan *trial.Plan, recorder *outdir
 		return err
 	}
 	debug.FreeOSMemory() // what unpacking took: the trials need it
+	runner := matrix.Runner{Args: p.Header.Command(unpacked), Named: named(ctx, dir, plan, p.Header.Tools(unpacked), payload.Bases(self)), Env: payload.Environ(os.Environ()), Dir: dir}
 	supervisor := matrix.Supervisor{
 		Plan: plan, Dir: dir, Recorder: recorder,
-		Runner:  matrix.Runner{Args: p.Header.Command(unpacked), Env: payload.Environ(os.Environ()), Dir: dir},
+		Runner:  runner,
 		Device:  func() trial.Device { return device.Facts(os.DirFS("/"), runtime.GOARCH) },
 		Agent:   agent,
 		Runtime: p.Header.Runtime,
+		Before:  []matrix.Examination{matrix.Placement(plan, dir, runner)},
 	}
 	watch(&supervisor)
 	return supervisor.Run(ctx)

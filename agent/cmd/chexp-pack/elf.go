@@ -20,6 +20,20 @@ func checkELFs(launcher, arch string, paths map[string]string) error {
 	if !ok {
 		return fmt.Errorf("architecture %q is unknown", arch)
 	}
+	if launcher != "" {
+		if err := checkLauncher(launcher, arch, machine); err != nil {
+			return err
+		}
+	}
+	for name, path := range paths {
+		if err := checkCarried(name, path, machine, paths); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkLauncher(launcher, arch string, machine elf.Machine) error {
 	f, err := elf.Open(launcher)
 	if err != nil {
 		return fmt.Errorf("launcher %s: %w", launcher, err)
@@ -31,11 +45,6 @@ func checkELFs(launcher, arch string, paths map[string]string) error {
 	for _, p := range f.Progs {
 		if p.Type == elf.PT_INTERP || p.Type == elf.PT_DYNAMIC {
 			return fmt.Errorf("launcher %s is not static; build it with CGO_ENABLED=0", launcher)
-		}
-	}
-	for name, path := range paths {
-		if err := checkCarried(name, path, machine, paths); err != nil {
-			return err
 		}
 	}
 	return nil
@@ -100,10 +109,22 @@ func describeRuntime(path string, paths map[string]string) (trial.Runtime, error
 			continue
 		}
 		provider = strings.ToLower(provider)
-		builtIn := provider == "cpu" || provider == "acl"
+		builtIn := provider == "cpu"
+		if provider == "acl" { // the runtime's own; the plain name is the plugin's
+			provider, builtIn = "acl-ort", true
+		}
 		if builtIn || paths["libonnxruntime_providers_"+provider+".so"] != "" {
 			r.Providers = append(r.Providers, provider)
 		}
+	}
+	// XNNPACK exports nothing and is appended by name; where it is a library of
+	// its own, ONNX Runtime needs that.
+	needed, err := f.ImportedLibraries()
+	if err != nil {
+		return r, fmt.Errorf("ONNX Runtime %s: %w", path, err)
+	}
+	if slices.ContainsFunc(needed, func(lib string) bool { return strings.HasPrefix(lib, "libXNNPACK.so") }) {
+		r.Providers = append(r.Providers, "xnnpack")
 	}
 	slices.Sort(r.Providers)
 	if r.Version == "" || len(r.Providers) == 0 {

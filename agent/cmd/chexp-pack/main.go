@@ -4,6 +4,10 @@
 // a launcher that is not static, a file for another processor, a library that a
 // carried file needs and that is not carried. What the manifest says about ONNX
 // Runtime is read from the library itself.
+//
+// Without -launcher and -runner it makes a runtime bundle instead: another ONNX
+// Runtime with everything that it needs, loader and C library included, which an
+// experiment names and the agent runs its own runner with (agent/runtimes/debian.sh).
 package main
 
 import (
@@ -32,10 +36,16 @@ type Manifest struct {
 	Bytes   int64         `json:"bytes"`
 	Payload string        `json:"payload"` // identity of what is unpacked on the device
 	Runtime trial.Runtime `json:"runtime"`
+	// Libraries and Interfaces are what a shared library finds that is run with
+	// the carried ones: their names, and the newest version of each of their
+	// interfaces, such as GLIBC 2.36.
+	Libraries  []string          `json:"libraries,omitempty"`
+	Interfaces map[string]string `json:"interfaces,omitempty"`
 }
 
 type options struct {
 	launcher, arch, version, cache, out string
+	search, runtimeVersion, providers   string
 	header                              payload.Header
 	paths                               map[string]string
 }
@@ -47,6 +57,9 @@ func main() {
 	flag.StringVar(&o.version, "version", "dev", "version for the manifest")
 	flag.StringVar(&o.cache, "cache", "", "directory that keeps the compressed payload for the next time")
 	flag.StringVar(&o.out, "out", "", "the agent to write; its manifest goes to the same name with .json")
+	flag.StringVar(&o.search, "search", "", "directory in which needed libraries are found that are not given")
+	flag.StringVar(&o.runtimeVersion, "runtime-version", "", "version of ONNX Runtime, where its symbols' is shorter")
+	flag.StringVar(&o.providers, "providers", "", "execution providers, with commas, that nothing in the library shows")
 	flag.StringVar(&o.header.Loader, "loader", "", "which of the files is the dynamic loader")
 	flag.StringVar(&o.header.Runner, "runner", "", "which is the runner")
 	flag.StringVar(&o.header.Library, "library", "", "which is ONNX Runtime")
@@ -71,6 +84,9 @@ func main() {
 }
 
 func pack(o options) error {
+	if err := o.findNeeded(); err != nil {
+		return err
+	}
 	if err := checkELFs(o.launcher, o.arch, o.paths); err != nil {
 		return err
 	}
@@ -80,6 +96,7 @@ func pack(o options) error {
 	if h.Runtime, err = describeRuntime(o.paths[h.Library], o.paths); err != nil {
 		return err
 	}
+	o.tell(&h.Runtime)
 	if err := payload.Describe(o.paths, &h); err != nil {
 		return err
 	}
@@ -87,22 +104,30 @@ func pack(o options) error {
 	if err != nil {
 		return err
 	}
-	launcher, err := os.Open(o.launcher)
+	var launcher []byte
+	mode := os.FileMode(0o644)
+	if o.launcher != "" {
+		mode = 0o755
+		if launcher, err = os.ReadFile(o.launcher); err != nil {
+			return err
+		}
+	}
+	var agent bytes.Buffer
+	if err := payload.Append(&agent, bytes.NewReader(launcher), compressed, h); err != nil {
+		return err
+	}
+	libraries, interfaces, err := provided(o.paths)
 	if err != nil {
 		return err
 	}
-	defer launcher.Close()
-	var agent bytes.Buffer
-	if err := payload.Append(&agent, launcher, compressed, h); err != nil {
-		return err
-	}
-	if err := replace(o.out, agent.Bytes(), 0o755); err != nil {
+	if err := replace(o.out, agent.Bytes(), mode); err != nil {
 		return err
 	}
 	sum := sha256.Sum256(agent.Bytes())
 	manifest, err := json.MarshalIndent(Manifest{
 		Version: o.version, OS: "linux", Arch: o.arch,
 		SHA256: hex.EncodeToString(sum[:]), Bytes: int64(agent.Len()), Payload: h.ID, Runtime: h.Runtime,
+		Libraries: libraries, Interfaces: interfaces,
 	}, "", "  ")
 	if err != nil {
 		return err

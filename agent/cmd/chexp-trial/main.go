@@ -7,8 +7,10 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strings"
 
 	"chexp/agent/internal/ort"
+	"chexp/agent/internal/placement"
 	"chexp/agent/internal/session"
 	"chexp/experiments/trial"
 )
@@ -24,11 +26,17 @@ func run() error {
 	library := flag.String("ort", "", "path of libonnxruntime")
 	resultFD := flag.Int("result-fd", 1, "file descriptor that gets the answers, one JSON document a line")
 	describe := flag.Bool("describe", false, "write what the runtime is instead of running a trial")
+	profile := flag.String("profile", "", "find out which provider runs which nodes instead of timing; the directory for the runtime's profile")
+	var plugins []string
+	flag.Func("plugin", "provider=path of a library with an execution provider", func(v string) error {
+		plugins = append(plugins, v)
+		return nil
+	})
 	flag.Parse()
 	out := os.NewFile(uintptr(*resultFD), "result")
 
 	if *describe {
-		lib, err := ort.Load(*library)
+		lib, err := load(*library, plugins)
 		if err != nil {
 			return err
 		}
@@ -41,19 +49,64 @@ func run() error {
 		return fmt.Errorf("the request on stdin: %w", err)
 	}
 	// Loaded before the clock of session creation starts.
-	lib, err := ort.Load(*library)
+	lib, err := load(*library, plugins)
+	options := ort.Options{Provider: req.Provider, Threads: req.Threads, Batch: req.Batch}
+	if *profile != "" {
+		if err != nil {
+			return err
+		}
+		return writePlacement(out, lib, *profile, req, options)
+	}
+	var settings *trial.Settings
 	open := func() (session.Engine, error) {
 		if err != nil {
 			return nil, err
 		}
-		return lib.Open(req.ModelPath, ort.Options{Provider: req.Provider, Threads: req.Threads, Batch: req.Batch})
+		s, err := lib.Open(req.ModelPath, options)
+		if err == nil {
+			set := s.Settings()
+			settings = &set
+		}
+		return s, err
 	}
 	return session.Serve(req, in, out, open, func(res *trial.Result) {
 		if lib != nil {
 			res.Runtime = lib.Runtime()
+			res.Runtime.Settings = settings
 		}
 		if res.Outcome == trial.OK {
 			res.Harness = lib.Harness()
 		}
 	})
+}
+
+// writePlacement answers with a reading: why there is no placement is an answer
+// too.
+func writePlacement(out *os.File, lib *ort.Library, dir string, req session.Request, options ort.Options) error {
+	p, err := placement.Profile(dir, req.Seed, lib.PlanName, func(prefix string) (session.Engine, error) {
+		options.Profile = prefix
+		return lib.Open(req.ModelPath, options)
+	})
+	reading := trial.Unread[trial.Placement]("")
+	if err != nil {
+		reading.Unavailable = err.Error()
+	} else {
+		reading = trial.Read(*p)
+	}
+	return json.NewEncoder(out).Encode(reading)
+}
+
+// load loads the runtime and its plugins.
+func load(library string, plugins []string) (*ort.Library, error) {
+	lib, err := ort.Load(library)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range plugins {
+		provider, path, _ := strings.Cut(p, "=")
+		if err := lib.Plug(provider, path); err != nil {
+			return nil, err
+		}
+	}
+	return lib, nil
 }

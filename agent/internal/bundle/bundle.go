@@ -53,7 +53,7 @@ func Plan(dir string) (*trial.Plan, string, error) {
 }
 
 // Verify checks every file that SHA256SUMS lists, and that the list covers the
-// plan and every model that the plan names. It can take as long as reading the
+// plan and every model and runtime that the plan names. It can take as long as reading the
 // files does; ctx ends it early.
 func Verify(ctx context.Context, dir string, p *trial.Plan) error {
 	raw, err := readBounded(filepath.Join(dir, trial.SumsFile), maxSums)
@@ -70,6 +70,20 @@ func Verify(ctx context.Context, dir string, p *trial.Plan) error {
 	for _, m := range p.Models {
 		if sums[m.Path()] != m.SHA256 {
 			return &Error{fmt.Errorf("%s does not list model %s as %s", trial.SumsFile, m.Name, m.Path())}
+		}
+	}
+	for _, r := range p.Runtimes {
+		files := map[string]string{}
+		if r.SHA256 != "" {
+			files[r.Path()] = r.SHA256
+		}
+		for _, x := range r.Plugins {
+			files[x.Path()] = x.SHA256
+		}
+		for path, sum := range files {
+			if sums[path] != sum {
+				return &Error{fmt.Errorf("%s does not list runtime %s as %s", trial.SumsFile, r.Name, path)}
+			}
 		}
 	}
 	for name, want := range sums {

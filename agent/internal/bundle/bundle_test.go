@@ -112,3 +112,40 @@ func TestVerifyHonoursContext(t *testing.T) {
 		t.Fatalf("error %v, want that of the context: an unfinished check is no wrong sum", err)
 	}
 }
+
+// Runtimes and their plugins are held to the list like models.
+func TestRuntimesAreChecked(t *testing.T) {
+	content := []byte("a runtime")
+	sum := hexSum(content)
+	for name, r := range map[string]trial.NamedRuntime{
+		"runtime": {Name: "x", SHA256: sum},
+		"plugin":  {Name: "x", Plugins: []trial.Plugin{{Provider: "p", SHA256: sum}}},
+	} {
+		dir, _ := push(t)
+		p, _, err := Plan(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Runtimes = []trial.NamedRuntime{r}
+		raw, err := json.Marshal(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, dir, trial.PlanFile, string(raw))
+		sums := hexSum(raw) + "  " + trial.PlanFile + "\n" + p.Models[0].SHA256 + "  " + p.Models[0].Path() + "\n"
+		write(t, dir, trial.SumsFile, sums)
+		if err := load(dir); err == nil || !strings.Contains(err.Error(), "does not list runtime x") {
+			t.Errorf("%s that the list lacks: %v", name, err)
+		}
+		at := trial.RuntimesDir + "/" + sum
+		write(t, dir, trial.SumsFile, sums+sum+"  "+at+"\n")
+		write(t, dir, at, string(content))
+		if err := load(dir); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		write(t, dir, at, "changed")
+		if err := load(dir); err == nil || !strings.Contains(err.Error(), at) {
+			t.Errorf("%s that changed: %v", name, err)
+		}
+	}
+}

@@ -52,13 +52,14 @@ func (s *Supervisor) begin(ctx context.Context, t trial.Trial) (*living, error) 
 	}
 	l := &living{Trial: t, device: s.Device(), start: time.Now().UTC()}
 	begin := time.Now()
-	p, err := s.Runner.start()
+	req := s.request(t)
+	p, err := s.Runner.startFor(req)
 	if err != nil {
 		l.result = failed(trial.Reason{Code: reason.RunnerMissing, Text: "the trial's process did not start: " + err.Error()})
 		return l, s.finish(l)
 	}
 	l.process = p
-	line, err := p.ask(ctx, s.request(t), timeout(s.Plan.Policy))
+	line, err := p.ask(ctx, req, timeout(s.Plan.Policy))
 	l.loading = time.Since(begin)
 	if err == nil {
 		if l.result, err = decodeReady(line); err != nil {

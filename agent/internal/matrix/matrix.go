@@ -205,7 +205,10 @@ func (s *Supervisor) record(l *living) error {
 	res.Summary = sample.Summary(t.Batch)
 	res.Agent, res.Device = s.Agent, l.device
 	if res.Runtime.Name == "" {
-		res.Runtime = s.Runtime
+		res.Runtime = trial.Runtime{Name: "onnxruntime"}
+		if t.Provider.Runtime == "" {
+			res.Runtime = s.Runtime
+		}
 	}
 	res.Start, res.End = l.start, time.Now().UTC()
 	s.report(res, t)

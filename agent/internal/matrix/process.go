@@ -22,6 +22,8 @@ type Runner struct {
 	Args []string // command; the flag -result-fd is added
 	Env  []string
 	Dir  string
+	// Named are the commands for the runtimes that a request may name.
+	Named map[string]Command
 }
 
 const (

@@ -23,7 +23,7 @@ func (f *Failure) Error() string { return f.Text }
 // that does not is a Failure, whose reason says what happened to it; any other
 // error is ctx's.
 func (r Runner) Ask(ctx context.Context, request any, timeout time.Duration, flags ...string) ([]byte, error) {
-	p, err := r.start(flags...)
+	p, err := r.startFor(request, flags...)
 	if err != nil {
 		return nil, &Failure{trial.Reason{Code: reason.RunnerMissing, Text: "the process did not start: " + err.Error()}}
 	}

@@ -4,8 +4,13 @@
 // library (shim.h): the list of execution providers, the build info, the inputs
 // and outputs of a session that is already open (the module opens a second one
 // for that, which would double the peak memory), outputs whose shape only an
-// inference tells, and providers that are reachable only through an exported
-// symbol (ACL, oneDNN).
+// inference tells, providers that are reachable only through an exported symbol
+// (ACL, oneDNN) or that are libraries of their own (Plug), and sizes for symbolic
+// dimensions.
+//
+// What is set on a session (threads, spinning, options, dimensions) is decided in
+// one place, settings.go, and handed out with the session, so that a result can
+// say it.
 //
 // Memory: a session keeps bare pointers to its tensors, and a tensor over Go
 // memory dies with the next collection although the session is still open and

@@ -38,7 +38,11 @@ func (l *Library) Harness() trial.Reading[trial.Harness] {
 // kernels.
 func (l *Library) openData(content []byte) (*Session, error) {
 	o := Options{Provider: trial.Provider{Name: "cpu"}, Threads: 1, Batch: 1}
-	opts, err := l.sessionOptions(o)
+	set, err := settings(o, nil)
+	if err != nil {
+		return nil, err
+	}
+	opts, err := l.sessionOptions(o, set)
 	if err != nil {
 		return nil, err
 	}

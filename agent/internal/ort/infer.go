@@ -26,7 +26,12 @@ func (r Inference) Open(_ context.Context, model []byte, o infer.Options) (infer
 	if err != nil {
 		return nil, err
 	}
-	opts, err := r.Library.sessionOptions(Options{Provider: trial.Provider{Name: "cpu", Options: o.Config}, Threads: max(1, o.Threads)})
+	how := Options{Provider: trial.Provider{Name: "cpu", Options: o.Config}, Threads: max(1, o.Threads)}
+	set, err := settings(how, nil)
+	if err != nil {
+		return nil, err
+	}
+	opts, err := r.Library.sessionOptions(how, set)
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import "C"
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -31,6 +32,8 @@ type Library struct {
 	path   string
 	handle unsafe.Pointer
 	api    *unsafe.Pointer
+
+	plugins map[string]plugin // by the experiment's names
 }
 
 // Load loads the library from a path.
@@ -73,7 +76,7 @@ func (l *Library) Runtime() trial.Runtime {
 		BuildInfo: C.GoString(C.chexp_build_info(l.api)),
 	}
 	if listed, err := l.listed(); err == nil {
-		r.Providers = l.usable(listed)
+		r.Providers = append(l.usable(listed), slices.Sorted(maps.Keys(l.plugins))...)
 	}
 	return r
 }
@@ -89,9 +92,22 @@ func (l *Library) listed() ([]string, error) {
 	defer C.chexp_release_providers(l.api, names, count)
 	var list []string
 	for _, name := range unsafe.Slice(names, int(count)) {
-		list = append(list, strings.ToLower(strings.TrimSuffix(C.GoString(name), "ExecutionProvider")))
+		list = append(list, PlanName(C.GoString(name)))
 	}
 	return list, nil
+}
+
+// PlanName is the name by which an experiment knows a provider of ONNX Runtime's.
+// The plain name acl is that of chexp's plugin (agent/acl).
+func PlanName(provider string) string {
+	switch name := strings.ToLower(strings.TrimSuffix(provider, "ExecutionProvider")); name {
+	case "acl":
+		return "acl-ort"
+	case "chexpacl":
+		return "acl"
+	default:
+		return name
+	}
 }
 
 // companions are providers whose code is in a library of its own, which the

@@ -4,6 +4,7 @@ package ort
 
 /*
 #include <stdlib.h>
+#include "dims.h"
 #include "shim.h"
 */
 import "C"
@@ -11,7 +12,7 @@ import "C"
 import (
 	"fmt"
 	"maps"
-	"runtime"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,17 +29,16 @@ type Options struct {
 	Provider trial.Provider
 	Threads  int // of the runtime's intra-op pool, the calling thread included
 	Batch    int // replaces a symbolic first dimension
+	// Profile, when not empty, turns ONNX Runtime's profiler on: the path up to
+	// the time and ".json" that the runtime appends when the session is closed.
+	Profile string
 }
-
-const spinning = "session.intra_op.allow_spinning"
 
 // bySymbol are the providers that can be appended only by an exported function
 // (options, int), and the option that the integer stands for.
 var bySymbol = map[string]struct{ suffix, argument string }{
-	"acl":      {"ACL", "enable_fast_math"}, // the generic function has never known it
+	"acl-ort":  {"ACL", "enable_fast_math"}, // the generic function has never known it
 	"dnnl":     {"Dnnl", "use_arena"},
-	"cuda":     {"CUDA", "device_id"},
-	"tensorrt": {"Tensorrt", "device_id"},
 	"rocm":     {"ROCM", "device_id"},
 	"migraphx": {"MIGraphX", "device_id"},
 }
@@ -49,8 +49,8 @@ var byName = map[string]string{
 	"webgpu": "WebGPU", "coreml": "CoreML", "vitisai": "VitisAI", "azure": "AZURE",
 }
 
-// sessionOptions translates what the trial asks for.
-func (l *Library) sessionOptions(o Options) (opts *onnx.SessionOptions, err error) {
+// sessionOptions makes them so.
+func (l *Library) sessionOptions(o Options, set trial.Settings) (opts *onnx.SessionOptions, err error) {
 	opts, err = onnx.NewSessionOptions()
 	if err != nil {
 		return nil, reason.New(reason.RuntimeFailed, "no session options", "", err)
@@ -61,53 +61,46 @@ func (l *Library) sessionOptions(o Options) (opts *onnx.SessionOptions, err erro
 			opts = nil
 		}
 	}()
-
-	entries := map[string]string{}
-	threads := o.Threads
-	rest := map[string]string{} // the provider's own options
-	for k, v := range o.Provider.Options {
-		if strings.HasPrefix(k, "session.") || strings.HasPrefix(k, "mlas.") {
-			entries[k] = v
-		} else {
-			rest[k] = v
-		}
-	}
-	if o.Provider.Name == "xnnpack" {
-		// XNNPACK has a pool of its own; the runtime's would only spin
-		// against it.
-		if _, set := rest["intra_op_num_threads"]; !set {
-			rest["intra_op_num_threads"] = strconv.Itoa(threads)
-		}
-		threads = 1
-		setDefault(entries, spinning, "0")
-	}
-	if threads > runtime.NumCPU() {
-		// Waiting threads that spin take the processor from the ones that
-		// work: 3 to 4 times slower when measured.
-		setDefault(entries, spinning, "0")
-	}
-	for _, set := range []func() error{
-		func() error { return opts.SetIntraOpNumThreads(threads) },
-		func() error { return opts.SetInterOpNumThreads(1) },
+	steps := []func() error{
+		func() error { return opts.SetIntraOpNumThreads(set.IntraOpThreads) },
+		func() error { return opts.SetInterOpNumThreads(set.InterOpThreads) },
 		func() error { return opts.SetExecutionMode(onnx.ExecutionModeSequential) },
 		func() error { return opts.SetGraphOptimizationLevel(onnx.GraphOptimizationLevelEnableAll) },
-	} {
-		if err := set(); err != nil {
+	}
+	if o.Profile != "" {
+		steps = append(steps, func() error { return opts.EnableProfiling(o.Profile) })
+	}
+	for name, size := range set.FreeDimensions {
+		steps = append(steps, func() error { return l.fixDimension(opts, name, size) })
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
 			return nil, reason.New(reason.RuntimeFailed, "a session option was refused", "", err)
 		}
 	}
-	for _, k := range slices.Sorted(maps.Keys(entries)) {
-		if err := opts.AddSessionConfigEntry(k, entries[k]); err != nil {
-			return nil, reason.New(reason.OptionInvalid, fmt.Sprintf("session option %s=%s was refused", k, entries[k]), "", err)
+	for _, k := range slices.Sorted(maps.Keys(set.Session)) {
+		if err := opts.AddSessionConfigEntry(k, set.Session[k]); err != nil {
+			return nil, reason.New(reason.OptionInvalid, fmt.Sprintf("session option %s=%s was refused", k, set.Session[k]), "", err)
 		}
 	}
-	return opts, l.appendProvider(opts, o.Provider.Name, rest)
+	for k, v := range set.Environment {
+		// With cgo this is the C library's environment too. What reads it is
+		// loaded when the provider is appended.
+		if err := os.Setenv(k, v); err != nil {
+			return nil, reason.New(reason.RuntimeFailed, "the provider's environment cannot be set", "", err)
+		}
+	}
+	return opts, l.appendProvider(opts, o.Provider.Name, set.Provider)
 }
 
-func setDefault(m map[string]string, key, value string) {
-	if _, set := m[key]; !set {
-		m[key] = value
+func (l *Library) fixDimension(opts *onnx.SessionOptions, name string, size int64) error {
+	p, err := hidden(opts, "o")
+	if err != nil {
+		return err
 	}
+	cName := C.CString(name)
+	defer C.free(unsafe.Pointer(cName))
+	return take(C.chexp_fix_dimension(l.api, p, cName, C.int64_t(size)))
 }
 
 // appendProvider makes the session try the provider first; the runtime's CPU
@@ -117,6 +110,12 @@ func (l *Library) appendProvider(opts *onnx.SessionOptions, name string, options
 		if len(options) > 0 {
 			return reason.New(reason.OptionInvalid, "provider cpu has no options of its own, got "+keys(options),
 				"use session.* options, such as "+spinning, nil)
+		}
+		return nil
+	}
+	if p, ok := l.plugins[name]; ok {
+		if err := l.appendPlugin(opts, p, options); err != nil {
+			return reason.New(reason.OptionInvalid, fmt.Sprintf("the plugin's provider %q refused the session", name), "", err)
 		}
 		return nil
 	}
@@ -130,6 +129,12 @@ func (l *Library) appendProvider(opts *onnx.SessionOptions, name string, options
 			fmt.Sprintf("onnxruntime %s has no execution provider %q; it has: %s", onnx.GetVersion(), name, usable),
 			"choose one of those, or mark the provider optional", nil)
 	}
+	switch name {
+	case "cuda":
+		return providerError(name, usable, appendCUDA(opts, options))
+	case "tensorrt":
+		return providerError(name, usable, appendTensorRT(opts, options))
+	}
 	if symbol, ok := bySymbol[name]; ok {
 		found, err := l.appendBySymbol(opts, symbol.suffix, symbol.argument, options)
 		if found {
@@ -141,6 +146,31 @@ func (l *Library) appendProvider(opts *onnx.SessionOptions, name string, options
 		generic = name
 	}
 	return providerError(name, usable, opts.AppendExecutionProvider(generic, options))
+}
+
+// appendCUDA and appendTensorRT take their options as names and texts.
+func appendCUDA(opts *onnx.SessionOptions, options map[string]string) error {
+	p, err := onnx.NewCUDAProviderOptions()
+	if err != nil {
+		return err
+	}
+	defer p.Destroy()
+	if err := p.Update(options); err != nil {
+		return err
+	}
+	return opts.AppendExecutionProviderCUDA(p)
+}
+
+func appendTensorRT(opts *onnx.SessionOptions, options map[string]string) error {
+	p, err := onnx.NewTensorRTProviderOptions()
+	if err != nil {
+		return err
+	}
+	defer p.Destroy()
+	if err := p.Update(options); err != nil {
+		return err
+	}
+	return opts.AppendExecutionProviderTensorRT(p)
 }
 
 func providerError(name, usable string, err error) error {
@@ -171,8 +201,4 @@ func (l *Library) appendBySymbol(opts *onnx.SessionOptions, suffix, argument str
 	var exported C.int
 	err = take(C.chexp_append_by_symbol(l.handle, l.api, symbol, p, C.int(value), &exported))
 	return exported != 0, err
-}
-
-func keys(m map[string]string) string {
-	return strings.Join(slices.Sorted(maps.Keys(m)), ", ")
 }

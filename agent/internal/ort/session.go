@@ -21,6 +21,8 @@ import (
 
 	"chexp/agent/internal/reason"
 	"chexp/agent/internal/session"
+	"chexp/agent/internal/symbols"
+	"chexp/experiments/trial"
 )
 
 // Session is one loaded model with its inputs and outputs bound. It implements
@@ -32,17 +34,24 @@ type Session struct {
 	inputs  []session.Buffer
 	tensors []onnx.Value     // held as long as the session: it has only bare pointers to them
 	memory  []unsafe.Pointer // behind the tensors
-	dynamic []*C.char        // names of outputs whose shape only an inference tells
+	set     trial.Settings
+	dynamic []*C.char // names of outputs whose shape only an inference tells
 }
 
 // Open loads a model. Errors carry a reason.
 func (l *Library) Open(path string, o Options) (*Session, error) {
-	opts, err := l.sessionOptions(o)
+	// A file that cannot be read so is for the runtime to judge.
+	names, _ := symbols.FirstDimensions(path)
+	set, err := settings(o, names)
+	if err != nil {
+		return nil, err
+	}
+	opts, err := l.sessionOptions(o, set)
 	if err != nil {
 		return nil, err
 	}
 	defer opts.Destroy()
-	s := &Session{lib: l}
+	s := &Session{lib: l, set: set}
 	if s.session, err = onnx.NewDynamicAdvancedSession(path, nil, nil, opts); err != nil {
 		return nil, createError(path, err)
 	}
@@ -58,6 +67,10 @@ func createError(path string, err error) error {
 	text := err.Error()
 	if isOutOfMemory(text) {
 		return reason.New(reason.OutOfMemory, "loading the model took more memory than there is", "use a smaller model or a larger device", err)
+	}
+	if strings.Contains(text, "XNNPACK initialization failed") {
+		return reason.New(reason.ProviderAbsent, "XNNPACK does not recognise this processor",
+			"it looks at /proc/cpuinfo and /sys/devices/system/cpu: both must be there, as on a real device", err)
 	}
 	for _, sign := range []string{"Protobuf parsing failed", "No graph was found", "Invalid model", "ModelProto does not have a graph",
 		"is not a valid", "INVALID_GRAPH", "Unknown model file format", "INVALID_PROTOBUF", "is invalid"} {
@@ -193,6 +206,9 @@ func newTensor[T onnx.TensorData](s *Session, shape onnx.Shape) (onnx.Value, []T
 	s.tensors = append(s.tensors, value)
 	return value, data, nil
 }
+
+// Settings are what was set on the session.
+func (s *Session) Settings() trial.Settings { return s.set }
 
 // Inputs implements session.Engine.
 func (s *Session) Inputs() []session.Buffer { return s.inputs }

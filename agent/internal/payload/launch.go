@@ -7,17 +7,34 @@ import (
 	"strings"
 )
 
-// Command is the argument vector that starts the runner out of an unpacked
-// directory: the carried loader runs it with the carried libraries only.
-// --inhibit-cache keeps the loader from the image's /etc/ld.so.cache.
-func (h Header) Command(dir string, args ...string) []string {
-	in := func(name string) string { return filepath.Join(dir, name) }
+// Tools are what a runner is started with: all paths of files.
+type Tools struct {
+	Loader, Runner, Library string
+	Dirs                    []string // where libraries are looked for, and nowhere else
+}
+
+// Tools of a payload unpacked into dir.
+func (h Header) Tools(dir string) Tools {
+	t := Tools{Loader: filepath.Join(dir, h.Loader), Library: filepath.Join(dir, h.Library), Dirs: []string{dir}}
+	if h.Runner != "" {
+		t.Runner = filepath.Join(dir, h.Runner)
+	}
+	return t
+}
+
+// Command is the argument vector that starts the runner: the carried loader runs
+// it with the carried libraries only. --inhibit-cache keeps the loader from the
+// image's /etc/ld.so.cache. The runner's own executable is then the loader, so it
+// must be told where the library is.
+func (t Tools) Command(args ...string) []string {
 	return append([]string{
-		in(h.Loader), "--inhibit-cache", "--library-path", dir, "--argv0", h.Runner, in(h.Runner),
-		// Its own executable is the loader, so it must be told where the library is.
-		"-ort", in(h.Library),
+		t.Loader, "--inhibit-cache", "--library-path", strings.Join(t.Dirs, ":"), "--argv0", filepath.Base(t.Runner), t.Runner,
+		"-ort", t.Library,
 	}, args...)
 }
+
+// Command starts the runner of a payload unpacked into dir with its own library.
+func (h Header) Command(dir string, args ...string) []string { return h.Tools(dir).Command(args...) }
 
 // Environ drops what would make the carried loader load or tune anything of the
 // surroundings.

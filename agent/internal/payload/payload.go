@@ -10,6 +10,9 @@
 // the kernel loads what the program headers name. There is no embedding at
 // compile time, so a clean clone builds and vets without having built a payload.
 //
+// A runtime bundle is the same without launcher and runner: another ONNX Runtime
+// with its own loader and libraries, which the agent's runner is started with.
+//
 // zstd and not the standard library's gzip: measured on the arm64 payload (27.7 MB)
 // it is 9.5 instead of 10.5 MB and unpacks in 0.05 instead of 0.16 s, under
 // qemu-user in 0.2 instead of 1.1 s.
@@ -35,7 +38,7 @@ type Header struct {
 	ID      string `json:"id"`
 	Files   []File `json:"files"`
 	Loader  string `json:"loader"`  // names in Files
-	Runner  string `json:"runner"`  //
+	Runner  string `json:"runner"`  // empty in a runtime bundle
 	Library string `json:"library"` // libonnxruntime
 }
 

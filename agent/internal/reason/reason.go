@@ -23,8 +23,9 @@ const (
 	Timeout          = "timeout"        // the trial's process was killed at its wall-clock limit
 	Stopped          = "stopped"        // somebody ran `chexp-agent stop`
 	SkippedByPlan    = "skipped_by_plan"
-	CutShort         = "cut_short" // on an ok result: the time limit came before both minima
-	Imprecise        = "imprecise" // on an ok result: the time limit came before the precision asked for
+	ProviderIdle     = "provider_idle" // on an ok result: the provider that was asked for ran no node
+	CutShort         = "cut_short"     // on an ok result: the time limit came before both minima
+	Imprecise        = "imprecise"     // on an ok result: the time limit came before the precision asked for
 )
 
 // Error carries a reason through ordinary error returns.

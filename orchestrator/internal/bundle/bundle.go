@@ -35,10 +35,10 @@ type Bundle struct {
 	Files []File
 }
 
-// Assemble looks at every file and computes its sum. modelFile says where the
-// model with this SHA-256 lies on this machine. The files are read again when
+// Assemble looks at every file and computes its sum. fileOf says where the model,
+// runtime or plugin with this SHA-256 lies on this machine. The files are read again when
 // they are pushed; one that changed in between is noticed.
-func Assemble(agentPath string, plan *trial.Plan, modelFile func(sha256 string) (path string, err error)) (*Bundle, error) {
+func Assemble(agentPath string, plan *trial.Plan, fileOf func(sha256 string) (path string, err error)) (*Bundle, error) {
 	if err := plan.Check(); err != nil {
 		return nil, err
 	}
@@ -57,28 +57,62 @@ func Assemble(agentPath string, plan *trial.Plan, modelFile func(sha256 string) 
 			continue // two names for the same bytes
 		}
 		seen[m.SHA256] = true
-		f, err := model(m, modelFile)
+		f, err := model(m, fileOf)
 		if err != nil {
 			return nil, err
 		}
 		b.Files = append(b.Files, f)
 	}
+	for _, r := range plan.Runtimes {
+		for _, p := range parts(r) {
+			if seen[p.sum] {
+				continue
+			}
+			seen[p.sum] = true
+			f, err := known(p, fileOf)
+			if err != nil {
+				return nil, err
+			}
+			b.Files = append(b.Files, f)
+		}
+	}
 	b.Files = append(b.Files, inMemory(trial.SumsFile, sums(b.Files)))
 	return b, nil
 }
 
-func model(m trial.Model, modelFile func(string) (string, error)) (File, error) {
-	path, err := modelFile(m.SHA256)
-	if err != nil {
-		return File{}, fmt.Errorf("model %s: %w", m.Name, err)
+// part is a file of the plan that is named by its content.
+type part struct {
+	what, at, sum string
+	bytes         int64 // 0: not known
+}
+
+func model(m trial.Model, fileOf func(string) (string, error)) (File, error) {
+	return known(part{"model " + m.Name, m.Path(), m.SHA256, m.Bytes}, fileOf)
+}
+
+// parts are the files of a runtime: none for the agent's own, and its plugins.
+func parts(r trial.NamedRuntime) (list []part) {
+	if r.SHA256 != "" {
+		list = append(list, part{"runtime " + r.Name, r.Path(), r.SHA256, r.Bytes})
 	}
-	f, err := onDisk(m.Path(), path, 0o644)
-	if err != nil {
-		return File{}, failure.New(failure.Usage, "model "+m.Name, "check that the file is there and may be read", err)
+	for _, p := range r.Plugins {
+		list = append(list, part{"runtime " + r.Name + ", plugin " + p.Provider, p.Path(), p.SHA256, p.Bytes})
 	}
-	if f.SHA256 != m.SHA256 || f.Size != m.Bytes && m.Bytes != 0 {
+	return list
+}
+
+func known(p part, fileOf func(string) (string, error)) (File, error) {
+	path, err := fileOf(p.sum)
+	if err != nil {
+		return File{}, fmt.Errorf("%s: %w", p.what, err)
+	}
+	f, err := onDisk(p.at, path, 0o644)
+	if err != nil {
+		return File{}, failure.New(failure.Usage, p.what, "check that the file is there and may be read", err)
+	}
+	if f.SHA256 != p.sum || f.Size != p.bytes && p.bytes != 0 {
 		return File{}, failure.New(failure.Usage,
-			fmt.Sprintf("model %s: %s has %d bytes and SHA-256 %s, the plan says %d and %s", m.Name, path, f.Size, f.SHA256, m.Bytes, m.SHA256),
+			fmt.Sprintf("%s: %s has %d bytes and SHA-256 %s, the plan says %d and %s", p.what, path, f.Size, f.SHA256, p.bytes, p.sum),
 			"the file changed since the plan was made, or its copy is damaged: put the right file there, or plan again", nil)
 	}
 	return f, nil

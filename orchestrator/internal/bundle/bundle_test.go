@@ -273,3 +273,34 @@ func TestPushHonoursContext(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// A runtime and its plugins go up like models, each content once, and stay where
+// they are when they are there already.
+func TestRuntimesArePushed(t *testing.T) {
+	w := newWorld(t)
+	dir := filepath.Dir(w.agent)
+	file := func(name string) (sum string, size int64) {
+		h := sha256.Sum256([]byte(name))
+		sum = hex.EncodeToString(h[:])
+		w.models[sum] = filepath.Join(dir, name)
+		w.write(w.models[sum], name)
+		return sum, int64(len(name))
+	}
+	sum, size := file("runtime")
+	plugin, pluginSize := file("plugin")
+	plugins := []trial.Plugin{{Provider: "p", SHA256: plugin, Bytes: pluginSize}}
+	w.plan.Runtimes = []trial.NamedRuntime{{Name: "a", SHA256: sum, Bytes: size, Plugins: plugins}, {Name: "b", Plugins: plugins}}
+	w.push(w.assemble())
+	for _, sum := range []string{sum, plugin} {
+		if _, err := os.Stat(filepath.Join(w.far, trial.RuntimesDir, sum)); err != nil {
+			t.Error(err)
+		}
+	}
+	if again := w.push(w.assemble()); again.Sent != 0 {
+		t.Errorf("a second push sent %d bytes", again.Sent)
+	}
+	w.write(w.models[sum], "another")
+	if _, err := bundle.Assemble(w.agent, w.plan, w.modelFile); err == nil || !strings.Contains(err.Error(), "runtime a: ") || failure.KindOf(err) != failure.Usage {
+		t.Errorf("a runtime that changed: %v", err)
+	}
+}

@@ -27,6 +27,8 @@ type app struct {
 	// the second this one.
 	cleanup context.Context
 	warned  map[string]bool // what was said at the sign-in
+	// deviceArch is the architecture of the emulator's devices; empty: the site's.
+	deviceArch string
 }
 
 // Main runs one command line and returns the exit code (see exitCodes).

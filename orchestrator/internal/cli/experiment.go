@@ -88,7 +88,7 @@ func (a *app) experimentPlan(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	plan, files, err := resolve(c.Context, e, store.NewID(e.Name, time.Now()), newProgress(a.err).Say)
+	plan, files, err := resolve(c.Context, e, siteArch(e), store.NewID(e.Name, time.Now()), newProgress(a.err).Say)
 	if err != nil {
 		return err
 	}

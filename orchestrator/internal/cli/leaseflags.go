@@ -175,7 +175,7 @@ func (a *app) weighExperiment(ctx context.Context, w *leaseWanted) error {
 	if w.filters() == 0 {
 		w.MachineName, w.DeviceName, w.DeviceUID = e.Lease.MachineName, e.Lease.Device, e.Lease.UID
 	}
-	plan, _, err := resolve(ctx, e, store.NewID(e.Name, time.Now()), newProgress(a.err).Say)
+	plan, _, err := resolve(ctx, e, siteArch(e), store.NewID(e.Name, time.Now()), newProgress(a.err).Say)
 	if err != nil {
 		return err
 	}

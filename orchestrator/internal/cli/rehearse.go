@@ -103,6 +103,7 @@ func (a *app) startEmulator(c *cli.Context, o emulator.Options) (*emulator.Emula
 		return nil, failure.New(failure.Unexpected, "the emulator does not start",
 			"it needs `make images`, and namespaces of its own: on a machine, or in a container whose /proc is not masked", err)
 	}
+	a.deviceArch = em.Arch()
 	if note := em.ArchNote(); note != "" {
 		fmt.Fprintf(a.err, "! emulator: devices are %s: %s\n", em.Arch(), note)
 	}

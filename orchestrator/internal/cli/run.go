@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -16,6 +18,7 @@ import (
 	"chexp/orchestrator/internal/bundle"
 	"chexp/orchestrator/internal/failure"
 	"chexp/orchestrator/internal/run"
+	"chexp/orchestrator/internal/runtimes"
 	"chexp/orchestrator/internal/site/chiedge"
 	"chexp/orchestrator/internal/site/local"
 	"chexp/orchestrator/internal/store"
@@ -25,7 +28,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// modelsFile, in a run's directory, says where this machine has the models:
+// modelsFile, in a run's directory, says where this machine has the models and runtimes:
 // sha256 → file.
 const modelsFile = "models.json"
 
@@ -111,7 +114,7 @@ func (a *app) execute(c *cli.Context, e *spec.Experiment, cloud chiedge.Options,
 	if err := e.CheckStart(time.Now()); err != nil {
 		return asUsage(err)
 	}
-	plan, files, err := resolve(c.Context, e, id, obs.Say)
+	plan, files, err := resolve(c.Context, e, cmp.Or(a.deviceArch, siteArch(e)), id, obs.Say)
 	if err != nil {
 		return err
 	}
@@ -142,8 +145,9 @@ func phaseFlag(c *cli.Context) (run.Phase, error) {
 	return "", failure.New(failure.Usage, fmt.Sprintf("there is no phase %q to stop after", until), "--until takes plan, lease, container, push, run or fetch", nil)
 }
 
-// resolve finds or makes the models and expands the plan.
-func resolve(ctx context.Context, e *spec.Experiment, runID string, say func(string)) (*trial.Plan, map[string]string, error) {
+// resolve finds or makes the models, finds the runtimes for the device's
+// architecture, and expands the plan.
+func resolve(ctx context.Context, e *spec.Experiment, arch, runID string, say func(string)) (*trial.Plan, map[string]string, error) {
 	cache, err := cacheDir()
 	if err != nil {
 		return nil, nil, err
@@ -159,11 +163,18 @@ func resolve(ctx context.Context, e *spec.Experiment, runID string, say func(str
 		resolved = append(resolved, m.Model)
 		files[m.SHA256] = m.File
 	}
-	manifest, err := agentManifest(siteArch(e))
+	manifest, err := agentManifest(arch)
 	if err != nil {
 		return nil, nil, err
 	}
-	plan, err := spec.Expand(e, resolved, runID, manifest.has)
+	named, err := runtimes.Resolver{Arch: arch, Agent: manifest, Built: func(name string) (string, error) {
+		return beside(filepath.Join("runtimes", name+"-"+arch+".ort"))
+	}}.Resolve(e)
+	if err != nil {
+		return nil, nil, asUsage(err)
+	}
+	maps.Copy(files, named.Files)
+	plan, err := spec.Expand(e, resolved, runID, named.Runtimes)
 	if err != nil {
 		return nil, nil, asUsage(err)
 	}
@@ -346,24 +357,6 @@ func (a *app) site(ctx context.Context, e *spec.Experiment, cloud chiedge.Option
 	return a.connect(ctx, cloud)
 }
 
-// manifest is what agent/build.sh writes beside each agent.
-type manifest struct {
-	Version string `json:"version"`
-	Runtime struct {
-		Version   string   `json:"version"`
-		Providers []string `json:"providers"`
-	} `json:"runtime"`
-}
-
-func (m manifest) has(provider string) bool {
-	for _, p := range m.Runtime.Providers {
-		if p == provider {
-			return true
-		}
-	}
-	return false
-}
-
 // agentFile finds the agent for an architecture beside this program.
 func agentFile(arch string) (string, error) {
 	path, err := beside("chexp-agent-linux-" + arch)
@@ -376,16 +369,13 @@ func agentFile(arch string) (string, error) {
 	return path, nil
 }
 
-func agentManifest(arch string) (m manifest, err error) {
+// agentManifest is what agent/build.sh writes beside each agent.
+func agentManifest(arch string) (m runtimes.Manifest, err error) {
 	path, err := agentFile(arch)
 	if err != nil {
 		return m, err
 	}
-	data, err := os.ReadFile(path + ".json")
-	if err == nil {
-		err = json.Unmarshal(data, &m)
-	}
-	if err != nil {
+	if m, err = runtimes.ReadManifest(path); err != nil {
 		return m, failure.New(failure.Usage, "the agent for "+arch+" has no readable manifest", "build it again: `make agents`", err)
 	}
 	return m, nil

@@ -66,6 +66,10 @@ func TestScripts(t *testing.T) {
 			case "food11":
 				_, err := os.Stat(food11)
 				return err == nil, nil
+			case "debian": // the runtime, for both architectures
+				_, err := os.Stat(filepath.Join(bin, "runtimes", "debian-amd64.ort"))
+				_, err2 := os.Stat(filepath.Join(bin, "runtimes", "debian-arm64.ort"))
+				return err == nil && err2 == nil, nil
 			case "root":
 				return os.Getuid() == 0, nil
 			}

@@ -1,0 +1,169 @@
+package runtimes
+
+import (
+	"debug/elf"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"chexp/experiments/spec"
+	"chexp/experiments/trial"
+)
+
+// oldestAPI is the oldest ONNX Runtime whose C API the agent's runner can use:
+// version 24 of it came with 1.24.
+var oldestAPI = []int{1, 24}
+
+// library looks at a plain libonnxruntime.
+func (r Resolver) library(src spec.RuntimeSource, origin string, files map[string]string) (one spec.Runtime, err error) {
+	f, err := r.open(src.Path)
+	if err != nil {
+		return one, err
+	}
+	defer f.Close()
+	symbols, err := f.DynamicSymbols()
+	if err != nil {
+		return one, fmt.Errorf("%s: %w", src.Path, err)
+	}
+	one.Providers = slices.Clone(src.Providers)
+	for _, s := range symbols {
+		if s.Section == elf.SHN_UNDEF {
+			continue
+		}
+		if s.Name == "OrtGetApiBase" {
+			one.Version = strings.TrimPrefix(s.Version, "VERS_")
+		}
+		// The other providers that are exported so (CUDA, TensorRT, …) have their
+		// code in a library of their own, which a plain path does not bring.
+		if name := strings.TrimPrefix(s.Name, "OrtSessionOptionsAppendExecutionProvider_"); name != s.Name {
+			switch name {
+			case "CPU":
+				one.Providers = append(one.Providers, "cpu")
+			case "ACL":
+				one.Providers = append(one.Providers, "acl-ort")
+			}
+		}
+	}
+	slices.Sort(one.Providers)
+	one.Providers = slices.Compact(one.Providers)
+	v := numbers(one.Version)
+	switch {
+	case one.Version == "":
+		return one, fmt.Errorf("%s is no ONNX Runtime: it has no OrtGetApiBase", src.Path)
+	case v != nil && slices.Compare(v, oldestAPI) < 0:
+		return one, fmt.Errorf("%s is ONNX Runtime %s; the agent needs 1.24 or later (C API 24)", src.Path, one.Version)
+	}
+	sum, size, err := hashFile(src.Path)
+	if err != nil {
+		return one, err
+	}
+	files[sum] = src.Path
+	one.NamedRuntime = trial.NamedRuntime{SHA256: sum, Bytes: size, Origin: origin}
+	return one, r.suits(f, src.Path, r.Agent)
+}
+
+// plugin looks at a library that brings a provider.
+func (r Resolver) plugin(src spec.PluginSource, of spec.Runtime, files map[string]string) (p trial.Plugin, err error) {
+	f, err := r.open(src.Path)
+	if err != nil {
+		return p, err
+	}
+	defer f.Close()
+	symbols, err := f.DynamicSymbols()
+	if err != nil {
+		return p, fmt.Errorf("%s: %w", src.Path, err)
+	}
+	// What RegisterExecutionProviderLibrary looks for.
+	if !slices.ContainsFunc(symbols, func(s elf.Symbol) bool { return s.Name == "CreateEpFactories" && s.Section != elf.SHN_UNDEF }) {
+		return p, fmt.Errorf("%s is no plugin: it exports no CreateEpFactories", src.Path)
+	}
+	sum, size, err := hashFile(src.Path)
+	switch {
+	case err != nil:
+		return p, err
+	case src.SHA256 != "" && src.SHA256 != sum:
+		return p, fmt.Errorf("%s has SHA-256 %s, the experiment says %s", src.Path, sum, src.SHA256)
+	}
+	files[sum] = src.Path
+	if of.SHA256 == "" { // loaded beside the agent's own libraries
+		err = r.suits(f, src.Path, r.Agent)
+	}
+	return trial.Plugin{Provider: src.Provider, SHA256: sum, Bytes: size, Origin: "path " + src.Path}, err
+}
+
+var machines = map[string]elf.Machine{"arm64": elf.EM_AARCH64, "amd64": elf.EM_X86_64}
+
+func (r Resolver) open(path string) (*elf.File, error) {
+	f, err := elf.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s is no shared library, and no bundle of chexp-pack with its manifest beside it: %w", path, err)
+	}
+	if f.Type != elf.ET_DYN || f.Machine != machines[r.Arch] {
+		f.Close()
+		return nil, fmt.Errorf("%s is for %v, the device is %s", path, f.Machine, r.Arch)
+	}
+	return f, nil
+}
+
+// suits checks that a library finds what it needs among what is carried.
+func (r Resolver) suits(f *elf.File, path string, carried Manifest) error {
+	if carried.Libraries == nil {
+		return nil // an agent built before its manifest told: the device decides
+	}
+	needed, err := f.ImportedLibraries()
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	var lacks []string
+	for _, lib := range needed {
+		if !slices.Contains(carried.Libraries, lib) {
+			lacks = append(lacks, lib)
+		}
+	}
+	if newer := newerInterfaces(f, carried.Interfaces); newer != nil {
+		lacks = append(lacks, newer...)
+	}
+	if lacks == nil {
+		return nil
+	}
+	return fmt.Errorf("%s needs %s, which the agent does not carry: make a bundle with chexp-pack that has them, its own C library and its loader",
+		path, strings.Join(lacks, ", "))
+}
+
+// newerInterfaces are those that a library needs and that are newer than what
+// is there: "GLIBC 2.38 (not 2.36)".
+func newerInterfaces(f *elf.File, have map[string]string) (list []string) {
+	versions, err := f.DynamicVersionNeeds()
+	if err != nil {
+		return nil // it needs no versions
+	}
+	newest := map[string]string{}
+	for _, need := range versions {
+		for _, v := range need.Needs {
+			kind, number, ok := strings.Cut(v.Dep, "_")
+			if ok && have[kind] != "" && later(number, have[kind]) && later(number, newest[kind]) {
+				newest[kind] = number
+			}
+		}
+	}
+	for _, kind := range slices.Sorted(maps.Keys(newest)) {
+		list = append(list, fmt.Sprintf("%s %s (not %s)", kind, newest[kind], have[kind]))
+	}
+	return list
+}
+
+func later(a, b string) bool { return slices.Compare(numbers(a), numbers(b)) > 0 }
+
+// numbers of a version; nil for what is no version, such as PRIVATE.
+func numbers(s string) (list []int) {
+	for _, part := range strings.Split(s, ".") {
+		n, err := strconv.Atoi(part)
+		if err != nil {
+			return nil
+		}
+		list = append(list, n)
+	}
+	return list
+}

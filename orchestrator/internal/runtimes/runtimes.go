@@ -1,0 +1,191 @@
+// Package runtimes finds the ONNX Runtimes that an experiment names, before
+// anything is reserved: those that this repository builds, bundles of chexp-pack,
+// and plain shared libraries. It says which providers each has, so that one that is
+// absent costs no lease, and refuses what could not be loaded on the device: a
+// library for another processor, or one that needs newer interfaces than the
+// agent's own libraries have.
+//
+// The files are the user's, and are only read: nothing of them runs here.
+package runtimes
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"chexp/experiments/spec"
+	"chexp/experiments/trial"
+)
+
+// Manifest is what chexp-pack writes beside an agent or a runtime bundle, at the
+// same path with .json.
+type Manifest struct {
+	Version string        `json:"version"`
+	Arch    string        `json:"arch"`
+	SHA256  string        `json:"sha256"`
+	Bytes   int64         `json:"bytes"`
+	Runtime trial.Runtime `json:"runtime"`
+	// Libraries are carried, and Interfaces the newest versions of their
+	// interfaces: GLIBC 2.36.
+	Libraries  []string          `json:"libraries"`
+	Interfaces map[string]string `json:"interfaces"`
+}
+
+// maxManifest bounds a manifest; one has 3 kB.
+const maxManifest = 1 << 20
+
+// ReadManifest reads the manifest of the file at path.
+func ReadManifest(path string) (m Manifest, err error) {
+	f, err := os.Open(path + ".json")
+	if err != nil {
+		return m, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxManifest+1))
+	switch {
+	case err != nil:
+		return m, err
+	case len(data) > maxManifest:
+		return m, fmt.Errorf("%s.json has more than %d bytes", path, maxManifest)
+	}
+	if err := json.Unmarshal(data, &m); err != nil {
+		return m, fmt.Errorf("%s.json: %w", path, err)
+	}
+	return m, nil
+}
+
+// Resolver knows where things are.
+type Resolver struct {
+	Arch  string   // of the device, Go's name
+	Agent Manifest // of the agent for Arch: its runtime, and what it carries
+	// Built is the path of a runtime that this repository builds, for Arch.
+	Built func(name string) (string, error)
+}
+
+// Found is the answer: what spec.Expand needs, and where the files of a
+// SHA-256 are.
+type Found struct {
+	Runtimes []spec.Runtime // the agent's own first
+	Files    map[string]string
+}
+
+// Resolve finds all runtimes of an experiment; every problem is reported, as
+// spec.Problems.
+func (r Resolver) Resolve(e *spec.Experiment) (Found, error) {
+	found := Found{Files: map[string]string{}}
+	found.Runtimes = []spec.Runtime{{Version: r.Agent.Runtime.Version, Providers: r.Agent.Runtime.Providers}}
+	var problems spec.Problems
+	for i, src := range e.Runtimes {
+		one, err := r.resolve(src, found.Files)
+		if err != nil {
+			for _, err := range unjoin(err) {
+				problems = append(problems, e.Problemf(fmt.Sprintf("runtimes[%d]", i), "runtime %s: %v", src.Name, err))
+			}
+			continue
+		}
+		found.Runtimes = append(found.Runtimes, one)
+	}
+	if len(problems) > 0 {
+		return Found{}, problems
+	}
+	return found, nil
+}
+
+func unjoin(err error) []error {
+	j, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var all []error
+	for _, one := range j.Unwrap() {
+		all = append(all, unjoin(one)...)
+	}
+	return all
+}
+
+func (r Resolver) resolve(src spec.RuntimeSource, files map[string]string) (one spec.Runtime, err error) {
+	switch {
+	case src.Path != "":
+		one, err = r.given(src, files)
+	case len(src.Plugins) > 0: // the agent's own, with more providers
+		one = spec.Runtime{Version: r.Agent.Runtime.Version, Providers: r.Agent.Runtime.Providers}
+	default:
+		one, err = r.built(src, files)
+	}
+	one.Name = src.Name
+	errs := []error{err}
+	for _, p := range src.Plugins {
+		plugin, err := r.plugin(p, one, files)
+		one.Plugins = append(one.Plugins, plugin)
+		errs = append(errs, err)
+	}
+	return one, errors.Join(errs...)
+}
+
+func (r Resolver) built(src spec.RuntimeSource, files map[string]string) (spec.Runtime, error) {
+	path, err := r.Built(src.Name)
+	if err != nil {
+		return spec.Runtime{}, err
+	}
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return spec.Runtime{}, fmt.Errorf("it has not been built for %s: run `make runtime-%s`", r.Arch, src.Name)
+	}
+	return r.bundle(path, "built "+src.Name, files)
+}
+
+// given is a file that the experiment names: a bundle where its manifest lies
+// beside it, else a shared library.
+func (r Resolver) given(src spec.RuntimeSource, files map[string]string) (one spec.Runtime, err error) {
+	origin := "path " + src.Path
+	if _, statErr := os.Stat(src.Path + ".json"); statErr == nil {
+		one, err = r.bundle(src.Path, origin, files)
+	} else {
+		one, err = r.library(src, origin, files)
+	}
+	if err == nil && src.SHA256 != "" && src.SHA256 != one.SHA256 {
+		err = fmt.Errorf("%s has SHA-256 %s, the experiment says %s", src.Path, one.SHA256, src.SHA256)
+	}
+	return one, err
+}
+
+func (r Resolver) bundle(path, origin string, files map[string]string) (one spec.Runtime, err error) {
+	m, err := ReadManifest(path)
+	if err != nil {
+		return one, fmt.Errorf("its manifest: %w", err)
+	}
+	sum, size, err := hashFile(path)
+	switch {
+	case err != nil:
+		return one, err
+	case m.Arch != r.Arch:
+		return one, fmt.Errorf("%s is made for %s, the device is %s", path, m.Arch, r.Arch)
+	case m.SHA256 != sum || m.Bytes != size:
+		return one, fmt.Errorf("%s is not what its manifest describes: build or copy both again", path)
+	}
+	files[sum] = path
+	one.NamedRuntime = trial.NamedRuntime{SHA256: sum, Bytes: size, Origin: origin}
+	one.Version, one.Providers = m.Runtime.Version, m.Runtime.Providers
+	return one, nil
+}
+
+// maxFile bounds what is pushed; CUDA's provider library has 1 GB.
+const maxFile = 4 << 30
+
+func hashFile(path string) (sum string, size int64, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", 0, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	size, err = io.Copy(h, io.LimitReader(f, maxFile+1))
+	if err == nil && size > maxFile {
+		err = fmt.Errorf("%s has more than %d bytes", path, int64(maxFile))
+	}
+	return hex.EncodeToString(h.Sum(nil)), size, err
+}
