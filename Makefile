@@ -12,6 +12,7 @@
 #   make bench-harness  what measuring costs: our loop against a loop in C over the same library
 #   make bench-start    the agent's start, and its memory over a bare ONNX Runtime process
 #   make peers    the tutorial's Python loop and chexp in turns: spread of repeated runs; uses PyPI once
+#   make train    train the built-in model anew (models/builtin/MODEL.md; half an hour on two idle cores)
 #   make peers-quantize  chexp's quantizer beside onnxruntime's own, on one model; uses PyPI and npm
 #   make lint     gofmt, go vet, and golangci-lint where it is installed
 #   make clean    remove bin/ (runs/ and the download cache stay)
@@ -22,7 +23,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-validity build agents images conformance lint clean deps test-deps bench-harness bench-start peers runtime-debian test-runtimes peers-quantize
+.PHONY: help demo test test-validity build agents images conformance lint clean deps test-deps bench-harness bench-start peers runtime-debian test-runtimes peers-quantize train
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 export VERSION
@@ -76,6 +77,10 @@ bench-start: agents
 peers: build agents
 	@.ci/apt-install python3-venv
 	agent/peers/run.sh
+
+train: agents
+	CGO_ENABLED=1 go run ./agent/cmd/chexp-train -checkpoint bin/train.gob -out models/builtin \
+	  -ort "$$(ls -d "$${CHEXP_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/chexp}"/downloads/onnxruntime-*-linux-$$(go env GOARCH)/libonnxruntime.so.1 | tail -n 1)"
 
 peers-quantize: build agents
 	@.ci/apt-install python3-venv

@@ -212,7 +212,9 @@ func fullResult() trial.Result {
 		Scenario:  trial.Offline,
 		Harness:   trial.Read(trial.Harness{NullNS: 2000, NullCNS: trial.Read(int64(1900)), Calls: 9}),
 		Placement: trial.Read(trial.Placement{Inferences: 1, Nodes: 1, Providers: []trial.ProviderShare{{Provider: "cpu", Nodes: 1}}, Operators: []trial.OperatorsShare{{Operator: "Conv", Provider: "cpu", Nodes: 1}}}),
-		Start:     when, End: when,
+		Accuracy: trial.Read(trial.Accuracy{Data: "d", Pictures: 10, Right: 9, Top1: 0.9, Interval: trial.Interval{Low: 0.5, High: 1}, Threads: 2,
+			Agreement: trial.Read(trial.Agreement{Reference: "a.cpu", Pictures: 10, Same: 10, Cosine: 1})}),
+		Start: when, End: when,
 	}
 }
 
@@ -221,6 +223,7 @@ func fullResultBeforeIntervals() trial.Result {
 	r := fullResult()
 	r.Summary.MedianInterval = trial.Reading[trial.Interval]{}
 	r.Blocks, r.Scenario, r.Harness, r.Placement = nil, "", trial.Reading[trial.Harness]{}, trial.Reading[trial.Placement]{}
+	r.Accuracy = trial.Reading[trial.Accuracy]{}
 	d := r.Device
 	r.Device = trial.Device{Model: d.Model, CPU: d.CPU, Cores: d.Cores, MemoryBytes: d.MemoryBytes, Kernel: d.Kernel, Governor: d.Governor,
 		ClockHz: d.ClockHz, Temperature: d.Temperature, Emulated: d.Emulated}
@@ -242,7 +245,8 @@ func TestSamplesValidate(t *testing.T) {
 	}{
 		{"plan.schema.json", trial.Plan{
 			Schema: trial.PlanSchema, Experiment: "x", RunID: "r", Seed: 1, Policy: skipped.Policy, Models: []trial.Model{model},
-			Trials: []trial.Trial{{ID: skipped.TrialID, Model: "a", Provider: skipped.Provider, Threads: 4, Batch: 1, Repetition: 2, Skip: "absent"}},
+			Trials:   []trial.Trial{{ID: skipped.TrialID, Model: "a", Provider: skipped.Provider, Threads: 4, Batch: 1, Repetition: 2, Skip: "absent"}},
+			Accuracy: &trial.Evaluation{Data: trial.PackedData, Pictures: 5, SHA256: sum, Bytes: 7, Name: "x", Reference: "a", Timeout: time.Minute},
 		}},
 		{"result.schema.json", fullResult()},
 		{"result.schema.json", fullResultBeforeIntervals()},

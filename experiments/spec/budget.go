@@ -16,6 +16,7 @@ var (
 	}
 	nanoUnits = map[string]float64{"ns": 1, "us": 1e3, "µs": 1e3, "μs": 1e3, "ms": 1e6, "s": 1e9}
 	rateUnits = map[string]float64{"/s": 1, "inputs/s": 1}
+	partUnits = map[string]float64{"%": 0.01}
 )
 
 // metric is one quantity that a budget can limit.
@@ -37,6 +38,7 @@ var metrics = []metric{
 	{"p95", nanoUnits, nanoForms},
 	{"p99", nanoUnits, nanoForms},
 	{"throughput", rateUnits, "/s"},
+	{"accuracy", partUnits, "%"},
 	{"session_create", nanoUnits, nanoForms},
 	{"first_inference", nanoUnits, nanoForms},
 	{"peak_memory", byteUnits, byteForms},
@@ -100,6 +102,9 @@ func (r *reader) budgets(s *section, e *Experiment) {
 		if err != nil {
 			r.addf(n, path, "%v", err)
 			continue
+		}
+		if b.Metric == "accuracy" && !s.has("accuracy") {
+			r.addf(n, path, "limits accuracy, which is not measured: add accuracy: {data: plates}, or pictures of your own")
 		}
 		for _, before := range e.Budgets {
 			if why := clash(before, b); why != "" {

@@ -46,7 +46,7 @@ var experimentName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
 
 func (r *reader) experiment(root *node, e *Experiment) {
 	s, ok := r.section(root, "", "apiVersion", "name", "description", "site", "lease", "container",
-		"models", "runtimes", "providers", "threads", "batches", "trials", "budgets")
+		"models", "runtimes", "providers", "threads", "batches", "trials", "accuracy", "budgets")
 	if !ok {
 		return
 	}
@@ -73,6 +73,7 @@ func (r *reader) experiment(root *node, e *Experiment) {
 	e.Threads = r.integers(s, "threads", e.Threads, 256)
 	e.Batches = r.integers(s, "batches", e.Batches, 4096)
 	r.trials(s, e)
+	r.accuracy(s, e)
 	r.budgets(s, e)
 	r.together(s, e)
 }

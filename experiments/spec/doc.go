@@ -55,6 +55,12 @@
 //	                      temperature at which the run began
 //	trials.repetitions    1 to 1000 fresh processes for each combination    1
 //	trials.seed           0 to 2^53-1: input values and order of trials     1
+//	accuracy.data         plates, or a folder or archive of pictures        no accuracy
+//	accuracy.labels       a file of class names, one a line                 the folders' names
+//	accuracy.pictures     1 to 100000                                       500 drawn ones, or all
+//	accuracy.reference    a model's name                                    the first model
+//	accuracy.timeout      1s to 24h for one model on one provider           10m
+//	accuracy.preprocess   {resize, crop, mean, std, layout}, not for plates 256, 224, ImageNet's, NCHW
 //	budgets               "metric op number unit"                           none
 //
 // There is no key for MLPerf's scenario: batch 1 is SingleStream, one input after
@@ -70,7 +76,7 @@
 // Durations are numbers with units: d, h, m, s, ms, as in 1h30m. Budgets
 // compare (<, <=, >, >=) size, peak_memory (B, kB, MB = 10^6, GB, KiB, MiB =
 // 2^20, GiB), p50, p90, p95, p99, session_create, first_inference (ns, us, ms,
-// s) or throughput (/s, inputs per second).
+// s), throughput (/s, inputs per second) or accuracy (%, top-1).
 //
 // A runtime is an ONNX Runtime build: stock is the one that the agent carries;
 // debian is Debian's, with XNNPACK and oneDNN (make runtime-debian). A provider

@@ -78,6 +78,10 @@ func Expand(e *Experiment, models []trial.Model, runID string, runtimes []Runtim
 	if err := problems.err(e.file); err != nil {
 		return nil, err
 	}
+	var err error
+	if plan.Accuracy, err = e.evaluation(); err != nil {
+		return nil, err
+	}
 	for _, m := range e.Models {
 		for _, p := range e.Providers {
 			plan.Trials = append(plan.Trials, expandOne(e, m.Name, p, skip[p.Label()])...)
@@ -163,10 +167,15 @@ func EstimateTime(plan *trial.Plan) (least, most time.Duration) {
 		}
 		longest += blocks * p.CoolDown
 	}
+	evaluated := map[string]bool{}
 	for _, t := range plan.Trials {
 		if t.Skip == "" {
 			least += shortest
 			most += longest
+			if on := t.Model + " " + t.Provider.Label(); plan.Accuracy != nil && !evaluated[on] {
+				evaluated[on] = true
+				most += plan.Accuracy.Timeout
+			}
 		}
 	}
 	return least, most

@@ -249,6 +249,9 @@ func FuzzParse(f *testing.F) {
 		for _, m := range e.Models {
 			models = append(models, trial.Model{Name: m.Name, SHA256: strings.Repeat("0", 64)})
 		}
+		if e.Accuracy != nil {
+			e.Accuracy.Pack = &Pack{SHA256: sum("d"), Bytes: 1, Pictures: 1}
+		}
 		var runtimes []Runtime
 		for _, r := range e.Runtimes {
 			n := trial.NamedRuntime{Name: r.Name, SHA256: strings.Repeat("0b", 32)}

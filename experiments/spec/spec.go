@@ -29,6 +29,7 @@ type Experiment struct {
 	Batches     []int
 	Trials      TrialPolicy
 	Budgets     []Budget
+	Accuracy    *Accuracy // nil: accuracy is not measured
 
 	Dir string // the file's directory: relative paths are relative to it
 	Raw []byte // the file as read, kept with the run
@@ -94,8 +95,8 @@ type TrialPolicy struct {
 
 // Budget is one requirement such as "p50 < 15 ms".
 type Budget struct {
-	Metric string  // size, p50, p90, p95, p99, throughput, session_create, first_inference or peak_memory
+	Metric string  // size, p50, p90, p95, p99, throughput, accuracy, session_create, first_inference or peak_memory
 	Op     string  // "<", "<=", ">", ">="
-	Limit  float64 // bytes, nanoseconds, or inputs per second
+	Limit  float64 // bytes, nanoseconds, inputs per second, or a share
 	Text   string  // as written
 }

@@ -81,6 +81,8 @@ type Result struct {
 	// ran the model. Absent in results of agents before they were added.
 	Harness   Reading[Harness]   `json:"harness,omitzero"`
 	Placement Reading[Placement] `json:"placement,omitzero"`
+	// Accuracy is there when the plan asks for it.
+	Accuracy Reading[Accuracy] `json:"accuracy,omitzero"`
 
 	Runtime Runtime   `json:"runtime"`
 	Agent   Agent     `json:"agent"`

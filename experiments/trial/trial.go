@@ -53,6 +53,9 @@ type Plan struct {
 	// Runtimes are those that providers name; the agent's own is not among them.
 	Runtimes []NamedRuntime `json:"runtimes,omitempty"`
 	Trials   []Trial        `json:"trials"`
+	// Accuracy, when not nil, has the agent measure each model's accuracy on
+	// each provider.
+	Accuracy *Evaluation `json:"accuracy,omitempty"`
 }
 
 // Policy bounds every trial.
@@ -180,5 +183,5 @@ func (p *Plan) Check() error {
 	if len(p.Trials) == 0 {
 		return fmt.Errorf("plan has no trials")
 	}
-	return nil
+	return p.Accuracy.check(models)
 }

@@ -59,3 +59,29 @@ func TestPlanCheck(t *testing.T) {
 		}
 	}
 }
+
+func TestEvaluationIsChecked(t *testing.T) {
+	sum := strings.Repeat("a", 64)
+	good := Evaluation{Data: PlatesData, Pictures: 5, Reference: "m", Timeout: 1}
+	packed := good
+	packed.Data, packed.SHA256 = PackedData, sum
+	for name, c := range map[string]struct {
+		e  Evaluation
+		ok bool
+	}{
+		"plates": {good, true}, "packed": {packed, true}, "nothing": {Evaluation{}, false},
+		"a pack without its sum": {Evaluation{Data: PackedData, Pictures: 5, Reference: "m", Timeout: 1}, false},
+		"a path for a sum":       {Evaluation{Data: PackedData, SHA256: "../" + sum[3:], Pictures: 5, Reference: "m", Timeout: 1}, false},
+		"plates with a pack":     {Evaluation{Data: PlatesData, SHA256: sum, Pictures: 5, Reference: "m", Timeout: 1}, false},
+		"no picture":             {Evaluation{Data: PlatesData, Reference: "m", Timeout: 1}, false},
+		"too many":               {Evaluation{Data: PlatesData, Pictures: MaxPictures + 1, Reference: "m", Timeout: 1}, false},
+		"no such reference":      {Evaluation{Data: PlatesData, Pictures: 5, Reference: "x", Timeout: 1}, false},
+		"no limit":               {Evaluation{Data: PlatesData, Pictures: 5, Reference: "m"}, false},
+	} {
+		p := Plan{Schema: PlanSchema, Models: []Model{{Name: "m", SHA256: sum}}, Accuracy: &c.e,
+			Trials: []Trial{{ID: NewID("m", "cpu", 1, 1, 1), Model: "m", Threads: 1, Batch: 1, Repetition: 1}}}
+		if err := p.Check(); (err == nil) != c.ok {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

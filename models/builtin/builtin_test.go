@@ -209,7 +209,7 @@ func checkTensor(t *testing.T, f map[protowire.Number][][]byte) {
 }
 
 func TestUniformFillsItsRangeAndNoMore(t *testing.T) {
-	r := newRandom("x")
+	r := newStream("x")
 	low, high, sum := float32(1), float32(-1), 0.0
 	const n = 100000
 	for range n {

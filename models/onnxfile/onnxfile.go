@@ -17,12 +17,19 @@ import (
 // Model is a ModelProto.
 type Model struct {
 	IRVersion       int64
-	Opset           int64 // of the default domain
+	Opset           int64    // of the default domain
+	Imports         []Import // of the other domains
 	Producer        string
 	ProducerVersion string
 	Doc             string
 	Metadata        []Property
 	Graph           Graph
+}
+
+// Import names the version of an operator set beside the default one.
+type Import struct {
+	Domain  string
+	Version int64
 }
 
 // Property is one entry of metadata_props.
@@ -38,9 +45,10 @@ type Graph struct {
 	Outputs      []Value
 }
 
-// Node is a NodeProto of the default domain.
+// Node is a NodeProto.
 type Node struct {
 	Op         string
+	Domain     string // empty: the default one
 	Name       string
 	Inputs     []string
 	Outputs    []string
@@ -49,10 +57,11 @@ type Node struct {
 
 // Attribute is an AttributeProto: exactly one of the values is used, by Kind.
 type Attribute struct {
-	Name string
-	Kind AttributeKind
-	Int  int64
-	Ints []int64
+	Name  string
+	Kind  AttributeKind
+	Int   int64
+	Ints  []int64
+	Float float32
 }
 
 // AttributeKind is AttributeProto.AttributeType.
@@ -60,8 +69,9 @@ type AttributeKind int32
 
 // The kinds that are written here.
 const (
-	IntAttribute  AttributeKind = 2
-	IntsAttribute AttributeKind = 7
+	FloatAttribute AttributeKind = 1
+	IntAttribute   AttributeKind = 2
+	IntsAttribute  AttributeKind = 7
 )
 
 // Int makes an integer attribute.
@@ -69,16 +79,23 @@ func Int(name string, v int64) Attribute {
 	return Attribute{Name: name, Kind: IntAttribute, Int: v}
 }
 
+// Float makes an attribute that is a number.
+func Float(name string, v float32) Attribute {
+	return Attribute{Name: name, Kind: FloatAttribute, Float: v}
+}
+
 // Ints makes an attribute that is a list of integers.
 func Ints(name string, v ...int64) Attribute {
 	return Attribute{Name: name, Kind: IntsAttribute, Ints: v}
 }
 
-// Tensor is a TensorProto of 32-bit floats. No Dims: a scalar.
+// Tensor is a TensorProto of 32-bit floats, or of 64-bit integers where Ints is
+// set. No Dims: a scalar.
 type Tensor struct {
 	Name string
 	Dims []int64
 	Data []float32
+	Ints []int64
 }
 
 // Value is a ValueInfoProto: a tensor of 32-bit floats.
@@ -100,18 +117,18 @@ const (
 
 	graphNode, graphName, graphInitializer, graphDoc, graphInput, graphOutput protowire.Number = 1, 2, 5, 10, 11, 12
 
-	nodeInput, nodeOutput, nodeName, nodeOp, nodeAttribute protowire.Number = 1, 2, 3, 4, 5
+	nodeInput, nodeOutput, nodeName, nodeOp, nodeAttribute, nodeDomain protowire.Number = 1, 2, 3, 4, 5, 7
 
-	attrName, attrInt, attrInts, attrType protowire.Number = 1, 3, 8, 20
+	attrName, attrFloat, attrInt, attrInts, attrType protowire.Number = 1, 2, 3, 8, 20
 
 	tensorDims, tensorType, tensorName, tensorRaw protowire.Number = 1, 2, 8, 9
 
 	valueName, valueType, typeTensor          protowire.Number = 1, 2, 1
 	tensorTypeElem, tensorTypeShape, shapeDim protowire.Number = 1, 2, 1
 	dimValue, dimParam                        protowire.Number = 1, 2
-	opsetVersion                              protowire.Number = 2
+	opsetDomain, opsetVersion                 protowire.Number = 1, 2
 	entryKey, entryValue                      protowire.Number = 1, 2
-	elemFloat                                                  = 1
+	elemFloat, elemInt64                                       = 1, 7
 )
 
 // Marshal writes the model.
@@ -123,6 +140,9 @@ func (m *Model) Marshal() []byte {
 	b = appendText(b, modelDoc, m.Doc)
 	b = appendBytes(b, modelGraph, m.Graph.marshal())
 	b = appendBytes(b, modelOpset, appendInt(nil, opsetVersion, m.Opset))
+	for _, i := range m.Imports {
+		b = appendBytes(b, modelOpset, appendInt(appendText(nil, opsetDomain, i.Domain), opsetVersion, i.Version))
+	}
 	for _, p := range m.Metadata {
 		b = appendBytes(b, modelMetadata, appendText(appendText(nil, entryKey, p.Key), entryValue, p.Value))
 	}
@@ -161,7 +181,7 @@ func (n *Node) marshal() []byte {
 	for _, a := range n.Attributes {
 		b = appendBytes(b, nodeAttribute, a.marshal())
 	}
-	return b
+	return appendText(b, nodeDomain, n.Domain)
 }
 
 func (a *Attribute) marshal() []byte {
@@ -169,6 +189,9 @@ func (a *Attribute) marshal() []byte {
 	switch a.Kind {
 	case IntAttribute:
 		b = appendInt(b, attrInt, a.Int)
+	case FloatAttribute:
+		b = protowire.AppendTag(b, attrFloat, protowire.Fixed32Type)
+		b = protowire.AppendFixed32(b, math.Float32bits(a.Float))
 	case IntsAttribute:
 		for _, v := range a.Ints { // proto2: not packed
 			b = appendInt(b, attrInts, v)
@@ -182,9 +205,16 @@ func (t *Tensor) marshal() []byte {
 	for _, d := range t.Dims {
 		b = appendInt(b, tensorDims, d)
 	}
-	b = appendInt(b, tensorType, elemFloat)
+	elem := int64(elemFloat)
+	if t.Ints != nil {
+		elem = elemInt64
+	}
+	b = appendInt(b, tensorType, elem)
 	b = appendText(b, tensorName, t.Name)
-	raw := make([]byte, 0, 4*len(t.Data)) // little endian on every platform, as ONNX demands
+	raw := make([]byte, 0, 4*len(t.Data)+8*len(t.Ints)) // little endian on every platform, as ONNX demands
+	for _, v := range t.Ints {
+		raw = binary.LittleEndian.AppendUint64(raw, uint64(v))
+	}
 	for _, v := range t.Data {
 		raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(v))
 	}

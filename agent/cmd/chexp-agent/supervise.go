@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"chexp/agent/internal/accuracy"
 	"chexp/agent/internal/bundle"
 	"chexp/agent/internal/device"
 	"chexp/agent/internal/matrix"
@@ -166,7 +167,7 @@ func runPlan(ctx context.Context, dir string, plan *trial.Plan, recorder *outdir
 		Device:  func() trial.Device { return device.Facts(os.DirFS("/"), runtime.GOARCH) },
 		Agent:   agent,
 		Runtime: p.Header.Runtime,
-		Before:  []matrix.Examination{matrix.Placement(plan, dir, runner)},
+		Before:  append(accuracy.Examinations(plan, dir, runner.Ask, recorder.Event), matrix.Placement(plan, dir, runner)),
 	}
 	watch(&supervisor)
 	return supervisor.Run(ctx)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 
+	"chexp/agent/internal/accuracy"
 	"chexp/agent/internal/ort"
 	"chexp/agent/internal/placement"
 	"chexp/agent/internal/session"
@@ -25,6 +26,7 @@ func main() {
 func run() error {
 	library := flag.String("ort", "", "path of libonnxruntime")
 	resultFD := flag.Int("result-fd", 1, "file descriptor that gets the answers, one JSON document a line")
+	evaluate := flag.Bool(strings.TrimPrefix(accuracy.Flag, "-"), false, "measure accuracy instead of time")
 	describe := flag.Bool("describe", false, "write what the runtime is instead of running a trial")
 	profile := flag.String("profile", "", "find out which provider runs which nodes instead of timing; the directory for the runtime's profile")
 	var plugins []string
@@ -41,6 +43,10 @@ func run() error {
 			return err
 		}
 		return json.NewEncoder(out).Encode(lib.Runtime())
+	}
+
+	if *evaluate {
+		return measureAccuracy(*library, out)
 	}
 
 	in := json.NewDecoder(os.Stdin)

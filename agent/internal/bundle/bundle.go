@@ -53,7 +53,7 @@ func Plan(dir string) (*trial.Plan, string, error) {
 }
 
 // Verify checks every file that SHA256SUMS lists, and that the list covers the
-// plan and every model and runtime that the plan names. It can take as long as reading the
+// plan and every model, runtime and pack of pictures that the plan names. It can take as long as reading the
 // files does; ctx ends it early.
 func Verify(ctx context.Context, dir string, p *trial.Plan) error {
 	raw, err := readBounded(filepath.Join(dir, trial.SumsFile), maxSums)
@@ -85,6 +85,9 @@ func Verify(ctx context.Context, dir string, p *trial.Plan) error {
 				return &Error{fmt.Errorf("%s does not list runtime %s as %s", trial.SumsFile, r.Name, path)}
 			}
 		}
+	}
+	if a := p.Accuracy; a != nil && a.SHA256 != "" && sums[a.Path()] != a.SHA256 {
+		return &Error{fmt.Errorf("%s does not list the pictures %s as %s", trial.SumsFile, a.Name, a.Path())}
 	}
 	for name, want := range sums {
 		got, err := hashFile(ctx, filepath.Join(dir, filepath.FromSlash(name)))

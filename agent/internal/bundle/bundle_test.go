@@ -149,3 +149,15 @@ func TestRuntimesAreChecked(t *testing.T) {
 		}
 	}
 }
+
+func TestPackMustBeListed(t *testing.T) {
+	dir, _ := push(t)
+	p, _, err := Plan(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Accuracy = &trial.Evaluation{Data: trial.PackedData, SHA256: p.Models[0].SHA256, Name: "mine"}
+	if err := Verify(context.Background(), dir, p); err == nil || !strings.Contains(err.Error(), "pictures mine") {
+		t.Errorf("%v", err)
+	}
+}

@@ -50,7 +50,7 @@ type Supervisor struct {
 	clock    clock
 	pace     pace
 	cooling  cooling
-	earlier  map[variant][]int64 // latencies of the repetitions that are over, where a precision is asked for
+	earlier  map[variant]blocks // of the repetitions that are over, where a precision is asked for
 	memory   memory
 	lastSaid time.Time // of the latest Progress event
 }
@@ -85,7 +85,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 // carry on where the killed or stopped agent left them.
 func (s *Supervisor) prepare(order []trial.Trial) error {
 	s.position = map[string]int{}
-	s.earlier = map[variant][]int64{}
+	s.earlier = map[variant]blocks{}
 	s.pace = newPace(order)
 	s.memory = newMemory("/")
 	s.clock.origin = session.Monotonic() - int64(time.Since(s.Recorder.Started()))
@@ -117,7 +117,7 @@ func (s *Supervisor) prepare(order []trial.Trial) error {
 func (s *Supervisor) remember(t trial.Trial, res *trial.Result) {
 	if s.Plan.Policy.Precision > 0 {
 		v := variantOf(t)
-		s.earlier[v] = append(s.earlier[v], res.LatenciesNS...)
+		s.earlier[v] = s.earlier[v].and(res)
 	}
 }
 

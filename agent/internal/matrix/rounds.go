@@ -11,6 +11,7 @@ import (
 
 	"chexp/agent/internal/session"
 	"chexp/experiments/stats"
+	"chexp/experiments/trial"
 )
 
 const (
@@ -172,10 +173,32 @@ func (s *Supervisor) refine(ctx context.Context, group []*living, round int) err
 	return nil
 }
 
-// width is half the relative 95 % interval of the variant's median.
+// blocks are latencies and how they were measured, over several processes.
+type blocks struct {
+	latencies []int64
+	cut       []trial.Block
+}
+
+// and puts a result behind them. It leaves b as it is.
+func (b blocks) and(res *trial.Result) blocks {
+	out := blocks{slices.Clone(b.latencies), slices.Clone(b.cut)}
+	for _, x := range res.Blocks {
+		x.First += len(b.latencies)
+		out.cut = append(out.cut, x)
+	}
+	out.latencies = append(out.latencies, res.LatenciesNS...)
+	return out
+}
+
+// width is half the relative 95 % interval of the variant's median. Values of
+// one block are more alike than those of two: the interval is over blocks.
 func (s *Supervisor) width(l *living) float64 {
-	sample := append(slices.Clone(s.earlier[variantOf(l.Trial)]), l.result.LatenciesNS...)
-	if w, ok := stats.NewSample(sample).Precision(); ok {
+	b := s.earlier[variantOf(l.Trial)].and(l.result)
+	sample, err := stats.NewSample(b.latencies).Cut(b.cut)
+	if err != nil {
+		return math.Inf(1)
+	}
+	if w, ok := sample.Precision(); ok {
 		return w
 	}
 	return math.Inf(1)

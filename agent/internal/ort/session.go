@@ -32,6 +32,7 @@ type Session struct {
 	session *onnx.DynamicAdvancedSession
 	binding *onnx.IoBinding
 	inputs  []session.Buffer
+	outputs []session.Buffer // those whose shape is known in advance
 	tensors []onnx.Value     // held as long as the session: it has only bare pointers to them
 	memory  []unsafe.Pointer // behind the tensors
 	set     trial.Settings
@@ -132,7 +133,8 @@ func (s *Session) bind(batch int64) error {
 // are bound again before every Run.
 func (s *Session) bindOutput(p port, batch int64, batchSymbols map[string]bool) error {
 	if shape, ok := p.outputShape(batch, batchSymbols); ok {
-		if value, _, err := s.tensor(p, shape); err == nil {
+		if value, buffer, err := s.tensor(p, shape); err == nil {
+			s.outputs = append(s.outputs, buffer)
 			return s.binding.BindOutput(p.name, value)
 		}
 	}
@@ -156,7 +158,7 @@ func (s *Session) Prepare() error {
 
 // tensor makes a tensor over zeroed C memory.
 func (s *Session) tensor(p port, shape onnx.Shape) (onnx.Value, session.Buffer, error) {
-	b := session.Buffer{Name: p.name}
+	b := session.Buffer{Name: p.name, Shape: shape}
 	var value onnx.Value
 	var err error
 	switch p.elem {
@@ -212,6 +214,10 @@ func (s *Session) Settings() trial.Settings { return s.set }
 
 // Inputs implements session.Engine.
 func (s *Session) Inputs() []session.Buffer { return s.inputs }
+
+// Outputs are the memory of the outputs whose shape is known before the first
+// inference, filled by every Run.
+func (s *Session) Outputs() []session.Buffer { return s.outputs }
 
 // Run implements session.Engine.
 func (s *Session) Run() error {

@@ -11,6 +11,7 @@ import (
 // is not Go's memory: it stays where it is until the engine is closed.
 type Buffer struct {
 	Name    string
+	Shape   []int64
 	Float32 []float32
 	Uint8   []uint8
 	Int32   []int32

@@ -36,7 +36,7 @@ type Bundle struct {
 }
 
 // Assemble looks at every file and computes its sum. fileOf says where the model,
-// runtime or plugin with this SHA-256 lies on this machine. The files are read again when
+// runtime, plugin or pack of pictures with this SHA-256 lies on this machine. The files are read again when
 // they are pushed; one that changed in between is noticed.
 func Assemble(agentPath string, plan *trial.Plan, fileOf func(sha256 string) (path string, err error)) (*Bundle, error) {
 	if err := plan.Check(); err != nil {
@@ -75,6 +75,13 @@ func Assemble(agentPath string, plan *trial.Plan, fileOf func(sha256 string) (pa
 			}
 			b.Files = append(b.Files, f)
 		}
+	}
+	if a := plan.Accuracy; a != nil && a.SHA256 != "" {
+		f, err := known(part{"the pictures of " + a.Name, a.Path(), a.SHA256, a.Bytes}, fileOf)
+		if err != nil {
+			return nil, err
+		}
+		b.Files = append(b.Files, f)
 	}
 	b.Files = append(b.Files, inMemory(trial.SumsFile, sums(b.Files)))
 	return b, nil

@@ -77,6 +77,8 @@ type planAnswer struct {
 	AtMost     time.Duration `json:"at_most_ns"`
 	Lease      time.Duration `json:"lease_ns,omitempty"`
 	Trials     []trial.Trial `json:"trials"`
+	// Accuracy says on what it is measured; absent: it is not.
+	Accuracy *trial.Evaluation `json:"accuracy,omitempty"`
 }
 
 func (a *app) experimentPlan(c *cli.Context) error {
@@ -92,7 +94,7 @@ func (a *app) experimentPlan(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	ans := planAnswer{Experiment: e.Name, Site: e.Site, Creates: creates(e), Lease: e.Lease.Duration, Trials: plan.Trials}
+	ans := planAnswer{Experiment: e.Name, Site: e.Site, Creates: creates(e), Lease: e.Lease.Duration, Trials: plan.Trials, Accuracy: plan.Accuracy}
 	if ans.Bytes, err = bundleBytes(plan, files, siteArch(e)); err != nil {
 		return err
 	}
@@ -106,6 +108,9 @@ func (a *app) experimentPlan(c *cli.Context) error {
 	fmt.Fprintf(a.out, "\n%d trials at %s\n", len(plan.Trials), e.Site)
 	for _, what := range ans.Creates {
 		fmt.Fprintf(a.out, "creates  %s\n", what)
+	}
+	if e := plan.Accuracy; e != nil {
+		fmt.Fprintf(a.out, "evaluates each model on each provider on %d pictures (%s), at most %s each\n", e.Pictures, e.Name, short(e.Timeout))
 	}
 	fmt.Fprintf(a.out, "sends    %.1f MB at most (agent, models, plan)\n", float64(ans.Bytes)/1e6)
 	fmt.Fprintf(a.out, "takes    %s to %s of measuring by the trial policy, on top of lease, image and transfer\n", short(ans.AtLeast), short(ans.AtMost))

@@ -163,6 +163,9 @@ func resolve(ctx context.Context, e *spec.Experiment, arch, runID string, say fu
 		resolved = append(resolved, m.Model)
 		files[m.SHA256] = m.File
 	}
+	if err := packPictures(ctx, e, cache, files, say); err != nil {
+		return nil, nil, err
+	}
 	manifest, err := agentManifest(arch)
 	if err != nil {
 		return nil, nil, err

@@ -33,6 +33,7 @@ import (
 //	faults JSON              order faults from the running emulator
 //	kill-agent-once CMD...   kill the agent on the device once a trial has begun
 //	results N                the runs here hold N results with latencies
+//	draw, accuracies, same-accuracies  see accuracy_test.go
 func TestScripts(t *testing.T) {
 	bin, err := filepath.Abs("../../../bin")
 	if err != nil {
@@ -85,6 +86,9 @@ func TestScripts(t *testing.T) {
 			"kill-agent-once":   killAgentOnce,
 			"faults":            setFaults,
 			"results":           wantResults,
+			"draw":              drawPlates,
+			"accuracies":        wantAccuracies,
+			"same-accuracies":   sameAccuracies,
 		},
 		RequireExplicitExec: true,
 	})

@@ -225,6 +225,9 @@ func (b *builder) row(t trial.Trial, m trial.Model, r *trial.Result) *Row {
 			clean(r.Provider.Label(), maxName), plural(r.Threads, "thread"), r.Batch))
 	}
 	row.measured(r, t.Batch)
+	if _, ok := r.Accuracy.Get(); ok || r.Accuracy.Unavailable != "" {
+		row.Accuracy = accuracy(r.Accuracy)
+	}
 	return row
 }
 

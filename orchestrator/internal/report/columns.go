@@ -73,6 +73,7 @@ func (t *Table) columns() []column {
 	if slices.ContainsFunc(t.Rows, func(r *Row) bool { return r.Roof.Value != nil }) {
 		cols = append(cols, numberColumn("roof", "% of roof", 0.01, (*Row).roofShare))
 	}
+	cols = append(cols, t.accuracyColumns()...)
 	for i, b := range t.Budgets {
 		cols = append(cols, column{key: budgetColumn(i), head: b.Text, cell: func(r *Row) cell { return r.verdictCell(i) }})
 	}

@@ -60,6 +60,11 @@ func CSV(w io.Writer, t *Table) error {
 	for _, c := range csvNumbers {
 		head = append(head, c.head)
 	}
+	if t.withAccuracy() {
+		for _, c := range accuracyCSV {
+			head = append(head, c.head)
+		}
+	}
 	for _, b := range t.Budgets {
 		head = append(head, "budget: "+b.Text)
 	}
@@ -80,6 +85,9 @@ func CSV(w io.Writer, t *Table) error {
 				s = strconv.FormatFloat(v, 'f', -1, 64)
 			}
 			line = append(line, s)
+		}
+		if t.withAccuracy() {
+			line = append(line, r.accuracyCells()...)
 		}
 		for _, v := range r.Verdicts {
 			line = append(line, v.Verdict)

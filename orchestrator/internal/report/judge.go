@@ -23,8 +23,8 @@ type Verdict struct {
 	Verdict string                 `json:"verdict"`
 	Value   trial.Reading[float64] `json:"value"`         // in the budget's unit
 	Why     string                 `json:"why,omitempty"` // for unknown
-	// Close says that the limit lies within the 95 % interval of a median or a
-	// percentile: another run may well end on the other side of it.
+	// Close says that the limit lies within the 95 % interval of a median, a
+	// percentile or an accuracy: another run may well end on the other side of it.
 	Close bool `json:"close,omitempty"`
 }
 
@@ -46,6 +46,8 @@ func measure(metric string, r *Row) trial.Reading[float64] {
 		return r.P99
 	case "throughput":
 		return r.Throughput
+	case "accuracy":
+		return r.top1()
 	case "session_create":
 		return r.SessionCreate
 	case "first_inference":
@@ -112,7 +114,8 @@ func (r *Row) impossible() bool {
 }
 
 // judge is strict: without a valid trial and a value there is no verdict. The
-// size of the model is known whatever was measured.
+// size of the model is known whatever was measured, and its accuracy does not
+// depend on how steady the latencies were.
 func judge(b Budget, r *Row) Verdict {
 	switch {
 	case r.Outcome == Missing:
@@ -125,7 +128,7 @@ func judge(b Budget, r *Row) Verdict {
 		return Verdict{Verdict: Unknown, Value: trial.Unread[float64](why), Why: why}
 	case len(r.Doubts) > 0:
 		return Verdict{Verdict: Unknown, Value: measure(b.Metric, r), Why: "the result is doubtful: " + r.Doubts[0]}
-	case r.Validity == stats.Invalid && b.Metric != "size":
+	case r.Validity == stats.Invalid && b.Metric != "size" && b.Metric != "accuracy":
 		return Verdict{Verdict: Unknown, Value: measure(b.Metric, r), Why: "the result is INVALID: " + r.failing()[0].Text}
 	}
 	value := measure(b.Metric, r)
@@ -147,6 +150,9 @@ func judge(b Budget, r *Row) Verdict {
 			i, ok = r.sample.MedianInterval().Get()
 		}
 		out.Close = ok && i.Low <= b.Limit && b.Limit <= i.High
+	}
+	if a, ok := r.Accuracy.Get(); ok && b.Metric == "accuracy" {
+		out.Close = a.Interval.Low <= b.Limit && b.Limit <= a.Interval.High
 	}
 	return out
 }

@@ -77,6 +77,7 @@ func (b *builder) footnotes(r *Row) {
 			b.alike(r, p.column, key, "No "+p.column+": "+p.r.Unavailable, "")
 		}
 	}
+	b.accuracyNotes(r)
 	for i, v := range r.Verdicts {
 		metric := b.Budgets[i].Metric
 		switch {

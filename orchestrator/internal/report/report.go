@@ -101,7 +101,7 @@ type Budget struct {
 	Text   string  `json:"text"` // as the experiment has it: "p50 < 15 ms"
 	Metric string  `json:"metric"`
 	Op     string  `json:"op"`
-	Limit  float64 `json:"limit"` // bytes, nanoseconds, or inputs per second
+	Limit  float64 `json:"limit"` // bytes, nanoseconds, inputs per second, or a share
 }
 
 // Model is a model file of the run.
@@ -160,6 +160,8 @@ type Row struct {
 	Ran     trial.Reading[validity.Truth] `json:"ran,omitzero"`
 	Roof    trial.Reading[validity.Bound] `json:"roof,omitzero"`
 	Harness trial.Reading[float64]        `json:"harness_ns,omitzero"`
+	// Accuracy is zero where the plan did not ask for it.
+	Accuracy trial.Reading[trial.Accuracy] `json:"accuracy,omitzero"`
 
 	Verdicts []Verdict `json:"verdicts,omitempty"` // one per Budget, in order
 	Notes    []int     `json:"notes,omitempty"`    // Note.Mark

@@ -140,6 +140,8 @@ func formatMetric(metric string, v float64) string {
 		return formatBytes(v)
 	case "throughput":
 		return formatRate(v)
+	case "accuracy":
+		return fmt.Sprintf("%.1f %%", 100*v)
 	}
 	return formatNS(v)
 }
