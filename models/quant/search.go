@@ -45,8 +45,13 @@ type Step struct {
 	Bytes     int       `json:"bytes"`
 	Judgement Judgement `json:"judgement"`
 	Drop      float64   `json:"drop"`
-	// IntegerShare is the share of multiply-adds that are on integers.
+	// IntegerShare is the share of multiply-adds that are on integers, -1 if
+	// unknown.
 	IntegerShare float64 `json:"integer_share"`
+	// Estimate is how long an inference would take on this machine, between
+	// what the float model and the one with all on integers were seen to take,
+	// by the share; 0 if unknown.
+	Estimate time.Duration `json:"estimate_ns_here"`
 }
 
 // Sensitivity is what quantizing one product alone costs.
@@ -66,6 +71,7 @@ type Result struct {
 	Judgement   Judgement      `json:"judgement"`
 	Sensitivity []Sensitivity  `json:"sensitivity,omitempty"`
 	Frontier    []Step         `json:"frontier,omitempty"`
+	FloatTime   time.Duration  `json:"float_ns_here"`
 	Excluded    []string       `json:"excluded,omitempty"`
 	// Emit is how long writing the model took, without calibration.
 	Emit time.Duration `json:"emit_ns"`
@@ -177,6 +183,7 @@ func (q Request) emit(ranges map[string]Range, exclude []string) (*onnx.Model, e
 // the drop is inside what may be lost.
 func (q Request) backOff(ctx context.Context, ref *Reference, ranges map[string]Range, res *Result) error {
 	var order, excluded []string
+	var whole time.Duration // of the model with all on integers
 	for {
 		begin := time.Now()
 		m, err := q.emit(ranges, excluded)
@@ -195,6 +202,14 @@ func (q Request) backOff(ctx context.Context, ref *Reference, ranges map[string]
 			return err
 		}
 		step := Step{Excluded: slices.Clone(excluded), Bytes: len(b), Judgement: j, Drop: drop(ref.Float, j), IntegerShare: integerShare(m)}
+		if excluded == nil {
+			if res.FloatTime, whole, err = q.times(ctx, ref, m); err != nil {
+				return err
+			}
+		}
+		if full := append(res.Frontier, step)[0].IntegerShare; full > 0 && step.IntegerShare >= 0 {
+			step.Estimate = res.FloatTime + time.Duration(float64(whole-res.FloatTime)*step.IntegerShare/full)
+		}
 		res.Frontier = append(res.Frontier, step)
 		res.Model, res.Judgement, res.Excluded = m, j, step.Excluded
 		if q.MaxDrop < 0 || step.Drop <= q.MaxDrop {
@@ -211,6 +226,22 @@ func (q Request) backOff(ctx context.Context, ref *Reference, ranges map[string]
 		q.say("%d in float: %.4f lost, back off from %s", len(excluded), step.Drop, order[len(excluded)])
 		excluded = order[:len(excluded)+1]
 	}
+}
+
+// times runs the float and the quantized model in turns, as fast as this
+// machine can.
+func (q Request) times(ctx context.Context, ref *Reference, m *onnx.Model) (float, quantized time.Duration, err error) {
+	const rounds, runs, seed = 4, 5, 1
+	times, err := Race(ctx, q.Runner, infer.Options{}, []*onnx.Model{q.Float, m}, ref.Samples, rounds, runs, seed)
+	if err != nil {
+		return 0, 0, err
+	}
+	median := func(blocks [][]int64) time.Duration {
+		all := slices.Concat(blocks...)
+		slices.Sort(all)
+		return time.Duration(all[len(all)/2])
+	}
+	return median(times[0]), median(times[1]), nil
 }
 
 // judged returns the chosen method's judgement, where that is what the first
