@@ -331,6 +331,9 @@ func (c conditions) pressure() stats.Check {
 	if s.blocks == 0 {
 		return unread(Pressure, s.why)
 	}
+	// The kernel settles its total at the moment of reading, a little outside
+	// the time that is divided by.
+	s.mean = min(s.mean, 1)
 	return graded(Pressure, s.mean, pressed, math.Inf(1), fmt.Sprintf("something waited for a core for %s of the time", percent(s.mean)),
 		"ask for fewer threads, or stop what else runs on the device")
 }
