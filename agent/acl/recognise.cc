@@ -148,6 +148,27 @@ bool qlinear_rest(const Graph& g, const Node& n, Op* op, std::string* why) {
   return read_pool(g, n, op, why) && read_rescaling(*op, why);
 }
 
+// Leaves a conversion alone whose other side is not claimed: the runtime makes a
+// quantized operator of its own out of what the QDQ form means, and would no
+// longer see it.
+void drop_stray_conversions(const Graph& g, std::vector<Op>* ops) {
+  for (bool again = true; again;) {
+    std::vector<bool> claimed(g.nodes.size());
+    for (const Op& op : *ops)
+      for (int n : op.nodes) claimed[n] = true;
+    const size_t before = ops->size();
+    auto stray = [&](const Op& op) {
+      const int producer = g.values[op.in[0]].producer;
+      if (op.kind == Kind::Quantize) return producer >= 0 && !claimed[producer];
+      if (op.kind != Kind::Dequantize) return false;
+      const std::vector<int>& c = g.values[op.out].consumers;
+      return std::any_of(c.begin(), c.end(), [&](int n) { return !claimed[n]; });
+    };
+    ops->erase(std::remove_if(ops->begin(), ops->end(), stray), ops->end());
+    again = ops->size() != before;
+  }
+}
+
 }  // namespace
 
 bool recognise(const Graph& g, int node, Op* op, std::string* why) {
@@ -202,6 +223,7 @@ std::vector<Op> recognise_all(const Graph& g, Validate validate, std::vector<std
     const Node& n = g.nodes[i];
     refusals->push_back((n.domain.empty() ? "" : n.domain + ".") + n.op + ": " + why);
   }
+  drop_stray_conversions(g, &ops);
   std::sort(ops.begin(), ops.end(), [](const Op& a, const Op& b) { return a.nodes.back() < b.nodes.back(); });
   return ops;
 }
