@@ -33,7 +33,9 @@ struct Maker {
   float scale(float sensible) {
     if (!wild || r.below(10)) return sensible;
     const float bad[] = {0, -1, NAN, INFINITY, 1e-38f, 1e-45f, 3e38f, 1e9f};
-    return bad[r.below(8)];
+    const float v = bad[r.below(8)];
+    note("scale=" + std::to_string(v));
+    return v;
   }
   Dims dims(Dims d) {
     if (wild && !d.empty() && !r.below(6)) d[size_t(r.below(int64_t(d.size())))] += pick({-1, 1, 3});
