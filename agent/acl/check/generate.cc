@@ -34,7 +34,7 @@ struct Maker {
     if (!wild || r.below(10)) return sensible;
     const float bad[] = {0, -1, NAN, INFINITY, 1e-38f, 1e-45f, 3e38f, 1e9f};
     const float v = bad[r.below(8)];
-    note("scale=" + std::to_string(v));
+    c.defined = false;
     return v;
   }
   Dims dims(Dims d) {
@@ -373,7 +373,7 @@ struct Maker {
 }  // namespace
 
 Case generate(const std::string& kind, uint64_t seed, bool wild) {
-  Maker k{Random(seed), wild, {kind, "", {}, {}}, {}};
+  Maker k{Random(seed), wild, {kind, "", {}, {}, true}, {}};
   k.make(kind);
   k.c.model = k.m.bytes();
   return k.c;
