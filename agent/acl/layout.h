@@ -101,4 +101,23 @@ inline void dequantize_tensor(const int8_t* in, float* out, size_t n, Quant q) {
   });
 }
 
+// The mean of each plane of a quantized tensor, rescaled and rounded once, as the
+// CPU provider does; the library's pooling rounds twice.
+inline void average_planes(const int8_t* in, int8_t* out, const Shape& s, Quant from, Quant to) {
+  constexpr int64_t part = 64;
+  const int64_t c = s[1], plane = s[2] * s[3], parts = (c + part - 1) / part;
+  const float scale = from.scale / (to.scale * float(plane));
+  parallel(size_t(s[0] * parts), [&](size_t i) {
+    const int64_t n = int64_t(i) / parts, first = int64_t(i) % parts * part, width = std::min(part, c - first);
+    const int8_t* p = in + n * plane * c + first;
+    int32_t sum[part] = {};
+    for (int64_t x = 0; x < plane; x++, p += c)
+      for (int64_t k = 0; k < width; k++) sum[k] += p[k];
+    for (int64_t k = 0; k < width; k++) {
+      float v = __builtin_nearbyintf(float(sum[k] - int32_t(plane) * from.zero) * scale) + float(to.zero);
+      out[n * c + first + k] = int8_t(std::max(-128.0f, std::min(127.0f, v)));
+    }
+  });
+}
+
 }  // namespace chexp

@@ -79,6 +79,9 @@ std::vector<Op> recognise_all(const Graph& g, Validate validate, std::vector<std
 // and connected. Groups without a heavy operator are dropped unless `light`.
 std::vector<std::vector<int>> partition(const Graph& g, const std::vector<Op>& ops, bool light);
 
+// What the plugin computes by itself: the library rounds it twice.
+inline bool own_average(const Op& op) { return op.kind == Kind::Pool && op.global && op.quantized; }
+
 inline bool heavy(const Op& op) { return op.kind == Kind::Conv || op.kind == Kind::Depthwise || op.kind == Kind::MatMul; }
 
 }  // namespace chexp

@@ -226,6 +226,7 @@ void Plan::configure(Step* s, size_t i) {
       break;
     }
     case Kind::Pool: {
+      if (own_average(op)) break;
       auto f = std::make_unique<ac::NEPoolingLayer>(manager_);
       f->configure(&s->a.tensor, &s->out.tensor, describe_pool(op));
       s->function = std::move(f);
@@ -260,6 +261,10 @@ void Plan::run_step(Step* s, Counters* counters) {
   } else if (op.kind == Kind::Dequantize) {
     dequantize_tensor(static_cast<const int8_t*>(memory(op.in[0])), static_cast<float*>(memory(op.out)), size_t(count(shape)),
                       as_signed(op.q_in[0], p_.g.values[op.in[0]].type));
+  } else if (own_average(op)) {
+    const Type t = p_.g.values[op.out].type;
+    average_planes(static_cast<const int8_t*>(memory(op.in[0])), static_cast<int8_t*>(memory(op.out)), shape, as_signed(op.q_in[0], t),
+                   as_signed(op.q_out, t));
   }
   if (s->function) s->function->run();
   if (s->activation) s->activation->run();

@@ -45,6 +45,13 @@ bool sink(const Graph& g, Op* op, Type t, std::string* why) {
   op->nodes.push_back(next);
   op->out = q.outputs[0];
   if (op->act.on && idle(op->act, op->q_out, t)) op->act = {};
+  if (op->act.on) {
+    // The library quantizes the upper bound into an int: one that saturation
+    // makes superfluous might overflow it, one below a step rounds to nothing.
+    const float most = ((t == Type::U8 ? 255 : 127) - op->q_out.zero) * op->q_out.scale;
+    if (op->act.hi >= most) op->act.hi = std::numeric_limits<float>::infinity();
+    else if (!(op->act.hi > op->q_out.scale)) return no(why, "bounds that quantization does not express");
+  }
   // The library's fused activations begin at zero.
   if (op->act.on && (op->act.lo != 0 || !(heavy(*op)))) return no(why, "bounds that quantization does not express");
   return true;

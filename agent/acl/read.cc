@@ -105,7 +105,8 @@ bool read_requantization(const Op& op, std::string* why) {
 bool read_rescaling(const Op& op, std::string* why) {
   for (int i = 0; i < (op.kind == Kind::Add ? 2 : 1); i++) {
     float ratio = op.q_in[i].scale / op.q_out.scale;
-    if (!(ratio > 1.0f / 16 && ratio < 16)) return no(why, "scales of input and output are out of proportion");
+    // A small input only adds little; a large one overflows.
+    if (!(ratio > 1e-6f && ratio < 256)) return no(why, "scales of input and output are out of proportion");
   }
   return true;
 }

@@ -42,6 +42,7 @@ ac::Status check(const Graph& g, const Op& op, const Shape& a, const Shape& b, c
       return ac::NEArithmeticAddition::validate(&in, &other, &to, ac::ConvertPolicy::SATURATE);
     }
     case Kind::Pool:
+      if (own_average(op)) return a[2] * a[3] < (1 << 23) ? ac::Status{} : ac::Status(ac::ErrorCode::RUNTIME_ERROR, "its sums would overflow");
       return ac::NEPoolingLayer::validate(&in, &to, describe_pool(op));
     default:  // done here, without the library
       return ac::Status{};

@@ -33,12 +33,21 @@ struct Maker {
   float scale(float sensible) {
     if (!wild || r.below(10)) return sensible;
     const float bad[] = {0, -1, NAN, INFINITY, 1e-38f, 1e-45f, 3e38f, 1e9f};
-    return bad[r.below(8)];
+    const float v = bad[r.below(8)];
+    c.defined = false;
+    return v;
   }
   Dims dims(Dims d) {
     if (wild && !d.empty() && !r.below(6)) d[size_t(r.below(int64_t(d.size())))] += pick({-1, 1, 3});
     for (int64_t& v : d) v = std::max<int64_t>(v, 0);
     if (wild && !r.below(12)) d.push_back(1);
+    return d;
+  }
+  // The CPU provider reads a bias of a wrong length past its end, so what it then
+  // says is not to be compared with.
+  Dims bias(Dims right) {
+    Dims d = dims(right);
+    if (d != right) c.defined = false;
     return d;
   }
   static size_t count(const Dims& d) {
@@ -126,7 +135,7 @@ struct Maker {
     Dims wd = dims(w);
     names.push_back(m.constant(F32, wd, floats(count(wd))));
     if (r.below(3)) {
-      Dims b = dims({w[0]});
+      Dims b = bias({w[0]});
       names.push_back(m.constant(F32, b, floats(count(b))));
     }
     NodeWriter n("Conv", names, "y");
@@ -146,7 +155,7 @@ struct Maker {
     Dims w = dims(transposed ? Dims{n, k} : Dims{k, n});
     std::vector<std::string> names{"x", m.constant(F32, w, floats(count(w)))};
     if (full && r.below(3)) {
-      Dims b = dims(r.below(2) ? Dims{n} : Dims{1, n});
+      Dims b = bias(r.below(2) ? Dims{n} : Dims{1, n});
       names.push_back(m.constant(F32, b, floats(count(b))));
     }
     NodeWriter node(full ? "Gemm" : "MatMul", names, "y");
@@ -260,7 +269,7 @@ struct Maker {
     Q qy = quant(t, fitting(qx.scale, w, wd[1] * wd[2] * wd[3]));
     std::vector<std::string> names{"x", qx.s, qx.z, w.name, w.scales, w.zeros, qy.s, qy.z};
     if (r.below(3)) {
-      Dims b = dims({wd[0]});
+      Dims b = bias({wd[0]});
       names.push_back(m.constant(S32, b, integers<int32_t>(count(b), -3000, 3000)));
     }
     NodeWriter n("QLinearConv", names, "y");
@@ -371,7 +380,7 @@ struct Maker {
 }  // namespace
 
 Case generate(const std::string& kind, uint64_t seed, bool wild) {
-  Maker k{Random(seed), wild, {kind, "", {}, {}}, {}};
+  Maker k{Random(seed), wild, {kind, "", {}, {}, true}, {}};
   k.make(kind);
   k.c.model = k.m.bytes();
   return k.c;
