@@ -28,13 +28,14 @@ func (t *tail) Write(p []byte) (int, error) {
 	if t.room > 0 {
 		n := min(len(p), t.room-1)
 		t.data, t.room = append(t.data, p[:n]...), t.room-n
-		return written, nil
+	} else {
+		t.data = append(t.data, p...)
+		if at := report.FindIndex(t.data); at != nil {
+			end := min(at[0]+reportBytes, len(t.data))
+			t.data, t.room = t.data[:end], at[0]+reportBytes-end+1
+		}
 	}
-	t.data = append(t.data, p...)
-	if at := report.FindIndex(t.data); at != nil {
-		end := min(at[0]+reportBytes, len(t.data))
-		t.data, t.room = t.data[:end], at[0]+reportBytes-end+1
-	}
+	// Of what came before a report, as much goes as the report needs.
 	if extra := len(t.data) - maxWords; extra > 0 {
 		t.data = append(t.data[:0], t.data[extra:]...)
 	}
