@@ -75,7 +75,7 @@ echo "== the same with attributes, shapes and scales that make no sense"
 run operators "$(more 300 24)" 1 wild
 
 echo "== the same two with the plugin and the check built for AddressSanitizer and UBSan"
-echo "   (the library itself is as Debian built it; leaks are looked for below)"
+echo "   (the library itself is as Debian built it; leaks are not looked for)"
 san="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined"
 if echo 'int main() { return 0; }' | "$CXX" -x c++ -fsanitize=address,undefined -o "$work/check/probe" - 2>/dev/null &&
   ASAN_OPTIONS=detect_leaks=0 "$emulator" -cpu cortex-a76 -L $sysroot "$work/check/probe" 2>/dev/null; then
@@ -88,8 +88,9 @@ if echo 'int main() { return 0; }' | "$CXX" -x c++ -fsanitize=address,undefined 
   export ASAN_OPTIONS=detect_leaks=0
   for wild in no wild; do
     nice -n 5 "$emulator" -cpu cortex-a76 -L $sysroot "$work/sanitized/operators" "$ort" "$PWD/$work/sanitized/libchexp_acl.so" "$(more 60 6)" 1 $wild \
-      2>"$work/check/stderr" | tail -n 1 | sed 's/^/sanitized: /'
-    ! grep -E 'ERROR: AddressSanitizer|runtime error' "$work/check/stderr" || failed=$((failed + 1))
+      >"$work/check/stdout" 2>"$work/check/stderr" || failed=$((failed + 1))
+    tail -n 1 "$work/check/stdout" | sed 's/^/sanitized: /'
+    grep -E 'ERROR: AddressSanitizer|runtime error' "$work/check/stderr" || true
   done
 else
   echo "unavailable: the sanitizer's library for arm64 does not run here"
