@@ -89,10 +89,24 @@ func run() error {
 // writePlacement answers with a reading: why there is no placement is an answer
 // too.
 func writePlacement(out *os.File, lib *ort.Library, dir string, req session.Request, options ort.Options) error {
+	inside := map[string]int{} // what chexp's ACL plugin has compiled into its subgraphs
 	p, err := placement.Profile(dir, req.Seed, lib.PlanName, func(prefix string) (session.Engine, error) {
 		options.Profile = prefix
-		return lib.Open(req.ModelPath, options)
+		s, err := lib.Open(req.ModelPath, options)
+		if err != nil || options.Provider.Name != ort.ACLProvider {
+			return s, err
+		}
+		assigned, err := s.Assignment()
+		for _, a := range assigned {
+			if lib.PlanName(a.Provider) == ort.ACLProvider {
+				inside[a.Operator]++
+			}
+		}
+		return s, err
 	})
+	if err == nil && options.Provider.Name == ort.ACLProvider {
+		err = placement.Expand(p, ort.ACLProvider, inside)
+	}
 	reading := trial.Unread[trial.Placement]("")
 	if err != nil {
 		reading.Unavailable = err.Error()

@@ -199,12 +199,46 @@ func byName(a, b kind) int {
 // provider, a hash of the model, a number.
 var compiled = regexp.MustCompile(`^([A-Za-z_]+?)_[0-9]{6,20}_[0-9]+(_[0-9]+)?$`)
 
+const subgraph = " subgraph"
+
 // operatorName puts all the subgraphs of a provider into one line.
 func operatorName(op string) string {
 	if m := compiled.FindStringSubmatch(op); m != nil {
-		return printable(m[1]) + " subgraph"
+		return printable(m[1]) + subgraph
 	}
 	return printable(op)
+}
+
+// Expand counts a compiled subgraph by what is in it. A provider that compiles
+// runs all that it claimed as one node; inside holds, for each kind of operator,
+// how many nodes of the model that is. Their times are the subgraph's: nothing
+// measured them one by one.
+func Expand(p *trial.Placement, provider string, inside map[string]int) error {
+	total := 0
+	var names []string
+	for _, op := range slices.SortedFunc(maps.Keys(inside), func(a, b string) int {
+		return cmp.Or(cmp.Compare(inside[b], inside[a]), strings.Compare(a, b))
+	}) {
+		total += inside[op]
+		names = append(names, fmt.Sprintf("%d %s", inside[op], op))
+	}
+	at := slices.IndexFunc(p.Operators, func(o trial.OperatorsShare) bool {
+		return o.Provider == provider && strings.HasSuffix(o.Operator, subgraph)
+	})
+	share := slices.IndexFunc(p.Providers, func(s trial.ProviderShare) bool { return s.Provider == provider })
+	if at < 0 && total == 0 {
+		return nil
+	}
+	if at < 0 || share < 0 || total < p.Operators[at].Nodes {
+		return fmt.Errorf("%s took %d nodes of the model, and the profile does not show them as it should", provider, total)
+	}
+	more := total - p.Operators[at].Nodes
+	p.Operators[at].Operator = printable("subgraph: " + strings.Join(names, ", "))
+	p.Operators[at].Nodes = total
+	p.Providers[share].Nodes += more
+	p.Nodes += more
+	slices.SortStableFunc(p.Providers, func(a, b trial.ProviderShare) int { return cmp.Compare(b.Nodes, a.Nodes) })
+	return nil
 }
 
 func printable(s string) string {

@@ -184,3 +184,31 @@ func TestProfile(t *testing.T) {
 		t.Errorf("left behind: %v", left)
 	}
 }
+
+// A compiled subgraph is one node of a profile, and many of the model.
+func TestExpand(t *testing.T) {
+	fresh := func() *trial.Placement {
+		return &trial.Placement{Nodes: 5,
+			Providers: []trial.ProviderShare{{Provider: "cpu", Nodes: 3, TimeNS: 5}, {Provider: "acl", Nodes: 2, TimeNS: 9}},
+			Operators: []trial.OperatorsShare{{Operator: "ChexpACLExecutionProvider subgraph", Provider: "acl", Nodes: 2, TimeNS: 9}, {Operator: "Add", Provider: "cpu", Nodes: 3, TimeNS: 5}},
+		}
+	}
+	p := fresh()
+	if err := Expand(p, "acl", map[string]int{"Conv": 52, "Add": 11}); err != nil {
+		t.Fatal(err)
+	}
+	want := &trial.Placement{Nodes: 66,
+		Providers: []trial.ProviderShare{{Provider: "acl", Nodes: 63, TimeNS: 9}, {Provider: "cpu", Nodes: 3, TimeNS: 5}},
+		Operators: []trial.OperatorsShare{{Operator: "subgraph: 52 Conv, 11 Add", Provider: "acl", Nodes: 63, TimeNS: 9}, {Operator: "Add", Provider: "cpu", Nodes: 3, TimeNS: 5}},
+	}
+	if !reflect.DeepEqual(p, want) {
+		t.Errorf("got  %+v\nwant %+v", p, want)
+	}
+	none := &trial.Placement{Nodes: 3, Providers: []trial.ProviderShare{{Provider: "cpu", Nodes: 3}}}
+	if err := Expand(none, "acl", nil); err != nil || none.Nodes != 3 {
+		t.Errorf("nothing claimed: %v, %+v", err, none)
+	}
+	if Expand(none, "acl", map[string]int{"Conv": 1}) == nil || Expand(fresh(), "acl", map[string]int{"Conv": 1}) == nil {
+		t.Error("a profile that contradicts what was claimed was believed")
+	}
+}

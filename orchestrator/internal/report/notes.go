@@ -50,7 +50,7 @@ func (b *builder) footnotes(r *Row) {
 	if t, ok := r.Ran.Get(); ok && r.own() && t.Nodes < t.Of {
 		b.mark(r, "provider", "ran "+r.Model+" "+t.String(), "On "+r.Model+", "+t.String()+"; the CPU provider ran the rest.")
 	}
-	if r.result != nil && r.result.Provider.Name == "acl" {
+	if r.result != nil && r.result.Provider.Name == "acl-ort" {
 		b.mark(r, "provider", "acl", aclNote)
 	}
 	if r.Outcome != trial.OK {
@@ -198,9 +198,9 @@ func outcomeWord(r *Row) string {
 	return "OK"
 }
 
-// aclNote is what microsoft/onnxruntime says of the ACL provider in
+// aclNote is what microsoft/onnxruntime says of its own ACL provider, acl-ort here, in
 // onnxruntime/core/providers/acl/readme.md.
-const aclNote = "The makers of the ACL provider have deprecated it and will remove it."
+const aclNote = "ONNX Runtime's makers have deprecated their ACL provider and will remove it."
 
 // caveats hold for the run as a whole.
 func caveats(t *Table) (out []string) {
