@@ -7,14 +7,14 @@ import (
 	"strings"
 	"testing"
 
-	"chexp/models/builtin"
+	"chexp/models/builtin/untrained"
 	"chexp/models/onnx"
 )
 
 // tiny is the builtin three-layer network, prepared.
 func tiny(t *testing.T) *onnx.Model {
 	t.Helper()
-	b, err := builtin.Generate("tiny-cnn")
+	b, err := untrained.Generate("tiny-cnn")
 	if err != nil {
 		t.Fatal(err)
 	}
