@@ -1,112 +1,26 @@
-// Package builtin makes the models that need no file and no network. They have
-// the topology of real ones but seeded random weights: UNTRAINED, right for
-// measuring time and memory and for nothing else, and they say so in the file
-// itself. The bytes are the same on every platform; package catalog pins their
-// SHA-256.
+// Package builtin makes the models that need no file and no network. The
+// plates11 models are trained, on drawn pictures (MODEL.md): their accuracy is
+// real, and can be measured anywhere. The others have the topology of real ones
+// but seeded random weights: UNTRAINED, right for measuring time and memory and
+// for nothing else. Each says in the file itself what it is. The bytes are the
+// same on every platform; package catalog pins their SHA-256.
 package builtin
 
-import (
-	"fmt"
-	"math"
-
-	"chexp/models/mobilenet"
-	"chexp/models/onnxfile"
-)
-
-const (
-	classes = 11 // as Food-11, the tutorial's data set
-	seed    = 1
-)
+import "chexp/models/builtin/untrained"
 
 // Generate makes a builtin model's file.
 func Generate(name string) ([]byte, error) {
 	switch name {
-	case "mobilenetv2-11":
-		return untrained(name, "MobileNetV2 1.0, 3x224x224 to 11 classes.", mobilenet.V2(classes))
-	case "tiny-cnn":
-		return untrained(name, "Three convolutions, 3x32x32 to 11 classes.", tinyCNN())
-	}
-	return nil, fmt.Errorf("there is no builtin model %q", name)
-}
-
-// tinyCNN is small enough for a rehearsal on emulated hardware.
-func tinyCNN() mobilenet.Net {
-	conv := func(name string, in, out, stride int) mobilenet.Layer {
-		return mobilenet.Layer{Name: name, In: in, Out: out, Kernel: 3, Stride: stride, Groups: 1, ReLU6: true, Add: -1}
-	}
-	return mobilenet.Net{Size: 32, Classes: classes,
-		Layers: []mobilenet.Layer{conv("conv1", 3, 16, 1), conv("conv2", 16, 32, 2), conv("conv3", 32, 64, 2)}}
-}
-
-// untrained makes a model with seeded random weights.
-func untrained(name, what string, net mobilenet.Net) ([]byte, error) {
-	w := &mobilenet.Weights{}
-	for _, l := range net.Layers {
-		gain := 3 // keeps the variance through a linear layer
-		if l.ReLU6 {
-			gain = 6 // He: half of it is lost in the activation
+	case "plates11-fp32":
+		return Plates11(plates11Weights)
+	case "plates11-int8-static":
+		return plates11Static()
+	case "plates11-int8-dynamic":
+		float, err := Plates11(plates11Weights)
+		if err != nil {
+			return nil, err
 		}
-		w.Layers = append(w.Layers, random(name+"/"+l.Name, l.Weights(), l.FanIn(), gain, l.Out))
+		return DynamicINT8(float)
 	}
-	w.Head = random(name+"/classifier", classes*net.Features(), net.Features(), 3, classes)
-	m, err := mobilenet.Build(net, w, mobilenet.Info{Name: name,
-		Doc: what + " UNTRAINED: the weights are seeded random numbers and the outputs mean nothing. " +
-			"For measuring time and memory only.",
-		Metadata: []onnxfile.Property{
-			{Key: "chexp.trained", Value: "false"},
-			{Key: "chexp.weights", Value: fmt.Sprintf("xorshift64*, uniform, seed %d", seed)},
-		}})
-	if err != nil {
-		return nil, err
-	}
-	return m.Marshal(), nil
-}
-
-// random draws He-uniform weights, ±sqrt(gain / fan in), and biases as small as
-// folded batch normalisations leave them.
-func random(name string, weights, fanIn, gain, biases int) mobilenet.Affine {
-	// math.Sqrt is exact by IEEE 754, unlike Log or Exp, which may differ in
-	// the last bit between platforms.
-	bound := float32(math.Sqrt(float64(gain) / float64(fanIn)))
-	return mobilenet.Affine{Weight: draw(name+".weight", weights, bound), Bias: draw(name+".bias", biases, 0.1)}
-}
-
-func draw(name string, n int, bound float32) []float32 {
-	r := newStream(name)
-	data := make([]float32, n)
-	for i := range data {
-		data[i] = r.uniform(bound)
-	}
-	return data
-}
-
-// stream is Marsaglia's xorshift64 with Vigna's multiplier (xorshift64*). Each
-// tensor has its own stream, seeded by its name, so that adding a layer
-// changes no other one.
-type stream uint64
-
-func newStream(name string) *stream {
-	h := uint64(14695981039346656037) // FNV-1a
-	for _, c := range []byte(name) {
-		h = (h ^ uint64(c)) * 1099511628211
-	}
-	r := stream(h ^ seed)
-	if r == 0 {
-		r = 1 // zero is the one state that xorshift never leaves
-	}
-	return &r
-}
-
-// uniform returns a value in [-bound, bound). The 24 bits that it uses are
-// exact in a float32, and each step is rounded by an explicit conversion, so
-// that no compiler may fuse them.
-func (r *stream) uniform(bound float32) float32 {
-	x := uint64(*r)
-	x ^= x >> 12
-	x ^= x << 25
-	x ^= x >> 27
-	*r = stream(x)
-	top := int32((x * 2685821657736338717) >> 40) // 0 … 2^24-1
-	unit := float32(float32(top-1<<23) / (1 << 23))
-	return float32(unit * bound)
+	return untrained.Generate(name)
 }

@@ -93,6 +93,9 @@ func texts(values [][]byte) []string {
 
 func TestTheFilesSayWhatTheyAre(t *testing.T) {
 	for _, b := range catalog.Builtins() {
+		if b.Trained {
+			continue // TestPlates11
+		}
 		m := fields(t, generate(t, b.Name))
 		if v := number(t, m[1]); v != 8 {
 			t.Errorf("%s: IR version %d, want 8", b.Name, v)
@@ -205,19 +208,6 @@ func checkTensor(t *testing.T, f map[protowire.Number][][]byte) {
 	}
 	if math.IsNaN(sum) || math.IsInf(sum, 0) || sum == 0 && string(f[8][0]) != "relu6_min" {
 		t.Errorf("%s: absolute sum %v", f[8][0], sum)
-	}
-}
-
-func TestUniformFillsItsRangeAndNoMore(t *testing.T) {
-	r := newStream("x")
-	low, high, sum := float32(1), float32(-1), 0.0
-	const n = 100000
-	for range n {
-		v := r.uniform(0.5)
-		low, high, sum = min(low, v), max(high, v), sum+float64(v)
-	}
-	if low < -0.5 || high >= 0.5 || low > -0.499 || high < 0.499 || math.Abs(sum/n) > 0.005 {
-		t.Errorf("lowest %v, highest %v, mean %v; want [-0.5, 0.5) around 0", low, high, sum/n)
 	}
 }
 

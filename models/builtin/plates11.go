@@ -1,6 +1,7 @@
 package builtin
 
 import (
+	_ "embed"
 	"encoding/json"
 	"fmt"
 
@@ -17,6 +18,24 @@ const (
 	WeightsFile = "plates11.f16"
 	RangesFile  = "plates11-ranges.json"
 )
+
+//go:embed plates11.f16
+var plates11Weights []byte
+
+//go:embed plates11-ranges.json
+var plates11Ranges []byte
+
+func plates11Static() ([]byte, error) {
+	float, err := Plates11(plates11Weights)
+	if err != nil {
+		return nil, err
+	}
+	var ranges map[string]quant.Range
+	if err := json.Unmarshal(plates11Ranges, &ranges); err != nil {
+		return nil, fmt.Errorf("%s: %w", RangesFile, err)
+	}
+	return StaticINT8(float, ranges)
+}
 
 // Plates11 makes the float model of weights in 16 bits.
 func Plates11(weights []byte) ([]byte, error) {
@@ -71,12 +90,4 @@ func prepared(float []byte) (*onnx.Model, error) {
 		return nil, err
 	}
 	return quant.Prepare(m)
-}
-
-// readRanges reads RangesFile.
-func readRanges(data []byte) (ranges map[string]quant.Range, err error) {
-	if err := json.Unmarshal(data, &ranges); err != nil {
-		return nil, fmt.Errorf("%s: %w", RangesFile, err)
-	}
-	return ranges, nil
 }

@@ -17,6 +17,27 @@ type Builtin struct {
 // builtins in the order in which they are listed to people.
 var builtins = []Builtin{
 	{
+		Name:        "plates11-fp32",
+		Description: "MobileNetV2 1.0, 3x224x224 -> 11 classes, FP32, dynamic batch; trained on drawn pictures, not photographs; not Food-11",
+		SHA256:      "1c9a04b02268c65d5e98de2f8eeb8208e80e3af93136f8f950b8adfc7576f2d7",
+		Bytes:       8902542,
+		Trained:     true,
+	},
+	{
+		Name:        "plates11-int8-static",
+		Description: "plates11-fp32 in static INT8 (8-bit weights per channel, quantized operators); trained on drawn pictures, not photographs",
+		SHA256:      "84441ee806a62f51b3e076e1163af2078a89de7446a1225529cd8f7a80577785",
+		Bytes:       2397400,
+		Trained:     true,
+	},
+	{
+		Name:        "plates11-int8-dynamic",
+		Description: "plates11-fp32 in dynamic INT8 (8-bit weights per channel, scales computed in every run); trained on drawn pictures, not photographs",
+		SHA256:      "791ea6a2f2ddb41f7fedba8ef75c1b20bec94c462f3771a1559bc390f5e04c57",
+		Bytes:       2397709,
+		Trained:     true,
+	},
+	{
 		Name:        "mobilenetv2-11",
 		Description: "MobileNetV2 1.0, 3x224x224 -> 11 classes, FP32, dynamic batch; UNTRAINED (seeded random weights): for time and memory only",
 		SHA256:      "a7e66d7964ea3725ad2108c3340afcf0166fc1ad995a16de46432b2aa7f3e846",

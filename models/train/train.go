@@ -51,7 +51,7 @@ type Plan struct {
 
 // Default is the plan by which the built-in weights were made.
 func Default() Plan {
-	return Plan{Seed: 1, Phases: []Phase{{1600, 64, 32}, {300, 128, 16}, {600, 224, 8}},
+	return Plan{Seed: 1, Phases: []Phase{{1600, 64, 32}, {300, 128, 16}, {1600, 224, 8}},
 		Rate: 4e-3, Warmup: 50, Decay: 0.02, Smoothing: 0.05}
 }
 
@@ -60,6 +60,19 @@ func (p Plan) steps() (n int) {
 		n += phase.Steps
 	}
 	return n
+}
+
+// leadsTo reports whether a training by this plan may go on by another: if they
+// differ in nothing but how long the last phase is.
+func (p Plan) leadsTo(q Plan) bool {
+	same := func(p Plan) string {
+		p.Phases = append([]Phase(nil), p.Phases...)
+		if n := len(p.Phases); n > 0 {
+			p.Phases[n-1].Steps = 0
+		}
+		return fmt.Sprint(p)
+	}
+	return same(p) == same(q)
 }
 
 // rate of a step, counted from 0.
@@ -254,9 +267,10 @@ func (t *Trainer) Load() error {
 	if err := gob.NewDecoder(bytes.NewReader(data)).Decode(&saved); err != nil {
 		return fmt.Errorf("checkpoint %s: %w; delete it to begin anew", t.Checkpoint, err)
 	}
-	if fmt.Sprint(saved.Plan) != fmt.Sprint(t.Plan) || len(saved.Parameters) != len(t.state.Parameters) {
+	if !saved.Plan.leadsTo(t.Plan) || len(saved.Parameters) != len(t.state.Parameters) {
 		return fmt.Errorf("checkpoint %s is of another plan, %+v; delete it to begin anew", t.Checkpoint, saved.Plan)
 	}
+	saved.Plan = t.Plan
 	for i, p := range saved.Parameters {
 		p.decays = t.state.Parameters[i].decays
 	}

@@ -39,7 +39,7 @@ type finisher struct {
 const calibration = 6 * plates.Classes
 
 func (f finisher) finish(ctx context.Context) error {
-	folded, err := f.trainer.Finish(40, 8)
+	folded, err := f.trainer.Finish(10, 32)
 	if err != nil {
 		return err
 	}
