@@ -2,6 +2,7 @@ package matrix
 
 import (
 	"context"
+	"fmt"
 
 	"chexp/experiments/trial"
 )
@@ -41,6 +42,9 @@ func (s *Supervisor) examine(ctx context.Context, t trial.Trial) error {
 	}
 	if s.found == nil {
 		s.found = map[variant][]Finding{}
+	}
+	if err := s.progress(fmt.Sprintf("looking at %s on %s, %d threads, before it is timed", t.Model, t.Provider.Label(), t.Threads)); err != nil {
+		return err
 	}
 	found := []Finding{}
 	for _, examination := range s.Before {

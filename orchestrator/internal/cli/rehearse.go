@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -36,8 +37,10 @@ func (a *app) rehearseCommand() *cli.Command {
 		Usage:     "carry out an experiment against an emulated CHI@Edge that starts and stops with it",
 		ArgsUsage: "FILE",
 		Description: "The same as `chexp run`, with another cloud: Keystone, Blazar, Zun and Neutron on loopback, and containers that\n" +
-			"are real processes on this machine. Latencies say nothing about a real device.",
-		Flags:  append(runFlags(), archFlag(), faultFlag(), formatFlag()),
+			"are real processes on this machine. Latencies say nothing about a real device; where its processor is emulated,\n" +
+			"every trial runs once and with few inferences.",
+		Flags: append(runFlags(), archFlag(), faultFlag(), formatFlag(),
+			&cli.BoolFlag{Name: "full", Usage: "as many inferences and repetitions as the file says, also on an emulated processor"}),
 		Action: a.rehearse,
 	}
 }
@@ -54,7 +57,30 @@ func (a *app) rehearse(c *cli.Context) error {
 	if e.Site == spec.SiteLocal {
 		return failure.New(failure.Usage, file+" is made for site local, which needs no rehearsal", "`chexp run "+file+"`", nil)
 	}
-	return a.withEmulator(c, func(cloud chiedge.Options) error { return a.execute(c, e, cloud, true) })
+	return a.withEmulator(c, func(cloud chiedge.Options) error {
+		if a.deviceArch != runtime.GOARCH && !c.Bool("full") {
+			if shorten(e) {
+				fmt.Fprintf(a.err, "! shortened, because the processor is emulated: each trial once, with %d inferences; --full runs the file as it is\n", e.Trials.MinRuns)
+			}
+		}
+		return a.execute(c, e, cloud, true)
+	})
+}
+
+// shorten leaves of an experiment what shows that it works: every trial, once and
+// briefly. Under emulation one inference of MobileNetV2 takes seconds, and how long
+// it takes means nothing. What is brief already stays as it is, and false says so.
+func shorten(e *spec.Experiment) bool {
+	t := &e.Trials
+	if t.Repetitions == 1 && t.MinRuns <= 10 && t.MinTime <= time.Second {
+		return false
+	}
+	t.Repetitions, t.Precision, t.Block, t.CoolDown = 1, 0, 0, 0
+	t.Warmup, t.MinRuns, t.MinTime = min(t.Warmup, 1), min(t.MinRuns, 3), min(t.MinTime, 10*time.Millisecond)
+	if e.Accuracy != nil && e.Accuracy.Path == "" {
+		e.Accuracy.Pictures = min(e.Accuracy.Pictures, 10)
+	}
+	return true
 }
 
 // withEmulator lends a cloud of its own to a rehearsal.

@@ -120,6 +120,15 @@ func hardware(root string, b world.Board) error {
 	if err := fs.WriteFile("sys/firmware/devicetree/base/model", []byte(b.Model+"\x00"), 0o444); err != nil {
 		return err
 	}
+	// Without these lists pytorch/cpuinfo does not initialize, and XNNPACK with it.
+	if err := fs.MkdirAll("sys/devices/system/cpu", 0o755); err != nil {
+		return err
+	}
+	for _, list := range []string{"possible", "present", "online"} {
+		if err := fs.WriteFile("sys/devices/system/cpu/"+list, fmt.Appendf(nil, "0-%d\n", b.Cores-1), 0o444); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
