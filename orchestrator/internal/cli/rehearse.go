@@ -76,7 +76,7 @@ func shorten(e *spec.Experiment) bool {
 		return false
 	}
 	t.Repetitions, t.Precision, t.Block, t.CoolDown = 1, 0, 0, 0
-	t.Warmup, t.MinRuns, t.MinTime = min(t.Warmup, 1), min(t.MinRuns, 3), min(t.MinTime, 10*time.Millisecond)
+	t.Warmup, t.MinRuns, t.MinTime = min(t.Warmup, 1), min(t.MinRuns, 6), min(t.MinTime, 10*time.Millisecond)
 	if e.Accuracy != nil && e.Accuracy.Path == "" {
 		e.Accuracy.Pictures = min(e.Accuracy.Pictures, 10)
 	}
