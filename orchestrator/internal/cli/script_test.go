@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -71,6 +72,9 @@ func TestScripts(t *testing.T) {
 				_, err := os.Stat(filepath.Join(bin, "runtimes", "debian-amd64.ort"))
 				_, err2 := os.Stat(filepath.Join(bin, "runtimes", "debian-arm64.ort"))
 				return err == nil && err2 == nil, nil
+			case "acl": // the plugin in the arm64 agent
+				manifest, err := os.ReadFile(filepath.Join(bin, "chexp-agent-linux-arm64.json"))
+				return err == nil && bytes.Contains(manifest, []byte("libchexp_acl.so")), nil
 			case "root":
 				return os.Getuid() == 0, nil
 			}
