@@ -12,7 +12,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"chexp/models/catalog"
-	"chexp/models/onnxfile"
+	"chexp/models/onnx"
 )
 
 // made keeps what was generated: it takes long under the race detector.
@@ -214,7 +214,7 @@ func checkTensor(t *testing.T, f map[protowire.Number][][]byte) {
 func TestSniffAcceptsTheBuiltins(t *testing.T) {
 	for _, b := range catalog.Builtins() {
 		data := generate(t, b.Name)
-		if err := onnxfile.Sniff(strings.NewReader(string(data)), int64(len(data))); err != nil {
+		if err := onnx.Sniff(strings.NewReader(string(data)), int64(len(data))); err != nil {
 			t.Errorf("%s: %v", b.Name, err)
 		}
 	}

@@ -4,8 +4,6 @@
 package onnxfile
 
 import (
-	"io"
-
 	"chexp/models/onnx"
 )
 
@@ -55,9 +53,6 @@ type Attribute = onnx.Attribute
 
 // Int makes an integer attribute.
 func Int(name string, v int64) Attribute { return *onnx.Int(name, v) }
-
-// Float makes an attribute that is a number.
-func Float(name string, v float32) Attribute { return *onnx.Float(name, v) }
 
 // Ints makes an attribute that is a list of integers.
 func Ints(name string, v ...int64) Attribute { return *onnx.Ints(name, v...) }
@@ -130,6 +125,3 @@ func (m *Model) Marshal() []byte {
 	}
 	return b
 }
-
-// Sniff is onnx.Sniff.
-func Sniff(f io.ReaderAt, size int64) error { return onnx.Sniff(f, size) }

@@ -189,10 +189,8 @@ func ring(s shape, width float32) shape {
 	}
 }
 
-// both is where two shapes overlap, without where the second is: without.
+// both is where two shapes overlap.
 func both(a, b shape) shape { return func(p point) float32 { return max(a(p), b(p)) } }
-
-func without(a, b shape) shape { return func(p point) float32 { return max(a(p), -b(p)) } }
 
 // rough makes a shape's border uneven.
 func (c *canvas) rough(s shape, by, scale float32) shape {
