@@ -17,7 +17,7 @@ import (
 func (a *app) resultsCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "results",
-		Usage: "list, fetch, show and report what was measured",
+		Usage: "list, fetch, show, report and compare what was measured",
 		Subcommands: []*cli.Command{
 			{Name: "list", Usage: "list the runs on this machine", Flags: []cli.Flag{formatFlag()}, Action: a.resultsList},
 			{Name: "show", Usage: "print a run's decision table", ArgsUsage: "RUN", Flags: []cli.Flag{formatFlag()}, Action: a.resultsShow},
@@ -31,6 +31,7 @@ func (a *app) resultsCommand() *cli.Command {
 				Action: a.resultsFetch,
 			},
 			{Name: "report", Usage: "write a run's reports again: HTML, text, Markdown, CSV, Go benchmark format", ArgsUsage: "RUN", Action: a.resultsReport},
+			a.compareCommand(),
 		},
 	}
 }
@@ -105,7 +106,7 @@ func describe(s *store.Run) runRow {
 }
 
 func isRehearsal(s *store.Run) bool {
-	_, err := s.Read(rehearsalFile)
+	_, err := s.Read(store.RehearsalFile)
 	return err == nil
 }
 

@@ -310,7 +310,7 @@ func atSite(e *spec.Experiment, site string) {
 // carryOut executes and prints the answer.
 func (a *app) carryOut(c *cli.Context, s *store.Run, e *spec.Experiment, plan *trial.Plan, files map[string]string, site run.Site, obs *progress, until run.Phase, rehearsal bool) error {
 	if rehearsal {
-		if err := s.WriteOnce(rehearsalFile, []byte("This run was a rehearsal against an emulated CHI@Edge.\n")); err != nil {
+		if err := s.WriteOnce(store.RehearsalFile, []byte("This run was a rehearsal against an emulated CHI@Edge.\n")); err != nil {
 			return err
 		}
 	}
