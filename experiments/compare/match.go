@@ -279,7 +279,7 @@ func (t *table) summarize(out *Comparison, kind Kind) {
 			}
 		}
 		slices.Sort(s.Devices)
-		if slices.Contains(s.Devices, unnamed) {
+		if slices.Contains(s.Devices, Unnamed) {
 			t.notes = append(t.notes, "Results that do not say on which device they were measured count as one device"+of(s.Label)+".")
 		}
 		out.Groups = append(out.Groups, s)
@@ -294,7 +294,7 @@ func of(label string) string {
 	return " of " + label
 }
 
-// unnamed stands for the device of results that do not name it.
-const unnamed = "(device not named)"
+// Unnamed stands for the device of results that do not name it.
+const Unnamed = "(device not named)"
 
-func deviceName(d string) string { return cmp.Or(d, unnamed) }
+func deviceName(d string) string { return cmp.Or(d, Unnamed) }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -40,6 +41,9 @@ func ComparisonText(w io.Writer, c *compare.Comparison, width int, color bool) e
 			p.line("")
 			p.mesh(v.mesh(g), c.Rows)
 		}
+	}
+	if !v.changed() {
+		p.scatter(v)
 	}
 	for _, s := range v.sections() {
 		p.line("")
@@ -222,7 +226,7 @@ func changeCell(r compare.Row, group string) cell {
 // mesh prints the table; columns that never change go under it if it is too wide,
 // budgets get short names, and at last names are cut.
 func (p *terminal) mesh(cols []meshColumn, rows []compare.Row) {
-	var said []string
+	var same, said []string
 	widths := func() (all []int, sum int) {
 		for _, c := range cols {
 			w := utf8.RuneCountInString(c.head)
@@ -239,7 +243,7 @@ func (p *terminal) mesh(cols []meshColumn, rows []compare.Row) {
 		if total <= p.width || i < 0 || slices.ContainsFunc(rows, func(r compare.Row) bool { return cols[i].cell(r).text != cols[i].cell(rows[0]).text }) {
 			continue
 		}
-		said = append(said, "In every row: "+cols[i].head+" "+cols[i].cell(rows[0]).text+".")
+		same = append(same, cols[i].head+" "+cols[i].cell(rows[0]).text)
 		cols = slices.Delete(slices.Clone(cols), i, i+1)
 		w, total = widths()
 	}
@@ -276,6 +280,9 @@ func (p *terminal) mesh(cols []meshColumn, rows []compare.Row) {
 	p.line(p.paint("2", rule.String()))
 	for _, r := range rows {
 		p.meshRow(cols, w, r)
+	}
+	if len(same) > 0 {
+		said = append([]string{"In every row: " + strings.Join(same, ", ") + "."}, said...)
 	}
 	for _, s := range said {
 		p.paragraph("", s, "2")
@@ -327,13 +334,8 @@ func (v across) sections() (out []section) {
 			out = append(out, section{head: head, lines: lines})
 		}
 	}
-	add("What the change holds for", v.basisLines())
-	add("Devices unlike the others", v.outlierLines())
-	scatter := v.scatterLines()
-	if len(scatter) > maxScatterLines {
-		scatter = append(scatter[:maxScatterLines], fmt.Sprintf("and %d more rows: --html or -f json", len(v.scatterLines())-maxScatterLines))
-	}
-	add("Where the latencies scatter (each level beyond those inside of it)", scatter)
+	add("What the change holds for", v.basisLines(""))
+	add("Devices", v.deviceLines())
 	add("What differs between the runs", v.differenceLines())
 	problems := v.problemLines()
 	if n := len(problems); n > maxProblemLines {
@@ -343,12 +345,13 @@ func (v across) sections() (out []section) {
 	return out
 }
 
-// basisLines say once for all rows that share it what an interval is made of.
-func (v across) basisLines() (out []string) {
+// basisLines say once for all rows that share it what an interval is made of; of
+// one group, or of all.
+func (v across) basisLines(group string) (out []string) {
 	for _, r := range v.Rows {
 		for _, c := range r.Changes {
 			s := basisText(c)
-			if s != "" && !slices.Contains(out, s) {
+			if s != "" && (group == "" || c.Group == group) && !slices.Contains(out, s) {
 				out = append(out, s)
 			}
 		}
@@ -370,17 +373,37 @@ func basisText(c compare.Change) string {
 	return s + when(c.Caveat != "", "; "+c.Caveat)
 }
 
-func (v across) outlierLines() (out []string) {
-	for _, r := range v.Rows {
-		for _, p := range r.Pools {
+// deviceLines say how far devices are apart, and which is unlike the others.
+func (v across) deviceLines() (out []string) {
+	for g, group := range v.Groups {
+		var most compare.Spread
+		where, n := "", 0
+		odd := map[string][]float64{} // device → how far from the median, in each row
+		for _, r := range v.Rows {
+			p := r.Pools[g]
+			if x, ok := p.Spread.Get(); ok && p.Devices > 1 && x.Relative >= most.Relative {
+				most, where, n = x, v.where(r, p), p.Devices
+			}
 			for _, d := range p.ByDevice {
 				if d.Outlier {
-					out = append(out, fmt.Sprintf("%s: %s the median device%s", d.Device, longer(d.Relative), v.where(r, p)))
+					odd[d.Device] = append(odd[d.Device], d.Relative)
 				}
 			}
 		}
+		if n == 0 {
+			continue
+		}
+		out = append(out, fmt.Sprintf("the slowest of %d, %s, takes %s longer than the fastest, %s%s%s", n, most.Slowest, percentText(most.Relative), most.Fastest,
+			where, when(len(v.Rows) > 1, ", more than in any other row")))
+		for _, d := range slices.Sorted(maps.Keys(odd)) {
+			low, high := slices.Min(odd[d]), slices.Max(odd[d])
+			far := longer(high)
+			if percentText(low) != percentText(high) {
+				far = longer(low) + " to " + longer(high)
+			}
+			out = append(out, fmt.Sprintf("%s is unlike the others: %s the median device in %d of %d rows%s", d, far, len(odd[d]), len(v.Rows), when(group.Label != "", " ("+group.Label+")")))
+		}
 	}
-	slices.Sort(out)
 	return out
 }
 
@@ -403,17 +426,7 @@ func (v across) where(r compare.Row, p compare.Pool) string {
 	return s + when(p.Group != "", " ("+p.Group+")")
 }
 
-func (v across) scatterLines() (out []string) {
-	for _, r := range v.Rows {
-		for _, p := range r.Pools {
-			if s := scatterText(p); s != "" {
-				out = append(out, strings.TrimPrefix(v.where(r, p), " for ")+": "+s)
-			}
-		}
-	}
-	return out
-}
-
+// scatterText is the same of one row, in words.
 func scatterText(p compare.Pool) string {
 	var words []string
 	for _, x := range p.Components {
@@ -423,6 +436,43 @@ func scatterText(p compare.Pool) string {
 		return ""
 	}
 	return strings.Join(words, ", ") + when(p.Advice != "", "; "+p.Advice+" would narrow the interval most")
+}
+
+// levels of scatter, from the outermost.
+var levels = []string{"device", "run", "process start", "block", "inference"}
+
+// scatter prints how much each level adds, and what to have more of.
+func (p *terminal) scatter(v across) {
+	rows := slices.DeleteFunc(slices.Clone(v.Rows), func(r compare.Row) bool { return len(r.Pools[0].Components) < 2 })
+	if len(rows) == 0 {
+		return
+	}
+	p.line("")
+	p.paragraph("", "Where the latencies scatter: relative standard deviation of each level, beyond those inside of it", "1")
+	left := len(rows) - maxScatterLines
+	rows = rows[:min(len(rows), maxScatterLines)]
+	var cols []meshColumn
+	for _, c := range v.mesh(0) {
+		if slices.Contains([]string{"model", "provider", "threads", "batch", "board"}, c.key) {
+			cols = append(cols, c)
+		}
+	}
+	for _, level := range levels {
+		get := func(r compare.Row) cell {
+			i := slices.IndexFunc(r.Pools[0].Components, func(c stats.Component) bool { return c.Level == level })
+			if i < 0 {
+				return cell{text: "-"}
+			}
+			return cell{text: percentText(r.Pools[0].Components[i].SD)}
+		}
+		if slices.ContainsFunc(rows, func(r compare.Row) bool { return get(r).text != "-" }) {
+			cols = append(cols, meshColumn{level, level + "s", true, get})
+		}
+	}
+	p.mesh(append(cols, meshColumn{"advice", "narrower with", false, func(r compare.Row) cell { return cell{text: r.Pools[0].Advice} }}), rows)
+	if left > 0 {
+		p.paragraph("", fmt.Sprintf("%d more rows: --html or -f json.", left), "2")
+	}
 }
 
 // differenceLines name the runs of all values but the commonest.
