@@ -81,6 +81,7 @@ func Runs(groups []Group, seed uint64) *Comparison {
 		}
 	}
 	out := &Comparison{Schema: Schema, Rows: []Row{}}
+	t.sort()
 	t.sameName()
 	for _, r := range t.rows {
 		t.finish(out, r, seed)
@@ -228,6 +229,28 @@ func (y *tally) text(of int) string {
 		words = append(words, w)
 	}
 	return fmt.Sprintf("%s %d of %d: %s", y.word, y.n, of, strings.Join(words, ", "))
+}
+
+// sort puts rows in the order of models and of providers in which they first
+// came, then by threads and batch.
+func (t *table) sort() {
+	place := map[string]int{}
+	at := func(what string) int {
+		if _, ok := place[what]; !ok {
+			place[what] = len(place)
+		}
+		return place[what]
+	}
+	for _, r := range t.rows {
+		at("model " + r.key.sha256)
+		at("provider " + r.key.provider + " " + r.key.runtime)
+	}
+	slices.SortStableFunc(t.rows, func(a, b *row) int {
+		return cmp.Or(cmp.Compare(at("model "+a.key.sha256), at("model "+b.key.sha256)),
+			cmp.Compare(at("provider "+a.key.provider+" "+a.key.runtime), at("provider "+b.key.provider+" "+b.key.runtime)),
+			cmp.Compare(a.key.threads, b.key.threads), cmp.Compare(a.key.batch, b.key.batch),
+			strings.Compare(a.key.shape, b.key.shape), strings.Compare(a.key.board, b.key.board))
+	})
 }
 
 // sameName finds models that are other bytes under one name: they are never

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -141,11 +142,13 @@ func askedGroups(c *cli.Context) (out []askedGroup, err error) {
 			out = append(out, askedGroup{m[1], expand(m[2])})
 		}
 	}
-	switch {
-	case len(out) > 0 && c.NArg() > 0:
+	if len(out) > 0 && c.NArg() > 0 {
 		bad(fmt.Sprintf("%q belongs to no group", c.Args().First()))
-	case len(out) == 1:
+	}
+	if len(out) == 1 {
 		bad(fmt.Sprintf("there is only group %q; a comparison of groups needs two", out[0].label))
+	}
+	switch {
 	case len(out) == 0 && c.NArg() == 0 && len(problems) == 0:
 		bad("`chexp results compare` takes runs, or groups of them; it got none")
 	case len(out) == 0:
@@ -271,7 +274,7 @@ func deviceOf(g *store.Gathered, run compare.Run) string {
 	name := report.Harmless(site.Lease.Device.Name)
 	switch {
 	case run.Kind != compare.Real:
-		return "rehearsed on " + board
+		return "rehearsal (" + cmp.Or(board, "unknown device") + ")"
 	case name == "":
 		return report.Harmless(site.Lease.Device.UID)
 	case site.Site["site"] == "local":

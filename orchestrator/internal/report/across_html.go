@@ -117,8 +117,7 @@ func ComparisonHTML(w io.Writer, c *compare.Comparison) error {
 
 func (v across) title() string {
 	if !v.changed() {
-		runs, devices := len(v.Groups[0].Runs), len(v.Groups[0].Devices)
-		return plural(runs, "run") + " on " + plural(devices, "device")
+		return "Runs side by side"
 	}
 	var labels []string
 	for _, g := range v.Groups {
@@ -293,6 +292,7 @@ func overStrip(p compare.Pool, m float64, s scale, u unit, g int) deviceStrip {
 		row.Name = p.Group
 	}
 	d := drawing{Height: stripHeight + 4, Label: row.Name + ": median " + u.format(m)}
+	d.grid(s)
 	if i, ok := p.Interval.Get(); ok {
 		a, b := math.Max(0, s.at(i.Low)), math.Min(1, s.at(i.High))
 		d.rect(a, 5, math.Max(0, b-a), 16, "band "+series)
@@ -301,6 +301,13 @@ func overStrip(p compare.Pool, m float64, s scale, u unit, g int) deviceStrip {
 	d.line(s.at(m), 3, s.at(m), 23, "middle "+series)
 	row.Plot = d
 	return row
+}
+
+// grid marks the ticks of the figure's axis.
+func (d *drawing) grid(s scale) {
+	for _, tick := range s.ticks(5) {
+		d.line(s.at(tick), 0, s.at(tick), float64(d.Height), "grid")
+	}
 }
 
 // deviceOrder puts the fastest device first, by the first group that has it.
@@ -318,6 +325,12 @@ func deviceOrder(r compare.Row) (out []string) {
 func deviceRow(r compare.Row, device string, s scale, u unit) deviceStrip {
 	row := deviceStrip{Name: device}
 	d := drawing{}
+	for _, p := range r.Pools {
+		if slices.ContainsFunc(p.ByDevice, func(x compare.DeviceMedian) bool { return x.Device == device }) {
+			d.Height += stripHeight
+		}
+	}
+	d.grid(s)
 	lanes := 0
 	var values []string
 	for g, p := range r.Pools {
@@ -342,7 +355,6 @@ func deviceRow(r compare.Row, device string, s scale, u unit) deviceStrip {
 		d.line(s.at(own.Median), y-9, s.at(own.Median), y+9, "middle "+series)
 		d.Label += strings.TrimSpace(p.Group+" ") + plural(own.Runs, "run") + ", median " + u.format(own.Median) + " "
 	}
-	d.Height = max(1, lanes) * stripHeight
 	d.Label = device + ": " + strings.TrimSpace(d.Label)
 	row.Value, row.Plot = strings.Join(values, " "), d
 	return row

@@ -393,25 +393,31 @@ func (v across) deviceLines() (out []string) {
 		if n == 0 {
 			continue
 		}
-		out = append(out, fmt.Sprintf("the slowest of %d, %s, takes %s longer than the fastest, %s%s%s", n, most.Slowest, percentText(most.Relative), most.Fastest,
+		out = append(out, fmt.Sprintf("the slowest of %d, %s, takes %s longer than the fastest, %s,%s%s", n, most.Slowest, percentText(most.Relative), most.Fastest,
 			where, when(len(v.Rows) > 1, ", more than in any other row")))
 		for _, d := range slices.Sorted(maps.Keys(odd)) {
 			low, high := slices.Min(odd[d]), slices.Max(odd[d])
-			far := longer(high)
-			if percentText(low) != percentText(high) {
-				far = longer(low) + " to " + longer(high)
-			}
-			out = append(out, fmt.Sprintf("%s is unlike the others: %s the median device in %d of %d rows%s", d, far, len(odd[d]), len(v.Rows), when(group.Label != "", " ("+group.Label+")")))
+			out = append(out, fmt.Sprintf("%s is unlike the others: %s the median device in %d of %d rows%s", d, far(low, high), len(odd[d]), len(v.Rows), when(group.Label != "", " ("+group.Label+")")))
 		}
 	}
 	return out
 }
 
-func longer(relative float64) string {
-	if relative < 0 {
-		return percentText(-relative) + " below"
+// far writes how far a device lies from the median one: "23 to 24 % above".
+func far(low, high float64) string {
+	switch {
+	case low < 0 && high > 0:
+		return percentText(-low) + " below to " + percentText(high) + " above"
+	case high < 0:
+		low, high = -high, -low
+		return span(low, high) + " below"
 	}
-	return percentText(relative) + " above"
+	return span(low, high) + " above"
+}
+
+func span(low, high float64) string {
+	a, b := percentText(low), percentText(high)
+	return when(a != b, strings.TrimSuffix(a, " %")+" to ") + b
 }
 
 // where names a row in a sentence.
@@ -508,19 +514,51 @@ func shortRuns(ids []string) (out []string) {
 	return out
 }
 
-// problemLines: first those of runs of which something is left out.
-func (v across) problemLines() (out []string) {
-	var marked []string
+// problemLines: first those of runs of which something is left out. Runs with the
+// same problem share a line.
+func (v across) problemLines() []string {
+	var out, marked grouped
 	for _, p := range v.Problems {
-		who := shortRun(p.Run) + when(p.Device != "", " on "+p.Device)
 		if len(p.LeftOut) > 0 {
-			out = append(out, who+": left out: "+strings.Join(p.LeftOut, "; "))
+			out.add("left out: "+strings.Join(p.LeftOut, "; "), p)
 		}
 		if len(p.Marked) > 0 {
-			marked = append(marked, who+": "+strings.Join(p.Marked, "; "))
+			marked.add(strings.Join(p.Marked, "; "), p)
 		}
 	}
-	return append(out, marked...)
+	return append(out.lines(), marked.lines()...)
+}
+
+// grouped are runs by what is said of them.
+type grouped struct {
+	order []string
+	runs  map[string][]compare.Problem
+}
+
+func (g *grouped) add(text string, p compare.Problem) {
+	if g.runs == nil {
+		g.runs = map[string][]compare.Problem{}
+	}
+	if len(g.runs[text]) == 0 {
+		g.order = append(g.order, text)
+	}
+	g.runs[text] = append(g.runs[text], p)
+}
+
+func (g *grouped) lines() (out []string) {
+	for _, text := range g.order {
+		ps := g.runs[text]
+		who := shortRun(ps[0].Run) + when(ps[0].Device != "", " on "+ps[0].Device)
+		if len(ps) > 1 {
+			var ids []string
+			for _, p := range ps {
+				ids = append(ids, p.Run)
+			}
+			who = list(shortRuns(ids), ", ", 12)
+		}
+		out = append(out, who+": "+text)
+	}
+	return out
 }
 
 // legend says what the numbers are.
