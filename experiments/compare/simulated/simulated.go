@@ -15,8 +15,10 @@ import (
 	"strings"
 	"time"
 
+	"chexp/experiments/compare"
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
+	"chexp/experiments/validity"
 )
 
 // Class is a set of runs of one experiment.
@@ -126,6 +128,44 @@ func (c Class) result(rng *rand.Rand, p *trial.Plan, t trial.Trial, m trial.Mode
 	}
 	res.Summary = stats.Summarize(res.LatenciesNS, 1)
 	return res
+}
+
+// Judged is the run as a comparison takes it, with two facts and one budget.
+func (r Run) Judged() compare.Run {
+	out := compare.Run{ID: r.Plan.RunID, Device: r.Device, Kind: compare.Real, Started: r.Results[0].Start}
+	for _, res := range r.Results {
+		x := compare.Trial{ID: res.TrialID, Result: res, Board: *res.Device.Model.Value, Why: []string{"failed: simulated"},
+			Facts: []compare.Fact{{Name: "kernel", Value: *res.Device.Kernel.Value}, {Name: "runtime", Value: res.Runtime.Version}}}
+		if res.Device.Emulated != "" {
+			out.Kind = compare.Emulated
+		}
+		if res.Outcome == trial.OK {
+			x.Sample, _ = validity.Sample(res)
+			checks := validity.Checks(res)
+			x.Validity, x.Why = stats.Verdict(checks), nil
+			for _, c := range checks {
+				if c.Outcome == x.Validity && c.Outcome != stats.Valid {
+					x.Why = append(x.Why, c.Name)
+				}
+			}
+			verdict := "not_met"
+			if x.Sample.Median() < 15e6 {
+				verdict = "met"
+			}
+			x.Budgets = []compare.Verdict{{Budget: "p50 < 15 ms", Verdict: verdict}}
+		}
+		out.Trials = append(out.Trials, x)
+	}
+	return out
+}
+
+// Group judges all runs of the class.
+func (c Class) Group(label string) compare.Group {
+	g := compare.Group{Label: label}
+	for _, r := range c.All() {
+		g.Runs = append(g.Runs, r.Judged())
+	}
+	return g
 }
 
 // Experiment is the experiment file of a simulated run, as a run keeps it.
