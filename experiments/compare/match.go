@@ -99,12 +99,12 @@ func (t *table) kind() Kind {
 			have[r.Kind]++
 		}
 	}
-	for _, k := range []Kind{Real, Rehearsal} {
+	for _, k := range []Kind{Real, Rehearsal, Emulated} {
 		if have[k] > 0 {
 			return k
 		}
 	}
-	return Emulated
+	return Real
 }
 
 func (t *table) problem(r *Run) *Problem {

@@ -129,9 +129,10 @@ func (p *Pool) spread() {
 	}
 }
 
-// components splits the scatter by level, and says what to have more of: the
-// level that adds most to the uncertainty of the median, which is its variance
-// over the number of its things.
+// components splits the scatter by level, and says what to have more of: devices
+// as long as there are too few for an interval, then the level that adds most to
+// the uncertainty of the median, which is its variance over the number of its
+// things.
 func (p *Pool) components(devices []string) {
 	var root stats.Group
 	for _, d := range devices {
@@ -147,6 +148,10 @@ func (p *Pool) components(devices []string) {
 	}
 	p.Components = stats.Components(root, "device", "run", "process start", "block", "inference")
 	if len(p.Components) < 2 {
+		return
+	}
+	if p.Interval.Value == nil {
+		p.Advice = "more devices"
 		return
 	}
 	weight := func(c stats.Component) float64 { return c.SD * c.SD / float64(max(1, c.Groups)) }

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"chexp/experiments/compare/simulated"
 )
 
 // TestScripts runs the real binaries of bin/ as a person would: each file of
@@ -35,6 +37,7 @@ import (
 //	kill-agent-once CMD...   kill the agent on the device once a trial has begun
 //	results N                the runs here hold N results with latencies
 //	draw, accuracies, same-accuracies  see accuracy_test.go
+//	simulate DIR SEED DEVICES RUNS FACTOR  write made-up runs, FACTOR times as slow
 func TestScripts(t *testing.T) {
 	bin, err := filepath.Abs("../../../bin")
 	if err != nil {
@@ -93,9 +96,30 @@ func TestScripts(t *testing.T) {
 			"draw":              drawPlates,
 			"accuracies":        wantAccuracies,
 			"same-accuracies":   sameAccuracies,
+			"simulate":          simulate,
 		},
 		RequireExplicitExec: true,
 	})
+}
+
+// simulate writes runs that a random generator has made up, for what chexp does
+// with runs from elsewhere.
+func simulate(ts *testscript.TestScript, neg bool, args []string) {
+	var n [3]int
+	for i := range n {
+		v, err := strconv.Atoi(args[1+i])
+		ts.Check(err)
+		n[i] = v
+	}
+	factor, err := strconv.ParseFloat(args[4], 64)
+	ts.Check(err)
+	class := simulated.Quiet(uint64(n[0]), n[1], n[2])
+	class.Starts, class.Day = 2, 7*n[0]
+	class.Factor = func(int, int) float64 { return factor }
+	for _, r := range class.All() {
+		_, err := r.Write(ts.MkAbs(args[0]))
+		ts.Check(err)
+	}
 }
 
 func command(ts *testscript.TestScript, args []string) *exec.Cmd {

@@ -257,9 +257,10 @@ func (p *terminal) mesh(cols []meshColumn, rows []compare.Row) {
 		}
 		w, total = widths()
 	}
-	if last := len(cols) - 1; total > p.width && cols[last].key == "change" { // its text may go on below
-		w[last] = max(24, w[last]-(total-p.width))
-		_, total = w, p.width
+	// The last column's text may go on below.
+	if last, least := len(cols)-1, map[string]int{"change": 24, "advice": 13}[cols[len(cols)-1].key]; total > p.width && least > 0 {
+		cut := min(total-p.width, max(0, w[last]-least))
+		w[last], total = w[last]-cut, total-cut
 	}
 	for _, key := range []string{"board", "shape", "model", "provider"} {
 		if i := slices.IndexFunc(cols, func(c meshColumn) bool { return c.key == key }); i >= 0 && total > p.width {
