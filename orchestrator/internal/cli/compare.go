@@ -277,7 +277,7 @@ func deviceOf(g *store.Gathered, run compare.Run) string {
 		return "rehearsal (" + cmp.Or(board, "unknown device") + ")"
 	case name == "":
 		return report.Harmless(site.Lease.Device.UID)
-	case site.Site["site"] == "local":
+	case site.Site["site"] == "local" && board != "":
 		return name + " (" + board + ")"
 	}
 	return name

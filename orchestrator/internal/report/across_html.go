@@ -350,7 +350,11 @@ func deviceRow(r compare.Row, device string, s scale, u unit) deviceStrip {
 				continue
 			}
 			drawn++
-			d.run(x, s, y, series)
+			off := 0.0
+			if own.Runs > 5 { // many would hide each other
+				off = float64(drawn%3-1) * 5
+			}
+			d.run(x, s, y+off, series)
 		}
 		d.line(s.at(own.Median), y-9, s.at(own.Median), y+9, "middle "+series)
 		d.Label += strings.TrimSpace(p.Group+" ") + plural(own.Runs, "run") + ", median " + u.format(own.Median) + " "

@@ -124,6 +124,8 @@ func trialFacts(r *Row) (out []compare.Fact) {
 	add("top clock", number(d.MaxClockHz, func(v float64) string { return sig3(v/1e9) + " GHz" }))
 	quota, ok := d.Quota.Get()
 	add("CPU quota", when(ok && quota > 0, sig3(quota)+" cores")+when(ok && quota == 0, "none"))
+	add("memory limit", number(d.MemoryLimit, func(v float64) string { return when(v > 0, formatBytes(v)) + when(v <= 0, "none") }))
+	add("firmware", firmware(r.result.Blocks))
 	add("runtime", strings.TrimSpace(rt.Name+" "+rt.Version))
 	add("runtime build", cmp.Or(rt.BuildInfo, "not told"))
 	add("session settings", sessionSettings(rt.Settings))
@@ -131,6 +133,20 @@ func trialFacts(r *Row) (out []compare.Fact) {
 	add("agent", strings.TrimSpace(r.agent.Version+" "+strings.Trim(r.agent.OS+"/"+r.agent.Arch, "/")))
 	add("agent sha256", clean(r.agent.SHA256, 12))
 	return out
+}
+
+// firmware is what it reported while the trial was measured, the first complaint
+// if there was any.
+func firmware(blocks []trial.Block) (said string) {
+	for _, b := range blocks {
+		if b.Conditions == nil {
+			continue
+		}
+		if s, ok := b.Conditions.Firmware.Get(); ok && (said == "" || said == trial.FirmwareFine) {
+			said = s
+		}
+	}
+	return said
 }
 
 // runtimeFiles are the sums of a named runtime and of its plugins; what the agent

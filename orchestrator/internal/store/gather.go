@@ -144,7 +144,10 @@ func gatherDir(source, dir string) ([]*Gathered, error) {
 		}
 		g.Results = append(g.Results, res)
 	}
-	g.Damaged, g.Remarks, g.sums = b.damaged, b.remarks, b.have
+	g.Damaged, g.sums = b.damaged, b.have
+	if len(g.Results) > 0 {
+		g.Remarks = b.remarks
+	}
 	return []*Gathered{g}, nil
 }
 
