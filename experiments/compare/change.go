@@ -22,6 +22,9 @@ func change(base, p *Pool, seed uint64) Change {
 		}
 	}
 	slices.Sort(shared)
+	if len(shared) > 1 { // what does not name its device may be any
+		shared = slices.DeleteFunc(shared, func(d string) bool { return d == Unnamed })
+	}
 	var x stats.Comparison
 	switch {
 	case len(shared) >= stats.FewestUnits:

@@ -278,6 +278,22 @@ func TestChangeErrorRates(t *testing.T) {
 	}
 }
 
+// What only one group has is named and not compared, also where the names are
+// equal and the files are not.
+func TestOnlyInOneGroup(t *testing.T) {
+	a, b := simulated.Quiet(1, 3, 3), simulated.Quiet(2, 3, 3)
+	b.Models = 3
+	b.Change = func(_ int, r *trial.Result) {
+		if r.Model.Name == "sim-b" {
+			r.Model.SHA256 = strings.Repeat("cd", 32)
+		}
+	}
+	c := compare.Runs([]compare.Group{a.Group("a"), b.Group("b")}, 1)
+	if len(c.Rows) != 1 || c.Rows[0].Model != "sim-a" || !said(c.Notes, "sim-b is the name of 2 different files") || !said(c.Notes, "only one group has it: sim-b#") || !said(c.Notes, "sim-c on cpu, 1 thread, batch 1 (in b)") {
+		t.Errorf("%d rows, %q", len(c.Rows), c.Notes)
+	}
+}
+
 // Several comparisons at once are named as such.
 func TestManyComparisons(t *testing.T) {
 	a, b := simulated.Quiet(1, 3, 3), simulated.Quiet(2, 3, 3)

@@ -67,6 +67,7 @@ type table struct {
 	problems map[*Run]*Problem
 	refs     map[*Run]*RunRef
 	notes    []string
+	alone    []string // trials that only one group has
 }
 
 // Runs compares. Groups need labels where there are several; the first is what
@@ -281,6 +282,14 @@ func (t *table) sameName() {
 
 // summarize adds what was taken, and the notes.
 func (t *table) summarize(out *Comparison, kind Kind) {
+	if n := len(t.alone); n > 0 {
+		const most = 6
+		names := strings.Join(t.alone[:min(n, most)], "; ")
+		if n > most {
+			names += fmt.Sprintf("; and %d more", n-most)
+		}
+		t.notes = append(t.notes, "Not compared, as only one group has it: "+names+".")
+	}
 	switch kind {
 	case Rehearsal:
 		t.notes = append(t.notes, "These are rehearsals: the times were measured on other machines and are no verdict about the real device.")

@@ -42,13 +42,8 @@ func (t *table) finish(out *Comparison, r *row, seed uint64) {
 		x.Changes = append(x.Changes, change(base, p, seed))
 	}
 	if len(t.groups) > 1 && len(x.Changes) == 0 {
-		has := ""
-		for _, p := range x.Pools {
-			if p.Runs > 0 {
-				has = p.Group
-			}
-		}
-		t.notes = append(t.notes, fmt.Sprintf("%s, %s, %s, batch %d: only in %s, so not compared.", x.Model, label, plural(k.threads, "thread"), k.batch, has))
+		i := slices.IndexFunc(x.Pools, func(p Pool) bool { return p.Runs > 0 })
+		t.alone = append(t.alone, fmt.Sprintf("%s on %s, %s, batch %d (in %s)", x.Model, label, plural(k.threads, "thread"), k.batch, x.Pools[i].Group))
 		return
 	}
 	out.Rows = append(out.Rows, x)
