@@ -171,7 +171,14 @@ func (c *Change) judge(x stats.Comparison) {
 		c.Verdict, low, high = Faster, 1-i.High, 1-i.Low
 	}
 	c.Text = fmt.Sprintf("%s [%s to %s]", relative(c.Ratio), percent(low), percent(high))
+	if c.Small = math.Abs(c.Ratio-1) < small; c.Small {
+		c.Text += ", too little to matter"
+	}
 }
+
+// small differences are below what measuring itself may add (package validity's
+// limit of the harness), however sure they are.
+const small = 0.01
 
 // relative writes a ratio as people say it.
 func relative(ratio float64) string {

@@ -200,6 +200,7 @@ type Change struct {
 	// have been found.
 	Detectable trial.Reading[float64] `json:"detectable"`
 	Verdict    string                 `json:"verdict"`
+	Small      bool                   `json:"small,omitempty"` // a difference below 1 %
 	Text       string                 `json:"text"`
 	Caveat     string                 `json:"caveat,omitempty"` // for what the interval does not speak
 }

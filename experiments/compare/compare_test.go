@@ -278,6 +278,15 @@ func TestChangeErrorRates(t *testing.T) {
 	}
 }
 
+// A difference that is sure and tiny is said to be tiny.
+func TestSmallDifference(t *testing.T) {
+	quiet := func(c *simulated.Class) { c.Run, c.Start, c.Block, c.Inference = 0, 0, 0, 0.0001 }
+	x := compare.Runs(groups(7, 7, 7, 7, 1, 1.004, quiet), 1).Rows[0].Changes[0]
+	if x.Verdict != compare.Slower || !x.Small || !strings.Contains(x.Text, "0.4 % longer") || !strings.HasSuffix(x.Text, ", too little to matter") {
+		t.Errorf("%+v", x)
+	}
+}
+
 // What only one group has is named and not compared, also where the names are
 // equal and the files are not.
 func TestOnlyInOneGroup(t *testing.T) {

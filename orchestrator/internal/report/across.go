@@ -188,7 +188,11 @@ func budgetCell(p compare.Pool, budget string) cell {
 func changeCell(r compare.Row, group string) cell {
 	for _, c := range r.Changes {
 		if c.Group == group {
-			return cell{text: c.Text, tone: map[string]tone{compare.Faster: good, compare.Slower: bad, compare.NoInterval: open}[c.Verdict]}
+			x := cell{text: c.Text, tone: map[string]tone{compare.Faster: good, compare.Slower: bad, compare.NoInterval: open}[c.Verdict]}
+			if c.Small {
+				x.tone = plainTone
+			}
+			return x
 		}
 	}
 	return cell{text: "not in both", tone: open}
