@@ -1,6 +1,7 @@
 // Package stats turns raw latencies into what a report may say: the summary of
 // a trial with the interval of its median, percentiles or their refusal, how
-// two variants compare, where the variance comes from, and whether a trial was
+// two variants compare, where the variance comes from, what holds beyond one
+// device and one day (MiddleOf, RatioOfUnits), and whether a trial was
 // steady enough to be believed (Checks; package validity adds what the device
 // did meanwhile). It is pure arithmetic, shared by both
 // halves of chexp so that a reader of a result can check the agent's sums with

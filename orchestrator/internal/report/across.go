@@ -417,10 +417,10 @@ func (v across) legend() string {
 	if units["run"] {
 		s += " Where there is one device, the interval is from how its runs differ, and holds for that device."
 	}
-	return s + " Spread: how much longer the slowest device takes than the fastest." + when(v.suspect(), markedRuns)
+	return s + " Spread: how much longer the slowest device" + when(units["run"], " (or run)") + " takes than the fastest." + when(v.suspect(), markedRuns)
 }
 
-const markedRuns = " Suspect: runs that count, with a mark; the reasons are above."
+const markedRuns = " Suspect: runs that count, with a mark, which is told under \"Left out, or marked\"."
 
 // suspect reports whether any run that counts is SUSPECT.
 func (v across) suspect() bool {

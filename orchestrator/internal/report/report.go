@@ -7,6 +7,9 @@
 // HTML) only draw it, so they cannot disagree. Everything is pure: no network,
 // no files, no clock; the same input gives the same bytes.
 //
+// Evidence hands a judged run to package compare, which puts runs side by side;
+// ComparisonText, ComparisonCSV and ComparisonHTML draw what comes of it.
+//
 // Three rules hold throughout. A number that could not be measured is shown as
 // missing with its reason, never as zero. A decision is never taken from a
 // trial that failed, that contradicts itself, that a check found INVALID, or
