@@ -8,9 +8,9 @@
 // the same code.
 //
 // Latencies are skewed, have several modes and depend on what came before, so
-// nothing here assumes a normal distribution: medians, ranks and order
-// statistics throughout [Maricq et al., Taming Performance Variability,
-// OSDI'18]. Three rules hold. It refuses instead of guessing, and says how many
+// nothing here assumes that they are normal: medians, ranks and order statistics
+// throughout, and Student's t over what has few medians [Maricq et al., Taming
+// Performance Variability, OSDI'18]. Three rules hold. It refuses instead of guessing, and says how many
 // more inferences it would take. It never drops a value; outliers are counted.
 // A difference is called one only when it is both significant and large enough
 // to matter: with many inferences, everything is significant.
