@@ -141,6 +141,21 @@ type Dim struct {
 	Unknown []byte // the denotation
 }
 
+// FloatValue makes a tensor of 32-bit floats that goes in or out; without
+// dimensions it is a scalar.
+func FloatValue(name string, dims ...Dim) *Value {
+	return &Value{Name: name, Elem: Float32, Shape: append([]Dim{}, dims...)}
+}
+
+// Fixed makes dimensions of known sizes.
+func Fixed(sizes ...int64) []Dim {
+	dims := make([]Dim, len(sizes))
+	for i, n := range sizes {
+		dims[i].Size = n
+	}
+	return dims
+}
+
 // Known says whether the dimension is a number.
 func (d Dim) Known() bool { return d.Param == "" && d.Size >= 0 }
 

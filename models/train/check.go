@@ -21,7 +21,11 @@ type Slope struct {
 // With inner, the normalised values are moved to the middle between the corners,
 // where nearly none is crossed; the corners themselves are then not exercised.
 func CheckGradients(open Open, net mobilenet.Net, batchSize, size int, seed uint64, inner bool) ([]Slope, error) {
-	r, err := open(Step(net, batchSize, size).Marshal())
+	step, err := Step(net, batchSize, size)
+	if err != nil {
+		return nil, err
+	}
+	r, err := open(step)
 	if err != nil {
 		return nil, err
 	}
