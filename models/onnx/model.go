@@ -8,8 +8,8 @@
 // trusts a length, an index or a name of a file. Nothing depends on map order
 // or on the platform either, so equal models give equal bytes.
 //
-// The sums of bytes and operations are in Work, what a person wants to know of
-// a model in Inspect. Running a model is not done here.
+// The sums of bytes and operations are in Work; package inspect says what a
+// person wants to know of a model, package infer runs one.
 package onnx
 
 // Model is a ModelProto.
