@@ -154,27 +154,31 @@ func (s *Service) key(user, name string) *keypair {
 	return nil
 }
 
+// findKey finds the key pair that the path names; nil where there is none, which
+// it has answered. The caller holds s.mu.
+func (s *Service) findKey(c call) *keypair {
+	k := s.key(c.caller.UserID, c.r.PathValue("id"))
+	if k == nil {
+		c.fail(404, "Keypair %s not found for user %s", c.r.PathValue("id"), c.caller.UserID)
+	}
+	return k
+}
+
 func (s *Service) showKeypair(c call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k := s.key(c.caller.UserID, c.r.PathValue("id"))
+	k := s.findKey(c)
 	if k == nil {
-		c.noKey()
 		return
 	}
 	front.JSON(c.w, 200, map[string]any{"keypair": k.view(c.caller.UserID, c.v, true)})
 }
 
-func (c call) noKey() {
-	c.fail(404, "Keypair %s not found for user %s", c.r.PathValue("id"), c.caller.UserID)
-}
-
 func (s *Service) deleteKeypair(c call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k := s.key(c.caller.UserID, c.r.PathValue("id"))
+	k := s.findKey(c)
 	if k == nil {
-		c.noKey()
 		return
 	}
 	s.keys[c.caller.UserID] = slices.DeleteFunc(s.keys[c.caller.UserID], func(o *keypair) bool { return o == k })

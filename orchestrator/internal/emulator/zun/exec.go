@@ -137,11 +137,7 @@ func (s *Service) putArchive(c call, ident string) {
 		c.fail(internal)
 		return
 	}
-	s.mu.Lock()
-	_, p := s.begin(c, ident, "put_archive")
-	s.mu.Unlock()
-	if p != nil {
-		c.fail(p)
+	if s.may(c, ident, "put_archive") == nil {
 		return
 	}
 	dir, data, ok := c.archive(args)
