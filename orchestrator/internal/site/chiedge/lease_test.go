@@ -21,13 +21,20 @@ func quiet(string) {}
 
 func isPost(r *http.Request, path string) bool { return r.Method == "POST" && r.URL.Path == path }
 
-func TestReserveAwaitRelease(t *testing.T) {
+// reserved is a cloud in which the site holds a lease, chexp-a.
+func reserved(t *testing.T) (*cloud, *Site, run.Lease) {
+	t.Helper()
 	c := newCloud(t)
 	s := connect(t, c)
 	l, err := s.Reserve(t.Context(), pi5("chexp-a"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	return c, s, l
+}
+
+func TestReserveAwaitRelease(t *testing.T) {
+	c, s, l := reserved(t)
 	if l.ID != "lease-1" || l.ReservationID != "res-of-lease-1" || l.Status != "PENDING" || l.End.Before(time.Now()) {
 		t.Errorf("%+v", l)
 	}
@@ -35,7 +42,7 @@ func TestReserveAwaitRelease(t *testing.T) {
 		t.Errorf("asked for %s", p)
 	}
 	var said []string
-	l, err = s.Await(t.Context(), l.ID, func(m string) { said = append(said, m) })
+	l, err := s.Await(t.Context(), l.ID, func(m string) { said = append(said, m) })
 	if err != nil {
 		t.Fatal(err)
 	}
