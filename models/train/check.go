@@ -16,6 +16,7 @@ type Slope struct {
 
 // CheckGradients compares every gradient of a step with differences of the
 // loss: a graph of gradients that is wrong somewhere still learns, only worse.
+// It is for tests, which are where a Runner is: with agent/cmd/chexp-train.
 //
 // A difference crosses some of the corners that ReLU6 has, and is off by that.
 // With inner, the normalised values are moved to the middle between the corners,
