@@ -324,7 +324,7 @@ func TestWithoutBlocks(t *testing.T) {
 		case 1:
 			r.Blocks = r.Blocks[:1]
 			r.LatenciesNS = r.LatenciesNS[:r.Blocks[0].N]
-			r.Summary = stats.Summarize(r.LatenciesNS, 1)
+			r.Summary = stats.NewSample(r.LatenciesNS).Summary(1)
 		case 2:
 			r.Outcome, r.LatenciesNS, r.Blocks, r.Summary = trial.Failed, nil, nil, nil
 		}

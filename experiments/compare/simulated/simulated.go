@@ -126,7 +126,7 @@ func (c Class) result(rng *rand.Rand, p *trial.Plan, t trial.Trial, m trial.Mode
 			clock += 2 * v
 		}
 	}
-	res.Summary = stats.Summarize(res.LatenciesNS, 1)
+	res.Summary = stats.NewSample(res.LatenciesNS).Summary(1)
 	return res
 }
 

@@ -50,7 +50,7 @@ func sevenBoards(seed uint64, factor float64) simulated.Class {
 			for i := range len(r.LatenciesNS) / 2 {
 				r.LatenciesNS[i] *= 2
 			}
-			r.Summary = stats.Summarize(r.LatenciesNS, 1)
+			r.Summary = stats.NewSample(r.LatenciesNS).Summary(1)
 		case run == 3 && r.Repetition == 2:
 			failed(r, trial.Failed, "runner_crashed", "the runner was killed (simulated)", "")
 			r.Blocks = nil
