@@ -191,11 +191,11 @@ func (v across) changeFigure(g int) changeFigure {
 	const height = 26
 	series := fmt.Sprintf("s%d", g%6)
 	for _, l := range lines {
-		row := ratioRow{Name: strings.TrimPrefix(v.where(l.row, compare.Pool{}), " for "), Value: sig3(l.c.Ratio), Remark: l.c.Text, Text: l.c.Text}
+		row := ratioRow{Name: strings.TrimPrefix(v.where(l.row, compare.Pool{}), " for "), Value: ratioText(l.c.Ratio), Remark: l.c.Text, Text: l.c.Text}
 		d := drawing{Height: height, Label: row.Name + ": " + l.c.Text}
 		d.line(s.at(1), 0, s.at(1), height, "limit")
 		if i, ok := l.c.Interval.Get(); ok {
-			row.Value += fmt.Sprintf(" [%s, %s]", sig3(i.Low), sig3(i.High))
+			row.Value += " [" + ratioText(i.Low) + ", " + ratioText(i.High) + "]"
 			d.interval(s, i.Low, i.High, height/2, "interval "+series)
 		}
 		if l.c.Verdict == compare.Faster || l.c.Verdict == compare.Slower {
@@ -211,6 +211,14 @@ func (v across) changeFigure(g int) changeFigure {
 		f.Axis.text(s.at(tick), 0, 17, "middle", "tick", fmt.Sprintf("%.4g", tick))
 	}
 	return f
+}
+
+// ratioText shows on which side of 1 a ratio is.
+func ratioText(v float64) string {
+	if v > 0.9 && v < 1.1 {
+		return fmt.Sprintf("%.3f", v)
+	}
+	return sig3(v)
 }
 
 // interval with its ends, as far as they lie on the scale.
