@@ -15,6 +15,7 @@ const (
 	Provider   = "provider"
 	Physics    = "physics"
 	Emulation  = "emulation"
+	Complete   = "completeness"
 	Quota      = "CPU quota"
 	Steal      = "steal"
 	Outside    = "outside load"
@@ -62,7 +63,7 @@ func Checks(r *trial.Result) []stats.Check {
 			c.blocks = append(c.blocks, b.Conditions)
 		}
 	}
-	out := []stats.Check{checkProvider(r), checkPhysics(r), checkEmulation(r), own[at],
+	out := []stats.Check{checkProvider(r), checkPhysics(r), checkEmulation(r), checkComplete(r), own[at],
 		c.quota(), c.steal(), c.outside(), c.throttling(), c.heat(), c.clock(), c.governor(), c.swap(), c.pressure()}
 	out = append(out, slices.Delete(own, at, at+1)...)
 	return append(out, checkHarness(r))

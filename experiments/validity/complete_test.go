@@ -1,0 +1,41 @@
+package validity
+
+import (
+	"strings"
+	"testing"
+
+	"chexp/experiments/stats"
+	"chexp/experiments/trial"
+)
+
+func TestPartialIsNeverValid(t *testing.T) {
+	for _, tc := range []struct {
+		blocks, each, asked int
+		want                stats.Outcome
+		text                string
+	}{
+		{7, 50, 12, stats.Suspect, "stopped after 7 of 12 blocks: the lease ends"},
+		{14, 50, 0, stats.Suspect, "stopped after 14 blocks, before the precision asked for was reached: the lease ends"},
+		{2, 50, 12, stats.Invalid, "stopped after 2 of 12 blocks: the lease ends; it takes 3"},
+		{1, 50, 2, stats.Invalid, "it takes 2"},
+		{3, 1, 12, stats.Invalid, "with 3 inferences; it takes 6"},
+		{0, 0, 12, stats.Invalid, "stopped before its first block was complete: the lease ends"},
+	} {
+		r := &trial.Result{Partial: &trial.Partial{Blocks: tc.blocks, Asked: tc.asked, Why: "the lease ends"}}
+		for i := range tc.blocks {
+			r.Blocks = append(r.Blocks, trial.Block{Round: i + 1, First: len(r.LatenciesNS), N: tc.each})
+			for range tc.each {
+				r.LatenciesNS = append(r.LatenciesNS, 1e6)
+			}
+		}
+		if c := checkComplete(r); c.Outcome != tc.want || !strings.Contains(c.Text, tc.text) || c.Remedy == "" {
+			t.Errorf("%d of %d blocks: %+v, want %s with %q", tc.blocks, tc.asked, c, tc.want, tc.text)
+		}
+		if invalid := TooFew(r) != ""; invalid != (tc.want == stats.Invalid) {
+			t.Errorf("%d of %d blocks: too few: %v", tc.blocks, tc.asked, invalid)
+		}
+	}
+	if c := checkComplete(&trial.Result{}); c.Outcome != stats.Valid {
+		t.Errorf("a whole trial: %+v", c)
+	}
+}
