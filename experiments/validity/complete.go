@@ -33,13 +33,10 @@ func TooFew(r *trial.Result) string {
 	return ""
 }
 
-// checkComplete: what is there of a partial trial may be as good as any; it is
-// less than somebody thought necessary, and the others of its round may have more.
+// checkComplete is asked of interrupted trials only. What is there of one may be as
+// good as any; it is less than somebody thought necessary.
 func checkComplete(r *trial.Result) stats.Check {
 	p := r.Partial
-	if p == nil {
-		return stats.Check{Name: Complete, Outcome: stats.Valid, Text: "the trial ended by itself"}
-	}
 	c := stats.Check{Name: Complete, Outcome: stats.Suspect, Value: trial.Read(float64(p.Blocks)), Limit: float64(p.Asked), Unit: "blocks",
 		Text: p.String(), Remedy: "measure the rest with `chexp run --resume`; give the lease more time"}
 	if short := TooFew(r); short != "" {

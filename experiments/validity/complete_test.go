@@ -1,6 +1,7 @@
 package validity
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,7 +36,11 @@ func TestPartialIsNeverValid(t *testing.T) {
 			t.Errorf("%d of %d blocks: too few: %v", tc.blocks, tc.asked, invalid)
 		}
 	}
-	if c := checkComplete(&trial.Result{}); c.Outcome != stats.Valid {
-		t.Errorf("a whole trial: %+v", c)
+	partial := &trial.Result{Partial: &trial.Partial{Blocks: 1}, LatenciesNS: []int64{5}}
+	asked := func(r *trial.Result) bool {
+		return slices.ContainsFunc(Checks(r), func(c stats.Check) bool { return c.Name == Complete })
+	}
+	if !asked(partial) || asked(&trial.Result{LatenciesNS: []int64{5}}) {
+		t.Error("the check is for interrupted trials, and for no others")
 	}
 }

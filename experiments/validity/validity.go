@@ -63,8 +63,11 @@ func Checks(r *trial.Result) []stats.Check {
 			c.blocks = append(c.blocks, b.Conditions)
 		}
 	}
-	out := []stats.Check{checkProvider(r), checkPhysics(r), checkEmulation(r), checkComplete(r), own[at],
+	out := []stats.Check{checkProvider(r), checkPhysics(r), checkEmulation(r), own[at],
 		c.quota(), c.steal(), c.outside(), c.throttling(), c.heat(), c.clock(), c.governor(), c.swap(), c.pressure()}
+	if r.Partial != nil {
+		out = append([]stats.Check{checkComplete(r)}, out...)
+	}
 	out = append(out, slices.Delete(own, at, at+1)...)
 	return append(out, checkHarness(r))
 }

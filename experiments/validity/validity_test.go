@@ -148,7 +148,7 @@ func TestInjectedFaultsAreNamed(t *testing.T) {
 // written as JSON; the order is fixed.
 func TestAnswers(t *testing.T) {
 	d := newDevice(13)
-	order := []string{Provider, Physics, Emulation, Complete, stats.SampleSize, Quota, Steal, Outside, Throttling, Heat, Clock, Governor, Swap, Pressure,
+	order := []string{Provider, Physics, Emulation, stats.SampleSize, Quota, Steal, Outside, Throttling, Heat, Clock, Governor, Swap, Pressure,
 		stats.WarmUp, stats.Drift, stats.Stationarity, stats.Bimodality, stats.OutlierShare, Harness}
 	for name, r := range map[string]*trial.Result{
 		"quiet":    d.trial(fault{}),

@@ -216,6 +216,9 @@ func caveats(t *Table) (out []string) {
 	if len(by) > 0 {
 		out = append(out, "The processor was emulated ("+list(by, ", ", 3)+"): latencies under emulation say nothing about a real Pi 5.")
 	}
+	if t.Interrupted != "" {
+		out = append(out, t.Interrupted)
+	}
 	if t.Run.Note != "" {
 		out = append(out, t.Run.Note)
 	}
