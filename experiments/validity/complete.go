@@ -38,7 +38,7 @@ func TooFew(r *trial.Result) string {
 func checkComplete(r *trial.Result) stats.Check {
 	p := r.Partial
 	c := stats.Check{Name: Complete, Outcome: stats.Suspect, Value: trial.Read(float64(p.Blocks)), Limit: float64(p.Asked), Unit: "blocks",
-		Text: p.String(), Remedy: "measure the rest with `chexp run --resume`; give the lease more time"}
+		Text: p.String(), Remedy: "measure the rest with `chexp run --resume`"}
 	if short := TooFew(r); short != "" {
 		c.Outcome, c.Text = stats.Invalid, short
 	}
