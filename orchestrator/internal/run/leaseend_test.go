@@ -144,8 +144,6 @@ func TestLeaseEnds(t *testing.T) {
 			var lines []string
 			err, _ := l.execute(t, t.Context(), c, func(cfg *Config) {
 				cfg.Observe = said{lines: &lines}
-				agent := cfg.Agent
-				cfg.Agent = func(arch string) (string, error) { return agent(arch) }
 				if how == "dead" {
 					write(t, filepath.Join(l.dir, "dead"), "")
 				}
