@@ -50,6 +50,15 @@ func interruptedAfter(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+func awaitBlocks(ts *testscript.TestScript, neg bool, args []string) {
+	ready := blocks(ts, args[0])
+	for deadline := time.Now().Add(time.Minute); !ready(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			ts.Fatalf("after a minute there are blocks of %v only", journals(ts))
+		}
+	}
+}
+
 // agentDiesAfter makes the device one that starts no agent any more: its plan is
 // damaged.
 func agentDiesAfter(ts *testscript.TestScript, neg bool, args []string) {

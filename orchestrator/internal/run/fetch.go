@@ -99,7 +99,8 @@ func rescue(ctx context.Context, s *store.Run, tr transport.Transport, c Contain
 // goes: the agent is stopped in order, which leaves partial results; if it cannot
 // be, what it has on record is taken.
 func (x *execution) salvage(ctx context.Context, why string) error {
-	if x.tr == nil || !x.state.Started || x.state.Container.Gone || x.Keep {
+	kept := x.Keep && x.why == "" // and goes on measuring, unless the lease ends
+	if x.tr == nil || !x.state.Started || x.state.Container.Gone || kept {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, Patience.Salvage)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +15,8 @@ import (
 	"chexp/experiments/journal"
 	"chexp/experiments/trial"
 	"chexp/orchestrator/internal/failure"
+	"chexp/orchestrator/internal/transport"
+	"chexp/orchestrator/internal/transport/localexec"
 )
 
 // patient is Patience with a lease's end that a test can wait for.
@@ -42,6 +45,7 @@ if [ -e "$lab/up" ]; then
 	phase=stopped why=',"why":{"code":"deadline","text":"the lease ends"}'
 	cp "$lab"/partial/*.json "$dir/out/results/"
 fi
+[ -e "$lab/copies" ] && cp "$lab"/journal/*.jsonl "$dir/out/journal/"
 if [ -e "$lab/dead" ]; then phase=dead; cp "$lab"/journal/*.jsonl "$dir/out/journal/"; fi
 if [ -e "$lab/finish" ]; then phase=finished; cp "$lab"/results/*.json "$dir/out/results/"; fi
 echo '{"state":{"schema":"chexp.event/v1","phase":"'$phase'"'$why',"last_seq":0}}'
@@ -255,6 +259,71 @@ func TestResumeAfterPartial(t *testing.T) {
 	kept, _ := filepath.Glob(filepath.Join(s.Dir, "partial", "*.json"))
 	if len(kept) != 2 || FailedTrials(l.plan, results) != nil {
 		t.Errorf("kept %v, %v", kept, FailedTrials(l.plan, results))
+	}
+}
+
+// A device that is lost takes with it what was measured since the last copy, and no
+// more.
+func TestDeviceIsLost(t *testing.T) {
+	l := newTimedLab(t)
+	Patience.Backup = 0
+	c := newCloud(t)
+	write(t, filepath.Join(l.dir, "copies"), "")
+	lost := &losing{cloud: c}
+	err, _ := l.execute(t, t.Context(), lost, func(cfg *Config) { cfg.Observe = losingOn{lost: lost} })
+	if failure.KindOf(err) != failure.Device || !strings.Contains(err.Error(), "vanished") {
+		t.Errorf("%v", err)
+	}
+	if n := l.partials(t); n != 2 {
+		t.Errorf("%d partial results at home, want 2", n)
+	}
+}
+
+// losing loses its containers when told.
+type losing struct {
+	*cloud
+	gone bool
+}
+
+func (c *losing) FindContainer(ctx context.Context, name string) (Container, bool, error) {
+	if c.gone {
+		return Container{}, false, nil
+	}
+	return c.cloud.FindContainer(ctx, name)
+}
+
+func (c *losing) Dial(context.Context, Container, ContainerRequest, func(string)) (transport.Transport, error) {
+	return &losingLine{Transport: localexec.New(c.dir), cloud: c}, nil
+}
+
+type losingLine struct {
+	*localexec.Transport
+	cloud *losing
+}
+
+func (l *losingLine) Exec(ctx context.Context, cmd command) (exit, error) {
+	if l.cloud.gone {
+		return exit{}, errors.New("no such container")
+	}
+	return l.Transport.Exec(ctx, cmd)
+}
+
+func (l *losingLine) Get(ctx context.Context, dir string) (io.ReadCloser, error) {
+	if l.cloud.gone {
+		return nil, errors.New("no such container")
+	}
+	return l.Transport.Get(ctx, dir)
+}
+
+// losingOn loses the device once a copy is home.
+type losingOn struct {
+	quiet
+	lost *losing
+}
+
+func (o losingOn) Say(text string) {
+	if strings.HasPrefix(text, "copied in case the device is lost: 2 partial results") {
+		o.lost.gone = true
 	}
 }
 
