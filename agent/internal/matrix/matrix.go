@@ -58,6 +58,7 @@ type Supervisor struct {
 	earlier  map[variant]blocks // of the repetitions that are over, where a precision is asked for
 	memory   memory
 	logs     map[string]*journal.Log // of trials that an earlier start has begun
+	synced   time.Time               // when the journals were last brought to the disk
 	strange  []string                // trials whose journal is another machine's
 	lastSaid time.Time               // of the latest Progress event
 }

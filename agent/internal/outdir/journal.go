@@ -17,8 +17,8 @@ const maxJournals = 256 << 20
 
 // journals are the open journals of trials that are being measured. A line is
 // handed to the kernel as soon as there is one, so that a killed supervisor loses
-// none, and goes to the disk after each round (Sync), so that no writing falls
-// into a timed block.
+// none, and goes to the disk between rounds (Sync), so that no writing falls into a
+// timed block.
 type journals struct {
 	dir   string
 	files map[string]*os.File

@@ -95,6 +95,9 @@ func TestStartsOfOneTrial(t *testing.T) {
 	if a, b := whole.Comparisons[0], table.Comparisons[0]; a.Starts != 1 || b.Starts != 2 || a.Pairs != b.Pairs {
 		t.Errorf("%d starts and %d pairs, then %d and %d", a.Starts, a.Pairs, b.Starts, b.Pairs)
 	}
+	if n := table.Rows[0].marks["n"]; len(n) != 1 || !strings.Contains(table.Notes[n[0]-1].Text, "2 process starts") {
+		t.Errorf("no footnote says so: %v", table.Notes)
+	}
 	levels := func(t *Table) (n int) {
 		for _, c := range t.Spreads[0].Components {
 			if c.Level == "process start" {
