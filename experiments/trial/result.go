@@ -201,7 +201,7 @@ type EventType string
 const (
 	RunStarted    EventType = "run_started"
 	TrialStarted  EventType = "trial_started"
-	TrialFinished EventType = "trial_finished"
+	TrialFinished EventType = "trial_finished" // also with a Partial result; Text then says how far it came
 	Progress      EventType = "progress"     // among trials that take turns; every few seconds at most
 	RunFinished   EventType = "run_finished" // every trial has its result
 	RunStopped    EventType = "run_stopped"  // `chexp-agent stop`
@@ -221,7 +221,7 @@ type State struct {
 	LastSeq    int64     `json:"last_seq"`
 	Done       int       `json:"done"`
 	Total      int       `json:"total"`
-	Text       string    `json:"text,omitempty"` // why, for Dead
+	Text       string    `json:"text,omitempty"` // why, for Dead and Stopped
 	// Why is there for Stopped: ReasonStopped or ReasonDeadline.
 	Why *Reason `json:"why,omitempty"`
 }
