@@ -202,9 +202,9 @@ const (
 	RunStarted    EventType = "run_started"
 	TrialStarted  EventType = "trial_started"
 	TrialFinished EventType = "trial_finished" // also with a Partial result; Text then says how far it came
-	Progress      EventType = "progress"     // among trials that take turns; every few seconds at most
-	RunFinished   EventType = "run_finished" // every trial has its result
-	RunStopped    EventType = "run_stopped"  // `chexp-agent stop`
+	Progress      EventType = "progress"       // among trials that take turns; every few seconds at most
+	RunFinished   EventType = "run_finished"   // every trial has its result
+	RunStopped    EventType = "run_stopped"    // `chexp-agent stop`
 	Note          EventType = "note"
 )
 
