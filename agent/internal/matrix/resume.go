@@ -168,8 +168,8 @@ func (s *Supervisor) journalled(l *living, err error) error {
 }
 
 // syncEvery is how old a block may get that is not on the disk, but for the round
-// that it is in. Syncing a file takes 0.6 to 3 ms on a disk, and tens of milliseconds
-// on a memory card; every few seconds that is no share of the run. The kernel would
+// that it is in. Syncing a file took 0.6 to 3 ms on a virtual disk; a memory card, not
+// measured, may be far slower, and with this stays a small share. The kernel would
 // begin by itself after 30 s (dirty_expire_centisecs), in the middle of a block.
 const syncEvery = 5 * time.Second
 

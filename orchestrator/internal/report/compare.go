@@ -126,8 +126,8 @@ func startsInTurns(a, b *choice) (starts [][]stats.Pair) {
 	return starts
 }
 
-// between is what may lie between two trials of one agent at most. A new lease
-// takes longer.
+// between is what may lie between two trials of one agent at most. Getting a new
+// lease and a container takes longer on CHI@Edge; on the emulator it need not.
 const between = time.Minute
 
 // inTurnsWith reports whether two trials can have been measured in turns: those of
