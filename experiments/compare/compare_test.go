@@ -71,6 +71,27 @@ func TestFewDevices(t *testing.T) {
 	}
 }
 
+// A trial that was interrupted and gone on with is two process starts, and all
+// of its latencies count.
+func TestInterruptedTrial(t *testing.T) {
+	whole := simulated.Quiet(6, 3, 3)
+	whole.Starts, whole.Blocks = 1, 8
+	broken := whole
+	broken.Change = func(_ int, r *trial.Result) {
+		r.Restarts = []trial.Restart{{}}
+		for i := range r.Blocks[5:] {
+			r.Blocks[5+i].Restarts = 1
+		}
+	}
+	a, b := pooled(whole).Rows[0].Pools[0], pooled(broken).Rows[0].Pools[0]
+	if a.Starts != 3 || b.Starts != 6 {
+		t.Errorf("process starts: whole %d, interrupted %d", a.Starts, b.Starts)
+	}
+	if n := b.Components[len(b.Components)-1].Groups; n != a.Components[len(a.Components)-1].Groups {
+		t.Errorf("inferences: %d", n)
+	}
+}
+
 // A device that is measured ten times as often as the others has no more weight.
 func TestEachDeviceCountsOnce(t *testing.T) {
 	class := simulated.Quiet(3, 3, 30)

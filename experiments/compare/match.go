@@ -185,7 +185,34 @@ func (t *table) put(g int, r *Run, x *Trial) {
 		to.groups[g][r.ID] = v
 		to.order[g] = append(to.order[g], r.ID)
 	}
-	v.starts = append(v.starts, start{x, x.Sample.Median()})
+	for _, s := range processStarts(x) {
+		v.starts = append(v.starts, start{s, s.Sample.Median()})
+	}
+}
+
+// processStarts are the parts of an interrupted trial that one process each
+// measured; of any other, the trial.
+func processStarts(x *Trial) []*Trial {
+	if len(x.Result.Restarts) == 0 || len(x.Sample.Blocks()) == 0 {
+		return []*Trial{x}
+	}
+	var out []*Trial
+	for rest := x.Result.Blocks; len(rest) > 0; {
+		n := slices.IndexFunc(rest, func(b trial.Block) bool { return b.Restarts != rest[0].Restarts })
+		if n < 0 {
+			n = len(rest)
+		}
+		first, last := rest[0].First, rest[n-1]
+		one, result := *x, *x.Result
+		result.LatenciesNS, result.Blocks = x.Result.LatenciesNS[first:last.First+last.N], slices.Clone(rest[:n])
+		for i := range result.Blocks {
+			result.Blocks[i].First -= first
+		}
+		one.Result = &result
+		one.Sample, _ = stats.NewSample(result.LatenciesNS).Cut(result.Blocks) // part of a sample that was cut
+		out, rest = append(out, &one), rest[n:]
+	}
+	return out
 }
 
 // tally counts trials by each thing that speaks against them: "INVALID 3 of 18:
