@@ -13,13 +13,16 @@ import (
 // it is 3.5 times slower in 1.27, and refused by older versions), so weights
 // are uint8 around 128. A scale for each channel costs nothing: it goes into
 // the multiplication that follows anyway.
-func DynamicModel(m *onnx.Model, o Options) (*onnx.Model, error) {
+func DynamicModel(m *onnx.Model, o Options) (*onnx.Model, error) { return dynamicModel(m, o, nil) }
+
+func dynamicModel(m *onnx.Model, o Options, done rounding) (*onnx.Model, error) {
 	o.Mode = Dynamic
 	m, err := raised(m, 11) // DynamicQuantizeLinear
 	if err != nil {
 		return nil, err
 	}
 	e := newEmitter(newPlan(m, o), nil)
+	e.done = done
 	for _, n := range e.g.Nodes {
 		if e.roles[n] == product {
 			err = e.dynamic(n)

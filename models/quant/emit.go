@@ -32,6 +32,7 @@ type emitter struct {
 	back   map[string]string    // value: its name behind its dequantizer (QDQ)
 	ranges map[string]Range
 	opset  int64
+	done   rounding
 }
 
 func newEmitter(p *plan, ranges map[string]Range) *emitter {

@@ -231,7 +231,7 @@ func TestWeightsComeBackWithinHalfAStep(t *testing.T) {
 	}
 	for _, perTensor := range []bool{false, true} {
 		for _, levels := range []int{64, 127} {
-			q, scales := channels(values, 2, 12, levels, perTensor)
+			q, scales := channels(values, layout{2, 12}, levels, perTensor)
 			if len(scales) != 2 && !perTensor || len(scales) != 1 && perTensor {
 				t.Fatalf("%d scales", len(scales))
 			}
@@ -243,7 +243,7 @@ func TestWeightsComeBackWithinHalfAStep(t *testing.T) {
 			}
 		}
 	}
-	if _, s := channels(make([]float32, 4), 2, 2, 127, false); s[0] <= 0 {
+	if _, s := channels(make([]float32, 4), layout{2, 2}, 127, false); s[0] <= 0 {
 		t.Error("a dead channel has no scale")
 	}
 }
@@ -269,10 +269,10 @@ func TestHistogramMethods(t *testing.T) {
 	for i := range sample {
 		sample[i] = float32(i%1000)/1000 - 0.25 // evenly from −0.25 to 0.749
 	}
-	h.add(onnx.FloatTensor("", nil, sample).Raw)
+	h.add(&glance{numbers: onnx.FloatTensor("", nil, sample).Raw})
 	outlier := append([]float32(nil), sample...)
 	outlier[7] = 40
-	h.add(onnx.FloatTensor("", nil, outlier).Raw)
+	h.add(&glance{numbers: onnx.FloatTensor("", nil, outlier).Raw})
 	if r := h.choose(MinMax); r != (Range{-0.25, 40}) {
 		t.Errorf("min-max %v", r)
 	}
@@ -292,7 +292,7 @@ func TestHistogramMethods(t *testing.T) {
 	if total != 200_000 {
 		t.Errorf("%d numbers are in the bins, want 200000", total)
 	}
-	h.add(onnx.FloatTensor("", nil, []float32{1, float32(math.NaN())}).Raw)
+	h.add(&glance{numbers: onnx.FloatTensor("", nil, []float32{1, float32(math.NaN())}).Raw})
 	if h.notNumbers != 1 {
 		t.Error("no number was counted as one")
 	}

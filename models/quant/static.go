@@ -11,6 +11,10 @@ const msDomain = "com.microsoft"
 // StaticModel writes the static version of a prepared model. ranges must hold
 // every value that Activations names.
 func StaticModel(m *onnx.Model, ranges map[string]Range, o Options) (*onnx.Model, error) {
+	return staticModel(m, ranges, o, nil)
+}
+
+func staticModel(m *onnx.Model, ranges map[string]Range, o Options, done rounding) (*onnx.Model, error) {
 	o.Mode = Static
 	if o.Format == "" {
 		o.Format = QDQ
@@ -31,7 +35,7 @@ func StaticModel(m *onnx.Model, ranges map[string]Range, o Options) (*onnx.Model
 	}
 	p := newPlan(m, o)
 	e := newEmitter(p, p.clipped(ranges))
-	e.opset = m.Opset()
+	e.opset, e.done = m.Opset(), done
 	for _, n := range p.g.Nodes {
 		var err error
 		switch p.roles[n] {

@@ -175,7 +175,7 @@ func target(c *cli.Context) (exact map[string]string, bits func(quant.Mode) int,
 	if arch != "arm64" && arch != "amd64" || arch == "arm64" && vnni {
 		return nil, nil, badFlag("there is no target %q; there are arm64, amd64 and amd64-vnni", name)
 	}
-	if runtime.GOARCH == "amd64" && name != "amd64" {
+	if infer.Saturates() && name != "amd64" {
 		exact = infer.Exact()
 	}
 	return exact, func(m quant.Mode) int { return quant.WeightBits(arch, vnni, m) }, nil
