@@ -28,7 +28,7 @@ func (a *app) modelQuantizeCommand() *cli.Command {
 			"that holds folders gives labels: each is a class. The model runs in the agent of this machine.",
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "mode", Value: string(quant.Static), Usage: "`static` or dynamic"},
-			&cli.StringFlag{Name: "operators", Value: string(quant.QDQ), Usage: "`qdq` (any runtime) or qoperator (ONNX Runtime's own: smaller, loads faster)"},
+			&cli.StringFlag{Name: "operators", Value: string(quant.QOperator), Usage: "`qoperator` (partly ONNX Runtime's own: smaller, loads faster) or qdq (for any runtime)"},
 			&cli.BoolFlag{Name: "per-tensor", Usage: "one scale for a whole weight tensor, as the Arm Compute Library provider needs"},
 			&cli.Int64Flag{Name: "fix-batch", Usage: "fix the free first dimension to `N`, as the Arm Compute Library provider needs"},
 			&cli.IntFlag{Name: "weights", Usage: "7 or 8 `bits`, instead of the target's default"},
