@@ -32,8 +32,8 @@ const (
 	some // every n-th number
 )
 
-// enough is how many numbers of a value one sample gives to the histogram, at
-// least: fewer are taken whole.
+// enough is about how many numbers of a value one sample gives to the
+// histogram. Values of less than twice as many are taken whole.
 const enough = 1 << 14
 
 func watch(m *onnx.Model, names []string, sample Sample) *watched {
@@ -58,14 +58,12 @@ func watch(m *onnx.Model, names []string, sample Sample) *watched {
 		if inputs[name] {
 			continue // the samples have it
 		}
-		n := int64(0)
+		var dims []int64
 		if err == nil && m.Opset() >= 10 {
-			if dims, err := shapes.Of(name); err == nil {
-				n = onnx.Elements(dims)
-			}
+			dims, _ = shapes.Of(name) // unknown: nil, which has one element
 		}
-		if n >= 2*enough {
-			w.part(name, stride(n/enough))
+		if n := onnx.Elements(dims); n >= 2*enough {
+			w.part(name, stride(n/enough, dims))
 		} else {
 			w.output(name, part{name, whole})
 		}
@@ -76,13 +74,22 @@ func watch(m *onnx.Model, names []string, sample Sample) *watched {
 	return w
 }
 
-// stride is at least n and has no small factor in common with a picture's
-// width, so that all columns take part.
-func stride(n int64) int64 {
-	for n%2 == 0 || n%3 == 0 || n%5 == 0 || n%7 == 0 {
-		n++
+// stride is at least n and has no factor in common with the size of a plane, so
+// that all rows and columns take part alike.
+func stride(n int64, dims []int64) int64 {
+	plane := int64(1)
+	for _, d := range dims[min(2, len(dims)-1):] {
+		plane *= max(d, 1)
 	}
-	return n
+	for ; ; n++ {
+		a, b := n, plane
+		for b != 0 {
+			a, b = b, a%b
+		}
+		if a == 1 {
+			return n
+		}
+	}
 }
 
 func (w *watched) output(name string, p part) {
