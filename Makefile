@@ -15,6 +15,7 @@
 #   make train    train the built-in model anew (models/builtin/MODEL.md; half an hour on two idle cores)
 #   make peers-quantize  chexp's quantizer beside onnxruntime's own, on one model; uses PyPI and npm
 #   make test-acl chexp's ACL plugin under emulation, against the CPU provider (FULL=1: 200 inputs per model; takes hours)
+#   make accuracy-arm64  the built-in INT8 model's accuracy on an emulated Cortex-A76 (PICTURES=2000; takes half an hour)
 #   make lint     gofmt, go vet, and golangci-lint where it is installed
 #   make clean    remove bin/ (runs/ and the download cache stay)
 #
@@ -24,7 +25,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-validity build agents images conformance lint clean deps test-deps bench-harness bench-start peers runtime-debian test-runtimes peers-quantize train test-acl
+.PHONY: help demo test test-validity build agents images conformance lint clean deps test-deps bench-harness bench-start peers runtime-debian test-runtimes peers-quantize train accuracy-arm64 test-acl
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 export VERSION
@@ -82,6 +83,11 @@ peers: build agents
 train: agents
 	CGO_ENABLED=1 go run ./agent/cmd/chexp-train -checkpoint bin/train.gob -out models/builtin \
 	  -ort "$$(ls -d "$${CHEXP_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/chexp}"/downloads/onnxruntime-*-linux-$$(go env GOARCH)/libonnxruntime.so.1 | tail -n 1)"
+
+accuracy-arm64: agents
+	@.ci/apt-install $(PACKAGES)
+	CHEXP_ARM64_PICTURES=$${PICTURES:-2000} CHEXP_ARM64_FLOAT=$${FLOAT:-300} CGO_ENABLED=1 \
+	  go test -run TestAccuracyOnArm64 -v -count=1 -timeout 0 ./agent/cmd/chexp-train
 
 peers-quantize: build agents
 	@.ci/apt-install python3-venv
