@@ -25,10 +25,8 @@ import (
 
 // arm64Pictures asks for what no other test has the time for: the agent's arm64
 // runner and ONNX Runtime on an emulated Cortex-A76, on so many held-out
-// pictures. Answers are kept in bin/accuracy, so that a run which is cut off,
-// or asked for more pictures, goes on.
-//
-//	CHEXP_ARM64_PICTURES=2000 go test -run TestAccuracyOnArm64 -v -timeout 0 ./agent/cmd/chexp-train
+// pictures (make accuracy-arm64). Answers are kept in bin/accuracy, so that a
+// run which is cut off, or asked for more pictures, goes on.
 const arm64Pictures = "CHEXP_ARM64_PICTURES"
 
 // arm64Float is on how many of them the float model runs there as well: it is
@@ -199,5 +197,8 @@ func judge(t *testing.T, name string, reference, got [][]float32) (same int) {
 // test takes it): among those, which one it is is a coin of unknown bias.
 func loss(lost, won, n int) string {
 	i, points := stats.Proportion(lost, lost+won), 100*float64(lost+won)/float64(n)
+	if points == 0 {
+		return "0 (exactly)"
+	}
 	return fmt.Sprintf("%.2f (%.2f to %.2f)", 100*float64(lost-won)/float64(n), (2*i.Low-1)*points, (2*i.High-1)*points)
 }
