@@ -1,23 +1,29 @@
 # chexp: from one YAML file to measured latencies on a reserved Raspberry Pi 5.
 #
-#   make demo     set up what is missing, build, and rehearse experiments/quickstart.yaml
-#   make test     set up what is missing, build, and run every test
-#   make build    bin/chexp
-#   make agents   bin/chexp-agent-linux-{amd64,arm64}
-#   make runtime-debian  bin/runtimes/debian-{amd64,arm64}.ort: Debian's ONNX Runtime with XNNPACK and oneDNN
-#   make test-runtimes   which provider really runs the tutorial's models, on both architectures
-#   make images   bin/images/debian-{amd64,arm64}.tar, the emulator's container images
-#   make conformance  other people's clients (python-chi, Debian's) against the emulator; uses PyPI once
-#   make test-validity  measures quietly, under a CPU quota and beside a neighbour: the verdict names each; wants a quiet machine
-#   make bench-harness  what measuring costs: our loop against a loop in C over the same library
-#   make bench-start    the agent's start, and its memory over a bare ONNX Runtime process
-#   make peers    the tutorial's Python loop and chexp in turns: spread of repeated runs; uses PyPI once
-#   make train    train the built-in model anew (models/builtin/MODEL.md; half an hour on two idle cores)
-#   make peers-quantize  chexp's quantizer beside onnxruntime's own, on one model; uses PyPI and npm
-#   make test-acl chexp's ACL plugin under emulation, against the CPU provider (FULL=1: 200 inputs per model; takes hours)
-#   make accuracy-arm64  the built-in INT8 model's accuracy on an emulated Cortex-A76 (PICTURES=2000; takes half an hour)
-#   make lint     gofmt, go vet, and golangci-lint where it is installed
-#   make clean    remove bin/ (runs/ and the download cache stay)
+#   make demo             set up what is missing, build, and rehearse experiments/quickstart.yaml
+#   make test             set up what is missing, build, and run every test
+#   make lint             gofmt, go vet, and golangci-lint where it is installed
+#   make clean            remove bin/ (runs/ and the download cache stay)
+#
+# What is built, one by one:
+#
+#   make build            bin/chexp
+#   make agents           bin/chexp-agent-linux-{amd64,arm64}
+#   make runtime-debian   bin/runtimes/debian-{amd64,arm64}.ort: Debian's ONNX Runtime with XNNPACK and oneDNN
+#   make images           bin/images/debian-{amd64,arm64}.tar, the emulator's container images
+#   make train            the built-in model anew (models/builtin/MODEL.md; half an hour on two idle cores)
+#
+# What is held against something else (minutes to hours):
+#
+#   make conformance      other people's clients (python-chi, Debian's) against the emulator; uses PyPI once
+#   make peers            the tutorial's Python loop and chexp in turns: spread of repeated runs; uses PyPI once
+#   make peers-quantize   chexp's quantizer beside onnxruntime's own, on one model; uses PyPI and npm
+#   make accuracy-arm64   the built-in INT8 model on an emulated Cortex-A76 (PICTURES=2000; half an hour)
+#   make test-acl         chexp's ACL plugin under emulation, against the CPU provider (FULL=1: 200 inputs per model; takes hours)
+#   make test-runtimes    which provider really runs the tutorial's models, on both architectures
+#   make test-validity    quietly, under a CPU quota and beside a neighbour: the verdict names each; wants a quiet machine
+#   make bench-harness    what measuring costs: our loop against a loop in C over the same library
+#   make bench-start      the agent's start, and its memory over a bare ONNX Runtime process
 #
 # Set-up needs Debian 12 with Go, gcc, make and npm, and root or sudo for apt; without
 # either it prints the one line to run. Downloads are pinned, checked and kept in

@@ -91,9 +91,9 @@ func (r *reader) accuracy(s *section, e *Experiment) {
 			a.Pictures = DefaultPictures
 		}
 	default:
-		a.Path = r.existing(t, "data", data)
+		a.Path, _ = r.existing(t, "data", data)
 		if v, ok := t.text("labels"); ok {
-			a.Labels = r.existing(t, "labels", v)
+			a.Labels, _ = r.existing(t, "labels", v)
 		}
 	}
 }
@@ -158,19 +158,23 @@ func (s *section) triple(key string, into *[3]float64, low, high float64) {
 	}
 }
 
-// existing checks that a file or folder is there. Its content is read later.
-func (r *reader) existing(s *section, key, written string) string {
-	path := written
+// existing checks that a file or folder is there, so that a slip in a path costs
+// no lease, and returns its full path. Its content is read later. info is nil
+// where there is nothing more to say.
+func (r *reader) existing(s *section, key, written string) (path string, info os.FileInfo) {
+	if written == "" {
+		s.addf(key, "is empty: write a path")
+		return "", nil
+	}
+	path = written
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(r.dir, path)
 	}
 	if r.stored {
-		return path
+		return path, nil
 	}
-	_, err := os.Stat(path)
+	info, err := os.Stat(path)
 	switch {
-	case written == "":
-		s.addf(key, "is empty: write a path")
 	case err != nil && strings.HasPrefix(written, "~"):
 		s.addf(key, "is %q: '~' is not expanded here, write the path in full or relative to this file", short(written))
 	case os.IsNotExist(err):
@@ -178,7 +182,7 @@ func (r *reader) existing(s *section, key, written string) string {
 	case err != nil:
 		s.addf(key, "names %s, which cannot be read: %v", path, err)
 	}
-	return path
+	return path, info
 }
 
 // evaluation is the plan's part of it; nil if accuracy is not asked for.

@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 
@@ -89,28 +88,11 @@ func (r *reader) model(m *section) ModelSource {
 	return src
 }
 
-// modelFile checks that the file is there, so that a slip in a path costs no
-// lease. Its content is read later, by package models.
+// modelFile checks that the path names a file. Package models reads it.
 func (r *reader) modelFile(m *section, written string) string {
-	if written == "" {
-		m.addf("path", "is empty: write the path of an .onnx file")
-		return ""
-	}
-	path := written
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(r.dir, path)
-	}
-	if r.stored {
-		return path
-	}
-	info, err := os.Stat(path)
+	path, info := r.existing(m, "path", written)
 	switch {
-	case err != nil && strings.HasPrefix(written, "~"):
-		m.addf("path", "is %q: '~' is not expanded here, write the path in full or relative to this file", short(written))
-	case os.IsNotExist(err):
-		m.addf("path", "names %s, which does not exist (paths are relative to this file)", path)
-	case err != nil:
-		m.addf("path", "names %s, which cannot be read: %v", path, err)
+	case info == nil:
 	case !info.Mode().IsRegular():
 		m.addf("path", "names %s, which is %s, not a file", path, kindOf(info.Mode()))
 	case info.Size() == 0:

@@ -77,12 +77,6 @@ func (s Sample) Summary(batch int) *trial.Summary {
 	return out
 }
 
-// Summarize derives the summary of one trial from its latencies (nanoseconds,
-// one per inference of batch inputs). It returns nil when there are none.
-func Summarize(latencies []int64, batch int) *trial.Summary {
-	return NewSample(latencies).Summary(batch)
-}
-
 // Median of sorted values: the middle one, or the mean of the middle two. It
 // panics on an empty slice.
 func Median(sorted []int64) float64 {

@@ -9,14 +9,14 @@ import (
 )
 
 func TestSummarizeNothing(t *testing.T) {
-	if s := Summarize(nil, 1); s != nil {
+	if s := NewSample(nil).Summary(1); s != nil {
 		t.Fatalf("summary of no latencies is %+v, want nil", s)
 	}
 }
 
 func TestSummarizeByHand(t *testing.T) {
 	// 5 inferences of 2 inputs: sorted 10 20 30 40 100; sum 200 ns.
-	s := Summarize([]int64{30, 10, 100, 20, 40}, 2)
+	s := NewSample([]int64{30, 10, 100, 20, 40}).Summary(2)
 	if s.N != 5 || s.MinNS != 10 || s.MaxNS != 100 || s.MeanNS != 40 || s.MedianNS != 30 {
 		t.Errorf("got %+v", s)
 	}
@@ -29,16 +29,16 @@ func TestSummarizeByHand(t *testing.T) {
 	if s.MedianInterval.Unavailable != "5 inferences are too few for a 95 % interval" {
 		t.Errorf("the interval of 5 is %+v", s.MedianInterval)
 	}
-	if i, ok := Summarize([]int64{30, 10, 100, 20, 40, 50}, 1).MedianInterval.Get(); !ok || i.Low != 10 || i.High != 100 {
+	if i, ok := NewSample([]int64{30, 10, 100, 20, 40, 50}).Summary(1).MedianInterval.Get(); !ok || i.Low != 10 || i.High != 100 {
 		t.Errorf("the interval of 6 is %+v, want from the least to the greatest", i)
 	}
-	if m := Summarize([]int64{4, 1, 3, 2}, 1).MedianNS; m != 2.5 {
+	if m := NewSample([]int64{4, 1, 3, 2}).Summary(1).MedianNS; m != 2.5 {
 		t.Errorf("median of 1 2 3 4 is %v, want 2.5", m)
 	}
 }
 
 func TestSummarizeZeroTime(t *testing.T) {
-	if s := Summarize([]int64{0}, 1); s.Throughput != 0 {
+	if s := NewSample([]int64{0}).Summary(1); s.Throughput != 0 {
 		t.Errorf("throughput of zero time is %v; JSON cannot carry infinity", s.Throughput)
 	}
 }
@@ -62,7 +62,7 @@ func TestPercentileNeedsSample(t *testing.T) {
 			latencies[i] = int64(i + 1)
 		}
 		rand.New(rand.NewPCG(1, 2)).Shuffle(tc.n, func(i, j int) { latencies[i], latencies[j] = latencies[j], latencies[i] })
-		s := Summarize(latencies, 1)
+		s := NewSample(latencies).Summary(1)
 		for _, p := range []struct {
 			name string
 			got  trial.Reading[float64]
@@ -85,7 +85,7 @@ func TestSummarizeProperties(t *testing.T) {
 			latencies[i] = rng.Int64N(1 << 30)
 		}
 		before := slices.Clone(latencies)
-		s := Summarize(latencies, 1)
+		s := NewSample(latencies).Summary(1)
 		if !slices.Equal(before, latencies) {
 			t.Fatal("Summarize reordered the raw latencies")
 		}

@@ -7,7 +7,6 @@ import (
 
 	"chexp/models/mobilenet"
 	"chexp/models/onnx"
-	"chexp/models/onnxfile"
 	"chexp/models/plates"
 	"chexp/models/quant"
 )
@@ -46,7 +45,7 @@ func Plates11(weights []byte) ([]byte, error) {
 	}
 	doc := "MobileNetV2 1.0, 3x224x224 to 11 classes, trained on plates: DRAWN pictures of dishes. " +
 		"Not photographs, and not Food-11: it knows no real food."
-	m, err := mobilenet.Build(net, w, mobilenet.Info{Name: "plates11", Doc: doc, Metadata: []onnxfile.Property{
+	m, err := mobilenet.Build(net, w, mobilenet.Info{Name: "plates11", Doc: doc, Metadata: []onnx.Property{
 		{Key: "chexp.trained", Value: "true"},
 		{Key: "chexp.data", Value: "plates: drawn pictures, not photographs; not Food-11"},
 		{Key: "chexp.weights", Value: "trained by chexp-train, kept in 16 bits"},
@@ -54,7 +53,7 @@ func Plates11(weights []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return m.Marshal(), nil
+	return m.Marshal()
 }
 
 // StaticINT8 is the static version: per-channel 8-bit weights, ONNX Runtime's

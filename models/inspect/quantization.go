@@ -55,19 +55,10 @@ func (f *facts) quantization() (q Quantization) {
 		if !n.Multiplies() {
 			continue
 		}
-		if p, ok := f.products[n]; ok && !p.Integer {
+		weights, scale, zero, integer := f.integerWeights(n)
+		if !integer {
 			q.Float++
 			continue
-		}
-		at, known := integerProducts[n.Type()]
-		weights, scale, zero := n.Input(at.weights), n.Input(max(0, at.scale)), n.Input(at.zero)
-		if !known {
-			dq := f.makers[n.Input(1)]
-			if dq == nil || dq.Op != "DequantizeLinear" {
-				q.Float++
-				continue
-			}
-			weights, scale, zero = dq.Input(0), dq.Input(1), dq.Input(2)
 		}
 		q.Integer++
 		t := f.constants[weights]
@@ -75,13 +66,7 @@ func (f *facts) quantization() (q Quantization) {
 			continue
 		}
 		types[t.Type.String()]++
-		if s := f.constants[scale]; known && at.scale < 0 {
-			if f.scaledPerChannel(n) {
-				w.PerChannel++
-			} else {
-				w.PerTensor++
-			}
-		} else if s != nil && s.Elements() > 1 {
+		if f.perChannel(n, scale) {
 			w.PerChannel++
 		} else {
 			w.PerTensor++
@@ -89,28 +74,56 @@ func (f *facts) quantization() (q Quantization) {
 		f.weightBits(w, t, f.constants[zero])
 	}
 	w.Types = counted(types)
-	static := ops["QLinearConv"] + ops["QLinearMatMul"] + ops["com.microsoft.QGemm"]
-	dynamic := ops["ConvInteger"] + ops["MatMulInteger"] + ops["com.microsoft.DynamicQuantizeMatMul"]
-	switch {
-	case q.Integer == 0 && ops["DequantizeLinear"] > 0:
-		q.Scheme = "weights only"
-	case q.Integer == 0:
-		q.Scheme = "none"
-	case dynamic > 0 && q.Integer > dynamic:
-		q.Scheme = "mixed"
-	case dynamic > 0:
-		q.Scheme = "dynamic"
-	default:
-		q.Scheme, q.Form = "static", "QDQ"
-		if static > 0 {
-			q.Form = "QOperator"
-		}
-	}
+	q.Scheme, q.Form = scheme(ops, q.Integer)
 	if q.Integer > 0 {
 		q.Weights = w
 	}
 	q.Activations = f.activations()
 	return q
+}
+
+// integerWeights names a product's weights, their scale and their zero point,
+// or says that it computes in floats.
+func (f *facts) integerWeights(n *onnx.Node) (weights, scale, zero string, integer bool) {
+	if p, ok := f.products[n]; ok && !p.Integer {
+		return "", "", "", false
+	}
+	if at, known := integerProducts[n.Type()]; known {
+		return n.Input(at.weights), n.Input(max(0, at.scale)), n.Input(at.zero), true
+	}
+	if dq := f.makers[n.Input(1)]; dq != nil && dq.Op == "DequantizeLinear" {
+		return dq.Input(0), dq.Input(1), dq.Input(2), true
+	}
+	return "", "", "", false
+}
+
+// perChannel says whether a product's weights have a scale for each channel.
+func (f *facts) perChannel(n *onnx.Node, scale string) bool {
+	if at, known := integerProducts[n.Type()]; known && at.scale < 0 {
+		return f.scaledPerChannel(n)
+	}
+	s := f.constants[scale]
+	return s != nil && s.Elements() > 1
+}
+
+// scheme says how a model is quantized, from its operators and how many of its
+// products are in integers.
+func scheme(ops map[string]int, integer int) (scheme, form string) {
+	static := ops["QLinearConv"] + ops["QLinearMatMul"] + ops["com.microsoft.QGemm"]
+	dynamic := ops["ConvInteger"] + ops["MatMulInteger"] + ops["com.microsoft.DynamicQuantizeMatMul"]
+	switch {
+	case integer == 0 && ops["DequantizeLinear"] > 0:
+		return "weights only", ""
+	case integer == 0:
+		return "none", ""
+	case dynamic > 0 && integer > dynamic:
+		return "mixed", ""
+	case dynamic > 0:
+		return "dynamic", ""
+	case static > 0:
+		return "static", "QOperator"
+	}
+	return "static", "QDQ"
 }
 
 // scaledPerChannel: the result of a ConvInteger is multiplied by the scales

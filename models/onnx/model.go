@@ -8,8 +8,8 @@
 // trusts a length, an index or a name of a file. Nothing depends on map order
 // or on the platform either, so equal models give equal bytes.
 //
-// The sums of bytes and operations are in Work, what a person wants to know of
-// a model in Inspect. Running a model is not done here.
+// The sums of bytes and operations are in Work; package inspect says what a
+// person wants to know of a model, package infer runs one.
 package onnx
 
 // Model is a ModelProto.
@@ -139,6 +139,21 @@ type Dim struct {
 	Param   string
 	Size    int64
 	Unknown []byte // the denotation
+}
+
+// FloatValue makes a tensor of 32-bit floats that goes in or out; without
+// dimensions it is a scalar.
+func FloatValue(name string, dims ...Dim) *Value {
+	return &Value{Name: name, Elem: Float32, Shape: append([]Dim{}, dims...)}
+}
+
+// Fixed makes dimensions of known sizes.
+func Fixed(sizes ...int64) []Dim {
+	dims := make([]Dim, len(sizes))
+	for i, n := range sizes {
+		dims[i].Size = n
+	}
+	return dims
 }
 
 // Known says whether the dimension is a number.

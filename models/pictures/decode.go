@@ -5,8 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"image/color"
 	"image/draw"
-	_ "image/gif" // the formats that decode knows
+	_ "image/gif" // the formats that Decode knows
 	_ "image/jpeg"
 	_ "image/png"
 	"io"
@@ -19,11 +20,72 @@ const (
 	maxPixels = 100 << 20
 )
 
-// decode reads a picture, scales its shorter side to resize pixels, and cuts a
-// square of crop pixels from the middle: torchvision's Resize and CenterCrop, by
-// which most image models were evaluated. As there, a picture's alpha is dropped
-// and the orientation in its EXIF data is not looked at.
-func decode(r io.Reader, resize, crop int) ([]uint8, error) {
+// Scale says what of a picture a model sees: the picture is scaled until its
+// shorter side has Resize pixels, and Width × Height are cut from the middle.
+// Without Resize it is scaled until it just covers them.
+type Scale struct {
+	Resize        int
+	Width, Height int
+}
+
+// Decode reads a JPEG, PNG or GIF and returns 8-bit pixels, red, green, blue. It
+// does what torchvision's Resize and CenterCrop do to a picture that Pillow
+// opened and converted to RGB, for that is how most image models were trained
+// and evaluated; of the same decoded pixels it makes the same bytes. Hence the
+// result of each pass is rounded to 8 bits, alpha is dropped (what lies under it
+// shows), and the orientation in EXIF data is not looked at. A JPEG's pixels
+// differ from libjpeg's by about half a level of 255, for that interpolates
+// between the colours that a JPEG keeps for every other pixel.
+func Decode(r io.Reader, s Scale) ([]uint8, error) {
+	img, err := readRGB(r)
+	if err != nil {
+		return nil, err
+	}
+	w, h := img.Rect.Dx(), img.Rect.Dy()
+	toW, toH := s.size(w, h)
+	if toW < s.Width || toH < s.Height {
+		return nil, fmt.Errorf("is scaled to %d × %d pixels, of which %d × %d cannot be cut", toW, toH, s.Width, s.Height)
+	}
+	if toW > maxPixels/toH {
+		return nil, fmt.Errorf("is %d × %d pixels: too long and thin to scale", w, h)
+	}
+	// Rows first, and only the columns that remain.
+	wide := make([]uint8, h*s.Width*3)
+	for i, t := range taps(w, toW, middle(toW, s.Width), s.Width) {
+		for y := range h {
+			for ch := range 3 {
+				wide[(y*s.Width+i)*3+ch] = t.sum(func(k int) uint8 { return img.Pix[y*img.Stride+4*k+ch] })
+			}
+		}
+	}
+	row := s.Width * 3
+	out := make([]uint8, s.Height*row)
+	for i, t := range taps(h, toH, middle(toH, s.Height), s.Height) {
+		for x := range row {
+			out[i*row+x] = t.sum(func(k int) uint8 { return wide[k*row+x] })
+		}
+	}
+	return out, nil
+}
+
+// size is that of a scaled picture. The longer side is rounded down.
+func (s Scale) size(w, h int) (toW, toH int) {
+	toW, toH = s.Width, s.Height
+	if s.Resize > 0 {
+		toW, toH = s.Resize, s.Resize
+	}
+	if toH*w > toW*h {
+		return toH * w / h, toH
+	}
+	return toW, toW * h / w
+}
+
+// middle is where the cut begins. A half is rounded to the even number, as
+// Python does.
+func middle(whole, cut int) int { return int(math.RoundToEven(float64(whole-cut) / 2)) }
+
+// readRGB reads a picture as red, green, blue and alpha, the bounds checked first.
+func readRGB(r io.Reader) (*image.NRGBA, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxFile+1))
 	if err != nil {
 		return nil, err
@@ -43,84 +105,74 @@ func decode(r io.Reader, resize, crop int) ([]uint8, error) {
 		return nil, err
 	}
 	b := img.Bounds()
-	if b.Dx() != c.Width || b.Dy() != c.Height {
+	if b.Min != (image.Point{}) || b.Dx() != c.Width || b.Dy() != c.Height {
 		return nil, errors.New("contradicts its own header")
 	}
-	rgb := image.NewNRGBA(image.Rect(0, 0, b.Dx(), b.Dy()))
-	draw.Draw(rgb, rgb.Bounds(), img, b.Min, draw.Src)
+	// Only colours beside their alpha survive it: package draw multiplies, and
+	// what was transparent would be black.
+	rgba := image.NewNRGBA(b)
+	switch p := img.(type) {
+	case *image.NRGBA:
+		return p, nil
+	case *image.NRGBA64, *image.Paletted:
+		for i := range b.Dx() * b.Dy() {
+			x, y := i%b.Dx(), i/b.Dx()
+			rgba.SetNRGBA(x, y, straight(p.At(x, y)))
+		}
+	default: // without alpha, RGBA and NRGBA are the same
+		draw.Draw(&image.RGBA{Pix: rgba.Pix, Stride: rgba.Stride, Rect: b}, b, img, b.Min, draw.Src)
+	}
+	return rgba, nil
+}
 
-	w, h := b.Dx(), b.Dy()
-	toW, toH := resize, resize
-	if w > h {
-		toW = max(resize*w/h, resize)
-	} else {
-		toH = max(resize*h/w, resize)
+// straight is a colour as it is under its alpha.
+func straight(c color.Color) color.NRGBA {
+	if c, ok := c.(color.NRGBA64); ok {
+		return color.NRGBA{uint8(c.R >> 8), uint8(c.G >> 8), uint8(c.B >> 8), uint8(c.A >> 8)}
 	}
-	if toW > maxPixels/toH {
-		return nil, fmt.Errorf("is %d × %d pixels: too long and thin to scale", w, h)
-	}
-	left, top := (toW-crop+1)/2, (toH-crop+1)/2
-	// Rows first, and only the columns that remain.
-	wide := make([]uint8, h*crop*3)
-	for i, t := range taps(w, toW, left, crop) {
-		for y := range h {
-			for ch := range 3 {
-				wide[(y*crop+i)*3+ch] = t.sum(func(k int) uint8 { return rgb.Pix[y*rgb.Stride+4*k+ch] })
-			}
-		}
-	}
-	out := make([]uint8, crop*crop*3)
-	for i, t := range taps(h, toH, top, crop) {
-		for x := range crop * 3 {
-			out[i*crop*3+x] = t.sum(func(k int) uint8 { return wide[k*crop*3+x] })
-		}
-	}
-	return out, nil
+	return color.NRGBAModel.Convert(c).(color.NRGBA)
 }
 
 // tap is what one pixel of the result is made of: weights of consecutive ones of
-// the source, in 2^-16, which add up to 1.
+// the source, in 2^-precision.
 type tap struct {
 	first   int
 	weights []int32
 }
 
+const precision = 22 // as in Pillow: 255 << 22 still fits into 31 bits
+
 func (t tap) sum(at func(k int) uint8) uint8 {
-	v := int32(1 << 15)
+	v := int32(1 << (precision - 1))
 	for i, w := range t.weights {
 		v += w * int32(at(t.first+i))
 	}
-	return uint8(min(max(v>>16, 0), 255))
+	return uint8(min(max(v>>precision, 0), 255))
 }
 
 // taps are those of count pixels, from one on, of a line of from pixels scaled
 // to to: a triangle as wide as a pixel of the result or of the source, whichever
-// is wider (bilinear with antialiasing).
+// is wider (bilinear with antialiasing), cut off at the picture's edge. Products
+// are rounded by conversions, so that no compiler fuses them with a sum: the
+// bytes are the same on every platform.
 func taps(from, to, start, count int) []tap {
 	scale := float64(from) / float64(to)
 	reach := max(scale, 1)
 	out := make([]tap, count)
 	for i := range out {
-		centre := (float64(start+i) + 0.5) * scale
-		first := max(int(math.Floor(centre-reach)), 0)
-		last := min(int(math.Ceil(centre+reach)), from)
-		var raw []float64
+		centre := float64((float64(start+i) + 0.5) * scale)
+		first := max(int(centre-reach+0.5), 0)
+		last := min(int(centre+reach+0.5), from)
+		raw := make([]float64, last-first)
 		total := 0.0
-		for k := first; k < last; k++ {
-			w := max(0, 1-math.Abs(float64(k)+0.5-centre)/reach)
-			raw = append(raw, w)
-			total += w
+		for k := range raw {
+			raw[k] = max(0, 1-math.Abs(float64((float64(first+k)-centre+0.5)*(1/reach))))
+			total += raw[k]
 		}
 		t := tap{first: first, weights: make([]int32, len(raw))}
-		left, largest := int32(1<<16), 0
 		for k, w := range raw {
-			t.weights[k] = int32(math.Round(w / total * (1 << 16)))
-			left -= t.weights[k]
-			if w > raw[largest] {
-				largest = k
-			}
+			t.weights[k] = int32(0.5 + float64(w/total*(1<<precision)))
 		}
-		t.weights[largest] += left // rounding must not change the brightness
 		out[i] = t
 	}
 	return out

@@ -128,7 +128,7 @@ func (s Source) load(files fs.FS, name string) ([]uint8, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return decode(f, s.Resize, s.Crop)
+	return Decode(f, Scale{Resize: s.Resize, Width: s.Crop, Height: s.Crop})
 }
 
 // list finds the classes and their pictures.

@@ -1,8 +1,10 @@
-// Package pictures packs a user's labelled pictures into one file: decoded,
-// scaled and cut as the models of an experiment want them, so that a device
-// needs no decoder, and every model sees the very same pixels. The orchestrator
-// writes the pack (Folder, Write), the agent reads it (Open). Equal pictures
-// and settings give equal bytes, and the pack is pushed by its hash, once.
+// Package pictures turns a person's pictures into the pixels that a model wants
+// (Decode, the only place where pictures are decoded and scaled), and packs
+// labelled ones into one file, so that a device needs no decoder, and every
+// model sees the very same pixels: on them an experiment's accuracy: is measured.
+// The orchestrator writes the pack (Source.Pack), the agent reads it (Open).
+// Equal pictures and settings give equal bytes, and the pack is pushed by its
+// hash, once.
 package pictures
 
 import (

@@ -1,7 +1,8 @@
 // Package samples reads a folder of a person's own data, pictures or NumPy
-// arrays, into inputs of a model: to calibrate a quantized model and to judge
-// it. Pictures are PNG, JPEG or GIF. Where the folder has folders in it, each is
-// a class, and its files carry that label.
+// arrays, into inputs of a model on this machine: the quantizer calibrates with
+// them, and models are compared on them. Package pictures decodes the pictures
+// (and packs the ones on which a device measures accuracy). Where the folder has
+// folders in it, each is a class, and its files carry that label.
 package samples
 
 import (

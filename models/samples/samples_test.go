@@ -107,6 +107,22 @@ func TestPicturesAreScaledCutAndNormalised(t *testing.T) {
 	}
 }
 
+func TestGrey(t *testing.T) {
+	dir := t.TempDir()
+	c := color.RGBA{200, 100, 50, 255} // Pillow: 124
+	write(t, filepath.Join(dir, "a.png"), halves(t, 6, 4, c, c))
+	s, err := Read(dir, input(1, 2, 2), Preprocess{Layout: "NCHW"}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, _ := s.Inputs[0].Float32s(); fmt.Sprint(v) != fmt.Sprint([]float32{124. / 255, 124. / 255, 124. / 255, 124. / 255}) {
+		t.Errorf("%v", v)
+	}
+	if _, err := Read(dir, input(1, 8, 8), Preprocess{Layout: "NCHW", Resize: 7}, 0); err == nil || !strings.Contains(err.Error(), "cannot be cut") {
+		t.Errorf("scaled to less than the input: %v", err)
+	}
+}
+
 func TestFoldersAreClasses(t *testing.T) {
 	dir := t.TempDir()
 	for i, name := range []string{"10/b", "2/a", "2/c"} {

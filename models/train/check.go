@@ -16,12 +16,17 @@ type Slope struct {
 
 // CheckGradients compares every gradient of a step with differences of the
 // loss: a graph of gradients that is wrong somewhere still learns, only worse.
+// It is for tests, which are where a Runner is: with agent/cmd/chexp-train.
 //
 // A difference crosses some of the corners that ReLU6 has, and is off by that.
 // With inner, the normalised values are moved to the middle between the corners,
 // where nearly none is crossed; the corners themselves are then not exercised.
 func CheckGradients(open Open, net mobilenet.Net, batchSize, size int, seed uint64, inner bool) ([]Slope, error) {
-	r, err := open(Step(net, batchSize, size).Marshal())
+	step, err := Step(net, batchSize, size)
+	if err != nil {
+		return nil, err
+	}
+	r, err := open(step)
 	if err != nil {
 		return nil, err
 	}
@@ -44,39 +49,46 @@ func CheckGradients(open Open, net mobilenet.Net, batchSize, size int, seed uint
 	if err := r.Run(); err != nil {
 		return nil, err
 	}
-	gradients := map[string][]float32{}
+	gradients := map[string][]float32{} // Run writes over the outputs
 	for _, p := range list {
 		gradients[p.Name] = append([]float32(nil), r.Output(gradientOf+p.Name)...)
 	}
 	var slopes []Slope
 	for _, p := range list {
-		g := gradients[p.Name]
-		norm := 0.0
-		for _, v := range g {
-			norm += float64(v) * float64(v)
-		}
-		norm = math.Sqrt(norm)
-		norm = math.Max(norm, 1e-12)
-		// So far that the loss changes by 1/500, which is above the rounding
-		// of its sums.
-		reach := math.Min(0.001/norm, 0.02)
-		at := func(sign float64) (float64, error) {
-			for i, v := range p.Value {
-				r.Input(p.Name)[i] = v + float32(sign*reach*float64(g[i])/norm)
-			}
-			err := r.Run()
-			return float64(r.Output(outLoss)[0]), err
-		}
-		up, err := at(1)
+		slope, err := slopeAlong(r, p, gradients[p.Name])
 		if err != nil {
 			return nil, err
 		}
-		down, err := at(-1)
-		if err != nil {
-			return nil, err
-		}
-		copy(r.Input(p.Name), p.Value)
-		slopes = append(slopes, Slope{p.Name, norm, (up - down) / (2 * reach)})
+		slopes = append(slopes, slope)
 	}
 	return slopes, nil
+}
+
+// slopeAlong moves one parameter up and down along its gradient g.
+func slopeAlong(r Runner, p *Parameter, g []float32) (Slope, error) {
+	norm := 0.0
+	for _, v := range g {
+		norm += float64(v) * float64(v)
+	}
+	norm = math.Max(math.Sqrt(norm), 1e-12)
+	// So far that the loss changes by 1/500, which is above the rounding
+	// of its sums.
+	reach := math.Min(0.001/norm, 0.02)
+	at := func(sign float64) (float64, error) {
+		for i, v := range p.Value {
+			r.Input(p.Name)[i] = v + float32(sign*reach*float64(g[i])/norm)
+		}
+		err := r.Run()
+		return float64(r.Output(outLoss)[0]), err
+	}
+	up, err := at(1)
+	if err != nil {
+		return Slope{}, err
+	}
+	down, err := at(-1)
+	if err != nil {
+		return Slope{}, err
+	}
+	copy(r.Input(p.Name), p.Value)
+	return Slope{p.Name, norm, (up - down) / (2 * reach)}, nil
 }

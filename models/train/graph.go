@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"chexp/models/mobilenet"
-	"chexp/models/onnxfile"
+	"chexp/models/onnx"
 )
 
 // Names of the step's inputs and outputs beside the parameters. A parameter's
@@ -33,7 +33,7 @@ const epsilon = 1e-5
 // contiguous memory, and a depthwise convolution is one grouped convolution of
 // a single "picture" with C × batch channels; none of that needs a transpose.
 // The stem's 3×3 patches are cut by the caller for the same reason.
-func Step(net mobilenet.Net, batch, size int) *onnxfile.Model {
+func Step(net mobilenet.Net, batch, size int) ([]byte, error) {
 	b, values, records := forward(net, batch, size)
 	last := len(net.Layers)
 	// What flows back into each value; the additions make it a sum.
@@ -49,18 +49,17 @@ func Step(net mobilenet.Net, batch, size int) *onnxfile.Model {
 			flow[l.Add] = b.sum(flow[l.Add], flow[i+1])
 		}
 	}
-	return b.model()
+	return b.marshal()
 }
 
 // Forward is the same without the gradients: for the statistics only.
-func Forward(net mobilenet.Net, batch, size int) *onnxfile.Model {
+func Forward(net mobilenet.Net, batch, size int) ([]byte, error) {
 	b, _, _ := forward(net, batch, size)
-	return b.model()
+	return b.marshal()
 }
 
 func forward(net mobilenet.Net, batch, size int) (*builder, []value, []record) {
-	b := &builder{batch: int64(batch), constants: map[string]bool{}}
-	b.graph.Name = "train-step"
+	b := &builder{graph: &onnx.Graph{Name: "train-step"}, batch: int64(batch), constants: map[string]bool{}}
 	side := int64(size / 2)
 	m := b.batch * side * side
 	b.input(inPatches, 1, 27, m)
@@ -79,9 +78,9 @@ func forward(net mobilenet.Net, batch, size int) (*builder, []value, []record) {
 	return b, values, records
 }
 
-func (b *builder) model() *onnxfile.Model {
-	return &onnxfile.Model{IRVersion: 8, Opset: 17, Producer: "chexp", Graph: b.graph,
-		Imports: []onnxfile.Import{{Domain: "com.microsoft", Version: 1}}}
+func (b *builder) marshal() ([]byte, error) {
+	m := &onnx.Model{IRVersion: 8, Opsets: []onnx.Opset{{Version: 17}, {Domain: "com.microsoft", Version: 1}}, Producer: "chexp", Graph: b.graph}
+	return m.Marshal()
 }
 
 // value is a tensor [C, batch × side × side].
@@ -183,18 +182,18 @@ func (b *builder) backwardDepthwise(l mobilenet.Layer, r record, dz string) stri
 		end = 0
 	}
 	dw := b.op2("Conv", []string{b.picture(r.in, c), b.reshape(dz, groups, 1, s, s)},
-		onnxfile.Int("group", groups), onnxfile.Ints("kernel_shape", s, s), onnxfile.Ints("dilations", stride, stride),
-		onnxfile.Ints("strides", 1, 1), onnxfile.Ints("pads", 1, 1, end, end))
-	dw = b.op2("ReduceSum", []string{b.reshape(dw, c, b.batch, 9), b.ints(1)}, onnxfile.Int("keepdims", 0))
+		onnx.Int("group", groups), onnx.Ints("kernel_shape", s, s), onnx.Ints("dilations", stride, stride),
+		onnx.Ints("strides", 1, 1), onnx.Ints("pads", 1, 1, end, end))
+	dw = b.op2("ReduceSum", []string{b.reshape(dw, c, b.batch, 9), b.ints(1)}, onnx.Int("keepdims", 0))
 	b.output(gradientOf+l.Name, dw, 1, c, 9)
 
 	dy := b.reshape(dz, 1, groups, s, s)
 	var dx string
 	if stride == 1 { // a convolution with the kernel turned by half a turn
-		turned := b.op2("Gather", []string{b.reshape(r.weight, groups, 1, 9), b.ints(8, 7, 6, 5, 4, 3, 2, 1, 0)}, onnxfile.Int("axis", 2))
+		turned := b.op2("Gather", []string{b.reshape(r.weight, groups, 1, 9), b.ints(8, 7, 6, 5, 4, 3, 2, 1, 0)}, onnx.Int("axis", 2))
 		dx = b.op2("Conv", []string{dy, b.reshape(turned, groups, 1, 3, 3)}, convolution(groups, 1)...)
 	} else {
-		dx = b.op2("ConvTranspose", []string{dy, r.weight}, append(convolution(groups, stride), onnxfile.Ints("output_padding", 1, 1))...)
+		dx = b.op2("ConvTranspose", []string{dy, r.weight}, append(convolution(groups, stride), onnx.Ints("output_padding", 1, 1))...)
 	}
 	return b.reshape(dx, c, b.batch*r.in.side*r.in.side)
 }
@@ -205,12 +204,12 @@ func (b *builder) head(net mobilenet.Net, in value) {
 	b.input(headWeight, 1, k, f)
 	bias := b.column(headBias, k)
 	weight := b.reshape(headWeight, k, f)
-	b.pooled = b.op2("ReduceMean", []string{b.reshape(in.name, f, b.batch, in.side*in.side)}, onnxfile.Ints("axes", 2), onnxfile.Int("keepdims", 0))
+	b.pooled = b.op2("ReduceMean", []string{b.reshape(in.name, f, b.batch, in.side*in.side)}, onnx.Ints("axes", 2), onnx.Int("keepdims", 0))
 	logits := b.op("Add", b.op("MatMul", weight, b.pooled), bias)
 	b.logits = logits
 	targets := b.reshape(inTargets, k, b.batch)
-	logs := b.op2("LogSoftmax", []string{logits}, onnxfile.Int("axis", 0))
-	loss := b.op2("ReduceSum", []string{b.op("Mul", targets, logs)}, onnxfile.Int("keepdims", 1))
+	logs := b.op2("LogSoftmax", []string{logits}, onnx.Int("axis", 0))
+	loss := b.op2("ReduceSum", []string{b.op("Mul", targets, logs)}, onnx.Int("keepdims", 1))
 	b.output(outLoss, b.op("Mul", loss, b.number(-1/float32(b.batch))), 1, 1)
 	b.output(outLogits, logits, 1, k, b.batch)
 }
@@ -219,23 +218,23 @@ func (b *builder) head(net mobilenet.Net, in value) {
 func (b *builder) headGradients(net mobilenet.Net, in value) string {
 	f, k, area := int64(net.Features()), int64(net.Classes), in.side*in.side
 	targets, weight, logits := b.reshape(inTargets, k, b.batch), b.reshape(headWeight, k, f), b.logits
-	d := b.op("Mul", b.op("Sub", b.op2("Softmax", []string{logits}, onnxfile.Int("axis", 0)), targets), b.number(1/float32(b.batch)))
+	d := b.op("Mul", b.op("Sub", b.op2("Softmax", []string{logits}, onnx.Int("axis", 0)), targets), b.number(1/float32(b.batch)))
 	b.output(gradientOf+headWeight, b.product(d, b.pooled, false, true), 1, k, f)
-	b.output(gradientOf+headBias, b.op2("ReduceSum", []string{d, b.ints(1)}, onnxfile.Int("keepdims", 1)), 1, k, 1)
+	b.output(gradientOf+headBias, b.op2("ReduceSum", []string{d, b.ints(1)}, onnx.Int("keepdims", 1)), 1, k, 1)
 	back := b.op("Mul", b.product(weight, d, true, false), b.number(1/float32(area)))
 	spread := b.op("Expand", b.reshape(back, f, b.batch, 1), b.ints(f, b.batch, area))
 	return b.reshape(spread, f, b.batch*area)
 }
 
 // convolution are the attributes of a depthwise 3×3 one.
-func convolution(groups, stride int64) []onnxfile.Attribute {
-	return []onnxfile.Attribute{onnxfile.Int("group", groups), onnxfile.Ints("kernel_shape", 3, 3),
-		onnxfile.Ints("strides", stride, stride), onnxfile.Ints("pads", 1, 1, 1, 1)}
+func convolution(groups, stride int64) []*onnx.Attribute {
+	return []*onnx.Attribute{onnx.Int("group", groups), onnx.Ints("kernel_shape", 3, 3),
+		onnx.Ints("strides", stride, stride), onnx.Ints("pads", 1, 1, 1, 1)}
 }
 
 // builder appends nodes to a graph; each result gets a name of its own.
 type builder struct {
-	graph     onnxfile.Graph
+	graph     *onnx.Graph
 	batch     int64
 	constants map[string]bool
 	// Of the head, for its gradients.
@@ -244,16 +243,16 @@ type builder struct {
 
 func (b *builder) op(op string, inputs ...string) string { return b.op2(op, inputs) }
 
-func (b *builder) op2(op string, inputs []string, attributes ...onnxfile.Attribute) string {
+func (b *builder) op2(op string, inputs []string, attributes ...*onnx.Attribute) string {
 	name := fmt.Sprintf("v%d", len(b.graph.Nodes))
-	b.graph.Nodes = append(b.graph.Nodes, onnxfile.Node{Op: op, Name: name, Inputs: inputs, Outputs: []string{name}, Attributes: attributes})
+	b.graph.Nodes = append(b.graph.Nodes, &onnx.Node{Op: op, Name: name, Inputs: inputs, Outputs: []string{name}, Attributes: attributes})
 	return name
 }
 
 // product is a matrix product of which either side may be transposed.
 func (b *builder) product(x, y string, transX, transY bool) string {
 	bit := map[bool]int64{true: 1}
-	name := b.op2("FusedMatMul", []string{x, y}, onnxfile.Int("transA", bit[transX]), onnxfile.Int("transB", bit[transY]))
+	name := b.op2("FusedMatMul", []string{x, y}, onnx.Int("transA", bit[transX]), onnx.Int("transB", bit[transY]))
 	b.graph.Nodes[len(b.graph.Nodes)-1].Domain = "com.microsoft"
 	return name
 }
@@ -267,7 +266,7 @@ func (b *builder) sum(x, y string) string {
 
 // mean is over each row, which is one channel.
 func (b *builder) mean(x string) string {
-	return b.op2("ReduceMean", []string{x}, onnxfile.Ints("axes", 1), onnxfile.Int("keepdims", 1))
+	return b.op2("ReduceMean", []string{x}, onnx.Ints("axes", 1), onnx.Int("keepdims", 1))
 }
 
 func (b *builder) reshape(x string, dims ...int64) string { return b.op("Reshape", x, b.ints(dims...)) }
@@ -285,35 +284,27 @@ func (b *builder) column(name string, channels int64) string {
 }
 
 func (b *builder) ints(v ...int64) string {
-	return b.constant(fmt.Sprint("i", v), onnxfile.Tensor{Dims: []int64{int64(len(v))}, Ints: v})
+	return b.constant(onnx.Int64Tensor(fmt.Sprint("i", v), []int64{int64(len(v))}, v))
 }
 
 func (b *builder) number(v float32) string {
-	return b.constant(fmt.Sprint("f", v), onnxfile.Tensor{Data: []float32{v}})
+	return b.constant(onnx.FloatTensor(fmt.Sprint("f", v), nil, []float32{v}))
 }
 
-func (b *builder) constant(name string, t onnxfile.Tensor) string {
-	if !b.constants[name] {
-		b.constants[name] = true
-		t.Name = name
+// constant adds an initializer, once for each name.
+func (b *builder) constant(t *onnx.Tensor) string {
+	if !b.constants[t.Name] {
+		b.constants[t.Name] = true
 		b.graph.Initializers = append(b.graph.Initializers, t)
 	}
-	return name
+	return t.Name
 }
 
 func (b *builder) input(name string, dims ...int64) {
-	b.graph.Inputs = append(b.graph.Inputs, tensor(name, dims))
+	b.graph.Inputs = append(b.graph.Inputs, onnx.FloatValue(name, onnx.Fixed(dims...)...))
 }
 
 func (b *builder) output(name, from string, dims ...int64) {
-	b.graph.Nodes = append(b.graph.Nodes, onnxfile.Node{Op: "Reshape", Name: name, Inputs: []string{from, b.ints(dims...)}, Outputs: []string{name}})
-	b.graph.Outputs = append(b.graph.Outputs, tensor(name, dims))
-}
-
-func tensor(name string, dims []int64) onnxfile.Value {
-	v := onnxfile.Value{Name: name}
-	for _, d := range dims {
-		v.Dims = append(v.Dims, onnxfile.Dim{Size: d})
-	}
-	return v
+	b.graph.Nodes = append(b.graph.Nodes, &onnx.Node{Op: "Reshape", Name: name, Inputs: []string{from, b.ints(dims...)}, Outputs: []string{name}})
+	b.graph.Outputs = append(b.graph.Outputs, onnx.FloatValue(name, onnx.Fixed(dims...)...))
 }

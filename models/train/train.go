@@ -129,7 +129,11 @@ func (t *Trainer) phase(ctx context.Context, phase Phase, first int) error {
 	if t.state.Step >= first+phase.Steps {
 		return nil
 	}
-	runner, err := t.Open(Step(t.Net, phase.Batch, phase.Size).Marshal())
+	step, err := Step(t.Net, phase.Batch, phase.Size)
+	if err != nil {
+		return err
+	}
+	runner, err := t.Open(step)
 	if err != nil {
 		return fmt.Errorf("the training step for %d pictures of %d: %w", phase.Batch, phase.Size, err)
 	}
@@ -193,7 +197,11 @@ func (t *Trainer) step(r Runner, batch batch) (loss float64, err error) {
 // the weights.
 func (t *Trainer) Finish(batches, size int) (*mobilenet.Weights, error) {
 	phase := Phase{Steps: batches, Size: t.Net.Size, Batch: size}
-	runner, err := t.Open(Forward(t.Net, phase.Batch, phase.Size).Marshal())
+	forward, err := Forward(t.Net, phase.Batch, phase.Size)
+	if err != nil {
+		return nil, err
+	}
+	runner, err := t.Open(forward)
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,7 @@ import (
 	"sync"
 
 	"chexp/agent/internal/device"
-	"chexp/agent/internal/device/sample"
+	"chexp/agent/internal/device/conditions"
 	"chexp/agent/internal/matrix"
 	"chexp/experiments/trial"
 )
@@ -23,7 +23,7 @@ func watch(s *matrix.Supervisor) {
 		d.Roof = roof()
 		return d
 	}
-	sampler := sample.New(root, runtime.GOARCH)
+	sampler := conditions.New(root, runtime.GOARCH)
 	s.Observe = func(pid int) func() *trial.Conditions {
 		sampler.Before(pid)
 		return sampler.After

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"chexp/agent/internal/orttest"
 	"chexp/agent/internal/payload"
 	"chexp/experiments/trial"
 )
@@ -74,7 +75,7 @@ func TestTell(t *testing.T) {
 // Without a launcher it is a runtime bundle, which the agent opens like itself.
 func TestRuntimeBundle(t *testing.T) {
 	dir := t.TempDir()
-	lib := library(t)
+	lib := orttest.Library(t, runtime.GOARCH)
 	o := options{arch: runtime.GOARCH, version: "v1", cache: dir, out: filepath.Join(dir, "x.ort"),
 		paths: map[string]string{"libonnxruntime.so.1": lib}}
 	f, err := elf.Open(lib)

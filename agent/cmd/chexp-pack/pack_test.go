@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"chexp/agent/internal/orttest"
 	"chexp/agent/internal/payload"
 )
 
@@ -82,25 +83,10 @@ func TestNotARuntime(t *testing.T) {
 	}
 }
 
-// library is the ONNX Runtime in the cache of agent/build.sh.
-func library(t *testing.T) string {
-	t.Helper()
-	cache := os.Getenv("CHEXP_CACHE")
-	if cache == "" {
-		dir, _ := os.UserCacheDir()
-		cache = filepath.Join(dir, "chexp")
-	}
-	found, _ := filepath.Glob(filepath.Join(cache, "downloads", "onnxruntime-*-linux-"+runtime.GOARCH, "libonnxruntime.so.1"))
-	if len(found) == 0 {
-		t.Skip("no libonnxruntime in the cache; agent/build.sh " + runtime.GOARCH + " puts it there")
-	}
-	return found[len(found)-1]
-}
-
 // What stands in the manifest is read from the library, and providers whose own
 // library is not carried are left out although it lists them.
 func TestDescribeRuntime(t *testing.T) {
-	lib := library(t)
+	lib := orttest.Library(t, runtime.GOARCH)
 	r, err := describeRuntime(lib, map[string]string{})
 	must(t, err)
 	if r.Version == "" || strings.Join(r.Providers, " ") != "cpu" || !strings.Contains(lib, "-"+r.Version+"-") {
@@ -127,7 +113,7 @@ func TestPackReusesThePayload(t *testing.T) {
 	dir := t.TempDir()
 	o := options{
 		launcher: static(t, runtime.GOARCH), arch: runtime.GOARCH, version: "v1", cache: dir, out: filepath.Join(dir, "agent"),
-		paths: map[string]string{"libonnxruntime.so.1": library(t)},
+		paths: map[string]string{"libonnxruntime.so.1": orttest.Library(t, runtime.GOARCH)},
 	}
 	// The library needs others; as texts they are not looked into.
 	f, err := elf.Open(o.paths["libonnxruntime.so.1"])

@@ -135,7 +135,11 @@ func TestTrainResumeFold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := opener(lib, 1, n)(model.Marshal())
+	data, err := model.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := opener(lib, 1, n)(data)
 	if err != nil {
 		t.Fatal(err)
 	}

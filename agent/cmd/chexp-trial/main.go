@@ -48,20 +48,25 @@ func run() error {
 	if *evaluate {
 		return measureAccuracy(*library, out)
 	}
+	return serve(*library, plugins, *profile, out)
+}
 
+// serve carries out the request on standard input: a trial or, with a directory
+// for the profile, the search for who runs its nodes.
+func serve(library string, plugins []string, profile string, out *os.File) error {
 	in := json.NewDecoder(os.Stdin)
 	var req session.Request
 	if err := in.Decode(&req); err != nil {
 		return fmt.Errorf("the request on stdin: %w", err)
 	}
 	// Loaded before the clock of session creation starts.
-	lib, err := load(*library, plugins)
+	lib, err := load(library, plugins)
 	options := ort.Options{Provider: req.Provider, Threads: req.Threads, Batch: req.Batch}
-	if *profile != "" {
+	if profile != "" {
 		if err != nil {
 			return err
 		}
-		return writePlacement(out, lib, *profile, req, options)
+		return writePlacement(out, lib, profile, req, options)
 	}
 	var settings *trial.Settings
 	open := func() (session.Engine, error) {

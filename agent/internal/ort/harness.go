@@ -37,24 +37,9 @@ func (l *Library) Harness() trial.Reading[trial.Harness] {
 // kernels.
 func (l *Library) openData(content []byte) (*Session, error) {
 	o := Options{Provider: trial.Provider{Name: "cpu"}, Threads: 1, Batch: 1}
-	set, err := settings(o, nil)
-	if err != nil {
-		return nil, err
-	}
-	opts, err := l.sessionOptions(o, set)
-	if err != nil {
-		return nil, err
-	}
-	defer opts.Destroy()
-	s := &Session{lib: l}
-	if s.session, err = onnx.NewDynamicAdvancedSessionWithONNXData(content, nil, nil, opts); err != nil {
-		return nil, err
-	}
-	if err := s.bind(1); err != nil {
-		s.Close()
-		return nil, err
-	}
-	return s, nil
+	return l.open(o, nil, func(opts *onnx.SessionOptions) (*onnx.DynamicAdvancedSession, error) {
+		return onnx.NewDynamicAdvancedSessionWithONNXData(content, nil, nil, opts)
+	})
 }
 
 // bare is the loop in C over this session.

@@ -16,6 +16,7 @@ import (
 
 	onnx "github.com/yalue/onnxruntime_go"
 
+	"chexp/agent/internal/orttest"
 	"chexp/agent/internal/reason"
 	"chexp/agent/internal/testmodel"
 	"chexp/experiments/trial"
@@ -24,13 +25,6 @@ import (
 // TestAPIIndexes compiles the module's own header and compares the place of
 // every function that shim.h calls by index.
 func TestAPIIndexes(t *testing.T) {
-	if _, err := exec.LookPath("gcc"); err != nil {
-		t.Skip("no gcc:", err)
-	}
-	module, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/yalue/onnxruntime_go").Output()
-	if err != nil {
-		t.Skip("go list:", err)
-	}
 	var shim []byte
 	headers, _ := filepath.Glob("*.[ch]")
 	for _, path := range headers {
@@ -40,48 +34,57 @@ func TestAPIIndexes(t *testing.T) {
 		}
 		shim = append(shim, content...)
 	}
-	entries := regexp.MustCompile(`idx_(\w+) = (\d+),`).FindAllStringSubmatch(string(shim), -1)
-	if len(entries) < 20 {
-		t.Fatalf("only %d indexes found in shim.h", len(entries))
+	if n := checkIndexes(t, shim, "_Static_assert(ORT_API_VERSION >= 24, \"version\");\n"); n < 20 {
+		t.Errorf("only %d indexes found in shim.h", n)
 	}
-	source := "#include <stddef.h>\n#include \"onnxruntime_c_api.h\"\n"
+}
+
+// checkIndexes compiles the indexes that C code names against the module's
+// header, and says how many there are.
+func checkIndexes(t *testing.T, code []byte, more string) int {
+	t.Helper()
+	if _, err := exec.LookPath("gcc"); err != nil {
+		t.Skip("no gcc:", err)
+	}
+	module, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/yalue/onnxruntime_go").Output()
+	if err != nil {
+		t.Skip("go list:", err)
+	}
+	entries := regexp.MustCompile(`idx_(\w+) = (\d+),`).FindAllStringSubmatch(string(code), -1)
+	source := "#include <stddef.h>\n#include \"onnxruntime_c_api.h\"\n" + more
 	for _, e := range entries {
 		source += "_Static_assert(offsetof(OrtApi, " + e[1] + ") == " + e[2] + " * sizeof(void *), \"" + e[1] + "\");\n"
 	}
-	source += "_Static_assert(ORT_API_VERSION >= 24, \"version\");\n"
 	gcc := exec.Command("gcc", "-fsyntax-only", "-x", "c", "-I", strings.TrimSpace(string(module)), "-")
 	gcc.Stdin = strings.NewReader(source)
 	if out, err := gcc.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
+	return len(entries)
 }
 
-// load loads the library once: it is a singleton of the process.
-var load = sync.OnceValues(func() (*Library, error) { return Load(libraryPath()) })
-
-func libraryPath() string {
+// libraryPath is the library that the tests load: another one with
+// CHEXP_ORT_LIBRARY.
+func libraryPath(t testing.TB) string {
+	t.Helper()
 	if path := os.Getenv("CHEXP_ORT_LIBRARY"); path != "" {
 		return path
 	}
-	cache := os.Getenv("CHEXP_CACHE")
-	if cache == "" {
-		dir, _ := os.UserCacheDir()
-		cache = filepath.Join(dir, "chexp")
-	}
-	found, _ := filepath.Glob(filepath.Join(cache, "downloads", "onnxruntime-*-linux-"+runtime.GOARCH, "libonnxruntime.so.1"))
-	if len(found) == 0 {
-		return ""
-	}
-	slices.Sort(found)
-	return found[len(found)-1]
+	return orttest.Library(t, runtime.GOARCH)
 }
 
+var loaded struct {
+	sync.Once
+	lib *Library
+	err error
+}
+
+// library loads it once: it is a singleton of the process.
 func library(t testing.TB) *Library {
 	t.Helper()
-	if libraryPath() == "" {
-		t.Skip("no libonnxruntime in the cache; agent/build.sh " + runtime.GOARCH + " puts it there, or set CHEXP_ORT_LIBRARY")
-	}
-	l, err := load()
+	path := libraryPath(t)
+	loaded.Do(func() { loaded.lib, loaded.err = Load(path) })
+	l, err := loaded.lib, loaded.err
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,23 +7,27 @@ import (
 	"testing"
 
 	"chexp/agent/internal/testmodel"
-	"chexp/models/onnxfile"
+	"chexp/models/onnx"
 )
 
 // The output is read whether its shape is known in advance or only after an
 // inference.
 func TestFirstOutput(t *testing.T) {
 	l := library(t)
-	dims := func(batch string) []onnxfile.Dim { return []onnxfile.Dim{{Param: batch}, {Size: 3}} }
+	dims := func(batch string) []onnx.Dim { return []onnx.Dim{{Param: batch}, {Size: 3}} }
 	for name, symbol := range map[string]string{"the batch": "n", "another symbol": "unk__1", "no symbol": ""} {
 		out := dims(symbol)
 		if symbol == "" {
-			out = []onnxfile.Dim{{Param: "?"}, {Param: "!"}}
+			out = []onnx.Dim{{Param: "?"}, {Param: "!"}}
 		}
-		m := onnxfile.Model{IRVersion: 8, Opset: 17, Graph: onnxfile.Graph{Name: "g",
-			Nodes:  []onnxfile.Node{{Op: "Neg", Name: "neg", Inputs: []string{"x"}, Outputs: []string{"y"}}},
-			Inputs: []onnxfile.Value{{Name: "x", Dims: dims("n")}}, Outputs: []onnxfile.Value{{Name: "y", Dims: out}}}}
-		s, err := l.Open(model(t, m.Marshal()), cpu)
+		m := onnx.Model{IRVersion: 8, Opsets: []onnx.Opset{{Version: 17}}, Graph: &onnx.Graph{Name: "g",
+			Nodes:  []*onnx.Node{{Op: "Neg", Name: "neg", Inputs: []string{"x"}, Outputs: []string{"y"}}},
+			Inputs: []*onnx.Value{onnx.FloatValue("x", dims("n")...)}, Outputs: []*onnx.Value{onnx.FloatValue("y", out...)}}}
+		file, err := m.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := l.Open(model(t, file), cpu)
 		if err != nil {
 			t.Fatal(err)
 		}

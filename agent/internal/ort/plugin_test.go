@@ -71,7 +71,7 @@ func TestPlugin(t *testing.T) {
 
 func TestNoPlugin(t *testing.T) {
 	l := library(t)
-	for name, path := range map[string]string{"missing": "/nonexistent.so", "another": libraryPath()} {
+	for name, path := range map[string]string{"missing": "/nonexistent.so", "another": libraryPath(t)} {
 		if err := l.Plug(name, path); code(err) != reason.ProviderAbsent {
 			t.Errorf("%s: %v", name, err)
 		}

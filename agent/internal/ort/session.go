@@ -45,6 +45,18 @@ type Session struct {
 func (l *Library) Open(path string, o Options) (*Session, error) {
 	// A file that cannot be read so is for the runtime to judge.
 	names, _ := symbols.FirstDimensions(path)
+	return l.open(o, names, func(opts *onnx.SessionOptions) (*onnx.DynamicAdvancedSession, error) {
+		s, err := onnx.NewDynamicAdvancedSession(path, nil, nil, opts)
+		if err != nil {
+			return nil, createError(path, err)
+		}
+		return s, nil
+	})
+}
+
+// open makes the session with its options, and binds it. names are those of
+// free first dimensions.
+func (l *Library) open(o Options, names []string, create func(*onnx.SessionOptions) (*onnx.DynamicAdvancedSession, error)) (*Session, error) {
 	set, err := settings(o, names)
 	if err != nil {
 		return nil, err
@@ -55,8 +67,8 @@ func (l *Library) Open(path string, o Options) (*Session, error) {
 	}
 	defer opts.Destroy()
 	s := &Session{lib: l, set: set}
-	if s.session, err = onnx.NewDynamicAdvancedSession(path, nil, nil, opts); err != nil {
-		return nil, createError(path, err)
+	if s.session, err = create(opts); err != nil {
+		return nil, err
 	}
 	if err := s.bind(int64(o.Batch)); err != nil {
 		s.Close()

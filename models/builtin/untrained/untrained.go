@@ -10,7 +10,7 @@ import (
 	"math"
 
 	"chexp/models/mobilenet"
-	"chexp/models/onnxfile"
+	"chexp/models/onnx"
 )
 
 const (
@@ -52,14 +52,14 @@ func untrained(name, what string, net mobilenet.Net) ([]byte, error) {
 	m, err := mobilenet.Build(net, w, mobilenet.Info{Name: name,
 		Doc: what + " UNTRAINED: the weights are seeded random numbers and the outputs mean nothing. " +
 			"For measuring time and memory only.",
-		Metadata: []onnxfile.Property{
+		Metadata: []onnx.Property{
 			{Key: "chexp.trained", Value: "false"},
 			{Key: "chexp.weights", Value: fmt.Sprintf("xorshift64*, uniform, seed %d", seed)},
 		}})
 	if err != nil {
 		return nil, err
 	}
-	return m.Marshal(), nil
+	return m.Marshal()
 }
 
 // random draws He-uniform weights, ±sqrt(gain / fan in), and biases as small as

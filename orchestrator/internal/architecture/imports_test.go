@@ -1,5 +1,3 @@
-// Package architecture holds no code: its test keeps the rules of who may
-// import whom, each with its reason.
 package architecture
 
 import (

@@ -82,11 +82,7 @@ type planAnswer struct {
 }
 
 func (a *app) experimentPlan(c *cli.Context) error {
-	file, err := argument(c, "the experiment's file")
-	if err != nil {
-		return err
-	}
-	e, err := loadExperiment(file, "")
+	e, err := experimentArgument(c, "")
 	if err != nil {
 		return err
 	}

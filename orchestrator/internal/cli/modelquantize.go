@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -16,6 +15,7 @@ import (
 	"chexp/models/quant"
 	"chexp/models/samples"
 	"chexp/orchestrator/internal/failure"
+	"chexp/orchestrator/internal/store"
 
 	"github.com/urfave/cli/v2"
 )
@@ -125,7 +125,7 @@ func (a *app) modelQuantize(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := writeFile(out, b); err != nil {
+	if err := store.WriteFile(out, b); err != nil {
 		return failure.New(failure.Storage, "cannot write "+out, "choose another place with -o", err)
 	}
 	return a.printQuantized(c, q, res, out, path, b)
@@ -303,33 +303,6 @@ func startRunner() (*infer.Process, error) {
 		return nil, err
 	}
 	return infer.Start(agent, "infer")
-}
-
-// writeFile writes a file whole or not at all.
-func writeFile(path string, b []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-		}
-	}()
-	if _, err := f.Write(b); err != nil {
-		return err
-	}
-	if err := f.Chmod(0o644); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
 }
 
 func megabytes(n int64) string { return spec.FormatBytes(n) }

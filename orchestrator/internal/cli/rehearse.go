@@ -46,15 +46,11 @@ func (a *app) rehearseCommand() *cli.Command {
 }
 
 func (a *app) rehearse(c *cli.Context) error {
-	file, err := argument(c, "the experiment's file")
+	e, err := experimentArgument(c, "")
 	if err != nil {
 		return err
 	}
-	e, err := loadExperiment(file, "")
-	if err != nil {
-		return err
-	}
-	if e.Site == spec.SiteLocal {
+	if file := c.Args().First(); e.Site == spec.SiteLocal {
 		return failure.New(failure.Usage, file+" is made for site local, which needs no rehearsal", "`chexp run "+file+"`", nil)
 	}
 	return a.withEmulator(c, func(cloud chiedge.Options) error {

@@ -64,15 +64,20 @@ func (a *app) run(c *cli.Context) error {
 		}
 		return a.resume(c, resume)
 	}
-	file, err := argument(c, "the experiment's file")
-	if err != nil {
-		return err
-	}
-	e, err := loadExperiment(file, c.String("site"))
+	e, err := experimentArgument(c, c.String("site"))
 	if err != nil {
 		return err
 	}
 	return a.execute(c, e, cloudOptions(c), false)
+}
+
+// experimentArgument loads the file that the only argument names.
+func experimentArgument(c *cli.Context, site string) (*spec.Experiment, error) {
+	file, err := argument(c, "the experiment's file")
+	if err != nil {
+		return nil, err
+	}
+	return loadExperiment(file, site)
 }
 
 // loadExperiment reads a file, perhaps for another site than it says.

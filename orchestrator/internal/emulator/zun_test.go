@@ -290,9 +290,10 @@ func TestLeaseEndTakesItsContainers(t *testing.T) {
 	}
 }
 
-// TestFloatingIPReachesSSH goes through a floating IP with OpenSSH's own client.
-func TestFloatingIPReachesSSH(t *testing.T) {
-	t.Parallel()
+// sshKey makes a key pair: the file of the private one, and the public one. The
+// test is skipped where nothing could come of it.
+func sshKey(t *testing.T) (file, public string) {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("floating IPs need root")
 	}
@@ -301,21 +302,35 @@ func TestFloatingIPReachesSSH(t *testing.T) {
 			t.Skipf("%s is not installed", tool)
 		}
 	}
+	file = filepath.Join(t.TempDir(), "key")
+	if out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", file).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	b, err := os.ReadFile(file + ".pub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file, string(b)
+}
+
+// ssh runs a command by OpenSSH's own client, and says whether it worked.
+func ssh(key, to, command string) (output string, worked bool) {
+	out, err := exec.Command("ssh", "-F", "none", "-i", key, "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
+		"-o", "BatchMode=yes", "-o", "ConnectTimeout=10", to, command).Output()
+	return string(out), err == nil
+}
+
+// TestFloatingIPReachesSSH goes through a floating IP with OpenSSH's own client.
+func TestFloatingIPReachesSSH(t *testing.T) {
+	t.Parallel()
+	key, pub := sshKey(t)
 	c := withContainers(t, "amd64", Options{})
 	_, reservation := c.activeLease()
 	body := containerBody(reservation)
 	body["image"], body["exposed_ports"] = "ghcr.io/chameleoncloud/edge_ssh_image:latest", map[string]any{"22/tcp": map[string]any{}}
 	delete(body, "command")
 	box := c.create(body)
-	key := filepath.Join(t.TempDir(), "key")
-	if out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	pub, err := os.ReadFile(key + ".pub")
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.want(200, put(c, box, "/root/.ssh", makeTar(t, "mine.pub", string(pub), true)))
+	c.want(200, put(c, box, "/root/.ssh", makeTar(t, "mine.pub", pub, true)))
 	c.output(box, "/bin/bash -c 'cat /root/.ssh/mine.pub >>/root/.ssh/authorized_keys'")
 
 	port := c.zun("GET", "/containers/"+box, nil).text("addresses", world.CaliconetID, 0, "port")
@@ -330,10 +345,8 @@ func TestFloatingIPReachesSSH(t *testing.T) {
 		return c.neutron("GET", "/floatingips/"+id, nil).at("floatingip", "status") == "ACTIVE"
 	})
 	c.poll("ssh to work", func() bool {
-		cmd := exec.Command("ssh", "-F", "none", "-i", key, "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
-			"-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "root@"+address, "cat /proc/sys/kernel/hostname")
-		out, err := cmd.Output()
-		return err == nil && strings.HasPrefix(string(out), "zun-"+box)
+		said, worked := ssh(key, "root@"+address, "cat /proc/sys/kernel/hostname")
+		return worked && strings.HasPrefix(said, "zun-"+box)
 	})
 	// The address outlives the container.
 	c.want(204, c.zun("DELETE", "/containers/"+box+"?force=true", nil))

@@ -79,7 +79,7 @@ func (r *run) add(m trial.Model, p trial.Provider, threads, batch, rep, n int, p
 	res := &trial.Result{Schema: trial.ResultSchema, RunID: "run-1", TrialID: t.ID, Model: m, Provider: p, Threads: threads, Batch: batch,
 		Repetition: rep, Policy: r.Plan.Policy, Seed: 7, Outcome: trial.OK, LatenciesNS: lat, WarmupNS: latencies(uint64(1000+k), 9, 1.2*p50),
 		SessionCreateNS: trial.Read(int64(40 * ms)), FirstInferenceNS: trial.Read(int64(3 * p50)), PeakMemoryBytes: trial.Read(int64(61_000_000)),
-		Summary: stats.Summarize(lat, batch),
+		Summary: stats.NewSample(lat).Summary(batch),
 		Runtime: trial.Runtime{Name: "onnxruntime", Version: "1.27.0", Providers: []string{"cpu", "acl"}},
 		Agent:   trial.Agent{Version: "v0.0.0-test", OS: "linux", Arch: "arm64", SHA256: strings.Repeat("d4", 32)},
 		Device: trial.Device{Model: trial.Read("Raspberry Pi 5 Model B Rev 1.0"), CPU: trial.Read("Cortex-A76"), Cores: 4,
@@ -201,7 +201,7 @@ func (r *run) inTurns(size int) *run {
 	}
 	for _, res := range r.Results {
 		if res.Outcome == trial.OK {
-			res.Summary = stats.Summarize(res.LatenciesNS, res.Batch)
+			res.Summary = stats.NewSample(res.LatenciesNS).Summary(res.Batch)
 		}
 	}
 	return r

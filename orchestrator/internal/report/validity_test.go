@@ -17,7 +17,7 @@ func retime(res *trial.Result, factor func(i, n int) float64) {
 	for i, v := range res.LatenciesNS {
 		res.LatenciesNS[i] = int64(float64(v) * factor(i, len(res.LatenciesNS)))
 	}
-	res.Summary = stats.Summarize(res.LatenciesNS, res.Batch)
+	res.Summary = stats.NewSample(res.LatenciesNS).Summary(res.Batch)
 }
 
 func climbing(i, n int) float64 { return 1 + float64(i)/float64(n) }

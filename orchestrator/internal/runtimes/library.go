@@ -18,15 +18,11 @@ var oldestAPI = []int{1, 24}
 
 // library looks at a plain libonnxruntime.
 func (r Resolver) library(src spec.RuntimeSource, origin string, files map[string]string) (one spec.Runtime, err error) {
-	f, err := r.open(src.Path)
+	f, symbols, err := r.open(src.Path)
 	if err != nil {
 		return one, err
 	}
 	defer f.Close()
-	symbols, err := f.DynamicSymbols()
-	if err != nil {
-		return one, fmt.Errorf("%s: %w", src.Path, err)
-	}
 	one.Providers = slices.Clone(src.Providers)
 	for _, s := range symbols {
 		if s.Section == elf.SHN_UNDEF {
@@ -66,15 +62,11 @@ func (r Resolver) library(src spec.RuntimeSource, origin string, files map[strin
 
 // plugin looks at a library that brings a provider.
 func (r Resolver) plugin(src spec.PluginSource, of spec.Runtime, files map[string]string) (p trial.Plugin, err error) {
-	f, err := r.open(src.Path)
+	f, symbols, err := r.open(src.Path)
 	if err != nil {
 		return p, err
 	}
 	defer f.Close()
-	symbols, err := f.DynamicSymbols()
-	if err != nil {
-		return p, fmt.Errorf("%s: %w", src.Path, err)
-	}
 	// What RegisterExecutionProviderLibrary looks for.
 	if !slices.ContainsFunc(symbols, func(s elf.Symbol) bool { return s.Name == "CreateEpFactories" && s.Section != elf.SHN_UNDEF }) {
 		return p, fmt.Errorf("%s is no plugin: it exports no CreateEpFactories", src.Path)
@@ -95,16 +87,23 @@ func (r Resolver) plugin(src spec.PluginSource, of spec.Runtime, files map[strin
 
 var machines = map[string]elf.Machine{"arm64": elf.EM_AARCH64, "amd64": elf.EM_X86_64}
 
-func (r Resolver) open(path string) (*elf.File, error) {
+// open opens a shared library for the device's processor, and lists its dynamic
+// symbols.
+func (r Resolver) open(path string) (*elf.File, []elf.Symbol, error) {
 	f, err := elf.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("%s is no shared library, and no bundle of chexp-pack with its manifest beside it: %w", path, err)
+		return nil, nil, fmt.Errorf("%s is no shared library, and no bundle of chexp-pack with its manifest beside it: %w", path, err)
 	}
 	if f.Type != elf.ET_DYN || f.Machine != machines[r.Arch] {
 		f.Close()
-		return nil, fmt.Errorf("%s is for %v, the device is %s", path, f.Machine, r.Arch)
+		return nil, nil, fmt.Errorf("%s is for %v, the device is %s", path, f.Machine, r.Arch)
 	}
-	return f, nil
+	symbols, err := f.DynamicSymbols()
+	if err != nil {
+		f.Close()
+		return nil, nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return f, symbols, nil
 }
 
 // suits checks that a library finds what it needs among what is carried.

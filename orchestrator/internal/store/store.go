@@ -212,10 +212,14 @@ func (r *Run) WriteOnce(name string, data []byte) error {
 
 // Replace writes a derived file atomically.
 func (r *Run) Replace(name string, data []byte) error {
-	path := filepath.Join(r.Dir, name)
+	return Explain(WriteFile(filepath.Join(r.Dir, name), data))
+}
+
+// WriteFile writes a file whole or not at all.
+func WriteFile(path string, data []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".tmp-*")
 	if err != nil {
-		return Explain(err)
+		return err
 	}
 	_, err = f.Write(data)
 	err = errors.Join(err, f.Sync(), f.Chmod(0o644), f.Close())
@@ -224,7 +228,7 @@ func (r *Run) Replace(name string, data []byte) error {
 	}
 	if err != nil {
 		os.Remove(f.Name())
-		return Explain(fmt.Errorf("write %s: %w", path, err))
+		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return nil
 }

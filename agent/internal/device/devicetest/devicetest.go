@@ -6,7 +6,6 @@ package devicetest
 
 import (
 	"fmt"
-	"maps"
 	"testing/fstest"
 )
 
@@ -122,9 +121,6 @@ func VM() Tree {
 
 // Nothing is a container that shows neither /proc nor /sys.
 func Nothing() Tree { return Tree{} }
-
-// Copy is a tree of its own with the same files.
-func (t Tree) Copy() Tree { return maps.Clone(t) }
 
 // ProcStat is a /proc/stat of so many processors, in ticks over all of them.
 func ProcStat(cpus int, user, system, idle, iowait, steal int64) string {

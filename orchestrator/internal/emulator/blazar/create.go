@@ -77,20 +77,9 @@ func (s *Service) create(body *pyrepr.Dict, who front.Caller) (*lease, *problem)
 		}
 	}
 	now := s.World.Now()
-	minute := now.Truncate(time.Minute)
-	start, p := parseDate(body, "start_date", minute)
+	start, end, p := readWindow(body, now.Truncate(time.Minute))
 	if p != nil {
 		return nil, p
-	}
-	end, p := parseDate(body, "end_date", minute)
-	if p != nil {
-		return nil, p
-	}
-	if start.Before(minute) {
-		return nil, &problem{400, "Start date must be later than current date"}
-	}
-	if !end.After(start) {
-		return nil, &problem{400, "End date must be later than start date."}
 	}
 	var asks []*ask
 	for _, res := range wanted {
@@ -129,6 +118,23 @@ func (s *Service) create(body *pyrepr.Dict, who front.Caller) (*lease, *problem)
 	}
 	s.leases = append(s.leases, l)
 	return l, nil
+}
+
+// readWindow reads when a new lease begins and ends.
+func readWindow(body *pyrepr.Dict, minute time.Time) (start, end time.Time, p *problem) {
+	if start, p = parseDate(body, "start_date", minute); p != nil {
+		return start, end, p
+	}
+	if end, p = parseDate(body, "end_date", minute); p != nil {
+		return start, end, p
+	}
+	if start.Before(minute) {
+		return start, end, &problem{400, "Start date must be later than current date"}
+	}
+	if !end.After(start) {
+		return start, end, &problem{400, "End date must be later than start date."}
+	}
+	return start, end, nil
 }
 
 func tooLong(d time.Duration, code int) *problem {

@@ -78,31 +78,11 @@ func (s *Service) createServer(c call) {
 // [nova/api/openstack/compute/servers.py create].
 func (s *Service) readWish(body *pyrepr.Dict, v version) (wish, *problem) {
 	var w wish
-	raw, ok := body.Get("server")
-	if !ok {
-		return w, bad("'server' is a required property")
-	}
-	srv, ok := raw.(*pyrepr.Dict)
-	if !ok {
-		return w, invalid("server", raw, pyrepr.Repr(raw)+" is not of type 'object'")
-	}
-	for _, k := range body.Keys() {
-		if !slices.Contains([]string{"server", "os:scheduler_hints", "OS-SCH-HNT:scheduler_hints"}, k) {
-			return w, bad("Additional properties are not allowed ('%s' was unexpected)", k)
-		}
-	}
-	if p := checkKeys(srv, v); p != nil {
+	srv, p := readServer(body, v)
+	if p != nil {
 		return w, p
 	}
 	get := func(key string) any { val, _ := srv.Get(key); return val }
-	for _, key := range []string{"name", "flavorRef"} {
-		if text, isText := get(key).(string); !isText || text == "" && key == "name" {
-			if !isText {
-				return w, invalid(key, get(key), pyrepr.Repr(get(key))+" is not of type 'string'")
-			}
-			return w, invalid(key, text, "'' is too short")
-		}
-	}
 	w.name = strings.TrimSpace(get("name").(string))
 	if len(w.name) > 255 {
 		return w, invalid("name", w.name, pyrepr.Repr(w.name)+" is too long")
@@ -137,6 +117,37 @@ func (s *Service) readWish(body *pyrepr.Dict, v version) (wish, *problem) {
 		return w, bad("Can not find requested image")
 	}
 	return w, checkNetworks(get("networks"))
+}
+
+// readServer checks what the schema asks of a body, and returns its server.
+func readServer(body *pyrepr.Dict, v version) (*pyrepr.Dict, *problem) {
+	raw, ok := body.Get("server")
+	if !ok {
+		return nil, bad("'server' is a required property")
+	}
+	srv, ok := raw.(*pyrepr.Dict)
+	if !ok {
+		return nil, invalid("server", raw, pyrepr.Repr(raw)+" is not of type 'object'")
+	}
+	for _, k := range body.Keys() {
+		if !slices.Contains([]string{"server", "os:scheduler_hints", "OS-SCH-HNT:scheduler_hints"}, k) {
+			return nil, bad("Additional properties are not allowed ('%s' was unexpected)", k)
+		}
+	}
+	if p := checkKeys(srv, v); p != nil {
+		return nil, p
+	}
+	for _, key := range []string{"name", "flavorRef"} {
+		val, _ := srv.Get(key)
+		text, isText := val.(string)
+		if !isText {
+			return nil, invalid(key, val, pyrepr.Repr(val)+" is not of type 'string'")
+		}
+		if text == "" && key == "name" {
+			return nil, invalid(key, text, "'' is too short")
+		}
+	}
+	return srv, nil
 }
 
 func checkKeys(srv *pyrepr.Dict, v version) *problem {

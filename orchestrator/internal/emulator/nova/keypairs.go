@@ -55,7 +55,9 @@ func (s *Service) listKeypairs(c call) {
 // keyName are the characters that Nova takes from 2.92 on; before, any printable ones.
 var keyName = regexp.MustCompile(`^[\w\-. @]+$`)
 
-func (s *Service) createKeypair(c call) {
+// newKeypair makes the pair that a call asks for, with the private key where
+// Nova makes it; nil where the call was refused.
+func (s *Service) newKeypair(c call) (k *keypair, private string) {
 	var req struct {
 		Keypair *struct {
 			Name   *string `json:"name"`
@@ -67,25 +69,25 @@ func (s *Service) createKeypair(c call) {
 	switch {
 	case err != nil:
 		c.fail(400, "Malformed request body")
-		return
+		return nil, ""
 	case req.Keypair == nil:
 		c.fail(400, "'keypair' is a required property")
-		return
+		return nil, ""
 	case req.Keypair.Name == nil:
 		c.fail(400, "Invalid input for field/attribute keypair. Value: {}. 'name' is a required property")
-		return
+		return nil, ""
 	case *req.Keypair.Name == "" || len(*req.Keypair.Name) > 255 || c.v >= 92 && !keyName.MatchString(*req.Keypair.Name):
 		c.fail(400, "Invalid input for field/attribute name. Value: %s. '%[1]s' is too short", *req.Keypair.Name)
-		return
+		return nil, ""
 	case req.Keypair.Public == nil && c.v >= 92:
 		c.fail(400, "Invalid input for field/attribute keypair. Value: {'name': '%s'}. 'public_key' is a required property", *req.Keypair.Name)
-		return
+		return nil, ""
 	}
-	k, private := &keypair{name: strings.TrimSpace(*req.Keypair.Name), created: s.World.Now()}, ""
+	k = &keypair{name: strings.TrimSpace(*req.Keypair.Name), created: s.World.Now()}
 	if req.Keypair.Public == nil {
 		if k.public, private, err = generate(); err != nil {
 			c.fail(500, "Unexpected API Error.")
-			return
+			return nil, ""
 		}
 	} else {
 		k.public = *req.Keypair.Public
@@ -93,9 +95,17 @@ func (s *Service) createKeypair(c call) {
 	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(k.public))
 	if err != nil {
 		c.fail(400, "Keypair data is invalid: failed to generate fingerprint")
-		return
+		return nil, ""
 	}
 	k.fingerprint = ssh.FingerprintLegacyMD5(key)
+	return k, private
+}
+
+func (s *Service) createKeypair(c call) {
+	k, private := s.newKeypair(c)
+	if k == nil {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	own := s.keys[c.caller.UserID]
@@ -144,27 +154,31 @@ func (s *Service) key(user, name string) *keypair {
 	return nil
 }
 
+// findKey finds the key pair that the path names; nil where there is none, which
+// it has answered. The caller holds s.mu.
+func (s *Service) findKey(c call) *keypair {
+	k := s.key(c.caller.UserID, c.r.PathValue("id"))
+	if k == nil {
+		c.fail(404, "Keypair %s not found for user %s", c.r.PathValue("id"), c.caller.UserID)
+	}
+	return k
+}
+
 func (s *Service) showKeypair(c call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k := s.key(c.caller.UserID, c.r.PathValue("id"))
+	k := s.findKey(c)
 	if k == nil {
-		c.noKey()
 		return
 	}
 	front.JSON(c.w, 200, map[string]any{"keypair": k.view(c.caller.UserID, c.v, true)})
 }
 
-func (c call) noKey() {
-	c.fail(404, "Keypair %s not found for user %s", c.r.PathValue("id"), c.caller.UserID)
-}
-
 func (s *Service) deleteKeypair(c call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k := s.key(c.caller.UserID, c.r.PathValue("id"))
+	k := s.findKey(c)
 	if k == nil {
-		c.noKey()
 		return
 	}
 	s.keys[c.caller.UserID] = slices.DeleteFunc(s.keys[c.caller.UserID], func(o *keypair) bool { return o == k })

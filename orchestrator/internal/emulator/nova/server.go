@@ -36,7 +36,6 @@ type server struct {
 	machine          *world.Device
 	portID, address  string
 	box              *sandbox.Container // what runs on the machine
-	console          string             // of a box that is gone
 	leaving          bool
 	end              context.CancelFunc
 	deleted          chan struct{} // closed when nothing is left of it

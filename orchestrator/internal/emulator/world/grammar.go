@@ -123,34 +123,41 @@ func parseName(s string) (key Fault, n int, err error) {
 	if err != nil {
 		return "", 0, fmt.Errorf("emulator: fault %q: %w", s, err)
 	}
-	service, call, named := strings.Cut(target, ".")
-	fits := false
-	switch target {
-	case "token":
-		fits = a.Life > 0
-	case "network":
-		fits = a.After > 0
-	case "zun.workers":
-		fits = a.Number > 0
-	case "execute", "blazar.start":
-		fits = a.Slow > 0
-		if m := cutTime.FindStringSubmatch(value); m != nil {
-			value = m[1] + m[2]
-		}
-	default:
-		list, known := calls[service]
-		if !known || named && !slices.Contains(list, call) {
-			if known {
-				return "", 0, fmt.Errorf("emulator: fault %q: %s has no call %q; there are %s", s, service, call, strings.Join(list, ", "))
-			}
-			return "", 0, unknownFault(s)
-		}
-		fits = a.Status > 0 || a.Drop || a.Lose || a.Hang || a.Slow > 0
+	fits, err := a.fits(s, target)
+	if err != nil {
+		return "", 0, err
+	}
+	if m := cutTime.FindStringSubmatch(value); m != nil && (target == "execute" || target == "blazar.start") {
+		value = m[1] + m[2]
 	}
 	if !fits {
 		return "", 0, fmt.Errorf("emulator: fault %q: %q is nothing that can happen to %s; %s", s, value, target, Grammar)
 	}
 	return Fault(target + "=" + value), n, nil
+}
+
+// fits says whether the action can happen to the target; the error is for a
+// target that there is not. s is the fault as it was written.
+func (a Action) fits(s, target string) (bool, error) {
+	switch target {
+	case "token":
+		return a.Life > 0, nil
+	case "network":
+		return a.After > 0, nil
+	case "zun.workers":
+		return a.Number > 0, nil
+	case "execute", "blazar.start":
+		return a.Slow > 0, nil
+	}
+	service, call, named := strings.Cut(target, ".")
+	list, known := calls[service]
+	switch {
+	case !known:
+		return false, unknownFault(s)
+	case named && !slices.Contains(list, call):
+		return false, fmt.Errorf("emulator: fault %q: %s has no call %q; there are %s", s, service, call, strings.Join(list, ", "))
+	}
+	return a.Status > 0 || a.Drop || a.Lose || a.Hang || a.Slow > 0, nil
 }
 
 var (

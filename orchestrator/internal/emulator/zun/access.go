@@ -87,11 +87,8 @@ func (s *Service) rename(c call, ident string) {
 
 // stats is what the cluster's metrics say of the pod: here the processes' own accounts.
 func (s *Service) stats(c call, ident string) {
-	s.mu.Lock()
-	row, p := s.begin(c, ident, "stats")
-	s.mu.Unlock()
-	if p != nil {
-		c.fail(p)
+	row := s.may(c, ident, "stats")
+	if row == nil {
 		return
 	}
 	if row.pod == nil {
@@ -216,11 +213,13 @@ func (s *Service) restart(row *container) {
 func (s *Service) rebuild(c call, ident string) {
 	s.power(c, ident, "rebuild", func(row *container) {
 		row.status, row.taskState = rebuilding, "container_rebuilding"
-		go func() {
-			s.halt(row)
-			s.restart(row)
-		}()
+		go s.renew(row)
 	})
+}
+
+func (s *Service) renew(row *container) {
+	s.halt(row)
+	s.restart(row)
 }
 
 func (s *Service) reboot(c call, ident string) {
@@ -230,10 +229,7 @@ func (s *Service) reboot(c call, ident string) {
 	}
 	s.power(c, ident, "reboot", func(row *container) {
 		row.status, row.taskState = restarting, "container_rebooting"
-		go func() {
-			s.halt(row)
-			s.restart(row)
-		}()
+		go s.renew(row)
 	})
 }
 

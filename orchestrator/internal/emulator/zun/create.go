@@ -96,6 +96,27 @@ func generatedName() string {
 	return letters[rand.IntN(len(letters))] + "-" + strconv.Itoa(1+rand.IntN(24)) + "-container"
 }
 
+// allowed refuses what the request's microversion does not know yet, and what
+// only an operator may ask for.
+func (c call) allowed(get func(key string) any) *problem {
+	for _, gate := range []struct {
+		key   string
+		since version
+	}{{"auto_remove", 3}, {"runtime", 5}, {"hostname", 9}, {"healthcheck", 22}, {"mounts", 11}, {"privileged", 21}, {"exposed_ports", 24}, {"registry", 31}} {
+		if get(gate.key) != nil && c.v < gate.since {
+			return &problem{400, "invalid-param-in-version", fmt.Sprintf(
+				"Invalid param %s because current request version is %s. %s is only supported from version %s", gate.key, c.v, gate.key, gate.since)}
+		}
+		if gate.key == "privileged" && get(gate.key) != nil {
+			return &problem{403, "policy-not-authorized", "Policy doesn't allow container:create:privileged to be performed."}
+		}
+	}
+	if policy := get("image_pull_policy"); policy != nil && !c.caller.Admin() {
+		return &problem{403, "policy-not-authorized", "Policy doesn't allow container:create:image_pull_policy to be performed."}
+	}
+	return nil
+}
+
 // readRequest does the checks that come after the schema, in the controller's order
 // [ZUN:zun/api/controllers/v1/containers.py _do_post].
 func (s *Service) readRequest(c call, body *pyrepr.Dict) (request, *problem) {
@@ -117,20 +138,8 @@ func (s *Service) readRequest(c call, body *pyrepr.Dict) (request, *problem) {
 			r.Groups = append(r.Groups, world.NewUUID())
 		}
 	}
-	for _, gate := range []struct {
-		key   string
-		since version
-	}{{"auto_remove", 3}, {"runtime", 5}, {"hostname", 9}, {"healthcheck", 22}, {"mounts", 11}, {"privileged", 21}, {"exposed_ports", 24}, {"registry", 31}} {
-		if get(gate.key) != nil && c.v < gate.since {
-			return r, &problem{400, "invalid-param-in-version", fmt.Sprintf(
-				"Invalid param %s because current request version is %s. %s is only supported from version %s", gate.key, c.v, gate.key, gate.since)}
-		}
-		if gate.key == "privileged" && get(gate.key) != nil {
-			return r, &problem{403, "policy-not-authorized", "Policy doesn't allow container:create:privileged to be performed."}
-		}
-	}
-	if policy := get("image_pull_policy"); policy != nil && !c.caller.Admin() {
-		return r, &problem{403, "policy-not-authorized", "Policy doesn't allow container:create:image_pull_policy to be performed."}
+	if p := c.allowed(get); p != nil {
+		return r, p
 	}
 	if host, _ := get("host").(string); host != "" && host != theHost {
 		return r, &problem{404, "requested-host-not-found", "Requested host " + host + " could not be found."}

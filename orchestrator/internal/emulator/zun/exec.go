@@ -137,26 +137,13 @@ func (s *Service) putArchive(c call, ident string) {
 		c.fail(internal)
 		return
 	}
-	s.mu.Lock()
-	_, p := s.begin(c, ident, "put_archive")
-	s.mu.Unlock()
-	if p != nil {
-		c.fail(p)
+	if s.may(c, ident, "put_archive") == nil {
 		return
 	}
-	dir, hasPath := args["path"].(string)
-	text, hasData := args["data"].(string)
-	if !hasPath || !hasData || s.World.Faults.Take(world.PutArchive500) {
+	dir, data, ok := c.archive(args)
+	if !ok || s.World.Faults.Take(world.PutArchive500) {
 		c.fail(internal)
 		return
-	}
-	data := []byte(text)
-	if c.v >= base64Since {
-		var err error
-		if data, err = base64.StdEncoding.DecodeString(text); err != nil {
-			c.fail(internal)
-			return
-		}
 	}
 	row, pod, p := s.enter(c, ident, "put_archive")
 	command := "tar xmf - -C " + dir
@@ -173,10 +160,26 @@ func (s *Service) putArchive(c call, ident string) {
 	}
 	defer s.worker(c)()
 	proc, err := pod.Exec(words, true, true)
-	if err != nil {
+	if err != nil || !s.feed(proc, data) {
 		c.fail(internal)
 		return
 	}
+	c.ok(200, nil)
+}
+
+// archive reads where an archive goes, and its bytes.
+func (c call) archive(args map[string]any) (dir string, data []byte, ok bool) {
+	dir, hasPath := args["path"].(string)
+	text, hasData := args["data"].(string)
+	if c.v < base64Since {
+		return dir, []byte(text), hasPath && hasData
+	}
+	data, err := base64.StdEncoding.DecodeString(text)
+	return dir, data, hasPath && hasData && err == nil
+}
+
+// feed gives data to a process, and says whether it ended in time and was found.
+func (s *Service) feed(proc *sandbox.Process, data []byte) bool {
 	go func() {
 		io.Copy(proc.Stdin, bytes.NewReader(data)) // fails when tar ends early; tar's business
 	}()
@@ -187,15 +190,11 @@ func (s *Service) putArchive(c call, ident string) {
 			await(proc, s.World.Pace.GatewayTimeout)
 			proc.Stdin.Close()
 		}()
-		c.fail(internal)
-		return
+		return false
 	}
 	proc.Stdin.Close()
-	if _, found := proc.Result(); !found {
-		c.fail(internal)
-		return
-	}
-	c.ok(200, nil)
+	_, found := proc.Result()
+	return found
 }
 
 // getArchive asks whether the path is a directory; then it packs the directory, or else

@@ -10,83 +10,101 @@ import (
 // maxPage is the server's own limit of one page [ZUN:zun/conf/api.py max_limit].
 const maxPage = 1000
 
-func (s *Service) list(c call, _ string) {
+// listing is what a call of the list asks for.
+type listing struct {
+	all     bool // every project's
+	limit   int
+	marker  string // the last container of the page before
+	dir     string
+	filters map[string]string
+	unknown []string // parameters, sorted
+}
+
+func (c call) readListing() (l listing, p *problem) {
 	q := c.query
-	all, p := allProjects(q.Get("all_projects"))
-	if p == nil && all && !c.caller.Admin() {
-		p = &problem{403, "policy-not-authorized", "Policy doesn't allow container:get_all_all_projects to be performed."}
+	if l.all, p = allProjects(q.Get("all_projects")); p != nil {
+		return l, p
 	}
-	limit := maxPage
-	if p == nil && q.Has("limit") {
+	if l.all && !c.caller.Admin() {
+		return l, &problem{403, "policy-not-authorized", "Policy doesn't allow container:get_all_all_projects to be performed."}
+	}
+	l.limit = maxPage
+	if q.Has("limit") {
 		n, err := strconv.Atoi(q.Get("limit"))
-		if limit = min(n, maxPage); err != nil || n <= 0 {
-			p = &problem{400, "invalid-value", "Limit must be positive integer"}
+		if err != nil || n <= 0 {
+			return l, &problem{400, "invalid-value", "Limit must be positive integer"}
+		}
+		l.limit = min(n, maxPage)
+	}
+	l.marker, l.dir = q.Get("marker"), q.Get("sort_dir")
+	if q.Has("sort_dir") && l.dir != "asc" && l.dir != "desc" {
+		return l, &problem{400, "invalid-value", "Invalid sort direction: " + l.dir + ". Acceptable values are 'asc' or 'desc'"}
+	}
+	l.filters = map[string]string{}
+	for k := range q {
+		switch k {
+		case "name", "image", "project_id", "user_id", "memory", "task_state", "status", "auto_remove", "host":
+			l.filters[k] = q.Get(k)
+		case "limit", "all_projects", "marker", "sort_key", "sort_dir", "resource_url", "expand":
+		default:
+			l.unknown = append(l.unknown, k)
 		}
 	}
-	dir := q.Get("sort_dir")
-	if p == nil && q.Has("sort_dir") && dir != "asc" && dir != "desc" {
-		p = &problem{400, "invalid-value", "Invalid sort direction: " + dir + ". Acceptable values are 'asc' or 'desc'"}
-	}
+	slices.Sort(l.unknown)
+	return l, nil
+}
+
+func (s *Service) list(c call, _ string) {
+	l, p := c.readListing()
 	if p != nil {
 		c.fail(p)
 		return
 	}
-	filters := map[string]string{}
-	var unknown []string
-	for k := range q {
-		switch k {
-		case "name", "image", "project_id", "user_id", "memory", "task_state", "status", "auto_remove", "host":
-			filters[k] = q.Get(k)
-		case "limit", "all_projects", "marker", "sort_key", "sort_dir", "resource_url", "expand":
-		default:
-			unknown = append(unknown, k)
-		}
-	}
-	marker := q.Get("marker")
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if marker != "" && !slices.ContainsFunc(s.rows, func(r *container) bool { return r.uuid == marker }) {
-		c.fail(&problem{404, "container-not-found", "Container " + marker + " could not be found."})
+	if l.marker != "" && !slices.ContainsFunc(s.rows, func(r *container) bool { return r.uuid == l.marker }) {
+		c.fail(&problem{404, "container-not-found", "Container " + l.marker + " could not be found."})
 		return
 	}
-	if unknown != nil {
-		slices.Sort(unknown)
-		c.fail(&problem{400, "invalid-value", "Unknown parameters: " + strings.Join(unknown, ", ")})
+	if l.unknown != nil {
+		c.fail(&problem{400, "invalid-value", "Unknown parameters: " + strings.Join(l.unknown, ", ")})
 		return
 	}
 	rows := slices.Clone(s.rows)
-	if p := sortRows(rows, q.Get("sort_key"), dir); p != nil {
+	if p := sortRows(rows, c.query.Get("sort_key"), l.dir); p != nil {
 		c.fail(p)
 		return
 	}
 	views := []any{}
-	passed := marker == ""
+	passed := l.marker == ""
 	last := ""
 	for _, row := range rows {
-		if row.projectID != c.caller.ProjectID && !all || !row.matches(filters) {
+		if row.projectID != c.caller.ProjectID && !l.all || !row.matches(l.filters) {
 			continue
 		}
 		if !passed {
-			passed = row.uuid == marker
+			passed = row.uuid == l.marker
 			continue
 		}
-		if len(views) == limit {
+		if len(views) == l.limit {
 			break
 		}
 		views, last = append(views, s.viewFor(c, row, false)), row.uuid
 	}
 	// A page that is full promises another, even where there is none.
 	var next any
-	if len(views) == limit {
-		def := func(key, value string) string {
-			if q.Has(key) {
-				return key + "=" + q.Get(key) + "&"
-			}
-			return key + "=" + value + "&"
-		}
-		next = s.URL + "/v1/containers?" + def("sort_key", "id") + def("sort_dir", "asc") + "limit=" + strconv.Itoa(limit) + "&marker=" + last
+	if len(views) == l.limit {
+		next = s.URL + "/v1/containers?sort_key=" + c.queryOr("sort_key", "id") + "&sort_dir=" + c.queryOr("sort_dir", "asc") +
+			"&limit=" + strconv.Itoa(l.limit) + "&marker=" + last
 	}
 	c.ok(200, map[string]any{"containers": views, "next": next})
+}
+
+func (c call) queryOr(key, otherwise string) string {
+	if c.query.Has(key) {
+		return c.query.Get(key)
+	}
+	return otherwise
 }
 
 // allProjects reads the flag as oslo's strict parser does.

@@ -56,11 +56,8 @@ func (s *Service) interactive(c call, row *container, words []string) {
 
 // attachURL answers the address of a shell in the container, as a JSON string.
 func (s *Service) attachURL(c call, ident string) {
-	s.mu.Lock()
-	row, p := s.begin(c, ident, "attach")
-	s.mu.Unlock()
-	if p != nil {
-		c.fail(p)
+	row := s.may(c, ident, "attach")
+	if row == nil {
 		return
 	}
 	token := s.open(row, []string{"/bin/sh", "-i"}, "")

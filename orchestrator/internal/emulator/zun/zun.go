@@ -191,6 +191,19 @@ func (s *Service) begin(c call, ident, action string) (*container, *problem) {
 	return nil, &problem{409, "invalid-state-exception", "Cannot " + action + " container " + row.uuid + " in " + row.status + " state"}
 }
 
+// may is begin for an action that needs the lock no longer: nil where the call
+// was refused.
+func (s *Service) may(c call, ident, action string) *container {
+	s.mu.Lock()
+	row, p := s.begin(c, ident, action)
+	s.mu.Unlock()
+	if p != nil {
+		c.fail(p)
+		return nil
+	}
+	return row
+}
+
 func (s *Service) unimplemented(action string, rules map[string]rule) func(call, string) {
 	return func(c call, ident string) {
 		if p := c.checkParameters(rules); p != nil {

@@ -14,12 +14,7 @@ import (
 
 // A bad minute of the service is sat out; a bad hour is not.
 func TestAwaitIsPatient(t *testing.T) {
-	c := newCloud(t)
-	s := connect(t, c)
-	l, err := s.Reserve(t.Context(), pi5("chexp-a"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	c, s, l := reserved(t)
 	bad := 4
 	c.before = func(w http.ResponseWriter, r *http.Request) bool {
 		if !strings.HasPrefix(r.URL.Path, "/v1/leases/") || bad == 0 {
@@ -32,22 +27,17 @@ func TestAwaitIsPatient(t *testing.T) {
 		w.WriteHeader(502)
 		return true
 	}
-	if l, err = s.Await(t.Context(), l.ID, quiet); err != nil || l.Status != "ACTIVE" {
+	if l, err := s.Await(t.Context(), l.ID, quiet); err != nil || l.Status != "ACTIVE" {
 		t.Fatalf("%+v, %v", l, err)
 	}
 	bad = 1 << 20
-	_, err = s.Await(t.Context(), l.ID, quiet)
+	_, err := s.Await(t.Context(), l.ID, quiet)
 	check(t, err, failure.Cloud, "waiting for the lease")
 }
 
 // Upstream's Blazar has no route from a lease to its devices.
 func TestDeviceByAllocation(t *testing.T) {
-	c := newCloud(t)
-	s := connect(t, c)
-	l, err := s.Reserve(t.Context(), pi5("chexp-a"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	c, s, l := reserved(t)
 	c.before = func(w http.ResponseWriter, r *http.Request) bool {
 		if strings.HasSuffix(r.URL.Path, "/devices") && strings.HasPrefix(r.URL.Path, "/v1/leases/") {
 			w.WriteHeader(404)
@@ -55,12 +45,12 @@ func TestDeviceByAllocation(t *testing.T) {
 		}
 		return false
 	}
-	if l, err = s.Await(t.Context(), l.ID, quiet); err != nil || l.Device.Name != "nyu-rpi5-07" {
+	if l, err := s.Await(t.Context(), l.ID, quiet); err != nil || l.Device.Name != "nyu-rpi5-07" {
 		t.Errorf("%+v, %v", l, err)
 	}
 	c.devices = nil // and where not even that is known, the run can go on
 	said := ""
-	l, err = s.Await(t.Context(), l.ID, func(m string) { said = m })
+	l, err := s.Await(t.Context(), l.ID, func(m string) { said = m })
 	if err != nil || l.Device != (run.Device{}) || !strings.Contains(said, "unknown") {
 		t.Errorf("%+v, %v, said %q", l, err, said)
 	}
@@ -91,32 +81,22 @@ func TestAwaitFailures(t *testing.T) {
 		"error":      {[]string{"PENDING", "STARTING", "ERROR"}, []string{"lease chexp-a failed: its status is ERROR", "start_lease failed", "another device"}},
 		"terminated": {[]string{"ACTIVE"}, nil},
 	} {
-		c := newCloud(t)
-		s := connect(t, c)
-		l, err := s.Reserve(t.Context(), pi5("chexp-a"))
-		if err != nil {
-			t.Fatal(err)
-		}
+		c, s, l := reserved(t)
 		c.leases[0].next = f.next
 		if name == "terminated" {
 			c.leases[0].next = []string{"PENDING", "TERMINATED"}
 			f.words = []string{"has ended (TERMINATED"}
 		}
-		_, err = s.Await(t.Context(), l.ID, quiet)
+		_, err := s.Await(t.Context(), l.ID, quiet)
 		check(t, err, failure.Cloud, f.words...)
 	}
 }
 
 func TestAwaitBounds(t *testing.T) {
-	c := newCloud(t)
-	s := connect(t, c)
-	l, err := s.Reserve(t.Context(), pi5("chexp-a"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	c, s, l := reserved(t)
 	c.leases[0].next = nil // for ever PENDING
 	s.pace.lease = 20 * time.Millisecond
-	_, err = s.Await(t.Context(), l.ID, quiet)
+	_, err := s.Await(t.Context(), l.ID, quiet)
 	check(t, err, failure.Cloud, "still PENDING")
 
 	_, err = s.Await(t.Context(), "nowhere", quiet)

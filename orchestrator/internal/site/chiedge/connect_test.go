@@ -175,9 +175,8 @@ func TestConnectFails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			clean(t)
-			c := c
 			if f.cloud != nil {
-				c = newCloud(t)
+				c := newCloud(t)
 				f.cloud(c)
 				f.yaml = c.cloudsYAML(appCred1)
 			}

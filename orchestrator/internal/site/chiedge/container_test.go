@@ -188,13 +188,10 @@ func TestLaunchLostAnswer(t *testing.T) {
 		c := newCloud(t)
 		s := connect(t, c)
 		lost := false
-		lose := func(w http.ResponseWriter, r *http.Request) bool {
-			if lost || !isPost(r, "/v1/containers/") {
-				return false
-			}
+		lose := answering(1, "POST", "/v1/containers/", func(w http.ResponseWriter) bool {
 			lost = true
 			return hangUp(w)
-		}
+		})
 		want := 2
 		if made {
 			c.after, want = lose, 1

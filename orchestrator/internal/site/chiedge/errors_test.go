@@ -125,14 +125,9 @@ func restrictedRow(t *testing.T) errorRow {
 func leaseStates(t *testing.T) []errorRow {
 	var rows []errorRow
 	await := func(situation, says string, spoil func(*Site, *fakeLease)) {
-		c := newCloud(t)
-		s := connect(t, c)
-		l, err := s.Reserve(t.Context(), pi5("chexp-a"))
-		if err != nil {
-			t.Fatal(err)
-		}
+		c, s, l := reserved(t)
 		spoil(s, c.leases[0])
-		_, err = s.Await(t.Context(), l.ID, quiet)
+		_, err := s.Await(t.Context(), l.ID, quiet)
 		rows = append(rows, errorRow{situation, says, err})
 	}
 	await("the device could not be set up", "status ERROR", func(_ *Site, l *fakeLease) { l.next = []string{"STARTING", "ERROR"} })

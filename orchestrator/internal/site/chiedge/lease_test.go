@@ -21,13 +21,20 @@ func quiet(string) {}
 
 func isPost(r *http.Request, path string) bool { return r.Method == "POST" && r.URL.Path == path }
 
-func TestReserveAwaitRelease(t *testing.T) {
+// reserved is a cloud in which the site holds a lease, chexp-a.
+func reserved(t *testing.T) (*cloud, *Site, run.Lease) {
+	t.Helper()
 	c := newCloud(t)
 	s := connect(t, c)
 	l, err := s.Reserve(t.Context(), pi5("chexp-a"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	return c, s, l
+}
+
+func TestReserveAwaitRelease(t *testing.T) {
+	c, s, l := reserved(t)
 	if l.ID != "lease-1" || l.ReservationID != "res-of-lease-1" || l.Status != "PENDING" || l.End.Before(time.Now()) {
 		t.Errorf("%+v", l)
 	}
@@ -35,7 +42,7 @@ func TestReserveAwaitRelease(t *testing.T) {
 		t.Errorf("asked for %s", p)
 	}
 	var said []string
-	l, err = s.Await(t.Context(), l.ID, func(m string) { said = append(said, m) })
+	l, err := s.Await(t.Context(), l.ID, func(m string) { said = append(said, m) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,99 +143,44 @@ func TestReserveAdopts(t *testing.T) {
 // The answer to the creation gets lost, in the ways it can; there must be one
 // lease in the end, and no second creation where the first worked.
 func TestReserveLostAnswer(t *testing.T) {
+	late := &fakeLease{id: "late", name: "chexp-a", user: alice, status: "PENDING", start: time.Now().UTC(), end: time.Now().UTC().Add(time.Hour)}
 	for name, f := range map[string]struct {
-		cloud func(c *cloud) (lost func() bool)
-		posts int
+		made, late bool                             // before the answer is lost; later, when the list is asked for the third time
+		answer     func(w http.ResponseWriter) bool // what comes in place of it
+		posts      int
 	}{
-		"made, then the connection breaks": {posts: 1, cloud: func(c *cloud) func() bool {
-			lost := false
-			c.after = func(w http.ResponseWriter, r *http.Request) bool {
-				if lost || !isPost(r, "/v1/leases") {
-					return false
-				}
-				lost = true
-				return hangUp(w)
-			}
-			return func() bool { return lost }
-		}},
-		"made, then the proxy times out": {posts: 1, cloud: func(c *cloud) func() bool {
-			lost := false
-			c.after = func(w http.ResponseWriter, r *http.Request) bool {
-				if lost || !isPost(r, "/v1/leases") {
-					return false
-				}
-				lost = true
-				w.WriteHeader(504)
-				return true
-			}
-			return func() bool { return lost }
-		}},
-		"made, but half of the answer comes": {posts: 1, cloud: func(c *cloud) func() bool {
-			lost := false
-			c.after = func(w http.ResponseWriter, r *http.Request) bool {
-				if lost || !isPost(r, "/v1/leases") {
-					return false
-				}
-				lost = true
-				w.Header().Set("Content-Length", "1000")
-				w.WriteHeader(201)
-				_, _ = w.Write([]byte(`{"lease": {"id": "lea`))
-				return true
-			}
-			return func() bool { return lost }
-		}},
-		"made later than the connection breaks": {posts: 1, cloud: func(c *cloud) func() bool {
-			lost, lists := false, 0
-			c.before = func(w http.ResponseWriter, r *http.Request) bool {
-				if isPost(r, "/v1/leases") && !lost {
-					lost = true
-					return hangUp(w)
-				}
-				if lost && r.Method == "GET" && r.URL.Path == "/v1/leases" {
-					if lists++; lists == 3 {
-						now := time.Now().UTC()
-						c.leases = append(c.leases, &fakeLease{id: "late", name: "chexp-a", user: alice, status: "PENDING", start: now, end: now.Add(time.Hour)})
-					}
-				}
-				return false
-			}
-			return func() bool { return lost }
-		}},
-		"not made: the connection breaks before": {posts: 2, cloud: func(c *cloud) func() bool {
-			lost := false
-			c.before = func(w http.ResponseWriter, r *http.Request) bool {
-				if lost || !isPost(r, "/v1/leases") {
-					return false
-				}
-				lost = true
-				return hangUp(w)
-			}
-			return func() bool { return lost }
-		}},
-		"not made: 503 with a page": {posts: 2, cloud: func(c *cloud) func() bool {
-			lost := false
-			c.before = func(w http.ResponseWriter, r *http.Request) bool {
-				if lost || !isPost(r, "/v1/leases") {
-					return false
-				}
-				lost = true
-				w.Header().Set("Content-Type", "text/html")
-				w.WriteHeader(503)
-				_, _ = w.Write([]byte("<html><body><h1>503 Service Unavailable</h1></body></html>"))
-				return true
-			}
-			return func() bool { return lost }
-		}},
+		"made, then the connection breaks":       {made: true, answer: hangUp, posts: 1},
+		"made, then the proxy times out":         {made: true, answer: status(504), posts: 1},
+		"made, but half of the answer comes":     {made: true, answer: halfAnAnswer(201), posts: 1},
+		"made later than the connection breaks":  {late: true, answer: hangUp, posts: 1},
+		"not made: the connection breaks before": {answer: hangUp, posts: 2},
+		"not made: 503 with a page":              {answer: status(503), posts: 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newCloud(t)
 			s := connect(t, c)
-			lost := f.cloud(c)
+			lost, lists := false, 0
+			lose := answering(1, "POST", "/v1/leases", func(w http.ResponseWriter) bool {
+				lost = true
+				return f.answer(w)
+			})
+			if f.made {
+				c.after = lose
+			} else {
+				c.before = func(w http.ResponseWriter, r *http.Request) bool {
+					if f.late && lost && r.Method == "GET" && r.URL.Path == "/v1/leases" {
+						if lists++; lists == 3 {
+							c.leases = append(c.leases, late)
+						}
+					}
+					return lose(w, r)
+				}
+			}
 			l, err := s.Reserve(t.Context(), pi5("chexp-a"))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !lost() {
+			if !lost {
 				t.Fatal("nothing got lost")
 			}
 			if len(c.leases) != 1 || c.leases[0].id != l.ID || c.count("POST /v1/leases") != f.posts {

@@ -31,12 +31,7 @@ func TestReleaseFailures(t *testing.T) {
 		"not allowed": {answer: func(_ int, w http.ResponseWriter) bool { blazarError(w, 403, "Policy"); return true }, kind: failure.Auth, words: []string{"Policy"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newCloud(t)
-			s := connect(t, c)
-			l, err := s.Reserve(t.Context(), pi5("chexp-a"))
-			if err != nil {
-				t.Fatal(err)
-			}
+			c, s, l := reserved(t)
 			n := 0
 			c.before = func(w http.ResponseWriter, r *http.Request) bool {
 				if r.Method != "DELETE" {
@@ -45,7 +40,7 @@ func TestReleaseFailures(t *testing.T) {
 				n++
 				return f.answer(n, w)
 			}
-			err = s.Release(t.Context(), l.ID)
+			err := s.Release(t.Context(), l.ID)
 			if f.kind == 0 {
 				if err != nil || len(c.leases) != 0 {
 					t.Errorf("%d leases left, %v", len(c.leases), err)

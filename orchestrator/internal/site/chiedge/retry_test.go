@@ -23,12 +23,18 @@ func hurried(t *testing.T, c *cloud) (*Site, *[]string) {
 
 // faulty answers the first n requests for the path with a fault.
 func faulty(c *cloud, n int, method, path string, fault func(w http.ResponseWriter) bool) {
-	c.before = func(w http.ResponseWriter, r *http.Request) bool {
+	c.before = answering(n, method, path, fault)
+}
+
+// answering is a cloud's before or after: it answers the first n requests for
+// the path.
+func answering(n int, method, path string, answer func(w http.ResponseWriter) bool) func(w http.ResponseWriter, r *http.Request) bool {
+	return func(w http.ResponseWriter, r *http.Request) bool {
 		if n == 0 || r.Method != method || r.URL.Path != path {
 			return false
 		}
 		n--
-		return fault(w)
+		return answer(w)
 	}
 }
 
@@ -44,16 +50,18 @@ func status(code int, header ...string) func(http.ResponseWriter) bool {
 	}
 }
 
-func halfAnAnswer(w http.ResponseWriter) bool {
-	w.Header().Set("Content-Length", "1000")
-	w.WriteHeader(200)
-	_, _ = w.Write([]byte(`{"leases": [`))
-	return true
+func halfAnAnswer(code int) func(http.ResponseWriter) bool {
+	return func(w http.ResponseWriter) bool {
+		w.Header().Set("Content-Length", "1000")
+		w.WriteHeader(code)
+		_, _ = w.Write([]byte(`{"lea`))
+		return true
+	}
 }
 
 func TestReadsAreRepeated(t *testing.T) {
 	for name, fault := range map[string]func(http.ResponseWriter) bool{
-		"429": status(429, "Retry-After", "0"), "502": status(502), "503": status(503), "504": status(504), "hang up": hangUp, "half an answer": halfAnAnswer,
+		"429": status(429, "Retry-After", "0"), "502": status(502), "503": status(503), "504": status(504), "hang up": hangUp, "half an answer": halfAnAnswer(200),
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newCloud(t)

@@ -22,7 +22,7 @@ import (
 	"time"
 
 	"chexp/orchestrator/internal/transport"
-	"chexp/orchestrator/internal/transport/payload"
+	"chexp/orchestrator/internal/transport/tarstream"
 )
 
 const (
@@ -92,7 +92,7 @@ func (t *Transport) Put(ctx context.Context, dir string, stream io.Reader) error
 	defer sub.Close()
 
 	var done int64
-	sums, err := payload.Walk(&cancelled{ctx, stream}, func(e payload.Entry) error {
+	sums, err := tarstream.Walk(&cancelled{ctx, stream}, func(e tarstream.Entry) error {
 		if e.Content == nil {
 			return makeDir(sub, e)
 		}
@@ -109,7 +109,7 @@ func (t *Transport) Put(ctx context.Context, dir string, stream io.Reader) error
 	return verify(ctx, sub, sums)
 }
 
-func makeDir(root *os.Root, e payload.Entry) error {
+func makeDir(root *os.Root, e tarstream.Entry) error {
 	if err := root.MkdirAll(e.Path, 0o755); err != nil || e.Path == "." {
 		return err
 	}
@@ -118,7 +118,7 @@ func makeDir(root *os.Root, e payload.Entry) error {
 
 // writeFile writes beside the name and renames, so that a program that runs
 // from the old file keeps it, and nobody sees half a file.
-func writeFile(root *os.Root, e payload.Entry) (err error) {
+func writeFile(root *os.Root, e tarstream.Entry) (err error) {
 	if err := root.MkdirAll(path.Dir(e.Path), 0o755); err != nil {
 		return err
 	}
@@ -150,7 +150,7 @@ func writeFile(root *os.Root, e payload.Entry) (err error) {
 
 // verify reads everything back: the contract promises content, not calls that
 // returned nil.
-func verify(ctx context.Context, root *os.Root, sums *payload.Sums) error {
+func verify(ctx context.Context, root *os.Root, sums *tarstream.Sums) error {
 	for _, want := range sums.Files {
 		f, err := root.Open(want.Path)
 		if err != nil {

@@ -16,7 +16,7 @@ import (
 
 	"chexp/orchestrator/internal/failure"
 	"chexp/orchestrator/internal/transport"
-	"chexp/orchestrator/internal/transport/payload"
+	"chexp/orchestrator/internal/transport/tarstream"
 )
 
 // Exit codes of our own scripts, above what tar and sh use.
@@ -209,7 +209,7 @@ func (t *Transport) Put(ctx context.Context, dir string, stream io.Reader) error
 	return nil
 }
 
-func (t *Transport) send(ctx context.Context, dir string, stream io.Reader) (*payload.Sums, error) {
+func (t *Transport) send(ctx context.Context, dir string, stream io.Reader) (*tarstream.Sums, error) {
 	defer t.watch(ctx)()
 	s, err := t.open(ctx)
 	if err != nil {
@@ -230,7 +230,7 @@ func (t *Transport) send(ctx context.Context, dir string, stream io.Reader) (*pa
 		return nil, cause(ctx, err)
 	}
 	defer s.closeWith(ctx)()
-	sums, err := payload.Copy(&acknowledged{w: in, to: stream}, stream)
+	sums, err := tarstream.Copy(&acknowledged{w: in, to: stream}, stream)
 	if err != nil && !errors.Is(err, io.EOF) {
 		// Our stream broke, or the caller gave up: what tar says no longer
 		// matters, but it should have ended before another Put may begin.
@@ -341,7 +341,7 @@ func (g *getting) end(err error) error {
 	switch {
 	case err != nil:
 		return err
-	case code == 0, code == 1 && payload.OnlyChanged(g.log.Bytes()):
+	case code == 0, code == 1 && tarstream.OnlyChanged(g.log.Bytes()):
 		return io.EOF
 	case code == exitNoDirectory:
 		return fmt.Errorf("directory %s at the far end: %w", g.dir, fs.ErrNotExist)

@@ -14,7 +14,7 @@ import (
 
 	"chexp/orchestrator/internal/failure"
 	"chexp/orchestrator/internal/transport"
-	"chexp/orchestrator/internal/transport/payload"
+	"chexp/orchestrator/internal/transport/tarstream"
 )
 
 // Put implements transport.Transport. Parts go into a directory beside dir and
@@ -39,7 +39,7 @@ func (t *Transport) put(ctx context.Context, dir string, stream io.Reader) error
 	if err := u.leftovers(); err != nil {
 		return err
 	}
-	sums, err := payload.Copy(u, stream)
+	sums, err := tarstream.Copy(u, stream)
 	if err != nil {
 		return err
 	}
@@ -239,7 +239,7 @@ exit 93
 
 // assemble puts the parts together and has every file checked. The lists do
 // not fit into an URL: they go up as parts themselves.
-func (u *upload) assemble(dir string, sums *payload.Sums) error {
+func (u *upload) assemble(dir string, sums *tarstream.Sums) error {
 	list := strings.Join(append(u.parts, ""), "\n")
 	sumParts, err := u.sendText(sums.Text())
 	if err != nil {

@@ -1,10 +1,10 @@
-// Package payload reads the tar stream that a Transport's Put was given,
+// Package tarstream reads the tar stream that a Transport's Put was given,
 // refuses what has no business on a device (links, devices, names that leave
 // the directory), writes it again in the one form that GNU tar and busybox tar
 // both understand, and keeps the SHA-256 of every file for the check at the
 // far end. What is sent is therefore exactly what was checked: two tar readers
 // never get to disagree about the same bytes.
-package payload
+package tarstream
 
 import (
 	"archive/tar"

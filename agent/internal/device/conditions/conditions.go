@@ -1,9 +1,9 @@
-// Package sample watches the machine around each timed block: it reads before and
+// Package conditions watches the machine around each timed block: it reads before and
 // after, in a millisecond or two each, and never while the block runs. What the
 // pair of readings says (clocks, heat, other processes, the hypervisor, quotas,
 // swap, the firmware) is trial.Conditions; what cannot be told says why, which
 // includes a block too short for the counter that would tell.
-package sample
+package conditions
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-package payload_test
+package tarstream_test
 
 import (
 	"archive/tar"
@@ -12,7 +12,7 @@ import (
 	"testing/iotest"
 	"time"
 
-	"chexp/orchestrator/internal/transport/payload"
+	"chexp/orchestrator/internal/transport/tarstream"
 )
 
 func archive(t *testing.T, headers ...tar.Header) []byte {
@@ -40,11 +40,11 @@ func TestCopyNormalises(t *testing.T) {
 		tar.Header{Typeflag: tar.TypeReg, Name: "./a", Mode: 0o4755, Size: 3, Uid: 1234, Uname: "someone", ModTime: time.Now()},
 		tar.Header{Typeflag: tar.TypeReg, Name: long, Mode: 0o644, Size: 0})
 	var out, again bytes.Buffer
-	sums, err := payload.Copy(&out, bytes.NewReader(in))
+	sums, err := tarstream.Copy(&out, bytes.NewReader(in))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := payload.Copy(&again, bytes.NewReader(in)); err != nil || !bytes.Equal(out.Bytes(), again.Bytes()) {
+	if _, err := tarstream.Copy(&again, bytes.NewReader(in)); err != nil || !bytes.Equal(out.Bytes(), again.Bytes()) {
 		t.Fatalf("the same files gave other bytes (%v)", err)
 	}
 	want := sha256.Sum256([]byte("xxx"))
@@ -84,24 +84,24 @@ func TestCopyRefuses(t *testing.T) {
 		"device":    {Typeflag: tar.TypeChar, Name: "a", Devmajor: 1},
 		"fifo":      {Typeflag: tar.TypeFifo, Name: "a"},
 	} {
-		if _, err := payload.Copy(io.Discard, bytes.NewReader(archive(t, h))); err == nil {
+		if _, err := tarstream.Copy(io.Discard, bytes.NewReader(archive(t, h))); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}
 	twice := archive(t, tar.Header{Typeflag: tar.TypeReg, Name: "a"}, tar.Header{Typeflag: tar.TypeReg, Name: "./a"})
-	if _, err := payload.Copy(io.Discard, bytes.NewReader(twice)); err == nil {
+	if _, err := tarstream.Copy(io.Discard, bytes.NewReader(twice)); err == nil {
 		t.Error("a file that appears twice: accepted")
 	}
 }
 
 func TestCopyReportsBrokenStreams(t *testing.T) {
 	whole := archive(t, tar.Header{Typeflag: tar.TypeReg, Name: "a", Size: 5000})
-	if _, err := payload.Copy(io.Discard, bytes.NewReader(whole[:3000])); !errors.Is(err, io.ErrUnexpectedEOF) {
+	if _, err := tarstream.Copy(io.Discard, bytes.NewReader(whole[:3000])); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("cut stream: %v", err)
 	}
 	boom := errors.New("boom")
 	broken := io.MultiReader(bytes.NewReader(whole[:3000]), iotest.ErrReader(boom))
-	if _, err := payload.Copy(io.Discard, broken); !errors.Is(err, boom) {
+	if _, err := tarstream.Copy(io.Discard, broken); !errors.Is(err, boom) {
 		t.Errorf("broken stream: %v", err)
 	}
 }
