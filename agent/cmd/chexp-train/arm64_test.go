@@ -192,13 +192,18 @@ func judge(t *testing.T, name string, reference, got [][]float32) (same int) {
 	return same
 }
 
-// loss is the difference of two accuracies on the same pictures, with its exact
-// interval given on how many of them just one of the two is right (as McNemar's
-// test takes it): among those, which one it is is a coin of unknown bias.
+// loss is the difference of two accuracies on the same pictures, with the exact
+// 95 % interval given on how many of them just one of the two is right (as
+// McNemar's test takes it): among those, which one it is is a coin of unknown
+// bias. The last bound, 95 % as well, does without that condition: the most
+// that may be lost less the least that may be won.
 func loss(lost, won, n int) string {
-	i, points := stats.Proportion(lost, lost+won), 100*float64(lost+won)/float64(n)
-	if points == 0 {
-		return "0 (exactly)"
+	if lost+won == 0 {
+		return "0"
 	}
-	return fmt.Sprintf("%.2f (%.2f to %.2f)", 100*float64(lost-won)/float64(n), (2*i.Low-1)*points, (2*i.High-1)*points)
+	points := 100 / float64(n)
+	i := stats.Proportion(lost, lost+won)
+	differing := points * float64(lost+won)
+	most := 100 * (stats.Proportion(lost, n).High - stats.Proportion(won, n).Low)
+	return fmt.Sprintf("%.2f (%.2f to %.2f; at most %.2f)", points*float64(lost-won), (2*i.Low-1)*differing, (2*i.High-1)*differing, most)
 }
