@@ -15,6 +15,7 @@ import (
 type watched struct {
 	model *onnx.Model
 	parts map[string]part // by the name of an output
+	names map[string]bool // that are taken
 }
 
 // part is what an output says of a value.
@@ -43,7 +44,8 @@ func watch(m *onnx.Model, names []string, sample Sample) *watched {
 	c := *m
 	g := *m.Graph
 	c.Graph = &g
-	w := &watched{model: &c, parts: map[string]part{}}
+	w := &watched{model: &c, parts: map[string]part{}, names: map[string]bool{}}
+	eachName(&g, func(name string) { w.names[name] = true })
 	g.Nodes, g.Initializers = append([]*onnx.Node(nil), g.Nodes...), append([]*onnx.Tensor(nil), g.Initializers...)
 	g.Outputs = nil
 	inputs, given := map[string]bool{}, map[string][]int64{}
@@ -100,9 +102,16 @@ func (w *watched) output(name string, p part) {
 // part adds the nodes that tell of a value.
 func (w *watched) part(value string, step int64) {
 	g := w.model.Graph
-	name := func(suffix string) string { return unique(g, value+suffix) }
+	name := func(suffix string) string {
+		n := value + suffix
+		for w.names[n] {
+			n += "_"
+		}
+		w.names[n] = true
+		return n
+	}
 	node := func(op, suffix string, inputs ...string) string {
-		n := &onnx.Node{Op: op, Name: name(suffix), Inputs: inputs, Outputs: []string{name(suffix)}}
+		n := &onnx.Node{Op: op, Inputs: inputs, Outputs: []string{name(suffix)}}
 		g.Nodes = append(g.Nodes, n)
 		return n.Outputs[0]
 	}
