@@ -12,15 +12,18 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"chexp/experiments/compare"
+	"chexp/experiments/compare/simulated"
 	"chexp/experiments/trial"
 )
 
 // documents are the published files and the structs that they describe.
 var documents = map[string]reflect.Type{
-	"plan.schema.json":   reflect.TypeFor[trial.Plan](),
-	"result.schema.json": reflect.TypeFor[trial.Result](),
-	"event.schema.json":  reflect.TypeFor[trial.Event](),
-	"status.schema.json": reflect.TypeFor[trial.StatusReply](),
+	"plan.schema.json":       reflect.TypeFor[trial.Plan](),
+	"result.schema.json":     reflect.TypeFor[trial.Result](),
+	"event.schema.json":      reflect.TypeFor[trial.Event](),
+	"status.schema.json":     reflect.TypeFor[trial.StatusReply](),
+	"comparison.schema.json": reflect.TypeFor[compare.Comparison](),
 }
 
 func raw(t *testing.T, name string) map[string]any {
@@ -145,6 +148,9 @@ func (w walk) object(at string, typ reflect.Type, s map[string]any) {
 	properties, _ := s["properties"].(map[string]any)
 	var fields, required []string
 	for i := range typ.NumField() {
+		if !typ.Field(i).IsExported() {
+			continue
+		}
 		name, options, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
 		if name == "-" {
 			continue
@@ -253,6 +259,9 @@ func TestSamplesValidate(t *testing.T) {
 		{"result.schema.json", skipped},
 		{"event.schema.json", event},
 		{"event.schema.json", trial.Event{Schema: trial.EventSchema, Seq: 2, Time: when, Type: trial.Note}},
+		{"comparison.schema.json", compare.Runs([]compare.Group{simulated.Quiet(1, 3, 6).Group("")}, 1)},
+		{"comparison.schema.json", compare.Runs([]compare.Group{simulated.Quiet(1, 3, 6).Group("a"), simulated.Quiet(2, 1, 1).Group("b")}, 1)},
+		{"comparison.schema.json", compare.Runs([]compare.Group{{}}, 1)},
 		{"status.schema.json", trial.StatusReply{State: state, More: true}},
 		{"status.schema.json", trial.StatusReply{State: trial.State{Schema: trial.EventSchema, Phase: trial.NotStarted}}},
 	} {

@@ -1,15 +1,16 @@
 // Package stats turns raw latencies into what a report may say: the summary of
 // a trial with the interval of its median, percentiles or their refusal, how
-// two variants compare, where the variance comes from, and whether a trial was
+// two variants compare, where the variance comes from, what holds beyond one
+// device and one day (MiddleOf, RatioOfUnits), and whether a trial was
 // steady enough to be believed (Checks; package validity adds what the device
 // did meanwhile). It is pure arithmetic, shared by both
 // halves of chexp so that a reader of a result can check the agent's sums with
 // the same code.
 //
 // Latencies are skewed, have several modes and depend on what came before, so
-// nothing here assumes a normal distribution: medians, ranks and order
-// statistics throughout [Maricq et al., Taming Performance Variability,
-// OSDI'18]. Three rules hold. It refuses instead of guessing, and says how many
+// nothing here assumes that they are normal: medians, ranks and order statistics
+// throughout, and Student's t over what has few medians [Maricq et al., Taming
+// Performance Variability, OSDI'18]. Three rules hold. It refuses instead of guessing, and says how many
 // more inferences it would take. It never drops a value; outliers are counted.
 // A difference is called one only when it is both significant and large enough
 // to matter: with many inferences, everything is significant.

@@ -28,6 +28,10 @@ type Block struct {
 	// on the monotonic clock.
 	StartNS    int64       `json:"start_ns"`
 	Conditions *Conditions `json:"conditions,omitempty"`
+	// Restarts is how often the trial's process had been started anew before
+	// this block, because the run was interrupted. Blocks in which it differs
+	// are of different process starts; no round has blocks of two.
+	Restarts int `json:"restarts,omitempty"`
 }
 
 // WarmUp is what the untimed inferences showed: whether it was over before the

@@ -89,6 +89,14 @@ type Result struct {
 	Device  Device    `json:"device"`
 	Start   time.Time `json:"start"` // UTC, the device's clock
 	End     time.Time `json:"end"`
+
+	// Partial is there when the run ended before the trial had all its blocks.
+	// The outcome is then OK if those that there are carry a median, else Failed
+	// with ReasonStopped. A run that goes on replaces the result.
+	Partial *Partial `json:"partial,omitempty"`
+	// Restarts are the process starts after the first, of a trial that was
+	// interrupted and gone on with: Block.Restarts counts from 1 in this list.
+	Restarts []Restart `json:"restarts,omitempty"`
 }
 
 // Summary is derived from LatenciesNS; a reader can check it. Times in
@@ -193,10 +201,10 @@ type EventType string
 const (
 	RunStarted    EventType = "run_started"
 	TrialStarted  EventType = "trial_started"
-	TrialFinished EventType = "trial_finished"
-	Progress      EventType = "progress"     // among trials that take turns; every few seconds at most
-	RunFinished   EventType = "run_finished" // every trial has its result
-	RunStopped    EventType = "run_stopped"  // `chexp-agent stop`
+	TrialFinished EventType = "trial_finished" // also with a Partial result; Text then says how far it came
+	Progress      EventType = "progress"       // among trials that take turns; every few seconds at most
+	RunFinished   EventType = "run_finished"   // every trial has its result
+	RunStopped    EventType = "run_stopped"    // `chexp-agent stop`
 	Note          EventType = "note"
 )
 
@@ -213,7 +221,9 @@ type State struct {
 	LastSeq    int64     `json:"last_seq"`
 	Done       int       `json:"done"`
 	Total      int       `json:"total"`
-	Text       string    `json:"text,omitempty"` // why, for Dead
+	Text       string    `json:"text,omitempty"` // why, for Dead and Stopped
+	// Why is there for Stopped: ReasonStopped or ReasonDeadline.
+	Why *Reason `json:"why,omitempty"`
 }
 
 // Phase of the agent.
@@ -229,5 +239,11 @@ const (
 	Dead       Phase = "dead"
 )
 
-// ReasonStopped is the Code of a trial that `chexp-agent stop` cut short.
-const ReasonStopped = "stopped"
+const (
+	// ReasonStopped is the Code of a run that `chexp-agent stop` or a signal
+	// ended, and of each trial that therefore has too few blocks.
+	ReasonStopped = "stopped"
+	// ReasonDeadline is the Code of a run that ended by itself at the time that
+	// `chexp-agent start --for` set.
+	ReasonDeadline = "deadline"
+)

@@ -37,8 +37,11 @@ const (
 	StateFile   = "out/state.json"              // State, replaced atomically
 	EventsFile  = "out/events.jsonl"            // Event per line, append-only
 	LogFile     = "out/agent.log"               // what the agent itself printed
-	ResultsDir  = "out/results"                 // <trial id>.json, renamed into place, then never changed
+	ResultsDir  = "out/results"                 // <trial id>.json, renamed into place; only a Partial one is ever replaced
 	ResultSums  = "out/results/" + "SHA256SUMS" // over the results, written last
+	// JournalDir holds <trial id>.jsonl for each trial that has blocks and no
+	// whole result yet (package journal).
+	JournalDir = "out/journal"
 )
 
 // A Plan says what to measure. It is complete: the agent needs nothing else

@@ -15,6 +15,7 @@ const (
 	Provider   = "provider"
 	Physics    = "physics"
 	Emulation  = "emulation"
+	Complete   = "completeness"
 	Quota      = "CPU quota"
 	Steal      = "steal"
 	Outside    = "outside load"
@@ -64,6 +65,9 @@ func Checks(r *trial.Result) []stats.Check {
 	}
 	out := []stats.Check{checkProvider(r), checkPhysics(r), checkEmulation(r), own[at],
 		c.quota(), c.steal(), c.outside(), c.throttling(), c.heat(), c.clock(), c.governor(), c.swap(), c.pressure()}
+	if r.Partial != nil {
+		out = append([]stats.Check{checkComplete(r)}, out...)
+	}
 	out = append(out, slices.Delete(own, at, at+1)...)
 	return append(out, checkHarness(r))
 }

@@ -190,44 +190,6 @@ func TestKilledRunnerAmongThree(t *testing.T) {
 	}
 }
 
-// kill -9 of the supervisor while three trials take turns: all of them go, and
-// are measured again.
-func TestResumeWhileTakingTurns(t *testing.T) {
-	b := started(turns(t))
-	runners, supervisor := b.runnerPIDs(3)
-	must(t, syscall.Kill(supervisor, syscall.SIGKILL))
-	b.awaitPhase(trial.Dead)
-	for _, pid := range runners {
-		b.awaitGone(pid)
-	}
-	started(b)
-	b.awaitPhase(trial.Finished)
-	b.checkComplete()
-	for _, tr := range b.plan.Trials {
-		res := b.result(tr.ID)
-		if res.Outcome != trial.OK || len(res.Blocks) != 12 {
-			t.Errorf("%s: %s %v, %d blocks", tr.ID, res.Outcome, res.Reasons, len(res.Blocks))
-		}
-		if h, ok := res.Harness.Get(); !ok || h.Calls == 0 || h.Allocations > int64(h.Calls/100) {
-			t.Errorf("%s: harness %+v %+v", tr.ID, res.Harness, h)
-		}
-	}
-}
-
-// stop while three trials take turns leaves none of them.
-func TestStopWhileTakingTurns(t *testing.T) {
-	b := started(turns(t))
-	runners, _ := b.runnerPIDs(3)
-	if reply := b.ask("stop"); reply.State.Phase != trial.Stopped {
-		t.Fatalf("after stop: %+v", reply.State)
-	}
-	for _, pid := range runners {
-		if !gone(pid) {
-			t.Errorf("process %d outlived stop", pid)
-		}
-	}
-}
-
 // A crash inside ONNX Runtime's code arrives as Go's own report.
 func TestSegfaultIsNamed(t *testing.T) {
 	b := started(long(t, 2000))

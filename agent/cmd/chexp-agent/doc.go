@@ -3,17 +3,19 @@
 // package payload) and works in the directory that the orchestrator pushed (the
 // bundle; see package trial for its layout).
 //
-//	chexp-agent start DIR                     check the bundle, run it in the background
+//	chexp-agent start DIR [--for D]           check the bundle, run it in the background, for so long
 //	chexp-agent status DIR [--since N] [--max-bytes B]
-//	chexp-agent stop DIR [--wait D]           end the run; it can be started again
+//	chexp-agent stop DIR [--wait D] [--why T] end the run in order; it can be started again
 //	chexp-agent run DIR                       run in the foreground, events on stdout
 //	chexp-agent version [--json]
 //
 // start, status and stop print a trial.StatusReply as JSON lines: events (status
 // only), then the state. They answer within a second or two, because Zun cuts an exec off after 5 s, and all of them may be
 // repeated when an answer was lost: start of a bundle that runs or has finished
-// starts nothing and says so. After a stop or a crash, start carries on with the
-// trials that have no result yet.
+// starts nothing and says so. A stop, SIGTERM, and the end of the time that start
+// was given leave a partial result of every trial that has blocks. After them, and
+// after a crash, start carries on: with the next round of the trials that were
+// interrupted, whose blocks are on record, and with those that were not begun.
 //
 // Exit codes: 0 ok; 1 unexpected; 2 wrong arguments; 3 some trials failed (run
 // only); 4 the bundle is not what was pushed (sums or plan).

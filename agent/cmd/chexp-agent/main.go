@@ -31,9 +31,9 @@ const (
 )
 
 const usage = `usage:
-  chexp-agent start DIR
+  chexp-agent start DIR [--for D]
   chexp-agent status DIR [--since N] [--max-bytes B]
-  chexp-agent stop DIR [--wait D]
+  chexp-agent stop DIR [--wait D] [--why TEXT]
   chexp-agent run DIR
   chexp-agent infer
   chexp-agent version [--json]
@@ -62,14 +62,16 @@ func dispatch(args []string, stdout io.Writer) (int, error) {
 	var err error
 	switch verb {
 	case "start":
-		err = withDir(flags, args, func(dir string) error { return start(dir, stdout) })
+		limit := flags.Duration("for", 0, "")
+		err = withDir(flags, args, func(dir string) error { return start(dir, *limit, stdout) })
 	case "status":
 		since := flags.Int64("since", 0, "")
 		maxBytes := flags.Int("max-bytes", 64<<10, "")
 		err = withDir(flags, args, func(dir string) error { return printStatus(stdout, dir, *since, *maxBytes) })
 	case "stop":
 		wait := flags.Duration("wait", 4*time.Second, "")
-		err = withDir(flags, args, func(dir string) error { return stop(dir, *wait, stdout) })
+		why := flags.String("why", "interrupted", "")
+		err = withDir(flags, args, func(dir string) error { return stop(dir, *why, *wait, stdout) })
 	case "run":
 		err = withDir(flags, args, func(dir string) (err error) { code, err = runForeground(dir, stdout); return err })
 	case superviseVerb:
@@ -161,13 +163,13 @@ func printState(w io.Writer, dir string) error {
 }
 
 // stop asks the supervisor to end and waits for it, for a bounded time.
-func stop(dir string, wait time.Duration, stdout io.Writer) error {
+func stop(dir, why string, wait time.Duration, stdout io.Writer) error {
 	held, err := outdir.Held(dir)
 	if err != nil {
 		return err
 	}
 	if held {
-		if err := outdir.RequestStop(dir); err != nil {
+		if err := outdir.RequestStop(dir, why); err != nil {
 			return err
 		}
 	}

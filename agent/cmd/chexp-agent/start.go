@@ -13,6 +13,7 @@ import (
 	"chexp/agent/internal/bundle"
 	"chexp/agent/internal/outdir"
 	"chexp/agent/internal/payload"
+	"chexp/agent/internal/session"
 	"chexp/experiments/trial"
 )
 
@@ -23,15 +24,17 @@ const checkTime = 2500 * time.Millisecond
 
 // start brings the bundle to the state "running" or finds it there. It holds the
 // lock from before it looks until the background process has it, so of two starts
-// at the same time one runs and the other says so.
-func start(dir string, stdout io.Writer) error {
+// at the same time one runs and the other says so. limit, unless 0, is how long the
+// run may go on from now; that of a later start replaces that of an earlier one,
+// also while the run goes on: a lease can be extended.
+func start(dir string, limit time.Duration, stdout io.Writer) error {
 	plan, sum, err := bundle.Plan(dir)
 	if err != nil {
 		return err
 	}
 	lock, err := outdir.Lock(dir)
 	if errors.Is(err, outdir.ErrHeld) {
-		if err := samePlan(dir, sum); err != nil {
+		if err := errors.Join(samePlan(dir, sum), outdir.SetDeadline(dir, session.Monotonic(), limit)); err != nil {
 			return err
 		}
 		return printState(stdout, dir)
@@ -55,11 +58,11 @@ func start(dir string, stdout io.Writer) error {
 	if err := bundle.Verify(ctx, dir, plan); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	if err := outdir.ClearStop(dir); err != nil {
+	if err := errors.Join(outdir.ClearStop(dir), outdir.SetDeadline(dir, session.Monotonic(), limit)); err != nil {
 		return err
 	}
 	state.RunID, state.PlanSHA256, state.Phase, state.Text = plan.RunID, sum, trial.Running, ""
-	state.Total, state.PID, state.Ended = len(plan.Trials), 0, time.Time{}
+	state.Total, state.PID, state.Ended, state.Why = len(plan.Trials), 0, time.Time{}, nil
 	if state.Started.IsZero() {
 		state.Started = time.Now().UTC()
 	}

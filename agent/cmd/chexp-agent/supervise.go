@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -23,6 +24,7 @@ import (
 	"chexp/agent/internal/outdir"
 	"chexp/agent/internal/payload"
 	"chexp/agent/internal/reason"
+	"chexp/agent/internal/session"
 	"chexp/experiments/trial"
 )
 
@@ -64,7 +66,7 @@ func runForeground(dir string, stdout io.Writer) (int, error) {
 	} else if state.Phase == trial.Finished {
 		return countedExit(countFailed(dir, plan)), nil
 	}
-	if err := outdir.ClearStop(dir); err != nil {
+	if err := errors.Join(outdir.ClearStop(dir), outdir.SetDeadline(dir, 0, 0)); err != nil {
 		return 0, err
 	}
 	events := json.NewEncoder(stdout)
@@ -92,47 +94,65 @@ func supervise(dir string, plan *trial.Plan, sum string, echo func(trial.Event))
 	ctx, cancel := stopContext(dir)
 	defer cancel()
 	err = runPlan(ctx, dir, plan, recorder)
+	stopped := matrix.AsStopped(ctx, err)
 	switch {
 	case err == nil:
 		log.Print("finished")
 		return countFailed(dir, plan), recorder.End(trial.Finished, "")
-	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
-		log.Print("stopped")
-		return 0, errors.Join(recordStop(recorder), outdir.ClearStop(dir))
+	case stopped != nil:
+		log.Print(err)
+		return 0, errors.Join(recordStop(recorder, stopped.Reason), outdir.ClearStop(dir))
 	default:
 		log.Print(err)
 		return 0, errors.Join(err, recorder.End(trial.Dead, err.Error()))
 	}
 }
 
-// recordStop ends a run that somebody stopped. The trial that was running has no
-// result: a start after this runs it again.
-func recordStop(r *outdir.Recorder) error {
-	why := trial.Reason{Code: reason.Stopped, Text: "the run was stopped by request", Next: "start the agent again to run the trials that have no result"}
+// recordStop ends a run that was stopped. What its trials had is in partial
+// results; a start after this goes on with them.
+func recordStop(r *outdir.Recorder, why trial.Reason) error {
+	why.Next = "start the agent again to go on with the trials that are not whole"
 	return errors.Join(
 		r.Sums(),
 		r.Event(trial.Event{Type: trial.RunStopped, Reasons: []trial.Reason{why}}),
-		r.End(trial.Stopped, ""),
+		r.EndStopped(why),
 	)
 }
 
-// stopContext ends on `chexp-agent stop`, SIGTERM and SIGINT.
+// stopContext ends on `chexp-agent stop`, SIGTERM and SIGINT, and when the time
+// is up that start was given. Its cause is a matrix.Stopped.
 func stopContext(dir string) (context.Context, context.CancelFunc) {
-	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	stopped := func(why string) *matrix.Stopped {
+		return &matrix.Stopped{Reason: trial.Reason{Code: reason.Stopped, Text: cmp.Or(why, "interrupted")}}
+	}
 	go func() {
-		// 5 times a second, one lstat: not measurable beside an inference.
+		defer signal.Stop(signals)
+		// 5 times a second, two system calls: not measurable beside an inference.
 		tick := time.NewTicker(200 * time.Millisecond)
 		defer tick.Stop()
-		for !outdir.StopRequested(dir) {
+		for {
+			if why, asked := outdir.StopRequested(dir); asked {
+				cancel(stopped(why))
+			} else if left, set := timeLeft(dir)(); set && left <= 0 {
+				cancel(matrix.Deadline())
+			}
 			select {
 			case <-tick.C:
+			case s := <-signals:
+				cancel(stopped("the agent got the signal " + s.String()))
 			case <-ctx.Done():
 				return
 			}
 		}
-		cancel()
 	}()
-	return ctx, cancel
+	return ctx, func() { cancel(nil) }
+}
+
+func timeLeft(dir string) func() (time.Duration, bool) {
+	return func() (time.Duration, bool) { return outdir.Deadline(dir, session.Monotonic()) }
 }
 
 // runPlan does what start had no time for, and then the trials.
@@ -161,13 +181,18 @@ func runPlan(ctx context.Context, dir string, plan *trial.Plan, recorder *outdir
 	}
 	debug.FreeOSMemory() // what unpacking took: the trials need it
 	runner := matrix.Runner{Args: p.Header.Command(unpacked), Named: named(ctx, dir, plan, p.Header.Tools(unpacked), payload.Bases(self)), Env: payload.Environ(os.Environ()), Dir: dir}
+	answers, err := outdir.OpenAnswers(dir, agent, device.Facts(os.DirFS("/"), runtime.GOARCH))
+	if err != nil {
+		return err
+	}
 	supervisor := matrix.Supervisor{
 		Plan: plan, Dir: dir, Recorder: recorder,
 		Runner:  runner,
 		Device:  func() trial.Device { return device.Facts(os.DirFS("/"), runtime.GOARCH) },
 		Agent:   agent,
 		Runtime: p.Header.Runtime,
-		Before:  append(accuracy.Examinations(plan, dir, runner.Ask, recorder.Event), matrix.Placement(plan, dir, runner)),
+		Left:    timeLeft(dir),
+		Before:  append(accuracy.Examinations(plan, dir, runner.Ask, answers, recorder.Event), matrix.Placement(plan, dir, runner)),
 	}
 	watch(&supervisor)
 	return supervisor.Run(ctx)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"chexp/agent/internal/matrix"
+	"chexp/agent/internal/outdir"
 	"chexp/agent/internal/reason"
 	"chexp/agent/internal/session"
 	"chexp/experiments/trial"
@@ -165,10 +166,11 @@ func TestPackedPictures(t *testing.T) {
 
 // asked answers for the runner, by the model's file.
 type asked struct {
-	t     *testing.T
-	calls map[string]int
-	notes []string
-	reply map[string]any // a Reply, a *matrix.Failure, an error or bytes
+	t      *testing.T
+	calls  map[string]int
+	notes  []string
+	record outdir.Answers
+	reply  map[string]any // a Reply, a *matrix.Failure, an error or bytes
 }
 
 func (a *asked) ask(_ context.Context, request any, timeout time.Duration, flags ...string) ([]byte, error) {
@@ -223,7 +225,7 @@ func plan(models []string, providers ...string) *trial.Plan {
 func examineAll(t *testing.T, p *trial.Plan, a *asked) map[string]trial.Reading[trial.Accuracy] {
 	t.Helper()
 	out := map[string]trial.Reading[trial.Accuracy]{}
-	examinations := Examinations(p, "bundle", a.ask, a.note)
+	examinations := Examinations(p, "bundle", a.ask, a.record, a.note)
 	for _, tr := range p.Trials {
 		for _, x := range examinations {
 			f, err := x(context.Background(), tr)
@@ -315,11 +317,69 @@ func TestNonsenseIsNoAccuracy(t *testing.T) {
 func TestStoppedOrNotAsked(t *testing.T) {
 	a := &asked{t: t, calls: map[string]int{}, reply: map[string]any{"a.cpu": context.Canceled}}
 	p := plan([]string{"a"}, "cpu")
-	if _, err := Examinations(p, "", a.ask, a.note)[0](context.Background(), p.Trials[0]); !errors.Is(err, context.Canceled) {
+	if _, err := Examinations(p, "", a.ask, a.record, a.note)[0](context.Background(), p.Trials[0]); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
 	p.Accuracy = nil
-	if x := Examinations(p, "", a.ask, a.note); x != nil {
+	if x := Examinations(p, "", a.ask, a.record, a.note); x != nil {
 		t.Error("accuracy is measured though the plan does not ask for it")
+	}
+}
+
+// After an end of the agent nothing is evaluated again that gave an answer; for
+// another model file, number of pictures, agent or machine, or if the file is
+// damaged, it is.
+func TestAnswersOnRecord(t *testing.T) {
+	labels, dir := []int{0, 1}, t.TempDir()
+	agent, device := trial.Agent{SHA256: "1"}, trial.Device{CPU: trial.Read("A76")}
+	replies := map[string]any{
+		"a.cpu": reply(labels, []float32{3, 4}, []float32{0, 1}),
+		"b.cpu": &matrix.Failure{Reason: trial.Reason{Text: "killed by signal 11"}},
+	}
+	examined := func(p *trial.Plan, agent trial.Agent, device trial.Device) (calls map[string]int, got string) {
+		record, err := outdir.OpenAnswers(dir, agent, device)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := &asked{t: t, calls: map[string]int{}, record: record, reply: replies}
+		raw, err := json.Marshal(examineAll(t, p, a))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a.calls, string(raw)
+	}
+	base := plan([]string{"a", "b"}, "cpu")
+	first, before := examined(base, agent, device)
+	again, after := examined(base, agent, device)
+	if first["a.cpu"] != 1 || again["a.cpu"] != 0 || before != after {
+		t.Errorf("asked %d and then %d times:\n%s\n%s", first["a.cpu"], again["a.cpu"], before, after)
+	}
+	if again["b.cpu"] != 1 {
+		t.Errorf("an evaluation that was killed was asked for %d times again", again["b.cpu"])
+	}
+	other := plan([]string{"a", "b"}, "cpu")
+	other.Models[0].SHA256 = strings.Repeat("a", 63) + "b"
+	if calls, _ := examined(other, agent, device); calls["a.cpu"] != 1 {
+		t.Error("another model file was not evaluated")
+	}
+	if calls, _ := examined(base, trial.Agent{SHA256: "2"}, device); calls["a.cpu"] != 1 {
+		t.Error("another agent did not evaluate")
+	}
+	if calls, _ := examined(base, agent, trial.Device{CPU: trial.Read("A72")}); calls["a.cpu"] != 1 {
+		t.Error("another machine did not evaluate")
+	}
+	files, _ := filepath.Glob(filepath.Join(dir, trial.OutDir, "*", "*"))
+	for _, f := range files {
+		raw, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw[len(raw)-3] ^= 1
+		if err := os.WriteFile(f, raw, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if calls, got := examined(base, agent, device); len(files) == 0 || calls["a.cpu"] != 1 || got != before {
+		t.Errorf("%d files; with damaged ones asked %d times", len(files), calls["a.cpu"])
 	}
 }

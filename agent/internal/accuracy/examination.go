@@ -19,15 +19,23 @@ import (
 // Runner.Ask.
 type Ask func(ctx context.Context, request any, timeout time.Duration, flags ...string) ([]byte, error)
 
+// Record keeps answers over an end of the agent: outdir.Answers.
+type Record interface {
+	Answer(question string) ([]byte, bool)
+	Keep(question string, answer []byte) error
+}
+
 // Examinations is what the supervisor does before it measures a variant: none,
 // if the plan does not ask for accuracy. dir is the bundle's. note is told what
 // was found: an evaluation takes seconds to minutes, in which nothing else
-// happens.
-func Examinations(plan *trial.Plan, dir string, ask Ask, note func(trial.Event) error) []matrix.Examination {
+// happens. What stands in record is not evaluated again: the same model, provider,
+// runtime and pictures give the same answers, if the same agent asks on the same machine; who
+// runs this sees to those.
+func Examinations(plan *trial.Plan, dir string, ask Ask, record Record, note func(trial.Event) error) []matrix.Examination {
 	if plan.Accuracy == nil {
 		return nil
 	}
-	e := &examiner{plan: plan, dir: dir, ask: ask, note: note, outputs: map[string]outputs{}}
+	e := &examiner{plan: plan, dir: dir, ask: ask, record: record, note: note, outputs: map[string]outputs{}}
 	return []matrix.Examination{e.examine}
 }
 
@@ -37,6 +45,7 @@ type examiner struct {
 	plan    *trial.Plan
 	dir     string
 	ask     Ask
+	record  Record
 	note    func(trial.Event) error
 	outputs map[string]outputs // by name
 }
@@ -99,19 +108,53 @@ func (e *examiner) of(ctx context.Context, t trial.Trial) (outputs, error) {
 	if e.plan.Accuracy.Data == trial.PackedData {
 		req.Pack = filepath.Join(e.dir, filepath.FromSlash(e.plan.Accuracy.Path()))
 	}
+	o := outputs{name: key}
+	question := e.question(req)
+	if answer, ok := e.record.Answer(question); ok {
+		if o.read(answer, req.Pictures); o.why == "" {
+			e.outputs[key] = o
+			return o, e.note(trial.Event{Type: trial.Note, Text: "accuracy of " + key + ": " + o.summary() + ", measured before the interruption"})
+		}
+		o = outputs{name: key}
+	}
 	answer, err := e.ask(ctx, req, e.plan.Accuracy.Timeout, Flag)
 	var failure *matrix.Failure
-	o := outputs{name: key}
 	switch {
 	case errors.As(err, &failure):
 		o.why = failure.Text
 	case err != nil:
 		return outputs{}, err
 	default:
-		o.read(answer, req.Pictures)
+		if o.read(answer, req.Pictures); o.why == "" {
+			if err := e.record.Keep(question, answer); err != nil {
+				if err := e.note(trial.Event{Type: trial.Note, Text: "accuracy of " + key + " is not on record, should the agent be killed: " + err.Error()}); err != nil {
+					return outputs{}, err
+				}
+			}
+		}
 	}
 	e.outputs[key] = o
 	return o, e.note(trial.Event{Type: trial.Note, Text: "accuracy of " + key + ": " + o.summary()})
+}
+
+// question is all that the answer depends on, but for agent and machine: files by
+// the SHA-256 that names them.
+func (e *examiner) question(req Request) string {
+	var runtime trial.NamedRuntime
+	for _, r := range e.plan.Runtimes {
+		if r.Name == req.Provider.Runtime {
+			runtime = r
+		}
+	}
+	text, err := json.Marshal(struct {
+		Request
+		Data    string
+		Runtime trial.NamedRuntime
+	}{req, e.plan.Accuracy.Data, runtime})
+	if err != nil {
+		return "" // strings and numbers: it cannot happen
+	}
+	return string(text)
 }
 
 // summary is for the progress line.

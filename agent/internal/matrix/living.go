@@ -9,6 +9,7 @@ import (
 
 	"chexp/agent/internal/reason"
 	"chexp/agent/internal/session"
+	"chexp/experiments/journal"
 	"chexp/experiments/trial"
 )
 
@@ -26,6 +27,12 @@ type living struct {
 	timed    time.Duration // sum of the latencies
 	over     bool
 	restless bool // threads of it run after its turn, and that has been told
+
+	// asked is how many blocks it is to have, 0 before that is known. restarts is
+	// which of its process starts this is, from 0.
+	asked, restarts int
+	journalled      bool
+	stopped         string // why the run ended before the trial did
 
 	imprecise string // how well its median is known, if not as well as the policy asks for
 }
@@ -56,6 +63,7 @@ func (s *Supervisor) begin(ctx context.Context, t trial.Trial) (*living, error) 
 	p, err := s.Runner.startFor(req)
 	if err != nil {
 		l.result = failed(trial.Reason{Code: reason.RunnerMissing, Text: "the trial's process did not start: " + err.Error()})
+		s.resume(l)
 		return l, s.finish(l)
 	}
 	l.process = p
@@ -66,10 +74,11 @@ func (s *Supervisor) begin(ctx context.Context, t trial.Trial) (*living, error) 
 			err = p.nonsense(err)
 		}
 	}
-	switch {
-	case err != nil && l.fail(err, s.Plan.Policy) != nil:
+	if err != nil && l.fail(err, s.Plan.Policy) != nil {
 		return l, err
-	case err != nil || l.result.Outcome != trial.OK:
+	}
+	s.resume(l)
+	if l.result.Outcome != trial.OK {
 		return l, s.finish(l)
 	}
 	return l, s.quiet(ctx, l)
@@ -105,6 +114,9 @@ func (s *Supervisor) turn(ctx context.Context, l *living, t session.Turn, round 
 	if err := s.coolDown(ctx); err != nil {
 		return err
 	}
+	if err := s.timeFor(l); err != nil {
+		return err
+	}
 	t.MaxRuns = session.MaxRuns - len(l.result.LatenciesNS)
 	var after func() *trial.Conditions
 	if s.Observe != nil {
@@ -123,7 +135,7 @@ func (s *Supervisor) turn(ctx context.Context, l *living, t session.Turn, round 
 			return err
 		}
 	}
-	b := trial.Block{Round: round, Turn: s.turns, First: len(l.result.LatenciesNS)}
+	b := trial.Block{Round: round, Turn: s.turns, First: len(l.result.LatenciesNS), Restarts: l.restarts}
 	if after != nil {
 		b.Conditions = after()
 	}
@@ -147,7 +159,7 @@ func (s *Supervisor) turn(ctx context.Context, l *living, t session.Turn, round 
 		return s.finish(l)
 	}
 	s.pace.block(l.Trial, l.loading, l.measured, len(l.result.Blocks))
-	return nil
+	return s.journalBlock(l, stretch.LatenciesNS, stretch.Peak, took)
 }
 
 // add puts a block into the result.
@@ -161,10 +173,7 @@ func (l *living) add(b trial.Block, s *session.Stretch, c clock) {
 	for _, ns := range s.LatenciesNS {
 		l.timed += time.Duration(ns)
 	}
-	before, known := res.PeakMemoryBytes.Get()
-	if now, ok := s.Peak.Get(); !ok || !known || now > before {
-		res.PeakMemoryBytes = s.Peak
-	}
+	res.PeakMemoryBytes = journal.Peak(res.PeakMemoryBytes, s.Peak)
 }
 
 // met reports whether the trial has both minima, or has as many latencies as a

@@ -11,14 +11,17 @@
 package matrix
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"chexp/agent/internal/outdir"
 	"chexp/agent/internal/reason"
 	"chexp/agent/internal/session"
+	"chexp/experiments/journal"
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
 )
@@ -41,6 +44,8 @@ type Supervisor struct {
 	// it; the function that it returns is called after it and says what the
 	// conditions were. nil: nobody looks.
 	Observe func(pid int) (after func() *trial.Conditions)
+	// Left is how much time the run has; ok is false where that has no end. nil: none.
+	Left func() (left time.Duration, ok bool)
 	// Temperature is what a policy's CoolDown waits for; nil: it cannot be read.
 	Temperature func() trial.Reading[float64]
 
@@ -52,7 +57,10 @@ type Supervisor struct {
 	cooling  cooling
 	earlier  map[variant]blocks // of the repetitions that are over, where a precision is asked for
 	memory   memory
-	lastSaid time.Time // of the latest Progress event
+	logs     map[string]*journal.Log // of trials that an earlier start has begun
+	synced   time.Time               // when the journals were last brought to the disk
+	strange  []string                // trials whose journal is another machine's
+	lastSaid time.Time               // of the latest Progress event
 }
 
 // clock turns the runners' CLOCK_MONOTONIC into the time since the run began.
@@ -60,9 +68,11 @@ type clock struct{ origin int64 }
 
 func (c clock) since(monotonic int64) int64 { return max(monotonic-c.origin, 0) }
 
-// Run runs every trial that has no result yet. A failed trial is no error: the
-// error is ctx's if the run was stopped, and another one only if events or results
-// cannot be written.
+// Run runs every trial that has no result yet, and goes on with those of which
+// an earlier start has blocks on record. A failed trial is no error. The error is
+// a Stopped if the run was stopped: by ctx, whose cause may be one, or because
+// no time is Left. Each trial that has blocks then has a Partial result. Any other
+// error says that events or results cannot be written.
 func (s *Supervisor) Run(ctx context.Context) error {
 	order := Order(s.Plan)
 	if err := s.prepare(order); err != nil {
@@ -71,6 +81,9 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	for len(order) > 0 {
 		n := wave(order)
 		if err := s.wave(ctx, order[:n]); err != nil {
+			if stopped := AsStopped(ctx, err); stopped != nil {
+				return cmp.Or(s.keep(stopped.Text), error(stopped))
+			}
 			return err
 		}
 		order = order[n:]
@@ -86,6 +99,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 func (s *Supervisor) prepare(order []trial.Trial) error {
 	s.position = map[string]int{}
 	s.earlier = map[variant]blocks{}
+	s.logs = map[string]*journal.Log{}
 	s.pace = newPace(order)
 	s.memory = newMemory("/")
 	s.clock.origin = session.Monotonic() - int64(time.Since(s.Recorder.Started()))
@@ -94,6 +108,9 @@ func (s *Supervisor) prepare(order []trial.Trial) error {
 	for i, t := range order {
 		s.position[t.ID] = i + 1
 		if !s.Recorder.Has(t.ID) {
+			if err := s.recall(t); err != nil {
+				return err
+			}
 			continue
 		}
 		done++
@@ -107,10 +124,13 @@ func (s *Supervisor) prepare(order []trial.Trial) error {
 		}
 		s.remember(t, res)
 	}
-	if done > 0 {
-		begin.Text = fmt.Sprintf("resumed: %d of %d trials have their result", done, len(order))
+	if done+len(s.logs) > 0 {
+		begin.Text = fmt.Sprintf("resumed: %d of %d trials have their result, %d go on from their blocks on record", done, len(order), len(s.logs))
 	}
-	return s.Recorder.Event(begin)
+	if err := s.Recorder.Event(begin); err != nil || len(s.strange) == 0 {
+		return err
+	}
+	return s.Recorder.Event(trial.Event{Type: trial.Note, Text: "started over, as another agent or machine began them: " + strings.Join(s.strange, ", ")})
 }
 
 // remember keeps the latencies that later repetitions' precision counts.
@@ -142,20 +162,39 @@ func (s *Supervisor) wave(ctx context.Context, trials []trial.Trial) error {
 			return err
 		}
 	}
-	for groups := 1; len(pending) > 0; groups++ {
-		group, rest, err := s.load(ctx, pending, groups)
-		if err == nil {
-			err = s.measure(ctx, group)
+	// Trials that were interrupted together go on together: the others of their
+	// repetition would have rounds that these had before.
+	begun, fresh := s.begun(pending)
+	for _, part := range [][]trial.Trial{begun, fresh} {
+		for groups := 1; len(part) > 0; groups++ {
+			rest, err := s.group(ctx, part, groups)
+			if err != nil {
+				return err
+			}
+			part = rest
 		}
-		for _, l := range group {
-			l.process.kill() // what has ended is not harmed
-		}
-		if err != nil {
-			return err
-		}
-		pending = rest
 	}
 	return nil
+}
+
+// group loads as many of the trials as the memory holds, measures them, and
+// returns the others. If the run is stopped meanwhile, what they have is kept.
+func (s *Supervisor) group(ctx context.Context, trials []trial.Trial, number int) (rest []trial.Trial, err error) {
+	group, rest, err := s.load(ctx, trials, number)
+	if err == nil {
+		err = s.measure(ctx, group)
+	}
+	if stopped := AsStopped(ctx, err); stopped != nil {
+		for _, l := range group {
+			if kept := s.interrupt(l, stopped.Text); kept != nil {
+				return nil, kept
+			}
+		}
+	}
+	for _, l := range group {
+		l.process.kill() // what has ended is not harmed
+	}
+	return rest, err
 }
 
 // settleWithout ends a trial that needs no process: it is skipped, or has its
@@ -188,21 +227,39 @@ func (s *Supervisor) event(kind trial.EventType, t trial.Trial) trial.Event {
 	return trial.Event{Type: kind, Trial: t.ID, Index: s.position[t.ID], Total: len(s.position), LeftNS: int64(s.pace.left())}
 }
 
-// record completes a result with what only the supervisor knows, writes and
-// announces it.
+// record completes a result, writes and announces it.
 func (s *Supervisor) record(l *living) error {
 	t, res := l.Trial, l.result
 	if res.Outcome == trial.Failed && t.Provider.Optional && res.Reasons[0].Code == reason.ProviderAbsent {
 		res.Outcome = trial.Skipped
 	}
+	s.complete(l, res)
+	if l.stopped != "" {
+		if err := journal.Settle(res, l.asked, l.stopped); err != nil {
+			return fmt.Errorf("the blocks of %s: %w", t.ID, err)
+		}
+	} else {
+		sample, err := stats.NewSample(res.LatenciesNS).Cut(res.Blocks)
+		if err != nil {
+			return fmt.Errorf("the blocks of %s: %w", t.ID, err) // our own mistake, never the runner's
+		}
+		res.Summary = sample.Summary(t.Batch)
+	}
+	res.End = time.Now().UTC()
+	s.remember(t, res)
+	s.pace.over(t)
+	if _, err := s.Recorder.Result(res); err != nil {
+		return fmt.Errorf("the result of %s cannot be written: %w", t.ID, err)
+	}
+	return s.announce(t, res, "")
+}
+
+// complete adds what only the supervisor knows of a trial.
+func (s *Supervisor) complete(l *living, res *trial.Result) {
+	t := l.Trial
 	res.Schema, res.RunID, res.TrialID = trial.ResultSchema, s.Plan.RunID, t.ID
 	res.Model, res.Provider, res.Threads, res.Batch, res.Repetition = s.model(t.Model), t.Provider, t.Threads, t.Batch, t.Repetition
 	res.Policy, res.Seed, res.Scenario = s.Plan.Policy, s.Plan.Seed, scenario(t)
-	sample, err := stats.NewSample(res.LatenciesNS).Cut(res.Blocks)
-	if err != nil {
-		return fmt.Errorf("the blocks of %s: %w", t.ID, err) // our own mistake, never the runner's
-	}
-	res.Summary = sample.Summary(t.Batch)
 	res.Agent, res.Device = s.Agent, l.device
 	if res.Runtime.Name == "" {
 		res.Runtime = trial.Runtime{Name: "onnxruntime"}
@@ -210,14 +267,8 @@ func (s *Supervisor) record(l *living) error {
 			res.Runtime = s.Runtime
 		}
 	}
-	res.Start, res.End = l.start, time.Now().UTC()
+	res.Start = l.start
 	s.report(res, t)
-	s.remember(t, res)
-	s.pace.over(t)
-	if _, err := s.Recorder.Result(res); err != nil {
-		return fmt.Errorf("the result of %s cannot be written: %w", t.ID, err)
-	}
-	return s.announce(t, res, "")
 }
 
 // scenario: one input after the other is a stream of requests; inputs that
@@ -231,6 +282,9 @@ func scenario(t trial.Trial) trial.Scenario {
 
 func (s *Supervisor) announce(t trial.Trial, res *trial.Result, text string) error {
 	e := s.event(trial.TrialFinished, t)
+	if res.Partial != nil {
+		text = res.Partial.String()
+	}
 	e.SHA256, e.Text = s.Recorder.Sum(t.ID), text
 	e.Outcome, e.Reasons = res.Outcome, res.Reasons
 	if res.Summary != nil {

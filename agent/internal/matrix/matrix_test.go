@@ -384,7 +384,7 @@ func TestStopAndResume(t *testing.T) {
 		return err == nil && len(reply.Events) > 0 && reply.Events[len(reply.Events)-1].Trial == hang.Trials[0].ID
 	})
 	cancel()
-	if err := <-ended; !errors.Is(err, context.Canceled) {
+	if err := <-ended; AsStopped(ctx, err) == nil {
 		t.Fatalf("error %v", err)
 	}
 	if _, err := outdir.ReadResult(dir, hang.Trials[0].ID); err == nil {

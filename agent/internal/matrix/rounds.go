@@ -36,32 +36,40 @@ func (s *Supervisor) measure(ctx context.Context, group []*living) error {
 	rounds := s.rounds(group)
 	s.pace.rounds(group, rounds)
 	rng := rand.New(rand.NewPCG(s.Plan.Seed, uint64(s.turns)))
-	for r := 1; r <= rounds; r++ {
+	// A round that was interrupted is not gone on with: its blocks would be of two
+	// process starts, and hours apart.
+	round, open := 0, 0
+	for _, l := range group {
+		round = max(round, l.lastRound())
+		open = max(open, rounds-len(l.result.Blocks))
+		if err := s.journal(l, rounds); err != nil {
+			return err
+		}
+	}
+	for ; open > 0; open-- {
+		round++
 		rng.Shuffle(len(group), func(i, j int) { group[i], group[j] = group[j], group[i] })
 		for _, l := range group {
-			if l.over {
+			if l.over || len(l.result.Blocks) >= rounds {
 				continue
 			}
-			if err := s.turn(ctx, l, s.share(l, r, rounds), r); err != nil {
+			if err := s.turn(ctx, l, s.share(l, rounds), round); err != nil {
 				return err
 			}
-			if r == rounds && !l.over && s.Plan.Policy.Precision == 0 {
+			if len(l.result.Blocks) == rounds && !l.over && s.Plan.Policy.Precision == 0 {
 				if err := s.finish(l); err != nil {
 					return err
 				}
 			}
-			if err := s.progress(fmt.Sprintf("repetition %d, round %d of %d", l.Repetition, r, rounds)); err != nil {
+			if err := s.progress(fmt.Sprintf("repetition %d, round %d of %d", l.Repetition, round, round+open-1)); err != nil {
 				return err
 			}
 		}
-		if err := s.cooled(r); err != nil {
+		if err := s.rounded(round); err != nil {
 			return err
 		}
 	}
-	if s.Plan.Policy.Precision > 0 {
-		return s.refine(ctx, group, rounds)
-	}
-	return nil
+	return s.refine(ctx, group, round)
 }
 
 // rounds is into how many blocks every trial of a group is cut. All have the
@@ -72,6 +80,13 @@ func (s *Supervisor) rounds(group []*living) int {
 	p := s.Plan.Policy
 	if p.Block <= 0 {
 		return 1
+	}
+	asked := 0
+	for _, l := range group {
+		asked = max(asked, l.asked)
+	}
+	if asked > 0 { // as it was before the interruption
+		return asked
 	}
 	shortest, unit := time.Duration(math.MaxInt64), p.Block
 	for _, l := range group {
@@ -93,10 +108,10 @@ func (l *living) pace() time.Duration {
 	return time.Duration(max(first, 0))
 }
 
-// share is what a trial does in round r: its part of both minima, and of the
-// longest time.
-func (s *Supervisor) share(l *living, r, rounds int) session.Turn {
-	p := s.Plan.Policy
+// share is what a trial does in its next block: its part of both minima, and of
+// the longest time.
+func (s *Supervisor) share(l *living, rounds int) session.Turn {
+	p, r := s.Plan.Policy, len(l.result.Blocks)+1
 	n := time.Duration(rounds)
 	t := session.Turn{
 		MinRuns: max(1, (p.MinRuns+rounds-1)/rounds),
@@ -118,7 +133,7 @@ func (s *Supervisor) share(l *living, r, rounds int) session.Turn {
 // no more time. Within a round the next block goes to the variant whose median is
 // known least well; a trial that had all its blocks one after the other would be
 // measured in another hour than its rivals. Repetitions that are over count, and
-// can get no block any more.
+// can get no block any more. Without a precision to reach all trials are done.
 func (s *Supervisor) refine(ctx context.Context, group []*living, round int) error {
 	p := s.Plan.Policy
 	width := map[*living]float64{}
@@ -131,7 +146,7 @@ func (s *Supervisor) refine(ctx context.Context, group []*living, round int) err
 			if _, known := width[l]; !known {
 				width[l] = s.width(l)
 			}
-			if width[l] > p.Precision && s.mayRefine(l) {
+			if p.Precision > 0 && width[l] > p.Precision && s.mayRefine(l) {
 				wanting = append(wanting, l)
 			}
 		}
@@ -155,7 +170,7 @@ func (s *Supervisor) refine(ctx context.Context, group []*living, round int) err
 				return err
 			}
 		}
-		if err := s.cooled(round); err != nil {
+		if err := s.rounded(round); err != nil {
 			return err
 		}
 	}
@@ -163,7 +178,7 @@ func (s *Supervisor) refine(ctx context.Context, group []*living, round int) err
 		if l.over {
 			continue
 		}
-		if width[l] > p.Precision {
+		if p.Precision > 0 && width[l] > p.Precision {
 			l.imprecise = within(width[l])
 		}
 		if err := s.finish(l); err != nil {

@@ -162,8 +162,8 @@ func TestMaxTimeCutsShort(t *testing.T) {
 	}
 	s := &Supervisor{Plan: p}
 	p.Policy.Block, p.Policy.MaxTime = time.Second, 10*time.Second
-	l := &living{result: &trial.Result{}, measured: 3 * time.Second}
-	if turn := s.share(l, 4, 10); turn.MinRuns != 100 || turn.Limit != time.Second {
+	l := &living{result: &trial.Result{Blocks: make([]trial.Block, 3)}, measured: 3 * time.Second}
+	if turn := s.share(l, 10); turn.MinRuns != 100 || turn.Limit != time.Second {
 		t.Errorf("the fourth of ten blocks after 3 of 10 s: %+v", turn)
 	}
 }

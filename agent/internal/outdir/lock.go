@@ -17,7 +17,6 @@ import (
 
 const (
 	lockFile = trial.OutDir + "/lock"
-	stopFile = trial.OutDir + "/stop"
 )
 
 // ErrHeld means that a supervisor holds the lock.
@@ -69,25 +68,4 @@ func Held(dir string) (bool, error) {
 		return false, &os.PathError{Op: "lock", Path: f.Name(), Err: err}
 	}
 	return lock.Type != syscall.F_UNLCK, nil
-}
-
-// RequestStop asks the supervisor to stop. A file and not a signal: it reaches
-// the right process whatever the PID namespaces are.
-func RequestStop(dir string) error {
-	return os.WriteFile(filepath.Join(dir, stopFile), nil, 0o644)
-}
-
-// StopRequested reports whether somebody asked.
-func StopRequested(dir string) bool {
-	_, err := os.Lstat(filepath.Join(dir, stopFile))
-	return err == nil
-}
-
-// ClearStop forgets the request.
-func ClearStop(dir string) error {
-	err := os.Remove(filepath.Join(dir, stopFile))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	return err
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"chexp/experiments/trial"
 )
@@ -221,16 +222,33 @@ func TestSums(t *testing.T) {
 func TestStopRequest(t *testing.T) {
 	dir := t.TempDir()
 	lock(t, dir)
-	if StopRequested(dir) {
+	if _, asked := StopRequested(dir); asked {
 		t.Error("stop before anybody asked")
 	}
-	must(t, RequestStop(dir))
-	if !StopRequested(dir) {
-		t.Error("no stop after a request")
+	must(t, RequestStop(dir, "the lease ends"))
+	if why, asked := StopRequested(dir); !asked || why != "the lease ends" {
+		t.Errorf("after a request: %v, %q", asked, why)
 	}
 	must(t, ClearStop(dir))
 	must(t, ClearStop(dir))
-	if StopRequested(dir) {
+	if _, asked := StopRequested(dir); asked {
 		t.Error("the request was not cleared")
+	}
+}
+
+func TestDeadline(t *testing.T) {
+	dir := t.TempDir()
+	lock(t, dir)
+	if left, set := Deadline(dir, 5); set {
+		t.Errorf("%v left before anybody set a deadline", left)
+	}
+	must(t, SetDeadline(dir, 5, time.Minute))
+	if left, set := Deadline(dir, 5+int64(time.Second)); !set || left != 59*time.Second {
+		t.Errorf("%v left, %v", left, set)
+	}
+	must(t, SetDeadline(dir, 5, 0))
+	must(t, SetDeadline(dir, 5, 0))
+	if left, set := Deadline(dir, 5); set {
+		t.Errorf("%v left of no deadline", left)
 	}
 }

@@ -2,6 +2,7 @@ package outdir
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -24,14 +25,23 @@ type Recorder struct {
 	echo   func(trial.Event) // for the foreground; may be nil
 
 	results  map[string]string // trial id → sha256 of its valid result file
-	finished map[string]bool   // trials whose end has been announced
+	partial  map[string]string // the same of those that are Partial: to be gone on with
+	finished map[string]string // trial id → sha256 of the result that was announced
+	journals journals
 }
 
 // Open continues the record of a run, or begins it. Trials that have a valid
-// result keep it.
+// result keep it; a partial one is kept until there is a whole one.
 func Open(dir string, p *trial.Plan, planSHA256 string, echo func(trial.Event)) (*Recorder, error) {
-	r := &Recorder{dir: dir, echo: echo, results: map[string]string{}, finished: map[string]bool{}}
+	r := &Recorder{dir: dir, echo: echo, results: map[string]string{}, partial: map[string]string{}, finished: map[string]string{}}
 	if err := os.MkdirAll(filepath.Join(dir, trial.ResultsDir), 0o755); err != nil {
+		return nil, err
+	}
+	if err := r.journals.open(filepath.Join(dir, trial.JournalDir)); err != nil {
+		return nil, err
+	}
+	// It would contradict the results that replace partial ones.
+	if err := os.Remove(filepath.Join(dir, trial.ResultSums)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
 	for _, sub := range []string{trial.OutDir, trial.ResultsDir} { // what a killed replace left
@@ -49,8 +59,12 @@ func Open(dir string, p *trial.Plan, planSHA256 string, echo func(trial.Event)) 
 		started = old.Started
 	}
 	for _, t := range p.Trials {
-		if sum, ok := validResult(r.resultPath(t.ID), p.RunID, t.ID); ok {
+		switch sum, partial, ok := validResult(r.resultPath(t.ID), p.RunID, t.ID); {
+		case ok && partial:
+			r.partial[t.ID] = sum
+		case ok:
 			r.results[t.ID] = sum
+			r.journals.remove(t.ID) // killed between the two
 		}
 	}
 	r.state = trial.State{
@@ -67,7 +81,7 @@ func (r *Recorder) openEvents() (last int64, err error) {
 	last, err = scanEvents(path, func(e trial.Event, size int) {
 		whole += int64(size)
 		if e.Type == trial.TrialFinished {
-			r.finished[e.Trial] = true
+			r.finished[e.Trial] = e.SHA256
 		}
 	})
 	if err != nil {
@@ -79,20 +93,24 @@ func (r *Recorder) openEvents() (last int64, err error) {
 	return last, r.events.Truncate(whole)
 }
 
-// Close closes the event file.
-func (r *Recorder) Close() error { return r.events.Close() }
+// Close closes the files that are open.
+func (r *Recorder) Close() error { return errors.Join(r.events.Close(), r.journals.close()) }
 
 // Started is when the run began, at its first start.
 func (r *Recorder) Started() time.Time { return r.state.Started }
 
-// Has reports whether a trial has its result.
+// Has reports whether a trial has its result, a whole one.
 func (r *Recorder) Has(id string) bool { return r.results[id] != "" }
 
-// Announced reports whether the end of a trial is among the events.
-func (r *Recorder) Announced(id string) bool { return r.finished[id] }
+// Announced reports whether the end of a trial, with the result that there is, is
+// among the events.
+func (r *Recorder) Announced(id string) bool {
+	sum, said := r.finished[id]
+	return said && sum == r.Sum(id)
+}
 
 // Sum is the SHA-256 of a trial's result file.
-func (r *Recorder) Sum(id string) string { return r.results[id] }
+func (r *Recorder) Sum(id string) string { return cmp.Or(r.results[id], r.partial[id]) }
 
 // maxEventText bounds what one event carries of any text: a status answer must
 // pass through Zun's exec output.
@@ -119,7 +137,7 @@ func (r *Recorder) Event(e trial.Event) error {
 	}
 	r.state.LastSeq = e.Seq
 	if e.Type == trial.TrialFinished {
-		r.finished[e.Trial] = true
+		r.finished[e.Trial] = e.SHA256
 	}
 	if r.echo != nil {
 		r.echo(e)
@@ -134,7 +152,7 @@ func clip(s string) string {
 	return strings.ToValidUTF8(s[:maxEventText], "") + " …"
 }
 
-// Result writes a trial's result and returns the SHA-256 of the file.
+// Result writes a trial's result, which ends its journal unless it is Partial, and returns the SHA-256 of the file.
 func (r *Recorder) Result(res *trial.Result) (string, error) {
 	raw, err := json.Marshal(res)
 	if err != nil {
@@ -144,10 +162,17 @@ func (r *Recorder) Result(res *trial.Result) (string, error) {
 	if err := replace(r.resultPath(res.TrialID), raw); err != nil {
 		return "", err
 	}
-	sum := sha256.Sum256(raw)
-	r.results[res.TrialID] = hex.EncodeToString(sum[:])
+	digest := sha256.Sum256(raw)
+	sum := hex.EncodeToString(digest[:])
+	if res.Partial != nil {
+		r.partial[res.TrialID] = sum
+		return sum, nil
+	}
+	delete(r.partial, res.TrialID)
+	r.results[res.TrialID] = sum
 	r.state.Done = len(r.results)
-	return r.results[res.TrialID], nil
+	r.journals.remove(res.TrialID)
+	return sum, nil
 }
 
 func (r *Recorder) resultPath(id string) string {
@@ -158,17 +183,25 @@ func (r *Recorder) resultPath(id string) string {
 // sha256sum, with names relative to the results' directory.
 func (r *Recorder) Sums() error {
 	var lines []string
-	for id, sum := range r.results {
-		lines = append(lines, fmt.Sprintf("%s  %s.json\n", sum, id))
+	for _, results := range []map[string]string{r.results, r.partial} {
+		for id, sum := range results {
+			lines = append(lines, fmt.Sprintf("%s  %s.json\n", sum, id))
+		}
 	}
 	slices.SortFunc(lines, func(a, b string) int { return strings.Compare(a[64:], b[64:]) })
 	return replace(filepath.Join(r.dir, trial.ResultSums), []byte(strings.Join(lines, "")))
 }
 
-// End records how the run ended: Finished, Stopped, or Dead with the reason.
+// End records how the run ended: Finished, or Dead with the reason.
 func (r *Recorder) End(phase trial.Phase, text string) error {
 	r.state.Phase, r.state.Text, r.state.Ended = phase, text, time.Now().UTC()
 	return r.writeState()
+}
+
+// EndStopped records that the run was stopped, and why.
+func (r *Recorder) EndStopped(why trial.Reason) error {
+	r.state.Why = &why
+	return r.End(trial.Stopped, why.Text)
 }
 
 func (r *Recorder) writeState() error { return WriteState(r.dir, r.state) }
@@ -185,20 +218,20 @@ func WriteState(dir string, s trial.State) error {
 
 // validResult accepts a result file that is whole and is about this trial of
 // this run.
-func validResult(path, runID, trialID string) (sum string, ok bool) {
+func validResult(path, runID, trialID string) (sum string, partial, ok bool) {
 	raw, err := os.ReadFile(path)
 	if err != nil {
-		return "", false
+		return "", false, false
 	}
 	var res trial.Result
 	if json.Unmarshal(bytes.TrimSpace(raw), &res) != nil || res.Schema != trial.ResultSchema || res.RunID != runID || res.TrialID != trialID {
-		return "", false
+		return "", false, false
 	}
 	if res.Outcome != trial.OK && res.Outcome != trial.Failed && res.Outcome != trial.Skipped {
-		return "", false
+		return "", false, false
 	}
 	digest := sha256.Sum256(raw)
-	return hex.EncodeToString(digest[:]), true
+	return hex.EncodeToString(digest[:]), res.Partial != nil, true
 }
 
 // replace writes a file so that after any crash there is the old content or the
@@ -221,13 +254,16 @@ func replace(path string, data []byte) (err error) {
 	if err := os.Rename(f.Name(), path); err != nil {
 		return err
 	}
-	// The rename itself must survive a power cut; a file system that cannot
-	// sync a directory has done what it can.
-	if d, err := os.Open(filepath.Dir(path)); err == nil {
+	syncDir(filepath.Dir(path)) // the rename itself must survive a power cut
+	return nil
+}
+
+// syncDir: a file system that cannot sync a directory has done what it can.
+func syncDir(path string) {
+	if d, err := os.Open(path); err == nil {
 		d.Sync()
 		d.Close()
 	}
-	return nil
 }
 
 // ReadResult reads a result that Has.

@@ -60,6 +60,17 @@ var sumsName = path.Base(trial.ResultSums)
 // reported, after all others have been put in place. Only SHA256SUMS is
 // replaced: a run that goes on after a stop writes a longer one.
 func Fetch(ctx context.Context, t transport.Transport, dir, dst string, limits Limits) ([]string, error) {
+	return fetch(ctx, t, dir, dst, ".json", limits)
+}
+
+// FetchJournals does the same for the journals of unfinished trials
+// (trial.JournalDir), <trial id>.jsonl, into an empty directory. While the agent
+// writes them a Transport may find that a file grew, and fail.
+func FetchJournals(ctx context.Context, t transport.Transport, dir, dst string, limits Limits) ([]string, error) {
+	return fetch(ctx, t, dir, dst, ".jsonl", limits)
+}
+
+func fetch(ctx context.Context, t transport.Transport, dir, dst, suffix string, limits Limits) ([]string, error) {
 	if err := os.MkdirAll(dst, 0o755); err != nil {
 		return nil, storage(dst, err)
 	}
@@ -73,7 +84,7 @@ func Fetch(ctx context.Context, t transport.Transport, dir, dst string, limits L
 	for _, name := range left {
 		_ = root.RemoveAll(name)
 	}
-	in := &incoming{root: root, dst: dst, tmp: ".fetch-" + strings.ToLower(rand.Text()[:8]), limits: limits.orDefault(), sums: map[string]string{}}
+	in := &incoming{root: root, suffix: suffix, dst: dst, tmp: ".fetch-" + strings.ToLower(rand.Text()[:8]), limits: limits.orDefault(), sums: map[string]string{}}
 	if err := root.Mkdir(in.tmp, 0o700); err != nil {
 		return nil, storage(dst, err)
 	}
@@ -99,6 +110,7 @@ func Fetch(ctx context.Context, t transport.Transport, dir, dst string, limits L
 type incoming struct {
 	root     *os.Root
 	dst, tmp string
+	suffix   string // of the files, after the trial's id
 	limits   Limits
 	total    int64
 	sums     map[string]string // name → SHA-256 of what came
@@ -159,7 +171,7 @@ func (in *incoming) entry(h *tar.Header, r io.Reader) error {
 	case strings.HasPrefix(name, ".") && !strings.Contains(name, "/") && name != "..":
 		return nil
 	}
-	id, isResult := strings.CutSuffix(name, ".json")
+	id, isResult := strings.CutSuffix(name, in.suffix)
 	if name != sumsName && !(isResult && trial.ValidID(id)) {
 		return refused("%q is not the name of a result", h.Name)
 	}

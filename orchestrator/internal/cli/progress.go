@@ -115,6 +115,8 @@ func (p *progress) Trial(ev trial.Event, done, total int) {
 		}
 		if len(ev.Reasons) > 0 {
 			what += ": " + ev.Reasons[0].Text
+		} else if ev.Text != "" {
+			what += " (" + ev.Text + ")"
 		}
 		p.line("  %-10s [%d/%d] %-36s %s", p.phase, ev.Index, ev.Total, ev.Trial, what)
 	case trial.Note:

@@ -20,9 +20,6 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// rehearsalFile marks a run's directory as a rehearsal.
-const rehearsalFile = "REHEARSAL"
-
 func archFlag() cli.Flag {
 	return &cli.StringFlag{Name: "arch", Usage: "architecture of the emulated devices, `arm64` or amd64; by default arm64 where qemu allows it"}
 }

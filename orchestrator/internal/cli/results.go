@@ -17,7 +17,7 @@ import (
 func (a *app) resultsCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "results",
-		Usage: "list, fetch, show and report what was measured",
+		Usage: "list, fetch, show, report and compare what was measured",
 		Subcommands: []*cli.Command{
 			{Name: "list", Usage: "list the runs on this machine", Flags: []cli.Flag{formatFlag()}, Action: a.resultsList},
 			{Name: "show", Usage: "print a run's decision table", ArgsUsage: "RUN", Flags: []cli.Flag{formatFlag()}, Action: a.resultsShow},
@@ -31,6 +31,7 @@ func (a *app) resultsCommand() *cli.Command {
 				Action: a.resultsFetch,
 			},
 			{Name: "report", Usage: "write a run's reports again: HTML, text, Markdown, CSV, Go benchmark format", ArgsUsage: "RUN", Action: a.resultsReport},
+			a.compareCommand(),
 		},
 	}
 }
@@ -105,7 +106,7 @@ func describe(s *store.Run) runRow {
 }
 
 func isRehearsal(s *store.Run) bool {
-	_, err := s.Read(rehearsalFile)
+	_, err := s.Read(store.RehearsalFile)
 	return err == nil
 }
 
@@ -205,13 +206,25 @@ func (a *app) fetchFromDevice(c *cli.Context, s *store.Run, plan *trial.Plan) er
 		return err
 	}
 	n, err := run.Fetch(c.Context, s, plan, tr, cont)
-	if errors.Is(err, fs.ErrNotExist) {
-		return failure.New(failure.Device, "there are no results on the device yet", "the agent is "+string(reply.State.Phase)+"; try again later", nil)
-	}
-	if err != nil {
+	none := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !none {
 		return err
 	}
-	obs.PhaseEnd(run.PhaseFetch, fmt.Sprintf("%d results; the agent is %s (%d of %d)", n, reply.State.Phase, reply.State.Done, reply.State.Total))
+	if phase := reply.State.Phase; phase != trial.Finished && phase != trial.Stopped {
+		why := "the agent is dead"
+		if phase == trial.Running {
+			why = "it was fetched while the agent measured"
+		}
+		more, err := run.FetchJournals(c.Context, s, plan, tr, cont, why)
+		if err != nil { // a file that grew: the results are there, and the blocks will be
+			obs.Warn("the trials that are being measured could not be fetched: " + err.Error())
+		}
+		n.Partial += more.Partial
+	}
+	if none && n.Partial == 0 {
+		return failure.New(failure.Device, "there are no results on the device yet", "the agent is "+string(reply.State.Phase)+"; try again later", nil)
+	}
+	obs.PhaseEnd(run.PhaseFetch, fmt.Sprintf("%s; the agent is %s (%d of %d)", n, reply.State.Phase, reply.State.Done, reply.State.Total))
 	fmt.Fprintf(a.err, "  the device is still reserved; to finish and give it back: chexp run --resume %s\n", s.ID)
 	return nil
 }

@@ -36,6 +36,7 @@ func runFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "keep", Usage: "leave lease and container as they are at the end"},
 		&cli.DurationFlag{Name: "pull-grace", Value: 2 * time.Minute, Usage: "give up on an image that has looked impossible to pull for this long"},
+		&cli.DurationFlag{Name: "fetch-time", Usage: "stop measuring this long before the lease ends, to bring the results home", Value: run.Patience.LeaseTail},
 		&cli.StringFlag{Name: "until", Usage: "stop after this `PHASE` and leave all as it is: plan, lease, container, push, run, fetch"},
 	}
 }
@@ -45,8 +46,10 @@ func (a *app) runCommand() *cli.Command {
 		Name:      "run",
 		Usage:     "carry out an experiment: reserve, launch, push, measure, fetch, give back, report",
 		ArgsUsage: "FILE",
-		Description: "Goes through plan, lease, container, push, run, fetch, release and report. Ctrl-C gives back what was\n" +
-			"acquired. A run that was cut off goes on with --resume RUN (its id, or the last four letters).",
+		Description: "Goes through plan, lease, container, push, run, fetch, release and report. Ctrl-C, and the lease's\n" +
+			"end, stop the agent in order: what is measured so far is brought home, and what was acquired is given back.\n" +
+			"A run that was cut off goes on with --resume RUN (its id, or the last four letters): in the same container with\n" +
+			"the next round; in a new lease the interrupted trials start over, as that may be another device.",
 		Flags: append(runFlags(),
 			&cli.StringFlag{Name: "resume", Usage: "go on with this `RUN`"},
 			&cli.BoolFlag{Name: "detach", Usage: "return as soon as the agent works on the device; chexp run --resume, or results fetch, comes later"},
@@ -315,7 +318,7 @@ func atSite(e *spec.Experiment, site string) {
 // carryOut executes and prints the answer.
 func (a *app) carryOut(c *cli.Context, s *store.Run, e *spec.Experiment, plan *trial.Plan, files map[string]string, site run.Site, obs *progress, until run.Phase, rehearsal bool) error {
 	if rehearsal {
-		if err := s.WriteOnce(rehearsalFile, []byte("This run was a rehearsal against an emulated CHI@Edge.\n")); err != nil {
+		if err := s.WriteOnce(store.RehearsalFile, []byte("This run was a rehearsal against an emulated CHI@Edge.\n")); err != nil {
 			return err
 		}
 	}
@@ -327,6 +330,7 @@ func (a *app) carryOut(c *cli.Context, s *store.Run, e *spec.Experiment, plan *t
 		Report:    func() error { return renderReports(s) },
 		Observe:   obs,
 		Keep:      c.Bool("keep"), Until: until, Detach: c.Bool("detach"),
+		FetchTime: c.Duration("fetch-time"),
 	})
 	if err == nil && (until != "" || c.Bool("detach")) {
 		obs.line("  run %s is left as it is; go on with: chexp run --resume %s", s.ID, s.ID)

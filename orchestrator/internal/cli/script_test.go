@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"chexp/experiments/compare/simulated"
 )
 
 // TestScripts runs the real binaries of bin/ as a person would: each file of
@@ -30,11 +32,17 @@ import (
 //	code N CMD...            run a command and want this exit code
 //	killed-in PHASE CMD...   run a command and kill -9 it when that phase begins
 //	interrupted-in PHASE CMD...  the same with Ctrl-C; the exit code is 130
+//	interrupted-after N CMD...  Ctrl-C when every trial on the device has N blocks on record
+//	await-blocks N           wait until every trial on the device has N blocks on record
+//	ends-in DURATION CMD...  run a command so that measuring must end that long from now: its lease of 2 minutes does soon after
+//	agent-dies-after N CMD...  kill the agent when every trial has N blocks, and let it not start again; exit code 7
 //	interrupted-twice PHASE CMD...  Ctrl-C, and again while a dead cloud delays the giving back
 //	faults JSON              order faults from the running emulator
 //	kill-agent-once CMD...   kill the agent on the device once a trial has begun
+//	partial N                the runs here hold N partial results with latencies, and each says so
 //	results N                the runs here hold N results with latencies
 //	draw, accuracies, same-accuracies  see accuracy_test.go
+//	simulate DIR SEED DEVICES RUNS FACTOR  write made-up runs, FACTOR times as slow
 func TestScripts(t *testing.T) {
 	bin, err := filepath.Abs("../../../bin")
 	if err != nil {
@@ -87,15 +95,41 @@ func TestScripts(t *testing.T) {
 			"killed-in":         killedIn,
 			"interrupted-in":    interruptedIn,
 			"interrupted-twice": interruptedTwice,
+			"interrupted-after": interruptedAfter,
+			"agent-dies-after":  agentDiesAfter,
+			"await-blocks":      awaitBlocks,
+			"ends-in":           endsIn,
+			"partial":           wantPartial,
 			"kill-agent-once":   killAgentOnce,
 			"faults":            setFaults,
 			"results":           wantResults,
 			"draw":              drawPlates,
 			"accuracies":        wantAccuracies,
 			"same-accuracies":   sameAccuracies,
+			"simulate":          simulate,
 		},
 		RequireExplicitExec: true,
 	})
+}
+
+// simulate writes runs that a random generator has made up, for what chexp does
+// with runs from elsewhere.
+func simulate(ts *testscript.TestScript, neg bool, args []string) {
+	var n [3]int
+	for i := range n {
+		v, err := strconv.Atoi(args[1+i])
+		ts.Check(err)
+		n[i] = v
+	}
+	factor, err := strconv.ParseFloat(args[4], 64)
+	ts.Check(err)
+	class := simulated.Quiet(uint64(n[0]), n[1], n[2])
+	class.Starts, class.Day = 2, 7*n[0]
+	class.Factor = func(int, int) float64 { return factor }
+	for _, r := range class.All() {
+		_, err := r.Write(ts.MkAbs(args[0]))
+		ts.Check(err)
+	}
 }
 
 func command(ts *testscript.TestScript, args []string) *exec.Cmd {

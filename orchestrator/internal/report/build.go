@@ -27,6 +27,7 @@ func Build(in Input) *Table {
 	}
 	b.rows(in)
 	b.letters()
+	b.interrupted()
 	for _, r := range b.Rows {
 		r.check()
 		for _, budget := range b.Budgets {
@@ -202,6 +203,7 @@ func (b *builder) row(t trial.Trial, m trial.Model, r *trial.Result) *Row {
 	row.result, row.latencies, row.warmup, row.sample = r, r.LatenciesNS, r.WarmupNS, sample
 	row.device, row.agent, row.runtime = r.Device, r.Agent, r.Runtime
 	row.N, row.Start, row.End = len(r.LatenciesNS), r.Start, r.End
+	row.Partial = cleanPartial(r.Partial)
 	switch r.Outcome {
 	case trial.OK:
 		row.Doubts = contradictions(r.Summary, row.latencies, row.sample.Sorted(), t.Batch)
@@ -209,6 +211,9 @@ func (b *builder) row(t trial.Trial, m trial.Model, r *trial.Result) *Row {
 			row.Doubts = append(row.Doubts, contradiction.Error())
 		}
 	case trial.Failed, trial.Skipped:
+		if r.Partial != nil && len(r.Reasons) > 0 && r.Reasons[0].Code == trial.ReasonStopped {
+			row.Outcome = Missing // too few blocks to be measured
+		}
 		if len(row.Reasons) == 0 {
 			row.Reasons = []trial.Reason{{Code: "no_reason", Text: "the result gives no reason"}}
 		}

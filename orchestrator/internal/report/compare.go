@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"chexp/experiments/stats"
 )
@@ -114,16 +115,29 @@ func (b *builder) against(axis string, c, base *choice) (Comparison, bool) {
 	return x, ok
 }
 
-// startsInTurns are the pairs of blocks of each repetition that two options share.
+// startsInTurns are the pairs of blocks of each process start that two options
+// share: of each repetition and, in one that was interrupted, of each start.
 func startsInTurns(a, b *choice) (starts [][]stats.Pair) {
 	for _, r := range a.timed() {
-		if o := b.repetition(r.Repetition); o != nil {
-			if pairs := paired(r, o); len(pairs) > 0 {
-				starts = append(starts, pairs)
-			}
+		if o := b.repetition(r.Repetition); o != nil && r.inTurnsWith(o) {
+			starts = append(starts, paired(r, o)...)
 		}
 	}
 	return starts
+}
+
+// between is what may lie between two trials of one agent at most. Getting a new
+// lease and a container takes longer on CHI@Edge; on the emulator it need not.
+const between = time.Minute
+
+// inTurnsWith reports whether two trials can have been measured in turns: those of
+// another lease have the same rounds, and no neighbours in them.
+func (r *Row) inTurnsWith(o *Row) bool {
+	a, b := r.result, o.result
+	if a.Start.IsZero() || b.Start.IsZero() || a.End.IsZero() || b.End.IsZero() {
+		return true // nobody knows
+	}
+	return a.Start.Before(b.End.Add(between)) && b.Start.Before(a.End.Add(between))
 }
 
 // alike reports that these samples cannot tell one option from another: by the
@@ -152,24 +166,35 @@ func (c *choice) latencies() (out [][]int64) {
 	return out
 }
 
-// paired are the blocks of two trials in equal rounds. A trial that had more
-// than one block in a round, because its interval was wide, has them together.
-func paired(a, b *Row) (out []stats.Pair) {
+// paired are the blocks of two trials in equal rounds, apart for each process
+// start; no round has blocks of two. A trial that had more than one block in a
+// round, because its interval was wide, has them together.
+func paired(a, b *Row) (starts [][]stats.Pair) {
 	other := b.rounds()
 	mine := a.rounds()
+	last := -1
 	for _, block := range a.result.Blocks {
-		if va, vb := mine[block.Round], other[block.Round]; len(va) > 0 && len(vb) > 0 {
-			out = append(out, stats.Pair{A: va, B: vb})
-			delete(mine, block.Round)
+		key := start{block.Restarts, block.Round}
+		if va, vb := mine[key], other[key]; len(va) > 0 && len(vb) > 0 {
+			if block.Restarts != last {
+				starts, last = append(starts, nil), block.Restarts
+			}
+			at := len(starts) - 1
+			starts[at] = append(starts[at], stats.Pair{A: va, B: vb})
+			delete(mine, key)
 		}
 	}
-	return out
+	return starts
 }
 
-func (r *Row) rounds() map[int][]int64 {
-	out := map[int][]int64{}
+// start is a round of a process start.
+type start struct{ restarts, round int }
+
+func (r *Row) rounds() map[start][]int64 {
+	out := map[start][]int64{}
 	for i, b := range r.result.Blocks {
-		out[b.Round] = append(out[b.Round], r.sample.Blocks()[i]...)
+		key := start{b.Restarts, b.Round}
+		out[key] = append(out[key], r.sample.Blocks()[i]...)
 	}
 	return out
 }
@@ -251,20 +276,30 @@ func spreads(t *Table) (out []Spread) {
 	for _, c := range choices(t) {
 		var root stats.Group
 		for _, r := range c.timed() {
-			g := stats.Group{}
-			for _, b := range r.sample.Blocks() {
-				g.Groups = append(g.Groups, stats.Group{Latencies: b})
-			}
-			if len(g.Groups) == 0 {
-				g.Groups = []stats.Group{{Latencies: r.latencies}}
-			}
-			root.Groups = append(root.Groups, g)
+			root.Groups = append(root.Groups, r.starts()...)
 		}
 		parts := stats.Components(root, "process start", "block", "inference")
 		if len(parts) < 2 || len(out) >= maxComparisons {
 			continue
 		}
 		out = append(out, Spread{Option: c.letter, Components: parts, Text: spreadText(c, parts)})
+	}
+	return out
+}
+
+// starts are the process starts of a trial, more than one if it was interrupted,
+// with their blocks.
+func (r *Row) starts() (out []stats.Group) {
+	last := -1
+	for i, b := range r.sample.Blocks() {
+		if restarts := r.result.Blocks[i].Restarts; restarts != last {
+			out, last = append(out, stats.Group{}), restarts
+		}
+		g := &out[len(out)-1]
+		g.Groups = append(g.Groups, stats.Group{Latencies: b})
+	}
+	if len(out) == 0 {
+		return []stats.Group{{Groups: []stats.Group{{Latencies: r.latencies}}}}
 	}
 	return out
 }

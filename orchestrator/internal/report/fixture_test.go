@@ -198,6 +198,21 @@ func (r *run) inTurns(size int) *run {
 				break
 			}
 		}
+		// Those that take turns are there together.
+		var from, to time.Time
+		for _, res := range r.Results {
+			if res.Repetition == rep && len(res.Blocks) > 0 {
+				if from.IsZero() {
+					from = res.Start
+				}
+				res.Start, to = from, res.End
+			}
+		}
+		for _, res := range r.Results {
+			if res.Repetition == rep && len(res.Blocks) > 0 {
+				res.End = to
+			}
+		}
 	}
 	for _, res := range r.Results {
 		if res.Outcome == trial.OK {

@@ -119,7 +119,11 @@ func (r *Row) impossible() bool {
 func judge(b Budget, r *Row) Verdict {
 	switch {
 	case r.Outcome == Missing:
-		return Verdict{Verdict: Unknown, Value: trial.Unread[float64]("no result"), Why: "the trial has no result"}
+		why := "the trial has no result"
+		if r.Partial != nil {
+			why = "the trial was not measured"
+		}
+		return Verdict{Verdict: Unknown, Value: trial.Unread[float64]("no result"), Why: why}
 	case r.Outcome != trial.OK:
 		why := "the trial was " + string(r.Outcome)
 		if r.Outcome == trial.Failed {

@@ -53,6 +53,10 @@ func (b *builder) footnotes(r *Row) {
 	if r.result != nil && r.result.Provider.Name == "acl-ort" {
 		b.mark(r, "provider", "acl", aclNote)
 	}
+	if r.result != nil && len(r.result.Restarts) > 0 {
+		n := 1 + len(r.result.Restarts)
+		b.mark(r, "n", fmt.Sprintf("restarts %d", n), fmt.Sprintf("Interrupted and gone on with: its blocks are of %d process starts, and count as such.", n))
+	}
 	if r.Outcome != trial.OK {
 		b.mark(r, "validity", "why "+string(r.Outcome)+why(r.Reasons), outcomeWord(r)+": "+why(r.Reasons))
 		return
@@ -215,6 +219,9 @@ func caveats(t *Table) (out []string) {
 	}
 	if len(by) > 0 {
 		out = append(out, "The processor was emulated ("+list(by, ", ", 3)+"): latencies under emulation say nothing about a real Pi 5.")
+	}
+	if t.Interrupted != "" {
+		out = append(out, t.Interrupted)
 	}
 	if t.Run.Note != "" {
 		out = append(out, t.Run.Note)

@@ -7,6 +7,9 @@
 // HTML) only draw it, so they cannot disagree. Everything is pure: no network,
 // no files, no clock; the same input gives the same bytes.
 //
+// Evidence hands a judged run to package compare, which puts runs side by side;
+// ComparisonText, ComparisonCSV and ComparisonHTML draw what comes of it.
+//
 // Three rules hold throughout. A number that could not be measured is shown as
 // missing with its reason, never as zero. A decision is never taken from a
 // trial that failed, that contradicts itself, that a check found INVALID, or
@@ -77,13 +80,15 @@ const Schema = "chexp.report/v1"
 
 // Table is the report as data. Times are nanoseconds, sizes are bytes.
 type Table struct {
-	Schema   string   `json:"schema"`
-	Run      Run      `json:"run"`
-	Caveats  []string `json:"caveats,omitempty"` // hold for every row
-	Decision Decision `json:"decision"`
-	Budgets  []Budget `json:"budgets,omitempty"`
-	Rows     []*Row   `json:"rows"`
-	Notes    []Note   `json:"notes,omitempty"`
+	Schema  string   `json:"schema"`
+	Run     Run      `json:"run"`
+	Caveats []string `json:"caveats,omitempty"` // hold for every row
+	// Interrupted says how much of the run is missing, if it ended early.
+	Interrupted string   `json:"interrupted,omitempty"`
+	Decision    Decision `json:"decision"`
+	Budgets     []Budget `json:"budgets,omitempty"`
+	Rows        []*Row   `json:"rows"`
+	Notes       []Note   `json:"notes,omitempty"`
 	// Comparisons hold what was measured in turns against each other; Placements
 	// say which provider really ran each model, and Spreads where the latencies
 	// of an option scatter.
@@ -127,6 +132,8 @@ type Row struct {
 	Repetition int            `json:"repetition"`
 	Outcome    trial.Outcome  `json:"outcome"`
 	Reasons    []trial.Reason `json:"reasons,omitempty"`
+	// Partial says how far a trial came whose run ended before it did.
+	Partial *trial.Partial `json:"partial,omitempty"`
 	// Doubts say how the result contradicts the plan or itself. A doubtful
 	// result is shown, but nothing is decided from it.
 	Doubts []string `json:"doubts,omitempty"`

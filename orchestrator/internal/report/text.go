@@ -51,6 +51,9 @@ func clean(s string, limit int) string {
 	return b.String()
 }
 
+// Harmless is clean for names that the caller shows or passes on.
+func Harmless(s string) string { return clean(s, maxName) }
+
 // name cleans what becomes a table cell. A name that no plan may hold is shown
 // quoted in ASCII, so that it can neither pass for another nor break columns.
 func name(s string) string {

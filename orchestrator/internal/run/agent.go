@@ -7,6 +7,7 @@ import (
 	"iter"
 	"path"
 	"strconv"
+	"time"
 
 	"chexp/experiments/trial"
 	"chexp/orchestrator/internal/failure"
@@ -24,14 +25,20 @@ type Unsure struct{ Err error }
 func (e *Unsure) Error() string { return e.Err.Error() }
 func (e *Unsure) Unwrap() error { return e.Err }
 
-// Start starts the agent if it does not run yet.
-func (a Agent) Start(ctx context.Context) (trial.StatusReply, error) {
-	return a.call(ctx, "start", a.Dir)
+// Start starts the agent if it does not run yet. limit is for how long it may
+// measure from now on, also if it runs already; 0: for as long as it takes.
+func (a Agent) Start(ctx context.Context, limit time.Duration) (trial.StatusReply, error) {
+	args := []string{"start", a.Dir}
+	if limit > 0 {
+		args = append(args, "--for", limit.Round(time.Millisecond).String())
+	}
+	return a.call(ctx, args...)
 }
 
-// Stop ends the agent and its trial; results so far stay.
-func (a Agent) Stop(ctx context.Context) (trial.StatusReply, error) {
-	return a.call(ctx, "stop", a.Dir)
+// Stop ends the agent in order: each trial that has blocks has a partial result
+// then, which says why.
+func (a Agent) Stop(ctx context.Context, why string) (trial.StatusReply, error) {
+	return a.call(ctx, "stop", a.Dir, "--why", why)
 }
 
 // Status asks for the state and the events after seq.

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -20,11 +21,12 @@ func (x *execution) reserve(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if found && !ended(l) {
+		if found && !x.ended(l) {
 			x.Observe.Say("found the lease " + l.Name + " of before")
 			return x.await(ctx, l)
 		}
 		if found {
+			x.lastCall(ctx, l)
 			if err := x.Site.Release(ctx, l.ID); err != nil {
 				return "", err
 			}
@@ -67,9 +69,9 @@ func (x *execution) await(ctx context.Context, l Lease) (string, error) {
 }
 
 // ended reports whether a lease can serve no more.
-func ended(l Lease) bool {
+func (x *execution) ended(l Lease) bool {
 	s := strings.ToUpper(l.Status)
-	return s == "TERMINATED" || s == "ERROR" || s == "DELETED" || !l.End.IsZero() && time.Until(l.End) < Patience.LeaseTail
+	return s == "TERMINATED" || s == "ERROR" || s == "DELETED" || !l.End.IsZero() && time.Until(l.End) < x.tail()
 }
 
 // leaseRequest builds the request for the next attempt. An unanswered intent is
@@ -104,8 +106,10 @@ func (x *execution) deadline() (t time.Time, ok bool) {
 	if x.lease.End.IsZero() {
 		return t, false
 	}
-	return x.lease.End.Add(-Patience.LeaseTail), true
+	return x.lease.End.Add(-x.tail()), true
 }
+
+func (x *execution) tail() time.Duration { return cmp.Or(x.FetchTime, Patience.LeaseTail) }
 
 // siteFacts is site.json.
 type siteFacts struct {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"slices"
 	"time"
 
@@ -57,6 +56,10 @@ func (x *execution) attemptPlan() (*trial.Plan, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		*plan = *x.Plan
 		plan.Trials = x.remaining
+		if n := x.begun; n > 0 {
+			x.Observe.Say(fmt.Sprintf("%d interrupted trials start over: blocks of another lease, and perhaps of another device, make no sample with these; "+
+				"their partial results stay until there are whole ones", n))
+		}
 		err = x.Store.WriteJSON(name, plan)
 	}
 	return plan, err
@@ -79,12 +82,18 @@ func (x *execution) measure(ctx context.Context) (string, error) {
 	return fmt.Sprintf("%d trials", st.Done), nil
 }
 
-// start tells the agent to start, as often as it takes to know that it did:
-// its start is idempotent, and an answer can be lost.
+// start tells the agent to start, and when to end by itself, as often as it takes
+// to know that it did: its start is idempotent, and an answer can be lost.
 func (x *execution) start(ctx context.Context, agent Agent) error {
 	x.lastSeq = x.mirrored()
 	for try := 1; ; try++ {
-		_, err := agent.Start(ctx)
+		limit := time.Duration(0)
+		if end, ok := x.deadline(); ok {
+			if limit = time.Until(end); limit <= 0 {
+				return x.leaseOver()
+			}
+		}
+		_, err := agent.Start(ctx, limit)
 		var unsure *Unsure
 		if err == nil {
 			x.record(store.Entry{Kind: store.Done, What: anAgent, ID: x.container.ID})
@@ -106,9 +115,12 @@ func (x *execution) follow(ctx context.Context, agent Agent) (trial.State, error
 	wait, restarts := Patience.PollMin, 0
 	lastGood := time.Now()
 	for {
-		if end, ok := x.deadline(); ok && time.Now().After(end) {
-			return trial.State{}, failure.New(failure.Trials, fmt.Sprintf("the lease ends at %s, before every trial was measured", x.lease.End.UTC().Format("15:04 UTC")),
-				"`chexp run --resume "+x.Store.ID+"` measures the rest in a new lease; or give the lease a longer duration", nil)
+		over, err := x.leaseEnds(ctx, agent)
+		if err != nil {
+			return trial.State{}, err
+		}
+		if over {
+			return trial.State{}, x.leaseOver()
 		}
 		reply, err := agent.Status(ctx, x.lastSeq)
 		if err != nil {
@@ -135,11 +147,18 @@ func (x *execution) follow(ctx context.Context, agent Agent) (trial.State, error
 			}
 			continue
 		case trial.Dead, trial.Stopped, trial.NotStarted:
+			if why := reply.State.Why; why != nil && why.Code == trial.ReasonDeadline {
+				if reply.More {
+					continue
+				}
+				x.agentEnded = true // the next look at the lease says what to do
+				continue
+			}
 			if restarts++; restarts > Patience.Restarts {
 				return trial.State{}, failure.New(failure.Device, fmt.Sprintf("the agent ended %d times before its trials were done: %s", restarts, reply.State.Text),
 					"the results so far are kept; look at agent.log in the run's directory for the cause", nil)
 			}
-			x.Observe.Warn(fmt.Sprintf("the agent is %s (%s); it is started again and goes on with the trials that have no result", reply.State.Phase, reply.State.Text))
+			x.Observe.Warn(fmt.Sprintf("the agent is %s (%s); it is started again and goes on with the blocks that it has on record", reply.State.Phase, reply.State.Text))
 			if err := x.start(ctx, agent); err != nil {
 				return trial.State{}, err
 			}
@@ -152,6 +171,7 @@ func (x *execution) follow(ctx context.Context, agent Agent) (trial.State, error
 		if reply.More {
 			continue
 		}
+		x.backup(ctx)
 		if err := pause(ctx, wait); err != nil {
 			return trial.State{}, err
 		}
@@ -228,6 +248,3 @@ func (x *execution) mirrored() int64 {
 	}
 	return last
 }
-
-// outDir is where the agent leaves its results.
-func outDir(c Container) string { return path.Join(c.Dir, trial.ResultsDir) }

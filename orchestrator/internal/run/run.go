@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -42,6 +43,9 @@ type Config struct {
 	Keep   bool  // leave lease and container as they are at the end
 	Until  Phase // stop after this phase, leaving all as it is; "" for all
 	Detach bool  // return as soon as the agent has started
+	// FetchTime is kept free at the lease's end to bring the results home; 0:
+	// Patience.LeaseTail.
+	FetchTime time.Duration
 }
 
 // Patience bounds waits that no server bounds.
@@ -52,8 +56,14 @@ var Patience = struct {
 	PollMin   time.Duration
 	PollMax   time.Duration
 	LeaseTail time.Duration // kept free at the lease's end for fetch and release
-	Restarts  int           // of an agent that died
-}{3 * time.Minute, time.Minute, 5 * time.Minute, 300 * time.Millisecond, 3 * time.Second, 90 * time.Second, 2}
+	// LeaseLook before that the lease is looked at again; LeaseGrace after it an
+	// agent that has not ended by itself is stopped.
+	LeaseLook  time.Duration
+	LeaseGrace time.Duration
+	Backup     time.Duration // between copies of what a run has measured so far
+	Restarts   int           // of an agent that died
+}{3 * time.Minute, time.Minute, 5 * time.Minute, 300 * time.Millisecond, 3 * time.Second, 90 * time.Second,
+	2 * time.Minute, 10 * time.Second, 10 * time.Minute, 2}
 
 // execution is one process's go at a run.
 type execution struct {
@@ -66,7 +76,13 @@ type execution struct {
 	tr        transport.Transport
 	arch      string
 	remaining []trial.Trial
+	begun     int   // of the remaining, that have a partial result
 	lastSeq   int64 // of the agent's events already mirrored
+
+	agentEnded bool      // by itself, at the time that it was given
+	looked     time.Time // at the lease
+	backedUp   time.Time
+	why        string // the run ended early, for the partial results
 }
 
 // Execute starts a run, or goes on with one whose journal has entries. ctx ends
@@ -78,7 +94,7 @@ func Execute(ctx, cleanup context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	x := &execution{Config: cfg, state: Replay(entries)}
+	x := &execution{Config: cfg, state: Replay(entries), backedUp: time.Now()}
 	if x.remaining, err = x.unmeasured(); err != nil {
 		return err
 	}
@@ -89,7 +105,7 @@ func Execute(ctx, cleanup context.Context, cfg Config) error {
 	if err != nil {
 		x.record(store.Entry{Kind: store.Failed, Text: err.Error()})
 		err = x.interrupted(ctx, err)
-		if rescued := x.salvage(cleanup); rescued != nil {
+		if rescued := x.salvage(cleanup, x.early(ctx)); rescued != nil {
 			x.Observe.Warn("partial results could not be brought home: " + rescued.Error())
 		}
 	}
@@ -106,7 +122,15 @@ func (x *execution) interrupted(ctx context.Context, err error) error {
 	if ctx.Err() == nil {
 		return err
 	}
-	return failure.New(failure.Interrupted, "interrupted", "`chexp run --resume "+x.Store.ID+"` goes on with the trials that have no result", context.Cause(ctx))
+	return failure.New(failure.Interrupted, "interrupted", "`chexp run --resume "+x.Store.ID+"` goes on with the trials that are not whole", context.Cause(ctx))
+}
+
+// early is why a run ended before its trials, in the words of partial results.
+func (x *execution) early(ctx context.Context) string {
+	if ctx.Err() != nil {
+		return "interrupted"
+	}
+	return cmp.Or(x.why, "the run failed")
 }
 
 // forward carries the phases out until one fails. stop is true when the caller
@@ -167,14 +191,23 @@ func (x *execution) finish(complete bool) error {
 // FailedTrials returns an error of kind Trials when some of the results are
 // not OK, nil otherwise.
 func FailedTrials(plan *trial.Plan, results []*trial.Result) error {
-	failed := 0
+	failed, partial := 0, 0
 	for _, r := range results {
-		if r.Outcome == trial.Failed {
+		switch {
+		case r.Partial != nil:
+			partial++
+		case r.Outcome == trial.Failed:
 			failed++
 		}
 	}
 	missing := len(plan.Trials) - len(results)
 	switch {
+	case partial > 0:
+		text := fmt.Sprintf("%d of %d trials were interrupted", partial, len(plan.Trials))
+		if missing > 0 {
+			text += fmt.Sprintf(", %d have no result", missing)
+		}
+		return failure.New(failure.Trials, text, "`chexp run --resume "+plan.RunID+"` measures what is not whole", nil)
 	case missing > 0:
 		return failure.New(failure.Trials, fmt.Sprintf("%d of %d trials have no result", missing, len(plan.Trials)),
 			"`chexp run --resume "+plan.RunID+"` measures what is missing", nil)
@@ -185,15 +218,19 @@ func FailedTrials(plan *trial.Plan, results []*trial.Result) error {
 	return nil
 }
 
-// unmeasured lists the trials that have no result in the store.
+// unmeasured lists the trials that have no whole result in the store.
 func (x *execution) unmeasured() ([]trial.Trial, error) {
 	results, err := x.Store.Results(x.Plan)
 	if err != nil {
 		return nil, err
 	}
 	have := map[string]bool{}
+	x.begun = 0
 	for _, r := range results {
-		have[r.TrialID] = true
+		have[r.TrialID] = r.Partial == nil
+		if r.Partial != nil {
+			x.begun++
+		}
 	}
 	var rest []trial.Trial
 	for _, t := range x.Plan.Trials {

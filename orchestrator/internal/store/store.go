@@ -13,7 +13,6 @@ package store
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -40,6 +39,7 @@ const (
 	lockFile       = ".lock"
 	ballastFile    = ".ballast"
 	resultsDir     = "results"
+	partialDir     = "partial"
 )
 
 // ballastBytes are set aside when a run is created and freed when the disk is
@@ -290,13 +290,17 @@ func (r *Run) Plan() (*trial.Plan, error) {
 	return p, p.Check()
 }
 
-// Results reads the results that have been fetched, in the plan's order. A
-// file that is no result of this run is an error: results are evidence.
+// Results reads the results that have been fetched, in the plan's order; of trials
+// that have no whole one, the partial one. A file that is no result of this run is
+// an error: results are evidence.
 func (r *Run) Results(plan *trial.Plan) ([]*trial.Result, error) {
 	var results []*trial.Result
 	for _, t := range plan.Trials {
 		res := new(trial.Result)
 		err := r.ReadJSON(filepath.Join(resultsDir, t.ID+".json"), res)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = r.ReadJSON(filepath.Join(partialDir, t.ID+".json"), res)
+		}
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -345,52 +349,4 @@ func Explain(err error) error {
 		return failure.New(failure.Storage, "cannot write here", "use --runs DIR with a directory that you may write to", err)
 	}
 	return err
-}
-
-// Adopt moves fetched results from dir into the run, each checked against the
-// plan and written once, and renews results/SHA256SUMS over all of them. A
-// result that only says that the agent was stopped is left behind: a resumed
-// run measures that trial again. It returns how many results dir held.
-func (r *Run) Adopt(dir string, plan *trial.Plan) (int, error) {
-	n := 0
-	for _, t := range plan.Trials {
-		name := t.ID + ".json"
-		data, err := os.ReadFile(filepath.Join(dir, name))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return n, Explain(err)
-		}
-		res := new(trial.Result)
-		if err := json.Unmarshal(data, res); err != nil {
-			return n, failure.New(failure.Device, "the device's result of "+t.ID+" is no JSON", "measure again with `chexp run --resume`", err)
-		}
-		if err := CheckResult(res, plan, t); err != nil {
-			return n, failure.New(failure.Device, "the device's result of "+t.ID+" is not what the plan asked for", "", err)
-		}
-		if len(res.Reasons) > 0 && res.Reasons[0].Code == trial.ReasonStopped {
-			continue
-		}
-		if err := r.WriteOnce(filepath.Join(resultsDir, name), data); err != nil {
-			return n, err
-		}
-		n++
-	}
-	return n, r.sumResults(plan)
-}
-
-func (r *Run) sumResults(plan *trial.Plan) error {
-	var sums strings.Builder
-	for _, t := range plan.Trials {
-		data, err := r.Read(filepath.Join(resultsDir, t.ID+".json"))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(&sums, "%x  %s.json\n", sha256.Sum256(data), t.ID)
-	}
-	return r.Replace(filepath.Join(resultsDir, "SHA256SUMS"), []byte(sums.String()))
 }

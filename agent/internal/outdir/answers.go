@@ -1,0 +1,70 @@
+package outdir
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"chexp/experiments/trial"
+)
+
+// Answers keeps long evaluations of one agent on one machine over an end of the
+// agent: what they answered, by what was asked. Its zero value keeps nothing.
+type Answers struct {
+	dir   string
+	asker string
+}
+
+const (
+	answersDir = trial.OutDir + "/answers"
+	// maxAnswer bounds one: a quarter of what a process may answer (package
+	// matrix). A larger one is asked for again.
+	maxAnswer = 16 << 20
+)
+
+// OpenAnswers returns those of this agent (its SHA-256 is in a) on this machine;
+// other agents and machines may answer otherwise.
+func OpenAnswers(dir string, a trial.Agent, d trial.Device) (Answers, error) {
+	cpu, _ := d.CPU.Get()
+	features, _ := d.Features.Get()
+	asker, err := json.Marshal([]any{a, cpu, features, d.Emulated})
+	if err != nil {
+		return Answers{}, err
+	}
+	path := filepath.Join(dir, answersDir)
+	return Answers{path, string(asker)}, os.MkdirAll(path, 0o755)
+}
+
+func (a Answers) path(question string) string {
+	id := sha256.Sum256([]byte(a.asker + "\n" + question))
+	return filepath.Join(a.dir, hex.EncodeToString(id[:]))
+}
+
+// Answer is what Keep kept of a question, if it is whole.
+func (a Answers) Answer(question string) ([]byte, bool) {
+	if a.dir == "" {
+		return nil, false
+	}
+	raw, err := os.ReadFile(a.path(question))
+	if err != nil || len(raw) < sha256.Size {
+		return nil, false
+	}
+	sum := sha256.Sum256(raw[sha256.Size:])
+	return raw[sha256.Size:], bytes.Equal(sum[:], raw[:sha256.Size])
+}
+
+// Keep writes an answer, after its SHA-256.
+func (a Answers) Keep(question string, answer []byte) error {
+	if a.dir == "" {
+		return nil
+	}
+	if len(answer) > maxAnswer {
+		return fmt.Errorf("it has more than %d bytes", maxAnswer)
+	}
+	sum := sha256.Sum256(answer)
+	return replace(a.path(question), append(sum[:], answer...))
+}

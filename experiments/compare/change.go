@@ -1,0 +1,224 @@
+package compare
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+
+	"chexp/experiments/stats"
+	"chexp/experiments/trial"
+)
+
+// change compares a group with the base, by the largest thing of which both
+// have enough: devices, then runs on the same devices, then process starts,
+// then blocks. The smaller it is, the less the interval speaks for: Caveat says.
+func change(base, p *Pool, seed uint64) Change {
+	c := Change{Group: p.Group, Base: base.Group}
+	var shared []string
+	for _, d := range base.ByDevice {
+		if p.byDevice[d.Device] != nil {
+			shared = append(shared, d.Device)
+		}
+	}
+	slices.Sort(shared)
+	if len(shared) > 1 { // what does not name its device may be any
+		shared = slices.DeleteFunc(shared, func(d string) bool { return d == Unnamed })
+	}
+	var x stats.Comparison
+	switch {
+	case len(shared) >= stats.FewestUnits:
+		x = c.pairedByDevice(shared, base, p)
+	case base.Devices >= stats.FewestUnits && p.Devices >= stats.FewestUnits:
+		x, _ = stats.RatioOfUnits(byDevice(p), byDevice(base), "device")
+		c.Unit, c.Units = "device", min(base.Devices, p.Devices)
+		c.Caveat = "the groups have other devices, so how boards differ is in the ratio"
+	case len(shared) == 0:
+		x, _ = stats.RatioOfUnits(byDevice(p), byDevice(base), "device")
+		x.Interval = trial.Unread[trial.Interval]("the groups share no device, and it takes 3 devices of each to know how boards differ")
+		c.Unit, c.Units = "device", min(base.Devices, p.Devices)
+	default:
+		x = c.onSharedDevices(shared, base, p, seed)
+	}
+	c.Ratio, c.Interval = x.Ratio, x.Interval
+	c.judge(x)
+	return c
+}
+
+func byDevice(p *Pool) (out []float64) {
+	for _, d := range p.ByDevice {
+		out = append(out, d.Median)
+	}
+	return out
+}
+
+// pairedByDevice takes each device against itself.
+func (c *Change) pairedByDevice(shared []string, base, p *Pool) stats.Comparison {
+	var ratios []float64
+	for _, d := range shared {
+		ratios = append(ratios, medianOf(medians(p.byDevice[d]))/medianOf(medians(base.byDevice[d])))
+	}
+	m, _ := stats.MiddleOf(ratios, "device")
+	c.Unit, c.Units, c.Paired = "device", len(shared), true
+	if n := max(base.Devices, p.Devices) - len(shared); n > 0 {
+		c.Caveat = plural(n, "device") + " in one group only, not in the ratio"
+	}
+	return stats.Comparison{Ratio: m.Value, Interval: m.Interval}
+}
+
+// onSharedDevices compares on one or two devices.
+func (c *Change) onSharedDevices(shared []string, base, p *Pool, seed uint64) stats.Comparison {
+	enough := true
+	for _, d := range shared {
+		enough = enough && min(len(base.byDevice[d]), len(p.byDevice[d])) >= stats.FewestUnits
+	}
+	c.Paired = true
+	if enough {
+		a, b := centred(shared, p, base, medians)
+		x, _ := stats.RatioOfUnits(a, b, "run")
+		c.Unit, c.Units = "run", min(len(a), len(b))
+		c.Caveat = "it holds for " + these(len(shared)) + ", not for other boards"
+		return x
+	}
+	allStarts := func(runs []runValue) (out []float64) {
+		for _, v := range runs {
+			out = append(out, starts(v.starts)...)
+		}
+		return out
+	}
+	c.Caveat = "of these runs only: days may differ by more; it takes 3 runs of each to know"
+	a, b := centred(shared, p, base, allStarts)
+	x, _ := stats.RatioOfUnits(a, b, "process start")
+	c.Unit, c.Units = "process start", min(len(a), len(b))
+	if x.Interval.Value != nil {
+		return x
+	}
+	d := shared[0]
+	if y, ok := stats.Ratio(allBlocks(p.byDevice[d]), allBlocks(base.byDevice[d]), seed); ok && len(shared) == 1 && y.Interval.Value != nil {
+		c.Unit, c.Units = "block", min(len(allBlocks(p.byDevice[d])), len(allBlocks(base.byDevice[d])))
+		c.Caveat = "of these processes only: another start or day may differ by more"
+		return stats.Comparison{Ratio: x.Ratio, Interval: widened(*y.Interval.Value, x.Ratio)}
+	}
+	return x
+}
+
+// widened keeps the estimate inside of an interval that was made around another
+// centre.
+func widened(i trial.Interval, ratio float64) trial.Reading[trial.Interval] {
+	return trial.Read(trial.Interval{Low: min(i.Low, ratio), High: max(i.High, ratio)})
+}
+
+func these(n int) string {
+	if n == 1 {
+		return "this device"
+	}
+	return "these two devices"
+}
+
+// centred are the values of both groups on the shared devices, each relative to
+// its device's geometric mean over the two groups, so that how boards differ is
+// not taken for noise.
+func centred(shared []string, p, base *Pool, values func([]runValue) []float64) (a, b []float64) {
+	for _, d := range shared {
+		va, vb := values(p.byDevice[d]), values(base.byDevice[d])
+		level := math.Exp((meanLog(va) + meanLog(vb)) / 2)
+		for _, v := range va {
+			a = append(a, v/level)
+		}
+		for _, v := range vb {
+			b = append(b, v/level)
+		}
+	}
+	return a, b
+}
+
+func meanLog(values []float64) (m float64) {
+	for _, v := range values {
+		m += math.Log(v) / float64(len(values))
+	}
+	return m
+}
+
+func allBlocks(runs []runValue) (out [][]int64) {
+	for _, v := range runs {
+		for _, s := range v.starts {
+			for _, g := range blocksOf(s.trial.Sample, s.trial.Result.LatenciesNS).Groups {
+				out = append(out, g.Latencies)
+			}
+		}
+	}
+	return out
+}
+
+// judge puts it in words.
+func (c *Change) judge(x stats.Comparison) {
+	i, ok := x.Interval.Get()
+	if !ok {
+		c.Verdict = NoInterval
+		c.Detectable = trial.Unread[float64](x.Interval.Unavailable)
+		c.Text = fmt.Sprintf("%s as measured (%s)", relative(c.Ratio), x.Interval.Unavailable)
+		return
+	}
+	c.Detectable = trial.Read(stats.Detectable(i))
+	if !x.Differs() {
+		c.Verdict = NotFound
+		c.Text = "no difference found (detectable from " + percent(*c.Detectable.Value) + ")"
+		return
+	}
+	c.Verdict = Slower
+	low, high := i.Low-1, i.High-1
+	if c.Ratio < 1 {
+		c.Verdict, low, high = Faster, 1-i.High, 1-i.Low
+	}
+	c.Text = fmt.Sprintf("%s [%s to %s]", relative(c.Ratio), percent(low), percent(high))
+	if c.Small = math.Abs(c.Ratio-1) < small; c.Small {
+		c.Text += ", too little to matter"
+	}
+}
+
+// small differences are below what measuring itself may add (package validity's
+// limit of the harness), however sure they are.
+const small = 0.01
+
+// relative writes a ratio as people say it.
+func relative(ratio float64) string {
+	switch {
+	case ratio >= 2:
+		return fmt.Sprintf("%.3g times as long", ratio)
+	case ratio > 1:
+		return percent(ratio-1) + " longer"
+	case ratio < 1:
+		return percent(1-ratio) + " shorter"
+	}
+	return "equally long"
+}
+
+// falseAlarms says what several comparisons at once are worth.
+func falseAlarms(rows []Row) []string {
+	n := 0
+	for _, r := range rows {
+		for _, c := range r.Changes {
+			if c.Verdict != NoInterval {
+				n++
+			}
+		}
+	}
+	if n < 2 {
+		return nil
+	}
+	expected := strconv.FormatFloat(math.Round(float64(n)*0.5)/10, 'g', -1, 64)
+	return []string{fmt.Sprintf("%d comparisons, each at 95 %%: if nothing had changed at all, %s of them would on average be called a difference by chance.", n, expected)}
+}
+
+// percent writes a share with no more digits than it needs.
+func percent(share float64) string {
+	switch p := math.Abs(100 * share); {
+	case p >= 9.95:
+		return strconv.FormatFloat(100*share, 'f', 0, 64) + " %"
+	case p >= 0.095:
+		return strconv.FormatFloat(math.Round(1000*share)/10, 'g', -1, 64) + " %"
+	case p == 0:
+		return "0 %"
+	}
+	return strconv.FormatFloat(100*share, 'g', 1, 64) + " %"
+}

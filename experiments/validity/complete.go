@@ -1,0 +1,46 @@
+package validity
+
+import (
+	"fmt"
+
+	"chexp/experiments/stats"
+	"chexp/experiments/trial"
+)
+
+// What a trial whose run ended too early must have for a median. The blocks are
+// those that three medians need for an interval of Student's t, the inferences
+// those of any interval (package stats).
+const (
+	leastBlocks     = 3
+	leastInferences = 6
+)
+
+// TooFew says why the blocks of a Partial result carry no median; "" where they do.
+func TooFew(r *trial.Result) string {
+	p := r.Partial
+	if p == nil {
+		return ""
+	}
+	blocks, n := len(r.Blocks), len(r.LatenciesNS)
+	switch {
+	case blocks == 0:
+		return p.String()
+	case blocks < leastBlocks && blocks < p.Asked:
+		return fmt.Sprintf("%s; it takes %d", p, min(leastBlocks, p.Asked))
+	case n < leastInferences:
+		return fmt.Sprintf("%s, with %d inferences; it takes %d", p, n, leastInferences)
+	}
+	return ""
+}
+
+// checkComplete is asked of interrupted trials only. What is there of one may be as
+// good as any; it is less than somebody thought necessary.
+func checkComplete(r *trial.Result) stats.Check {
+	p := r.Partial
+	c := stats.Check{Name: Complete, Outcome: stats.Suspect, Value: trial.Read(float64(p.Blocks)), Limit: float64(p.Asked), Unit: "blocks",
+		Text: p.String(), Remedy: "measure the rest with `chexp run --resume`"}
+	if short := TooFew(r); short != "" {
+		c.Outcome, c.Text = stats.Invalid, short
+	}
+	return c
+}

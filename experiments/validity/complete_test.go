@@ -1,0 +1,46 @@
+package validity
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"chexp/experiments/stats"
+	"chexp/experiments/trial"
+)
+
+func TestPartialIsNeverValid(t *testing.T) {
+	for _, tc := range []struct {
+		blocks, each, asked int
+		want                stats.Outcome
+		text                string
+	}{
+		{7, 50, 12, stats.Suspect, "stopped after 7 of 12 blocks: the lease ends"},
+		{14, 50, 0, stats.Suspect, "stopped after 14 blocks, before the precision asked for was reached: the lease ends"},
+		{2, 50, 12, stats.Invalid, "stopped after 2 of 12 blocks: the lease ends; it takes 3"},
+		{1, 50, 2, stats.Invalid, "it takes 2"},
+		{3, 1, 12, stats.Invalid, "with 3 inferences; it takes 6"},
+		{0, 0, 12, stats.Invalid, "stopped before its first block was complete: the lease ends"},
+	} {
+		r := &trial.Result{Partial: &trial.Partial{Blocks: tc.blocks, Asked: tc.asked, Why: "the lease ends"}}
+		for i := range tc.blocks {
+			r.Blocks = append(r.Blocks, trial.Block{Round: i + 1, First: len(r.LatenciesNS), N: tc.each})
+			for range tc.each {
+				r.LatenciesNS = append(r.LatenciesNS, 1e6)
+			}
+		}
+		if c := checkComplete(r); c.Outcome != tc.want || !strings.Contains(c.Text, tc.text) || c.Remedy == "" {
+			t.Errorf("%d of %d blocks: %+v, want %s with %q", tc.blocks, tc.asked, c, tc.want, tc.text)
+		}
+		if invalid := TooFew(r) != ""; invalid != (tc.want == stats.Invalid) {
+			t.Errorf("%d of %d blocks: too few: %v", tc.blocks, tc.asked, invalid)
+		}
+	}
+	partial := &trial.Result{Partial: &trial.Partial{Blocks: 1}, LatenciesNS: []int64{5}}
+	asked := func(r *trial.Result) bool {
+		return slices.ContainsFunc(Checks(r), func(c stats.Check) bool { return c.Name == Complete })
+	}
+	if !asked(partial) || asked(&trial.Result{LatenciesNS: []int64{5}}) {
+		t.Error("the check is for interrupted trials, and for no others")
+	}
+}

@@ -1,0 +1,125 @@
+package cli_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// journals are the trials on the emulated device that are being measured, and how
+// many blocks of each are on record.
+func journals(ts *testscript.TestScript) map[string]int {
+	out := map[string]int{}
+	filepath.WalkDir(ts.MkAbs("emulator"), func(path string, d fs.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(filepath.Dir(path), "/out/journal") && strings.HasSuffix(path, ".jsonl") {
+			data, _ := os.ReadFile(path)
+			out[path] = bytes.Count(data, []byte(`{"block":`))
+		}
+		return nil
+	})
+	return out
+}
+
+// blocks reports whether two trials or more have so many blocks.
+func blocks(ts *testscript.TestScript, n string) func() bool {
+	want, err := strconv.Atoi(n)
+	ts.Check(err)
+	return func() bool {
+		have := 0
+		for _, blocks := range journals(ts) {
+			if blocks < want {
+				return false
+			}
+			have++
+		}
+		return have >= 2
+	}
+}
+
+func interruptedAfter(ts *testscript.TestScript, neg bool, args []string) {
+	if code := signalled(ts, syscall.SIGINT, args[1:], blocks(ts, args[0])); code != 130 {
+		ts.Fatalf("exit code %d, want 130:\n%s", code, ts.ReadFile("stderr"))
+	}
+}
+
+func awaitBlocks(ts *testscript.TestScript, neg bool, args []string) {
+	ready := blocks(ts, args[0])
+	for deadline := time.Now().Add(time.Minute); !ready(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			ts.Fatalf("after a minute there are blocks of %v only", journals(ts))
+		}
+	}
+}
+
+// agentDiesAfter makes the device one that starts no agent any more: its plan is
+// damaged.
+func agentDiesAfter(ts *testscript.TestScript, neg bool, args []string) {
+	ready := blocks(ts, args[0])
+	code := signalled(ts, 0, args[1:], func() bool {
+		if !ready() {
+			return false
+		}
+		for path := range journals(ts) {
+			dir := filepath.Dir(filepath.Dir(filepath.Dir(path)))
+			ts.Check(os.WriteFile(filepath.Join(dir, "plan.json"), []byte("{}"), 0o644))
+		}
+		return killAgent(ts)
+	})
+	if code != 7 {
+		ts.Fatalf("exit code %d, want 7:\n%s", code, ts.ReadFile("stderr"))
+	}
+}
+
+// endsIn makes up for whole minutes: those of a lease that is asked for now.
+func endsIn(ts *testscript.TestScript, neg bool, args []string) {
+	in, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	asked := time.Now().Add(2 * time.Minute)
+	end := asked.Truncate(time.Minute)
+	if end.Before(asked) {
+		end = end.Add(time.Minute)
+	}
+	// Past the minute's turn the lease would end a minute later, and nothing be tested.
+	if left := end.Sub(asked); left < 3*time.Second {
+		wait := time.NewTimer(left + time.Second)
+		<-wait.C
+		end = end.Add(time.Minute)
+	}
+	if code := execute(ts, append(args[1:], "--fetch-time", (time.Until(end)-in).Round(time.Second).String(), "exp.yaml")); code != 3 {
+		ts.Fatalf("exit code %d, want 3", code)
+	}
+}
+
+func wantPartial(ts *testscript.TestScript, neg bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	files, _ := filepath.Glob(ts.MkAbs("runs/*/partial/*.json"))
+	n := 0
+	for _, f := range files {
+		var r struct {
+			Outcome     string
+			LatenciesNS []int64 `json:"latencies_ns"`
+			Partial     struct {
+				Blocks, Asked int
+				Why           string
+			}
+		}
+		data, err := os.ReadFile(f)
+		ts.Check(err)
+		ts.Check(json.Unmarshal(data, &r))
+		if r.Outcome == "ok" && len(r.LatenciesNS) > 0 && r.Partial.Blocks >= 3 && r.Partial.Why != "" {
+			n++
+		}
+	}
+	if n != want {
+		ts.Fatalf("%d partial results with latencies, want %d: %v", n, want, files)
+	}
+}

@@ -1,0 +1,137 @@
+package store
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"chexp/experiments/journal"
+	"chexp/experiments/trial"
+	"chexp/orchestrator/internal/failure"
+)
+
+// Adopted counts what Adopt found.
+type Adopted struct {
+	Whole   int
+	Partial int // among them trials that have too few blocks to be measured
+}
+
+func (a Adopted) String() string {
+	switch {
+	case a.Partial == 0:
+		return fmt.Sprintf("%d results", a.Whole)
+	case a.Whole == 0:
+		return fmt.Sprintf("%d partial results", a.Partial)
+	}
+	return fmt.Sprintf("%d results and %d partial ones", a.Whole, a.Partial)
+}
+
+// Adopt moves fetched results from dir into the run, each checked against the
+// plan, and renews SHA256SUMS over all of them. Whole ones are written once. A
+// Partial one is kept apart, until the trial has a whole one: a resumed run
+// measures it again.
+func (r *Run) Adopt(dir string, plan *trial.Plan) (n Adopted, err error) {
+	for _, t := range plan.Trials {
+		name := t.ID + ".json"
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return n, Explain(err)
+		}
+		res := new(trial.Result)
+		if err := json.Unmarshal(data, res); err != nil {
+			return n, failure.New(failure.Device, "the device's result of "+t.ID+" is no JSON", "measure again with `chexp run --resume`", err)
+		}
+		if err := CheckResult(res, plan, t); err != nil {
+			return n, failure.New(failure.Device, "the device's result of "+t.ID+" is not what the plan asked for", "", err)
+		}
+		if res.Partial != nil {
+			if err := r.keepPartial(name, data, res); err != nil {
+				return n, err
+			}
+			n.Partial++
+			continue
+		}
+		if err := r.WriteOnce(filepath.Join(resultsDir, name), data); err != nil {
+			return n, err
+		}
+		n.Whole++
+	}
+	return n, errors.Join(r.sum(resultsDir, plan), r.sum(partialDir, plan))
+}
+
+// AdoptJournals makes partial results of the journals in dir, of trials that have
+// no whole one.
+func (r *Run) AdoptJournals(dir string, plan *trial.Plan, why string) (n Adopted, err error) {
+	for _, t := range plan.Trials {
+		data, err := os.ReadFile(filepath.Join(dir, t.ID+".jsonl"))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return n, Explain(err)
+		}
+		log, err := journal.Read(data)
+		if err != nil {
+			continue // begun, and nothing measured
+		}
+		res, err := log.Partial(why)
+		if err == nil {
+			err = CheckResult(res, plan, t)
+		}
+		if err != nil {
+			return n, failure.New(failure.Device, "the device's journal of "+t.ID+" is not what the plan asked for", "", err)
+		}
+		raw, err := json.Marshal(res)
+		if err != nil {
+			return n, err
+		}
+		if err := r.keepPartial(t.ID+".json", append(raw, '\n'), res); err != nil {
+			return n, err
+		}
+		n.Partial++
+	}
+	return n, r.sum(partialDir, plan)
+}
+
+// keepPartial writes a partial result, unless there is a whole one, or a partial
+// one that was measured for longer: somebody waited for that.
+func (r *Run) keepPartial(name string, data []byte, res *trial.Result) error {
+	if _, err := os.Stat(filepath.Join(r.Dir, resultsDir, name)); err == nil {
+		return nil
+	}
+	old := new(trial.Result)
+	if err := r.ReadJSON(filepath.Join(partialDir, name), old); err == nil && len(old.LatenciesNS) > len(res.LatenciesNS) {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Join(r.Dir, partialDir), 0o755); err != nil {
+		return Explain(err)
+	}
+	return r.Replace(filepath.Join(partialDir, name), data)
+}
+
+// sum renews the SHA256SUMS of a directory of results, if it is there.
+func (r *Run) sum(dir string, plan *trial.Plan) error {
+	if _, err := os.Stat(filepath.Join(r.Dir, dir)); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	var sums strings.Builder
+	for _, t := range plan.Trials {
+		data, err := r.Read(filepath.Join(dir, t.ID+".json"))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(&sums, "%x  %s.json\n", sha256.Sum256(data), t.ID)
+	}
+	return r.Replace(filepath.Join(dir, "SHA256SUMS"), []byte(sums.String()))
+}

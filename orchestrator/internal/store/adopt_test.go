@@ -1,0 +1,110 @@
+package store
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"chexp/experiments/journal"
+	"chexp/experiments/trial"
+)
+
+func onePlan(run *Run) *trial.Plan {
+	m := trial.Model{Name: "m", SHA256: strings.Repeat("a", 64)}
+	return &trial.Plan{Schema: trial.PlanSchema, RunID: run.ID, Models: []trial.Model{m}, Trials: []trial.Trial{
+		{ID: trial.NewID("m", "cpu", 1, 1, 1), Model: "m", Provider: trial.Provider{Name: "cpu"}, Threads: 1, Batch: 1, Repetition: 1}}}
+}
+
+// adopt has the run adopt a result of so many latencies; a whole one if partial is nil.
+func adopt(t *testing.T, run *Run, n int, partial *trial.Partial) *trial.Result {
+	t.Helper()
+	p := onePlan(run)
+	res := &trial.Result{Schema: trial.ResultSchema, RunID: run.ID, TrialID: p.Trials[0].ID, Model: p.Models[0], Provider: p.Trials[0].Provider,
+		Threads: 1, Batch: 1, Repetition: 1, Outcome: trial.OK, LatenciesNS: make([]int64, n), Summary: &trial.Summary{N: n}, Partial: partial}
+	dir := t.TempDir()
+	raw, err := json.Marshal(res)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, res.TrialID+".json"), raw, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := run.Adopt(dir, p); err != nil {
+		t.Fatal(err)
+	}
+	results, err := run.Results(p)
+	if err != nil || len(results) != 1 {
+		t.Fatalf("%d results, %v", len(results), err)
+	}
+	return results[0]
+}
+
+// Of partial results the one that was measured longest stays, and a whole one takes
+// the place of any.
+func TestPartialGivesWay(t *testing.T) {
+	_, run := newRun(t)
+	part := &trial.Partial{Blocks: 5, Asked: 12, Why: "interrupted"}
+	for _, step := range []struct {
+		n       int
+		partial *trial.Partial
+		want    int
+	}{{50, part, 50}, {30, part, 50}, {70, part, 70}, {20, nil, 20}, {90, part, 20}} {
+		got := adopt(t, run, step.n, step.partial)
+		if len(got.LatenciesNS) != step.want || (got.Partial == nil) != (step.want == 20) {
+			t.Errorf("after one of %d latencies: %d, partial %v; want %d", step.n, len(got.LatenciesNS), got.Partial, step.want)
+		}
+	}
+	for _, dir := range []string{"results", "partial"} {
+		if sums, err := os.ReadFile(filepath.Join(run.Dir, dir, "SHA256SUMS")); err != nil || strings.Count(string(sums), "\n") != 1 {
+			t.Errorf("%s: %q, %v", dir, sums, err)
+		}
+	}
+}
+
+// What comes from a device as a journal is held against the plan like a result.
+func TestForeignJournal(t *testing.T) {
+	_, run := newRun(t)
+	p := onePlan(run)
+	dir := t.TempDir()
+	name := filepath.Join(dir, p.Trials[0].ID+".jsonl")
+	if err := os.WriteFile(name, []byte("no journal"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := run.AdoptJournals(dir, p, "x"); err != nil || n.Partial != 0 {
+		t.Errorf("%v, %v", n, err)
+	}
+	other := *p
+	other.RunID = "another"
+	if err := os.WriteFile(name, journalOf(t, &other), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := run.AdoptJournals(dir, p, "x"); err == nil || !strings.Contains(err.Error(), "another") {
+		t.Errorf("a foreign run's: %v, %v", n, err)
+	}
+	if err := os.WriteFile(name, journalOf(t, p), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := run.AdoptJournals(dir, p, "the device was lost"); err != nil || n.Partial != 1 {
+		t.Errorf("%v, %v", n, err)
+	}
+}
+
+func journalOf(t *testing.T, p *trial.Plan) []byte {
+	t.Helper()
+	tr := p.Trials[0]
+	out, err := journal.Begun{Rounds: 4, Result: &trial.Result{Schema: trial.ResultSchema, RunID: p.RunID, TrialID: tr.ID, Model: p.Models[0],
+		Provider: tr.Provider, Threads: 1, Batch: 1, Repetition: 1, Outcome: trial.OK}}.Line()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 1; i <= 3; i++ {
+		block, err := journal.Block{Block: trial.Block{Round: i, Turn: i, N: 2}, LatenciesNS: []int64{4, 5}}.Line()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, block...)
+	}
+	return out
+}
