@@ -76,7 +76,7 @@ func (a *app) commands() *cli.App {
 const exitCodes = `   0    all went well
    1    unexpected error
    2    bad arguments or experiment file; nothing was created
-   3    the run is complete, but a trial failed (or the lease ended before the last trial)
+   3    the run is complete, but a trial failed or was interrupted (or the lease ended before the last trial)
    4    could not sign in, or the credential may not do this
    5    no device is free
    6    the cloud failed: lease in ERROR, container in Error, image not pulled, something not given back
