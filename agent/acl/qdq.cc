@@ -76,6 +76,7 @@ bool product(const Graph& g, const Node& n, Op* op, const Source& x, std::string
   if (!source(g, n.in(1), &w)) return no(why, "the weights are not quantized");
   const Value& weights = g.values[w.value];
   if (!weights.constant || !weights.data || count(weights.dims) < 1) return no(why, "weights are not constant");
+  if (g.values[x.value].type == Type::S8 && weights.type != Type::S8) return no(why, "signed values with unsigned weights, which the CPU provider computes on floats");
   op->nodes.push_back(w.node);
   bool conv = n.op == "Conv";
   int64_t outputs = 0, axis = w.axis < 0 ? w.axis + int64_t(weights.dims.size()) : w.axis;
