@@ -18,6 +18,7 @@
 #   make conformance      other people's clients (python-chi, Debian's) against the emulator; uses PyPI once
 #   make peers            the tutorial's Python loop and chexp in turns: spread of repeated runs; uses PyPI once
 #   make peers-quantize   chexp's quantizer beside onnxruntime's own, on one model; uses PyPI and npm
+#   make accuracy-arm64   the built-in INT8 model on an emulated Cortex-A76 (PICTURES=2000; half an hour)
 #   make test-acl         chexp's ACL plugin under emulation, against the CPU provider (FULL=1: 200 inputs per model; takes hours)
 #   make test-runtimes    which provider really runs the tutorial's models, on both architectures
 #   make test-validity    quietly, under a CPU quota and beside a neighbour: the verdict names each; wants a quiet machine
@@ -30,7 +31,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-validity build agents images conformance lint clean deps test-deps bench-harness bench-start peers runtime-debian test-runtimes peers-quantize train test-acl
+.PHONY: help demo test test-validity build agents images conformance lint clean deps test-deps bench-harness bench-start peers runtime-debian test-runtimes peers-quantize train accuracy-arm64 test-acl
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 export VERSION
@@ -88,6 +89,11 @@ peers: build agents
 train: agents
 	CGO_ENABLED=1 go run ./agent/cmd/chexp-train -checkpoint bin/train.gob -out models/builtin \
 	  -ort "$$(ls -d "$${CHEXP_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/chexp}"/downloads/onnxruntime-*-linux-$$(go env GOARCH)/libonnxruntime.so.1 | tail -n 1)"
+
+accuracy-arm64: agents
+	@.ci/apt-install $(PACKAGES)
+	CHEXP_ARM64_PICTURES=$${PICTURES:-2000} CHEXP_ARM64_FLOAT=$${FLOAT:-300} CGO_ENABLED=1 \
+	  go test -run TestAccuracyOnArm64 -v -count=1 -timeout 0 ./agent/cmd/chexp-train
 
 peers-quantize: build agents
 	@.ci/apt-install python3-venv

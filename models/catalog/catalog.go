@@ -26,15 +26,15 @@ var builtins = []Builtin{
 	{
 		Name:        "plates11-int8-static",
 		Description: "plates11-fp32 in static INT8 (8-bit weights per channel, quantized operators); trained on drawn pictures, not photographs",
-		SHA256:      "84441ee806a62f51b3e076e1163af2078a89de7446a1225529cd8f7a80577785",
-		Bytes:       2397400,
+		SHA256:      "2c21af5f0241b957f69aa113a8d14d2999c9c1d4475178abb3a6b6ea7ad723e6",
+		Bytes:       2373057,
 		Trained:     true,
 	},
 	{
 		Name:        "plates11-int8-dynamic",
 		Description: "plates11-fp32 in dynamic INT8 (8-bit weights per channel, scales computed in every run); trained on drawn pictures, not photographs",
-		SHA256:      "791ea6a2f2ddb41f7fedba8ef75c1b20bec94c462f3771a1559bc390f5e04c57",
-		Bytes:       2397709,
+		SHA256:      "6a39ce8c6d1e2883f024f3347c27debd8aa6b3b49813378568cd4016dcf3c583",
+		Bytes:       2368173,
 		Trained:     true,
 	},
 	{

@@ -25,21 +25,11 @@ func Calibrate(ctx context.Context, r infer.Runner, m *onnx.Model, o Options, sa
 	}
 	names := Activations(m, o)
 	c := &Calibration{seen: map[string]*histogram{}}
-	inputs := map[string]bool{}
-	for _, v := range m.Graph.RealInputs() {
-		inputs[v.Name] = true
-	}
-	watched := *m
-	g := *m.Graph
-	g.Outputs = append([]*onnx.Value(nil), m.Graph.Outputs...)
 	for _, name := range names {
 		c.seen[name] = &histogram{}
-		if !inputs[name] && !isOutput(&g, name) {
-			g.Outputs = append(g.Outputs, &onnx.Value{Name: name, Elem: onnx.Float32})
-		}
 	}
-	watched.Graph = &g
-	b, err := watched.Marshal()
+	w := watch(m, names, samples[0])
+	b, err := w.model.Marshal()
 	if err != nil {
 		return nil, err
 	}
@@ -50,16 +40,26 @@ func Calibrate(ctx context.Context, r infer.Runner, m *onnx.Model, o Options, sa
 	defer s.Close()
 	// One sample is counted while the next one runs.
 	var counting sync.WaitGroup
+	defer counting.Wait()
 	for _, sample := range samples {
 		out, _, err := s.Run(ctx, sample)
 		counting.Wait()
 		if err != nil {
 			return nil, err
 		}
+		seen, err := w.seen(out)
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range sample {
+			if t.Type == onnx.Float32 {
+				seen[t.Name] = &glance{numbers: t.Raw}
+			}
+		}
 		counting.Go(func() {
-			for _, t := range append(out, sample...) {
-				if h := c.seen[t.Name]; h != nil && t.Type == onnx.Float32 {
-					h.add(t.Raw)
+			for name, x := range seen {
+				if h := c.seen[name]; h != nil {
+					h.add(x)
 				}
 			}
 		})

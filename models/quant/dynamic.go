@@ -13,13 +13,16 @@ import (
 // it is 3.5 times slower in 1.27, and refused by older versions), so weights
 // are uint8 around 128. A scale for each channel costs nothing: it goes into
 // the multiplication that follows anyway.
-func DynamicModel(m *onnx.Model, o Options) (*onnx.Model, error) {
+func DynamicModel(m *onnx.Model, o Options) (*onnx.Model, error) { return dynamicModel(m, o, nil) }
+
+func dynamicModel(m *onnx.Model, o Options, done rounding) (*onnx.Model, error) {
 	o.Mode = Dynamic
 	m, err := raised(m, 11) // DynamicQuantizeLinear
 	if err != nil {
 		return nil, err
 	}
 	e := newEmitter(newPlan(m, o), nil)
+	e.done = done
 	for _, n := range e.g.Nodes {
 		if e.roles[n] == product {
 			err = e.dynamic(n)
@@ -38,13 +41,13 @@ func (e *emitter) dynamic(n *onnx.Node) error {
 	if err != nil {
 		return err
 	}
-	base := n.Input(weight)
 	bytes := make([]uint8, len(w.q))
 	for i, v := range w.q {
 		bytes[i] = uint8(int(v) + 128)
 	}
-	q := e.constant(base+"_quantized", onnx.Uint8Tensor("", w.dims, bytes))
-	zero := e.constant(base+"_zero_point", onnx.Uint8Tensor("", nil, []uint8{128}))
+	q := e.next("w")
+	e.out.Initializers = append(e.out.Initializers, onnx.Uint8Tensor(q, w.dims, bytes))
+	zero := e.zeroConstant(onnx.Uint8Tensor("", nil, []uint8{128}))
 	perChannel := []int64{int64(len(w.scales))} // beside the product's last dimension
 	if n.Op == "Conv" {
 		perChannel = append(perChannel, 1, 1)
@@ -52,37 +55,34 @@ func (e *emitter) dynamic(n *onnx.Node) error {
 	if e.o.PerTensor {
 		perChannel = nil
 	}
-	scale := e.constant(base+"_scale", onnx.FloatTensor("", perChannel, w.scales))
+	scale := e.constant(q+".s", onnx.FloatTensor("", perChannel, w.scales))
 
 	x := n.Inputs[0]
 	if e.quant[x] == "" { // once for all that read the value
-		e.quant[x] = e.name(x + "_quantized")
-		e.scales[x] = [2]string{e.name(x + "_scale"), e.name(x + "_zero_point")}
-		e.node("", "DynamicQuantizeLinear", e.name(x+"_quantize"), []string{x}, []string{e.quant[x], e.scales[x][0], e.scales[x][1]})
+		a := e.activation(x)
+		e.quant[x], e.scales[x] = a, [2]string{e.name(a + ".s"), e.name(a + ".z")}
+		e.node("", "DynamicQuantizeLinear", a, []string{x}, []string{a, e.scales[x][0], e.scales[x][1]})
 	}
-	result, name := n.Outputs[0], NodeName(n)
+	result := n.Outputs[0]
 	op, attributes := "MatMulInteger", []*onnx.Attribute(nil)
 	if n.Op == "Conv" {
 		op, attributes = "ConvInteger", n.Attributes
 	}
-	sum, float := e.name(result+"_sum"), e.name(result+"_float")
+	step, sum, float := e.name(q+".t"), e.name(q+".i"), e.name(q+".f")
+	e.node("", "Mul", step, []string{e.scales[x][0], scale}, []string{step})
 	e.node("", op, n.Name, []string{e.quant[x], q, e.scales[x][1], zero}, []string{sum}, attributes...)
-	e.node("", "Cast", e.name(name+"_cast"), []string{sum}, []string{float}, onnx.Int("to", int64(onnx.Float32)))
-	step := e.name(result + "_step")
-	e.node("", "Mul", e.name(name+"_steps"), []string{e.scales[x][0], scale}, []string{step})
-	scaled := result
-	if n.Input(2) != "" {
-		scaled = e.name(result + "_scaled")
-	}
-	e.node("", "Mul", e.name(name+"_scale"), []string{float, step}, []string{scaled})
-	if n.Input(2) != "" {
-		bias := n.Input(2)
+	e.node("", "Cast", float, []string{sum}, []string{float}, onnx.Int("to", int64(onnx.Float32)))
+	scaled := e.name(q + ".m")
+	if bias := n.Input(2); bias == "" {
+		e.node("", "Mul", scaled, []string{float, step}, []string{result})
+	} else {
+		e.node("", "Mul", scaled, []string{float, step}, []string{scaled})
 		if n.Op == "Conv" {
 			t := *e.constants[bias]
 			t.Dims = []int64{t.Dims[0], 1, 1}
-			bias = e.constant(bias+"_broadcast", &t)
+			bias = e.constant(q+".b", &t)
 		}
-		e.node("", "Add", e.name(name+"_bias"), []string{scaled, bias}, []string{result})
+		e.node("", "Add", e.name(q+".a"), []string{scaled, bias}, []string{result})
 	}
 	e.float[result] = result
 	return nil

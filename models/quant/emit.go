@@ -9,36 +9,78 @@ import (
 
 // emitter writes the new graph node by node. Each value of the float graph has
 // up to two representations in it, which are made when they are first needed.
+//
+// The nodes of the float graph keep their names, by which people look for them
+// in profiles and placements. What is new has a short name, since the rest of
+// a small model's file is names: a value made by exporters has some forty
+// letters and is read in three places, with its scale and its zero point.
+// a1, a2, … are activations as integers (a1.f and the like: as float), w1, w2,
+// … weights (w1.s: their scales, w1.b: the bias), s1, … scales, z0, z114, …
+// zero points. A new node has the name of what it makes.
 type emitter struct {
 	*plan
 	out    *onnx.Graph
 	names  map[string]bool
+	fixed  map[string]bool      // value: whether it must keep its name
+	short  map[string]string    // value: its short name
+	pool   map[string]string    // content of a constant that many read: its name
+	counts map[string]int       // first letter: how many short names have it
 	float  map[string]string    // value: its name as float
 	quant  map[string]string    // value: its name as uint8
 	shared map[string]string    // value: the one whose scale it has
 	scales map[string][2]string // value: the names of its scale and zero point
-	raw    map[string]string    // value: its name before its quantizer (QDQ)
 	back   map[string]string    // value: its name behind its dequantizer (QDQ)
 	ranges map[string]Range
 	opset  int64
+	done   rounding
 }
 
 func newEmitter(p *plan, ranges map[string]Range) *emitter {
-	e := &emitter{plan: p, names: map[string]bool{}, float: map[string]string{}, quant: map[string]string{}, shared: map[string]string{}, ranges: ranges,
-		scales: map[string][2]string{}, raw: map[string]string{}, back: map[string]string{}}
+	e := &emitter{plan: p, names: map[string]bool{}, fixed: map[string]bool{}, short: map[string]string{}, pool: map[string]string{}, counts: map[string]int{},
+		float: map[string]string{}, quant: map[string]string{}, shared: map[string]string{}, ranges: ranges,
+		scales: map[string][2]string{}, back: map[string]string{}}
 	e.out = &onnx.Graph{Name: p.g.Name, Doc: p.g.Doc, Inputs: p.g.Inputs, Outputs: p.g.Outputs, Unknown: p.g.Unknown}
+	eachName(p.g, func(name string) { e.names[name] = true })
 	for _, v := range p.g.Inputs {
-		e.names[v.Name], e.float[v.Name] = true, v.Name
+		e.float[v.Name] = v.Name
 	}
 	for _, t := range p.g.Initializers {
-		e.names[t.Name], e.float[t.Name] = true, t.Name
+		e.float[t.Name] = t.Name
+	}
+	for _, v := range p.g.Outputs {
+		e.fixed[v.Name] = true
 	}
 	for _, n := range p.g.Nodes {
-		for _, o := range n.Outputs {
-			e.names[o] = true
+		if hasBodies(n) { // a body knows a value by its own name only
+			onnx.EachUse(n, func(name string) { e.fixed[name] = true })
 		}
 	}
 	return e
+}
+
+// eachName calls f with the names of all values and nodes of a graph and of
+// the bodies in it.
+func eachName(g *onnx.Graph, f func(string)) {
+	for _, v := range slices.Concat(g.Inputs, g.Outputs) {
+		f(v.Name)
+	}
+	for _, t := range g.Initializers {
+		f(t.Name)
+	}
+	for _, n := range g.Nodes {
+		f(n.Name)
+		for _, o := range n.Outputs {
+			f(o)
+		}
+		for _, a := range n.Attributes {
+			if a.Graph != nil {
+				eachName(a.Graph, f)
+			}
+			for _, body := range a.Graphs {
+				eachName(body, f)
+			}
+		}
+	}
 }
 
 // name returns a new name like this one.
@@ -51,10 +93,57 @@ func (e *emitter) name(like string) string {
 	return name
 }
 
+// next returns the next short name with that letter.
+func (e *emitter) next(letter string) string {
+	for {
+		e.counts[letter]++
+		if name := fmt.Sprint(letter, e.counts[letter]); !e.names[name] {
+			e.names[name] = true
+			return name
+		}
+	}
+}
+
+// activation is the short name of a value.
+func (e *emitter) activation(value string) string {
+	if e.short[value] == "" {
+		e.short[value] = e.next("a")
+	}
+	return e.short[value]
+}
+
 func (e *emitter) constant(like string, t *onnx.Tensor) string {
 	t.Name = e.name(like)
 	e.out.Initializers = append(e.out.Initializers, t)
 	return t.Name
+}
+
+// pooled is a constant that may be there already: activations' scales and zero
+// points are alike in many places.
+func (e *emitter) pooled(t *onnx.Tensor, name func() string) string {
+	content := fmt.Sprint(t.Type, t.Dims, " ") + string(t.Raw)
+	if e.pool[content] == "" {
+		t.Name = name()
+		e.out.Initializers = append(e.out.Initializers, t)
+		e.pool[content] = t.Name
+	}
+	return e.pool[content]
+}
+
+// scaleConstant is an activation's scale.
+func (e *emitter) scaleConstant(dims []int64, scales []float32) string {
+	return e.pooled(onnx.FloatTensor("", dims, scales), func() string { return e.next("s") })
+}
+
+// zeroConstant is a zero point of uint8.
+func (e *emitter) zeroConstant(t *onnx.Tensor) string {
+	return e.pooled(t, func() string {
+		like := fmt.Sprint("z", t.Raw[0])
+		if len(t.Dims) > 0 {
+			like = fmt.Sprint(like, "x", len(t.Raw))
+		}
+		return e.name(like)
+	})
 }
 
 func (e *emitter) node(domain, op, name string, inputs, outputs []string, attributes ...*onnx.Attribute) {
@@ -109,8 +198,8 @@ func (e *emitter) scale(value string) (scale, zero string, err error) {
 	if s, ok := e.scales[owner]; ok {
 		return s[0], s[1], nil
 	}
-	scale = e.constant(owner+"_scale", onnx.FloatTensor("", nil, []float32{a.scale}))
-	zero = e.constant(owner+"_zero_point", onnx.Uint8Tensor("", nil, []uint8{a.zero}))
+	scale = e.scaleConstant(nil, []float32{a.scale})
+	zero = e.zeroConstant(onnx.Uint8Tensor("", nil, []uint8{a.zero}))
 	e.scales[owner] = [2]string{scale, zero}
 	return scale, zero, nil
 }
@@ -124,11 +213,14 @@ func (e *emitter) asFloat(value string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	name := value // as no float node makes it any more, unless the QDQ form does
-	if e.raw[value] == value {
-		name = e.name(value + "_dequantized")
+	name, node := value, "" // no node of the float graph makes it any more
+	if e.fixed[value] {
+		node = e.name(e.activation(value) + ".f")
+	} else {
+		name = e.name(e.activation(value) + ".f")
+		node = name
 	}
-	e.node("", "DequantizeLinear", e.name(value+"_dequantize"), []string{e.quant[value], scale, zero}, []string{name})
+	e.node("", "DequantizeLinear", node, []string{e.quant[value], scale, zero}, []string{name})
 	e.float[value] = name
 	return name, nil
 }
@@ -150,8 +242,8 @@ func (e *emitter) quantize(value, from string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	name := e.name(value + "_quantized")
-	e.node("", "QuantizeLinear", e.name(value+"_quantize"), []string{from, scale, zero}, []string{name})
+	name := e.activation(value)
+	e.node("", "QuantizeLinear", name, []string{from, scale, zero}, []string{name})
 	e.quant[value] = name
 	return name, nil
 }
@@ -177,10 +269,9 @@ func (e *emitter) copyNode(n *onnx.Node) error {
 			return err
 		}
 	}
-	// The bodies of If, Loop and Scan know a value by its own name only.
 	var err error
-	onnx.EachUse(n, func(name string) {
-		if err == nil && e.quant[name] != "" && e.raw[name] != name {
+	onnx.EachUse(n, func(name string) { // those of the bodies of If, Loop and Scan
+		if err == nil && e.quant[name] != "" && e.fixed[name] {
 			_, err = e.asFloat(name)
 		}
 	})
@@ -231,10 +322,10 @@ func (e *emitter) asFloatByChannel(value string, channels int64) (string, error)
 		return "", err
 	}
 	scales, zeros := slices.Repeat([]float32{a.scale}, int(channels)), slices.Repeat([]uint8{a.zero}, int(channels))
-	scale := e.constant(value+"_scale_by_channel", onnx.FloatTensor("", []int64{channels}, scales))
-	zero := e.constant(value+"_zero_point_by_channel", onnx.Uint8Tensor("", []int64{channels}, zeros))
-	name := e.name(value + "_by_channel")
-	e.node("", "DequantizeLinear", e.name(value+"_dequantize"), []string{q, scale, zero}, []string{name}, onnx.Int("axis", 1))
+	scale := e.scaleConstant([]int64{channels}, scales)
+	zero := e.zeroConstant(onnx.Uint8Tensor("", []int64{channels}, zeros))
+	name := e.name(e.activation(value) + ".c")
+	e.node("", "DequantizeLinear", name, []string{q, scale, zero}, []string{name}, onnx.Int("axis", 1))
 	return name, nil
 }
 

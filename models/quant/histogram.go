@@ -21,23 +21,15 @@ type histogram struct {
 
 const half = 2048 // bins on either side of 0
 
-// add counts the numbers of one sample: 32-bit floats, little endian.
-func (h *histogram) add(raw []byte) {
-	if len(raw) < 4 {
+// add counts what one sample shows.
+func (h *histogram) add(x *glance) {
+	if len(x.numbers) < 4 {
 		return
 	}
-	at := func(i int) float32 { return math.Float32frombits(binary.LittleEndian.Uint32(raw[i:])) }
-	low, high := at(0), at(0)
-	odd := false
-	for i := 0; i+4 <= len(raw); i += 4 {
-		v := at(i)
-		if v < low {
-			low = v
-		}
-		if v > high {
-			high = v
-		}
-		odd = odd || v != v //nolint:staticcheck // NaN
+	low, high, odd := extremes(x.numbers)
+	if x.bounded {
+		low, high = min(low, x.low), max(high, x.high)
+		odd = odd || low != low || high != high //nolint:staticcheck // NaN
 	}
 	if odd || math.IsInf(float64(low), 0) || math.IsInf(float64(high), 0) {
 		h.notNumbers++
@@ -52,11 +44,29 @@ func (h *histogram) add(raw []byte) {
 	h.samples++
 	h.reach(max(high, -low))
 	inverse := 1 / h.width // exact: a power of two
-	for i := 0; i+4 <= len(raw); i += 4 {
-		if bin := int32(at(i)*inverse + half); uint32(bin) < 2*half {
+	for i := 0; i+4 <= len(x.numbers); i += 4 {
+		v := math.Float32frombits(binary.LittleEndian.Uint32(x.numbers[i:]))
+		if bin := int32(v*inverse + half); uint32(bin) < 2*half {
 			h.bins[bin]++
 		}
 	}
+}
+
+// extremes are the lowest and the highest of 32-bit floats, little endian, and
+// whether one of them is no number.
+func extremes(raw []byte) (low, high float32, odd bool) {
+	low, high = infinity, -infinity
+	for i := 0; i+4 <= len(raw); i += 4 {
+		v := math.Float32frombits(binary.LittleEndian.Uint32(raw[i:]))
+		if v < low {
+			low = v
+		}
+		if v > high {
+			high = v
+		}
+		odd = odd || v != v //nolint:staticcheck // NaN
+	}
+	return low, high, odd
 }
 
 // reach widens the bins until the largest magnitude is inside.

@@ -73,33 +73,46 @@ func (ref *Reference) Judge(ctx context.Context, m *onnx.Model) (Judgement, erro
 	return ref.compare(out, took)
 }
 
-func (ref *Reference) answers(ctx context.Context, m *onnx.Model) (out [][]float32, median time.Duration, err error) {
-	b, err := m.Marshal()
-	if err != nil {
-		return nil, 0, err
-	}
-	s, err := ref.Runner.Open(ctx, b, ref.Options)
+func (ref *Reference) answers(ctx context.Context, m *onnx.Model) (out [][]float32, took time.Duration, err error) {
+	s, err := ref.open(ctx, m)
 	if err != nil {
 		return nil, 0, err
 	}
 	defer s.Close()
 	var times []time.Duration
 	for _, sample := range ref.Samples {
-		outputs, took, err := s.Run(ctx, sample)
-		if err != nil {
-			return nil, 0, err
-		}
-		if len(outputs) == 0 {
-			return nil, 0, fmt.Errorf("the model has no output")
-		}
-		v, err := outputs[0].Float32s()
+		v, took, err := firstOutput(ctx, s, sample)
 		if err != nil {
 			return nil, 0, err
 		}
 		out, times = append(out, v), append(times, took)
 	}
-	slices.Sort(times)
-	return out, times[len(times)/2], nil
+	return out, median(times), nil
+}
+
+func (ref *Reference) open(ctx context.Context, m *onnx.Model) (infer.Session, error) {
+	b, err := m.Marshal()
+	if err != nil {
+		return nil, err
+	}
+	return ref.Runner.Open(ctx, b, ref.Options)
+}
+
+func firstOutput(ctx context.Context, s infer.Session, sample Sample) ([]float32, time.Duration, error) {
+	outputs, took, err := s.Run(ctx, sample)
+	if err != nil {
+		return nil, 0, err
+	}
+	if len(outputs) == 0 {
+		return nil, 0, fmt.Errorf("the model has no output")
+	}
+	v, err := outputs[0].Float32s()
+	return v, took, err
+}
+
+func median[T time.Duration | int64](times []T) time.Duration {
+	sorted := slices.Sorted(slices.Values(times))
+	return time.Duration(sorted[len(sorted)/2])
 }
 
 func (ref *Reference) compare(out [][]float32, took time.Duration) (Judgement, error) {

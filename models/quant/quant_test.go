@@ -54,12 +54,12 @@ func TestEmissionIsPinned(t *testing.T) {
 		ops map[string]int
 		sum string
 	}{
-		"qdq":                {Options{}, map[string]int{"Conv": 3, "Gemm": 1, "QuantizeLinear": 6, "DequantizeLinear": 14, "GlobalAveragePool": 1, "Flatten": 1}, "17289dae35b5ace9"},
-		"qdq per tensor":     {Options{PerTensor: true}, nil, "de1dc40045ecf0c4"},
-		"qoperator":          {Options{Format: QOperator}, map[string]int{"QLinearConv": 3, "com.microsoft.QGemm": 1, "com.microsoft.QLinearGlobalAveragePool": 1, "Flatten": 1, "QuantizeLinear": 1}, "8d6fa10276a43d9c"},
-		"qoperator, 7 bits":  {Options{Format: QOperator, WeightBits: 7}, nil, "824d9e78f632f83c"},
-		"dynamic":            {Options{Mode: Dynamic}, map[string]int{"ConvInteger": 3, "MatMulInteger": 1, "DynamicQuantizeLinear": 4, "Cast": 4, "Mul": 8, "Add": 4, "Clip": 3, "GlobalAveragePool": 1, "Flatten": 1}, "d95df16c00e732e4"},
-		"dynamic per tensor": {Options{Mode: Dynamic, PerTensor: true}, nil, "55d6b000a4989b11"},
+		"qdq":                {Options{}, map[string]int{"Conv": 3, "Gemm": 1, "QuantizeLinear": 6, "DequantizeLinear": 14, "GlobalAveragePool": 1, "Flatten": 1}, "580d9b1b7b210998"},
+		"qdq per tensor":     {Options{PerTensor: true}, nil, "0ce68ce6adb9b9c5"},
+		"qoperator":          {Options{Format: QOperator}, map[string]int{"QLinearConv": 3, "com.microsoft.QGemm": 1, "com.microsoft.QLinearGlobalAveragePool": 1, "Flatten": 1, "QuantizeLinear": 1}, "c6e8a184a52d1274"},
+		"qoperator, 7 bits":  {Options{Format: QOperator, WeightBits: 7}, nil, "58007bdf880fb566"},
+		"dynamic":            {Options{Mode: Dynamic}, map[string]int{"ConvInteger": 3, "MatMulInteger": 1, "DynamicQuantizeLinear": 4, "Cast": 4, "Mul": 8, "Add": 4, "Clip": 3, "GlobalAveragePool": 1, "Flatten": 1}, "53806f5a5d9495ed"},
+		"dynamic per tensor": {Options{Mode: Dynamic, PerTensor: true}, nil, "459232d9d7ec236d"},
 	} {
 		var q *onnx.Model
 		var err error
@@ -90,6 +90,56 @@ func TestEmissionIsPinned(t *testing.T) {
 		for op, n := range x.ops {
 			if got := operators(q)[op]; got != n {
 				t.Errorf("%s: %d %s, want %d (%v)", name, got, op, n, operators(q))
+			}
+		}
+	}
+}
+
+// People look for the float model's nodes in profiles: they are still called
+// what they were, and names are unique even where the float model has short ones.
+func TestNamesOfTheFloatModelStay(t *testing.T) {
+	m := tiny(t)
+	for i, name := range []string{"a1", "w1", "s1"} { // as new values and nodes would be called
+		old := m.Graph.Nodes[i].Outputs[0]
+		for _, n := range m.Graph.Nodes {
+			for k := range n.Inputs {
+				if n.Inputs[k] == old {
+					n.Inputs[k] = name
+				}
+			}
+		}
+		m.Graph.Nodes[i].Outputs[0], m.Graph.Nodes[i].Name = name, name+".f"
+	}
+	for _, o := range []Options{{}, {Format: QOperator}, {Exclude: []string{"a1.f"}}, {Mode: Dynamic}} {
+		q, err := DynamicModel(m, o)
+		if o.Mode != Dynamic {
+			q, err = StaticModel(m, someRanges(m, o), o)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := q.Check(); err != nil {
+			t.Errorf("%+v: %v", o, err)
+		}
+		made, nodes := map[string]bool{}, map[string]bool{}
+		for _, t := range q.Graph.Initializers {
+			made[t.Name] = true
+		}
+		for _, n := range q.Graph.Nodes {
+			if nodes[n.Name] || n.Name == "" {
+				t.Errorf("%+v: two nodes are called %q, or one nothing", o, n.Name)
+			}
+			nodes[n.Name] = true
+			for _, v := range n.Outputs {
+				if made[v] {
+					t.Errorf("%+v: two values are called %q", o, v)
+				}
+				made[v] = true
+			}
+		}
+		for _, n := range Products(m, Options{}) {
+			if !nodes[n.Name] {
+				t.Errorf("%+v: there is no node %q any more", o, n.Name)
 			}
 		}
 	}
@@ -181,7 +231,7 @@ func TestWeightsComeBackWithinHalfAStep(t *testing.T) {
 	}
 	for _, perTensor := range []bool{false, true} {
 		for _, levels := range []int{64, 127} {
-			q, scales := channels(values, 2, 12, levels, perTensor)
+			q, scales := channels(values, layout{2, 12}, levels, perTensor)
 			if len(scales) != 2 && !perTensor || len(scales) != 1 && perTensor {
 				t.Fatalf("%d scales", len(scales))
 			}
@@ -193,7 +243,7 @@ func TestWeightsComeBackWithinHalfAStep(t *testing.T) {
 			}
 		}
 	}
-	if _, s := channels(make([]float32, 4), 2, 2, 127, false); s[0] <= 0 {
+	if _, s := channels(make([]float32, 4), layout{2, 2}, 127, false); s[0] <= 0 {
 		t.Error("a dead channel has no scale")
 	}
 }
@@ -219,10 +269,10 @@ func TestHistogramMethods(t *testing.T) {
 	for i := range sample {
 		sample[i] = float32(i%1000)/1000 - 0.25 // evenly from −0.25 to 0.749
 	}
-	h.add(onnx.FloatTensor("", nil, sample).Raw)
+	h.add(&glance{numbers: onnx.FloatTensor("", nil, sample).Raw})
 	outlier := append([]float32(nil), sample...)
 	outlier[7] = 40
-	h.add(onnx.FloatTensor("", nil, outlier).Raw)
+	h.add(&glance{numbers: onnx.FloatTensor("", nil, outlier).Raw})
 	if r := h.choose(MinMax); r != (Range{-0.25, 40}) {
 		t.Errorf("min-max %v", r)
 	}
@@ -242,7 +292,7 @@ func TestHistogramMethods(t *testing.T) {
 	if total != 200_000 {
 		t.Errorf("%d numbers are in the bins, want 200000", total)
 	}
-	h.add(onnx.FloatTensor("", nil, []float32{1, float32(math.NaN())}).Raw)
+	h.add(&glance{numbers: onnx.FloatTensor("", nil, []float32{1, float32(math.NaN())}).Raw})
 	if h.notNumbers != 1 {
 		t.Error("no number was counted as one")
 	}

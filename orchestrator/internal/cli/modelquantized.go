@@ -77,7 +77,7 @@ func quantizedText(w io.Writer, x quantized) error {
 	}
 	r := x.Result
 	if len(r.Methods) > 0 {
-		fmt.Fprintf(w, "\nRanges, on the third of the samples that was held back:\n")
+		fmt.Fprintf(w, "\nRanges, on the third of the samples that was held back; what was worse on some was dropped:\n")
 		tw = judgementHeader(w, "method")
 		for _, m := range r.Methods {
 			name := string(m.Method)
@@ -113,12 +113,12 @@ func quantizedText(w io.Writer, x quantized) error {
 
 func judgementHeader(w io.Writer, first string) *tabwriter.Writer {
 	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	fmt.Fprintf(tw, "%s\tAGREEMENT\tACCURACY\tCOSINE\tSQNR DB\tMAX ERROR\n", first)
+	fmt.Fprintf(tw, "%s\tSAMPLES\tAGREEMENT\tACCURACY\tCOSINE\tSQNR DB\tMAX ERROR\n", first)
 	return tw
 }
 
 func judgementRow(w io.Writer, name string, j quant.Judgement) {
-	fmt.Fprintf(w, "%s\t%.3f\t%s\t%.4f\t%.1f\t%.3g\n", name, j.Agreement, accuracy(j), j.Cosine, j.SQNR, j.MaxError)
+	fmt.Fprintf(w, "%s\t%d\t%.3f\t%s\t%.4f\t%.1f\t%.3g\n", name, j.Inputs, j.Agreement, accuracy(j), j.Cosine, j.SQNR, j.MaxError)
 }
 
 func accuracy(j quant.Judgement) string {
