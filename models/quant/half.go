@@ -208,6 +208,8 @@ func (h *halver) why(n *onnx.Node) (k Kept, err error) {
 		k.Why = "what types it takes is not known here"
 	case inFloat32[n.Type()] != "":
 		k.Why = inFloat32[n.Type()]
+	case n.TextAttr("reduction", "none") != "none": // of ScatterElements and ScatterND
+		k.Why = "ONNX Runtime's kernel refuses to add or multiply float16 there"
 	}
 	if k.Why != "" || !known {
 		return k, nil
