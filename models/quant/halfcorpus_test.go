@@ -2,6 +2,7 @@ package quant
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"math"
 	"os"
@@ -17,6 +18,12 @@ import (
 // steep operators jump: a rounded input may be on the other side.
 // Dropout in training rolls dice.
 var steep = "Floor Ceil Round Sign Mod Hardmax Shrink ThresholdedRelu Equal Greater Less GreaterOrEqual LessOrEqual IsNaN Dropout"
+
+// ill says whether a model's answers hang on more bits of its input than float16
+// has: numbers around 10,000 that differ by one, and tan near its pole.
+func ill(name string) bool {
+	return strings.Contains(name, "_large_number") || strings.HasPrefix(name, "test_tan,") || name == "test_tan"
+}
 
 // Every model of ONNX's test data that converts must load and answer as its
 // float32 form does, but for what float16 rounds.
@@ -93,6 +100,11 @@ func (c *halfCorpus) see(t *testing.T, name string, m *onnx.Model, sample Sample
 		t.Errorf("%s: in float16: %v", name, err)
 		return
 	}
+	strict, err := outputsOf(c.r, rounded16(x), sample)
+	if err != nil {
+		t.Errorf("%s: in float32, rounded: %v", name, err)
+		return
+	}
 	kept, jumps := map[string]bool{}, false
 	for _, k := range report.Kept {
 		kept[k.Node] = true
@@ -109,8 +121,10 @@ func (c *halfCorpus) see(t *testing.T, name string, m *onnx.Model, sample Sample
 	}
 	c.count["compared"]++
 	for i := range want {
-		if why := apart(want[i], got[i]); why != "" {
-			t.Errorf("%s (%v): output %q: %s", name, operators(m), want[i].Name, why)
+		for form, out := range map[string]*onnx.Tensor{"float16": got[i], "rounded": strict[i]} {
+			if why := apart(want[i], out); why != "" && (form == "float16" || !ill(name)) {
+				t.Errorf("%s, %s (%v): output %q: %s", name, form, operators(m), want[i].Name, why)
+			}
 		}
 	}
 }
@@ -187,17 +201,13 @@ func apart(want, got *onnx.Tensor) string {
 	if want.Type != got.Type || want.Elements() != got.Elements() {
 		return fmt.Sprintf("%v%v instead of %v%v", got.Type, got.Dims, want.Type, want.Dims)
 	}
-	if want.Type != onnx.Float32 {
-		if string(want.Raw) != string(got.Raw) {
-			return fmt.Sprintf("other %v", want.Type)
-		}
-		return ""
+	a, b := reals(want), reals(got)
+	if a == nil && string(want.Raw) != string(got.Raw) {
+		return fmt.Sprintf("other %v", want.Type)
 	}
-	a, _ := want.Float32s()
-	b, _ := got.Float32s()
 	largest, worst := 0.0, 0.0
 	for i := range a {
-		x, y := float64(a[i]), float64(b[i])
+		x, y := a[i], b[i]
 		switch {
 		case x == y || math.IsNaN(x) && math.IsNaN(y):
 		case math.IsInf(x, 0) || math.IsNaN(y) || math.IsInf(y, 0):
@@ -209,8 +219,24 @@ func apart(want, got *onnx.Tensor) string {
 			largest = max(largest, math.Abs(x))
 		}
 	}
-	if worst > 1.0/256*largest {
+	if worst > largest/256+1e-7 { // a step of the smallest numbers
 		return fmt.Sprintf("off by %.3g, the largest number is %.3g", worst, largest)
 	}
 	return ""
+}
+
+// reals are the numbers of an output of floats, nil of any other.
+func reals(t *onnx.Tensor) (list []float64) {
+	switch t.Type {
+	case onnx.Float32:
+		v, _ := t.Float32s()
+		for _, x := range v {
+			list = append(list, float64(x))
+		}
+	case onnx.Float64:
+		for i := 0; i+8 <= len(t.Raw); i += 8 {
+			list = append(list, math.Float64frombits(binary.LittleEndian.Uint64(t.Raw[i:])))
+		}
+	}
+	return list
 }

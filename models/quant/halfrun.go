@@ -44,10 +44,24 @@ func (q Request) runHalf(ctx context.Context) (*Result, error) {
 	if res.Judgement, err = ref.Judge(ctx, m); err != nil {
 		return nil, err
 	}
+	if err := ref.runs(ctx, m); err != nil { // itself, which Judge did not run
+		return nil, fmt.Errorf("the float16 model does not run: %w", err)
+	}
 	if e := res.Judgement.MaxError; math.IsNaN(e) || math.IsInf(e, 0) {
 		return nil, fmt.Errorf("the float16 model's answers hold infinities or what is no number, the float model's do not: exclude operators from its end on (--exclude)")
 	}
 	return res, nil
+}
+
+// runs runs a model once.
+func (ref *Reference) runs(ctx context.Context, m *onnx.Model) error {
+	s, err := ref.open(ctx, m)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	_, _, err = firstOutput(ctx, s, ref.Samples[0])
+	return err
 }
 
 // warm is from where on a value counts as beyond float16: other inputs than
