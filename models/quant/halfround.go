@@ -13,7 +13,8 @@ import (
 // has no float16 kernel it puts casts around the float32 one and then drops
 // those that meet, so that on x86-64 next to nothing is rounded between nodes
 // and nothing overflows (1.27). Casts that are in the file stay. Sums inside a
-// node are of float32 here; a processor that adds in float16 rounds more.
+// node are of float32 here; the Arm Compute Library adds in float16 and rounds
+// more.
 //
 // A model that cannot be written so, or has no float16, comes back as it is.
 func rounded16(m *onnx.Model) *onnx.Model {

@@ -152,7 +152,7 @@ func halvesText(w io.Writer, x quantized) error {
 	if x.Result == nil {
 		return nil
 	}
-	fmt.Fprintf(w, "\nAgainst the float model, with what each node makes rounded to float16, and sums in float32:\n")
+	fmt.Fprintf(w, "\nAgainst the float model, with what each node makes rounded to float16, and sums in float32 (acl's are of float16):\n")
 	tw := judgementHeader(w, "model")
 	judgementRow(tw, "float32", x.Result.Float)
 	judgementRow(tw, "float16", x.Result.Judgement)
