@@ -107,9 +107,8 @@ func (h *halver) writeConstants() {
 			}
 		}
 	}
-	bodies := hasBodies(h.g.Nodes...) // may read any of them
 	for _, t := range h.g.Initializers {
-		keep := read32[t.Name] || h.fixed[t.Name] || bodies
+		keep := read32[t.Name] || h.fixed[t.Name]
 		if keep {
 			h.out.Initializers = append(h.out.Initializers, t)
 			h.form32[t.Name] = t.Name
