@@ -188,10 +188,11 @@ type facts struct {
 	constants map[string]*onnx.Tensor
 	makers    map[string]*onnx.Node
 	users     map[string][]*onnx.Node
+	types     map[string]onnx.DataType
 }
 
 func newFacts(m *onnx.Model, o Options) *facts {
-	f := &facts{m: m, constants: map[string]*onnx.Tensor{}, makers: map[string]*onnx.Node{}, users: map[string][]*onnx.Node{}}
+	f := &facts{m: m, constants: map[string]*onnx.Tensor{}, makers: map[string]*onnx.Node{}, users: map[string][]*onnx.Node{}, types: m.ElementTypes()}
 	for _, t := range m.Graph.Initializers {
 		f.constants[t.Name] = t
 	}

@@ -115,6 +115,47 @@ func TestSignedWeightsOfConvIntegerAreWarnedOf(t *testing.T) {
 	}
 }
 
+func TestAFloat16ModelIsSaidToBeOne(t *testing.T) {
+	in := onnx.Fixed(1, 2, 4, 4)
+	node := func(op, from, to string, more ...string) *onnx.Node {
+		return &onnx.Node{Op: op, Inputs: append([]string{from}, more...), Outputs: []string{to}}
+	}
+	cast := func(from, to string, t onnx.DataType) *onnx.Node {
+		n := node("Cast", from, to)
+		n.Attributes = []*onnx.Attribute{onnx.Int("to", int64(t))}
+		return n
+	}
+	conv, pool := node("Conv", "a", "b", "w"), node("MaxPool", "c", "d")
+	conv.Attributes = []*onnx.Attribute{onnx.Int("group", 2)}
+	pool.Attributes = []*onnx.Attribute{onnx.Ints("kernel_shape", 3, 3), onnx.Ints("pads", 1, 1, 1, 1)}
+	m := &onnx.Model{IRVersion: 8, Opsets: []onnx.Opset{{Version: 13}}, Graph: &onnx.Graph{
+		Nodes:        []*onnx.Node{cast("x", "a", onnx.Float16), conv, node("Relu", "b", "c"), pool, cast("d", "y", onnx.Float32)},
+		Initializers: []*onnx.Tensor{{Name: "w", Type: onnx.Float16, Dims: []int64{2, 1, 1, 1}, Raw: make([]byte, 4)}},
+		Inputs:       []*onnx.Value{{Name: "x", Elem: onnx.Float32, Shape: in}}, Outputs: []*onnx.Value{{Name: "y", Elem: onnx.Float32, Shape: in}},
+	}}
+	r := Inspect(m, Options{})
+	if q := r.Quantization; q.Scheme != "none" || q.Half != 1 || q.Float != 1 {
+		t.Errorf("%+v", q)
+	}
+	if got := codes(r); !slices.Equal(got, []string{"float16_cpu", "float16_acl"}) || !strings.Contains(r.Warnings[0].Text, "this model has 1") {
+		t.Errorf("warnings %+v", r.Warnings)
+	}
+	plugin := r.Providers[1]
+	if count(plugin.Takes, "Conv") != 1 || len(plugin.Leaves) != 2 || plugin.Leaves[1].Why != "float16 with padding" {
+		t.Errorf("the plugin takes %+v and leaves %+v", plugin.Takes, plugin.Leaves)
+	}
+	for _, p := range r.Providers[2:] {
+		if len(p.Takes) != 0 {
+			t.Errorf("%s is said to take %v", p.Name, p.Takes)
+		}
+	}
+	m.Graph.Inputs[0].Elem, m.Graph.Nodes = onnx.Float16, m.Graph.Nodes[1:]
+	conv.Inputs[0] = "x"
+	if got := codes(Inspect(m, Options{})); !slices.Contains(got, "float16_edges") {
+		t.Errorf("with a float16 input: %v", got)
+	}
+}
+
 // Whatever the model, there is a report.
 func TestEveryTestModelHasAReport(t *testing.T) {
 	const dir = "/usr/share/libonnx-testdata/data"

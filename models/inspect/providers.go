@@ -3,6 +3,7 @@ package inspect
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"chexp/models/onnx"
 )
@@ -81,6 +82,14 @@ func (f *facts) provider(name, about string, t take) Provider {
 	return p
 }
 
+// float16 says whether a node computes in float16. A convolution's weights say
+// it too, where the type of what it reads is not known.
+func (f *facts) float16(n *onnx.Node) bool {
+	return f.types[n.Input(0)] == onnx.Float16 || n.Multiplies() && f.types[n.Input(1)] == onnx.Float16
+}
+
+const notTried = "whether it takes float16 was not tried"
+
 func takeAll(*facts, *onnx.Node) string { return takes }
 
 const notImplemented = "it has no such operator"
@@ -130,6 +139,10 @@ func takePlugin(f *facts, n *onnx.Node) string {
 		if n.IntAttr("ceil_mode", 0) != 0 {
 			return "ceil_mode"
 		}
+		padded := slices.ContainsFunc(n.IntsAttr("pads"), func(p int64) bool { return p != 0 }) || strings.HasPrefix(n.TextAttr("auto_pad", ""), "SAME")
+		if n.Op == "MaxPool" && padded && f.float16(n) {
+			return "float16 with padding"
+		}
 		return takes
 	case "ConvInteger", "DynamicQuantizeLinear", "MatMulInteger":
 		return "dynamic quantization is not what it does"
@@ -140,6 +153,9 @@ func takePlugin(f *facts, n *onnx.Node) string {
 // takeACL: kernels are registered for exact versions of operators, and every
 // shape must be fixed (core/providers/acl of ONNX Runtime 1.21).
 func takeACL(f *facts, n *onnx.Node) string {
+	if f.float16(n) {
+		return notTried
+	}
 	opset := f.m.Opset()
 	until := func(last int64) string {
 		if opset > last {
@@ -185,6 +201,9 @@ func (f *facts) fixedShapes() bool {
 // takeXNNPACK: of a float MobileNetV2 it took all convolutions with their
 // Clips and the product; of the tutorial's static INT8 model nothing.
 func takeXNNPACK(f *facts, n *onnx.Node) string {
+	if f.float16(n) {
+		return notTried
+	}
 	switch n.Type() {
 	case "Conv":
 		if f.constants[n.Input(1)] == nil {

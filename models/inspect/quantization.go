@@ -14,6 +14,7 @@ type Quantization struct {
 	Form        string       `json:"form,omitempty"`
 	Integer     int          `json:"integer_products"`
 	Float       int          `json:"float_products"`
+	Half        int          `json:"float16_products,omitempty"` // of the float ones
 	Weights     *Weights     `json:"weights,omitempty"`
 	Activations *Activations `json:"activations,omitempty"`
 }
@@ -58,6 +59,9 @@ func (f *facts) quantization() (q Quantization) {
 		weights, scale, zero, integer := f.integerWeights(n)
 		if !integer {
 			q.Float++
+			if f.float16(n) {
+				q.Half++
+			}
 			continue
 		}
 		q.Integer++

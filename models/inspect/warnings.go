@@ -33,6 +33,7 @@ func (f *facts) warnings(r *Report, o Options) []Warning {
 			"%d ReLU6 outputs were quantized to 7 bits (scale 6/127), but 8 bits hold up to %.2f: nothing cuts off at 6 any more, and answers change", a.LostBounds, 255.0*6/127)
 	}
 	f.dynamicWarnings(r, add)
+	f.float16Warnings(r, add)
 	if n := countOps(f.m.Graph, "If", "Loop", "Scan"); n > 0 {
 		add("control_flow", "", "%d nodes have graphs of their own (If, Loop, Scan), which are not looked into", n)
 	}
@@ -102,6 +103,36 @@ func (f *facts) dynamicWarnings(r *Report, add func(code, next, format string, a
 				"8-bit signed weights: x86-64 without VNNI saturates and loses accuracy; Arm and VNNI do not")
 		}
 	}
+}
+
+// float16Warnings: measured with ONNX Runtime 1.27, whose answers in float16
+// were compared with those to the same numbers in float32.
+func (f *facts) float16Warnings(r *Report, add func(code, next, format string, args ...any)) {
+	for _, v := range append(f.m.Graph.RealInputs(), f.m.Graph.Outputs...) {
+		if v.Elem == onnx.Float16 {
+			add("float16_edges", "write it again from the float32 model: `chexp model quantize --mode float16`",
+				"%q is float16; the agent reads and writes float32, so Cast nodes must stand at the edges", v.Name)
+			break
+		}
+	}
+	half := r.Quantization.Half
+	if half == 0 {
+		return
+	}
+	depthwise := 0
+	for _, n := range f.m.Graph.Nodes {
+		if n.Type() == "Conv" && n.IntAttr("group", 1) > 1 && f.float16(n) {
+			depthwise++
+		}
+	}
+	text := "%d of %d convolutions and products are in float16: ONNX Runtime's `cpu` computes them in float32 between casts on x86-64, and on arm64 has kernels for some"
+	args := []any{half, r.Quantization.Integer + r.Quantization.Float}
+	if depthwise > 0 {
+		text += "; its depthwise convolution there was wrong in 11 of 134 random cases (this model has %d), so what `cpu` answers may be wrong"
+		args = append(args, depthwise)
+	}
+	add("float16_cpu", "measure the accuracy on the device (accuracy in the experiment), or run it with acl", text, args...)
+	add("float16_acl", "", "acl takes float16 where the processor computes in it: a Cortex-A76 (Raspberry Pi 5) does, a Cortex-A72 (Raspberry Pi 4) does not")
 }
 
 func countOps(g *onnx.Graph, names ...string) (n int) {

@@ -2,6 +2,7 @@ package quant
 
 import (
 	"context"
+	"errors"
 	"math"
 	"os"
 	"path/filepath"
@@ -211,4 +212,19 @@ func TestTheTutorialsModelFitsItsBudget(t *testing.T) {
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
+}
+
+// A result that the agent cannot send is an error, and not its end.
+func TestAScalarResultIsAnErrorOnly(t *testing.T) {
+	r := runner(t)
+	sum := op("ReduceSum", "y", "x")
+	sum.Attributes = []*onnx.Attribute{onnx.Int("keepdims", 0)}
+	m := of([]*onnx.Node{sum})
+	m.Graph.Outputs[0].Shape = []onnx.Dim{}
+	sample := Sample{onnx.FloatTensor("x", []int64{1, 4}, []float32{1, 2, 3, 4})}
+	for range 2 {
+		if _, err := outputsOf(r, m, sample); err == nil || errors.Is(err, infer.ErrGone) {
+			t.Errorf("error is %v", err)
+		}
+	}
 }

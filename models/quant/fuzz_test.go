@@ -50,6 +50,13 @@ func FuzzQuantize(f *testing.F) {
 		if m, err = Prepare(m); err != nil {
 			return
 		}
+		if x, _, err := HalfModel(m, Options{}); err == nil {
+			for _, x := range []*onnx.Model{x, rounded16(x), rounded16(m)} {
+				if err := x.Check(); err != nil {
+					t.Fatalf("float16: %v", err)
+				}
+			}
+		}
 		for _, o := range []Options{{}, {Format: QOperator, PerTensor: true, WeightBits: 7}, {Exclude: []string{"Conv"}}, {Mode: Dynamic}} {
 			var q *onnx.Model
 			if o.Mode == Dynamic {

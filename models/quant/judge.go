@@ -64,9 +64,10 @@ func NewReference(ctx context.Context, r infer.Runner, o infer.Options, float *o
 	return ref, err
 }
 
-// Judge runs a model on the reference's samples.
+// Judge runs a model on the reference's samples; one of float16 as rounded16
+// says.
 func (ref *Reference) Judge(ctx context.Context, m *onnx.Model) (Judgement, error) {
-	out, took, err := ref.answers(ctx, m)
+	out, took, err := ref.answers(ctx, rounded16(m))
 	if err != nil {
 		return Judgement{}, err
 	}

@@ -1,6 +1,7 @@
 // Package quant makes INT8 versions of float models: static ones, whose
 // activations have scales found on sample inputs, as QDQ or QOperator graphs,
-// and dynamic ones, whose activations are scaled while running.
+// and dynamic ones, whose activations are scaled while running. It writes
+// float16 versions too, which is no quantization and half of the size.
 //
 // Emitting a model is pure Go and the same to the bit on every platform for
 // the same float model, ranges and options: no order of a map, no fused
@@ -73,14 +74,34 @@ func dropInitializerInputs(g *onnx.Graph) { g.Inputs = g.RealInputs() }
 
 func constantsToInitializers(g *onnx.Graph) {
 	g.Nodes = slices.DeleteFunc(g.Nodes, func(n *onnx.Node) bool {
-		a := n.Attr("value")
-		if n.Type() != "Constant" || a == nil || a.Tensor == nil || len(n.Outputs) != 1 || isOutput(g, n.Outputs[0]) {
+		if n.Type() != "Constant" || !single(n) || isOutput(g, n.Outputs[0]) || len(n.Attributes) != 1 {
 			return false
 		}
-		a.Tensor.Name = n.Outputs[0]
-		g.Initializers = append(g.Initializers, a.Tensor)
+		t := constantTensor(n.Attributes[0])
+		if t == nil {
+			return false
+		}
+		t.Name = n.Outputs[0]
+		g.Initializers = append(g.Initializers, t)
 		return true
 	})
+}
+
+// constantTensor is a Constant's value, nil where it is no tensor of numbers.
+func constantTensor(a *onnx.Attribute) *onnx.Tensor {
+	switch {
+	case a.Name == "value":
+		return a.Tensor
+	case a.Name == "value_float" && a.Kind == onnx.FloatAttribute:
+		return onnx.FloatTensor("", nil, []float32{a.Float})
+	case a.Name == "value_floats" && a.Kind == onnx.FloatsAttribute:
+		return onnx.FloatTensor("", []int64{int64(len(a.Floats))}, a.Floats)
+	case a.Name == "value_int" && a.Kind == onnx.IntAttribute:
+		return onnx.Int64Tensor("", nil, []int64{a.Int})
+	case a.Name == "value_ints" && a.Kind == onnx.IntsAttribute:
+		return onnx.Int64Tensor("", []int64{int64(len(a.Ints))}, a.Ints)
+	}
+	return nil
 }
 
 func isOutput(g *onnx.Graph, name string) bool {

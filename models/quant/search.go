@@ -75,6 +75,7 @@ type Result struct {
 	Frontier    []Step         `json:"frontier,omitempty"`
 	FloatTime   time.Duration  `json:"float_ns_here"`
 	Excluded    []string       `json:"excluded,omitempty"`
+	Halves      *Halves        `json:"-"` // of a float16 model
 	// Emit is how long writing the model took, without calibration.
 	Emit    time.Duration `json:"emit_ns"`
 	rounded time.Duration // of it, the weights: once for all candidates
@@ -96,6 +97,9 @@ func divide[T any](list []T) (used, held []T) {
 
 // Run quantizes.
 func (q Request) Run(ctx context.Context) (*Result, error) {
+	if q.Options.Mode == Half {
+		return q.runHalf(ctx)
+	}
 	if len(Products(q.Float, q.Options)) == 0 {
 		return nil, fmt.Errorf("there is nothing to quantize: no convolution or matrix product has constant 32-bit float weights%s", excludedNote(q.Options))
 	}

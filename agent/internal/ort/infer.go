@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 	"unsafe"
 
@@ -60,7 +61,9 @@ func (s *inference) Run(_ context.Context, given []*format.Tensor) (list []*form
 	outputs := make([]onnx.Value, len(s.outputs)) // nil: the runtime allocates
 	defer func() {
 		for _, v := range append(values, outputs...) {
-			if v != nil {
+			// Where the runtime made a scalar, of which the module makes no tensor,
+			// it leaves a nil of a concrete type.
+			if v != nil && !reflect.ValueOf(v).IsNil() {
 				err = errors.Join(err, v.Destroy())
 			}
 		}

@@ -22,7 +22,8 @@ func (a *app) modelCompareCommand() *cli.Command {
 	return &cli.Command{
 		Name: "compare", Usage: "judge models against a float one, and race them, on this machine", ArgsUsage: "FLOAT MODEL...",
 		Description: "Agreement, accuracy and error are against the first model's answers. Times are of inferences in turns, one thread, and\n" +
-			"ratios against the second model: an order of the models on this machine, no measurement of a device.",
+			"ratios against the second model: an order of the models on this machine, no measurement of a device. A float16\n" +
+			"model answers here with what each node makes rounded to float16, and sums in float32.",
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "data", Usage: "`DIR` of pictures or .npy arrays", Required: true},
 			&cli.IntFlag{Name: "rounds", Value: 12, Usage: "`N` blocks of inferences for each model; 0: no race"},

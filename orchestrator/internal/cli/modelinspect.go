@@ -195,6 +195,9 @@ func quantizationText(q inspect.Quantization) string {
 	if q.Integer > 0 {
 		s += fmt.Sprintf("; %d of %d convolutions and products on integers", q.Integer, q.Integer+q.Float)
 	}
+	if q.Half > 0 {
+		s += fmt.Sprintf("; %d of %d convolutions and products in float16", q.Half, q.Integer+q.Float)
+	}
 	return s
 }
 

@@ -22,12 +22,13 @@ import (
 
 func (a *app) modelQuantizeCommand() *cli.Command {
 	return &cli.Command{
-		Name: "quantize", Usage: "make the INT8 version of a float model", ArgsUsage: "FILE|NAME",
+		Name: "quantize", Usage: "make the INT8 or float16 version of a float model", ArgsUsage: "FILE|NAME",
 		Description: "Static models need pictures or .npy arrays like those that the model will see: two thirds calibrate, one\n" +
 			"third is held back to choose how ranges are taken, and to judge. With --eval another folder judges. A folder\n" +
-			"that holds folders gives labels: each is a class. The model runs in the agent of this machine.",
+			"that holds folders gives labels: each is a class. The model runs in the agent of this machine. Of a float16\n" +
+			"model all samples judge; nodes whose values would leave float16 on them stay in float32.",
 		Flags: append([]cli.Flag{
-			&cli.StringFlag{Name: "mode", Value: string(quant.Static), Usage: "`static` or dynamic"},
+			&cli.StringFlag{Name: "mode", Value: string(quant.Static), Usage: "`static`, dynamic or float16"},
 			&cli.StringFlag{Name: "operators", Value: string(quant.QOperator), Usage: "`qoperator` (partly ONNX Runtime's own: smaller, loads faster) or qdq (for any runtime)"},
 			&cli.BoolFlag{Name: "per-tensor", Usage: "one scale for a whole weight tensor, as the Arm Compute Library provider needs"},
 			&cli.Int64Flag{Name: "fix-batch", Usage: "fix the free first dimension to `N`, as the Arm Compute Library provider needs"},
@@ -102,18 +103,25 @@ func (a *app) modelQuantize(c *cli.Context) error {
 	if err != nil {
 		return refused("cannot quantize "+name, err)
 	}
-	if c.String("data") == "" && (q.Options.Mode != quant.Dynamic || q.MaxDrop >= 0) {
+	if c.String("data") == "" && (q.Options.Mode == quant.Static || q.MaxDrop >= 0) {
 		return badFlag("--data DIR is missing: static quantization needs inputs like those that the model will see")
 	}
 	out := c.String("output")
 	if out == "" {
-		out = strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)) + "-int8-" + string(q.Options.Mode) + ".onnx"
+		kind := "int8-" + string(q.Options.Mode)
+		if q.Options.Mode == quant.Half {
+			kind = string(quant.Half)
+		}
+		out = strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)) + "-" + kind + ".onnx"
 	}
 	var res *quant.Result
-	if c.String("data") == "" {
-		res, err = plainDynamic(q)
-	} else {
+	switch {
+	case c.String("data") != "":
 		res, err = a.quantizeWithData(c, q)
+	case q.Options.Mode == quant.Half:
+		res, err = quant.PlainHalf(q.Float, q.Options)
+	default:
+		res, err = plainDynamic(q)
 	}
 	if err != nil {
 		return refused("cannot quantize "+name, err)
@@ -135,8 +143,16 @@ func (a *app) modelQuantize(c *cli.Context) error {
 func quantizeFlags(c *cli.Context) (q quant.Request, err error) {
 	q.Options = quant.Options{Mode: quant.Mode(c.String("mode")), Format: quant.Format(c.String("operators")),
 		PerTensor: c.Bool("per-tensor"), WeightBits: c.Int("weights"), Exclude: c.StringSlice("exclude")}
-	if m := q.Options.Mode; m != quant.Static && m != quant.Dynamic {
-		return q, badFlag("there is no mode %q; there are static and dynamic", m)
+	switch m := q.Options.Mode; m {
+	case quant.Static, quant.Dynamic:
+	case quant.Half:
+		for _, f := range []string{"operators", "per-tensor", "weights", "ranges", "max-drop"} {
+			if c.IsSet(f) {
+				return q, badFlag("--%s is about integers; a float16 model has none", f)
+			}
+		}
+	default:
+		return q, badFlag("there is no mode %q; there are static, dynamic and float16", m)
 	}
 	if f := q.Options.Format; f != quant.QDQ && f != quant.QOperator {
 		return q, badFlag("there are no operators %q; there are qdq and qoperator", f)

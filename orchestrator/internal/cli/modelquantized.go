@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -29,6 +30,7 @@ type quantized struct {
 	Result     *quant.Result    `json:"choice,omitempty"` // nil: no data was given
 	Limit      *float64         `json:"max_drop,omitempty"`
 	Opsets     map[string]int64 `json:"opsets"`
+	Halves     *quant.Halves    `json:"float16,omitempty"`
 }
 
 func (a *app) printQuantized(c *cli.Context, q quant.Request, res *quant.Result, out, from string, b []byte) error {
@@ -44,7 +46,11 @@ func (a *app) printQuantized(c *cli.Context, q quant.Request, res *quant.Result,
 	for _, o := range res.Model.Opsets {
 		x.Opsets[o.Domain] = o.Version
 	}
-	x.Nodes = len(quant.Products(q.Float, q.Options)) - len(res.Excluded)
+	if x.Mode == quant.Half {
+		x.Halves, x.WeightBits = res.Halves, 16
+	} else {
+		x.Nodes = len(quant.Products(q.Float, q.Options)) - len(res.Excluded)
+	}
 	if res.Float.Inputs > 0 {
 		x.Result = res
 	}
@@ -69,11 +75,21 @@ func quantizedText(w io.Writer, x quantized) error {
 	fmt.Fprintf(tw, "file\t%s\n", printable(x.File))
 	fmt.Fprintf(tw, "size\t%s, %.1f times smaller than %s\n", megabytes(x.Bytes), float64(x.FloatBytes)/float64(x.Bytes), megabytes(x.FloatBytes))
 	fmt.Fprintf(tw, "sha256\t%s\n", x.SHA256)
-	fmt.Fprintf(tw, "form\t%s %s, %d-bit weights %s\n", x.Mode, x.Operators, x.WeightBits, how)
-	fmt.Fprintf(tw, "on integers\t%d convolutions and matrix products\n", x.Nodes)
+	if h := x.Halves; h != nil {
+		fmt.Fprintf(tw, "float16\t%d of %d nodes, between %d casts; %d stay in float32\n", h.Half, h.Nodes, h.Casts, len(h.Kept))
+	} else {
+		fmt.Fprintf(tw, "form\t%s %s, %d-bit weights %s\n", x.Mode, x.Operators, x.WeightBits, how)
+		fmt.Fprintf(tw, "on integers\t%d convolutions and matrix products\n", x.Nodes)
+	}
 	fmt.Fprintf(tw, "written in\t%v\n", x.EmitNS.Round(time.Millisecond))
-	if err := tw.Flush(); err != nil || x.Result == nil {
+	if err := tw.Flush(); err != nil {
 		return err
+	}
+	if x.Halves != nil {
+		return halvesText(w, x)
+	}
+	if x.Result == nil {
+		return nil
 	}
 	r := x.Result
 	if len(r.Methods) > 0 {
@@ -109,6 +125,38 @@ func quantizedText(w io.Writer, x quantized) error {
 	}
 	fmt.Fprintf(w, "\nThe time is estimated: the first two were seen on this machine, and what lies between follows from the integer work.\n")
 	return nil
+}
+
+// halvesText says what is in float32 still, and what the rounding costs.
+func halvesText(w io.Writer, x quantized) error {
+	reasons, at := []string{}, map[string][]string{} // by reason, in the graph's order
+	for _, k := range x.Halves.Kept {
+		if k.Loss {
+			fmt.Fprintf(w, "! %s stays in float32: %s\n", printable(k.Op+" "+k.Node), printable(k.Why))
+			continue
+		}
+		why := k.Op + ": " + k.Why
+		if at[why] == nil {
+			reasons = append(reasons, why)
+		}
+		at[why] = append(at[why], k.Node)
+	}
+	for _, why := range reasons {
+		names := at[why]
+		text := strings.Join(names[:min(3, len(names))], ", ")
+		if n := len(names) - 3; n > 0 {
+			text += fmt.Sprintf(" and %d more", n)
+		}
+		fmt.Fprintf(w, "  in float32: %s (%s)\n", printable(text), printable(why))
+	}
+	if x.Result == nil {
+		return nil
+	}
+	fmt.Fprintf(w, "\nAgainst the float model, with what each node makes rounded to float16, and sums in float32 (acl's are of float16):\n")
+	tw := judgementHeader(w, "model")
+	judgementRow(tw, "float32", x.Result.Float)
+	judgementRow(tw, "float16", x.Result.Judgement)
+	return tw.Flush()
 }
 
 func judgementHeader(w io.Writer, first string) *tabwriter.Writer {
