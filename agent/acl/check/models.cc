@@ -1,5 +1,6 @@
 // Runs a whole model with the CPU provider and with the plugin on the same
 // inputs and compares: models RUNTIME PLUGIN MODEL [inputs [batch [threads [nodes heavy relative]]]]
+// With REFERENCE=MODEL in the environment the CPU provider runs that model instead.
 #include <algorithm>
 #include <cstring>
 
@@ -51,7 +52,8 @@ int main(int argc, char** argv) {
     std::vector<uint8_t> model = read_file(argv[3]);
     Options o;
     o.threads = threads;
-    Session cpu(lib, model, o);
+    const char* reference = std::getenv("REFERENCE");
+    Session cpu(lib, reference ? read_file(reference) : model, o);
     o.acl = true;
     Session acl(lib, model, o);
     int ours, all, heavy, all_heavy;
