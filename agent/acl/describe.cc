@@ -48,26 +48,10 @@ ac::TensorInfo describe_rows(Type t, const Shape& s, bool quantized, Quant q) {
 ac::TensorInfo describe_weights(const Graph& g, const Op& op) {
   const Value& w = g.values[op.weights];
   const Shape& d = w.dims;
-  ac::TensorShape shape;
-  size_t outputs;
-  if (op.kind == Kind::MatMul) {
-    outputs = size_t(d[op.transposed ? 0 : 1]);
-    shape = ac::TensorShape(size_t(d[op.transposed ? 1 : 0]), size_t(1), size_t(1), outputs);
-  } else if (op.kind == Kind::Depthwise) {
-    outputs = size_t(d[0]);
-    shape = ac::TensorShape(outputs, size_t(d[3]), size_t(d[2]));
-  } else {
-    outputs = size_t(d[0]);
-    shape = ac::TensorShape(size_t(d[1]), size_t(d[3]), size_t(d[2]), outputs);
-  }
-  if (!op.quantized) return finish(shape, w.type, false, {});
-  if (as_signed({1, op.w_zero}, w.type).zero != 0) return finish(shape, w.type, true, {op.w_scale[0], op.w_zero});
-  ac::TensorInfo info(shape, 1, ac::DataType::QSYMM8_PER_CHANNEL);
-  info.set_data_layout(ac::DataLayout::NHWC);
-  std::vector<float> scales = op.w_scale;
-  if (scales.size() == 1) scales.assign(outputs, op.w_scale[0]);
-  info.set_quantization_info(ac::QuantizationInfo(scales));
-  return info;
+  ac::TensorShape shape{size_t(d[1]), size_t(d[3]), size_t(d[2]), size_t(d[0])};
+  if (op.kind == Kind::MatMul) shape = ac::TensorShape(size_t(d[op.transposed ? 1 : 0]), size_t(1), size_t(1), size_t(d[op.transposed ? 0 : 1]));
+  if (op.kind == Kind::Depthwise) shape = ac::TensorShape(size_t(d[0]), size_t(d[3]), size_t(d[2]));
+  return finish(shape, w.type, false, {});
 }
 
 ac::TensorInfo describe_bias(const Graph& g, const Op& op) {

@@ -79,8 +79,8 @@ std::vector<Op> recognise_all(const Graph& g, Validate validate, std::vector<std
 // and connected. Groups without a heavy operator are dropped unless `light`.
 std::vector<std::vector<int>> partition(const Graph& g, const std::vector<Op>& ops, bool light);
 
-// What the plugin computes by itself: the library rounds it twice.
-inline bool own_average(const Op& op) { return op.kind == Kind::Pool && op.global && op.quantized; }
+// What has a rescaling in it, which the plugin does by itself: the library rounds twice.
+inline bool rescales(const Op& op) { return op.quantized && op.kind != Kind::Reshape && !(op.kind == Kind::Pool && !op.average); }
 
 inline bool heavy(const Op& op) { return op.kind == Kind::Conv || op.kind == Kind::Depthwise || op.kind == Kind::MatMul; }
 

@@ -9,6 +9,7 @@
 #include "arm_compute/runtime/PoolManager.h"
 #include "describe.h"
 #include "layout.h"
+#include "pointwise.h"
 
 namespace chexp {
 
@@ -54,8 +55,6 @@ std::vector<uint8_t> reorder(const Value& v, const Op& op) {
           put(at, (i * c + j) * plane + x);
         }
   }
-  if (op.quantized && v.type == Type::U8)
-    for (uint8_t& b : to) b ^= 0x80;
   return to;
 }
 
@@ -65,11 +64,13 @@ void Program::pack() {
   weights.resize(ops.size());
   for (size_t i = 0; i < ops.size(); i++) {
     const Op& op = ops[i];
-    if (op.weights >= 0) {
+    if (op.weights >= 0 && op.quantized) {
+      weights[i].integers = pack_integers(g, op);
+    } else if (op.weights >= 0) {
       weights[i].data = reorder(g.values[op.weights], op);
       weights[i].info = describe_weights(g, op);
     }
-    if (op.bias >= 0) {
+    if (op.bias >= 0 && !op.quantized) {
       const Value& b = g.values[op.bias];
       weights[i].bias.assign(static_cast<const uint8_t*>(b.data), static_cast<const uint8_t*>(b.data) + bytes(b.type, b.dims));
     }
@@ -186,6 +187,10 @@ void Plan::configure(Step* s, size_t i) {
   const Shape &a = shapes_.at(op.in[0]), &out = shapes_.at(op.out);
   Type type = p_.g.values[op.in[0]].type;
   auto of = op.kind == Kind::MatMul ? describe_rows : describe;
+  if (rescales(op)) {
+    configure_quantized(s, i);
+    return;
+  }
   s->a.value = op.in[0];
   s->out.value = op.out;
   s->a.tensor.allocator()->init(of(type, a, op.quantized, op.q_in[0]));
@@ -212,7 +217,7 @@ void Plan::configure(Step* s, size_t i) {
       const Value& v = p_.g.values[op.in[1]];
       Shape b = v.constant ? v.dims : shapes_.at(op.in[1]);
       if (a.size() == 4 && b.size() < 4) b.insert(b.begin(), 4 - b.size(), 1);
-      s->b.tensor.allocator()->init(describe(type, b, op.quantized, op.q_in[1]));
+      s->b.tensor.allocator()->init(describe(type, b, false, {}));
       if (v.constant) {
         s->constant.resize(v.owned.size());
         move(v.owned.data(), s->constant.data(), b, v.type, true);
@@ -226,7 +231,6 @@ void Plan::configure(Step* s, size_t i) {
       break;
     }
     case Kind::Pool: {
-      if (own_average(op)) break;
       auto f = std::make_unique<ac::NEPoolingLayer>(manager_);
       f->configure(&s->a.tensor, &s->out.tensor, describe_pool(op));
       s->function = std::move(f);
@@ -249,8 +253,50 @@ void Plan::configure(Step* s, size_t i) {
     if (v->value >= 0 && !outside(root_.count(v->value) ? root_[v->value] : v->value)) v->tensor.allocator()->import_memory(memory(v->value));
 }
 
+// What the plugin computes by itself has no tensors of the library's.
+void Plan::configure_quantized(Step* s, size_t i) {
+  const Op& op = *s->op;
+  const Shape &in = shapes_.at(op.in[0]), &out = shapes_.at(op.out);
+  if (op.kind == Kind::Depthwise) {
+    s->depthwise = std::make_unique<Depthwise>(op, p_.weights[i].integers, in, out);
+  } else if (op.weights >= 0) {
+    s->product = std::make_unique<Product>(op, p_.g.values[op.weights].dims, p_.weights[i].integers, in, out, manager_);
+    scratch_.resize(std::max(scratch_.size(), s->product->scratch_bytes() + alignment));
+  } else if (op.kind == Kind::Add && p_.g.values[op.in[1]].constant) {
+    const Value& v = p_.g.values[op.in[1]];
+    Shape b = v.dims;
+    if (in.size() == 4 && b.size() < 4) b.insert(b.begin(), 4 - b.size(), 1);
+    s->constant.resize(v.owned.size());
+    move(v.owned.data(), s->constant.data(), b, v.type, true);
+  }
+}
+
+void Plan::run_quantized(Step* s) {
+  const Op& op = *s->op;
+  const Type t = p_.g.values[op.out].type;
+  const auto* in = static_cast<const int8_t*>(memory(op.in[0]));
+  auto* out = static_cast<int8_t*>(memory(op.out));
+  const Shape& shape = shapes_.at(op.in[0]);
+  if (s->product) {
+    s->product->run(in, out, scratch_.data() + (alignment - reinterpret_cast<uintptr_t>(scratch_.data()) % alignment) % alignment);
+  } else if (s->depthwise) {
+    s->depthwise->run(in, out);
+  } else if (op.kind == Kind::Add) {
+    const Value& v = p_.g.values[op.in[1]];
+    const int8_t* second = v.constant ? reinterpret_cast<const int8_t*>(s->constant.data()) : static_cast<const int8_t*>(memory(op.in[1]));
+    add_tensors(in, shape, as_signed(op.q_in[0], t), second, v.constant ? v.dims : shapes_.at(op.in[1]), as_signed(op.q_in[1], t), out,
+                shapes_.at(op.out), as_signed(op.q_out, t));
+  } else {
+    average_planes(in, out, shape, as_signed(op.q_in[0], t), as_signed(op.q_out, t));
+  }
+}
+
 void Plan::run_step(Step* s, Counters* counters) {
   const Op& op = *s->op;
+  if (rescales(op)) {
+    run_quantized(s);
+    return;
+  }
   for (View* v : {&s->a, &s->b, &s->out})
     if (v->value >= 0 && outside(root_.count(v->value) ? root_[v->value] : v->value)) v->tensor.allocator()->import_memory(memory(v->value));
   const Shape& shape = shapes_.at(op.in[0]);
@@ -261,10 +307,6 @@ void Plan::run_step(Step* s, Counters* counters) {
   } else if (op.kind == Kind::Dequantize) {
     dequantize_tensor(static_cast<const int8_t*>(memory(op.in[0])), static_cast<float*>(memory(op.out)), size_t(count(shape)),
                       as_signed(op.q_in[0], p_.g.values[op.in[0]].type));
-  } else if (own_average(op)) {
-    const Type t = p_.g.values[op.out].type;
-    average_planes(static_cast<const int8_t*>(memory(op.in[0])), static_cast<int8_t*>(memory(op.out)), shape, as_signed(op.q_in[0], t),
-                   as_signed(op.q_out, t));
   }
   if (s->function) s->function->run();
   if (s->activation) s->activation->run();

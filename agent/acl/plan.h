@@ -6,7 +6,8 @@
 
 #include "arm_compute/runtime/NEON/NEFunctions.h"
 #include "arm_compute/runtime/Tensor.h"
-#include "op.h"
+#include "depthwise.h"
+#include "product.h"
 
 namespace chexp {
 
@@ -25,11 +26,12 @@ struct Counters {
   uint64_t copies = 0;     // tensors that were copied as they are
 };
 
-// Weights in the library's layout, made once.
+// Weights in the order in which they are read, made once.
 struct Weights {
-  std::vector<uint8_t> data;
+  std::vector<uint8_t> data;  // as the library wants them
   arm_compute::TensorInfo info;
   std::vector<uint8_t> bias;
+  Integers integers;  // of a quantized operator, instead
 };
 
 struct Program {
@@ -67,6 +69,8 @@ class Plan {
     arm_compute::Tensor weights, bias;
     std::vector<uint8_t> constant;  // the second summand, where it is one
     std::unique_ptr<arm_compute::IFunction> function, activation;
+    std::unique_ptr<Product> product;
+    std::unique_ptr<Depthwise> depthwise;
     bool from_first = false;  // Quantize that also changes the layout
   };
 
@@ -74,9 +78,11 @@ class Plan {
   void place();
   void configure(Step* s, size_t i);
   void configure_weights(Step* s, const Weights& w);
+  void configure_quantized(Step* s, size_t i);
   void* memory(int value);
   bool outside(int value) const { return direct_.count(value) != 0; }
   void run_step(Step* s, Counters* counters);
+  void run_quantized(Step* s);
 
   const Program& p_;
   std::map<int, Shape> shapes_;
@@ -88,6 +94,7 @@ class Plan {
   std::unique_ptr<uint8_t[]> arena_;
   uint8_t* base_ = nullptr;
   size_t arena_bytes_ = 0;
+  std::vector<uint8_t> scratch_;  // of one product at a time
   std::shared_ptr<arm_compute::MemoryManagerOnDemand> manager_;
   arm_compute::Allocator allocator_;
   std::vector<std::unique_ptr<Step>> steps_;

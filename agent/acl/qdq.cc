@@ -22,10 +22,11 @@ bool source(const Graph& g, int value, Source* s) {
   return s->value >= 0 && s->scale >= 0;
 }
 
-// An activation of a tensor by which no sound quantized value is changed.
+// An activation whose bounds, quantized, are no bounds any more: the CPU provider
+// drops such a one, and computes any other on floats.
 bool idle(const Act& act, const Quant& q, Type t) {
-  int lo = t == Type::U8 ? 0 : -128, hi = t == Type::U8 ? 255 : 127;
-  return act.lo <= (lo - q.zero) * q.scale && act.hi >= (hi - q.zero) * q.scale;
+  const float lo = t == Type::U8 ? 0 : -128, hi = t == Type::U8 ? 255 : 127;
+  return std::rint(act.lo / q.scale) + float(q.zero) <= lo && std::rint(act.hi / q.scale) + float(q.zero) >= hi;
 }
 
 // What follows: perhaps an activation, then a QuantizeLinear.
@@ -44,16 +45,8 @@ bool sink(const Graph& g, Op* op, Type t, std::string* why) {
   if (g.values[q.outputs[0]].type != t || !read_quant(g, q.in(1), q.in(2), t, &op->q_out)) return no(why, "the output's scale or type");
   op->nodes.push_back(next);
   op->out = q.outputs[0];
-  if (op->act.on && idle(op->act, op->q_out, t)) op->act = {};
-  if (op->act.on) {
-    // The library quantizes the upper bound into an int: one that saturation
-    // makes superfluous might overflow it, one below a step rounds to nothing.
-    const float most = ((t == Type::U8 ? 255 : 127) - op->q_out.zero) * op->q_out.scale;
-    if (op->act.hi >= most) op->act.hi = std::numeric_limits<float>::infinity();
-    else if (!(op->act.hi > op->q_out.scale)) return no(why, "bounds that quantization does not express");
-  }
-  // The library's fused activations begin at zero.
-  if (op->act.on && (op->act.lo != 0 || !(heavy(*op)))) return no(why, "bounds that quantization does not express");
+  if (op->act.on && !idle(op->act, op->q_out, t)) return no(why, "bounds that quantization does not express");
+  op->act = {};
   return true;
 }
 
@@ -83,6 +76,7 @@ bool product(const Graph& g, const Node& n, Op* op, const Source& x, std::string
   if (!source(g, n.in(1), &w)) return no(why, "the weights are not quantized");
   const Value& weights = g.values[w.value];
   if (!weights.constant || !weights.data || count(weights.dims) < 1) return no(why, "weights are not constant");
+  if (g.values[x.value].type == Type::S8 && weights.type != Type::S8) return no(why, "signed values with unsigned weights, which the CPU provider computes on floats");
   op->nodes.push_back(w.node);
   bool conv = n.op == "Conv";
   int64_t outputs = 0, axis = w.axis < 0 ? w.axis + int64_t(weights.dims.size()) : w.axis;
@@ -132,7 +126,7 @@ bool recognise_qdq(const Graph& g, int node, Op* op, std::string* why) {
     if (!a.dims.empty() && a.dims[0] < 0 && a.symbols[0].empty()) return false;  // perhaps two batches
     op->in[1] = y.value;
     op->nodes.push_back(y.node);
-    return sink(g, op, t, why) && read_rescaling(*op, why);
+    return sink(g, op, t, why);
   }
   bool moves = false;  // an operator that computes nothing keeps the scale
   if (n.op == "GlobalAveragePool" || n.op == "MaxPool") {
@@ -148,7 +142,7 @@ bool recognise_qdq(const Graph& g, int node, Op* op, std::string* why) {
     return false;
   }
   if (!sink(g, op, t, why)) return false;
-  if (!moves) return read_rescaling(*op, why);
+  if (!moves) return true;
   return op->q_in[0].scale == op->q_out.scale && op->q_in[0].zero == op->q_out.zero;
 }
 

@@ -102,8 +102,6 @@ bool read_window(const Node& n, const Shape& input, int64_t kh, int64_t kw, Op* 
 bool read_conv(const Graph& g, const Node& n, int input, int weights, int bias, Op* op, std::string* why);
 bool read_weight_quant(const Graph& g, int weights, const std::vector<float>& scales, int zero, int64_t outputs, Op* op, std::string* why);
 bool read_requantization(const Op& op, std::string* why);
-// For operators that rescale their inputs in fixed point.
-bool read_rescaling(const Op& op, std::string* why);
 bool read_pool(const Graph& g, const Node& n, Op* op, std::string* why);
 bool read_activation(const Graph& g, const Node& n, Act* act);
 bool read_gemm(const Graph& g, const Node& n, Op* op, std::string* why);

@@ -166,12 +166,12 @@ bool qlinear_rest(const Graph& g, const Node& n, Op* op, std::string* why) {
     if (!read_quant(g, n.in(1), n.in(2), t, &op->q_in[0]) || !read_quant(g, n.in(4), n.in(5), t, &op->q_in[1]) ||
         !read_quant(g, n.in(6), n.in(7), t, &op->q_out))
       return no(why, "not one constant scale each");
-    return add(g, op, n.in(0), n.in(3), why) && read_rescaling(*op, why);
+    return add(g, op, n.in(0), n.in(3), why);
   }
   if (attr_int(n, "channels_last", 0)) return no(why, "channels_last");
   if (!read_quant(g, n.in(1), n.in(2), t, &op->q_in[0]) || !read_quant(g, n.in(3), n.in(4), t, &op->q_out))
     return no(why, "not one constant scale each");
-  return read_pool(g, n, op, why) && read_rescaling(*op, why);
+  return read_pool(g, n, op, why);
 }
 
 // Leaves a conversion alone whose other side is not claimed: the runtime makes a

@@ -4,6 +4,7 @@
 // so what belongs to the inference is found by thread.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 
@@ -30,6 +31,17 @@ class Inference {
 void parallel(size_t n, const std::function<void(size_t)>& work);
 
 unsigned threads();
+
+// Calls work(first, last) for parts of 0..n that cover it: a few on each thread,
+// none smaller than `least` but the last.
+template <typename Work>
+void parallel_parts(size_t n, size_t least, const Work& work) {
+  const size_t parts = threads() == 1 ? 1 : std::max<size_t>(1, std::min<size_t>(n / least, 4 * threads()));
+  const size_t part = (n + parts - 1) / parts;
+  parallel(parts, [&](size_t i) {
+    if (i * part < n) work(i * part, std::min(n, (i + 1) * part));
+  });
+}
 
 // Makes the library use it; once per process.
 void install_scheduler();

@@ -1,5 +1,6 @@
 #include "describe.h"
 #include "plan.h"
+#include "pointwise.h"
 
 namespace chexp {
 
@@ -38,14 +39,26 @@ ac::Status check(const Graph& g, const Op& op, const Shape& a, const Shape& b, c
     case Kind::Add: {
       Shape second = b;
       if (a.size() == 4 && second.size() < 4) second.insert(second.begin(), 4 - second.size(), 1);
-      ac::TensorInfo other = describe(type, second, op.quantized, op.q_in[1]);
+      ac::TensorInfo other = describe(type, second, false, {});
       return ac::NEArithmeticAddition::validate(&in, &other, &to, ac::ConvertPolicy::SATURATE);
     }
     case Kind::Pool:
-      if (own_average(op)) return a[2] * a[3] < (1 << 23) ? ac::Status{} : ac::Status(ac::ErrorCode::RUNTIME_ERROR, "its sums would overflow");
       return ac::NEPoolingLayer::validate(&in, &to, describe_pool(op));
     default:  // done here, without the library
       return ac::Status{};
+  }
+}
+
+// The plugin's own kernels take what is recognised, within these limits.
+std::string check_quantized(const Graph& g, const Op& op, const Shape& a, const Shape& out) {
+  int32_t x, y;
+  int shift;
+  switch (op.kind) {
+    case Kind::Conv:
+    case Kind::MatMul: return refuse_product(op, g.values[op.weights].dims, out);
+    case Kind::Pool: return a[2] * a[3] < (1 << 23) ? "" : "its sums would overflow";
+    case Kind::Add: return sum_factors(op.q_in[0], op.q_in[1], op.q_out, &x, &y, &shift) ? "" : "scales of input and output are out of proportion";
+    default: return "";
   }
 }
 
@@ -55,6 +68,10 @@ bool validate(const Graph& g, const Op& op, const Shape& a, const Shape& b, cons
   if (g.values[op.in[0]].type == Type::F16 && !ac::CPUInfo::get().has_fp16()) {
     *why = "this CPU has no float16 arithmetic";
     return false;
+  }
+  if (rescales(op)) {
+    *why = check_quantized(g, op, a, out);
+    return why->empty();
   }
   if (op.kind == Kind::Conv) {
     const Shape& w = g.values[op.weights].dims;
