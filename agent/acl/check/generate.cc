@@ -168,6 +168,7 @@ struct Maker {
   void conv(bool depthwise) {
     Dims in = image(), w = conv_weights(in, depthwise);
     c.terms = w[1] * w[2] * w[3] + 1;
+    if (depthwise && w[0] != in[1]) note("two outputs per channel");
     input("x", real, in);
     std::vector<std::string> names{"x"};
     Dims wd = dims(w);

@@ -139,6 +139,7 @@ void check_case(const Library& lib, const std::string& kind, bool wild, Tally* t
     t->failed++;
     std::printf("FAILED %s seed %llu: %s: differs by %g (relative %g), %zu of %zu values\n", c.kind.c_str(), (unsigned long long)seed, c.text.c_str(), d.absolute, d.relative,
                 d.unequal, d.n);
+    if (!own.empty()) std::printf("  of what is allowed: %.3g; the CPU provider's own float16: %.3g\n", measure(c, want[i], d), measure(c, want[i], compare(own[i], want[i])));
     break;
   }
 }
