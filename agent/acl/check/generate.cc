@@ -175,6 +175,7 @@ struct Maker {
     names.push_back(constant_reals(wd, values(count(wd))));
     if (r.below(3)) {
       Dims b = bias({w[0]});
+      if (b[0] != wd[0]) c.defined = false;
       names.push_back(constant_reals(b, values(count(b))));
     }
     NodeWriter n("Conv", names, "y");
