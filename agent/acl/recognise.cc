@@ -41,7 +41,7 @@ bool float_op(const Graph& g, const Node& n, Op* op, std::string* why) {
   if (n.op == "GlobalAveragePool" || n.op == "AveragePool") return read_pool(g, n, op, why) && same_type(g, op, why);
   if (n.op == "MaxPool") {
     if (!read_pool(g, n, op, why) || !same_type(g, op, why, true)) return false;
-    // std::numeric_limits knows no __fp16 before GCC 13: the library then pads with zero, not with minus infinity.
+    // std::numeric_limits knows no __fp16 (GCC 12): the library pads with zero, not with minus infinity.
     if (g.values[op->in[0]].type == Type::F16 && std::any_of(op->pad, op->pad + 4, [](int64_t p) { return p != 0; }))
       return no(why, "float16 with padding");
     op->quantized = eight_bits(g.values[op->in[0]].type);
