@@ -49,9 +49,9 @@ ac::TensorInfo describe_weights(const Graph& g, const Op& op) {
   const Value& w = g.values[op.weights];
   const Shape& d = w.dims;
   ac::TensorShape shape;
-  if (op.kind == Kind::Conv) shape = ac::TensorShape(size_t(d[1]), size_t(d[3]), size_t(d[2]), size_t(d[0]));
   if (op.kind == Kind::MatMul) shape = ac::TensorShape(size_t(d[op.transposed ? 1 : 0]), size_t(1), size_t(1), size_t(d[op.transposed ? 0 : 1]));
-  if (op.kind == Kind::Depthwise) shape = ac::TensorShape(size_t(d[0]), size_t(d[3]), size_t(d[2]));
+  else if (op.kind == Kind::Depthwise) shape = ac::TensorShape(size_t(d[0]), size_t(d[3]), size_t(d[2]));
+  else shape = ac::TensorShape(size_t(d[1]), size_t(d[3]), size_t(d[2]), size_t(d[0]));
   return finish(shape, w.type, false, {});
 }
 

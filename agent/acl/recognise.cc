@@ -177,9 +177,9 @@ bool qlinear_rest(const Graph& g, const Node& n, Op* op, std::string* why) {
   return read_pool(g, n, op, why);
 }
 
-// Leaves a conversion alone whose other side is not claimed: the runtime makes a
-// quantized operator of its own out of what the QDQ form means, and would no
-// longer see it.
+// Leaves a conversion alone whose other side is not claimed, and an activation
+// between the two: the runtime makes a quantized operator of its own out of what
+// the QDQ form means, and would no longer see it.
 void drop_stray_conversions(const Graph& g, std::vector<Op>* ops) {
   for (bool again = true; again;) {
     std::vector<bool> claimed(g.nodes.size());
@@ -188,10 +188,12 @@ void drop_stray_conversions(const Graph& g, std::vector<Op>* ops) {
     const size_t before = ops->size();
     auto stray = [&](const Op& op) {
       const int producer = g.values[op.in[0]].producer;
-      if (op.kind == Kind::Quantize) return producer >= 0 && !claimed[producer];
+      auto quantizes = [&](int n) { return g.nodes[n].op == "QuantizeLinear"; };
+      const std::vector<int>& next = g.values[op.out].consumers;
+      if (op.kind == Kind::Quantize || (op.kind == Kind::Activation && std::any_of(next.begin(), next.end(), quantizes)))
+        return producer >= 0 && !claimed[producer];
       if (op.kind != Kind::Dequantize) return false;
-      const std::vector<int>& c = g.values[op.out].consumers;
-      return std::any_of(c.begin(), c.end(), [&](int n) { return !claimed[n]; });
+      return std::any_of(next.begin(), next.end(), [&](int n) { return !claimed[n]; });
     };
     ops->erase(std::remove_if(ops->begin(), ops->end(), stray), ops->end());
     again = ops->size() != before;
