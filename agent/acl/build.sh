@@ -11,7 +11,7 @@
 # The Arm Compute Library comes from a package of Debian 13, whose static library
 # works with Debian 12's C library and C++ runtime, which the agent carries. Debian
 # builds it without its float16 kernels: float16.sh compiles those from the source
-# package (a minute of a processor, once; the result is kept). Both files are pinned,
+# package (40 seconds of a processor, once; the result is kept). Both files are pinned,
 # by SHA-256, and come from the Debian mirror in this machine's apt sources.
 #
 # A mirror drops a version when Debian replaces it. What is in the cache keeps
@@ -105,7 +105,7 @@ current() {
 get "$ACL_DEB" $ACL_SHA256 || lack "$problem"
 if ! [ -f "$float16" ]; then
   if get "$ACL_SOURCE" $ACL_SOURCE_SHA256; then
-    echo "compiling the library's float16 kernels, once ..." >&2
+    echo "compiling the library's float16 kernels (40 seconds of a processor; once, kept in $kept/built) ..." >&2
     CXX=$CXX agent/acl/float16.sh "$cache/$ACL_SOURCE" "$float16"
   else
     echo "agent/acl/build.sh: the plugin will not claim float16: $problem" >&2
@@ -132,7 +132,15 @@ objects=
 for s in $sources; do objects="$objects $dir/obj/$(basename "$s" .cc).o"; done
 # shellcheck disable=SC2086
 "$CXX" ${CXXFLAGS:-} -shared -o "$plugin.tmp" -Wl,-soname,libchexp_acl.so $objects $float16 -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,defs -Wl,-z,relro \
-  -Wl,-z,max-page-size=65536 -Wl,--version-script=agent/acl/exports.map "$acl/lib/aarch64-linux-gnu/libarm_compute-static.a" -ldl -lpthread
+  -Wl,-z,max-page-size=65536 -Wl,-Map="$dir/map" -Wl,--version-script=agent/acl/exports.map "$acl/lib/aarch64-linux-gnu/libarm_compute-static.a" -ldl -lpthread
+# The map begins with the members of archives that were linked.
+[ -z "$float16" ] || {
+  sed -n '/^Discarded input sections/q; s|^[^ ].*/libarm_compute-static\.a(\(.*\))$|\1|p' "$dir/map" | sort -u > "$dir/members"
+  [ -s "$dir/members" ] || die "the linker's map $dir/map names no member of the library: it cannot be checked that float16 is complete"
+  wrong=$(awk 'NR == FNR { linked[$1]; next } $1 in linked { print $2 }' "$dir/members" "$float16.forbidden")
+  [ -z "$wrong" ] || die "Debian's copy of" $wrong "was linked, which knows no float16, or not all of it: the answers would be wrong." \
+    "It belongs into one of the lists of agent/acl/float16.sh"
+}
 [ -n "${CXXFLAGS:-}" ] || "$strip" "$plugin.tmp"
 cp "$acl/share/doc/libarm-compute-dev/copyright" "$dir/copyright.libarm-compute"
 mv "$plugin.tmp" "$plugin"
