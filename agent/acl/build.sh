@@ -135,7 +135,7 @@ for s in $sources; do objects="$objects $dir/obj/$(basename "$s" .cc).o"; done
   -Wl,-z,max-page-size=65536 -Wl,-Map="$dir/map" -Wl,--version-script=agent/acl/exports.map "$acl/lib/aarch64-linux-gnu/libarm_compute-static.a" -ldl -lpthread
 # The map begins with the members of archives that were linked.
 [ -z "$float16" ] || {
-  sed -n '/^Discarded input sections/q; s|^[^ ].*/libarm_compute-static\.a(\(.*\))$|\1|p' "$dir/map" | sort -u > "$dir/members"
+  sed -n '/^Discarded input sections/q; s|^[^ ].*/libarm_compute-static\.a(\([^()]*\))$|\1|p' "$dir/map" | sort -u > "$dir/members"
   [ -s "$dir/members" ] || die "the linker's map $dir/map names no member of the library: it cannot be checked that float16 is complete"
   wrong=$(awk 'NR == FNR { linked[$1]; next } $1 in linked { print $2 }' "$dir/members" "$float16.forbidden")
   [ -z "$wrong" ] || die "Debian's copy of" $wrong "was linked, which knows no float16, or not all of it: the answers would be wrong." \

@@ -33,7 +33,9 @@ choose="src/cpu/operators/CpuGemm.cpp src/cpu/operators/internal/CpuGemmAssembly
   $cpu/activation/heuristics/CpuActivationKernelHeuristics.cpp $cpu/internal/CpuDepthwiseConv2dAssemblyWrapperKernel.cpp
   $cpu/internal/CpuPool2dAssemblyWrapperKernel.cpp $neon/arm_gemm/transform.cpp $neon/arm_gemm/interleave_indirect.cpp
   $cpu/CpuActivationKernel.cpp $cpu/CpuAddKernel.cpp $cpu/CpuDepthwiseConv2dNativeKernel.cpp $cpu/CpuIm2ColKernel.cpp"
+# Im2Col's kernels are in directconv2d.
 kernels="$cpu/activation/generic/neon/fp16.cpp $cpu/add/generic/neon/fp16.cpp $cpu/depthwiseconv2d/generic/neon/fp16.cpp
+  $cpu/directconv2d/nchw/fp16.cpp $cpu/directconv2d/nhwc/neon/fp16.cpp
   $neon/arm_gemm/gemm_fp16.cpp $neon/arm_gemm/mergeresults-fp16.cpp $neon/arm_gemm/kernels/a64_hgemm_*/*.cpp $neon/arm_gemm/kernels/a64_hybrid_fp16_*/*.cpp
   $neon/arm_conv/*/*_fp16.cpp $neon/arm_conv/*/kernels/a64_fp16_*/*.cpp"
 
