@@ -26,7 +26,7 @@ mkdir obj
 # whether there is float16. A file too few here would be a kernel that is chosen and
 # absent: wrong answers, or a crash. So build.sh refuses a plugin into which a member
 # was linked that is named in OUT.o.forbidden, which is written below: Debian's copy of
-# a file listed here, and everything else that asks, but for the exceptions. A kernel
+# a file listed here (of kernels those of which it has no namesake), and everything else that asks, but for the exceptions. A kernel
 # too few is a symbol that nobody defines.
 cpu=src/cpu/kernels neon=src/core/NEON/kernels
 choose="src/cpu/operators/CpuGemm.cpp src/cpu/operators/internal/CpuGemmAssemblyDispatch.cpp
@@ -74,7 +74,7 @@ asks='ENABLE_FP16|FP16_KERNELS|FP16_VECTOR_ARITHMETIC|REGISTER_FP16|CPU_F16_UNSU
     for h in $headers; do case $f in *"$h") continue 2 ;; esac; done
     die "the header $f asks for float16; find out what in it depends on that"
   done
-  for f in $choose; do echo "$(basename "$f" .cpp).o $f"; done > forbidden
+  for f in $choose $(grep 'fp16[^/]*$' recompiled); do echo "$(basename "$f" .cpp).o $f"; done > forbidden
   grep -rlE "$asks" --include=*.cpp src | sort | grep -vxFf recompiled | while read -r f; do
     sed 's|//.*||' "$f" | grep -qE "$asks" || continue
     for e in $refuse $except; do case $f in $e) continue 2 ;; esac; done

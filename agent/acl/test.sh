@@ -140,10 +140,10 @@ else
   }
   whole "$float" "$(more 200 4)" 53 53 1e-4
   # Against the float32 model: the CPU provider's own float16 is no reference. In
-  # float16 53 layers leave two digits.
+  # float16 53 layers leave two digits. It takes five seconds an input here.
   if "$emulator" -L $sysroot "$work/check/halve" "$float" "$work/check/half.onnx"; then
     export REFERENCE="$float"
-    whole "$work/check/half.onnx" "$(more 200 4)" 53 53 0.05
+    whole "$work/check/half.onnx" "$(more 200 4)" 100 53 0.03
     unset REFERENCE
   else
     failed=$((failed + 1))
