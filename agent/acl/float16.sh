@@ -26,8 +26,8 @@ mkdir obj
 # whether there is float16. A file too few here would be a kernel that is chosen and
 # absent: wrong answers, or a crash. So build.sh refuses a plugin into which a member
 # was linked that is named in OUT.o.forbidden, which is written below: Debian's copy of
-# a file listed here (of kernels those of which it has no namesake), and everything else that asks, but for the exceptions. A kernel
-# too few is a symbol that nobody defines.
+# a file listed here (of kernels those that have no namesakes), and everything else
+# that asks, but for the exceptions. A kernel too few is a symbol that nobody defines.
 cpu=src/cpu/kernels neon=src/core/NEON/kernels
 choose="src/cpu/operators/CpuGemm.cpp src/cpu/operators/internal/CpuGemmAssemblyDispatch.cpp
   $cpu/activation/heuristics/CpuActivationKernelHeuristics.cpp $cpu/internal/CpuDepthwiseConv2dAssemblyWrapperKernel.cpp

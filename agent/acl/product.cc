@@ -56,7 +56,7 @@ ac::TensorInfo matrix(size_t columns, size_t rows, ac::DataType t) {
 
 ac::GEMMInfo pack_once() { return ac::GEMMInfo(false, false, true); }
 
-// Bytes from zero up, as sums of signed values.
+// The sum of n bytes.
 int32_t add_up(const int8_t* v, size_t n) {
   int32x4_t sum = vdupq_n_s32(0);
   size_t i = 0;

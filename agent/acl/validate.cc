@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "describe.h"
 #include "plan.h"
 #include "pointwise.h"
@@ -49,13 +51,23 @@ ac::Status check(const Graph& g, const Op& op, const Shape& a, const Shape& b, c
   }
 }
 
+// Where a processor has no dot products, the library's kernel adds two products of
+// bytes in 16 bits, which twice -128 by -128 exceeds. Weights seldom have it.
+bool overflows(const Value& weights) {
+  if (!weights.data || ac::CPUInfo::get().has_dotprod()) return false;
+  const auto* w = static_cast<const uint8_t*>(weights.data);
+  return std::find(w, w + count(weights.dims), weights.type == Type::U8 ? 0 : 0x80) != w + count(weights.dims);
+}
+
 // The plugin's own kernels take what is recognised, within these limits.
 std::string check_quantized(const Graph& g, const Op& op, const Shape& a, const Shape& out) {
   int32_t x, y;
   int shift;
   switch (op.kind) {
     case Kind::Conv:
-    case Kind::MatMul: return refuse_product(op, g.values[op.weights].dims, out);
+    case Kind::MatMul:
+      if (overflows(g.values[op.weights])) return "weights of -128 on a processor without dot products";
+      return refuse_product(op, g.values[op.weights].dims, out);
     case Kind::Pool: return a[2] * a[3] < (1 << 23) ? "" : "its sums would overflow";
     case Kind::Add: return sum_factors(op.q_in[0], op.q_in[1], op.q_out, &x, &y, &shift) ? "" : "scales of input and output are out of proportion";
     default: return "";
