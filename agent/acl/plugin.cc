@@ -23,6 +23,18 @@ Counters total;
 constexpr size_t max_plans = 8;
 constexpr unsigned max_threads = 256;
 
+// The library refuses float16 for want of its own kernels with the same words as for
+// want of the CPU's.
+bool judge(const Graph& g, const Op& op, const Shape& a, const Shape& b, const Shape& out, std::string* why) {
+#ifndef CHEXP_FLOAT16
+  if (g.values[op.in[0]].type == Type::F16) {
+    *why = "this plugin was built without float16 kernels (agent/acl/build.sh says why)";
+    return false;
+  }
+#endif
+  return validate(g, op, a, b, out, why);
+}
+
 struct Settings {
   unsigned threads = 1;
   bool light = false;    // claim subgraphs without a convolution or product too
@@ -129,7 +141,7 @@ struct Provider : OrtEp {
     std::vector<const OrtNode*> handles;
     Graph g = read_graph(rt, graph, &handles);
     std::vector<std::string> refusals;
-    std::vector<Op> ops = recognise_all(g, validate, &refusals);
+    std::vector<Op> ops = recognise_all(g, judge, &refusals);
     Counters c;
     for (const std::vector<int>& group : partition(g, ops, settings.light)) {
       std::vector<const OrtNode*> nodes;
@@ -158,7 +170,7 @@ struct Provider : OrtEp {
     Program& p = c->program;
     p.g = read_graph(rt, graph, &handles);
     std::vector<std::string> refusals;
-    p.ops = recognise_all(p.g, validate, &refusals);
+    p.ops = recognise_all(p.g, judge, &refusals);
     size_t covered = 0;
     for (const Op& op : p.ops) covered += op.nodes.size();
     if (covered != p.g.nodes.size())

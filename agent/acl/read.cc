@@ -126,11 +126,8 @@ bool read_activation(const Graph& g, const Node& n, Act* out) {
     act.hi = attr_float(n, "max", std::numeric_limits<float>::max());
   } else if (n.op == "Clip") {
     act.lo = -act.hi;
-    std::vector<float> v;
-    if (n.in(1) >= 0 && (!read_floats(g, n.in(1), &v) || v.size() != 1)) return false;
-    if (n.in(1) >= 0) act.lo = v[0];
-    if (n.in(2) >= 0 && (!read_floats(g, n.in(2), &v) || v.size() != 1)) return false;
-    if (n.in(2) >= 0) act.hi = v[0];
+    if (n.in(1) >= 0 && !read_number(g, n.in(1), &act.lo)) return false;
+    if (n.in(2) >= 0 && !read_number(g, n.in(2), &act.hi)) return false;
   }
   if (!(act.lo <= act.hi)) return false;  // or a bound is no number
   *out = act;

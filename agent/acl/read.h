@@ -44,6 +44,21 @@ inline bool read_floats(const Graph& g, int id, std::vector<float>* out) {
   return true;
 }
 
+inline float from_half(uint16_t h) {
+  const int exponent = h >> 10 & 31;
+  const float fraction = float(h & 1023), sign = h & 0x8000 ? -1.0f : 1.0f;
+  if (exponent == 31) return fraction != 0 ? std::numeric_limits<float>::quiet_NaN() : sign * std::numeric_limits<float>::infinity();
+  return sign * (exponent ? std::ldexp(1024 + fraction, exponent - 25) : std::ldexp(fraction, -24));
+}
+
+// One number of float32 or float16.
+inline bool read_number(const Graph& g, int id, float* out) {
+  int64_t n = 0;
+  if (const uint16_t* h = constant<uint16_t>(g, id, Type::F16, &n)) *out = from_half(*h);
+  else if (const float* f = constant<float>(g, id, Type::F32, &n)) *out = *f;
+  return n == 1;
+}
+
 inline bool read_int64s(const Graph& g, int id, Shape* out) {
   int64_t n = 0;
   const int64_t* p = constant<int64_t>(g, id, Type::S64, &n);

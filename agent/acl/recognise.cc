@@ -41,6 +41,9 @@ bool float_op(const Graph& g, const Node& n, Op* op, std::string* why) {
   if (n.op == "GlobalAveragePool" || n.op == "AveragePool") return read_pool(g, n, op, why) && same_type(g, op, why);
   if (n.op == "MaxPool") {
     if (!read_pool(g, n, op, why) || !same_type(g, op, why, true)) return false;
+    // std::numeric_limits knows no __fp16 (GCC 12): the library pads with zero, not with minus infinity.
+    if (g.values[op->in[0]].type == Type::F16 && std::any_of(op->pad, op->pad + 4, [](int64_t p) { return p != 0; }))
+      return no(why, "float16 with padding");
     op->quantized = eight_bits(g.values[op->in[0]].type);
     return true;
   }
@@ -131,6 +134,32 @@ bool qlinear_matmul(const Graph& g, const Node& n, Op* op, std::string* why) {
   return read_weight_quant(g, n.in(3), scales, n.in(5), w->dims[1], op, why) && read_requantization(*op, why);
 }
 
+// What onnxruntime's quantizer makes of Gemm: the bias is in units of the product of both
+// scales; without a scale of its own the output is float, which stays with the CPU provider.
+bool qgemm(const Graph& g, const Node& n, Op* op, std::string* why) {
+  op->quantized = true;
+  const Value *x = g.value(n.in(0)), *w = g.value(n.in(3));
+  if (!x || !w || !w->constant || !w->data || w->dims.size() != 2 || count(w->dims) < 1) return no(why, "the second matrix is not a constant of two dimensions");
+  if (n.in(7) < 0) return no(why, "a float output");
+  if (!eight_bits(x->type) || g.values[op->out].type != x->type) return no(why, "types of input and output");
+  if (attr_int(n, "transA", 0) || attr_float(n, "alpha", 1) != 1) return no(why, "transA or alpha");
+  op->kind = Kind::MatMul;
+  op->in[0] = n.in(0);
+  op->weights = n.in(3);
+  op->transposed = attr_int(n, "transB", 0) != 0;
+  const int64_t columns = w->dims[op->transposed ? 0 : 1];
+  if (const Value* c = g.value(n.in(6))) {
+    if (!c->constant || !c->data || c->type != Type::S32 || c->dims.empty() || c->dims.back() != columns || count(c->dims) != columns)
+      return no(why, "the bias is not a constant of int32 per column");
+    op->bias = n.in(6);
+  }
+  std::vector<float> scales;
+  if (!read_floats(g, n.in(4), &scales) || !read_quant(g, n.in(1), n.in(2), x->type, &op->q_in[0]) ||
+      !read_quant(g, n.in(7), n.in(8), x->type, &op->q_out))
+    return no(why, "scales or zero points are not constant");
+  return read_weight_quant(g, n.in(3), scales, n.in(5), columns, op, why) && read_requantization(*op, why);
+}
+
 bool qlinear_rest(const Graph& g, const Node& n, Op* op, std::string* why) {
   op->quantized = true;
   Type t = g.values[op->out].type;
@@ -189,6 +218,7 @@ bool recognise(const Graph& g, int node, Op* op, std::string* why) {
     if (n.op == "Add") return n.since >= 7 ? add(g, op, n.in(0), n.in(1), why) && same_type(g, op, why) : no(why, "an old version");
     return float_op(g, n, op, why);
   }
+  if (microsoft(n) && n.op == "QGemm") return qgemm(g, n, op, why);
   if (microsoft(n) && (n.op == "QLinearAdd" || n.op == "QLinearGlobalAveragePool")) return qlinear_rest(g, n, op, why);
   return no(why, "no such operator here");
 }

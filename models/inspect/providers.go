@@ -120,10 +120,13 @@ func takePlugin(f *facts, n *onnx.Node) string {
 			return "it has unsigned weights with a scale per channel"
 		}
 		return f.pictureConv(n, 3)
-	case "Gemm", "MatMul", "QLinearMatMul":
+	case "Gemm", "MatMul", "QLinearMatMul", "com.microsoft.QGemm":
 		i := 1
-		if n.Op == "QLinearMatMul" {
+		if n.Op[0] == 'Q' {
 			i = 3
+		}
+		if n.Op == "QGemm" && n.Input(7) == "" {
+			return "its output is float"
 		}
 		if w := f.constantThrough(n.Input(i)); w == nil || len(w.Dims) != 2 {
 			return "the second matrix is no constant of two dimensions"

@@ -7,12 +7,15 @@ namespace check {
 
 const std::vector<std::string> kinds = {"Conv",        "ConvDepthwise", "Gemm",         "MatMul",        "Add",       "AddConstant",
                                         "MaxPool",     "AveragePool",   "GlobalAveragePool", "Relu",    "Clip",      "QLinearConv",
-                                        "QLinearConvDepthwise", "QLinearMatMul", "QLinearAdd", "QLinearGlobalAveragePool", "MaxPoolQuantized",
-                                        "QdqConv",     "QdqAdd",        "QdqGemm",      "QdqGlobalAveragePool", "Quantize", "Dequantize"};
+                                        "QLinearConvDepthwise", "QLinearMatMul", "QGemm", "QLinearAdd", "QLinearGlobalAveragePool", "MaxPoolQuantized",
+                                        "QdqConv",     "QdqAdd",        "QdqGemm",      "QdqGlobalAveragePool", "Quantize", "Dequantize",
+                                        "Conv.f16",    "ConvDepthwise.f16", "Gemm.f16", "MatMul.f16",    "Add.f16",   "AddConstant.f16",
+                                        "MaxPool.f16", "AveragePool.f16", "GlobalAveragePool.f16", "Relu.f16", "Clip.f16"};
 
 namespace {
 
 constexpr auto F32 = ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
+constexpr auto F16 = ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16;
 constexpr auto U8 = ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8;
 constexpr auto S8 = ONNX_TENSOR_ELEMENT_DATA_TYPE_INT8;
 constexpr auto S32 = ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32;
@@ -23,6 +26,8 @@ struct Maker {
   bool wild;
   Case c;
   Model m;
+  ONNXTensorElementDataType real = F32;  // of the operator's values
+  bool halves = false;                   // every value is one of float16
 
   int64_t pick(std::initializer_list<int64_t> list) { return *(list.begin() + r.below(int64_t(list.size()))); }
   // A value that makes sense, or, in a wild case, sometimes one that does not.
@@ -68,17 +73,40 @@ struct Maker {
     for (T& x : v) x = T(low || (ends && r.below(2)) ? lo : ends ? hi : lo + r.below(hi - lo + 1));
     return v;
   }
+  // The bytes of values of the operator's type.
+  std::vector<uint8_t> reals(const std::vector<float>& v) const {
+    std::vector<uint8_t> out(v.size() * (real == F16 ? 2 : 4));
+    for (size_t i = 0; i < v.size(); i++) {
+      const __fp16 h = __fp16(v[i]);
+      const float f = halves ? float(h) : v[i];
+      if (real == F16) std::memcpy(&out[2 * i], &h, 2);
+      else std::memcpy(&out[4 * i], &f, 4);
+    }
+    return out;
+  }
+  std::string constant_reals(const Dims& d, const std::vector<float>& v) { return m.constant(real, d, reals(v)); }
+  // Values for it; in a wild float16 case sometimes so small or so large that few
+  // digits are left, or none.
+  std::vector<float> values(size_t n) {
+    std::vector<float> v = floats(n);
+    if (!wild || !halves || r.below(5)) return v;
+    const float factor[] = {1e-7f, 2e-5f, 3e3f, 6e4f, INFINITY, NAN};
+    const float f = factor[r.below(6)];
+    for (float& x : v) x *= f;
+    c.defined = false;
+    return v;
+  }
   void note(const std::string& s) { c.text += (c.text.empty() ? "" : " ") + s; }
 
   void input(const std::string& name, ONNXTensorElementDataType type, const Dims& d) {
     Tensor t{name, type, d, {}};
     const size_t n = count(d);
-    if (type == F32) {
-      std::vector<float> v = floats(n);
+    if (type == real) {
+      std::vector<float> v = values(n);
       if (!wild && c.kind == "Quantize")
         for (float& x : v)
           if (!r.below(9)) x = std::vector<float>{NAN, INFINITY, -INFINITY, 3e38f, 0.0065f, -0.0195f, -0.f, 1e-40f}[size_t(r.below(8))];
-      t.data.assign(reinterpret_cast<uint8_t*>(v.data()), reinterpret_cast<uint8_t*>(v.data() + n));
+      t.data = reals(v);
     } else {
       t.data = integers<uint8_t>(n, 0, 255);
     }
@@ -126,12 +154,12 @@ struct Maker {
         NodeWriter("Relu", {*out}, "act").into(&m);
         break;
       case 1: {
-        std::string lo = m.constant<float>(F32, {}, {0}), hi = m.constant<float>(F32, {}, {scale(1.5f)});
+        std::string lo = constant_reals({}, {0}), hi = constant_reals({}, {scale(1.5f)});
         NodeWriter("Clip", {*out, lo, hi}, "act").into(&m);
         break;
       }
       case 2: {
-        std::string lo = m.constant<float>(F32, {}, {scale(-0.7f)}), hi = m.constant<float>(F32, {}, {1.1f});
+        std::string lo = constant_reals({}, {scale(-0.7f)}), hi = constant_reals({}, {1.1f});
         NodeWriter("Clip", {*out, lo, hi}, "act").into(&m);
         break;
       }
@@ -143,13 +171,16 @@ struct Maker {
 
   void conv(bool depthwise) {
     Dims in = image(), w = conv_weights(in, depthwise);
-    input("x", F32, in);
+    c.terms = w[1] * w[2] * w[3] + 1;
+    if (depthwise && w[0] != in[1]) note("two outputs per channel");
+    input("x", real, in);
     std::vector<std::string> names{"x"};
     Dims wd = dims(w);
-    names.push_back(m.constant(F32, wd, floats(count(wd))));
+    names.push_back(constant_reals(wd, values(count(wd))));
     if (r.below(3)) {
       Dims b = bias({w[0]});
-      names.push_back(m.constant(F32, b, floats(count(b))));
+      if (b[0] != wd[0]) c.defined = false;
+      names.push_back(constant_reals(b, values(count(b))));
     }
     NodeWriter n("Conv", names, "y");
     window(&n, in, w[2], w[3], true);
@@ -158,18 +189,19 @@ struct Maker {
     n.into(&m);
     std::string out = "y";
     activation(&out);
-    m.output(out, F32);
+    m.output(out, real);
   }
 
   void gemm(bool full) {
     const int64_t rows = pick({1, 2, 5, 32}), k = pick({1, 3, 16, 40, 129}), n = pick({1, 2, 11, 16, 33});
-    input("x", F32, full || r.below(2) ? Dims{rows, k} : Dims{2, rows, k});
+    c.terms = k + 1;
+    input("x", real, full || r.below(2) ? Dims{rows, k} : Dims{2, rows, k});
     const bool transposed = full && r.below(2);
     Dims w = dims(transposed ? Dims{n, k} : Dims{k, n});
-    std::vector<std::string> names{"x", m.constant(F32, w, floats(count(w)))};
+    std::vector<std::string> names{"x", constant_reals(w, values(count(w)))};
     if (full && r.below(3)) {
       Dims b = bias(r.below(2) ? Dims{n} : Dims{1, n});
-      names.push_back(m.constant(F32, b, floats(count(b))));
+      names.push_back(constant_reals(b, values(count(b))));
     }
     NodeWriter node(full ? "Gemm" : "MatMul", names, "y");
     if (transposed) node.attr("transB", int64_t{1});
@@ -180,12 +212,12 @@ struct Maker {
     node.into(&m);
     std::string out = "y";
     activation(&out);
-    m.output(out, F32);
+    m.output(out, real);
   }
 
   void add(bool constant) {
     Dims d = r.below(3) ? image() : Dims{pick({1, 2, 7}), pick({1, 5, 16})};
-    input("x", F32, d);
+    input("x", real, d);
     std::string second = "z";
     if (constant) {
       Dims s = d;
@@ -196,20 +228,23 @@ struct Maker {
         default: break;
       }
       s = dims(s);
-      second = m.constant(F32, s, floats(count(s)));
+      second = constant_reals(s, values(count(s)));
     } else {
-      input("z", F32, d);
+      input("z", real, d);
     }
     NodeWriter("Add", r.below(2) ? std::vector<std::string>{"x", second} : std::vector<std::string>{second, "x"}, "y").into(&m);
-    m.output("y", F32);
+    m.output("y", real);
   }
 
   void pool(const std::string& op, ONNXTensorElementDataType type) {
     Dims d = image();
     input("x", type, d);
+    c.mean = op != "MaxPool";
+    if (c.mean) c.terms = d[2] * d[3];
     NodeWriter n(op, {"x"}, "y");
     if (op != "GlobalAveragePool") {
       const int64_t kh = std::min(pick({1, 2, 3, 5}), d[2]), kw = std::min(pick({1, 2, 3, 3}), d[3]);
+      if (c.mean) c.terms = kh * kw;
       window(&n, d, kh, kw, false);
       if (op == "AveragePool" && r.below(2)) n.attr("count_include_pad", int64_t{1});
       if (!r.below(8)) n.attr("ceil_mode", int64_t{1});
@@ -219,14 +254,14 @@ struct Maker {
   }
 
   void unary(const std::string& op) {
-    input("x", F32, r.below(2) ? image() : Dims{3, 7});
+    input("x", real, r.below(2) ? image() : Dims{3, 7});
     if (op == "Relu") {
       NodeWriter(op, {"x"}, "y").into(&m);
     } else {
-      std::string lo = r.below(4) ? m.constant<float>(F32, {}, {scale(-0.5f)}) : "", hi = r.below(4) ? m.constant<float>(F32, {}, {scale(0.8f)}) : "";
+      std::string lo = r.below(4) ? constant_reals({}, {scale(-0.5f)}) : "", hi = r.below(4) ? constant_reals({}, {scale(0.8f)}) : "";
       NodeWriter(op, {"x", lo, hi}, "y").into(&m);
     }
-    m.output("y", F32);
+    m.output("y", real);
   }
 
   struct Q {
@@ -303,6 +338,29 @@ struct Maker {
     Q qy = quant(t, fitting(qx.scale, w, k));
     NodeWriter("QLinearMatMul", {"x", qx.s, qx.z, w.name, w.scales, w.zeros, qy.s, qy.z}, "y").into(&m);
     m.output("y", t);
+  }
+
+  void qgemm() {
+    const auto t = byte();
+    const int64_t k = pick({1, 3, 16, 40, 129}), n = pick({1, 2, 11, 16, 33});
+    const bool transposed = r.below(2);
+    input("x", t, {pick({1, 2, 5, 32}), k});
+    Q qx = quant(t, 0.01f + 0.03f * r.uniform());
+    W w = weights(dims(transposed ? Dims{n, k} : Dims{k, n}), n);
+    std::string bias;
+    if (r.below(3)) {
+      Dims b = this->bias(r.below(2) ? Dims{n} : Dims{1, n});
+      bias = m.constant(S32, b, integers<int32_t>(count(b), -3000, 3000));
+    }
+    Q qy = quant(t, fitting(qx.scale, w, k));
+    const bool wide = !r.below(6);  // float output
+    NodeWriter node("QGemm", {"x", qx.s, qx.z, w.name, w.scales, w.zeros, bias, wide ? "" : qy.s, wide ? "" : qy.z}, "y", "com.microsoft");
+    if (transposed || r.below(2)) node.attr("transB", int64_t{transposed});
+    if (!r.below(6)) node.attr("alpha", 0.5f);
+    if (wild && !r.below(5)) node.attr("transA", int64_t{1});
+    note(std::to_string(k) + "x" + std::to_string(n) + (wide ? " to float" : ""));
+    node.into(&m);
+    m.output("y", wide ? F32 : t);
   }
 
   void qlinear_add() {
@@ -383,10 +441,11 @@ struct Maker {
     else if (k == "Gemm" || k == "MatMul") gemm(k == "Gemm");
     else if (k == "Add" || k == "AddConstant") add(k != "Add");
     else if (k == "MaxPoolQuantized") pool("MaxPool", byte());
-    else if (k == "MaxPool" || k == "AveragePool" || k == "GlobalAveragePool") pool(k, F32);
+    else if (k == "MaxPool" || k == "AveragePool" || k == "GlobalAveragePool") pool(k, real);
     else if (k == "Relu" || k == "Clip") unary(k);
     else if (k == "QLinearConv" || k == "QLinearConvDepthwise") qlinear_conv(k != "QLinearConv");
     else if (k == "QLinearMatMul") qlinear_matmul();
+    else if (k == "QGemm") qgemm();
     else if (k == "QLinearAdd") qlinear_add();
     else if (k == "QLinearGlobalAveragePool") qlinear_pool();
     else if (k == "Quantize" || k == "Dequantize") convert(k == "Quantize");
@@ -397,9 +456,12 @@ struct Maker {
 
 }  // namespace
 
-Case generate(const std::string& kind, uint64_t seed, bool wild) {
-  Maker k{Random(seed), wild, {kind, "", {}, {}, true}, {}};
-  k.make(kind);
+Case generate(const std::string& kind, uint64_t seed, bool wild, bool twin) {
+  Maker k{Random(seed), wild, {}, {}};
+  k.c.kind = kind;
+  k.halves = float16(kind);
+  if (k.halves && !twin) k.real = F16;
+  k.make(kind.substr(0, kind.find('.')));
   k.c.model = k.m.bytes();
   return k.c;
 }

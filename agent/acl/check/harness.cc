@@ -210,16 +210,15 @@ Difference compare(const Tensor& got, const Tensor& want) {
       default: throw std::runtime_error("a type that the check cannot compare");
     }
   };
-  double largest = 0;
   for (size_t i = 0; i < d.n; i++) {
     double a = value(got, i), b = value(want, i);
-    largest = std::max(largest, std::abs(b));
+    if (std::isfinite(b)) d.largest = std::max(d.largest, std::abs(b));
     if (a == b || (std::isnan(a) && std::isnan(b))) continue;
     d.unequal++;
     double e = std::abs(a - b);
     d.absolute = std::max(d.absolute, std::isnan(e) ? INFINITY : e);
   }
-  d.relative = largest > 0 ? d.absolute / largest : d.absolute;
+  d.relative = d.largest > 0 ? d.absolute / d.largest : d.absolute;
   return d;
 }
 

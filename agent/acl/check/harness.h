@@ -99,7 +99,7 @@ struct Random {
 // The largest difference: absolute, relative to the largest expected value, and
 // in steps for integers.
 struct Difference {
-  double absolute = 0, relative = 0;
+  double absolute = 0, relative = 0, largest = 0;
   size_t unequal = 0, n = 0;
   bool comparable = true;  // same type and shape
 };
