@@ -38,7 +38,7 @@ export VERSION
 
 # What the build and the emulator need, and what only the tests use.
 PACKAGES := gcc libc6-dev libstdc++6 gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross libstdc++6-arm64-cross \
-	bubblewrap util-linux qemu-user-static mmdebstrap
+	bubblewrap util-linux qemu-user-static mmdebstrap xz-utils
 TEST_PACKAGES := openssh-server openssh-client python3-openstackclient python3-zunclient python3-blazarclient python3-keystone libonnx-testdata
 
 help:

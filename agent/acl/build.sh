@@ -104,7 +104,8 @@ current() {
 
 get "$ACL_DEB" $ACL_SHA256 || lack "$problem"
 if ! [ -f "$float16" ]; then
-  if get "$ACL_SOURCE" $ACL_SOURCE_SHA256; then
+  problem="no xz to unpack Debian's source with; run: apt-get install -y xz-utils"
+  if command -v xz >/dev/null && get "$ACL_SOURCE" $ACL_SOURCE_SHA256; then
     echo "compiling the library's float16 kernels (40 seconds of a processor; once, kept in $kept/built) ..." >&2
     CXX=$CXX agent/acl/float16.sh "$cache/$ACL_SOURCE" "$float16"
   else
