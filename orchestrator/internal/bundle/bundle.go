@@ -17,8 +17,8 @@ import (
 	"sort"
 	"strings"
 
+	"chexp/experiments/failure"
 	"chexp/experiments/trial"
-	"chexp/orchestrator/internal/failure"
 )
 
 // File is one file of a bundle.

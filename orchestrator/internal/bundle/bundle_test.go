@@ -16,9 +16,9 @@ import (
 	"testing"
 	"time"
 
+	"chexp/experiments/failure"
 	"chexp/experiments/trial"
 	"chexp/orchestrator/internal/bundle"
-	"chexp/orchestrator/internal/failure"
 	"chexp/orchestrator/internal/transport"
 	"chexp/orchestrator/internal/transport/localexec"
 )

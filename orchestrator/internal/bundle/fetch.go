@@ -18,8 +18,8 @@ import (
 	"strings"
 	"syscall"
 
+	"chexp/experiments/failure"
 	"chexp/experiments/trial"
-	"chexp/orchestrator/internal/failure"
 	"chexp/orchestrator/internal/transport"
 )
 

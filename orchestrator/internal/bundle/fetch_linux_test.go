@@ -6,8 +6,8 @@ import (
 	"syscall"
 	"testing"
 
+	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/bundle"
-	"chexp/orchestrator/internal/failure"
 )
 
 func TestFetchDiskFull(t *testing.T) {

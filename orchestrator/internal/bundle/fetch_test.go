@@ -15,9 +15,9 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"chexp/experiments/failure"
 	"chexp/experiments/trial"
 	"chexp/orchestrator/internal/bundle"
-	"chexp/orchestrator/internal/failure"
 	"chexp/orchestrator/internal/transport"
 	"chexp/orchestrator/internal/transport/localexec"
 )

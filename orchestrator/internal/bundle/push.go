@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"chexp/orchestrator/internal/failure"
+	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/transport"
 )
 

@@ -13,7 +13,7 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"chexp/orchestrator/internal/failure"
+	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/store"
 
 	"github.com/urfave/cli/v2"

@@ -12,8 +12,8 @@ import (
 	"strings"
 
 	"chexp/experiments/compare"
+	"chexp/experiments/failure"
 	"chexp/experiments/spec"
-	"chexp/orchestrator/internal/failure"
 	"chexp/orchestrator/internal/report"
 	"chexp/orchestrator/internal/store"
 

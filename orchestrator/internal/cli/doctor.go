@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"chexp/experiments/failure"
 	"chexp/experiments/spec"
-	"chexp/orchestrator/internal/failure"
 	"chexp/orchestrator/internal/site/chiedge"
 
 	"github.com/urfave/cli/v2"

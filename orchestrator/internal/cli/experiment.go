@@ -7,9 +7,9 @@ import (
 	"os"
 	"time"
 
+	"chexp/experiments/failure"
 	"chexp/experiments/spec"
 	"chexp/experiments/trial"
-	"chexp/orchestrator/internal/failure"
 	"chexp/orchestrator/internal/store"
 
 	"github.com/urfave/cli/v2"

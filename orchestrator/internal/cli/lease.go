@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"chexp/orchestrator/internal/failure"
+	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/site/chiedge"
 

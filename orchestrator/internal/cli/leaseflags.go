@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"chexp/experiments/failure"
 	"chexp/experiments/spec"
-	"chexp/orchestrator/internal/failure"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/site/chiedge"
 	"chexp/orchestrator/internal/store"

@@ -7,12 +7,12 @@ import (
 	"os"
 	"path/filepath"
 
+	"chexp/experiments/failure"
 	"chexp/experiments/spec"
 	"chexp/models"
 	"chexp/models/catalog"
 	"chexp/models/infer"
 	"chexp/models/onnx"
-	"chexp/orchestrator/internal/failure"
 
 	"github.com/urfave/cli/v2"
 )

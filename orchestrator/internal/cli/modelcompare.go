@@ -9,11 +9,11 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"chexp/experiments/failure"
 	"chexp/experiments/stats"
 	"chexp/models/infer"
 	"chexp/models/onnx"
 	"chexp/models/quant"
-	"chexp/orchestrator/internal/failure"
 
 	"github.com/urfave/cli/v2"
 )

@@ -9,10 +9,10 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"chexp/experiments/failure"
 	"chexp/models"
 	"chexp/models/inspect"
 	"chexp/models/onnx"
-	"chexp/orchestrator/internal/failure"
 
 	"github.com/urfave/cli/v2"
 )

@@ -9,12 +9,12 @@ import (
 	"strings"
 	"time"
 
+	"chexp/experiments/failure"
 	"chexp/experiments/spec"
 	"chexp/models/infer"
 	"chexp/models/onnx"
 	"chexp/models/quant"
 	"chexp/models/samples"
-	"chexp/orchestrator/internal/failure"
 	"chexp/orchestrator/internal/store"
 
 	"github.com/urfave/cli/v2"

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"chexp/orchestrator/internal/failure"
+	"chexp/experiments/failure"
 
 	"github.com/urfave/cli/v2"
 )

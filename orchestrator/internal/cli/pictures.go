@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"chexp/experiments/failure"
 	"chexp/experiments/spec"
 	"chexp/models/pictures"
-	"chexp/orchestrator/internal/failure"
 )
 
 // packPictures packs the user's evaluation pictures, if the experiment has any,

@@ -12,9 +12,9 @@ import (
 	"strings"
 	"time"
 
+	"chexp/experiments/failure"
 	"chexp/experiments/spec"
 	"chexp/orchestrator/internal/emulator"
-	"chexp/orchestrator/internal/failure"
 	"chexp/orchestrator/internal/site/chiedge"
 
 	"github.com/urfave/cli/v2"

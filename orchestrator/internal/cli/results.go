@@ -6,8 +6,8 @@ import (
 	"io/fs"
 	"time"
 
+	"chexp/experiments/failure"
 	"chexp/experiments/trial"
-	"chexp/orchestrator/internal/failure"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/store"
 

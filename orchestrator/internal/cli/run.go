@@ -12,11 +12,11 @@ import (
 	"runtime"
 	"time"
 
+	"chexp/experiments/failure"
 	"chexp/experiments/spec"
 	"chexp/experiments/trial"
 	"chexp/models"
 	"chexp/orchestrator/internal/bundle"
-	"chexp/orchestrator/internal/failure"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/runtimes"
 	"chexp/orchestrator/internal/site/chiedge"

@@ -9,8 +9,8 @@ import (
 	"strconv"
 	"time"
 
+	"chexp/experiments/failure"
 	"chexp/experiments/trial"
-	"chexp/orchestrator/internal/failure"
 )
 
 // Agent speaks to the agent in a container.

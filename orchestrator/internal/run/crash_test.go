@@ -12,9 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"chexp/experiments/failure"
 	"chexp/experiments/spec"
 	"chexp/experiments/trial"
-	"chexp/orchestrator/internal/failure"
 	"chexp/orchestrator/internal/store"
 	"chexp/orchestrator/internal/transport"
 	"chexp/orchestrator/internal/transport/localexec"

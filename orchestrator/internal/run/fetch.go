@@ -10,9 +10,9 @@ import (
 	"path/filepath"
 	"time"
 
+	"chexp/experiments/failure"
 	"chexp/experiments/trial"
 	"chexp/orchestrator/internal/bundle"
-	"chexp/orchestrator/internal/failure"
 	"chexp/orchestrator/internal/store"
 	"chexp/orchestrator/internal/transport"
 )

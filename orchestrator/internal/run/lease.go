@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"chexp/orchestrator/internal/failure"
+	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/store"
 )
 

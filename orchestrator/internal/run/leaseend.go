@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"chexp/orchestrator/internal/failure"
+	"chexp/experiments/failure"
 )
 
 // leaseEnds looks at the lease before it ends, and again when the agent has ended

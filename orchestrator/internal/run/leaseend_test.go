@@ -12,9 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"chexp/experiments/failure"
 	"chexp/experiments/journal"
 	"chexp/experiments/trial"
-	"chexp/orchestrator/internal/failure"
 	"chexp/orchestrator/internal/transport"
 	"chexp/orchestrator/internal/transport/localexec"
 )

@@ -9,9 +9,9 @@ import (
 	"slices"
 	"time"
 
+	"chexp/experiments/failure"
 	"chexp/experiments/trial"
 	"chexp/orchestrator/internal/bundle"
-	"chexp/orchestrator/internal/failure"
 	"chexp/orchestrator/internal/store"
 	"chexp/orchestrator/internal/transport"
 )

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"chexp/orchestrator/internal/failure"
+	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/store"
 )
 

@@ -8,9 +8,9 @@ import (
 	"fmt"
 	"time"
 
+	"chexp/experiments/failure"
 	"chexp/experiments/spec"
 	"chexp/experiments/trial"
-	"chexp/orchestrator/internal/failure"
 	"chexp/orchestrator/internal/store"
 	"chexp/orchestrator/internal/transport"
 )

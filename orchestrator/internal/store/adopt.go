@@ -10,9 +10,9 @@ import (
 	"path/filepath"
 	"strings"
 
+	"chexp/experiments/failure"
 	"chexp/experiments/journal"
 	"chexp/experiments/trial"
-	"chexp/orchestrator/internal/failure"
 )
 
 // Adopted counts what Adopt found.

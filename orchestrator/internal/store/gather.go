@@ -15,8 +15,8 @@ import (
 	"slices"
 	"strings"
 
+	"chexp/experiments/failure"
 	"chexp/experiments/trial"
-	"chexp/orchestrator/internal/failure"
 )
 
 // Bounds of what is gathered: it may come from anybody.

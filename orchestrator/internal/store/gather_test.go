@@ -13,8 +13,8 @@ import (
 	"testing"
 
 	"chexp/experiments/compare/simulated"
+	"chexp/experiments/failure"
 	"chexp/experiments/trial"
-	"chexp/orchestrator/internal/failure"
 	"chexp/orchestrator/internal/store"
 )
 

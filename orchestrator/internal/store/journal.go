@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"chexp/orchestrator/internal/failure"
+	"chexp/experiments/failure"
 )
 
 // Kind of a journal entry.

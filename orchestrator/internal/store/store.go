@@ -26,8 +26,8 @@ import (
 	"syscall"
 	"time"
 
+	"chexp/experiments/failure"
 	"chexp/experiments/trial"
-	"chexp/orchestrator/internal/failure"
 )
 
 // Names inside a run's directory.

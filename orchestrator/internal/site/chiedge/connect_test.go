@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"chexp/orchestrator/internal/failure"
+	"chexp/experiments/failure"
 )
 
 // clean takes the machine's own credentials out of the test's environment.

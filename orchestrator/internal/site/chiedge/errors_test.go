@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"chexp/orchestrator/internal/failure"
+	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/openstack/container/v1/containers"
 )

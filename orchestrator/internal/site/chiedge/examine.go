@@ -17,7 +17,7 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/quotas"
 	"github.com/gophercloud/gophercloud/v2/pagination"
 
-	"chexp/orchestrator/internal/failure"
+	"chexp/experiments/failure"
 	"chexp/orchestrator/openstack/apierror"
 	"chexp/orchestrator/openstack/container/v1/containers"
 	"chexp/orchestrator/openstack/reservation/v1/devices"

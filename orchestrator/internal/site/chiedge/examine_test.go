@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"chexp/orchestrator/internal/failure"
+	"chexp/experiments/failure"
 )
 
 func finding(t *testing.T, all []Finding, check string) Finding {

@@ -12,7 +12,7 @@ import (
 
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/tokens"
 
-	"chexp/orchestrator/internal/failure"
+	"chexp/experiments/failure"
 )
 
 func connectTo(t *testing.T, e entry, changes ...string) *Site {

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"chexp/orchestrator/internal/failure"
+	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/openstack/apierror"
 	"chexp/orchestrator/openstack/reservation/v1/leases"

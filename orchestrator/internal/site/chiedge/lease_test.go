@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"chexp/orchestrator/internal/failure"
+	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/run"
 )
 

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"chexp/orchestrator/internal/failure"
+	"chexp/experiments/failure"
 )
 
 // withLease is a cloud with one active lease of Alice's on dev-1, from an hour

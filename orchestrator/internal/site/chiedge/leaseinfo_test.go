@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"chexp/orchestrator/internal/failure"
+	"chexp/experiments/failure"
 )
 
 func TestReleaseFailures(t *testing.T) {

@@ -17,8 +17,8 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack"
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/applicationcredentials"
 
+	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/emulator"
-	"chexp/orchestrator/internal/failure"
 )
 
 // hub is a JupyterHub that keeps alice's access token fresh; seconds is how

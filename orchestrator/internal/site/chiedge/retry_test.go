@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"chexp/orchestrator/internal/failure"
+	"chexp/experiments/failure"
 )
 
 // hurried is a site that retries, quickly, and what it said about it.

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"chexp/orchestrator/internal/failure"
+	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/run"
 )
 

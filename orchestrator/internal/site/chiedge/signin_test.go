@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/emulator"
-	"chexp/orchestrator/internal/failure"
 )
 
 // edge starts an emulator without containers, and gives the entries of its

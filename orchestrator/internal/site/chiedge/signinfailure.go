@@ -12,7 +12,7 @@ import (
 
 	"github.com/gophercloud/gophercloud/v2"
 
-	"chexp/orchestrator/internal/failure"
+	"chexp/experiments/failure"
 	"chexp/orchestrator/openstack/apierror"
 	"chexp/orchestrator/openstack/identity/oidc"
 )
@@ -225,7 +225,7 @@ func (s *Site) again(ctx context.Context, what string, reauth *gophercloud.ErrUn
 	if !errors.As(err, &f) {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	return failure.New(f.Kind, what+": the token has ended, and there is no other: "+f.Msg, f.Next, f.Err)
+	return failure.New(f.Kind, what+": the token has ended, and there is no other: "+f.What, f.Next, f.Err)
 }
 
 // reason strips net/http's method and URL, which the sentence has already.

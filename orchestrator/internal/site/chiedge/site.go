@@ -19,7 +19,7 @@ import (
 
 	"github.com/gophercloud/gophercloud/v2"
 
-	"chexp/orchestrator/internal/failure"
+	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/openstack/container/v1/containers"
 	"chexp/orchestrator/openstack/reservation/v1/leases"

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"chexp/orchestrator/internal/failure"
+	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/transport"
 	"chexp/orchestrator/openstack/apierror"

@@ -9,7 +9,7 @@ import (
 
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/tokens"
 
-	"chexp/orchestrator/internal/failure"
+	"chexp/experiments/failure"
 )
 
 // contradictions finds the environment variables, perhaps left from another

@@ -13,7 +13,7 @@ import (
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/tokens"
 
-	"chexp/orchestrator/internal/failure"
+	"chexp/experiments/failure"
 )
 
 // token is what Keystone says about whom it gave one to, without the token.

@@ -15,7 +15,7 @@ import (
 	"runtime"
 	"time"
 
-	"chexp/orchestrator/internal/failure"
+	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/transport"
 )

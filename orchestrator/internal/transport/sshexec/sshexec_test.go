@@ -19,7 +19,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"chexp/orchestrator/internal/failure"
+	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/transport"
 	"chexp/orchestrator/internal/transport/sshexec"
 	"chexp/orchestrator/internal/transport/transporttest"

@@ -15,7 +15,7 @@ import (
 	"strconv"
 	"strings"
 
-	"chexp/orchestrator/internal/failure"
+	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/transport"
 )
 

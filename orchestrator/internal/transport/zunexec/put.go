@@ -12,7 +12,7 @@ import (
 	"path"
 	"strings"
 
-	"chexp/orchestrator/internal/failure"
+	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/transport"
 	"chexp/orchestrator/internal/transport/tarstream"
 )

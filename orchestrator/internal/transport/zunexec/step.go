@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"chexp/orchestrator/internal/failure"
+	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/transport"
 )
 

@@ -28,7 +28,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"chexp/orchestrator/internal/failure"
+	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/transport"
 )
 

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"chexp/orchestrator/internal/failure"
+	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/transport"
 	"chexp/orchestrator/internal/transport/transporttest"
 	"chexp/orchestrator/internal/transport/zunexec"

@@ -1,12 +1,19 @@
-// Package failure gives every error that a person will read the same three
-// parts (what happened, to what, what to do next) and a kind, from which the
-// exit code follows. Packages return ordinary wrapped errors; they add a
-// failure where they know the remedy.
+// Package failure is the one error type for people. An [Error] says what
+// happened, to what, and what to do next; its [Kind] decides the exit code.
+// Packages return ordinary wrapped errors and use this one where they know the
+// remedy:
+//
+//	return failure.Device.Errorf("the container %s has vanished", name).
+//		Advise("%s goes on in a new one", resume).
+//		Because(err)
 package failure
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
-// Kind decides the exit code of chexp; see the table in the README.
+// Kind decides the exit code of chexp.
 type Kind int
 
 // The kinds. The number is the exit code.
@@ -26,27 +33,46 @@ const (
 // Error is an error for people.
 type Error struct {
 	Kind Kind
-	Msg  string // what happened, to what: "container chexp-ab12 never started: image foo:1 cannot be pulled"
+	Code string // a stable word for programs, such as "timeout"; empty where only people read it
+	What string // what happened, to what: "container chexp-ab12 never started: image foo:1 cannot be pulled"
 	Next string // what to do: "check the image's name; `docker pull foo:1` from anywhere must work"
 	Err  error  // the cause, may be nil
 }
 
+// Errorf makes an error of this kind that says what happened. A cause that may
+// be nil is added with [Error.Because].
+func (k Kind) Errorf(format string, args ...any) *Error {
+	return &Error{Kind: k, What: fmt.Sprintf(format, args...)}
+}
+
+// Advise adds what the reader should do next.
+func (e *Error) Advise(format string, args ...any) *Error {
+	e.Next = fmt.Sprintf(format, args...)
+	return e
+}
+
+// Because adds the cause, which may be nil. Its text follows what happened.
+func (e *Error) Because(cause error) *Error {
+	e.Err = cause
+	return e
+}
+
 func (e *Error) Error() string {
-	s := e.Msg
-	if e.Err != nil {
-		if s != "" {
-			s += ": "
-		}
-		s += e.Err.Error()
+	switch {
+	case e.Err == nil:
+		return e.What
+	case e.What == "":
+		return e.Err.Error()
 	}
-	return s
+	return e.What + ": " + e.Err.Error()
 }
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// New makes an Error; cause may be nil.
-func New(kind Kind, msg, next string, cause error) *Error {
-	return &Error{Kind: kind, Msg: msg, Next: next, Err: cause}
+// New makes an Error. Deprecated: use [Kind.Errorf]; this goes when its last
+// caller has.
+func New(kind Kind, what, next string, cause error) *Error {
+	return &Error{Kind: kind, What: what, Next: next, Err: cause}
 }
 
 // KindOf returns the kind of the outermost Error in err's chain, Unexpected if
