@@ -11,6 +11,7 @@ import (
 	"chexp/experiments/compare"
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
+	"chexp/experiments/words"
 )
 
 // across draws a comparison.
@@ -99,7 +100,7 @@ func (v across) mesh(g int) []meshColumn {
 		text("interval", "95 %", false, func(r compare.Row) string { return u.interval(r.Pools[0].Interval) }),
 		text("spread", "spread", true, func(r compare.Row) string {
 			if s, ok := r.Pools[0].Spread.Get(); ok {
-				return percentText(s.Relative)
+				return words.Percent(s.Relative)
 			}
 			return "-"
 		}),
@@ -264,7 +265,7 @@ func (v across) deviceLines() (out []string) {
 		if n == 0 {
 			continue
 		}
-		out = append(out, fmt.Sprintf("the slowest of %d, %s, takes %s longer than the fastest, %s,%s%s", n, most.Slowest, percentText(most.Relative), most.Fastest,
+		out = append(out, fmt.Sprintf("the slowest of %d, %s, takes %s longer than the fastest, %s,%s%s", n, most.Slowest, words.Percent(most.Relative), most.Fastest,
 			where, when(len(v.Rows) > 1, ", more than in any other row")))
 		for _, d := range slices.Sorted(maps.Keys(odd)) {
 			low, high := slices.Min(odd[d]), slices.Max(odd[d])
@@ -278,7 +279,7 @@ func (v across) deviceLines() (out []string) {
 func far(low, high float64) string {
 	switch {
 	case low < 0 && high > 0:
-		return percentText(-low) + " below to " + percentText(high) + " above"
+		return words.Percent(-low) + " below to " + words.Percent(high) + " above"
 	case high < 0:
 		low, high = -high, -low
 		return span(low, high) + " below"
@@ -287,7 +288,7 @@ func far(low, high float64) string {
 }
 
 func span(low, high float64) string {
-	a, b := percentText(low), percentText(high)
+	a, b := words.Percent(low), words.Percent(high)
 	return when(a != b, strings.TrimSuffix(a, " %")+" to ") + b
 }
 
@@ -303,16 +304,17 @@ func (v across) where(r compare.Row, p compare.Pool) string {
 	return s + when(p.Group != "", " ("+p.Group+")")
 }
 
-// scatterText is the same of one row, in words.
+// scatterText says at which levels the latencies of one row scatter, and what to
+// have more of.
 func scatterText(p compare.Pool) string {
-	var words []string
+	var levels []string
 	for _, x := range p.Components {
-		words = append(words, fmt.Sprintf("%s differ by %s", plural(x.Groups, x.Level), percentText(x.SD)))
+		levels = append(levels, x.String())
 	}
-	if len(words) < 2 {
+	if len(levels) < 2 {
 		return ""
 	}
-	return strings.Join(words, ", ") + when(p.Advice != "", "; "+p.Advice+" would narrow the interval most")
+	return strings.Join(levels, ", ") + when(p.Advice != "", "; "+p.Advice+" would narrow the interval most")
 }
 
 // differenceLines name the runs of all values but the commonest.

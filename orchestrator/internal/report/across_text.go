@@ -10,6 +10,7 @@ import (
 
 	"chexp/experiments/compare"
 	"chexp/experiments/stats"
+	"chexp/experiments/words"
 )
 
 // How much a terminal shows of what may be long; the page and the JSON document
@@ -184,7 +185,7 @@ func (p *terminal) scatter(v across) {
 			if i < 0 {
 				return cell{text: "-"}
 			}
-			return cell{text: percentText(r.Pools[0].Components[i].SD)}
+			return cell{text: words.Percent(r.Pools[0].Components[i].SD)}
 		}
 		if slices.ContainsFunc(rows, func(r compare.Row) bool { return get(r).text != "-" }) {
 			cols = append(cols, meshColumn{level, level + "s", true, get})

@@ -12,6 +12,7 @@ import (
 
 	"chexp/experiments/compare"
 	"chexp/experiments/trial"
+	"chexp/experiments/words"
 )
 
 // Evidence judges one run as Build does, and hands it over for a comparison with
@@ -94,7 +95,7 @@ func (b *builder) commonFacts(in Input) (out []compare.Fact) {
 			block = "blocks of " + formatSpan(p.Block)
 		}
 		add("trials", fmt.Sprintf("%s, %s, %s to %s, %s", plural(p.Warmup, "warm-up"), plural(p.MinRuns, "run")+" or more",
-			formatSpan(p.MinTime), formatSpan(p.MaxTime), block)+when(p.Precision > 0, fmt.Sprintf(", to ±%s", percentText(p.Precision))))
+			formatSpan(p.MinTime), formatSpan(p.MaxTime), block)+when(p.Precision > 0, fmt.Sprintf(", to ±%s", words.Percent(p.Precision))))
 	}
 	return out
 }

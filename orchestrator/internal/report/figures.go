@@ -9,6 +9,7 @@ import (
 
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
+	"chexp/experiments/words"
 )
 
 // How much is drawn. A page with hundreds of trials is no longer a picture;
@@ -434,7 +435,7 @@ func cardStats(r *Row) []Fact {
 	}{
 		{"p95", r.P95, formatNS}, {"p99", r.P99, formatNS}, {"session", r.SessionCreate, formatNS},
 		{"first inference", r.FirstInference, formatNS}, {"peak memory", r.PeakMemory, formatBytes},
-		{"of the roof", r.roofShare(), percentText}, {"measuring", r.Harness, formatNS},
+		{"of the roof", r.roofShare(), words.Percent}, {"measuring", r.Harness, formatNS},
 	} {
 		f := Fact{Name: x.name, Unavailable: x.r.Unavailable}
 		if v, ok := x.r.Get(); ok {

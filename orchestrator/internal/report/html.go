@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"chexp/experiments/trial"
+	"chexp/experiments/words"
 )
 
 //go:embed report.html.tmpl report.css
@@ -24,7 +25,7 @@ var css = func() template.CSS {
 }()
 
 var pageTemplate = template.Must(template.New("report.html.tmpl").Funcs(template.FuncMap{
-	"plural": plural, "percent": percentText, "verdict": verdictWord, "value": valueText, "limit": limitText,
+	"plural": plural, "percent": words.Percent, "verdict": verdictWord, "value": valueText, "limit": limitText,
 	"size": size, "tie": tie,
 }).ParseFS(page, "report.html.tmpl"))
 

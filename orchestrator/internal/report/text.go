@@ -96,18 +96,6 @@ func sig3(v float64) string {
 	return strconv.FormatFloat(v, 'f', max(0, 2-exp), 64)
 }
 
-// fewDigits writes a number of a size that people know, without more digits than
-// it needs: 93, 4.1, 5, 0.03.
-func fewDigits(v float64) string {
-	switch a := math.Abs(v); {
-	case a >= 9.95:
-		return strconv.FormatFloat(v, 'f', 0, 64)
-	case a >= 0.095:
-		return strconv.FormatFloat(math.Round(10*v)/10, 'g', -1, 64)
-	}
-	return strconv.FormatFloat(v, 'g', 1, 64)
-}
-
 // A unit scales machine units for people.
 type unit struct {
 	name string

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"chexp/experiments/validity"
+	"chexp/experiments/words"
 )
 
 // Placement says which provider really ran a model, and where its time went.
@@ -134,7 +135,7 @@ func workText(nodes int, kinds map[string]*Share, top []Share) string {
 	var parts []string
 	for _, k := range []string{integerWork, floatWork, conversion, otherWork, layout} {
 		if s := kinds[k]; s != nil && s.Nodes > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s (%s of the time)", s.Nodes, k, percentText(s.Time)))
+			parts = append(parts, fmt.Sprintf("%d %s (%s of the time)", s.Nodes, k, words.Percent(s.Time)))
 		}
 	}
 	if len(parts) == 0 {
@@ -142,7 +143,7 @@ func workText(nodes int, kinds map[string]*Share, top []Share) string {
 	}
 	var ops []string
 	for _, o := range slices.SortedStableFunc(slices.Values(top), func(a, b Share) int { return cmp.Compare(b.Time, a.Time) })[:min(3, len(top))] {
-		ops = append(ops, fmt.Sprintf("%s %s", o.Name, percentText(o.Time)))
+		ops = append(ops, fmt.Sprintf("%s %s", o.Name, words.Percent(o.Time)))
 	}
 	return fmt.Sprintf("%s: %s. Most time: %s", plural(nodes, "node"), strings.Join(parts, ", "), strings.Join(ops, ", "))
 }
