@@ -28,7 +28,7 @@ func ComparisonText(w io.Writer, c *compare.Comparison, width int, color bool) e
 	p := &terminal{w: bufio.NewWriter(w), width: width, color: color}
 	v := across{c}
 	for i, line := range v.headline() {
-		p.paragraph("", line, when(i == 0, "1"))
+		p.paragraph("", line, words.When(i == 0, "1"))
 	}
 	for _, n := range c.Notes {
 		p.paragraph("! ", n, "33")
@@ -47,7 +47,7 @@ func ComparisonText(w io.Writer, c *compare.Comparison, width int, color bool) e
 		p.paragraph("", s.head, "1")
 		for _, line := range s.lines {
 			text := strings.TrimLeft(line, " ")
-			p.paragraph(strings.Repeat(" ", 2+len(line)-len(text)), text, when(len(text) < len(line), "2"))
+			p.paragraph(strings.Repeat(" ", 2+len(line)-len(text)), text, words.When(len(text) < len(line), "2"))
 		}
 	}
 	p.line("")

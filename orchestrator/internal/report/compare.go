@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chexp/experiments/stats"
+	"chexp/experiments/words"
 )
 
 // Comparison is how one option's latency relates to another's that differs from
@@ -207,18 +208,18 @@ func (x Comparison) sentence(t *Table) string {
 	case "provider":
 		who, whom, rest = a.Provider, b.Provider, " on "+a.Model
 	case "threads":
-		who, whom, rest = plural(a.Threads, "thread"), fmt.Sprint(b.Threads), " for "+a.Model+" on "+a.Provider
+		who, whom, rest = words.Plural(a.Threads, "thread"), fmt.Sprint(b.Threads), " for "+a.Model+" on "+a.Provider
 	}
 	if x.Axis != "threads" && t.varies(func(r *Row) int { return r.Threads }) {
-		rest += ", " + plural(a.Threads, "thread")
+		rest += ", " + words.Plural(a.Threads, "thread")
 	}
 	if t.varies(func(r *Row) int { return r.Batch }) {
 		rest += fmt.Sprintf(", batch %d", a.Batch)
 	}
-	ratio := sig3(x.Ratio)
+	ratio := words.Digits(x.Ratio)
 	i, ok := x.Interval.Get()
 	if ok {
-		ratio += fmt.Sprintf(" [%s, %s]", sig3(i.Low), sig3(i.High))
+		ratio += fmt.Sprintf(" [%s, %s]", words.Digits(i.Low), words.Digits(i.High))
 	}
 	s := who + " is " + ratio + " times " + whom + rest
 	if x.Axis == "threads" {
