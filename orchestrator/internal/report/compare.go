@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chexp/experiments/stats"
+	"chexp/experiments/words"
 )
 
 // Comparison is how one option's latency relates to another's that differs from
@@ -207,18 +208,18 @@ func (x Comparison) sentence(t *Table) string {
 	case "provider":
 		who, whom, rest = a.Provider, b.Provider, " on "+a.Model
 	case "threads":
-		who, whom, rest = plural(a.Threads, "thread"), fmt.Sprint(b.Threads), " for "+a.Model+" on "+a.Provider
+		who, whom, rest = words.Plural(a.Threads, "thread"), fmt.Sprint(b.Threads), " for "+a.Model+" on "+a.Provider
 	}
 	if x.Axis != "threads" && t.varies(func(r *Row) int { return r.Threads }) {
-		rest += ", " + plural(a.Threads, "thread")
+		rest += ", " + words.Plural(a.Threads, "thread")
 	}
 	if t.varies(func(r *Row) int { return r.Batch }) {
 		rest += fmt.Sprintf(", batch %d", a.Batch)
 	}
-	ratio := sig3(x.Ratio)
+	ratio := words.Digits(x.Ratio)
 	i, ok := x.Interval.Get()
 	if ok {
-		ratio += fmt.Sprintf(" [%s, %s]", sig3(i.Low), sig3(i.High))
+		ratio += fmt.Sprintf(" [%s, %s]", words.Digits(i.Low), words.Digits(i.High))
 	}
 	s := who + " is " + ratio + " times " + whom + rest
 	if x.Axis == "threads" {
@@ -308,20 +309,18 @@ func (r *Row) starts() (out []stats.Group) {
 // uncertainty of the option's centre, which is its variance over the number of
 // things that it has.
 func spreadText(c *choice, parts []stats.Component) string {
-	var words []string
+	var levels []string
 	most := parts[0]
 	weight := func(p stats.Component) float64 { return p.SD * p.SD / float64(max(1, p.Groups)) }
 	for _, p := range parts {
-		words = append(words, fmt.Sprintf("%s differ by %s", plural(p.Groups, p.Level), percentText(p.SD)))
+		levels = append(levels, fmt.Sprintf("%s differ by %s", words.Plural(p.Groups, p.Level), words.Percent(p.SD)))
 		if weight(p) > weight(most) {
 			most = p
 		}
 	}
 	advice := map[string]string{"process start": "more repetitions", "block": "more blocks", "inference": "more inferences in each block"}[most.Level]
-	return c.label + ": " + strings.Join(words, ", ") + "; " + advice + " would narrow its interval most"
+	return c.label + ": " + strings.Join(levels, ", ") + "; " + advice + " would narrow its interval most"
 }
-
-func percentText(share float64) string { return fewDigits(100*share) + " %" }
 
 // firstReason is the name of the check that speaks loudest against a row.
 func (r *Row) firstReason() string {
