@@ -36,11 +36,11 @@ func (a *app) modelCompareCommand() *cli.Command {
 
 // compared is one model's line.
 type compared struct {
-	Model     string            `json:"model"`
-	Bytes     int64             `json:"bytes"`
-	Judgement quant.Judgement   `json:"judgement"`
-	MedianNS  float64           `json:"median_ns,omitempty"`
-	LoadNS    time.Duration     `json:"load_ns,omitempty"`
+	Model     string          `json:"model"`
+	Bytes     int64           `json:"bytes"`
+	Judgement quant.Judgement `json:"judgement"`
+	MedianNS  float64         `json:"median_ns,omitempty"`
+	LoadNS    time.Duration   `json:"load_ns,omitempty"`
 	Ratio     *stats.Estimate `json:"time_ratio,omitempty"` // to the second model's
 }
 
