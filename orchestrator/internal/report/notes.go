@@ -9,6 +9,7 @@ import (
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
 	"chexp/experiments/validity"
+	"chexp/experiments/words"
 )
 
 // note returns the mark of a footnote; the same key is the same footnote.
@@ -65,7 +66,7 @@ func (b *builder) footnotes(r *Row) {
 		return
 	}
 	if len(r.Doubts) > 0 {
-		d := list(r.Doubts, "; ", 4)
+		d := words.List(r.Doubts, "; ", 4)
 		b.mark(r, "validity", "doubt "+d, "Doubtful, so nothing is decided from it: "+d+".")
 	}
 	for _, c := range r.failing() {
@@ -190,7 +191,7 @@ func why(reasons []trial.Reason) string {
 		}
 		parts = append(parts, s)
 	}
-	return clean(list(parts, "; ", 3), maxSentence)
+	return words.Line(words.List(parts, "; ", 3), maxSentence)
 }
 
 func outcomeWord(r *Row) string {
@@ -212,12 +213,12 @@ func caveats(t *Table) (out []string) {
 	}
 	var by []string
 	for _, r := range t.Rows {
-		if e := clean(r.device.Emulated, maxName); e != "" && !slices.Contains(by, e) {
+		if e := words.Line(r.device.Emulated, maxName); e != "" && !slices.Contains(by, e) {
 			by = append(by, e)
 		}
 	}
 	if len(by) > 0 {
-		out = append(out, "The processor was emulated ("+list(by, ", ", 3)+"): latencies under emulation say nothing about a real Pi 5.")
+		out = append(out, "The processor was emulated ("+words.List(by, ", ", 3)+"): latencies under emulation say nothing about a real Pi 5.")
 	}
 	if t.Interrupted != "" {
 		out = append(out, t.Interrupted)
