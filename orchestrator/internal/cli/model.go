@@ -47,15 +47,6 @@ func (a *app) resolver() (*models.Resolver, error) {
 	return &models.Resolver{CacheDir: filepath.Join(cache, "models"), SearchPath: models.DefaultSearchPath(), Progress: say}, nil
 }
 
-// catalogueFailure gives a model's error its advice.
-func catalogueFailure(err error) error {
-	var e *models.Error
-	if errors.As(err, &e) {
-		return failure.New(failure.Usage, "", e.Next, err)
-	}
-	return err
-}
-
 // refused is the error of a command about one model: bad input, unless the
 // command was interrupted or the agent of this machine died.
 func refused(msg string, err error) error {
@@ -81,7 +72,7 @@ func (a *app) modelFile(ctx context.Context, name string) (string, error) {
 		return "", err
 	}
 	found, err := r.Named(ctx, name)
-	return found.File, catalogueFailure(err)
+	return found.File, err
 }
 
 // listed is an entry with what is here of it.
@@ -145,7 +136,7 @@ func (a *app) modelFetch(c *cli.Context) error {
 		found, err = r.Resolve(c.Context, spec.ModelSource{Name: "model", URL: name, SHA256: sum})
 	}
 	if err != nil {
-		return catalogueFailure(err)
+		return err
 	}
 	return a.print(c, list{
 		columns: []string{"sha256", "size MB", "file"},

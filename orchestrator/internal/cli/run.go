@@ -163,7 +163,7 @@ func resolve(ctx context.Context, e *spec.Experiment, arch, runID string, say fu
 	r := models.Resolver{CacheDir: filepath.Join(cache, "models"), SearchPath: models.DefaultSearchPath(), Progress: say}
 	found, err := r.ResolveAll(ctx, e)
 	if err != nil {
-		return nil, nil, modelFailure(err)
+		return nil, nil, err
 	}
 	files := map[string]string{}
 	var resolved []trial.Model
@@ -199,28 +199,6 @@ func siteArch(e *spec.Experiment) string {
 		return runtime.GOARCH
 	}
 	return "arm64"
-}
-
-// modelFailure is bad input: nothing was created, and each model's own advice
-// stands.
-func modelFailure(err error) error {
-	var all []error
-	for _, one := range unjoin(err) {
-		var m *models.Error
-		if !errors.As(one, &m) {
-			all = append(all, one)
-			continue
-		}
-		all = append(all, failure.New(failure.Usage, fmt.Sprintf("line %d: ", m.Line)+m.Error(), m.Next, nil))
-	}
-	return errors.Join(all...)
-}
-
-func unjoin(err error) []error {
-	if j, ok := err.(interface{ Unwrap() []error }); ok {
-		return j.Unwrap()
-	}
-	return []error{err}
 }
 
 // begin writes what a run starts with, the journal last.
