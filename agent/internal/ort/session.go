@@ -22,6 +22,7 @@ import (
 	"chexp/agent/internal/reason"
 	"chexp/agent/internal/session"
 	"chexp/agent/internal/symbols"
+	"chexp/experiments/provider"
 	"chexp/experiments/trial"
 )
 
@@ -83,9 +84,10 @@ func createError(path string, err error) error {
 	if isOutOfMemory(text) {
 		return reason.New(reason.OutOfMemory, "loading the model took more memory than there is", "use a smaller model or a larger device", err)
 	}
-	if strings.Contains(text, "XNNPACK initialization failed") {
-		return reason.New(reason.ProviderAbsent, "XNNPACK does not recognise this processor",
-			"it looks at /proc/cpuinfo and /sys/devices/system/cpu: both must be there, as on a real device", err)
+	for _, p := range provider.All {
+		if r := p.Refusal; r.Text != "" && strings.Contains(text, r.Text) {
+			return reason.New(reason.ProviderAbsent, r.Means, r.Next, err)
+		}
 	}
 	for _, sign := range []string{"Protobuf parsing failed", "No graph was found", "Invalid model", "ModelProto does not have a graph",
 		"is not a valid", "INVALID_GRAPH", "Unknown model file format", "INVALID_PROTOBUF", "is invalid"} {

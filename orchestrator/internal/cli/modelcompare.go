@@ -36,12 +36,12 @@ func (a *app) modelCompareCommand() *cli.Command {
 
 // compared is one model's line.
 type compared struct {
-	Model     string            `json:"model"`
-	Bytes     int64             `json:"bytes"`
-	Judgement quant.Judgement   `json:"judgement"`
-	MedianNS  float64           `json:"median_ns,omitempty"`
-	LoadNS    time.Duration     `json:"load_ns,omitempty"`
-	Ratio     *stats.Comparison `json:"time_ratio,omitempty"` // to the second model's
+	Model     string          `json:"model"`
+	Bytes     int64           `json:"bytes"`
+	Judgement quant.Judgement `json:"judgement"`
+	MedianNS  float64         `json:"median_ns,omitempty"`
+	LoadNS    time.Duration   `json:"load_ns,omitempty"`
+	Ratio     *stats.Estimate `json:"time_ratio,omitempty"` // to the second model's
 }
 
 func (a *app) modelCompare(c *cli.Context) error {
@@ -177,7 +177,7 @@ func (a *app) printCompared(c *cli.Context, lines []compared) error {
 	return err
 }
 
-func ratioText(r stats.Comparison) string {
+func ratioText(r stats.Estimate) string {
 	s := fmt.Sprintf("×%.3f", r.Ratio)
 	if i, ok := r.Interval.Get(); ok {
 		s += fmt.Sprintf(" [%.3f, %.3f]", i.Low, i.High)
