@@ -201,7 +201,7 @@ func (a *app) gather(c *cli.Context, asked []askedGroup, budgets []spec.Budget) 
 		group := compare.Group{Label: g.label}
 		var runs []*store.Gathered
 		for _, name := range g.runs {
-			found, err := a.root(c).Gather(name)
+			found, err := a.runs(c).Gather(name)
 			switch {
 			case err == nil:
 			case failure.KindOf(err) == failure.Storage:

@@ -49,7 +49,7 @@ func (a *app) rehearse(c *cli.Context) error {
 	}
 	if file := c.Args().First(); e.Site == spec.SiteLocal {
 		return failure.Usage.Errorf("%s is made for site local, which needs no rehearsal", file).
-			Advise("`chexp run %s`", file)
+			Advise("`%s`", a.commands(c).Line("run", file))
 	}
 	return a.withEmulator(c, func(cloud chiedge.Options) error {
 		if a.deviceArch != runtime.GOARCH && !c.Bool("full") {
