@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/orchestrator/internal/clock"
 )
 
 // withLease is a cloud with one active lease of Alice's on dev-1, from an hour
@@ -34,7 +35,7 @@ func TestExtendLease(t *testing.T) {
 	// Somebody is after it.
 	c.leases = append(c.leases, &fakeLease{id: "next", name: "x", user: bob, status: "PENDING", device: "dev-1", start: end.Add(time.Hour), end: end.Add(2 * time.Hour)})
 	_, err = s.ExtendLease(t.Context(), got, end.Add(time.Hour))
-	check(t, err, failure.Capacity, "cannot last until", "nyu-rpi5-01", "the minute in which they meet", "it can last until "+utc(end.Add(59*time.Minute)))
+	check(t, err, failure.Capacity, "cannot last until", "nyu-rpi5-01", "the minute in which they meet", "it can last until "+clock.UTC(end.Add(59*time.Minute)))
 	if n := c.count("PUT"); n != 1 {
 		t.Errorf("%d updates", n)
 	}
