@@ -31,8 +31,8 @@ type plugin struct {
 // library with several, it is the one of that name, else the first.
 func (l *Library) Plug(provider, path string) error {
 	refused := func(err error) error {
-		return reason.New(reason.ProviderAbsent, fmt.Sprintf("the plugin with provider %q cannot be used here", provider),
-			"is it made for this ONNX Runtime and this processor?", err)
+		return reason.Errorf(reason.ProviderAbsent, "the plugin with provider %q cannot be used here", provider).
+			Advise("is it made for this ONNX Runtime and this processor?").Because(err)
 	}
 	before, err := l.devices()
 	if err != nil {
