@@ -10,6 +10,7 @@ package ort
 import "C"
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"os"
@@ -21,6 +22,7 @@ import (
 	onnx "github.com/yalue/onnxruntime_go"
 
 	"chexp/agent/internal/reason"
+	"chexp/experiments/provider"
 	"chexp/experiments/trial"
 )
 
@@ -32,21 +34,6 @@ type Options struct {
 	// Profile, when not empty, turns ONNX Runtime's profiler on: the path up to
 	// the time and ".json" that the runtime appends when the session is closed.
 	Profile string
-}
-
-// bySymbol are the providers that can be appended only by an exported function
-// (options, int), and the option that the integer stands for.
-var bySymbol = map[string]struct{ suffix, argument string }{
-	"acl-ort":  {"ACL", "enable_fast_math"}, // the generic function has never known it
-	"dnnl":     {"Dnnl", "use_arena"},
-	"rocm":     {"ROCM", "device_id"},
-	"migraphx": {"MIGraphX", "device_id"},
-}
-
-// byName are the names that the generic function expects.
-var byName = map[string]string{
-	"xnnpack": "XNNPACK", "qnn": "QNN", "openvino": "OpenVINO", "snpe": "SNPE",
-	"webgpu": "WebGPU", "coreml": "CoreML", "vitisai": "VitisAI", "azure": "AZURE",
 }
 
 // sessionOptions makes them so.
@@ -90,7 +77,7 @@ func (l *Library) sessionOptions(o Options, set trial.Settings) (opts *onnx.Sess
 			return nil, reason.Errorf(reason.RuntimeFailed, "the provider's environment cannot be set").Because(err)
 		}
 	}
-	if o.Provider.Name == ACLProvider {
+	if o.Provider.Name == provider.ACL {
 		return opts, l.appendACL(opts, o.Threads, set.Provider)
 	}
 	return opts, l.appendProvider(opts, o.Provider.Name, set.Provider)
@@ -109,7 +96,7 @@ func (l *Library) fixDimension(opts *onnx.SessionOptions, name string, size int6
 // appendProvider makes the session try the provider first; the runtime's CPU
 // code is always there for the nodes that it does not take.
 func (l *Library) appendProvider(opts *onnx.SessionOptions, name string, options map[string]string) error {
-	if name == "cpu" {
+	if name == provider.CPU {
 		if len(options) > 0 {
 			return reason.Errorf(reason.OptionInvalid, "provider cpu has no options of its own, got %s", keys(options)).
 				Advise("use session.* options, such as %s", spinning)
@@ -131,23 +118,23 @@ func (l *Library) appendProvider(opts *onnx.SessionOptions, name string, options
 		return reason.Errorf(reason.ProviderAbsent, "onnxruntime %s has no execution provider %q; it has: %s", onnx.GetVersion(), name, usable).
 			Advise("choose one of those, or mark the provider optional")
 	}
-	switch name {
-	case "cuda":
-		return providerError(name, usable, appendCUDA(opts, options))
-	case "tensorrt":
-		return providerError(name, usable, appendTensorRT(opts, options))
+	if own, ok := withOptionsOfItsOwn[name]; ok {
+		return providerError(name, usable, own(opts, options))
 	}
-	if symbol, ok := bySymbol[name]; ok {
-		found, err := l.appendBySymbol(opts, symbol.suffix, symbol.argument, options)
+	p := provider.Named(name)
+	if p.Function != "" {
+		found, err := l.appendBySymbol(opts, p.Function, p.Argument, options)
 		if found {
 			return providerError(name, usable, err)
 		}
 	}
-	generic, ok := byName[name]
-	if !ok {
-		generic = name
-	}
-	return providerError(name, usable, opts.AppendExecutionProvider(generic, options))
+	return providerError(name, usable, opts.AppendExecutionProvider(cmp.Or(p.Generic, name), options))
+}
+
+// withOptionsOfItsOwn are the providers for whose options ONNX Runtime has a
+// type and a function.
+var withOptionsOfItsOwn = map[string]func(*onnx.SessionOptions, map[string]string) error{
+	"cuda": appendCUDA, "tensorrt": appendTensorRT,
 }
 
 // appendCUDA and appendTensorRT take their options as names and texts.
@@ -197,7 +184,7 @@ func (l *Library) appendBySymbol(opts *onnx.SessionOptions, suffix, argument str
 	if err != nil {
 		return true, err
 	}
-	symbol := C.CString("OrtSessionOptionsAppendExecutionProvider_" + suffix)
+	symbol := C.CString(provider.FunctionPrefix + suffix)
 	defer C.free(unsafe.Pointer(symbol))
 	var exported C.int
 	err = take(C.chexp_append_by_symbol(l.handle, l.api, symbol, p, C.int(value), &exported))

@@ -22,6 +22,7 @@ import (
 	"chexp/agent/internal/reason"
 	"chexp/agent/internal/session"
 	"chexp/agent/internal/symbols"
+	"chexp/experiments/provider"
 	"chexp/experiments/trial"
 )
 
@@ -84,9 +85,10 @@ func createError(path string, err error) error {
 		return reason.Errorf(reason.OutOfMemory, "loading the model took more memory than there is").
 			Advise("use a smaller model or a larger device").Because(err)
 	}
-	if strings.Contains(text, "XNNPACK initialization failed") {
-		return reason.Errorf(reason.ProviderAbsent, "XNNPACK does not recognise this processor").
-			Advise("it looks at /proc/cpuinfo and /sys/devices/system/cpu: both must be there, as on a real device").Because(err)
+	for _, p := range provider.All {
+		if r := p.Refusal; r.Text != "" && strings.Contains(text, r.Text) {
+			return reason.Errorf(reason.ProviderAbsent, "%s", r.Means).Advise("%s", r.Next).Because(err)
+		}
 	}
 	for _, sign := range []string{"Protobuf parsing failed", "No graph was found", "Invalid model", "ModelProto does not have a graph",
 		"is not a valid", "INVALID_GRAPH", "Unknown model file format", "INVALID_PROTOBUF", "is invalid"} {

@@ -304,16 +304,17 @@ func (v across) where(r compare.Row, p compare.Pool) string {
 	return s + words.When(p.Group != "", " ("+p.Group+")")
 }
 
-// scatterText is the same of one row, in words.
+// scatterText says at which levels the latencies of one row scatter, and what to
+// have more of.
 func scatterText(p compare.Pool) string {
-	var parts []string
+	var levels []string
 	for _, x := range p.Components {
-		parts = append(parts, fmt.Sprintf("%s differ by %s", words.Plural(x.Groups, x.Level), words.Percent(x.SD)))
+		levels = append(levels, x.String())
 	}
-	if len(parts) < 2 {
+	if len(levels) < 2 {
 		return ""
 	}
-	return strings.Join(parts, ", ") + words.When(p.Advice != "", "; "+p.Advice+" would narrow the interval most")
+	return strings.Join(levels, ", ") + words.When(p.Advice != "", "; "+p.Advice+" would narrow the interval most")
 }
 
 // differenceLines name the runs of all values but the commonest.

@@ -136,7 +136,7 @@ func (r *Row) validityCell() cell {
 		if bad := r.failing(); len(bad) > 0 {
 			c.text += ": " + bad[0].Name
 		}
-		c.tone = map[stats.Outcome]tone{stats.Suspect: open, stats.Invalid: bad}[r.Validity]
+		c.tone = map[stats.Validity]tone{stats.Suspect: open, stats.Invalid: bad}[r.Validity]
 	case r.Outcome == trial.OK:
 		c.text = "doubtful"
 	case r.Outcome == trial.Failed:

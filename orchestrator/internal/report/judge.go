@@ -66,7 +66,7 @@ func (r *Row) check() {
 		return
 	}
 	r.Checks = cleanChecks(validity.Checks(r.result))
-	r.Validity = stats.Verdict(r.Checks)
+	r.Validity = stats.Worst(r.Checks)
 	r.Ran, r.Roof = validity.Ran(r.result), validity.Roof(r.result)
 	r.Ran.Unavailable, r.Roof.Unavailable = words.Line(r.Ran.Unavailable, maxSentence), words.Line(r.Roof.Unavailable, maxSentence)
 	if t, ok := r.Ran.Get(); ok {
@@ -96,7 +96,7 @@ func cleanChecks(in []stats.Check) []stats.Check {
 
 // failing are the checks that are not VALID, the worst first.
 func (r *Row) failing() (out []stats.Check) {
-	for _, o := range []stats.Outcome{stats.Invalid, stats.Suspect} {
+	for _, o := range []stats.Validity{stats.Invalid, stats.Suspect} {
 		for _, c := range r.Checks {
 			if c.Outcome == o {
 				out = append(out, c)
