@@ -14,6 +14,7 @@ import (
 	"chexp/experiments/compare"
 	"chexp/experiments/failure"
 	"chexp/experiments/spec"
+	"chexp/experiments/words"
 	"chexp/orchestrator/internal/report"
 	"chexp/orchestrator/internal/store"
 
@@ -271,12 +272,12 @@ func deviceOf(g *store.Gathered, run compare.Run) string {
 	if g.Site == nil || json.Unmarshal(g.Site, &site) != nil {
 		return ""
 	}
-	name := report.Harmless(site.Lease.Device.Name)
+	name := words.Line(site.Lease.Device.Name, 64)
 	switch {
 	case run.Kind != compare.Real:
 		return "rehearsal (" + cmp.Or(board, "unknown device") + ")"
 	case name == "":
-		return report.Harmless(site.Lease.Device.UID)
+		return words.Line(site.Lease.Device.UID, 64)
 	case site.Site["site"] == "local" && board != "":
 		return name + " (" + board + ")"
 	}

@@ -8,6 +8,7 @@ import (
 
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
+	"chexp/experiments/words"
 )
 
 // accuracy takes over a result's accuracy. The share and its interval are
@@ -16,22 +17,22 @@ func accuracy(r trial.Reading[trial.Accuracy]) trial.Reading[trial.Accuracy] {
 	a, ok := r.Get()
 	switch {
 	case !ok:
-		return trial.Unread[trial.Accuracy](clean(r.Unavailable, maxSentence))
+		return trial.Unread[trial.Accuracy](words.Line(r.Unavailable, maxSentence))
 	case a.Pictures < 1 || a.Pictures > trial.MaxPictures || a.Right < 0 || a.Right > a.Pictures:
 		return trial.Unread[trial.Accuracy](fmt.Sprintf("the result says that %d of %d pictures were right", a.Right, a.Pictures))
 	}
-	a.Data = clean(a.Data, maxName)
+	a.Data = words.Line(a.Data, maxName)
 	a.Top1 = float64(a.Right) / float64(a.Pictures)
 	a.Interval = stats.Proportion(a.Right, a.Pictures)
 	if g, ok := a.Agreement.Get(); ok {
-		g.Reference = clean(g.Reference, 2*maxName)
+		g.Reference = words.Line(g.Reference, 2*maxName)
 		if g.Pictures < 1 || g.Same < 0 || g.Same > g.Pictures || math.IsNaN(g.Cosine+g.MaxError) {
 			a.Agreement = trial.Unread[trial.Agreement]("the result holds no usable numbers")
 		} else {
 			a.Agreement = trial.Read(g)
 		}
 	} else {
-		a.Agreement = trial.Unread[trial.Agreement](clean(a.Agreement.Unavailable, maxSentence))
+		a.Agreement = trial.Unread[trial.Agreement](words.Line(a.Agreement.Unavailable, maxSentence))
 	}
 	return trial.Read(a)
 }
@@ -98,7 +99,7 @@ func (b *builder) accuracyNotes(r *Row) {
 		return
 	}
 	b.mark(r, "accuracy", "accuracy "+a.Data, fmt.Sprintf("Share of %s whose highest output was the right one, with its exact (Clopper-Pearson) 95 %% interval; %s. "+
-		"Measured on the device once for each model and provider, apart from the timed inferences", plural(a.Pictures, "picture"), a.Data))
+		"Measured on the device once for each model and provider, apart from the timed inferences", words.Plural(a.Pictures, "picture"), a.Data))
 	g, ok := a.Agreement.Get()
 	if !ok {
 		b.mark(r, "agreement", "no agreement "+a.Agreement.Unavailable, "No agreement: "+a.Agreement.Unavailable)

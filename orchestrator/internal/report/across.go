@@ -11,6 +11,7 @@ import (
 	"chexp/experiments/compare"
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
+	"chexp/experiments/words"
 )
 
 // across draws a comparison.
@@ -21,12 +22,12 @@ func (v across) changed() bool { return len(v.Groups) > 1 }
 
 func (v across) headline() (out []string) {
 	for _, g := range v.Groups {
-		s := plural(len(g.Runs), "run") + " on " + plural(len(g.Devices), "device")
+		s := words.Plural(len(g.Runs), "run") + " on " + words.Plural(len(g.Devices), "device")
 		if g.Label != "" {
 			s = g.Label + ": " + s
 		}
 		if from, to := days(g); from != "" {
-			s += ", " + from + when(to != from, " to "+to)
+			s += ", " + from + words.When(to != from, " to "+to)
 		}
 		out = append(out, s)
 	}
@@ -76,7 +77,7 @@ func (v across) mesh(g int) []meshColumn {
 	}
 	p50 := func(p compare.Pool) string {
 		if m, ok := p.Median.Get(); ok {
-			return sig3(m / u.size)
+			return words.Digits(m / u.Size)
 		}
 		return "-"
 	}
@@ -85,8 +86,8 @@ func (v across) mesh(g int) []meshColumn {
 	}
 	if v.changed() {
 		cols = append(cols,
-			text("base", v.Groups[0].Label+" "+u.name, true, func(r compare.Row) string { return p50(r.Pools[0]) }),
-			text("other", v.Groups[g+1].Label+" "+u.name, true, func(r compare.Row) string { return p50(r.Pools[g+1]) }))
+			text("base", v.Groups[0].Label+" "+u.Name, true, func(r compare.Row) string { return p50(r.Pools[0]) }),
+			text("other", v.Groups[g+1].Label+" "+u.Name, true, func(r compare.Row) string { return p50(r.Pools[g+1]) }))
 		if v.suspect() {
 			cols = append(cols, suspect(0, g+1))
 		}
@@ -95,11 +96,11 @@ func (v across) mesh(g int) []meshColumn {
 	cols = append(cols,
 		text("runs", "runs", true, func(r compare.Row) string { return strconv.Itoa(r.Pools[0].Runs) }),
 		text("devices", "devices", true, func(r compare.Row) string { return strconv.Itoa(r.Pools[0].Devices) }),
-		text("p50", "p50 "+u.name, true, func(r compare.Row) string { return p50(r.Pools[0]) }),
-		text("interval", "95 %", false, func(r compare.Row) string { return u.interval(r.Pools[0].Interval) }),
+		text("p50", "p50 "+u.Name, true, func(r compare.Row) string { return p50(r.Pools[0]) }),
+		text("interval", "95 %", false, func(r compare.Row) string { return intervalText(r.Pools[0].Interval, u) }),
 		text("spread", "spread", true, func(r compare.Row) string {
 			if s, ok := r.Pools[0].Spread.Get(); ok {
-				return percentText(s.Relative)
+				return words.Percent(s.Relative)
 			}
 			return "-"
 		}),
@@ -118,7 +119,7 @@ func (v across) varies(get func(compare.Row) string) bool {
 }
 
 // unit is the one in which the middle median reads best.
-func (v across) unit() unit {
+func (v across) unit() words.Unit {
 	var all []float64
 	for _, r := range v.Rows {
 		for _, p := range r.Pools {
@@ -128,15 +129,15 @@ func (v across) unit() unit {
 		}
 	}
 	if len(all) == 0 {
-		return timeUnits[2]
+		return words.Times[2]
 	}
 	slices.Sort(all)
-	return unitFor(all[len(all)/2], timeUnits)
+	return words.UnitFor(all[len(all)/2], words.Times)
 }
 
-func (u unit) interval(i trial.Reading[trial.Interval]) string {
+func intervalText(i trial.Reading[trial.Interval], u words.Unit) string {
 	if x, ok := i.Get(); ok {
-		return "[" + sig3(x.Low/u.size) + ", " + sig3(x.High/u.size) + "]"
+		return "[" + words.Digits(x.Low/u.Size) + ", " + words.Digits(x.High/u.Size) + "]"
 	}
 	return "-"
 }
@@ -234,14 +235,14 @@ func basisText(c compare.Change) string {
 	if c.Verdict == compare.NoInterval {
 		return ""
 	}
-	s := fmt.Sprintf("%s against %s: intervals over %s", c.Group, c.Base, plural(c.Units, c.Unit))
+	s := fmt.Sprintf("%s against %s: intervals over %s", c.Group, c.Base, words.Plural(c.Units, c.Unit))
 	switch {
 	case c.Paired && c.Unit == "device":
 		s += ", each against itself"
 	case c.Unit != "device" || !c.Paired:
 		s += " a side or more"
 	}
-	return s + when(c.Caveat != "", "; "+c.Caveat)
+	return s + words.When(c.Caveat != "", "; "+c.Caveat)
 }
 
 // deviceLines say how far devices are apart, and which is unlike the others.
@@ -264,11 +265,11 @@ func (v across) deviceLines() (out []string) {
 		if n == 0 {
 			continue
 		}
-		out = append(out, fmt.Sprintf("the slowest of %d, %s, takes %s longer than the fastest, %s,%s%s", n, most.Slowest, percentText(most.Relative), most.Fastest,
-			where, when(len(v.Rows) > 1, ", more than in any other row")))
+		out = append(out, fmt.Sprintf("the slowest of %d, %s, takes %s longer than the fastest, %s,%s%s", n, most.Slowest, words.Percent(most.Relative), most.Fastest,
+			where, words.When(len(v.Rows) > 1, ", more than in any other row")))
 		for _, d := range slices.Sorted(maps.Keys(odd)) {
 			low, high := slices.Min(odd[d]), slices.Max(odd[d])
-			out = append(out, fmt.Sprintf("%s is unlike the others: %s the median device in %d of %d rows%s", d, far(low, high), len(odd[d]), len(v.Rows), when(group.Label != "", " ("+group.Label+")")))
+			out = append(out, fmt.Sprintf("%s is unlike the others: %s the median device in %d of %d rows%s", d, far(low, high), len(odd[d]), len(v.Rows), words.When(group.Label != "", " ("+group.Label+")")))
 		}
 	}
 	return out
@@ -278,7 +279,7 @@ func (v across) deviceLines() (out []string) {
 func far(low, high float64) string {
 	switch {
 	case low < 0 && high > 0:
-		return percentText(-low) + " below to " + percentText(high) + " above"
+		return words.Percent(-low) + " below to " + words.Percent(high) + " above"
 	case high < 0:
 		low, high = -high, -low
 		return span(low, high) + " below"
@@ -287,32 +288,33 @@ func far(low, high float64) string {
 }
 
 func span(low, high float64) string {
-	a, b := percentText(low), percentText(high)
-	return when(a != b, strings.TrimSuffix(a, " %")+" to ") + b
+	a, b := words.Percent(low), words.Percent(high)
+	return words.When(a != b, strings.TrimSuffix(a, " %")+" to ") + b
 }
 
 // where names a row in a sentence.
 func (v across) where(r compare.Row, p compare.Pool) string {
 	s := " for " + r.Model + " on " + r.Provider
 	if v.varies(func(r compare.Row) string { return strconv.Itoa(r.Threads) }) {
-		s += ", " + plural(r.Threads, "thread")
+		s += ", " + words.Plural(r.Threads, "thread")
 	}
 	if v.varies(func(r compare.Row) string { return strconv.Itoa(r.Batch) }) {
 		s += fmt.Sprintf(", batch %d", r.Batch)
 	}
-	return s + when(p.Group != "", " ("+p.Group+")")
+	return s + words.When(p.Group != "", " ("+p.Group+")")
 }
 
-// scatterText is the same of one row, in words.
+// scatterText says at which levels the latencies of one row scatter, and what to
+// have more of.
 func scatterText(p compare.Pool) string {
-	var words []string
+	var levels []string
 	for _, x := range p.Components {
-		words = append(words, fmt.Sprintf("%s differ by %s", plural(x.Groups, x.Level), percentText(x.SD)))
+		levels = append(levels, x.String())
 	}
-	if len(words) < 2 {
+	if len(levels) < 2 {
 		return ""
 	}
-	return strings.Join(words, ", ") + when(p.Advice != "", "; "+p.Advice+" would narrow the interval most")
+	return strings.Join(levels, ", ") + words.When(p.Advice != "", "; "+p.Advice+" would narrow the interval most")
 }
 
 // differenceLines name the runs of all values but the commonest.
@@ -320,13 +322,13 @@ func (v across) differenceLines() (out []string) {
 	for _, d := range v.Differences {
 		var parts []string
 		for i, x := range d.Values {
-			s := x.Value + " in " + plural(len(x.Runs), "run")
+			s := x.Value + " in " + words.Plural(len(x.Runs), "run")
 			if i > 0 || len(d.Values[0].Runs) == len(d.Values[len(d.Values)-1].Runs) {
-				s += " (" + list(shortRuns(x.Runs), ", ", 4) + ")"
+				s += " (" + words.List(shortRuns(x.Runs), ", ", 4) + ")"
 			}
 			parts = append(parts, s)
 		}
-		out = append(out, d.Name+": "+list(parts, "; ", 6)+when(d.BetweenGroups, "; it differs between the groups and only there"))
+		out = append(out, d.Name+": "+words.List(parts, "; ", 6)+words.When(d.BetweenGroups, "; it differs between the groups and only there"))
 	}
 	return out
 }
@@ -382,13 +384,13 @@ func (g *grouped) add(text string, p compare.Problem) {
 func (g *grouped) lines() (out []string) {
 	for _, text := range g.order {
 		ps := g.runs[text]
-		who := shortRun(ps[0].Run) + when(ps[0].Device != "", " on "+ps[0].Device)
+		who := shortRun(ps[0].Run) + words.When(ps[0].Device != "", " on "+ps[0].Device)
 		if len(ps) > 1 {
 			var ids []string
 			for _, p := range ps {
 				ids = append(ids, p.Run)
 			}
-			who = list(shortRuns(ids), ", ", 12)
+			who = words.List(shortRuns(ids), ", ", 12)
 		}
 		out = append(out, who+": "+text)
 	}
@@ -399,7 +401,7 @@ func (g *grouped) lines() (out []string) {
 func (v across) legend() string {
 	if v.changed() {
 		return "Medians over devices, each counting once. In brackets the 95 % interval of the difference. \"Detectable from\" is " +
-			"how large a difference would have been found four times out of five." + when(v.suspect(), markedRuns)
+			"how large a difference would have been found four times out of five." + words.When(v.suspect(), markedRuns)
 	}
 	s := "p50 is the median over devices of each device's median over its runs."
 	units := map[string]bool{}
@@ -417,7 +419,7 @@ func (v across) legend() string {
 	if units["run"] {
 		s += " Where there is one device, the interval is from how its runs differ, and holds for that device."
 	}
-	return s + " Spread: how much longer the slowest device" + when(units["run"], " (or run)") + " takes than the fastest." + when(v.suspect(), markedRuns)
+	return s + " Spread: how much longer the slowest device" + words.When(units["run"], " (or run)") + " takes than the fastest." + words.When(v.suspect(), markedRuns)
 }
 
 const markedRuns = " Suspect: runs that count, with a mark, which is told under \"Left out, or marked\"."

@@ -11,6 +11,7 @@ import (
 
 	"chexp/experiments/compare"
 	"chexp/experiments/stats"
+	"chexp/experiments/words"
 )
 
 //go:embed comparison.html.tmpl comparison.css
@@ -102,7 +103,7 @@ func ComparisonHTML(w io.Writer, c *compare.Comparison) error {
 		page.Figures = append(page.Figures, v.deviceFigure(r))
 	}
 	if n := len(c.Rows) - maxFigures; n > 0 {
-		page.FiguresNote = plural(n, "more trial") + " in the table and in -f json."
+		page.FiguresNote = words.Plural(n, "more trial") + " in the table and in -f json."
 	}
 	add := func(head string, lines []string) {
 		if len(lines) > 0 {
@@ -152,9 +153,9 @@ func (v across) htmlTable(g int) acrossTable {
 
 // sub is what a row is besides its model.
 func (v across) sub(r compare.Row) string {
-	s := fmt.Sprintf("%s, %s, batch %d", r.Provider, plural(r.Threads, "thread"), r.Batch)
+	s := fmt.Sprintf("%s, %s, batch %d", r.Provider, words.Plural(r.Threads, "thread"), r.Batch)
 	if v.varies(func(r compare.Row) string { return r.Shape }) {
-		s += when(r.Shape != "", ", "+r.Shape)
+		s += words.When(r.Shape != "", ", "+r.Shape)
 	}
 	if v.varies(func(r compare.Row) string { return r.Board }) {
 		s += ", " + r.Board
@@ -218,7 +219,7 @@ func ratioText(v float64) string {
 	if v > 0.9 && v < 1.1 {
 		return fmt.Sprintf("%.3f", v)
 	}
-	return sig3(v)
+	return words.Digits(v)
 }
 
 // interval with its ends, as far as they lie on the scale.
@@ -236,7 +237,7 @@ func (d *drawing) interval(s scale, low, high, y float64, class string) {
 // deviceFigure draws one trial.
 func (v across) deviceFigure(r compare.Row) deviceFigure {
 	s, u := v.figureScale(r)
-	f := deviceFigure{Name: r.Model, Sub: v.sub(r), AxisName: "p50, " + u.name}
+	f := deviceFigure{Name: r.Model, Sub: v.sub(r), AxisName: "p50, " + u.Name}
 	for g, p := range r.Pools {
 		if m, ok := p.Median.Get(); ok {
 			f.Rows = append(f.Rows, overStrip(p, m, s, u, g))
@@ -244,7 +245,7 @@ func (v across) deviceFigure(r compare.Row) deviceFigure {
 	}
 	devices := deviceOrder(r)
 	if n := len(devices) - maxFigureDevices; n > 0 {
-		f.Remarks = append(f.Remarks, plural(n, "more device")+" not drawn.")
+		f.Remarks = append(f.Remarks, words.Plural(n, "more device")+" not drawn.")
 		devices = devices[:maxFigureDevices]
 	}
 	for _, d := range devices {
@@ -257,7 +258,7 @@ func (v across) deviceFigure(r compare.Row) deviceFigure {
 	}
 	for _, p := range r.Pools {
 		if text := scatterText(p); text != "" {
-			f.Remarks = append(f.Remarks, when(p.Group != "", p.Group+": ")+text+".")
+			f.Remarks = append(f.Remarks, words.When(p.Group != "", p.Group+": ")+text+".")
 		}
 	}
 	return f
@@ -265,7 +266,7 @@ func (v across) deviceFigure(r compare.Row) deviceFigure {
 
 // figureScale covers every run's median, and as much of the intervals as leaves
 // the medians readable.
-func (v across) figureScale(r compare.Row) (scale, unit) {
+func (v across) figureScale(r compare.Row) (scale, words.Unit) {
 	low, high := math.Inf(1), 0.0
 	for _, p := range r.Pools {
 		for _, x := range p.Points {
@@ -273,7 +274,7 @@ func (v across) figureScale(r compare.Row) (scale, unit) {
 		}
 	}
 	if high == 0 {
-		return scale{lo: 0, hi: 1}, timeUnits[0]
+		return scale{lo: 0, hi: 1}, words.Times[0]
 	}
 	span := max(high-low, 0.02*high)
 	least, most := low-span, high+span
@@ -288,23 +289,23 @@ func (v across) figureScale(r compare.Row) (scale, unit) {
 		}
 	}
 	pad := max(0.05*(high-low), 0.005*high)
-	return scale{lo: max(0, low-pad), hi: high + pad, log: low > 0 && high/low > 30}, unitFor(high, timeUnits)
+	return scale{lo: max(0, low-pad), hi: high + pad, log: low > 0 && high/low > 30}, words.UnitFor(high, words.Times)
 }
 
 const stripHeight = 22
 
-func overStrip(p compare.Pool, m float64, s scale, u unit, g int) deviceStrip {
+func overStrip(p compare.Pool, m float64, s scale, u words.Unit, g int) deviceStrip {
 	series := fmt.Sprintf("s%d", g%6)
-	row := deviceStrip{Name: "all", Value: sig3(m / u.size), Over: true}
+	row := deviceStrip{Name: "all", Value: words.Digits(m / u.Size), Over: true}
 	if p.Group != "" {
 		row.Name = p.Group
 	}
-	d := drawing{Height: stripHeight + 4, Label: row.Name + ": median " + u.format(m)}
+	d := drawing{Height: stripHeight + 4, Label: row.Name + ": median " + u.Format(m)}
 	d.grid(s)
 	if i, ok := p.Interval.Get(); ok {
 		a, b := math.Max(0, s.at(i.Low)), math.Min(1, s.at(i.High))
 		d.rect(a, 5, math.Max(0, b-a), 16, "band "+series)
-		d.Label += ", interval " + u.interval(p.Interval)
+		d.Label += ", interval " + intervalText(p.Interval, u)
 	}
 	d.line(s.at(m), 3, s.at(m), 23, "middle "+series)
 	row.Plot = d
@@ -330,7 +331,7 @@ func deviceOrder(r compare.Row) (out []string) {
 	return out
 }
 
-func deviceRow(r compare.Row, device string, s scale, u unit) deviceStrip {
+func deviceRow(r compare.Row, device string, s scale, u words.Unit) deviceStrip {
 	row := deviceStrip{Name: device}
 	d := drawing{}
 	for _, p := range r.Pools {
@@ -351,7 +352,7 @@ func deviceRow(r compare.Row, device string, s scale, u unit) deviceStrip {
 		y := float64(lanes*stripHeight) - stripHeight/2
 		own := p.ByDevice[i]
 		row.Odd = row.Odd || own.Outlier
-		values = append(values, sig3(own.Median/u.size))
+		values = append(values, words.Digits(own.Median/u.Size))
 		drawn := 0
 		for _, x := range p.Points {
 			if deviceLabel(x.Device) != device || drawn == maxFigureDots {
@@ -365,7 +366,7 @@ func deviceRow(r compare.Row, device string, s scale, u unit) deviceStrip {
 			d.run(x, s, y+off, series)
 		}
 		d.line(s.at(own.Median), y-9, s.at(own.Median), y+9, "middle "+series)
-		d.Label += strings.TrimSpace(p.Group+" ") + plural(own.Runs, "run") + ", median " + u.format(own.Median) + " "
+		d.Label += strings.TrimSpace(p.Group+" ") + words.Plural(own.Runs, "run") + ", median " + u.Format(own.Median) + " "
 	}
 	d.Label = device + ": " + strings.TrimSpace(d.Label)
 	row.Value, row.Plot = strings.Join(values, " "), d

@@ -10,6 +10,7 @@ import (
 
 	"chexp/experiments/compare"
 	"chexp/experiments/stats"
+	"chexp/experiments/words"
 )
 
 // How much a terminal shows of what may be long; the page and the JSON document
@@ -27,7 +28,7 @@ func ComparisonText(w io.Writer, c *compare.Comparison, width int, color bool) e
 	p := &terminal{w: bufio.NewWriter(w), width: width, color: color}
 	v := across{c}
 	for i, line := range v.headline() {
-		p.paragraph("", line, when(i == 0, "1"))
+		p.paragraph("", line, words.When(i == 0, "1"))
 	}
 	for _, n := range c.Notes {
 		p.paragraph("! ", n, "33")
@@ -46,7 +47,7 @@ func ComparisonText(w io.Writer, c *compare.Comparison, width int, color bool) e
 		p.paragraph("", s.head, "1")
 		for _, line := range s.lines {
 			text := strings.TrimLeft(line, " ")
-			p.paragraph(strings.Repeat(" ", 2+len(line)-len(text)), text, when(len(text) < len(line), "2"))
+			p.paragraph(strings.Repeat(" ", 2+len(line)-len(text)), text, words.When(len(text) < len(line), "2"))
 		}
 	}
 	p.line("")
@@ -184,7 +185,7 @@ func (p *terminal) scatter(v across) {
 			if i < 0 {
 				return cell{text: "-"}
 			}
-			return cell{text: percentText(r.Pools[0].Components[i].SD)}
+			return cell{text: words.Percent(r.Pools[0].Components[i].SD)}
 		}
 		if slices.ContainsFunc(rows, func(r compare.Row) bool { return get(r).text != "-" }) {
 			cols = append(cols, meshColumn{level, level + "s", true, get})

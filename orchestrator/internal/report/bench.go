@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"chexp/experiments/trial"
+	"chexp/experiments/words"
 )
 
 // maxBenchLines bounds the lines of one trial in the benchmark format.
@@ -51,7 +52,7 @@ func Bench(w io.Writer, t *Table) error {
 func benchConfig(r *Row) string {
 	lines := []string{"goos: " + benchWord(r.agent.OS), "goarch: " + benchWord(r.agent.Arch), "pkg: chexp/inference"}
 	if v, ok := r.device.CPU.Get(); ok {
-		lines = append(lines, "cpu: "+clean(v, maxName))
+		lines = append(lines, "cpu: "+words.Line(v, maxName))
 	}
 	if r.device.Emulated != "" {
 		lines = append(lines, "emulated: "+benchWord(r.device.Emulated))
@@ -94,5 +95,5 @@ func benchWord(s string) string {
 			return r
 		}
 		return '_'
-	}, clean(s, maxName))
+	}, words.Line(s, maxName))
 }

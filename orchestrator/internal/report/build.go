@@ -9,6 +9,7 @@ import (
 
 	"chexp/experiments/trial"
 	"chexp/experiments/validity"
+	"chexp/experiments/words"
 )
 
 // Build makes the table of a run. It never fails: what is wrong with the
@@ -56,10 +57,10 @@ type builder struct {
 func cleanRun(r Run) Run {
 	for _, s := range []*string{&r.ID, &r.Experiment, &r.Site, &r.Region, &r.Device.Name, &r.Device.UID,
 		&r.Device.MachineName, &r.LeaseID, &r.ContainerID, &r.ChexpVersion} {
-		*s = clean(*s, 2*maxName)
+		*s = words.Line(*s, 2*maxName)
 	}
 	for _, s := range []*string{&r.Image, &r.Description, &r.Note, &r.Dir} {
-		*s = clean(*s, maxSentence)
+		*s = words.Line(*s, maxSentence)
 	}
 	return r
 }
@@ -71,9 +72,9 @@ func cleanPhases(in []Phase) []Phase {
 	}
 	out := slices.Clone(in)
 	for i := range out {
-		out[i].Name = clean(out[i].Name, maxName)
-		out[i].Outcome = clean(out[i].Outcome, maxName)
-		out[i].Note = clean(out[i].Note, maxSentence)
+		out[i].Name = words.Line(out[i].Name, maxName)
+		out[i].Outcome = words.Line(out[i].Outcome, maxName)
+		out[i].Note = words.Line(out[i].Note, maxSentence)
 	}
 	return out
 }
@@ -85,7 +86,7 @@ func models(in Input) (out []Model) {
 		if key := m.Name + "\x00" + m.SHA256; !seen[key] {
 			seen[key] = true
 			out = append(out, Model{Name: name(m.Name), Bytes: m.Bytes,
-				SHA256: clean(m.SHA256, maxName), Origin: clean(m.Origin, maxSentence)})
+				SHA256: words.Line(m.SHA256, maxName), Origin: words.Line(m.Origin, maxSentence)})
 		}
 	}
 	if in.Plan != nil {
@@ -141,7 +142,7 @@ func (b *builder) rows(in Input) {
 			row.Doubts = append(row.Doubts, fmt.Sprintf("%d results carry its name", n))
 		}
 		if r != nil && r.RunID != in.Plan.RunID {
-			row.Doubts = append(row.Doubts, fmt.Sprintf("it says that it belongs to run %q", clean(r.RunID, maxName)))
+			row.Doubts = append(row.Doubts, fmt.Sprintf("it says that it belongs to run %q", words.Line(r.RunID, maxName)))
 		}
 		b.Rows = append(b.Rows, row)
 		delete(results, t.ID)
@@ -149,10 +150,10 @@ func (b *builder) rows(in Input) {
 	if len(results) > 0 {
 		ids := make([]string, 0, len(results))
 		for id := range results {
-			ids = append(ids, clean(id, maxName))
+			ids = append(ids, words.Line(id, maxName))
 		}
 		slices.Sort(ids)
-		b.note("foreign", "Left out, because the plan has no such trial: "+list(ids, ", ", 5)+".")
+		b.note("foreign", "Left out, because the plan has no such trial: "+words.List(ids, ", ", 5)+".")
 	}
 }
 
@@ -184,14 +185,14 @@ func planOrder(in []trial.Trial) []trial.Trial {
 
 // row makes one row; r is nil when there is no result.
 func (b *builder) row(t trial.Trial, m trial.Model, r *trial.Result) *Row {
-	row := &Row{Trial: clean(t.ID, 3*maxName), Model: name(t.Model), Bytes: m.Bytes, Provider: name(t.Provider.Label()),
+	row := &Row{Trial: words.Line(t.ID, 3*maxName), Model: name(t.Model), Bytes: m.Bytes, Provider: name(t.Provider.Label()),
 		Threads: t.Threads, Batch: t.Batch, Repetition: t.Repetition, Outcome: Missing, marks: map[string][]int{}}
 	unread := trial.Unread[float64]("the trial has no result")
 	if r == nil {
 		row.Reasons = []trial.Reason{{Code: "no_result", Text: "no result came back for this trial"}}
 		if t.Skip != "" {
 			row.Outcome = trial.Skipped
-			row.Reasons = []trial.Reason{{Code: "skipped", Text: clean(t.Skip, maxSentence)}}
+			row.Reasons = []trial.Reason{{Code: "skipped", Text: words.Line(t.Skip, maxSentence)}}
 		}
 		for _, f := range row.numbers() {
 			*f = unread
@@ -220,14 +221,14 @@ func (b *builder) row(t trial.Trial, m trial.Model, r *trial.Result) *Row {
 	default:
 		row.Outcome = trial.Failed
 		row.Reasons = append(row.Reasons, trial.Reason{Code: "unknown_outcome",
-			Text: fmt.Sprintf("the result has outcome %q, which this program does not know", clean(string(r.Outcome), maxName))})
+			Text: fmt.Sprintf("the result has outcome %q, which this program does not know", words.Line(string(r.Outcome), maxName))})
 	}
 	if r.Model.SHA256 != m.SHA256 {
-		row.Doubts = append(row.Doubts, "it was measured with another model file (sha256 "+clean(r.Model.SHA256, 12)+")")
+		row.Doubts = append(row.Doubts, "it was measured with another model file (sha256 "+words.Line(r.Model.SHA256, 12)+")")
 	}
 	if r.Provider.Label() != t.Provider.Label() || r.Threads != t.Threads || r.Batch != t.Batch {
 		row.Doubts = append(row.Doubts, fmt.Sprintf("it was measured with %s, %s, batch %d",
-			clean(r.Provider.Label(), maxName), plural(r.Threads, "thread"), r.Batch))
+			words.Line(r.Provider.Label(), maxName), words.Plural(r.Threads, "thread"), r.Batch))
 	}
 	row.measured(r, t.Batch)
 	if _, ok := r.Accuracy.Get(); ok || r.Accuracy.Unavailable != "" {
@@ -268,7 +269,7 @@ func (r *Row) measured(res *trial.Result, batch int) {
 		case !ok && f.Unavailable == "":
 			*f = trial.Unread[float64]("the result gives neither a value nor a reason")
 		case !ok:
-			*f = trial.Unread[float64](clean(f.Unavailable, maxSentence))
+			*f = trial.Unread[float64](words.Line(f.Unavailable, maxSentence))
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"chexp/experiments/stats"
+	"chexp/experiments/words"
 )
 
 // verdictWord of a check, as people see it.
@@ -38,5 +39,5 @@ func plainNumber(v float64) string {
 	if v == math.Trunc(v) && math.Abs(v) < 1e9 {
 		return strconv.FormatFloat(v, 'f', 0, 64)
 	}
-	return sig3(v)
+	return words.Digits(v)
 }

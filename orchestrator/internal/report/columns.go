@@ -8,6 +8,7 @@ import (
 
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
+	"chexp/experiments/words"
 )
 
 // column is one column of the table as people see it.
@@ -54,7 +55,7 @@ func (t *Table) columns() []column {
 			if r.Bytes <= 0 {
 				return "?"
 			}
-			return sig3(float64(r.Bytes) / 1e6)
+			return words.Digits(float64(r.Bytes) / 1e6)
 		}),
 		t.textColumn("n", "n", true, func(r *Row) string {
 			if r.Outcome != trial.OK {
@@ -62,13 +63,13 @@ func (t *Table) columns() []column {
 			}
 			return strconv.Itoa(r.N)
 		}),
-		numberColumn("p50", "p50 "+lat.name, lat.size, func(r *Row) trial.Reading[float64] { return r.P50 }))
+		numberColumn("p50", "p50 "+lat.Name, lat.Size, func(r *Row) trial.Reading[float64] { return r.P50 }))
 	if t.judged("p90") {
-		cols = append(cols, numberColumn("p90", "p90 "+lat.name, lat.size, func(r *Row) trial.Reading[float64] { return r.P90 }))
+		cols = append(cols, numberColumn("p90", "p90 "+lat.Name, lat.Size, func(r *Row) trial.Reading[float64] { return r.P90 }))
 	}
 	cols = append(cols,
-		numberColumn("p95", "p95 "+lat.name, lat.size, func(r *Row) trial.Reading[float64] { return r.P95 }),
-		numberColumn("p99", "p99 "+lat.name, lat.size, func(r *Row) trial.Reading[float64] { return r.P99 }),
+		numberColumn("p95", "p95 "+lat.Name, lat.Size, func(r *Row) trial.Reading[float64] { return r.P95 }),
+		numberColumn("p99", "p99 "+lat.Name, lat.Size, func(r *Row) trial.Reading[float64] { return r.P99 }),
 		numberColumn("throughput", "inputs/s", 1, func(r *Row) trial.Reading[float64] { return r.Throughput }))
 	if slices.ContainsFunc(t.Rows, func(r *Row) bool { return r.Roof.Value != nil }) {
 		cols = append(cols, numberColumn("roof", "% of roof", 0.01, (*Row).roofShare))
@@ -104,7 +105,7 @@ func numberColumn(key, head string, scale float64, value func(*Row) trial.Readin
 	return column{key: key, head: head, right: true, cell: func(r *Row) cell {
 		c := cell{text: "-", marks: r.marks[key]}
 		if v, ok := value(r).Get(); ok && r.Outcome == trial.OK {
-			c.text = sig3(v / scale)
+			c.text = words.Digits(v / scale)
 		}
 		return c
 	}}
@@ -135,7 +136,7 @@ func (r *Row) validityCell() cell {
 		if bad := r.failing(); len(bad) > 0 {
 			c.text += ": " + bad[0].Name
 		}
-		c.tone = map[stats.Outcome]tone{stats.Suspect: open, stats.Invalid: bad}[r.Validity]
+		c.tone = map[stats.Validity]tone{stats.Suspect: open, stats.Invalid: bad}[r.Validity]
 	case r.Outcome == trial.OK:
 		c.text = "doubtful"
 	case r.Outcome == trial.Failed:
@@ -152,7 +153,7 @@ func (r *Row) shortValidityCell() cell {
 }
 
 // latencyUnit is the unit in which the middle one of the medians reads best.
-func (t *Table) latencyUnit() unit {
+func (t *Table) latencyUnit() words.Unit {
 	var p50s []float64
 	for _, r := range t.Rows {
 		if v, ok := r.P50.Get(); ok && r.Outcome == trial.OK {
@@ -160,16 +161,16 @@ func (t *Table) latencyUnit() unit {
 		}
 	}
 	if len(p50s) == 0 {
-		return timeUnits[2]
+		return words.Times[2]
 	}
 	slices.Sort(p50s)
-	return unitFor(p50s[len(p50s)/2], timeUnits)
+	return words.UnitFor(p50s[len(p50s)/2], words.Times)
 }
 
 // headline says what was run, where and when, one fact a line.
 func (t *Table) headline() []string {
 	r := t.Run
-	lines := []string{strings.Join(present(r.Experiment, when(r.ID != "", "run "+r.ID)), ", ")}
+	lines := []string{strings.Join(present(r.Experiment, words.When(r.ID != "", "run "+r.ID)), ", ")}
 	if s := r.where(); s != "" {
 		lines = append(lines, s)
 	}
@@ -198,9 +199,9 @@ func (r Run) when() string {
 	case r.Started.IsZero():
 		return ""
 	case r.Ended.IsZero():
-		return formatTime(r.Started) + ", not over"
+		return words.Time(r.Started) + ", not over"
 	}
-	return formatTime(r.Started) + ", took " + formatSpan(r.Ended.Sub(r.Started))
+	return words.Time(r.Started) + ", took " + words.Span(r.Ended.Sub(r.Started))
 }
 
 func present(items ...string) []string {

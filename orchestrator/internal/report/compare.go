@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chexp/experiments/stats"
+	"chexp/experiments/words"
 )
 
 // Comparison is how one option's latency relates to another's that differs from
@@ -15,7 +16,7 @@ type Comparison struct {
 	Axis   string `json:"axis"`   // "model", "provider" or "threads"
 	Option string `json:"option"` // letters
 	Base   string `json:"base"`
-	stats.Comparison
+	stats.Estimate
 	Differs bool   `json:"differs"`
 	Text    string `json:"text"`
 	a, b    *choice
@@ -100,14 +101,14 @@ func (b *builder) against(axis string, c, base *choice) (Comparison, bool) {
 	var ok bool
 	inTurns := len(starts) > 0
 	if inTurns {
-		x.Comparison, ok = stats.RatioOfStarts(starts, b.seed)
+		x.Estimate, ok = stats.RatioOfStarts(starts, b.seed)
 	} else {
-		x.Comparison, ok = stats.Ratio(c.latencies(), base.latencies(), b.seed)
+		x.Estimate, ok = stats.Ratio(c.latencies(), base.latencies(), b.seed)
 		if x.Interval.Unavailable != "" {
 			x.Interval.Unavailable = "they were not measured in turns"
 		}
 	}
-	x.Differs = x.Comparison.Differs()
+	x.Differs = x.Estimate.Differs()
 	x.Text = x.sentence(b.Table)
 	if !inTurns && x.Interval.Value != nil {
 		x.Text += "; they were not measured in turns, so what changed between them is in the ratio"
@@ -207,18 +208,18 @@ func (x Comparison) sentence(t *Table) string {
 	case "provider":
 		who, whom, rest = a.Provider, b.Provider, " on "+a.Model
 	case "threads":
-		who, whom, rest = plural(a.Threads, "thread"), fmt.Sprint(b.Threads), " for "+a.Model+" on "+a.Provider
+		who, whom, rest = words.Plural(a.Threads, "thread"), fmt.Sprint(b.Threads), " for "+a.Model+" on "+a.Provider
 	}
 	if x.Axis != "threads" && t.varies(func(r *Row) int { return r.Threads }) {
-		rest += ", " + plural(a.Threads, "thread")
+		rest += ", " + words.Plural(a.Threads, "thread")
 	}
 	if t.varies(func(r *Row) int { return r.Batch }) {
 		rest += fmt.Sprintf(", batch %d", a.Batch)
 	}
-	ratio := sig3(x.Ratio)
+	ratio := words.Digits(x.Ratio)
 	i, ok := x.Interval.Get()
 	if ok {
-		ratio += fmt.Sprintf(" [%s, %s]", sig3(i.Low), sig3(i.High))
+		ratio += fmt.Sprintf(" [%s, %s]", words.Digits(i.Low), words.Digits(i.High))
 	}
 	s := who + " is " + ratio + " times " + whom + rest
 	if x.Axis == "threads" {
@@ -304,24 +305,14 @@ func (r *Row) starts() (out []stats.Group) {
 	return out
 }
 
-// spreadText also says what to have more of: the level that adds most to the
-// uncertainty of the option's centre, which is its variance over the number of
-// things that it has.
+// spreadText also says what to have more of.
 func spreadText(c *choice, parts []stats.Component) string {
-	var words []string
-	most := parts[0]
-	weight := func(p stats.Component) float64 { return p.SD * p.SD / float64(max(1, p.Groups)) }
+	var levels []string
 	for _, p := range parts {
-		words = append(words, fmt.Sprintf("%s differ by %s", plural(p.Groups, p.Level), percentText(p.SD)))
-		if weight(p) > weight(most) {
-			most = p
-		}
+		levels = append(levels, p.String())
 	}
-	advice := map[string]string{"process start": "more repetitions", "block": "more blocks", "inference": "more inferences in each block"}[most.Level]
-	return c.label + ": " + strings.Join(words, ", ") + "; " + advice + " would narrow its interval most"
+	return c.label + ": " + strings.Join(levels, ", ") + "; " + stats.Advice(parts) + " would narrow its interval most"
 }
-
-func percentText(share float64) string { return fewDigits(100*share) + " %" }
 
 // firstReason is the name of the check that speaks loudest against a row.
 func (r *Row) firstReason() string {

@@ -12,6 +12,7 @@ import (
 	"chexp/experiments/spec"
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
+	"chexp/experiments/words"
 )
 
 func comparison(t *testing.T, table *Table, text string) Comparison {
@@ -128,7 +129,7 @@ func TestFallbackIsNobodysLatency(t *testing.T) {
 	}
 	s := row.sample.Summary(1)
 	p95, _ := s.P95NS.Get()
-	numbers := []string{sig3(s.MedianNS / ms), fmt.Sprintf("%.0f", s.MedianNS), fmt.Sprintf("%.0f", p95), fmt.Sprint(s.MinNS)}
+	numbers := []string{words.Digits(s.MedianNS / ms), fmt.Sprintf("%.0f", s.MedianNS), fmt.Sprintf("%.0f", p95), fmt.Sprint(s.MinNS)}
 	shows := func(text string) (found []string) {
 		return slices.DeleteFunc(slices.Clone(numbers), func(n string) bool { return !strings.Contains(text, n) })
 	}

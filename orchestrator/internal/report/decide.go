@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"chexp/experiments/trial"
+	"chexp/experiments/words"
 )
 
 // What a decision can come to.
@@ -94,7 +95,7 @@ func noResult(t *Table) string {
 			parts = append(parts, fmt.Sprintf("%d %s", count[k], k))
 		}
 	}
-	return fmt.Sprintf("none of the %s gave a usable result (%s)", plural(len(t.Rows), "trial"), strings.Join(parts, ", "))
+	return fmt.Sprintf("none of the %s gave a usable result (%s)", words.Plural(len(t.Rows), "trial"), strings.Join(parts, ", "))
 }
 
 func (d *Decision) budgets(t *Table, all, valid []*choice) {
@@ -113,10 +114,10 @@ func (d *Decision) budgets(t *Table, all, valid []*choice) {
 		if len(all) == 1 {
 			who = "The only option meets"
 		}
-		d.Text = fmt.Sprintf("%s every budget: %s (%s, p50 %s).", who, meeting[0].label, size(meeting[0].bytes), formatNS(*meeting[0].p50.Value))
+		d.Text = fmt.Sprintf("%s every budget: %s (%s, p50 %s).", who, meeting[0].label, size(meeting[0].bytes), words.Nanoseconds(*meeting[0].p50.Value))
 	case n > 1:
 		d.Verdict = DecisionMet
-		d.Text = fmt.Sprintf("%d of %s meet every budget. %s", n, plural(len(all), "option"), best(d, meeting))
+		d.Text = fmt.Sprintf("%d of %s meet every budget. %s", n, words.Plural(len(all), "option"), best(d, meeting))
 		d.Details = append(d.Details, "They are: "+labels(meeting, is(Met))+".")
 	case slices.ContainsFunc(valid, is(Unknown)):
 		d.Verdict = DecisionUndecided
@@ -174,7 +175,7 @@ func best(d *Decision, cs []*choice) string {
 	}
 	d.Smallest, d.Fastest = smallest.letter, fastest.letter
 	s := fmt.Sprintf("Smallest model: %s (%s). Fastest: %s (p50 %s).", smallest.model, size(smallest.bytes),
-		fastest.label, formatNS(*fastest.p50.Value))
+		fastest.label, words.Nanoseconds(*fastest.p50.Value))
 	like := func(c *choice) bool { return c != fastest && alike(c, fastest) }
 	if slices.ContainsFunc(cs, like) {
 		s += " These samples cannot tell it from " + labels(cs, like) + "."
@@ -186,7 +187,7 @@ func size(bytes int64) string {
 	if bytes <= 0 {
 		return "size unknown"
 	}
-	return formatBytes(float64(bytes))
+	return words.Bytes(float64(bytes))
 }
 
 func labels(cs []*choice, which func(*choice) bool) string {
@@ -196,7 +197,7 @@ func labels(cs []*choice, which func(*choice) bool) string {
 			out = append(out, c.label)
 		}
 	}
-	return list(out, "; ", 6)
+	return words.List(out, "; ", 6)
 }
 
 // overall is the verdict over all budgets.
@@ -275,7 +276,7 @@ func (t *Table) label(r *Row) string {
 // setting names threads and batch where they differ between rows.
 func (t *Table) setting(r *Row) (s string) {
 	if t.varies(func(r *Row) int { return r.Threads }) {
-		s += ", " + plural(r.Threads, "thread")
+		s += ", " + words.Plural(r.Threads, "thread")
 	}
 	if t.varies(func(r *Row) int { return r.Batch }) {
 		s += fmt.Sprintf(", batch %d", r.Batch)

@@ -8,6 +8,7 @@ import (
 
 	"chexp/experiments/spec"
 	"chexp/experiments/trial"
+	"chexp/experiments/words"
 )
 
 func TestJudge(t *testing.T) {
@@ -177,18 +178,18 @@ func TestCloseCall(t *testing.T) {
 func TestFormat(t *testing.T) {
 	for in, want := range map[float64]string{0: "0.00 ns", 999: "999 ns", 999.6: "1.00 µs", 1e3: "1.00 µs", 123456: "123 µs", 8.127e6: "8.13 ms",
 		14.98e6: "15.0 ms", 9.996e6: "10.0 ms", 1.2345e9: "1.23 s", 99.96e9: "100 s"} {
-		if got := formatNS(in); got != want && !(in == 0 && got == "0 ns") {
-			t.Errorf("formatNS(%v) = %q, want %q", in, got, want)
+		if got := words.Nanoseconds(in); got != want && !(in == 0 && got == "0 ns") {
+			t.Errorf("words.Nanoseconds(%v) = %q, want %q", in, got, want)
 		}
 	}
 	for in, want := range map[float64]string{2415126: "2.42 MB", 8911656: "8.91 MB", 512: "512 B", 4e9: "4.00 GB"} {
-		if got := formatBytes(in); got != want {
-			t.Errorf("formatBytes(%v) = %q, want %q", in, got, want)
+		if got := words.Bytes(in); got != want {
+			t.Errorf("words.Bytes(%v) = %q, want %q", in, got, want)
 		}
 	}
 	for in, want := range map[float64]string{1154: "1150", 43.72: "43.7", 0.0123: "0.0123", 0.99951: "1.00", 12345678: "1.23e+07"} {
-		if got := sig3(in); got != want {
-			t.Errorf("sig3(%v) = %q, want %q", in, got, want)
+		if got := words.Digits(in); got != want {
+			t.Errorf("words.Digits(%v) = %q, want %q", in, got, want)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"chexp/experiments/words"
 	"fmt"
 	"math"
 )
@@ -104,7 +105,7 @@ func (s scale) ticks(n int) (out []float64) {
 }
 
 // tickText writes a tick without more digits than it needs.
-func tickText(v float64, u unit) string { return fmt.Sprintf("%.4g", v/u.size) }
+func tickText(v float64, u words.Unit) string { return fmt.Sprintf("%.4g", v/u.Size) }
 
 // bins counts an ascending sample in n equal parts of a scale; what lies
 // beyond the ends is returned apart.

@@ -12,6 +12,7 @@ import (
 
 	"chexp/experiments/compare"
 	"chexp/experiments/trial"
+	"chexp/experiments/words"
 )
 
 // Evidence judges one run as Build does, and hands it over for a comparison with
@@ -60,9 +61,9 @@ func (r *Row) shortly() (out []string) {
 			out = []string{t.String()}
 		}
 	case r.Outcome == trial.OK:
-		out = []string{"doubtful: " + list(r.Doubts, "; ", 2)}
+		out = []string{"doubtful: " + words.List(r.Doubts, "; ", 2)}
 	default:
-		out = []string{string(r.Outcome) + ": " + list(texts(r.Reasons), "; ", 2)}
+		out = []string{string(r.Outcome) + ": " + words.List(texts(r.Reasons), "; ", 2)}
 	}
 	return out
 }
@@ -73,9 +74,9 @@ var revision = regexp.MustCompile(` Rev [0-9.]+$`)
 // one model are, other processors are not.
 func boardKind(d trial.Device) string {
 	model, _ := d.Model.Get()
-	model = revision.ReplaceAllString(clean(model, maxName), "")
+	model = revision.ReplaceAllString(words.Line(model, maxName), "")
 	cpu, _ := d.CPU.Get()
-	if cpu = clean(cpu, maxName); model == "" || !strings.HasPrefix(model, "Raspberry Pi") && cpu != "" {
+	if cpu = words.Line(cpu, maxName); model == "" || !strings.HasPrefix(model, "Raspberry Pi") && cpu != "" {
 		model = strings.Join(present(model, cpu), ", ") // a hypervisor's product name says little
 	}
 	return cmp.Or(model, "unknown device")
@@ -91,10 +92,10 @@ func (b *builder) commonFacts(in Input) (out []compare.Fact) {
 		p := in.Plan.Policy
 		block := "in one piece"
 		if p.Block > 0 {
-			block = "blocks of " + formatSpan(p.Block)
+			block = "blocks of " + words.Span(p.Block)
 		}
-		add("trials", fmt.Sprintf("%s, %s, %s to %s, %s", plural(p.Warmup, "warm-up"), plural(p.MinRuns, "run")+" or more",
-			formatSpan(p.MinTime), formatSpan(p.MaxTime), block)+when(p.Precision > 0, fmt.Sprintf(", to ±%s", percentText(p.Precision))))
+		add("trials", fmt.Sprintf("%s, %s, %s to %s, %s", words.Plural(p.Warmup, "warm-up"), words.Plural(p.MinRuns, "run")+" or more",
+			words.Span(p.MinTime), words.Span(p.MaxTime), block)+words.When(p.Precision > 0, fmt.Sprintf(", to ±%s", words.Percent(p.Precision))))
 	}
 	return out
 }
@@ -105,33 +106,33 @@ func (b *builder) commonFacts(in Input) (out []compare.Fact) {
 func trialFacts(r *Row) (out []compare.Fact) {
 	d, rt := r.device, r.runtime
 	add := func(name, value string) {
-		out = append(out, compare.Fact{Name: name, Value: cmp.Or(clean(value, 200), "not known")})
+		out = append(out, compare.Fact{Name: name, Value: cmp.Or(words.Line(value, 200), "not known")})
 	}
 	word := func(v trial.Reading[string]) string { s, _ := v.Get(); return s }
 	number := func(v trial.Reading[int64], format func(float64) string) string {
 		n, ok := v.Get()
-		return when(ok, format(float64(n)))
+		return words.When(ok, format(float64(n)))
 	}
 	add("device model", word(d.Model))
 	add("board revision", word(d.Board))
 	add("processor", word(d.CPU))
-	add("cores", when(d.Cores > 0, strconv.Itoa(d.Cores)))
+	add("cores", words.When(d.Cores > 0, strconv.Itoa(d.Cores)))
 	add("memory", number(d.MemoryBytes, func(v float64) string { return fmt.Sprintf("%.1f GB", v/1e9) }))
 	add("kernel", word(d.Kernel))
-	add("page size", when(d.PageSize > 0, strconv.Itoa(d.PageSize)))
+	add("page size", words.When(d.PageSize > 0, strconv.Itoa(d.PageSize)))
 	add("kernel settings", settingsOf(d.Cmdline))
 	add("governor", word(d.Governor))
-	add("top clock", number(d.MaxClockHz, func(v float64) string { return sig3(v/1e9) + " GHz" }))
+	add("top clock", number(d.MaxClockHz, func(v float64) string { return words.Digits(v/1e9) + " GHz" }))
 	quota, ok := d.Quota.Get()
-	add("CPU quota", when(ok && quota > 0, sig3(quota)+" cores")+when(ok && quota == 0, "none"))
-	add("memory limit", number(d.MemoryLimit, func(v float64) string { return when(v > 0, formatBytes(v)) + when(v <= 0, "none") }))
+	add("CPU quota", words.When(ok && quota > 0, words.Digits(quota)+" cores")+words.When(ok && quota == 0, "none"))
+	add("memory limit", number(d.MemoryLimit, func(v float64) string { return words.When(v > 0, words.Bytes(v)) + words.When(v <= 0, "none") }))
 	add("firmware", firmware(r.result.Blocks))
 	add("runtime", strings.TrimSpace(rt.Name+" "+rt.Version))
 	add("runtime build", cmp.Or(rt.BuildInfo, "not told"))
 	add("session settings", sessionSettings(rt.Settings))
 	add("provider options", pairs(r.result.Provider.Options, "none"))
 	add("agent", strings.TrimSpace(r.agent.Version+" "+strings.Trim(r.agent.OS+"/"+r.agent.Arch, "/")))
-	add("agent sha256", clean(r.agent.SHA256, 12))
+	add("agent sha256", words.Line(r.agent.SHA256, 12))
 	return out
 }
 
@@ -162,9 +163,9 @@ func runtimeFiles(p *trial.Plan, provider trial.Provider) compare.Fact {
 	}
 	for _, n := range p.Runtimes {
 		if n.Name == provider.Runtime {
-			parts := []string{when(n.SHA256 != "", "runtime "+clean(n.SHA256, 12))}
+			parts := []string{words.When(n.SHA256 != "", "runtime "+words.Line(n.SHA256, 12))}
 			for _, x := range n.Plugins {
-				parts = append(parts, "plugin "+x.Provider+" "+clean(x.SHA256, 12))
+				parts = append(parts, "plugin "+x.Provider+" "+words.Line(x.SHA256, 12))
 			}
 			f.Value = strings.Join(present(parts...), ", ")
 		}
@@ -188,7 +189,7 @@ func settingsOf(cmdline trial.Reading[string]) string {
 		}
 	}
 	slices.Sort(out)
-	return cmp.Or(list(out, " ", 12), "none that change speed")
+	return cmp.Or(words.List(out, " ", 12), "none that change speed")
 }
 
 func sessionSettings(s *trial.Settings) string {
@@ -204,5 +205,5 @@ func pairs(m map[string]string, none string) string {
 	for _, k := range slices.Sorted(maps.Keys(m)) {
 		out = append(out, k+"="+m[k])
 	}
-	return cmp.Or(list(out, " ", 12), none)
+	return cmp.Or(words.List(out, " ", 12), none)
 }

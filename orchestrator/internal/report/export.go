@@ -10,6 +10,7 @@ import (
 
 	"chexp/experiments/trial"
 	"chexp/experiments/validity"
+	"chexp/experiments/words"
 )
 
 // JSON writes the table as one document. Keys are stable under Schema; times
@@ -75,10 +76,10 @@ func CSV(w io.Writer, t *Table) error {
 	}
 	for _, r := range t.Rows {
 		line := []string{csvText(t.Run.ID), csvText(t.Run.Experiment), csvText(t.Run.Device.Name),
-			strconv.FormatBool(t.Run.Rehearsal), csvText(clean(r.device.Emulated, maxName)), csvText(r.Trial), r.Option,
+			strconv.FormatBool(t.Run.Rehearsal), csvText(words.Line(r.device.Emulated, maxName)), csvText(r.Trial), r.Option,
 			csvText(r.Model), csvText(t.sha256(r)), strconv.FormatInt(r.Bytes, 10), csvText(r.Provider),
 			strconv.Itoa(r.Threads), strconv.Itoa(r.Batch), strconv.Itoa(r.Repetition), string(r.Outcome),
-			string(r.Validity), csvText(list(r.complaints(), "; ", 8)), csvText(strings.Join(r.Doubts, "; ")), csvText(why(r.Reasons)), strconv.Itoa(r.N)}
+			string(r.Validity), csvText(words.List(r.complaints(), "; ", 8)), csvText(strings.Join(r.Doubts, "; ")), csvText(why(r.Reasons)), strconv.Itoa(r.N)}
 		for _, c := range csvNumbers {
 			s := ""
 			if v, ok := c.value(r).Get(); ok {

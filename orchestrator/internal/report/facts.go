@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"chexp/experiments/trial"
+	"chexp/experiments/words"
 )
 
 // Fact is something known, or known to be unavailable, about the device or
@@ -29,11 +30,11 @@ func facts(t *Table) []Fact {
 	text := func(get func(*Row) trial.Reading[string]) func(*Row) (string, string) {
 		return func(r *Row) (string, string) {
 			v, _ := get(r).Get()
-			return clean(v, 200), clean(get(r).Unavailable, 200)
+			return words.Line(v, 200), words.Line(get(r).Unavailable, 200)
 		}
 	}
 	plain := func(get func(*Row) string) func(*Row) (string, string) {
-		return func(r *Row) (string, string) { return clean(get(r), 200), "not told by the agent" }
+		return func(r *Row) (string, string) { return words.Line(get(r), 200), "not told by the agent" }
 	}
 	out := []Fact{
 		fact("Board", rows, text(func(r *Row) trial.Reading[string] { return r.device.Model })),
@@ -46,26 +47,26 @@ func facts(t *Table) []Fact {
 		})),
 		fact("Memory", rows, func(r *Row) (string, string) {
 			v, ok := r.device.MemoryBytes.Get()
-			return when(ok, formatBytes(float64(v))), clean(r.device.MemoryBytes.Unavailable, 200)
+			return words.When(ok, words.Bytes(float64(v))), words.Line(r.device.MemoryBytes.Unavailable, 200)
 		}),
 		fact("Emulated by", rows, func(r *Row) (string, string) {
 			if r.device.Emulated == "" {
 				return "nothing: no sign of it", ""
 			}
-			return clean(r.device.Emulated, 200), ""
+			return words.Line(r.device.Emulated, 200), ""
 		}),
 		fact("Kernel", rows, text(func(r *Row) trial.Reading[string] { return r.device.Kernel })),
 		fact("Clock governor", rows, text(func(r *Row) trial.Reading[string] { return r.device.Governor })),
 		spread("Clock at the start of trials", rows, func(r *Row) (float64, bool, string) {
 			v, ok := r.device.ClockHz.Get()
 			return float64(v), ok, r.device.ClockHz.Unavailable
-		}, func(v float64) string { return sig3(v/1e9) + " GHz" }),
+		}, func(v float64) string { return words.Digits(v/1e9) + " GHz" }),
 		spread("Temperature at the start of trials", rows, func(r *Row) (float64, bool, string) {
 			v, ok := r.device.Temperature.Get()
 			return v, ok, r.device.Temperature.Unavailable
-		}, func(v float64) string { return sig3(v) + " °C" }),
+		}, func(v float64) string { return words.Digits(v) + " °C" }),
 		fact("Runtime", rows, plain(func(r *Row) string { return strings.TrimSpace(r.runtime.Name + " " + r.runtime.Version) })),
-		fact("Providers in the runtime", rows, plain(func(r *Row) string { return list(r.runtime.Providers, ", ", 12) })),
+		fact("Providers in the runtime", rows, plain(func(r *Row) string { return words.List(r.runtime.Providers, ", ", 12) })),
 		fact("Runtime build", rows, plain(func(r *Row) string { return r.runtime.BuildInfo })),
 		fact("Agent", rows, plain(func(r *Row) string {
 			return strings.TrimSpace(r.agent.Version + " " + strings.Trim(r.agent.OS+"/"+r.agent.Arch, "/"))
@@ -82,45 +83,45 @@ func newerFacts(rows []*Row) (out []Fact) {
 	number := func(get func(*trial.Device) trial.Reading[int64], format func(int64) string) func(*trial.Device) (string, string) {
 		return func(d *trial.Device) (string, string) {
 			v, ok := get(d).Get()
-			return when(ok, format(v)), get(d).Unavailable
+			return words.When(ok, format(v)), get(d).Unavailable
 		}
 	}
 	word := func(get func(*trial.Device) trial.Reading[string]) func(*trial.Device) (string, string) {
 		return func(d *trial.Device) (string, string) {
 			v, ok := get(d).Get()
-			return when(ok, cmp.Or(v, "nothing")), get(d).Unavailable
+			return words.When(ok, cmp.Or(v, "nothing")), get(d).Unavailable
 		}
 	}
-	bytes := func(v int64) string { return when(v > 0, formatBytes(float64(v))) + when(v <= 0, "none") }
+	bytes := func(v int64) string { return words.When(v > 0, words.Bytes(float64(v))) + words.When(v <= 0, "none") }
 	for _, f := range []struct {
 		name string
 		get  func(*trial.Device) (string, string)
 	}{
 		{"Board revision", word(func(d *trial.Device) trial.Reading[string] { return d.Board })},
-		{"Top clock", number(func(d *trial.Device) trial.Reading[int64] { return d.MaxClockHz }, func(v int64) string { return sig3(float64(v)/1e9) + " GHz" })},
+		{"Top clock", number(func(d *trial.Device) trial.Reading[int64] { return d.MaxClockHz }, func(v int64) string { return words.Digits(float64(v)/1e9) + " GHz" })},
 		{"Page size", func(d *trial.Device) (string, string) {
-			return when(d.PageSize > 0, fmt.Sprintf("%d bytes", d.PageSize)), ""
+			return words.When(d.PageSize > 0, fmt.Sprintf("%d bytes", d.PageSize)), ""
 		}},
 		{"CPU quota", func(d *trial.Device) (string, string) {
 			v, ok := d.Quota.Get()
-			return when(ok && v > 0, sig3(v)+" cores") + when(ok && v == 0, "none"), d.Quota.Unavailable
+			return words.When(ok && v > 0, words.Digits(v)+" cores") + words.When(ok && v == 0, "none"), d.Quota.Unavailable
 		}},
 		{"Memory limit", number(func(d *trial.Device) trial.Reading[int64] { return d.MemoryLimit }, bytes)},
 		{"Swap", number(func(d *trial.Device) trial.Reading[int64] { return d.SwapBytes }, bytes)},
 		{"Cooling", word(func(d *trial.Device) trial.Reading[string] { return d.CoolingSteps })},
 		{"What it can do at best", func(d *trial.Device) (string, string) {
 			v, ok := d.Roof.Get()
-			return when(ok, roofText(v)), d.Roof.Unavailable
+			return words.When(ok, roofText(v)), d.Roof.Unavailable
 		}},
 		{"Processor features", func(d *trial.Device) (string, string) {
 			v, _ := d.Features.Get()
-			return list(v, " ", 60), d.Features.Unavailable
+			return words.List(v, " ", 60), d.Features.Unavailable
 		}},
 		{"Kernel command line", word(func(d *trial.Device) trial.Reading[string] { return d.Cmdline })},
 	} {
 		x := fact(f.name, rows, func(r *Row) (string, string) {
 			value, why := f.get(&r.device)
-			return clean(value, maxSentence), clean(why, 200)
+			return words.Line(value, maxSentence), words.Line(why, 200)
 		})
 		if x.Value != "" || x.Unavailable != noReason {
 			out = append(out, x)
@@ -131,28 +132,11 @@ func newerFacts(rows []*Row) (out []Fact) {
 
 func roofText(r trial.Roof) string {
 	s := fmt.Sprintf("%s float and %s 8-bit multiply-adds a second on %s",
-		formatCount(float64(r.Cores)*float64(r.ClockHz)*r.FloatPerCycle), formatCount(float64(r.Cores)*float64(r.ClockHz)*r.IntegerPerCycle), plural(r.Cores, "core"))
+		words.Count(float64(r.Cores)*float64(r.ClockHz)*r.FloatPerCycle), words.Count(float64(r.Cores)*float64(r.ClockHz)*r.IntegerPerCycle), words.Plural(r.Cores, "core"))
 	if v, ok := r.MemoryBytesPerSecond.Get(); ok {
-		s += ", " + formatBytes(v) + "/s from memory"
+		s += ", " + words.Bytes(v) + "/s from memory"
 	}
-	return s + when(r.Source != "", " ("+r.Source+")")
-}
-
-// formatCount writes a large number for people.
-func formatCount(v float64) string {
-	for _, u := range []unit{{" T", 1e12}, {" G", 1e9}, {" M", 1e6}} {
-		if v >= u.size {
-			return sig3(v/u.size) + u.name
-		}
-	}
-	return sig3(v)
-}
-
-func when(ok bool, s string) string {
-	if ok {
-		return s
-	}
-	return ""
+	return s + words.When(r.Source != "", " ("+r.Source+")")
 }
 
 // fact joins the distinct values over the rows; without any it gives the
@@ -170,7 +154,7 @@ func fact(name string, rows []*Row, get func(*Row) (value, unavailable string)) 
 		}
 	}
 	if len(values) > 0 {
-		return Fact{Name: name, Value: list(values, "; ", 3)}
+		return Fact{Name: name, Value: words.List(values, "; ", 3)}
 	}
 	if f.Unavailable == "" {
 		f.Unavailable = noReason
@@ -188,7 +172,7 @@ func spread(name string, rows []*Row, get func(*Row) (v float64, ok bool, why st
 		v, ok, why := get(r)
 		if !ok {
 			if f.Unavailable == "" {
-				f.Unavailable = clean(why, 200)
+				f.Unavailable = words.Line(why, 200)
 			}
 			continue
 		}
@@ -218,10 +202,10 @@ func protocol(r Run, p *trial.Plan) (out []Fact) {
 		}
 	}
 	if p != nil {
-		rule := fmt.Sprintf("%s not counted, then at least %s and %s of timed work", plural(p.Policy.Warmup, "warm-up inference"),
-			plural(p.Policy.MinRuns, "inference"), formatSpan(p.Policy.MinTime))
+		rule := fmt.Sprintf("%s not counted, then at least %s and %s of timed work", words.Plural(p.Policy.Warmup, "warm-up inference"),
+			words.Plural(p.Policy.MinRuns, "inference"), words.Span(p.Policy.MinTime))
 		if p.Policy.MaxTime > 0 {
-			rule += ", at most " + formatSpan(p.Policy.MaxTime)
+			rule += ", at most " + words.Span(p.Policy.MaxTime)
 		}
 		add("Each trial", rule)
 		add("Trials planned", fmt.Sprint(len(p.Trials)))

@@ -9,6 +9,7 @@ import (
 
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
+	"chexp/experiments/words"
 )
 
 // How much is drawn. A page with hundreds of trials is no longer a picture;
@@ -74,7 +75,7 @@ func (t *Table) strips() *strips {
 		return nil
 	}
 	u := t.latencyUnit()
-	out := &strips{Unit: u.name}
+	out := &strips{Unit: u.Name}
 	if len(rows) > maxStrips {
 		out.Caption = fmt.Sprintf("The first %d of %d trials. ", maxStrips, len(rows))
 		rows = rows[:maxStrips]
@@ -96,12 +97,12 @@ func (t *Table) strips() *strips {
 	}
 	const height = 36
 	for _, r := range rows {
-		st := strip{Row: r, Series: t.series(r.Provider), P50: formatNS(*r.P50.Value), Sub: r.Provider + t.setting(r)}
+		st := strip{Row: r, Series: t.series(r.Provider), P50: words.Nanoseconds(*r.P50.Value), Sub: r.Provider + t.setting(r)}
 		if r.Repetition > 1 {
 			st.Sub += fmt.Sprintf(", rep %d", r.Repetition)
 		}
 		d := drawing{Height: height, Label: fmt.Sprintf("Distribution of %d latencies: median %s, from %s to %s",
-			r.N, st.P50, formatNS(*r.Min.Value), formatNS(*r.Max.Value))}
+			r.N, st.P50, words.Nanoseconds(*r.Min.Value), words.Nanoseconds(*r.Max.Value))}
 		const n = 120
 		counts, highest, beyond := bins(r.sample.Sorted(), s, n)
 		for i, c := range counts {
@@ -131,8 +132,8 @@ func (t *Table) strips() *strips {
 }
 
 // axis is the horizontal axis under the strips, with the names of the limits.
-func axis(s scale, u unit, limits []Budget) drawing {
-	d := drawing{Height: 22 + 14*len(limits), Label: "Axis: latency in " + u.name}
+func axis(s scale, u words.Unit, limits []Budget) drawing {
+	d := drawing{Height: 22 + 14*len(limits), Label: "Axis: latency in " + u.Name}
 	for _, v := range s.ticks(6) {
 		p := s.at(v)
 		d.line(p, 0, p, 5, "base")
@@ -146,7 +147,7 @@ func axis(s scale, u unit, limits []Budget) drawing {
 			} else if p > 0.9 {
 				anchor = "end"
 			}
-			d.text(p, 0, 31+14*float64(i), anchor, "limit-name", clean(b.Text, 30))
+			d.text(p, 0, 31+14*float64(i), anchor, "limit-name", words.Line(b.Text, 30))
 		}
 	}
 	return d
@@ -190,9 +191,9 @@ func (t *Table) scatter() *scatter {
 	const height, foot = 300.0, 30.0
 	x, y := newScale(small, big), newScale(low, high)
 	up := func(v float64) float64 { return height - foot - y.at(v)*(height-foot) }
-	u := unitFor(high, timeUnits)
-	out.YName = metric + " latency, " + u.name
-	d := drawing{Height: int(height), Label: fmt.Sprintf("Model size in MB against %s latency in %s, one dot per trial", metric, u.name)}
+	u := words.UnitFor(high, words.Times)
+	out.YName = metric + " latency, " + u.Name
+	d := drawing{Height: int(height), Label: fmt.Sprintf("Model size in MB against %s latency in %s, one dot per trial", metric, u.Name)}
 	labels := drawing{Height: int(height)}
 	for _, v := range y.ticks(6) {
 		d.line(0, up(v), 1, up(v), "grid")
@@ -200,7 +201,7 @@ func (t *Table) scatter() *scatter {
 	}
 	for _, v := range x.ticks(6) {
 		d.line(x.at(v), height-foot, x.at(v), height-foot+5, "base")
-		d.text(x.at(v), 0, height-foot+17, "middle", "tick", tickText(v, byteUnits[2]))
+		d.text(x.at(v), 0, height-foot+17, "middle", "tick", tickText(v, words.Sizes[2]))
 	}
 	d.line(0, height-foot, 1, height-foot, "base")
 	out.region(&d, x, y, up, sizeLimit, yLimit, height-foot)
@@ -261,11 +262,11 @@ func (sc *scatter) region(d *drawing, x, y scale, up func(float64) float64, size
 		if top > 0 && top < 40 { // the other limit's name stands there
 			at = floor - 8
 		}
-		d.text(right, dx, at, anchor, "limit-name", clean(size.Text, 30))
+		d.text(right, dx, at, anchor, "limit-name", words.Line(size.Text, 30))
 	}
 	if top > 0 {
 		d.line(0, top, 1, top, "limit")
-		d.text(1, -4, top-6, "end", "limit-name", clean(lat.Text, 30))
+		d.text(1, -4, top-6, "end", "limit-name", words.Line(lat.Text, 30))
 	}
 }
 
@@ -350,17 +351,17 @@ func (t *Table) card(r *Row) card {
 	pad := (hi - lo) * 0.06
 	s := scale{lo: max(0, lo-pad), hi: hi + pad}
 	up := func(v float64) float64 { return height * (1 - min(max(s.at(v), 0), 1)) }
-	u := unitFor(hi, timeUnits)
+	u := words.UnitFor(hi, words.Times)
 	c := card{Row: r, Series: t.series(r.Provider)}
 
 	c.Axis = drawing{Height: int(height)}
-	c.Seq = drawing{Height: int(height), Label: fmt.Sprintf("Latencies of %d inferences in order, between %s and %s", r.N, formatNS(*r.Min.Value), formatNS(*r.Max.Value))}
+	c.Seq = drawing{Height: int(height), Label: fmt.Sprintf("Latencies of %d inferences in order, between %s and %s", r.N, words.Nanoseconds(*r.Min.Value), words.Nanoseconds(*r.Max.Value))}
 	c.Hist = drawing{Height: int(height), Label: "Histogram of the same latencies"}
 	for _, v := range s.ticks(4) {
 		c.Axis.text(1, -5, min(up(v)+4, height-1), "end", "tick", strings.TrimSpace(tickText(v, u)))
 		c.Seq.line(0, up(v), 1, up(v), "grid")
 	}
-	c.Axis.text(1, -5, -8, "end", "tick", u.name)
+	c.Axis.text(1, -5, -8, "end", "tick", u.Name)
 	c.sequence(r, s, up)
 	const n = 24
 	counts, highest, beyond := bins(r.sample.Sorted(), s, n)
@@ -376,7 +377,7 @@ func (t *Table) card(r *Row) card {
 		}
 	}
 	if beyond > 0 {
-		c.Remarks = append(c.Remarks, fmt.Sprintf("%d clipped, slowest %s", beyond, formatNS(*r.Max.Value)))
+		c.Remarks = append(c.Remarks, fmt.Sprintf("%d clipped, slowest %s", beyond, words.Nanoseconds(*r.Max.Value)))
 	}
 	c.Stats = cardStats(r)
 	c.Checks = r.failing()
@@ -423,18 +424,18 @@ func (c *card) sequence(r *Row, s scale, up func(float64) float64) {
 }
 
 func cardStats(r *Row) []Fact {
-	out := []Fact{{Name: "p50", Value: formatNS(*r.P50.Value)}}
+	out := []Fact{{Name: "p50", Value: words.Nanoseconds(*r.P50.Value)}}
 	if low, ok := r.P50Low.Get(); ok {
-		out[0].Value += fmt.Sprintf(" (95 %%: %s to %s)", formatNS(low), formatNS(*r.P50High.Value))
+		out[0].Value += fmt.Sprintf(" (95 %%: %s to %s)", words.Nanoseconds(low), words.Nanoseconds(*r.P50High.Value))
 	}
 	for _, x := range []struct {
 		name   string
 		r      trial.Reading[float64]
 		format func(float64) string
 	}{
-		{"p95", r.P95, formatNS}, {"p99", r.P99, formatNS}, {"session", r.SessionCreate, formatNS},
-		{"first inference", r.FirstInference, formatNS}, {"peak memory", r.PeakMemory, formatBytes},
-		{"of the roof", r.roofShare(), percentText}, {"measuring", r.Harness, formatNS},
+		{"p95", r.P95, words.Nanoseconds}, {"p99", r.P99, words.Nanoseconds}, {"session", r.SessionCreate, words.Nanoseconds},
+		{"first inference", r.FirstInference, words.Nanoseconds}, {"peak memory", r.PeakMemory, words.Bytes},
+		{"of the roof", r.roofShare(), words.Percent}, {"measuring", r.Harness, words.Nanoseconds},
 	} {
 		f := Fact{Name: x.name, Unavailable: x.r.Unavailable}
 		if v, ok := x.r.Get(); ok {
@@ -483,12 +484,12 @@ func (t *Table) timeline() (out []bar, total string) {
 			if end.IsZero() {
 				end, b.Span = last, "not over"
 			} else {
-				b.Span = formatSpan(end.Sub(p.Start))
+				b.Span = words.Span(end.Sub(p.Start))
 			}
 			from, width := float64(p.Start.Sub(first))/float64(span), float64(end.Sub(p.Start))/float64(span)
 			b.Plot.rect(from, 2, max(width, 0.004), 10, "bar "+string(b.Tone))
 		}
 		out = append(out, b)
 	}
-	return out, formatSpan(span)
+	return out, words.Span(span)
 }

@@ -161,21 +161,6 @@ func TestCSVText(t *testing.T) {
 	}
 }
 
-func TestClean(t *testing.T) {
-	for in, want := range map[string]string{
-		"plain":                   "plain",
-		" a\r\n\t b ":             "a b",
-		"\x1b[31mred":             "·[31mred",
-		"\u202eabc\u200b":         "·abc·",
-		"bad\xff":                 "bad·",
-		strings.Repeat("x", 5000): strings.Repeat("x", 10) + "…",
-	} {
-		if got := clean(in, 10); got != want {
-			t.Errorf("clean(%.20q) = %q, want %q", in, got, want)
-		}
-	}
-}
-
 // JSON must be readable again and hold the promise of its keys.
 func TestJSONKeys(t *testing.T) {
 	var out bytes.Buffer

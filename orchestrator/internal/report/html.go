@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"chexp/experiments/trial"
+	"chexp/experiments/words"
 )
 
 //go:embed report.html.tmpl report.css
@@ -24,8 +25,8 @@ var css = func() template.CSS {
 }()
 
 var pageTemplate = template.Must(template.New("report.html.tmpl").Funcs(template.FuncMap{
-	"plural": plural, "percent": percentText, "verdict": verdictWord, "value": valueText, "limit": limitText,
-	"size": size, "tie": tie,
+	"plural": words.Plural, "percent": words.Percent, "verdict": verdictWord, "value": valueText, "limit": limitText,
+	"size": size, "tie": words.Tie,
 }).ParseFS(page, "report.html.tmpl"))
 
 // maxHTMLRows bounds the table of the page; a browser chokes on more.
@@ -140,7 +141,7 @@ func (v *view) table() {
 	for i, r := range rows {
 		line := viewRow{Row: r, Series: v.series(r.Provider), NewFrom: i > 0 && rows[i-1].Model != r.Model,
 			Marks: r.marks["model"], ProviderMarks: r.marks["provider"]}
-		line.Sub = fmt.Sprintf(", %s, batch %d", plural(r.Threads, "thread"), r.Batch)
+		line.Sub = fmt.Sprintf(", %s, batch %d", words.Plural(r.Threads, "thread"), r.Batch)
 		if reps {
 			line.Sub += fmt.Sprintf(", rep %d", r.Repetition)
 		}
@@ -165,19 +166,19 @@ func (c column) Right() bool { return c.right }
 // Trouble says in one line why a row is not decided from.
 func (r *Row) Trouble() string {
 	if r.sound() && !r.own() {
-		return list(r.complaints(), "; ", 5)
+		return words.List(r.complaints(), "; ", 5)
 	}
 	if r.sound() { // its card says the rest
 		var names []string
 		for _, c := range r.failing() {
 			names = append(names, string(c.Outcome)+" "+c.Name)
 		}
-		return list(names, ", ", 10)
+		return words.List(names, ", ", 10)
 	}
 	if r.Outcome == trial.OK {
-		return "Doubtful: " + list(r.Doubts, "; ", 5)
+		return "Doubtful: " + words.List(r.Doubts, "; ", 5)
 	}
-	return outcomeWord(r) + ": " + list(texts(r.Reasons), "; ", 5)
+	return outcomeWord(r) + ": " + words.List(texts(r.Reasons), "; ", 5)
 }
 
 // Remedies of the checks that speak against a row that has no card.

@@ -9,6 +9,7 @@ import (
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
 	"chexp/experiments/validity"
+	"chexp/experiments/words"
 )
 
 // Verdicts on one budget.
@@ -65,9 +66,9 @@ func (r *Row) check() {
 		return
 	}
 	r.Checks = cleanChecks(validity.Checks(r.result))
-	r.Validity = stats.Verdict(r.Checks)
+	r.Validity = stats.Worst(r.Checks)
 	r.Ran, r.Roof = validity.Ran(r.result), validity.Roof(r.result)
-	r.Ran.Unavailable, r.Roof.Unavailable = clean(r.Ran.Unavailable, maxSentence), clean(r.Roof.Unavailable, maxSentence)
+	r.Ran.Unavailable, r.Roof.Unavailable = words.Line(r.Ran.Unavailable, maxSentence), words.Line(r.Roof.Unavailable, maxSentence)
 	if t, ok := r.Ran.Get(); ok {
 		t.Provider = name(t.Provider)
 		r.Ran = trial.Read(t)
@@ -87,15 +88,15 @@ func (r *Row) check() {
 
 func cleanChecks(in []stats.Check) []stats.Check {
 	for i := range in {
-		in[i].Text, in[i].Remedy = clean(in[i].Text, maxSentence), clean(in[i].Remedy, maxSentence)
-		in[i].Value.Unavailable = clean(in[i].Value.Unavailable, maxSentence)
+		in[i].Text, in[i].Remedy = words.Line(in[i].Text, maxSentence), words.Line(in[i].Remedy, maxSentence)
+		in[i].Value.Unavailable = words.Line(in[i].Value.Unavailable, maxSentence)
 	}
 	return in
 }
 
 // failing are the checks that are not VALID, the worst first.
 func (r *Row) failing() (out []stats.Check) {
-	for _, o := range []stats.Outcome{stats.Invalid, stats.Suspect} {
+	for _, o := range []stats.Validity{stats.Invalid, stats.Suspect} {
 		for _, c := range r.Checks {
 			if c.Outcome == o {
 				out = append(out, c)
@@ -184,11 +185,11 @@ func holds(v float64, op string, limit float64) (met, known bool) {
 func budgets(in []spec.Budget) []Budget {
 	out := make([]Budget, 0, len(in))
 	for _, b := range in {
-		text := clean(b.Text, maxName)
+		text := words.Line(b.Text, maxName)
 		if text == "" {
 			text = b.Metric + " " + b.Op + " " + formatMetric(b.Metric, b.Limit)
 		}
-		out = append(out, Budget{Text: text, Metric: clean(b.Metric, maxName), Op: clean(b.Op, 4), Limit: b.Limit})
+		out = append(out, Budget{Text: text, Metric: words.Line(b.Metric, maxName), Op: words.Line(b.Op, 4), Limit: b.Limit})
 	}
 	return out
 }

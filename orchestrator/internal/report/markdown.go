@@ -2,6 +2,7 @@ package report
 
 import (
 	"bufio"
+	"chexp/experiments/words"
 	"fmt"
 	"io"
 	"strings"
@@ -24,13 +25,13 @@ func Markdown(w io.Writer, t *Table) error {
 	}
 	fmt.Fprintf(b, "\n**%s**\n", escapeMarkdown(t.Decision.Text))
 	for i, d := range t.Decision.Details {
-		fmt.Fprintf(b, "%s- %s\n", when(i == 0, "\n"), escapeMarkdown(d))
+		fmt.Fprintf(b, "%s- %s\n", words.When(i == 0, "\n"), escapeMarkdown(d))
 	}
 	if len(t.Rows) > 0 {
 		markdownTable(b, t)
 	}
 	for i, n := range t.Notes {
-		fmt.Fprintf(b, "%s%s %s  \n", when(i == 0, "\n"), superscript(n.Mark), escapeMarkdown(n.Text))
+		fmt.Fprintf(b, "%s%s %s  \n", words.When(i == 0, "\n"), superscript(n.Mark), escapeMarkdown(n.Text))
 	}
 	fmt.Fprintf(b, "\n%s %s\n", escapeMarkdown(legend), escapeMarkdown(t.harness()))
 	for _, s := range t.sections(false) {
@@ -71,7 +72,7 @@ func markdownTable(b *bufio.Writer, t *Table) {
 	}
 	b.WriteString("\n|")
 	for _, c := range cols {
-		b.WriteString("---" + when(c.right, ":") + "|")
+		b.WriteString("---" + words.When(c.right, ":") + "|")
 	}
 	b.WriteString("\n")
 	for _, r := range t.Rows {

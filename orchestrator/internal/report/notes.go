@@ -5,9 +5,11 @@ import (
 	"slices"
 	"strings"
 
+	"chexp/experiments/provider"
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
 	"chexp/experiments/validity"
+	"chexp/experiments/words"
 )
 
 // note returns the mark of a footnote; the same key is the same footnote.
@@ -50,8 +52,10 @@ func (b *builder) footnotes(r *Row) {
 	if t, ok := r.Ran.Get(); ok && r.own() && t.Nodes < t.Of {
 		b.mark(r, "provider", "ran "+r.Model+" "+t.String(), "On "+r.Model+", "+t.String()+"; the CPU provider ran the rest.")
 	}
-	if r.result != nil && r.result.Provider.Name == "acl-ort" {
-		b.mark(r, "provider", "acl", aclNote)
+	if r.result != nil {
+		if p := provider.Named(r.result.Provider.Name); p.Note != "" {
+			b.mark(r, "provider", "note "+p.Name, p.Note)
+		}
 	}
 	if r.result != nil && len(r.result.Restarts) > 0 {
 		n := 1 + len(r.result.Restarts)
@@ -62,7 +66,7 @@ func (b *builder) footnotes(r *Row) {
 		return
 	}
 	if len(r.Doubts) > 0 {
-		d := list(r.Doubts, "; ", 4)
+		d := words.List(r.Doubts, "; ", 4)
 		b.mark(r, "validity", "doubt "+d, "Doubtful, so nothing is decided from it: "+d+".")
 	}
 	for _, c := range r.failing() {
@@ -187,7 +191,7 @@ func why(reasons []trial.Reason) string {
 		}
 		parts = append(parts, s)
 	}
-	return clean(list(parts, "; ", 3), maxSentence)
+	return words.Line(words.List(parts, "; ", 3), maxSentence)
 }
 
 func outcomeWord(r *Row) string {
@@ -202,10 +206,6 @@ func outcomeWord(r *Row) string {
 	return "OK"
 }
 
-// aclNote is what microsoft/onnxruntime says of its own ACL provider, acl-ort here, in
-// onnxruntime/core/providers/acl/readme.md.
-const aclNote = "ONNX Runtime's makers have deprecated their ACL provider and will remove it."
-
 // caveats hold for the run as a whole.
 func caveats(t *Table) (out []string) {
 	if t.Run.Rehearsal {
@@ -213,12 +213,12 @@ func caveats(t *Table) (out []string) {
 	}
 	var by []string
 	for _, r := range t.Rows {
-		if e := clean(r.device.Emulated, maxName); e != "" && !slices.Contains(by, e) {
+		if e := words.Line(r.device.Emulated, maxName); e != "" && !slices.Contains(by, e) {
 			by = append(by, e)
 		}
 	}
 	if len(by) > 0 {
-		out = append(out, "The processor was emulated ("+list(by, ", ", 3)+"): latencies under emulation say nothing about a real Pi 5.")
+		out = append(out, "The processor was emulated ("+words.List(by, ", ", 3)+"): latencies under emulation say nothing about a real Pi 5.")
 	}
 	if t.Interrupted != "" {
 		out = append(out, t.Interrupted)

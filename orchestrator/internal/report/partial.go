@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"chexp/experiments/trial"
+	"chexp/experiments/words"
 )
 
 func cleanPartial(p *trial.Partial) *trial.Partial {
@@ -12,7 +13,7 @@ func cleanPartial(p *trial.Partial) *trial.Partial {
 		return nil
 	}
 	out := *p
-	out.Why = clean(out.Why, maxSentence)
+	out.Why = words.Line(out.Why, maxSentence)
 	return &out
 }
 
@@ -41,10 +42,10 @@ func (b *builder) interrupted() {
 	}
 	var parts []string
 	if partial > 0 {
-		parts = append(parts, fmt.Sprintf("%d of %s %s only some of the blocks asked for", partial, plural(len(b.Rows), "trial"), have(partial)))
+		parts = append(parts, fmt.Sprintf("%d of %s %s only some of the blocks asked for", partial, words.Plural(len(b.Rows), "trial"), have(partial)))
 	}
 	if missing > 0 {
-		parts = append(parts, fmt.Sprintf("%d of %s %s not measured", missing, plural(len(b.Rows), "trial"), were(missing)))
+		parts = append(parts, fmt.Sprintf("%d of %s %s not measured", missing, words.Plural(len(b.Rows), "trial"), were(missing)))
 	}
 	b.Interrupted = "The run ended early (" + why + "): " + strings.Join(parts, ", ") + ". chexp run --resume measures the rest."
 }

@@ -36,7 +36,7 @@ func TestInterruptedRun(t *testing.T) {
 	table := Build(interruptedRun(t).Input)
 	want := map[string]struct {
 		outcome  trial.Outcome
-		validity stats.Outcome
+		validity stats.Validity
 		words    string
 	}{
 		"food-int8-static.cpu.t4.b1.r1":  {trial.OK, stats.Valid, ""},

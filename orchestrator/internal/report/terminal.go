@@ -2,6 +2,7 @@ package report
 
 import (
 	"bufio"
+	"chexp/experiments/words"
 	"fmt"
 	"io"
 	"slices"
@@ -18,7 +19,7 @@ func Terminal(w io.Writer, t *Table, width int, color bool) error {
 	}
 	p := &terminal{w: bufio.NewWriter(w), width: width, color: color}
 	for i, line := range t.headline() {
-		p.paragraph("", line, when(i == 0, "1"))
+		p.paragraph("", line, words.When(i == 0, "1"))
 	}
 	for _, c := range t.Caveats {
 		p.paragraph("! ", c, "33")
@@ -38,7 +39,7 @@ func Terminal(w io.Writer, t *Table, width int, color bool) error {
 		p.paragraph("", sec.head, "1")
 		for _, line := range sec.lines {
 			text := strings.TrimLeft(line, " ")
-			p.paragraph(strings.Repeat(" ", 2+len(line)-len(text)), text, when(len(text) < len(line), "2"))
+			p.paragraph(strings.Repeat(" ", 2+len(line)-len(text)), text, words.When(len(text) < len(line), "2"))
 		}
 		if sec.foot != "" {
 			p.paragraph("  ", sec.foot, "2")
@@ -91,7 +92,7 @@ func (p *terminal) paragraph(prefix, text, sgr string) {
 
 func wrap(text string, width int) (lines []string) {
 	line, n := "", 0
-	for _, word := range strings.Split(tie(text), " ") {
+	for _, word := range strings.Split(words.Tie(text), " ") {
 		for utf8.RuneCountInString(word) > width { // a word longer than a line is broken
 			if line != "" {
 				lines = append(lines, line)

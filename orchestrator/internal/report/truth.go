@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"chexp/experiments/validity"
+	"chexp/experiments/words"
 )
 
 // Placement says which provider really ran a model, and where its time went.
@@ -62,7 +63,7 @@ const most = 6
 func (p *Placement) fill(r *Row, truth validity.Truth) {
 	got, _ := r.result.Placement.Get()
 	p.Unavailable, p.Wrong = "", truth.Wrong()
-	_, p.Truth, _ = strings.Cut(clean(truth.String(), maxSentence), ": ")
+	_, p.Truth, _ = strings.Cut(words.Line(truth.String(), maxSentence), ": ")
 	total := 0.0
 	for _, s := range got.Providers {
 		total += float64(s.TimeNS)
@@ -78,7 +79,7 @@ func (p *Placement) fill(r *Row, truth validity.Truth) {
 	}
 	kinds := map[string]*Share{}
 	for _, o := range got.Operators[:min(len(got.Operators), 1000)] {
-		op := clean(o.Operator, maxName)
+		op := words.Line(o.Operator, maxName)
 		if len(p.Operators) < most {
 			p.Operators = append(p.Operators, Share{op, o.Nodes, share(o.TimeNS)})
 		}
@@ -134,7 +135,7 @@ func workText(nodes int, kinds map[string]*Share, top []Share) string {
 	var parts []string
 	for _, k := range []string{integerWork, floatWork, conversion, otherWork, layout} {
 		if s := kinds[k]; s != nil && s.Nodes > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s (%s of the time)", s.Nodes, k, percentText(s.Time)))
+			parts = append(parts, fmt.Sprintf("%d %s (%s of the time)", s.Nodes, k, words.Percent(s.Time)))
 		}
 	}
 	if len(parts) == 0 {
@@ -142,9 +143,9 @@ func workText(nodes int, kinds map[string]*Share, top []Share) string {
 	}
 	var ops []string
 	for _, o := range slices.SortedStableFunc(slices.Values(top), func(a, b Share) int { return cmp.Compare(b.Time, a.Time) })[:min(3, len(top))] {
-		ops = append(ops, fmt.Sprintf("%s %s", o.Name, percentText(o.Time)))
+		ops = append(ops, fmt.Sprintf("%s %s", o.Name, words.Percent(o.Time)))
 	}
-	return fmt.Sprintf("%s: %s. Most time: %s", plural(nodes, "node"), strings.Join(parts, ", "), strings.Join(ops, ", "))
+	return fmt.Sprintf("%s: %s. Most time: %s", words.Plural(nodes, "node"), strings.Join(parts, ", "), strings.Join(ops, ", "))
 }
 
 const harnessName = "An empty call"
@@ -158,18 +159,18 @@ func harnessFact(rows []*Row) Fact {
 		}
 		h, ok := r.result.Harness.Get()
 		if !ok {
-			if w := clean(r.result.Harness.Unavailable, 200); w != "" {
+			if w := words.Line(r.result.Harness.Unavailable, 200); w != "" {
 				f.Unavailable = w
 			}
 			continue
 		}
-		f = Fact{Name: f.Name, Value: formatNS(float64(max(0, h.NullNS)))}
+		f = Fact{Name: f.Name, Value: words.Nanoseconds(float64(max(0, h.NullNS)))}
 		if c, ok := h.NullCNS.Get(); ok {
-			f.Value += ", in C " + formatNS(float64(max(0, c)))
-		} else if w := clean(h.NullCNS.Unavailable, 200); w != "" {
+			f.Value += ", in C " + words.Nanoseconds(float64(max(0, c)))
+		} else if w := words.Line(h.NullCNS.Unavailable, 200); w != "" {
 			f.Value += ", in C unavailable: " + w
 		}
-		f.Value += fmt.Sprintf("; %s in %s", plural(int(max(0, h.Allocations)), "allocation"), plural(max(0, h.Calls), "call"))
+		f.Value += fmt.Sprintf("; %s in %s", words.Plural(int(max(0, h.Allocations)), "allocation"), words.Plural(max(0, h.Calls), "call"))
 		return f
 	}
 	return f
@@ -179,7 +180,7 @@ func harnessFact(rows []*Row) Fact {
 func (t *Table) harness() string {
 	for _, f := range t.Facts {
 		if f.Name == harnessName {
-			return "Measuring costs: an empty call takes " + f.Value + when(f.Value == "", "unavailable: "+f.Unavailable) + "."
+			return "Measuring costs: an empty call takes " + f.Value + words.When(f.Value == "", "unavailable: "+f.Unavailable) + "."
 		}
 	}
 	return ""

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"chexp/experiments/stats"
+	"chexp/experiments/words"
 )
 
 // versus is the picture of the options that differ in one thing: how each
@@ -52,7 +53,7 @@ func (x Comparison) variant(c *choice) string {
 	case "provider":
 		return r.Provider
 	case "threads":
-		return plural(r.Threads, "thread")
+		return words.Plural(r.Threads, "thread")
 	}
 	return r.Model
 }
@@ -63,7 +64,7 @@ func (t *Table) versus(g []Comparison) versus {
 	title := map[string]string{"model": "Models on " + own.Provider, "provider": "Providers for " + own.Model,
 		"threads": "Threads for " + own.Model + " on " + own.Provider}[g[0].Axis]
 	if g[0].Axis != "threads" && t.varies(func(r *Row) int { return r.Threads }) {
-		title += ", " + plural(own.Threads, "thread")
+		title += ", " + words.Plural(own.Threads, "thread")
 	}
 	if t.varies(func(r *Row) int { return r.Batch }) {
 		title += fmt.Sprintf(", batch %d", own.Batch)
@@ -101,11 +102,11 @@ func (v *versus) ratios(g []Comparison) {
 	}
 	const height = 26
 	for i, c := range g {
-		r := ratioRow{Name: c.variant(c.a), Series: v.Variants[i+1].Series, Value: sig3(c.Ratio), Text: c.Text}
+		r := ratioRow{Name: c.variant(c.a), Series: v.Variants[i+1].Series, Value: words.Digits(c.Ratio), Text: c.Text}
 		d := drawing{Height: height, Label: c.Text}
 		d.line(s.at(1), 0, s.at(1), height, "limit")
 		if x, ok := c.Interval.Get(); ok {
-			r.Value += fmt.Sprintf(" [%s, %s]", sig3(x.Low), sig3(x.High))
+			r.Value += fmt.Sprintf(" [%s, %s]", words.Digits(x.Low), words.Digits(x.High))
 			if !c.Differs {
 				r.Remark = "no difference shown"
 			}

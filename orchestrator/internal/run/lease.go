@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"fmt"
 	"strings"
 	"time"
 
@@ -135,7 +134,8 @@ func (x *execution) writeSite() {
 func SiteFacts(s *store.Run) (site map[string]string, lease Lease, c Container, req ContainerRequest, err error) {
 	var f siteFacts
 	if err = s.ReadJSON(store.SiteFile, &f); err != nil {
-		err = failure.New(failure.Locked, fmt.Sprintf("run %s never got as far as a lease", s.ID), "`chexp run --resume "+s.ID+"` starts it", err)
+		err = failure.Locked.Errorf("run %s never got as far as a lease", s.ID).
+			Advise("`chexp run --resume %s` starts it", s.ID).Because(err)
 		return
 	}
 	req = ContainerRequest{Name: f.Container.Name, Image: f.Image, ReservationID: f.Lease.ReservationID, Transport: f.Transport}

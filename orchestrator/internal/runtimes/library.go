@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"chexp/experiments/provider"
 	"chexp/experiments/spec"
 	"chexp/experiments/trial"
 )
@@ -23,7 +24,11 @@ func (r Resolver) library(src spec.RuntimeSource, origin string, files map[strin
 		return one, err
 	}
 	defer f.Close()
-	one.Providers = slices.Clone(src.Providers)
+	needed, err := f.ImportedLibraries()
+	if err != nil {
+		return one, fmt.Errorf("%s: %w", src.Path, err)
+	}
+	var exported []string
 	for _, s := range symbols {
 		if s.Section == elf.SHN_UNDEF {
 			continue
@@ -31,17 +36,12 @@ func (r Resolver) library(src spec.RuntimeSource, origin string, files map[strin
 		if s.Name == "OrtGetApiBase" {
 			one.Version = strings.TrimPrefix(s.Version, "VERS_")
 		}
-		// The other providers that are exported so (CUDA, TensorRT, …) have their
-		// code in a library of their own, which a plain path does not bring.
-		if name := strings.TrimPrefix(s.Name, "OrtSessionOptionsAppendExecutionProvider_"); name != s.Name {
-			switch name {
-			case "CPU":
-				one.Providers = append(one.Providers, "cpu")
-			case "ACL":
-				one.Providers = append(one.Providers, "acl-ort")
-			}
-		}
+		exported = append(exported, s.Name)
 	}
+	// A plain path brings no file beside it, so a provider that has its code in
+	// one (CUDA, TensorRT, …) is not there.
+	nothing := func(string) bool { return false }
+	one.Providers = append(provider.In(exported, needed, nothing), src.Providers...)
 	slices.Sort(one.Providers)
 	one.Providers = slices.Compact(one.Providers)
 	v := numbers(one.Version)
