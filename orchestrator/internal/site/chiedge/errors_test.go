@@ -245,7 +245,9 @@ func accessErrors(t *testing.T) []errorRow {
 		_, err := Zun{s.containerClient}.Execute(ctx, "5a6f", "uname -m")
 		return err
 	}
-	put := func(ctx context.Context, s *Site) error { return Zun{s.containerClient}.PutArchive(ctx, "5a6f", "/tmp", nil) }
+	put := func(ctx context.Context, s *Site) error {
+		return Zun{s.containerClient}.PutArchive(ctx, "5a6f", "/tmp", nil)
+	}
 	get := func(ctx context.Context, s *Site) error {
 		_, err := Zun{s.containerClient}.GetArchive(ctx, "5a6f", "/tmp/out")
 		return err
