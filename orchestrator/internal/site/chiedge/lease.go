@@ -145,13 +145,23 @@ func (s *leaseClient) mine(ctx context.Context, name string) ([]leases.Lease, er
 	return slices.DeleteFunc(all, func(l leases.Lease) bool { return l.Name != name || l.UserID != s.me() }), nil
 }
 
-func ended(l leases.Lease) bool {
-	switch l.Status {
-	case leases.StatusTerminated, leases.StatusTerminating, leases.StatusDeleting, leases.StatusError:
-		return true
+// stateOf translates Blazar's statuses [BLZ:blazar/status.py (LeaseStatus)].
+// A lease that was deleted has none: Blazar answers 404.
+func stateOf(status string) run.LeaseState {
+	switch status {
+	case leases.StatusActive:
+		return run.LeaseActive
+	case leases.StatusTerminating, leases.StatusDeleting:
+		return run.LeaseEnding
+	case leases.StatusTerminated:
+		return run.LeaseOver
+	case leases.StatusError:
+		return run.LeaseFailed
 	}
-	return false
+	return run.LeasePending // CREATING, PENDING, STARTING, and UPDATING, which goes back to what it was
 }
+
+func ended(l leases.Lease) bool { return !stateOf(l.Status).Serves() }
 
 // liveLease returns the lease of this name that has not ended or failed; nil
 // when there is none. Two are an error: names carry the id of the run.
@@ -229,7 +239,7 @@ func (s *leaseClient) Release(ctx context.Context, id string) error {
 }
 
 func toLease(l leases.Lease) run.Lease {
-	r := run.Lease{ID: l.ID, Name: l.Name, Status: l.Status, Start: l.StartDate, End: l.EndDate}
+	r := run.Lease{ID: l.ID, Name: l.Name, Status: l.Status, State: stateOf(l.Status), Start: l.StartDate, End: l.EndDate}
 	if res := deviceReservation(l); res != nil {
 		r.ReservationID = res.ID
 	}

@@ -79,9 +79,9 @@ func (s *leaseClient) ShortenLease(ctx context.Context, l LeaseInfo, end time.Ti
 
 func changeable(l LeaseInfo, now time.Time) error {
 	switch {
-	case l.Status == leases.StatusError:
+	case l.State == run.LeaseFailed:
 		return failure.New(failure.Cloud, "lease "+l.Name+" failed: its status is ERROR", "`chexp lease delete "+l.Name+"`, then make another", nil)
-	case l.Status == leases.StatusTerminated, l.Status == leases.StatusTerminating, l.Status == leases.StatusDeleting, !l.End.After(now):
+	case !l.State.Serves(), !l.End.After(now):
 		return failure.New(failure.Usage, fmt.Sprintf("lease %s has ended (%s, at %s)", l.Name, l.Status, clock.Both(l.End)), "make another: `chexp lease create`", nil)
 	case l.End.Sub(now) < tooLateToChange:
 		return failure.New(failure.Usage, fmt.Sprintf("lease %s ends at %s, in %s: too late to change it", l.Name, clock.Both(l.End), clock.Span(l.End.Sub(now))),
@@ -178,8 +178,7 @@ func (s *leaseClient) changeFailure(l LeaseInfo, what string, err error) error {
 
 // GivenBack is how much of its time a lease still had.
 func GivenBack(l run.Lease, now time.Time) time.Duration {
-	switch l.Status {
-	case leases.StatusTerminated, leases.StatusError:
+	if !l.State.Serves() {
 		return 0
 	}
 	return max(0, l.End.Sub(later(l.Start, now)))

@@ -8,6 +8,7 @@ import (
 
 	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/clock"
+	"chexp/orchestrator/internal/run"
 )
 
 // withLease is a cloud with one active lease of Alice's on dev-1, from an hour
@@ -81,7 +82,7 @@ func TestTooLateToChange(t *testing.T) {
 	l.End = time.Now().Add(time.Minute)
 	_, err := s.ExtendLease(t.Context(), l, l.End.Add(time.Hour))
 	check(t, err, failure.Usage, "too late to change it", "make another")
-	l.Status = "ERROR"
+	l.Status, l.State = "ERROR", run.LeaseFailed
 	_, err = s.ExtendLease(t.Context(), l, l.End.Add(time.Hour))
 	check(t, err, failure.Cloud, "its status is ERROR", "lease delete")
 	if n := c.count("PUT"); n != 0 {
@@ -182,7 +183,7 @@ func TestGivenBack(t *testing.T) {
 	if d := GivenBack(l.Lease, l.End.Add(time.Hour)); d != 0 {
 		t.Errorf("past: %v", d)
 	}
-	l.Status = "TERMINATED"
+	l.Status, l.State = "TERMINATED", run.LeaseOver
 	if d := GivenBack(l.Lease, now); d != 0 {
 		t.Errorf("terminated: %v", d)
 	}
