@@ -72,7 +72,7 @@ func methodNames() string {
 }
 
 func badFlag(format string, args ...any) error {
-	return failure.New(failure.Usage, fmt.Sprintf(format, args...), "`chexp model quantize --help`", nil)
+	return failure.Usage.Errorf(format, args...).Advise("`chexp model quantize --help`")
 }
 
 func (a *app) modelQuantize(c *cli.Context) error {
@@ -134,7 +134,7 @@ func (a *app) modelQuantize(c *cli.Context) error {
 		return err
 	}
 	if err := files.Write(out, b); err != nil {
-		return failure.New(failure.Storage, "cannot write "+out, "choose another place with -o", err)
+		return failure.Storage.Errorf("cannot write %s", out).Advise("choose another place with -o").Because(err)
 	}
 	return a.printQuantized(c, q, res, out, path, b)
 }

@@ -46,10 +46,12 @@ func (r *Run) Adopt(dir string, plan *trial.Plan) (n Adopted, err error) {
 		}
 		res := new(trial.Result)
 		if err := json.Unmarshal(data, res); err != nil {
-			return n, failure.New(failure.Device, "the device's result of "+t.ID+" is no JSON", "measure again with `chexp run --resume`", err)
+			return n, failure.Device.Errorf("the device's result of %s is no JSON", t.ID).
+				Advise("measure again with `chexp run --resume`").Because(err)
 		}
 		if err := res.Fits(plan, t); err != nil {
-			return n, failure.New(failure.Device, "the device's result of "+t.ID+" is not what the plan asked for", "", err)
+			return n, failure.Device.Errorf("the device's result of %s is not what the plan asked for", t.ID).
+				Because(err)
 		}
 		if res.Partial != nil {
 			if err := r.keepPartial(name, data, res); err != nil {
@@ -86,7 +88,8 @@ func (r *Run) AdoptJournals(dir string, plan *trial.Plan, why string) (n Adopted
 			err = res.Fits(plan, t)
 		}
 		if err != nil {
-			return n, failure.New(failure.Device, "the device's journal of "+t.ID+" is not what the plan asked for", "", err)
+			return n, failure.Device.Errorf("the device's journal of %s is not what the plan asked for", t.ID).
+				Because(err)
 		}
 		raw, err := json.Marshal(res)
 		if err != nil {

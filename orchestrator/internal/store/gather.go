@@ -52,15 +52,17 @@ func (r *Root) Gather(name string) ([]*Gathered, error) {
 	info, err := os.Stat(name)
 	switch {
 	case name == "":
-		return nil, failure.New(failure.Usage, `"" names no run`, "`chexp results list` shows the runs", nil)
+		return nil, failure.Usage.Errorf(`"" names no run`).Advise("`chexp results list` shows the runs")
 	case err == nil && info.Mode().IsRegular():
 		return gatherFile(name)
 	case err == nil && info.IsDir():
 		return gatherDir(name, name)
 	case err == nil:
-		return nil, failure.New(failure.Usage, name+" is neither a folder nor a file", "name a run, a run's directory or a result file", nil)
+		return nil, failure.Usage.Errorf("%s is neither a folder nor a file", name).
+			Advise("name a run, a run's directory or a result file")
 	case strings.ContainsRune(name, filepath.Separator):
-		return nil, failure.New(failure.Usage, "there is no "+name, "name a run, a run's directory or a result file", nil)
+		return nil, failure.Usage.Errorf("there is no %s", name).
+			Advise("name a run, a run's directory or a result file")
 	}
 	run, err := r.Open(name)
 	if err != nil {
@@ -91,7 +93,7 @@ func gatherFile(name string) ([]*Gathered, error) {
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return nil, failure.New(failure.Usage, "cannot open "+dir, "", err)
+		return nil, failure.Usage.Errorf("cannot open %s", dir).Because(err)
 	}
 	defer root.Close()
 	b := batch{source: name, root: root}
@@ -103,7 +105,7 @@ func gatherFile(name string) ([]*Gathered, error) {
 func gatherDir(source, dir string) ([]*Gathered, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return nil, failure.New(failure.Usage, "cannot open "+dir, "", err)
+		return nil, failure.Usage.Errorf("cannot open %s", dir).Because(err)
 	}
 	defer root.Close()
 	plan, err := readPlan(root)
@@ -111,7 +113,8 @@ func gatherDir(source, dir string) ([]*Gathered, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return gatherFolder(source, root)
 	case err != nil:
-		return nil, failure.New(failure.Storage, "the plan of "+source+" is damaged", "copy the run's directory again", err)
+		return nil, failure.Storage.Errorf("the plan of %s is damaged", source).
+			Advise("copy the run's directory again").Because(err)
 	}
 	g := &Gathered{Source: source, RunID: plan.RunID, Plan: plan, sums: map[string]string{}}
 	g.Experiment, _ = files.ReadIn(root, ExperimentFile, 1<<20)
@@ -175,7 +178,8 @@ func gatherFolder(source string, root *os.Root) ([]*Gathered, error) {
 		return nil, Explain(err)
 	}
 	if len(entries) > maxGathered {
-		return nil, failure.New(failure.Usage, fmt.Sprintf("%s holds more than %d files", source, maxGathered), "name the runs one by one", nil)
+		return nil, failure.Usage.Errorf("%s holds more than %d files", source, maxGathered).
+			Advise("name the runs one by one")
 	}
 	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 	b := batch{source: source, root: root}
@@ -186,8 +190,10 @@ func gatherFolder(source string, root *os.Root) ([]*Gathered, error) {
 		}
 	}
 	if len(b.found) == 0 && len(b.damaged) == 0 {
-		return nil, failure.New(failure.Usage, source+" is no run's directory and holds no results (it has neither "+PlanFile+" nor a file named as a trial)",
-			"name a run, a run's directory or a result file", nil)
+		return nil, failure.Usage.
+			Errorf("%s is no run's directory and holds no results (it has neither %s nor a file named as a trial)",
+				source, PlanFile).
+			Advise("name a run, a run's directory or a result file")
 	}
 	return b.runs(), nil
 }

@@ -125,8 +125,8 @@ func (r *Root) Open(name string) (*Run, error) {
 			}
 			return &Run{ID: filepath.Base(abs), Dir: abs}, nil
 		}
-		return nil, failure.New(failure.Usage, name+" is not a run's directory (it has no "+journalFile+")",
-			"`chexp results list` shows the runs", nil)
+		return nil, failure.Usage.Errorf("%s is not a run's directory (it has no %s)", name, journalFile).
+			Advise("`chexp results list` shows the runs")
 	}
 	ids, err := r.IDs()
 	if err != nil {
@@ -149,11 +149,11 @@ func (r *Root) Open(name string) (*Run, error) {
 	case 1:
 		return &Run{ID: match[0], Dir: filepath.Join(r.dir, match[0])}, nil
 	case 0:
-		return nil, failure.New(failure.Usage, fmt.Sprintf("no run %q in %s", name, r.dir),
-			"`chexp results list` shows the runs; --runs DIR looks elsewhere", nil)
+		return nil, failure.Usage.Errorf("no run %q in %s", name, r.dir).
+			Advise("`chexp results list` shows the runs; --runs DIR looks elsewhere")
 	}
-	return nil, failure.New(failure.Usage, fmt.Sprintf("%q is the name of %d runs: %s", name, len(match), strings.Join(match, ", ")),
-		"give the whole id", nil)
+	return nil, failure.Usage.Errorf("%q is the name of %d runs: %s", name, len(match), strings.Join(match, ", ")).
+		Advise("give the whole id")
 }
 
 // IDs lists the runs, oldest first.
@@ -183,8 +183,8 @@ func (r *Run) Lock() error {
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		f.Close()
-		return failure.New(failure.Locked, "run "+r.ID+" is in use by another chexp",
-			"wait for it, or end that process first", nil)
+		return failure.Locked.Errorf("run %s is in use by another chexp", r.ID).
+			Advise("wait for it, or end that process first")
 	}
 	r.lock = f
 	return nil
@@ -278,10 +278,12 @@ func (r *Run) Results(plan *trial.Plan) ([]*trial.Result, error) {
 			continue
 		}
 		if err != nil {
-			return nil, failure.New(failure.Storage, "cannot read the result of "+t.ID, "the file is damaged; fetch it again into an empty results directory", err)
+			return nil, failure.Storage.Errorf("cannot read the result of %s", t.ID).
+				Advise("the file is damaged; fetch it again into an empty results directory").
+				Because(err)
 		}
 		if err := res.Fits(plan, t); err != nil {
-			return nil, failure.New(failure.Storage, "result of "+t.ID+" is not what the plan asked for", "", err)
+			return nil, failure.Storage.Errorf("result of %s is not what the plan asked for", t.ID).Because(err)
 		}
 		results = append(results, res)
 	}
@@ -294,9 +296,12 @@ func Explain(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return failure.New(failure.Storage, "this machine's disk is full", "free some space (or use --runs DIR on another disk) and run the command again", err)
+		return failure.Storage.Errorf("this machine's disk is full").
+			Advise("free some space (or use --runs DIR on another disk) and run the command again").
+			Because(err)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		return failure.New(failure.Storage, "cannot write here", "use --runs DIR with a directory that you may write to", err)
+		return failure.Storage.Errorf("cannot write here").
+			Advise("use --runs DIR with a directory that you may write to").Because(err)
 	}
 	return err
 }
