@@ -68,11 +68,10 @@ func (a *attempt) await(ctx context.Context, l Lease) (string, error) {
 // clock writes a time of day for people.
 func clock(t time.Time) string { return t.UTC().Format("15:04 UTC") }
 
-// ended reports whether a lease can serve no more.
+// ended reports whether a lease can serve no more: it is over, or too little of
+// it is left to measure and bring the results home.
 func (a *attempt) ended(l Lease) bool {
-	s := strings.ToUpper(l.Status)
-	return s == "TERMINATED" || s == "ERROR" || s == "DELETED" ||
-		!l.End.IsZero() && time.Until(l.End) < a.Patience.LeaseTail
+	return !l.State.Serves() || !l.End.IsZero() && time.Until(l.End) < a.Patience.LeaseTail
 }
 
 // leaseRequest asks for the device that the experiment names.
