@@ -46,7 +46,9 @@ type compared struct {
 
 func (a *app) modelCompare(c *cli.Context) error {
 	if c.NArg() < 2 {
-		return failure.New(failure.Usage, fmt.Sprintf("`chexp model compare` takes a float model and at least one other; it got %d", c.NArg()), "`chexp model compare --help`", nil)
+		return failure.Usage.
+			Errorf("`chexp model compare` takes a float model and at least one other; it got %d", c.NArg()).
+			Advise("`chexp model compare --help`")
 	}
 	exact, _, err := target(c)
 	if err != nil {

@@ -1,4 +1,4 @@
-package chiedge
+package patient
 
 import (
 	"bytes"
@@ -10,64 +10,58 @@ import (
 	"net"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/gophercloud/gophercloud/v2"
 
+	"chexp/experiments/wait"
 	"chexp/orchestrator/openstack/apierror"
 )
 
-// retrying sends reads and deletions again after what may be a bad moment: 429,
-// 502, 503, 504, or a connection that broke before the whole answer was there.
-// It never repeats a POST or a PUT: whether those did something is for their
-// caller to find out (createLease, createContainer, floatingIP, UpdateLease).
+// Retry is an [http.RoundTripper] that sends reads and deletions again after
+// what may be a bad moment: 429, 502, 503, 504, or a connection that broke
+// before the whole answer was there. It never repeats a POST or a PUT: their
+// caller has to find out whether they did something.
 //
 // A deletion that is repeated may find its object gone, 404, where the first
-// one removed it; every caller takes that for success.
-type retrying struct {
-	next   http.RoundTripper
-	pace   func() pace
-	notice func(string) // told before each wait; never nil
+// one removed it: callers take that for success.
+type Retry struct {
+	Next   http.RoundTripper
+	Pace   func() Pace
+	Notice func(string) // is told, in a sentence, before each wait; nil: nobody is
 }
 
-// withRetry makes the site's client repeat what is safe. Signing in is over by
-// then: a wrong address is said at once.
-func (s *Site) withRetry() {
-	notice := s.opts.Notice
-	if notice == nil {
-		notice = func(string) {}
-	}
-	s.provider.HTTPClient.Transport = &retrying{next: s.provider.HTTPClient.Transport, pace: func() pace { return s.pace }, notice: notice}
-}
-
-func (r *retrying) RoundTrip(req *http.Request) (*http.Response, error) {
+// RoundTrip implements [http.RoundTripper].
+func (r *Retry) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Method != http.MethodGet && req.Method != http.MethodDelete || req.Body != nil && req.Body != http.NoBody {
-		return r.next.RoundTrip(req)
+		return r.Next.RoundTrip(req)
 	}
-	p := r.pace()
+	p := r.Pace()
 	for try := 1; ; try++ {
-		resp, err := r.next.RoundTrip(req)
+		resp, err := r.Next.RoundTrip(req)
 		if err == nil {
 			err = readWhole(req, resp)
 		}
 		why, hint, again := mayPass(resp, err)
-		if !again || try > p.retries || req.Context().Err() != nil {
+		if !again || try > p.Retries || req.Context().Err() != nil {
 			return resp, err
 		}
-		wait := max(jitter(p.retryFirst, try), hint)
-		if wait > p.retryMost {
-			if hint > p.retryMost {
+		pause := max(jitter(p.RetryFirst, try), hint)
+		if pause > p.RetryMost {
+			if hint > p.RetryMost {
 				// It says itself that it will not be back soon enough.
 				return resp, err
 			}
-			wait = p.retryMost
+			pause = p.RetryMost
 		}
 		if resp != nil {
 			resp.Body.Close()
 		}
-		r.notice(fmt.Sprintf("%s%s: %s; once more in %s (%d of %d)", req.URL.Host, req.URL.Path, why, roundedWait(wait), try, p.retries))
-		if pauseErr := pause(req.Context(), wait); pauseErr != nil {
+		if r.Notice != nil {
+			r.Notice(fmt.Sprintf("%s%s: %s; once more in %s (%d of %d)",
+				req.URL.Host, req.URL.Path, why, rounded(pause), try, p.Retries))
+		}
+		if wait.For(req.Context(), pause) != nil {
 			return nil, context.Cause(req.Context())
 		}
 	}
@@ -77,7 +71,7 @@ func (r *retrying) RoundTrip(req *http.Request) (*http.Response, error) {
 // the middle of an answer is noticed where the request can be repeated. An
 // archive may be large, and its caller can repeat it; it is left alone.
 func readWhole(req *http.Request, resp *http.Response) error {
-	if strings.HasSuffix(req.URL.Path, "/get_archive") {
+	if isArchive(req) {
 		return nil
 	}
 	body, err := io.ReadAll(resp.Body)
@@ -100,7 +94,7 @@ func mayPass(resp *http.Response, err error) (why string, hint time.Duration, ag
 		if dial || errors.Is(err, errAnswerTooLong) || apierror.From(err).Kind != apierror.Lost {
 			return "", 0, false
 		}
-		return "the connection broke (" + apierror.Line(reason(err).Error()) + ")", 0, true
+		return "the connection broke (" + apierror.Line(Reason(err).Error()) + ")", 0, true
 	}
 	switch resp.StatusCode {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
@@ -131,7 +125,7 @@ func jitter(first time.Duration, try int) time.Duration {
 	return d/2 + rand.N(d/2+1)
 }
 
-func roundedWait(d time.Duration) time.Duration {
+func rounded(d time.Duration) time.Duration {
 	if d > time.Second {
 		return d.Round(100 * time.Millisecond)
 	}

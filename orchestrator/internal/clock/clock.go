@@ -1,4 +1,6 @@
-package chiedge
+// Package clock writes times and lengths of time for people: in UTC, which the
+// services count in, and on the clock of the machine that chexp runs on.
+package clock
 
 import (
 	"fmt"
@@ -6,29 +8,34 @@ import (
 	"time"
 )
 
-// Here is the zone of the clock that people look at. Tests set it; time.Local
-// itself is read by running timers.
+// Here is the zone of the clock that people look at. Tests set it: they cannot
+// set [time.Local], which running timers read.
 var Here = time.Local
 
-// Clock writes a time as Blazar counts it, in UTC, and as the clock here shows
-// it, with the date where that differs: "2026-12-01 19:00 UTC (14:00 EST)".
-func Clock(t time.Time) string { return clock(t, Here) }
+const dayMinute = "2006-01-02 15:04"
 
-func clock(t time.Time, here *time.Location) string {
+// UTC writes a time to the minute: "2026-12-01 19:00 UTC".
+func UTC(t time.Time) string { return t.UTC().Format(dayMinute + " UTC") }
+
+// Both writes a time in UTC and as the clock here shows it, with the date where
+// that differs: "2026-12-01 19:00 UTC (14:00 EST)".
+func Both(t time.Time) string { return both(t, Here) }
+
+func both(t time.Time, here *time.Location) string {
 	u, l := t.UTC(), t.In(here)
-	text := utc(t)
+	text := UTC(t)
 	if _, offset := l.Zone(); offset == 0 {
 		return text
 	}
 	layout := "15:04 MST"
 	if u.YearDay() != l.YearDay() {
-		layout = "2006-01-02 15:04 MST"
+		layout = dayMinute + " MST"
 	}
 	return text + " (" + l.Format(layout) + ")"
 }
 
-// Window is a stretch of time, written once in each clock: "2026-12-01 19:00 to
-// 20:55 UTC (14:00 to 15:55 EST)".
+// Window writes a stretch of time in UTC and by the clock here:
+// "2026-12-01 19:00 to 20:55 UTC (14:00 to 15:55 EST)".
 func Window(from, to time.Time) string { return window(from, to, Here) }
 
 func window(from, to time.Time, here *time.Location) string {
@@ -44,8 +51,6 @@ func window(from, to time.Time, here *time.Location) string {
 	return text + " (" + l.Format(layout) + " to " + endTime(l, to.In(here)) + l.Format(" MST)")
 }
 
-const dayMinute = "2006-01-02 15:04"
-
 // endTime leaves the date out where it is the start's.
 func endTime(from, to time.Time) string {
 	if from.YearDay() != to.YearDay() || from.Year() != to.Year() {
@@ -54,7 +59,7 @@ func endTime(from, to time.Time) string {
 	return to.Format("15:04")
 }
 
-// Span writes a length of time for people: "1 h 55 min".
+// Span writes a length of time: "1 h 55 min", and seconds below a minute.
 func Span(d time.Duration) string {
 	if d < time.Minute {
 		return fmt.Sprintf("%.0f s", max(0, d).Seconds())

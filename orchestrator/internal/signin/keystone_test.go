@@ -1,4 +1,4 @@
-package chiedge
+package signin
 
 import (
 	"context"
@@ -15,9 +15,9 @@ import (
 	"chexp/experiments/failure"
 )
 
-func connectTo(t *testing.T, e entry, changes ...string) *Site {
+func connectTo(t *testing.T, e entry, changes ...string) *Session {
 	t.Helper()
-	s, err := Connect(t.Context(), Options{CloudsFile: file(t, e, changes...)})
+	s, err := connect(t.Context(), Options{CloudsFile: file(t, e, changes...)})
 	if err != nil {
 		t.Fatalf("%v (%s)", err, failure.NextOf(err))
 	}
@@ -29,7 +29,7 @@ func TestRealKeystone(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a Keystone; -short")
 	}
-	chexp, err := filepath.Abs("../../../../bin/chexp")
+	chexp, err := filepath.Abs("../../../bin/chexp")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func (k *keystone) eachAuthType(t *testing.T, unrestricted, restricted entry) {
 			if d := s.Describe(); d["auth_method"] != c.method || d["project"] != "CHI-000001" || !strings.HasPrefix(d["user"], "alice") {
 				t.Errorf("%v", d)
 			}
-			if _, err := s.Leases(t.Context()); err != nil {
+			if err := ask(t, s); err != nil {
 				t.Error(err)
 			}
 			if w := strings.Join(s.Warnings(), "\n"); strings.Contains(w, "is restricted") != (name == "restricted") {
@@ -80,7 +80,7 @@ func (k *keystone) eachAuthType(t *testing.T, unrestricted, restricted entry) {
 }
 
 // refusals: the sentences of testdata/signin.golden hold for the real answers.
-func (k *keystone) refusals(t *testing.T, alice *Site, unrestricted entry) {
+func (k *keystone) refusals(t *testing.T, alice *Session, unrestricted entry) {
 	deleted := k.appCred(alice, "deleted", true, time.Time{})
 	k.deleteAppCred(alice, deleted)
 	foreign := provider(t, 200, `{"access_token":"token-of-another"}`)
@@ -105,7 +105,7 @@ func (k *keystone) refusals(t *testing.T, alice *Site, unrestricted entry) {
 		"single sign-on, unknown protocol":       {k.singleSignOn(), []string{"protocol", "saml2"}, []string{"knows no identity provider chameleon with protocol saml2"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Connect(t.Context(), Options{CloudsFile: file(t, c.entry, c.changes...)})
+			_, err := connect(t.Context(), Options{CloudsFile: file(t, c.entry, c.changes...)})
 			check(t, err, failure.Auth, c.words...)
 		})
 	}
@@ -116,14 +116,14 @@ func (k *keystone) refusals(t *testing.T, alice *Site, unrestricted entry) {
 func (k *keystone) reauthentication(t *testing.T, unrestricted entry) {
 	given := takenToken(t, k.password())
 	byToken := connectTo(t, k.password(), "auth_type", "token", "token", given)
-	for _, id := range []string{given, byToken.provider.Token()} {
+	for _, id := range []string{given, byToken.Provider.Token()} {
 		if err := tokens.Revoke(t.Context(), k.admin, id).Err; err != nil {
 			t.Fatal(err)
 		}
 	}
-	_, err := byToken.Leases(t.Context())
+	err := ask(t, byToken)
 	check(t, err, failure.Auth, "cannot be renewed")
-	_, err = Connect(t.Context(), Options{CloudsFile: file(t, k.password(), "auth_type", "token", "token", given)})
+	_, err = connect(t.Context(), Options{CloudsFile: file(t, k.password(), "auth_type", "token", "token", given)})
 	check(t, err, failure.Auth, "does not accept the token", "it has ended, was revoked")
 
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -131,20 +131,20 @@ func (k *keystone) reauthentication(t *testing.T, unrestricted entry) {
 	k.stop()
 	k.setTokenLife(shortLife)
 	k.serve(ctx)
-	sites := map[string]*Site{}
+	sites := map[string]*Session{}
 	old := map[string]string{}
 	for name, e := range map[string]entry{"password": k.password(), "application credential": unrestricted, "single sign-on": k.singleSignOn()} {
 		sites[name] = connectTo(t, e)
-		old[name] = sites[name].provider.Token()
+		old[name] = sites[name].Provider.Token()
 	}
 	for name, id := range old {
 		k.awaitEnd(t, name, id)
 	}
 	for name, s := range sites {
-		if _, err := s.Leases(t.Context()); err != nil {
+		if err := ask(t, s); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if s.provider.Token() == old[name] {
+		if s.Provider.Token() == old[name] {
 			t.Errorf("%s: the same token as before its end", name)
 		}
 	}
@@ -152,20 +152,20 @@ func (k *keystone) reauthentication(t *testing.T, unrestricted entry) {
 
 // expiring signs in with an application credential that is about to end; on a
 // busy machine that takes longer.
-func (k *keystone) expiring(t *testing.T, alice *Site) (entry, *Site) {
+func (k *keystone) expiring(t *testing.T, alice *Session) (entry, *Session) {
 	t.Helper()
 	for life := 4 * time.Second; ; life *= 3 {
 		end := time.Now().Add(life).Truncate(time.Second)
 		name := "for " + life.String()
 		e := k.appCred(alice, name, true, end)
-		s, err := Connect(t.Context(), Options{CloudsFile: file(t, e)})
+		s, err := connect(t.Context(), Options{CloudsFile: file(t, e)})
 		if time.Now().After(end) && life < time.Minute {
 			continue
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		if at, what := s.SignInEnds(); !at.Equal(end) || what != "the application credential "+name {
+		if at, what := s.Ends(); !at.Equal(end) || what != "the application credential "+name {
 			t.Errorf("%s ends at %v, want %v", what, at, end)
 		}
 		return e, s
@@ -186,20 +186,20 @@ func (k *keystone) awaitEnd(t *testing.T, name, token string) {
 }
 
 // appCredEnds: one expires and one is deleted in the middle of a run.
-func (k *keystone) appCredEnds(t *testing.T, alice *Site) {
+func (k *keystone) appCredEnds(t *testing.T, alice *Session) {
 	doomed := k.appCred(alice, "doomed", true, time.Time{})
 	deleted := connectTo(t, doomed)
 	short, expiring := k.expiring(t, alice)
-	if at, _ := deleted.SignInEnds(); !at.IsZero() {
+	if at, _ := deleted.Ends(); !at.IsZero() {
 		t.Errorf("ends at %v", at)
 	}
 	k.deleteAppCred(alice, doomed)
-	_, err := deleted.Leases(t.Context())
+	err := ask(t, deleted)
 	check(t, err, failure.Auth, "the token has ended, and there is no other", "does not know the application credential", "it was deleted")
-	k.awaitEnd(t, "short", expiring.provider.Token())
-	_, err = expiring.Leases(t.Context())
+	k.awaitEnd(t, "short", expiring.Provider.Token())
+	err = ask(t, expiring)
 	check(t, err, failure.Auth, "the token has ended, and there is no other", "expired at", "lasts longer")
-	_, err = Connect(t.Context(), Options{CloudsFile: file(t, short)})
+	_, err = connect(t.Context(), Options{CloudsFile: file(t, short)})
 	check(t, err, failure.Auth, "did not accept the application credential", "has expired")
 }
 

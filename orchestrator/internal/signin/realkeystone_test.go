@@ -1,4 +1,4 @@
-package chiedge
+package signin
 
 import (
 	"bytes"
@@ -316,7 +316,7 @@ func (k *keystone) singleSignOn() entry {
 }
 
 // appCred makes an application credential as alice and gives its entry.
-func (k *keystone) appCred(s *Site, name string, unrestricted bool, expires time.Time) entry {
+func (k *keystone) appCred(s *Session, name string, unrestricted bool, expires time.Time) entry {
 	k.t.Helper()
 	body := map[string]any{"name": name, "unrestricted": unrestricted}
 	if !expires.IsZero() {
@@ -325,7 +325,7 @@ func (k *keystone) appCred(s *Site, name string, unrestricted bool, expires time
 	var answer struct {
 		AppCred struct{ ID, Secret string } `json:"application_credential"`
 	}
-	_, err := s.provider.Request(k.t.Context(), "POST", k.url+"/users/"+s.token.User.ID+"/application_credentials",
+	_, err := s.Provider.Request(k.t.Context(), "POST", k.url+"/users/"+s.Token.User.ID+"/application_credentials",
 		&gophercloud.RequestOpts{JSONBody: map[string]any{"application_credential": body}, JSONResponse: &answer, OkCodes: []int{201}})
 	if err != nil {
 		k.t.Fatal(err)
@@ -333,9 +333,9 @@ func (k *keystone) appCred(s *Site, name string, unrestricted bool, expires time
 	return k.entry("v3applicationcredential", "application_credential_id", answer.AppCred.ID, "application_credential_secret", answer.AppCred.Secret)
 }
 
-func (k *keystone) deleteAppCred(s *Site, e entry) {
+func (k *keystone) deleteAppCred(s *Session, e entry) {
 	k.t.Helper()
-	_, err := s.provider.Request(k.t.Context(), "DELETE", k.url+"/users/"+s.token.User.ID+"/application_credentials/"+e.auth["application_credential_id"],
+	_, err := s.Provider.Request(k.t.Context(), "DELETE", k.url+"/users/"+s.Token.User.ID+"/application_credentials/"+e.auth["application_credential_id"],
 		&gophercloud.RequestOpts{OkCodes: []int{204}})
 	if err != nil {
 		k.t.Fatal(err)

@@ -1,6 +1,7 @@
-package chiedge
+package signin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,8 +17,8 @@ import (
 	"chexp/experiments/failure"
 )
 
-// token is what Keystone says about whom it gave one to, without the token.
-type token struct {
+// Token is what Keystone says about whom it gave one to, without the token.
+type Token struct {
 	ExpiresAt time.Time             `json:"-"`
 	User      tokens.User           `json:"user"`
 	Project   *tokens.Project       `json:"project"`
@@ -43,8 +44,8 @@ func (t *tokenTime) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-func readToken(provider *gophercloud.ProviderClient) (token, error) {
-	var t token
+func readToken(provider *gophercloud.ProviderClient) (Token, error) {
+	var t Token
 	var result interface{ ExtractInto(any) error }
 	switch r := provider.GetAuthResult().(type) {
 	case tokens.CreateResult:
@@ -64,10 +65,13 @@ func readToken(provider *gophercloud.ProviderClient) (token, error) {
 	return t, nil
 }
 
-func (t token) restricted() bool { return t.AppCred != nil && t.AppCred.Restricted }
+// Restricted reports an application credential that may not make trusts, which a
+// lease needs.
+func (t Token) Restricted() bool { return t.AppCred != nil && t.AppCred.Restricted }
 
-func (s *Site) method() string {
-	t := s.token
+// Method says how the user signed in, for people.
+func (s *Session) Method() string {
+	t := s.Token
 	switch {
 	case t.AppCred == nil && s.cred.how == byToken:
 		return "token"
@@ -85,33 +89,24 @@ func (s *Site) method() string {
 
 // requireProject refuses a token for no project: it has no catalog either. The
 // projects that the user could choose are listed where Keystone lists them.
-func (s *Site) requireProject(ctx context.Context) error {
-	if s.token.Project != nil {
+func (s *Session) requireProject(ctx context.Context) error {
+	if s.Token.Project != nil {
 		return nil
 	}
 	next := "set project_name and project_domain_name in the cloud's auth section (OS_PROJECT_NAME, OS_PROJECT_DOMAIN_NAME; the domain is chameleon on Chameleon)"
-	if names := projectNames(ctx, s.provider); len(names) > 0 {
+	if names := projectNames(ctx, s.Provider); len(names) > 0 {
 		next += "; " + yours(names)
 	}
-	return s.cred.withStale(failure.New(failure.Auth, fmt.Sprintf("signed in at %s as %s, but for no project", s.cred.host(), s.token.User.Name), next, nil))
-}
-
-// services are the catalog types a run needs, each with the names it goes by.
-var services = []struct {
-	what  string
-	types []string
-}{
-	{"reservation", []string{"reservation"}},
-	{"container", []string{"container", "application-container"}},
+	return s.cred.withStale(failure.New(failure.Auth, fmt.Sprintf("signed in at %s as %s, but for no project", s.cred.host(), s.Token.User.Name), next, nil))
 }
 
 // region picks the region to work in: the one asked for, or the only one. It
-// must offer both services.
-func (t token) region(cred credentials) (string, error) {
+// must offer every service that is needed.
+func (t Token) region(cred credentials, needs []Service) (string, error) {
 	offers := map[string]map[string]bool{} // region → types
 	for _, entry := range t.Catalog {
 		for _, e := range entry.Endpoints {
-			r := first(e.RegionID, e.Region)
+			r := cmp.Or(e.RegionID, e.Region)
 			if offers[r] == nil {
 				offers[r] = map[string]bool{}
 			}
@@ -128,15 +123,15 @@ func (t token) region(cred credentials) (string, error) {
 			region = r
 		}
 	}
-	for _, s := range services {
-		if slices.ContainsFunc(s.types, func(typ string) bool { return offers[region][typ] }) {
+	for _, s := range needs {
+		if slices.ContainsFunc(s.Types, func(typ string) bool { return offers[region][typ] }) {
 			continue
 		}
 		next := "the catalog of this site has: " + describeRegions(offers) + ". CHI@Edge is its own site, https://chi.edge.chameleoncloud.org:5000/v3, with its own credentials"
 		if env := os.Getenv("OS_REGION_NAME"); env != "" && env == region {
 			next += ". The region comes from OS_REGION_NAME, perhaps of another site's openrc file"
 		}
-		return "", failure.New(failure.Auth, fmt.Sprintf("%s offers no %s service in region %q", cred.host(), s.what, region), next, nil)
+		return "", failure.New(failure.Auth, fmt.Sprintf("%s offers no %s service in region %q", cred.host(), s.Name, region), next, nil)
 	}
 	return region, nil
 }
@@ -153,13 +148,13 @@ func describeRegions(offers map[string]map[string]bool) string {
 }
 
 // offers reports whether the catalog has a service of this type in the region.
-func (t token) offers(region, typ string) bool {
+func (t Token) offers(region, typ string) bool {
 	for _, entry := range t.Catalog {
 		if entry.Type != typ {
 			continue
 		}
 		for _, e := range entry.Endpoints {
-			if first(e.RegionID, e.Region) == region {
+			if cmp.Or(e.RegionID, e.Region) == region {
 				return true
 			}
 		}

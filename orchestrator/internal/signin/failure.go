@@ -1,6 +1,7 @@
-package chiedge
+package signin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,8 @@ import (
 	"github.com/gophercloud/gophercloud/v2"
 
 	"chexp/experiments/failure"
+	"chexp/orchestrator/internal/clock"
+	"chexp/orchestrator/internal/patient"
 	"chexp/orchestrator/openstack/apierror"
 	"chexp/orchestrator/openstack/identity/oidc"
 )
@@ -38,13 +41,13 @@ func keystoneFailure(ctx context.Context, cred credentials, rt http.RoundTripper
 	switch {
 	case e.Kind == apierror.CredentialUnknown:
 		return failure.New(failure.Auth, fmt.Sprintf("%s does not know the %s (%s)", host, who, cred.from),
-			"it was deleted, or it belongs to another site: each has its own. "+remedyAppCred, e)
+			"it was deleted, or it belongs to another site: each has its own. "+RemedyAppCred, e)
 	case e.Kind == apierror.Unauthorized && cred.appCred() && !ends.IsZero() && time.Now().After(ends):
-		return failure.New(failure.Auth, fmt.Sprintf("the %s expired at %s (%s)", who, utc(ends), cred.from),
-			"make another that lasts longer than the run. "+remedyAppCred, e)
+		return failure.New(failure.Auth, fmt.Sprintf("the %s expired at %s (%s)", who, clock.UTC(ends), cred.from),
+			"make another that lasts longer than the run. "+RemedyAppCred, e)
 	case e.Kind == apierror.Unauthorized && cred.appCred():
 		return failure.New(failure.Auth, fmt.Sprintf("%s did not accept the %s (%s)", host, who, cred.from),
-			"its secret is wrong, or it has expired (those that cc-login makes live 24 hours). "+remedyAppCred, e)
+			"its secret is wrong, or it has expired (those that cc-login makes live 24 hours). "+RemedyAppCred, e)
 	case e.Kind == apierror.Forbidden && cred.how == byToken:
 		return failure.New(failure.Auth, fmt.Sprintf("%s does not exchange this token for one of project %s (%s)", host, cred.project(), cred.from),
 			"it came from an application credential, which has a project of its own: leave the project out (unset OS_PROJECT_NAME OS_PROJECT_ID), or use the application credential itself", e)
@@ -56,13 +59,13 @@ func keystoneFailure(ctx context.Context, cred credentials, rt http.RoundTripper
 	switch {
 	case cred.how == byToken && (e.Kind == apierror.Unauthorized || e.Kind == apierror.NotFound):
 		return failure.New(failure.Auth, fmt.Sprintf("%s does not accept the token (%s)", host, cred.from),
-			"it has ended, was revoked, or is of another site. Get a fresh one (`openstack token issue`), or better an application credential: a token cannot be renewed in the middle of a run. "+remedyAppCred, e)
+			"it has ended, was revoked, or is of another site. Get a fresh one (`openstack token issue`), or better an application credential: a token cannot be renewed in the middle of a run. "+RemedyAppCred, e)
 	case e.Kind == apierror.Unauthorized:
 		return failure.New(failure.Auth, fmt.Sprintf("%s did not accept the %s (%s)", host, who, cred.from),
-			"check user name, password and user domain; Keystone does not tell which is wrong. Users who sign in through the Chameleon portal have no password here: use auth_type v3oidcpassword or an application credential. "+remedyAppCred, e)
+			"check user name, password and user domain; Keystone does not tell which is wrong. Users who sign in through the Chameleon portal have no password here: use auth_type v3oidcpassword or an application credential. "+RemedyAppCred, e)
 	case e.Kind == apierror.Unreachable || errors.As(err, &sent):
 		return failure.New(failure.Auth, fmt.Sprintf("cannot reach Keystone at %s (%s)", host, cred.from),
-			"check auth_url, the network and, for a certificate of your own, cacert", reason(err))
+			"check auth_url, the network and, for a certificate of your own, cacert", patient.Reason(err))
 	case e.Status != 0 && e.Temporary():
 		return failure.New(failure.Cloud, "Keystone at "+host+" is out of order", "try again in some minutes", e)
 	case e.Status != 0:
@@ -144,7 +147,7 @@ func discoveryFailure(cred credentials, e *oidc.Error) error {
 	switch {
 	case errors.Is(e, oidc.ErrGrantNotOffered):
 		return failure.New(failure.Auth, "the identity provider "+where+" does not let programs sign in with a password",
-			"use an application credential. "+remedyAppCred, briefly(e))
+			"use an application credential. "+RemedyAppCred, briefly(e))
 	case errors.Is(e, oidc.ErrInsecure):
 		return failure.New(failure.Auth, "discovery_endpoint (OS_DISCOVERY_ENDPOINT) of "+cred.from+" is not an https address; chexp sends no password there",
 			"on Chameleon it is "+discoveryExample, briefly(e))
@@ -159,20 +162,20 @@ func discoveryFailure(cred credentials, e *oidc.Error) error {
 }
 
 func grantFailure(cred credentials, e *oidc.Error) error {
-	where := fmt.Sprintf("at %s (%s)", first(hostOf(e.URL), "its address"), cred.from)
+	where := fmt.Sprintf("at %s (%s)", cmp.Or(HostOf(e.URL), "its address"), cred.from)
 	client := "client_id " + cred.given["client_id"]
 	switch {
 	case errors.Is(e, errHub):
-		return failure.New(failure.Auth, "JupyterHub did not renew the access token", "restart the notebook's server from the hub's control panel (File > Hub Control Panel), or use an application credential. "+remedyAppCred, briefly(e))
+		return failure.New(failure.Auth, "JupyterHub did not renew the access token", "restart the notebook's server from the hub's control panel (File > Hub Control Panel), or use an application credential. "+RemedyAppCred, briefly(e))
 	case e.Code == "invalid_grant":
 		return failure.New(failure.Auth, fmt.Sprintf("the identity provider did not accept the user %s %s", cred.given["username"], where),
-			"it wants the CLI password, which is not the one of your institution: set one in the account console of the single sign-on, https://auth.chameleoncloud.org/auth/realms/chameleon/account. Or use an application credential. "+remedyAppCred, briefly(e))
+			"it wants the CLI password, which is not the one of your institution: set one in the account console of the single sign-on, https://auth.chameleoncloud.org/auth/realms/chameleon/account. Or use an application credential. "+RemedyAppCred, briefly(e))
 	case e.Code == "invalid_client" || e.Code == "unauthorized_client" && e.Status == http.StatusUnauthorized:
 		return failure.New(failure.Auth, fmt.Sprintf("the identity provider does not know the %s %s", client, where),
 			"it is a site's own (for CHI@Edge keystone-edge-prod): take the openrc or clouds.yaml of this site's dashboard", briefly(e))
 	case e.Code == "unauthorized_client" || e.Code == "unsupported_grant_type":
 		return failure.New(failure.Auth, fmt.Sprintf("the identity provider does not let %s sign in with a password %s", client, where),
-			"take the client_id of this site's dashboard (for CHI@Edge keystone-edge-prod), or use an application credential. "+remedyAppCred, briefly(e))
+			"take the client_id of this site's dashboard (for CHI@Edge keystone-edge-prod), or use an application credential. "+RemedyAppCred, briefly(e))
 	case errors.Is(e, oidc.ErrInsecure):
 		return failure.New(failure.Auth, fmt.Sprintf("the identity provider wants the password at %s, which is no https address (%s)", e.URL, cred.from),
 			"check discovery_endpoint (OS_DISCOVERY_ENDPOINT); on Chameleon it is "+discoveryExample, briefly(e))
@@ -183,7 +186,7 @@ func grantFailure(cred credentials, e *oidc.Error) error {
 			"check username, password (the CLI password of your Chameleon account) and client_id", briefly(e))
 	case e.Status != 0 || errors.Is(e, oidc.ErrNotJSON) || errors.Is(e, oidc.ErrTooLong) || errors.Is(e, oidc.ErrNoAccessToken):
 		return failure.New(failure.Auth, "the identity provider gave no access token "+where,
-			"check client_id, access_token_type and discovery_endpoint against the file that this site's dashboard makes, or use an application credential. "+remedyAppCred, briefly(e))
+			"check client_id, access_token_type and discovery_endpoint against the file that this site's dashboard makes, or use an application credential. "+RemedyAppCred, briefly(e))
 	}
 	return failure.New(failure.Auth, "cannot reach the identity provider "+where, "check the network", briefly(e))
 }
@@ -202,7 +205,7 @@ func federationFailure(ctx context.Context, cred credentials, rt http.RoundTripp
 			"you need to be in a project with an active allocation: see chameleoncloud.org", federationAnswer(e))
 	case (e.Status == http.StatusUnauthorized || e.Status/100 == 3 || errors.Is(e, oidc.ErrNoAccessToken)) && cred.how == byOIDCAccessToken:
 		return failure.New(failure.Auth, fmt.Sprintf("Keystone at %s did not accept the access token (%s)", cred.host(), cred.from),
-			"it lives for minutes and cannot be renewed outside of Chameleon's Jupyter: get a fresh one, or use an application credential. "+remedyAppCred, federationAnswer(e))
+			"it lives for minutes and cannot be renewed outside of Chameleon's Jupyter: get a fresh one, or use an application credential. "+RemedyAppCred, federationAnswer(e))
 	case e.Status == http.StatusUnauthorized || e.Status/100 == 3:
 		return failure.New(failure.Auth, fmt.Sprintf("Keystone at %s did not accept the identity provider's access token (%s)", cred.host(), cred.from),
 			"client_id and discovery_endpoint are of another site or realm, or access_token_type is wrong: take the openrc or clouds.yaml of this site's dashboard", federationAnswer(e))
@@ -218,23 +221,36 @@ func federationAnswer(e *oidc.Error) error {
 	return apierror.From(e.Err)
 }
 
-// again words a re-authentication that failed in the middle of something.
-func (s *Site) again(ctx context.Context, what string, reauth *gophercloud.ErrUnableToReauthenticate) error {
-	err := signInFailure(ctx, s.cred, s.opts.HTTP, s.ends, reauth.ErrReauth)
+// Refused words an error of a service that is about the credentials: the token
+// has ended, and no other can be had. what is what was being done, "listing the
+// leases". It returns nil for every other error.
+func (s *Session) Refused(ctx context.Context, what string, err error) error {
+	var reauth *gophercloud.ErrUnableToReauthenticate
+	if errors.As(err, &reauth) {
+		return s.notRenewed(ctx, what, reauth.ErrReauth)
+	}
+	e := apierror.From(err)
+	if e == nil || e.Kind != apierror.Unauthorized && e.Kind != apierror.CredentialUnknown {
+		return nil
+	}
+	next := "the credential was deleted or has expired since signing in. " + RemedyAppCred
+	if s.cred.how == byToken {
+		next = "the token has ended, and a token cannot be renewed. " + s.LongerLasting()
+	}
+	return failure.New(failure.Auth, what, next, e)
+}
+
+// notRenewed words a sign-in that failed in the middle of something. It may ask
+// Keystone why, for half a minute at most.
+func (s *Session) notRenewed(ctx context.Context, what string, cause error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	err := signInFailure(ctx, s.cred, s.rt, s.ends, cause)
 	var f *failure.Error
 	if !errors.As(err, &f) {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	return failure.New(f.Kind, what+": the token has ended, and there is no other: "+f.What, f.Next, f.Err)
-}
-
-// reason strips net/http's method and URL, which the sentence has already.
-func reason(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		return u.Err
-	}
-	return err
 }
 
 func loopback(host string) bool {

@@ -1,6 +1,7 @@
-package chiedge
+package signin
 
 import (
+	"cmp"
 	"crypto/tls"
 	"fmt"
 	"os"
@@ -26,7 +27,7 @@ type credentials struct {
 	stale    []string // environment variables that contradict the above, in sentences
 }
 
-func (c credentials) host() string { return hostOf(c.auth.IdentityEndpoint) }
+func (c credentials) host() string { return HostOf(c.auth.IdentityEndpoint) }
 
 func (c credentials) appCred() bool { return c.how == byAppCred }
 
@@ -71,18 +72,20 @@ func variable(setting string) (name, value string) {
 
 const threeWays = `give them in one of three ways: (1) a clouds.yaml in this directory or in ~/.config/openstack, with --os-cloud NAME or OS_CLOUD=NAME; ` +
 	`(2) OS_CLIENT_CONFIG_FILE=PATH for a clouds.yaml elsewhere; (3) OS_AUTH_URL, OS_APPLICATION_CREDENTIAL_ID and OS_APPLICATION_CREDENTIAL_SECRET ` +
-	`in the environment, by sourcing the openrc file that the site's dashboard makes. ` + remedyAppCred
+	`in the environment, by sourcing the openrc file that the site's dashboard makes. ` + RemedyAppCred
 
-const remedyAppCred = "The dashboard's Identity > Application Credentials makes one; tick \"Unrestricted\"."
+// RemedyAppCred is where application credentials come from.
+const RemedyAppCred = "The dashboard's Identity > Application Credentials makes one; tick \"Unrestricted\"."
 
-const remedyUnrestricted = "Make another in the dashboard, Identity > Application Credentials, with \"Unrestricted\" ticked."
+// RemedyUnrestricted is what to do about a restricted application credential.
+const RemedyUnrestricted = "Make another in the dashboard, Identity > Application Credentials, with \"Unrestricted\" ticked."
 
 const remedyCompare = "compare it with the clouds.yaml that the site's dashboard makes"
 
 // findCredentials prefers a cloud that was named, then the environment, then a
 // clouds.yaml with one entry.
 func findCredentials(o Options) (credentials, error) {
-	name := first(o.Cloud, os.Getenv("OS_CLOUD"))
+	name := cmp.Or(o.Cloud, os.Getenv("OS_CLOUD"))
 	file, looked := cloudsFile(o)
 	switch {
 	case file != "" && (name != "" || o.CloudsFile != ""):
@@ -149,8 +152,8 @@ func (c *credentials) build(o Options, e entry) error {
 		return err
 	}
 	c.auth.IdentityEndpoint = e.auth["auth_url"]
-	c.endpoint.Region = first(o.Region, os.Getenv("OS_REGION_NAME"), e.region)
-	c.endpoint.Availability = availability(first(os.Getenv("OS_INTERFACE"), os.Getenv("OS_ENDPOINT_TYPE"), e.iface))
+	c.endpoint.Region = cmp.Or(o.Region, os.Getenv("OS_REGION_NAME"), e.region)
+	c.endpoint.Availability = availability(cmp.Or(os.Getenv("OS_INTERFACE"), os.Getenv("OS_ENDPOINT_TYPE"), e.iface))
 	c.tls, err = e.tlsConfig()
 	if err != nil {
 		return failure.New(failure.Auth, "the TLS settings of "+c.from+" cannot be used", "check cacert (OS_CACERT), cert and key", err)
@@ -167,14 +170,4 @@ func availability(name string) gophercloud.Availability {
 		return gophercloud.AvailabilityAdmin
 	}
 	return gophercloud.AvailabilityPublic
-}
-
-func first[T comparable](values ...T) T {
-	var zero T
-	for _, v := range values {
-		if v != zero {
-			return v
-		}
-	}
-	return zero
 }

@@ -1,6 +1,7 @@
-package chiedge
+package signin
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net"
@@ -66,7 +67,7 @@ func file(t *testing.T, e entry, changes ...string) string {
 	for i := 0; i < len(changes); i += 2 {
 		all[changes[i]] = changes[i+1]
 	}
-	authType := first(all["auth_type"], e.authType)
+	authType := cmp.Or(all["auth_type"], e.authType)
 	delete(all, "auth_type")
 	var y strings.Builder
 	fmt.Fprintf(&y, "clouds:\n  edge:\n    auth_type: %q\n    region_name: %q\n    auth:\n", authType, e.region)
@@ -150,11 +151,11 @@ const emulated = "chexp-emulator"
 // takenToken signs in with another entry and gives its token.
 func takenToken(t *testing.T, e entry) string {
 	t.Helper()
-	s, err := Connect(t.Context(), Options{CloudsFile: file(t, e)})
+	s, err := connect(t.Context(), Options{CloudsFile: file(t, e)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s.provider.Token()
+	return s.Provider.Token()
 }
 
 var sentences = []sentence{
@@ -264,14 +265,14 @@ var sentences = []sentence{
 // through: testdata/signin.golden.
 func TestSentences(t *testing.T) {
 	var all strings.Builder
-	fmt.Fprintf(&all, "What chexp says when it cannot sign in, and what to do then. `go test ./orchestrator/internal/site/chiedge -run TestSentences -update` writes this file.\n")
+	fmt.Fprintf(&all, "What chexp says when it cannot sign in, and what to do then. `go test ./orchestrator/internal/signin -run TestSentences -update` writes this file.\n")
 	seen := map[string]string{}
 	for _, c := range sentences {
 		t.Run(c.name, func(t *testing.T) {
 			clean(t)
 			em, entries := edge(t)
-			_, err := Connect(t.Context(), c.setup(t, em, entries))
-			check(t, err, first(c.kind, failure.Auth))
+			_, err := connect(t.Context(), c.setup(t, em, entries))
+			check(t, err, cmp.Or(c.kind, failure.Auth))
 			next := failure.NextOf(err)
 			if next == "" && err != nil {
 				t.Errorf("no advice with: %v", err)

@@ -1,6 +1,7 @@
-package chiedge
+package signin
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -45,7 +46,7 @@ var aliases = map[string]string{"tenant_name": "project_name", "tenant_id": "pro
 
 func canonical(key string) string {
 	key = strings.ReplaceAll(key, "-", "_")
-	return first(aliases[key], key)
+	return cmp.Or(aliases[key], key)
 }
 
 // flatten merges entries; the later win, and auth wins over what is beside it.
@@ -62,9 +63,9 @@ func flatten(all ...rawEntry) entry {
 		}
 	}
 	e := entry{auth: settings{}, authType: beside["auth_type"], region: beside["region_name"], iface: beside["interface"],
-		verify: beside["verify"], cacert: beside["cacert"], cert: beside["cert"], key: beside["key"], profile: first(beside["profile"], beside["cloud"])}
+		verify: beside["verify"], cacert: beside["cacert"], cert: beside["cert"], key: beside["key"], profile: cmp.Or(beside["profile"], beside["cloud"])}
 	for _, setting := range known {
-		if v := first(auth[setting], beside[setting]); v != "" {
+		if v := cmp.Or(auth[setting], beside[setting]); v != "" {
 			e.auth[setting] = v
 		}
 	}
@@ -169,7 +170,7 @@ func (e entry) tlsConfig() (*tls.Config, error) {
 	case "false", "no", "off", "n":
 		config.InsecureSkipVerify = true
 	}
-	if file := first(os.Getenv("OS_CACERT"), e.cacert); file != "" {
+	if file := cmp.Or(os.Getenv("OS_CACERT"), e.cacert); file != "" {
 		pem, err := os.ReadFile(untilde(file))
 		if err != nil {
 			return nil, fmt.Errorf("cannot read %s: %w", file, bare(err))
@@ -179,7 +180,7 @@ func (e entry) tlsConfig() (*tls.Config, error) {
 			return nil, fmt.Errorf("%s holds no certificate in PEM form", file)
 		}
 	}
-	cert, key := first(os.Getenv("OS_CERT"), e.cert), first(os.Getenv("OS_KEY"), e.key)
+	cert, key := cmp.Or(os.Getenv("OS_CERT"), e.cert), cmp.Or(os.Getenv("OS_KEY"), e.key)
 	if cert == "" && key == "" {
 		return config, nil
 	}

@@ -1,4 +1,4 @@
-package chiedge
+package patient
 
 import (
 	"errors"

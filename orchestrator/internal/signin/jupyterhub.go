@@ -1,4 +1,4 @@
-package chiedge
+package signin
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"chexp/orchestrator/internal/patient"
 	"chexp/orchestrator/openstack/identity/oidc"
 )
 
@@ -64,7 +65,7 @@ func (h *jupyterHub) ask(ctx context.Context, client *http.Client) (oidc.AccessT
 	once.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	resp, err := once.Do(req)
 	if err != nil {
-		return none, fmt.Errorf("%w: %w", errHub, reason(err))
+		return none, fmt.Errorf("%w: %w", errHub, patient.Reason(err))
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxHubAnswer))

@@ -1,4 +1,4 @@
-package chiedge
+package signin
 
 import (
 	"fmt"
@@ -46,7 +46,7 @@ func chooseMethod(e entry, from string) (string, error) {
 
 // unspoken is what to do instead of another way of signing in.
 func unspoken(authType string) string {
-	const instead = "make an application credential and use that. " + remedyAppCred
+	const instead = "make an application credential and use that. " + RemedyAppCred
 	switch {
 	case authType == "v3chameleonoidc":
 		return "that is cc-login's own: run cc-login, which makes an application credential as well, and use the clouds.yaml or openrc file that it writes for that"
@@ -213,14 +213,14 @@ func (c *credentials) require(wanted ...string) error {
 
 func (c *credentials) lacks(what string) error {
 	setting, _, _ := strings.Cut(what, " ")
-	next := remedyCompare + ", or use an application credential. " + remedyAppCred
+	next := remedyCompare + ", or use an application credential. " + RemedyAppCred
 	switch {
 	case setting == "auth_url":
 		next = "it looks like https://chi.edge.chameleoncloud.org:5000/v3: each site has its own; " + remedyCompare
 	case setting == "password":
-		next = "the dashboard's files leave it out: put it into secure.yaml beside clouds.yaml, or into OS_PASSWORD. Or use an application credential. " + remedyAppCred
+		next = "the dashboard's files leave it out: put it into secure.yaml beside clouds.yaml, or into OS_PASSWORD. Or use an application credential. " + RemedyAppCred
 	case setting == "application_credential_secret":
-		next = "it is shown once, when the credential is made; if it is lost, make another. " + remedyAppCred
+		next = "it is shown once, when the credential is made; if it is lost, make another. " + RemedyAppCred
 	case c.how == byPassword && c.given["username"] == "" && c.given["user_id"] == "":
 		next = threeWays
 	}

@@ -1,4 +1,4 @@
-package chiedge
+package signin
 
 import (
 	"context"
@@ -101,7 +101,7 @@ func TestEachAuthType(t *testing.T) {
 		"single sign-on, everything inside auth":  {changed("oidc"), "single sign-on, password"},
 		"single sign-on, without a client secret": {changed("oidc", "client_secret", ""), "single sign-on, password"},
 		"single sign-on, the dashboard's openrc": {func(t *testing.T, em *emulator.Emulator, e map[string]entry) Options {
-			s, err := Connect(t.Context(), Options{CloudsFile: em.CloudsFile(), Cloud: "chexp-emulator-oidc"})
+			s, err := connect(t.Context(), Options{CloudsFile: em.CloudsFile(), Cloud: "chexp-emulator-oidc"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -137,7 +137,7 @@ func TestEachAuthType(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			clean(t)
 			em, entries := edge(t)
-			s, err := Connect(t.Context(), c.setup(t, em, entries))
+			s, err := connect(t.Context(), c.setup(t, em, entries))
 			if err != nil {
 				t.Fatalf("%v (%s)", err, failure.NextOf(err))
 			}
@@ -145,8 +145,8 @@ func TestEachAuthType(t *testing.T) {
 			if d["auth_method"] != c.method || d["project"] != "CHI-000001" || d["user"] != "alice@example.org" || d["region"] != "CHI@Edge" {
 				t.Errorf("%v", d)
 			}
-			if devices, err := s.Devices(t.Context()); err != nil || len(devices) == 0 {
-				t.Errorf("%d devices, %v", len(devices), err)
+			if err := ask(t, s); err != nil {
+				t.Error(err)
 			}
 			for _, secret := range []string{entries["password"].auth["password"], entries[emulated].auth["application_credential_secret"], "access.", "gAAAA"} {
 				if said := fmt.Sprint(d, s.Warnings()); strings.Contains(said, secret) {
@@ -172,17 +172,17 @@ func TestRunOfHours(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			clean(t)
 			em, entries := edge(t)
-			s, err := Connect(t.Context(), setup(t, em, entries))
+			s, err := connect(t.Context(), setup(t, em, entries))
 			if err != nil {
 				t.Fatal(err)
 			}
 			for hours := 0; hours < 15; hours += 5 {
-				before := s.provider.Token()
+				before := s.Provider.Token()
 				em.Advance(5 * time.Hour)
-				if _, err := s.Leases(t.Context()); err != nil {
+				if err := ask(t, s); err != nil {
 					t.Fatalf("after %d hours: %v", hours+5, err)
 				}
-				if s.provider.Token() == before {
+				if s.Provider.Token() == before {
 					t.Error("the token has not changed")
 				}
 			}
@@ -211,12 +211,12 @@ func TestHubIsAskedInTime(t *testing.T) {
 			em, _ := edge(t)
 			asked := hub(t, em, c.expires)
 			inJupyter(t, em, "")
-			s, err := Connect(t.Context(), Options{})
+			s, err := connect(t.Context(), Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
 			for range 2 {
-				if err := s.provider.Reauthenticate(t.Context(), ""); err != nil {
+				if err := s.Provider.Reauthenticate(t.Context(), ""); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -234,20 +234,20 @@ func TestSentencesInARun(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		setup func(t *testing.T, em *emulator.Emulator, e map[string]entry) Options
-		after func(t *testing.T, em *emulator.Emulator, s *Site)
+		after func(t *testing.T, em *emulator.Emulator, s *Session)
 	}{
-		{"application credential deleted", changed(emulated), func(t *testing.T, _ *emulator.Emulator, s *Site) {
-			identity, err := openstack.NewIdentityV3(s.provider, gophercloud.EndpointOpts{})
+		{"application credential deleted", changed(emulated), func(t *testing.T, _ *emulator.Emulator, s *Session) {
+			identity, err := openstack.NewIdentityV3(s.Provider, gophercloud.EndpointOpts{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := applicationcredentials.Delete(t.Context(), identity, s.token.User.ID, s.token.AppCred.ID).ExtractErr(); err != nil {
+			if err := applicationcredentials.Delete(t.Context(), identity, s.Token.User.ID, s.Token.AppCred.ID).ExtractErr(); err != nil {
 				t.Fatal(err)
 			}
 		}},
-		{"application credential expired", changed(emulated), func(_ *testing.T, _ *emulator.Emulator, s *Site) {
+		{"application credential expired", changed(emulated), func(_ *testing.T, _ *emulator.Emulator, s *Session) {
 			s.ends = time.Date(2026, 11, 1, 14, 5, 0, 0, time.UTC)
-			s.provider.ReauthFunc = renewing(s, "wr0ng") // Keystone's 401 is the same
+			s.Provider.ReauthFunc = renewing(s, "wr0ng") // Keystone's 401 is the same
 		}},
 		{"token ended", func(t *testing.T, _ *emulator.Emulator, e map[string]entry) Options {
 			return Options{CloudsFile: file(t, e["password"], "auth_type", "token", "token", takenToken(t, e["password"]))}
@@ -261,18 +261,18 @@ func TestSentencesInARun(t *testing.T) {
 			hub(t, em, func(time.Time) any { return nil })
 			inJupyter(t, em, "")
 			return Options{}
-		}, func(t *testing.T, _ *emulator.Emulator, s *Site) {
+		}, func(t *testing.T, _ *emulator.Emulator, s *Session) {
 			gone, _ := newJupyterHub(func(name string) string {
 				return map[string]string{"JUPYTERHUB_API_URL": nobody(t), "JUPYTERHUB_USER": "a", "JUPYTERHUB_API_TOKEN": "t"}[name]
 			}, "")
 			s.cred.oidc.Source = gone
-			s.provider.ReauthFunc = renewing(s, "")
+			s.Provider.ReauthFunc = renewing(s, "")
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			clean(t)
 			em, entries := edge(t)
-			s, err := Connect(t.Context(), c.setup(t, em, entries))
+			s, err := connect(t.Context(), c.setup(t, em, entries))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -280,7 +280,7 @@ func TestSentencesInARun(t *testing.T) {
 				c.after(t, em, s)
 			}
 			em.Advance(5 * time.Hour)
-			_, err = s.Leases(t.Context())
+			err = ask(t, s)
 			check(t, err, failure.Auth, "listing the leases")
 			fmt.Fprintf(&all, "\n%s\n  ! %s\n  what to do: %s\n", c.name, plain(err.Error()), plain(failure.NextOf(err)))
 		})
@@ -289,7 +289,7 @@ func TestSentencesInARun(t *testing.T) {
 }
 
 // renewing signs in again with the site's credentials, changed.
-func renewing(s *Site, secret string) func(ctx context.Context) error {
+func renewing(s *Session, secret string) func(ctx context.Context) error {
 	cred := s.cred
 	if secret != "" {
 		cred.auth.ApplicationCredentialSecret = secret
@@ -302,7 +302,7 @@ func renewing(s *Site, secret string) func(ctx context.Context) error {
 		if err := cred.signIn(ctx, provider); err != nil {
 			return err
 		}
-		s.provider.CopyTokenFrom(provider)
+		s.Provider.CopyTokenFrom(provider)
 		return nil
 	}
 }
@@ -315,23 +315,23 @@ func TestWarnings(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		setup func(t *testing.T, em *emulator.Emulator, e map[string]entry) Options
-		after func(s *Site)
+		after func(s *Session)
 		none  bool
 	}{
 		{name: "nothing to warn of", setup: changed(emulated), none: true},
 		{name: "single sign-on, nothing to warn of", setup: changed("oidc"), none: true},
 		{name: "restricted application credential", setup: changed("restricted")},
-		{name: "application credential ends within the lease", setup: changed(emulated), after: func(s *Site) { s.ends = now.Add(41 * time.Minute) }},
-		{name: "application credential ends later", setup: changed(emulated), after: func(s *Site) { s.ends = now.Add(175 * time.Minute) }, none: true},
+		{name: "application credential ends within the lease", setup: changed(emulated), after: func(s *Session) { s.ends = now.Add(41 * time.Minute) }},
+		{name: "application credential ends later", setup: changed(emulated), after: func(s *Session) { s.ends = now.Add(175 * time.Minute) }, none: true},
 		{name: "token", setup: func(t *testing.T, _ *emulator.Emulator, e map[string]entry) Options {
 			return Options{CloudsFile: file(t, e["password"], "auth_type", "token", "token", takenToken(t, e["password"]))}
-		}, after: func(s *Site) { s.ends = now.Add(2 * time.Hour) }},
+		}, after: func(s *Session) { s.ends = now.Add(2 * time.Hour) }},
 		{name: "access token outside of Jupyter", setup: func(t *testing.T, em *emulator.Emulator, _ map[string]entry) Options {
 			access, _ := em.AccessToken()
 			inJupyter(t, em, access)
 			return Options{}
-		}, after: func(s *Site) { s.ends = now.Add(2 * time.Hour) }},
-		{name: "http", setup: changed(emulated), after: func(s *Site) { s.cred.auth.IdentityEndpoint = "http://keystone.example.org:5000/v3" }},
+		}, after: func(s *Session) { s.ends = now.Add(2 * time.Hour) }},
+		{name: "http", setup: changed(emulated), after: func(s *Session) { s.cred.auth.IdentityEndpoint = "http://keystone.example.org:5000/v3" }},
 		{name: "stale variables beside a file", setup: func(t *testing.T, _ *emulator.Emulator, e map[string]entry) Options {
 			for k, v := range map[string]string{"OS_AUTH_URL": "https://kvm.tacc.chameleoncloud.org:5000/v3", "OS_PROJECT_NAME": "CHI-000009",
 				"OS_PASSWORD": "s3cret-of-another", "OS_AUTH_TYPE": "v3oidcpassword", "OS_REGION_NAME": "KVM@TACC", "OS_INTERFACE": "public"} {
@@ -362,11 +362,11 @@ func TestWarnings(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			clean(t)
 			em, entries := edge(t)
-			s, err := Connect(t.Context(), c.setup(t, em, entries))
+			s, err := connect(t.Context(), c.setup(t, em, entries))
 			if err != nil {
 				t.Fatalf("%v (%s)", err, failure.NextOf(err))
 			}
-			if at, what := s.SignInEnds(); !at.IsZero() && what == "" {
+			if at, what := s.Ends(); !at.IsZero() && what == "" {
 				t.Error("something ends, but what?")
 			}
 			if c.after != nil {
@@ -395,28 +395,28 @@ func TestWarnings(t *testing.T) {
 func TestEndIsRead(t *testing.T) {
 	clean(t)
 	_, entries := edge(t)
-	s, err := Connect(t.Context(), Options{CloudsFile: file(t, entries[emulated])})
+	s, err := connect(t.Context(), Options{CloudsFile: file(t, entries[emulated])})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if at, _ := s.SignInEnds(); !at.IsZero() {
+	if at, _ := s.Ends(); !at.IsZero() {
 		t.Errorf("ends at %v", at)
 	}
-	identity, err := openstack.NewIdentityV3(s.provider, gophercloud.EndpointOpts{})
+	identity, err := openstack.NewIdentityV3(s.Provider, gophercloud.EndpointOpts{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	end := time.Now().Add(90 * time.Minute).UTC().Truncate(time.Second)
-	made, err := applicationcredentials.Create(t.Context(), identity, s.token.User.ID, applicationcredentials.CreateOpts{
+	made, err := applicationcredentials.Create(t.Context(), identity, s.Token.User.ID, applicationcredentials.CreateOpts{
 		Name: "short", Secret: "s3cret-of-short", ExpiresAt: &end}).Extract()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err = Connect(t.Context(), Options{CloudsFile: file(t, entries[emulated], "application_credential_id", made.ID, "application_credential_secret", "s3cret-of-short")})
+	s, err = connect(t.Context(), Options{CloudsFile: file(t, entries[emulated], "application_credential_id", made.ID, "application_credential_secret", "s3cret-of-short")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if at, what := s.SignInEnds(); !at.Equal(end) || what != "the application credential short" {
+	if at, what := s.Ends(); !at.Equal(end) || what != "the application credential short" {
 		t.Errorf("%s ends at %v, want %v", what, at, end)
 	}
 	if w := strings.Join(s.Warnings(), "\n"); !strings.Contains(w, "ends at "+end.Format("2006-01-02 15:04 UTC")) {

@@ -1,4 +1,4 @@
-package chiedge
+package patient
 
 import (
 	"crypto/tls"
@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 )
@@ -16,13 +17,14 @@ import (
 const (
 	exchangeTimeout = 5 * time.Minute
 	dialTimeout     = 15 * time.Second
-	maxAnswer       = 32 << 20  // the list of all leases of a busy project is some megabytes
-	maxArchive      = 512 << 20 // an archive of results, in base64
+	maxAnswer       = 32 << 20  // bytes: the list of all leases of a busy project is some megabytes
+	maxArchive      = 512 << 20 // bytes: an archive of results, in base64
 )
 
-// newHTTPClient makes the client for all services. It follows no redirect: the
-// token travels in a header that net/http would repeat to another host.
-func newHTTPClient(rt http.RoundTripper, tlsConfig *tls.Config) http.Client {
+// Client makes the HTTP client for all services. It follows no redirect, since
+// net/http would repeat the header with the token to another host. A nil rt is
+// the system's transport with these TLS settings.
+func Client(rt http.RoundTripper, tlsConfig *tls.Config) http.Client {
 	if rt == nil {
 		t := http.DefaultTransport.(*http.Transport).Clone()
 		t.TLSClientConfig = tlsConfig
@@ -36,7 +38,12 @@ func newHTTPClient(rt http.RoundTripper, tlsConfig *tls.Config) http.Client {
 	}
 }
 
-// bounded refuses to read an answer of any length: gophercloud reads them whole.
+// isArchive reports a request for a directory of a container, whose answer may
+// be large and is read as it comes [ZUN:zun/api/controllers/v1/containers.py].
+func isArchive(req *http.Request) bool { return strings.HasSuffix(req.URL.Path, "/get_archive") }
+
+// bounded limits the length of an answer, because gophercloud reads answers
+// whole.
 type bounded struct{ next http.RoundTripper }
 
 func (b bounded) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -45,7 +52,7 @@ func (b bounded) RoundTrip(req *http.Request) (*http.Response, error) {
 		return resp, err
 	}
 	limit := int64(maxAnswer)
-	if strings.HasSuffix(req.URL.Path, "/get_archive") {
+	if isArchive(req) {
 		limit = maxArchive
 	}
 	resp.Body = &limitedBody{ReadCloser: resp.Body, left: limit, limit: limit}
@@ -77,4 +84,14 @@ func (l *limitedBody) Read(p []byte) (int, error) {
 	n, err := l.ReadCloser.Read(p)
 	l.left -= int64(n)
 	return n, err
+}
+
+// Reason strips net/http's method and URL from an error whose sentence names
+// them already.
+func Reason(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
 }
