@@ -81,21 +81,21 @@ type Table struct {
 	Run     Run      `json:"run"`
 	Caveats []string `json:"caveats,omitempty"` // hold for every row
 	// Interrupted says how much of the run is missing, if it ended early.
-	Interrupted string   `json:"interrupted,omitempty"`
-	Decision    Decision `json:"decision"`
+	Interrupted string         `json:"interrupted,omitempty"`
+	Decision    Decision       `json:"decision"`
 	Budgets     []judge.Budget `json:"budgets,omitempty"`
-	Rows        []*Row   `json:"rows"`
-	Notes       []Note   `json:"notes,omitempty"`
+	Rows        []*Row         `json:"rows"`
+	Notes       []Note         `json:"notes,omitempty"`
 	// Ratios hold what was measured in turns against each other; Placements
 	// say which provider really ran each model, and Spreads where the latencies
 	// of an option scatter.
-	Ratios      []Ratio      `json:"comparisons,omitempty"`
-	Placements  []Placement  `json:"placements,omitempty"`
-	Spreads     []Spread     `json:"spreads,omitempty"`
-	Models      []Model      `json:"models,omitempty"`
-	Facts       []Fact       `json:"facts,omitempty"`    // about the device and the software on it
-	Protocol    []Fact       `json:"protocol,omitempty"` // how it was measured, and with what
-	Phases      []Phase      `json:"phases,omitempty"`
+	Ratios     []Ratio     `json:"comparisons,omitempty"`
+	Placements []Placement `json:"placements,omitempty"`
+	Spreads    []Spread    `json:"spreads,omitempty"`
+	Models     []Model     `json:"models,omitempty"`
+	Facts      []Fact      `json:"facts,omitempty"`    // about the device and the software on it
+	Protocol   []Fact      `json:"protocol,omitempty"` // how it was measured, and with what
+	Phases     []Phase     `json:"phases,omitempty"`
 
 	run *judge.Run
 }
