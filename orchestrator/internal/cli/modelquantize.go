@@ -10,12 +10,12 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/files"
 	"chexp/experiments/spec"
 	"chexp/models/infer"
 	"chexp/models/onnx"
 	"chexp/models/quant"
 	"chexp/models/samples"
-	"chexp/orchestrator/internal/store"
 
 	"github.com/urfave/cli/v2"
 )
@@ -133,7 +133,7 @@ func (a *app) modelQuantize(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := store.WriteFile(out, b); err != nil {
+	if err := files.Write(out, b); err != nil {
 		return failure.Storage.Errorf("cannot write %s", out).Advise("choose another place with -o").Because(err)
 	}
 	return a.printQuantized(c, q, res, out, path, b)

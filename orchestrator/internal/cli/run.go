@@ -364,7 +364,7 @@ func agentFile(arch string) (string, error) {
 }
 
 // agentManifest is what agent/build.sh writes beside each agent.
-func agentManifest(arch string) (m runtimes.Manifest, err error) {
+func agentManifest(arch string) (m trial.Manifest, err error) {
 	path, err := agentFile(arch)
 	if err != nil {
 		return m, err

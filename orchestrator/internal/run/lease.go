@@ -67,10 +67,10 @@ func (x *execution) await(ctx context.Context, l Lease) (string, error) {
 	return text, nil
 }
 
-// ended reports whether a lease can serve no more.
+// ended reports whether a lease can serve no more: it is over, or too little of
+// it is left to measure and bring the results home.
 func (x *execution) ended(l Lease) bool {
-	s := strings.ToUpper(l.Status)
-	return s == "TERMINATED" || s == "ERROR" || s == "DELETED" || !l.End.IsZero() && time.Until(l.End) < x.tail()
+	return !l.State.Serves() || !l.End.IsZero() && time.Until(l.End) < x.tail()
 }
 
 // leaseRequest builds the request for the next attempt. An unanswered intent is

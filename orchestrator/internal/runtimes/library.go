@@ -1,6 +1,7 @@
 package runtimes
 
 import (
+	"context"
 	"debug/elf"
 	"fmt"
 	"maps"
@@ -8,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"chexp/experiments/files"
 	"chexp/experiments/provider"
 	"chexp/experiments/spec"
 	"chexp/experiments/trial"
@@ -18,7 +20,7 @@ import (
 var oldestAPI = []int{1, 24}
 
 // library looks at a plain libonnxruntime.
-func (r Resolver) library(src spec.RuntimeSource, origin string, files map[string]string) (one spec.Runtime, err error) {
+func (r Resolver) library(src spec.RuntimeSource, origin string, paths map[string]string) (one spec.Runtime, err error) {
 	f, symbols, err := r.open(src.Path)
 	if err != nil {
 		return one, err
@@ -51,17 +53,17 @@ func (r Resolver) library(src spec.RuntimeSource, origin string, files map[strin
 	case v != nil && slices.Compare(v, oldestAPI) < 0:
 		return one, fmt.Errorf("%s is ONNX Runtime %s; the agent needs 1.24 or later (C API 24)", src.Path, one.Version)
 	}
-	sum, size, err := hashFile(src.Path)
+	sum, size, err := files.Hash(context.Background(), src.Path, maxFile)
 	if err != nil {
 		return one, err
 	}
-	files[sum] = src.Path
+	paths[sum] = src.Path
 	one.NamedRuntime = trial.NamedRuntime{SHA256: sum, Bytes: size, Origin: origin}
 	return one, r.suits(f, src.Path, r.Agent)
 }
 
 // plugin looks at a library that brings a provider.
-func (r Resolver) plugin(src spec.PluginSource, of spec.Runtime, files map[string]string) (p trial.Plugin, err error) {
+func (r Resolver) plugin(src spec.PluginSource, of spec.Runtime, paths map[string]string) (p trial.Plugin, err error) {
 	f, symbols, err := r.open(src.Path)
 	if err != nil {
 		return p, err
@@ -71,14 +73,14 @@ func (r Resolver) plugin(src spec.PluginSource, of spec.Runtime, files map[strin
 	if !slices.ContainsFunc(symbols, func(s elf.Symbol) bool { return s.Name == "CreateEpFactories" && s.Section != elf.SHN_UNDEF }) {
 		return p, fmt.Errorf("%s is no plugin: it exports no CreateEpFactories", src.Path)
 	}
-	sum, size, err := hashFile(src.Path)
+	sum, size, err := files.Hash(context.Background(), src.Path, maxFile)
 	switch {
 	case err != nil:
 		return p, err
 	case src.SHA256 != "" && src.SHA256 != sum:
 		return p, fmt.Errorf("%s has SHA-256 %s, the experiment says %s", src.Path, sum, src.SHA256)
 	}
-	files[sum] = src.Path
+	paths[sum] = src.Path
 	if of.SHA256 == "" { // loaded beside the agent's own libraries
 		err = r.suits(f, src.Path, r.Agent)
 	}
@@ -107,7 +109,7 @@ func (r Resolver) open(path string) (*elf.File, []elf.Symbol, error) {
 }
 
 // suits checks that a library finds what it needs among what is carried.
-func (r Resolver) suits(f *elf.File, path string, carried Manifest) error {
+func (r Resolver) suits(f *elf.File, path string, carried trial.Manifest) error {
 	if carried.Libraries == nil {
 		return nil // an agent built before its manifest told: the device decides
 	}

@@ -16,7 +16,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -27,6 +26,7 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/files"
 	"chexp/experiments/trial"
 )
 
@@ -212,39 +212,12 @@ func (r *Run) WriteOnce(name string, data []byte) error {
 
 // Replace writes a derived file atomically.
 func (r *Run) Replace(name string, data []byte) error {
-	return Explain(WriteFile(filepath.Join(r.Dir, name), data))
-}
-
-// WriteFile writes a file whole or not at all.
-func WriteFile(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".tmp-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Chmod(0o644), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return nil
+	return Explain(files.Write(filepath.Join(r.Dir, name), data))
 }
 
 // Read returns a file of the run.
 func (r *Run) Read(name string) ([]byte, error) {
-	f, err := os.Open(filepath.Join(r.Dir, name))
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(data) > maxFile {
-		err = fmt.Errorf("%s is larger than %d bytes", f.Name(), maxFile)
-	}
-	return data, err
+	return files.Read(filepath.Join(r.Dir, name), maxFile)
 }
 
 // ReadJSON decodes a file of the run into v.
@@ -309,35 +282,12 @@ func (r *Run) Results(plan *trial.Plan) ([]*trial.Result, error) {
 				Advise("the file is damaged; fetch it again into an empty results directory").
 				Because(err)
 		}
-		if err := CheckResult(res, plan, t); err != nil {
+		if err := res.Fits(plan, t); err != nil {
 			return nil, failure.Storage.Errorf("result of %s is not what the plan asked for", t.ID).Because(err)
 		}
 		results = append(results, res)
 	}
 	return results, nil
-}
-
-// CheckResult reports how a result contradicts the plan. Results come from a
-// device, so nothing in them is believed before this.
-func CheckResult(res *trial.Result, plan *trial.Plan, t trial.Trial) error {
-	switch {
-	case res.Schema != trial.ResultSchema:
-		return fmt.Errorf("schema is %q, this program reads %q", res.Schema, trial.ResultSchema)
-	case res.RunID != plan.RunID:
-		return fmt.Errorf("it belongs to run %q", res.RunID)
-	case res.TrialID != t.ID || res.Threads != t.Threads || res.Batch != t.Batch || res.Model.Name != t.Model || res.Provider.Name != t.Provider.Name:
-		return fmt.Errorf("it describes trial %q (%s, %s, %d threads, batch %d)", res.TrialID, res.Model.Name, res.Provider.Name, res.Threads, res.Batch)
-	case res.Outcome != trial.OK && res.Outcome != trial.Failed && res.Outcome != trial.Skipped:
-		return fmt.Errorf("outcome %q is unknown", res.Outcome)
-	case res.Outcome == trial.OK && (res.Summary == nil || len(res.LatenciesNS) == 0):
-		return errors.New("outcome is ok, but nothing was timed")
-	}
-	for _, m := range plan.Models {
-		if m.Name == t.Model && m.SHA256 != res.Model.SHA256 {
-			return fmt.Errorf("it measured a model with sha256 %.12s…, the plan's has %.12s…", res.Model.SHA256, m.SHA256)
-		}
-	}
-	return nil
 }
 
 // Explain turns the disk's own errors into ones with a remedy.
