@@ -13,6 +13,7 @@ import (
 
 	"chexp/experiments/compare"
 	"chexp/experiments/failure"
+	"chexp/experiments/judge"
 	"chexp/experiments/spec"
 	"chexp/experiments/words"
 	"chexp/orchestrator/internal/report"
@@ -172,7 +173,7 @@ func expand(pattern string) []string {
 	return []string{pattern}
 }
 
-func askedBudgets(c *cli.Context) (out []spec.Budget, err error) {
+func askedBudgets(c *cli.Context) (out []judge.Budget, err error) {
 	var bad []string
 	for _, text := range c.StringSlice("budget") {
 		b, err := spec.ParseBudget(text)
@@ -194,7 +195,7 @@ func usage(problems []string, next string) error {
 
 // gather reads and judges all runs; what nobody could read is one error with
 // every name in it.
-func (a *app) gather(c *cli.Context, asked []askedGroup, budgets []spec.Budget) (groups []compare.Group, damaged []string, err error) {
+func (a *app) gather(c *cli.Context, asked []askedGroup, budgets []judge.Budget) (groups []compare.Group, damaged []string, err error) {
 	var bad []string
 	in := map[string]string{} // run → label of its group
 	for _, g := range asked {
@@ -234,7 +235,7 @@ func (a *app) gather(c *cli.Context, asked []askedGroup, budgets []spec.Budget) 
 }
 
 // judged is a run with the verdict of its checks and budgets.
-func judged(g *store.Gathered, budgets []spec.Budget) compare.Run {
+func judged(g *store.Gathered, budgets []judge.Budget) compare.Run {
 	in := report.Input{Plan: g.Plan, Results: g.Results, Budgets: budgets, Run: report.Run{ID: g.RunID, Rehearsal: g.Rehearsal}}
 	remarks := g.Remarks
 	if g.Experiment != nil {
@@ -273,12 +274,13 @@ func deviceOf(g *store.Gathered, run compare.Run) string {
 		return ""
 	}
 	name := words.Line(site.Lease.Device.Name, 64)
+	kind, known := spec.SiteNamed(site.Site["site"])
 	switch {
 	case run.Kind != compare.Real:
 		return "rehearsal (" + cmp.Or(board, "unknown device") + ")"
 	case name == "":
 		return words.Line(site.Lease.Device.UID, 64)
-	case site.Site["site"] == "local" && board != "":
+	case known && !kind.Leases && board != "": // a machine is named by its owner, the board says what it is
 		return name + " (" + board + ")"
 	}
 	return name

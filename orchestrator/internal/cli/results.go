@@ -173,7 +173,7 @@ func (a *app) fetchFromDevice(c *cli.Context, s *store.Run, plan *trial.Plan) er
 	if err != nil {
 		return err
 	}
-	site, err := a.site(c.Context, e, cloudOptions(c))
+	site, err := a.connect(c.Context, e.Site, siteOptions(c))
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,7 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"runtime"
+	"strings"
 	"time"
 
 	"chexp/experiments/failure"
@@ -19,11 +18,8 @@ import (
 	"chexp/orchestrator/internal/bundle"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/runtimes"
-	"chexp/orchestrator/internal/site/chiedge"
-	"chexp/orchestrator/internal/site/local"
+	"chexp/orchestrator/internal/site"
 	"chexp/orchestrator/internal/store"
-	"chexp/orchestrator/internal/transport"
-	"chexp/orchestrator/internal/transport/localexec"
 
 	"github.com/urfave/cli/v2"
 )
@@ -53,7 +49,7 @@ func (a *app) runCommand() *cli.Command {
 		Flags: append(runFlags(),
 			&cli.StringFlag{Name: "resume", Usage: "go on with this `RUN`"},
 			&cli.BoolFlag{Name: "detach", Usage: "return as soon as the agent works on the device; chexp run --resume, or results fetch, comes later"},
-			&cli.StringFlag{Name: "site", Usage: "run at this `SITE` instead of the file's: CHI@Edge or local"},
+			&cli.StringFlag{Name: "site", Usage: "run at this `SITE` instead of the file's: " + strings.Join(spec.SiteNames(), " or ")},
 			formatFlag(),
 		),
 		Action: a.run,
@@ -71,7 +67,7 @@ func (a *app) run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return a.execute(c, e, cloudOptions(c), false)
+	return a.execute(c, e, siteOptions(c), false)
 }
 
 // experimentArgument loads the file that the only argument names.
@@ -89,15 +85,8 @@ func loadExperiment(file, site string) (*spec.Experiment, error) {
 	if err != nil {
 		return nil, asUsage(err)
 	}
-	switch site {
-	case "", e.Site:
-	case spec.SiteLocal:
-		atSite(e, site)
-	case spec.SiteEdge:
-		return nil, failure.Usage.Errorf("%s is made for site %s and says nothing of a lease", file, e.Site).
-			Advise("add lease: and container: to it")
-	default:
-		return nil, failure.Usage.Errorf("there is no site %q", site).Advise("--site takes CHI@Edge or local")
+	if err := e.At(site); err != nil {
+		return nil, err
 	}
 	return e, nil
 }
@@ -112,7 +101,7 @@ func asUsage(err error) error {
 }
 
 // execute plans a new run and carries it out.
-func (a *app) execute(c *cli.Context, e *spec.Experiment, cloud chiedge.Options, rehearsal bool) error {
+func (a *app) execute(c *cli.Context, e *spec.Experiment, o site.Options, rehearsal bool) error {
 	until, err := phaseFlag(c)
 	if err != nil {
 		return err
@@ -123,12 +112,12 @@ func (a *app) execute(c *cli.Context, e *spec.Experiment, cloud chiedge.Options,
 	if err := e.CheckStart(time.Now()); err != nil {
 		return asUsage(err)
 	}
-	plan, files, err := resolve(c.Context, e, cmp.Or(a.deviceArch, siteArch(e)), id, obs.Say)
+	plan, files, err := resolve(c.Context, e, a.archOf(e), id, obs.Say)
 	if err != nil {
 		return err
 	}
-	cloud.Notice = obs.Say
-	site, err := a.site(c.Context, e, cloud)
+	o.Notice = obs.Say
+	site, err := a.connect(c.Context, e.Site, o)
 	if err != nil {
 		return err
 	}
@@ -194,15 +183,6 @@ func resolve(ctx context.Context, e *spec.Experiment, arch, runID string, say fu
 	return plan, files, nil
 }
 
-// siteArch is the processor architecture to plan for. Every device of CHI@Edge
-// is arm64; the container is asked before anything is pushed.
-func siteArch(e *spec.Experiment) string {
-	if e.Site == spec.SiteLocal {
-		return runtime.GOARCH
-	}
-	return "arm64"
-}
-
 // begin writes what a run starts with, the journal last.
 func begin(s *store.Run, e *spec.Experiment, plan *trial.Plan, files map[string]string) error {
 	if err := s.WriteOnce(store.ExperimentFile, e.Raw); err != nil {
@@ -243,10 +223,10 @@ func (a *app) resume(c *cli.Context, name string) error {
 		return failure.Locked.Errorf("run %s cannot be resumed", s.ID).
 			Advise("it was cut off before it had a plan: start a new one").Because(err)
 	}
-	goOn := func(cloud chiedge.Options) error {
+	goOn := func(o site.Options) error {
 		obs := newProgress(a.err)
-		cloud.Notice = obs.Say
-		site, err := a.site(c.Context, e, cloud)
+		o.Notice = obs.Say
+		site, err := a.connect(c.Context, e.Site, o)
 		if err != nil {
 			return err
 		}
@@ -255,7 +235,7 @@ func (a *app) resume(c *cli.Context, name string) error {
 	if isRehearsal(s) { // its cloud ended with it; the journal finds that out
 		return a.withEmulator(c, goOn)
 	}
-	return goOn(cloudOptions(c))
+	return goOn(siteOptions(c))
 }
 
 // reload reads what begin wrote.
@@ -285,15 +265,7 @@ func storedExperiment(s *store.Run) (*spec.Experiment, error) {
 	if err != nil {
 		return nil, err
 	}
-	atSite(e, entries[0].Text)
-	return e, nil
-}
-
-// atSite moves an experiment to the site that the user asked for.
-func atSite(e *spec.Experiment, site string) {
-	if site != e.Site {
-		e.Site, e.Lease, e.Container = site, spec.Lease{}, spec.Container{}
-	}
+	return e, e.At(entries[0].Text)
 }
 
 // carryOut executes and prints the answer.
@@ -335,19 +307,6 @@ func (a *app) answer(c *cli.Context, s *store.Run, plan *trial.Plan, complete bo
 		return nil // the error that is on its way says more
 	}
 	return run.FailedTrials(plan, results)
-}
-
-// site connects to where the experiment runs.
-func (a *app) site(ctx context.Context, e *spec.Experiment, cloud chiedge.Options) (run.Site, error) {
-	if e.Site == spec.SiteLocal {
-		cache, err := cacheDir()
-		if err != nil {
-			return nil, err
-		}
-		return local.New(filepath.Join(cache, "local"), func(dir string) transport.Transport { return localexec.New(dir) })
-	}
-	cloud.Region = e.Site
-	return a.connect(ctx, cloud)
 }
 
 // agentFile finds the agent for an architecture beside this program.

@@ -189,7 +189,8 @@ func budgetCell(p compare.Pool, budget string) cell {
 func changeCell(r compare.Row, group string) cell {
 	for _, c := range r.Changes {
 		if c.Group == group {
-			x := cell{text: c.Text, tone: map[string]tone{compare.Faster: good, compare.Slower: bad, compare.NoInterval: open}[c.Verdict]}
+			x := cell{text: c.Text, tone: map[compare.Finding]tone{compare.Faster: good, compare.Slower: bad,
+				compare.NoInterval: open}[c.Finding]}
 			if c.Small {
 				x.tone = plainTone
 			}
@@ -232,7 +233,7 @@ func (v across) basisLines(group string) (out []string) {
 }
 
 func basisText(c compare.Change) string {
-	if c.Verdict == compare.NoInterval {
+	if c.Finding == compare.NoInterval {
 		return ""
 	}
 	s := fmt.Sprintf("%s against %s: intervals over %s", c.Group, c.Base, words.Plural(c.Units, c.Unit))

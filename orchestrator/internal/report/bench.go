@@ -37,7 +37,7 @@ func Bench(w io.Writer, t *Table) error {
 	last := ""
 	for _, r := range t.Rows {
 		if !r.Valid() {
-			fmt.Fprintf(b, "# left out: %s (%s)\n", r.Trial, r.validityCell().text)
+			fmt.Fprintf(b, "# left out: %s (%s)\n", r.ID, r.validityCell().text)
 			continue
 		}
 		if c := benchConfig(r); c != last {
@@ -67,7 +67,7 @@ func benchRow(b *bufio.Writer, r *Row) {
 	n := len(r.latencies)
 	lines := min(n, maxBenchLines)
 	if lines < n {
-		fmt.Fprintf(b, "# %s: %d of %d inferences, evenly spaced\n", r.Trial, lines, n)
+		fmt.Fprintf(b, "# %s: %d of %d inferences, evenly spaced\n", r.ID, lines, n)
 	}
 	for i := range lines {
 		fmt.Fprintf(b, "BenchmarkInference/%s 1 %d ns/op\n", name, r.latencies[i*n/lines])

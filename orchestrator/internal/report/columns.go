@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"chexp/experiments/judge"
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
 	"chexp/experiments/words"
@@ -64,7 +65,7 @@ func (t *Table) columns() []column {
 			return strconv.Itoa(r.N)
 		}),
 		numberColumn("p50", "p50 "+lat.Name, lat.Size, func(r *Row) trial.Reading[float64] { return r.P50 }))
-	if t.judged("p90") {
+	if t.judged(judge.P90) {
 		cols = append(cols, numberColumn("p90", "p90 "+lat.Name, lat.Size, func(r *Row) trial.Reading[float64] { return r.P90 }))
 	}
 	cols = append(cols,
@@ -89,8 +90,8 @@ func (r *Row) roofShare() trial.Reading[float64] {
 	return trial.Unread[float64](r.Roof.Unavailable)
 }
 
-func (t *Table) judged(metric string) bool {
-	return slices.ContainsFunc(t.Budgets, func(b Budget) bool { return b.Metric == metric })
+func (t *Table) judged(metric *judge.Metric) bool {
+	return slices.ContainsFunc(t.Budgets, func(b judge.Budget) bool { return b.Metric == metric })
 }
 
 func (t *Table) textColumn(key, head string, right bool, text func(*Row) string) column {
@@ -113,10 +114,10 @@ func numberColumn(key, head string, scale float64, value func(*Row) trial.Readin
 
 func (r *Row) verdictCell(i int) cell {
 	c := cell{marks: r.marks[budgetColumn(i)]}
-	switch v := r.Verdicts[i]; {
-	case v.Verdict == Met:
+	switch v := r.Answers[i]; {
+	case v.Verdict == judge.Met:
 		c.text, c.tone = "met", good
-	case v.Verdict == NotMet:
+	case v.Verdict == judge.NotMet:
 		c.text, c.tone = "NOT met", bad
 	case r.Outcome != trial.OK:
 		c.text = "-" // the last column says why
@@ -131,9 +132,9 @@ func (r *Row) verdictCell(i int) cell {
 func (r *Row) validityCell() cell {
 	c := cell{text: string(r.Outcome), marks: r.marks["validity"], tone: open}
 	switch {
-	case r.sound():
+	case r.Sound():
 		c.text = string(r.Validity)
-		if bad := r.failing(); len(bad) > 0 {
+		if bad := r.Failing(); len(bad) > 0 {
 			c.text += ": " + bad[0].Name
 		}
 		c.tone = map[stats.Validity]tone{stats.Suspect: open, stats.Invalid: bad}[r.Validity]

@@ -11,34 +11,31 @@ import (
 	"time"
 
 	"chexp/experiments/compare"
+	"chexp/experiments/judge"
 	"chexp/experiments/trial"
 	"chexp/experiments/words"
 )
 
-// Evidence judges one run as Build does, and hands it over for a comparison with
-// others: which trials can be believed, which budgets they met, and what may
-// have changed their latencies. All texts of devices come out harmless.
+// Evidence hands one judged run over for a comparison with others: which trials
+// can be believed, which budgets they met, and what may have changed their
+// latencies. All texts of devices come out harmless.
 func Evidence(in Input) compare.Run {
-	b := &builder{Table: &Table{Run: cleanRun(in.Run), Budgets: budgets(in.Budgets)}}
-	b.rows(in)
-	out := compare.Run{ID: b.Run.ID, Kind: compare.Real}
+	run := judge.Results(in.Plan, in.Results, in.Budgets)
+	about := cleanRun(in.Run)
+	out := compare.Run{ID: about.ID, Kind: compare.Real}
 	if in.Run.Rehearsal {
 		out.Kind = compare.Rehearsal
 	}
-	common := b.commonFacts(in)
-	for _, r := range b.Rows {
-		r.check()
-		x := compare.Trial{ID: r.Trial, Result: r.result, Sample: r.sample, Validity: r.Validity, Why: r.shortly()}
-		for i := range b.Budgets {
-			r.Verdicts = append(r.Verdicts, judge(b.Budgets[i], r))
-			x.Budgets = append(x.Budgets, compare.Verdict{Budget: b.Budgets[i].Text, Verdict: r.Verdicts[i].Verdict})
-		}
-		if r.result != nil {
+	common := commonFacts(about, in.Plan)
+	for _, t := range run.Trials {
+		r := newRow(t)
+		x := compare.Trial{Trial: t, Why: r.shortly()}
+		if t.Result != nil {
 			if r.device.Emulated != "" {
 				out.Kind = compare.Emulated
 			}
 			x.Board = boardKind(r.device)
-			x.Facts = append(append(trialFacts(r), runtimeFiles(in.Plan, r.result.Provider)), common...)
+			x.Facts = append(append(trialFacts(r), runtimeFiles(in.Plan, t.Result.Provider)), common...)
 			if s := r.Start; !s.IsZero() && (out.Started.IsZero() || s.Before(out.Started)) {
 				out.Started = s.UTC().Truncate(time.Second)
 			}
@@ -51,13 +48,13 @@ func Evidence(in Input) compare.Run {
 // shortly names what speaks against a row: checks, or reasons.
 func (r *Row) shortly() (out []string) {
 	switch {
-	case r.sound():
-		for _, c := range r.failing() {
+	case r.Sound():
+		for _, c := range r.Failing() {
 			if c.Outcome == r.Validity {
 				out = append(out, c.Name)
 			}
 		}
-		if t, ok := r.Ran.Get(); ok && !r.own() {
+		if t, ok := r.Ran.Get(); ok && !r.Own() {
 			out = []string{t.String()}
 		}
 	case r.Outcome == trial.OK:
@@ -83,13 +80,13 @@ func boardKind(d trial.Device) string {
 }
 
 // commonFacts are those that the plan tells.
-func (b *builder) commonFacts(in Input) (out []compare.Fact) {
+func commonFacts(about Run, plan *trial.Plan) (out []compare.Fact) {
 	add := func(name, value string) {
 		out = append(out, compare.Fact{Name: name, Value: cmp.Or(value, "not told")})
 	}
-	add("container image", b.Run.Image)
-	if in.Plan != nil {
-		p := in.Plan.Policy
+	add("container image", about.Image)
+	if plan != nil {
+		p := plan.Policy
 		block := "in one piece"
 		if p.Block > 0 {
 			block = "blocks of " + words.Span(p.Block)
@@ -126,11 +123,11 @@ func trialFacts(r *Row) (out []compare.Fact) {
 	quota, ok := d.Quota.Get()
 	add("CPU quota", words.When(ok && quota > 0, words.Digits(quota)+" cores")+words.When(ok && quota == 0, "none"))
 	add("memory limit", number(d.MemoryLimit, func(v float64) string { return words.When(v > 0, words.Bytes(v)) + words.When(v <= 0, "none") }))
-	add("firmware", firmware(r.result.Blocks))
+	add("firmware", firmware(r.Result.Blocks))
 	add("runtime", strings.TrimSpace(rt.Name+" "+rt.Version))
 	add("runtime build", cmp.Or(rt.BuildInfo, "not told"))
 	add("session settings", sessionSettings(rt.Settings))
-	add("provider options", pairs(r.result.Provider.Options, "none"))
+	add("provider options", pairs(r.Result.Provider.Options, "none"))
 	add("agent", strings.TrimSpace(r.agent.Version+" "+strings.Trim(r.agent.OS+"/"+r.agent.Arch, "/")))
 	add("agent sha256", words.Line(r.agent.SHA256, 12))
 	return out

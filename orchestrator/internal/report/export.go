@@ -76,7 +76,7 @@ func CSV(w io.Writer, t *Table) error {
 	}
 	for _, r := range t.Rows {
 		line := []string{csvText(t.Run.ID), csvText(t.Run.Experiment), csvText(t.Run.Device.Name),
-			strconv.FormatBool(t.Run.Rehearsal), csvText(words.Line(r.device.Emulated, maxName)), csvText(r.Trial), r.Option,
+			strconv.FormatBool(t.Run.Rehearsal), csvText(words.Line(r.device.Emulated, maxName)), csvText(r.ID), r.Option,
 			csvText(r.Model), csvText(t.sha256(r)), strconv.FormatInt(r.Bytes, 10), csvText(r.Provider),
 			strconv.Itoa(r.Threads), strconv.Itoa(r.Batch), strconv.Itoa(r.Repetition), string(r.Outcome),
 			string(r.Validity), csvText(words.List(r.complaints(), "; ", 8)), csvText(strings.Join(r.Doubts, "; ")), csvText(why(r.Reasons)), strconv.Itoa(r.N)}
@@ -90,8 +90,8 @@ func CSV(w io.Writer, t *Table) error {
 		if t.withAccuracy() {
 			line = append(line, r.accuracyCells()...)
 		}
-		for _, v := range r.Verdicts {
-			line = append(line, v.Verdict)
+		for _, v := range r.Answers {
+			line = append(line, v.Verdict.Name())
 		}
 		if err := out.Write(append(line, csvTime(r.Start), csvTime(r.End))); err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"chexp/experiments/judge"
 	"chexp/experiments/trial"
 	"chexp/experiments/words"
 )
@@ -22,7 +23,7 @@ type Fact struct {
 // listed: a governor that changed during the run is worth knowing.
 func facts(t *Table) []Fact {
 	rows := slices.DeleteFunc(slices.Clone(t.Rows), func(r *Row) bool {
-		return r.Outcome == Missing || (r.Start.IsZero() && r.agent.Version == "" && r.runtime.Name == "")
+		return r.Outcome == judge.Missing || (r.Start.IsZero() && r.agent.Version == "" && r.runtime.Name == "")
 	})
 	if len(rows) == 0 {
 		return nil

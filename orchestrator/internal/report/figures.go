@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"chexp/experiments/judge"
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
 	"chexp/experiments/words"
@@ -35,7 +36,7 @@ func (t *Table) series(provider string) string {
 // them: the picture shows why.
 func (t *Table) drawable() (out []*Row) {
 	for _, r := range t.Rows {
-		if r.sound() && r.own() && r.N > 0 {
+		if r.Sound() && r.Own() && r.N > 0 {
 			out = append(out, r)
 		}
 	}
@@ -43,9 +44,9 @@ func (t *Table) drawable() (out []*Row) {
 }
 
 // latencyBudgets are the budgets that are a line in a picture of latencies.
-func (t *Table) latencyBudgets() (out []Budget) {
+func (t *Table) latencyBudgets() (out []judge.Budget) {
 	for _, b := range t.Budgets {
-		if strings.HasPrefix(b.Metric, "p") && b.Metric != "peak_memory" && b.Limit > 0 && !math.IsInf(b.Limit, 0) {
+		if b.Metric.IsLatency() && b.Limit > 0 && !math.IsInf(b.Limit, 0) {
 			out = append(out, b)
 		}
 	}
@@ -82,8 +83,8 @@ func (t *Table) strips() *strips {
 	}
 	low, high := math.Inf(1), 0.0
 	for _, r := range rows {
-		low = min(low, float64(stats.NearestRank(r.sample.Sorted(), 1)))
-		high = max(high, 1.15*float64(stats.NearestRank(r.sample.Sorted(), 95)))
+		low = min(low, float64(stats.NearestRank(r.Sample.Sorted(), 1)))
+		high = max(high, 1.15*float64(stats.NearestRank(r.Sample.Sorted(), 95)))
 	}
 	limits := t.latencyBudgets()
 	for _, b := range limits {
@@ -97,14 +98,14 @@ func (t *Table) strips() *strips {
 	}
 	const height = 36
 	for _, r := range rows {
-		st := strip{Row: r, Series: t.series(r.Provider), P50: words.Nanoseconds(*r.P50.Value), Sub: r.Provider + t.setting(r)}
+		st := strip{Row: r, Series: t.series(r.Provider), P50: words.Nanoseconds(*r.P50.Value), Sub: r.Provider + t.run.Setting(r.Trial)}
 		if r.Repetition > 1 {
 			st.Sub += fmt.Sprintf(", rep %d", r.Repetition)
 		}
 		d := drawing{Height: height, Label: fmt.Sprintf("Distribution of %d latencies: median %s, from %s to %s",
 			r.N, st.P50, words.Nanoseconds(*r.Min.Value), words.Nanoseconds(*r.Max.Value))}
 		const n = 120
-		counts, highest, beyond := bins(r.sample.Sorted(), s, n)
+		counts, highest, beyond := bins(r.Sample.Sorted(), s, n)
 		for i, c := range counts {
 			if c > 0 {
 				h := max(1.5, float64(c)/float64(highest)*(height-8))
@@ -132,7 +133,7 @@ func (t *Table) strips() *strips {
 }
 
 // axis is the horizontal axis under the strips, with the names of the limits.
-func axis(s scale, u words.Unit, limits []Budget) drawing {
+func axis(s scale, u words.Unit, limits []judge.Budget) drawing {
 	d := drawing{Height: 22 + 14*len(limits), Label: "Axis: latency in " + u.Name}
 	for _, v := range s.ticks(6) {
 		p := s.at(v)
@@ -162,14 +163,14 @@ type scatter struct {
 }
 
 func (t *Table) scatter() *scatter {
-	metric := "p50"
+	metric := judge.P50
 	if l := t.latencyBudgets(); len(l) > 0 {
 		metric = l[0].Metric
 	}
 	var rows []*Row
 	low, high, big, small := math.Inf(1), 0.0, 0.0, math.Inf(1)
 	for _, r := range t.drawable() {
-		if v, ok := measure(metric, r).Get(); ok && v > 0 && r.Bytes > 0 {
+		if v, ok := metric.Read(r.Trial).Get(); ok && v > 0 && r.Bytes > 0 {
 			rows = append(rows, r)
 			low, high = min(low, v), max(high, v)
 			if p95, ok := r.P95.Get(); ok {
@@ -185,14 +186,14 @@ func (t *Table) scatter() *scatter {
 		rows = rows[:4*maxCards]
 	}
 	out := &scatter{}
-	yLimit, sizeLimit := t.limit(metric), t.limit("size")
+	yLimit, sizeLimit := t.limit(metric), t.limit(judge.Size)
 	low, high = widen(low, high, yLimit)
 	small, big = widen(small, big, sizeLimit)
 	const height, foot = 300.0, 30.0
 	x, y := newScale(small, big), newScale(low, high)
 	up := func(v float64) float64 { return height - foot - y.at(v)*(height-foot) }
 	u := words.UnitFor(high, words.Times)
-	out.YName = metric + " latency, " + u.Name
+	out.YName = metric.String() + " latency, " + u.Name
 	d := drawing{Height: int(height), Label: fmt.Sprintf("Model size in MB against %s latency in %s, one dot per trial", metric, u.Name)}
 	labels := drawing{Height: int(height)}
 	for _, v := range y.ticks(6) {
@@ -206,8 +207,8 @@ func (t *Table) scatter() *scatter {
 	d.line(0, height-foot, 1, height-foot, "base")
 	out.region(&d, x, y, up, sizeLimit, yLimit, height-foot)
 	meets := map[string]bool{}
-	for _, c := range choices(t) {
-		meets[c.letter] = c.overall() == Met
+	for _, o := range t.run.Options {
+		meets[o.Letter] = o.Verdict() == judge.Met
 	}
 	var taken []placed
 	for _, r := range rows {
@@ -221,9 +222,9 @@ func (t *Table) scatter() *scatter {
 }
 
 // limit is the first upper limit on a metric.
-func (t *Table) limit(metric string) *Budget {
+func (t *Table) limit(metric *judge.Metric) *judge.Budget {
 	for i, b := range t.Budgets {
-		if b.Metric == metric && strings.HasPrefix(b.Op, "<") && b.Limit > 0 {
+		if b.Metric == metric && b.Op.IsUpper() && b.Limit > 0 {
 			return &t.Budgets[i]
 		}
 	}
@@ -231,7 +232,7 @@ func (t *Table) limit(metric string) *Budget {
 }
 
 // widen makes room for a limit that is not far off the data.
-func widen(low, high float64, b *Budget) (float64, float64) {
+func widen(low, high float64, b *judge.Budget) (float64, float64) {
 	if b == nil || b.Limit > 3*high || b.Limit < low/100 {
 		return low, high
 	}
@@ -239,7 +240,7 @@ func widen(low, high float64, b *Budget) (float64, float64) {
 }
 
 // region draws the limits and shades where both are met.
-func (sc *scatter) region(d *drawing, x, y scale, up func(float64) float64, size, lat *Budget, floor float64) {
+func (sc *scatter) region(d *drawing, x, y scale, up func(float64) float64, size, lat *judge.Budget, floor float64) {
 	right, top := 1.0, 0.0
 	inside := func(p float64) bool { return p > 0 && p < 1 }
 	if size != nil && inside(x.at(size.Limit)) {
@@ -278,8 +279,8 @@ type placed struct {
 
 // dot draws one trial: the value, a whisker up to its p95, and the letter of
 // its option beside it, moved down where another letter is in the way.
-func (t *Table) dot(d *drawing, r *Row, x float64, metric string, up func(float64) float64, meets bool, taken *[]placed) {
-	v, _ := measure(metric, r).Get()
+func (t *Table) dot(d *drawing, r *Row, x float64, metric *judge.Metric, up func(float64) float64, meets bool, taken *[]placed) {
+	v, _ := metric.Read(r.Trial).Get()
 	s := t.series(r.Provider)
 	if p95, ok := r.P95.Get(); ok && p95 > v {
 		d.line(x, up(v), x, max(0, up(p95)), "whisker "+s)
@@ -340,9 +341,9 @@ func (t *Table) cards() (out []card, caption string) {
 func (t *Table) card(r *Row) card {
 	const height = 120.0
 	// The bulk fills the picture; the few slow ones are clipped and counted.
-	sorted := r.sample.Sorted()
+	sorted := r.Sample.Sorted()
 	lo := float64(sorted[0])
-	hi := lo + 1.8*(float64(stats.NearestRank(r.sample.Sorted(), 95))-lo)
+	hi := lo + 1.8*(float64(stats.NearestRank(r.Sample.Sorted(), 95))-lo)
 	hi = min(hi, float64(sorted[len(sorted)-1]))
 	if hi-lo < lo*0.05 { // do not blow up noise of a few per cent to the full height
 		mid := (lo + hi) / 2
@@ -364,7 +365,7 @@ func (t *Table) card(r *Row) card {
 	c.Axis.text(1, -5, -8, "end", "tick", u.Name)
 	c.sequence(r, s, up)
 	const n = 24
-	counts, highest, beyond := bins(r.sample.Sorted(), s, n)
+	counts, highest, beyond := bins(r.Sample.Sorted(), s, n)
 	for i, k := range counts {
 		if k > 0 {
 			c.Hist.rect(0, height*(1-float64(i+1)/n), max(0.02, float64(k)/float64(highest)), height/n, "fill "+c.Series)
@@ -380,7 +381,7 @@ func (t *Table) card(r *Row) card {
 		c.Remarks = append(c.Remarks, fmt.Sprintf("%d clipped, slowest %s", beyond, words.Nanoseconds(*r.Max.Value)))
 	}
 	c.Stats = cardStats(r)
-	c.Checks = r.failing()
+	c.Checks = r.Failing()
 	return c
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"chexp/experiments/judge"
 	"chexp/experiments/trial"
 	"chexp/experiments/words"
 )
@@ -95,8 +96,8 @@ func HTML(w io.Writer, t *Table) error {
 	v.Cards, v.CardNote = t.cards()
 	v.Timeline, v.Total = t.timeline()
 	v.table()
-	for _, c := range choices(t) {
-		v.Options = append(v.Options, viewOption{c.letter, c.label, t.series(c.rows[0].Provider)})
+	for _, c := range t.run.Options {
+		v.Options = append(v.Options, viewOption{c.Letter, c.Label, t.series(c.Trials[0].Provider)})
 	}
 	for _, r := range t.Rows {
 		if s := (viewSeries{r.Provider, t.series(r.Provider)}); !slices.Contains(v.Series, s) {
@@ -114,11 +115,11 @@ func HTML(w io.Writer, t *Table) error {
 
 func (d Decision) sign() (sign, tone string) {
 	switch {
-	case d.Verdict == DecisionMet && d.RealDevice:
+	case d.Verdict == judge.SomeMeet && d.RealDevice:
 		return "✓", "good"
-	case d.Verdict == DecisionNone && d.RealDevice:
+	case d.Verdict == judge.NoneMeets && d.RealDevice:
 		return "✗", "bad"
-	case d.Verdict == DecisionMet || d.Verdict == DecisionNone:
+	case d.Verdict == judge.SomeMeet || d.Verdict == judge.NoneMeets:
 		return "~", "open"
 	}
 	return "?", "open"
@@ -165,12 +166,12 @@ func (c column) Right() bool { return c.right }
 
 // Trouble says in one line why a row is not decided from.
 func (r *Row) Trouble() string {
-	if r.sound() && !r.own() {
+	if r.Sound() && !r.Own() {
 		return words.List(r.complaints(), "; ", 5)
 	}
-	if r.sound() { // its card says the rest
+	if r.Sound() { // its card says the rest
 		var names []string
-		for _, c := range r.failing() {
+		for _, c := range r.Failing() {
 			names = append(names, string(c.Outcome)+" "+c.Name)
 		}
 		return words.List(names, ", ", 10)
@@ -183,8 +184,8 @@ func (r *Row) Trouble() string {
 
 // Remedies of the checks that speak against a row that has no card.
 func (r *Row) Remedies() (out []string) {
-	if r.sound() && !r.own() {
-		for _, c := range r.failing() {
+	if r.Sound() && !r.Own() {
+		for _, c := range r.Failing() {
 			out = append(out, c.Remedy)
 		}
 	}

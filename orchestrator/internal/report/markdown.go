@@ -105,7 +105,7 @@ func markdownChecks(b *bufio.Writer, t *Table) {
 		}
 		written++
 		fmt.Fprintf(b, "\n### %s: %s\n\n| check | verdict | value | limit | what was found | what to do |\n|---|---|---:|---:|---|---|\n",
-			escapeMarkdown(r.Trial), r.Validity)
+			escapeMarkdown(r.ID), r.Validity)
 		for _, c := range r.Checks {
 			fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s |\n", c.Name, escapeMarkdown(verdictWord(c)), escapeMarkdown(valueText(c)), escapeMarkdown(limitText(c)),
 				escapeMarkdown(c.Text), escapeMarkdown(c.Remedy))

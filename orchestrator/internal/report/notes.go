@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"chexp/experiments/judge"
 	"chexp/experiments/provider"
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
@@ -49,16 +50,16 @@ func (b *builder) footnotes(r *Row) {
 				"something, its answers do not.")
 		}
 	}
-	if t, ok := r.Ran.Get(); ok && r.own() && t.Nodes < t.Of {
+	if t, ok := r.Ran.Get(); ok && r.Own() && t.Nodes < t.Of {
 		b.mark(r, "provider", "ran "+r.Model+" "+t.String(), "On "+r.Model+", "+t.String()+"; the CPU provider ran the rest.")
 	}
-	if r.result != nil {
-		if p := provider.Named(r.result.Provider.Name); p.Note != "" {
+	if r.Result != nil {
+		if p := provider.Named(r.Result.Provider.Name); p.Note != "" {
 			b.mark(r, "provider", "note "+p.Name, p.Note)
 		}
 	}
-	if r.result != nil && len(r.result.Restarts) > 0 {
-		n := 1 + len(r.result.Restarts)
+	if r.Result != nil && len(r.Result.Restarts) > 0 {
+		n := 1 + len(r.Result.Restarts)
 		b.mark(r, "n", fmt.Sprintf("restarts %d", n), fmt.Sprintf("Interrupted and gone on with: its blocks are of %d process starts, and count as such.", n))
 	}
 	if r.Outcome != trial.OK {
@@ -69,14 +70,14 @@ func (b *builder) footnotes(r *Row) {
 		d := words.List(r.Doubts, "; ", 4)
 		b.mark(r, "validity", "doubt "+d, "Doubtful, so nothing is decided from it: "+d+".")
 	}
-	for _, c := range r.failing() {
+	for _, c := range r.Failing() {
 		b.alike(r, "validity", checkKey(c), complaint(c), c.Remedy)
 	}
 	for _, p := range []struct {
 		column string
 		r      trial.Reading[float64]
 	}{{"p50", r.P50}, {"p90", r.P90}, {"p95", r.P95}, {"p99", r.P99}, {"throughput", r.Throughput}} {
-		if _, ok := p.r.Get(); ok || (p.column == "p90" && !b.judged("p90")) {
+		if _, ok := p.r.Get(); ok || (p.column == "p90" && !b.judged(judge.P90)) {
 			continue
 		}
 		if key := r.refusal(p.column); strings.HasPrefix(key, "check ") {
@@ -86,24 +87,24 @@ func (b *builder) footnotes(r *Row) {
 		}
 	}
 	b.accuracyNotes(r)
-	for i, v := range r.Verdicts {
-		metric := b.Budgets[i].Metric
+	for i, a := range r.Answers {
+		metric := a.Budget.Metric.String()
 		switch {
-		case v.Verdict == Unknown && len(r.Doubts) == 0:
-			key := "unknown " + v.Why
-			if r.Validity == stats.Invalid {
-				key = checkKey(r.failing()[0])
+		case a.Verdict == judge.Unknown && len(r.Doubts) == 0:
+			key := "unknown " + a.Why
+			if r.Invalid() {
+				key = checkKey(r.Failing()[0])
 			} else if b.known(r.refusal(metric)) { // the metric's own footnote says it
 				key = r.refusal(metric)
 			}
-			b.mark(r, budgetColumn(i), key, "Unknown: "+v.Why)
-		case v.Close:
+			b.mark(r, budgetColumn(i), key, "Unknown: "+a.Why)
+		case a.Close:
 			what := metric
-			if metric == "p50" {
+			if a.Budget.Metric == judge.P50 {
 				what = "median"
 			}
-			b.mark(r, budgetColumn(i), fmt.Sprintf("close %d", i), "Close call: the limit lies within the 95 % interval of the "+what+"; "+
-				"another run may end on the other side.")
+			b.mark(r, budgetColumn(i), fmt.Sprintf("close %d", i), "Close call: the limit lies within the 95 % "+
+				"interval of the "+what+"; another run may end on the other side.")
 		}
 	}
 }
@@ -112,7 +113,7 @@ func (b *builder) footnotes(r *Row) {
 // too small for most things, one footnote says so for all of them.
 func (r *Row) refusal(column string) string {
 	for _, c := range r.Checks {
-		if c.Name == validity.Provider && !r.own() || c.Name == stats.SampleSize && r.N < stats.Steady {
+		if c.Name == validity.Provider && !r.Own() || c.Name == stats.SampleSize && r.N < stats.Steady {
 			return checkKey(c)
 		}
 	}
@@ -125,7 +126,7 @@ func checkKey(c stats.Check) string { return "check " + c.Name + " " + string(c.
 func complaint(c stats.Check) string { return string(c.Outcome) + ", " + c.Name + ": " + c.Text }
 
 func (r *Row) complaints() (out []string) {
-	for _, c := range r.failing() {
+	for _, c := range r.Failing() {
 		out = append(out, complaint(c))
 	}
 	return out
@@ -174,8 +175,8 @@ func (b *builder) finishNotes() {
 	}
 }
 
-func (b *builder) judged(metric string) bool {
-	return slices.ContainsFunc(b.Budgets, func(x Budget) bool { return x.Metric == metric })
+func (b *builder) judged(metric *judge.Metric) bool {
+	return slices.ContainsFunc(b.Budgets, func(x judge.Budget) bool { return x.Metric == metric })
 }
 
 // why writes reasons as one line.
@@ -200,7 +201,7 @@ func outcomeWord(r *Row) string {
 		return "Failed"
 	case trial.Skipped:
 		return "Skipped"
-	case Missing:
+	case judge.Missing:
 		return "Missing"
 	}
 	return "OK"

@@ -10,21 +10,18 @@
 // Evidence hands a judged run to package compare, which puts runs side by side;
 // ComparisonText, ComparisonCSV and ComparisonHTML draw what comes of it.
 //
-// Three rules hold throughout. A number that could not be measured is shown as
-// missing with its reason, never as zero. A decision is never taken from a
-// trial that failed, that contradicts itself, that a check found INVALID, or
-// whose sample cannot carry the percentile that is asked for. Whatever came from a device is hostile: it is
-// bounded, stripped of control characters when the Table is built, and escaped
-// again by each renderer for its own format.
+// What is judged is judged in package judge: this package says it in words and
+// draws it. A number that could not be measured is shown as missing with its
+// reason, never as zero. Whatever came from a device is hostile: it comes from
+// package judge bounded and without control characters, and each renderer escapes
+// it again for its own format.
 package report
 
 import (
 	"time"
 
-	"chexp/experiments/spec"
-	"chexp/experiments/stats"
+	"chexp/experiments/judge"
 	"chexp/experiments/trial"
-	"chexp/experiments/validity"
 )
 
 // Input is everything known about a run. Only Run is needed: a run that died
@@ -33,7 +30,7 @@ type Input struct {
 	Run     Run
 	Plan    *trial.Plan     // nil: rows are the results, in order of their names
 	Results []*trial.Result // nil entries are ignored
-	Budgets []spec.Budget
+	Budgets []judge.Budget
 	Phases  []Phase
 }
 
@@ -84,29 +81,23 @@ type Table struct {
 	Run     Run      `json:"run"`
 	Caveats []string `json:"caveats,omitempty"` // hold for every row
 	// Interrupted says how much of the run is missing, if it ended early.
-	Interrupted string   `json:"interrupted,omitempty"`
-	Decision    Decision `json:"decision"`
-	Budgets     []Budget `json:"budgets,omitempty"`
-	Rows        []*Row   `json:"rows"`
-	Notes       []Note   `json:"notes,omitempty"`
-	// Comparisons hold what was measured in turns against each other; Placements
+	Interrupted string         `json:"interrupted,omitempty"`
+	Decision    Decision       `json:"decision"`
+	Budgets     []judge.Budget `json:"budgets,omitempty"`
+	Rows        []*Row         `json:"rows"`
+	Notes       []Note         `json:"notes,omitempty"`
+	// Ratios hold what was measured in turns against each other; Placements
 	// say which provider really ran each model, and Spreads where the latencies
 	// of an option scatter.
-	Comparisons []Comparison `json:"comparisons,omitempty"`
-	Placements  []Placement  `json:"placements,omitempty"`
-	Spreads     []Spread     `json:"spreads,omitempty"`
-	Models      []Model      `json:"models,omitempty"`
-	Facts       []Fact       `json:"facts,omitempty"`    // about the device and the software on it
-	Protocol    []Fact       `json:"protocol,omitempty"` // how it was measured, and with what
-	Phases      []Phase      `json:"phases,omitempty"`
-}
+	Ratios     []Ratio     `json:"comparisons,omitempty"`
+	Placements []Placement `json:"placements,omitempty"`
+	Spreads    []Spread    `json:"spreads,omitempty"`
+	Models     []Model     `json:"models,omitempty"`
+	Facts      []Fact      `json:"facts,omitempty"`    // about the device and the software on it
+	Protocol   []Fact      `json:"protocol,omitempty"` // how it was measured, and with what
+	Phases     []Phase     `json:"phases,omitempty"`
 
-// Budget is one requirement, a column of the table.
-type Budget struct {
-	Text   string  `json:"text"` // as the experiment has it: "p50 < 15 ms"
-	Metric string  `json:"metric"`
-	Op     string  `json:"op"`
-	Limit  float64 `json:"limit"` // bytes, nanoseconds, inputs per second, or a share
+	run *judge.Run
 }
 
 // Model is a model file of the run.
@@ -117,86 +108,30 @@ type Model struct {
 	Origin string `json:"origin,omitempty"`
 }
 
-// Missing is the outcome of a planned trial without a result.
-const Missing trial.Outcome = "missing"
-
-// Row is one trial.
+// Row is one judged trial, with its footnotes.
 type Row struct {
-	Trial      string         `json:"trial"`
-	Option     string         `json:"option"` // the letter that stands for model × provider × threads × batch
-	Model      string         `json:"model"`
-	Bytes      int64          `json:"model_bytes"` // 0: unknown
-	Provider   string         `json:"provider"`
-	Threads    int            `json:"threads"`
-	Batch      int            `json:"batch"`
-	Repetition int            `json:"repetition"`
-	Outcome    trial.Outcome  `json:"outcome"`
-	Reasons    []trial.Reason `json:"reasons,omitempty"`
-	// Partial says how far a trial came whose run ended before it did.
-	Partial *trial.Partial `json:"partial,omitempty"`
-	// Doubts say how the result contradicts the plan or itself. A doubtful
-	// result is shown, but nothing is decided from it.
-	Doubts []string `json:"doubts,omitempty"`
-	// Validity is the worst outcome of the Checks, which ask whether the
-	// latencies can be believed. Both are empty unless the trial went well and
-	// there is no doubt about whose latencies they are. Nothing is decided from
-	// an INVALID result.
-	Validity stats.Validity `json:"validity,omitempty"`
-	Checks   []stats.Check  `json:"checks,omitempty"`
+	*judge.Trial
+	Notes []int     `json:"notes,omitempty"` // Note.Mark
+	Start time.Time `json:"start,omitzero"`  // the device's clock
+	End   time.Time `json:"end,omitzero"`
 
-	N              int                    `json:"n"`
-	Min            trial.Reading[float64] `json:"min_ns"`
-	P50            trial.Reading[float64] `json:"p50_ns"`
-	P90            trial.Reading[float64] `json:"p90_ns"`
-	P95            trial.Reading[float64] `json:"p95_ns"`
-	P99            trial.Reading[float64] `json:"p99_ns"`
-	Max            trial.Reading[float64] `json:"max_ns"`
-	Mean           trial.Reading[float64] `json:"mean_ns"`
-	Throughput     trial.Reading[float64] `json:"throughput_per_s"`
-	SessionCreate  trial.Reading[float64] `json:"session_create_ns"`
-	FirstInference trial.Reading[float64] `json:"first_inference_ns"`
-	PeakMemory     trial.Reading[float64] `json:"peak_memory_bytes"`
-	// P50Low and P50High bound the median with 95 % confidence, over blocks where
-	// it was measured in blocks; absent below six inferences.
-	P50Low  trial.Reading[float64] `json:"p50_low_ns"`
-	P50High trial.Reading[float64] `json:"p50_high_ns"`
-
-	// Ran says what the provider that was asked for really ran, Roof how near the
-	// trial came to what the device can do, and Harness what measuring adds to an
-	// inference.
-	Ran     trial.Reading[validity.Truth] `json:"ran,omitzero"`
-	Roof    trial.Reading[validity.Bound] `json:"roof,omitzero"`
-	Harness trial.Reading[float64]        `json:"harness_ns,omitzero"`
-	// Accuracy is zero where the plan did not ask for it.
-	Accuracy trial.Reading[trial.Accuracy] `json:"accuracy,omitzero"`
-
-	Verdicts []Verdict `json:"verdicts,omitempty"` // one per Budget, in order
-	Notes    []int     `json:"notes,omitempty"`    // Note.Mark
-	Start    time.Time `json:"start,omitzero"`     // the device's clock
-	End      time.Time `json:"end,omitzero"`
-
-	result    *trial.Result    // nil: Missing
 	latencies []int64          // in the order of measurement
 	warmup    []int64          // before them
-	sample    stats.Sample     // the latencies
 	marks     map[string][]int // footnotes of single cells, by column key
 	device    trial.Device
 	agent     trial.Agent
 	runtime   trial.Runtime
 }
 
-// Valid reports whether the row may be decided from.
-func (r *Row) Valid() bool { return r.sound() && r.Validity != stats.Invalid }
-
-// own reports whether the latencies are those of the provider that was asked
-// for, as far as is known. Those of another are nowhere shown under its name.
-func (r *Row) own() bool {
-	t, ok := r.Ran.Get()
-	return !ok || !t.Wrong()
+func newRow(t *judge.Trial) *Row {
+	row := &Row{Trial: t, marks: map[string][]int{}}
+	if r := t.Result; r != nil {
+		row.latencies, row.warmup = r.LatenciesNS, r.WarmupNS
+		row.device, row.agent, row.runtime = r.Device, r.Agent, r.Runtime
+		row.Start, row.End = r.Start, r.End
+	}
+	return row
 }
-
-// sound reports whether the row's latencies are what they say they are.
-func (r *Row) sound() bool { return r.Outcome == trial.OK && len(r.Doubts) == 0 }
 
 // Note is a footnote.
 type Note struct {

@@ -13,9 +13,9 @@ type section struct {
 // provider ran them, and where their latencies scatter. The brief ones leave out
 // what explains nothing unexpected.
 func (t *Table) sections(brief bool) (out []section) {
-	if len(t.Comparisons) > 0 {
+	if len(t.Ratios) > 0 {
 		s := section{head: "How they compare", foot: t.comparisonNote()}
-		for _, c := range t.Comparisons {
+		for _, c := range t.Ratios {
 			s.lines = append(s.lines, c.Text)
 		}
 		out = append(out, s)
@@ -42,7 +42,7 @@ func (t *Table) sections(brief bool) (out []section) {
 // comparisonNote says of what the intervals speak.
 func (t *Table) comparisonNote() string {
 	fewest := 0
-	for _, c := range t.Comparisons {
+	for _, c := range t.Ratios {
 		if c.Interval.Value != nil && (fewest == 0 || c.Starts < fewest) {
 			fewest = c.Starts
 		}
@@ -51,7 +51,7 @@ func (t *Table) comparisonNote() string {
 		return ""
 	}
 	note := "Ratios of medians, from blocks measured in turns; in brackets the 95 % interval."
-	if len(t.Comparisons) >= 5 {
+	if len(t.Ratios) >= 5 {
 		note += " One interval in twenty misses by chance alone."
 	}
 	switch fewest {
@@ -69,7 +69,7 @@ func (p Placement) lines(t *Table, brief bool) []string {
 	who := p.Model
 	for _, r := range t.Rows {
 		if r.Option == p.Option {
-			who += t.setting(r)
+			who += t.run.Setting(r.Trial)
 			break
 		}
 	}

@@ -287,9 +287,9 @@ func fit(t *Table, width int) (*grid, []string) {
 func (t *Table) varying(key string) bool {
 	switch key {
 	case "batch":
-		return t.varies(func(r *Row) int { return r.Batch })
+		return t.run.BatchVaries()
 	case "threads":
-		return t.varies(func(r *Row) int { return r.Threads })
+		return t.run.ThreadsVary()
 	}
 	return false
 }

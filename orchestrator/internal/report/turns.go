@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"chexp/experiments/judge"
 	"chexp/experiments/stats"
 	"chexp/experiments/words"
 )
@@ -32,9 +33,9 @@ const maxTurns = 3000
 
 // versuses makes one picture per base and axis.
 func (t *Table) versuses() (out []versus) {
-	var groups [][]Comparison
-	for _, c := range t.Comparisons {
-		i := slices.IndexFunc(groups, func(g []Comparison) bool { return g[0].Axis == c.Axis && g[0].Base == c.Base })
+	var groups [][]Ratio
+	for _, c := range t.Ratios {
+		i := slices.IndexFunc(groups, func(g []Ratio) bool { return g[0].Axis == c.Axis && g[0].Base == c.Base })
 		if i < 0 {
 			groups = append(groups, nil)
 			i = len(groups) - 1
@@ -47,35 +48,19 @@ func (t *Table) versuses() (out []versus) {
 	return out
 }
 
-func (x Comparison) variant(c *choice) string {
-	r := c.rows[0]
-	switch x.Axis {
-	case "provider":
-		return r.Provider
-	case "threads":
-		return words.Plural(r.Threads, "thread")
+func (t *Table) versus(g []Ratio) versus {
+	base, axis := g[0].judged.Base, g[0].Axis
+	own := base.Trials[0]
+	title := map[judge.Axis]string{judge.ByModel: "Models on " + own.Provider,
+		judge.ByProvider: "Providers for " + own.Model,
+		judge.ByThreads:  "Threads for " + own.Model + " on " + own.Provider}[axis]
+	v := versus{Title: title + inCommon(axis, own, t.run)}
+	shown := []*judge.Option{base}
+	for _, r := range g {
+		shown = append(shown, r.judged.Option)
 	}
-	return r.Model
-}
-
-func (t *Table) versus(g []Comparison) versus {
-	base := g[0].b
-	own := base.rows[0]
-	title := map[string]string{"model": "Models on " + own.Provider, "provider": "Providers for " + own.Model,
-		"threads": "Threads for " + own.Model + " on " + own.Provider}[g[0].Axis]
-	if g[0].Axis != "threads" && t.varies(func(r *Row) int { return r.Threads }) {
-		title += ", " + words.Plural(own.Threads, "thread")
-	}
-	if t.varies(func(r *Row) int { return r.Batch }) {
-		title += fmt.Sprintf(", batch %d", own.Batch)
-	}
-	v := versus{Title: title}
-	shown := []*choice{base}
-	for _, c := range g {
-		shown = append(shown, c.a)
-	}
-	for i, c := range shown {
-		v.Variants = append(v.Variants, viewSeries{Name: g[0].variant(c), Series: fmt.Sprintf("s%d", i%6)})
+	for i, o := range shown {
+		v.Variants = append(v.Variants, viewSeries{Name: variant(axis, o), Series: fmt.Sprintf("s%d", i%6)})
 	}
 	v.Variants[0].Name += " (the base: 1)"
 	v.ratios(g)
@@ -84,7 +69,7 @@ func (t *Table) versus(g []Comparison) versus {
 }
 
 // ratios draws the intervals on one axis that always holds 1.
-func (v *versus) ratios(g []Comparison) {
+func (v *versus) ratios(g []Ratio) {
 	low, high := 1.0, 1.0
 	for _, c := range g {
 		low, high = min(low, c.Ratio), max(high, c.Ratio)
@@ -102,7 +87,7 @@ func (v *versus) ratios(g []Comparison) {
 	}
 	const height = 26
 	for i, c := range g {
-		r := ratioRow{Name: c.variant(c.a), Series: v.Variants[i+1].Series, Value: words.Digits(c.Ratio), Text: c.Text}
+		r := ratioRow{Name: variant(c.Axis, c.judged.Option), Series: v.Variants[i+1].Series, Value: words.Digits(c.Ratio), Text: c.Text}
 		d := drawing{Height: height, Label: c.Text}
 		d.line(s.at(1), 0, s.at(1), height, "limit")
 		if x, ok := c.Interval.Get(); ok {
@@ -133,7 +118,7 @@ func (v *versus) ratios(g []Comparison) {
 // which the blocks were measured: what slowed everything down shows as one
 // slope, whatever the options' own speeds. A bar reaches over the middle half of
 // a block.
-func (v *versus) turns(shown []*choice) {
+func (v *versus) turns(shown []*judge.Option) {
 	type mark struct {
 		turn        int
 		mid, lo, hi float64
@@ -144,15 +129,15 @@ func (v *versus) turns(shown []*choice) {
 	last := 1
 	for i, c := range shown {
 		var all []int64
-		for _, r := range c.timed() {
-			all = append(all, r.latencies...)
+		for _, r := range c.Comparable() {
+			all = append(all, r.Result.LatenciesNS...)
 		}
 		m := stats.NewSample(all).Median()
-		for _, r := range c.timed() {
-			blocks := r.sample.Blocks()
+		for _, r := range c.Comparable() {
+			blocks := r.Sample.Blocks()
 			for j, b := range blocks[:min(len(blocks), maxTurns/len(shown))] {
 				sorted := slices.Sorted(slices.Values(b))
-				x := mark{turn: r.result.Blocks[j].Turn, mid: stats.Median(sorted) / m, lo: float64(stats.NearestRank(sorted, 25)) / m,
+				x := mark{turn: r.Result.Blocks[j].Turn, mid: stats.Median(sorted) / m, lo: float64(stats.NearestRank(sorted, 25)) / m,
 					hi: float64(stats.NearestRank(sorted, 75)) / m, series: v.Variants[i].Series}
 				if x.turn < 1 {
 					continue
