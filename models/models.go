@@ -21,6 +21,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"chexp/experiments/failure"
 	"chexp/experiments/spec"
 	"chexp/experiments/trial"
 	"chexp/models/builtin"
@@ -64,28 +65,8 @@ type Resolved struct {
 	File string
 }
 
-// Error says which model of the experiment could not be had, why, and what to
-// do about it.
-type Error struct {
-	Model string // its name in the experiment
-	Line  int    // in the experiment file
-	Msg   string // what happened, to what
-	Next  string // what to do; may be empty
-	Err   error  // the cause, may be nil
-}
-
-func (e *Error) Error() string {
-	s := "model " + e.Model + ": " + e.Msg
-	if e.Err != nil {
-		s += ": " + e.Err.Error()
-	}
-	return s
-}
-
-func (e *Error) Unwrap() error { return e.Err }
-
-// Resolve returns the file of one model. Its error is an *Error, or the
-// context's.
+// Resolve returns the file of one model. Its error names the model and holds a
+// [failure.Error] of kind [failure.Usage], or it is the context's.
 func (r *Resolver) Resolve(ctx context.Context, m spec.ModelSource) (Resolved, error) {
 	return r.resolve(ctx, m, MaxBytes)
 }
@@ -102,7 +83,7 @@ func (r *Resolver) resolve(ctx context.Context, m spec.ModelSource, limit int64)
 	case m.URL != "":
 		found, err = r.fetch(ctx, m, limit)
 	default:
-		err = &Error{Msg: "names no builtin, path or url"}
+		err = failure.Usage.Errorf("names no builtin, path or url")
 	}
 	if err == nil {
 		found.Name = m.Name
@@ -114,16 +95,15 @@ func (r *Resolver) resolve(ctx context.Context, m spec.ModelSource, limit int64)
 	if ctx.Err() != nil {
 		return Resolved{}, ctx.Err()
 	}
-	var e *Error
+	var e *failure.Error
 	if !errors.As(err, &e) {
-		e = &Error{Msg: "cannot be used", Err: err}
+		err = failure.Usage.Errorf("cannot be used").Because(err)
 	}
-	e.Model, e.Line = m.Name, m.Line
-	return Resolved{}, e
+	return Resolved{}, fmt.Errorf("model %s: %w", m.Name, err)
 }
 
-// ResolveAll resolves every model of an experiment, and reports all that
-// failed, joined.
+// ResolveAll resolves every model of an experiment. Its error joins those of all
+// that failed, each with its line in the experiment file.
 func (r *Resolver) ResolveAll(ctx context.Context, e *spec.Experiment) ([]Resolved, error) {
 	var all []Resolved
 	var failed []error
@@ -133,7 +113,7 @@ func (r *Resolver) ResolveAll(ctx context.Context, e *spec.Experiment) ([]Resolv
 			return nil, ctx.Err()
 		}
 		if err != nil {
-			failed = append(failed, err)
+			failed = append(failed, fmt.Errorf("line %d: %w", m.Line, err))
 			continue
 		}
 		all = append(all, found)
@@ -146,17 +126,17 @@ func (r *Resolver) ResolveAll(ctx context.Context, e *spec.Experiment) ([]Resolv
 func examine(path string) (trial.Reading[trial.Work], error) {
 	m, err := onnx.Load(path)
 	if err != nil {
-		return trial.Reading[trial.Work]{}, &Error{
-			Msg:  "cannot be used",
-			Next: "give the .onnx file itself, complete; a Git LFS pointer or a web page saved in its place is no model", Err: err,
-		}
+		return trial.Reading[trial.Work]{}, failure.Usage.Errorf("cannot be used").
+			Advise("give the .onnx file itself, complete; " +
+				"a Git LFS pointer or a web page saved in its place is no model").
+			Because(err)
 	}
 	for _, t := range m.Tensors() {
 		if t.Outside {
-			return trial.Reading[trial.Work]{}, &Error{
-				Msg:  fmt.Sprintf("file %s keeps values (tensor %q) in another file, and only the .onnx itself is pushed to the device", path, t.Name),
-				Next: "save the model as one file: onnx.save(model, path, save_as_external_data=False)",
-			}
+			return trial.Reading[trial.Work]{}, failure.Usage.
+				Errorf("file %s keeps values (tensor %q) in another file, and only the .onnx itself is pushed to the device",
+					path, t.Name).
+				Advise("save the model as one file: onnx.save(model, path, save_as_external_data=False)")
 		}
 	}
 	w, err := onnx.Work(m, 1)
@@ -176,7 +156,8 @@ func (r *Resolver) progress(format string, args ...any) {
 func (r *Resolver) builtin(ctx context.Context, m spec.ModelSource) (Resolved, error) {
 	b, ok := catalog.Find(m.Builtin)
 	if !ok {
-		return Resolved{}, &Error{Msg: fmt.Sprintf("there is no builtin model %q", m.Builtin), Next: fmt.Sprintf("use one of %v", catalog.Names())}
+		return Resolved{}, failure.Usage.Errorf("there is no builtin model %q", m.Builtin).
+			Advise("use one of %v", catalog.Names())
 	}
 	origin := "builtin " + b.Name
 	if !b.Trained {
@@ -192,10 +173,9 @@ func (r *Resolver) builtin(ctx context.Context, m spec.ModelSource) (Resolved, e
 		return Resolved{}, err
 	}
 	if got := sha256.Sum256(data); hex.EncodeToString(got[:]) != b.SHA256 {
-		return Resolved{}, &Error{
-			Msg:  fmt.Sprintf("generating %s gave other bytes (sha256 %x) than it must (%s)", b.Name, got, b.SHA256),
-			Next: "this is a fault of chexp on this platform: please report it",
-		}
+		return Resolved{}, failure.Usage.
+			Errorf("generating %s gave other bytes (sha256 %x) than it must (%s)", b.Name, got, b.SHA256).
+			Advise("this is a fault of chexp on this platform: please report it")
 	}
 	file, err := r.store(b.SHA256, func(w io.Writer) error {
 		_, err := w.Write(data)
@@ -208,13 +188,12 @@ func (r *Resolver) builtin(ctx context.Context, m spec.ModelSource) (Resolved, e
 func (r *Resolver) path(ctx context.Context, m spec.ModelSource) (Resolved, error) {
 	sum, size, err := hashFile(ctx, m.Path)
 	if err != nil {
-		return Resolved{}, &Error{Msg: "cannot be read", Err: err}
+		return Resolved{}, failure.Usage.Errorf("cannot be read").Because(err)
 	}
 	if m.SHA256 != "" && m.SHA256 != sum {
-		return Resolved{}, &Error{
-			Msg:  fmt.Sprintf("file %s has sha256 %s, but the experiment says %s", m.Path, sum, m.SHA256),
-			Next: "use the file that the experiment was written for, or correct its sha256",
-		}
+		return Resolved{}, failure.Usage.
+			Errorf("file %s has sha256 %s, but the experiment says %s", m.Path, sum, m.SHA256).
+			Advise("use the file that the experiment was written for, or correct its sha256")
 	}
 	origin := "path " + filepath.Base(m.Path) // the rest of the path is nobody's business in a result
 	return Resolved{Model: trial.Model{SHA256: sum, Bytes: size, Origin: origin}, File: m.Path}, nil
@@ -234,7 +213,8 @@ func (r *Resolver) cacheFile(sum string) string { return filepath.Join(r.CacheDi
 // file that is synced and renamed. write must have checked the content.
 func (r *Resolver) store(sum string, write func(io.Writer) error) (_ string, err error) {
 	cannot := func(err error) error {
-		return &Error{Msg: fmt.Sprintf("cannot write to the model cache %s", r.CacheDir), Next: "make room or make it writable", Err: err}
+		return failure.Usage.Errorf("cannot write to the model cache %s", r.CacheDir).
+			Advise("make room or make it writable").Because(err)
 	}
 	if err := os.MkdirAll(r.CacheDir, 0o755); err != nil {
 		return "", cannot(err)
@@ -252,7 +232,7 @@ func (r *Resolver) store(sum string, write func(io.Writer) error) (_ string, err
 		}
 	}()
 	if err := write(f); err != nil {
-		var e *Error
+		var e *failure.Error
 		if errors.As(err, &e) {
 			return "", err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"chexp/experiments/failure"
 	"chexp/experiments/spec"
 	"chexp/models/catalog"
 )
@@ -12,7 +13,8 @@ import (
 func (r *Resolver) Named(ctx context.Context, name string) (Resolved, error) {
 	e, ok := catalog.FindEntry(name)
 	if !ok {
-		return Resolved{}, &Error{Model: name, Msg: "the catalogue has no such model", Next: "`chexp model list` shows what it has"}
+		return Resolved{}, failure.Usage.Errorf("model %s: the catalogue has no such model", name).
+			Advise("`chexp model list` shows what it has")
 	}
 	if e.URL == "" {
 		return r.Resolve(ctx, spec.ModelSource{Name: name, Builtin: name})

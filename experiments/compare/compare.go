@@ -64,12 +64,12 @@ type Run struct {
 // Trial is one judged trial of a run.
 type Trial struct {
 	ID       string
-	Result   *trial.Result // nil: there is none
-	Sample   stats.Sample  // of Result's latencies, in their blocks
-	Validity stats.Outcome // VALID, SUSPECT or INVALID; "" where nothing usable was timed
-	Why      []string      // the checks or reasons that speak against it, in few words
-	Board    string        // the model of the device
-	Facts    []Fact        // what may change its latencies and is not part of what matches
+	Result   *trial.Result  // nil: there is none
+	Sample   stats.Sample   // of Result's latencies, in their blocks
+	Validity stats.Validity // VALID, SUSPECT or INVALID; "" where nothing usable was timed
+	Why      []string       // the checks or reasons that speak against it, in few words
+	Board    string         // the model of the device
+	Facts    []Fact         // what may change its latencies and is not part of what matches
 	Budgets  []Verdict
 }
 
@@ -166,7 +166,7 @@ type Point struct {
 	Device   string                        `json:"device,omitempty"`
 	Median   float64                       `json:"median_ns"`
 	Interval trial.Reading[trial.Interval] `json:"interval_ns"` // of this run alone
-	Validity stats.Outcome                 `json:"validity"`
+	Validity stats.Validity                `json:"validity"`
 }
 
 // BudgetCount is in how many runs a budget was met.

@@ -149,10 +149,7 @@ func (p *Pool) components(devices []string) {
 		p.Advice = "more devices"
 		return
 	}
-	weight := func(c stats.Component) float64 { return c.SD * c.SD / float64(max(1, c.Groups)) }
-	most := slices.MaxFunc(p.Components, func(a, b stats.Component) int { return cmp.Compare(weight(a), weight(b)) })
-	p.Advice = map[string]string{"device": "more devices", "run": "more runs on other days", "process start": "more repetitions",
-		"block": "more blocks", "inference": "more inferences"}[most.Level]
+	p.Advice = stats.Advice(p.Components)
 }
 
 func blocksOf(s stats.Sample, all []int64) (g stats.Group) {

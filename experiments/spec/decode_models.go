@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 
+	"chexp/experiments/provider"
 	"chexp/experiments/trial"
 	"chexp/models/catalog"
 )
@@ -197,7 +198,7 @@ func (r *reader) providerName(n *node, path, name string) bool {
 	if trial.ValidName(name) {
 		return true
 	}
-	lower := strings.ToLower(strings.TrimSuffix(name, "ExecutionProvider"))
+	lower := strings.ToLower(strings.TrimSuffix(name, provider.Suffix))
 	if trial.ValidName(lower) {
 		r.addf(n, path, "is %q; provider names are lower case here: write %s", short(name), lower)
 	} else {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"chexp/experiments/provider"
 	"chexp/experiments/trial"
 )
 
@@ -132,14 +133,14 @@ func (e *Experiment) absent(known map[string]Runtime, all []Runtime) (skip map[s
 }
 
 // elsewhere suggests a runtime that has the provider.
-func elsewhere(provider string, all []Runtime) string {
+func elsewhere(name string, all []Runtime) string {
 	for _, r := range all {
-		if r.has(provider) {
-			return fmt.Sprintf("take it from one that has it ({name: %s, runtime: %s}), ", provider, cmp.Or(r.Name, trial.Stock))
+		if r.has(name) {
+			return fmt.Sprintf("take it from one that has it ({name: %s, runtime: %s}), ", name, cmp.Or(r.Name, trial.Stock))
 		}
 	}
-	if provider == "xnnpack" || provider == "dnnl" {
-		return fmt.Sprintf("take it from Debian's build (runtimes: [debian], and {name: %s, runtime: debian}), ", provider)
+	if provider.Named(name).Debian {
+		return fmt.Sprintf("take it from Debian's build (runtimes: [debian], and {name: %s, runtime: debian}), ", name)
 	}
 	return ""
 }

@@ -163,7 +163,7 @@ func TestChecksOfBlocks(t *testing.T) {
 				by[k.Name]++
 			}
 		}
-		return Verdict(c) != Valid
+		return Worst(c) != Valid
 	})
 	t.Logf("clean: %.1f %% %v", alarms, by)
 	if alarms > 7.5 {

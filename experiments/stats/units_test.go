@@ -126,7 +126,7 @@ func TestPairedByDevice(t *testing.T) {
 			ratios[i] = a[i] / b[i]
 		}
 		m, _ := MiddleOf(ratios, "device")
-		c := Comparison{Ratio: m.Value, Interval: m.Interval}
+		c := Estimate{Ratio: m.Value, Interval: m.Interval}
 		d, _ := RatioOfUnits(a, b, "device")
 		return c.Differs(), d.Differs()
 	}

@@ -12,7 +12,7 @@ import (
 func TestPartialIsNeverValid(t *testing.T) {
 	for _, tc := range []struct {
 		blocks, each, asked int
-		want                stats.Outcome
+		want                stats.Validity
 		text                string
 	}{
 		{7, 50, 12, stats.Suspect, "stopped after 7 of 12 blocks: the lease ends"},

@@ -4,7 +4,7 @@
 // and anybody who reads a result file.
 //
 //	checks := validity.Checks(result)
-//	stats.Verdict(checks) // VALID, SUSPECT or INVALID
+//	stats.Worst(checks) // VALID, SUSPECT or INVALID
 //
 // A signal that could not be read makes its check UNAVAILABLE, with the reason;
 // that makes no trial better or worse. Only one thing has to be shown and not

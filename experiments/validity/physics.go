@@ -6,6 +6,7 @@ import (
 
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
+	"chexp/experiments/words"
 )
 
 // Bound is how a trial stands to what its device could do at best.
@@ -65,7 +66,7 @@ func checkPhysics(r *trial.Result) stats.Check {
 	if !ok {
 		return unread(Physics, Roof(r).Unavailable)
 	}
-	text := fmt.Sprintf("%s multiply-adds at %s of what %s can do", count(b.MultiplyAdds), percent(b.Achieved), cores(b.Cores))
+	text := fmt.Sprintf("%s multiply-adds at %s of what %s can do", count(b.MultiplyAdds), words.Percent(b.Achieved), cores(b.Cores))
 	c := graded(Physics, b.Achieved, 1, 1, text, "it can't be: the model is not what it says, the work was not done, or the roof is wrong")
 	if c.Outcome != stats.Valid {
 		return c

@@ -7,6 +7,7 @@ import (
 
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
+	"chexp/experiments/words"
 )
 
 // Truth is what the provider that was asked for really did.
@@ -26,7 +27,7 @@ func (t Truth) String() string {
 	if t.Wrong() {
 		return fmt.Sprintf("%s: 0 of %d nodes: not an %s result", t.Provider, t.Of, strings.ToUpper(t.Provider))
 	}
-	return fmt.Sprintf("%s: %d of %d nodes, %s of the time", t.Provider, t.Nodes, t.Of, percent(t.Time))
+	return fmt.Sprintf("%s: %d of %d nodes, %s of the time", t.Provider, t.Nodes, t.Of, words.Percent(t.Time))
 }
 
 // Ran says what the provider of the trial really ran. It is unavailable where
@@ -79,7 +80,7 @@ func checkProvider(r *trial.Result) stats.Check {
 		c.Remedy = "leave " + r.Provider.Name + " out for this model, or give it a model that it can run: `chexp results show` names the operators"
 	case t.Time < leastShare:
 		c.Outcome = stats.Suspect
-		c.Text += fmt.Sprintf(", limit %s: mostly a result of the others", percent(leastShare))
+		c.Text += fmt.Sprintf(", limit %s: mostly a result of the others", words.Percent(leastShare))
 		c.Remedy = "compare with the cpu provider; the operators that were left to others stand in the truth table"
 	}
 	return c

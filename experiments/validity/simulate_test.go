@@ -113,4 +113,4 @@ func when(yes bool, factor float64) float64 {
 	return 1
 }
 
-func bad(o stats.Outcome) bool { return o == stats.Suspect || o == stats.Invalid }
+func bad(o stats.Validity) bool { return o == stats.Suspect || o == stats.Invalid }

@@ -2,11 +2,11 @@ package validity
 
 import (
 	"fmt"
-	"math"
 	"slices"
 
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
+	"chexp/experiments/words"
 )
 
 // Names of the checks that need more than the latencies; the others are those
@@ -83,7 +83,7 @@ func graded(name string, share, limit, worst float64, text, remedy string) stats
 		c.Outcome, c.Remedy = stats.Suspect, remedy
 	}
 	if c.Outcome != stats.Valid {
-		c.Text += fmt.Sprintf(", limit %s", percent(limit))
+		c.Text += fmt.Sprintf(", limit %s", words.Percent(limit))
 	}
 	return c
 }
@@ -118,9 +118,9 @@ func checkHarness(r *trial.Result) stats.Check {
 		return unread(Harness, "nothing was timed")
 	}
 	h, _ := r.Harness.Get()
-	text := fmt.Sprintf("an empty call takes %d ns, which is %s of the median", h.NullNS, percent(ns/s.Median()))
+	text := fmt.Sprintf("an empty call takes %d ns, which is %s of the median", h.NullNS, words.Percent(ns/s.Median()))
 	if c, ok := h.NullCNS.Get(); ok && c > 0 {
-		text = fmt.Sprintf("an empty call takes %d ns, in C %d ns; the difference is %s of the median", h.NullNS, c, percent(ns/s.Median()))
+		text = fmt.Sprintf("an empty call takes %d ns, in C %d ns; the difference is %s of the median", h.NullNS, c, words.Percent(ns/s.Median()))
 	}
 	return graded(Harness, ns/s.Median(), overhead, grave, text, "measure larger batches, or compare with trials that are as short")
 }
@@ -135,15 +135,4 @@ func Overhead(r *trial.Result) (ns float64, ok bool) {
 		return float64(max(0, h.NullNS-c)), true
 	}
 	return float64(h.NullNS), true
-}
-
-// percent writes a share for people, without more digits than it needs.
-func percent(share float64) string {
-	switch p := math.Abs(100 * share); {
-	case p >= 9.95:
-		return fmt.Sprintf("%.0f %%", 100*share)
-	case p >= 0.095:
-		return fmt.Sprintf("%g %%", math.Round(1000*share)/10)
-	}
-	return fmt.Sprintf("%.1g %%", 100*share)
 }

@@ -51,7 +51,7 @@ func TestFalseAlarms(t *testing.T) {
 					by[c.Name]++
 				}
 			}
-			return stats.Verdict(checks) != stats.Valid
+			return stats.Worst(checks) != stats.Valid
 		})
 		t.Logf("%s: %.1f %% false alarms %v", name, alarms, by)
 		if alarms > 8 {
@@ -68,7 +68,7 @@ func TestInjectedFaultsAreNamed(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		checks []string
-		worst  stats.Outcome
+		worst  stats.Validity
 		fault  fault
 	}{
 		{"throttling to 80 % from two thirds on, seen by sensors", []string{Throttling, Clock, Heat, stats.Drift}, stats.Invalid, fault{
@@ -138,7 +138,7 @@ func TestInjectedFaultsAreNamed(t *testing.T) {
 				t.Errorf("%s is named %q in %.1f %%", c.name, check, found[check])
 			}
 		}
-		if v := stats.Verdict(Checks(d.trial(c.fault))); v == stats.Valid || v == stats.Suspect && c.worst == stats.Invalid {
+		if v := stats.Worst(Checks(d.trial(c.fault))); v == stats.Valid || v == stats.Suspect && c.worst == stats.Invalid {
 			t.Errorf("%s: %s, want %s", c.name, v, c.worst)
 		}
 	}
@@ -174,7 +174,7 @@ func TestAnswers(t *testing.T) {
 		if !slices.Equal(names, order) {
 			t.Errorf("%s: %v", name, names)
 		}
-		if name == "emulated" && stats.Verdict(checks) == stats.Valid {
+		if name == "emulated" && stats.Worst(checks) == stats.Valid {
 			t.Error("emulation is VALID")
 		}
 	}
@@ -202,7 +202,7 @@ func TestProvider(t *testing.T) {
 		name      string
 		provider  trial.Provider
 		placement trial.Reading[trial.Placement]
-		want      stats.Outcome
+		want      stats.Validity
 		text      string
 	}{
 		{"all on it", acl, trial.Read(placed("acl", 68, "", 0)), stats.Valid, "acl: 68 of 68 nodes, 100 % of the time"},
@@ -244,7 +244,7 @@ func TestPhysics(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		r    *trial.Result
-		want stats.Outcome
+		want stats.Validity
 		text string
 	}{
 		{"plausible", at(10*ms, nil), stats.Valid, "300 M multiply-adds at 39 % of what 4 cores can do"},

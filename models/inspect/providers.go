@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"chexp/experiments/provider"
 	"chexp/models/onnx"
 )
 
@@ -31,19 +32,22 @@ type take func(f *facts, n *onnx.Node) (why string)
 
 const takes = ""
 
-const pluginName = "acl (chexp's plugin)"
-
-func (f *facts) providers() []Provider {
-	return []Provider{
-		f.provider("cpu", "ONNX Runtime's own kernels: every operator of its version", takeAll),
-		f.provider(pluginName, "Arm Compute Library through the plugin that chexp's arm64 agent carries", takePlugin),
-		f.provider("acl (ONNX Runtime's)", "Arm Compute Library provider of ONNX Runtime built with --use_acl, by its source of 1.21", takeACL),
-		f.provider("xnnpack", "XNNPACK provider of Debian's builds, by runs of 1.27", takeXNNPACK),
-	}
+// takers say what each provider whose row has something Known takes.
+var takers = map[string]take{
+	provider.CPU: takeAll, provider.ACL: takePlugin, provider.ACLORT: takeACL, "xnnpack": takeXNNPACK,
 }
 
-func (f *facts) provider(name, about string, t take) Provider {
-	p := Provider{Name: name, About: about, Share: -1, Takes: []Count{}, Leaves: []Left{}}
+func (f *facts) providers() (list []Provider) {
+	for _, p := range provider.All {
+		if t := takers[p.Name]; t != nil {
+			list = append(list, f.provider(p, t))
+		}
+	}
+	return list
+}
+
+func (f *facts) provider(row provider.Provider, t take) Provider {
+	p := Provider{Name: row.Title, About: row.Known, Share: -1, Takes: []Count{}, Leaves: []Left{}}
 	taken, left, reasons := map[string]int{}, map[string]int{}, map[string]map[string]int{}
 	var all, share int64
 	for _, n := range f.m.Graph.Nodes {
@@ -63,7 +67,7 @@ func (f *facts) provider(name, about string, t take) Provider {
 		}
 		reasons[n.Type()][why]++
 	}
-	if name == pluginName && share == 0 {
+	if row.Name == provider.ACL && share == 0 {
 		// It claims groups around a convolution or product; light operators
 		// alone would cost more at their edges than they save.
 		for op, n := range taken {

@@ -9,8 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -22,50 +20,15 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/networks"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/ports"
 
+	"chexp/orchestrator/internal/recordings"
 	"chexp/orchestrator/openstack/apierror"
 	"chexp/orchestrator/openstack/container/v1/containers"
 	"chexp/orchestrator/openstack/reservation/v1/devices"
 	"chexp/orchestrator/openstack/reservation/v1/leases"
 )
 
-// recordings were made with the real services; see their README. They lie
-// beside the checkout, or one folder further up beside a worktree.
-func recordings() (files []string) {
-	for _, up := range []string{"../../..", "../../../.."} {
-		if files, _ = filepath.Glob(up + "/shared/design/transcripts/*/*.json"); len(files) > 0 {
-			return files
-		}
-	}
-	return nil
-}
-
-type exchange struct {
-	Case    string `json:"case"`
-	Service string `json:"service"`
-	Request struct {
-		Method  string   `json:"method"`
-		Path    string   `json:"path"`
-		Headers []string `json:"headers"`
-	} `json:"request"`
-	Response struct {
-		Status  int             `json:"status"`
-		Headers []string        `json:"headers"`
-		Body    json.RawMessage `json:"body"`
-	} `json:"response"`
-}
-
-func load(t *testing.T, file string) exchange {
-	t.Helper()
-	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var x exchange
-	if err := json.Unmarshal(data, &x); err != nil {
-		t.Fatalf("%s: %v", file, err)
-	}
-	return x
-}
+// exchange is one recorded request and its answer.
+type exchange struct{ *recordings.Exchange }
 
 // body undoes how bodies that are not JSON were written down.
 func (x exchange) body(t *testing.T) []byte {
@@ -86,7 +49,7 @@ func (x exchange) body(t *testing.T) []byte {
 		case odd.Base64 != nil:
 			b, err := base64.StdEncoding.DecodeString(*odd.Base64)
 			if err != nil {
-				t.Fatalf("%s: %v", x.Case, err)
+				t.Fatalf("%s: %v", x, err)
 			}
 			return b
 		}
@@ -121,18 +84,19 @@ func (x exchange) ServeHTTP(t *testing.T, w http.ResponseWriter) {
 // gophercloud's, for Neutron and Keystone) that makes such a request. A success
 // must be read as one, a failure must become an error with a kind and words.
 func TestRecordedAnswers(t *testing.T) {
-	files := recordings()
-	if len(files) == 0 {
-		t.Skip("the recordings of the real services are not on this machine")
+	exchanges, err := recordings.Load()
+	if err != nil {
+		t.Fatal(err)
 	}
 	read, all := map[string]int{}, map[string]int{}
-	for _, file := range files {
-		x := load(t, file)
-		dir := filepath.Base(filepath.Dir(file))
-		all[dir]++
-		t.Run(dir+"/"+strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
-			if replay(t, x) {
-				read[dir]++
+	for _, x := range exchanges {
+		if x.Folder == "fleet" || strings.HasPrefix(x.Folder, "baremetal/") {
+			continue
+		}
+		all[x.Folder]++
+		t.Run(x.String(), func(t *testing.T) {
+			if replay(t, exchange{x}) {
+				read[x.Folder]++
 			}
 		})
 	}

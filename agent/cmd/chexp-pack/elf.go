@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 
+	"chexp/experiments/provider"
 	"chexp/experiments/trial"
 )
 
@@ -100,36 +100,21 @@ func describeRuntime(path string, paths map[string]string) (trial.Runtime, error
 	if err != nil {
 		return r, fmt.Errorf("ONNX Runtime %s: %w", path, err)
 	}
-	for _, s := range symbols {
-		if s.Name == "OrtGetApiBase" {
-			r.Version = strings.TrimPrefix(s.Version, "VERS_")
-		}
-		provider, ok := strings.CutPrefix(s.Name, "OrtSessionOptionsAppendExecutionProvider_")
-		if !ok || s.Section == elf.SHN_UNDEF {
-			continue
-		}
-		provider = strings.ToLower(provider)
-		builtIn := provider == "cpu"
-		if provider == "acl" { // the runtime's own; the plain name is the plugin's
-			provider, builtIn = "acl-ort", true
-		}
-		if builtIn || paths["libonnxruntime_providers_"+provider+".so"] != "" {
-			r.Providers = append(r.Providers, provider)
-		}
-	}
-	// XNNPACK exports nothing and is appended by name; where it is a library of
-	// its own, ONNX Runtime needs that.
 	needed, err := f.ImportedLibraries()
 	if err != nil {
 		return r, fmt.Errorf("ONNX Runtime %s: %w", path, err)
 	}
-	if slices.ContainsFunc(needed, func(lib string) bool { return strings.HasPrefix(lib, "libXNNPACK.so") }) {
-		r.Providers = append(r.Providers, "xnnpack")
+	var exported []string
+	for _, s := range symbols {
+		if s.Section == elf.SHN_UNDEF {
+			continue
+		}
+		if s.Name == "OrtGetApiBase" {
+			r.Version = strings.TrimPrefix(s.Version, "VERS_")
+		}
+		exported = append(exported, s.Name)
 	}
-	if paths["libchexp_acl.so"] != "" {
-		r.Providers = append(r.Providers, "acl")
-	}
-	slices.Sort(r.Providers)
+	r.Providers = provider.In(exported, needed, func(file string) bool { return paths[file] != "" })
 	if r.Version == "" || len(r.Providers) == 0 {
 		return r, fmt.Errorf("%s does not look like ONNX Runtime: version %q, providers %v", path, r.Version, r.Providers)
 	}

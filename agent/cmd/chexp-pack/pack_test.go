@@ -13,6 +13,7 @@ import (
 
 	"chexp/agent/internal/orttest"
 	"chexp/agent/internal/payload"
+	"chexp/experiments/trial"
 )
 
 // static builds a program without libc for an architecture.
@@ -146,7 +147,7 @@ func TestPackReusesThePayload(t *testing.T) {
 	p, err := payload.Open(o.out)
 	must(t, err)
 	defer p.Close()
-	var m Manifest
+	var m trial.Manifest
 	raw, err := os.ReadFile(o.out + ".json")
 	must(t, err)
 	must(t, json.Unmarshal(raw, &m))

@@ -13,6 +13,7 @@ import (
 	"chexp/agent/internal/ort"
 	"chexp/agent/internal/placement"
 	"chexp/agent/internal/session"
+	"chexp/experiments/provider"
 	"chexp/experiments/trial"
 )
 
@@ -98,19 +99,19 @@ func writePlacement(out *os.File, lib *ort.Library, dir string, req session.Requ
 	p, err := placement.Profile(dir, req.Seed, lib.PlanName, func(prefix string) (session.Engine, error) {
 		options.Profile = prefix
 		s, err := lib.Open(req.ModelPath, options)
-		if err != nil || options.Provider.Name != ort.ACLProvider {
+		if err != nil || options.Provider.Name != provider.ACL {
 			return s, err
 		}
 		assigned, err := s.Assignment()
 		for _, a := range assigned {
-			if lib.PlanName(a.Provider) == ort.ACLProvider {
+			if lib.PlanName(a.Provider) == provider.ACL {
 				inside[a.Operator]++
 			}
 		}
 		return s, err
 	})
-	if err == nil && options.Provider.Name == ort.ACLProvider {
-		err = placement.Expand(p, ort.ACLProvider, inside)
+	if err == nil && options.Provider.Name == provider.ACL {
+		err = placement.Expand(p, provider.ACL, inside)
 	}
 	reading := trial.Unread[trial.Placement]("")
 	if err != nil {

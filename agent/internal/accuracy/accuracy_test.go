@@ -121,7 +121,7 @@ func TestUnfitModels(t *testing.T) {
 			t.Errorf("%s: %+v", c.name, r.Reason)
 		}
 	}
-	r := Evaluate(Request{Pictures: 1}, 1, func() (Engine, error) { return nil, reason.New(reason.ProviderAbsent, "no acl", "", nil) })
+	r := Evaluate(Request{Pictures: 1}, 1, func() (Engine, error) { return nil, reason.Errorf(reason.ProviderAbsent, "no acl") })
 	if r.Reason == nil || r.Reason.Code != reason.ProviderAbsent {
 		t.Errorf("%+v", r)
 	}

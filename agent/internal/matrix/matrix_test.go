@@ -423,7 +423,10 @@ func TestUnannouncedResult(t *testing.T) {
 	p := matrixPlan([]string{"good"}, 1)
 	dir := t.TempDir()
 	s := supervisor(t, dir, p)
-	sum, err := s.Recorder.Result(&trial.Result{Schema: trial.ResultSchema, RunID: p.RunID, TrialID: p.Trials[0].ID, Outcome: trial.OK, Summary: &trial.Summary{MedianNS: 2}})
+	of := p.Trials[0]
+	sum, err := s.Recorder.Result(&trial.Result{Schema: trial.ResultSchema, RunID: p.RunID, TrialID: of.ID, Model: p.Models[0],
+		Provider: of.Provider, Threads: of.Threads, Batch: of.Batch, Repetition: of.Repetition,
+		Outcome: trial.OK, LatenciesNS: []int64{2}, Summary: &trial.Summary{MedianNS: 2}})
 	if err != nil {
 		t.Fatal(err)
 	}

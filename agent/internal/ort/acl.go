@@ -20,17 +20,7 @@ import (
 	onnx "github.com/yalue/onnxruntime_go"
 
 	"chexp/agent/internal/reason"
-)
-
-// ACLProvider is the trial's name of chexp's own ACL plugin (agent/acl).
-// ONNX Runtime's own ACL provider, which no published build has, is "acl-ort".
-const ACLProvider = "acl"
-
-// The plugin's file, which lies beside the runtime's library, and its name as
-// the runtime knows it.
-const (
-	aclFile         = "libchexp_acl.so"
-	aclProviderName = "ChexpACLExecutionProvider"
+	"chexp/experiments/provider"
 )
 
 // recordAssignment makes a session remember which provider took which node.
@@ -48,7 +38,8 @@ func (l *Library) aclPlugin() (*acl, error) {
 	if l.acl != nil {
 		return l.acl, nil
 	}
-	path := filepath.Join(filepath.Dir(l.path), aclFile)
+	row := provider.Named(provider.ACL)
+	path := filepath.Join(filepath.Dir(l.path), row.Plugin)
 	if _, err := os.Stat(path); err != nil {
 		return nil, nil
 	}
@@ -57,9 +48,9 @@ func (l *Library) aclPlugin() (*acl, error) {
 		return nil, err
 	}
 	if err := onnx.RegisterExecutionProviderLibrary("chexp-acl", path); err != nil {
-		return nil, fmt.Errorf("%s: %w", aclFile, err)
+		return nil, fmt.Errorf("%s: %w", row.Plugin, err)
 	}
-	name := C.CString(aclProviderName)
+	name := C.CString(row.Native + provider.Suffix)
 	defer C.free(unsafe.Pointer(name))
 	var a acl
 	var version, library *C.char
@@ -67,7 +58,7 @@ func (l *Library) aclPlugin() (*acl, error) {
 		return nil, err
 	}
 	if a.device == nil {
-		return nil, fmt.Errorf("%s offers no device", aclFile)
+		return nil, fmt.Errorf("%s offers no device", row.Plugin)
 	}
 	a.version = "chexp ACL plugin " + C.GoString(version) + ", " + C.GoString(library)
 	l.acl = &a
@@ -79,11 +70,11 @@ func (l *Library) aclPlugin() (*acl, error) {
 func (l *Library) appendACL(opts *onnx.SessionOptions, threads int, options map[string]string) error {
 	plugin, err := l.aclPlugin()
 	if err == nil && plugin == nil {
-		return l.appendProvider(opts, ACLProvider, options) // which says what there is instead
+		return l.appendProvider(opts, provider.ACL, options) // which says what there is instead
 	}
 	if err != nil {
-		return reason.New(reason.ProviderAbsent, "chexp's ACL plugin cannot be used here",
-			"agent/acl/README.md says what it needs; or mark the provider optional", err)
+		return reason.Errorf(reason.ProviderAbsent, "chexp's ACL plugin cannot be used here").
+			Advise("agent/acl/README.md says what it needs; or mark the provider optional").Because(err)
 	}
 	all := maps.Clone(options)
 	if all == nil {
@@ -91,10 +82,10 @@ func (l *Library) appendACL(opts *onnx.SessionOptions, threads int, options map[
 	}
 	for _, k := range slices.Sorted(maps.Keys(all)) {
 		if k != "claim_light" && k != "explain" {
-			return reason.New(reason.OptionInvalid, fmt.Sprintf("provider acl has no option %q; it has: claim_light, explain", k), "", nil)
+			return reason.Errorf(reason.OptionInvalid, "provider acl has no option %q; it has: claim_light, explain", k)
 		}
 		if all[k] != "0" && all[k] != "1" {
-			return reason.New(reason.OptionInvalid, fmt.Sprintf("provider acl: option %s is 0 or 1, not %q", k, all[k]), "", nil)
+			return reason.Errorf(reason.OptionInvalid, "provider acl: option %s is 0 or 1, not %q", k, all[k])
 		}
 	}
 	all["threads"] = strconv.Itoa(threads)
@@ -109,14 +100,14 @@ func (l *Library) appendACL(opts *onnx.SessionOptions, threads int, options map[
 		}
 	}()
 	if err := opts.AddSessionConfigEntry(recordAssignment, "1"); err != nil {
-		return reason.New(reason.RuntimeFailed, "a session option was refused", "", err)
+		return reason.Errorf(reason.RuntimeFailed, "a session option was refused").Because(err)
 	}
 	p, err := hidden(opts, "o")
 	if err == nil {
 		err = take(C.chexp_append_device(l.api, p, plugin.device, &ks[0], &vs[0], C.size_t(len(ks))))
 	}
 	if err != nil {
-		return reason.New(reason.OptionInvalid, "chexp's ACL plugin refused its options", "", err)
+		return reason.Errorf(reason.OptionInvalid, "chexp's ACL plugin refused its options").Because(err)
 	}
 	return nil
 }

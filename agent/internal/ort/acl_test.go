@@ -12,6 +12,7 @@ import (
 
 	"chexp/agent/internal/reason"
 	"chexp/agent/internal/testmodel"
+	"chexp/experiments/provider"
 	"chexp/experiments/trial"
 )
 
@@ -55,16 +56,16 @@ func TestAssignment(t *testing.T) {
 // without, a trial that wants it fails with the list of what there is.
 func TestACLPlugin(t *testing.T) {
 	l := library(t)
-	o := Options{Provider: trial.Provider{Name: ACLProvider}, Threads: 2, Batch: 2}
+	o := Options{Provider: trial.Provider{Name: provider.ACL}, Threads: 2, Batch: 2}
 	path := model(t, testmodel.Add(testmodel.Float, testmodel.Dim{Symbol: "n"}, testmodel.Dim{Size: 3}))
-	if _, err := os.Stat(filepath.Join(filepath.Dir(l.path), aclFile)); err != nil {
+	if _, err := os.Stat(filepath.Join(filepath.Dir(l.path), provider.Named(provider.ACL).Plugin)); err != nil {
 		if _, err := l.Open(path, o); code(err) != reason.ProviderAbsent || !strings.Contains(err.Error(), "it has: cpu") {
 			t.Errorf("without the plugin: %v", err)
 		}
-		t.Skip("no " + aclFile + " beside the runtime; agent/acl/test.sh runs this with it")
+		t.Skip("no " + provider.Named(provider.ACL).Plugin + " beside the runtime; agent/acl/test.sh runs this with it")
 	}
 	r := l.Runtime()
-	if !slices.Contains(r.Providers, ACLProvider) || !regexp.MustCompile(`chexp ACL plugin \d+\.\d+\.\d+, Arm Compute Library \d+\.\d+`).MatchString(r.BuildInfo) {
+	if !slices.Contains(r.Providers, provider.ACL) || !regexp.MustCompile(`chexp ACL plugin \d+\.\d+\.\d+, Arm Compute Library \d+\.\d+`).MatchString(r.BuildInfo) {
 		t.Errorf("runtime %+v", r)
 	}
 	for _, options := range []map[string]string{{"enable_fast_math": "1"}, {"claim_light": "yes"}, {"threads": "3"}} {
@@ -81,7 +82,7 @@ func TestACLPlugin(t *testing.T) {
 	}
 	defer s.Close()
 	nodes, err := s.Assignment()
-	if err != nil || len(nodes) != 1 || nodes[0].Provider != aclProviderName {
+	if err != nil || len(nodes) != 1 || nodes[0].Provider != provider.Named(provider.ACL).Native+provider.Suffix {
 		t.Errorf("assignment %+v, %v", nodes, err)
 	}
 	for range 2 {

@@ -19,6 +19,7 @@ import (
 	"chexp/agent/internal/orttest"
 	"chexp/agent/internal/reason"
 	"chexp/agent/internal/testmodel"
+	"chexp/experiments/failure"
 	"chexp/experiments/trial"
 )
 
@@ -103,7 +104,7 @@ func model(t *testing.T, content []byte) string {
 var cpu = Options{Provider: trial.Provider{Name: "cpu"}, Threads: 1, Batch: 1}
 
 func code(err error) string {
-	var e *reason.Error
+	var e *failure.Error
 	if errors.As(err, &e) {
 		return e.Code
 	}

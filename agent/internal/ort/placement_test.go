@@ -10,13 +10,14 @@ import (
 	"chexp/agent/internal/placement"
 	"chexp/agent/internal/session"
 	"chexp/agent/internal/testmodel"
+	"chexp/experiments/provider"
 	"chexp/experiments/trial"
 )
 
 func place(t *testing.T, path string, o Options) *trial.Placement {
 	t.Helper()
 	l := library(t)
-	p, err := placement.Profile(t.TempDir(), 1, PlanName, func(prefix string) (session.Engine, error) {
+	p, err := placement.Profile(t.TempDir(), 1, provider.NameOf, func(prefix string) (session.Engine, error) {
 		o.Profile = prefix
 		return l.Open(path, o)
 	})

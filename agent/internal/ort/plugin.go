@@ -18,6 +18,7 @@ import (
 	onnx "github.com/yalue/onnxruntime_go"
 
 	"chexp/agent/internal/reason"
+	"chexp/experiments/provider"
 )
 
 // plugin is an execution provider out of a library of its own.
@@ -26,13 +27,13 @@ type plugin struct {
 	provider string   // as the runtime names it
 }
 
-// Plug loads a library with execution providers (ONNX Runtime 1.22 and later);
-// sessions can then ask for provider, which is the name that the experiment gave it. Of a
-// library with several, it is the one of that name, else the first.
-func (l *Library) Plug(provider, path string) error {
+// Plug loads a library with execution providers (ONNX Runtime 1.22 and later).
+// Sessions can then ask for one of them by name, which the experiment chose: the
+// one that the runtime names so, else the library's first.
+func (l *Library) Plug(name, path string) error {
 	refused := func(err error) error {
-		return reason.New(reason.ProviderAbsent, fmt.Sprintf("the plugin with provider %q cannot be used here", provider),
-			"is it made for this ONNX Runtime and this processor?", err)
+		return reason.Errorf(reason.ProviderAbsent, "the plugin with provider %q cannot be used here", name).
+			Advise("is it made for this ONNX Runtime and this processor?").Because(err)
 	}
 	before, err := l.devices()
 	if err != nil {
@@ -42,7 +43,7 @@ func (l *Library) Plug(provider, path string) error {
 	if err != nil {
 		return refused(err)
 	}
-	if err := onnx.RegisterExecutionProviderLibrary("chexp-"+provider, path); err != nil {
+	if err := onnx.RegisterExecutionProviderLibrary("chexp-"+name, path); err != nil {
 		return refused(err)
 	}
 	after, err := l.devices()
@@ -54,14 +55,14 @@ func (l *Library) Plug(provider, path string) error {
 	}
 	chosen := len(before)
 	for i := len(after) - 1; i >= len(before); i-- {
-		if PlanName(after[i]) == provider {
+		if provider.NameOf(after[i]) == name {
 			chosen = i
 		}
 	}
 	if l.plugins == nil {
 		l.plugins = map[string]plugin{}
 	}
-	l.plugins[provider] = plugin{C.size_t(chosen), after[chosen]}
+	l.plugins[name] = plugin{C.size_t(chosen), after[chosen]}
 	return nil
 }
 
@@ -98,11 +99,11 @@ func (l *Library) appendPlugin(opts *onnx.SessionOptions, p plugin, options map[
 }
 
 // PlanName is what the experiment calls a provider that the runtime names so.
-func (l *Library) PlanName(provider string) string {
+func (l *Library) PlanName(native string) string {
 	for name, p := range l.plugins {
-		if p.provider == provider {
+		if p.provider == native {
 			return name
 		}
 	}
-	return PlanName(provider)
+	return provider.NameOf(native)
 }

@@ -142,7 +142,7 @@ func (r Run) Judged() compare.Run {
 		if res.Outcome == trial.OK {
 			x.Sample, _ = validity.Sample(res)
 			checks := validity.Checks(res)
-			x.Validity, x.Why = stats.Verdict(checks), nil
+			x.Validity, x.Why = stats.Worst(checks), nil
 			for _, c := range checks {
 				if c.Outcome == x.Validity && c.Outcome != stats.Valid {
 					x.Why = append(x.Why, c.Name)

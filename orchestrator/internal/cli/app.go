@@ -63,7 +63,8 @@ func (a *app) commands() *cli.App {
 		},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
-				return failure.New(failure.Usage, fmt.Sprintf("there is no command %q", c.Args().First()), "`chexp help` lists them", nil)
+				return failure.Usage.Errorf("there is no command %q", c.Args().First()).
+					Advise("`chexp help` lists them")
 			}
 			return cli.ShowAppHelp(c)
 		},
@@ -133,7 +134,8 @@ func (a *app) explain(err error) int {
 }
 
 func usageError(c *cli.Context, err error, _ bool) error {
-	return failure.New(failure.Usage, err.Error(), "`chexp help` and `chexp COMMAND --help` show what there is", nil)
+	return failure.Usage.Wrap(err).
+		Advise("`chexp help` and `chexp COMMAND --help` show what there is")
 }
 
 func setUsageErrors(commands []*cli.Command) {
@@ -142,8 +144,8 @@ func setUsageErrors(commands []*cli.Command) {
 		if c.Action == nil {
 			c.Action = func(c *cli.Context) error {
 				if c.Args().Present() {
-					return failure.New(failure.Usage, fmt.Sprintf("`chexp %s` has no command %q", c.Command.Name, c.Args().First()),
-						"`chexp "+c.Command.Name+" --help` lists them", nil)
+					return failure.Usage.Errorf("`chexp %s` has no command %q", c.Command.Name, c.Args().First()).
+						Advise("`chexp %s --help` lists them", c.Command.Name)
 				}
 				return cli.ShowSubcommandHelp(c)
 			}
@@ -155,14 +157,16 @@ func setUsageErrors(commands []*cli.Command) {
 // argument returns the only positional argument.
 func argument(c *cli.Context, what string) (string, error) {
 	if c.NArg() != 1 {
-		return "", failure.New(failure.Usage, fmt.Sprintf("`%s` takes one argument, %s; it got %d", c.Command.HelpName, what, c.NArg()), "`"+c.Command.HelpName+" --help`", nil)
+		return "", failure.Usage.Errorf("`%s` takes one argument, %s; it got %d", c.Command.HelpName, what, c.NArg()).
+			Advise("`%s --help`", c.Command.HelpName)
 	}
 	return c.Args().First(), nil
 }
 
 func noArguments(c *cli.Context) error {
 	if c.NArg() != 0 {
-		return failure.New(failure.Usage, fmt.Sprintf("`%s` takes no argument; it got %q", c.Command.HelpName, c.Args().First()), "`"+c.Command.HelpName+" --help`", nil)
+		return failure.Usage.Errorf("`%s` takes no argument; it got %q", c.Command.HelpName, c.Args().First()).
+			Advise("`%s --help`", c.Command.HelpName)
 	}
 	return nil
 }
@@ -188,7 +192,8 @@ func cacheDir() (string, error) {
 	}
 	dir, err := os.UserCacheDir()
 	if err != nil {
-		return "", failure.New(failure.Storage, "there is no cache directory", "set CHEXP_CACHE or HOME", err)
+		return "", failure.Storage.Errorf("there is no cache directory").
+			Advise("set CHEXP_CACHE or HOME").Because(err)
 	}
 	return filepath.Join(dir, "chexp"), nil
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/site/chiedge"
 
 	"github.com/urfave/cli/v2"
@@ -98,7 +99,7 @@ func newCalendar(devices []chiedge.DeviceInfo, machine string, now time.Time, da
 
 func (cal calendar) list() list {
 	l := list{columns: []string{"device", "machine", "from (UTC)", "until (UTC)", "from (here)", "until (here)", "mine", "user", "lease"}, json: cal}
-	here := func(t time.Time) string { return t.In(chiedge.Here).Format("2006-01-02 15:04 MST") }
+	here := func(t time.Time) string { return t.In(clock.Here).Format("2006-01-02 15:04 MST") }
 	for _, d := range cal.Devices {
 		for _, b := range d.Bookings {
 			l.rows = append(l.rows, []string{d.Name, d.MachineName, minute(b.Start), minute(b.End), here(b.Start), here(b.End), fmt.Sprint(b.Mine), b.User, b.LeaseID})
@@ -144,8 +145,8 @@ func (cal calendar) draw(w io.Writer, width int) error {
 		fmt.Fprintf(&b, "%-*s  %s\n", names, cut(printable(d.Name), names), cal.row(d, start, step, columns))
 	}
 	fmt.Fprintf(&b, "\n%c free   %c yours   %c others'   %c %c part of the column   one column is %s\n",
-		markFree, markMine, markOthers, markMyPart, markPart, chiedge.Span(step))
-	fmt.Fprintf(&b, "now is %s\n", chiedge.Clock(cal.From))
+		markFree, markMine, markOthers, markMyPart, markPart, clock.Span(step))
+	fmt.Fprintf(&b, "now is %s\n", clock.Both(cal.From))
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -162,7 +163,7 @@ func columnStep(whole time.Duration, columns int) time.Duration {
 
 // floorLocal is the last multiple of step since midnight on the clock here.
 func floorLocal(t time.Time, step time.Duration) time.Time {
-	l := t.In(chiedge.Here)
+	l := t.In(clock.Here)
 	midnight := time.Date(l.Year(), l.Month(), l.Day(), 0, 0, 0, 0, l.Location())
 	return midnight.Add(t.Sub(midnight) / step * step)
 }
@@ -172,7 +173,7 @@ func (cal calendar) axes(b *strings.Builder, names int, start time.Time, step ti
 	days, here, utc := blank(columns), blank(columns), blank(columns)
 	every, day := labelEvery(step), ""
 	for i := range columns {
-		at := start.Add(time.Duration(i) * step).In(chiedge.Here)
+		at := start.Add(time.Duration(i) * step).In(clock.Here)
 		if d := at.Format(time.DateOnly); d != day {
 			day = d
 			put(days, i, dayLabel(at, int(24*time.Hour/step)))
@@ -189,7 +190,7 @@ func (cal calendar) axes(b *strings.Builder, names int, start time.Time, step ti
 	if every == 0 {
 		return
 	}
-	zone, offset := cal.From.In(chiedge.Here).Zone()
+	zone, offset := cal.From.In(clock.Here).Zone()
 	line(zone, here)
 	if offset != 0 {
 		line("UTC", utc)

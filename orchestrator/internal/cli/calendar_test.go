@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/site/chiedge"
 )
@@ -19,9 +20,9 @@ func in(t *testing.T, zone string) {
 	if err != nil {
 		t.Skipf("no time zones on this machine: %v", err)
 	}
-	here := chiedge.Here
-	t.Cleanup(func() { chiedge.Here = here })
-	chiedge.Here = loc
+	here := clock.Here
+	t.Cleanup(func() { clock.Here = here })
+	clock.Here = loc
 }
 
 func at(t *testing.T, s string) time.Time {

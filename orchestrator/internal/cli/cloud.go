@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"chexp/experiments/spec"
+	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/site/chiedge"
 	"chexp/orchestrator/internal/transport"
 	"chexp/orchestrator/internal/transport/sshexec"
@@ -106,9 +107,9 @@ func availability(d chiedge.DeviceInfo) string {
 	case d.FreeNow && d.FreeUntil.IsZero():
 		return "free"
 	case d.FreeNow:
-		return "free until " + chiedge.Clock(d.FreeUntil)
+		return "free until " + clock.Both(d.FreeUntil)
 	case d.NextFree.IsZero():
 		return "taken"
 	}
-	return "taken until " + chiedge.Clock(d.NextFree)
+	return "taken until " + clock.Both(d.NextFree)
 }

@@ -15,6 +15,7 @@ import (
 
 	"chexp/experiments/compare"
 	"chexp/experiments/compare/simulated"
+	"chexp/experiments/files"
 	"chexp/orchestrator/internal/report"
 	"chexp/orchestrator/internal/report/page"
 	"chexp/orchestrator/internal/store"
@@ -66,7 +67,7 @@ func mutateRun(t *testing.T, rng *rand.Rand, dir string, ids []string, share flo
 		}
 		fmt.Fprintf(&sums, "%x  %s.json\n", sha256.Sum256(data), id)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "results", store.SumsName), []byte(sums.String()), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "results", files.SumsName), []byte(sums.String()), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }

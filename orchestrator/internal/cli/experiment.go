@@ -41,7 +41,7 @@ func (a *app) experimentInit(c *cli.Context) error {
 	}
 	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if errors.Is(err, fs.ErrExist) {
-		return failure.New(failure.Usage, file+" exists already; it is left as it is", "give another name", nil)
+		return failure.Usage.Errorf("%s exists already; it is left as it is", file).Advise("give another name")
 	}
 	if err != nil {
 		return store.Explain(err)

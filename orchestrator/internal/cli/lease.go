@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/site/chiedge"
 
@@ -65,12 +66,12 @@ func (a *app) leaseCreate(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.err, "  lease %s (%s): %s, %s\n", printable(l.Name), l.ID, chiedge.Window(l.Start, l.End), chiedge.Span(l.End.Sub(l.Start)))
+	fmt.Fprintf(a.err, "  lease %s (%s): %s, %s\n", printable(l.Name), l.ID, clock.Window(l.Start, l.End), clock.Span(l.End.Sub(l.Start)))
 	if c.Bool("no-wait") {
 		return a.print(c, leaseRows([]run.Lease{l}, l))
 	}
 	if left := time.Until(l.Start); left > worthWaiting && !c.Bool("wait") {
-		fmt.Fprintf(a.err, "  it starts in %s: `chexp lease wait %s` counts down to it\n", chiedge.Span(left), printable(l.Name))
+		fmt.Fprintf(a.err, "  it starts in %s: `chexp lease wait %s` counts down to it\n", clock.Span(left), printable(l.Name))
 		return a.print(c, leaseRows([]run.Lease{l}, l))
 	}
 	if l, err = a.await(c.Context, site, l); err != nil {
@@ -99,7 +100,7 @@ func (a *app) placeLease(ctx context.Context, site *chiedge.Site, want leaseWant
 		req.Start, req.End = slot.Start, slot.End
 		from := "now"
 		if !slot.Start.IsZero() {
-			from = chiedge.Clock(slot.Start)
+			from = clock.Both(slot.Start)
 		}
 		fmt.Fprintf(a.err, "  the first free time is %s, on %s\n", from, printable(slot.Device.Name))
 		return req, nil
@@ -172,7 +173,7 @@ func (a *app) leaseExtend(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.err, "lease %s (%s) lasts until %s, %s longer\n", printable(l.Name), l.ID, chiedge.Clock(changed.End), chiedge.Span(changed.End.Sub(l.End)))
+	fmt.Fprintf(a.err, "lease %s (%s) lasts until %s, %s longer\n", printable(l.Name), l.ID, clock.Both(changed.End), clock.Span(changed.End.Sub(l.End)))
 	return a.print(c, leaseRows([]run.Lease{changed.Lease}, changed))
 }
 
@@ -192,7 +193,7 @@ func (a *app) leaseShorten(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.err, "lease %s (%s) ends at %s; %s given back\n", printable(l.Name), l.ID, chiedge.Clock(changed.End), chiedge.Span(l.End.Sub(changed.End)))
+	fmt.Fprintf(a.err, "lease %s (%s) ends at %s; %s given back\n", printable(l.Name), l.ID, clock.Both(changed.End), clock.Span(l.End.Sub(changed.End)))
 	return a.print(c, leaseRows([]run.Lease{changed.Lease}, changed))
 }
 
@@ -206,7 +207,7 @@ func (a *app) leaseDelete(c *cli.Context) error {
 	}
 	given := "it was over"
 	if left := chiedge.GivenBack(l.Lease, time.Now()); left > 0 {
-		given = chiedge.Span(left) + " given back"
+		given = clock.Span(left) + " given back"
 	}
 	fmt.Fprintf(a.err, "lease %s (%s) is deleted; %s\n", printable(l.Name), l.ID, given)
 	return nil
@@ -227,7 +228,7 @@ func leaseName(ctx context.Context, site *chiedge.Site, want leaseWanted) (strin
 			return name, err
 		}
 		if want.Name != "" {
-			return name, failure.New(failure.Usage, fmt.Sprintf("you have a lease named %s (%s, %s), %s", name, l.ID, l.Status, chiedge.Window(l.Start, l.End)),
+			return name, failure.New(failure.Usage, fmt.Sprintf("you have a lease named %s (%s, %s), %s", name, l.ID, l.Status, clock.Window(l.Start, l.End)),
 				"give another --name, extend that one (`chexp lease extend`) or delete it; nothing was created", nil)
 		}
 		if n > 99 {

@@ -12,6 +12,7 @@ import (
 
 	"chexp/experiments/failure"
 	"chexp/experiments/spec"
+	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/site/chiedge"
 	"chexp/orchestrator/internal/store"
@@ -86,7 +87,7 @@ func readLeaseFlags(c *cli.Context, now time.Time) (leaseWanted, error) {
 		case start.IsZero():
 			w.End = w.end(now)
 		case start.Before(now.Truncate(time.Minute)):
-			problems = append(problems, fmt.Errorf("--at %s has passed", chiedge.Clock(start)))
+			problems = append(problems, fmt.Errorf("--at %s has passed", clock.Both(start)))
 		default:
 			w.Start, w.End = start, w.end(start)
 		}
@@ -153,7 +154,7 @@ func parseTime(s string, now time.Time) (time.Time, error) {
 		}
 	}
 	for _, layout := range []string{"2006-01-02T15:04", "2006-01-02 15:04"} {
-		if t, err := time.ParseInLocation(layout, s, chiedge.Here); err == nil {
+		if t, err := time.ParseInLocation(layout, s, clock.Here); err == nil {
 			return t, fmt.Errorf("is %q, which has no zone: write %s if you mean UTC, %s for the clock here", s,
 				strings.Replace(s, " ", "T", 1)+"Z", t.Format("2006-01-02T15:04Z07:00"))
 		}
@@ -192,10 +193,10 @@ func (a *app) warnLength(length, most time.Duration) {
 	needs := most + around
 	switch {
 	case length < most:
-		fmt.Fprintf(a.err, "! the plan may take %s, the lease lasts %s at most: trials that do not fit are left for `chexp run --resume`\n", chiedge.Span(most), chiedge.Span(length))
+		fmt.Fprintf(a.err, "! the plan may take %s, the lease lasts %s at most: trials that do not fit are left for `chexp run --resume`\n", clock.Span(most), clock.Span(length))
 	case length > needs+30*time.Minute:
 		fmt.Fprintf(a.err, "! the plan takes %s at most, and %s with all around it; %s is longer than it needs: --hours %.1f would do\n",
-			chiedge.Span(most), chiedge.Span(needs), chiedge.Span(length), math.Ceil(10*needs.Hours())/10)
+			clock.Span(most), clock.Span(needs), clock.Span(length), math.Ceil(10*needs.Hours())/10)
 	default:
 		a.warnManners(length)
 	}
@@ -203,6 +204,6 @@ func (a *app) warnLength(length, most time.Duration) {
 
 func (a *app) warnManners(length time.Duration) {
 	if length > mannerly {
-		fmt.Fprintf(a.err, "! %s in all on a device that others wait for; two hours are the custom\n", chiedge.Span(length))
+		fmt.Fprintf(a.err, "! %s in all on a device that others wait for; two hours are the custom\n", clock.Span(length))
 	}
 }

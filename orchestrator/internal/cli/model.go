@@ -47,15 +47,6 @@ func (a *app) resolver() (*models.Resolver, error) {
 	return &models.Resolver{CacheDir: filepath.Join(cache, "models"), SearchPath: models.DefaultSearchPath(), Progress: say}, nil
 }
 
-// catalogueFailure gives a model's error its advice.
-func catalogueFailure(err error) error {
-	var e *models.Error
-	if errors.As(err, &e) {
-		return failure.New(failure.Usage, "", e.Next, err)
-	}
-	return err
-}
-
 // refused is the error of a command about one model: bad input, unless the
 // command was interrupted or the agent of this machine died.
 func refused(msg string, err error) error {
@@ -63,9 +54,11 @@ func refused(msg string, err error) error {
 	case errors.Is(err, context.Canceled):
 		return err
 	case errors.Is(err, infer.ErrGone):
-		return failure.New(failure.Device, msg, "was there enough memory? with fewer or smaller inputs it takes less", err)
+		return failure.Device.Errorf("%s", msg).
+			Advise("was there enough memory? with fewer or smaller inputs it takes less").
+			Because(err)
 	}
-	return failure.New(failure.Usage, msg, "", err)
+	return failure.Usage.Errorf("%s", msg).Because(err)
 }
 
 // modelFile finds a model by file or by name.
@@ -74,14 +67,15 @@ func (a *app) modelFile(ctx context.Context, name string) (string, error) {
 		return name, nil
 	}
 	if _, ok := catalog.FindEntry(name); !ok {
-		return "", failure.New(failure.Usage, "there is no file and no model "+name, "`chexp model list` shows the models", nil)
+		return "", failure.Usage.Errorf("there is no file and no model %s", name).
+			Advise("`chexp model list` shows the models")
 	}
 	r, err := a.resolver()
 	if err != nil {
 		return "", err
 	}
 	found, err := r.Named(ctx, name)
-	return found.File, catalogueFailure(err)
+	return found.File, err
 }
 
 // listed is an entry with what is here of it.
@@ -134,18 +128,21 @@ func (a *app) modelFetch(c *cli.Context) error {
 	var found models.Resolved
 	if _, ok := catalog.FindEntry(name); ok {
 		if sum != "" {
-			return failure.New(failure.Usage, "--sha256 is for URLs; the sum of "+name+" is in the catalogue", "leave it out", nil)
+			return failure.Usage.Errorf("--sha256 is for URLs; the sum of %s is in the catalogue", name).
+				Advise("leave it out")
 		}
 		found, err = r.Named(c.Context, name)
 	} else {
 		if len(sum) != 64 {
-			return failure.New(failure.Usage, fmt.Sprintf("%s is no model of the catalogue, and a URL needs --sha256 with 64 hexadecimal digits", name),
-				"`chexp model list` shows the models; `sha256sum FILE` prints the sum of a file that you trust", nil)
+			return failure.Usage.
+				Errorf("%s is no model of the catalogue, and a URL needs --sha256 with 64 hexadecimal digits", name).
+				Advise("`chexp model list` shows the models; " +
+					"`sha256sum FILE` prints the sum of a file that you trust")
 		}
 		found, err = r.Resolve(c.Context, spec.ModelSource{Name: "model", URL: name, SHA256: sum})
 	}
 	if err != nil {
-		return catalogueFailure(err)
+		return err
 	}
 	return a.print(c, list{
 		columns: []string{"sha256", "size MB", "file"},
@@ -196,7 +193,8 @@ func (a *app) modelVerify(c *cli.Context) error {
 		return err
 	}
 	if bad > 0 {
-		return failure.New(failure.Storage, fmt.Sprintf("%d of %d models are not what they should be", bad, len(all)), "`chexp model fetch NAME` gets a good one", nil)
+		return failure.Storage.Errorf("%d of %d models are not what they should be", bad, len(all)).
+			Advise("`chexp model fetch NAME` gets a good one")
 	}
 	return nil
 }
@@ -231,7 +229,7 @@ func (a *app) verifyOne(ctx context.Context, r *models.Resolver, name string) (v
 	}
 	sum, err := models.Sum(ctx, name)
 	if err != nil {
-		return verified{}, failure.New(failure.Usage, "cannot read "+name, "", err)
+		return verified{}, failure.Usage.Errorf("cannot read %s", name).Because(err)
 	}
 	x := verified{File: name, SHA256: sum}
 	for _, e := range catalog.Entries() {

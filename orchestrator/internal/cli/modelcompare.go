@@ -36,17 +36,19 @@ func (a *app) modelCompareCommand() *cli.Command {
 
 // compared is one model's line.
 type compared struct {
-	Model     string            `json:"model"`
-	Bytes     int64             `json:"bytes"`
-	Judgement quant.Judgement   `json:"judgement"`
-	MedianNS  float64           `json:"median_ns,omitempty"`
-	LoadNS    time.Duration     `json:"load_ns,omitempty"`
-	Ratio     *stats.Comparison `json:"time_ratio,omitempty"` // to the second model's
+	Model     string          `json:"model"`
+	Bytes     int64           `json:"bytes"`
+	Judgement quant.Judgement `json:"judgement"`
+	MedianNS  float64         `json:"median_ns,omitempty"`
+	LoadNS    time.Duration   `json:"load_ns,omitempty"`
+	Ratio     *stats.Estimate `json:"time_ratio,omitempty"` // to the second model's
 }
 
 func (a *app) modelCompare(c *cli.Context) error {
 	if c.NArg() < 2 {
-		return failure.New(failure.Usage, fmt.Sprintf("`chexp model compare` takes a float model and at least one other; it got %d", c.NArg()), "`chexp model compare --help`", nil)
+		return failure.Usage.
+			Errorf("`chexp model compare` takes a float model and at least one other; it got %d", c.NArg()).
+			Advise("`chexp model compare --help`")
 	}
 	exact, _, err := target(c)
 	if err != nil {
@@ -175,7 +177,7 @@ func (a *app) printCompared(c *cli.Context, lines []compared) error {
 	return err
 }
 
-func ratioText(r stats.Comparison) string {
+func ratioText(r stats.Estimate) string {
 	s := fmt.Sprintf("×%.3f", r.Ratio)
 	if i, ok := r.Interval.Get(); ok {
 		s += fmt.Sprintf(" [%.3f, %.3f]", i.Low, i.High)

@@ -61,7 +61,7 @@ func (a *app) modelInspect(c *cli.Context) error {
 	case "table":
 		return inspectionText(a.out, r)
 	}
-	return failure.New(failure.Usage, fmt.Sprintf("there is no format %q", c.String("format")), "-f takes table or json here", nil)
+	return failure.Usage.Errorf("there is no format %q", c.String("format")).Advise("-f takes table or json here")
 }
 
 func inputShape(m *onnx.Model, shape string) (map[string][]int64, error) {
@@ -70,12 +70,13 @@ func inputShape(m *onnx.Model, shape string) (map[string][]int64, error) {
 	for _, s := range strings.Split(shape, ",") {
 		n, err := strconv.ParseInt(strings.TrimSpace(s), 10, 64)
 		if err != nil || n < 1 {
-			return nil, failure.New(failure.Usage, fmt.Sprintf("--shape takes sizes such as 1,3,224,224; it is %q", shape), "", nil)
+			return nil, failure.Usage.Errorf("--shape takes sizes such as 1,3,224,224; it is %q", shape)
 		}
 		dims = append(dims, n)
 	}
 	if len(inputs) != 1 || inputs[0].Shape != nil && len(inputs[0].Shape) != len(dims) {
-		return nil, failure.New(failure.Usage, fmt.Sprintf("--shape %s does not fit the model's inputs", shape), "`chexp model inspect` without it shows them", nil)
+		return nil, failure.Usage.Errorf("--shape %s does not fit the model's inputs", shape).
+			Advise("`chexp model inspect` without it shows them")
 	}
 	return map[string][]int64{inputs[0].Name: dims}, nil
 }

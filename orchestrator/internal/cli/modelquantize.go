@@ -10,12 +10,12 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/files"
 	"chexp/experiments/spec"
 	"chexp/models/infer"
 	"chexp/models/onnx"
 	"chexp/models/quant"
 	"chexp/models/samples"
-	"chexp/orchestrator/internal/store"
 
 	"github.com/urfave/cli/v2"
 )
@@ -72,7 +72,7 @@ func methodNames() string {
 }
 
 func badFlag(format string, args ...any) error {
-	return failure.New(failure.Usage, fmt.Sprintf(format, args...), "`chexp model quantize --help`", nil)
+	return failure.Usage.Errorf(format, args...).Advise("`chexp model quantize --help`")
 }
 
 func (a *app) modelQuantize(c *cli.Context) error {
@@ -133,8 +133,8 @@ func (a *app) modelQuantize(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := store.WriteFile(out, b); err != nil {
-		return failure.New(failure.Storage, "cannot write "+out, "choose another place with -o", err)
+	if err := files.Write(out, b); err != nil {
+		return failure.Storage.Errorf("cannot write %s", out).Advise("choose another place with -o").Because(err)
 	}
 	return a.printQuantized(c, q, res, out, path, b)
 }

@@ -27,7 +27,10 @@ func packPictures(ctx context.Context, e *spec.Experiment, cache string, files m
 		return ctx.Err()
 	}
 	if err != nil {
-		return failure.New(failure.Usage, "accuracy.data", "put the pictures in one folder for each class, each a JPEG, PNG or GIF that opens, and start again", err)
+		return failure.Usage.Errorf("accuracy.data").
+			Advise("put the pictures in one folder for each class, each a JPEG, PNG or GIF that opens, " +
+				"and start again").
+			Because(err)
 	}
 	a.Pack = &spec.Pack{SHA256: p.SHA256, Bytes: p.Bytes, Pictures: p.Pictures}
 	files[p.SHA256] = p.File

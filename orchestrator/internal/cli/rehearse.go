@@ -48,7 +48,8 @@ func (a *app) rehearse(c *cli.Context) error {
 		return err
 	}
 	if file := c.Args().First(); e.Site == spec.SiteLocal {
-		return failure.New(failure.Usage, file+" is made for site local, which needs no rehearsal", "`chexp run "+file+"`", nil)
+		return failure.Usage.Errorf("%s is made for site local, which needs no rehearsal", file).
+			Advise("`chexp run %s`", file)
 	}
 	return a.withEmulator(c, func(cloud chiedge.Options) error {
 		if a.deviceArch != runtime.GOARCH && !c.Bool("full") {
@@ -100,7 +101,8 @@ func leftBehind(c *cli.Context, what string) error {
 	if c.Bool("keep") || c.String("until") != "" {
 		return nil
 	}
-	return failure.New(failure.Cloud, "the rehearsal left on the cloud: "+what, "on the real one, this would be for you to delete", nil)
+	return failure.Cloud.Errorf("the rehearsal left on the cloud: %s", what).
+		Advise("on the real one, this would be for you to delete")
 }
 
 // startEmulator starts one in a directory of its own. It must outlive an
@@ -112,15 +114,17 @@ func (a *app) startEmulator(c *cli.Context, o emulator.Options) (*emulator.Emula
 	}
 	o.Images, o.Arch = images, c.String("arch")
 	if o.Faults, err = emulator.ParseFaults(c.StringSlice("fault")); err != nil {
-		return nil, failure.New(failure.Usage, "", "", err)
+		return nil, failure.Usage.Wrap(err)
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	em, err := emulator.Start(context.WithoutCancel(c.Context), o)
 	if err != nil {
-		return nil, failure.New(failure.Unexpected, "the emulator does not start",
-			"it needs `make images`, and namespaces of its own: on a machine, or in a container whose /proc is not masked", err)
+		return nil, failure.Unexpected.Errorf("the emulator does not start").
+			Advise("it needs `make images`, and namespaces of its own: on a machine, or in a container whose " +
+				"/proc is not masked").
+			Because(err)
 	}
 	a.deviceArch = em.Arch()
 	if note := em.ArchNote(); note != "" {
@@ -162,8 +166,10 @@ func (a *app) emulator(c *cli.Context) error {
 		Region: c.String("region"), Sites: c.StringSlice("site"), Deploy: c.Duration("deploy")}
 	for i, site := range o.Sites {
 		if !slices.Contains(emulator.BareMetalSites(), site) || slices.Contains(o.Sites[:i], site) {
-			return failure.New(failure.Usage, fmt.Sprintf("--site %s: the bare-metal sites are %s, each once", site, strings.Join(emulator.BareMetalSites(), ", ")),
-				"CHI@Edge is always served", nil)
+			return failure.Usage.
+				Errorf("--site %s: the bare-metal sites are %s, each once",
+					site, strings.Join(emulator.BareMetalSites(), ", ")).
+				Advise("CHI@Edge is always served")
 		}
 	}
 	if c.Bool("verbose") {

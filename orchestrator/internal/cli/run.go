@@ -94,9 +94,10 @@ func loadExperiment(file, site string) (*spec.Experiment, error) {
 	case spec.SiteLocal:
 		atSite(e, site)
 	case spec.SiteEdge:
-		return nil, failure.New(failure.Usage, file+" is made for site "+e.Site+" and says nothing of a lease", "add lease: and container: to it", nil)
+		return nil, failure.Usage.Errorf("%s is made for site %s and says nothing of a lease", file, e.Site).
+			Advise("add lease: and container: to it")
 	default:
-		return nil, failure.New(failure.Usage, fmt.Sprintf("there is no site %q", site), "--site takes CHI@Edge or local", nil)
+		return nil, failure.Usage.Errorf("there is no site %q", site).Advise("--site takes CHI@Edge or local")
 	}
 	return e, nil
 }
@@ -107,7 +108,7 @@ func asUsage(err error) error {
 	if errors.As(err, &f) {
 		return err
 	}
-	return failure.New(failure.Usage, "", "nothing was created; `chexp experiment init` writes a file to start from", err)
+	return failure.Usage.Wrap(err).Advise("nothing was created; `chexp experiment init` writes a file to start from")
 }
 
 // execute plans a new run and carries it out.
@@ -150,7 +151,8 @@ func phaseFlag(c *cli.Context) (run.Phase, error) {
 			return until, nil
 		}
 	}
-	return "", failure.New(failure.Usage, fmt.Sprintf("there is no phase %q to stop after", until), "--until takes plan, lease, container, push, run or fetch", nil)
+	return "", failure.Usage.Errorf("there is no phase %q to stop after", until).
+		Advise("--until takes plan, lease, container, push, run or fetch")
 }
 
 // resolve finds or makes the models, finds the runtimes for the device's
@@ -163,7 +165,7 @@ func resolve(ctx context.Context, e *spec.Experiment, arch, runID string, say fu
 	r := models.Resolver{CacheDir: filepath.Join(cache, "models"), SearchPath: models.DefaultSearchPath(), Progress: say}
 	found, err := r.ResolveAll(ctx, e)
 	if err != nil {
-		return nil, nil, modelFailure(err)
+		return nil, nil, err
 	}
 	files := map[string]string{}
 	var resolved []trial.Model
@@ -199,28 +201,6 @@ func siteArch(e *spec.Experiment) string {
 		return runtime.GOARCH
 	}
 	return "arm64"
-}
-
-// modelFailure is bad input: nothing was created, and each model's own advice
-// stands.
-func modelFailure(err error) error {
-	var all []error
-	for _, one := range unjoin(err) {
-		var m *models.Error
-		if !errors.As(one, &m) {
-			all = append(all, one)
-			continue
-		}
-		all = append(all, failure.New(failure.Usage, fmt.Sprintf("line %d: ", m.Line)+m.Error(), m.Next, nil))
-	}
-	return errors.Join(all...)
-}
-
-func unjoin(err error) []error {
-	if j, ok := err.(interface{ Unwrap() []error }); ok {
-		return j.Unwrap()
-	}
-	return []error{err}
 }
 
 // begin writes what a run starts with, the journal last.
@@ -260,7 +240,8 @@ func (a *app) resume(c *cli.Context, name string) error {
 	defer s.Unlock()
 	e, plan, files, err := reload(s)
 	if err != nil {
-		return failure.New(failure.Locked, "run "+s.ID+" cannot be resumed", "it was cut off before it had a plan: start a new one", err)
+		return failure.Locked.Errorf("run %s cannot be resumed", s.ID).
+			Advise("it was cut off before it had a plan: start a new one").Because(err)
 	}
 	goOn := func(cloud chiedge.Options) error {
 		obs := newProgress(a.err)
@@ -376,19 +357,21 @@ func agentFile(arch string) (string, error) {
 		return "", err
 	}
 	if _, err := os.Stat(path); err != nil {
-		return "", failure.New(failure.Usage, "there is no agent for "+arch, "build it: `make agents`", err)
+		return "", failure.Usage.Errorf("there is no agent for %s", arch).
+			Advise("build it: `make agents`").Because(err)
 	}
 	return path, nil
 }
 
 // agentManifest is what agent/build.sh writes beside each agent.
-func agentManifest(arch string) (m runtimes.Manifest, err error) {
+func agentManifest(arch string) (m trial.Manifest, err error) {
 	path, err := agentFile(arch)
 	if err != nil {
 		return m, err
 	}
 	if m, err = runtimes.ReadManifest(path); err != nil {
-		return m, failure.New(failure.Usage, "the agent for "+arch+" has no readable manifest", "build it again: `make agents`", err)
+		return m, failure.Usage.Errorf("the agent for %s has no readable manifest", arch).
+			Advise("build it again: `make agents`").Because(err)
 	}
 	return m, nil
 }

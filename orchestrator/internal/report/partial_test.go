@@ -38,7 +38,7 @@ func TestInterruptedRun(t *testing.T) {
 	table := findings.Build(interruptedRun(t).Input)
 	want := map[string]struct {
 		outcome  trial.Outcome
-		validity stats.Outcome
+		validity stats.Validity
 		words    string
 	}{
 		"food-int8-static.cpu.t4.b1.r1":  {trial.OK, stats.Valid, ""},

@@ -52,15 +52,18 @@ func (a Agent) call(ctx context.Context, args ...string) (reply trial.StatusRepl
 		return reply, &Unsure{fmt.Errorf("chexp-agent %s: %w", args[0], err)}
 	}
 	if out.Code != 0 {
-		return reply, failure.New(failure.Device, fmt.Sprintf("chexp-agent %s ended with code %d: %.2000q", args[0], out.Code, bytes.TrimSpace(out.Output)),
-			"code 4: the files on the device are damaged; 126 or -1: the container cannot run the agent (wrong architecture, or a file system without exec)", nil)
+		return reply, failure.Device.
+			Errorf("chexp-agent %s ended with code %d: %.2000q", args[0], out.Code, bytes.TrimSpace(out.Output)).
+			Advise("code 4: the files on the device are damaged; 126 or -1: the container cannot run the agent " +
+				"(wrong architecture, or a file system without exec)")
 	}
 	if reply, err = trial.ParseReply(out.Output); err != nil {
 		return reply, &Unsure{fmt.Errorf("chexp-agent %s gave no answer (%w): %.200q", args[0], err, out.Output)}
 	}
 	if reply.State.Schema != trial.EventSchema {
-		return reply, failure.New(failure.Device, fmt.Sprintf("chexp-agent speaks %.40q, this chexp speaks %s", reply.State.Schema, trial.EventSchema),
-			"chexp and its agents must come from one build: `make build agents`", nil)
+		return reply, failure.Device.
+			Errorf("chexp-agent speaks %.40q, this chexp speaks %s", reply.State.Schema, trial.EventSchema).
+			Advise("chexp and its agents must come from one build: `make build agents`")
 	}
 	return reply, nil
 }

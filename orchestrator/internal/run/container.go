@@ -69,7 +69,8 @@ func Arch(ctx context.Context, tr executor) (string, error) {
 			break
 		}
 		if try == 5 || ctx.Err() != nil {
-			return "", failure.New(failure.Device, "the container runs, but does not say what processor it has", "see whether the site has trouble; then `chexp run --resume`", err)
+			return "", failure.Device.Errorf("the container runs, but does not say what processor it has").
+				Advise("see whether the site has trouble; then `chexp run --resume`").Because(err)
 		}
 		if err := pause(ctx, time.Duration(try)*time.Second); err != nil {
 			return "", err
@@ -78,13 +79,14 @@ func Arch(ctx context.Context, tr executor) (string, error) {
 	machine := strings.TrimSpace(string(out.Output))
 	switch {
 	case out.Code != 0:
-		return "", failure.New(failure.Device, fmt.Sprintf("`uname -m` ended with code %d in the container: %.200q", out.Code, out.Output),
-			"the image needs sh, tar, sha256sum and uname, as every Debian or Ubuntu image has", nil)
+		return "", failure.Device.
+			Errorf("`uname -m` ended with code %d in the container: %.200q", out.Code, out.Output).
+			Advise("the image needs sh, tar, sha256sum and uname, as every Debian or Ubuntu image has")
 	case machine == "aarch64" || machine == "arm64":
 		return "arm64", nil
 	case machine == "x86_64":
 		return "amd64", nil
 	}
-	return "", failure.New(failure.Device, fmt.Sprintf("there is no agent for a %.40q machine", machine),
-		"chexp has agents for aarch64 and x86_64", nil)
+	return "", failure.Device.Errorf("there is no agent for a %.40q machine", machine).
+		Advise("chexp has agents for aarch64 and x86_64")
 }

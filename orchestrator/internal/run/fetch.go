@@ -28,8 +28,10 @@ func (x *execution) fetch(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if len(x.remaining) > 0 {
-		return "", failure.New(failure.Device, fmt.Sprintf("%d trials have no result although the agent finished; the first is %s", len(x.remaining), x.remaining[0].ID),
-			"`chexp run --resume "+x.Store.ID+"` measures them again", nil)
+		return "", failure.Device.
+			Errorf("%d trials have no result although the agent finished; the first is %s",
+				len(x.remaining), x.remaining[0].ID).
+			Advise("`chexp run --resume %s` measures them again", x.Store.ID)
 	}
 	return n.String() + ", checked by SHA-256", nil
 }
@@ -91,8 +93,8 @@ func rescue(ctx context.Context, s *store.Run, tr transport.Transport, c Contain
 	if _, err := bundle.Fetch(ctx, tr, path.Join(c.Dir, trial.ResultsDir), dir, bundle.Limits{}); err != nil {
 		return errors.Join(cause, fmt.Errorf("nor could the results be kept in %s: %w", dir, err))
 	}
-	return failure.New(failure.Storage, "the results do not fit into "+s.Dir+"; they are in "+dir,
-		"free some space, then `chexp results fetch "+s.ID+" --from "+dir+"`", cause)
+	return failure.Storage.Errorf("the results do not fit into %s; they are in %s", s.Dir, dir).
+		Advise("free some space, then `chexp results fetch %s --from %s`", s.ID, dir).Because(cause)
 }
 
 // salvage brings home what a run that ended early has measured, before the device

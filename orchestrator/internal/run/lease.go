@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"fmt"
 	"strings"
 	"time"
 
@@ -68,10 +67,10 @@ func (x *execution) await(ctx context.Context, l Lease) (string, error) {
 	return text, nil
 }
 
-// ended reports whether a lease can serve no more.
+// ended reports whether a lease can serve no more: it is over, or too little of
+// it is left to measure and bring the results home.
 func (x *execution) ended(l Lease) bool {
-	s := strings.ToUpper(l.Status)
-	return s == "TERMINATED" || s == "ERROR" || s == "DELETED" || !l.End.IsZero() && time.Until(l.End) < x.tail()
+	return !l.State.Serves() || !l.End.IsZero() && time.Until(l.End) < x.tail()
 }
 
 // leaseRequest builds the request for the next attempt. An unanswered intent is
@@ -135,7 +134,8 @@ func (x *execution) writeSite() {
 func SiteFacts(s *store.Run) (site map[string]string, lease Lease, c Container, req ContainerRequest, err error) {
 	var f siteFacts
 	if err = s.ReadJSON(store.SiteFile, &f); err != nil {
-		err = failure.New(failure.Locked, fmt.Sprintf("run %s never got as far as a lease", s.ID), "`chexp run --resume "+s.ID+"` starts it", err)
+		err = failure.Locked.Errorf("run %s never got as far as a lease", s.ID).
+			Advise("`chexp run --resume %s` starts it", s.ID).Because(err)
 		return
 	}
 	req = ContainerRequest{Name: f.Container.Name, Image: f.Image, ReservationID: f.Lease.ReservationID, Transport: f.Transport}

@@ -41,8 +41,9 @@ func (x *execution) leaseOver() error {
 	if left := time.Until(x.lease.End); left > 0 {
 		x.Observe.Warn(fmt.Sprintf("the lease ends in %s: stopping to bring home what is measured", left.Round(time.Second)))
 	}
-	return failure.New(failure.Trials, "the lease ends at "+when+", before every trial was measured",
-		"`chexp run --resume "+x.Store.ID+"` measures in a new lease what is not whole; or give the lease a longer duration", nil)
+	return failure.Trials.Errorf("the lease ends at %s, before every trial was measured", when).
+		Advise("`chexp run --resume %s` measures in a new lease what is not whole; or give the lease a longer "+
+			"duration", x.Store.ID)
 }
 
 // lastCall brings home what an agent of an earlier process has left in a lease

@@ -155,8 +155,9 @@ func (x *execution) follow(ctx context.Context, agent Agent) (trial.State, error
 				continue
 			}
 			if restarts++; restarts > Patience.Restarts {
-				return trial.State{}, failure.New(failure.Device, fmt.Sprintf("the agent ended %d times before its trials were done: %s", restarts, reply.State.Text),
-					"the results so far are kept; look at agent.log in the run's directory for the cause", nil)
+				return trial.State{}, failure.Device.
+					Errorf("the agent ended %d times before its trials were done: %s", restarts, reply.State.Text).
+					Advise("the results so far are kept; look at agent.log in the run's directory for the cause")
 			}
 			x.Observe.Warn(fmt.Sprintf("the agent is %s (%s); it is started again and goes on with the blocks that it has on record", reply.State.Phase, reply.State.Text))
 			if err := x.start(ctx, agent); err != nil {
@@ -186,14 +187,18 @@ func (x *execution) lost(ctx context.Context, cause error, silent time.Duration)
 	switch {
 	case err == nil && (!found || c.ID != x.container.ID):
 		x.record(store.Entry{Kind: store.Gone, What: aContainer, ID: x.container.ID, Text: "it vanished while the agent ran"})
-		return failure.New(failure.Device, "the container "+x.container.Name+" has vanished while the agent ran in it",
-			"somebody deleted it, or its lease has ended; `chexp run --resume "+x.Store.ID+"` goes on in a new one", cause)
+		return failure.Device.Errorf("the container %s has vanished while the agent ran in it", x.container.Name).
+			Advise("somebody deleted it, or its lease has ended; `chexp run --resume %s` goes on in a new one",
+				x.Store.ID).
+			Because(cause)
 	case err == nil && c.Status != "" && c.Status != x.container.Status:
-		return failure.New(failure.Device, fmt.Sprintf("the container %s is now in state %s", x.container.Name, c.Status),
-			"its files are lost with its process; `chexp run --resume "+x.Store.ID+"` goes on in a new one", cause)
+		return failure.Device.Errorf("the container %s is now in state %s", x.container.Name, c.Status).
+			Advise("its files are lost with its process; `chexp run --resume %s` goes on in a new one", x.Store.ID).
+			Because(cause)
 	case silent > Patience.Polls:
-		return failure.New(failure.Device, fmt.Sprintf("the device has not answered for %s", silent.Round(time.Second)),
-			"`chexp run --resume "+x.Store.ID+"` tries again; the agent goes on by itself meanwhile", cause)
+		return failure.Device.Errorf("the device has not answered for %s", silent.Round(time.Second)).
+			Advise("`chexp run --resume %s` tries again; the agent goes on by itself meanwhile", x.Store.ID).
+			Because(cause)
 	}
 	return nil
 }
@@ -207,7 +212,8 @@ func (x *execution) mirror(reply trial.StatusReply) error {
 			continue
 		}
 		if ev.Seq != x.lastSeq+1 {
-			return failure.New(failure.Device, fmt.Sprintf("the agent's event %d follows event %d", ev.Seq, x.lastSeq), "the event file on the device is damaged", nil)
+			return failure.Device.Errorf("the agent's event %d follows event %d", ev.Seq, x.lastSeq).
+				Advise("the event file on the device is damaged")
 		}
 		x.lastSeq = ev.Seq
 		line, err := json.Marshal(ev)

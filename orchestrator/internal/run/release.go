@@ -28,7 +28,8 @@ func (x *execution) release(ctx context.Context) error {
 	err := errors.Join(x.giveBack(ctx, aContainer), x.giveBack(ctx, aLease))
 	if err != nil {
 		x.record(store.Entry{Kind: store.Failed, Phase: string(PhaseRelease), Text: err.Error()})
-		return failure.New(failure.Cloud, "not everything could be given back", "type: "+strings.Join(x.byHand(), " ; "), err)
+		return failure.Cloud.Errorf("not everything could be given back").
+			Advise("type: %s", strings.Join(x.byHand(), " ; ")).Because(err)
 	}
 	x.record(store.Entry{Kind: store.Ended, Phase: string(PhaseRelease)})
 	x.Observe.PhaseEnd(PhaseRelease, "container and lease are gone")

@@ -122,7 +122,9 @@ func (x *execution) interrupted(ctx context.Context, err error) error {
 	if ctx.Err() == nil {
 		return err
 	}
-	return failure.New(failure.Interrupted, "interrupted", "`chexp run --resume "+x.Store.ID+"` goes on with the trials that are not whole", context.Cause(ctx))
+	return failure.Interrupted.Errorf("interrupted").
+		Advise("`chexp run --resume %s` goes on with the trials that are not whole", x.Store.ID).
+		Because(context.Cause(ctx))
 }
 
 // early is why a run ended before its trials, in the words of partial results.
@@ -207,13 +209,14 @@ func FailedTrials(plan *trial.Plan, results []*trial.Result) error {
 		if missing > 0 {
 			text += fmt.Sprintf(", %d have no result", missing)
 		}
-		return failure.New(failure.Trials, text, "`chexp run --resume "+plan.RunID+"` measures what is not whole", nil)
+		return failure.Trials.Errorf("%s", text).
+			Advise("`chexp run --resume %s` measures what is not whole", plan.RunID)
 	case missing > 0:
-		return failure.New(failure.Trials, fmt.Sprintf("%d of %d trials have no result", missing, len(plan.Trials)),
-			"`chexp run --resume "+plan.RunID+"` measures what is missing", nil)
+		return failure.Trials.Errorf("%d of %d trials have no result", missing, len(plan.Trials)).
+			Advise("`chexp run --resume %s` measures what is missing", plan.RunID)
 	case failed > 0:
-		return failure.New(failure.Trials, fmt.Sprintf("%d of %d trials failed", failed, len(plan.Trials)),
-			"the reasons stand below the table and in results/<trial>.json", nil)
+		return failure.Trials.Errorf("%d of %d trials failed", failed, len(plan.Trials)).
+			Advise("the reasons stand below the table and in results/<trial>.json")
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package runtimes
 
 import (
+	"context"
 	"debug/elf"
 	"fmt"
 	"maps"
@@ -8,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	"chexp/experiments/files"
+	"chexp/experiments/provider"
 	"chexp/experiments/spec"
 	"chexp/experiments/trial"
 )
@@ -17,13 +20,17 @@ import (
 var oldestAPI = []int{1, 24}
 
 // library looks at a plain libonnxruntime.
-func (r Resolver) library(src spec.RuntimeSource, origin string, files map[string]string) (one spec.Runtime, err error) {
+func (r Resolver) library(src spec.RuntimeSource, origin string, paths map[string]string) (one spec.Runtime, err error) {
 	f, symbols, err := r.open(src.Path)
 	if err != nil {
 		return one, err
 	}
 	defer f.Close()
-	one.Providers = slices.Clone(src.Providers)
+	needed, err := f.ImportedLibraries()
+	if err != nil {
+		return one, fmt.Errorf("%s: %w", src.Path, err)
+	}
+	var exported []string
 	for _, s := range symbols {
 		if s.Section == elf.SHN_UNDEF {
 			continue
@@ -31,17 +38,12 @@ func (r Resolver) library(src spec.RuntimeSource, origin string, files map[strin
 		if s.Name == "OrtGetApiBase" {
 			one.Version = strings.TrimPrefix(s.Version, "VERS_")
 		}
-		// The other providers that are exported so (CUDA, TensorRT, …) have their
-		// code in a library of their own, which a plain path does not bring.
-		if name := strings.TrimPrefix(s.Name, "OrtSessionOptionsAppendExecutionProvider_"); name != s.Name {
-			switch name {
-			case "CPU":
-				one.Providers = append(one.Providers, "cpu")
-			case "ACL":
-				one.Providers = append(one.Providers, "acl-ort")
-			}
-		}
+		exported = append(exported, s.Name)
 	}
+	// A plain path brings no file beside it, so a provider that has its code in
+	// one (CUDA, TensorRT, …) is not there.
+	nothing := func(string) bool { return false }
+	one.Providers = append(provider.In(exported, needed, nothing), src.Providers...)
 	slices.Sort(one.Providers)
 	one.Providers = slices.Compact(one.Providers)
 	v := numbers(one.Version)
@@ -51,17 +53,17 @@ func (r Resolver) library(src spec.RuntimeSource, origin string, files map[strin
 	case v != nil && slices.Compare(v, oldestAPI) < 0:
 		return one, fmt.Errorf("%s is ONNX Runtime %s; the agent needs 1.24 or later (C API 24)", src.Path, one.Version)
 	}
-	sum, size, err := hashFile(src.Path)
+	sum, size, err := files.Hash(context.Background(), src.Path, maxFile)
 	if err != nil {
 		return one, err
 	}
-	files[sum] = src.Path
+	paths[sum] = src.Path
 	one.NamedRuntime = trial.NamedRuntime{SHA256: sum, Bytes: size, Origin: origin}
 	return one, r.suits(f, src.Path, r.Agent)
 }
 
 // plugin looks at a library that brings a provider.
-func (r Resolver) plugin(src spec.PluginSource, of spec.Runtime, files map[string]string) (p trial.Plugin, err error) {
+func (r Resolver) plugin(src spec.PluginSource, of spec.Runtime, paths map[string]string) (p trial.Plugin, err error) {
 	f, symbols, err := r.open(src.Path)
 	if err != nil {
 		return p, err
@@ -71,14 +73,14 @@ func (r Resolver) plugin(src spec.PluginSource, of spec.Runtime, files map[strin
 	if !slices.ContainsFunc(symbols, func(s elf.Symbol) bool { return s.Name == "CreateEpFactories" && s.Section != elf.SHN_UNDEF }) {
 		return p, fmt.Errorf("%s is no plugin: it exports no CreateEpFactories", src.Path)
 	}
-	sum, size, err := hashFile(src.Path)
+	sum, size, err := files.Hash(context.Background(), src.Path, maxFile)
 	switch {
 	case err != nil:
 		return p, err
 	case src.SHA256 != "" && src.SHA256 != sum:
 		return p, fmt.Errorf("%s has SHA-256 %s, the experiment says %s", src.Path, sum, src.SHA256)
 	}
-	files[sum] = src.Path
+	paths[sum] = src.Path
 	if of.SHA256 == "" { // loaded beside the agent's own libraries
 		err = r.suits(f, src.Path, r.Agent)
 	}
@@ -107,7 +109,7 @@ func (r Resolver) open(path string) (*elf.File, []elf.Symbol, error) {
 }
 
 // suits checks that a library finds what it needs among what is carried.
-func (r Resolver) suits(f *elf.File, path string, carried Manifest) error {
+func (r Resolver) suits(f *elf.File, path string, carried trial.Manifest) error {
 	if carried.Libraries == nil {
 		return nil // an agent built before its manifest told: the device decides
 	}

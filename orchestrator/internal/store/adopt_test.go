@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,7 +23,7 @@ func adopt(t *testing.T, run *Run, n int, partial *trial.Partial) *trial.Result 
 	t.Helper()
 	p := onePlan(run)
 	res := &trial.Result{Schema: trial.ResultSchema, RunID: run.ID, TrialID: p.Trials[0].ID, Model: p.Models[0], Provider: p.Trials[0].Provider,
-		Threads: 1, Batch: 1, Repetition: 1, Outcome: trial.OK, LatenciesNS: make([]int64, n), Summary: &trial.Summary{N: n}, Partial: partial}
+		Threads: 1, Batch: 1, Repetition: 1, Outcome: trial.OK, LatenciesNS: slices.Repeat([]int64{1}, n), Summary: &trial.Summary{N: n}, Partial: partial}
 	dir := t.TempDir()
 	raw, err := json.Marshal(res)
 	if err != nil {

@@ -184,6 +184,9 @@ func (s *Service) reallocate(l *lease, changes []*pyrepr.Dict, start, end, now t
 		for _, res := range changes {
 			if id, _ := res.Get("id"); id == r.id {
 				a, _ = s.readAsk(res, start, end, l.projectID)
+				if !a.hasProps {
+					a.props = r.props
+				}
 				changed = true
 			}
 		}

@@ -101,14 +101,14 @@ func (v Across) Where(r compare.Row, p compare.Pool) string {
 
 // ScatterText is the same of one row, in words.
 func ScatterText(p compare.Pool) string {
-	var parts []string
+	var levels []string
 	for _, x := range p.Components {
-		parts = append(parts, fmt.Sprintf("%s differ by %s", words.Plural(x.Groups, x.Level), words.Percent(x.SD)))
+		levels = append(levels, x.String())
 	}
-	if len(parts) < 2 {
+	if len(levels) < 2 {
 		return ""
 	}
-	return strings.Join(parts, ", ") + words.When(p.Advice != "", "; "+p.Advice+" would narrow the interval most")
+	return strings.Join(levels, ", ") + words.When(p.Advice != "", "; "+p.Advice+" would narrow the interval most")
 }
 
 // differenceLines name the runs of all values but the commonest.

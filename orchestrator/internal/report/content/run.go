@@ -158,7 +158,7 @@ func Validity(r *findings.Row) Cell {
 		if bad := r.Failing(); len(bad) > 0 {
 			c.Why = bad[0].Name
 		}
-		c.Tone = map[stats.Outcome]Tone{stats.Suspect: Open, stats.Invalid: Bad}[r.Validity]
+		c.Tone = map[stats.Validity]Tone{stats.Suspect: Open, stats.Invalid: Bad}[r.Validity]
 	case r.Outcome == trial.OK:
 		c.Text = "doubtful"
 	case r.Outcome == trial.Failed:

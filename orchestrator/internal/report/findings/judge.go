@@ -66,7 +66,7 @@ func (r *Row) check() {
 		return
 	}
 	r.Checks = cleanChecks(validity.Checks(r.Result))
-	r.Validity = stats.Verdict(r.Checks)
+	r.Validity = stats.Worst(r.Checks)
 	r.Ran, r.Roof = validity.Ran(r.Result), validity.Roof(r.Result)
 	r.Ran.Unavailable, r.Roof.Unavailable = words.Line(r.Ran.Unavailable, maxSentence), words.Line(r.Roof.Unavailable, maxSentence)
 	if t, ok := r.Ran.Get(); ok {
@@ -96,7 +96,7 @@ func cleanChecks(in []stats.Check) []stats.Check {
 
 // Failing are the checks that are not VALID, the worst first.
 func (r *Row) Failing() (out []stats.Check) {
-	for _, o := range []stats.Outcome{stats.Invalid, stats.Suspect} {
+	for _, o := range []stats.Validity{stats.Invalid, stats.Suspect} {
 		for _, c := range r.Checks {
 			if c.Outcome == o {
 				out = append(out, c)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"chexp/experiments/provider"
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
 	"chexp/experiments/validity"
@@ -51,8 +52,8 @@ func (b *builder) footnotes(r *Row) {
 	if t, ok := r.Ran.Get(); ok && r.Own() && t.Nodes < t.Of {
 		b.mark(r, "provider", "ran "+r.Model+" "+t.String(), "On "+r.Model+", "+t.String()+"; the CPU provider ran the rest.")
 	}
-	if r.Result.Provider.Name == "acl-ort" {
-		b.mark(r, "provider", "acl", aclNote)
+	if p := provider.Named(r.Result.Provider.Name); p.Note != "" {
+		b.mark(r, "provider", "note "+p.Name, p.Note)
 	}
 	if len(r.Result.Restarts) > 0 {
 		n := 1 + len(r.Result.Restarts)
@@ -199,10 +200,6 @@ func outcomeWord(r *Row) string {
 	}
 	return "OK"
 }
-
-// aclNote is what microsoft/onnxruntime says of its own ACL provider, acl-ort here, in
-// onnxruntime/core/providers/acl/readme.md.
-const aclNote = "ONNX Runtime's makers have deprecated their ACL provider and will remove it."
 
 // caveats hold for the run as a whole.
 func caveats(t *Table) (out []string) {

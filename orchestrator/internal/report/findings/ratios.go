@@ -16,7 +16,7 @@ type Comparison struct {
 	Axis   string `json:"axis"`   // "model", "provider" or "threads"
 	Option string `json:"option"` // letters
 	Base   string `json:"base"`
-	stats.Comparison
+	stats.Estimate
 	Differs bool    `json:"differs"`
 	Text    string  `json:"text"`
 	A, B    *Choice `json:"-"`
@@ -96,14 +96,14 @@ func (b *builder) against(axis string, c, base *Choice) (Comparison, bool) {
 	var ok bool
 	inTurns := len(starts) > 0
 	if inTurns {
-		x.Comparison, ok = stats.RatioOfStarts(starts, b.seed)
+		x.Estimate, ok = stats.RatioOfStarts(starts, b.seed)
 	} else {
-		x.Comparison, ok = stats.Ratio(c.latencies(), base.latencies(), b.seed)
+		x.Estimate, ok = stats.Ratio(c.latencies(), base.latencies(), b.seed)
 		if x.Interval.Unavailable != "" {
 			x.Interval.Unavailable = "they were not measured in turns"
 		}
 	}
-	x.Differs = x.Comparison.Differs()
+	x.Differs = x.Estimate.Differs()
 	x.Text = x.sentence(b.Table)
 	if !inTurns && x.Interval.Value != nil {
 		x.Text += "; they were not measured in turns, so what changed between them is in the ratio"
@@ -300,21 +300,13 @@ func (r *Row) starts() (out []stats.Group) {
 	return out
 }
 
-// spreadText also says what to have more of: the level that adds most to the
-// uncertainty of the option's centre, which is its variance over the number of
-// things that it has.
+// spreadText also says what to have more of.
 func spreadText(c *Choice, parts []stats.Component) string {
 	var levels []string
-	most := parts[0]
-	weight := func(p stats.Component) float64 { return p.SD * p.SD / float64(max(1, p.Groups)) }
 	for _, p := range parts {
-		levels = append(levels, fmt.Sprintf("%s differ by %s", words.Plural(p.Groups, p.Level), words.Percent(p.SD)))
-		if weight(p) > weight(most) {
-			most = p
-		}
+		levels = append(levels, p.String())
 	}
-	advice := map[string]string{"process start": "more repetitions", "block": "more blocks", "inference": "more inferences in each block"}[most.Level]
-	return c.Label + ": " + strings.Join(levels, ", ") + "; " + advice + " would narrow its interval most"
+	return c.Label + ": " + strings.Join(levels, ", ") + "; " + stats.Advice(parts) + " would narrow its interval most"
 }
 
 // firstReason is the name of the check that speaks loudest against a row.

@@ -175,8 +175,8 @@ type Row struct {
 	// latencies can be believed. Both are empty unless the trial went well and
 	// there is no doubt about whose latencies they are. Nothing is decided from
 	// an INVALID result.
-	Validity stats.Outcome `json:"validity,omitempty"`
-	Checks   []stats.Check `json:"checks,omitempty"`
+	Validity stats.Validity `json:"validity,omitempty"`
+	Checks   []stats.Check  `json:"checks,omitempty"`
 
 	N              int                    `json:"n"`
 	Min            trial.Reading[float64] `json:"min_ns"`

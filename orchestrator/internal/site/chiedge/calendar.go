@@ -10,7 +10,7 @@ import (
 // marked. It costs two requests, whatever the number of devices and leases,
 // and a third one at a site that does not name the users of bookings: then the
 // list of leases tells which are one's own.
-func (s *Site) Calendar(ctx context.Context) ([]DeviceInfo, error) {
+func (s *deviceClient) Calendar(ctx context.Context) ([]DeviceInfo, error) {
 	all, err := s.Devices(ctx)
 	if err != nil {
 		return nil, err
@@ -27,12 +27,12 @@ func (s *Site) Calendar(ctx context.Context) ([]DeviceInfo, error) {
 	}
 	own := map[string]bool{}
 	for _, l := range leases {
-		own[l.ID] = l.UserID == s.token.User.ID
+		own[l.ID] = l.UserID == s.me()
 	}
 	for _, d := range all {
 		for i, b := range d.Bookings {
 			if own[b.LeaseID] {
-				d.Bookings[i].Mine, d.Bookings[i].User = true, s.token.User.Name
+				d.Bookings[i].Mine, d.Bookings[i].User = true, s.session.Token.User.Name
 			}
 		}
 	}

@@ -25,7 +25,7 @@ type Transports struct {
 }
 
 // Zun is Zun's execute and archives for one signed-in user.
-type Zun struct{ site *Site }
+type Zun struct{ client *containerClient }
 
 // ExecResult is what Zun says about a command.
 type ExecResult struct {
@@ -35,24 +35,24 @@ type ExecResult struct {
 
 // Execute runs a command line, split like a shell's, without a shell.
 func (z Zun) Execute(ctx context.Context, id, command string) (ExecResult, error) {
-	x, err := containers.Execute(ctx, z.site.container, id, command).Extract()
+	x, err := containers.Execute(ctx, z.client.container, id, command).Extract()
 	if err != nil {
-		return ExecResult{}, z.site.failed("running a command in container "+id, err)
+		return ExecResult{}, z.client.failed("running a command in container "+id, err)
 	}
 	return ExecResult{Output: x.Output, ExitCode: x.ExitCode}, nil
 }
 
 // PutArchive unpacks a tar below path, or does not: nothing tells.
 func (z Zun) PutArchive(ctx context.Context, id, path string, tar []byte) error {
-	err := containers.PutArchive(ctx, z.site.container, id, path, tar).ExtractErr()
-	return z.site.failed("uploading to container "+id, err)
+	err := containers.PutArchive(ctx, z.client.container, id, path, tar).ExtractErr()
+	return z.client.failed("uploading to container "+id, err)
 }
 
 // GetArchive returns a directory as a tar, an empty one when it is not there.
 func (z Zun) GetArchive(ctx context.Context, id, path string) ([]byte, error) {
-	a, err := containers.GetArchive(ctx, z.site.container, id, path).Extract()
+	a, err := containers.GetArchive(ctx, z.client.container, id, path).Extract()
 	if err != nil {
-		return nil, z.site.failed("downloading from container "+id, err)
+		return nil, z.client.failed("downloading from container "+id, err)
 	}
 	return a.Data, nil
 }
@@ -66,7 +66,7 @@ type SSHTarget struct {
 }
 
 // Dial opens the transport that the request asked for; "" is zun.
-func (s *Site) Dial(ctx context.Context, c run.Container, req run.ContainerRequest, progress func(string)) (transport.Transport, error) {
+func (s *containerClient) Dial(ctx context.Context, c run.Container, req run.ContainerRequest, progress func(string)) (transport.Transport, error) {
 	ways := s.opts.Transports
 	switch {
 	case (req.Transport == "" || req.Transport == transportZun) && ways.Zun != nil:

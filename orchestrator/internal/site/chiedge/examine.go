@@ -1,6 +1,7 @@
 package chiedge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,12 +13,12 @@ import (
 	"time"
 
 	"github.com/gophercloud/gophercloud/v2"
-	"github.com/gophercloud/gophercloud/v2/openstack"
-	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/applicationcredentials"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/quotas"
 	"github.com/gophercloud/gophercloud/v2/pagination"
 
 	"chexp/experiments/failure"
+	"chexp/orchestrator/internal/clock"
+	"chexp/orchestrator/internal/signin"
 	"chexp/orchestrator/openstack/apierror"
 	"chexp/orchestrator/openstack/container/v1/containers"
 	"chexp/orchestrator/openstack/reservation/v1/devices"
@@ -51,10 +52,16 @@ func FindingOf(check string, err error) Finding {
 // checkTimeout bounds each question of Examine.
 const checkTimeout = 30 * time.Second
 
+// examiner asks each service one question, and creates nothing.
+type examiner struct{ *Site }
+
 // Examine asks everything that a run will need, and creates nothing.
 func (s *Site) Examine(ctx context.Context) []Finding {
+	e := examiner{s}
 	var all []Finding
-	for _, check := range []func(context.Context) []Finding{s.examineCredential, s.examineCatalogue, s.examineReservation, s.examineContainer, s.examineNetwork, s.examineLeases} {
+	for _, check := range []func(context.Context) []Finding{
+		e.examineCredential, e.examineCatalogue, e.examineReservation, e.examineContainer, e.examineNetwork, e.examineLeases,
+	} {
 		if ctx.Err() != nil {
 			break
 		}
@@ -71,61 +78,40 @@ func (s *Site) Examine(ctx context.Context) []Finding {
 // cc-login makes live a day.
 const soon = 24 * time.Hour
 
-func (s *Site) examineCredential(ctx context.Context) []Finding {
-	f := Finding{Check: "credential", State: OK, Detail: s.method()}
-	if s.token.restricted() {
-		f.State, f.Next = Warning, "this site may refuse to make leases with it. "+remedyUnrestricted
+func (s examiner) examineCredential(ctx context.Context) []Finding {
+	f := Finding{Check: "credential", State: OK, Detail: s.session.Method()}
+	if s.session.Token.Restricted() {
+		f.State, f.Next = Warning, "this site may refuse to make leases with it. "+signin.RemedyUnrestricted
 	}
 	life := Finding{Check: "credential's end", State: OK}
-	if at, what := s.SignInEnds(); s.token.AppCred == nil && !at.IsZero() {
-		life.State, life.Detail = Warning, fmt.Sprintf("%s ends at %s, in %s, and cannot be renewed", what, Clock(at), Span(time.Until(at)))
-		life.Next = "a run that is not over by then cannot clean up after itself. " + s.longerLasting()
+	if at, what := s.session.Ends(); s.session.Token.AppCred == nil && !at.IsZero() {
+		life.State, life.Detail = Warning, fmt.Sprintf("%s ends at %s, in %s, and cannot be renewed", what, clock.Both(at), clock.Span(time.Until(at)))
+		life.Next = "a run that is not over by then cannot clean up after itself. " + s.session.LongerLasting()
 		return []Finding{f, life}
 	}
-	if s.token.AppCred == nil {
-		life.Detail = "no application credential: it lasts as long as the password; the token until " + Clock(s.token.ExpiresAt)
+	if s.session.Token.AppCred == nil {
+		life.Detail = "no application credential: it lasts as long as the password; the token until " + clock.Both(s.session.Token.ExpiresAt)
 		return []Finding{f, life}
 	}
-	end, err := s.credentialEnd(ctx)
+	end, err := s.session.AppCredEnd(ctx)
 	switch {
 	case err != nil:
 		life.State, life.Detail = Unknown, apierror.From(err).Error()
-		life.Next = "the dashboard shows it (Identity, Application Credentials); the token is good until " + Clock(s.token.ExpiresAt)
+		life.Next = "the dashboard shows it (Identity, Application Credentials); the token is good until " + clock.Both(s.session.Token.ExpiresAt)
 	case end.IsZero():
 		life.Detail = "never expires"
 	case time.Until(end) < soon:
-		life.State, life.Detail = Warning, fmt.Sprintf("expires at %s, in %s", Clock(end), Span(time.Until(end)))
-		life.Next = "a run that is not over by then cannot clean up after itself: make a new one first. " + remedyAppCred
+		life.State, life.Detail = Warning, fmt.Sprintf("expires at %s, in %s", clock.Both(end), clock.Span(time.Until(end)))
+		life.Next = "a run that is not over by then cannot clean up after itself: make a new one first. " + signin.RemedyAppCred
 	default:
-		life.Detail = fmt.Sprintf("expires at %s, in %s", Clock(end), Span(time.Until(end)))
+		life.Detail = fmt.Sprintf("expires at %s, in %s", clock.Both(end), clock.Span(time.Until(end)))
 	}
 	return []Finding{f, life}
 }
 
-// credentialEnd asks Keystone, which shows a user their own credentials; zero
-// is never.
-func (s *Site) credentialEnd(ctx context.Context) (time.Time, error) {
-	identity, err := openstack.NewIdentityV3(s.provider, s.endpoints)
-	if err != nil {
-		return time.Time{}, err
-	}
-	ac, err := applicationcredentials.Get(ctx, identity, s.token.User.ID, s.token.AppCred.ID).Extract()
-	if err != nil {
-		return time.Time{}, err
-	}
-	return ac.ExpiresAt, nil
-}
-
-func (s *Site) examineCatalogue(context.Context) []Finding {
-	region := s.endpoints.Region
-	var types []string
-	for _, entry := range s.token.Catalog {
-		if s.token.offers(region, entry.Type) {
-			types = append(types, entry.Type)
-		}
-	}
-	slices.Sort(types)
-	f := Finding{Check: "catalogue", State: OK, Detail: fmt.Sprintf("region %s has %s", region, strings.Join(slices.Compact(types), ", "))}
+func (s examiner) examineCatalogue(context.Context) []Finding {
+	region, types := s.session.Endpoints.Region, s.session.Services()
+	f := Finding{Check: "catalogue", State: OK, Detail: fmt.Sprintf("region %s has %s", region, strings.Join(types, ", "))}
 	if !slices.Contains(types, "network") {
 		f.State, f.Next = Warning, "without a network service there are no floating IPs: use transport zun"
 	}
@@ -134,14 +120,14 @@ func (s *Site) examineCatalogue(context.Context) []Finding {
 
 // examineReservation asks Blazar for the calendar, which tells its version,
 // its clock and the free devices as well.
-func (s *Site) examineReservation(ctx context.Context) []Finding {
+func (s examiner) examineReservation(ctx context.Context) []Finding {
 	asked := time.Now()
 	r := devices.ListAllocations(ctx, s.reservation)
 	answered := time.Now()
 	if _, err := r.Extract(); err != nil {
-		return []Finding{FindingOf("reservation service", s.failed("reading the calendar at "+hostOf(s.reservation.Endpoint), err))}
+		return []Finding{FindingOf("reservation service", s.failed("reading the calendar at "+signin.HostOf(s.reservation.Endpoint), err))}
 	}
-	api := Finding{Check: "reservation service", State: OK, Detail: hostOf(s.reservation.Endpoint) + ", " + first(r.Header.Get("OpenStack-API-Version"), "which does not tell its version")}
+	api := Finding{Check: "reservation service", State: OK, Detail: signin.HostOf(s.reservation.Endpoint) + ", " + cmp.Or(r.Header.Get("OpenStack-API-Version"), "which does not tell its version")}
 	all, err := s.Devices(ctx)
 	if err != nil {
 		return []Finding{api, clockFinding(r.Header, asked, answered), FindingOf("devices", err)}
@@ -207,7 +193,7 @@ func devicesFinding(all []DeviceInfo) Finding {
 	return f
 }
 
-func (s *Site) examineContainer(ctx context.Context) []Finding {
+func (s examiner) examineContainer(ctx context.Context) []Finding {
 	const check = "container service"
 	// Not by containers.List: its pager keeps the headers of an empty list.
 	var r gophercloud.Result
@@ -218,15 +204,15 @@ func (s *Site) examineContainer(ctx context.Context) []Finding {
 		all, err = containers.ExtractContainers(containers.ContainerPage{LinkedPageBase: pagination.LinkedPageBase{PageResult: pagination.PageResult{Result: r}}})
 	}
 	if err != nil {
-		return []Finding{FindingOf(check, s.failed("listing the containers at "+hostOf(s.container.Endpoint), err))}
+		return []Finding{FindingOf(check, s.failed("listing the containers at "+signin.HostOf(s.container.Endpoint), err))}
 	}
 	h, mine := r.Header, 0
 	for _, c := range all {
-		if c.UserID == s.token.User.ID && c.Status != containers.StatusDeleted {
+		if c.UserID == s.me() && c.Status != containers.StatusDeleted {
 			mine++
 		}
 	}
-	f := Finding{Check: check, State: OK, Detail: fmt.Sprintf("%s, %s; containers of yours: %d", hostOf(s.container.Endpoint), containerVersions(h), mine)}
+	f := Finding{Check: check, State: OK, Detail: fmt.Sprintf("%s, %s; containers of yours: %d", signin.HostOf(s.container.Endpoint), containerVersions(h), mine)}
 	if !speaks(h.Get("OpenStack-API-Maximum-Version"), containers.Microversion) {
 		f.State, f.Next = Warning, "chexp speaks "+containers.Microversion+"; the service answered all the same"
 	}
@@ -251,25 +237,25 @@ func speaks(highest, want string) bool {
 	return highest == "" || number(highest) >= number(want)
 }
 
-func (s *Site) examineNetwork(ctx context.Context) []Finding {
-	if !s.token.offers(s.endpoints.Region, "network") {
+func (s examiner) examineNetwork(ctx context.Context) []Finding {
+	if !s.session.Offers("network") {
 		return nil // the catalogue's line has said so
 	}
-	client, err := s.networkClient()
+	client, err := s.addresses.networkClient()
 	if err != nil {
 		return []Finding{FindingOf("network service", s.failed("reaching the network service", err))}
 	}
-	ips, err := s.floatingIPs(ctx, client)
+	ips, err := s.addresses.floatingIPs(ctx, client)
 	if err != nil {
 		return []Finding{FindingOf("network service", s.failed("listing the floating IPs", err))}
 	}
-	f := Finding{Check: "network service", State: OK, Detail: fmt.Sprintf("%s; floating IPs of the project: %d", hostOf(client.Endpoint), len(ips))}
+	f := Finding{Check: "network service", State: OK, Detail: fmt.Sprintf("%s; floating IPs of the project: %d", signin.HostOf(client.Endpoint), len(ips))}
 	return []Finding{f, s.networkQuota(ctx, client, len(ips))}
 }
 
-func (s *Site) networkQuota(ctx context.Context, client *gophercloud.ServiceClient, used int) Finding {
+func (s examiner) networkQuota(ctx context.Context, client *gophercloud.ServiceClient, used int) Finding {
 	f := Finding{Check: "floating IP quota", State: OK}
-	q, err := quotas.Get(ctx, client, s.token.Project.ID).Extract()
+	q, err := quotas.Get(ctx, client, s.session.Token.Project.ID).Extract()
 	switch {
 	case err != nil:
 		f.State, f.Detail = Unknown, apierror.From(err).Error()
@@ -284,7 +270,7 @@ func (s *Site) networkQuota(ctx context.Context, client *gophercloud.ServiceClie
 	return f
 }
 
-func (s *Site) examineLeases(ctx context.Context) []Finding {
+func (s examiner) examineLeases(ctx context.Context) []Finding {
 	all, err := s.allLeases(ctx)
 	if err != nil {
 		if errors.Is(err, context.Canceled) {
@@ -295,7 +281,7 @@ func (s *Site) examineLeases(ctx context.Context) []Finding {
 	live, over, others := 0, 0, 0
 	for _, l := range all {
 		switch {
-		case l.UserID != s.token.User.ID:
+		case l.UserID != s.me():
 			others++
 		case ended(l):
 			over++

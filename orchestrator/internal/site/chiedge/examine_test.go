@@ -54,7 +54,7 @@ func TestExamine(t *testing.T) {
 func TestExamineTroubles(t *testing.T) {
 	c := newCloud(t)
 	s := connect(t, c)
-	s.token.ExpiresAt = time.Now().Add(time.Hour)
+	s.session.Token.ExpiresAt = time.Now().Add(time.Hour)
 	c.before = func(w http.ResponseWriter, r *http.Request) bool {
 		switch {
 		case strings.Contains(r.URL.Path, "/application_credentials/"):

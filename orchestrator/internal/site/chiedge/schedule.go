@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/run"
 )
 
@@ -68,7 +69,7 @@ type Slot struct {
 // request matches is free: now, else from a full hour on. end makes the end of
 // a lease from its start, EndOf for one. It costs two requests, however many
 // devices there are.
-func (s *Site) NextSlot(ctx context.Context, req run.LeaseRequest, end func(start time.Time) time.Time) (Slot, error) {
+func (s *deviceClient) NextSlot(ctx context.Context, req run.LeaseRequest, end func(start time.Time) time.Time) (Slot, error) {
 	all, err := s.Devices(ctx)
 	if err != nil {
 		return Slot{}, err
@@ -118,7 +119,7 @@ func firstFit(taken []Booking, now time.Time, end func(time.Time) time.Time) tim
 // CheckFree refuses a request that cannot be met as far as the calendar tells,
 // with who is in the way: Blazar says as much only in a 500. When the calendar
 // cannot be read the request passes, with the reason.
-func (s *Site) CheckFree(ctx context.Context, req run.LeaseRequest) (unread string, err error) {
+func (s *deviceClient) CheckFree(ctx context.Context, req run.LeaseRequest) (unread string, err error) {
 	all, err := s.Devices(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -168,11 +169,11 @@ func noSuchDevice(req run.LeaseRequest, all []DeviceInfo) error {
 // whoIsFree words a shortage: how many devices there are, why none can be had
 // in the window, and when one can. It costs two requests; without their
 // answers it says less.
-func (s *Site) whoIsFree(ctx context.Context, req run.LeaseRequest) (msg, next string) {
+func (s *deviceClient) whoIsFree(ctx context.Context, req run.LeaseRequest) (msg, next string) {
 	now := time.Now().UTC()
 	all, err := s.Devices(ctx)
 	if err != nil {
-		return fmt.Sprintf("no %s is free from %s", wantedText(req), Window(later(req.Start, now).Truncate(time.Minute), req.End)), "`chexp device list` shows when devices are free"
+		return fmt.Sprintf("no %s is free from %s", wantedText(req), clock.Window(later(req.Start, now).Truncate(time.Minute), req.End)), "`chexp device list` shows when devices are free"
 	}
 	return shortage(all, req, now)
 }
@@ -211,7 +212,7 @@ func shortage(all []DeviceInfo, req run.LeaseRequest, now time.Time) (msg, next 
 		return "this site has no " + wantedText(req), "it has: " + machineNames(all)
 	}
 	msg = fmt.Sprintf("no %s is free from %s: %d match, of which %d reserved then, %d out of service, %d kept for other projects",
-		wantedText(req), Window(start, req.End), match, taken, out, closed)
+		wantedText(req), clock.Window(start, req.End), match, taken, out, closed)
 	if free > 0 {
 		msg += fmt.Sprintf("; the calendar shows %d free by now", free)
 	}
@@ -222,7 +223,7 @@ func shortage(all []DeviceInfo, req run.LeaseRequest, now time.Time) (msg, next 
 	case soonest.IsZero():
 		next = "ask for another device: `chexp device list`"
 	case soonest.After(start):
-		next = fmt.Sprintf("%s is free for that long from %s: start the lease then, make it shorter, or ask for another device (`chexp device list`)", name, Clock(soonest))
+		next = fmt.Sprintf("%s is free for that long from %s: start the lease then, make it shorter, or ask for another device (`chexp device list`)", name, clock.Both(soonest))
 	default:
 		next = fmt.Sprintf("%s looks free by now: try again", name)
 	}
@@ -239,7 +240,7 @@ func described(b Booking, start, end time.Time) string {
 	case b.User != "":
 		who = "a lease of " + b.User
 	}
-	text := fmt.Sprintf("%s has it: %s", who, Window(b.Start, b.End))
+	text := fmt.Sprintf("%s has it: %s", who, clock.Window(b.Start, b.End))
 	if b.End.Truncate(time.Minute).Equal(start.Truncate(time.Minute)) || b.Start.Truncate(time.Minute).Equal(end.Truncate(time.Minute)) {
 		text += "; both would have the minute in which they meet, and Blazar counts it as taken"
 	}

@@ -201,8 +201,8 @@ func (t *Transport) Put(ctx context.Context, dir string, stream io.Reader) error
 	case err != nil:
 		return fmt.Errorf("ssh: checking the files in %s: %w", dir, err)
 	case code == exitBadSums:
-		return failure.New(failure.Device, fmt.Sprintf("ssh: files in %s differ from what was sent: %s", dir, oneLine(out.Bytes())),
-			"check the device's disk (df) and try again", nil)
+		return failure.Device.Errorf("ssh: files in %s differ from what was sent: %s", dir, oneLine(out.Bytes())).
+			Advise("check the device's disk (df) and try again")
 	case code != 0:
 		return fmt.Errorf("ssh: checking the files in %s: exit %d: %s", dir, code, oneLine(out.Bytes()))
 	}
@@ -245,8 +245,8 @@ func (t *Transport) send(ctx context.Context, dir string, stream io.Reader) (*ta
 	case werr != nil:
 		return nil, werr
 	case code != 0:
-		return nil, failure.New(failure.Device, fmt.Sprintf("tar at the far end ended with %d: %s", code, oneLine(out.Bytes())),
-			"check that the image has tar, that the directory may be written and that the disk is not full", nil)
+		return nil, failure.Device.Errorf("tar at the far end ended with %d: %s", code, oneLine(out.Bytes())).
+			Advise("check that the image has tar, that the directory may be written and that the disk is not full")
 	case err != nil:
 		return nil, err
 	}
@@ -346,8 +346,8 @@ func (g *getting) end(err error) error {
 	case code == exitNoDirectory:
 		return fmt.Errorf("directory %s at the far end: %w", g.dir, fs.ErrNotExist)
 	}
-	return failure.New(failure.Device, fmt.Sprintf("tar at the far end ended with %d: %s", code, oneLine(g.log.Bytes())),
-		"check that the image has tar and that the files may be read", nil)
+	return failure.Device.Errorf("tar at the far end ended with %d: %s", code, oneLine(g.log.Bytes())).
+		Advise("check that the image has tar and that the files may be read")
 }
 
 // Close ends the transfer, complete or not.

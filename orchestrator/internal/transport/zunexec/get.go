@@ -101,15 +101,15 @@ func (d *download) pack() error {
 		return err
 	}
 	if code != 0 {
-		return failure.New(failure.Device, fmt.Sprintf("packing in %s ended with %d: %s", d.stage, code, oneLine([]byte(log))),
-			"check that the device's disk is not full and that the files may be read", nil)
+		return failure.Device.Errorf("packing in %s ended with %d: %s", d.stage, code, oneLine([]byte(log))).
+			Advise("check that the device's disk is not full and that the files may be read")
 	}
 	if d.want, d.size, err = sumAndSize(log); err != nil {
 		return err
 	}
 	if d.size > d.t.opts.MaxGet {
-		return failure.New(failure.Device, fmt.Sprintf("%s holds %d bytes, at most %d are fetched", d.dir, d.size, d.t.opts.MaxGet),
-			"look at what fills the directory", nil)
+		return failure.Device.Errorf("%s holds %d bytes, at most %d are fetched", d.dir, d.size, d.t.opts.MaxGet).
+			Advise("look at what fills the directory")
 	}
 	return nil
 }
@@ -141,7 +141,8 @@ func (d *download) Read(p []byte) (int, error) {
 func (d *download) next() error {
 	if d.off == d.size {
 		if got := hex.EncodeToString(d.sum.Sum(nil)); got != d.want {
-			return failure.New(failure.Device, fmt.Sprintf("%s arrived with SHA-256 %s, packed was %s", d.dir, got, d.want), "fetch again", nil)
+			return failure.Device.Errorf("%s arrived with SHA-256 %s, packed was %s", d.dir, got, d.want).
+				Advise("fetch again")
 		}
 		return io.EOF
 	}

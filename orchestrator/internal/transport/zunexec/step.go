@@ -77,8 +77,8 @@ func (t *Transport) step(ctx context.Context, stage, script string) (code int, l
 			return 0, "", err
 		}
 	}
-	return 0, "", failure.New(failure.Device, fmt.Sprintf("a step in %s of container %s vanished before its end", stage, t.id),
-		"the container was started again, or ran out of memory: look at its state and logs", nil)
+	return 0, "", failure.Device.Errorf("a step in %s of container %s vanished before its end", stage, t.id).
+		Advise("the container was started again, or ran out of memory: look at its state and logs")
 }
 
 // prepare makes the staging directory, and says what is missing where it cannot.
@@ -88,11 +88,11 @@ func (t *Transport) prepare(ctx context.Context, stage string) error {
 	case err != nil:
 		return err
 	case exit.Code == 96:
-		return failure.New(failure.Device, fmt.Sprintf("container %s cannot take files: %s", t.id, oneLine(exit.Output)),
-			"use an image with sh, tar and sha256sum, such as debian:bookworm-slim", nil)
+		return failure.Device.Errorf("container %s cannot take files: %s", t.id, oneLine(exit.Output)).
+			Advise("use an image with sh, tar and sha256sum, such as debian:bookworm-slim")
 	case exit.Code != 0:
-		return failure.New(failure.Device, fmt.Sprintf("container %s: making %s: %s", t.id, stage, oneLine(exit.Output)),
-			"choose a directory that the image's user may write", nil)
+		return failure.Device.Errorf("container %s: making %s: %s", t.id, stage, oneLine(exit.Output)).
+			Advise("choose a directory that the image's user may write")
 	}
 	return nil
 }

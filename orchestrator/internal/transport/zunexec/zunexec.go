@@ -174,8 +174,8 @@ func (t *Transport) short(ctx context.Context, script string, args ...string) (t
 		exit, err := t.Exec(ctx, transport.Command{Args: append([]string{"sh", "-c", script}, args...)})
 		switch {
 		case err == nil && exit.Code == -1:
-			return exit, failure.New(failure.Device, fmt.Sprintf("container %s has no sh: %s", t.id, exit.Output),
-				"use an image with sh, tar and sha256sum, such as debian:bookworm-slim", nil)
+			return exit, failure.Device.Errorf("container %s has no sh: %s", t.id, exit.Output).
+				Advise("use an image with sh, tar and sha256sum, such as debian:bookworm-slim")
 		case err == nil:
 			return exit, nil
 		case ctx.Err() != nil || final(err):
