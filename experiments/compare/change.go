@@ -62,7 +62,7 @@ func (c *Change) pairedByDevice(shared []string, base, p *Pool) stats.Estimate {
 	m, _ := stats.MiddleOf(ratios, "device")
 	c.Unit, c.Units, c.Paired = "device", len(shared), true
 	if n := max(base.Devices, p.Devices) - len(shared); n > 0 {
-		c.Caveat = plural(n, "device") + " in one group only, not in the ratio"
+		c.Caveat = words.Plural(n, "device") + " in one group only, not in the ratio"
 	}
 	return stats.Estimate{Ratio: m.Value, Interval: m.Interval}
 }
@@ -155,21 +155,21 @@ func allBlocks(runs []runValue) (out [][]int64) {
 func (c *Change) judge(x stats.Estimate) {
 	i, ok := x.Interval.Get()
 	if !ok {
-		c.Verdict = NoInterval
+		c.Finding = NoInterval
 		c.Detectable = trial.Unread[float64](x.Interval.Unavailable)
 		c.Text = fmt.Sprintf("%s as measured (%s)", relative(c.Ratio), x.Interval.Unavailable)
 		return
 	}
 	c.Detectable = trial.Read(stats.Detectable(i))
 	if !x.Differs() {
-		c.Verdict = NotFound
+		c.Finding = NotFound
 		c.Text = "no difference found (detectable from " + words.Percent(*c.Detectable.Value) + ")"
 		return
 	}
-	c.Verdict = Slower
+	c.Finding = Slower
 	low, high := i.Low-1, i.High-1
 	if c.Ratio < 1 {
-		c.Verdict, low, high = Faster, 1-i.High, 1-i.Low
+		c.Finding, low, high = Faster, 1-i.High, 1-i.Low
 	}
 	c.Text = fmt.Sprintf("%s [%s to %s]", relative(c.Ratio), words.Percent(low), words.Percent(high))
 	if c.Small = math.Abs(c.Ratio-1) < small; c.Small {
@@ -199,7 +199,7 @@ func falseAlarms(rows []Row) []string {
 	n := 0
 	for _, r := range rows {
 		for _, c := range r.Changes {
-			if c.Verdict != NoInterval {
+			if c.Finding != NoInterval {
 				n++
 			}
 		}

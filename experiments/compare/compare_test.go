@@ -240,7 +240,7 @@ func TestWhatAChangeHoldsFor(t *testing.T) {
 			}
 			x := r.Rows[0].Changes[0]
 			i, ok := x.Interval.Get()
-			if !ok || x.Unit != c.unit || x.Paired != c.paired || !strings.Contains(x.Caveat, c.caveat) || x.Verdict != compare.Faster || i.Low > 0.86 || i.High < 0.84 {
+			if !ok || x.Unit != c.unit || x.Paired != c.paired || !strings.Contains(x.Caveat, c.caveat) || x.Finding != compare.Faster || i.Low > 0.86 || i.High < 0.84 {
 				t.Errorf("%+v %+v", x, i)
 			}
 		})
@@ -259,7 +259,7 @@ func TestOtherDevices(t *testing.T) {
 	}
 	g[1].Runs = g[1].Runs[:2]
 	x := compare.Runs(g, 1).Rows[0].Changes[0]
-	if x.Verdict != compare.NoInterval || !strings.Contains(x.Text, "share no device") || math.Abs(x.Ratio-0.85) > 0.05 {
+	if x.Finding != compare.NoInterval || !strings.Contains(x.Text, "share no device") || math.Abs(x.Ratio-0.85) > 0.05 {
 		t.Errorf("%+v", x)
 	}
 }
@@ -282,13 +282,13 @@ func TestChangeErrorRates(t *testing.T) {
 		alarms, found := 0, 0
 		for seed := range uint64(60) {
 			x := compare.Runs(groups(c.devices, c.runs, c.devices, c.runs, seed, 1, c.change), seed).Rows[0].Changes[0]
-			if x.Verdict != compare.NotFound {
+			if x.Finding != compare.NotFound {
 				alarms++
 			} else if d, ok := x.Detectable.Get(); !ok || d <= 0 || !strings.HasPrefix(x.Text, "no difference found (detectable from ") {
 				t.Errorf("%+v", x)
 			}
 			x = compare.Runs(groups(c.devices, c.runs, c.devices, c.runs, seed, 1.05, c.change), seed).Rows[0].Changes[0]
-			if x.Verdict == compare.Slower {
+			if x.Finding == compare.Slower {
 				found++
 			}
 		}
@@ -303,7 +303,7 @@ func TestChangeErrorRates(t *testing.T) {
 func TestSmallDifference(t *testing.T) {
 	quiet := func(c *simulated.Class) { c.Run, c.Start, c.Block, c.Inference = 0, 0, 0, 0.0001 }
 	x := compare.Runs(groups(7, 7, 7, 7, 1, 1.004, quiet), 1).Rows[0].Changes[0]
-	if x.Verdict != compare.Slower || !x.Small || !strings.Contains(x.Text, "0.4 % longer") || !strings.HasSuffix(x.Text, ", too little to matter") {
+	if x.Finding != compare.Slower || !x.Small || !strings.Contains(x.Text, "0.4 % longer") || !strings.HasSuffix(x.Text, ", too little to matter") {
 		t.Errorf("%+v", x)
 	}
 }

@@ -203,13 +203,13 @@ func processStarts(x *Trial) []*Trial {
 			n = len(rest)
 		}
 		first, last := rest[0].First, rest[n-1]
-		one, result := *x, *x.Result
+		one, judged, result := *x, *x.Trial, *x.Result
 		result.LatenciesNS, result.Blocks = x.Result.LatenciesNS[first:last.First+last.N], slices.Clone(rest[:n])
 		for i := range result.Blocks {
 			result.Blocks[i].First -= first
 		}
-		one.Result = &result
-		one.Sample, _ = stats.NewSample(result.LatenciesNS).Cut(result.Blocks) // part of a sample that was cut
+		judged.Result, one.Trial = &result, &judged
+		judged.Sample, _ = stats.NewSample(result.LatenciesNS).Cut(result.Blocks) // part of a sample that was cut
 		out, rest = append(out, &one), rest[n:]
 	}
 	return out

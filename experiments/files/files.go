@@ -36,6 +36,12 @@ func WriteMode(path string, data []byte, mode fs.FileMode) error {
 	return nil
 }
 
+// WriteFunc is [Write] of what write writes.
+func WriteFunc(path string, write func(io.Writer) error) error {
+	_, err := create(filepath.Dir(path), 0o644, func(w io.Writer) (string, error) { return filepath.Base(path), write(w) })
+	return err
+}
+
 // Store writes a file of a folder whole or not at all, and gives it a name that
 // depends on its content: write writes it, and name makes the name of its
 // SHA-256. Stored returns its path, its SHA-256 and its size. What a killed
@@ -117,6 +123,14 @@ func Read(path string, limit int64) ([]byte, error) {
 // ReadIn returns a regular file below root of at most limit bytes. It follows
 // no symbolic link in the name's last part, and none that leaves root.
 func ReadIn(root *os.Root, name string, limit int64) ([]byte, error) {
+	f, err := openIn(root, name, limit)
+	if err != nil {
+		return nil, err
+	}
+	return readAll(f, limit)
+}
+
+func openIn(root *os.Root, name string, limit int64) (*os.File, error) {
 	st, err := root.Lstat(name)
 	if err != nil {
 		return nil, err
@@ -124,11 +138,7 @@ func ReadIn(root *os.Root, name string, limit int64) ([]byte, error) {
 	if err := check(name, st, limit); err != nil {
 		return nil, err
 	}
-	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	return readAll(f, limit)
+	return root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 }
 
 // Open opens a regular file of at most limit bytes for reading. It never waits:
@@ -180,11 +190,25 @@ func Hash(ctx context.Context, path string, limit int64) (sum string, size int64
 	if err != nil {
 		return "", 0, err
 	}
+	return hashAll(ctx, f, limit)
+}
+
+// HashIn is [Hash] of a file below root, opened as [ReadIn] does.
+func HashIn(ctx context.Context, root *os.Root, name string, limit int64) (sum string, size int64, err error) {
+	f, err := openIn(root, name, limit)
+	if err != nil {
+		return "", 0, err
+	}
+	return hashAll(ctx, f, limit)
+}
+
+// hashAll reads and closes f, which may grow meanwhile.
+func hashAll(ctx context.Context, f *os.File, limit int64) (sum string, size int64, err error) {
 	defer f.Close()
 	h := sha256.New()
 	size, err = io.Copy(h, io.LimitReader(reader{ctx, f}, limit+1))
 	if err == nil && size > limit {
-		err = tooLarge(path, limit)
+		err = tooLarge(f.Name(), limit)
 	}
 	if err != nil {
 		return "", 0, err

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"chexp/experiments/judge"
 	"chexp/experiments/trial"
 )
 
@@ -19,7 +20,7 @@ func TestWhatAccuracySays(t *testing.T) {
 	if *e.Accuracy != want {
 		t.Errorf("%+v, want %+v", *e.Accuracy, want)
 	}
-	if b := e.Budgets[0]; b.Metric != "accuracy" || b.Limit != 0.9 || b.Op != ">=" {
+	if b := e.Budgets[0]; b.Metric != judge.Accuracy || b.Limit != 0.9 || b.Op != ">=" {
 		t.Errorf("budget %+v", b)
 	}
 	models := []trial.Model{{Name: "a", SHA256: sum("a")}, {Name: "b", SHA256: sum("b")}}

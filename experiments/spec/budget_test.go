@@ -4,9 +4,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"chexp/experiments/judge"
 )
 
-func mustBudget(t *testing.T, text string) Budget {
+func mustBudget(t *testing.T, text string) judge.Budget {
 	t.Helper()
 	b, err := ParseBudget(text)
 	if err != nil {
@@ -16,15 +18,15 @@ func mustBudget(t *testing.T, text string) Budget {
 }
 
 func TestParseBudget(t *testing.T) {
-	for text, want := range map[string]Budget{
-		"size < 5 MB":              {"size", "<", 5e6, "size < 5 MB"},
-		"size<5MiB":                {"size", "<", 5 << 20, "size<5MiB"},
-		" p50  <=  1.5 ms ":        {"p50", "<=", 1.5e6, "p50  <=  1.5 ms"},
-		"p99 ≤ 200 µs":             {"p99", "<=", 2e5, "p99 ≤ 200 µs"},
-		"throughput >= 30 /s":      {"throughput", ">=", 30, "throughput >= 30 /s"},
-		"session_create < 2 s":     {"session_create", "<", 2e9, "session_create < 2 s"},
-		"first_inference < 100 us": {"first_inference", "<", 1e5, "first_inference < 100 us"},
-		"peak_memory < 1 GiB":      {"peak_memory", "<", 1 << 30, "peak_memory < 1 GiB"},
+	for text, want := range map[string]judge.Budget{
+		"size < 5 MB":              {Text: "size < 5 MB", Metric: judge.Size, Op: "<", Limit: 5e6},
+		"size<5MiB":                {Text: "size<5MiB", Metric: judge.Size, Op: "<", Limit: 5 << 20},
+		" p50  <=  1.5 ms ":        {Text: "p50  <=  1.5 ms", Metric: judge.P50, Op: "<=", Limit: 1.5e6},
+		"p99 ≤ 200 µs":             {Text: "p99 ≤ 200 µs", Metric: judge.P99, Op: "<=", Limit: 2e5},
+		"throughput >= 30 /s":      {Text: "throughput >= 30 /s", Metric: judge.Throughput, Op: ">=", Limit: 30},
+		"session_create < 2 s":     {Text: "session_create < 2 s", Metric: judge.SessionCreate, Op: "<", Limit: 2e9},
+		"first_inference < 100 us": {Text: "first_inference < 100 us", Metric: judge.FirstInference, Op: "<", Limit: 1e5},
+		"peak_memory < 1 GiB":      {Text: "peak_memory < 1 GiB", Metric: judge.PeakMemory, Op: "<", Limit: 1 << 30},
 	} {
 		if got := mustBudget(t, text); got != want {
 			t.Errorf("ParseBudget(%q) = %+v, want %+v", text, got, want)

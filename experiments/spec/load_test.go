@@ -35,7 +35,7 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-func files(t *testing.T, pattern string) []string {
+func testFiles(t *testing.T, pattern string) []string {
 	t.Helper()
 	found, err := filepath.Glob(pattern)
 	if err != nil || len(found) == 0 {
@@ -45,7 +45,7 @@ func files(t *testing.T, pattern string) []string {
 }
 
 func TestValidFilesLoad(t *testing.T) {
-	for _, path := range append(files(t, "testdata/valid-*.yaml"), "example.yaml") {
+	for _, path := range append(testFiles(t, "testdata/valid-*.yaml"), "example.yaml") {
 		e, err := Load(path)
 		if err != nil {
 			t.Errorf("%s:\n%v", path, err)
@@ -58,7 +58,7 @@ func TestValidFilesLoad(t *testing.T) {
 }
 
 func TestShippedExperimentsLoad(t *testing.T) {
-	for _, path := range files(t, "../*.yaml") {
+	for _, path := range testFiles(t, "../*.yaml") {
 		e, err := Load(path)
 		if err != nil {
 			t.Errorf("%s:\n%v", path, err)
@@ -71,7 +71,7 @@ func TestShippedExperimentsLoad(t *testing.T) {
 }
 
 func TestInvalidFilesReportEveryProblemWithItsLine(t *testing.T) {
-	for _, path := range files(t, "testdata/invalid-*.yaml") {
+	for _, path := range testFiles(t, "testdata/invalid-*.yaml") {
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			e, err := Load(path)
 			var problems Problems

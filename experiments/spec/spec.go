@@ -3,6 +3,7 @@ package spec
 import (
 	"time"
 
+	"chexp/experiments/judge"
 	"chexp/experiments/trial"
 )
 
@@ -28,7 +29,7 @@ type Experiment struct {
 	Threads     []int
 	Batches     []int
 	Trials      TrialPolicy
-	Budgets     []Budget
+	Budgets     []judge.Budget
 	Accuracy    *Accuracy // nil: accuracy is not measured
 
 	Dir string // the file's directory: relative paths are relative to it
@@ -91,12 +92,4 @@ type TrialPolicy struct {
 	trial.Policy
 	Repetitions int
 	Seed        uint64
-}
-
-// Budget is one requirement such as "p50 < 15 ms".
-type Budget struct {
-	Metric string  // size, p50, p90, p95, p99, throughput, accuracy, session_create, first_inference or peak_memory
-	Op     string  // "<", "<=", ">", ">="
-	Limit  float64 // bytes, nanoseconds, inputs per second, or a share
-	Text   string  // as written
 }

@@ -12,6 +12,7 @@ package trial
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -144,6 +145,20 @@ var namePattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])?$`)
 
 // ValidName reports whether s may name a model or a provider.
 func ValidName(s string) bool { return namePattern.MatchString(s) }
+
+// ShowName is a name from elsewhere as a table may show it. One that no plan may
+// hold is cut to 64 bytes and quoted in ASCII, so that it can neither pass for
+// another nor break columns.
+func ShowName(s string) string {
+	const most = 64
+	if ValidName(s) || s == "" {
+		return s
+	}
+	if len(s) > most {
+		s = s[:most] + "..."
+	}
+	return strconv.QuoteToASCII(s)
+}
 
 var idPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}\.[a-z0-9][a-z0-9_-]{0,63}\.t[0-9]{1,4}\.b[0-9]{1,5}\.r[0-9]{1,5}$`)
 

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"chexp/experiments/compare"
+	"chexp/experiments/judge"
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
 	"chexp/experiments/validity"
@@ -130,11 +131,13 @@ func (c Class) result(rng *rand.Rand, p *trial.Plan, t trial.Trial, m trial.Mode
 	return res
 }
 
+var budget = judge.Budget{Text: "p50 < 15 ms", Metric: judge.P50, Op: judge.Below, Limit: 15e6}
+
 // Judged is the run as a comparison takes it, with two facts and one budget.
 func (r Run) Judged() compare.Run {
 	out := compare.Run{ID: r.Plan.RunID, Device: r.Device, Kind: compare.Real, Started: r.Results[0].Start}
 	for _, res := range r.Results {
-		x := compare.Trial{ID: res.TrialID, Result: res, Board: *res.Device.Model.Value, Why: []string{"failed: simulated"},
+		x := compare.Trial{Trial: &judge.Trial{ID: res.TrialID, Result: res}, Board: *res.Device.Model.Value, Why: []string{"failed: simulated"},
 			Facts: []compare.Fact{{Name: "kernel", Value: *res.Device.Kernel.Value}, {Name: "runtime", Value: res.Runtime.Version}}}
 		if res.Device.Emulated != "" {
 			out.Kind = compare.Emulated
@@ -148,11 +151,11 @@ func (r Run) Judged() compare.Run {
 					x.Why = append(x.Why, c.Name)
 				}
 			}
-			verdict := "not_met"
-			if x.Sample.Median() < 15e6 {
-				verdict = "met"
+			answer := judge.Answer{Budget: budget, Verdict: judge.NotMet}
+			if budget.Holds(x.Sample.Median()) {
+				answer.Verdict = judge.Met
 			}
-			x.Budgets = []compare.Verdict{{Budget: "p50 < 15 ms", Verdict: verdict}}
+			x.Answers = []judge.Answer{answer}
 		}
 		out.Trials = append(out.Trials, x)
 	}

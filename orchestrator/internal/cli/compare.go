@@ -13,6 +13,7 @@ import (
 
 	"chexp/experiments/compare"
 	"chexp/experiments/failure"
+	"chexp/experiments/judge"
 	"chexp/experiments/spec"
 	"chexp/experiments/words"
 	"chexp/orchestrator/internal/report"
@@ -174,7 +175,7 @@ func expand(pattern string) []string {
 	return []string{pattern}
 }
 
-func askedBudgets(c *cli.Context) (out []spec.Budget, err error) {
+func askedBudgets(c *cli.Context) (out []judge.Budget, err error) {
 	var bad []string
 	for _, text := range c.StringSlice("budget") {
 		b, err := spec.ParseBudget(text)
@@ -196,7 +197,7 @@ func usage(problems []string, next string) error {
 
 // gather reads and judges all runs; what nobody could read is one error with
 // every name in it.
-func (a *app) gather(c *cli.Context, asked []askedGroup, budgets []spec.Budget) (groups []compare.Group, damaged []string, err error) {
+func (a *app) gather(c *cli.Context, asked []askedGroup, budgets []judge.Budget) (groups []compare.Group, damaged []string, err error) {
 	var bad []string
 	in := map[string]string{} // run → label of its group
 	for _, g := range asked {
@@ -236,7 +237,7 @@ func (a *app) gather(c *cli.Context, asked []askedGroup, budgets []spec.Budget) 
 }
 
 // judged is a run with the verdict of its checks and budgets.
-func judged(g *store.Gathered, budgets []spec.Budget) compare.Run {
+func judged(g *store.Gathered, budgets []judge.Budget) compare.Run {
 	in := findings.Input{Plan: g.Plan, Results: g.Results, Budgets: budgets, Run: findings.Run{ID: g.RunID, Rehearsal: g.Rehearsal}}
 	remarks := g.Remarks
 	if g.Experiment != nil {

@@ -33,7 +33,7 @@ func packPictures(ctx context.Context, e *spec.Experiment, cache string, files m
 			Because(err)
 	}
 	a.Pack = &spec.Pack{SHA256: p.SHA256, Bytes: p.Bytes, Pictures: p.Pictures}
-	files[p.SHA256] = p.File
+	files[p.SHA256] = p.Path
 	say(fmt.Sprintf("packed %d pictures (%s)", p.Pictures, spec.FormatBytes(p.Bytes)))
 	return nil
 }

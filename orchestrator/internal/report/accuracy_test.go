@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"chexp/experiments/spec"
+	"chexp/experiments/judge"
 	"chexp/experiments/trial"
 	"chexp/orchestrator/internal/report/findings"
 )
@@ -15,7 +15,7 @@ import (
 // accurate is a run of two models whose right answers are given.
 func accurate(right ...int) *run {
 	r := newRun(fp32, static)
-	r.Budgets = []spec.Budget{{Metric: "accuracy", Op: ">=", Limit: 0.9, Text: "accuracy >= 90 %"}}
+	r.Budgets = []judge.Budget{{Metric: judge.Accuracy, Op: ">=", Limit: 0.9, Text: "accuracy >= 90 %"}}
 	for i, m := range []trial.Model{fp32, static} {
 		res := r.add(m, cpu, 4, 1, 1, 700, 20*ms)
 		res.Accuracy = trial.Read(trial.Accuracy{Data: "made up for the tests", Pictures: 500, Right: right[i], Top1: 1, Threads: 4,
@@ -41,13 +41,13 @@ func TestAccuracyInTheTable(t *testing.T) {
 			t.Errorf("%q is not in\n%s", want, text)
 		}
 	}
-	for i, want := range []string{findings.Met, findings.NotMet} {
-		v := table.Rows[i].Verdicts[0]
+	for i, want := range []judge.Verdict{judge.Met, judge.NotMet} {
+		v := table.Rows[i].Answers[0]
 		if v.Verdict != want || v.Close {
 			t.Errorf("row %d: %+v", i, v)
 		}
 	}
-	if v := findings.Build(accurate(455, 452).Input).Rows[0].Verdicts[0]; v.Verdict != findings.Met || !v.Close {
+	if v := findings.Build(accurate(455, 452).Input).Rows[0].Answers[0]; v.Verdict != judge.Met || !v.Close {
 		t.Errorf("91 %% of 500 against 90 %% is a close call: %+v", v)
 	}
 	var b bytes.Buffer
@@ -88,8 +88,8 @@ func TestHostileAccuracy(t *testing.T) {
 		change(&a)
 		r.Results[0].Accuracy = trial.Read(a)
 		row := findings.Build(r.Input).Rows[0]
-		if row.Accuracy.Unavailable == "" || row.Verdicts[0].Verdict != findings.Unknown {
-			t.Errorf("%s: %+v, %+v", name, row.Accuracy, row.Verdicts[0])
+		if row.Accuracy.Unavailable == "" || row.Answers[0].Verdict != judge.Unknown {
+			t.Errorf("%s: %+v, %+v", name, row.Accuracy, row.Answers[0])
 		}
 	}
 	r := accurate(475, 475)

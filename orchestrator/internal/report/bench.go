@@ -39,7 +39,7 @@ func Bench(w io.Writer, t *findings.Table) error {
 	last := ""
 	for _, r := range t.Rows {
 		if !r.Valid() {
-			fmt.Fprintf(b, "# left out: %s (%s)\n", r.Trial, content.Validity(r).Full())
+			fmt.Fprintf(b, "# left out: %s (%s)\n", r.ID, content.Validity(r).Full())
 			continue
 		}
 		if c := benchConfig(r); c != last {
@@ -52,12 +52,12 @@ func Bench(w io.Writer, t *findings.Table) error {
 }
 
 func benchConfig(r *findings.Row) string {
-	lines := []string{"goos: " + benchWord(r.Result.Agent.OS), "goarch: " + benchWord(r.Result.Agent.Arch), "pkg: chexp/inference"}
-	if v, ok := r.Result.Device.CPU.Get(); ok {
+	lines := []string{"goos: " + benchWord(r.Agent.OS), "goarch: " + benchWord(r.Agent.Arch), "pkg: chexp/inference"}
+	if v, ok := r.Device.CPU.Get(); ok {
 		lines = append(lines, "cpu: "+words.Line(v, 64))
 	}
-	if r.Result.Device.Emulated != "" {
-		lines = append(lines, "emulated: "+benchWord(r.Result.Device.Emulated))
+	if r.Device.Emulated != "" {
+		lines = append(lines, "emulated: "+benchWord(r.Device.Emulated))
 	} else {
 		lines = append(lines, "emulated: no")
 	}
@@ -69,7 +69,7 @@ func benchRow(b *bufio.Writer, r *findings.Row) {
 	n := len(r.Result.LatenciesNS)
 	lines := min(n, maxBenchLines)
 	if lines < n {
-		fmt.Fprintf(b, "# %s: %d of %d inferences, evenly spaced\n", r.Trial, lines, n)
+		fmt.Fprintf(b, "# %s: %d of %d inferences, evenly spaced\n", r.ID, lines, n)
 	}
 	for i := range lines {
 		fmt.Fprintf(b, "BenchmarkInference/%s 1 %d ns/op\n", name, r.Result.LatenciesNS[i*n/lines])

@@ -66,7 +66,7 @@ func csvChange(r compare.Row, group string) []string {
 	for _, c := range r.Changes {
 		if c.Group == group {
 			line := append([]string{csvFloat(c.Ratio)}, csvInterval(c.Interval)...)
-			return append(line, c.Unit, strconv.Itoa(c.Units), csvNumber(c.Detectable), c.Verdict)
+			return append(line, c.Unit, strconv.Itoa(c.Units), csvNumber(c.Detectable), string(c.Finding))
 		}
 	}
 	return make([]string, 7)

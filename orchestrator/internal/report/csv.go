@@ -69,7 +69,7 @@ func CSV(w io.Writer, t *findings.Table) error {
 	}
 	for _, r := range t.Rows {
 		line := []string{csvText(t.Run.ID), csvText(t.Run.Experiment), csvText(t.Run.Device.Name),
-			strconv.FormatBool(t.Run.Rehearsal), csvText(words.Line(r.Result.Device.Emulated, 64)), csvText(r.Trial), r.Option,
+			strconv.FormatBool(t.Run.Rehearsal), csvText(words.Line(r.Device.Emulated, 64)), csvText(r.ID), r.Option,
 			csvText(r.Model), csvText(sha256(t, r)), strconv.FormatInt(r.Bytes, 10), csvText(r.Provider),
 			strconv.Itoa(r.Threads), strconv.Itoa(r.Batch), strconv.Itoa(r.Repetition), string(r.Outcome),
 			string(r.Validity), csvText(words.List(r.Complaints(), "; ", 8)), csvText(strings.Join(r.Doubts, "; ")), csvText(findings.Why(r.Reasons)), strconv.Itoa(r.N)}
@@ -83,8 +83,8 @@ func CSV(w io.Writer, t *findings.Table) error {
 		if t.WithAccuracy() {
 			line = append(line, accuracyCells(r)...)
 		}
-		for _, v := range r.Verdicts {
-			line = append(line, v.Verdict)
+		for _, v := range r.Answers {
+			line = append(line, v.Verdict.Name())
 		}
 		if err := out.Write(append(line, csvTime(r.Start), csvTime(r.End))); err != nil {
 			return err

@@ -1,61 +1,25 @@
 package report
 
 import (
-	"math"
 	"slices"
 	"strings"
 	"testing"
 
-	"chexp/experiments/spec"
+	"chexp/experiments/judge"
 	"chexp/experiments/trial"
 	"chexp/experiments/words"
 	"chexp/orchestrator/internal/report/findings"
 )
-
-func TestJudge(t *testing.T) {
-	r := newRun(static)
-	r.add(static, cpu, 2, 4, 1, 1000, 10*ms)
-	p50 := *findings.Build(r.Input).Rows[0].P50.Value
-	for _, c := range []struct {
-		budget spec.Budget
-		want   string
-	}{
-		{spec.Budget{Metric: "size", Op: "<", Limit: 2415126}, findings.NotMet},
-		{spec.Budget{Metric: "size", Op: "<=", Limit: 2415126}, findings.Met},
-		{spec.Budget{Metric: "p50", Op: "<", Limit: p50}, findings.NotMet},
-		{spec.Budget{Metric: "p50", Op: "<=", Limit: p50}, findings.Met},
-		{spec.Budget{Metric: "p50", Op: ">", Limit: p50}, findings.NotMet},
-		{spec.Budget{Metric: "p50", Op: ">=", Limit: p50}, findings.Met},
-		{spec.Budget{Metric: "p90", Op: "<", Limit: 12 * ms}, findings.Met},
-		{spec.Budget{Metric: "p95", Op: "<", Limit: 10 * ms}, findings.NotMet},
-		{spec.Budget{Metric: "p99", Op: "<", Limit: 1e12}, findings.Met},
-		{spec.Budget{Metric: "throughput", Op: ">", Limit: 300}, findings.Met},
-		{spec.Budget{Metric: "throughput", Op: ">=", Limit: 500}, findings.NotMet},
-		{spec.Budget{Metric: "session_create", Op: "<=", Limit: 40 * ms}, findings.Met},
-		{spec.Budget{Metric: "first_inference", Op: "<", Limit: 30 * ms}, findings.NotMet},
-		{spec.Budget{Metric: "peak_memory", Op: "<", Limit: 64e6}, findings.Met},
-		{spec.Budget{Metric: "accuracy", Op: ">", Limit: 0.9}, findings.Unknown},
-		{spec.Budget{Metric: "p50", Op: "~", Limit: 1}, findings.Unknown},
-		{spec.Budget{Metric: "", Op: "", Limit: 1}, findings.Unknown},
-		{spec.Budget{Metric: "p50", Op: "<", Limit: math.NaN()}, findings.Unknown},
-	} {
-		r.Budgets = []spec.Budget{c.budget}
-		got := findings.Build(r.Input).Rows[0].Verdicts[0]
-		if got.Verdict != c.want || (c.want == findings.Unknown) != (got.Why != "") {
-			t.Errorf("%+v: %+v, want %s", c.budget, got, c.want)
-		}
-	}
-}
 
 func TestNoVerdictWithoutASample(t *testing.T) {
 	r := newRun(static)
 	r.add(static, cpu, 1, 1, 1, 5, 1*ms)
 	r.add(static, acl, 1, 1, 1, 6, 1*ms)
 	table := findings.Build(r.Input)
-	if v := table.Rows[0].Verdicts[1]; v.Verdict != findings.Unknown {
+	if v := table.Rows[0].Answers[1]; v.Verdict != judge.Unknown {
 		t.Errorf("five inferences gave %+v", v)
 	}
-	if v := table.Rows[1].Verdicts[1]; v.Verdict != findings.Met {
+	if v := table.Rows[1].Answers[1]; v.Verdict != judge.Met {
 		t.Errorf("six inferences gave %+v", v)
 	}
 }
@@ -64,7 +28,7 @@ func TestDecision(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		in      func() *run
-		verdict string
+		verdict judge.Conclusion
 		options []string
 		words   []string
 		not     []string
@@ -74,70 +38,70 @@ func TestDecision(t *testing.T) {
 			r.add(fp32, cpu, 4, 1, 1, 200, 8*ms)
 			r.add(static, cpu, 4, 1, 1, 200, 8*ms)
 			return r
-		}, findings.DecisionMet, []string{"B"}, []string{"One of 2 options meets every budget: food-int8-static on cpu (2.42 MB, p50 "}, nil},
+		}, judge.SomeMeet, []string{"B"}, []string{"One of 2 options meets every budget: food-int8-static on cpu (2.42 MB, p50 "}, nil},
 		{"a failed trial is never an option", func() *run {
 			r := newRun(static)
 			res := r.add(static, cpu, 4, 1, 1, 200, 1*ms)
 			res.Outcome, res.Reasons = trial.Failed, []trial.Reason{{Code: "runner_crashed", Text: "it crashed"}} // with latencies
 			r.add(static, acl, 4, 1, 1, 200, 20*ms)
 			return r
-		}, findings.DecisionNone, nil, []string{"No option meets every budget", "p50 < 15 ms: met by none; nearest is food-int8-static on acl"}, []string{"1.0", "met by 1 of 2"}},
+		}, judge.NoneMeets, nil, []string{"No option meets every budget", "p50 < 15 ms: met by none; nearest is food-int8-static on acl"}, []string{"1.0", "met by 1 of 2"}},
 		{"a failed repetition leaves its option open", func() *run {
 			r := newRun(static)
 			r.add(static, cpu, 4, 1, 1, 200, 8*ms)
 			failed(r.add(static, cpu, 4, 1, 2, 200, 8*ms), trial.Failed, "timeout", "it hung", "")
 			return r
-		}, findings.DecisionUndecided, nil, []string{"Undecided", "Open: food-int8-static on cpu"}, []string{"meets every budget."}},
+		}, judge.Undecided, nil, []string{"Undecided", "Open: food-int8-static on cpu"}, []string{"meets every budget."}},
 		{"one repetition that misses is a miss", func() *run {
 			r := newRun(static)
 			r.add(static, cpu, 4, 1, 1, 200, 8*ms)
 			r.add(static, cpu, 4, 1, 2, 200, 16*ms)
 			return r
-		}, findings.DecisionNone, nil, []string{"No option meets every budget"}, nil},
+		}, judge.NoneMeets, nil, []string{"No option meets every budget"}, nil},
 		{"smallest and fastest differ", func() *run {
 			r := newRun(static, dynamic)
 			r.add(static, cpu, 4, 1, 1, 200, 14*ms)
 			r.add(dynamic, cpu, 4, 1, 1, 200, 7*ms)
 			return r
-		}, findings.DecisionMet, []string{"A", "B"}, []string{"Smallest model: food-int8-static (2.42 MB)", "Fastest: food-int8-dynamic on cpu"}, []string{"cannot tell"}},
+		}, judge.SomeMeet, []string{"A", "B"}, []string{"Smallest model: food-int8-static (2.42 MB)", "Fastest: food-int8-dynamic on cpu"}, []string{"cannot tell"}},
 		{"samples that overlap are called so", func() *run {
 			r := newRun(static)
 			r.add(static, cpu, 4, 1, 1, 200, 8*ms)
 			r.add(static, acl, 4, 1, 1, 200, 8.01*ms)
 			return r
-		}, findings.DecisionMet, []string{"A", "B"}, []string{"cannot tell it from"}, nil},
+		}, judge.SomeMeet, []string{"A", "B"}, []string{"cannot tell it from"}, nil},
 		{"a doubtful result is never an option", func() *run {
 			r := newRun(static)
 			r.add(static, cpu, 4, 1, 1, 200, 20*ms).Summary.MedianNS = 1 * ms
 			return r
-		}, findings.DecisionNoResult, nil, []string{"1 doubtful"}, nil},
+		}, judge.NoResults, nil, []string{"1 doubtful"}, nil},
 		{"another run's result is never an option", func() *run {
 			r := newRun(static)
 			r.add(static, cpu, 4, 1, 1, 200, 8*ms).RunID = "run-2"
 			return r
-		}, findings.DecisionNoResult, nil, []string{"1 doubtful"}, nil},
+		}, judge.NoResults, nil, []string{"1 doubtful"}, nil},
 		{"another model's result is never an option", func() *run {
 			r := newRun(static)
 			r.add(static, cpu, 4, 1, 1, 200, 8*ms).Model = fp32
 			return r
-		}, findings.DecisionNoResult, nil, []string{"1 doubtful"}, nil},
+		}, judge.NoResults, nil, []string{"1 doubtful"}, nil},
 		{"a percentile that the sample cannot carry is open", func() *run {
 			r := newRun(static)
-			r.Budgets = []spec.Budget{{Metric: "p99", Op: "<", Limit: 1e12, Text: "p99 < 1000 s"}}
+			r.Budgets = []judge.Budget{{Metric: judge.P99, Op: "<", Limit: 1e12, Text: "p99 < 1000 s"}}
 			r.add(static, cpu, 4, 1, 1, 100, 8*ms)
 			return r
-		}, findings.DecisionUndecided, nil, []string{"Undecided"}, nil},
+		}, judge.Undecided, nil, []string{"Undecided"}, nil},
 		{"no budget", func() *run {
 			r := newRun(static)
 			r.Budgets = nil
 			r.add(static, cpu, 4, 1, 1, 100, 8*ms)
 			return r
-		}, findings.DecisionNoBudget, nil, []string{"No budget was set", "Fastest: food-int8-static on cpu"}, nil},
+		}, judge.NoBudget, nil, []string{"No budget was set", "Fastest: food-int8-static on cpu"}, nil},
 		{"a rehearsal decides nothing about the device", func() *run {
 			r := emulatedRun()
-			r.Budgets = []spec.Budget{{Metric: "size", Op: "<", Limit: 1e9, Text: "size < 1 GB"}}
+			r.Budgets = []judge.Budget{{Metric: judge.Size, Op: "<", Limit: 1e9, Text: "size < 1 GB"}}
 			return r
-		}, findings.DecisionMet, []string{"A", "B"}, []string{"Rehearsal, no verdict about the real device"}, nil},
+		}, judge.SomeMeet, []string{"A", "B"}, []string{"Rehearsal, no verdict about the real device"}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			in := c.in()
@@ -166,13 +130,13 @@ func TestDecision(t *testing.T) {
 func TestCloseCall(t *testing.T) {
 	r := newRun(static)
 	r.add(static, cpu, 4, 1, 1, 200, 15*ms)
-	v := findings.Build(r.Input).Rows[0].Verdicts[1]
+	v := findings.Build(r.Input).Rows[0].Answers[1]
 	if !v.Close {
 		t.Errorf("a limit of 15 ms inside the interval of a median near 15 ms is no close call: %+v", v)
 	}
 	r = newRun(static)
 	r.add(static, cpu, 4, 1, 1, 200, 8*ms)
-	if v := findings.Build(r.Input).Rows[0].Verdicts[1]; v.Close {
+	if v := findings.Build(r.Input).Rows[0].Answers[1]; v.Close {
 		t.Errorf("8 ms against 15 ms is a close call: %+v", v)
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"chexp/experiments/spec"
+	"chexp/experiments/judge"
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
 	"chexp/orchestrator/internal/report/findings"
@@ -28,9 +28,9 @@ var (
 
 const ms = 1e6
 
-var twoBudgets = []spec.Budget{
-	{Metric: "size", Op: "<", Limit: 5e6, Text: "size < 5 MB"},
-	{Metric: "p50", Op: "<", Limit: 15e6, Text: "p50 < 15 ms"},
+var twoBudgets = []judge.Budget{
+	{Metric: judge.Size, Op: "<", Limit: 5e6, Text: "size < 5 MB"},
+	{Metric: judge.P50, Op: "<", Limit: 15e6, Text: "p50 < 15 ms"},
 }
 
 // latencies draws n skewed values around a median, with a rare slow one.

@@ -11,7 +11,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"chexp/experiments/spec"
+	"chexp/experiments/judge"
 	"chexp/experiments/trial"
 	"chexp/orchestrator/internal/report/findings"
 	"chexp/orchestrator/internal/report/page"
@@ -24,7 +24,7 @@ const poison = "=HYPERLINK(\"http://evil.example\")<script>alert(1)</script><img
 func hostile() findings.Input {
 	r := newRun(static, dynamic)
 	r.Run.Note = poison
-	r.Budgets = append(r.Budgets[:2:2], spec.Budget{Metric: "p99", Op: "<", Limit: 2e7, Text: poison})
+	r.Budgets = append(r.Budgets[:2:2], judge.Budget{Metric: judge.P99, Op: "<", Limit: 2e7, Text: poison})
 	a := r.add(static, cpu, 4, 1, 1, 100, 9*ms)
 	a.Runtime = trial.Runtime{Name: poison, Version: poison, BuildInfo: strings.Repeat(poison, 1000), Providers: []string{poison, poison}}
 	a.Agent = trial.Agent{Version: poison, OS: poison, Arch: poison, SHA256: poison}

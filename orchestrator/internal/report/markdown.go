@@ -107,7 +107,7 @@ func markdownChecks(b *bufio.Writer, t *findings.Table) {
 		}
 		written++
 		fmt.Fprintf(b, "\n### %s: %s\n\n| check | verdict | value | limit | what was found | what to do |\n|---|---|---:|---:|---|---|\n",
-			escapeMarkdown(r.Trial), r.Validity)
+			escapeMarkdown(r.ID), r.Validity)
 		for _, c := range r.Checks {
 			fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s |\n", c.Name, escapeMarkdown(content.CheckVerdict(c)), escapeMarkdown(content.CheckValue(c)), escapeMarkdown(content.CheckLimit(c)),
 				escapeMarkdown(c.Text), escapeMarkdown(c.Remedy))

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"chexp/experiments/spec"
+	"chexp/experiments/judge"
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
 	"chexp/orchestrator/internal/report/findings"
@@ -34,13 +34,13 @@ func TestInvalidDecidesNothing(t *testing.T) {
 	if row.Validity != stats.Invalid || row.Valid() {
 		t.Fatalf("the row is %s: %+v", row.Validity, row.Checks)
 	}
-	if v := row.Verdicts[1]; v.Verdict != findings.Unknown || !strings.HasPrefix(v.Why, "the result is INVALID: the last third took ") {
+	if v := row.Answers[1]; v.Verdict != judge.Unknown || !strings.HasPrefix(v.Why, "the result is INVALID: the last third took ") {
 		t.Errorf("the p50 is judged: %+v", v)
 	}
-	if v := row.Verdicts[0]; v.Verdict != findings.Met {
+	if v := row.Answers[0]; v.Verdict != judge.Met {
 		t.Errorf("the size does not depend on latencies: %+v", v)
 	}
-	if d := table.Decision; d.Verdict != findings.DecisionNoResult || !strings.Contains(d.Text, "1 invalid") || len(d.Options) > 0 {
+	if d := table.Decision; d.Verdict != judge.NoResults || !strings.Contains(d.Text, "1 invalid") || len(d.Options) > 0 {
 		t.Errorf("decided: %+v", d)
 	}
 	var html bytes.Buffer
@@ -72,7 +72,7 @@ func TestInvalidRepetition(t *testing.T) {
 	retime(r.add(static, cpu, 4, 1, 2, 200, 8*ms), climbing)
 	r.add(static, acl, 4, 1, 1, 200, 9*ms)
 	d := findings.Build(r.Input).Decision
-	if d.Verdict != findings.DecisionMet || !slices.Equal(d.Options, []string{"B"}) {
+	if d.Verdict != judge.SomeMeet || !slices.Equal(d.Options, []string{"B"}) {
 		t.Errorf("%+v", d)
 	}
 }
@@ -97,8 +97,8 @@ func TestFewInferences(t *testing.T) {
 				t.Errorf("%s of %d inferences has the notes %v", column, row.N, row.Marks[column])
 			}
 		}
-		if row.Validity != stats.Suspect || row.Verdicts[1].Verdict != findings.Met {
-			t.Errorf("%s, %+v", row.Validity, row.Verdicts[1])
+		if row.Validity != stats.Suspect || row.Answers[1].Verdict != judge.Met {
+			t.Errorf("%s, %+v", row.Validity, row.Answers[1])
 		}
 	}
 }
@@ -126,10 +126,10 @@ func TestCloseCallOfPercentile(t *testing.T) {
 	r := newRun(static)
 	res := r.add(static, cpu, 4, 1, 1, 1000, 8*ms)
 	p95, _ := res.Summary.P95NS.Get()
-	r.Budgets = []spec.Budget{{Metric: "p95", Op: "<", Limit: 1.001 * p95, Text: "p95 < x"}, {Metric: "p95", Op: "<", Limit: 2 * p95, Text: "p95 < y"}}
+	r.Budgets = []judge.Budget{{Metric: judge.P95, Op: "<", Limit: 1.001 * p95, Text: "p95 < x"}, {Metric: judge.P95, Op: "<", Limit: 2 * p95, Text: "p95 < y"}}
 	table := findings.Build(r.Input)
-	v := table.Rows[0].Verdicts
-	if !v[0].Close || v[1].Close || v[0].Verdict != findings.Met {
+	v := table.Rows[0].Answers
+	if !v[0].Close || v[1].Close || v[0].Verdict != judge.Met {
 		t.Errorf("%+v", v)
 	}
 	if !strings.Contains(table.Notes[0].Text, "95 % interval of the p95") {
@@ -141,7 +141,7 @@ func TestCloseCallOfPercentile(t *testing.T) {
 func TestEmulatedIsSuspect(t *testing.T) {
 	for _, row := range findings.Build(emulatedRun().Input).Rows {
 		if row.Validity != stats.Suspect {
-			t.Errorf("%s: %s", row.Trial, row.Validity)
+			t.Errorf("%s: %s", row.ID, row.Validity)
 		}
 	}
 }

@@ -301,7 +301,7 @@ func budgetCell(p compare.Pool, budget string) Cell {
 func changeCell(r compare.Row, group string) Cell {
 	for _, c := range r.Changes {
 		if c.Group == group {
-			x := Cell{Text: c.Text, Tone: map[string]Tone{compare.Faster: Good, compare.Slower: Bad, compare.NoInterval: Open}[c.Verdict]}
+			x := Cell{Text: c.Text, Tone: map[compare.Finding]Tone{compare.Faster: Good, compare.Slower: Bad, compare.NoInterval: Open}[c.Finding]}
 			if c.Small {
 				x.Tone = Plain
 			}

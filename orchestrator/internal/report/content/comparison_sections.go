@@ -27,7 +27,7 @@ func (v Across) basis(group string) (out []string) {
 }
 
 func basisText(c compare.Change) string {
-	if c.Verdict == compare.NoInterval {
+	if c.Finding == compare.NoInterval {
 		return ""
 	}
 	s := fmt.Sprintf("%s against %s: intervals over %s", c.Group, c.Base, words.Plural(c.Units, c.Unit))

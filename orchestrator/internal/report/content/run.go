@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"chexp/experiments/judge"
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
 	"chexp/experiments/words"
@@ -69,7 +70,7 @@ func fields(t *findings.Table) []rowField {
 		out = append(out, numberField(Column{Key: key, Head: key + " " + u.Name, Leave: leave}, u.Size, value))
 	}
 	latency("p50", 0, func(r *findings.Row) trial.Reading[float64] { return r.P50 })
-	if t.Judged("p90") {
+	if t.HasBudget(judge.P90) {
 		latency("p90", 5, func(r *findings.Row) trial.Reading[float64] { return r.P90 })
 	}
 	latency("p95", 6, func(r *findings.Row) trial.Reading[float64] { return r.P95 })
@@ -135,10 +136,10 @@ var agreementField = textField(Column{Key: "agreement", Head: "agrees %, cos", R
 
 func verdictCell(r *findings.Row, i int) Cell {
 	c := Cell{Marks: r.Marks[findings.BudgetColumn(i)]}
-	switch v := r.Verdicts[i]; {
-	case v.Verdict == findings.Met:
+	switch v := r.Answers[i]; {
+	case v.Verdict == judge.Met:
 		c.Text, c.Sign, c.Tone = "met", "✓", Good
-	case v.Verdict == findings.NotMet:
+	case v.Verdict == judge.NotMet:
 		c.Text, c.Sign, c.Tone = "NOT met", "✗", Bad
 	case r.Outcome != trial.OK:
 		c.Text = Dash // the last column says why
@@ -196,7 +197,7 @@ func sections(t *findings.Table, brief bool) (out []Section) {
 		}
 	}
 	s := Section{Head: "How they compare", Foot: ComparisonNote(t)}
-	for _, c := range t.Comparisons {
+	for _, c := range t.Ratios {
 		s.Lines = append(s.Lines, Line{Text: c.Text})
 	}
 	add(s)
@@ -218,7 +219,7 @@ func sections(t *findings.Table, brief bool) (out []Section) {
 // ComparisonNote says what the intervals of the comparisons speak of.
 func ComparisonNote(t *findings.Table) string {
 	fewest := 0
-	for _, c := range t.Comparisons {
+	for _, c := range t.Ratios {
 		if c.Interval.Value != nil && (fewest == 0 || c.Starts < fewest) {
 			fewest = c.Starts
 		}
@@ -227,7 +228,7 @@ func ComparisonNote(t *findings.Table) string {
 		return ""
 	}
 	note := "Ratios of medians, from blocks measured in turns; in brackets the 95 % interval."
-	if len(t.Comparisons) >= 5 {
+	if len(t.Ratios) >= 5 {
 		note += " One interval in twenty misses by chance alone."
 	}
 	switch fewest {
@@ -246,7 +247,7 @@ func placementLines(t *findings.Table, p findings.Placement, brief bool) []Line 
 	who := p.Model
 	for _, r := range t.Rows {
 		if r.Option == p.Option {
-			who += t.Setting(r)
+			who += t.Judged.Setting(r.Trial)
 			break
 		}
 	}

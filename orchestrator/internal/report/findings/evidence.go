@@ -11,35 +11,31 @@ import (
 	"time"
 
 	"chexp/experiments/compare"
+	"chexp/experiments/judge"
 	"chexp/experiments/trial"
 	"chexp/experiments/words"
 )
 
-// Evidence judges one run as Build does, and hands it over for a comparison with
-// others: which trials can be believed, which budgets they met, and what may
-// have changed their latencies. All texts of devices come out harmless.
+// Evidence hands one judged run over for a comparison with others: which trials
+// can be believed, which budgets they met, and what may have changed their
+// latencies. All texts of devices come out harmless.
 func Evidence(in Input) compare.Run {
-	b := &builder{Table: &Table{Run: cleanRun(in.Run), Budgets: budgets(in.Budgets)}}
-	b.rows(in)
-	out := compare.Run{ID: b.Run.ID, Kind: compare.Real}
+	run := judge.Results(in.Plan, in.Results, in.Budgets)
+	about := cleanRun(in.Run)
+	out := compare.Run{ID: about.ID, Kind: compare.Real}
 	if in.Run.Rehearsal {
 		out.Kind = compare.Rehearsal
 	}
-	common := b.commonFacts(in)
-	for _, r := range b.Rows {
-		r.check()
-		x := compare.Trial{ID: r.Trial, Sample: r.Sample, Validity: r.Validity, Why: r.shortly()}
-		for i := range b.Budgets {
-			r.Verdicts = append(r.Verdicts, judge(b.Budgets[i], r))
-			x.Budgets = append(x.Budgets, compare.Verdict{Budget: b.Budgets[i].Text, Verdict: r.Verdicts[i].Verdict})
-		}
-		if r.Result != nothing {
-			x.Result = r.Result
-			if r.Result.Device.Emulated != "" {
+	common := commonFacts(about, in.Plan)
+	for _, t := range run.Trials {
+		r := newRow(t)
+		x := compare.Trial{Trial: t, Why: r.shortly()}
+		if t.Result != nil {
+			if r.Device.Emulated != "" {
 				out.Kind = compare.Emulated
 			}
-			x.Board = boardKind(r.Result.Device)
-			x.Facts = append(append(trialFacts(r), runtimeFiles(in.Plan, r.Result.Provider)), common...)
+			x.Board = boardKind(r.Device)
+			x.Facts = append(append(trialFacts(r), runtimeFiles(in.Plan, t.Result.Provider)), common...)
 			if s := r.Start; !s.IsZero() && (out.Started.IsZero() || s.Before(out.Started)) {
 				out.Started = s.UTC().Truncate(time.Second)
 			}
@@ -84,13 +80,13 @@ func boardKind(d trial.Device) string {
 }
 
 // commonFacts are those that the plan tells.
-func (b *builder) commonFacts(in Input) (out []compare.Fact) {
+func commonFacts(about Run, plan *trial.Plan) (out []compare.Fact) {
 	add := func(name, value string) {
 		out = append(out, compare.Fact{Name: name, Value: cmp.Or(value, "not told")})
 	}
-	add("container image", b.Run.Image)
-	if in.Plan != nil {
-		p := in.Plan.Policy
+	add("container image", about.Image)
+	if plan != nil {
+		p := plan.Policy
 		block := "in one piece"
 		if p.Block > 0 {
 			block = "blocks of " + words.Span(p.Block)
@@ -105,7 +101,7 @@ func (b *builder) commonFacts(in Input) (out []compare.Fact) {
 // measured, as far as they may change a latency. What was not read says so: a
 // governor that one board hides and another shows is a difference, too.
 func trialFacts(r *Row) (out []compare.Fact) {
-	d, rt := r.Result.Device, r.Result.Runtime
+	d, rt := r.Device, r.Runtime
 	add := func(name, value string) {
 		out = append(out, compare.Fact{Name: name, Value: cmp.Or(words.Line(value, 200), "not known")})
 	}
@@ -132,8 +128,8 @@ func trialFacts(r *Row) (out []compare.Fact) {
 	add("runtime build", cmp.Or(rt.BuildInfo, "not told"))
 	add("session settings", sessionSettings(rt.Settings))
 	add("provider options", pairs(r.Result.Provider.Options, "none"))
-	add("agent", strings.TrimSpace(r.Result.Agent.Version+" "+strings.Trim(r.Result.Agent.OS+"/"+r.Result.Agent.Arch, "/")))
-	add("agent sha256", words.Line(r.Result.Agent.SHA256, 12))
+	add("agent", strings.TrimSpace(r.Agent.Version+" "+strings.Trim(r.Agent.OS+"/"+r.Agent.Arch, "/")))
+	add("agent sha256", words.Line(r.Agent.SHA256, 12))
 	return out
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"chexp/experiments/judge"
 	"chexp/experiments/provider"
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
@@ -52,10 +53,12 @@ func (b *builder) footnotes(r *Row) {
 	if t, ok := r.Ran.Get(); ok && r.Own() && t.Nodes < t.Of {
 		b.mark(r, "provider", "ran "+r.Model+" "+t.String(), "On "+r.Model+", "+t.String()+"; the CPU provider ran the rest.")
 	}
-	if p := provider.Named(r.Result.Provider.Name); p.Note != "" {
-		b.mark(r, "provider", "note "+p.Name, p.Note)
+	if r.Result != nil {
+		if p := provider.Named(r.Result.Provider.Name); p.Note != "" {
+			b.mark(r, "provider", "note "+p.Name, p.Note)
+		}
 	}
-	if len(r.Result.Restarts) > 0 {
+	if r.Result != nil && len(r.Result.Restarts) > 0 {
 		n := 1 + len(r.Result.Restarts)
 		b.mark(r, "n", fmt.Sprintf("restarts %d", n), fmt.Sprintf("Interrupted and gone on with: its blocks are of %d process starts, and count as such.", n))
 	}
@@ -74,7 +77,7 @@ func (b *builder) footnotes(r *Row) {
 		column string
 		r      trial.Reading[float64]
 	}{{"p50", r.P50}, {"p90", r.P90}, {"p95", r.P95}, {"p99", r.P99}, {"throughput", r.Throughput}} {
-		if _, ok := p.r.Get(); ok || (p.column == "p90" && !b.Judged("p90")) {
+		if _, ok := p.r.Get(); ok || (p.column == "p90" && !b.HasBudget(judge.P90)) {
 			continue
 		}
 		if key := r.refusal(p.column); strings.HasPrefix(key, "check ") {
@@ -84,24 +87,24 @@ func (b *builder) footnotes(r *Row) {
 		}
 	}
 	b.accuracyNotes(r)
-	for i, v := range r.Verdicts {
-		metric := b.Budgets[i].Metric
+	for i, a := range r.Answers {
+		metric := a.Budget.Metric.String()
 		switch {
-		case v.Verdict == Unknown && len(r.Doubts) == 0:
-			key := "unknown " + v.Why
-			if r.Validity == stats.Invalid {
+		case a.Verdict == judge.Unknown && len(r.Doubts) == 0:
+			key := "unknown " + a.Why
+			if r.Invalid() {
 				key = checkKey(r.Failing()[0])
 			} else if b.known(r.refusal(metric)) { // the metric's own footnote says it
 				key = r.refusal(metric)
 			}
-			b.mark(r, BudgetColumn(i), key, "Unknown: "+v.Why)
-		case v.Close:
+			b.mark(r, BudgetColumn(i), key, "Unknown: "+a.Why)
+		case a.Close:
 			what := metric
-			if metric == "p50" {
+			if a.Budget.Metric == judge.P50 {
 				what = "median"
 			}
-			b.mark(r, BudgetColumn(i), fmt.Sprintf("close %d", i), "Close call: the limit lies within the 95 % interval of the "+what+"; "+
-				"another run may end on the other side.")
+			b.mark(r, BudgetColumn(i), fmt.Sprintf("close %d", i), "Close call: the limit lies within the 95 % "+
+				"interval of the "+what+"; another run may end on the other side.")
 		}
 	}
 }
@@ -195,7 +198,7 @@ func outcomeWord(r *Row) string {
 		return "Failed"
 	case trial.Skipped:
 		return "Skipped"
-	case Missing:
+	case judge.Missing:
 		return "Missing"
 	}
 	return "OK"
@@ -208,7 +211,7 @@ func caveats(t *Table) (out []string) {
 	}
 	var by []string
 	for _, r := range t.Rows {
-		if e := words.Line(r.Result.Device.Emulated, maxName); e != "" && !slices.Contains(by, e) {
+		if e := words.Line(r.Device.Emulated, maxName); e != "" && !slices.Contains(by, e) {
 			by = append(by, e)
 		}
 	}

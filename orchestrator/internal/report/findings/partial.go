@@ -4,18 +4,10 @@ import (
 	"fmt"
 	"strings"
 
+	"chexp/experiments/judge"
 	"chexp/experiments/trial"
 	"chexp/experiments/words"
 )
-
-func cleanPartial(p *trial.Partial) *trial.Partial {
-	if p == nil {
-		return nil
-	}
-	out := *p
-	out.Why = words.Line(out.Why, maxSentence)
-	return &out
-}
 
 // interrupted tells of a run that ended before its trials did: each that has no
 // result says why, and the caveat how many there are of either kind.
@@ -23,9 +15,9 @@ func (b *builder) interrupted() {
 	partial, missing, why := 0, 0, ""
 	for _, r := range b.Rows {
 		switch {
-		case r.Partial != nil && r.Outcome != Missing:
+		case r.Partial != nil && r.Outcome != judge.Missing:
 			partial++
-		case r.Outcome == Missing:
+		case r.Outcome == judge.Missing:
 			missing++
 		}
 		if why == "" && r.Partial != nil {
@@ -36,7 +28,7 @@ func (b *builder) interrupted() {
 		return
 	}
 	for _, r := range b.Rows {
-		if r.Outcome == Missing && r.Partial == nil {
+		if r.Outcome == judge.Missing && r.Partial == nil {
 			r.Reasons = []trial.Reason{{Code: trial.ReasonStopped, Text: "not measured: the run ended before its turn: " + why}}
 		}
 	}

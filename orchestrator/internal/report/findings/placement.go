@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"chexp/experiments/judge"
+	"chexp/experiments/trial"
 	"chexp/experiments/validity"
 	"chexp/experiments/words"
 )
@@ -35,11 +37,11 @@ type Share struct {
 }
 
 // placements makes one entry per option, from the first repetition that knows.
-func placements(t *Table) (out []Placement) {
-	for _, c := range Choices(t) {
-		p := Placement{Option: c.Letter, Model: c.model, Provider: c.Rows[0].Provider, Unavailable: "the trial has no usable result"}
+func placements(run *judge.Run) (out []Placement) {
+	for _, c := range run.Options {
+		p := Placement{Option: c.Letter, Model: c.Model, Provider: c.Trials[0].Provider, Unavailable: "the trial has no usable result"}
 		known := false
-		for _, r := range c.Rows {
+		for _, r := range c.Trials {
 			if !r.Sound() || known {
 				continue
 			}
@@ -50,7 +52,7 @@ func placements(t *Table) (out []Placement) {
 			}
 		}
 		// A run of an old agent has no line here, and says so nowhere twice.
-		if known || c.Rows[0].Sound() && !c.Rows[0].isCPU() {
+		if known || c.Trials[0].Sound() && !c.Trials[0].OnCPU() {
 			out = append(out, p)
 		}
 	}
@@ -60,7 +62,7 @@ func placements(t *Table) (out []Placement) {
 // most is how many operators are named.
 const most = 6
 
-func (p *Placement) fill(r *Row, truth validity.Truth) {
+func (p *Placement) fill(r *judge.Trial, truth validity.Truth) {
 	got, _ := r.Result.Placement.Get()
 	p.Unavailable, p.Wrong = "", truth.Wrong()
 	_, p.Truth, _ = strings.Cut(words.Line(truth.String(), maxSentence), ": ")
@@ -75,7 +77,7 @@ func (p *Placement) fill(r *Row, truth validity.Truth) {
 		return min(1, float64(ns)/total)
 	}
 	for _, s := range got.Providers[:min(len(got.Providers), 20)] {
-		p.Shares = append(p.Shares, Share{name(s.Provider), s.Nodes, share(s.TimeNS)})
+		p.Shares = append(p.Shares, Share{trial.ShowName(s.Provider), s.Nodes, share(s.TimeNS)})
 	}
 	kinds := map[string]*Share{}
 	for _, o := range got.Operators[:min(len(got.Operators), 1000)] {
@@ -86,7 +88,7 @@ func (p *Placement) fill(r *Row, truth validity.Truth) {
 		if o.Provider != r.Result.Provider.Name && len(p.Left) < most {
 			left := fmt.Sprintf("%d %s", o.Nodes, op)
 			if o.Provider != "cpu" {
-				left += " (to " + name(o.Provider) + ")"
+				left += " (to " + trial.ShowName(o.Provider) + ")"
 			}
 			p.Left = append(p.Left, left)
 		}
@@ -154,6 +156,9 @@ const harnessName = "An empty call"
 func harnessFact(rows []*Row) Fact {
 	f := Fact{Name: harnessName, Unavailable: "not measured"}
 	for _, r := range rows {
+		if r.Result == nil {
+			continue
+		}
 		h, ok := r.Result.Harness.Get()
 		if !ok {
 			if w := words.Line(r.Result.Harness.Unavailable, 200); w != "" {

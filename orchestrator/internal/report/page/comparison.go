@@ -142,7 +142,7 @@ func (v across) changeFigure(g int) changeFigure {
 			row.Value += " [" + ratioText(i.Low) + ", " + ratioText(i.High) + "]"
 			d.interval(s, i.Low, i.High, height/2, "interval "+series)
 		}
-		if l.c.Verdict == compare.Faster || l.c.Verdict == compare.Slower {
+		if l.c.Finding == compare.Faster || l.c.Finding == compare.Slower {
 			row.Remark = "" // the interval says it
 		}
 		d.circle(s.at(l.c.Ratio), height/2, 4.5, "dot "+series)

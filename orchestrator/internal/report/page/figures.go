@@ -1,11 +1,11 @@
 package page
 
 import (
+	"chexp/experiments/judge"
 	"chexp/orchestrator/internal/report/findings"
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 )
 
 // How much is drawn. A page with hundreds of trials is no longer a picture;
@@ -39,9 +39,9 @@ func (t run) drawable() (out []*findings.Row) {
 }
 
 // latencyBudgets are the budgets that are a line in a picture of latencies.
-func (t run) latencyBudgets() (out []findings.Budget) {
+func (t run) latencyBudgets() (out []judge.Budget) {
 	for _, b := range t.Budgets {
-		if strings.HasPrefix(b.Metric, "p") && b.Metric != "peak_memory" && b.Limit > 0 && !math.IsInf(b.Limit, 0) {
+		if b.Metric.IsLatency() && b.Limit > 0 && !math.IsInf(b.Limit, 0) {
 			out = append(out, b)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 
+	"chexp/experiments/judge"
 	"chexp/experiments/words"
 	"chexp/orchestrator/internal/report/content"
 	"chexp/orchestrator/internal/report/findings"
@@ -92,8 +93,8 @@ func Run(w io.Writer, t *findings.Table) error {
 	if len(said.Tables) > 0 {
 		v.table(said.Tables[0])
 	}
-	for _, c := range findings.Choices(t) {
-		v.Options = append(v.Options, option{c.Letter, c.Label, r.series(c.Rows[0].Provider)})
+	for _, c := range t.Judged.Options {
+		v.Options = append(v.Options, option{c.Letter, c.Label, r.series(c.Trials[0].Provider)})
 	}
 	for _, r := range t.Rows {
 		if !r.Valid() && len(v.Troubles) < maxRows {
@@ -106,11 +107,11 @@ func Run(w io.Writer, t *findings.Table) error {
 // sign is what stands beside a decision, in shape and colour.
 func sign(d findings.Decision) (sign, tone string) {
 	switch {
-	case d.Verdict == findings.DecisionMet && d.RealDevice:
+	case d.Verdict == judge.SomeMeet && d.RealDevice:
 		return "✓", "good"
-	case d.Verdict == findings.DecisionNone && d.RealDevice:
+	case d.Verdict == judge.NoneMeets && d.RealDevice:
 		return "✗", "bad"
-	case d.Verdict == findings.DecisionMet || d.Verdict == findings.DecisionNone:
+	case d.Verdict == judge.SomeMeet || d.Verdict == judge.NoneMeets:
 		return "~", "open"
 	}
 	return "?", "open"

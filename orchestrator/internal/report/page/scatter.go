@@ -1,11 +1,11 @@
 package page
 
 import (
+	"chexp/experiments/judge"
 	"chexp/experiments/words"
 	"chexp/orchestrator/internal/report/findings"
 	"fmt"
 	"math"
-	"strings"
 )
 
 // scatter shows size against latency: what budgets usually trade.
@@ -17,14 +17,14 @@ type scatter struct {
 }
 
 func (t run) scatter() *scatter {
-	metric := "p50"
+	metric := judge.P50
 	if l := t.latencyBudgets(); len(l) > 0 {
 		metric = l[0].Metric
 	}
 	var rows []*findings.Row
 	low, high, big, small := math.Inf(1), 0.0, 0.0, math.Inf(1)
 	for _, r := range t.drawable() {
-		if v, ok := findings.Measure(metric, r).Get(); ok && v > 0 && r.Bytes > 0 {
+		if v, ok := metric.Read(r.Trial).Get(); ok && v > 0 && r.Bytes > 0 {
 			rows = append(rows, r)
 			low, high = min(low, v), max(high, v)
 			if p95, ok := r.P95.Get(); ok {
@@ -40,14 +40,14 @@ func (t run) scatter() *scatter {
 		rows = rows[:4*maxCards]
 	}
 	out := &scatter{}
-	yLimit, sizeLimit := t.limit(metric), t.limit("size")
+	yLimit, sizeLimit := t.limit(metric), t.limit(judge.Size)
 	low, high = widen(low, high, yLimit)
 	small, big = widen(small, big, sizeLimit)
 	const height, foot = 300.0, 30.0
 	x, y := newScale(small, big), newScale(low, high)
 	up := func(v float64) float64 { return height - foot - y.at(v)*(height-foot) }
 	u := words.UnitFor(high, words.Times)
-	out.YName = metric + " latency, " + u.Name
+	out.YName = metric.String() + " latency, " + u.Name
 	d := drawing{Height: int(height), Label: fmt.Sprintf("Model size in MB against %s latency in %s, one dot per trial", metric, u.Name)}
 	labels := drawing{Height: int(height)}
 	for _, v := range y.ticks(6) {
@@ -61,8 +61,8 @@ func (t run) scatter() *scatter {
 	d.line(0, height-foot, 1, height-foot, "base")
 	out.region(&d, x, y, up, sizeLimit, yLimit, height-foot)
 	meets := map[string]bool{}
-	for _, c := range findings.Choices(t.Table) {
-		meets[c.Letter] = c.Overall() == findings.Met
+	for _, o := range t.Judged.Options {
+		meets[o.Letter] = o.Verdict() == judge.Met
 	}
 	var taken []placed
 	for _, r := range rows {
@@ -76,9 +76,9 @@ func (t run) scatter() *scatter {
 }
 
 // limit is the first upper limit on a metric.
-func (t run) limit(metric string) *findings.Budget {
+func (t run) limit(metric *judge.Metric) *judge.Budget {
 	for i, b := range t.Budgets {
-		if b.Metric == metric && strings.HasPrefix(b.Op, "<") && b.Limit > 0 {
+		if b.Metric == metric && b.Op.IsUpper() && b.Limit > 0 {
 			return &t.Budgets[i]
 		}
 	}
@@ -86,7 +86,7 @@ func (t run) limit(metric string) *findings.Budget {
 }
 
 // widen makes room for a limit that is not far off the data.
-func widen(low, high float64, b *findings.Budget) (float64, float64) {
+func widen(low, high float64, b *judge.Budget) (float64, float64) {
 	if b == nil || b.Limit > 3*high || b.Limit < low/100 {
 		return low, high
 	}
@@ -94,7 +94,7 @@ func widen(low, high float64, b *findings.Budget) (float64, float64) {
 }
 
 // region draws the limits and shades where both are met.
-func (sc *scatter) region(d *drawing, x, y scale, up func(float64) float64, size, lat *findings.Budget, floor float64) {
+func (sc *scatter) region(d *drawing, x, y scale, up func(float64) float64, size, lat *judge.Budget, floor float64) {
 	right, top := 1.0, 0.0
 	inside := func(p float64) bool { return p > 0 && p < 1 }
 	if size != nil && inside(x.at(size.Limit)) {
@@ -133,8 +133,8 @@ type placed struct {
 
 // dot draws one trial: the value, a whisker up to its p95, and the letter of
 // its option beside it, moved down where another letter is in the way.
-func (t run) dot(d *drawing, r *findings.Row, x float64, metric string, up func(float64) float64, meets bool, taken *[]placed) {
-	v, _ := findings.Measure(metric, r).Get()
+func (t run) dot(d *drawing, r *findings.Row, x float64, metric *judge.Metric, up func(float64) float64, meets bool, taken *[]placed) {
+	v, _ := metric.Read(r.Trial).Get()
 	s := t.series(r.Provider)
 	if p95, ok := r.P95.Get(); ok && p95 > v {
 		d.line(x, up(v), x, max(0, up(p95)), "whisker "+s)

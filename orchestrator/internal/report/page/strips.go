@@ -1,6 +1,7 @@
 package page
 
 import (
+	"chexp/experiments/judge"
 	"chexp/experiments/stats"
 	"chexp/experiments/words"
 	"chexp/orchestrator/internal/report/content"
@@ -54,7 +55,7 @@ func (t run) strips() *strips {
 	}
 	const height = 36
 	for _, r := range rows {
-		st := strip{Row: r, Series: t.series(r.Provider), P50: words.Nanoseconds(*r.P50.Value), Sub: r.Provider + t.Setting(r)}
+		st := strip{Row: r, Series: t.series(r.Provider), P50: words.Nanoseconds(*r.P50.Value), Sub: r.Provider + t.Judged.Setting(r.Trial)}
 		if r.Repetition > 1 {
 			st.Sub += fmt.Sprintf(", rep %d", r.Repetition)
 		}
@@ -89,7 +90,7 @@ func (t run) strips() *strips {
 }
 
 // axis is the horizontal axis under the strips, with the names of the limits.
-func axis(s scale, u words.Unit, limits []findings.Budget) drawing {
+func axis(s scale, u words.Unit, limits []judge.Budget) drawing {
 	d := drawing{Height: 22 + 14*len(limits), Label: "Axis: latency in " + u.Name}
 	for _, v := range s.ticks(6) {
 		p := s.at(v)

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"chexp/experiments/judge"
 	"chexp/experiments/stats"
 	"chexp/experiments/words"
 	"chexp/orchestrator/internal/report/findings"
@@ -33,9 +34,9 @@ const maxTurns = 3000
 
 // versuses makes one picture per base and axis.
 func (t run) versuses() (out []versus) {
-	var groups [][]findings.Comparison
-	for _, c := range t.Comparisons {
-		i := slices.IndexFunc(groups, func(g []findings.Comparison) bool { return g[0].Axis == c.Axis && g[0].Base == c.Base })
+	var groups [][]findings.Ratio
+	for _, c := range t.Ratios {
+		i := slices.IndexFunc(groups, func(g []findings.Ratio) bool { return g[0].Axis == c.Axis && g[0].Base == c.Base })
 		if i < 0 {
 			groups = append(groups, nil)
 			i = len(groups) - 1
@@ -48,35 +49,19 @@ func (t run) versuses() (out []versus) {
 	return out
 }
 
-func variant(axis string, c *findings.Choice) string {
-	r := c.Rows[0]
-	switch axis {
-	case "provider":
-		return r.Provider
-	case "threads":
-		return words.Plural(r.Threads, "thread")
+func (t run) versus(g []findings.Ratio) versus {
+	base, axis := g[0].Judged.Base, g[0].Axis
+	own := base.Trials[0]
+	title := map[judge.Axis]string{judge.ByModel: "Models on " + own.Provider,
+		judge.ByProvider: "Providers for " + own.Model,
+		judge.ByThreads:  "Threads for " + own.Model + " on " + own.Provider}[axis]
+	v := versus{Title: title + findings.InCommon(axis, own, t.Judged)}
+	shown := []*judge.Option{base}
+	for _, r := range g {
+		shown = append(shown, r.Judged.Option)
 	}
-	return r.Model
-}
-
-func (t run) versus(g []findings.Comparison) versus {
-	base := g[0].B
-	own := base.Rows[0]
-	title := map[string]string{"model": "Models on " + own.Provider, "provider": "Providers for " + own.Model,
-		"threads": "Threads for " + own.Model + " on " + own.Provider}[g[0].Axis]
-	if g[0].Axis != "threads" && t.Varies(func(r *findings.Row) int { return r.Threads }) {
-		title += ", " + words.Plural(own.Threads, "thread")
-	}
-	if t.Varies(func(r *findings.Row) int { return r.Batch }) {
-		title += fmt.Sprintf(", batch %d", own.Batch)
-	}
-	v := versus{Title: title}
-	shown := []*findings.Choice{base}
-	for _, c := range g {
-		shown = append(shown, c.A)
-	}
-	for i, c := range shown {
-		v.Variants = append(v.Variants, key{Name: variant(g[0].Axis, c), Series: fmt.Sprintf("s%d", i%6)})
+	for i, o := range shown {
+		v.Variants = append(v.Variants, key{Name: findings.Variant(axis, o), Series: fmt.Sprintf("s%d", i%6)})
 	}
 	v.Variants[0].Name += " (the base: 1)"
 	v.ratios(g)
@@ -85,7 +70,7 @@ func (t run) versus(g []findings.Comparison) versus {
 }
 
 // ratios draws the intervals on one axis that always holds 1.
-func (v *versus) ratios(g []findings.Comparison) {
+func (v *versus) ratios(g []findings.Ratio) {
 	low, high := 1.0, 1.0
 	for _, c := range g {
 		low, high = min(low, c.Ratio), max(high, c.Ratio)
@@ -103,7 +88,7 @@ func (v *versus) ratios(g []findings.Comparison) {
 	}
 	const height = 26
 	for i, c := range g {
-		r := ratioRow{Name: variant(c.Axis, c.A), Series: v.Variants[i+1].Series, Value: words.Digits(c.Ratio), Text: c.Text}
+		r := ratioRow{Name: findings.Variant(c.Axis, c.Judged.Option), Series: v.Variants[i+1].Series, Value: words.Digits(c.Ratio), Text: c.Text}
 		d := drawing{Height: height, Label: c.Text}
 		d.line(s.at(1), 0, s.at(1), height, "limit")
 		if x, ok := c.Interval.Get(); ok {
@@ -134,7 +119,7 @@ func (v *versus) ratios(g []findings.Comparison) {
 // which the blocks were measured: what slowed everything down shows as one
 // slope, whatever the options' own speeds. A bar reaches over the middle half of
 // a block.
-func (v *versus) turns(shown []*findings.Choice) {
+func (v *versus) turns(shown []*judge.Option) {
 	type mark struct {
 		turn        int
 		mid, lo, hi float64
@@ -145,11 +130,11 @@ func (v *versus) turns(shown []*findings.Choice) {
 	last := 1
 	for i, c := range shown {
 		var all []int64
-		for _, r := range c.Timed() {
+		for _, r := range c.Comparable() {
 			all = append(all, r.Result.LatenciesNS...)
 		}
 		m := stats.NewSample(all).Median()
-		for _, r := range c.Timed() {
+		for _, r := range c.Comparable() {
 			blocks := r.Sample.Blocks()
 			for j, b := range blocks[:min(len(blocks), maxTurns/len(shown))] {
 				sorted := slices.Sorted(slices.Values(b))

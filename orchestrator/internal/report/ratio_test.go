@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"chexp/experiments/spec"
+	"chexp/experiments/judge"
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
 	"chexp/experiments/words"
@@ -18,15 +18,15 @@ import (
 	"chexp/orchestrator/internal/report/page"
 )
 
-func comparison(t *testing.T, table *findings.Table, text string) findings.Comparison {
+func comparison(t *testing.T, table *findings.Table, text string) findings.Ratio {
 	t.Helper()
-	for _, c := range table.Comparisons {
+	for _, c := range table.Ratios {
 		if strings.HasPrefix(c.Text, text) {
 			return c
 		}
 	}
-	t.Fatalf("no comparison %q in %+v", text, table.Comparisons)
-	return findings.Comparison{}
+	t.Fatalf("no comparison %q in %+v", text, table.Ratios)
+	return findings.Ratio{}
 }
 
 var interval = regexp.MustCompile(`^food-int8-static is 0\.\d{3} \[0\.\d{3}, 0\.\d{3}\] times food-fp32 on cpu$`)
@@ -43,7 +43,7 @@ func TestComparisons(t *testing.T) {
 	if !strings.HasSuffix(provider.Text, "] times cpu on food-fp32") || provider.Axis != "provider" || provider.Option != "B" || provider.Base != "A" {
 		t.Errorf("%+v", provider)
 	}
-	for _, c := range table.Comparisons {
+	for _, c := range table.Ratios {
 		if c.Option == "D" || c.Base == "D" {
 			t.Errorf("what the CPU provider ran is compared as acl: %s", c.Text)
 		}
@@ -57,7 +57,7 @@ func TestNoDifferenceIsSaid(t *testing.T) {
 		r.add(static, cpu, 4, 1, rep, 300, 8*ms)
 	}
 	table := findings.Build(r.inTurns(25).Input)
-	c := table.Comparisons[0]
+	c := table.Ratios[0]
 	if c.Differs || !strings.HasSuffix(c.Text, "times food-fp32 on cpu: no difference shown") || c.Starts != 2 || c.Pairs != 24 {
 		t.Errorf("%+v", c)
 	}
@@ -76,7 +76,7 @@ func TestDriftIsInNoRatio(t *testing.T) {
 		retime(res, climbing)
 	}
 	table := findings.Build(r.Input)
-	c := table.Comparisons[0]
+	c := table.Ratios[0]
 	if c.Ratio < 0.78 || c.Ratio > 0.82 || !c.Differs || !strings.Contains(c.Text, "(both are INVALID: drift)") {
 		t.Errorf("%+v", c)
 	}
@@ -89,16 +89,17 @@ func TestNotInTurns(t *testing.T) {
 	r.add(fp32, cpu, 4, 1, 1, 200, 4*ms)
 	table := findings.Build(r.Input)
 	want := "4 threads take 0.402 times as long as 1 for food-fp32 on cpu (no interval: they were not measured in turns)"
-	if got := table.Comparisons[0].Text; got != want {
+	if got := table.Ratios[0].Text; got != want {
 		t.Errorf("%q", got)
 	}
 	var html bytes.Buffer
 	if err := page.Run(&html, table); err != nil {
 		t.Fatal(err)
 	}
-	turns := strings.Contains(html.String(), `class="plot turns"`) || !strings.Contains(html.String(), "They were not measured in turns.")
-	if table.Comparisons[0].Differs || len(table.Spreads) != 0 || turns {
-		t.Errorf("%+v", table.Comparisons[0])
+	turns := strings.Contains(html.String(), `class="plot turns"`) ||
+		!strings.Contains(html.String(), "They were not measured in turns.")
+	if table.Ratios[0].Differs || len(table.Spreads) != 0 || turns {
+		t.Errorf("%+v", table.Ratios[0])
 	}
 }
 
@@ -117,7 +118,7 @@ func TestBlocksThatContradict(t *testing.T) {
 // nothing else has and a budget that it would meet.
 func fallback() *run {
 	r := newRun(static)
-	r.Budgets = []spec.Budget{{Metric: "p50", Op: "<", Limit: 7 * ms, Text: "p50 < 7 ms"}, {Metric: "throughput", Op: ">", Limit: 1, Text: "throughput > 1 /s"}}
+	r.Budgets = []judge.Budget{{Metric: judge.P50, Op: "<", Limit: 7 * ms, Text: "p50 < 7 ms"}, {Metric: judge.Throughput, Op: ">", Limit: 1, Text: "throughput > 1 /s"}}
 	r.add(static, cpu, 4, 1, 1, 700, 8*ms)
 	res := r.add(static, acl, 4, 1, 1, 700, 6.123*ms)
 	res.Placement = trial.Read(placements68["food-int8-static acl"])
@@ -129,10 +130,10 @@ func fallback() *run {
 func TestFallbackIsNobodysLatency(t *testing.T) {
 	table := findings.Build(fallback().Input)
 	row := table.Rows[1]
-	if row.Validity != stats.Invalid || row.P50.Value != nil || row.Throughput.Value != nil || row.Verdicts[0].Verdict != findings.Unknown || row.Verdicts[1].Verdict != findings.Unknown {
-		t.Fatalf("%s, p50 %+v, %+v", row.Validity, row.P50, row.Verdicts)
+	if row.Validity != stats.Invalid || row.P50.Value != nil || row.Throughput.Value != nil || row.Answers[0].Verdict != judge.Unknown || row.Answers[1].Verdict != judge.Unknown {
+		t.Fatalf("%s, p50 %+v, %+v", row.Validity, row.P50, row.Answers)
 	}
-	if d := table.Decision; d.Verdict != findings.DecisionNone && d.Verdict != findings.DecisionUndecided || slices.Contains(d.Options, "B") || d.Fastest == "B" {
+	if d := table.Decision; d.Verdict != judge.NoneMeets && d.Verdict != judge.Undecided || slices.Contains(d.Options, "B") || d.Fastest == "B" {
 		t.Errorf("%+v", d)
 	}
 	s := row.Sample.Summary(1)
@@ -185,11 +186,11 @@ func TestBeyondTheRoof(t *testing.T) {
 		res.Device.Roof = trial.Read(trial.Roof{Cores: 1, ClockHz: 1_000_000_000, FloatPerCycle: 4, IntegerPerCycle: 8})
 	}
 	table := findings.Build(r.Input)
-	if row := table.Rows[0]; row.Validity != stats.Invalid || content.Validity(row).Full() != "INVALID: physics" || table.Decision.Verdict != findings.DecisionNoResult {
+	if row := table.Rows[0]; row.Validity != stats.Invalid || content.Validity(row).Full() != "INVALID: physics" || table.Decision.Verdict != judge.NoResults {
 		t.Errorf("%s %q, %+v", row.Validity, content.Validity(row).Full(), table.Decision)
 	}
-	if len(table.Comparisons) > 0 {
-		t.Errorf("impossible latencies are compared: %+v", table.Comparisons[0])
+	if len(table.Ratios) > 0 {
+		t.Errorf("impossible latencies are compared: %+v", table.Ratios[0])
 	}
 }
 
