@@ -78,36 +78,6 @@ func (r *reader) experiment(root *node, e *Experiment) {
 	r.together(s, e)
 }
 
-// site reads site and the two sections that depend on it.
-func (r *reader) site(s *section, e *Experiment) {
-	v, ok := s.text("site")
-	switch {
-	case !ok:
-		s.require("site", fmt.Sprintf("%s, or %s for this machine", SiteEdge, SiteLocal))
-	case v != SiteEdge && v != SiteLocal:
-		s.addf("site", "is %q; %s", short(v), didYouMean(v, []string{SiteEdge, SiteLocal}))
-	default:
-		e.Site = v
-	}
-	if e.Site == SiteLocal {
-		for _, key := range []string{"lease", "container"} {
-			if s.has(key) {
-				s.r.addf(s.keys[key], key, "makes no sense with site: %s, which uses this machine as it is: remove this section, or write site: %s", SiteLocal, SiteEdge)
-			}
-		}
-		e.Lease, e.Container = Lease{}, Container{}
-		return
-	}
-	if n := s.values["lease"]; n != nil {
-		r.lease(n, e)
-	} else if e.Site == SiteEdge {
-		s.require("lease", "which device, and how long; for example lease: {machine_name: raspberrypi5, duration: 2h}")
-	}
-	if n := s.values["container"]; n != nil {
-		r.container(n, e)
-	}
-}
-
 // Names of leases and devices go into URLs, queries and file names.
 var (
 	plainName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
@@ -282,7 +252,7 @@ func (r *reader) together(s *section, e *Experiment) {
 			required++
 		}
 	}
-	if e.Site != SiteEdge || required == 0 {
+	if !e.SiteKind().Leases || required == 0 {
 		return
 	}
 	trials := product / len(e.Providers) * required

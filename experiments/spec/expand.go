@@ -187,7 +187,7 @@ func EstimateTime(plan *trial.Plan) (least, most time.Duration) {
 func (e *Experiment) CheckStart(now time.Time) error {
 	// Blazar counts in whole minutes; the current one still passes
 	// [BLZ:blazar/manager/service.py (356-366)].
-	if e.Site != SiteEdge || e.Lease.Start.IsZero() || !e.Lease.Start.Before(now.Truncate(time.Minute)) {
+	if !e.SiteKind().Leases || e.Lease.Start.IsZero() || !e.Lease.Start.Before(now.Truncate(time.Minute)) {
 		return nil
 	}
 	return Problems{e.Problemf("lease.start", "is %s, which is in the past (it is %s): write now, or a later time",

@@ -10,12 +10,6 @@ import (
 // APIVersion is the only version that this program reads.
 const APIVersion = "chexp/v1"
 
-// Sites.
-const (
-	SiteEdge  = "CHI@Edge" // containers on reserved devices
-	SiteLocal = "local"    // this machine: no lease, no container
-)
-
 // Experiment is a valid experiment file with its defaults filled in.
 type Experiment struct {
 	Name        string // [a-z0-9-], at most 40: it becomes part of lease and container names
@@ -41,7 +35,7 @@ type Experiment struct {
 }
 
 // Lease says which device, when and how long. Exactly one of MachineName,
-// Device and UID is set (site CHI@Edge).
+// Device and UID is set (where the site lends devices).
 type Lease struct {
 	Name        string // "" : <experiment>-<run id>
 	MachineName string

@@ -80,6 +80,32 @@ func TestImports(t *testing.T) {
 	}
 }
 
+// A site is one package and its line in cli's registry: sites do not import each
+// other, and nobody else imports one.
+func TestSitesAreApart(t *testing.T) {
+	const dir, registry = "orchestrator/internal/site/", "orchestrator/internal/cli/sites.go"
+	sites := map[string]bool{}
+	for file, imports := range sources(t) {
+		own := ""
+		if below, ok := strings.CutPrefix(file, dir); ok && strings.Contains(below, "/") {
+			own, _, _ = strings.Cut(below, "/")
+		}
+		for _, path := range imports {
+			site, ok := strings.CutPrefix(path, "chexp/"+dir)
+			if !ok {
+				continue
+			}
+			sites[site] = true
+			if file != registry && site != own {
+				t.Errorf("%s imports the site %s: only %s may", file, site, registry)
+			}
+		}
+	}
+	if len(sites) < 2 {
+		t.Errorf("the rule looks at the sites %v: has the folder moved?", sites)
+	}
+}
+
 // Only commands end the process; only cli and commands touch the standard
 // streams.
 func TestProcessWideThings(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 
 	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/clock"
-	"chexp/orchestrator/internal/site/chiedge"
+	"chexp/orchestrator/internal/site"
 
 	"github.com/urfave/cli/v2"
 )
@@ -40,16 +40,16 @@ func (a *app) deviceCalendar(c *cli.Context) error {
 	if days < 1 || days > maxDays {
 		return failure.New(failure.Usage, fmt.Sprintf("--days is %d", days), fmt.Sprintf("1 to %d", maxDays), nil)
 	}
-	site, err := a.connectEdge(c)
+	cloud, err := a.connectCloud(c)
 	if err != nil {
 		return err
 	}
-	devices, err := site.Calendar(c.Context)
+	devices, err := cloud.Calendar(c.Context)
 	if err != nil {
 		return err
 	}
 	cal := newCalendar(devices, c.String("machine"), time.Now(), days)
-	cal.Site = site.Describe()["site"]
+	cal.Site = cloud.Describe()["site"]
 	if file := c.String("html"); file != "" {
 		return a.calendarPage(file, cal)
 	}
@@ -73,19 +73,19 @@ func (a *app) calendarPage(file string, cal calendar) error {
 
 // calendar is the next days of some devices.
 type calendar struct {
-	Site    string               `json:"site"`
-	From    time.Time            `json:"from"` // now, by this machine's clock
-	Until   time.Time            `json:"until"`
-	Devices []chiedge.DeviceInfo `json:"devices"`
+	Site    string        `json:"site"`
+	From    time.Time     `json:"from"` // now, by this machine's clock
+	Until   time.Time     `json:"until"`
+	Devices []site.Device `json:"devices"`
 }
 
-func newCalendar(devices []chiedge.DeviceInfo, machine string, now time.Time, days int) calendar {
-	cal := calendar{From: now.UTC().Truncate(time.Minute), Until: now.UTC().Truncate(time.Minute).AddDate(0, 0, days), Devices: []chiedge.DeviceInfo{}}
+func newCalendar(devices []site.Device, machine string, now time.Time, days int) calendar {
+	cal := calendar{From: now.UTC().Truncate(time.Minute), Until: now.UTC().Truncate(time.Minute).AddDate(0, 0, days), Devices: []site.Device{}}
 	for _, d := range devices {
 		if machine != "" && d.MachineName != machine {
 			continue
 		}
-		shown := []chiedge.Booking{}
+		shown := []site.Booking{}
 		for _, b := range d.Bookings {
 			if b.Start.Before(cal.Until) && !b.End.Before(cal.From) {
 				shown = append(shown, b)
@@ -223,7 +223,7 @@ func dayLabel(t time.Time, columns int) string {
 	return ""
 }
 
-func (cal calendar) row(d chiedge.DeviceInfo, start time.Time, step time.Duration, columns int) string {
+func (cal calendar) row(d site.Device, start time.Time, step time.Duration, columns int) string {
 	switch {
 	case !d.Reservable:
 		return "out of service"

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"chexp/orchestrator/internal/clock"
-	"chexp/orchestrator/internal/site/chiedge"
+	"chexp/orchestrator/internal/site"
 )
 
 //go:embed calendar.html.tmpl
@@ -59,7 +59,7 @@ func (cal calendar) page(w io.Writer) error {
 	return calendarTemplate.Execute(w, data)
 }
 
-func (cal calendar) bars(d chiedge.DeviceInfo) []pageBar {
+func (cal calendar) bars(d site.Device) []pageBar {
 	var bars []pageBar
 	for _, b := range d.Bookings {
 		from, to := b.Start, b.End

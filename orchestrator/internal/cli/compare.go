@@ -204,7 +204,7 @@ func (a *app) gather(c *cli.Context, asked []askedGroup, budgets []judge.Budget)
 		group := compare.Group{Label: g.label}
 		var runs []*store.Gathered
 		for _, name := range g.runs {
-			found, err := a.root(c).Gather(name)
+			found, err := a.runs(c).Gather(name)
 			switch {
 			case err == nil:
 			case failure.KindOf(err) == failure.Storage:
@@ -276,12 +276,13 @@ func deviceOf(g *store.Gathered, run compare.Run) string {
 		return ""
 	}
 	name := words.Line(site.Lease.Device.Name, 64)
+	kind, known := spec.SiteNamed(site.Site["site"])
 	switch {
 	case run.Kind != compare.Real:
 		return "rehearsal (" + cmp.Or(board, "unknown device") + ")"
 	case name == "":
 		return words.Line(site.Lease.Device.UID, 64)
-	case site.Site["site"] == "local" && board != "":
+	case known && !kind.Leases && board != "": // a machine is named by its owner, the board says what it is
 		return name + " (" + board + ")"
 	}
 	return name

@@ -50,7 +50,7 @@ func (a *app) experimentInit(c *cli.Context) error {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return store.Explain(err)
 	}
-	fmt.Fprintf(a.err, "wrote %s; next: chexp experiment check %s\n", file, file)
+	fmt.Fprintf(a.err, "wrote %s; next: %s\n", file, a.commands(c).Line("experiment", "check", file))
 	return nil
 }
 
@@ -86,12 +86,12 @@ func (a *app) experimentPlan(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	plan, files, err := resolve(c.Context, e, siteArch(e), store.NewID(e.Name, time.Now()), newProgress(a.err).Say)
+	plan, files, err := resolve(c.Context, e, a.archOf(e), store.NewID(e.Name, time.Now()), newProgress(a.err).Say)
 	if err != nil {
 		return err
 	}
 	ans := planAnswer{Experiment: e.Name, Site: e.Site, Creates: creates(e), Lease: e.Lease.Duration, Trials: plan.Trials, Accuracy: plan.Accuracy}
-	if ans.Bytes, err = bundleBytes(plan, files, siteArch(e)); err != nil {
+	if ans.Bytes, err = bundleBytes(plan, files, a.archOf(e)); err != nil {
 		return err
 	}
 	ans.AtLeast, ans.AtMost = spec.EstimateTime(plan)
@@ -131,7 +131,7 @@ func planRows(ans planAnswer, plan *trial.Plan) list {
 
 // creates lists what a run makes on the cloud, in words.
 func creates(e *spec.Experiment) []string {
-	if e.Site == spec.SiteLocal {
+	if !e.SiteKind().Leases {
 		return []string{"nothing on a cloud: the plan runs on this machine"}
 	}
 	device := "one " + e.Lease.MachineName

@@ -9,7 +9,7 @@ import (
 	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/run"
-	"chexp/orchestrator/internal/site/chiedge"
+	"chexp/orchestrator/internal/site"
 
 	"github.com/urfave/cli/v2"
 )
@@ -54,15 +54,15 @@ func (a *app) leaseCreate(c *cli.Context) error {
 	} else if err := a.weighExperiment(c.Context, &want); err != nil {
 		return err
 	}
-	site, err := a.connectEdge(c)
+	cloud, err := a.connectCloud(c)
 	if err != nil {
 		return err
 	}
-	req, err := a.placeLease(c.Context, site, want)
+	req, err := a.placeLease(c.Context, cloud, want)
 	if err != nil {
 		return err
 	}
-	l, err := site.Reserve(c.Context, req)
+	l, err := cloud.Reserve(c.Context, req)
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (a *app) leaseCreate(c *cli.Context) error {
 		fmt.Fprintf(a.err, "  it starts in %s: `chexp lease wait %s` counts down to it\n", clock.Span(left), printable(l.Name))
 		return a.print(c, leaseRows([]run.Lease{l}, l))
 	}
-	if l, err = a.await(c.Context, site, l); err != nil {
+	if l, err = a.await(c.Context, cloud, l); err != nil {
 		return err
 	}
 	return a.print(c, leaseRows([]run.Lease{l}, l))
@@ -86,14 +86,14 @@ const worthWaiting = 15 * time.Minute
 
 // placeLease turns what a person wants into a request, after a look at the
 // calendar: who is in the way is known before anything is asked for.
-func (a *app) placeLease(ctx context.Context, site *chiedge.Site, want leaseWanted) (run.LeaseRequest, error) {
+func (a *app) placeLease(ctx context.Context, cloud site.Cloud, want leaseWanted) (run.LeaseRequest, error) {
 	req := want.LeaseRequest
 	var err error
-	if req.Name, err = leaseName(ctx, site, want); err != nil {
+	if req.Name, err = leaseName(ctx, cloud, want); err != nil {
 		return req, err
 	}
 	if want.next {
-		slot, err := site.NextSlot(ctx, req, want.end)
+		slot, err := cloud.NextSlot(ctx, req, want.end)
 		if err != nil {
 			return req, err
 		}
@@ -105,7 +105,7 @@ func (a *app) placeLease(ctx context.Context, site *chiedge.Site, want leaseWant
 		fmt.Fprintf(a.err, "  the first free time is %s, on %s\n", from, printable(slot.Device.Name))
 		return req, nil
 	}
-	unread, err := site.CheckFree(ctx, req)
+	unread, err := cloud.CheckFree(ctx, req)
 	if unread != "" {
 		fmt.Fprintf(a.err, "! the calendar cannot be read (%s): the site itself will tell whether a device is free\n", printable(unread))
 	}
@@ -115,10 +115,10 @@ func (a *app) placeLease(ctx context.Context, site *chiedge.Site, want leaseWant
 // await shows the countdown and the server's words until the lease is active.
 // A person asked for it and may want to look at it: on failure it is named,
 // not deleted.
-func (a *app) await(ctx context.Context, site *chiedge.Site, l run.Lease) (run.Lease, error) {
+func (a *app) await(ctx context.Context, cloud site.Cloud, l run.Lease) (run.Lease, error) {
 	obs := newProgress(a.err)
 	obs.Phase(run.PhaseLease, "")
-	got, err := site.Await(ctx, l.ID, obs.Say)
+	got, err := cloud.Await(ctx, l.ID, obs.Say)
 	if err != nil {
 		return got, failure.New(failure.KindOf(err), "", "to give it back: chexp lease delete "+l.ID, err)
 	}
@@ -127,11 +127,11 @@ func (a *app) await(ctx context.Context, site *chiedge.Site, l run.Lease) (run.L
 }
 
 func (a *app) leaseWait(c *cli.Context) error {
-	site, l, err := a.theLease(c, (*chiedge.Site).ShowLease)
+	cloud, l, err := a.theLease(c, site.Cloud.ShowLease)
 	if err != nil {
 		return err
 	}
-	got, err := a.await(c.Context, site, l.Lease)
+	got, err := a.await(c.Context, cloud, l.Lease)
 	if err != nil {
 		return err
 	}
@@ -139,17 +139,17 @@ func (a *app) leaseWait(c *cli.Context) error {
 }
 
 // theLease signs in and finds the lease that the only argument names.
-func (a *app) theLease(c *cli.Context, find func(*chiedge.Site, context.Context, string) (chiedge.LeaseInfo, error)) (*chiedge.Site, chiedge.LeaseInfo, error) {
+func (a *app) theLease(c *cli.Context, find func(site.Cloud, context.Context, string) (site.Lease, error)) (site.Cloud, site.Lease, error) {
 	name, err := argument(c, "a lease's id or name")
 	if err != nil {
-		return nil, chiedge.LeaseInfo{}, err
+		return nil, site.Lease{}, err
 	}
-	site, err := a.connectEdge(c)
+	cloud, err := a.connectCloud(c)
 	if err != nil {
-		return nil, chiedge.LeaseInfo{}, err
+		return nil, site.Lease{}, err
 	}
-	l, err := find(site, c.Context, name)
-	return site, l, err
+	l, err := find(cloud, c.Context, name)
+	return cloud, l, err
 }
 
 func (a *app) leaseExtend(c *cli.Context) error {
@@ -161,7 +161,7 @@ func (a *app) leaseExtend(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	site, l, err := a.theLease(c, (*chiedge.Site).OwnLease)
+	cloud, l, err := a.theLease(c, site.Cloud.OwnLease)
 	if err != nil {
 		return err
 	}
@@ -169,7 +169,7 @@ func (a *app) leaseExtend(c *cli.Context) error {
 		end = l.End.Add(by)
 	}
 	a.warnManners(end.Sub(l.Start))
-	changed, err := site.ExtendLease(c.Context, l, end)
+	changed, err := cloud.ExtendLease(c.Context, l, end)
 	if err != nil {
 		return err
 	}
@@ -185,11 +185,11 @@ func (a *app) leaseShorten(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	site, l, err := a.theLease(c, (*chiedge.Site).OwnLease)
+	cloud, l, err := a.theLease(c, site.Cloud.OwnLease)
 	if err != nil {
 		return err
 	}
-	changed, err := site.ShortenLease(c.Context, l, end)
+	changed, err := cloud.ShortenLease(c.Context, l, end)
 	if err != nil {
 		return err
 	}
@@ -198,15 +198,15 @@ func (a *app) leaseShorten(c *cli.Context) error {
 }
 
 func (a *app) leaseDelete(c *cli.Context) error {
-	site, l, err := a.theLease(c, (*chiedge.Site).OwnLease)
+	cloud, l, err := a.theLease(c, site.Cloud.OwnLease)
 	if err != nil {
 		return err
 	}
-	if err := site.Release(c.Context, l.ID); err != nil {
+	if err := cloud.Release(c.Context, l.ID); err != nil {
 		return err
 	}
 	given := "it was over"
-	if left := chiedge.GivenBack(l.Lease, time.Now()); left > 0 {
+	if left := site.Left(l.Lease, time.Now()); left > 0 {
 		given = clock.Span(left) + " given back"
 	}
 	fmt.Fprintf(a.err, "lease %s (%s) is deleted; %s\n", printable(l.Name), l.ID, given)
@@ -216,14 +216,14 @@ func (a *app) leaseDelete(c *cli.Context) error {
 // leaseName is the one asked for, or <experiment>_<user>, with a number where
 // the user has one of that name: after a lost answer a lease is looked for by
 // its name, so it must be the user's only one.
-func leaseName(ctx context.Context, site *chiedge.Site, want leaseWanted) (string, error) {
+func leaseName(ctx context.Context, cloud site.Cloud, want leaseWanted) (string, error) {
 	name := want.Name
 	if name == "" {
-		name = cutName(want.experiment+"_"+plain(site.Describe()["user"]), chiedge.MaxLeaseName-4)
+		name = cutName(want.experiment+"_"+plain(cloud.Describe()["user"]), site.MaxLeaseName-4)
 	}
 	base := name
 	for n := 2; ; n++ {
-		l, live, err := site.LiveLease(ctx, name)
+		l, live, err := cloud.LiveLease(ctx, name)
 		if err != nil || !live {
 			return name, err
 		}

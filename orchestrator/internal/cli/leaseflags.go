@@ -14,7 +14,7 @@ import (
 	"chexp/experiments/spec"
 	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/run"
-	"chexp/orchestrator/internal/site/chiedge"
+	"chexp/orchestrator/internal/site"
 	"chexp/orchestrator/internal/store"
 
 	"github.com/urfave/cli/v2"
@@ -64,7 +64,7 @@ func (w leaseWanted) end(start time.Time) time.Time {
 	if w.exact {
 		return start.Add(w.length).Truncate(time.Minute)
 	}
-	return chiedge.EndOf(start, w.length)
+	return site.EndOf(start, w.length)
 }
 
 // readLeaseFlags refuses everything that is wrong with the flags at once.
@@ -95,8 +95,8 @@ func readLeaseFlags(c *cli.Context, now time.Time) (leaseWanted, error) {
 	if c.Bool("wait") && c.Bool("no-wait") {
 		problems = append(problems, errors.New("--wait contradicts --no-wait"))
 	}
-	if len(w.Name) > chiedge.MaxLeaseName {
-		problems = append(problems, fmt.Errorf("--name is longer than the %d characters that Blazar keeps", chiedge.MaxLeaseName))
+	if len(w.Name) > site.MaxLeaseName {
+		problems = append(problems, fmt.Errorf("--name is longer than the %d characters that Blazar keeps", site.MaxLeaseName))
 	}
 	if err := errors.Join(problems...); err != nil {
 		return w, failure.New(failure.Usage, "", "`chexp lease create --help`; nothing was created", err)
@@ -169,14 +169,14 @@ func (a *app) weighExperiment(ctx context.Context, w *leaseWanted) error {
 	if err != nil {
 		return err
 	}
-	if e.Site != spec.SiteEdge {
+	if !e.SiteKind().Leases {
 		return failure.New(failure.Usage, w.file+" is made for site "+e.Site+", which has no leases", "nothing was created", nil)
 	}
 	w.experiment = e.Name
 	if w.filters() == 0 {
 		w.MachineName, w.DeviceName, w.DeviceUID = e.Lease.MachineName, e.Lease.Device, e.Lease.UID
 	}
-	plan, _, err := resolve(ctx, e, siteArch(e), store.NewID(e.Name, time.Now()), newProgress(a.err).Say)
+	plan, _, err := resolve(ctx, e, a.archOf(e), store.NewID(e.Name, time.Now()), newProgress(a.err).Say)
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,7 @@ import (
 
 	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/run"
-	"chexp/orchestrator/internal/site/chiedge"
+	"chexp/orchestrator/internal/site"
 
 	"github.com/urfave/cli/v2"
 )
@@ -50,11 +50,11 @@ func (a *app) leaseList(c *cli.Context) error {
 	if err := noArguments(c); err != nil {
 		return err
 	}
-	site, err := a.connectEdge(c)
+	cloud, err := a.connectCloud(c)
 	if err != nil {
 		return err
 	}
-	leases, err := site.Leases(c.Context)
+	leases, err := cloud.Leases(c.Context)
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func (a *app) leaseList(c *cli.Context) error {
 	return a.print(c, l)
 }
 
-func owner(x chiedge.LeaseInfo) string {
+func owner(x site.Lease) string {
 	switch {
 	case x.Mine:
 		return "you"
@@ -77,7 +77,7 @@ func owner(x chiedge.LeaseInfo) string {
 
 // left says how much of a lease is to come.
 func left(x run.Lease, now time.Time) string {
-	n := chiedge.GivenBack(x, now)
+	n := site.Left(x, now)
 	switch {
 	case n == 0:
 		return "over"
@@ -88,7 +88,7 @@ func left(x run.Lease, now time.Time) string {
 }
 
 func (a *app) leaseShow(c *cli.Context) error {
-	_, l, err := a.theLease(c, (*chiedge.Site).ShowLease)
+	_, l, err := a.theLease(c, site.Cloud.ShowLease)
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func (a *app) leaseShow(c *cli.Context) error {
 
 // leaseFields is a lease as a list of fields, as the OpenStack client shows
 // one thing.
-func leaseFields(l chiedge.LeaseInfo, now time.Time) list {
+func leaseFields(l site.Lease, now time.Time) list {
 	rows := [][]string{
 		{"id", l.ID}, {"name", l.Name}, {"owner", owner(l)}, {"status", l.Status},
 		{"window", clock.Window(l.Start, l.End)}, {"length", clock.Span(l.End.Sub(l.Start))}, {"left", left(l.Lease, now)},

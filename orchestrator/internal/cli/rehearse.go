@@ -15,7 +15,7 @@ import (
 	"chexp/experiments/failure"
 	"chexp/experiments/spec"
 	"chexp/orchestrator/internal/emulator"
-	"chexp/orchestrator/internal/site/chiedge"
+	"chexp/orchestrator/internal/site"
 
 	"github.com/urfave/cli/v2"
 )
@@ -47,17 +47,18 @@ func (a *app) rehearse(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if file := c.Args().First(); e.Site == spec.SiteLocal {
+	if kind, _ := sites.Named(e.Site); !kind.Rehearsals {
+		file := c.Args().First()
 		return failure.Usage.Errorf("%s is made for site local, which needs no rehearsal", file).
-			Advise("`chexp run %s`", file)
+			Advise("`%s`", a.commands(c).Line("run", file))
 	}
-	return a.withEmulator(c, func(cloud chiedge.Options) error {
+	return a.withEmulator(c, func(o site.Options) error {
 		if a.deviceArch != runtime.GOARCH && !c.Bool("full") {
 			if shorten(e) {
 				fmt.Fprintf(a.err, "! shortened, because the processor is emulated: each trial once, with %d inferences; --full runs the file as it is\n", e.Trials.MinRuns)
 			}
 		}
-		return a.execute(c, e, cloud, true)
+		return a.execute(c, e, o, true)
 	})
 }
 
@@ -78,7 +79,7 @@ func shorten(e *spec.Experiment) bool {
 }
 
 // withEmulator lends a cloud of its own to a rehearsal.
-func (a *app) withEmulator(c *cli.Context, rehearsal func(chiedge.Options) error) error {
+func (a *app) withEmulator(c *cli.Context, rehearsal func(site.Options) error) error {
 	em, err := a.startEmulator(c, emulator.Options{
 		// The real Blazar acts every ten seconds; a rehearsal need not wait.
 		Tick: 500 * time.Millisecond, PullDelay: time.Second,
@@ -86,9 +87,9 @@ func (a *app) withEmulator(c *cli.Context, rehearsal func(chiedge.Options) error
 	if err != nil {
 		return err
 	}
-	cloud := cloudOptions(c)
-	cloud.CloudsFile, cloud.Cloud = em.CloudsFile(), em.Cloud()
-	err = rehearsal(cloud)
+	o := siteOptions(c)
+	o.CloudsFile, o.Cloud = em.CloudsFile(), em.Cloud()
+	err = rehearsal(o)
 	if left := em.Leftovers(); !left.Empty() {
 		err = errors.Join(err, leftBehind(c, left.String()))
 	}

@@ -37,9 +37,10 @@ func table(s *store.Run) (*findings.Table, error) {
 		Image: e.Container.Image, Started: entries[0].Time, Ended: entries[len(entries)-1].Time,
 		Rehearsal: isRehearsal(s), Dir: s.Dir,
 	}
-	if _, lease, cont, _, err := run.SiteFacts(s); err == nil {
-		in.Run.Device = findings.Device{Name: lease.Device.Name, UID: lease.Device.UID, MachineName: lease.Device.MachineName}
-		in.Run.LeaseID, in.Run.ContainerID = lease.ID, cont.ID
+	if f, err := run.ReadFacts(s); err == nil {
+		d := f.Lease.Device
+		in.Run.Device = findings.Device{Name: d.Name, UID: d.UID, MachineName: d.MachineName}
+		in.Run.LeaseID, in.Run.ContainerID = f.Lease.ID, f.Container.ID
 	}
 	return findings.Build(in), nil
 }

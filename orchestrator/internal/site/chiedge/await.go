@@ -10,6 +10,7 @@ import (
 	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/patient"
 	"chexp/orchestrator/internal/run"
+	"chexp/orchestrator/internal/site"
 	"chexp/orchestrator/openstack/apierror"
 	"chexp/orchestrator/openstack/reservation/v1/leases"
 )
@@ -39,7 +40,7 @@ func (s *leaseClient) Await(ctx context.Context, id string, progress func(string
 			return 0, done, err
 		}
 		left := time.Until(got.StartDate)
-		if over := time.Since(later(got.StartDate, asked)); over > s.pace.lease {
+		if over := time.Since(site.Later(got.StartDate, asked)); over > s.pace.lease {
 			return 0, false, failure.New(failure.Cloud, fmt.Sprintf("lease %s is still %s, %s after it should have started", got.Name, got.Status, over.Round(time.Second)),
 				"delete it and try again, with another device if it is always the same", nil)
 		}

@@ -20,6 +20,7 @@ type client struct {
 	container   *gophercloud.ServiceClient
 	opts        Options
 	pace        pace
+	ways        ways
 }
 
 // pace is how long to wait for what; tests hurry it up.
@@ -79,11 +80,4 @@ func (s *client) allLeases(ctx context.Context) ([]leases.Lease, error) {
 		return nil, err
 	}
 	return leases.ExtractLeases(pages)
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }

@@ -242,14 +242,14 @@ func accessErrors(t *testing.T) []errorRow {
 		rows = append(rows, errorRow{situation, short(code, body), do(t.Context(), s)})
 	}
 	exec := func(ctx context.Context, s *Site) error {
-		_, err := Zun{s.containerClient}.Execute(ctx, "5a6f", "uname -m")
+		_, err := zun{s.containerClient}.Execute(ctx, "5a6f", "uname -m")
 		return err
 	}
 	put := func(ctx context.Context, s *Site) error {
-		return Zun{s.containerClient}.PutArchive(ctx, "5a6f", "/tmp", nil)
+		return zun{s.containerClient}.PutArchive(ctx, "5a6f", "/tmp", nil)
 	}
 	get := func(ctx context.Context, s *Site) error {
-		_, err := Zun{s.containerClient}.GetArchive(ctx, "5a6f", "/tmp/out")
+		_, err := zun{s.containerClient}.GetArchive(ctx, "5a6f", "/tmp/out")
 		return err
 	}
 	with("execute: the container does not run", "POST", "/execute", 409, zunBody(409, "invalid-state-exception", "Cannot execute container 5a6f in Stopped state"), exec)
@@ -258,7 +258,7 @@ func accessErrors(t *testing.T) []errorRow {
 	with("execute: the request line is too long for the proxy", "POST", "/execute", 414, "<html><head><title>414 Request-URI Too Long</title></head></html>", exec)
 	with("execute: longer than the proxy waits", "POST", "/execute", 504, late, exec)
 	with("execute: a command that would not fit", "GET", "/none", 0, "never asked", func(ctx context.Context, s *Site) error {
-		_, err := Zun{s.containerClient}.Execute(ctx, "5a6f", strings.Repeat("x", containers.MaxCommandURL))
+		_, err := zun{s.containerClient}.Execute(ctx, "5a6f", strings.Repeat("x", containers.MaxCommandURL))
 		return err
 	})
 	with("upload: tar waits for more, or a fault", "POST", "/put_archive", 500, zunBody(500, "", hidden), put)

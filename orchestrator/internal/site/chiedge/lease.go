@@ -16,12 +16,10 @@ import (
 	"chexp/orchestrator/internal/patient"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/signin"
+	"chexp/orchestrator/internal/site"
 	"chexp/orchestrator/openstack/apierror"
 	"chexp/orchestrator/openstack/reservation/v1/leases"
 )
-
-// MaxLeaseName is the width of Blazar's column [BLZ:blazar/db/sqlalchemy/models.py].
-const MaxLeaseName = 80
 
 // Reserve makes the lease, or adopts the one of this name. See run.Reserver.
 func (s *leaseClient) Reserve(ctx context.Context, req run.LeaseRequest) (run.Lease, error) {
@@ -69,8 +67,8 @@ func leaseOptions(req run.LeaseRequest, now time.Time) (leases.CreateOpts, error
 	begin := cmp.Or(opts.StartDate, now).Truncate(time.Minute)
 	wrong := ""
 	switch {
-	case req.Name == "" || len(req.Name) > MaxLeaseName:
-		wrong = fmt.Sprintf("the name of a lease has 1 to %d characters, not %d", MaxLeaseName, len(req.Name))
+	case req.Name == "" || len(req.Name) > site.MaxLeaseName:
+		wrong = fmt.Sprintf("the name of a lease has 1 to %d characters, not %d", site.MaxLeaseName, len(req.Name))
 	case len(terms) != 1:
 		wrong = "a lease asks for exactly one of machine_name, device and uid"
 	case !req.End.Truncate(time.Minute).After(begin):

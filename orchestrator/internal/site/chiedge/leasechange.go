@@ -10,6 +10,7 @@ import (
 	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/run"
+	"chexp/orchestrator/internal/site"
 	"chexp/orchestrator/openstack/apierror"
 	"chexp/orchestrator/openstack/reservation/v1/leases"
 )
@@ -21,13 +22,13 @@ const tooLateToChange = 2 * time.Minute
 
 // OwnLease returns a lease of the user's own. Blazar lets any member of the
 // project change and delete the others', so theirs are refused here.
-func (s *leaseClient) OwnLease(ctx context.Context, idOrName string) (LeaseInfo, error) {
+func (s *leaseClient) OwnLease(ctx context.Context, idOrName string) (site.Lease, error) {
 	l, err := s.resolve(ctx, idOrName)
 	if err != nil {
-		return LeaseInfo{}, err
+		return site.Lease{}, err
 	}
 	if l.UserID != s.me() {
-		return LeaseInfo{}, failure.New(failure.Usage, fmt.Sprintf("lease %s (%s) was made by another member of the project, and is left alone", l.Name, l.ID),
+		return site.Lease{}, failure.New(failure.Usage, fmt.Sprintf("lease %s (%s) was made by another member of the project, and is left alone", l.Name, l.ID),
 			"ask its owner; the dashboard shows who it is", nil)
 	}
 	return s.leaseInfo(l), nil
@@ -35,7 +36,7 @@ func (s *leaseClient) OwnLease(ctx context.Context, idOrName string) (LeaseInfo,
 
 // ExtendLease moves the end of the user's own lease later, if its device is
 // free until then.
-func (s *leaseClient) ExtendLease(ctx context.Context, l LeaseInfo, end time.Time) (LeaseInfo, error) {
+func (s *leaseClient) ExtendLease(ctx context.Context, l site.Lease, end time.Time) (site.Lease, error) {
 	now := time.Now()
 	if err := changeable(l, now); err != nil {
 		return l, err
@@ -53,7 +54,7 @@ func (s *leaseClient) ExtendLease(ctx context.Context, l LeaseInfo, end time.Tim
 
 // ShortenLease moves the end of the user's own lease earlier; a zero end is
 // now, which ends it and keeps its record.
-func (s *leaseClient) ShortenLease(ctx context.Context, l LeaseInfo, end time.Time) (LeaseInfo, error) {
+func (s *leaseClient) ShortenLease(ctx context.Context, l site.Lease, end time.Time) (site.Lease, error) {
 	now := time.Now()
 	if err := changeable(l, now); err != nil {
 		return l, err
@@ -77,7 +78,7 @@ func (s *leaseClient) ShortenLease(ctx context.Context, l LeaseInfo, end time.Ti
 	return s.changeEnd(ctx, l, leases.UpdateOpts{EndDate: end}, end, "shortening the lease "+l.Name)
 }
 
-func changeable(l LeaseInfo, now time.Time) error {
+func changeable(l site.Lease, now time.Time) error {
 	switch {
 	case l.State == run.LeaseFailed:
 		return failure.New(failure.Cloud, "lease "+l.Name+" failed: its status is ERROR", "`chexp lease delete "+l.Name+"`, then make another", nil)
@@ -92,7 +93,7 @@ func changeable(l LeaseInfo, now time.Time) error {
 
 // checkNext refuses an extension into the next booking of the lease's device.
 // A lease does not move to another device. Without the calendar Blazar decides.
-func (s *leaseClient) checkNext(ctx context.Context, l LeaseInfo, end time.Time) error {
+func (s *leaseClient) checkNext(ctx context.Context, l site.Lease, end time.Time) error {
 	all, err := s.devices.Devices(ctx)
 	if err != nil {
 		return ctx.Err()
@@ -122,7 +123,7 @@ func (s *leaseClient) checkNext(ctx context.Context, l LeaseInfo, end time.Time)
 
 // changeEnd sends the update and sees that it was done. Before it is sent once
 // more, after an answer that got lost, the lease is looked at.
-func (s *leaseClient) changeEnd(ctx context.Context, l LeaseInfo, opts leases.UpdateOpts, end time.Time, what string) (LeaseInfo, error) {
+func (s *leaseClient) changeEnd(ctx context.Context, l site.Lease, opts leases.UpdateOpts, end time.Time, what string) (site.Lease, error) {
 	patience, limit := s.pace.Patience(), time.Now().Add(s.pace.lease)
 	sent := false
 	var got *leases.Lease
@@ -159,7 +160,7 @@ func (s *leaseClient) changeEnd(ctx context.Context, l LeaseInfo, opts leases.Up
 	return changed, nil
 }
 
-func (s *leaseClient) changeFailure(l LeaseInfo, what string, err error) error {
+func (s *leaseClient) changeFailure(l site.Lease, what string, err error) error {
 	var known *failure.Error
 	if errors.As(err, &known) {
 		return err
@@ -174,12 +175,4 @@ func (s *leaseClient) changeFailure(l LeaseInfo, what string, err error) error {
 		return s.reserveFailure(context.Background(), run.LeaseRequest{Name: l.Name}, what, e)
 	}
 	return s.failed(what, err)
-}
-
-// GivenBack is how much of its time a lease still had.
-func GivenBack(l run.Lease, now time.Time) time.Duration {
-	if !l.State.Serves() {
-		return 0
-	}
-	return max(0, l.End.Sub(later(l.Start, now)))
 }

@@ -9,11 +9,12 @@ import (
 	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/run"
+	"chexp/orchestrator/internal/site"
 )
 
 // withLease is a cloud with one active lease of Alice's on dev-1, from an hour
 // ago for two hours.
-func withLease(t *testing.T) (*cloud, *Site, LeaseInfo) {
+func withLease(t *testing.T) (*cloud, *Site, site.Lease) {
 	t.Helper()
 	c := newCloud(t)
 	s := connect(t, c)
@@ -174,17 +175,17 @@ func TestUpdateRefused(t *testing.T) {
 func TestGivenBack(t *testing.T) {
 	_, _, l := withLease(t)
 	now := l.Start.Add(30 * time.Minute)
-	if d := GivenBack(l.Lease, now); d != 90*time.Minute {
+	if d := site.Left(l.Lease, now); d != 90*time.Minute {
 		t.Errorf("active: %v", d)
 	}
-	if d := GivenBack(l.Lease, l.Start.Add(-time.Hour)); d != 2*time.Hour {
+	if d := site.Left(l.Lease, l.Start.Add(-time.Hour)); d != 2*time.Hour {
 		t.Errorf("future: %v", d)
 	}
-	if d := GivenBack(l.Lease, l.End.Add(time.Hour)); d != 0 {
+	if d := site.Left(l.Lease, l.End.Add(time.Hour)); d != 0 {
 		t.Errorf("past: %v", d)
 	}
 	l.Status, l.State = "TERMINATED", run.LeaseOver
-	if d := GivenBack(l.Lease, now); d != 0 {
+	if d := site.Left(l.Lease, now); d != 0 {
 		t.Errorf("terminated: %v", d)
 	}
 }

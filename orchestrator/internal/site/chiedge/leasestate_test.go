@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"chexp/orchestrator/internal/run"
+	"chexp/orchestrator/internal/site"
 )
 
 // Every status that Blazar has [BLZ:blazar/status.py (LeaseStatus)], and
@@ -30,7 +31,7 @@ func TestStatesOfALease(t *testing.T) {
 		if err != nil || live != want.Serves() {
 			t.Errorf("%s: live %t, %v", status, live, err)
 		}
-		if left := GivenBack(l, now); left > 0 != want.Serves() {
+		if left := site.Left(l, now); left > 0 != want.Serves() {
 			t.Errorf("%s: %s left", status, left)
 		}
 	}

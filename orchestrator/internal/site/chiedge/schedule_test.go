@@ -10,6 +10,7 @@ import (
 	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/run"
+	"chexp/orchestrator/internal/site"
 )
 
 func utcTime(t *testing.T, s string) time.Time {
@@ -21,59 +22,23 @@ func utcTime(t *testing.T, s string) time.Time {
 	return at
 }
 
-func TestEndOf(t *testing.T) {
-	for _, c := range []struct {
-		start, length, want string
-	}{
-		{"2026-12-01 14:00", "2h", "2026-12-01 15:55"},
-		{"2026-12-01 14:20", "2h", "2026-12-01 15:55"},
-		{"2026-12-01 14:54", "2h", "2026-12-01 15:55"}, // 61 of 120 minutes
-		{"2026-12-01 14:55", "2h", "2026-12-01 16:55"},
-		{"2026-12-01 23:30", "2h", "2026-12-02 00:55"},
-		{"2026-12-01 14:00", "1h", "2026-12-01 14:55"},
-		{"2026-12-01 14:40", "1h", "2026-12-01 15:40"}, // to end at :55 would cost more than half
-		{"2026-12-01 14:00", "30m", "2026-12-01 14:30"},
-		{"2026-12-01 14:00", "168h", "2026-12-08 13:55"},
-	} {
-		length, err := time.ParseDuration(c.length)
-		if err != nil {
-			t.Fatal(err)
-		}
-		start := utcTime(t, c.start)
-		if got := EndOf(start, length); !got.Equal(utcTime(t, c.want)) {
-			t.Errorf("%s from %s: %s, want %s", c.length, c.start, clock.UTC(got), c.want)
-		}
-	}
-	// Whatever the minute: never longer than asked, never less than half, and
-	// never at an hour, where the next lease begins.
-	for minute := range 60 {
-		start := utcTime(t, "2026-12-01 14:00").Add(time.Duration(minute) * time.Minute)
-		for _, length := range []time.Duration{2 * time.Hour, 3 * time.Hour, 5 * time.Hour} {
-			end := EndOf(start, length)
-			if end.Minute() != EndMinute || end.Sub(start) > length || end.Sub(start) < length/2 {
-				t.Errorf("%v from minute %d ends at %s", length, minute, clock.UTC(end))
-			}
-		}
-	}
-}
-
 func TestFirstFit(t *testing.T) {
 	now := utcTime(t, "2026-12-01 14:20")
-	book := func(from, to string) Booking { return Booking{Start: utcTime(t, from), End: utcTime(t, to)} }
-	twoHours := func(start time.Time) time.Time { return EndOf(start, 2*time.Hour) }
+	book := func(from, to string) site.Booking { return site.Booking{Start: utcTime(t, from), End: utcTime(t, to)} }
+	twoHours := func(start time.Time) time.Time { return site.EndOf(start, 2*time.Hour) }
 	for name, c := range map[string]struct {
-		taken []Booking
+		taken []site.Booking
 		want  string
 	}{
 		"free":                     {nil, "2026-12-01 14:20"},
-		"free for long enough":     {[]Booking{book("2026-12-01 15:56", "2026-12-01 20:00")}, "2026-12-01 14:20"},
-		"the next minute taken":    {[]Booking{book("2026-12-01 15:55", "2026-12-01 20:00")}, "2026-12-01 21:00"},
-		"ends at :55":              {[]Booking{book("2026-12-01 13:00", "2026-12-01 15:55")}, "2026-12-01 16:00"},
-		"ends on the hour":         {[]Booking{book("2026-12-01 13:00", "2026-12-01 16:00")}, "2026-12-01 17:00"},
-		"over":                     {[]Booking{book("2026-12-01 13:00", "2026-12-01 14:19")}, "2026-12-01 14:20"},
-		"over in this minute":      {[]Booking{book("2026-12-01 13:00", "2026-12-01 14:20")}, "2026-12-01 15:00"},
-		"a gap that is too small":  {[]Booking{book("2026-12-01 13:00", "2026-12-01 15:55"), book("2026-12-01 17:00", "2026-12-01 17:55")}, "2026-12-01 18:00"},
-		"a gap that is just right": {[]Booking{book("2026-12-01 13:00", "2026-12-01 15:55"), book("2026-12-01 18:00", "2026-12-01 19:55")}, "2026-12-01 16:00"},
+		"free for long enough":     {[]site.Booking{book("2026-12-01 15:56", "2026-12-01 20:00")}, "2026-12-01 14:20"},
+		"the next minute taken":    {[]site.Booking{book("2026-12-01 15:55", "2026-12-01 20:00")}, "2026-12-01 21:00"},
+		"ends at :55":              {[]site.Booking{book("2026-12-01 13:00", "2026-12-01 15:55")}, "2026-12-01 16:00"},
+		"ends on the hour":         {[]site.Booking{book("2026-12-01 13:00", "2026-12-01 16:00")}, "2026-12-01 17:00"},
+		"over":                     {[]site.Booking{book("2026-12-01 13:00", "2026-12-01 14:19")}, "2026-12-01 14:20"},
+		"over in this minute":      {[]site.Booking{book("2026-12-01 13:00", "2026-12-01 14:20")}, "2026-12-01 15:00"},
+		"a gap that is too small":  {[]site.Booking{book("2026-12-01 13:00", "2026-12-01 15:55"), book("2026-12-01 17:00", "2026-12-01 17:55")}, "2026-12-01 18:00"},
+		"a gap that is just right": {[]site.Booking{book("2026-12-01 13:00", "2026-12-01 15:55"), book("2026-12-01 18:00", "2026-12-01 19:55")}, "2026-12-01 16:00"},
 	} {
 		if got := firstFit(c.taken, now, twoHours); !got.Equal(utcTime(t, c.want)) {
 			t.Errorf("%s: %s, want %s", name, clock.UTC(got), c.want)
@@ -95,7 +60,7 @@ func TestNextSlot(t *testing.T) {
 	}
 	c.devices[5]["reservable"] = false
 	c.devices[6]["authorized_projects"] = "somebody,else"
-	twoHours := func(start time.Time) time.Time { return EndOf(start, 2*time.Hour) }
+	twoHours := func(start time.Time) time.Time { return site.EndOf(start, 2*time.Hour) }
 	before := len(c.calls)
 	got, err := s.NextSlot(t.Context(), run.LeaseRequest{MachineName: "raspberrypi5"}, twoHours)
 	if err != nil || !got.Start.Equal(hour.Add(3*time.Hour)) || got.End.Sub(got.Start) != 115*time.Minute || got.Device.Name != "nyu-rpi5-03" {

@@ -44,9 +44,6 @@ type Options struct {
 	// download of its image over the device's link; 0 is 30 minutes.
 	LaunchTimeout time.Duration
 
-	// Transports makes the ways into a container.
-	Transports Transports
-
 	// Notice is told, in a sentence, before a request is sent again because
 	// the service was away for a moment; nil: nobody is.
 	Notice func(string)
@@ -89,7 +86,7 @@ func Connect(ctx context.Context, o Options) (*Site, error) {
 	o.User = cmp.Or(o.User, "root")
 	o.PullGrace = cmp.Or(o.PullGrace, 2*time.Minute)
 	o.LaunchTimeout = cmp.Or(o.LaunchTimeout, 30*time.Minute)
-	c := &client{opts: o, pace: usualPace}
+	c := &client{opts: o, pace: usualPace, ways: usualWays}
 	var err error
 	c.session, err = signin.Connect(ctx, signin.Options{
 		CloudsFile: o.CloudsFile, Cloud: o.Cloud, Region: o.Region, Needs: needs, HTTP: o.HTTP,

@@ -17,6 +17,7 @@ import (
 	"chexp/orchestrator/internal/patient"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/transport"
+	"chexp/orchestrator/internal/transport/sshexec"
 	"chexp/orchestrator/openstack/apierror"
 	"chexp/orchestrator/openstack/container/v1/containers"
 )
@@ -57,7 +58,7 @@ func (s *containerClient) dialSSH(ctx context.Context, c run.Container, progress
 		return nil, failure.New(failure.Device, fmt.Sprintf("%s does not answer after %s", address, s.pace.tcp),
 			"resume the run, which gets another floating IP; or use transport: zun", errors.Join(err, s.addresses.release(clean, c.ID)))
 	}
-	return s.opts.Transports.SSH(ctx, SSHTarget{Address: address, User: s.opts.User, Signer: signer, HostKey: hostKey})
+	return s.ways.ssh(ctx, sshexec.Config{Address: address, User: s.opts.User, Signer: signer, HostKey: hostKey})
 }
 
 func newSigner() (ssh.Signer, error) {

@@ -17,7 +17,8 @@ import (
 )
 
 // turnsOf runs a plan and returns its results, and the trial of each turn.
-func turnsOf(t *testing.T, p *trial.Plan, change func(*Supervisor)) (map[string]*trial.Result, []string, []trial.Event) {
+func turnsOf(t *testing.T, p *trial.Plan, change func(*Supervisor)) (map[string]*trial.Result, []string,
+	[]trial.Event) {
 	t.Helper()
 	dir := t.TempDir()
 	s := supervisor(t, dir, p)
@@ -74,11 +75,14 @@ func TestRoundsAreBalanced(t *testing.T) {
 		t.Errorf("every round has the same order: %v", rounds)
 	}
 	for id, res := range results {
-		if res.Outcome != trial.OK || len(res.Reasons) > 0 || len(res.LatenciesNS) != 12 || len(res.Blocks) != 4 || res.Scenario != trial.Offline {
-			t.Errorf("%s: %s %v, %d latencies in %d blocks, %s", id, res.Outcome, res.Reasons, len(res.LatenciesNS), len(res.Blocks), res.Scenario)
+		if res.Outcome != trial.OK || len(res.Reasons) > 0 || len(res.LatenciesNS) != 12 || len(res.Blocks) != 4 ||
+			res.Scenario != trial.Offline {
+			t.Errorf("%s: %s %v, %d latencies in %d blocks, %s", id, res.Outcome, res.Reasons, len(res.LatenciesNS),
+				len(res.Blocks), res.Scenario)
 		}
 		for i, b := range res.Blocks {
-			if b.Round != i+1 || b.Settled != 1 || b.StartNS <= 0 || b.StartNS > int64(time.Hour) || i > 0 && b.StartNS <= res.Blocks[i-1].StartNS {
+			if b.Round != i+1 || b.Settled != 1 || b.StartNS <= 0 || b.StartNS > int64(time.Hour) ||
+				i > 0 && b.StartNS <= res.Blocks[i-1].StartNS {
 				t.Errorf("%s: block %d is %+v", id, i+1, b)
 			}
 		}
@@ -119,7 +123,8 @@ func TestOnePiece(t *testing.T) {
 			t.Errorf("%s: %+v", id, res.Blocks)
 		}
 	}
-	for i, want := range []trial.EventType{trial.RunStarted, trial.TrialStarted, trial.TrialFinished, trial.TrialStarted, trial.TrialFinished, trial.RunFinished} {
+	for i, want := range []trial.EventType{trial.RunStarted, trial.TrialStarted, trial.TrialFinished,
+		trial.TrialStarted, trial.TrialFinished, trial.RunFinished} {
 		if list[i].Type != want {
 			t.Errorf("event %d is %s, want %s", i+1, list[i].Type, want)
 		}
@@ -137,8 +142,10 @@ func TestLaterMisbehaviour(t *testing.T) {
 		code    string
 		n       int
 	}{
-		"good": {trial.OK, "", 12}, "dies2": {trial.Failed, reason.RunnerCrashed, 3}, "hangs2": {trial.Failed, reason.Timeout, 3},
-		"errs2": {trial.Failed, reason.InferenceFailed, 4}, "lingers": {trial.OK, reason.RunnerCrashed, 12}, "dieslast": {trial.OK, reason.RunnerCrashed, 12},
+		"good": {trial.OK, "", 12}, "dies2": {trial.Failed, reason.RunnerCrashed, 3},
+		"hangs2": {trial.Failed, reason.Timeout, 3},
+		"errs2":  {trial.Failed, reason.InferenceFailed, 4}, "lingers": {trial.OK, reason.RunnerCrashed, 12},
+		"dieslast": {trial.OK, reason.RunnerCrashed, 12},
 	} {
 		res := results[name+".cpu.t1.b2.r1"]
 		code := ""
@@ -146,7 +153,8 @@ func TestLaterMisbehaviour(t *testing.T) {
 			code = res.Reasons[0].Code
 		}
 		if res.Outcome != want.outcome || code != want.code || len(res.Reasons) > 1 || len(res.LatenciesNS) != want.n {
-			t.Errorf("%s: %s %v with %d latencies, want %+v", name, res.Outcome, res.Reasons, len(res.LatenciesNS), want)
+			t.Errorf("%s: %s %v with %d latencies, want %+v", name, res.Outcome, res.Reasons, len(res.LatenciesNS),
+				want)
 		}
 	}
 }
@@ -157,18 +165,18 @@ func TestMaxTimeCutsShort(t *testing.T) {
 	p.Policy = trial.Policy{MinRuns: 1000, MaxTime: 80 * time.Millisecond, Timeout: time.Minute}
 	results, _, _ := turnsOf(t, p, nil)
 	res := results["slow.cpu.t1.b2.r1"]
-	if res.Outcome != trial.OK || len(res.Reasons) != 1 || res.Reasons[0].Code != reason.CutShort || !strings.Contains(res.Reasons[0].Text, "the policy wanted 1000") {
+	if res.Outcome != trial.OK || len(res.Reasons) != 1 || res.Reasons[0].Code != reason.CutShort ||
+		!strings.Contains(res.Reasons[0].Text, "the policy wanted 1000") {
 		t.Errorf("%s %+v", res.Outcome, res.Reasons)
 	}
-	s := &Supervisor{Plan: p}
 	p.Policy.Block, p.Policy.MaxTime = time.Second, 10*time.Second
-	l := &living{result: &trial.Result{Blocks: make([]trial.Block, 3)}, measured: 3 * time.Second}
-	if turn := s.share(l, 10); turn.MinRuns != 100 || turn.Limit != time.Second {
+	l := &living{result: &trial.Result{Blocks: make([]trial.Block, 3)}, measured: 3 * time.Second, wanted: 10}
+	if turn := (&turns{policy: p.Policy}).share(l); turn.MinRuns != 100 || turn.Limit != time.Second {
 		t.Errorf("the fourth of ten blocks after 3 of 10 s: %+v", turn)
 	}
 }
 
-func TestRounds(t *testing.T) {
+func TestBlocksEach(t *testing.T) {
 	warm := func(ms ...int64) (group []*living) {
 		for _, v := range ms {
 			group = append(group, &living{result: &trial.Result{WarmupNS: []int64{900e6, v * 1e6, v * 1e6, v * 1e6}}})
@@ -182,14 +190,19 @@ func TestRounds(t *testing.T) {
 	}{
 		{trial.Policy{MinRuns: 100, MinTime: 5 * time.Second, Block: time.Second}, warm(1, 8), 5},
 		{trial.Policy{MinRuns: 100, MinTime: 5 * time.Second, Block: 0}, warm(1, 8), 1},
-		{trial.Policy{MinRuns: 100, MinTime: 0, Block: time.Second}, warm(30, 80), 3},                      // 100 of the faster take 3 s
-		{trial.Policy{MinRuns: 1, MinTime: 5 * time.Second, Block: 500 * time.Millisecond}, warm(800), 2},  // three of them take 2.4 s
-		{trial.Policy{MinRuns: 6, MinTime: 100 * time.Millisecond, Block: time.Second}, warm(1, 1000), 1},  // less than a block
-		{trial.Policy{MinRuns: 1000000, Block: time.Millisecond}, []*living{{result: &trial.Result{}}}, 1}, // nothing known
-		{trial.Policy{MinRuns: 1000000, Block: 10 * time.Millisecond}, warm(3600e3), 8},                    // bounded by a day
+		// 100 of the faster take 3 s
+		{trial.Policy{MinRuns: 100, MinTime: 0, Block: time.Second}, warm(30, 80), 3},
+		// three of them take 2.4 s
+		{trial.Policy{MinRuns: 1, MinTime: 5 * time.Second, Block: 500 * time.Millisecond}, warm(800), 2},
+		// less than a block
+		{trial.Policy{MinRuns: 6, MinTime: 100 * time.Millisecond, Block: time.Second}, warm(1, 1000), 1},
+		// nothing known
+		{trial.Policy{MinRuns: 1000000, Block: time.Millisecond}, []*living{{result: &trial.Result{}}}, 1},
+		// bounded by a day
+		{trial.Policy{MinRuns: 1000000, Block: 10 * time.Millisecond}, warm(3600e3), 8},
 	} {
-		if got := (&Supervisor{Plan: &trial.Plan{Policy: tc.policy}}).rounds(tc.group); got != tc.want {
-			t.Errorf("%+v: %d rounds, want %d", tc.policy, got, tc.want)
+		if got := blocksEach(tc.policy, tc.group); got != tc.want {
+			t.Errorf("%+v: %d blocks, want %d", tc.policy, got, tc.want)
 		}
 	}
 }
@@ -219,9 +232,11 @@ func TestPrecision(t *testing.T) {
 	}
 	// What cannot be reached ends at the time limit, and says so.
 	p = matrixPlan([]string{"noisy"}, 1)
-	p.Policy = trial.Policy{MinRuns: 8, Precision: 0.00001, Block: 20 * time.Millisecond, MaxTime: 100 * time.Millisecond, Timeout: time.Minute}
+	p.Policy = trial.Policy{MinRuns: 8, Precision: 0.00001, Block: 20 * time.Millisecond,
+		MaxTime: 100 * time.Millisecond, Timeout: time.Minute}
 	results, _, _ = turnsOf(t, p, nil)
-	if res := results["noisy.cpu.t1.b2.r1"]; res.Outcome != trial.OK || len(res.Reasons) != 1 || res.Reasons[0].Code != reason.Imprecise {
+	if res := results["noisy.cpu.t1.b2.r1"]; res.Outcome != trial.OK || len(res.Reasons) != 1 ||
+		res.Reasons[0].Code != reason.Imprecise {
 		t.Errorf("%s %+v", res.Outcome, res.Reasons)
 	}
 }
@@ -273,7 +288,8 @@ func TestNextBlockWaitsForQuiet(t *testing.T) {
 	}
 	for _, b := range results["spins.cpu.t1.b2.r1"].Blocks {
 		if next, ok := starts[b.Turn+1]; ok && time.Duration(next-b.StartNS) < 50*time.Millisecond {
-			t.Errorf("turn %d began %v after one whose process spins for 50 ms", b.Turn+1, time.Duration(next-b.StartNS))
+			t.Errorf("turn %d began %v after one whose process spins for 50 ms", b.Turn+1,
+				time.Duration(next-b.StartNS))
 		}
 	}
 	for _, e := range list {
@@ -312,21 +328,22 @@ func TestCoolDown(t *testing.T) {
 	// Starts at 50 °C, is at 60 before the second block, and cools.
 	readings := []float64{50, 60, 56, 54, 53}
 	_, _, list := turnsOf(t, p, func(s *Supervisor) {
-		s.cooling.every = time.Millisecond
+		s.lookEvery = time.Millisecond
 		s.Temperature = func() trial.Reading[float64] {
 			now := readings[0]
 			readings = append(readings[1:], 52)
 			return trial.Read(now)
 		}
 	})
-	if got := notes(list); len(got) != 1 || !strings.Contains(got[0], "round 1: waited") || !strings.Contains(got[0], "in 1 pauses for the device to cool to 53.0 °C") {
+	if got := notes(list); len(got) != 1 || !strings.Contains(got[0], "round 1: waited") ||
+		!strings.Contains(got[0], "in 1 pauses for the device to cool to 53.0 °C") {
 		t.Errorf("notes %q", got)
 	}
 	// Never cools: each wait ends at its limit.
 	p.Policy.CoolDown = 3 * time.Millisecond
 	first := true
 	results, _, list := turnsOf(t, p, func(s *Supervisor) {
-		s.cooling.every = time.Millisecond
+		s.lookEvery = time.Millisecond
 		s.Temperature = func() trial.Reading[float64] {
 			if first {
 				first = false
@@ -335,7 +352,8 @@ func TestCoolDown(t *testing.T) {
 			return trial.Read(70.0)
 		}
 	})
-	if got := notes(list); len(got) != 4 || !strings.Contains(got[1], "2 of them ended at the limit of 3ms, the last at 70.0 °C") {
+	if got := notes(list); len(got) != 4 || !strings.Contains(got[1],
+		"2 of them ended at the limit of 3ms, the last at 70.0 °C") {
 		t.Errorf("notes %q", got)
 	}
 	if len(results["a.cpu.t1.b2.r1"].Blocks) != 4 {
@@ -355,7 +373,8 @@ func TestGroups(t *testing.T) {
 	var trials []trial.Trial
 	for _, threads := range []int{1, 2, 4} {
 		for _, m := range []string{"a", "b", "c"} {
-			trials = append(trials, trial.Trial{ID: trial.NewID(m, "cpu", threads, 1, 1), Model: m, Provider: trial.Provider{Name: "cpu"}, Threads: threads, Batch: 1, Repetition: 1})
+			trials = append(trials, trial.Trial{ID: trial.NewID(m, "cpu", threads, 1, 1), Model: m,
+				Provider: trial.Provider{Name: "cpu"}, Threads: threads, Batch: 1, Repetition: 1})
 		}
 	}
 	p := &trial.Plan{Models: []trial.Model{{Name: "a"}, {Name: "b"}, {Name: "c"}}, Trials: trials}
@@ -363,10 +382,12 @@ func TestGroups(t *testing.T) {
 		available int64 // MiB; each trial takes 64
 		want      string
 	}{
-		{4096, "abcabcabc"}, {64 + 64*9, "abcabcabc"}, {64 + 64*8, "aaabbb"}, {64 + 64*5, "aaa"}, {64 + 64*2, "aa"}, {10, "a"},
+		{4096, "abcabcabc"}, {64 + 64*9, "abcabcabc"}, {64 + 64*8, "aaabbb"}, {64 + 64*5, "aaa"}, {64 + 64*2, "aa"},
+		{10, "a"},
 	} {
 		info := fmt.Sprintf("MemTotal: 1 kB\nMemAvailable:  %d kB\n", tc.available*8/7*1024+1)
-		s := &Supervisor{Plan: p, memory: memory{fstest.MapFS{"proc/meminfo": {Data: []byte(info)}}, map[variant]int64{}}}
+		s := &processes{plan: p, memory: memory{fstest.MapFS{"proc/meminfo": {Data: []byte(info)}},
+			map[variant]int64{}}}
 		order, take := s.choose(trials)
 		got := ""
 		for _, tr := range order[:take] {
@@ -380,16 +401,20 @@ func TestGroups(t *testing.T) {
 
 func TestMemory(t *testing.T) {
 	file := func(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text)} }
-	m := memory{root: fstest.MapFS{"proc/meminfo": file("MemFree: 1 kB\nMemAvailable:    2000 kB\n")}, peak: map[variant]int64{}}
+	m := memory{root: fstest.MapFS{"proc/meminfo": file("MemFree: 1 kB\nMemAvailable:    2000 kB\n")},
+		peak: map[variant]int64{}}
 	if n, ok := m.available(); !ok || n != 2000*1024 {
 		t.Errorf("machine: %d %v", n, ok)
 	}
-	m.root = fstest.MapFS{"proc/meminfo": file("MemAvailable: 2000 kB\n"), "sys/fs/cgroup/memory.max": file("1000000\n"),
-		"sys/fs/cgroup/memory.current": file("800000\n"), "sys/fs/cgroup/memory.stat": file("anon 1\ninactive_file 100000\n")}
+	m.root = fstest.MapFS{"proc/meminfo": file("MemAvailable: 2000 kB\n"),
+		"sys/fs/cgroup/memory.max":     file("1000000\n"),
+		"sys/fs/cgroup/memory.current": file("800000\n"),
+		"sys/fs/cgroup/memory.stat":    file("anon 1\ninactive_file 100000\n")}
 	if n, ok := m.available(); !ok || n != 300000 {
 		t.Errorf("container: %d %v", n, ok)
 	}
-	m.root = fstest.MapFS{"proc/meminfo": file("MemAvailable: 2000 kB\n"), "sys/fs/cgroup/memory.max": file("max\n"), "sys/fs/cgroup/memory.current": file("1\n")}
+	m.root = fstest.MapFS{"proc/meminfo": file("MemAvailable: 2000 kB\n"), "sys/fs/cgroup/memory.max": file("max\n"),
+		"sys/fs/cgroup/memory.current": file("1\n")}
 	if n, ok := m.available(); !ok || n != 2000*1024 {
 		t.Errorf("container without a limit: %d %v", n, ok)
 	}
@@ -443,29 +468,34 @@ func TestTurnsGoOnAfterResume(t *testing.T) {
 	}
 }
 
-func TestPace(t *testing.T) {
+func TestEstimate(t *testing.T) {
 	p := matrixPlan([]string{"a", "b"}, 2)
-	x := newPace(p.Trials)
-	if x.left() != 0 {
-		t.Errorf("nothing is known, and %v are left", x.left())
+	e := newEstimate(p.Trials)
+	if e.time() != 0 {
+		t.Errorf("nothing is known, and %v are left", e.time())
 	}
 	a1, a2, b1 := p.Trials[0], p.Trials[1], p.Trials[2]
-	x.rounds([]*living{{Trial: a1}, {Trial: b1}}, 4)
-	x.block(a1, 2*time.Second, time.Second, 1) // of 4: 6 s in all, 3 gone
-	if x.left() != 0 {
-		t.Errorf("b is unknown, and %v are left", x.left())
+	block := func(tr trial.Trial, loading time.Duration) {
+		e.expect(tr, 4)
+		e.spend(&living{
+			Trial: tr, loading: loading, measured: time.Second, result: &trial.Result{Blocks: make([]trial.Block, 1)},
+		})
 	}
-	x.block(b1, time.Second, time.Second, 1) // 5 s in all, 2 gone
-	if got := x.left(); got != 3*time.Second+6*time.Second+3*time.Second+5*time.Second {
+	block(a1, 2*time.Second) // one of four, each of a second: 6 s in all, 3 gone
+	if e.time() != 0 {
+		t.Errorf("b is unknown, and %v are left", e.time())
+	}
+	block(b1, time.Second) // 5 s in all, 2 gone
+	if got := e.time(); got != 3*time.Second+6*time.Second+3*time.Second+5*time.Second {
 		t.Errorf("%v are left", got)
 	}
-	x.over(a1)
-	x.over(b1)
-	if got := x.left(); got != 11*time.Second {
+	e.over(a1)
+	e.over(b1)
+	if got := e.time(); got != 11*time.Second {
 		t.Errorf("%v are left", got)
 	}
-	x.over(a2)
-	if got := x.left(); got != 5*time.Second {
+	e.over(a2)
+	if got := e.time(); got != 5*time.Second {
 		t.Errorf("%v are left", got)
 	}
 }
