@@ -1,4 +1,4 @@
-package report
+package findings
 
 import (
 	"cmp"
@@ -31,10 +31,10 @@ func Evidence(in Input) compare.Run {
 		r := newRow(t)
 		x := compare.Trial{Trial: t, Why: r.shortly()}
 		if t.Result != nil {
-			if r.device.Emulated != "" {
+			if r.Device.Emulated != "" {
 				out.Kind = compare.Emulated
 			}
-			x.Board = boardKind(r.device)
+			x.Board = boardKind(r.Device)
 			x.Facts = append(append(trialFacts(r), runtimeFiles(in.Plan, t.Result.Provider)), common...)
 			if s := r.Start; !s.IsZero() && (out.Started.IsZero() || s.Before(out.Started)) {
 				out.Started = s.UTC().Truncate(time.Second)
@@ -101,7 +101,7 @@ func commonFacts(about Run, plan *trial.Plan) (out []compare.Fact) {
 // measured, as far as they may change a latency. What was not read says so: a
 // governor that one board hides and another shows is a difference, too.
 func trialFacts(r *Row) (out []compare.Fact) {
-	d, rt := r.device, r.runtime
+	d, rt := r.Device, r.Runtime
 	add := func(name, value string) {
 		out = append(out, compare.Fact{Name: name, Value: cmp.Or(words.Line(value, 200), "not known")})
 	}
@@ -128,8 +128,8 @@ func trialFacts(r *Row) (out []compare.Fact) {
 	add("runtime build", cmp.Or(rt.BuildInfo, "not told"))
 	add("session settings", sessionSettings(rt.Settings))
 	add("provider options", pairs(r.Result.Provider.Options, "none"))
-	add("agent", strings.TrimSpace(r.agent.Version+" "+strings.Trim(r.agent.OS+"/"+r.agent.Arch, "/")))
-	add("agent sha256", words.Line(r.agent.SHA256, 12))
+	add("agent", strings.TrimSpace(r.Agent.Version+" "+strings.Trim(r.Agent.OS+"/"+r.Agent.Arch, "/")))
+	add("agent sha256", words.Line(r.Agent.SHA256, 12))
 	return out
 }
 

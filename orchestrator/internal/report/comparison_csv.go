@@ -7,15 +7,16 @@ import (
 
 	"chexp/experiments/compare"
 	"chexp/experiments/trial"
+	"chexp/orchestrator/internal/report/content"
 )
 
 // ComparisonCSV writes one line per trial and group, in machine units.
 func ComparisonCSV(w io.Writer, c *compare.Comparison) error {
-	v := across{c}
+	budgets := content.Across{Comparison: c}.Budgets()
 	head := []string{"group", "model", "model_sha256", "provider", "threads", "batch", "scenario", "shape", "board",
 		"runs", "devices", "process_starts", "suspect_runs", "median_ns", "low_ns", "high_ns", "unit", "spread",
 		"ratio", "ratio_low", "ratio_high", "ratio_unit", "ratio_units", "detectable", "verdict"}
-	for _, b := range v.budgets() {
+	for _, b := range budgets {
 		head = append(head, "met: "+b, "not met: "+b, "unknown: "+b)
 	}
 	out := csv.NewWriter(w)
@@ -28,7 +29,7 @@ func ComparisonCSV(w io.Writer, c *compare.Comparison) error {
 				r.Scenario, csvText(r.Shape), csvText(r.Board), strconv.Itoa(p.Runs), strconv.Itoa(p.Devices), strconv.Itoa(p.Starts),
 				strconv.Itoa(p.Suspect), csvNumber(p.Median)}
 			line = append(append(line, csvInterval(p.Interval)...), p.Unit, csvSpread(p))
-			line = append(append(line, csvChange(r, p.Group)...), csvBudgets(p, v.budgets())...)
+			line = append(append(line, csvChange(r, p.Group)...), csvBudgets(p, budgets)...)
 			if err := out.Write(line); err != nil {
 				return err
 			}

@@ -1,4 +1,4 @@
-package report
+package findings
 
 import (
 	"cmp"
@@ -178,8 +178,8 @@ func harnessFact(rows []*Row) Fact {
 	return f
 }
 
-// harness is the same as a sentence.
-func (t *Table) harness() string {
+// HarnessCost says what measuring costs, as a sentence.
+func (t *Table) HarnessCost() string {
 	for _, f := range t.Facts {
 		if f.Name == harnessName {
 			return "Measuring costs: an empty call takes " + f.Value + words.When(f.Value == "", "unavailable: "+f.Unavailable) + "."

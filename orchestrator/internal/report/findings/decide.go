@@ -1,4 +1,4 @@
-package report
+package findings
 
 import (
 	"fmt"
@@ -24,8 +24,8 @@ type Decision struct {
 }
 
 func decide(t *Table) Decision {
-	emulated := slices.ContainsFunc(t.Rows, func(r *Row) bool { return r.device.Emulated != "" })
-	j := t.run.Decide()
+	emulated := slices.ContainsFunc(t.Rows, func(r *Row) bool { return r.Device.Emulated != "" })
+	j := t.Judged.Decide()
 	d := Decision{Verdict: j.Conclusion, RealDevice: len(t.Rows) > 0 && !t.Run.Rehearsal && !emulated}
 	if j.Fastest != nil {
 		d.Smallest, d.Fastest = j.Smallest.Letter, j.Fastest.Letter
@@ -80,7 +80,7 @@ func (d *Decision) say(t *Table, j judge.Decision) {
 }
 
 func (d *Decision) sayMeeting(t *Table, j judge.Decision) {
-	all := len(t.run.Options)
+	all := len(t.Judged.Options)
 	if n := len(j.Meeting); n > 1 {
 		d.Text = fmt.Sprintf("%d of %s meet every budget. %s", n, words.Plural(all, "option"), best(j))
 		d.Details = append(d.Details, "They are: "+judge.Labels(j.Meeting)+".")
@@ -90,7 +90,7 @@ func (d *Decision) sayMeeting(t *Table, j judge.Decision) {
 	if all == 1 {
 		who = "The only option meets"
 	}
-	d.Text = fmt.Sprintf("%s every budget: %s (%s, p50 %s).", who, one.Label, size(one.Bytes),
+	d.Text = fmt.Sprintf("%s every budget: %s (%s, p50 %s).", who, one.Label, Size(one.Bytes),
 		words.Nanoseconds(*one.P50.Value))
 }
 
@@ -134,7 +134,7 @@ func tallyText(x judge.Tally, of int) string {
 // best names the smallest model and the fastest option, and the options that
 // these samples cannot tell from the fastest.
 func best(j judge.Decision) string {
-	s := fmt.Sprintf("Smallest model: %s (%s). Fastest: %s (p50 %s).", j.Smallest.Model, size(j.Smallest.Bytes),
+	s := fmt.Sprintf("Smallest model: %s (%s). Fastest: %s (p50 %s).", j.Smallest.Model, Size(j.Smallest.Bytes),
 		j.Fastest.Label, words.Nanoseconds(*j.Fastest.P50.Value))
 	if len(j.Alike) > 0 {
 		s += " These samples cannot tell it from " + judge.Labels(j.Alike) + "."
@@ -142,7 +142,8 @@ func best(j judge.Decision) string {
 	return s
 }
 
-func size(bytes int64) string {
+// Size writes the size of a model file.
+func Size(bytes int64) string {
 	if bytes <= 0 {
 		return "size unknown"
 	}

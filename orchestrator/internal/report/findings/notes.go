@@ -1,4 +1,4 @@
-package report
+package findings
 
 import (
 	"fmt"
@@ -34,8 +34,8 @@ func (b *builder) known(key string) bool {
 
 func (b *builder) mark(r *Row, column, key, text string) {
 	m := b.note(key, text)
-	if !slices.Contains(r.marks[column], m) {
-		r.marks[column] = append(r.marks[column], m)
+	if !slices.Contains(r.Marks[column], m) {
+		r.Marks[column] = append(r.Marks[column], m)
 	}
 	if !slices.Contains(r.Notes, m) {
 		r.Notes = append(r.Notes, m)
@@ -63,7 +63,7 @@ func (b *builder) footnotes(r *Row) {
 		b.mark(r, "n", fmt.Sprintf("restarts %d", n), fmt.Sprintf("Interrupted and gone on with: its blocks are of %d process starts, and count as such.", n))
 	}
 	if r.Outcome != trial.OK {
-		b.mark(r, "validity", "why "+string(r.Outcome)+why(r.Reasons), outcomeWord(r)+": "+why(r.Reasons))
+		b.mark(r, "validity", "why "+string(r.Outcome)+Why(r.Reasons), outcomeWord(r)+": "+Why(r.Reasons))
 		return
 	}
 	if len(r.Doubts) > 0 {
@@ -77,7 +77,7 @@ func (b *builder) footnotes(r *Row) {
 		column string
 		r      trial.Reading[float64]
 	}{{"p50", r.P50}, {"p90", r.P90}, {"p95", r.P95}, {"p99", r.P99}, {"throughput", r.Throughput}} {
-		if _, ok := p.r.Get(); ok || (p.column == "p90" && !b.judged(judge.P90)) {
+		if _, ok := p.r.Get(); ok || (p.column == "p90" && !b.HasBudget(judge.P90)) {
 			continue
 		}
 		if key := r.refusal(p.column); strings.HasPrefix(key, "check ") {
@@ -97,13 +97,13 @@ func (b *builder) footnotes(r *Row) {
 			} else if b.known(r.refusal(metric)) { // the metric's own footnote says it
 				key = r.refusal(metric)
 			}
-			b.mark(r, budgetColumn(i), key, "Unknown: "+a.Why)
+			b.mark(r, BudgetColumn(i), key, "Unknown: "+a.Why)
 		case a.Close:
 			what := metric
 			if a.Budget.Metric == judge.P50 {
 				what = "median"
 			}
-			b.mark(r, budgetColumn(i), fmt.Sprintf("close %d", i), "Close call: the limit lies within the 95 % "+
+			b.mark(r, BudgetColumn(i), fmt.Sprintf("close %d", i), "Close call: the limit lies within the 95 % "+
 				"interval of the "+what+"; another run may end on the other side.")
 		}
 	}
@@ -125,7 +125,8 @@ func checkKey(c stats.Check) string { return "check " + c.Name + " " + string(c.
 // complaint is a check that is not VALID, in words.
 func complaint(c stats.Check) string { return string(c.Outcome) + ", " + c.Name + ": " + c.Text }
 
-func (r *Row) complaints() (out []string) {
+// Complaints are the checks that are not VALID, in words.
+func (r *Row) Complaints() (out []string) {
 	for _, c := range r.Failing() {
 		out = append(out, complaint(c))
 	}
@@ -175,12 +176,8 @@ func (b *builder) finishNotes() {
 	}
 }
 
-func (b *builder) judged(metric *judge.Metric) bool {
-	return slices.ContainsFunc(b.Budgets, func(x judge.Budget) bool { return x.Metric == metric })
-}
-
-// why writes reasons as one line.
-func why(reasons []trial.Reason) string {
+// Why writes reasons as one line.
+func Why(reasons []trial.Reason) string {
 	var parts []string
 	for _, r := range reasons {
 		s := strings.TrimSuffix(r.Text, ".")
@@ -214,7 +211,7 @@ func caveats(t *Table) (out []string) {
 	}
 	var by []string
 	for _, r := range t.Rows {
-		if e := words.Line(r.device.Emulated, maxName); e != "" && !slices.Contains(by, e) {
+		if e := words.Line(r.Device.Emulated, maxName); e != "" && !slices.Contains(by, e) {
 			by = append(by, e)
 		}
 	}
@@ -226,6 +223,45 @@ func caveats(t *Table) (out []string) {
 	}
 	if t.Run.Note != "" {
 		out = append(out, t.Run.Note)
+	}
+	return out
+}
+
+// Trouble says in one line why a row is not decided from.
+func (r *Row) Trouble() string {
+	if r.Sound() && !r.Own() {
+		return words.List(r.Complaints(), "; ", 5)
+	}
+	if r.Sound() { // its card says the rest
+		var names []string
+		for _, c := range r.Failing() {
+			names = append(names, string(c.Outcome)+" "+c.Name)
+		}
+		return words.List(names, ", ", 10)
+	}
+	if r.Outcome == trial.OK {
+		return "Doubtful: " + words.List(r.Doubts, "; ", 5)
+	}
+	return outcomeWord(r) + ": " + words.List(texts(r.Reasons), "; ", 5)
+}
+
+// Remedies of the checks that speak against a row that has no card.
+func (r *Row) Remedies() (out []string) {
+	if r.Sound() && !r.Own() {
+		for _, c := range r.Failing() {
+			out = append(out, c.Remedy)
+		}
+	}
+	return out
+}
+
+func texts(reasons []trial.Reason) (out []string) {
+	for _, r := range reasons {
+		s := r.Text
+		if s == "" {
+			s = r.Code
+		}
+		out = append(out, s)
 	}
 	return out
 }

@@ -1,4 +1,4 @@
-package report
+package findings
 
 import (
 	"slices"
@@ -14,7 +14,7 @@ import (
 func Build(in Input) *Table {
 	run := judge.Results(in.Plan, in.Results, in.Budgets)
 	b := &builder{Table: &Table{Schema: Schema, Run: cleanRun(in.Run), Budgets: run.Budgets, Models: models(in),
-		Phases: cleanPhases(in.Phases), run: run}}
+		Phases: cleanPhases(in.Phases), Judged: run}}
 	for _, t := range run.Trials {
 		b.Rows = append(b.Rows, newRow(t))
 	}

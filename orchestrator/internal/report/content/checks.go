@@ -1,4 +1,4 @@
-package report
+package content
 
 import (
 	"math"
@@ -9,17 +9,17 @@ import (
 	"chexp/experiments/words"
 )
 
-// verdictWord of a check, as people see it.
-func verdictWord(c stats.Check) string {
+// CheckVerdict is the outcome of a check, as people see it.
+func CheckVerdict(c stats.Check) string {
 	if c.Outcome == stats.Unavailable {
 		return "unavailable"
 	}
 	return string(c.Outcome)
 }
 
-// valueText and limitText write the numbers of a check in its unit, nothing
+// CheckValue and [CheckLimit] write the numbers of a check in its unit, nothing
 // where the question is not about a number.
-func valueText(c stats.Check) string {
+func CheckValue(c stats.Check) string {
 	v, ok := c.Value.Get()
 	if !ok {
 		return ""
@@ -27,7 +27,8 @@ func valueText(c stats.Check) string {
 	return strings.TrimSpace(plainNumber(v) + " " + c.Unit)
 }
 
-func limitText(c stats.Check) string {
+// CheckLimit writes the limit that the value is held against.
+func CheckLimit(c stats.Check) string {
 	if v, ok := c.Value.Get(); !ok || c.Unit == "" || v == 0 && c.Limit == 0 {
 		return ""
 	}

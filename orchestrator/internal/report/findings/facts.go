@@ -1,4 +1,4 @@
-package report
+package findings
 
 import (
 	"cmp"
@@ -23,7 +23,7 @@ type Fact struct {
 // listed: a governor that changed during the run is worth knowing.
 func facts(t *Table) []Fact {
 	rows := slices.DeleteFunc(slices.Clone(t.Rows), func(r *Row) bool {
-		return r.Outcome == judge.Missing || (r.Start.IsZero() && r.agent.Version == "" && r.runtime.Name == "")
+		return r.Outcome == judge.Missing || (r.Start.IsZero() && r.Agent.Version == "" && r.Runtime.Name == "")
 	})
 	if len(rows) == 0 {
 		return nil
@@ -38,41 +38,41 @@ func facts(t *Table) []Fact {
 		return func(r *Row) (string, string) { return words.Line(get(r), 200), "not told by the agent" }
 	}
 	out := []Fact{
-		fact("Board", rows, text(func(r *Row) trial.Reading[string] { return r.device.Model })),
-		fact("Processor", rows, text(func(r *Row) trial.Reading[string] { return r.device.CPU })),
+		fact("Board", rows, text(func(r *Row) trial.Reading[string] { return r.Device.Model })),
+		fact("Processor", rows, text(func(r *Row) trial.Reading[string] { return r.Device.CPU })),
 		fact("Usable cores", rows, plain(func(r *Row) string {
-			if r.device.Cores < 1 {
+			if r.Device.Cores < 1 {
 				return ""
 			}
-			return fmt.Sprint(r.device.Cores)
+			return fmt.Sprint(r.Device.Cores)
 		})),
 		fact("Memory", rows, func(r *Row) (string, string) {
-			v, ok := r.device.MemoryBytes.Get()
-			return words.When(ok, words.Bytes(float64(v))), words.Line(r.device.MemoryBytes.Unavailable, 200)
+			v, ok := r.Device.MemoryBytes.Get()
+			return words.When(ok, words.Bytes(float64(v))), words.Line(r.Device.MemoryBytes.Unavailable, 200)
 		}),
 		fact("Emulated by", rows, func(r *Row) (string, string) {
-			if r.device.Emulated == "" {
+			if r.Device.Emulated == "" {
 				return "nothing: no sign of it", ""
 			}
-			return words.Line(r.device.Emulated, 200), ""
+			return words.Line(r.Device.Emulated, 200), ""
 		}),
-		fact("Kernel", rows, text(func(r *Row) trial.Reading[string] { return r.device.Kernel })),
-		fact("Clock governor", rows, text(func(r *Row) trial.Reading[string] { return r.device.Governor })),
+		fact("Kernel", rows, text(func(r *Row) trial.Reading[string] { return r.Device.Kernel })),
+		fact("Clock governor", rows, text(func(r *Row) trial.Reading[string] { return r.Device.Governor })),
 		spread("Clock at the start of trials", rows, func(r *Row) (float64, bool, string) {
-			v, ok := r.device.ClockHz.Get()
-			return float64(v), ok, r.device.ClockHz.Unavailable
+			v, ok := r.Device.ClockHz.Get()
+			return float64(v), ok, r.Device.ClockHz.Unavailable
 		}, func(v float64) string { return words.Digits(v/1e9) + " GHz" }),
 		spread("Temperature at the start of trials", rows, func(r *Row) (float64, bool, string) {
-			v, ok := r.device.Temperature.Get()
-			return v, ok, r.device.Temperature.Unavailable
+			v, ok := r.Device.Temperature.Get()
+			return v, ok, r.Device.Temperature.Unavailable
 		}, func(v float64) string { return words.Digits(v) + " °C" }),
-		fact("Runtime", rows, plain(func(r *Row) string { return strings.TrimSpace(r.runtime.Name + " " + r.runtime.Version) })),
-		fact("Providers in the runtime", rows, plain(func(r *Row) string { return words.List(r.runtime.Providers, ", ", 12) })),
-		fact("Runtime build", rows, plain(func(r *Row) string { return r.runtime.BuildInfo })),
+		fact("Runtime", rows, plain(func(r *Row) string { return strings.TrimSpace(r.Runtime.Name + " " + r.Runtime.Version) })),
+		fact("Providers in the runtime", rows, plain(func(r *Row) string { return words.List(r.Runtime.Providers, ", ", 12) })),
+		fact("Runtime build", rows, plain(func(r *Row) string { return r.Runtime.BuildInfo })),
 		fact("Agent", rows, plain(func(r *Row) string {
-			return strings.TrimSpace(r.agent.Version + " " + strings.Trim(r.agent.OS+"/"+r.agent.Arch, "/"))
+			return strings.TrimSpace(r.Agent.Version + " " + strings.Trim(r.Agent.OS+"/"+r.Agent.Arch, "/"))
 		})),
-		fact("Agent sha256", rows, plain(func(r *Row) string { return r.agent.SHA256 })),
+		fact("Agent sha256", rows, plain(func(r *Row) string { return r.Agent.SHA256 })),
 	}
 	out = append(out, harnessFact(rows))
 	return append(out, newerFacts(rows)...)
@@ -121,7 +121,7 @@ func newerFacts(rows []*Row) (out []Fact) {
 		{"Kernel command line", word(func(d *trial.Device) trial.Reading[string] { return d.Cmdline })},
 	} {
 		x := fact(f.name, rows, func(r *Row) (string, string) {
-			value, why := f.get(&r.device)
+			value, why := f.get(&r.Device)
 			return words.Line(value, maxSentence), words.Line(why, 200)
 		})
 		if x.Value != "" || x.Unavailable != noReason {

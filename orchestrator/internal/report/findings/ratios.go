@@ -1,4 +1,4 @@
-package report
+package findings
 
 import (
 	"fmt"
@@ -19,13 +19,13 @@ type Ratio struct {
 	Differs bool   `json:"differs"`
 	Text    string `json:"text"`
 
-	judged judge.Ratio
+	Judged judge.Ratio `json:"-"`
 }
 
 func ratios(run *judge.Run) (out []Ratio) {
 	for _, x := range run.Ratios() {
 		out = append(out, Ratio{Axis: x.Axis, Option: x.Option.Letter, Base: x.Base.Letter, Estimate: x.Estimate,
-			Differs: x.Differs(), Text: sentenceOf(x, run), judged: x})
+			Differs: x.Differs(), Text: sentenceOf(x, run), Judged: x})
 	}
 	return out
 }
@@ -33,7 +33,7 @@ func ratios(run *judge.Run) (out []Ratio) {
 // sentenceOf names the two options by what tells them apart, and what they share.
 func sentenceOf(x judge.Ratio, run *judge.Run) string {
 	a, b := x.Option.Trials[0], x.Base.Trials[0]
-	who, whom := variant(x.Axis, x.Option), variant(x.Axis, x.Base)
+	who, whom := Variant(x.Axis, x.Option), Variant(x.Axis, x.Base)
 	rest, times := " on "+a.Provider, " times "
 	switch x.Axis {
 	case judge.ByProvider:
@@ -47,7 +47,7 @@ func sentenceOf(x judge.Ratio, run *judge.Run) string {
 	if ok {
 		ratio += fmt.Sprintf(" [%s, %s]", words.Digits(i.Low), words.Digits(i.High))
 	}
-	s := who + verb + ratio + times + whom + rest + inCommon(x.Axis, a, run)
+	s := who + verb + ratio + times + whom + rest + InCommon(x.Axis, a, run)
 	switch {
 	case !ok:
 		s += " (no interval: " + x.Interval.Unavailable + ")"
@@ -63,8 +63,8 @@ func sentenceOf(x judge.Ratio, run *judge.Run) string {
 	return s
 }
 
-// variant names an option by what tells it from the others on an axis.
-func variant(axis judge.Axis, o *judge.Option) string {
+// Variant names an option by what tells it from the others on an axis.
+func Variant(axis judge.Axis, o *judge.Option) string {
 	t := o.Trials[0]
 	switch axis {
 	case judge.ByProvider:
@@ -75,9 +75,9 @@ func variant(axis judge.Axis, o *judge.Option) string {
 	return t.Model
 }
 
-// inCommon names the threads and the batch that the options of an axis share,
+// InCommon names the threads and the batch that the options of an axis share,
 // where other trials of the run have others.
-func inCommon(axis judge.Axis, t *judge.Trial, run *judge.Run) (s string) {
+func InCommon(axis judge.Axis, t *judge.Trial, run *judge.Run) (s string) {
 	if axis != judge.ByThreads && run.ThreadsVary() {
 		s += ", " + words.Plural(t.Threads, "thread")
 	}
