@@ -23,11 +23,14 @@ type Truth struct {
 func (t Truth) Wrong() bool { return t.Nodes == 0 }
 
 // String is the line of a truth table: "acl: 0 of 68 nodes: not an ACL result".
-func (t Truth) String() string {
+func (t Truth) String() string { return t.Provider + ": " + t.Share() }
+
+// Share is [Truth.String] without the provider.
+func (t Truth) Share() string {
 	if t.Wrong() {
-		return fmt.Sprintf("%s: 0 of %d nodes: not an %s result", t.Provider, t.Of, strings.ToUpper(t.Provider))
+		return fmt.Sprintf("0 of %d nodes: not an %s result", t.Of, strings.ToUpper(t.Provider))
 	}
-	return fmt.Sprintf("%s: %d of %d nodes, %s of the time", t.Provider, t.Nodes, t.Of, words.Percent(t.Time))
+	return fmt.Sprintf("%d of %d nodes, %s of the time", t.Nodes, t.Of, words.Percent(t.Time))
 }
 
 // Ran says what the provider of the trial really ran. It is unavailable where

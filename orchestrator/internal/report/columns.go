@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -25,6 +26,10 @@ type cell struct {
 	text  string
 	marks []int
 	tone  tone
+	sign  string // for those who cannot tell the colours of verdicts apart
+	// word and reason are the two parts of a text such as "INVALID: drift", for
+	// those who draw them apart; both are empty where the text is one word.
+	word, reason string
 }
 
 type tone string
@@ -49,7 +54,8 @@ func (t *Table) columns() []column {
 		t.textColumn("batch", "batch", true, func(r *Row) string { return strconv.Itoa(r.Batch) }),
 	}
 	if slices.ContainsFunc(t.Rows, func(r *Row) bool { return r.Repetition > 1 }) {
-		cols = append(cols, t.textColumn("repetition", "rep", true, func(r *Row) string { return strconv.Itoa(r.Repetition) }))
+		cols = append(cols,
+			t.textColumn("repetition", "rep", true, func(r *Row) string { return strconv.Itoa(r.Repetition) }))
 	}
 	cols = append(cols,
 		t.textColumn("size", "size MB", true, func(r *Row) string {
@@ -63,21 +69,18 @@ func (t *Table) columns() []column {
 				return "-"
 			}
 			return strconv.Itoa(r.N)
-		}),
-		numberColumn("p50", "p50 "+lat.Name, lat.Size, func(r *Row) trial.Reading[float64] { return r.P50 }))
-	if t.judged(judge.P90) {
-		cols = append(cols, numberColumn("p90", "p90 "+lat.Name, lat.Size, func(r *Row) trial.Reading[float64] { return r.P90 }))
+		}))
+	for _, m := range t.percentiles() {
+		cols = append(cols, numberColumn(m.String(), m.String()+" "+lat.Name, lat.Size, readingOf(m)))
 	}
-	cols = append(cols,
-		numberColumn("p95", "p95 "+lat.Name, lat.Size, func(r *Row) trial.Reading[float64] { return r.P95 }),
-		numberColumn("p99", "p99 "+lat.Name, lat.Size, func(r *Row) trial.Reading[float64] { return r.P99 }),
-		numberColumn("throughput", "inputs/s", 1, func(r *Row) trial.Reading[float64] { return r.Throughput }))
+	cols = append(cols, numberColumn("throughput", "inputs/s", 1, readingOf(judge.Throughput)))
 	if slices.ContainsFunc(t.Rows, func(r *Row) bool { return r.Roof.Value != nil }) {
 		cols = append(cols, numberColumn("roof", "% of roof", 0.01, (*Row).roofShare))
 	}
 	cols = append(cols, t.accuracyColumns()...)
 	for i, b := range t.Budgets {
-		cols = append(cols, column{key: budgetColumn(i), head: b.Text, cell: func(r *Row) cell { return r.verdictCell(i) }})
+		cols = append(cols, column{key: budgetColumn(i), head: b.Text,
+			cell: func(r *Row) cell { return r.verdictCell(i) }})
 	}
 	return append(cols, column{key: "validity", head: "validity", cell: (*Row).validityCell})
 }
@@ -90,8 +93,21 @@ func (r *Row) roofShare() trial.Reading[float64] {
 	return trial.Unread[float64](r.Roof.Unavailable)
 }
 
-func (t *Table) judged(metric *judge.Metric) bool {
-	return slices.ContainsFunc(t.Budgets, func(b judge.Budget) bool { return b.Metric == metric })
+// percentiles are those that the table shows: the usual ones, and what budgets
+// limit.
+func (t *Table) percentiles() (out []*judge.Metric) {
+	for _, m := range judge.Metrics {
+		usual := m == judge.P50 || m == judge.P95 || m == judge.P99
+		judged := slices.ContainsFunc(t.Budgets, func(b judge.Budget) bool { return b.Metric == m })
+		if m.IsLatency() && (usual || judged) {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+func readingOf(m *judge.Metric) func(*Row) trial.Reading[float64] {
+	return func(r *Row) trial.Reading[float64] { return m.Read(r.Trial) }
 }
 
 func (t *Table) textColumn(key, head string, right bool, text func(*Row) string) column {
@@ -114,15 +130,19 @@ func numberColumn(key, head string, scale float64, value func(*Row) trial.Readin
 
 func (r *Row) verdictCell(i int) cell {
 	c := cell{marks: r.marks[budgetColumn(i)]}
-	switch v := r.Answers[i]; {
-	case v.Verdict == judge.Met:
-		c.text, c.tone = "met", good
-	case v.Verdict == judge.NotMet:
-		c.text, c.tone = "NOT met", bad
-	case r.Outcome != trial.OK:
+	v := r.Answers[i].Verdict
+	if v == judge.Unknown && r.Outcome != trial.OK {
 		c.text = "-" // the last column says why
+		return c
+	}
+	c.text = v.String()
+	switch v {
+	case judge.Met:
+		c.tone, c.sign = good, "✓"
+	case judge.NotMet:
+		c.tone, c.sign = bad, "✗"
 	default:
-		c.text, c.tone = "unknown", open
+		c.tone, c.sign = open, "?"
 	}
 	return c
 }
@@ -135,7 +155,8 @@ func (r *Row) validityCell() cell {
 	case r.Sound():
 		c.text = string(r.Validity)
 		if bad := r.Failing(); len(bad) > 0 {
-			c.text += ": " + bad[0].Name
+			c.word, c.reason = c.text, bad[0].Name
+			c.text += ": " + c.reason
 		}
 		c.tone = map[stats.Validity]tone{stats.Suspect: open, stats.Invalid: bad}[r.Validity]
 	case r.Outcome == trial.OK:
@@ -149,7 +170,7 @@ func (r *Row) validityCell() cell {
 // shortValidityCell leaves the reason to the footnote.
 func (r *Row) shortValidityCell() cell {
 	c := r.validityCell()
-	c.text, _, _ = strings.Cut(c.text, ":")
+	c.text = cmp.Or(c.word, c.text)
 	return c
 }
 

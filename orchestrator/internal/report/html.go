@@ -1,12 +1,12 @@
 package report
 
 import (
+	"cmp"
 	"embed"
 	"fmt"
 	"html/template"
 	"io"
 	"slices"
-	"strings"
 
 	"chexp/experiments/judge"
 	"chexp/experiments/trial"
@@ -148,15 +148,13 @@ func (v *view) table() {
 		}
 		for _, c := range v.Columns {
 			x := c.cell(r)
-			word, reason, _ := strings.Cut(x.text, ": ") // of a validity
-			line.Cells = append(line.Cells, viewCell{Text: word, Reason: reason, Marks: x.marks, Tone: x.tone, Sign: signs[x.text], Head: c.head, Key: c.key, Right: c.right, None: x.text == "-" && len(x.marks) == 0})
+			line.Cells = append(line.Cells, viewCell{Text: cmp.Or(x.word, x.text), Reason: x.reason, Marks: x.marks,
+				Tone: x.tone, Sign: x.sign, Head: c.head, Key: c.key, Right: c.right,
+				None: x.text == "-" && len(x.marks) == 0})
 		}
 		v.Lines = append(v.Lines, line)
 	}
 }
-
-// signs stand before verdicts, for those who cannot tell the colours apart.
-var signs = map[string]string{"met": "✓", "NOT met": "✗", "unknown": "?"}
 
 // Head and Key let the template name a column.
 func (c column) Head() string { return c.head }
