@@ -9,7 +9,8 @@ func sound() (*Result, *Plan) {
 	sum := strings.Repeat("a", 64)
 	p := &Plan{
 		Schema: PlanSchema, RunID: "run-1", Models: []Model{{Name: "m", SHA256: sum}},
-		Trials: []Trial{{ID: NewID("m", "cpu", 2, 1, 3), Model: "m", Provider: Provider{Name: "cpu"}, Threads: 2, Batch: 1, Repetition: 3}},
+		Trials: []Trial{{ID: NewID("m", "cpu", 2, 1, 3), Model: "m", Provider: Provider{Name: "cpu"}, Threads: 2, Batch: 1,
+			Repetition: 3}},
 	}
 	return &Result{
 		Schema: ResultSchema, RunID: p.RunID, TrialID: p.Trials[0].ID, Model: p.Models[0], Provider: p.Trials[0].Provider,

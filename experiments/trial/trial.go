@@ -160,7 +160,8 @@ func ShowName(s string) string {
 	return strconv.QuoteToASCII(s)
 }
 
-var idPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}\.[a-z0-9][a-z0-9_-]{0,63}\.t[0-9]{1,4}\.b[0-9]{1,5}\.r[0-9]{1,5}$`)
+var idPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}\.[a-z0-9][a-z0-9_-]{0,63}` +
+	`\.t[0-9]{1,4}\.b[0-9]{1,5}\.r[0-9]{1,5}$`)
 
 // ValidID reports whether s can be a trial's id. What comes back from a device
 // is checked with it before it becomes a file name.

@@ -56,7 +56,8 @@ func Ran(r *trial.Result) trial.Reading[Truth] {
 		}
 	}
 	if nodes != p.Nodes || nodes < 1 {
-		return trial.Unread[Truth](fmt.Sprintf("the counts of nodes contradict each other: %d in all, %d of all providers", p.Nodes, nodes))
+		return trial.Unread[Truth](fmt.Sprintf("the counts of nodes contradict each other: %d in all, %d of all providers",
+			p.Nodes, nodes))
 	}
 	if ns > 0 {
 		t.Time /= float64(ns)
@@ -80,7 +81,8 @@ func checkProvider(r *trial.Result) stats.Check {
 	switch {
 	case t.Wrong():
 		c.Outcome = stats.Invalid
-		c.Remedy = "leave " + r.Provider.Name + " out for this model, or give it a model that it can run: `chexp results show` names the operators"
+		c.Remedy = "leave " + r.Provider.Name +
+			" out for this model, or give it a model that it can run: `chexp results show` names the operators"
 	case t.Time < leastShare:
 		c.Outcome = stats.Suspect
 		c.Text += fmt.Sprintf(", limit %s: mostly a result of the others", words.Percent(leastShare))
