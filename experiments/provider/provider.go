@@ -165,10 +165,10 @@ func NameOf(native string) string {
 // provider.
 const FunctionPrefix = "OrtSessionOptionsAppendExecutionProvider_"
 
-// In lists the providers that a library of ONNX Runtime has, sorted: exported
+// in lists the providers that a library of ONNX Runtime has, sorted: exported
 // are the names of the functions in it, needed the libraries that it is linked
 // with, and beside says whether a file lies in the same folder.
-func In(exported, needed []string, beside func(file string) bool) (names []string) {
+func in(exported, needed []string, beside func(file string) bool) (names []string) {
 	for _, function := range exported {
 		native, ok := strings.CutPrefix(function, FunctionPrefix)
 		if !ok {

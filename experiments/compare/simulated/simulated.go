@@ -5,7 +5,6 @@
 package simulated
 
 import (
-	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"chexp/experiments/compare"
+	"chexp/experiments/files"
 	"chexp/experiments/judge"
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
@@ -87,8 +87,8 @@ func (c Class) run(rng *rand.Rand, i, d int, level float64) Run {
 	at := day
 	for m := range c.Models {
 		name := fmt.Sprintf("sim-%c", 'a'+m)
-		model := trial.Model{Name: name, SHA256: fmt.Sprintf("%x", sha256.Sum256([]byte(name))),
-			Bytes: int64(m+1) * 3_000_000, Origin: "simulated"}
+		model := trial.Model{Name: name, SHA256: files.Sum([]byte(name)), Bytes: int64(m+1) * 3_000_000,
+			Origin: "simulated"}
 		r.Plan.Models = append(r.Plan.Models, model)
 		for _, threads := range c.Threads {
 			for rep := range c.Starts {
@@ -207,7 +207,7 @@ func (r Run) Write(root string) (string, error) {
 	if err := os.MkdirAll(filepath.Join(dir, "results"), 0o755); err != nil {
 		return "", err
 	}
-	var sums strings.Builder
+	sums := files.Sums{}
 	for _, res := range r.Results {
 		data, err := json.Marshal(res)
 		if err != nil {
@@ -216,14 +216,14 @@ func (r Run) Write(root string) (string, error) {
 		if err := os.WriteFile(filepath.Join(dir, "results", res.TrialID+".json"), data, 0o644); err != nil {
 			return "", err
 		}
-		fmt.Fprintf(&sums, "%x  %s.json\n", sha256.Sum256(data), res.TrialID)
+		sums[res.TrialID+".json"] = files.Sum(data)
 	}
 	plan, err := json.Marshal(r.Plan)
 	if err != nil {
 		return "", err
 	}
 	for name, data := range map[string]string{
-		"results/SHA256SUMS": sums.String(), "plan.json": string(plan), "experiment.yaml": Experiment,
+		"results/SHA256SUMS": string(sums.Bytes()), "plan.json": string(plan), "experiment.yaml": Experiment,
 		"journal.jsonl": fmt.Sprintf("{\"time\":%q,\"kind\":\"finished\"}\n", epoch.Format(time.RFC3339)),
 		"site.json": fmt.Sprintf(`{"site":{"site":"simulated"},"lease":{"device":{"name":%q,"uid":%q}}}`, r.Device,
 			r.Device),

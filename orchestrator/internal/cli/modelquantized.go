@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"os"
@@ -10,6 +8,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"chexp/experiments/files"
 	"chexp/models/quant"
 
 	"github.com/urfave/cli/v2"
@@ -34,8 +33,7 @@ type quantized struct {
 }
 
 func (a *app) printQuantized(c *cli.Context, q quant.Request, res *quant.Result, out, from string, b []byte) error {
-	sum := sha256.Sum256(b)
-	x := quantized{File: out, SHA256: hex.EncodeToString(sum[:]), Bytes: int64(len(b)), Mode: q.Options.Mode,
+	x := quantized{File: out, SHA256: files.Sum(b), Bytes: int64(len(b)), Mode: q.Options.Mode,
 		WeightBits: q.Options.WeightBits, PerTensor: q.Options.PerTensor, EmitNS: res.Emit, Opsets: map[string]int64{}}
 	if x.Mode == quant.Static {
 		x.Operators = q.Options.Format

@@ -173,7 +173,7 @@ func TestRefused(t *testing.T) {
 	}
 	r := resolver(dir)
 	r.Agent.Libraries, r.Agent.Interfaces = []string{"libm.so.6", "libc.so.6"}, map[string]string{"GLIBC": "2.1"}
-	f, _, err := r.open(needy)
+	f, err := r.open(needy)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/files"
 	"chexp/orchestrator/internal/transport"
 )
 
@@ -209,7 +210,7 @@ func (d *download) fetch(n int64, want string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != want {
+	if files.Sum(data) != want {
 		return nil, fmt.Errorf("a piece of %d bytes was damaged on its way", n)
 	}
 	return data, nil
