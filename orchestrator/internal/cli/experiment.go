@@ -50,7 +50,7 @@ func (a *app) experimentInit(c *cli.Context) error {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return store.Explain(err)
 	}
-	fmt.Fprintf(a.err, "wrote %s; next: chexp experiment check %s\n", file, file)
+	fmt.Fprintf(a.err, "wrote %s; next: %s\n", file, a.commands(c).Line("experiment", "check", file))
 	return nil
 }
 

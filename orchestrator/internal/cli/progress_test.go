@@ -42,7 +42,7 @@ func TestPrintable(t *testing.T) {
 }
 
 func TestFlagsAfterArguments(t *testing.T) {
-	root := (&app{}).commands()
+	root := (&app{}).root()
 	for _, tc := range []struct{ in, want string }{
 		{"chexp run x.yaml --keep", "chexp run --keep x.yaml"},
 		{"chexp run x.yaml --until push --runs r", "chexp --runs r run --until push x.yaml"},

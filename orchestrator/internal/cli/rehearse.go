@@ -50,7 +50,7 @@ func (a *app) rehearse(c *cli.Context) error {
 	if kind, _ := sites.Named(e.Site); !kind.Rehearsals {
 		file := c.Args().First()
 		return failure.Usage.Errorf("%s is made for site local, which needs no rehearsal", file).
-			Advise("`chexp run %s`", file)
+			Advise("`%s`", a.commands(c).Line("run", file))
 	}
 	return a.withEmulator(c, func(o site.Options) error {
 		if a.deviceArch != runtime.GOARCH && !c.Bool("full") {

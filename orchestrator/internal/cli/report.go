@@ -3,10 +3,10 @@ package cli
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"time"
 
 	"chexp/orchestrator/internal/report"
+	"chexp/orchestrator/internal/report/findings"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/store"
 
@@ -14,7 +14,7 @@ import (
 )
 
 // table builds the report's model of a run from the store alone.
-func table(s *store.Run) (*report.Table, error) {
+func table(s *store.Run) (*findings.Table, error) {
 	plan, err := s.Plan()
 	if err != nil {
 		return nil, err
@@ -31,22 +31,23 @@ func table(s *store.Run) (*report.Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := report.Input{Plan: plan, Results: results, Budgets: e.Budgets, Phases: timeline(entries)}
-	in.Run = report.Run{
+	in := findings.Input{Plan: plan, Results: results, Budgets: e.Budgets, Phases: timeline(entries)}
+	in.Run = findings.Run{
 		ID: s.ID, Experiment: e.Name, Description: e.Description, Site: e.Site,
 		Image: e.Container.Image, Started: entries[0].Time, Ended: entries[len(entries)-1].Time,
 		Rehearsal: isRehearsal(s), Dir: s.Dir,
 	}
-	if _, lease, cont, _, err := run.SiteFacts(s); err == nil {
-		in.Run.Device = report.Device{Name: lease.Device.Name, UID: lease.Device.UID, MachineName: lease.Device.MachineName}
-		in.Run.LeaseID, in.Run.ContainerID = lease.ID, cont.ID
+	if f, err := run.ReadFacts(s); err == nil {
+		d := f.Lease.Device
+		in.Run.Device = findings.Device{Name: d.Name, UID: d.UID, MachineName: d.MachineName}
+		in.Run.LeaseID, in.Run.ContainerID = f.Lease.ID, f.Container.ID
 	}
-	return report.Build(in), nil
+	return findings.Build(in), nil
 }
 
 // timeline turns the journal's phases into what the report draws.
-func timeline(entries []store.Entry) []report.Phase {
-	var phases []report.Phase
+func timeline(entries []store.Entry) []findings.Phase {
+	var phases []findings.Phase
 	open := map[string]time.Time{}
 	for _, e := range entries {
 		switch e.Kind {
@@ -62,7 +63,7 @@ func timeline(entries []store.Entry) []report.Phase {
 			if e.Kind == store.Failed {
 				outcome = "failed"
 			}
-			phases = append(phases, report.Phase{Name: e.Phase, Start: began, End: e.Time, Outcome: outcome, Note: e.Text})
+			phases = append(phases, findings.Phase{Name: e.Phase, Start: began, End: e.Time, Outcome: outcome, Note: e.Text})
 		}
 	}
 	return phases
@@ -97,22 +98,12 @@ func renderReports(s *store.Run) error {
 	if err != nil {
 		return err
 	}
-	for _, r := range []struct {
-		name   string
-		render func(io.Writer, *report.Table) error
-	}{
-		{"report.txt", func(w io.Writer, t *report.Table) error { return report.Terminal(w, t, 0, false) }},
-		{"report.md", report.Markdown},
-		{"report.csv", report.CSV},
-		{"report.json", report.JSON},
-		{"report.html", report.HTML},
-		{"bench.txt", report.Bench},
-	} {
+	for _, f := range report.Files {
 		var buf bytes.Buffer
-		if err := r.render(&buf, t); err != nil {
-			return fmt.Errorf("render %s: %w", r.name, err)
+		if err := f.Render(&buf, t); err != nil {
+			return fmt.Errorf("render %s: %w", f.Name, err)
 		}
-		if err := s.Replace(r.name, buf.Bytes()); err != nil {
+		if err := s.Replace(f.Name, buf.Bytes()); err != nil {
 			return err
 		}
 	}
