@@ -121,17 +121,20 @@ func (t *Transport) Exec(ctx context.Context, cmd transport.Command) (transport.
 		return transport.Exit{}, fmt.Errorf("zun: command %s is refused: its arguments are not UTF-8", cmd.Args[0])
 	}
 	if n := len(url.QueryEscape(line)); n > maxURL {
-		return transport.Exit{}, fmt.Errorf("zun: command %s is refused: it takes %d bytes of an URL, at most %d fit; put a script there and run that", cmd.Args[0], n, maxURL)
+		return transport.Exit{}, fmt.Errorf("zun: command %s is refused: it takes %d bytes of an URL, "+
+			"at most %d fit; put a script there and run that", cmd.Args[0], n, maxURL)
 	}
 	if err := ctx.Err(); err != nil {
 		return transport.Exit{}, err
 	}
 	res, err := t.zun.Execute(ctx, t.id, line)
 	if err != nil {
-		return transport.Exit{}, fmt.Errorf("zun: running %s in container %s: outcome unknown: %w", cmd.Args[0], t.id, cause(ctx, err))
+		return transport.Exit{}, fmt.Errorf("zun: running %s in container %s: outcome unknown: %w",
+			cmd.Args[0], t.id, cause(ctx, err))
 	}
 	if res.ExitCode == nil {
-		return transport.Exit{}, fmt.Errorf("zun: running %s in container %s: %w", cmd.Args[0], t.id, transport.ErrStillRunning)
+		return transport.Exit{}, fmt.Errorf("zun: running %s in container %s: %w",
+			cmd.Args[0], t.id, transport.ErrStillRunning)
 	}
 	out := res.Output[:min(len(res.Output), t.opts.MaxOutput)]
 	return transport.Exit{Code: *res.ExitCode, Output: []byte(out)}, nil
