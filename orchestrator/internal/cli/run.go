@@ -298,30 +298,36 @@ func (a *app) resume(c *cli.Context, name string) error {
 func (a *app) carryOut(c *cli.Context, cfg run.Config, obs *progress) error {
 	obs.warned = a.warned
 	cfg.Observe = obs
-	cfg.Report = func() error { return renderReports(cfg.Store) }
+	var f *found // nothing where the run ended before its report
+	cfg.Report = func() (err error) {
+		f, err = writeReports(cfg.Store)
+		return err
+	}
 	err := run.Execute(c.Context, a.cleanup, cfg)
 	if err == nil && (cfg.Until != "" || cfg.Detach) {
 		obs.line("  run %s is left as it is; go on with: %s", cfg.Store.ID, cfg.Commands.Resume())
 		return nil
 	}
-	return errors.Join(err, a.answer(c, cfg.Run, err == nil))
+	if f == nil {
+		var unread error
+		if f, unread = readFindings(cfg.Store); unread != nil {
+			return errors.Join(err, unread)
+		}
+	}
+	return errors.Join(err, a.answer(c, cfg.Run, f, err == nil))
 }
 
 // answer prints the decision table of what was measured.
-func (a *app) answer(c *cli.Context, r *run.Run, complete bool) error {
-	results, err := r.Store.Results(r.Plan)
-	if err != nil {
-		return err
-	}
-	if len(results) > 0 {
-		if err := a.showRun(c, r.Store); err != nil {
+func (a *app) answer(c *cli.Context, r *run.Run, f *found, complete bool) error {
+	if len(f.results) > 0 {
+		if err := a.show(c, f); err != nil {
 			return err
 		}
 	}
 	if !complete {
 		return nil // the error that is on its way says more
 	}
-	return r.Incomplete(results)
+	return r.Incomplete(f.results)
 }
 
 // agentFile finds the agent for an architecture beside this program.
