@@ -11,8 +11,6 @@ package models
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +20,7 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/files"
 	"chexp/experiments/spec"
 	"chexp/experiments/trial"
 	"chexp/models/builtin"
@@ -172,9 +171,9 @@ func (r *Resolver) builtin(ctx context.Context, m spec.ModelSource) (Resolved, e
 	if err != nil {
 		return Resolved{}, err
 	}
-	if got := sha256.Sum256(data); hex.EncodeToString(got[:]) != b.SHA256 {
+	if got := files.Sum(data); got != b.SHA256 {
 		return Resolved{}, failure.Usage.
-			Errorf("generating %s gave other bytes (sha256 %x) than it must (%s)", b.Name, got, b.SHA256).
+			Errorf("generating %s gave other bytes (sha256 %s) than it must (%s)", b.Name, got, b.SHA256).
 			Advise("this is a fault of chexp on this platform: please report it")
 	}
 	file, err := r.store(b.SHA256, func(w io.Writer) error {
@@ -186,7 +185,7 @@ func (r *Resolver) builtin(ctx context.Context, m spec.ModelSource) (Resolved, e
 
 // path hashes a file of the user's and uses it where it lies.
 func (r *Resolver) path(ctx context.Context, m spec.ModelSource) (Resolved, error) {
-	sum, size, err := hashFile(ctx, m.Path)
+	sum, size, err := hash(ctx, m.Path)
 	if err != nil {
 		return Resolved{}, failure.Usage.Errorf("cannot be read").Because(err)
 	}
@@ -203,15 +202,15 @@ func (r *Resolver) path(ctx context.Context, m spec.ModelSource) (Resolved, erro
 // changed is no hit; it is replaced by the next store.
 func (r *Resolver) cached(ctx context.Context, sum string) (string, bool) {
 	path := r.cacheFile(sum)
-	got, _, err := hashFile(ctx, path)
+	got, _, err := hash(ctx, path)
 	return path, err == nil && got == sum
 }
 
 func (r *Resolver) cacheFile(sum string) string { return filepath.Join(r.CacheDir, sum+".onnx") }
 
-// store writes a new file of the cache whole or not at all: into a temporary
-// file that is synced and renamed. write must have checked the content.
-func (r *Resolver) store(sum string, write func(io.Writer) error) (_ string, err error) {
+// store writes a new file of the cache whole or not at all. write must check the
+// content.
+func (r *Resolver) store(sum string, write func(io.Writer) error) (string, error) {
 	cannot := func(err error) error {
 		return failure.Usage.Errorf("cannot write to the model cache %s", r.CacheDir).
 			Advise("make room or make it writable").Because(err)
@@ -220,37 +219,18 @@ func (r *Resolver) store(sum string, write func(io.Writer) error) (_ string, err
 		return "", cannot(err)
 	}
 	r.sweep()
-	// The name does not end in .onnx, so that nobody takes it for a model.
-	f, err := os.CreateTemp(r.CacheDir, sum[:16]+".*.part")
-	if err != nil {
-		return "", cannot(err)
+	path := r.cacheFile(sum)
+	err := files.WriteFunc(path, write)
+	if e := (*failure.Error)(nil); err != nil && !errors.As(err, &e) {
+		err = cannot(err)
 	}
-	defer func() {
-		if err != nil {
-			f.Close() // once more after a good one is harmless
-			os.Remove(f.Name())
-		}
-	}()
-	if err := write(f); err != nil {
-		var e *failure.Error
-		if errors.As(err, &e) {
-			return "", err
-		}
-		return "", cannot(err)
-	}
-	if err := errors.Join(f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
-		return "", cannot(err)
-	}
-	if err := os.Rename(f.Name(), r.cacheFile(sum)); err != nil {
-		return "", cannot(err)
-	}
-	return r.cacheFile(sum), nil
+	return path, err
 }
 
 // sweep removes what a killed process left half-written. A day is longer than
 // any download that is still alive can be expected to take.
 func (r *Resolver) sweep() {
-	parts, _ := filepath.Glob(filepath.Join(r.CacheDir, "*.part"))
+	parts, _ := filepath.Glob(filepath.Join(r.CacheDir, files.TempPattern))
 	for _, part := range parts {
 		if info, err := os.Lstat(part); err == nil && time.Since(info.ModTime()) > 24*time.Hour {
 			os.Remove(part)
@@ -258,40 +238,7 @@ func (r *Resolver) sweep() {
 	}
 }
 
-// hashFile reads a regular file of at most MaxBytes through SHA-256.
-func hashFile(ctx context.Context, path string) (sum string, size int64, err error) {
-	info, err := os.Stat(path) // before opening: opening a pipe would wait for a writer
-	if err != nil {
-		return "", 0, err
-	}
-	if !info.Mode().IsRegular() {
-		return "", 0, fmt.Errorf("%s is no regular file", path)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return "", 0, err
-	}
-	defer f.Close()
-	h := sha256.New()
-	size, err = io.Copy(h, io.LimitReader(contextReader{ctx, f}, MaxBytes+1))
-	if err != nil {
-		return "", 0, err
-	}
-	if size > MaxBytes {
-		return "", 0, fmt.Errorf("%s is larger than %d bytes, more than an ONNX file can be", path, MaxBytes)
-	}
-	return hex.EncodeToString(h.Sum(nil)), size, nil
-}
-
-// contextReader stops a long read when the context ends.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (r contextReader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.r.Read(p)
+// hash is the SHA-256 and the size of a file that may be a model.
+func hash(ctx context.Context, path string) (sum string, size int64, err error) {
+	return files.Hash(ctx, path, MaxBytes)
 }

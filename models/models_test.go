@@ -316,8 +316,8 @@ func TestACacheThatCannotBeWritten(t *testing.T) {
 
 func TestWhatAKilledProcessLeftIsSwept(t *testing.T) {
 	r := &Resolver{CacheDir: t.TempDir()}
-	old := write(t, filepath.Join(r.CacheDir, "0123.1.part"), []byte("x"))
-	write(t, filepath.Join(r.CacheDir, "0123.2.part"), []byte("x")) // perhaps still being written
+	old := write(t, filepath.Join(r.CacheDir, ".tmp-1"), []byte("x"))
+	write(t, filepath.Join(r.CacheDir, ".tmp-2"), []byte("x")) // perhaps still being written
 	day := time.Now().Add(-25 * time.Hour)
 	if err := os.Chtimes(old, day, day); err != nil {
 		t.Fatal(err)
@@ -326,7 +326,7 @@ func TestWhatAKilledProcessLeftIsSwept(t *testing.T) {
 		t.Fatal(err)
 	}
 	b, _ := catalog.Find("tiny-cnn")
-	cacheHolds(t, r.CacheDir, "0123.2.part", b.SHA256+".onnx")
+	cacheHolds(t, r.CacheDir, ".tmp-2", b.SHA256+".onnx")
 }
 
 func TestResolveAllReportsEveryFailure(t *testing.T) {

@@ -26,7 +26,7 @@ func (r *Resolver) Named(ctx context.Context, name string) (Resolved, error) {
 // it is there and is that content.
 func (r *Resolver) Cached(ctx context.Context, sum string) (path string, there bool, err error) {
 	path = r.cacheFile(sum)
-	got, _, err := hashFile(ctx, path)
+	got, _, err := hash(ctx, path)
 	switch {
 	case err != nil:
 		return path, false, nil //nolint:nilerr // what cannot be read is not there
@@ -38,6 +38,6 @@ func (r *Resolver) Cached(ctx context.Context, sum string) (path string, there b
 
 // Sum is the SHA-256 of a file.
 func Sum(ctx context.Context, path string) (string, error) {
-	sum, _, err := hashFile(ctx, path)
+	sum, _, err := hash(ctx, path)
 	return sum, err
 }

@@ -36,7 +36,8 @@ func change(base, p *Pool, seed uint64) Change {
 		c.Caveat = "the groups have other devices, so how boards differ is in the ratio"
 	case len(shared) == 0:
 		x, _ = stats.RatioOfUnits(byDevice(p), byDevice(base), "device")
-		x.Interval = trial.Unread[trial.Interval]("the groups share no device, and it takes 3 devices of each to know how boards differ")
+		x.Interval = trial.Unread[trial.Interval]("the groups share no device, and it takes 3 devices of each to know how " +
+			"boards differ")
 		c.Unit, c.Units = "device", min(base.Devices, p.Devices)
 	default:
 		x = c.onSharedDevices(shared, base, p, seed)
@@ -62,7 +63,7 @@ func (c *Change) pairedByDevice(shared []string, base, p *Pool) stats.Estimate {
 	m, _ := stats.MiddleOf(ratios, "device")
 	c.Unit, c.Units, c.Paired = "device", len(shared), true
 	if n := max(base.Devices, p.Devices) - len(shared); n > 0 {
-		c.Caveat = plural(n, "device") + " in one group only, not in the ratio"
+		c.Caveat = words.Plural(n, "device") + " in one group only, not in the ratio"
 	}
 	return stats.Estimate{Ratio: m.Value, Interval: m.Interval}
 }
@@ -95,7 +96,8 @@ func (c *Change) onSharedDevices(shared []string, base, p *Pool, seed uint64) st
 		return x
 	}
 	d := shared[0]
-	if y, ok := stats.Ratio(allBlocks(p.byDevice[d]), allBlocks(base.byDevice[d]), seed); ok && len(shared) == 1 && y.Interval.Value != nil {
+	if y, ok := stats.Ratio(allBlocks(p.byDevice[d]), allBlocks(base.byDevice[d]), seed); ok && len(shared) == 1 &&
+		y.Interval.Value != nil {
 		c.Unit, c.Units = "block", min(len(allBlocks(p.byDevice[d])), len(allBlocks(base.byDevice[d])))
 		c.Caveat = "of these processes only: another start or day may differ by more"
 		return stats.Estimate{Ratio: x.Ratio, Interval: widened(*y.Interval.Value, x.Ratio)}
@@ -155,21 +157,21 @@ func allBlocks(runs []runValue) (out [][]int64) {
 func (c *Change) judge(x stats.Estimate) {
 	i, ok := x.Interval.Get()
 	if !ok {
-		c.Verdict = NoInterval
+		c.Finding = NoInterval
 		c.Detectable = trial.Unread[float64](x.Interval.Unavailable)
 		c.Text = fmt.Sprintf("%s as measured (%s)", relative(c.Ratio), x.Interval.Unavailable)
 		return
 	}
 	c.Detectable = trial.Read(stats.Detectable(i))
 	if !x.Differs() {
-		c.Verdict = NotFound
+		c.Finding = NotFound
 		c.Text = "no difference found (detectable from " + words.Percent(*c.Detectable.Value) + ")"
 		return
 	}
-	c.Verdict = Slower
+	c.Finding = Slower
 	low, high := i.Low-1, i.High-1
 	if c.Ratio < 1 {
-		c.Verdict, low, high = Faster, 1-i.High, 1-i.Low
+		c.Finding, low, high = Faster, 1-i.High, 1-i.Low
 	}
 	c.Text = fmt.Sprintf("%s [%s to %s]", relative(c.Ratio), words.Percent(low), words.Percent(high))
 	if c.Small = math.Abs(c.Ratio-1) < small; c.Small {
@@ -199,7 +201,7 @@ func falseAlarms(rows []Row) []string {
 	n := 0
 	for _, r := range rows {
 		for _, c := range r.Changes {
-			if c.Verdict != NoInterval {
+			if c.Finding != NoInterval {
 				n++
 			}
 		}
@@ -208,5 +210,6 @@ func falseAlarms(rows []Row) []string {
 		return nil
 	}
 	expected := strconv.FormatFloat(math.Round(float64(n)*0.5)/10, 'g', -1, 64)
-	return []string{fmt.Sprintf("%d comparisons, each at 95 %%: if nothing had changed at all, %s of them would on average be called a difference by chance.", n, expected)}
+	return []string{fmt.Sprintf("%d comparisons, each at 95 %%: if nothing had changed at all, %s of them would on "+
+		"average be called a difference by chance.", n, expected)}
 }

@@ -57,7 +57,8 @@ func Expand(e *Experiment, models []trial.Model, runID string, runtimes []Runtim
 	for i, source := range e.Models {
 		m, ok := resolved[source.Name]
 		if !ok {
-			problems = append(problems, e.Problemf(fmt.Sprintf("models[%d]", i), "model %s was not resolved to a file", source.Name))
+			problems = append(problems, e.Problemf(fmt.Sprintf("models[%d]", i), "model %s was not resolved to a file",
+				source.Name))
 			continue
 		}
 		plan.Models = append(plan.Models, m)
@@ -126,7 +127,8 @@ func (e *Experiment) absent(known map[string]Runtime, all []Runtime) (skip map[s
 		if !ok {
 			at = "providers" // cpu, by default or added
 		}
-		problems = append(problems, e.Problemf(at, "%s. Remove it, %sor write {name: %s, optional: true} to have its trials skipped",
+		problems = append(problems, e.Problemf(at,
+			"%s. Remove it, %sor write {name: %s, optional: true} to have its trials skipped",
 			why, elsewhere(p.Name, all), p.Name))
 	}
 	return skip, problems
@@ -187,7 +189,7 @@ func EstimateTime(plan *trial.Plan) (least, most time.Duration) {
 func (e *Experiment) CheckStart(now time.Time) error {
 	// Blazar counts in whole minutes; the current one still passes
 	// [BLZ:blazar/manager/service.py (356-366)].
-	if e.Site != SiteEdge || e.Lease.Start.IsZero() || !e.Lease.Start.Before(now.Truncate(time.Minute)) {
+	if !e.SiteKind().Leases || e.Lease.Start.IsZero() || !e.Lease.Start.Before(now.Truncate(time.Minute)) {
 		return nil
 	}
 	return Problems{e.Problemf("lease.start", "is %s, which is in the past (it is %s): write now, or a later time",

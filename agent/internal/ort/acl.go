@@ -73,8 +73,8 @@ func (l *Library) appendACL(opts *onnx.SessionOptions, threads int, options map[
 		return l.appendProvider(opts, provider.ACL, options) // which says what there is instead
 	}
 	if err != nil {
-		return reason.New(reason.ProviderAbsent, "chexp's ACL plugin cannot be used here",
-			"agent/acl/README.md says what it needs; or mark the provider optional", err)
+		return reason.Errorf(reason.ProviderAbsent, "chexp's ACL plugin cannot be used here").
+			Advise("agent/acl/README.md says what it needs; or mark the provider optional").Because(err)
 	}
 	all := maps.Clone(options)
 	if all == nil {
@@ -82,10 +82,10 @@ func (l *Library) appendACL(opts *onnx.SessionOptions, threads int, options map[
 	}
 	for _, k := range slices.Sorted(maps.Keys(all)) {
 		if k != "claim_light" && k != "explain" {
-			return reason.New(reason.OptionInvalid, fmt.Sprintf("provider acl has no option %q; it has: claim_light, explain", k), "", nil)
+			return reason.Errorf(reason.OptionInvalid, "provider acl has no option %q; it has: claim_light, explain", k)
 		}
 		if all[k] != "0" && all[k] != "1" {
-			return reason.New(reason.OptionInvalid, fmt.Sprintf("provider acl: option %s is 0 or 1, not %q", k, all[k]), "", nil)
+			return reason.Errorf(reason.OptionInvalid, "provider acl: option %s is 0 or 1, not %q", k, all[k])
 		}
 	}
 	all["threads"] = strconv.Itoa(threads)
@@ -100,14 +100,14 @@ func (l *Library) appendACL(opts *onnx.SessionOptions, threads int, options map[
 		}
 	}()
 	if err := opts.AddSessionConfigEntry(recordAssignment, "1"); err != nil {
-		return reason.New(reason.RuntimeFailed, "a session option was refused", "", err)
+		return reason.Errorf(reason.RuntimeFailed, "a session option was refused").Because(err)
 	}
 	p, err := hidden(opts, "o")
 	if err == nil {
 		err = take(C.chexp_append_device(l.api, p, plugin.device, &ks[0], &vs[0], C.size_t(len(ks))))
 	}
 	if err != nil {
-		return reason.New(reason.OptionInvalid, "chexp's ACL plugin refused its options", "", err)
+		return reason.Errorf(reason.OptionInvalid, "chexp's ACL plugin refused its options").Because(err)
 	}
 	return nil
 }
@@ -139,7 +139,8 @@ func (s *Session) Assignment() ([]Assigned, error) {
 	defer C.free(unsafe.Pointer(nodes))
 	var list []Assigned
 	for _, a := range unsafe.Slice(nodes, int(n)) {
-		list = append(list, Assigned{C.GoString(a.provider), C.GoString(a.domain), C.GoString(a.op), C.GoString(a.name), int(a.group)})
+		list = append(list, Assigned{C.GoString(a.provider), C.GoString(a.domain), C.GoString(a.op),
+			C.GoString(a.name), int(a.group)})
 	}
 	return list, nil
 }

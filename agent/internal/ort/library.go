@@ -44,14 +44,14 @@ func Load(path string) (*Library, error) {
 	// Errors only: warnings about absent sysfs files would drown a crash's
 	// last words on stderr.
 	if err := onnx.InitializeEnvironment(onnx.WithLogLevelError()); err != nil {
-		return nil, reason.New(reason.RuntimeFailed, "ONNX Runtime did not start", "", err)
+		return nil, reason.Errorf(reason.RuntimeFailed, "ONNX Runtime did not start").Because(err)
 	}
 	l := &Library{path: path}
 	cPath := C.CString(path)
 	defer C.free(unsafe.Pointer(cPath))
 	var api *unsafe.Pointer
 	if err := take(C.chexp_open(cPath, &l.handle, (**unsafe.Pointer)(unsafe.Pointer(&api)))); err != nil {
-		return nil, reason.New(reason.RuntimeFailed, "ONNX Runtime did not start", "", err)
+		return nil, reason.Errorf(reason.RuntimeFailed, "ONNX Runtime did not start").Because(err)
 	}
 	l.api = api
 	return l, nil

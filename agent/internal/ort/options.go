@@ -40,7 +40,7 @@ type Options struct {
 func (l *Library) sessionOptions(o Options, set trial.Settings) (opts *onnx.SessionOptions, err error) {
 	opts, err = onnx.NewSessionOptions()
 	if err != nil {
-		return nil, reason.New(reason.RuntimeFailed, "no session options", "", err)
+		return nil, reason.Errorf(reason.RuntimeFailed, "no session options").Because(err)
 	}
 	defer func() {
 		if err != nil {
@@ -62,19 +62,20 @@ func (l *Library) sessionOptions(o Options, set trial.Settings) (opts *onnx.Sess
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {
-			return nil, reason.New(reason.RuntimeFailed, "a session option was refused", "", err)
+			return nil, reason.Errorf(reason.RuntimeFailed, "a session option was refused").Because(err)
 		}
 	}
 	for _, k := range slices.Sorted(maps.Keys(set.Session)) {
 		if err := opts.AddSessionConfigEntry(k, set.Session[k]); err != nil {
-			return nil, reason.New(reason.OptionInvalid, fmt.Sprintf("session option %s=%s was refused", k, set.Session[k]), "", err)
+			return nil, reason.Errorf(reason.OptionInvalid, "session option %s=%s was refused", k, set.Session[k]).
+				Because(err)
 		}
 	}
 	for k, v := range set.Environment {
 		// With cgo this is the C library's environment too. What reads it is
 		// loaded when the provider is appended.
 		if err := os.Setenv(k, v); err != nil {
-			return nil, reason.New(reason.RuntimeFailed, "the provider's environment cannot be set", "", err)
+			return nil, reason.Errorf(reason.RuntimeFailed, "the provider's environment cannot be set").Because(err)
 		}
 	}
 	if o.Provider.Name == provider.ACL {
@@ -98,26 +99,27 @@ func (l *Library) fixDimension(opts *onnx.SessionOptions, name string, size int6
 func (l *Library) appendProvider(opts *onnx.SessionOptions, name string, options map[string]string) error {
 	if name == provider.CPU {
 		if len(options) > 0 {
-			return reason.New(reason.OptionInvalid, "provider cpu has no options of its own, got "+keys(options),
-				"use session.* options, such as "+spinning, nil)
+			return reason.Errorf(reason.OptionInvalid, "provider cpu has no options of its own, got %s", keys(options)).
+				Advise("use session.* options, such as %s", spinning)
 		}
 		return nil
 	}
 	if p, ok := l.plugins[name]; ok {
 		if err := l.appendPlugin(opts, p, options); err != nil {
-			return reason.New(reason.OptionInvalid, fmt.Sprintf("the plugin's provider %q refused the session", name), "", err)
+			return reason.Errorf(reason.OptionInvalid, "the plugin's provider %q refused the session", name).
+				Because(err)
 		}
 		return nil
 	}
 	listed, err := l.listed()
 	if err != nil {
-		return reason.New(reason.RuntimeFailed, "the runtime does not list its providers", "", err)
+		return reason.Errorf(reason.RuntimeFailed, "the runtime does not list its providers").Because(err)
 	}
 	usable := strings.Join(l.usable(listed), ", ")
 	if !slices.Contains(listed, name) {
-		return reason.New(reason.ProviderAbsent,
-			fmt.Sprintf("onnxruntime %s has no execution provider %q; it has: %s", onnx.GetVersion(), name, usable),
-			"choose one of those, or mark the provider optional", nil)
+		return reason.Errorf(reason.ProviderAbsent, "onnxruntime %s has no execution provider %q; it has: %s",
+			onnx.GetVersion(), name, usable).
+			Advise("choose one of those, or mark the provider optional")
 	}
 	if own, ok := withOptionsOfItsOwn[name]; ok {
 		return providerError(name, usable, own(opts, options))
@@ -167,12 +169,14 @@ func providerError(name, usable string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return reason.New(reason.ProviderAbsent,
-		fmt.Sprintf("onnxruntime %s knows the execution provider %q but cannot use it here; usable: %s", onnx.GetVersion(), name, usable),
-		"choose one of those, or mark the provider optional", err)
+	return reason.Errorf(reason.ProviderAbsent,
+		"onnxruntime %s knows the execution provider %q but cannot use it here; usable: %s",
+		onnx.GetVersion(), name, usable).
+		Advise("choose one of those, or mark the provider optional").Because(err)
 }
 
-func (l *Library) appendBySymbol(opts *onnx.SessionOptions, suffix, argument string, options map[string]string) (found bool, err error) {
+func (l *Library) appendBySymbol(opts *onnx.SessionOptions, suffix, argument string,
+	options map[string]string) (found bool, err error) {
 	value := 0
 	for k, v := range options {
 		if k != argument {

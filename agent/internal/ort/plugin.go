@@ -32,8 +32,8 @@ type plugin struct {
 // one that the runtime names so, else the library's first.
 func (l *Library) Plug(name, path string) error {
 	refused := func(err error) error {
-		return reason.New(reason.ProviderAbsent, fmt.Sprintf("the plugin with provider %q cannot be used here", name),
-			"is it made for this ONNX Runtime and this processor?", err)
+		return reason.Errorf(reason.ProviderAbsent, "the plugin with provider %q cannot be used here", name).
+			Advise("is it made for this ONNX Runtime and this processor?").Because(err)
 	}
 	before, err := l.devices()
 	if err != nil {

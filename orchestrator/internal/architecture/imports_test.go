@@ -35,8 +35,8 @@ var rules = []rule{
 		why: "models know the experiment file, and nobody who runs it"},
 	{dir: "models/plates", only: []string{"std"},
 		why: "the agent draws the pictures on the device, so they bring nothing along"},
-	{dir: "models/pictures", only: []string{"std", "github.com/klauspost/compress"},
-		why: "both sides import it: one writes packs, the other reads them"},
+	{dir: "models/pictures", only: []string{"std", "github.com/klauspost/compress", "chexp/experiments/files"},
+		why: "both sides import it, so it brings little along: one writes packs (as files that are whole), the other reads them"},
 	{dir: "agent", never: []string{"chexp/models/builtin", "chexp/models/catalog", "chexp/models/quant"},
 		why: "an agent is carried to the device: no weights in it"},
 	{dir: "orchestrator/openstack", only: []string{"std", gophercloud, "chexp/orchestrator/openstack"},
@@ -47,6 +47,10 @@ var rules = []rule{
 	{dir: "orchestrator/internal/run", never: []string{"chexp/orchestrator/internal/site", "chexp/orchestrator/internal/cli", "chexp/orchestrator/internal/emulator",
 		"chexp/orchestrator/internal/transport/zunexec", "chexp/orchestrator/internal/transport/sshexec", "chexp/orchestrator/openstack", gophercloud},
 		why: "run knows interfaces; cli is where concrete types meet"},
+	{dir: "orchestrator/internal/signin", never: []string{"chexp/orchestrator/openstack/reservation", "chexp/orchestrator/openstack/container",
+		"chexp/orchestrator/internal/run", "chexp/orchestrator/internal/site", "chexp/orchestrator/internal/cli", "chexp/orchestrator/internal/transport"},
+		tests: true,
+		why:   "signing in is the same for every site: it knows nothing of leases, containers or runs"},
 	{dir: "orchestrator/internal/report", never: []string{"net", "net/http", "chexp/orchestrator/internal/site", "chexp/orchestrator/internal/transport", gophercloud},
 		why: "a report is made from the store; it cannot reach the network"},
 	{dir: ".", except: []string{"agent/internal/ort"}, never: []string{"C", "github.com/yalue/onnxruntime_go"},
@@ -73,6 +77,32 @@ func TestImports(t *testing.T) {
 		if seen == 0 {
 			t.Errorf("the rule for %s (%s) looks at no file: has the folder moved?", r.dir, r.why)
 		}
+	}
+}
+
+// A site is one package and its line in cli's registry: sites do not import each
+// other, and nobody else imports one.
+func TestSitesAreApart(t *testing.T) {
+	const dir, registry = "orchestrator/internal/site/", "orchestrator/internal/cli/sites.go"
+	sites := map[string]bool{}
+	for file, imports := range sources(t) {
+		own := ""
+		if below, ok := strings.CutPrefix(file, dir); ok && strings.Contains(below, "/") {
+			own, _, _ = strings.Cut(below, "/")
+		}
+		for _, path := range imports {
+			site, ok := strings.CutPrefix(path, "chexp/"+dir)
+			if !ok {
+				continue
+			}
+			sites[site] = true
+			if file != registry && site != own {
+				t.Errorf("%s imports the site %s: only %s may", file, site, registry)
+			}
+		}
+	}
+	if len(sites) < 2 {
+		t.Errorf("the rule looks at the sites %v: has the folder moved?", sites)
 	}
 }
 

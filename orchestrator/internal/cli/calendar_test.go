@@ -8,8 +8,9 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/run"
-	"chexp/orchestrator/internal/site/chiedge"
+	"chexp/orchestrator/internal/site"
 )
 
 // in puts this machine into a time zone.
@@ -19,9 +20,9 @@ func in(t *testing.T, zone string) {
 	if err != nil {
 		t.Skipf("no time zones on this machine: %v", err)
 	}
-	here := chiedge.Here
-	t.Cleanup(func() { chiedge.Here = here })
-	chiedge.Here = loc
+	here := clock.Here
+	t.Cleanup(func() { clock.Here = here })
+	clock.Here = loc
 }
 
 func at(t *testing.T, s string) time.Time {
@@ -33,17 +34,17 @@ func at(t *testing.T, s string) time.Time {
 	return v
 }
 
-func board(name string, bookings ...chiedge.Booking) chiedge.DeviceInfo {
-	return chiedge.DeviceInfo{Device: run.Device{Name: name, MachineName: "raspberrypi5"}, Reservable: true, Authorized: true, Bookings: bookings}
+func board(name string, bookings ...site.Booking) site.Device {
+	return site.Device{Device: run.Device{Name: name, MachineName: "raspberrypi5"}, Reservable: true, Authorized: true, Bookings: bookings}
 }
 
-func someDevices(t *testing.T) []chiedge.DeviceInfo {
-	book := func(from, to string, mine bool) chiedge.Booking {
-		return chiedge.Booking{Start: at(t, from), End: at(t, to), Mine: mine, User: map[bool]string{true: "alice@example.org", false: `<b>"bob"</b>`}[mine], LeaseID: from}
+func someDevices(t *testing.T) []site.Device {
+	book := func(from, to string, mine bool) site.Booking {
+		return site.Booking{Start: at(t, from), End: at(t, to), Mine: mine, User: map[bool]string{true: "alice@example.org", false: `<b>"bob"</b>`}[mine], LeaseID: from}
 	}
 	broken, closed := board("iot-rpi5-broken"), board("iot-rpi5-private")
 	broken.Reservable, closed.Authorized = false, false
-	return []chiedge.DeviceInfo{
+	return []site.Device{
 		broken, closed,
 		board("nyu-rpi5-01", book("2026-12-01 13:00", "2026-12-01 15:55", false), book("2026-12-01 16:00", "2026-12-01 17:55", true)),
 		board("nyu-rpi5-02", book("2026-12-02 00:30", "2026-12-02 01:00", false), book("2026-12-02 02:30", "2026-12-02 02:55", true)),
@@ -135,13 +136,13 @@ func TestCalendarPage(t *testing.T) {
 }
 
 func BenchmarkCalendarDrawing(b *testing.B) {
-	var devices []chiedge.DeviceInfo
+	var devices []site.Device
 	now := time.Date(2026, 12, 1, 14, 20, 0, 0, time.UTC)
 	for i := range 200 {
 		d := board(fmt.Sprintf("nyu-rpi5-%03d", i))
 		for j := range 10 {
 			start := now.Add(time.Duration(3*j) * time.Hour)
-			d.Bookings = append(d.Bookings, chiedge.Booking{Start: start, End: start.Add(115 * time.Minute), Mine: j == 0})
+			d.Bookings = append(d.Bookings, site.Booking{Start: start, End: start.Add(115 * time.Minute), Mine: j == 0})
 		}
 		devices = append(devices, d)
 	}

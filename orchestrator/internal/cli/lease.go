@@ -7,8 +7,9 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/run"
-	"chexp/orchestrator/internal/site/chiedge"
+	"chexp/orchestrator/internal/site"
 
 	"github.com/urfave/cli/v2"
 )
@@ -53,27 +54,27 @@ func (a *app) leaseCreate(c *cli.Context) error {
 	} else if err := a.weighExperiment(c.Context, &want); err != nil {
 		return err
 	}
-	site, err := a.connectEdge(c)
+	cloud, err := a.connectCloud(c)
 	if err != nil {
 		return err
 	}
-	req, err := a.placeLease(c.Context, site, want)
+	req, err := a.placeLease(c.Context, cloud, want)
 	if err != nil {
 		return err
 	}
-	l, err := site.Reserve(c.Context, req)
+	l, err := cloud.Reserve(c.Context, req)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.err, "  lease %s (%s): %s, %s\n", printable(l.Name), l.ID, chiedge.Window(l.Start, l.End), chiedge.Span(l.End.Sub(l.Start)))
+	fmt.Fprintf(a.err, "  lease %s (%s): %s, %s\n", printable(l.Name), l.ID, clock.Window(l.Start, l.End), clock.Span(l.End.Sub(l.Start)))
 	if c.Bool("no-wait") {
 		return a.print(c, leaseRows([]run.Lease{l}, l))
 	}
 	if left := time.Until(l.Start); left > worthWaiting && !c.Bool("wait") {
-		fmt.Fprintf(a.err, "  it starts in %s: `chexp lease wait %s` counts down to it\n", chiedge.Span(left), printable(l.Name))
+		fmt.Fprintf(a.err, "  it starts in %s: `chexp lease wait %s` counts down to it\n", clock.Span(left), printable(l.Name))
 		return a.print(c, leaseRows([]run.Lease{l}, l))
 	}
-	if l, err = a.await(c.Context, site, l); err != nil {
+	if l, err = a.await(c.Context, cloud, l); err != nil {
 		return err
 	}
 	return a.print(c, leaseRows([]run.Lease{l}, l))
@@ -85,26 +86,26 @@ const worthWaiting = 15 * time.Minute
 
 // placeLease turns what a person wants into a request, after a look at the
 // calendar: who is in the way is known before anything is asked for.
-func (a *app) placeLease(ctx context.Context, site *chiedge.Site, want leaseWanted) (run.LeaseRequest, error) {
+func (a *app) placeLease(ctx context.Context, cloud site.Cloud, want leaseWanted) (run.LeaseRequest, error) {
 	req := want.LeaseRequest
 	var err error
-	if req.Name, err = leaseName(ctx, site, want); err != nil {
+	if req.Name, err = leaseName(ctx, cloud, want); err != nil {
 		return req, err
 	}
 	if want.next {
-		slot, err := site.NextSlot(ctx, req, want.end)
+		slot, err := cloud.NextSlot(ctx, req, want.end)
 		if err != nil {
 			return req, err
 		}
 		req.Start, req.End = slot.Start, slot.End
 		from := "now"
 		if !slot.Start.IsZero() {
-			from = chiedge.Clock(slot.Start)
+			from = clock.Both(slot.Start)
 		}
 		fmt.Fprintf(a.err, "  the first free time is %s, on %s\n", from, printable(slot.Device.Name))
 		return req, nil
 	}
-	unread, err := site.CheckFree(ctx, req)
+	unread, err := cloud.CheckFree(ctx, req)
 	if unread != "" {
 		fmt.Fprintf(a.err, "! the calendar cannot be read (%s): the site itself will tell whether a device is free\n", printable(unread))
 	}
@@ -114,10 +115,10 @@ func (a *app) placeLease(ctx context.Context, site *chiedge.Site, want leaseWant
 // await shows the countdown and the server's words until the lease is active.
 // A person asked for it and may want to look at it: on failure it is named,
 // not deleted.
-func (a *app) await(ctx context.Context, site *chiedge.Site, l run.Lease) (run.Lease, error) {
+func (a *app) await(ctx context.Context, cloud site.Cloud, l run.Lease) (run.Lease, error) {
 	obs := newProgress(a.err)
 	obs.Phase(run.PhaseLease, "")
-	got, err := site.Await(ctx, l.ID, obs.Say)
+	got, err := cloud.Await(ctx, l.ID, obs.Say)
 	if err != nil {
 		return got, failure.New(failure.KindOf(err), "", "to give it back: chexp lease delete "+l.ID, err)
 	}
@@ -126,11 +127,11 @@ func (a *app) await(ctx context.Context, site *chiedge.Site, l run.Lease) (run.L
 }
 
 func (a *app) leaseWait(c *cli.Context) error {
-	site, l, err := a.theLease(c, (*chiedge.Site).ShowLease)
+	cloud, l, err := a.theLease(c, site.Cloud.ShowLease)
 	if err != nil {
 		return err
 	}
-	got, err := a.await(c.Context, site, l.Lease)
+	got, err := a.await(c.Context, cloud, l.Lease)
 	if err != nil {
 		return err
 	}
@@ -138,17 +139,17 @@ func (a *app) leaseWait(c *cli.Context) error {
 }
 
 // theLease signs in and finds the lease that the only argument names.
-func (a *app) theLease(c *cli.Context, find func(*chiedge.Site, context.Context, string) (chiedge.LeaseInfo, error)) (*chiedge.Site, chiedge.LeaseInfo, error) {
+func (a *app) theLease(c *cli.Context, find func(site.Cloud, context.Context, string) (site.Lease, error)) (site.Cloud, site.Lease, error) {
 	name, err := argument(c, "a lease's id or name")
 	if err != nil {
-		return nil, chiedge.LeaseInfo{}, err
+		return nil, site.Lease{}, err
 	}
-	site, err := a.connectEdge(c)
+	cloud, err := a.connectCloud(c)
 	if err != nil {
-		return nil, chiedge.LeaseInfo{}, err
+		return nil, site.Lease{}, err
 	}
-	l, err := find(site, c.Context, name)
-	return site, l, err
+	l, err := find(cloud, c.Context, name)
+	return cloud, l, err
 }
 
 func (a *app) leaseExtend(c *cli.Context) error {
@@ -160,7 +161,7 @@ func (a *app) leaseExtend(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	site, l, err := a.theLease(c, (*chiedge.Site).OwnLease)
+	cloud, l, err := a.theLease(c, site.Cloud.OwnLease)
 	if err != nil {
 		return err
 	}
@@ -168,11 +169,11 @@ func (a *app) leaseExtend(c *cli.Context) error {
 		end = l.End.Add(by)
 	}
 	a.warnManners(end.Sub(l.Start))
-	changed, err := site.ExtendLease(c.Context, l, end)
+	changed, err := cloud.ExtendLease(c.Context, l, end)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.err, "lease %s (%s) lasts until %s, %s longer\n", printable(l.Name), l.ID, chiedge.Clock(changed.End), chiedge.Span(changed.End.Sub(l.End)))
+	fmt.Fprintf(a.err, "lease %s (%s) lasts until %s, %s longer\n", printable(l.Name), l.ID, clock.Both(changed.End), clock.Span(changed.End.Sub(l.End)))
 	return a.print(c, leaseRows([]run.Lease{changed.Lease}, changed))
 }
 
@@ -184,29 +185,29 @@ func (a *app) leaseShorten(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	site, l, err := a.theLease(c, (*chiedge.Site).OwnLease)
+	cloud, l, err := a.theLease(c, site.Cloud.OwnLease)
 	if err != nil {
 		return err
 	}
-	changed, err := site.ShortenLease(c.Context, l, end)
+	changed, err := cloud.ShortenLease(c.Context, l, end)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.err, "lease %s (%s) ends at %s; %s given back\n", printable(l.Name), l.ID, chiedge.Clock(changed.End), chiedge.Span(l.End.Sub(changed.End)))
+	fmt.Fprintf(a.err, "lease %s (%s) ends at %s; %s given back\n", printable(l.Name), l.ID, clock.Both(changed.End), clock.Span(l.End.Sub(changed.End)))
 	return a.print(c, leaseRows([]run.Lease{changed.Lease}, changed))
 }
 
 func (a *app) leaseDelete(c *cli.Context) error {
-	site, l, err := a.theLease(c, (*chiedge.Site).OwnLease)
+	cloud, l, err := a.theLease(c, site.Cloud.OwnLease)
 	if err != nil {
 		return err
 	}
-	if err := site.Release(c.Context, l.ID); err != nil {
+	if err := cloud.Release(c.Context, l.ID); err != nil {
 		return err
 	}
 	given := "it was over"
-	if left := chiedge.GivenBack(l.Lease, time.Now()); left > 0 {
-		given = chiedge.Span(left) + " given back"
+	if left := site.Left(l.Lease, time.Now()); left > 0 {
+		given = clock.Span(left) + " given back"
 	}
 	fmt.Fprintf(a.err, "lease %s (%s) is deleted; %s\n", printable(l.Name), l.ID, given)
 	return nil
@@ -215,19 +216,19 @@ func (a *app) leaseDelete(c *cli.Context) error {
 // leaseName is the one asked for, or <experiment>_<user>, with a number where
 // the user has one of that name: after a lost answer a lease is looked for by
 // its name, so it must be the user's only one.
-func leaseName(ctx context.Context, site *chiedge.Site, want leaseWanted) (string, error) {
+func leaseName(ctx context.Context, cloud site.Cloud, want leaseWanted) (string, error) {
 	name := want.Name
 	if name == "" {
-		name = cutName(want.experiment+"_"+plain(site.Describe()["user"]), chiedge.MaxLeaseName-4)
+		name = cutName(want.experiment+"_"+plain(cloud.Describe()["user"]), site.MaxLeaseName-4)
 	}
 	base := name
 	for n := 2; ; n++ {
-		l, live, err := site.LiveLease(ctx, name)
+		l, live, err := cloud.LiveLease(ctx, name)
 		if err != nil || !live {
 			return name, err
 		}
 		if want.Name != "" {
-			return name, failure.New(failure.Usage, fmt.Sprintf("you have a lease named %s (%s, %s), %s", name, l.ID, l.Status, chiedge.Window(l.Start, l.End)),
+			return name, failure.New(failure.Usage, fmt.Sprintf("you have a lease named %s (%s, %s), %s", name, l.ID, l.Status, clock.Window(l.Start, l.End)),
 				"give another --name, extend that one (`chexp lease extend`) or delete it; nothing was created", nil)
 		}
 		if n > 99 {

@@ -12,8 +12,9 @@ import (
 
 	"chexp/experiments/failure"
 	"chexp/experiments/spec"
+	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/run"
-	"chexp/orchestrator/internal/site/chiedge"
+	"chexp/orchestrator/internal/site"
 	"chexp/orchestrator/internal/store"
 
 	"github.com/urfave/cli/v2"
@@ -63,7 +64,7 @@ func (w leaseWanted) end(start time.Time) time.Time {
 	if w.exact {
 		return start.Add(w.length).Truncate(time.Minute)
 	}
-	return chiedge.EndOf(start, w.length)
+	return site.EndOf(start, w.length)
 }
 
 // readLeaseFlags refuses everything that is wrong with the flags at once.
@@ -86,7 +87,7 @@ func readLeaseFlags(c *cli.Context, now time.Time) (leaseWanted, error) {
 		case start.IsZero():
 			w.End = w.end(now)
 		case start.Before(now.Truncate(time.Minute)):
-			problems = append(problems, fmt.Errorf("--at %s has passed", chiedge.Clock(start)))
+			problems = append(problems, fmt.Errorf("--at %s has passed", clock.Both(start)))
 		default:
 			w.Start, w.End = start, w.end(start)
 		}
@@ -94,8 +95,8 @@ func readLeaseFlags(c *cli.Context, now time.Time) (leaseWanted, error) {
 	if c.Bool("wait") && c.Bool("no-wait") {
 		problems = append(problems, errors.New("--wait contradicts --no-wait"))
 	}
-	if len(w.Name) > chiedge.MaxLeaseName {
-		problems = append(problems, fmt.Errorf("--name is longer than the %d characters that Blazar keeps", chiedge.MaxLeaseName))
+	if len(w.Name) > site.MaxLeaseName {
+		problems = append(problems, fmt.Errorf("--name is longer than the %d characters that Blazar keeps", site.MaxLeaseName))
 	}
 	if err := errors.Join(problems...); err != nil {
 		return w, failure.New(failure.Usage, "", "`chexp lease create --help`; nothing was created", err)
@@ -153,7 +154,7 @@ func parseTime(s string, now time.Time) (time.Time, error) {
 		}
 	}
 	for _, layout := range []string{"2006-01-02T15:04", "2006-01-02 15:04"} {
-		if t, err := time.ParseInLocation(layout, s, chiedge.Here); err == nil {
+		if t, err := time.ParseInLocation(layout, s, clock.Here); err == nil {
 			return t, fmt.Errorf("is %q, which has no zone: write %s if you mean UTC, %s for the clock here", s,
 				strings.Replace(s, " ", "T", 1)+"Z", t.Format("2006-01-02T15:04Z07:00"))
 		}
@@ -168,14 +169,14 @@ func (a *app) weighExperiment(ctx context.Context, w *leaseWanted) error {
 	if err != nil {
 		return err
 	}
-	if e.Site != spec.SiteEdge {
+	if !e.SiteKind().Leases {
 		return failure.New(failure.Usage, w.file+" is made for site "+e.Site+", which has no leases", "nothing was created", nil)
 	}
 	w.experiment = e.Name
 	if w.filters() == 0 {
 		w.MachineName, w.DeviceName, w.DeviceUID = e.Lease.MachineName, e.Lease.Device, e.Lease.UID
 	}
-	plan, _, err := resolve(ctx, e, siteArch(e), store.NewID(e.Name, time.Now()), newProgress(a.err).Say)
+	plan, _, err := resolve(ctx, e, a.archOf(e), store.NewID(e.Name, time.Now()), newProgress(a.err).Say)
 	if err != nil {
 		return err
 	}
@@ -192,10 +193,10 @@ func (a *app) warnLength(length, most time.Duration) {
 	needs := most + around
 	switch {
 	case length < most:
-		fmt.Fprintf(a.err, "! the plan may take %s, the lease lasts %s at most: trials that do not fit are left for `chexp run --resume`\n", chiedge.Span(most), chiedge.Span(length))
+		fmt.Fprintf(a.err, "! the plan may take %s, the lease lasts %s at most: trials that do not fit are left for `chexp run --resume`\n", clock.Span(most), clock.Span(length))
 	case length > needs+30*time.Minute:
 		fmt.Fprintf(a.err, "! the plan takes %s at most, and %s with all around it; %s is longer than it needs: --hours %.1f would do\n",
-			chiedge.Span(most), chiedge.Span(needs), chiedge.Span(length), math.Ceil(10*needs.Hours())/10)
+			clock.Span(most), clock.Span(needs), clock.Span(length), math.Ceil(10*needs.Hours())/10)
 	default:
 		a.warnManners(length)
 	}
@@ -203,6 +204,6 @@ func (a *app) warnLength(length, most time.Duration) {
 
 func (a *app) warnManners(length time.Duration) {
 	if length > mannerly {
-		fmt.Fprintf(a.err, "! %s in all on a device that others wait for; two hours are the custom\n", chiedge.Span(length))
+		fmt.Fprintf(a.err, "! %s in all on a device that others wait for; two hours are the custom\n", clock.Span(length))
 	}
 }

@@ -19,10 +19,13 @@ import (
 
 func (a *app) modelInspectCommand() *cli.Command {
 	return &cli.Command{
-		Name: "inspect", Usage: "what is in a model, and what will go wrong with it", ArgsUsage: "FILE|NAME", Action: a.modelInspect,
+		Name: "inspect", Usage: "what is in a model, and what will go wrong with it", ArgsUsage: "FILE|NAME",
+		Action: a.modelInspect,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "runtime", Value: inspect.AgentRuntime, Usage: "`VERSION` of ONNX Runtime that will run it"},
-			&cli.StringFlag{Name: "shape", Usage: "`1,C,H,W`: sizes of the input that the model leaves open, to count the work"},
+			&cli.StringFlag{Name: "runtime", Value: inspect.AgentRuntime,
+				Usage: "`VERSION` of ONNX Runtime that will run it"},
+			&cli.StringFlag{Name: "shape",
+				Usage: "`1,C,H,W`: sizes of the input that the model leaves open, to count the work"},
 			formatFlag(),
 		},
 	}
@@ -61,7 +64,7 @@ func (a *app) modelInspect(c *cli.Context) error {
 	case "table":
 		return inspectionText(a.out, r)
 	}
-	return failure.New(failure.Usage, fmt.Sprintf("there is no format %q", c.String("format")), "-f takes table or json here", nil)
+	return failure.Usage.Errorf("there is no format %q", c.String("format")).Advise("-f takes table or json here")
 }
 
 func inputShape(m *onnx.Model, shape string) (map[string][]int64, error) {
@@ -70,12 +73,13 @@ func inputShape(m *onnx.Model, shape string) (map[string][]int64, error) {
 	for _, s := range strings.Split(shape, ",") {
 		n, err := strconv.ParseInt(strings.TrimSpace(s), 10, 64)
 		if err != nil || n < 1 {
-			return nil, failure.New(failure.Usage, fmt.Sprintf("--shape takes sizes such as 1,3,224,224; it is %q", shape), "", nil)
+			return nil, failure.Usage.Errorf("--shape takes sizes such as 1,3,224,224; it is %q", shape)
 		}
 		dims = append(dims, n)
 	}
 	if len(inputs) != 1 || inputs[0].Shape != nil && len(inputs[0].Shape) != len(dims) {
-		return nil, failure.New(failure.Usage, fmt.Sprintf("--shape %s does not fit the model's inputs", shape), "`chexp model inspect` without it shows them", nil)
+		return nil, failure.Usage.Errorf("--shape %s does not fit the model's inputs", shape).
+			Advise("`chexp model inspect` without it shows them")
 	}
 	return map[string][]int64{inputs[0].Name: dims}, nil
 }
@@ -98,7 +102,8 @@ func inspectionText(w io.Writer, r *inspect.Report) error {
 	line("operators", "%d nodes: %s", r.Nodes, countsText(r.Operators))
 	line("parameters", "%s", parametersText(r))
 	if work, ok := r.Work.Get(); ok {
-		line("work", "%s multiply-adds in float, %s on 8-bit integers; %s of weights, %s in and out, each inference", millions(work.Float), millions(work.Integer),
+		line("work", "%s multiply-adds in float, %s on 8-bit integers; %s of weights, %s in and out, each inference",
+			millions(work.Float), millions(work.Integer),
 			megabytes(work.WeightBytes), megabytes(work.ActivationBytes))
 	} else {
 		line("work", "unavailable: %s", r.Work.Unavailable)

@@ -1,7 +1,6 @@
 package chiedge
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -101,33 +100,5 @@ func BenchmarkCalendar(b *testing.B) {
 		if _, err := s.Calendar(b.Context()); err != nil {
 			b.Fatal(err)
 		}
-	}
-}
-
-func TestTaken(t *testing.T) {
-	noon := utcTime(t, "2026-12-01 12:00")
-	d := DeviceInfo{Bookings: []Booking{
-		{Start: noon, End: noon.Add(55 * time.Minute), Mine: true},
-		{Start: noon.Add(3 * time.Hour), End: noon.Add(5 * time.Hour)},
-	}}
-	for at, want := range map[time.Duration][2]time.Duration{
-		-time.Hour:    {0, 0},
-		0:             {56 * time.Minute, 0}, // its last minute counts
-		time.Hour:     {0, 0},
-		3 * time.Hour: {0, time.Hour},
-		5 * time.Hour: {0, time.Minute},
-	} {
-		mine, others := d.Taken(noon.Add(at), noon.Add(at+time.Hour))
-		if mine != want[0] || others != want[1] {
-			t.Errorf("%v: %v and %v, want %v", at, mine, others, want)
-		}
-	}
-}
-
-// Bookings come out as JSON with both times in UTC.
-func TestBookingJSON(t *testing.T) {
-	b, err := json.Marshal(Booking{Start: utcTime(t, "2026-12-01 12:00"), End: utcTime(t, "2026-12-01 12:55"), LeaseID: "l", Mine: true})
-	if want := `{"start":"2026-12-01T12:00:00Z","end":"2026-12-01T12:55:00Z","lease_id":"l","mine":true}`; err != nil || !bytes.Equal(b, []byte(want)) {
-		t.Errorf("%s, %v", b, err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/orchestrator/internal/patient"
 )
 
 // clean takes the machine's own credentials out of the test's environment.
@@ -49,8 +50,11 @@ func connect(t *testing.T, c *cloud) *Site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.pace = pace{first: time.Millisecond, most: 2 * time.Millisecond, create: 10 * time.Second, settle: 100 * time.Millisecond,
-		lease: 10 * time.Second, cleanup: 10 * time.Second, tcp: 10 * time.Second, failures: 5}
+	s.pace = pace{
+		Pace:   patient.Pace{First: time.Millisecond, Most: 2 * time.Millisecond, Failures: 5},
+		create: 10 * time.Second, settle: 100 * time.Millisecond,
+		lease: 10 * time.Second, cleanup: 10 * time.Second, tcp: 10 * time.Second,
+	}
 	return s
 }
 

@@ -1,6 +1,7 @@
 package chiedge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/orchestrator/internal/patient"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/openstack/apierror"
 	"chexp/orchestrator/openstack/container/v1/containers"
@@ -24,7 +26,7 @@ var errVanished = errors.New("the service marked the new container as deleted")
 
 // Launch creates the container and waits until it runs, or adopts the one of
 // this name. See run.Launcher.
-func (s *Site) Launch(ctx context.Context, req run.ContainerRequest, progress func(string)) (run.Container, error) {
+func (s *containerClient) Launch(ctx context.Context, req run.ContainerRequest, progress func(string)) (run.Container, error) {
 	if err := checkContainer(req); err != nil {
 		return run.Container{}, err
 	}
@@ -37,7 +39,7 @@ func (s *Site) Launch(ctx context.Context, req run.ContainerRequest, progress fu
 		if err == nil {
 			return toContainer(running), nil
 		}
-		clean, cancel := detached(ctx, s.pace.cleanup)
+		clean, cancel := patient.Detached(ctx, s.pace.cleanup)
 		cleanErr := s.Destroy(clean, made.UUID)
 		cancel()
 		if cleanErr != nil {
@@ -68,7 +70,7 @@ func checkContainer(req run.ContainerRequest) error {
 
 // obtain adopts the live container of this name, or removes a dead one and
 // makes it.
-func (s *Site) obtain(ctx context.Context, req run.ContainerRequest, progress func(string)) (*containers.Container, error) {
+func (s *containerClient) obtain(ctx context.Context, req run.ContainerRequest, progress func(string)) (*containers.Container, error) {
 	c, err := s.theContainer(ctx, req.Name)
 	if err != nil {
 		return nil, err
@@ -96,7 +98,7 @@ func dead(c containers.Container) bool {
 
 // createContainer posts once, and once more only after it has seen that the
 // first made nothing, like createLease.
-func (s *Site) createContainer(ctx context.Context, req run.ContainerRequest) (*containers.Container, error) {
+func (s *containerClient) createContainer(ctx context.Context, req run.ContainerRequest) (*containers.Container, error) {
 	what := "making the container " + req.Name
 	for again := false; ; again = true {
 		made, err := s.postContainer(ctx, req)
@@ -123,11 +125,11 @@ func (s *Site) createContainer(ctx context.Context, req run.ContainerRequest) (*
 	}
 }
 
-func (s *Site) postContainer(ctx context.Context, req run.ContainerRequest) (*containers.Container, error) {
+func (s *containerClient) postContainer(ctx context.Context, req run.ContainerRequest) (*containers.Container, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	ctx, cancel := detached(ctx, s.pace.create)
+	ctx, cancel := patient.Detached(ctx, s.pace.create)
 	defer cancel()
 	opts := containers.CreateOpts{Name: req.Name, Image: req.Image, Command: req.Command, Reservation: req.ReservationID}
 	if len(opts.Command) == 0 {
@@ -141,7 +143,7 @@ func (s *Site) postContainer(ctx context.Context, req run.ContainerRequest) (*co
 
 // theContainer returns this user's container of this name, nil when there is
 // none. What Zun lists as Deleted is not there any more.
-func (s *Site) theContainer(ctx context.Context, name string) (*containers.Container, error) {
+func (s *containerClient) theContainer(ctx context.Context, name string) (*containers.Container, error) {
 	what := "looking for the container " + name
 	pages, err := containers.List(s.container, containers.ListOpts{Name: name}).AllPages(ctx)
 	if err != nil {
@@ -152,7 +154,7 @@ func (s *Site) theContainer(ctx context.Context, name string) (*containers.Conta
 		return nil, s.failed(what, err)
 	}
 	all = slices.DeleteFunc(all, func(c containers.Container) bool {
-		return c.Name != name || c.UserID != s.token.User.ID || c.Status == containers.StatusDeleted
+		return c.Name != name || c.UserID != s.me() || c.Status == containers.StatusDeleted
 	})
 	switch len(all) {
 	case 0:
@@ -169,7 +171,7 @@ func (s *Site) theContainer(ctx context.Context, name string) (*containers.Conta
 }
 
 // FindContainer looks a container up by exact name.
-func (s *Site) FindContainer(ctx context.Context, name string) (run.Container, bool, error) {
+func (s *containerClient) FindContainer(ctx context.Context, name string) (run.Container, bool, error) {
 	c, err := s.theContainer(ctx, name)
 	if err != nil || c == nil {
 		return run.Container{}, false, err
@@ -185,19 +187,19 @@ func toContainer(c containers.Container) run.Container {
 
 // awaitRunning waits for Running. Neither a failing image pull nor a device
 // without connection ends the status Creating, so time does.
-func (s *Site) awaitRunning(ctx context.Context, c containers.Container, req run.ContainerRequest, progress func(string)) (containers.Container, error) {
-	start := launch{site: s, image: req.Image, began: time.Now()}
-	said, patience := "", s.pace.patience()
-	err := s.pace.poll(ctx, func() (bool, error) {
+func (s *containerClient) awaitRunning(ctx context.Context, c containers.Container, req run.ContainerRequest, progress func(string)) (containers.Container, error) {
+	start := launch{client: s, image: req.Image, began: time.Now()}
+	said, patience := "", s.pace.Patience()
+	err := s.pace.Poll(ctx, func() (bool, error) {
 		got, err := containers.Get(ctx, s.container, c.UUID).Extract()
 		if apierror.Is(err, apierror.NotFound) {
 			return false, failure.New(failure.Cloud, "container "+c.Name+" is gone before it ran", "its lease may have ended: `chexp lease list`", apierror.From(err))
 		}
-		if !patience.forgive(err) {
+		if !patience.Forgive(err) {
 			return false, err
 		}
 		if err != nil {
-			progress(badLook(err))
+			progress(patient.BadLook(err))
 			return false, nil
 		}
 		c = *got
@@ -215,7 +217,7 @@ func (s *Site) awaitRunning(ctx context.Context, c containers.Container, req run
 
 // launch is how long one start has been going on, and going wrong.
 type launch struct {
-	site      *Site
+	client    *containerClient
 	image     string
 	began     time.Time
 	pullSince time.Time // since when the image looks impossible to pull; zero: it does not
@@ -229,17 +231,17 @@ func (l *launch) look(ctx context.Context, c containers.Container) (bool, error)
 	case c.Status == containers.StatusDeleted:
 		return false, failure.New(failure.Cloud, "container "+c.Name+" never started", "resume the run; if it happens again, tell the site's help desk", errVanished)
 	case dead(c) && c.Status != containers.StatusUnknown:
-		return false, l.site.containerFailure(ctx, c)
+		return false, l.client.containerFailure(ctx, c)
 	}
 	switch {
 	case !pullFailing(c):
 		l.pullSince = time.Time{}
 	case l.pullSince.IsZero():
 		l.pullSince = time.Now()
-	case time.Since(l.pullSince) >= l.site.opts.PullGrace:
+	case time.Since(l.pullSince) >= l.client.opts.PullGrace:
 		return false, pullFailure(c, l.image)
 	}
-	if waited := time.Since(l.began); waited >= l.site.opts.LaunchTimeout {
+	if waited := time.Since(l.began); waited >= l.client.opts.LaunchTimeout {
 		return false, failure.New(failure.Cloud, fmt.Sprintf("container %s is still %s after %s", c.Name, c.Status, waited.Round(time.Second)),
 			fmt.Sprintf("can image %s be pulled from anywhere, and is it for linux/arm64? Is it very large? Else try another device", l.image), nil)
 	}
@@ -271,12 +273,12 @@ func pullFailing(c containers.Container) bool {
 func pullFailure(c containers.Container, image string) error {
 	return failure.New(failure.Cloud, fmt.Sprintf("container %s never started: image %s cannot be pulled", c.Name, image),
 		"check the image's name and tag; `docker pull "+image+"` must work from anywhere without a login",
-		errors.New(apierror.Line(first(c.StatusReason, c.StatusDetail))))
+		errors.New(apierror.Line(cmp.Or(c.StatusReason, c.StatusDetail))))
 }
 
 // containerFailure explains the status Error, or another that ends a start.
-func (s *Site) containerFailure(ctx context.Context, c containers.Container) error {
-	why := apierror.Line(first(c.StatusReason, c.StatusDetail, "the service gives no reason"))
+func (s *containerClient) containerFailure(ctx context.Context, c containers.Container) error {
+	why := apierror.Line(cmp.Or(c.StatusReason, c.StatusDetail, "the service gives no reason"))
 	msg := fmt.Sprintf("container %s did not start, its status is %s", c.Name, c.Status)
 	next := "try again, with another device if it is always the same"
 	switch {
@@ -297,7 +299,7 @@ func (s *Site) containerFailure(ctx context.Context, c containers.Container) err
 
 // lastLog is the last line the container printed, if it can be had: "exec
 // format error" is what an image for another architecture leaves.
-func (s *Site) lastLog(ctx context.Context, id string) string {
+func (s *containerClient) lastLog(ctx context.Context, id string) string {
 	text, err := containers.Logs(ctx, s.container, id, containers.LogsOpts{Tail: 5}).Extract()
 	if err != nil {
 		return ""
@@ -308,12 +310,12 @@ func (s *Site) lastLog(ctx context.Context, id string) string {
 
 // Destroy removes the container, and before it the floating IPs at its ports,
 // which nothing else would ever remove.
-func (s *Site) Destroy(ctx context.Context, id string) error {
-	ipErr := s.releaseFloatingIPs(ctx, id)
+func (s *containerClient) Destroy(ctx context.Context, id string) error {
+	ipErr := s.addresses.release(ctx, id)
 	what := "removing the container " + id
 	end := time.Now().Add(s.pace.cleanup)
-	patience, asked, force := s.pace.patience(), false, false
-	err := s.pace.poll(ctx, func() (bool, error) {
+	patience, asked, force := s.pace.Patience(), false, false
+	err := s.pace.Poll(ctx, func() (bool, error) {
 		if !asked {
 			err := containers.Delete(ctx, s.container, id, containers.DeleteOpts{Stop: !force, Force: force}).ExtractErr()
 			switch {
@@ -323,7 +325,7 @@ func (s *Site) Destroy(ctx context.Context, id string) error {
 				// Creating, or another state that stop does not take.
 				force = true
 				return false, nil
-			case !patience.forgive(err):
+			case !patience.Forgive(err):
 				return false, err
 			case err != nil:
 				return false, nil
@@ -334,7 +336,7 @@ func (s *Site) Destroy(ctx context.Context, id string) error {
 		switch {
 		case apierror.Is(err, apierror.NotFound):
 			return true, nil
-		case !patience.forgive(err):
+		case !patience.Forgive(err):
 			return false, err
 		case err == nil && c.Status == containers.StatusDeleted:
 			return true, nil

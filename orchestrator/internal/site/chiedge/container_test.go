@@ -12,6 +12,7 @@ import (
 	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/transport"
+	"chexp/orchestrator/internal/transport/zunexec"
 )
 
 func bench() run.ContainerRequest {
@@ -289,8 +290,8 @@ func TestDialZun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var z Zun
-	s.opts.Transports.Zun = func(got Zun, id string) transport.Transport {
+	var z zunexec.Zun
+	s.ways.zun = func(got zunexec.Zun, id string) transport.Transport {
 		if id != k.ID {
 			t.Errorf("dialled %s", id)
 		}

@@ -242,12 +242,14 @@ func accessErrors(t *testing.T) []errorRow {
 		rows = append(rows, errorRow{situation, short(code, body), do(t.Context(), s)})
 	}
 	exec := func(ctx context.Context, s *Site) error {
-		_, err := Zun{s}.Execute(ctx, "5a6f", "uname -m")
+		_, err := zun{s.containerClient}.Execute(ctx, "5a6f", "uname -m")
 		return err
 	}
-	put := func(ctx context.Context, s *Site) error { return Zun{s}.PutArchive(ctx, "5a6f", "/tmp", nil) }
+	put := func(ctx context.Context, s *Site) error {
+		return zun{s.containerClient}.PutArchive(ctx, "5a6f", "/tmp", nil)
+	}
 	get := func(ctx context.Context, s *Site) error {
-		_, err := Zun{s}.GetArchive(ctx, "5a6f", "/tmp/out")
+		_, err := zun{s.containerClient}.GetArchive(ctx, "5a6f", "/tmp/out")
 		return err
 	}
 	with("execute: the container does not run", "POST", "/execute", 409, zunBody(409, "invalid-state-exception", "Cannot execute container 5a6f in Stopped state"), exec)
@@ -256,7 +258,7 @@ func accessErrors(t *testing.T) []errorRow {
 	with("execute: the request line is too long for the proxy", "POST", "/execute", 414, "<html><head><title>414 Request-URI Too Long</title></head></html>", exec)
 	with("execute: longer than the proxy waits", "POST", "/execute", 504, late, exec)
 	with("execute: a command that would not fit", "GET", "/none", 0, "never asked", func(ctx context.Context, s *Site) error {
-		_, err := Zun{s}.Execute(ctx, "5a6f", strings.Repeat("x", containers.MaxCommandURL))
+		_, err := zun{s.containerClient}.Execute(ctx, "5a6f", strings.Repeat("x", containers.MaxCommandURL))
 		return err
 	})
 	with("upload: tar waits for more, or a fault", "POST", "/put_archive", 500, zunBody(500, "", hidden), put)
@@ -273,7 +275,7 @@ func networkErrors(t *testing.T) []errorRow {
 		c := newCloud(t)
 		s := connect(t, c)
 		c.answers("POST", "/v2.0/floatingips", code, body)
-		_, err := s.floatingIP(t.Context(), containers.Container{UUID: "5a6f", Name: "chexp-a", Addresses: map[string][]containers.Address{netID: {{Addr: "192.168.64.9", Version: 4, Port: "port-1"}}}})
+		_, err := s.addresses.floatingIP(t.Context(), containers.Container{UUID: "5a6f", Name: "chexp-a", Addresses: map[string][]containers.Address{netID: {{Addr: "192.168.64.9", Version: 4, Port: "port-1"}}}})
 		rows = append(rows, errorRow{situation, short(code, body), err})
 	}
 	bind("floating IP: the pool is empty", 409, neutronBody("IpAddressGenerationFailure", "No more IP addresses available on network 9d9be9b0."))

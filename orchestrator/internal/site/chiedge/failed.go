@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"time"
-
-	"github.com/gophercloud/gophercloud/v2"
 
 	"chexp/experiments/failure"
 	"chexp/orchestrator/openstack/apierror"
@@ -17,7 +14,7 @@ import (
 // failed says what a failed request means where nothing more special is known
 // of it. what is what was being done, "making the lease x". An interruption
 // stays one.
-func (s *Site) failed(what string, err error) error {
+func (s *client) failed(what string, err error) error {
 	var known *failure.Error
 	if err == nil || errors.As(err, &known) {
 		return err
@@ -25,14 +22,11 @@ func (s *Site) failed(what string, err error) error {
 	if errors.Is(err, context.Canceled) {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	var reauth *gophercloud.ErrUnableToReauthenticate
-	if errors.As(err, &reauth) {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-		defer cancel()
-		return s.again(ctx, what, reauth)
+	if refused := s.session.Refused(context.Background(), what, err); refused != nil {
+		return refused
 	}
 	e := apierror.From(err)
-	kind, next := s.remedy(e)
+	kind, next := remedy(e)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return failure.New(failure.Cloud, what+": no answer in time", next, err)
 	}
@@ -41,13 +35,8 @@ func (s *Site) failed(what string, err error) error {
 
 // remedy is what to do about a failed request, by its kind and, where one kind
 // is several things, by status and words.
-func (s *Site) remedy(e *apierror.Error) (failure.Kind, string) {
+func remedy(e *apierror.Error) (failure.Kind, string) {
 	switch e.Kind {
-	case apierror.Unauthorized, apierror.CredentialUnknown:
-		if s.cred.how == byToken {
-			return failure.Auth, "the token has ended, and a token cannot be renewed. " + s.longerLasting()
-		}
-		return failure.Auth, "the credential was deleted or has expired since signing in. " + remedyAppCred
 	case apierror.Forbidden:
 		return failure.Auth, "the credential's roles do not allow this: it needs member and, at some sites, reader"
 	case apierror.QuotaExceeded:

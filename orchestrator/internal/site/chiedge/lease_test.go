@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/run"
 )
 
@@ -306,7 +307,7 @@ func TestReserveNoCapacity(t *testing.T) {
 	req := pi5("chexp-a")
 	_, err := s.Reserve(t.Context(), req)
 	check(t, err, failure.Capacity, "no raspberrypi5 is free from", "7 match", "5 reserved then", "1 out of service", "1 kept for other projects",
-		"nyu-rpi5-02 is free for that long from "+utc(now.Add(2*time.Hour+time.Minute)), "Not enough resources")
+		"nyu-rpi5-02 is free for that long from "+clock.UTC(now.Add(2*time.Hour+time.Minute)), "Not enough resources")
 
 	req.MachineName = "raspberrypi6"
 	_, err = s.Reserve(t.Context(), req)

@@ -7,11 +7,14 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/orchestrator/internal/clock"
+	"chexp/orchestrator/internal/run"
+	"chexp/orchestrator/internal/site"
 )
 
 // withLease is a cloud with one active lease of Alice's on dev-1, from an hour
 // ago for two hours.
-func withLease(t *testing.T) (*cloud, *Site, LeaseInfo) {
+func withLease(t *testing.T) (*cloud, *Site, site.Lease) {
 	t.Helper()
 	c := newCloud(t)
 	s := connect(t, c)
@@ -34,7 +37,7 @@ func TestExtendLease(t *testing.T) {
 	// Somebody is after it.
 	c.leases = append(c.leases, &fakeLease{id: "next", name: "x", user: bob, status: "PENDING", device: "dev-1", start: end.Add(time.Hour), end: end.Add(2 * time.Hour)})
 	_, err = s.ExtendLease(t.Context(), got, end.Add(time.Hour))
-	check(t, err, failure.Capacity, "cannot last until", "nyu-rpi5-01", "the minute in which they meet", "it can last until "+utc(end.Add(59*time.Minute)))
+	check(t, err, failure.Capacity, "cannot last until", "nyu-rpi5-01", "the minute in which they meet", "it can last until "+clock.UTC(end.Add(59*time.Minute)))
 	if n := c.count("PUT"); n != 1 {
 		t.Errorf("%d updates", n)
 	}
@@ -80,7 +83,7 @@ func TestTooLateToChange(t *testing.T) {
 	l.End = time.Now().Add(time.Minute)
 	_, err := s.ExtendLease(t.Context(), l, l.End.Add(time.Hour))
 	check(t, err, failure.Usage, "too late to change it", "make another")
-	l.Status = "ERROR"
+	l.Status, l.State = "ERROR", run.LeaseFailed
 	_, err = s.ExtendLease(t.Context(), l, l.End.Add(time.Hour))
 	check(t, err, failure.Cloud, "its status is ERROR", "lease delete")
 	if n := c.count("PUT"); n != 0 {
@@ -172,17 +175,17 @@ func TestUpdateRefused(t *testing.T) {
 func TestGivenBack(t *testing.T) {
 	_, _, l := withLease(t)
 	now := l.Start.Add(30 * time.Minute)
-	if d := GivenBack(l.Lease, now); d != 90*time.Minute {
+	if d := site.Left(l.Lease, now); d != 90*time.Minute {
 		t.Errorf("active: %v", d)
 	}
-	if d := GivenBack(l.Lease, l.Start.Add(-time.Hour)); d != 2*time.Hour {
+	if d := site.Left(l.Lease, l.Start.Add(-time.Hour)); d != 2*time.Hour {
 		t.Errorf("future: %v", d)
 	}
-	if d := GivenBack(l.Lease, l.End.Add(time.Hour)); d != 0 {
+	if d := site.Left(l.Lease, l.End.Add(time.Hour)); d != 0 {
 		t.Errorf("past: %v", d)
 	}
-	l.Status = "TERMINATED"
-	if d := GivenBack(l.Lease, now); d != 0 {
+	l.Status, l.State = "TERMINATED", run.LeaseOver
+	if d := site.Left(l.Lease, now); d != 0 {
 		t.Errorf("terminated: %v", d)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/orchestrator/internal/patient"
 )
 
 // hurried is a site that retries, quickly, and what it said about it.
@@ -16,8 +17,8 @@ func hurried(t *testing.T, c *cloud) (*Site, *[]string) {
 	t.Helper()
 	s := connect(t, c)
 	var said []string
-	s.pace.retries, s.pace.retryFirst, s.pace.retryMost = 3, time.Millisecond, 20*time.Millisecond
-	s.provider.HTTPClient.Transport.(*retrying).notice = func(text string) { said = append(said, text) }
+	s.pace.Retries, s.pace.RetryFirst, s.pace.RetryMost = 3, time.Millisecond, 20*time.Millisecond
+	s.session.Provider.HTTPClient.Transport.(*patient.Retry).Notice = func(text string) { said = append(said, text) }
 	return s, &said
 }
 
@@ -115,9 +116,9 @@ func TestNotRepeated(t *testing.T) {
 func TestRetryCancelled(t *testing.T) {
 	c := newCloud(t)
 	s, _ := hurried(t, c)
-	s.pace.retryFirst, s.pace.retryMost = time.Hour, time.Hour
+	s.pace.RetryFirst, s.pace.RetryMost = time.Hour, time.Hour
 	ctx, cancel := context.WithCancel(t.Context())
-	s.provider.HTTPClient.Transport.(*retrying).notice = func(string) { cancel() }
+	s.session.Provider.HTTPClient.Transport.(*patient.Retry).Notice = func(string) { cancel() }
 	faulty(c, -1, "GET", "/v1/leases", status(503))
 	if _, err := s.Leases(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
@@ -158,28 +159,13 @@ func TestCreationsAreNotRepeated(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		resp, err := s.provider.HTTPClient.Do(req)
+		resp, err := s.session.Provider.HTTPClient.Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}
 		resp.Body.Close()
 		if n := c.count(method); n != 1+map[string]int{"POST": 1}[method] || len(*said) != 0 { // one POST signed in
 			t.Errorf("%s: %d requests, said %q", method, n, *said)
-		}
-	}
-}
-
-func TestRetryAfter(t *testing.T) {
-	now := time.Date(2026, 12, 1, 12, 0, 0, 0, time.UTC)
-	for v, want := range map[string]time.Duration{"": 0, "7": 7 * time.Second, "-3": 0, "soon": 0, "99999999": 24 * time.Hour,
-		"Tue, 01 Dec 2026 12:00:30 GMT": 30 * time.Second, "Tue, 01 Dec 2026 11:00:30 GMT": 0} {
-		if got := retryAfter(v, now); got != want {
-			t.Errorf("%q: %v, want %v", v, got, want)
-		}
-	}
-	for try := 1; try < 80; try++ {
-		if d := jitter(time.Second, try); d <= 0 || d > time.Second<<min(try-1, 16) {
-			t.Errorf("try %d waits %v", try, d)
 		}
 	}
 }

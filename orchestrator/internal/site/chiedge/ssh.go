@@ -1,6 +1,7 @@
 package chiedge
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -13,8 +14,10 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"chexp/experiments/failure"
+	"chexp/orchestrator/internal/patient"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/transport"
+	"chexp/orchestrator/internal/transport/sshexec"
 	"chexp/orchestrator/openstack/apierror"
 	"chexp/orchestrator/openstack/container/v1/containers"
 )
@@ -24,7 +27,7 @@ import (
 // container, and its public half comes back through Zun, over TLS and with our
 // token. So the host key is pinned before the first packet, and two containers
 // of one image do not share one. A resumed run simply dials again.
-func (s *Site) dialSSH(ctx context.Context, c run.Container, progress func(string)) (transport.Transport, error) {
+func (s *containerClient) dialSSH(ctx context.Context, c run.Container, progress func(string)) (transport.Transport, error) {
 	got, err := containers.Get(ctx, s.container, c.ID).Extract()
 	if err != nil {
 		return nil, s.failed("looking at container "+c.Name, err)
@@ -38,7 +41,7 @@ func (s *Site) dialSSH(ctx context.Context, c run.Container, progress func(strin
 	if err != nil {
 		return nil, err
 	}
-	ip, err := s.floatingIP(ctx, *got)
+	ip, err := s.addresses.floatingIP(ctx, *got)
 	if err != nil {
 		return nil, err
 	}
@@ -50,12 +53,12 @@ func (s *Site) dialSSH(ctx context.Context, c run.Container, progress func(strin
 		}
 		// A new floating IP that carries nothing is a known fault of the
 		// site, for which another one helps.
-		clean, cancel := detached(ctx, s.pace.cleanup)
+		clean, cancel := patient.Detached(ctx, s.pace.cleanup)
 		defer cancel()
 		return nil, failure.New(failure.Device, fmt.Sprintf("%s does not answer after %s", address, s.pace.tcp),
-			"resume the run, which gets another floating IP; or use transport: zun", errors.Join(err, s.releaseFloatingIPs(clean, c.ID)))
+			"resume the run, which gets another floating IP; or use transport: zun", errors.Join(err, s.addresses.release(clean, c.ID)))
 	}
-	return s.opts.Transports.SSH(ctx, SSHTarget{Address: address, User: s.opts.User, Signer: signer, HostKey: hostKey})
+	return s.ways.ssh(ctx, sshexec.Config{Address: address, User: s.opts.User, Signer: signer, HostKey: hostKey})
 }
 
 func newSigner() (ssh.Signer, error) {
@@ -94,7 +97,7 @@ for line in "Port 22" "HostKey ` + sshDir + `/host" "PidFile ` + sshDir + `/pid"
 ssh-keygen -q -t ed25519 -N "" -f host && "$sshd" -f ` + sshDir + `/conf -E ` + sshDir + `/log`
 
 // startSSHD runs the script and returns the host key that it made.
-func (s *Site) startSSHD(ctx context.Context, c containers.Container, admit ssh.PublicKey) (ssh.PublicKey, error) {
+func (s *containerClient) startSSHD(ctx context.Context, c containers.Container, admit ssh.PublicKey) (ssh.PublicKey, error) {
 	what := "setting up an sshd in container " + c.Name
 	script := fmt.Sprintf(sshScript, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(admit))))
 	x, err := s.shell(ctx, c.UUID, script)
@@ -106,10 +109,10 @@ func (s *Site) startSSHD(ctx context.Context, c containers.Container, admit ssh.
 		return nil, sshdFailure(what, c, *x.ExitCode, x.Output)
 	}
 	var line string
-	end, patience := time.Now().Add(s.pace.tcp), s.pace.patience()
-	err = s.pace.poll(ctx, func() (bool, error) {
+	end, patience := time.Now().Add(s.pace.tcp), s.pace.Patience()
+	err = s.pace.Poll(ctx, func() (bool, error) {
 		x, err := s.shell(ctx, c.UUID, "cd "+sshDir+" && test -s pid && cat host.pub || tail -n 3 log")
-		if !patience.forgive(err) {
+		if !patience.Forgive(err) {
 			return false, err
 		}
 		if err == nil && strings.HasPrefix(x.Output, ssh.KeyAlgoED25519+" ") {
@@ -135,7 +138,7 @@ func (s *Site) startSSHD(ctx context.Context, c containers.Container, admit ssh.
 	return key, nil
 }
 
-func (s *Site) shell(ctx context.Context, id, script string) (*containers.Execution, error) {
+func (s *containerClient) shell(ctx context.Context, id, script string) (*containers.Execution, error) {
 	return containers.Execute(ctx, s.container, id, "sh -c '"+script+"'").Extract()
 }
 
@@ -150,16 +153,16 @@ func sshdFailure(what string, c containers.Container, code int, output string) e
 		return failure.New(failure.Device, what+": image "+c.Image+" has no OpenSSH server", next, nil)
 	}
 	return failure.New(failure.Device, what+": it does not start", "does the container's own command run an sshd on port 22 already? Use transport: zun otherwise",
-		errors.New(first(apierror.Line(output), "it printed nothing")))
+		errors.New(cmp.Or(apierror.Line(output), "it printed nothing")))
 }
 
 // awaitTCP waits until something accepts connections at address.
-func (s *Site) awaitTCP(ctx context.Context, address string) error {
+func (s *containerClient) awaitTCP(ctx context.Context, address string) error {
 	ctx, cancel := context.WithTimeout(ctx, s.pace.tcp)
 	defer cancel()
 	dialer := net.Dialer{Timeout: 5 * time.Second}
 	var last error
-	err := s.pace.poll(ctx, func() (bool, error) {
+	err := s.pace.Poll(ctx, func() (bool, error) {
 		conn, err := dialer.DialContext(ctx, "tcp", address)
 		if err != nil {
 			last = err

@@ -15,6 +15,7 @@ import (
 
 	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/transport"
+	"chexp/orchestrator/internal/transport/sshexec"
 )
 
 // sshd is the far end of dialSSH: an SSH server on loopback, and what the
@@ -101,7 +102,7 @@ func TestDialSSH(t *testing.T) {
 		t.Fatal(err)
 	}
 	dialled := 0
-	s.opts.Transports.SSH = func(_ context.Context, to SSHTarget) (transport.Transport, error) {
+	s.ways.ssh = func(_ context.Context, to sshexec.Config) (transport.Transport, error) {
 		dialled++
 		client, err := ssh.Dial("tcp", to.Address, &ssh.ClientConfig{User: to.User, Auth: []ssh.AuthMethod{ssh.PublicKeys(to.Signer)}, HostKeyCallback: ssh.FixedHostKey(to.HostKey)})
 		if err != nil {
@@ -180,7 +181,7 @@ func TestDialSSHFails(t *testing.T) {
 			s := connect(t, c)
 			d := newSSHD(t)
 			c.exec, s.pace.sshPort = d.exec, d.port
-			s.opts.Transports.SSH = func(context.Context, SSHTarget) (transport.Transport, error) {
+			s.ways.ssh = func(context.Context, sshexec.Config) (transport.Transport, error) {
 				t.Error("dialled all the same")
 				return nil, nil
 			}
@@ -206,7 +207,7 @@ func TestFloatingIPLostAnswer(t *testing.T) {
 	s := connect(t, c)
 	d := newSSHD(t)
 	c.exec, s.pace.sshPort = d.exec, d.port
-	s.opts.Transports.SSH = func(context.Context, SSHTarget) (transport.Transport, error) { return nil, nil }
+	s.ways.ssh = func(context.Context, sshexec.Config) (transport.Transport, error) { return nil, nil }
 	c.after = func(w http.ResponseWriter, r *http.Request) bool {
 		return isPost(r, "/v2.0/floatingips") && hangUp(w)
 	}

@@ -76,7 +76,7 @@ func lease(name string) run.Lease {
 		host = "localhost"
 	}
 	return run.Lease{
-		ID: name, Name: name, Status: "ACTIVE", ReservationID: name, Start: time.Now().UTC(),
+		ID: name, Name: name, Status: "ACTIVE", State: run.LeaseActive, ReservationID: name, Start: time.Now().UTC(),
 		Device: run.Device{ID: host, Name: host, MachineName: "local", Arch: runtime.GOARCH},
 	}
 }

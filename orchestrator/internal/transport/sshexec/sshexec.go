@@ -194,15 +194,17 @@ func (t *Transport) Put(ctx context.Context, dir string, stream io.Reader) error
 		return nil
 	}
 	// Only the lines that are not OK come back, and few of them.
-	script := `cd "$0" || exit 94; o=$(sha256sum -c - 2>&1) && exit 0; printf "%s\n" "$o" | grep -v ": OK$" | head -n 5; exit 93`
+	const script = `cd "$0" || exit 94
+o=$(sha256sum -c - 2>&1) && exit 0
+printf "%s\n" "$o" | grep -v ": OK$" | head -n 5; exit 93`
 	out := transport.NewOutput(4096)
 	code, err := t.session(ctx, []string{"sh", "-c", script, dir}, strings.NewReader(sums.Text()), out)
 	switch {
 	case err != nil:
 		return fmt.Errorf("ssh: checking the files in %s: %w", dir, err)
 	case code == exitBadSums:
-		return failure.New(failure.Device, fmt.Sprintf("ssh: files in %s differ from what was sent: %s", dir, oneLine(out.Bytes())),
-			"check the device's disk (df) and try again", nil)
+		return failure.Device.Errorf("ssh: files in %s differ from what was sent: %s", dir, oneLine(out.Bytes())).
+			Advise("check the device's disk (df) and try again")
 	case code != 0:
 		return fmt.Errorf("ssh: checking the files in %s: exit %d: %s", dir, code, oneLine(out.Bytes()))
 	}
@@ -245,8 +247,8 @@ func (t *Transport) send(ctx context.Context, dir string, stream io.Reader) (*ta
 	case werr != nil:
 		return nil, werr
 	case code != 0:
-		return nil, failure.New(failure.Device, fmt.Sprintf("tar at the far end ended with %d: %s", code, oneLine(out.Bytes())),
-			"check that the image has tar, that the directory may be written and that the disk is not full", nil)
+		return nil, failure.Device.Errorf("tar at the far end ended with %d: %s", code, oneLine(out.Bytes())).
+			Advise("check that the image has tar, that the directory may be written and that the disk is not full")
 	case err != nil:
 		return nil, err
 	}
@@ -346,8 +348,8 @@ func (g *getting) end(err error) error {
 	case code == exitNoDirectory:
 		return fmt.Errorf("directory %s at the far end: %w", g.dir, fs.ErrNotExist)
 	}
-	return failure.New(failure.Device, fmt.Sprintf("tar at the far end ended with %d: %s", code, oneLine(g.log.Bytes())),
-		"check that the image has tar and that the files may be read", nil)
+	return failure.Device.Errorf("tar at the far end ended with %d: %s", code, oneLine(g.log.Bytes())).
+		Advise("check that the image has tar and that the files may be read")
 }
 
 // Close ends the transfer, complete or not.

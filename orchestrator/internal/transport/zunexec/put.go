@@ -187,8 +187,9 @@ func (u *upload) lost() error {
 	if err == nil {
 		found = oneLine(exit.Output)
 	}
-	return failure.New(failure.Device, fmt.Sprintf("Zun answers well, but nothing arrives in %s (%s)", u.stage, found),
-		"check that the disk is not full, that the image's user may write there and that the image's tar works", nil)
+	return failure.Device.Errorf("Zun answers well, but nothing arrives in %s (%s)", u.stage, found).
+		Advise("check that the disk is not full, that the image's user may write there " +
+			"and that the image's tar works")
 }
 
 // padded wraps a part into a tar of its own. Without the zeros up to a whole
@@ -199,7 +200,10 @@ func padded(name string, data []byte) ([]byte, error) {
 	var b bytes.Buffer
 	b.Grow(len(data) + 2*record)
 	w := tar.NewWriter(&b)
-	if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Size: int64(len(data)), Mode: 0o600, Format: tar.FormatUSTAR}); err != nil {
+	h := &tar.Header{
+		Typeflag: tar.TypeReg, Name: name, Size: int64(len(data)), Mode: 0o600, Format: tar.FormatUSTAR,
+	}
+	if err := w.WriteHeader(h); err != nil {
 		return nil, err
 	}
 	if _, err := w.Write(data); err != nil {
@@ -263,14 +267,16 @@ func (u *upload) assemble(dir string, sums *tarstream.Sums) error {
 	case 0:
 		return nil
 	case exitParts:
-		return fmt.Errorf("the parts were changed after they had been checked: sent was SHA-256 %s, %s; put again", whole, said)
+		return fmt.Errorf("the parts were changed after they had been checked: sent was SHA-256 %s, %s; put again",
+			whole, said)
 	case exitUnpack:
-		return failure.New(failure.Device, "unpacking failed: "+said,
-			"check that the disk has room for the files twice and that the image's user may write there", nil)
+		return failure.Device.Errorf("unpacking failed: %s", said).
+			Advise("check that the disk has room for the files twice and that the image's user may write there")
 	case exitSums:
-		return failure.New(failure.Device, "files differ from what was sent: "+said, "check the device's disk and try again", nil)
+		return failure.Device.Errorf("files differ from what was sent: %s", said).
+			Advise("check the device's disk and try again")
 	}
-	return failure.New(failure.Device, fmt.Sprintf("putting the parts together ended with %d: %s", code, said), "", nil)
+	return failure.Device.Errorf("putting the parts together ended with %d: %s", code, said)
 }
 
 func (u *upload) sendText(text string) (names []string, err error) {
