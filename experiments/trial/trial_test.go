@@ -9,8 +9,9 @@ import (
 
 func TestReplyRoundTrip(t *testing.T) {
 	want := StatusReply{
-		Events: []Event{{Schema: EventSchema, Seq: 1, Type: RunStarted}, {Schema: EventSchema, Seq: 2, Type: Note, Text: "a\nb"}},
-		State:  State{Schema: EventSchema, Phase: Running, LastSeq: 2}, More: true,
+		Events: []Event{{Schema: EventSchema, Seq: 1, Type: RunStarted},
+			{Schema: EventSchema, Seq: 2, Type: Note, Text: "a\nb"}},
+		State: State{Schema: EventSchema, Phase: Running, LastSeq: 2}, More: true,
 	}
 	var buf bytes.Buffer
 	if err := want.Write(&buf); err != nil {
@@ -37,7 +38,8 @@ func TestReplyRoundTrip(t *testing.T) {
 func TestPlanCheck(t *testing.T) {
 	good := func() *Plan {
 		m := Model{Name: "m", SHA256: strings.Repeat("0a", 32), Bytes: 1}
-		return &Plan{Schema: PlanSchema, Models: []Model{m}, Trials: []Trial{{ID: NewID("m", "cpu", 1, 1, 1), Model: "m", Threads: 1, Batch: 1, Repetition: 1}}}
+		return &Plan{Schema: PlanSchema, Models: []Model{m},
+			Trials: []Trial{{ID: NewID("m", "cpu", 1, 1, 1), Model: "m", Threads: 1, Batch: 1, Repetition: 1}}}
 	}
 	if err := good().Check(); err != nil {
 		t.Fatal(err)
@@ -71,12 +73,15 @@ func TestEvaluationIsChecked(t *testing.T) {
 	}{
 		"plates": {good, true}, "packed": {packed, true}, "nothing": {Evaluation{}, false},
 		"a pack without its sum": {Evaluation{Data: PackedData, Pictures: 5, Reference: "m", Timeout: 1}, false},
-		"a path for a sum":       {Evaluation{Data: PackedData, SHA256: "../" + sum[3:], Pictures: 5, Reference: "m", Timeout: 1}, false},
-		"plates with a pack":     {Evaluation{Data: PlatesData, SHA256: sum, Pictures: 5, Reference: "m", Timeout: 1}, false},
-		"no picture":             {Evaluation{Data: PlatesData, Reference: "m", Timeout: 1}, false},
-		"too many":               {Evaluation{Data: PlatesData, Pictures: MaxPictures + 1, Reference: "m", Timeout: 1}, false},
-		"no such reference":      {Evaluation{Data: PlatesData, Pictures: 5, Reference: "x", Timeout: 1}, false},
-		"no limit":               {Evaluation{Data: PlatesData, Pictures: 5, Reference: "m"}, false},
+		"a path for a sum": {Evaluation{Data: PackedData, SHA256: "../" + sum[3:], Pictures: 5,
+			Reference: "m", Timeout: 1}, false},
+		"plates with a pack": {Evaluation{Data: PlatesData, SHA256: sum, Pictures: 5, Reference: "m", Timeout: 1},
+			false},
+		"no picture": {Evaluation{Data: PlatesData, Reference: "m", Timeout: 1}, false},
+		"too many": {Evaluation{Data: PlatesData, Pictures: MaxPictures + 1, Reference: "m", Timeout: 1},
+			false},
+		"no such reference": {Evaluation{Data: PlatesData, Pictures: 5, Reference: "x", Timeout: 1}, false},
+		"no limit":          {Evaluation{Data: PlatesData, Pictures: 5, Reference: "m"}, false},
 	} {
 		p := Plan{Schema: PlanSchema, Models: []Model{{Name: "m", SHA256: sum}}, Accuracy: &c.e,
 			Trials: []Trial{{ID: NewID("m", "cpu", 1, 1, 1), Model: "m", Threads: 1, Batch: 1, Repetition: 1}}}

@@ -117,3 +117,27 @@ func When(ok bool, s string) string {
 	}
 	return ""
 }
+
+// Shorten keeps the beginning and the end of a name, which tell most, in at most
+// width runes.
+func Shorten(s string, width int) string {
+	r := []rune(s)
+	switch {
+	case len(r) <= width:
+		return s
+	case width < 1:
+		return ""
+	}
+	head := (width - 1) / 2
+	return string(r[:head]) + "…" + string(r[len(r)-(width-1-head):])
+}
+
+// Superscript writes the mark of a footnote.
+func Superscript(n int) string {
+	digits := []rune("⁰¹²³⁴⁵⁶⁷⁸⁹")
+	var b strings.Builder
+	for _, d := range strconv.Itoa(n) {
+		b.WriteRune(digits[d-'0'])
+	}
+	return b.String()
+}

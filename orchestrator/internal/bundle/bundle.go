@@ -37,7 +37,8 @@ type Bundle struct {
 // runtime, plugin or pack of pictures with this SHA-256 lies on this machine. The
 // files are read again when they are pushed; one that changed in between is
 // noticed.
-func Assemble(agentPath string, plan *trial.Plan, fileOf func(sha256 string) (path string, err error)) (*Bundle, error) {
+func Assemble(agentPath string, plan *trial.Plan,
+	fileOf func(sha256 string) (path string, err error)) (*Bundle, error) {
 	if err := plan.Check(); err != nil {
 		return nil, err
 	}
@@ -114,12 +115,15 @@ func known(p part, fileOf func(string) (string, error)) (File, error) {
 	}
 	f, err := onDisk(p.at, path, 0o644)
 	if err != nil {
-		return File{}, failure.Usage.Errorf("%s", p.what).Advise("check that the file is there and may be read").Because(err)
+		return File{}, failure.Usage.Errorf("%s", p.what).
+			Advise("check that the file is there and may be read").Because(err)
 	}
 	if f.SHA256 != p.sum || f.Size != p.bytes && p.bytes != 0 {
 		return File{}, failure.Usage.
-			Errorf("%s: %s has %d bytes and SHA-256 %s, the plan says %d and %s", p.what, path, f.Size, f.SHA256, p.bytes, p.sum).
-			Advise("the file changed since the plan was made, or its copy is damaged: put the right file there, or plan again")
+			Errorf("%s: %s has %d bytes and SHA-256 %s, the plan says %d and %s",
+				p.what, path, f.Size, f.SHA256, p.bytes, p.sum).
+			Advise("the file changed since the plan was made, or its copy is damaged: " +
+				"put the right file there, or plan again")
 	}
 	return f, nil
 }

@@ -194,7 +194,9 @@ func (t *Transport) Put(ctx context.Context, dir string, stream io.Reader) error
 		return nil
 	}
 	// Only the lines that are not OK come back, and few of them.
-	script := `cd "$0" || exit 94; o=$(sha256sum -c - 2>&1) && exit 0; printf "%s\n" "$o" | grep -v ": OK$" | head -n 5; exit 93`
+	const script = `cd "$0" || exit 94
+o=$(sha256sum -c - 2>&1) && exit 0
+printf "%s\n" "$o" | grep -v ": OK$" | head -n 5; exit 93`
 	out := transport.NewOutput(4096)
 	code, err := t.session(ctx, []string{"sh", "-c", script, dir}, strings.NewReader(sums.Text()), out)
 	switch {

@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/files"
 	"chexp/orchestrator/internal/transport"
 )
 
@@ -28,7 +29,8 @@ sha256sum <all && wc -c <all`
 
 // cutScript puts $2 blocks from block $1 on into a directory of their own:
 // get_archive fetches whole directories only.
-const cutScript = `cd "$0" && rm -rf d && mkdir d && dd if=all of=d/part bs=262144 skip="$1" count="$2" 2>/dev/null && sha256sum <d/part && wc -c <d/part`
+const cutScript = `cd "$0" && rm -rf d && mkdir d &&
+dd if=all of=d/part bs=262144 skip="$1" count="$2" 2>/dev/null && sha256sum <d/part && wc -c <d/part`
 
 // Get implements transport.Transport. The directory is packed once at the far
 // end, and the archive fetched piece by piece while it is read; each piece and
@@ -59,7 +61,8 @@ func (t *Transport) pack(ctx context.Context, dir string) (*download, error) {
 		if base == dir || strings.HasPrefix(base, strings.TrimSuffix(dir, "/")+"/") {
 			continue // it would be packed into itself
 		}
-		d := &download{t: t, ctx: ctx, dir: dir, stage: path.Join(base, ".chexp-get-"+strings.ToLower(rand.Text()[:8])), sum: sha256.New()}
+		stage := path.Join(base, ".chexp-get-"+strings.ToLower(rand.Text()[:8]))
+		d := &download{t: t, ctx: ctx, dir: dir, stage: stage, sum: sha256.New()}
 		err := d.pack()
 		if err == nil {
 			return d, nil
@@ -148,7 +151,8 @@ func (d *download) next() error {
 	}
 	data, err := d.piece()
 	if err != nil {
-		return fmt.Errorf("zun: getting %s of container %s, byte %d of %d: %w", d.dir, d.t.id, d.off, d.size, cause(d.ctx, err))
+		return fmt.Errorf("zun: getting %s of container %s, byte %d of %d: %w",
+			d.dir, d.t.id, d.off, d.size, cause(d.ctx, err))
 	}
 	d.buf = data
 	d.off += int64(len(data))
@@ -209,7 +213,7 @@ func (d *download) fetch(n int64, want string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != want {
+	if files.Sum(data) != want {
 		return nil, fmt.Errorf("a piece of %d bytes was damaged on its way", n)
 	}
 	return data, nil
@@ -221,7 +225,8 @@ func member(archive []byte, name string, n int64) ([]byte, error) {
 	for {
 		h, err := r.Next()
 		if err != nil {
-			return nil, fmt.Errorf("an archive of %d bytes came without the file that was asked for: %w", len(archive), noEOF(err))
+			return nil, fmt.Errorf("an archive of %d bytes came without the file that was asked for: %w",
+				len(archive), noEOF(err))
 		}
 		if path.Clean(h.Name) != name || h.Typeflag != tar.TypeReg {
 			continue

@@ -200,7 +200,10 @@ func padded(name string, data []byte) ([]byte, error) {
 	var b bytes.Buffer
 	b.Grow(len(data) + 2*record)
 	w := tar.NewWriter(&b)
-	if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Size: int64(len(data)), Mode: 0o600, Format: tar.FormatUSTAR}); err != nil {
+	h := &tar.Header{
+		Typeflag: tar.TypeReg, Name: name, Size: int64(len(data)), Mode: 0o600, Format: tar.FormatUSTAR,
+	}
+	if err := w.WriteHeader(h); err != nil {
 		return nil, err
 	}
 	if _, err := w.Write(data); err != nil {
@@ -264,7 +267,8 @@ func (u *upload) assemble(dir string, sums *tarstream.Sums) error {
 	case 0:
 		return nil
 	case exitParts:
-		return fmt.Errorf("the parts were changed after they had been checked: sent was SHA-256 %s, %s; put again", whole, said)
+		return fmt.Errorf("the parts were changed after they had been checked: sent was SHA-256 %s, %s; put again",
+			whole, said)
 	case exitUnpack:
 		return failure.Device.Errorf("unpacking failed: %s", said).
 			Advise("check that the disk has room for the files twice and that the image's user may write there")

@@ -31,7 +31,8 @@ const stepBody = `sh -c "$1" >"$0.log" 2>&1; echo $? >"$0.tmp"; mv "$0.tmp" "$0.
 // process that was killed, or died with a container that was started again.
 const stepLook = `cd "$0" || exit 95
 if [ -f "$1.done" ]; then echo "done $(cat "$1.done")"; head -c 4000 "$1.log"; exit 0; fi
-p=$(cat "$1.pid" 2>/dev/null) && kill -0 "$p" 2>/dev/null && ! grep -q "^State:.*Z" "/proc/$p/status" 2>/dev/null && echo running || echo gone`
+p=$(cat "$1.pid" 2>/dev/null) && kill -0 "$p" 2>/dev/null &&
+	! grep -q "^State:.*Z" "/proc/$p/status" 2>/dev/null && echo running || echo gone`
 
 // stepKill ends the steps of an earlier call that was given up: they would go
 // on writing under the hands of this one.
@@ -83,7 +84,10 @@ func (t *Transport) step(ctx context.Context, stage, script string) (code int, l
 
 // prepare makes the staging directory, and says what is missing where it cannot.
 func (t *Transport) prepare(ctx context.Context, stage string) error {
-	exit, err := t.short(ctx, `for c in tar sha256sum dd; do command -v $c >/dev/null || { echo "$c is missing"; exit 96; }; done; mkdir -p "$0" 2>&1`, stage)
+	const script = `for c in tar sha256sum dd; do
+command -v $c >/dev/null || { echo "$c is missing"; exit 96; }; done
+mkdir -p "$0" 2>&1`
+	exit, err := t.short(ctx, script, stage)
 	switch {
 	case err != nil:
 		return err
