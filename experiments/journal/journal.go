@@ -143,7 +143,8 @@ func (log *Log) Result() *trial.Result {
 
 // Restart is what stays of a further process start.
 func Restart(r *trial.Result) trial.Restart {
-	return trial.Restart{Time: r.Start, WarmupNS: r.WarmupNS, WarmUp: r.WarmUp, SessionCreateNS: r.SessionCreateNS, FirstInferenceNS: r.FirstInferenceNS}
+	return trial.Restart{Time: r.Start, WarmupNS: r.WarmupNS, WarmUp: r.WarmUp, SessionCreateNS: r.SessionCreateNS,
+		FirstInferenceNS: r.FirstInferenceNS}
 }
 
 // Peak is the higher of two readings of the peak memory; one that cannot be read

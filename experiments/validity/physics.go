@@ -45,7 +45,8 @@ func Roof(r *trial.Result) trial.Reading[Bound] {
 	if s.N() == 0 || s.Median() <= 0 {
 		return trial.Unread[Bound]("nothing was timed")
 	}
-	b := Bound{Cores: min(r.Threads, roof.Cores), MultiplyAdds: (work.Float + work.Integer) * int64(r.Batch), weights: work.WeightBytes}
+	b := Bound{Cores: min(r.Threads, roof.Cores), MultiplyAdds: (work.Float + work.Integer) * int64(r.Batch),
+		weights: work.WeightBytes}
 	cycles := float64(r.Batch) * (float64(work.Float)/roof.FloatPerCycle + float64(work.Integer)/roof.IntegerPerCycle)
 	b.ComputeNS = cycles / float64(b.Cores) / float64(roof.ClockHz) * 1e9
 	if b.Cores < 1 || roof.ClockHz < 1 || work.Float < 0 || work.Integer < 0 || b.MultiplyAdds < 1 ||
@@ -66,8 +67,10 @@ func checkPhysics(r *trial.Result) stats.Check {
 	if !ok {
 		return unread(Physics, Roof(r).Unavailable)
 	}
-	text := fmt.Sprintf("%s multiply-adds at %s of what %s can do", count(b.MultiplyAdds), words.Percent(b.Achieved), cores(b.Cores))
-	c := graded(Physics, b.Achieved, 1, 1, text, "it can't be: the model is not what it says, the work was not done, or the roof is wrong")
+	text := fmt.Sprintf("%s multiply-adds at %s of what %s can do", count(b.MultiplyAdds), words.Percent(b.Achieved),
+		cores(b.Cores))
+	c := graded(Physics, b.Achieved, 1, 1, text,
+		"it can't be: the model is not what it says, the work was not done, or the roof is wrong")
 	if c.Outcome != stats.Valid {
 		return c
 	}

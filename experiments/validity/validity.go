@@ -75,7 +75,8 @@ func Checks(r *trial.Result) []stats.Check {
 // graded makes a check of a share: VALID up to limit, SUSPECT above, INVALID
 // above worst.
 func graded(name string, share, limit, worst float64, text, remedy string) stats.Check {
-	c := stats.Check{Name: name, Outcome: stats.Valid, Value: trial.Read(100 * share), Limit: 100 * limit, Unit: "%", Text: text}
+	c := stats.Check{Name: name, Outcome: stats.Valid, Value: trial.Read(100 * share), Limit: 100 * limit, Unit: "%",
+		Text: text}
 	switch {
 	case share > worst:
 		c.Outcome, c.Remedy = stats.Invalid, remedy
@@ -99,7 +100,8 @@ func checkEmulation(r *trial.Result) stats.Check {
 	if r.Device.Emulated == "" {
 		return stats.Check{Name: Emulation, Outcome: stats.Valid, Text: "no sign of it"}
 	}
-	return stats.Check{Name: Emulation, Outcome: stats.Suspect, Text: "the processor was emulated", Remedy: "run it on a real device"}
+	return stats.Check{Name: Emulation, Outcome: stats.Suspect, Text: "the processor was emulated",
+		Remedy: "run it on a real device"}
 }
 
 // checkHarness holds what measuring adds to a call against the median: over the
@@ -120,9 +122,11 @@ func checkHarness(r *trial.Result) stats.Check {
 	h, _ := r.Harness.Get()
 	text := fmt.Sprintf("an empty call takes %d ns, which is %s of the median", h.NullNS, words.Percent(ns/s.Median()))
 	if c, ok := h.NullCNS.Get(); ok && c > 0 {
-		text = fmt.Sprintf("an empty call takes %d ns, in C %d ns; the difference is %s of the median", h.NullNS, c, words.Percent(ns/s.Median()))
+		text = fmt.Sprintf("an empty call takes %d ns, in C %d ns; the difference is %s of the median", h.NullNS, c,
+			words.Percent(ns/s.Median()))
 	}
-	return graded(Harness, ns/s.Median(), overhead, grave, text, "measure larger batches, or compare with trials that are as short")
+	return graded(Harness, ns/s.Median(), overhead, grave, text,
+		"measure larger batches, or compare with trials that are as short")
 }
 
 // Overhead is what measuring adds to one inference, in nanoseconds.

@@ -59,12 +59,15 @@ func (a *app) root() *cli.App {
 		OnUsageError:           usageError,
 		CommandNotFound:        nil,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "runs", Value: runsDir, EnvVars: []string{"CHEXP_RUNS"}, Usage: "directory that holds the runs"},
-			&cli.StringFlag{Name: "os-cloud", EnvVars: []string{"OS_CLOUD"}, Usage: "entry of clouds.yaml to sign in with"},
+			&cli.StringFlag{Name: "runs", Value: runsDir, EnvVars: []string{"CHEXP_RUNS"},
+				Usage: "directory that holds the runs"},
+			&cli.StringFlag{Name: "os-cloud", EnvVars: []string{"OS_CLOUD"},
+				Usage: "entry of clouds.yaml to sign in with"},
 		},
 		Commands: []*cli.Command{
 			a.runCommand(), a.rehearseCommand(), a.experimentCommand(), a.resultsCommand(),
-			a.leaseCommand(), a.deviceCommand(), a.modelCommand(), a.doctorCommand(), a.emulatorCommand(), a.versionCommand(),
+			a.leaseCommand(), a.deviceCommand(), a.modelCommand(), a.doctorCommand(), a.emulatorCommand(),
+			a.versionCommand(),
 		},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {

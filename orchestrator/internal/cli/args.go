@@ -37,7 +37,9 @@ func interspersed(root *cli.App, args []string) []string {
 
 // split takes the flags and their values off args. With untilCommand it stops
 // after the first positional argument, which names a command.
-func split(program, flags []cli.Flag, args []string, untilCommand bool, global, own []string) (g, o, positional, rest []string) {
+func split(
+	program, flags []cli.Flag, args []string, untilCommand bool, global, own []string,
+) (g, o, positional, rest []string) {
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
 		if arg == "--" {

@@ -19,10 +19,13 @@ import (
 
 func (a *app) modelInspectCommand() *cli.Command {
 	return &cli.Command{
-		Name: "inspect", Usage: "what is in a model, and what will go wrong with it", ArgsUsage: "FILE|NAME", Action: a.modelInspect,
+		Name: "inspect", Usage: "what is in a model, and what will go wrong with it", ArgsUsage: "FILE|NAME",
+		Action: a.modelInspect,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "runtime", Value: inspect.AgentRuntime, Usage: "`VERSION` of ONNX Runtime that will run it"},
-			&cli.StringFlag{Name: "shape", Usage: "`1,C,H,W`: sizes of the input that the model leaves open, to count the work"},
+			&cli.StringFlag{Name: "runtime", Value: inspect.AgentRuntime,
+				Usage: "`VERSION` of ONNX Runtime that will run it"},
+			&cli.StringFlag{Name: "shape",
+				Usage: "`1,C,H,W`: sizes of the input that the model leaves open, to count the work"},
 			formatFlag(),
 		},
 	}
@@ -99,7 +102,8 @@ func inspectionText(w io.Writer, r *inspect.Report) error {
 	line("operators", "%d nodes: %s", r.Nodes, countsText(r.Operators))
 	line("parameters", "%s", parametersText(r))
 	if work, ok := r.Work.Get(); ok {
-		line("work", "%s multiply-adds in float, %s on 8-bit integers; %s of weights, %s in and out, each inference", millions(work.Float), millions(work.Integer),
+		line("work", "%s multiply-adds in float, %s on 8-bit integers; %s of weights, %s in and out, each inference",
+			millions(work.Float), millions(work.Integer),
 			megabytes(work.WeightBytes), megabytes(work.ActivationBytes))
 	} else {
 		line("work", "unavailable: %s", r.Work.Unavailable)

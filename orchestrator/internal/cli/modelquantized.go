@@ -71,10 +71,12 @@ func quantizedText(w io.Writer, x quantized) error {
 		how = "per tensor"
 	}
 	fmt.Fprintf(tw, "file\t%s\n", printable(x.File))
-	fmt.Fprintf(tw, "size\t%s, %.1f times smaller than %s\n", megabytes(x.Bytes), float64(x.FloatBytes)/float64(x.Bytes), megabytes(x.FloatBytes))
+	fmt.Fprintf(tw, "size\t%s, %.1f times smaller than %s\n", megabytes(x.Bytes),
+		float64(x.FloatBytes)/float64(x.Bytes), megabytes(x.FloatBytes))
 	fmt.Fprintf(tw, "sha256\t%s\n", x.SHA256)
 	if h := x.Halves; h != nil {
-		fmt.Fprintf(tw, "float16\t%d of %d nodes, between %d casts; %d stay in float32\n", h.Half, h.Nodes, h.Casts, len(h.Kept))
+		fmt.Fprintf(tw, "float16\t%d of %d nodes, between %d casts; %d stay in float32\n",
+			h.Half, h.Nodes, h.Casts, len(h.Kept))
 	} else {
 		fmt.Fprintf(tw, "form\t%s %s, %d-bit weights %s\n", x.Mode, x.Operators, x.WeightBits, how)
 		fmt.Fprintf(tw, "on integers\t%d convolutions and matrix products\n", x.Nodes)
@@ -91,7 +93,8 @@ func quantizedText(w io.Writer, x quantized) error {
 	}
 	r := x.Result
 	if len(r.Methods) > 0 {
-		fmt.Fprintf(w, "\nRanges, on the third of the samples that was held back; what was worse on some was dropped:\n")
+		fmt.Fprintf(w,
+			"\nRanges, on the third of the samples that was held back; what was worse on some was dropped:\n")
 		tw = judgementHeader(w, "method")
 		for _, m := range r.Methods {
 			name := string(m.Method)
@@ -107,9 +110,11 @@ func quantizedText(w io.Writer, x quantized) error {
 	fmt.Fprintf(w, "\nFloat nodes against what is lost, on %d samples:\n", r.Float.Inputs)
 	tw = tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(tw, "IN FLOAT\tSIZE\tAGREEMENT\tACCURACY\tLOST\tSQNR DB\tINTEGER WORK\tESTIMATED TIME HERE")
-	fmt.Fprintf(tw, "all\t%s\t1\t%s\t0\t\t0 %%\t%s\n", megabytes(x.FloatBytes), accuracy(r.Float), milliseconds(r.FloatTime))
+	fmt.Fprintf(tw, "all\t%s\t1\t%s\t0\t\t0 %%\t%s\n", megabytes(x.FloatBytes), accuracy(r.Float),
+		milliseconds(r.FloatTime))
 	for _, s := range r.Frontier {
-		fmt.Fprintf(tw, "%d\t%s\t%.3f\t%s\t%.3f\t%.1f\t%s\t%s\n", len(s.Excluded), megabytes(int64(s.Bytes)), s.Judgement.Agreement, accuracy(s.Judgement),
+		fmt.Fprintf(tw, "%d\t%s\t%.3f\t%s\t%.3f\t%.1f\t%s\t%s\n", len(s.Excluded), megabytes(int64(s.Bytes)),
+			s.Judgement.Agreement, accuracy(s.Judgement),
 			s.Drop, s.Judgement.SQNR, share(s.IntegerShare), milliseconds(s.Estimate))
 	}
 	if err := tw.Flush(); err != nil {
@@ -121,7 +126,8 @@ func quantizedText(w io.Writer, x quantized) error {
 	if x.Limit != nil && r.Frontier[len(r.Frontier)-1].Drop > *x.Limit {
 		fmt.Fprintf(w, "\nThe limit of %g points was not reached.\n", 100**x.Limit)
 	}
-	fmt.Fprintf(w, "\nThe time is estimated: the first two were seen on this machine, and what lies between follows from the integer work.\n")
+	fmt.Fprint(w, "\nThe time is estimated: the first two were seen on this machine, "+
+		"and what lies between follows from the integer work.\n")
 	return nil
 }
 
@@ -150,7 +156,8 @@ func halvesText(w io.Writer, x quantized) error {
 	if x.Result == nil {
 		return nil
 	}
-	fmt.Fprintf(w, "\nAgainst the float model, with what each node makes rounded to float16, and sums in float32 (acl's are of float16):\n")
+	fmt.Fprint(w, "\nAgainst the float model, with what each node makes rounded to float16, "+
+		"and sums in float32 (acl's are of float16):\n")
 	tw := judgementHeader(w, "model")
 	judgementRow(tw, "float32", x.Result.Float)
 	judgementRow(tw, "float16", x.Result.Judgement)
@@ -164,7 +171,8 @@ func judgementHeader(w io.Writer, first string) *tabwriter.Writer {
 }
 
 func judgementRow(w io.Writer, name string, j quant.Judgement) {
-	fmt.Fprintf(w, "%s\t%d\t%.3f\t%s\t%.4f\t%.1f\t%.3g\n", name, j.Inputs, j.Agreement, accuracy(j), j.Cosine, j.SQNR, j.MaxError)
+	fmt.Fprintf(w, "%s\t%d\t%.3f\t%s\t%.4f\t%.1f\t%.3g\n", name, j.Inputs, j.Agreement, accuracy(j), j.Cosine,
+		j.SQNR, j.MaxError)
 }
 
 func accuracy(j quant.Judgement) string {

@@ -68,15 +68,11 @@ func fields(t *findings.Table) []rowField {
 			return strconv.Itoa(r.N)
 		}))
 	u := LatencyUnit(t)
-	latency := func(key string, leave int, value func(*findings.Row) trial.Reading[float64]) {
-		out = append(out, numberField(Column{Key: key, Head: key + " " + u.Name, Leave: leave}, u.Size, value))
+	leave := map[*judge.Metric]int{judge.P99: 2, judge.P90: 5, judge.P95: 6}
+	for _, m := range t.Percentiles() {
+		out = append(out, numberField(Column{Key: m.String(), Head: m.String() + " " + u.Name, Leave: leave[m]}, u.Size,
+			func(r *findings.Row) trial.Reading[float64] { return m.Read(r.Trial) }))
 	}
-	latency("p50", 0, func(r *findings.Row) trial.Reading[float64] { return r.P50 })
-	if t.HasBudget(judge.P90) {
-		latency("p90", 5, func(r *findings.Row) trial.Reading[float64] { return r.P90 })
-	}
-	latency("p95", 6, func(r *findings.Row) trial.Reading[float64] { return r.P95 })
-	latency("p99", 2, func(r *findings.Row) trial.Reading[float64] { return r.P99 })
 	out = append(out, numberField(Column{Key: "throughput", Head: "inputs/s", Leave: 4}, 1,
 		func(r *findings.Row) trial.Reading[float64] { return r.Throughput }))
 	if slices.ContainsFunc(t.Rows, func(r *findings.Row) bool { return r.Roof.Value != nil }) {
@@ -138,15 +134,19 @@ var agreementField = textField(Column{Key: "agreement", Head: "agrees %, cos", R
 
 func verdictCell(r *findings.Row, i int) Cell {
 	c := Cell{Marks: r.Marks[findings.BudgetColumn(i)]}
-	switch v := r.Answers[i]; {
-	case v.Verdict == judge.Met:
-		c.Text, c.Sign, c.Tone = "met", "✓", Good
-	case v.Verdict == judge.NotMet:
-		c.Text, c.Sign, c.Tone = "NOT met", "✗", Bad
-	case r.Outcome != trial.OK:
+	v := r.Answers[i].Verdict
+	if v == judge.Unknown && r.Outcome != trial.OK {
 		c.Text = Dash // the last column says why
+		return c
+	}
+	c.Text = v.String()
+	switch v {
+	case judge.Met:
+		c.Sign, c.Tone = "✓", Good
+	case judge.NotMet:
+		c.Sign, c.Tone = "✗", Bad
 	default:
-		c.Text, c.Sign, c.Tone = "unknown", "?", Open
+		c.Sign, c.Tone = "?", Open
 	}
 	return c
 }

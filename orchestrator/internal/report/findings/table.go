@@ -162,9 +162,17 @@ func (r *Row) RoofShare() trial.Reading[float64] {
 	return trial.Unread[float64](r.Roof.Unavailable)
 }
 
-// HasBudget reports whether any budget is about a metric.
-func (t *Table) HasBudget(metric *judge.Metric) bool {
-	return slices.ContainsFunc(t.Budgets, func(b judge.Budget) bool { return b.Metric == metric })
+// Percentiles are those that a table of the findings shows: the usual ones, and
+// what budgets limit.
+func (t *Table) Percentiles() (out []*judge.Metric) {
+	for _, m := range judge.Metrics {
+		usual := m == judge.P50 || m == judge.P95 || m == judge.P99
+		limited := slices.ContainsFunc(t.Budgets, func(b judge.Budget) bool { return b.Metric == m })
+		if m.IsLatency() && (usual || limited) {
+			out = append(out, m)
+		}
+	}
+	return out
 }
 
 // BudgetColumn is the key of the column of budget i.

@@ -65,7 +65,7 @@ const most = 6
 func (p *Placement) fill(r *judge.Trial, truth validity.Truth) {
 	got, _ := r.Result.Placement.Get()
 	p.Unavailable, p.Wrong = "", truth.Wrong()
-	_, p.Truth, _ = strings.Cut(words.Line(truth.String(), words.MaxSentence), ": ")
+	p.Truth = words.Line(truth.Share(), words.MaxSentence)
 	total := 0.0
 	for _, s := range got.Providers {
 		total += float64(s.TimeNS)
