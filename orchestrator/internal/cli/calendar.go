@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/words"
 	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/site"
 
@@ -142,9 +143,9 @@ func (cal calendar) draw(w io.Writer, width int) error {
 	for _, d := range cal.Devices {
 		if d.MachineName != machine {
 			machine = d.MachineName
-			fmt.Fprintf(&b, "%s\n", printable(machine))
+			fmt.Fprintf(&b, "%s\n", words.Printable(machine))
 		}
-		fmt.Fprintf(&b, "%-*s  %s\n", names, cut(printable(d.Name), names), cal.row(d, start, step, columns))
+		fmt.Fprintf(&b, "%-*s  %s\n", names, cut(words.Printable(d.Name), names), cal.row(d, start, step, columns))
 	}
 	fmt.Fprintf(&b, "\n%c free   %c yours   %c others'   %c %c part of the column   one column is %s\n",
 		markFree, markMine, markOthers, markMyPart, markPart, clock.Span(step))

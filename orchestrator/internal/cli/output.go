@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/words"
 
 	"github.com/urfave/cli/v2"
 )
@@ -46,7 +47,7 @@ func write(w io.Writer, format string, l list) error {
 		for _, row := range l.rows {
 			clean := make([]string, len(row))
 			for i, cell := range row {
-				clean[i] = printable(strings.NewReplacer("\n", " ", "\t", " ").Replace(cell))
+				clean[i] = words.Printable(strings.NewReplacer("\n", " ", "\t", " ").Replace(cell))
 			}
 			fmt.Fprintln(tw, strings.Join(clean, "\t"))
 		}
