@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/words"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/store"
 
@@ -134,9 +135,9 @@ func (a *app) explain(err error) int {
 	if errors.Is(err, context.Canceled) && kind == failure.Unexpected {
 		kind = failure.Interrupted
 	}
-	fmt.Fprintf(a.err, "chexp: %s\n", printable(err.Error()))
+	fmt.Fprintf(a.err, "chexp: %s\n", words.Printable(err.Error()))
 	for _, next := range failure.Advice(err) {
-		fmt.Fprintf(a.err, "  what to do: %s\n", printable(next))
+		fmt.Fprintf(a.err, "  what to do: %s\n", words.Printable(next))
 	}
 	return int(kind)
 }

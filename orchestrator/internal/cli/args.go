@@ -3,7 +3,6 @@ package cli
 import (
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/urfave/cli/v2"
 )
@@ -89,15 +88,4 @@ func find(commands []*cli.Command, name string) *cli.Command {
 		}
 	}
 	return nil
-}
-
-// printable makes text from elsewhere safe for a terminal: control characters,
-// and with them escape sequences, become U+FFFD; newlines and tabs stay.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\t' || unicode.IsPrint(r) {
-			return r
-		}
-		return unicode.ReplacementChar
-	}, s)
 }

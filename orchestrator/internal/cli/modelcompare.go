@@ -11,6 +11,7 @@ import (
 
 	"chexp/experiments/failure"
 	"chexp/experiments/stats"
+	"chexp/experiments/words"
 	"chexp/models/infer"
 	"chexp/models/onnx"
 	"chexp/models/quant"
@@ -165,7 +166,7 @@ func (a *app) printCompared(c *cli.Context, lines []compared) error {
 	}
 	tw := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(tw, "MODEL\tSIZE\tAGREEMENT\tACCURACY\tCOSINE\tSQNR DB\tLOAD\tMEDIAN\tTIME AGAINST "+
-		printable(filepath.Base(lines[1].Model)))
+		words.Printable(filepath.Base(lines[1].Model)))
 	for _, x := range lines {
 		j, load, median, ratio := x.Judgement, "-", "-", ""
 		if x.MedianNS > 0 {
@@ -174,7 +175,7 @@ func (a *app) printCompared(c *cli.Context, lines []compared) error {
 		if x.Ratio != nil {
 			ratio = ratioText(*x.Ratio)
 		}
-		fmt.Fprintf(tw, "%s\t%s\t%.3f\t%s\t%.4f\t%.1f\t%s\t%s\t%s\n", printable(filepath.Base(x.Model)),
+		fmt.Fprintf(tw, "%s\t%s\t%.3f\t%s\t%.4f\t%.1f\t%s\t%s\t%s\n", words.Printable(filepath.Base(x.Model)),
 			megabytes(x.Bytes), j.Agreement, accuracy(j), j.Cosine, j.SQNR,
 			load, median, ratio)
 	}

@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/words"
 	"chexp/models"
 	"chexp/models/inspect"
 	"chexp/models/onnx"
@@ -87,7 +88,7 @@ func inputShape(m *onnx.Model, shape string) (map[string][]int64, error) {
 func inspectionText(w io.Writer, r *inspect.Report) error {
 	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	line := func(name, format string, args ...any) {
-		fmt.Fprintf(tw, "%s\t%s\n", name, printable(strings.ReplaceAll(fmt.Sprintf(format, args...), "\t", " ")))
+		fmt.Fprintf(tw, "%s\t%s\n", name, words.Printable(strings.ReplaceAll(fmt.Sprintf(format, args...), "\t", " ")))
 	}
 	line("file", "%s", r.File)
 	line("size", "%s (%d bytes)", megabytes(r.Bytes), r.Bytes)
@@ -116,9 +117,9 @@ func inspectionText(w io.Writer, r *inspect.Report) error {
 		return err
 	}
 	for _, x := range r.Warnings {
-		fmt.Fprintf(w, "! %s\n", printable(x.Text))
+		fmt.Fprintf(w, "! %s\n", words.Printable(x.Text))
 		if x.Next != "" {
-			fmt.Fprintf(w, "  what to do: %s\n", printable(x.Next))
+			fmt.Fprintf(w, "  what to do: %s\n", words.Printable(x.Next))
 		}
 	}
 	return nil

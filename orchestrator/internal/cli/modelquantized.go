@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"chexp/experiments/files"
+	"chexp/experiments/words"
 	"chexp/models/quant"
 
 	"github.com/urfave/cli/v2"
@@ -70,7 +71,7 @@ func quantizedText(w io.Writer, x quantized) error {
 	if x.PerTensor {
 		how = "per tensor"
 	}
-	fmt.Fprintf(tw, "file\t%s\n", printable(x.File))
+	fmt.Fprintf(tw, "file\t%s\n", words.Printable(x.File))
 	fmt.Fprintf(tw, "size\t%s, %.1f times smaller than %s\n", megabytes(x.Bytes),
 		float64(x.FloatBytes)/float64(x.Bytes), megabytes(x.FloatBytes))
 	fmt.Fprintf(tw, "sha256\t%s\n", x.SHA256)
@@ -121,7 +122,7 @@ func quantizedText(w io.Writer, x quantized) error {
 		return err
 	}
 	if len(r.Excluded) > 0 {
-		fmt.Fprintf(w, "\nLeft in float: %s\n", printable(fmt.Sprint(r.Excluded)))
+		fmt.Fprintf(w, "\nLeft in float: %s\n", words.Printable(fmt.Sprint(r.Excluded)))
 	}
 	if x.Limit != nil && r.Frontier[len(r.Frontier)-1].Drop > *x.Limit {
 		fmt.Fprintf(w, "\nThe limit of %g points was not reached.\n", 100**x.Limit)
@@ -136,7 +137,7 @@ func halvesText(w io.Writer, x quantized) error {
 	reasons, at := []string{}, map[string][]string{} // by reason, in the graph's order
 	for _, k := range x.Halves.Kept {
 		if k.Loss {
-			fmt.Fprintf(w, "! %s stays in float32: %s\n", printable(k.Op+" "+k.Node), printable(k.Why))
+			fmt.Fprintf(w, "! %s stays in float32: %s\n", words.Printable(k.Op+" "+k.Node), words.Printable(k.Why))
 			continue
 		}
 		why := k.Op + ": " + k.Why
@@ -151,7 +152,7 @@ func halvesText(w io.Writer, x quantized) error {
 		if n := len(names) - 3; n > 0 {
 			text += fmt.Sprintf(" and %d more", n)
 		}
-		fmt.Fprintf(w, "  in float32: %s (%s)\n", printable(text), printable(why))
+		fmt.Fprintf(w, "  in float32: %s (%s)\n", words.Printable(text), words.Printable(why))
 	}
 	if x.Result == nil {
 		return nil

@@ -30,7 +30,7 @@ func TestTrialsAreShown(t *testing.T) {
 				t.Errorf("terminal %v: %q, about %q", tty, got, want)
 			}
 		}
-		if !strings.Contains(got, "p50 1 ms") || !strings.Contains(got, "waited") ||
+		if !strings.Contains(got, "p50 1.00 ms") || !strings.Contains(got, "waited") ||
 			strings.Contains(got, "1.0 s left") {
 			t.Errorf("terminal %v: %q", tty, got)
 		}
@@ -38,8 +38,10 @@ func TestTrialsAreShown(t *testing.T) {
 }
 
 // What comes from elsewhere can't move the cursor.
-func TestPrintable(t *testing.T) {
-	if got := printable("a\x1b[2Jb\nc"); strings.ContainsRune(got, '\x1b') || !strings.Contains(got, "\nc") {
+func TestLinesArePrintable(t *testing.T) {
+	var out strings.Builder
+	newProgress(&out).line("%s", "a\x1b[2Jb\nc")
+	if got := out.String(); strings.ContainsRune(got, '\x1b') || !strings.Contains(got, "\nc") {
 		t.Errorf("%q", got)
 	}
 }
