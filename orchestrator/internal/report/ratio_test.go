@@ -61,7 +61,7 @@ func TestNoDifferenceIsSaid(t *testing.T) {
 	if c.Differs || !strings.HasSuffix(c.Text, "times food-fp32 on cpu: no difference shown") || c.Starts != 2 || c.Pairs != 24 {
 		t.Errorf("%+v", c)
 	}
-	if n := content.ComparisonNote(table); !strings.Contains(n, "two process starts") {
+	if n := content.RatiosNote(table); !strings.Contains(n, "two process starts") {
 		t.Errorf("%q", n)
 	}
 }

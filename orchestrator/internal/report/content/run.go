@@ -196,7 +196,7 @@ func sections(t *findings.Table, brief bool) (out []Section) {
 			out = append(out, s)
 		}
 	}
-	s := Section{Head: "How they compare", Foot: ComparisonNote(t)}
+	s := Section{Head: "How they compare", Foot: RatiosNote(t)}
 	for _, c := range t.Ratios {
 		s.Lines = append(s.Lines, Line{Text: c.Text})
 	}
@@ -216,8 +216,8 @@ func sections(t *findings.Table, brief bool) (out []Section) {
 	return out
 }
 
-// ComparisonNote says what the intervals of the comparisons speak of.
-func ComparisonNote(t *findings.Table) string {
+// RatiosNote says of what the intervals of the ratios speak.
+func RatiosNote(t *findings.Table) string {
 	fewest := 0
 	for _, c := range t.Ratios {
 		if c.Interval.Value != nil && (fewest == 0 || c.Starts < fewest) {

@@ -13,7 +13,7 @@ import (
 // as package judge lists them.
 func Build(in Input) *Table {
 	run := judge.Results(in.Plan, in.Results, in.Budgets)
-	b := &builder{Table: &Table{Schema: Schema, Run: cleanRun(in.Run), Budgets: run.Budgets, Models: models(in),
+	b := &builder{Table: &Table{Schema: Schema, Run: cleanRun(in.Run), Budgets: run.Budgets, Models: models(in.Plan, run),
 		Phases: cleanPhases(in.Phases), Judged: run}}
 	for _, t := range run.Trials {
 		b.Rows = append(b.Rows, newRow(t))
@@ -68,7 +68,7 @@ func cleanPhases(in []Phase) []Phase {
 }
 
 // models lists the plan's models; without a plan, those that results name.
-func models(in Input) (out []Model) {
+func models(plan *trial.Plan, run *judge.Run) (out []Model) {
 	seen := map[string]bool{}
 	add := func(m trial.Model) {
 		if key := m.Name + "\x00" + m.SHA256; !seen[key] {
@@ -77,14 +77,14 @@ func models(in Input) (out []Model) {
 				SHA256: words.Line(m.SHA256, maxName), Origin: words.Line(m.Origin, maxSentence)})
 		}
 	}
-	if in.Plan != nil {
-		for _, m := range in.Plan.Models {
+	if plan != nil {
+		for _, m := range plan.Models {
 			add(m)
 		}
 		return out
 	}
-	for _, r := range judge.Sorted(in.Results) {
-		add(r.Model)
+	for _, t := range run.Trials {
+		add(t.Result.Model)
 	}
 	return out
 }
