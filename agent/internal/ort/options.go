@@ -4,7 +4,6 @@ package ort
 
 /*
 #include <stdlib.h>
-#include "dims.h"
 #include "shim.h"
 */
 import "C"

@@ -32,9 +32,13 @@ const modelsFile = "models.json"
 func runFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "keep", Usage: "leave lease and container as they are at the end"},
-		&cli.DurationFlag{Name: "pull-grace", Value: 2 * time.Minute, Usage: "give up on an image that has looked impossible to pull for this long"},
-		&cli.DurationFlag{Name: "fetch-time", Usage: "stop measuring this long before the lease ends, to bring the results home", Value: run.DefaultPatience().LeaseTail},
-		&cli.StringFlag{Name: "until", Usage: "stop after this `PHASE` and leave all as it is: plan, lease, container, push, run, fetch"},
+		&cli.DurationFlag{Name: "pull-grace", Value: 2 * time.Minute,
+			Usage: "give up on an image that has looked impossible to pull for this long"},
+		&cli.DurationFlag{Name: "fetch-time",
+			Usage: "stop measuring this long before the lease ends, to bring the results home",
+			Value: run.DefaultPatience().LeaseTail},
+		&cli.StringFlag{Name: "until",
+			Usage: "stop after this `PHASE` and leave all as it is: plan, lease, container, push, run, fetch"},
 	}
 }
 
@@ -43,14 +47,19 @@ func (a *app) runCommand() *cli.Command {
 		Name:      "run",
 		Usage:     "carry out an experiment: reserve, launch, push, measure, fetch, give back, report",
 		ArgsUsage: "FILE",
-		Description: "Goes through plan, lease, container, push, run, fetch, release and report. Ctrl-C, and the lease's\n" +
-			"end, stop the agent in order: what is measured so far is brought home, and what was acquired is given back.\n" +
-			"A run that was cut off goes on with --resume RUN (its id, or the last four letters): in the same container with\n" +
-			"the next round; in a new lease the interrupted trials start over, as that may be another device.",
+		Description: "" +
+			"Goes through plan, lease, container, push, run, fetch, release and report. Ctrl-C, and the lease's\n" +
+			"end, stop the agent in order: what is measured so far is brought home, and what was acquired is\n" +
+			"given back. A run that was cut off goes on with --resume RUN (its id, or the last four letters): in\n" +
+			"the same container with the next round; in a new lease the interrupted trials start over, as that\n" +
+			"may be another device.",
 		Flags: append(runFlags(),
 			&cli.StringFlag{Name: "resume", Usage: "go on with this `RUN`"},
-			&cli.BoolFlag{Name: "detach", Usage: "return as soon as the agent works on the device; chexp run --resume, or results fetch, comes later"},
-			&cli.StringFlag{Name: "site", Usage: "run at this `SITE` instead of the file's: " + strings.Join(spec.SiteNames(), " or ")},
+			&cli.BoolFlag{Name: "detach",
+				Usage: "return as soon as the agent works on the device; " +
+					"chexp run --resume, or results fetch, comes later"},
+			&cli.StringFlag{Name: "site", Usage: "run at this `SITE` instead of the file's: " +
+				strings.Join(spec.SiteNames(), " or ")},
 			formatFlag(),
 		),
 		Action: a.run,
@@ -153,12 +162,16 @@ func runConfig(c *cli.Context) (run.Config, error) {
 
 // resolve finds or makes the models, finds the runtimes for the device's
 // architecture, and expands the plan.
-func resolve(ctx context.Context, e *spec.Experiment, arch, runID string, say func(string)) (*trial.Plan, map[string]string, error) {
+func resolve(
+	ctx context.Context, e *spec.Experiment, arch, runID string, say func(string),
+) (*trial.Plan, map[string]string, error) {
 	cache, err := cacheDir()
 	if err != nil {
 		return nil, nil, err
 	}
-	r := models.Resolver{CacheDir: filepath.Join(cache, "models"), SearchPath: models.DefaultSearchPath(), Progress: say}
+	r := models.Resolver{
+		CacheDir: filepath.Join(cache, "models"), SearchPath: models.DefaultSearchPath(), Progress: say,
+	}
 	found, err := r.ResolveAll(ctx, e)
 	if err != nil {
 		return nil, nil, err

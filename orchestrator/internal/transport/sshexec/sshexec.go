@@ -1,7 +1,6 @@
 package sshexec
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -203,10 +202,10 @@ printf "%s\n" "$o" | grep -v ": OK$" | head -n 5; exit 93`
 	case err != nil:
 		return fmt.Errorf("ssh: checking the files in %s: %w", dir, err)
 	case code == exitBadSums:
-		return failure.Device.Errorf("ssh: files in %s differ from what was sent: %s", dir, oneLine(out.Bytes())).
+		return failure.Device.Errorf("ssh: files in %s differ from what was sent: %s", dir, transport.Said(out.Bytes())).
 			Advise("check the device's disk (df) and try again")
 	case code != 0:
-		return fmt.Errorf("ssh: checking the files in %s: exit %d: %s", dir, code, oneLine(out.Bytes()))
+		return fmt.Errorf("ssh: checking the files in %s: exit %d: %s", dir, code, transport.Said(out.Bytes()))
 	}
 	return nil
 }
@@ -247,7 +246,7 @@ func (t *Transport) send(ctx context.Context, dir string, stream io.Reader) (*ta
 	case werr != nil:
 		return nil, werr
 	case code != 0:
-		return nil, failure.Device.Errorf("tar at the far end ended with %d: %s", code, oneLine(out.Bytes())).
+		return nil, failure.Device.Errorf("tar at the far end ended with %d: %s", code, transport.Said(out.Bytes())).
 			Advise("check that the image has tar, that the directory may be written and that the disk is not full")
 	case err != nil:
 		return nil, err
@@ -348,7 +347,7 @@ func (g *getting) end(err error) error {
 	case code == exitNoDirectory:
 		return fmt.Errorf("directory %s at the far end: %w", g.dir, fs.ErrNotExist)
 	}
-	return failure.Device.Errorf("tar at the far end ended with %d: %s", code, oneLine(g.log.Bytes())).
+	return failure.Device.Errorf("tar at the far end ended with %d: %s", code, transport.Said(g.log.Bytes())).
 		Advise("check that the image has tar and that the files may be read")
 }
 
@@ -362,8 +361,4 @@ func (g *getting) Close() error {
 	}
 	g.unwatch()
 	return nil
-}
-
-func oneLine(b []byte) string {
-	return string(bytes.Join(bytes.Fields(bytes.ToValidUTF8(b, []byte("?"))), []byte(" ")))
 }

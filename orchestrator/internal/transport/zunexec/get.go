@@ -104,7 +104,7 @@ func (d *download) pack() error {
 		return err
 	}
 	if code != 0 {
-		return failure.Device.Errorf("packing in %s ended with %d: %s", d.stage, code, oneLine([]byte(log))).
+		return failure.Device.Errorf("packing in %s ended with %d: %s", d.stage, code, transport.Said([]byte(log))).
 			Advise("check that the device's disk is not full and that the files may be read")
 	}
 	if d.want, d.size, err = sumAndSize(log); err != nil {
@@ -126,7 +126,7 @@ func sumAndSize(out string) (sum string, size int64, err error) {
 			return f[0], size, nil
 		}
 	}
-	return "", 0, fmt.Errorf("the far end answered %q instead of a sum and a size", oneLine([]byte(out)))
+	return "", 0, fmt.Errorf("the far end answered %q instead of a sum and a size", transport.Said([]byte(out)))
 }
 
 func (d *download) Read(p []byte) (int, error) {
@@ -195,7 +195,7 @@ func (d *download) cut(n int64) (string, error) {
 		return "", err
 	}
 	if exit.Code != 0 {
-		return "", fmt.Errorf("cutting a piece at the far end: exit %d: %s", exit.Code, oneLine(exit.Output))
+		return "", fmt.Errorf("cutting a piece at the far end: exit %d: %s", exit.Code, transport.Said(exit.Output))
 	}
 	sum, size, err := sumAndSize(string(exit.Output))
 	if err == nil && size != n {

@@ -185,7 +185,7 @@ func (u *upload) lost() error {
 	found := "the far end does not say why"
 	exit, err := u.t.short(u.ctx, `touch "$0/try" 2>&1; rm -f "$0/try"; df -Pk "$0" 2>&1 | tail -n 1; id`, u.stage)
 	if err == nil {
-		found = oneLine(exit.Output)
+		found = transport.Said(exit.Output)
 	}
 	return failure.Device.Errorf("Zun answers well, but nothing arrives in %s (%s)", u.stage, found).
 		Advise("check that the disk is not full, that the image's user may write there " +
@@ -262,7 +262,7 @@ func (u *upload) assemble(dir string, sums *tarstream.Sums) error {
 	// Whatever came of it, the parts have served; that they stay behind would
 	// be no failure of Put.
 	_ = u.t.remove(u.ctx, u.stage)
-	said := oneLine([]byte(log))
+	said := transport.Said([]byte(log))
 	switch code {
 	case 0:
 		return nil

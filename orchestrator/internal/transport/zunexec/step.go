@@ -50,7 +50,7 @@ func (t *Transport) step(ctx context.Context, stage, script string) (code int, l
 	name := "step-" + strings.ToLower(rand.Text()[:8])
 	exit, err := t.short(ctx, stepLaunch, stage, name, script, stepBody)
 	if err == nil && exit.Code != 0 {
-		err = fmt.Errorf("exit %d: %s", exit.Code, oneLine(exit.Output))
+		err = fmt.Errorf("exit %d: %s", exit.Code, transport.Said(exit.Output))
 	}
 	if err != nil {
 		return 0, "", fmt.Errorf("starting a step in %s: %w", stage, err)
@@ -92,10 +92,10 @@ mkdir -p "$0" 2>&1`
 	case err != nil:
 		return err
 	case exit.Code == 96:
-		return failure.Device.Errorf("container %s cannot take files: %s", t.id, oneLine(exit.Output)).
+		return failure.Device.Errorf("container %s cannot take files: %s", t.id, transport.Said(exit.Output)).
 			Advise("use an image with sh, tar and sha256sum, such as debian:bookworm-slim")
 	case exit.Code != 0:
-		return failure.Device.Errorf("container %s: making %s: %s", t.id, stage, oneLine(exit.Output)).
+		return failure.Device.Errorf("container %s: making %s: %s", t.id, stage, transport.Said(exit.Output)).
 			Advise("choose a directory that the image's user may write")
 	}
 	return nil
@@ -114,13 +114,7 @@ func (t *Transport) remove(ctx context.Context, stage string) error {
 		return nil // rm goes on by itself
 	}
 	if err == nil && exit.Code != 0 {
-		err = fmt.Errorf("%s", oneLine(exit.Output))
+		err = fmt.Errorf("%s", transport.Said(exit.Output))
 	}
 	return err
-}
-
-// oneLine makes what a device printed fit into an error message.
-func oneLine(b []byte) string {
-	s := strings.Join(strings.Fields(string(b[:min(len(b), 500)])), " ")
-	return strings.ToValidUTF8(s, "?")
 }

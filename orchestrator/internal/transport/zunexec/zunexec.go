@@ -29,6 +29,7 @@ import (
 	"unicode/utf8"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/wait"
 	"chexp/orchestrator/internal/transport"
 )
 
@@ -203,13 +204,7 @@ func (t *Transport) backoff() *patience { return &patience{t.opts.Poll, 25 * t.o
 func (t *Transport) polling() *patience { return &patience{t.opts.Poll, 10 * t.opts.Poll} }
 
 func (p *patience) next(ctx context.Context) error {
-	timer := time.NewTimer(p.now)
-	defer timer.Stop()
+	now := p.now
 	p.now = min(p.now*2, p.most)
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
+	return wait.For(ctx, now)
 }
