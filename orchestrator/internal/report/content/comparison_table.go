@@ -12,8 +12,8 @@ import (
 	"chexp/orchestrator/internal/report/findings"
 )
 
-// fewest is the width to which a long name may be shortened.
-const fewest = 12
+// leastName is the width to which a long name may be shortened.
+const leastName = 12
 
 type acrossField = field[compare.Row]
 
@@ -23,8 +23,8 @@ func (v Across) identity() []acrossField {
 		return acrossField{c, func(r compare.Row) Cell { return Cell{Text: get(r)} }}
 	}
 	out := []acrossField{
-		text(Column{Key: "model", Head: "model", Least: fewest}, func(r compare.Row) string { return r.Model }),
-		text(Column{Key: "provider", Head: "provider", Fold: 4, Least: fewest},
+		text(Column{Key: "model", Head: "model", Least: leastName}, func(r compare.Row) string { return r.Model }),
+		text(Column{Key: "provider", Head: "provider", Fold: 4, Least: leastName},
 			func(r compare.Row) string { return r.Provider }),
 		text(Column{Key: "threads", Head: "threads", Fold: 2, Right: true},
 			func(r compare.Row) string { return strconv.Itoa(r.Threads) }),
@@ -32,10 +32,10 @@ func (v Across) identity() []acrossField {
 			func(r compare.Row) string { return strconv.Itoa(r.Batch) }),
 	}
 	if v.Varies(shape) {
-		out = append(out, text(Column{Key: "shape", Head: "shape", Fold: 3, Least: fewest}, shape))
+		out = append(out, text(Column{Key: "shape", Head: "shape", Fold: 3, Least: leastName}, shape))
 	}
 	if v.Varies(board) {
-		out = append(out, text(Column{Key: "board", Head: "device", Fold: 5, Least: fewest}, board))
+		out = append(out, text(Column{Key: "board", Head: "device", Fold: 5, Least: leastName}, board))
 	}
 	return out
 }

@@ -31,7 +31,7 @@ type view struct {
 	CompareNote string
 	Strips      *strips
 	Scatter     *scatter
-	Options     []option
+	Options     []badge
 	Cards       []card
 	CardNote    string
 	Timeline    []bar
@@ -50,7 +50,7 @@ type trialLine struct {
 	NewFrom              bool // the first of its model
 }
 
-type option struct{ Letter, Label, Series string }
+type badge struct{ Letter, Label, Series string }
 
 // Run writes the report of a run as one file that needs nothing else: no script,
 // no font, no picture from anywhere. It follows the reader's light or dark
@@ -67,7 +67,7 @@ func Run(w io.Writer, t *findings.Table) error {
 		v.table(said.Tables[0])
 	}
 	for _, c := range t.Judged.Options {
-		v.Options = append(v.Options, option{c.Letter, c.Label, r.series(c.Trials[0].Provider)})
+		v.Options = append(v.Options, badge{c.Letter, c.Label, r.series(c.Trials[0].Provider)})
 	}
 	for _, r := range t.Rows {
 		if !r.Valid() && len(v.Troubles) < maxRows {
