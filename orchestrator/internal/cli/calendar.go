@@ -39,7 +39,7 @@ func (a *app) deviceCalendar(c *cli.Context) error {
 	}
 	days := c.Int("days")
 	if days < 1 || days > maxDays {
-		return failure.New(failure.Usage, fmt.Sprintf("--days is %d", days), fmt.Sprintf("1 to %d", maxDays), nil)
+		return failure.Usage.Errorf("--days is %d", days).Advise("1 to %d", maxDays)
 	}
 	cloud, err := a.connectCloud(c)
 	if err != nil {
@@ -66,7 +66,9 @@ func (a *app) calendarPage(file string, cal calendar) error {
 		err = errors.Join(cal.page(f), f.Close())
 	}
 	if err != nil {
-		return failure.New(failure.Storage, "the page cannot be written", "give another file to --html", err)
+		return failure.Storage.Errorf("the page cannot be written").
+			Advise("give another file to --html").
+			Because(err)
 	}
 	fmt.Fprintf(a.err, "wrote %s\n", file)
 	return nil

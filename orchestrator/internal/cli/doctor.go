@@ -157,5 +157,6 @@ func (a *app) tell(c *cli.Context, found []site.Finding) error {
 			n++
 		}
 	}
-	return failure.New(found[i].Kind, fmt.Sprintf("%d of %d checks failed, first %s", n, len(found), found[i].Check), found[i].Next, nil)
+	return found[i].Kind.Errorf("%d of %d checks failed, first %s", n, len(found), found[i].Check).
+		Advise("%s", found[i].Next)
 }

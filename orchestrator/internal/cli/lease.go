@@ -121,7 +121,7 @@ func (a *app) await(ctx context.Context, cloud site.Cloud, l run.Lease) (run.Lea
 	obs.Phase(run.PhaseLease, "")
 	got, err := cloud.Await(ctx, l.ID, obs.Say)
 	if err != nil {
-		return got, failure.New(failure.KindOf(err), "", "to give it back: chexp lease delete "+l.ID, err)
+		return got, failure.KindOf(err).Wrap(err).Advise("to give it back: chexp lease delete %s", l.ID)
 	}
 	obs.PhaseEnd(run.PhaseLease, got.Device.Name)
 	return got, nil
@@ -156,7 +156,8 @@ func (a *app) theLease(c *cli.Context, find func(site.Cloud, context.Context, st
 func (a *app) leaseExtend(c *cli.Context) error {
 	by := time.Duration(c.Float64("hours") * float64(time.Hour))
 	if (by > 0) == c.IsSet("until") || by < 0 {
-		return failure.New(failure.Usage, "give either --hours, more than 0, or --until", "`chexp lease extend --help`; nothing was changed", nil)
+		return failure.Usage.Errorf("give either --hours, more than 0, or --until").
+			Advise("`chexp lease extend --help`; nothing was changed")
 	}
 	end, err := endFlag(c, time.Now())
 	if err != nil {
@@ -180,7 +181,8 @@ func (a *app) leaseExtend(c *cli.Context) error {
 
 func (a *app) leaseShorten(c *cli.Context) error {
 	if c.Bool("now") == c.IsSet("until") {
-		return failure.New(failure.Usage, "give either --until or --now", "`chexp lease shorten --help`; nothing was changed", nil)
+		return failure.Usage.Errorf("give either --until or --now").
+			Advise("`chexp lease shorten --help`; nothing was changed")
 	}
 	end, err := endFlag(c, time.Now())
 	if err != nil {
@@ -229,8 +231,10 @@ func leaseName(ctx context.Context, cloud site.Cloud, want leaseWanted) (string,
 			return name, err
 		}
 		if want.Name != "" {
-			return name, failure.New(failure.Usage, fmt.Sprintf("you have a lease named %s (%s, %s), %s", name, l.ID, l.Status, clock.Window(l.Start, l.End)),
-				"give another --name, extend that one (`chexp lease extend`) or delete it; nothing was created", nil)
+			return name, failure.Usage.Errorf("you have a lease named %s (%s, %s), %s", name, l.ID, l.Status,
+				clock.Window(l.Start, l.End)).
+				Advise("give another --name, extend that one (`chexp lease extend`) or delete it; nothing was " +
+					"created")
 		}
 		if n > 99 {
 			return name, errors.New("a hundred leases of one name")

@@ -57,7 +57,7 @@ func write(w io.Writer, format string, l list) error {
 }
 
 func badFormat(format string) error {
-	return failure.New(failure.Usage, fmt.Sprintf("there is no format %q", format), "-f takes table, json or csv", nil)
+	return failure.Usage.Errorf("there is no format %q", format).Advise("-f takes table, json or csv")
 }
 
 func writeJSON(w io.Writer, v any) error {
