@@ -3,6 +3,7 @@ package trial
 import (
 	"bytes"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -88,5 +89,23 @@ func TestEvaluationIsChecked(t *testing.T) {
 		if err := p.Check(); (err == nil) != c.ok {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// Each content is named once, whatever it is called.
+func TestPlanFiles(t *testing.T) {
+	a, b, c := strings.Repeat("a", 64), strings.Repeat("b", 64), strings.Repeat("c", 64)
+	p := &Plan{
+		Models: []Model{{Name: "m", SHA256: a, Bytes: 1}, {Name: "same", SHA256: a, Bytes: 1}},
+		Runtimes: []NamedRuntime{{Name: "r", SHA256: b, Plugins: []Plugin{{Provider: "npu", SHA256: c, Bytes: 3}}},
+			{Name: "stock", Plugins: []Plugin{{Provider: "npu", SHA256: c, Bytes: 3}}}},
+		Accuracy: &Evaluation{Name: "mine", SHA256: b, Bytes: 5},
+	}
+	want := []File{
+		{"model m", "models/" + a + ".onnx", a, 1}, {"runtime r", "runtimes/" + b, b, 0},
+		{"runtime r, plugin npu", "runtimes/" + c, c, 3}, {"the pictures of mine", "data/" + b + ".pack", b, 5},
+	}
+	if got := p.Files(); !slices.Equal(got, want) {
+		t.Errorf("files are %+v", got)
 	}
 }

@@ -10,7 +10,9 @@ import (
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
 	"chexp/experiments/words"
+	"chexp/orchestrator/internal/report/facts"
 	"chexp/orchestrator/internal/report/findings"
+	"chexp/orchestrator/internal/report/options"
 )
 
 // OfRun is what a run's report says. The brief one, for a terminal, leaves out
@@ -31,7 +33,7 @@ func OfRun(t *findings.Table, brief bool) *Document {
 	if len(t.Rows) > 0 {
 		d.Tables = []Table{RunTable(t)}
 	}
-	if s := t.HarnessCost(); s != "" {
+	if s := facts.HarnessCost(t.Facts); s != "" {
 		d.Legend = append(d.Legend, s)
 	}
 	return d
@@ -196,7 +198,7 @@ func sections(t *findings.Table, brief bool) (out []Section) {
 			out = append(out, s)
 		}
 	}
-	s := Section{Head: "How they compare", Foot: ComparisonNote(t)}
+	s := Section{Head: "How they compare", Foot: RatiosNote(t)}
 	for _, c := range t.Ratios {
 		s.Lines = append(s.Lines, Line{Text: c.Text})
 	}
@@ -216,8 +218,8 @@ func sections(t *findings.Table, brief bool) (out []Section) {
 	return out
 }
 
-// ComparisonNote says what the intervals of the comparisons speak of.
-func ComparisonNote(t *findings.Table) string {
+// RatiosNote says of what the intervals of the ratios speak.
+func RatiosNote(t *findings.Table) string {
 	fewest := 0
 	for _, c := range t.Ratios {
 		if c.Interval.Value != nil && (fewest == 0 || c.Starts < fewest) {
@@ -243,7 +245,7 @@ func ComparisonNote(t *findings.Table) string {
 
 // placementLines say which provider ran an option. The brief ones have none for a
 // cpu provider that ran everything without detours.
-func placementLines(t *findings.Table, p findings.Placement, brief bool) []Line {
+func placementLines(t *findings.Table, p options.Placement, brief bool) []Line {
 	who := p.Model
 	for _, r := range t.Rows {
 		if r.Option == p.Option {

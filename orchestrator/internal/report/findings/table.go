@@ -12,6 +12,8 @@ import (
 	"chexp/experiments/judge"
 	"chexp/experiments/trial"
 	"chexp/experiments/words"
+	"chexp/orchestrator/internal/report/facts"
+	"chexp/orchestrator/internal/report/options"
 )
 
 // Input is everything known about a run. Only Run is needed: a run that died
@@ -57,7 +59,7 @@ func (r Run) Where() string {
 	if region == r.Site { // CHI@Edge is both
 		region = ""
 	}
-	return strings.Join(present(device, r.Site, region), ", ")
+	return strings.Join(words.Present(device, r.Site, region), ", ")
 }
 
 // When says when the run began and how long it took.
@@ -69,10 +71,6 @@ func (r Run) When() string {
 		return words.Time(r.Started) + ", not over"
 	}
 	return words.Time(r.Started) + ", took " + words.Span(r.Ended.Sub(r.Started))
-}
-
-func present(items ...string) []string {
-	return slices.DeleteFunc(items, func(s string) bool { return s == "" })
 }
 
 // Device is the reserved board, as the site names it.
@@ -109,13 +107,13 @@ type Table struct {
 	// Ratios hold what was measured in turns against each other; Placements
 	// say which provider really ran each model, and Spreads where the latencies
 	// of an option scatter.
-	Ratios     []Ratio     `json:"comparisons,omitempty"`
-	Placements []Placement `json:"placements,omitempty"`
-	Spreads    []Spread    `json:"spreads,omitempty"`
-	Models     []Model     `json:"models,omitempty"`
-	Facts      []Fact      `json:"facts,omitempty"`    // about the device and the software on it
-	Protocol   []Fact      `json:"protocol,omitempty"` // how it was measured, and with what
-	Phases     []Phase     `json:"phases,omitempty"`
+	Ratios     []options.Ratio     `json:"comparisons,omitempty"`
+	Placements []options.Placement `json:"placements,omitempty"`
+	Spreads    []options.Spread    `json:"spreads,omitempty"`
+	Models     []Model             `json:"models,omitempty"`
+	Facts      []facts.Fact        `json:"facts,omitempty"`    // about the device and the software on it
+	Protocol   []facts.Fact        `json:"protocol,omitempty"` // how it was measured, and with what
+	Phases     []Phase             `json:"phases,omitempty"`
 
 	Judged *judge.Run `json:"-"`
 }
