@@ -68,7 +68,8 @@ func (s *leaseClient) ShortenLease(ctx context.Context, l site.Lease, end time.T
 		return l, failure.Usage.Errorf("%s", wrong).
 			Advise("`chexp lease delete %s` gives all of it back", l.Name)
 	case end.IsZero():
-		return s.changeEnd(ctx, l, leases.UpdateOpts{EndNow: true}, now.Truncate(time.Minute), "ending the lease "+l.Name)
+		return s.changeEnd(ctx, l, leases.UpdateOpts{EndNow: true}, now.Truncate(time.Minute),
+			"ending the lease "+l.Name)
 	case !end.Truncate(time.Minute).After(now):
 		wrong = clock.Both(end) + " has passed"
 	case !end.Truncate(time.Minute).Before(l.End):
@@ -133,7 +134,8 @@ func (s *leaseClient) checkNext(ctx context.Context, l site.Lease, end time.Time
 
 // changeEnd sends the update and sees that it was done. Before it is sent once
 // more, after an answer that got lost, the lease is looked at.
-func (s *leaseClient) changeEnd(ctx context.Context, l site.Lease, opts leases.UpdateOpts, end time.Time, what string) (site.Lease, error) {
+func (s *leaseClient) changeEnd(ctx context.Context, l site.Lease, opts leases.UpdateOpts, end time.Time,
+	what string) (site.Lease, error) {
 	patience, limit := s.pace.Patience(), time.Now().Add(s.pace.lease)
 	sent := false
 	var got *leases.Lease
