@@ -35,7 +35,7 @@ func (s *Service) fire(ctx context.Context) {
 			continue
 		}
 		switch {
-		case due(l.startEvent) && l.status == pending && now.Sub(l.created) >= s.lateStart():
+		case due(l.startEvent) && l.status == pending && now.Sub(l.created) >= s.late():
 			l.startEvent.set(inProgress, now)
 			l.status, l.updated = starting, now
 			go s.after(ctx, l, s.start)
@@ -50,10 +50,10 @@ func (s *Service) fire(ctx context.Context) {
 	}
 }
 
-// lateStart is how much later than usual a lease starts, when that was ordered.
-func (s *Service) lateStart() time.Duration {
-	a, _ := s.World.Faults.Setting("blazar.start")
-	return a.Slow
+// late is how much later than usual a lease starts, when that was ordered.
+func (s *Service) late() time.Duration {
+	f, _ := s.World.Orders.Of(lateStart)
+	return f.Action.Time
 }
 
 func (s *Service) after(ctx context.Context, l *lease, half func(*lease)) {
@@ -71,13 +71,13 @@ func (s *Service) start(l *lease) {
 	now := s.World.Now()
 	status, ev := "active", done
 	switch {
-	case s.World.Faults.Take(world.NodeGone):
+	case s.World.Orders.Take(NodeGone):
 		status, ev = "error", eventError
 		l.nodeGone = true
-	case s.World.Faults.Take(world.LeaseError):
+	case s.World.Orders.Take(LeaseError):
 		status, ev = "error", eventError
 	}
-	if status == "active" && s.World.Faults.Take(world.LeaseDegraded) {
+	if status == "active" && s.World.Orders.Take(LeaseDegraded) {
 		// The monitor finds the board's node not ready and no other board to move to.
 		l.degraded = true
 		for _, r := range l.reservations {

@@ -164,7 +164,7 @@ func (s *Service) byPassword(w http.ResponseWriter, req authRequest, ref userRef
 		return
 	}
 	want, ok := scope(req.Auth.Scope, u)
-	if want && s.World.Faults.Take(world.NoProject) {
+	if want && s.World.Orders.Take(noProject) {
 		ok = false // its allocation has ended, and with it the role
 	}
 	if !ok {
@@ -230,7 +230,7 @@ func (s *Service) byAppCred(w http.ResponseWriter, req authRequest, id, name, se
 		return
 	}
 	now := s.World.Now()
-	if secret != cred.secret || s.World.Faults.Take(world.CredExpired) || !cred.expires.IsZero() && !now.Before(cred.expires) {
+	if secret != cred.secret || s.World.Orders.Take(credentialExpired) || !cred.expires.IsZero() && !now.Before(cred.expires) {
 		s.unauthorized(w)
 		return
 	}
@@ -248,8 +248,8 @@ func (s *Service) grant(w http.ResponseWriter, t *token, expires time.Time) {
 	rand.Read(own)
 	t.audit = append([]string{base64.RawURLEncoding.EncodeToString(own)}, t.audit...)
 	t.issued, t.expires = s.World.Now(), expires
-	if a, ok := s.World.Faults.Setting("token"); ok && t.issued.Add(a.Life).Before(expires) {
-		t.expires = t.issued.Add(a.Life)
+	if f, ok := s.World.Orders.Of(tokenLife); ok && t.issued.Add(f.Action.Time).Before(expires) {
+		t.expires = t.issued.Add(f.Action.Time)
 	}
 	s.mu.Lock()
 	s.tokens[t.id] = t

@@ -124,7 +124,7 @@ func (c *Container) start() error {
 	if err := c.awaitSetup(infoR); err != nil {
 		c.kill()
 		<-c.done
-		return err
+		return fmt.Errorf("bubblewrap made no container: %w: %s", err, c.logs)
 	}
 	return nil
 }
@@ -198,10 +198,7 @@ func (c *Container) awaitSetup(info *os.File) error {
 		PID int `json:"child-pid"`
 	}
 	if err := json.NewDecoder(io.LimitReader(info, 1<<16)).Decode(&made); err != nil {
-		if c.endsWithin(time.Second) {
-			err = errors.New(c.logs.String())
-		}
-		return fmt.Errorf("bubblewrap made no container: %w", err)
+		return err
 	}
 	if err := c.findMain(); err != nil {
 		if c.endsWithin(time.Second) {
@@ -222,7 +219,7 @@ func (c *Container) awaitSetup(info *os.File) error {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return errors.New("bubblewrap did not finish in time")
+			return errors.New("it was not ready in time")
 		}
 	}
 	if err := c.address(); err != nil && !c.endsWithin(time.Second) {

@@ -150,13 +150,14 @@ func (h *Host) works(arch string) error {
 	return nil
 }
 
-// start makes the holder. It reports "ready", then waits for its standard input to end. It
-// ignores SIGCHLD, so that the kernel reaps the orphans that become its children.
+// start makes the holder. It reports "ready", then waits for its standard input to end. It has a
+// /proc of its own process namespace, because bubblewrap looks its child up there. It ignores
+// SIGCHLD, so that the kernel reaps the orphans that become its children.
 func (h *Host) start() error {
 	if err := os.MkdirAll(h.dir, 0o755); err != nil {
 		return err
 	}
-	cmd := exec.Command("/bin/sh", "-c", "trap '' CHLD; echo ready; exec cat >/dev/null")
+	cmd := exec.Command("/bin/sh", "-c", "mount -t proc proc /proc 2>&1 && trap '' CHLD && echo ready && exec cat >/dev/null")
 	uid, gid := os.Geteuid(), os.Getegid()
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID,
@@ -183,7 +184,7 @@ func (h *Host) start() error {
 	h.holder, h.alive = cmd, in
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if line != "ready\n" {
-		return fmt.Errorf("the process that holds the containers' namespaces did not start: %v", err)
+		return fmt.Errorf("the process that holds the containers' namespaces did not start: %s %v", strings.TrimSpace(line), err)
 	}
 	// A predecessor that was killed left its files.
 	return errors.Join(removeTree(h, filepath.Join(h.dir, "containers")), removeTree(h, filepath.Join(h.dir, "images")))
