@@ -11,7 +11,6 @@
 #   make agents           bin/chexp-agent-linux-{amd64,arm64}
 #   make runtime-debian   bin/runtimes/debian-{amd64,arm64}.ort: Debian's ONNX Runtime with XNNPACK and oneDNN
 #   make images           bin/images/debian-{amd64,arm64}.tar, the emulator's container images
-#   make train            the built-in model anew (models/builtin/MODEL.md; half an hour on two idle cores)
 #
 # What is held against something else (minutes to hours):
 #
@@ -31,7 +30,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-validity build agents images conformance lint clean deps test-deps bench-harness bench-start peers runtime-debian test-runtimes peers-quantize train accuracy-arm64 test-acl
+.PHONY: help demo test test-validity build agents images conformance lint clean deps test-deps bench-harness bench-start peers runtime-debian test-runtimes peers-quantize accuracy-arm64 test-acl
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 export VERSION
@@ -86,14 +85,10 @@ peers: build agents
 	@.ci/apt-install python3-venv
 	agent/peers/run.sh
 
-train: agents
-	CGO_ENABLED=1 go run ./agent/cmd/chexp-train -checkpoint bin/train.gob -out models/builtin \
-	  -ort "$$(ls -d "$${CHEXP_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/chexp}"/downloads/onnxruntime-*-linux-$$(go env GOARCH)/libonnxruntime.so.1 | tail -n 1)"
-
 accuracy-arm64: agents
 	@.ci/apt-install $(PACKAGES)
-	CHEXP_ARM64_PICTURES=$${PICTURES:-2000} CHEXP_ARM64_FLOAT=$${FLOAT:-300} CGO_ENABLED=1 \
-	  go test -run TestAccuracyOnArm64 -v -count=1 -timeout 0 ./agent/cmd/chexp-train
+	CHEXP_ARM64_PICTURES=$${PICTURES:-2000} CHEXP_ARM64_FLOAT=$${FLOAT:-300} \
+	  go test -run TestAccuracyOnArm64 -v -count=1 -timeout 0 ./models/builtin
 
 peers-quantize: build agents
 	@.ci/apt-install python3-venv

@@ -13,6 +13,7 @@ import (
 	"os"
 	"time"
 
+	"chexp/experiments/failure"
 	"chexp/experiments/spec"
 	"chexp/experiments/trial"
 )
@@ -31,7 +32,7 @@ const (
 func (r *Resolver) fetch(ctx context.Context, m spec.ModelSource, limit int64) (Resolved, error) {
 	u, err := url.Parse(m.URL)
 	if err != nil || m.SHA256 == "" {
-		return Resolved{}, &Error{Msg: "a URL needs to be well formed and to have a sha256"}
+		return Resolved{}, failure.Usage.Errorf("a URL needs to be well formed and to have a sha256")
 	}
 	found := Resolved{Model: trial.Model{SHA256: m.SHA256, Origin: "url " + public(u)}}
 	file, ok := r.cached(ctx, m.SHA256)
@@ -57,9 +58,9 @@ func (r *Resolver) fetch(ctx context.Context, m spec.ModelSource, limit int64) (
 
 // offline says what to do where the network does not give the file.
 func (r *Resolver) offline(err error, u *url.URL, sum, cut string) error {
-	var e *Error
+	var e *failure.Error
 	if !errors.As(err, &e) {
-		e = &Error{Msg: "cannot be downloaded from " + public(u), Err: err}
+		e = failure.Usage.Errorf("cannot be downloaded from %s", public(u)).Because(err)
 	}
 	if e.Next == "" {
 		e.Next = fmt.Sprintf("put the file with sha256 %s into %s (its name must end in .onnx), or name its directory in %s",
@@ -148,17 +149,16 @@ func (d *download) copy(ctx context.Context, w io.Writer, sum, from string) erro
 	case disk.err != nil:
 		return disk.err
 	case err != nil && context.Cause(ctx) != nil:
-		return &Error{Msg: "the download from " + from + " broke off", Err: context.Cause(ctx)}
+		return failure.Usage.Errorf("the download from %s broke off", from).Because(context.Cause(ctx))
 	case err != nil:
-		return &Error{Msg: "the download from " + from + " broke off", Err: plainError(err)}
+		return failure.Usage.Errorf("the download from %s broke off", from).Because(plainError(err))
 	case n > d.limit:
-		return &Error{Msg: fmt.Sprintf("%s sends more than the %d bytes that are accepted", from, d.limit)}
+		return failure.Usage.Errorf("%s sends more than the %d bytes that are accepted", from, d.limit)
 	case got != sum:
-		return &Error{
-			Msg: fmt.Sprintf("%s gave %s with sha256 %s, but it must be %s; nothing was kept", from, spec.FormatBytes(n), got, sum),
-			Next: "the file at that address is another one: find the one that was meant, " +
-				"or look at the new one and correct the sha256",
-		}
+		return failure.Usage.
+			Errorf("%s gave %s with sha256 %s, but it must be %s; nothing was kept", from, spec.FormatBytes(n), got, sum).
+			Advise("the file at that address is another one: find the one that was meant, " +
+				"or look at the new one and correct the sha256")
 	}
 	return nil
 }
@@ -182,11 +182,12 @@ func (w *writer) Write(p []byte) (int, error) {
 func allowed(u, first *url.URL) error {
 	switch here := spec.Loopback(u.Hostname()); {
 	case here && !spec.Loopback(first.Hostname()):
-		return &Error{Msg: fmt.Sprintf("%s sends the download on to this machine itself (%s), which is refused", public(first), u.Host)}
+		return failure.Usage.
+			Errorf("%s sends the download on to this machine itself (%s), which is refused", public(first), u.Host)
 	case u.Scheme == "https", u.Scheme == "http" && here:
 		return nil
 	}
-	return &Error{Msg: fmt.Sprintf("%s is not https; http is accepted from this machine itself only", public(u))}
+	return failure.Usage.Errorf("%s is not https; http is accepted from this machine itself only", public(u))
 }
 
 func (r *Resolver) client(first *url.URL) *http.Client {

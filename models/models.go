@@ -11,8 +11,6 @@ package models
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +19,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"chexp/experiments/failure"
+	"chexp/experiments/files"
 	"chexp/experiments/spec"
 	"chexp/experiments/trial"
 	"chexp/models/builtin"
@@ -64,28 +64,8 @@ type Resolved struct {
 	File string
 }
 
-// Error says which model of the experiment could not be had, why, and what to
-// do about it.
-type Error struct {
-	Model string // its name in the experiment
-	Line  int    // in the experiment file
-	Msg   string // what happened, to what
-	Next  string // what to do; may be empty
-	Err   error  // the cause, may be nil
-}
-
-func (e *Error) Error() string {
-	s := "model " + e.Model + ": " + e.Msg
-	if e.Err != nil {
-		s += ": " + e.Err.Error()
-	}
-	return s
-}
-
-func (e *Error) Unwrap() error { return e.Err }
-
-// Resolve returns the file of one model. Its error is an *Error, or the
-// context's.
+// Resolve returns the file of one model. Its error names the model and holds a
+// [failure.Error] of kind [failure.Usage], or it is the context's.
 func (r *Resolver) Resolve(ctx context.Context, m spec.ModelSource) (Resolved, error) {
 	return r.resolve(ctx, m, MaxBytes)
 }
@@ -102,7 +82,7 @@ func (r *Resolver) resolve(ctx context.Context, m spec.ModelSource, limit int64)
 	case m.URL != "":
 		found, err = r.fetch(ctx, m, limit)
 	default:
-		err = &Error{Msg: "names no builtin, path or url"}
+		err = failure.Usage.Errorf("names no builtin, path or url")
 	}
 	if err == nil {
 		found.Name = m.Name
@@ -114,16 +94,15 @@ func (r *Resolver) resolve(ctx context.Context, m spec.ModelSource, limit int64)
 	if ctx.Err() != nil {
 		return Resolved{}, ctx.Err()
 	}
-	var e *Error
+	var e *failure.Error
 	if !errors.As(err, &e) {
-		e = &Error{Msg: "cannot be used", Err: err}
+		err = failure.Usage.Errorf("cannot be used").Because(err)
 	}
-	e.Model, e.Line = m.Name, m.Line
-	return Resolved{}, e
+	return Resolved{}, fmt.Errorf("model %s: %w", m.Name, err)
 }
 
-// ResolveAll resolves every model of an experiment, and reports all that
-// failed, joined.
+// ResolveAll resolves every model of an experiment. Its error joins those of all
+// that failed, each with its line in the experiment file.
 func (r *Resolver) ResolveAll(ctx context.Context, e *spec.Experiment) ([]Resolved, error) {
 	var all []Resolved
 	var failed []error
@@ -133,7 +112,7 @@ func (r *Resolver) ResolveAll(ctx context.Context, e *spec.Experiment) ([]Resolv
 			return nil, ctx.Err()
 		}
 		if err != nil {
-			failed = append(failed, err)
+			failed = append(failed, fmt.Errorf("line %d: %w", m.Line, err))
 			continue
 		}
 		all = append(all, found)
@@ -146,17 +125,17 @@ func (r *Resolver) ResolveAll(ctx context.Context, e *spec.Experiment) ([]Resolv
 func examine(path string) (trial.Reading[trial.Work], error) {
 	m, err := onnx.Load(path)
 	if err != nil {
-		return trial.Reading[trial.Work]{}, &Error{
-			Msg:  "cannot be used",
-			Next: "give the .onnx file itself, complete; a Git LFS pointer or a web page saved in its place is no model", Err: err,
-		}
+		return trial.Reading[trial.Work]{}, failure.Usage.Errorf("cannot be used").
+			Advise("give the .onnx file itself, complete; " +
+				"a Git LFS pointer or a web page saved in its place is no model").
+			Because(err)
 	}
 	for _, t := range m.Tensors() {
 		if t.Outside {
-			return trial.Reading[trial.Work]{}, &Error{
-				Msg:  fmt.Sprintf("file %s keeps values (tensor %q) in another file, and only the .onnx itself is pushed to the device", path, t.Name),
-				Next: "save the model as one file: onnx.save(model, path, save_as_external_data=False)",
-			}
+			return trial.Reading[trial.Work]{}, failure.Usage.
+				Errorf("file %s keeps values (tensor %q) in another file, and only the .onnx itself is pushed to the device",
+					path, t.Name).
+				Advise("save the model as one file: onnx.save(model, path, save_as_external_data=False)")
 		}
 	}
 	w, err := onnx.Work(m, 1)
@@ -176,7 +155,8 @@ func (r *Resolver) progress(format string, args ...any) {
 func (r *Resolver) builtin(ctx context.Context, m spec.ModelSource) (Resolved, error) {
 	b, ok := catalog.Find(m.Builtin)
 	if !ok {
-		return Resolved{}, &Error{Msg: fmt.Sprintf("there is no builtin model %q", m.Builtin), Next: fmt.Sprintf("use one of %v", catalog.Names())}
+		return Resolved{}, failure.Usage.Errorf("there is no builtin model %q", m.Builtin).
+			Advise("use one of %v", catalog.Names())
 	}
 	origin := "builtin " + b.Name
 	if !b.Trained {
@@ -191,11 +171,10 @@ func (r *Resolver) builtin(ctx context.Context, m spec.ModelSource) (Resolved, e
 	if err != nil {
 		return Resolved{}, err
 	}
-	if got := sha256.Sum256(data); hex.EncodeToString(got[:]) != b.SHA256 {
-		return Resolved{}, &Error{
-			Msg:  fmt.Sprintf("generating %s gave other bytes (sha256 %x) than it must (%s)", b.Name, got, b.SHA256),
-			Next: "this is a fault of chexp on this platform: please report it",
-		}
+	if got := files.Sum(data); got != b.SHA256 {
+		return Resolved{}, failure.Usage.
+			Errorf("generating %s gave other bytes (sha256 %s) than it must (%s)", b.Name, got, b.SHA256).
+			Advise("this is a fault of chexp on this platform: please report it")
 	}
 	file, err := r.store(b.SHA256, func(w io.Writer) error {
 		_, err := w.Write(data)
@@ -206,15 +185,14 @@ func (r *Resolver) builtin(ctx context.Context, m spec.ModelSource) (Resolved, e
 
 // path hashes a file of the user's and uses it where it lies.
 func (r *Resolver) path(ctx context.Context, m spec.ModelSource) (Resolved, error) {
-	sum, size, err := hashFile(ctx, m.Path)
+	sum, size, err := hash(ctx, m.Path)
 	if err != nil {
-		return Resolved{}, &Error{Msg: "cannot be read", Err: err}
+		return Resolved{}, failure.Usage.Errorf("cannot be read").Because(err)
 	}
 	if m.SHA256 != "" && m.SHA256 != sum {
-		return Resolved{}, &Error{
-			Msg:  fmt.Sprintf("file %s has sha256 %s, but the experiment says %s", m.Path, sum, m.SHA256),
-			Next: "use the file that the experiment was written for, or correct its sha256",
-		}
+		return Resolved{}, failure.Usage.
+			Errorf("file %s has sha256 %s, but the experiment says %s", m.Path, sum, m.SHA256).
+			Advise("use the file that the experiment was written for, or correct its sha256")
 	}
 	origin := "path " + filepath.Base(m.Path) // the rest of the path is nobody's business in a result
 	return Resolved{Model: trial.Model{SHA256: sum, Bytes: size, Origin: origin}, File: m.Path}, nil
@@ -224,53 +202,35 @@ func (r *Resolver) path(ctx context.Context, m spec.ModelSource) (Resolved, erro
 // changed is no hit; it is replaced by the next store.
 func (r *Resolver) cached(ctx context.Context, sum string) (string, bool) {
 	path := r.cacheFile(sum)
-	got, _, err := hashFile(ctx, path)
+	got, _, err := hash(ctx, path)
 	return path, err == nil && got == sum
 }
 
 func (r *Resolver) cacheFile(sum string) string { return filepath.Join(r.CacheDir, sum+".onnx") }
 
-// store writes a new file of the cache whole or not at all: into a temporary
-// file that is synced and renamed. write must have checked the content.
-func (r *Resolver) store(sum string, write func(io.Writer) error) (_ string, err error) {
+// store writes a new file of the cache whole or not at all. write must check the
+// content.
+func (r *Resolver) store(sum string, write func(io.Writer) error) (string, error) {
 	cannot := func(err error) error {
-		return &Error{Msg: fmt.Sprintf("cannot write to the model cache %s", r.CacheDir), Next: "make room or make it writable", Err: err}
+		return failure.Usage.Errorf("cannot write to the model cache %s", r.CacheDir).
+			Advise("make room or make it writable").Because(err)
 	}
 	if err := os.MkdirAll(r.CacheDir, 0o755); err != nil {
 		return "", cannot(err)
 	}
 	r.sweep()
-	// The name does not end in .onnx, so that nobody takes it for a model.
-	f, err := os.CreateTemp(r.CacheDir, sum[:16]+".*.part")
-	if err != nil {
-		return "", cannot(err)
+	path := r.cacheFile(sum)
+	err := files.WriteFunc(path, write)
+	if e := (*failure.Error)(nil); err != nil && !errors.As(err, &e) {
+		err = cannot(err)
 	}
-	defer func() {
-		if err != nil {
-			f.Close() // once more after a good one is harmless
-			os.Remove(f.Name())
-		}
-	}()
-	if err := write(f); err != nil {
-		var e *Error
-		if errors.As(err, &e) {
-			return "", err
-		}
-		return "", cannot(err)
-	}
-	if err := errors.Join(f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
-		return "", cannot(err)
-	}
-	if err := os.Rename(f.Name(), r.cacheFile(sum)); err != nil {
-		return "", cannot(err)
-	}
-	return r.cacheFile(sum), nil
+	return path, err
 }
 
 // sweep removes what a killed process left half-written. A day is longer than
 // any download that is still alive can be expected to take.
 func (r *Resolver) sweep() {
-	parts, _ := filepath.Glob(filepath.Join(r.CacheDir, "*.part"))
+	parts, _ := filepath.Glob(filepath.Join(r.CacheDir, files.TempPattern))
 	for _, part := range parts {
 		if info, err := os.Lstat(part); err == nil && time.Since(info.ModTime()) > 24*time.Hour {
 			os.Remove(part)
@@ -278,40 +238,7 @@ func (r *Resolver) sweep() {
 	}
 }
 
-// hashFile reads a regular file of at most MaxBytes through SHA-256.
-func hashFile(ctx context.Context, path string) (sum string, size int64, err error) {
-	info, err := os.Stat(path) // before opening: opening a pipe would wait for a writer
-	if err != nil {
-		return "", 0, err
-	}
-	if !info.Mode().IsRegular() {
-		return "", 0, fmt.Errorf("%s is no regular file", path)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return "", 0, err
-	}
-	defer f.Close()
-	h := sha256.New()
-	size, err = io.Copy(h, io.LimitReader(contextReader{ctx, f}, MaxBytes+1))
-	if err != nil {
-		return "", 0, err
-	}
-	if size > MaxBytes {
-		return "", 0, fmt.Errorf("%s is larger than %d bytes, more than an ONNX file can be", path, MaxBytes)
-	}
-	return hex.EncodeToString(h.Sum(nil)), size, nil
-}
-
-// contextReader stops a long read when the context ends.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (r contextReader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.r.Read(p)
+// hash is the SHA-256 and the size of a file that may be a model.
+func hash(ctx context.Context, path string) (sum string, size int64, err error) {
+	return files.Hash(ctx, path, MaxBytes)
 }

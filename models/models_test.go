@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"chexp/experiments/failure"
 	"chexp/experiments/spec"
 	"chexp/models/builtin"
 	"chexp/models/catalog"
@@ -78,12 +79,12 @@ func cacheHolds(t *testing.T, dir string, names ...string) {
 // fails checks the error's parts.
 func fails(t *testing.T, err error, msg, next string) {
 	t.Helper()
-	var e *Error
-	if !errors.As(err, &e) {
-		t.Fatalf("error is %v, want an *Error that says %q", err, msg)
+	if err == nil || failure.KindOf(err) != failure.Usage {
+		t.Fatalf("error is %v of kind %d, want one of bad input that says %q", err, failure.KindOf(err), msg)
 	}
-	if !strings.Contains(e.Error(), msg) || !strings.Contains(e.Next, next) || e.Model != "m" || e.Line != 7 {
-		t.Errorf("error is %q (next %q, model %q, line %d), want %q and %q", e.Error(), e.Next, e.Model, e.Line, msg, next)
+	if s := err.Error(); !strings.HasPrefix(s, "model m: ") || strings.Count(s, "model m: ") != 1 ||
+		!strings.Contains(s, msg) || !strings.Contains(failure.NextOf(err), next) {
+		t.Errorf("error is %q (next %q), want %q and %q", s, failure.NextOf(err), msg, next)
 	}
 }
 
@@ -315,8 +316,8 @@ func TestACacheThatCannotBeWritten(t *testing.T) {
 
 func TestWhatAKilledProcessLeftIsSwept(t *testing.T) {
 	r := &Resolver{CacheDir: t.TempDir()}
-	old := write(t, filepath.Join(r.CacheDir, "0123.1.part"), []byte("x"))
-	write(t, filepath.Join(r.CacheDir, "0123.2.part"), []byte("x")) // perhaps still being written
+	old := write(t, filepath.Join(r.CacheDir, ".tmp-1"), []byte("x"))
+	write(t, filepath.Join(r.CacheDir, ".tmp-2"), []byte("x")) // perhaps still being written
 	day := time.Now().Add(-25 * time.Hour)
 	if err := os.Chtimes(old, day, day); err != nil {
 		t.Fatal(err)
@@ -325,15 +326,16 @@ func TestWhatAKilledProcessLeftIsSwept(t *testing.T) {
 		t.Fatal(err)
 	}
 	b, _ := catalog.Find("tiny-cnn")
-	cacheHolds(t, r.CacheDir, "0123.2.part", b.SHA256+".onnx")
+	cacheHolds(t, r.CacheDir, ".tmp-2", b.SHA256+".onnx")
 }
 
 func TestResolveAllReportsEveryFailure(t *testing.T) {
 	e := &spec.Experiment{Models: []spec.ModelSource{
-		{Name: "a", Builtin: "x"}, {Name: "b", Builtin: "tiny-cnn"}, {Name: "c", Path: "/no/such/file"},
+		{Name: "a", Line: 4, Builtin: "x"}, {Name: "b", Builtin: "tiny-cnn"}, {Name: "c", Line: 9, Path: "/no/such/file"},
 	}}
 	all, err := (&Resolver{CacheDir: t.TempDir()}).ResolveAll(t.Context(), e)
-	if err == nil || !strings.Contains(err.Error(), "model a:") || !strings.Contains(err.Error(), "model c:") || len(all) != 1 {
+	if err == nil || !strings.HasPrefix(err.Error(), "line 4: model a:") ||
+		!strings.Contains(err.Error(), "\nline 9: model c:") || len(all) != 1 {
 		t.Errorf("resolved %v, error %v", all, err)
 	}
 }
@@ -432,8 +434,8 @@ func (a answer) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func says(t *testing.T, err error, msg, next string) {
 	t.Helper()
-	var e *Error
-	if !errors.As(err, &e) || !strings.Contains(e.Error(), msg) || !strings.Contains(e.Next, next) {
+	if failure.KindOf(err) != failure.Usage || !strings.Contains(err.Error(), msg) ||
+		!strings.Contains(failure.NextOf(err), next) {
 		t.Errorf("error is %v", err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"chexp/experiments/failure"
 	"chexp/experiments/spec"
 	"chexp/models/catalog"
 )
@@ -12,7 +13,8 @@ import (
 func (r *Resolver) Named(ctx context.Context, name string) (Resolved, error) {
 	e, ok := catalog.FindEntry(name)
 	if !ok {
-		return Resolved{}, &Error{Model: name, Msg: "the catalogue has no such model", Next: "`chexp model list` shows what it has"}
+		return Resolved{}, failure.Usage.Errorf("model %s: the catalogue has no such model", name).
+			Advise("`chexp model list` shows what it has")
 	}
 	if e.URL == "" {
 		return r.Resolve(ctx, spec.ModelSource{Name: name, Builtin: name})
@@ -24,7 +26,7 @@ func (r *Resolver) Named(ctx context.Context, name string) (Resolved, error) {
 // it is there and is that content.
 func (r *Resolver) Cached(ctx context.Context, sum string) (path string, there bool, err error) {
 	path = r.cacheFile(sum)
-	got, _, err := hashFile(ctx, path)
+	got, _, err := hash(ctx, path)
 	switch {
 	case err != nil:
 		return path, false, nil //nolint:nilerr // what cannot be read is not there
@@ -36,6 +38,6 @@ func (r *Resolver) Cached(ctx context.Context, sum string) (path string, there b
 
 // Sum is the SHA-256 of a file.
 func Sum(ctx context.Context, path string) (string, error) {
-	sum, _, err := hashFile(ctx, path)
+	sum, _, err := hash(ctx, path)
 	return sum, err
 }

@@ -8,6 +8,7 @@ import (
 
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
+	"chexp/experiments/words"
 )
 
 // change compares a group with the base, by the largest thing of which both
@@ -25,7 +26,7 @@ func change(base, p *Pool, seed uint64) Change {
 	if len(shared) > 1 { // what does not name its device may be any
 		shared = slices.DeleteFunc(shared, func(d string) bool { return d == Unnamed })
 	}
-	var x stats.Comparison
+	var x stats.Estimate
 	switch {
 	case len(shared) >= stats.FewestUnits:
 		x = c.pairedByDevice(shared, base, p)
@@ -35,7 +36,8 @@ func change(base, p *Pool, seed uint64) Change {
 		c.Caveat = "the groups have other devices, so how boards differ is in the ratio"
 	case len(shared) == 0:
 		x, _ = stats.RatioOfUnits(byDevice(p), byDevice(base), "device")
-		x.Interval = trial.Unread[trial.Interval]("the groups share no device, and it takes 3 devices of each to know how boards differ")
+		x.Interval = trial.Unread[trial.Interval]("the groups share no device, and it takes 3 devices of each to know how " +
+			"boards differ")
 		c.Unit, c.Units = "device", min(base.Devices, p.Devices)
 	default:
 		x = c.onSharedDevices(shared, base, p, seed)
@@ -53,7 +55,7 @@ func byDevice(p *Pool) (out []float64) {
 }
 
 // pairedByDevice takes each device against itself.
-func (c *Change) pairedByDevice(shared []string, base, p *Pool) stats.Comparison {
+func (c *Change) pairedByDevice(shared []string, base, p *Pool) stats.Estimate {
 	var ratios []float64
 	for _, d := range shared {
 		ratios = append(ratios, medianOf(medians(p.byDevice[d]))/medianOf(medians(base.byDevice[d])))
@@ -61,13 +63,13 @@ func (c *Change) pairedByDevice(shared []string, base, p *Pool) stats.Comparison
 	m, _ := stats.MiddleOf(ratios, "device")
 	c.Unit, c.Units, c.Paired = "device", len(shared), true
 	if n := max(base.Devices, p.Devices) - len(shared); n > 0 {
-		c.Caveat = plural(n, "device") + " in one group only, not in the ratio"
+		c.Caveat = words.Plural(n, "device") + " in one group only, not in the ratio"
 	}
-	return stats.Comparison{Ratio: m.Value, Interval: m.Interval}
+	return stats.Estimate{Ratio: m.Value, Interval: m.Interval}
 }
 
 // onSharedDevices compares on one or two devices.
-func (c *Change) onSharedDevices(shared []string, base, p *Pool, seed uint64) stats.Comparison {
+func (c *Change) onSharedDevices(shared []string, base, p *Pool, seed uint64) stats.Estimate {
 	enough := true
 	for _, d := range shared {
 		enough = enough && min(len(base.byDevice[d]), len(p.byDevice[d])) >= stats.FewestUnits
@@ -94,10 +96,11 @@ func (c *Change) onSharedDevices(shared []string, base, p *Pool, seed uint64) st
 		return x
 	}
 	d := shared[0]
-	if y, ok := stats.Ratio(allBlocks(p.byDevice[d]), allBlocks(base.byDevice[d]), seed); ok && len(shared) == 1 && y.Interval.Value != nil {
+	if y, ok := stats.Ratio(allBlocks(p.byDevice[d]), allBlocks(base.byDevice[d]), seed); ok && len(shared) == 1 &&
+		y.Interval.Value != nil {
 		c.Unit, c.Units = "block", min(len(allBlocks(p.byDevice[d])), len(allBlocks(base.byDevice[d])))
 		c.Caveat = "of these processes only: another start or day may differ by more"
-		return stats.Comparison{Ratio: x.Ratio, Interval: widened(*y.Interval.Value, x.Ratio)}
+		return stats.Estimate{Ratio: x.Ratio, Interval: widened(*y.Interval.Value, x.Ratio)}
 	}
 	return x
 }
@@ -151,26 +154,26 @@ func allBlocks(runs []runValue) (out [][]int64) {
 }
 
 // judge puts it in words.
-func (c *Change) judge(x stats.Comparison) {
+func (c *Change) judge(x stats.Estimate) {
 	i, ok := x.Interval.Get()
 	if !ok {
-		c.Verdict = NoInterval
+		c.Finding = NoInterval
 		c.Detectable = trial.Unread[float64](x.Interval.Unavailable)
 		c.Text = fmt.Sprintf("%s as measured (%s)", relative(c.Ratio), x.Interval.Unavailable)
 		return
 	}
 	c.Detectable = trial.Read(stats.Detectable(i))
 	if !x.Differs() {
-		c.Verdict = NotFound
-		c.Text = "no difference found (detectable from " + percent(*c.Detectable.Value) + ")"
+		c.Finding = NotFound
+		c.Text = "no difference found (detectable from " + words.Percent(*c.Detectable.Value) + ")"
 		return
 	}
-	c.Verdict = Slower
+	c.Finding = Slower
 	low, high := i.Low-1, i.High-1
 	if c.Ratio < 1 {
-		c.Verdict, low, high = Faster, 1-i.High, 1-i.Low
+		c.Finding, low, high = Faster, 1-i.High, 1-i.Low
 	}
-	c.Text = fmt.Sprintf("%s [%s to %s]", relative(c.Ratio), percent(low), percent(high))
+	c.Text = fmt.Sprintf("%s [%s to %s]", relative(c.Ratio), words.Percent(low), words.Percent(high))
 	if c.Small = math.Abs(c.Ratio-1) < small; c.Small {
 		c.Text += ", too little to matter"
 	}
@@ -186,9 +189,9 @@ func relative(ratio float64) string {
 	case ratio >= 2:
 		return fmt.Sprintf("%.3g times as long", ratio)
 	case ratio > 1:
-		return percent(ratio-1) + " longer"
+		return words.Percent(ratio-1) + " longer"
 	case ratio < 1:
-		return percent(1-ratio) + " shorter"
+		return words.Percent(1-ratio) + " shorter"
 	}
 	return "equally long"
 }
@@ -198,7 +201,7 @@ func falseAlarms(rows []Row) []string {
 	n := 0
 	for _, r := range rows {
 		for _, c := range r.Changes {
-			if c.Verdict != NoInterval {
+			if c.Finding != NoInterval {
 				n++
 			}
 		}
@@ -207,18 +210,6 @@ func falseAlarms(rows []Row) []string {
 		return nil
 	}
 	expected := strconv.FormatFloat(math.Round(float64(n)*0.5)/10, 'g', -1, 64)
-	return []string{fmt.Sprintf("%d comparisons, each at 95 %%: if nothing had changed at all, %s of them would on average be called a difference by chance.", n, expected)}
-}
-
-// percent writes a share with no more digits than it needs.
-func percent(share float64) string {
-	switch p := math.Abs(100 * share); {
-	case p >= 9.95:
-		return strconv.FormatFloat(100*share, 'f', 0, 64) + " %"
-	case p >= 0.095:
-		return strconv.FormatFloat(math.Round(1000*share)/10, 'g', -1, 64) + " %"
-	case p == 0:
-		return "0 %"
-	}
-	return strconv.FormatFloat(100*share, 'g', 1, 64) + " %"
+	return []string{fmt.Sprintf("%d comparisons, each at 95 %%: if nothing had changed at all, %s of them would on "+
+		"average be called a difference by chance.", n, expected)}
 }

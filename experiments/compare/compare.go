@@ -27,6 +27,7 @@ package compare
 import (
 	"time"
 
+	"chexp/experiments/judge"
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
 )
@@ -61,23 +62,16 @@ type Run struct {
 	Remarks []string // what a reader should know of it, such as that no sums were there to verify it
 }
 
-// Trial is one judged trial of a run.
+// Trial is one judged trial of a run, and what may have changed its latencies.
 type Trial struct {
-	ID       string
-	Result   *trial.Result // nil: there is none
-	Sample   stats.Sample  // of Result's latencies, in their blocks
-	Validity stats.Outcome // VALID, SUSPECT or INVALID; "" where nothing usable was timed
-	Why      []string      // the checks or reasons that speak against it, in few words
-	Board    string        // the model of the device
-	Facts    []Fact        // what may change its latencies and is not part of what matches
-	Budgets  []Verdict
+	*judge.Trial
+	Why   []string // the checks or reasons that speak against it, in few words
+	Board string   // the model of the device
+	Facts []Fact   // what may change its latencies and is not part of what matches
 }
 
 // Fact is one thing known about how a trial was measured.
 type Fact struct{ Name, Value string }
-
-// Verdict of one trial on one budget: "met", "not_met" or "unknown".
-type Verdict struct{ Budget, Verdict string }
 
 // Comparison is the answer. Times are nanoseconds.
 type Comparison struct {
@@ -132,8 +126,10 @@ type Pool struct {
 	// over each run's process starts.
 	Median   trial.Reading[float64]        `json:"median_ns"`
 	Interval trial.Reading[trial.Interval] `json:"interval_ns"` // 95 %
-	Unit     string                        `json:"unit"`        // what the interval treats as one thing: "device", or "run" of the only device
-	Spread   trial.Reading[Spread]         `json:"spread"`
+	// Unit is what the interval treats as one thing: "device", or "run" of the only
+	// device.
+	Unit   string                `json:"unit"`
+	Spread trial.Reading[Spread] `json:"spread"`
 	// Components say at which level the latencies scatter; Advice what to have more of.
 	Components []stats.Component `json:"components,omitempty"`
 	Advice     string            `json:"advice,omitempty"`
@@ -166,7 +162,7 @@ type Point struct {
 	Device   string                        `json:"device,omitempty"`
 	Median   float64                       `json:"median_ns"`
 	Interval trial.Reading[trial.Interval] `json:"interval_ns"` // of this run alone
-	Validity stats.Outcome                 `json:"validity"`
+	Validity stats.Validity                `json:"validity"`
 }
 
 // BudgetCount is in how many runs a budget was met.
@@ -177,12 +173,26 @@ type BudgetCount struct {
 	Unknown int    `json:"unknown"`
 }
 
-// What a Change comes to.
+func (c *BudgetCount) add(v judge.Verdict) {
+	switch v {
+	case judge.Met:
+		c.Met++
+	case judge.NotMet:
+		c.NotMet++
+	default:
+		c.Unknown++
+	}
+}
+
+// Finding is what a [Change] comes to.
+type Finding string
+
+// The findings.
 const (
-	Faster     = "faster"
-	Slower     = "slower"
-	NotFound   = "no_difference_found"
-	NoInterval = "no_interval"
+	Faster     Finding = "faster"
+	Slower     Finding = "slower"
+	NotFound   Finding = "no_difference_found"
+	NoInterval Finding = "no_interval"
 )
 
 // Change is how a group's latency relates to the first group's.
@@ -199,7 +209,7 @@ type Change struct {
 	// Detectable is the relative difference from which on one would probably
 	// have been found.
 	Detectable trial.Reading[float64] `json:"detectable"`
-	Verdict    string                 `json:"verdict"`
+	Finding    Finding                `json:"verdict"`
 	Small      bool                   `json:"small,omitempty"` // a difference below 1 %
 	Text       string                 `json:"text"`
 	Caveat     string                 `json:"caveat,omitempty"` // for what the interval does not speak

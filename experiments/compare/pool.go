@@ -7,8 +7,10 @@ import (
 	"slices"
 	"strings"
 
+	"chexp/experiments/judge"
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
+	"chexp/experiments/words"
 )
 
 // finish turns what was gathered of a trial into a row.
@@ -43,7 +45,8 @@ func (t *table) finish(out *Comparison, r *row, seed uint64) {
 	}
 	if len(t.groups) > 1 && len(x.Changes) == 0 {
 		i := slices.IndexFunc(x.Pools, func(p Pool) bool { return p.Runs > 0 })
-		t.alone = append(t.alone, fmt.Sprintf("%s on %s, %s, batch %d (in %s)", x.Model, label, plural(k.threads, "thread"), k.batch, x.Pools[i].Group))
+		t.alone = append(t.alone, fmt.Sprintf("%s on %s, %s, batch %d (in %s)", x.Model, label,
+			words.Plural(k.threads, "thread"), k.batch, x.Pools[i].Group))
 		return
 	}
 	out.Rows = append(out.Rows, x)
@@ -53,7 +56,8 @@ func (t *table) finish(out *Comparison, r *row, seed uint64) {
 func pool(label string, runs []*runValue) Pool {
 	p := Pool{Group: label, Runs: len(runs), Unit: "device", byDevice: map[string][]runValue{}}
 	none := trial.Unread[float64]("no usable run has this trial")
-	p.Median, p.Interval, p.Spread = none, trial.Unread[trial.Interval](none.Unavailable), trial.Unread[Spread](none.Unavailable)
+	p.Median, p.Interval, p.Spread = none, trial.Unread[trial.Interval](none.Unavailable),
+		trial.Unread[Spread](none.Unavailable)
 	if len(runs) == 0 {
 		return p
 	}
@@ -76,7 +80,8 @@ func pool(label string, runs []*runValue) Pool {
 		slices.SortStableFunc(p.byDevice[d], func(a, b runValue) int {
 			return cmp.Or(a.run.Started.Compare(b.run.Started), strings.Compare(a.run.ID, b.run.ID))
 		})
-		p.ByDevice = append(p.ByDevice, DeviceMedian{Device: d, Runs: len(p.byDevice[d]), Median: medianOf(medians(p.byDevice[d]))})
+		p.ByDevice = append(p.ByDevice, DeviceMedian{Device: d, Runs: len(p.byDevice[d]),
+			Median: medianOf(medians(p.byDevice[d]))})
 		for _, v := range p.byDevice[d] {
 			p.Points = append(p.Points, point(v))
 		}
@@ -149,10 +154,7 @@ func (p *Pool) components(devices []string) {
 		p.Advice = "more devices"
 		return
 	}
-	weight := func(c stats.Component) float64 { return c.SD * c.SD / float64(max(1, c.Groups)) }
-	most := slices.MaxFunc(p.Components, func(a, b stats.Component) int { return cmp.Compare(weight(a), weight(b)) })
-	p.Advice = map[string]string{"device": "more devices", "run": "more runs on other days", "process start": "more repetitions",
-		"block": "more blocks", "inference": "more inferences"}[most.Level]
+	p.Advice = stats.Advice(p.Components)
 }
 
 func blocksOf(s stats.Sample, all []int64) (g stats.Group) {
@@ -166,35 +168,27 @@ func blocksOf(s stats.Sample, all []int64) (g stats.Group) {
 }
 
 // budgets counts runs: one meets a budget when each of its process starts did.
+// Runs may have been held against different budgets.
 func (p *Pool) budgets(runs []*runValue) {
 	for _, v := range runs {
-		worst := map[string]string{}
-		var order []string
+		var texts []string
+		verdicts := map[string][]judge.Verdict{}
 		for _, s := range v.starts {
-			for _, b := range s.trial.Budgets {
-				switch {
-				case worst[b.Budget] == "":
-					order = append(order, b.Budget)
-					worst[b.Budget] = b.Verdict
-				case b.Verdict == "not_met" || b.Verdict == "unknown" && worst[b.Budget] == "met":
-					worst[b.Budget] = b.Verdict
+			for _, a := range s.trial.Answers {
+				text := a.Budget.Text
+				if len(verdicts[text]) == 0 {
+					texts = append(texts, text)
 				}
+				verdicts[text] = append(verdicts[text], a.Verdict)
 			}
 		}
-		for _, text := range order {
+		for _, text := range texts {
 			i := slices.IndexFunc(p.Budgets, func(c BudgetCount) bool { return c.Budget == text })
 			if i < 0 {
 				i = len(p.Budgets)
 				p.Budgets = append(p.Budgets, BudgetCount{Budget: text})
 			}
-			switch worst[text] {
-			case "met":
-				p.Budgets[i].Met++
-			case "not_met":
-				p.Budgets[i].NotMet++
-			default:
-				p.Budgets[i].Unknown++
-			}
+			p.Budgets[i].add(judge.Worst(verdicts[text]...))
 		}
 	}
 }
@@ -243,11 +237,4 @@ func medianOf(values []float64) float64 {
 	s := slices.Sorted(slices.Values(values))
 	n := len(s)
 	return math.Sqrt(s[(n-1)/2]) * math.Sqrt(s[n/2])
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

@@ -45,6 +45,10 @@ func (k Kind) Errorf(format string, args ...any) *Error {
 	return &Error{Kind: k, What: fmt.Sprintf(format, args...)}
 }
 
+// Wrap makes an error of this kind whose text is its cause's, where nothing is
+// to be added but advice.
+func (k Kind) Wrap(cause error) *Error { return &Error{Kind: k, Err: cause} }
+
 // Advise adds what the reader should do next.
 func (e *Error) Advise(format string, args ...any) *Error {
 	e.Next = fmt.Sprintf(format, args...)

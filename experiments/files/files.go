@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -16,23 +17,89 @@ import (
 	"syscall"
 )
 
+// NoLimit is for files that only this machine's disk bounds.
+const NoLimit int64 = 1 << 62
+
 // Write replaces a file so that after any crash there is the old content or the
 // new. Its mode is 0644.
-func Write(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".tmp-*")
+func Write(path string, data []byte) error { return WriteMode(path, data, 0o644) }
+
+// WriteMode is [Write] with another mode, whatever the umask is.
+func WriteMode(path string, data []byte, mode fs.FileMode) error {
+	_, err := create(filepath.Dir(path), mode, func(w io.Writer) (string, error) {
+		_, err := w.Write(data)
+		return filepath.Base(path), err
+	})
 	if err != nil {
-		return err
+		return fmt.Errorf("write %s: %w", path, err)
 	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
+	return nil
+}
+
+// WriteFunc is [Write] of what write writes.
+func WriteFunc(path string, write func(io.Writer) error) error {
+	_, err := create(filepath.Dir(path), 0o644,
+		func(w io.Writer) (string, error) { return filepath.Base(path), write(w) })
+	return err
+}
+
+// Store writes a file of a folder whole or not at all, and gives it a name that
+// depends on its content: write writes it, and name makes the name of its
+// SHA-256. Stored returns its path, its SHA-256 and its size. What a killed
+// process leaves is called [TempPattern].
+func Store(dir string, write func(io.Writer) error, name func(sum string) string) (s Stored, err error) {
+	s.Path, err = create(dir, 0o644, func(w io.Writer) (string, error) {
+		h := &hashing{w: w, sum: sha256.New()}
+		if err := write(h); err != nil {
+			return "", err
+		}
+		s.SHA256, s.Bytes = hex.EncodeToString(h.sum.Sum(nil)), h.n
+		return name(s.SHA256), nil
+	})
+	return s, err
+}
+
+// Stored is a file that [Store] wrote.
+type Stored struct {
+	Path   string
+	SHA256 string // lower-case hex
+	Bytes  int64
+}
+
+type hashing struct {
+	w   io.Writer
+	sum hash.Hash
+	n   int64
+}
+
+func (h *hashing) Write(p []byte) (int, error) {
+	n, err := h.w.Write(p)
+	h.sum.Write(p[:n])
+	h.n += int64(n)
+	return n, err
+}
+
+// TempPattern matches the files that are being written.
+const TempPattern = ".tmp-*"
+
+// create makes a file under a name of its own, which write fills, and renames
+// it to the name that write returns.
+func create(dir string, mode fs.FileMode, write func(io.Writer) (name string, err error)) (path string, err error) {
+	f, err := os.CreateTemp(dir, TempPattern)
+	if err != nil {
+		return "", err
+	}
+	name, err := write(f)
+	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
+	path = filepath.Join(dir, name)
 	if err == nil {
 		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
-		return fmt.Errorf("write %s: %w", path, errors.Join(err, os.Remove(f.Name())))
+		return "", errors.Join(err, os.Remove(f.Name()))
 	}
-	SyncDir(filepath.Dir(path))
-	return nil
+	SyncDir(dir)
+	return path, nil
 }
 
 // SyncDir makes renames in a folder survive a power cut. A file system that
@@ -57,6 +124,14 @@ func Read(path string, limit int64) ([]byte, error) {
 // ReadIn returns a regular file below root of at most limit bytes. It follows
 // no symbolic link in the name's last part, and none that leaves root.
 func ReadIn(root *os.Root, name string, limit int64) ([]byte, error) {
+	f, err := openIn(root, name, limit)
+	if err != nil {
+		return nil, err
+	}
+	return readAll(f, limit)
+}
+
+func openIn(root *os.Root, name string, limit int64) (*os.File, error) {
 	st, err := root.Lstat(name)
 	if err != nil {
 		return nil, err
@@ -64,11 +139,7 @@ func ReadIn(root *os.Root, name string, limit int64) ([]byte, error) {
 	if err := check(name, st, limit); err != nil {
 		return nil, err
 	}
-	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	return readAll(f, limit)
+	return root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 }
 
 // Open opens a regular file of at most limit bytes for reading. It never waits:
@@ -120,11 +191,25 @@ func Hash(ctx context.Context, path string, limit int64) (sum string, size int64
 	if err != nil {
 		return "", 0, err
 	}
+	return hashAll(ctx, f, limit)
+}
+
+// HashIn is [Hash] of a file below root, opened as [ReadIn] does.
+func HashIn(ctx context.Context, root *os.Root, name string, limit int64) (sum string, size int64, err error) {
+	f, err := openIn(root, name, limit)
+	if err != nil {
+		return "", 0, err
+	}
+	return hashAll(ctx, f, limit)
+}
+
+// hashAll reads and closes f, which may grow meanwhile.
+func hashAll(ctx context.Context, f *os.File, limit int64) (sum string, size int64, err error) {
 	defer f.Close()
 	h := sha256.New()
 	size, err = io.Copy(h, io.LimitReader(reader{ctx, f}, limit+1))
 	if err == nil && size > limit {
-		err = tooLarge(path, limit)
+		err = tooLarge(f.Name(), limit)
 	}
 	if err != nil {
 		return "", 0, err

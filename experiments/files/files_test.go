@@ -3,6 +3,7 @@ package files
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -55,7 +56,8 @@ func TestOnlyRegularFilesOfTheirSize(t *testing.T) {
 		}
 	}
 	for path, want := range map[string]string{
-		pipe: "no regular file", dir: "no regular file", large: "larger than 4 bytes", link: "larger than 4 bytes", "/dev/zero": "no regular file",
+		pipe: "no regular file", dir: "no regular file", large: "larger than 4 bytes", link: "larger than 4 bytes",
+		"/dev/zero": "no regular file",
 	} {
 		if _, err := Read(path, 4); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Read(%s) says %v, want %q", path, err, want)
@@ -94,7 +96,8 @@ func TestSums(t *testing.T) {
 		t.Errorf("a binary file's line: %v, %v", s, err)
 	}
 	for _, bad := range []string{
-		"abc  x", a + " ", a + "  ../x", a + "  /x", a + "  .", strings.ToUpper(a) + "  x", a + "\tx", a + "  x\n" + b + "  x\n",
+		"abc  x", a + " ", a + "  ../x", a + "  /x", a + "  .", strings.ToUpper(a) + "  x", a + "\tx",
+		a + "  x\n" + b + "  x\n",
 	} {
 		if s, err := ParseSums([]byte(bad)); err == nil {
 			t.Errorf("%q gives %v", bad, s)
@@ -114,4 +117,37 @@ func FuzzParseSums(f *testing.F) {
 			t.Errorf("%q is read as %v and then as %v, %v", raw, s, again, err)
 		}
 	})
+}
+
+func TestWriteMode(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "program")
+	if err := WriteMode(path, []byte("#!"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := os.Stat(path); err != nil || st.Mode().Perm() != 0o755 {
+		t.Errorf("mode %v, %v", st.Mode(), err)
+	}
+}
+
+// A file is named by its content when all of it is there; one that cannot be
+// written leaves nothing.
+func TestStore(t *testing.T) {
+	dir := t.TempDir()
+	text := func(w io.Writer) error { _, err := io.WriteString(w, "abc"); return err }
+	name := func(sum string) string { return sum[:8] + ".pack" }
+	s, err := Store(dir, text, name)
+	if err != nil || s.SHA256 != Sum([]byte("abc")) || s.Bytes != 3 ||
+		s.Path != filepath.Join(dir, s.SHA256[:8]+".pack") {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if data, err := os.ReadFile(s.Path); string(data) != "abc" || err != nil {
+		t.Errorf("%q, %v", data, err)
+	}
+	broken := errors.New("broken")
+	if s, err := Store(dir, func(io.Writer) error { return broken }, name); !errors.Is(err, broken) || s.Path != "" {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if left, err := os.ReadDir(dir); len(left) != 1 || err != nil {
+		t.Errorf("left: %v, %v", left, err)
+	}
 }

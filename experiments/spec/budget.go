@@ -6,89 +6,48 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"chexp/experiments/judge"
 )
 
-// Units that a budget may be written in, by what is measured. The first one of
-// each group with a round value is what people are shown.
-var (
-	byteUnits = map[string]float64{
-		"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30,
-	}
-	nanoUnits = map[string]float64{"ns": 1, "us": 1e3, "µs": 1e3, "μs": 1e3, "ms": 1e6, "s": 1e9}
-	rateUnits = map[string]float64{"/s": 1, "inputs/s": 1}
-	partUnits = map[string]float64{"%": 0.01}
-)
-
-// metric is one quantity that a budget can limit.
-type metric struct {
-	name  string
-	units map[string]float64
-	forms string // for people
-}
-
-const (
-	byteForms = "B, kB, MB (10^6), GB, KiB, MiB (2^20), GiB"
-	nanoForms = "ns, us, ms, s"
-)
-
-var metrics = []metric{
-	{"size", byteUnits, byteForms},
-	{"p50", nanoUnits, nanoForms},
-	{"p90", nanoUnits, nanoForms},
-	{"p95", nanoUnits, nanoForms},
-	{"p99", nanoUnits, nanoForms},
-	{"throughput", rateUnits, "/s"},
-	{"accuracy", partUnits, "%"},
-	{"session_create", nanoUnits, nanoForms},
-	{"first_inference", nanoUnits, nanoForms},
-	{"peak_memory", byteUnits, byteForms},
-}
-
-func metricNames() []string {
-	names := make([]string, len(metrics))
-	for i, m := range metrics {
-		names[i] = m.name
-	}
-	return names
-}
-
-func findMetric(name string) (metric, bool) {
-	for _, m := range metrics {
-		if m.name == name {
-			return m, true
-		}
-	}
-	return metric{}, false
-}
-
-var budgetForm = regexp.MustCompile(`^\s*([A-Za-z0-9_]+)\s*(<=|>=|<|>|==|=|≤|≥)\s*([0-9]{1,15}(?:\.[0-9]{1,9})?)\s*(\S*)\s*$`)
+var budgetForm = regexp.MustCompile(`^\s*([A-Za-z0-9_]+)\s*(<=|>=|<|>|==|=|≤|≥)\s*` +
+	`([0-9]{1,15}(?:\.[0-9]{1,9})?)\s*(\S*)\s*$`)
 
 // ParseBudget reads "p50 < 15 ms".
-func ParseBudget(text string) (Budget, error) {
+func ParseBudget(text string) (b judge.Budget, err error) {
 	f := budgetForm.FindStringSubmatch(text)
 	if f == nil {
-		return Budget{}, fmt.Errorf("is %q, but must be a metric, a comparison, a number and a unit, such as p50 < 15 ms or size < 5 MB", short(text))
+		return b, fmt.Errorf("is %q, but must be a metric, a comparison, a number and a unit, such as p50 < 15 ms "+
+			"or size < 5 MB", short(text))
 	}
-	m, ok := findMetric(f[1])
-	if !ok {
-		return Budget{}, fmt.Errorf("limits %q, which is not measured; %s", short(f[1]), didYouMean(f[1], metricNames()))
+	b.Text, b.Metric = strings.TrimSpace(text), judge.MetricNamed(f[1])
+	if b.Metric == nil {
+		return b, fmt.Errorf("limits %q, which is not measured; %s", short(f[1]), didYouMean(f[1], metricNames()))
 	}
-	op := strings.NewReplacer("≤", "<=", "≥", ">=").Replace(f[2])
-	if strings.HasPrefix(op, "=") {
-		return Budget{}, fmt.Errorf("compares with %s; allowed: <, <=, >, >=", f[2])
+	b.Op = judge.Op(strings.NewReplacer("≤", "<=", "≥", ">=").Replace(f[2]))
+	if strings.HasPrefix(f[2], "=") {
+		return b, fmt.Errorf("compares with %s; allowed: <, <=, >, >=", f[2])
 	}
-	unit, ok := m.units[f[4]]
+	unit, ok := b.Metric.Scale(f[4])
 	switch {
 	case f[4] == "":
-		return Budget{}, fmt.Errorf("is %q, which has no unit; units of %s: %s", short(text), m.name, m.forms)
+		return b, fmt.Errorf("is %q, which has no unit; units of %s: %s", short(text), b.Metric, b.Metric.Units())
 	case !ok:
-		return Budget{}, fmt.Errorf("has the unit %q; units of %s: %s", short(f[4]), m.name, m.forms)
+		return b, fmt.Errorf("has the unit %q; units of %s: %s", short(f[4]), b.Metric, b.Metric.Units())
 	}
 	number, err := strconv.ParseFloat(f[3], 64)
 	if err != nil || number == 0 {
-		return Budget{}, fmt.Errorf("is %q: the limit must be a number above 0", short(text))
+		return b, fmt.Errorf("is %q: the limit must be a number above 0", short(text))
 	}
-	return Budget{Metric: m.name, Op: op, Limit: number * unit, Text: strings.TrimSpace(text)}, nil
+	b.Limit = number * unit
+	return b, nil
+}
+
+func metricNames() (names []string) {
+	for _, m := range judge.Metrics {
+		names = append(names, m.String())
+	}
+	return names
 }
 
 func (r *reader) budgets(s *section, e *Experiment) {
@@ -103,8 +62,9 @@ func (r *reader) budgets(s *section, e *Experiment) {
 			r.addf(n, path, "%v", err)
 			continue
 		}
-		if b.Metric == "accuracy" && !s.has("accuracy") {
-			r.addf(n, path, "limits accuracy, which is not measured: add accuracy: {data: plates}, or pictures of your own")
+		if b.Metric == judge.Accuracy && !s.has("accuracy") {
+			r.addf(n, path, "limits accuracy, which is not measured: add accuracy: {data: plates}, "+
+				"or pictures of your own")
 		}
 		for _, before := range e.Budgets {
 			if why := clash(before, b); why != "" {
@@ -117,18 +77,12 @@ func (r *reader) budgets(s *section, e *Experiment) {
 }
 
 // clash says why two budgets cannot stand together.
-func clash(a, b Budget) string {
+func clash(a, b judge.Budget) string {
 	switch {
-	case a.Metric != b.Metric:
-		return ""
-	case a.Op[0] == b.Op[0]:
-		return fmt.Sprintf("limits %s a second time in the same direction (%q): keep one of them", b.Metric, short(a.Text))
-	}
-	low, high := a, b
-	if a.Op[0] == '<' {
-		low, high = b, a
-	}
-	if low.Limit > high.Limit || low.Limit == high.Limit && (low.Op == ">" || high.Op == "<") {
+	case a.Metric == b.Metric && a.Op.IsUpper() == b.Op.IsUpper():
+		return fmt.Sprintf("limits %s a second time in the same direction (%q): keep one of them",
+			b.Metric, short(a.Text))
+	case a.Contradicts(b):
 		return fmt.Sprintf("contradicts %q: no value meets both", short(a.Text))
 	}
 	return ""

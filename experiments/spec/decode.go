@@ -57,7 +57,8 @@ func (r *reader) experiment(root *node, e *Experiment) {
 	if v, ok := s.text("name"); ok {
 		e.Name = v
 		if len(v) > maxName || !experimentName.MatchString(v) {
-			s.addf("name", "is %q, but may hold only a-z, 0-9 and inner hyphens, at most %d: it becomes part of lease and container names", short(v), maxName)
+			s.addf("name", "is %q, but may hold only a-z, 0-9 and inner hyphens, at most %d: it becomes part of lease and "+
+				"container names", short(v), maxName)
 		}
 	} else {
 		s.require("name", "a short name such as serve-edge")
@@ -76,36 +77,6 @@ func (r *reader) experiment(root *node, e *Experiment) {
 	r.accuracy(s, e)
 	r.budgets(s, e)
 	r.together(s, e)
-}
-
-// site reads site and the two sections that depend on it.
-func (r *reader) site(s *section, e *Experiment) {
-	v, ok := s.text("site")
-	switch {
-	case !ok:
-		s.require("site", fmt.Sprintf("%s, or %s for this machine", SiteEdge, SiteLocal))
-	case v != SiteEdge && v != SiteLocal:
-		s.addf("site", "is %q; %s", short(v), didYouMean(v, []string{SiteEdge, SiteLocal}))
-	default:
-		e.Site = v
-	}
-	if e.Site == SiteLocal {
-		for _, key := range []string{"lease", "container"} {
-			if s.has(key) {
-				s.r.addf(s.keys[key], key, "makes no sense with site: %s, which uses this machine as it is: remove this section, or write site: %s", SiteLocal, SiteEdge)
-			}
-		}
-		e.Lease, e.Container = Lease{}, Container{}
-		return
-	}
-	if n := s.values["lease"]; n != nil {
-		r.lease(n, e)
-	} else if e.Site == SiteEdge {
-		s.require("lease", "which device, and how long; for example lease: {machine_name: raspberrypi5, duration: 2h}")
-	}
-	if n := s.values["container"]; n != nil {
-		r.container(n, e)
-	}
 }
 
 // Names of leases and devices go into URLs, queries and file names.
@@ -164,7 +135,10 @@ func (r *reader) lease(n *node, e *Experiment) {
 }
 
 // imageName is a container image reference: [host[:port]/]path[:tag][@digest].
-var imageName = regexp.MustCompile(`^([A-Za-z0-9.-]+(:[0-9]{1,5})?/)?[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[0-9a-f]{64})?$`)
+var imageName = regexp.MustCompile(`^([A-Za-z0-9.-]+(:[0-9]{1,5})?/)?` + // registry
+	`[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*` + // repository
+	`(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?` + // tag
+	`(@sha256:[0-9a-f]{64})?$`)
 
 // ValidImage reports whether ref can be an image's name. It asks no registry.
 func ValidImage(ref string) bool { return len(ref) <= 255 && imageName.MatchString(ref) }
@@ -186,7 +160,8 @@ func (r *reader) container(n *node, e *Experiment) {
 			s.addf("transport", "is %q; %s", short(v), didYouMean(v, []string{"zun", "ssh"}))
 		}
 		if v == "ssh" && !s.has("image") {
-			s.addf("transport", "is ssh, which needs an image that runs an SSH server; the default %s has none: set container.image", e.Container.Image)
+			s.addf("transport", "is ssh, which needs an image that runs an SSH server; the default %s has none: set "+
+				"container.image", e.Container.Image)
 		}
 	}
 }
@@ -258,10 +233,12 @@ func (r *reader) trials(s *section, e *Experiment) {
 		t.addf("block", "is %s, but must be 0s, or from %s to 1h", FormatDuration(p.Block), FormatDuration(minBlock))
 	}
 	if p.Precision > 0 && p.Block == 0 {
-		t.addf("precision", "contradicts: block is 0s, and a trial that is measured in one piece cannot have another; remove precision or set block, such as 500ms")
+		t.addf("precision", "contradicts: block is 0s, and a trial that is measured in one piece cannot have another; "+
+			"remove precision or set block, such as 500ms")
 	}
 	if longest := max(p.MaxTime, p.MinTime); p.Timeout <= longest {
-		t.addf("timeout", "is too short: %s is %s, but the timed inferences alone may take %s; it also covers loading and warming up",
+		t.addf("timeout", "is too short: %s is %s, but the timed inferences alone may take %s; it also covers loading and "+
+			"warming up",
 			given("timeout"), FormatDuration(p.Timeout), FormatDuration(longest))
 	}
 }
@@ -273,7 +250,8 @@ func (r *reader) together(s *section, e *Experiment) {
 	}
 	product := len(e.Models) * len(e.Providers) * len(e.Threads) * len(e.Batches) * e.Trials.Repetitions
 	if product > maxTrials {
-		s.addf("models", "with all providers, threads, batches and repetitions make %d trials; at most %d are allowed", product, maxTrials)
+		s.addf("models", "with all providers, threads, batches and repetitions make %d trials; at most %d are allowed",
+			product, maxTrials)
 		return
 	}
 	required := 0
@@ -282,7 +260,7 @@ func (r *reader) together(s *section, e *Experiment) {
 			required++
 		}
 	}
-	if e.Site != SiteEdge || required == 0 {
+	if !e.SiteKind().Leases || required == 0 {
 		return
 	}
 	trials := product / len(e.Providers) * required

@@ -88,7 +88,7 @@
 // begin with session. or mlas. (ONNX Runtime's session configuration) and
 // chexp.free_dimensions, which is fixed (symbolic dimensions of the inputs get
 // their size when the session is created) or free; fixed where the provider
-// wants it (acl-ort, xnnpack, openvino, tensorrt, qnn), else free.
+// wants it ([chexp/experiments/provider.All] says which do), else free.
 //
 // An unknown or repeated key is an error, and so are YAML's aliases, anchors,
 // tags and further documents: none of them says anything here that plain

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"chexp/experiments/provider"
 	"chexp/experiments/trial"
 )
 
@@ -56,7 +57,8 @@ func Expand(e *Experiment, models []trial.Model, runID string, runtimes []Runtim
 	for i, source := range e.Models {
 		m, ok := resolved[source.Name]
 		if !ok {
-			problems = append(problems, e.Problemf(fmt.Sprintf("models[%d]", i), "model %s was not resolved to a file", source.Name))
+			problems = append(problems, e.Problemf(fmt.Sprintf("models[%d]", i), "model %s was not resolved to a file",
+				source.Name))
 			continue
 		}
 		plan.Models = append(plan.Models, m)
@@ -125,21 +127,22 @@ func (e *Experiment) absent(known map[string]Runtime, all []Runtime) (skip map[s
 		if !ok {
 			at = "providers" // cpu, by default or added
 		}
-		problems = append(problems, e.Problemf(at, "%s. Remove it, %sor write {name: %s, optional: true} to have its trials skipped",
+		problems = append(problems, e.Problemf(at,
+			"%s. Remove it, %sor write {name: %s, optional: true} to have its trials skipped",
 			why, elsewhere(p.Name, all), p.Name))
 	}
 	return skip, problems
 }
 
 // elsewhere suggests a runtime that has the provider.
-func elsewhere(provider string, all []Runtime) string {
+func elsewhere(name string, all []Runtime) string {
 	for _, r := range all {
-		if r.has(provider) {
-			return fmt.Sprintf("take it from one that has it ({name: %s, runtime: %s}), ", provider, cmp.Or(r.Name, trial.Stock))
+		if r.has(name) {
+			return fmt.Sprintf("take it from one that has it ({name: %s, runtime: %s}), ", name, cmp.Or(r.Name, trial.Stock))
 		}
 	}
-	if provider == "xnnpack" || provider == "dnnl" {
-		return fmt.Sprintf("take it from Debian's build (runtimes: [debian], and {name: %s, runtime: debian}), ", provider)
+	if provider.Named(name).Debian {
+		return fmt.Sprintf("take it from Debian's build (runtimes: [debian], and {name: %s, runtime: debian}), ", name)
 	}
 	return ""
 }
@@ -186,7 +189,7 @@ func EstimateTime(plan *trial.Plan) (least, most time.Duration) {
 func (e *Experiment) CheckStart(now time.Time) error {
 	// Blazar counts in whole minutes; the current one still passes
 	// [BLZ:blazar/manager/service.py (356-366)].
-	if e.Site != SiteEdge || e.Lease.Start.IsZero() || !e.Lease.Start.Before(now.Truncate(time.Minute)) {
+	if !e.SiteKind().Leases || e.Lease.Start.IsZero() || !e.Lease.Start.Before(now.Truncate(time.Minute)) {
 		return nil
 	}
 	return Problems{e.Problemf("lease.start", "is %s, which is in the past (it is %s): write now, or a later time",

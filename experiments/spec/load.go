@@ -4,12 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
+
+	"chexp/experiments/files"
 )
 
 // MaxFileBytes bounds an experiment file.
@@ -18,19 +19,7 @@ const MaxFileBytes = 1 << 20
 // Load reads and checks an experiment file. A file that cannot be read is an
 // ordinary error; one that says something wrong is Problems.
 func Load(path string) (*Experiment, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fmt.Errorf("experiment file: %w", err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("experiment file %s is no regular file", path)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("experiment file: %w", err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, MaxFileBytes+1))
+	data, err := files.Read(path, MaxFileBytes)
 	if err != nil {
 		return nil, fmt.Errorf("experiment file: %w", err)
 	}

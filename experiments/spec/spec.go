@@ -3,17 +3,12 @@ package spec
 import (
 	"time"
 
+	"chexp/experiments/judge"
 	"chexp/experiments/trial"
 )
 
 // APIVersion is the only version that this program reads.
 const APIVersion = "chexp/v1"
-
-// Sites.
-const (
-	SiteEdge  = "CHI@Edge" // containers on reserved devices
-	SiteLocal = "local"    // this machine: no lease, no container
-)
 
 // Experiment is a valid experiment file with its defaults filled in.
 type Experiment struct {
@@ -28,7 +23,7 @@ type Experiment struct {
 	Threads     []int
 	Batches     []int
 	Trials      TrialPolicy
-	Budgets     []Budget
+	Budgets     []judge.Budget
 	Accuracy    *Accuracy // nil: accuracy is not measured
 
 	Dir string // the file's directory: relative paths are relative to it
@@ -40,7 +35,7 @@ type Experiment struct {
 }
 
 // Lease says which device, when and how long. Exactly one of MachineName,
-// Device and UID is set (site CHI@Edge).
+// Device and UID is set (where the site lends devices).
 type Lease struct {
 	Name        string // "" : <experiment>-<run id>
 	MachineName string
@@ -91,12 +86,4 @@ type TrialPolicy struct {
 	trial.Policy
 	Repetitions int
 	Seed        uint64
-}
-
-// Budget is one requirement such as "p50 < 15 ms".
-type Budget struct {
-	Metric string  // size, p50, p90, p95, p99, throughput, accuracy, session_create, first_inference or peak_memory
-	Op     string  // "<", "<=", ">", ">="
-	Limit  float64 // bytes, nanoseconds, inputs per second, or a share
-	Text   string  // as written
 }

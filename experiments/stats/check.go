@@ -6,25 +6,28 @@ import (
 	"slices"
 
 	"chexp/experiments/trial"
+	"chexp/experiments/words"
 )
 
-// Outcome of a check, and of all checks of a trial together.
-type Outcome string
+// Validity says whether latencies can be believed: the outcome of a check, and
+// of all checks of a trial together. It is no verdict on a budget (package judge)
+// and not how a trial ended (trial.Outcome).
+type Validity string
 
-// The outcomes. SUSPECT numbers can be used by those who know why they are
+// The validities. SUSPECT numbers can be used by those who know why they are
 // suspect; from INVALID ones nothing may be decided. Unavailable is a check
 // that could not be made; it makes no trial better or worse.
 const (
-	Valid       Outcome = "VALID"
-	Suspect     Outcome = "SUSPECT"
-	Invalid     Outcome = "INVALID"
-	Unavailable Outcome = "UNAVAILABLE"
+	Valid       Validity = "VALID"
+	Suspect     Validity = "SUSPECT"
+	Invalid     Validity = "INVALID"
+	Unavailable Validity = "UNAVAILABLE"
 )
 
 // A Check is one question asked about a trial, with the answer as data.
 type Check struct {
-	Name    string  `json:"name"`
-	Outcome Outcome `json:"outcome"`
+	Name    string   `json:"name"`
+	Outcome Validity `json:"outcome"`
 	// Value is what was found and Limit what would still have been VALID, in
 	// Unit. Both are absent where the question is not about a number.
 	Value  trial.Reading[float64] `json:"value,omitzero"`
@@ -66,9 +69,9 @@ const (
 	significance = 0.01
 )
 
-// Verdict is the worst of the outcomes.
-func Verdict(checks []Check) Outcome {
-	has := func(o Outcome) bool {
+// Worst of the checks: the validity of what they were asked about.
+func Worst(checks []Check) Validity {
+	has := func(o Validity) bool {
 		return slices.ContainsFunc(checks, func(c Check) bool { return c.Outcome == o })
 	}
 	switch {
@@ -116,16 +119,18 @@ func (s Sample) checkSize() Check {
 	switch {
 	case n < fewest:
 		c.Outcome = Invalid
-		c.Text = fmt.Sprintf("%s, it takes %d for an interval of the median and %d to see whether the trial was steady", inferences(n), fewest, Steady)
+		c.Text = fmt.Sprintf("%s, it takes %d for an interval of the median and %d to see whether the trial was steady",
+			inferences(n), fewest, Steady)
 	case n < Steady:
 		c.Outcome = Suspect
-		c.Text = fmt.Sprintf("%s, it takes %d to see whether the trial was steady, %d for a p95 and %d for a p99", inferences(n), Steady, Needed(95), Needed(99))
+		c.Text = fmt.Sprintf("%s, it takes %d to see whether the trial was steady, %d for a p95 and %d for a p99",
+			inferences(n), Steady, Needed(95), Needed(99))
 	case limit > n:
 		c.Outcome = Suspect
 		c.Text = fmt.Sprintf("the median is known to ±%s only, limit ±%s, which takes about %d inferences instead of %d",
-			percent(width), percent(precise), limit, n)
+			words.Percent(width), words.Percent(precise), limit, n)
 	default:
-		c.Text, c.Remedy = inferences(n)+", median known to ±"+percent(width), ""
+		c.Text, c.Remedy = inferences(n)+", median known to ±"+words.Percent(width), ""
 	}
 	return c
 }
@@ -152,7 +157,8 @@ func (s Sample) checkWarmUp() (Check, int) {
 	if length >= n/4 {
 		c.Outcome = Invalid
 	}
-	c.Text = fmt.Sprintf("the first %d of %s were %s slower than the rest, limit %d", length, inferences(n), percent(ratio-1), limit)
+	c.Text = fmt.Sprintf("the first %d of %s were %s slower than the rest, limit %d", length, inferences(n),
+		words.Percent(ratio-1), limit)
 	c.Remedy = fmt.Sprintf("raise trials.warmup by %d", roundUp(length))
 	return c, length
 }
@@ -164,7 +170,7 @@ func (s Sample) checkDrift(slow int) Check {
 	size := high/low - 1
 	c := Check{Name: Drift, Outcome: Valid, Value: finite(100 * size), Limit: 100 * large, Unit: "%"}
 	if size <= large || p >= significance {
-		c.Text = fmt.Sprintf("the medians of its thirds lie within %s", percent(size))
+		c.Text = fmt.Sprintf("the medians of its thirds lie within %s", words.Percent(size))
 		return c
 	}
 	c.Outcome = Suspect
@@ -173,7 +179,7 @@ func (s Sample) checkDrift(slow int) Check {
 	}
 	names := [3]string{"first", "middle", "last"}
 	c.Text = fmt.Sprintf("the %s third took %s longer than the %s, limit %s",
-		names[slices.Index(m[:], high)], percent(size), names[slices.Index(m[:], low)], percent(large))
+		names[slices.Index(m[:], high)], words.Percent(size), names[slices.Index(m[:], low)], words.Percent(large))
 	c.Remedy = "something changed meanwhile: let the device cool down, stop other programs, measure longer"
 	return c
 }
@@ -190,7 +196,7 @@ func (s Sample) checkStationarity() Check {
 		return unread(Stationarity, fmt.Sprintf("needs %d blocks, has %d", FewestBlocks, len(s.blocks)))
 	}
 	c := Check{Name: Stationarity, Outcome: Valid, Value: finite(100 * far), Limit: 100 * large, Unit: "%",
-		Text: fmt.Sprintf("the medians of its %d blocks lie within %s", len(s.blocks), percent(far))}
+		Text: fmt.Sprintf("the medians of its %d blocks lie within %s", len(s.blocks), words.Percent(far))}
 	if p >= significance {
 		return c
 	}
@@ -203,8 +209,9 @@ func (s Sample) checkStationarity() Check {
 		c.Outcome = Invalid
 	}
 	c.Text = fmt.Sprintf("its %d blocks are in an order that chance gives in %s of such series, and %s apart, limit %s",
-		len(s.blocks), percent(max(p, 1e-4)), percent(far), percent(large))
-	c.Remedy = "let the device cool down, stop other programs, measure longer; ratios of trials that were measured in turns do not mind"
+		len(s.blocks), words.Percent(max(p, 1e-4)), words.Percent(far), words.Percent(large))
+	c.Remedy = "let the device cool down, stop other programs, measure longer; ratios of trials that were measured in " +
+		"turns do not mind"
 	return c
 }
 
@@ -222,7 +229,8 @@ func (s Sample) checkModes() Check {
 	if gap > grave && m.Share > 1.0/3 { // the median is of neither, or of one by chance
 		c.Outcome = Invalid
 	}
-	c.Text = fmt.Sprintf("two modes that are %s apart, limit %s, %s of the inferences in the smaller", percent(gap), percent(large), percent(m.Share))
+	c.Text = fmt.Sprintf("two modes that are %s apart, limit %s, %s of the inferences in the smaller", words.Percent(gap),
+		words.Percent(large), words.Percent(m.Share))
 	c.Remedy = "two clock speeds or a second program: fix the clock, stop what else runs, compare the modes"
 	return c
 }
@@ -239,7 +247,8 @@ func (s Sample) checkOutliers() Check {
 	// Binomial(n, 1/20), at most 5 %.
 	if share > many && k >= n+1-lowRankAt(n, 1-many, 0.05) {
 		c.Outcome = Suspect
-		c.Text = fmt.Sprintf("%s of the inferences are outliers, limit %s, the slowest took %s the median", percent(share), percent(many), times(o.Slowest))
+		c.Text = fmt.Sprintf("%s of the inferences are outliers, limit %s, the slowest took %s the median",
+			words.Percent(share), words.Percent(many), times(o.Slowest))
 		c.Remedy = "stop what else runs on the device; quote the median, not the mean"
 	}
 	return c
@@ -258,17 +267,6 @@ func inferences(n int) string {
 		return "1 inference"
 	}
 	return fmt.Sprintf("%d inferences", n)
-}
-
-func percent(share float64) string {
-	digits := 0
-	switch tenths := math.Round(1000 * share); {
-	case tenths == 0 && share > 0:
-		digits = 2
-	case tenths < 100 && math.Mod(tenths, 10) != 0:
-		digits = 1
-	}
-	return fmt.Sprintf("%.*f %%", digits, 100*share)
 }
 
 func times(ratio float64) string {

@@ -43,7 +43,7 @@ func TestFalseAlarms(t *testing.T) {
 					by[k.Name]++
 				}
 			}
-			return Verdict(checks) != Valid
+			return Worst(checks) != Valid
 		})
 		t.Logf("%s: %.1f %% %v", c.name, alarms, by)
 		if alarms > 7.5 {
@@ -68,7 +68,10 @@ func TestInjectedFaultsAreNamed(t *testing.T) {
 		{"a neighbour in the middle third", Drift, 200, func(i int) float64 { return when(i >= 67 && i < 133, 1.3) }},
 		{"two clock speeds in turns", Bimodality, 100, func(i int) float64 { return when(i/5%3 == 0, 1.25) }},
 		{"two modes at random", Bimodality, 200, func(int) float64 { return when(d.rng.IntN(4) == 0, 1.25) }},
-		{"a neighbour that comes and goes", OutlierShare, 200, func(int) float64 { return when(d.rng.IntN(6) == 0, 1.5+2*d.rng.Float64()) }},
+		{"a neighbour that comes and goes", OutlierShare, 200, func(int) float64 {
+			return when(d.rng.IntN(6) == 0,
+				1.5+2*d.rng.Float64())
+		}},
 	} {
 		named := rate(200, func() bool {
 			return find(t, NewSample(d.draw(c.n, c.factor)).Checks(), c.name).Outcome != Valid
@@ -104,7 +107,7 @@ func TestSampleSize(t *testing.T) {
 	for _, c := range []struct {
 		n    int
 		sd   float64
-		want Outcome
+		want Validity
 		text string
 	}{
 		{1, 0.02, Invalid, "1 inference, it takes 6"},
@@ -126,8 +129,8 @@ func TestSampleSize(t *testing.T) {
 		if steady := find(t, checks, Drift).Outcome; (steady == Unavailable) != (c.n < Steady) {
 			t.Errorf("n = %d: drift is %s", c.n, steady)
 		}
-		if c.n < Steady && Verdict(checks) != c.want {
-			t.Errorf("n = %d: checks that were not made change the verdict to %s", c.n, Verdict(checks))
+		if c.n < Steady && Worst(checks) != c.want {
+			t.Errorf("n = %d: checks that were not made change the verdict to %s", c.n, Worst(checks))
 		}
 	}
 }
@@ -144,7 +147,7 @@ func TestSampleSizeAsksForEnough(t *testing.T) {
 }
 
 func TestVerdict(t *testing.T) {
-	for want, outcomes := range map[Outcome][]Outcome{
+	for want, outcomes := range map[Validity][]Validity{
 		Valid:   {Valid, Unavailable, Valid},
 		Suspect: {Valid, Suspect, Unavailable},
 		Invalid: {Suspect, Invalid, Valid},
@@ -153,11 +156,11 @@ func TestVerdict(t *testing.T) {
 		for _, o := range outcomes {
 			checks = append(checks, Check{Outcome: o})
 		}
-		if got := Verdict(checks); got != want {
+		if got := Worst(checks); got != want {
 			t.Errorf("%v make %s, want %s", outcomes, got, want)
 		}
 	}
-	if Verdict(nil) != Valid {
+	if Worst(nil) != Valid {
 		t.Error("no check makes a trial anything but VALID")
 	}
 }
@@ -190,14 +193,6 @@ func TestChecksOfOddSamples(t *testing.T) {
 			if c.Name != want || c.Text == "" || bad != (c.Remedy != "") || strings.HasSuffix(c.Text, ".") {
 				t.Errorf("%s: %+v", name, c)
 			}
-		}
-	}
-}
-
-func TestPercent(t *testing.T) {
-	for in, want := range map[float64]string{0: "0 %", 0.0002: "0.02 %", 0.05: "5 %", 0.0849: "8.5 %", 0.123: "12 %", 0.0999: "10 %", 2.5: "250 %"} {
-		if got := percent(in); got != want {
-			t.Errorf("percent(%v) = %q, want %q", in, got, want)
 		}
 	}
 }

@@ -25,8 +25,8 @@ func resamples(k int) int {
 	return 1000
 }
 
-// A Comparison says how the latency of one variant relates to another's.
-type Comparison struct {
+// An Estimate says how the latency of one variant relates to another's.
+type Estimate struct {
 	Ratio    float64                       `json:"ratio"`    // median latency of a over that of b; below 1, a is faster
 	Interval trial.Reading[trial.Interval] `json:"interval"` // of the ratio, 95 %
 	Pairs    int                           `json:"pairs,omitempty"`
@@ -35,7 +35,7 @@ type Comparison struct {
 
 // Differs reports whether the interval excludes 1. Of comparisons between
 // equals, at most 5 in 100 differ.
-func (c Comparison) Differs() bool {
+func (c Estimate) Differs() bool {
 	i, ok := c.Interval.Get()
 	return ok && (i.Low > 1 || i.High < 1)
 }
@@ -50,7 +50,7 @@ func (c Comparison) Differs() bool {
 // the expanded percentile bootstrap over pairs [Hesterberg 2015, What Teachers
 // Should Know About the Bootstrap]: the plain one is too narrow for few pairs.
 // The same seed gives the same interval. ok is false without a usable pair.
-func PairedRatio(a, b [][]int64, seed uint64) (c Comparison, ok bool) {
+func PairedRatio(a, b [][]int64, seed uint64) (c Estimate, ok bool) {
 	var logs []float64
 	for i := range min(len(a), len(b)) {
 		la, lb := logMedians(a[i:i+1]), logMedians(b[i:i+1])
@@ -68,7 +68,7 @@ func PairedRatio(a, b [][]int64, seed uint64) (c Comparison, ok bool) {
 
 // bootstrapCenter is the Hodges-Lehmann centre of logarithms of ratios, with
 // its interval.
-func bootstrapCenter(logs []float64, seed uint64) Comparison {
+func bootstrapCenter(logs []float64, seed uint64) Estimate {
 	k := len(logs)
 	var means []center
 	for i := range logs {
@@ -83,7 +83,7 @@ func bootstrapCenter(logs []float64, seed uint64) Comparison {
 		}
 		return times[m.i] * times[m.j]
 	}
-	return compare(means, k, count, seed, times)
+	return bootstrap(means, k, count, seed, times)
 }
 
 // hodgesLehmann is the median of the means of every two values.
@@ -103,7 +103,7 @@ func hodgesLehmann(values []float64) float64 {
 // processes of two runs, say. The estimate is the median of the ratios of every
 // block of a to every block of b; the bootstrap resamples both sides. Whatever
 // changed between the two is in the ratio, so prefer PairedRatio.
-func Ratio(a, b [][]int64, seed uint64) (c Comparison, ok bool) {
+func Ratio(a, b [][]int64, seed uint64) (c Estimate, ok bool) {
 	la, lb := logMedians(a), logMedians(b)
 	if len(la) == 0 || len(lb) == 0 {
 		return c, false
@@ -116,7 +116,7 @@ func Ratio(a, b [][]int64, seed uint64) (c Comparison, ok bool) {
 	}
 	ta, tb := make([]int, len(la)), make([]int, len(lb))
 	count := func(m center) int { return ta[m.i] * tb[m.j] }
-	return compare(differences, min(len(la), len(lb)), count, seed, ta, tb), true
+	return bootstrap(differences, min(len(la), len(lb)), count, seed, ta, tb), true
 }
 
 // center is a candidate for the centre, and the blocks that it comes from.
@@ -125,10 +125,10 @@ type center struct {
 	i, j int
 }
 
-// compare takes the weighted median of the candidates, first of all of them,
+// bootstrap takes the weighted median of the candidates, first of all of them,
 // then of each resample: times counts how often each block was drawn, count
 // how often a candidate then occurs.
-func compare(cs []center, k int, count func(center) int, seed uint64, times ...[]int) Comparison {
+func bootstrap(cs []center, k int, count func(center) int, seed uint64, times ...[]int) Estimate {
 	slices.SortFunc(cs, func(x, y center) int { return cmp.Compare(x.v, y.v) })
 	middle := func() float64 {
 		// Draws are as many as blocks, so the counts always add up to this.
@@ -151,7 +151,7 @@ func compare(cs []center, k int, count func(center) int, seed uint64, times ...[
 			t[i] = 1
 		}
 	}
-	out := Comparison{Ratio: math.Exp(middle())}
+	out := Estimate{Ratio: math.Exp(middle())}
 	if k < FewestBlocks {
 		out.Interval = trial.Unread[trial.Interval](fmt.Sprintf("needs %d blocks of each, has %d", FewestBlocks, k))
 		return out

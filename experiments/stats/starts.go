@@ -24,7 +24,7 @@ type Pair struct{ A, B []int64 }
 // explain, and up to 15 in 100 differ if processes vary by 1 %. From one start
 // nobody can tell: the interval is then about these two processes, and Starts
 // says so.
-func RatioOfStarts(starts [][]Pair, seed uint64) (c Comparison, ok bool) {
+func RatioOfStarts(starts [][]Pair, seed uint64) (c Estimate, ok bool) {
 	var a, b [][]int64
 	var centers []float64   // of each start
 	var within, all float64 // sum of squares within starts, number of pairs

@@ -89,7 +89,7 @@ func binomialBelow(n, k int) (p float64) {
 // of their medians, the interval Welch's over the logarithms. For units that
 // are in both sets, such as the same devices before and after, use MiddleOf
 // over their ratios: how boards differ is then in no ratio.
-func RatioOfUnits(a, b []float64, what string) (c Comparison, ok bool) {
+func RatioOfUnits(a, b []float64, what string) (c Estimate, ok bool) {
 	la, lb := logsOf(a), logsOf(b)
 	if len(la) == 0 || len(lb) == 0 {
 		return c, false
@@ -100,7 +100,8 @@ func RatioOfUnits(a, b []float64, what string) (c Comparison, ok bool) {
 	c.Ratio = math.Exp(center)
 	fewer := min(len(la), len(lb))
 	if fewer < FewestUnits {
-		c.Interval = trial.Unread[trial.Interval](fmt.Sprintf("%s on one side: no interval, it takes %d", count(fewer, what), FewestUnits))
+		c.Interval = trial.Unread[trial.Interval](fmt.Sprintf("%s on one side: no interval, it takes %d", count(fewer, what),
+			FewestUnits))
 		return c, true
 	}
 	ma, ea := meanError(la)

@@ -1,8 +1,12 @@
 package stats
 
 import (
+	"cmp"
+	"fmt"
 	"math"
 	"slices"
+
+	"chexp/experiments/words"
 )
 
 // Group is one device, process start or block: it holds either smaller groups
@@ -101,4 +105,26 @@ func collect(g Group, levels []level) (m float64, ok bool) {
 	l.parents++
 	l.inverse += 1 / float64(len(means))
 	return m, true
+}
+
+// String is the component in words: "12 blocks differ by 1.5 %".
+func (c Component) String() string {
+	things := c.Level
+	if c.Groups != 1 {
+		things += "s"
+	}
+	return fmt.Sprintf("%d %s differ by %s", c.Groups, things, words.Percent(c.SD))
+}
+
+// Advice says of what to have more, to narrow the interval of the centre most:
+// of the level that adds most to its uncertainty, which is the level's variance
+// over the number of its things. It is "" where there are no components.
+func Advice(parts []Component) string {
+	if len(parts) == 0 {
+		return ""
+	}
+	weight := func(c Component) float64 { return c.SD * c.SD / float64(max(1, c.Groups)) }
+	most := slices.MaxFunc(parts, func(a, b Component) int { return cmp.Compare(weight(a), weight(b)) })
+	return map[string]string{"device": "more devices", "run": "more runs on other days",
+		"process start": "more repetitions", "block": "more blocks", "inference": "more inferences in each block"}[most.Level]
 }

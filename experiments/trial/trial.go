@@ -12,6 +12,7 @@ package trial
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -34,11 +35,13 @@ const (
 	// each file named by its SHA-256.
 	RuntimesDir = "runtimes"
 	OutDir      = "out"
-	StateFile   = "out/state.json"              // State, replaced atomically
-	EventsFile  = "out/events.jsonl"            // Event per line, append-only
-	LogFile     = "out/agent.log"               // what the agent itself printed
-	ResultsDir  = "out/results"                 // <trial id>.json, renamed into place; only a Partial one is ever replaced
-	ResultSums  = "out/results/" + "SHA256SUMS" // over the results, written last
+	StateFile   = "out/state.json"   // State, replaced atomically
+	EventsFile  = "out/events.jsonl" // Event per line, append-only
+	LogFile     = "out/agent.log"    // what the agent itself printed
+	// ResultsDir holds <trial id>.json, renamed into place. Only a Partial one is
+	// ever replaced.
+	ResultsDir = "out/results"
+	ResultSums = ResultsDir + "/SHA256SUMS" // over the results, written last
 	// JournalDir holds <trial id>.jsonl for each trial that has blocks and no
 	// whole result yet (package journal).
 	JournalDir = "out/journal"
@@ -145,7 +148,22 @@ var namePattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])?$`)
 // ValidName reports whether s may name a model or a provider.
 func ValidName(s string) bool { return namePattern.MatchString(s) }
 
-var idPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}\.[a-z0-9][a-z0-9_-]{0,63}\.t[0-9]{1,4}\.b[0-9]{1,5}\.r[0-9]{1,5}$`)
+// ShowName is a name from elsewhere as a table may show it. One that no plan may
+// hold is cut to 64 bytes and quoted in ASCII, so that it can neither pass for
+// another nor break columns.
+func ShowName(s string) string {
+	const most = 64
+	if ValidName(s) || s == "" {
+		return s
+	}
+	if len(s) > most {
+		s = s[:most] + "..."
+	}
+	return strconv.QuoteToASCII(s)
+}
+
+var idPattern = regexp.MustCompile(
+	`^[a-z0-9][a-z0-9_-]{0,63}\.[a-z0-9][a-z0-9_-]{0,63}\.t[0-9]{1,4}\.b[0-9]{1,5}\.r[0-9]{1,5}$`)
 
 // ValidID reports whether s can be a trial's id. What comes back from a device
 // is checked with it before it becomes a file name.

@@ -12,7 +12,7 @@ import (
 func TestPartialIsNeverValid(t *testing.T) {
 	for _, tc := range []struct {
 		blocks, each, asked int
-		want                stats.Outcome
+		want                stats.Validity
 		text                string
 	}{
 		{7, 50, 12, stats.Suspect, "stopped after 7 of 12 blocks: the lease ends"},
@@ -38,7 +38,7 @@ func TestPartialIsNeverValid(t *testing.T) {
 	}
 	partial := &trial.Result{Partial: &trial.Partial{Blocks: 1}, LatenciesNS: []int64{5}}
 	asked := func(r *trial.Result) bool {
-		return slices.ContainsFunc(Checks(r), func(c stats.Check) bool { return c.Name == Complete })
+		return slices.ContainsFunc(checksOf(r), func(c stats.Check) bool { return c.Name == Complete })
 	}
 	if !asked(partial) || asked(&trial.Result{LatenciesNS: []int64{5}}) {
 		t.Error("the check is for interrupted trials, and for no others")

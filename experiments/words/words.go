@@ -22,6 +22,13 @@ func Printable(s string) string {
 	}, s)
 }
 
+// How long a text from elsewhere may be at most, in runes: a name fills a cell of
+// a table, a sentence a footnote. Devices can send megabytes.
+const (
+	MaxName     = 64
+	MaxSentence = 600
+)
+
 // Line is [Printable] on one line: every run of white space becomes one blank,
 // and what is longer than limit runes ends in "…".
 func Line(s string, limit int) string {

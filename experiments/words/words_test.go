@@ -40,6 +40,9 @@ func TestLine(t *testing.T) {
 		{"abc   ", "abc", 3},
 		{"abc d", "abc…", 3},
 		{"\x1b]0;x\a", "·]0;x·", 10},
+		{" a\r\n\t b ", "a b", 10},
+		{"\u202eabc\u200b", "·abc·", 10},
+		{"bad\xff", "bad·", 10},
 		{strings.Repeat("é", 1000), "éé…", 2},
 	} {
 		if got := Line(c.in, c.limit); got != c.want {

@@ -12,15 +12,11 @@ import "chexp/models/builtin/untrained"
 func Generate(name string) ([]byte, error) {
 	switch name {
 	case "plates11-fp32":
-		return Plates11(plates11Weights)
+		return plates11()
 	case "plates11-int8-static":
 		return plates11Static()
 	case "plates11-int8-dynamic":
-		float, err := Plates11(plates11Weights)
-		if err != nil {
-			return nil, err
-		}
-		return DynamicINT8(float)
+		return plates11Dynamic()
 	}
 	return untrained.Generate(name)
 }

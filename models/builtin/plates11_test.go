@@ -59,7 +59,7 @@ func TestTheRecordIsOfTheseWeights(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, data := range map[string][]byte{WeightsFile: plates11Weights, RangesFile: plates11Ranges} {
+	for name, data := range map[string][]byte{weightsFile: plates11Weights, rangesFile: plates11Ranges} {
 		sum := sha256.Sum256(data)
 		if !strings.Contains(string(record), hex.EncodeToString(sum[:])) {
 			t.Errorf("MODEL.md does not name %s with SHA-256 %x", name, sum)

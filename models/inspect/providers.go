@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"chexp/experiments/provider"
 	"chexp/models/onnx"
 )
 
@@ -31,19 +32,22 @@ type take func(f *facts, n *onnx.Node) (why string)
 
 const takes = ""
 
-const pluginName = "acl (chexp's plugin)"
-
-func (f *facts) providers() []Provider {
-	return []Provider{
-		f.provider("cpu", "ONNX Runtime's own kernels: every operator of its version", takeAll),
-		f.provider(pluginName, "Arm Compute Library through the plugin that chexp's arm64 agent carries", takePlugin),
-		f.provider("acl (ONNX Runtime's)", "Arm Compute Library provider of ONNX Runtime built with --use_acl, by its source of 1.21", takeACL),
-		f.provider("xnnpack", "XNNPACK provider of Debian's builds, by runs of 1.27", takeXNNPACK),
-	}
+// takers say what each provider whose row has something Known takes.
+var takers = map[string]take{
+	provider.CPU: takeAll, provider.ACL: takePlugin, provider.ACLORT: takeACL, "xnnpack": takeXNNPACK,
 }
 
-func (f *facts) provider(name, about string, t take) Provider {
-	p := Provider{Name: name, About: about, Share: -1, Takes: []Count{}, Leaves: []Left{}}
+func (f *facts) providers() (list []Provider) {
+	for _, p := range provider.All {
+		if t := takers[p.Name]; t != nil {
+			list = append(list, f.provider(p, t))
+		}
+	}
+	return list
+}
+
+func (f *facts) provider(row provider.Provider, t take) Provider {
+	p := Provider{Name: row.Title, About: row.Known, Share: -1, Takes: []Count{}, Leaves: []Left{}}
 	taken, left, reasons := map[string]int{}, map[string]int{}, map[string]map[string]int{}
 	var all, share int64
 	for _, n := range f.m.Graph.Nodes {
@@ -63,7 +67,7 @@ func (f *facts) provider(name, about string, t take) Provider {
 		}
 		reasons[n.Type()][why]++
 	}
-	if name == pluginName && share == 0 {
+	if row.Name == provider.ACL && share == 0 {
 		// It claims groups around a convolution or product; light operators
 		// alone would cost more at their edges than they save.
 		for op, n := range taken {
@@ -116,7 +120,8 @@ func takePlugin(f *facts, n *onnx.Node) string {
 	case "Conv":
 		return f.pictureConv(n, 1)
 	case "QLinearConv":
-		if w, s := f.constants[n.Input(3)], f.constants[n.Input(4)]; w != nil && w.Type == onnx.Uint8 && s != nil && s.Elements() > 1 {
+		if w, s := f.constants[n.Input(3)], f.constants[n.Input(4)]; w != nil && w.Type == onnx.Uint8 &&
+			s != nil && s.Elements() > 1 {
 			return "it has unsigned weights with a scale per channel"
 		}
 		return f.pictureConv(n, 3)
@@ -142,7 +147,8 @@ func takePlugin(f *facts, n *onnx.Node) string {
 		if n.IntAttr("ceil_mode", 0) != 0 {
 			return "ceil_mode"
 		}
-		padded := slices.ContainsFunc(n.IntsAttr("pads"), func(p int64) bool { return p != 0 }) || strings.HasPrefix(n.TextAttr("auto_pad", ""), "SAME")
+		padded := slices.ContainsFunc(n.IntsAttr("pads"), func(p int64) bool { return p != 0 }) ||
+			strings.HasPrefix(n.TextAttr("auto_pad", ""), "SAME")
 		if n.Op == "MaxPool" && padded && f.float16(n) {
 			return "float16 with padding"
 		}
@@ -183,7 +189,8 @@ func takeACL(f *facts, n *onnx.Node) string {
 			return f.pictureConv(n, weights)
 		}
 		return "it does not support unknown tensor shapes: fix the batch"
-	case "GlobalAveragePool", "GlobalMaxPool", "MatMul", "com.microsoft.FusedMatMul", "com.microsoft.MatMulIntegerToFloat":
+	case "GlobalAveragePool", "GlobalMaxPool", "MatMul", "com.microsoft.FusedMatMul",
+		"com.microsoft.MatMulIntegerToFloat":
 		return takes
 	case "Gemm", "Relu", "Concat":
 		return until(12)

@@ -1,7 +1,6 @@
 // Package mobilenet is the topology of MobileNetV2 (Sandler et al. 2018, table
 // 2), the weights that belong to it, and the ONNX model that both make. It is
-// pure Go and knows neither how the weights were trained (package train) nor
-// what the pictures show (package plates); equal weights give equal bytes on
+// pure Go and knows neither how the weights were trained nor what the pictures show (package plates); equal weights give equal bytes on
 // every platform.
 package mobilenet
 
@@ -28,9 +27,6 @@ func (l Layer) Weights() int { return l.Out * l.FanIn() }
 
 // FanIn is how many inputs each output value sums over.
 func (l Layer) FanIn() int { return l.In / l.Groups * l.Kernel * l.Kernel }
-
-// Depthwise reports whether each channel is filtered on its own.
-func (l Layer) Depthwise() bool { return l.Groups > 1 }
 
 // Net is the whole topology: the layers in order, then the mean over each
 // channel, then one fully connected layer.

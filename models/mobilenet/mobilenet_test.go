@@ -1,7 +1,9 @@
 package mobilenet
 
 import (
+	"encoding/binary"
 	"math"
+	"reflect"
 	"testing"
 )
 
@@ -29,76 +31,59 @@ func TestV2IsThePapers(t *testing.T) {
 	}
 }
 
-// Every binary16 number is its own.
-func TestHalfIsExactOnItsOwnNumbers(t *testing.T) {
+// IEEE 754: a normal binary16 is (1024 + mantissa) × 2^(exponent-25), a subnormal
+// one mantissa × 2^-24.
+func TestHalfIsExact(t *testing.T) {
 	for h := range 1 << 16 {
-		if h&0x7c00 == 0x7c00 {
+		exponent, mantissa := h>>10&31, float64(h&1023)
+		if exponent == 31 {
 			continue // infinities and NaN, which weights are not
 		}
-		v := fromHalf(uint16(h))
-		back, err := toHalf(v)
-		if err != nil || back != uint16(h) {
-			t.Fatalf("%04x is %v is %04x (%v)", h, v, back, err)
+		want := math.Ldexp(mantissa, -24)
+		if exponent > 0 {
+			want = math.Ldexp(1024+mantissa, exponent-25)
 		}
-	}
-	for v, want := range map[float32]float32{
-		1 + 1.0/2048: 1, 1 + 3.0/2048: 1 + 4.0/2048, 0.1: 0.099975586, 65519: 65504, 1e-8: 0, 3e-8: 5.9604645e-8,
-		1.0/(1<<14) - 1e-9: 1.0 / (1 << 14), -2.0009766: -2,
-	} {
-		h, err := toHalf(v)
-		if got := fromHalf(h); err != nil || got != want {
-			t.Errorf("%v becomes %v, want %v (%v)", v, got, want, err)
-		}
-	}
-	for _, v := range []float32{65520, float32(math.Inf(-1)), float32(math.NaN())} {
-		if h, err := toHalf(v); err == nil {
-			t.Errorf("%v becomes %04x", v, h)
+		want = math.Copysign(want, 1-2*float64(h>>15))
+		if got := float64(fromHalf(uint16(h))); got != want || math.Signbit(got) != math.Signbit(want) {
+			t.Fatalf("%04x is %v, want %v", h, got, want)
 		}
 	}
 }
 
-func TestWeightsComeBack(t *testing.T) {
+func TestFromHalf(t *testing.T) {
 	n := New(32, 8, []Stage{{1, 8, 1, 1}, {2, 8, 2, 2}}, 16, 3)
-	w := &Weights{}
-	fill := func(weights, biases int) Affine {
-		a := Affine{make([]float32, weights), make([]float32, biases)}
-		for i := range a.Weight {
-			a.Weight[i] = float32(i%17)/16 - 0.5
+	want, data := &Weights{}, []byte(nil)
+	half := []uint16{0x3800, 0xb400, 0x3c00} // 0.5, -0.25, 1
+	value := []float32{0.5, -0.25, 1}
+	add := func(weights, biases int) (a Affine) {
+		for i := range weights {
+			a.Weight = append(a.Weight, value[i%3])
+			data = binary.LittleEndian.AppendUint16(data, half[i%3])
 		}
-		for i := range a.Bias {
-			a.Bias[i] = float32(i) * 0.1
+		for i := range biases {
+			a.Bias = append(a.Bias, float32(i)*0.1)
+			data = binary.LittleEndian.AppendUint32(data, math.Float32bits(a.Bias[i]))
 		}
 		return a
 	}
 	for _, l := range n.Layers {
-		w.Layers = append(w.Layers, fill(l.Weights(), l.Out))
+		want.Layers = append(want.Layers, add(l.Weights(), l.Out))
 	}
-	w.Head = fill(n.Classes*n.Features(), n.Classes)
-	data, err := n.Half(w)
+	want.Head = add(n.Classes*n.Features(), n.Classes)
+	got, err := n.FromHalf(data)
 	if err != nil {
 		t.Fatal(err)
 	}
-	back, err := n.FromHalf(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range w.Layers {
-		for j, v := range w.Layers[i].Weight {
-			if back.Layers[i].Weight[j] != v {
-				t.Fatalf("layer %d weight %d: %v, was %v", i, j, back.Layers[i].Weight[j], v)
-			}
-		}
-	}
-	if back.Head.Bias[2] != w.Head.Bias[2] {
-		t.Error("a bias changed")
+	if !reflect.DeepEqual(got, want) {
+		t.Error("the weights are not those in the file")
 	}
 	for _, bad := range [][]byte{data[:len(data)-1], append(data, 0), nil} {
 		if _, err := n.FromHalf(bad); err == nil {
 			t.Errorf("%d bytes were read as %d", len(bad), len(data))
 		}
 	}
-	w.Layers[0].Bias = nil
-	if _, err := Build(n, w, Info{}); err == nil {
+	got.Layers[0].Bias = nil
+	if _, err := Build(n, got, Info{}); err == nil {
 		t.Error("a model was built of weights that do not fit")
 	}
 }

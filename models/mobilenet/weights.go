@@ -7,30 +7,10 @@ import (
 	"math"
 )
 
-// Half writes weights in half the space: every weight as an IEEE 754 binary16,
-// every bias as it is. Nearly all trained weights are small, so the file keeps
-// 11 bits of each; that is far below what the weights themselves are sure of.
-func (n Net) Half(w *Weights) ([]byte, error) {
-	if err := n.Check(w); err != nil {
-		return nil, err
-	}
-	var out []byte
-	for _, a := range append(append([]Affine(nil), w.Layers...), w.Head) {
-		for _, v := range a.Weight {
-			h, err := toHalf(v)
-			if err != nil {
-				return nil, err
-			}
-			out = binary.LittleEndian.AppendUint16(out, h)
-		}
-		for _, v := range a.Bias {
-			out = binary.LittleEndian.AppendUint32(out, math.Float32bits(v))
-		}
-	}
-	return out, nil
-}
-
-// FromHalf reads what Half wrote.
+// FromHalf reads the weights of a file that keeps every weight as an IEEE 754
+// binary16 and every bias as a float32, little-endian: layer by layer as in
+// Net.Layers, the head last, the weights of each before its biases. Nearly all
+// trained weights are small, so the file keeps 11 bits of each.
 func (n Net) FromHalf(data []byte) (*Weights, error) {
 	w := &Weights{}
 	take := func(weights, biases int) (a Affine, err error) {
@@ -62,24 +42,7 @@ func (n Net) FromHalf(data []byte) (*Weights, error) {
 	return w, err
 }
 
-// toHalf rounds to the nearest binary16, to even where two are as near.
-func toHalf(v float32) (uint16, error) {
-	bits := math.Float32bits(v)
-	sign := uint16(bits >> 16 & 0x8000)
-	a := float32(math.Abs(float64(v)))
-	switch {
-	case v != v || a >= 65520: // would round to infinity
-		return 0, fmt.Errorf("a weight of %v has no 16-bit form", v)
-	case a < 1.0/(1<<14): // subnormal: multiples of 2^-24
-		return sign | uint16(math.RoundToEven(float64(a)*(1<<24))), nil
-	}
-	// The exponent's bias changes from 127 to 15; what carries out of the
-	// mantissa goes into the exponent, as it must.
-	rest := bits & 0x7fffffff
-	rest += 0xfff + rest>>13&1
-	return sign | uint16(rest>>13-(127-15)<<10), nil
-}
-
+// fromHalf reads a finite binary16; trained weights hold no infinities and no NaN.
 func fromHalf(h uint16) float32 {
 	sign := uint32(h&0x8000) << 16
 	exponent, mantissa := uint32(h>>10&31), uint32(h&1023)

@@ -4,19 +4,19 @@ import (
 	"archive/tar"
 	"archive/zip"
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
+
+	"chexp/experiments/files"
 )
 
 // Source says what to pack, and how.
@@ -33,9 +33,7 @@ type Source struct {
 
 // Packed is a finished pack.
 type Packed struct {
-	File     string
-	SHA256   string
-	Bytes    int64
+	files.Stored
 	Pictures int
 }
 
@@ -57,40 +55,27 @@ type item struct {
 // dir/<sha256>.pack. Bad input is refused as a whole, with all that is wrong
 // (the first 20 of it).
 func (s Source) Pack(ctx context.Context, dir string) (p Packed, err error) {
-	files, closeFiles, err := s.open(ctx)
+	source, closeSource, err := s.open(ctx)
 	if err != nil {
 		return p, fmt.Errorf("pictures %s: %w", s.Path, err)
 	}
-	defer func() { err = errors.Join(err, closeFiles()) }()
-	items, labels, err := s.list(files)
+	defer func() { err = errors.Join(err, closeSource()) }()
+	items, labels, err := s.list(source)
 	if err != nil {
 		return p, fmt.Errorf("pictures %s: %w", s.Path, err)
 	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return p, err
 	}
-	out, err := os.CreateTemp(dir, ".pack-")
-	if err != nil {
-		return p, err
-	}
-	defer os.Remove(out.Name())
-	defer out.Close()
-	sum := sha256.New()
 	h := s.Header
 	h.Pictures, h.Side, h.Labels = len(items), s.Crop, labels
-	if err := s.write(ctx, files, items, h, io.MultiWriter(out, sum)); err != nil {
+	stored, err := files.Store(dir, func(w io.Writer) error {
+		return s.write(ctx, source, items, h, w)
+	}, func(sum string) string { return sum + ".pack" })
+	if err != nil {
 		return p, fmt.Errorf("pictures %s: %w", s.Path, err)
 	}
-	info, err := out.Stat()
-	if err != nil {
-		return p, err
-	}
-	if err := out.Close(); err != nil {
-		return p, err
-	}
-	p = Packed{SHA256: hex.EncodeToString(sum.Sum(nil)), Bytes: info.Size(), Pictures: len(items)}
-	p.File = filepath.Join(dir, p.SHA256+".pack")
-	return p, os.Rename(out.Name(), p.File)
+	return Packed{stored, len(items)}, nil
 }
 
 func (s Source) write(ctx context.Context, files fs.FS, items []item, h Header, to io.Writer) error {
@@ -242,12 +227,11 @@ func picturesIn(files fs.FS, dir string) (names []string, err error) {
 }
 
 func readLabels(file string) (labels []string, err error) {
-	f, err := os.Open(file)
+	data, err := files.Read(file, maxHeader)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	lines := bufio.NewScanner(io.LimitReader(f, maxHeader))
+	lines := bufio.NewScanner(bytes.NewReader(data))
 	for lines.Scan() {
 		l := strings.TrimSpace(lines.Text())
 		if l == "" {

@@ -68,7 +68,7 @@ func source(path string) Source {
 // unpack reads a whole pack: for each picture its label and first pixel.
 func unpack(t *testing.T, p Packed) (h Header, out []string) {
 	t.Helper()
-	r, err := Open(p.File)
+	r, err := Open(p.Path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func TestFolder(t *testing.T) {
 	if h.Side != 16 || h.Mean[2] != 0.3 || h.Std[1] != 2 || h.Layout != "NCHW" || fmt.Sprint(h.Labels) != "[apple pear]" || p.Pictures != 5 {
 		t.Errorf("%+v", h)
 	}
-	if info, err := os.Stat(p.File); err != nil || info.Size() != p.Bytes {
+	if info, err := os.Stat(p.Path); err != nil || info.Size() != p.Bytes {
 		t.Errorf("%v %v", info, err)
 	}
 }

@@ -22,6 +22,7 @@ const Classes = len(Kinds)
 
 // The sets in use. No picture of one is in another.
 const (
+	// Train is what the built-in model was trained on (models/builtin/MODEL.md).
 	Train = "train"
 	// Calibration is for choosing the ranges of quantized values.
 	Calibration = "calibration"

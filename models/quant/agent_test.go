@@ -5,33 +5,16 @@ import (
 	"errors"
 	"math"
 	"os"
-	"path/filepath"
-	"runtime"
 	"testing"
 	"time"
 
 	"chexp/models/infer"
+	"chexp/models/infer/infertest"
 	"chexp/models/onnx"
 )
 
 // runner starts the agent of this machine.
-func runner(t *testing.T) *infer.Process {
-	t.Helper()
-	agent := filepath.Join("..", "..", "bin", "chexp-agent-linux-"+runtime.GOARCH)
-	if _, err := os.Stat(agent); err != nil {
-		t.Skipf("%s is not built: `make agents` (or `make test`)", agent)
-	}
-	p, err := infer.Start(agent, "infer")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := p.Close(); err != nil {
-			t.Errorf("the agent ended with %v", err)
-		}
-	})
-	return p
-}
+func runner(t *testing.T) *infer.Process { return infertest.Agent(t, "../..") }
 
 // waves are smooth made-up inputs, each another.
 func waves(t *testing.T, m *onnx.Model, n int) (list []Sample) {

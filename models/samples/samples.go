@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 
+	"chexp/experiments/files"
 	"chexp/models/onnx"
 )
 
@@ -165,14 +166,7 @@ func dimensions(v *onnx.Value) ([]int64, error) {
 }
 
 func read(path string, input *onnx.Value, dims []int64, p Preprocess) (*onnx.Tensor, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxFileBytes {
-		return nil, fmt.Errorf("it is no file of at most %d bytes", maxFileBytes)
-	}
-	b, err := os.ReadFile(path)
+	b, err := files.Read(path, maxFileBytes)
 	if err != nil {
 		return nil, err
 	}

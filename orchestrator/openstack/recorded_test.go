@@ -9,8 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -22,50 +20,15 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/networks"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/ports"
 
+	"chexp/orchestrator/internal/recordings"
 	"chexp/orchestrator/openstack/apierror"
 	"chexp/orchestrator/openstack/container/v1/containers"
 	"chexp/orchestrator/openstack/reservation/v1/devices"
 	"chexp/orchestrator/openstack/reservation/v1/leases"
 )
 
-// recordings were made with the real services; see their README. They lie
-// beside the checkout, or one folder further up beside a worktree.
-func recordings() (files []string) {
-	for _, up := range []string{"../../..", "../../../.."} {
-		if files, _ = filepath.Glob(up + "/shared/design/transcripts/*/*.json"); len(files) > 0 {
-			return files
-		}
-	}
-	return nil
-}
-
-type exchange struct {
-	Case    string `json:"case"`
-	Service string `json:"service"`
-	Request struct {
-		Method  string   `json:"method"`
-		Path    string   `json:"path"`
-		Headers []string `json:"headers"`
-	} `json:"request"`
-	Response struct {
-		Status  int             `json:"status"`
-		Headers []string        `json:"headers"`
-		Body    json.RawMessage `json:"body"`
-	} `json:"response"`
-}
-
-func load(t *testing.T, file string) exchange {
-	t.Helper()
-	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var x exchange
-	if err := json.Unmarshal(data, &x); err != nil {
-		t.Fatalf("%s: %v", file, err)
-	}
-	return x
-}
+// exchange is one recorded request and its answer.
+type exchange struct{ *recordings.Exchange }
 
 // body undoes how bodies that are not JSON were written down.
 func (x exchange) body(t *testing.T) []byte {
@@ -86,7 +49,7 @@ func (x exchange) body(t *testing.T) []byte {
 		case odd.Base64 != nil:
 			b, err := base64.StdEncoding.DecodeString(*odd.Base64)
 			if err != nil {
-				t.Fatalf("%s: %v", x.Case, err)
+				t.Fatalf("%s: %v", x, err)
 			}
 			return b
 		}
@@ -101,7 +64,8 @@ func (x exchange) body(t *testing.T) []byte {
 
 // oldArchive: before microversion 1.25 archives are raw; we speak 1.41.
 func (x exchange) oldArchive() bool {
-	return strings.Contains(x.Request.Path, "/get_archive") && !slices.Contains(x.Request.Headers, "OpenStack-API-Version: container "+containers.Microversion)
+	return strings.Contains(x.Request.Path, "/get_archive") && !slices.Contains(x.Request.Headers,
+		"OpenStack-API-Version: container "+containers.Microversion)
 }
 
 func (x exchange) ServeHTTP(t *testing.T, w http.ResponseWriter) {
@@ -121,18 +85,19 @@ func (x exchange) ServeHTTP(t *testing.T, w http.ResponseWriter) {
 // gophercloud's, for Neutron and Keystone) that makes such a request. A success
 // must be read as one, a failure must become an error with a kind and words.
 func TestRecordedAnswers(t *testing.T) {
-	files := recordings()
-	if len(files) == 0 {
-		t.Skip("the recordings of the real services are not on this machine")
+	exchanges, err := recordings.Load()
+	if err != nil {
+		t.Fatal(err)
 	}
 	read, all := map[string]int{}, map[string]int{}
-	for _, file := range files {
-		x := load(t, file)
-		dir := filepath.Base(filepath.Dir(file))
-		all[dir]++
-		t.Run(dir+"/"+strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
-			if replay(t, x) {
-				read[dir]++
+	for _, x := range exchanges {
+		if x.Folder == "fleet" || strings.HasPrefix(x.Folder, "baremetal/") {
+			continue
+		}
+		all[x.Folder]++
+		t.Run(x.String(), func(t *testing.T) {
+			if replay(t, exchange{x}) {
+				read[x.Folder]++
 			}
 		})
 	}
@@ -164,18 +129,21 @@ func wellSaid(t *testing.T, x exchange, err error) bool {
 		return false
 	}
 	e := apierror.From(err)
-	ok := e.Status == x.Response.Status && e.Message != "" && !strings.Contains(e.Message, "\n") && // words, not the raw document
+	// words, not the raw document
+	ok := e.Status == x.Response.Status && e.Message != "" && !strings.Contains(e.Message, "\n") &&
 		!strings.HasPrefix(e.Message, `{"`) && !strings.HasPrefix(e.Message, "<")
 	// A list of versions, 300, is no failure that a service has words for.
 	if e.Kind == apierror.Other && x.Response.Status >= 400 {
 		ok = false
 	}
-	if strings.Contains(string(x.Response.Body), "error") && e.Service == "" && x.Response.Status != http.StatusNotAcceptable &&
+	if strings.Contains(string(x.Response.Body), "error") && e.Service == "" &&
+		x.Response.Status != http.StatusNotAcceptable &&
 		!strings.HasPrefix(x.Request.Path, "/v3") {
 		ok = false
 	}
 	if !ok {
-		t.Errorf("%s %s: %d %.300s\nbecame %+v", x.Request.Method, x.Request.Path, x.Response.Status, x.Response.Body, *e)
+		t.Errorf("%s %s: %d %.300s\nbecame %+v", x.Request.Method, x.Request.Path, x.Response.Status, x.Response.Body,
+			*e)
 	}
 	return ok
 }
@@ -377,7 +345,8 @@ func whole(l *leases.Lease) error {
 	if l == nil {
 		return nil
 	}
-	if l.ID == "" || l.Status == "" || l.UserID == "" || l.CreatedAt.IsZero() || !l.EndDate.After(l.StartDate) && l.Status != "UPDATING" {
+	if l.ID == "" || l.Status == "" || l.UserID == "" || l.CreatedAt.IsZero() || !l.EndDate.After(l.StartDate) &&
+		l.Status != "UPDATING" {
 		return fmt.Errorf("half a lease: %+v", *l)
 	}
 	for _, r := range l.Reservations {

@@ -3,8 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,6 +23,7 @@ import (
 	"chexp/agent/internal/payload"
 	"chexp/agent/internal/reason"
 	"chexp/agent/internal/session"
+	"chexp/experiments/files"
 	"chexp/experiments/trial"
 )
 
@@ -180,7 +179,12 @@ func runPlan(ctx context.Context, dir string, plan *trial.Plan, recorder *outdir
 		return err
 	}
 	debug.FreeOSMemory() // what unpacking took: the trials need it
-	runner := matrix.Runner{Args: p.Header.Command(unpacked), Named: named(ctx, dir, plan, p.Header.Tools(unpacked), payload.Bases(self)), Env: payload.Environ(os.Environ()), Dir: dir}
+	runner := matrix.Runner{
+		Args:  p.Header.Command(unpacked),
+		Named: named(ctx, dir, plan, p.Header.Tools(unpacked), payload.Bases(self)),
+		Env:   payload.Environ(os.Environ()),
+		Dir:   dir,
+	}
 	answers, err := outdir.OpenAnswers(dir, agent, device.Facts(os.DirFS("/"), runtime.GOARCH))
 	if err != nil {
 		return err
@@ -192,7 +196,8 @@ func runPlan(ctx context.Context, dir string, plan *trial.Plan, recorder *outdir
 		Agent:   agent,
 		Runtime: p.Header.Runtime,
 		Left:    timeLeft(dir),
-		Before:  append(accuracy.Examinations(plan, dir, runner.Ask, answers, recorder.Event), matrix.Placement(plan, dir, runner)),
+		Before: append(accuracy.Examinations(plan, dir, runner.Ask, answers, recorder.Event),
+			matrix.Placement(plan, dir, runner)),
 	}
 	watch(&supervisor)
 	return supervisor.Run(ctx)
@@ -200,16 +205,11 @@ func runPlan(ctx context.Context, dir string, plan *trial.Plan, recorder *outdir
 
 // identity says which program measured.
 func identity(self string) (trial.Agent, error) {
-	f, err := os.Open(self)
+	sum, _, err := files.Hash(context.Background(), self, files.NoLimit)
 	if err != nil {
-		return trial.Agent{}, err
-	}
-	defer f.Close()
-	sum := sha256.New()
-	if _, err := io.Copy(sum, f); err != nil {
 		return trial.Agent{}, fmt.Errorf("%s: %w", self, err)
 	}
-	return trial.Agent{Version: version, OS: runtime.GOOS, Arch: runtime.GOARCH, SHA256: hex.EncodeToString(sum.Sum(nil))}, nil
+	return trial.Agent{Version: version, OS: runtime.GOOS, Arch: runtime.GOARCH, SHA256: sum}, nil
 }
 
 // countFailed counts over all results, those of earlier starts included.

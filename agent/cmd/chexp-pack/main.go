@@ -12,8 +12,6 @@ package main
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -23,25 +21,9 @@ import (
 	"strings"
 
 	"chexp/agent/internal/payload"
+	"chexp/experiments/files"
 	"chexp/experiments/trial"
 )
-
-// Manifest is what stands beside the agent in bin/, for programs that choose
-// one.
-type Manifest struct {
-	Version string        `json:"version"`
-	OS      string        `json:"os"`
-	Arch    string        `json:"arch"`
-	SHA256  string        `json:"sha256"`
-	Bytes   int64         `json:"bytes"`
-	Payload string        `json:"payload"` // identity of what is unpacked on the device
-	Runtime trial.Runtime `json:"runtime"`
-	// Libraries and Interfaces are what a shared library finds that is run with
-	// the carried ones: their names, and the newest version of each of their
-	// interfaces, such as GLIBC 2.36.
-	Libraries  []string          `json:"libraries,omitempty"`
-	Interfaces map[string]string `json:"interfaces,omitempty"`
-}
 
 type options struct {
 	launcher, arch, version, cache, out string
@@ -120,19 +102,18 @@ func pack(o options) error {
 	if err != nil {
 		return err
 	}
-	if err := replace(o.out, agent.Bytes(), mode); err != nil {
+	if err := files.WriteMode(o.out, agent.Bytes(), mode); err != nil {
 		return err
 	}
-	sum := sha256.Sum256(agent.Bytes())
-	manifest, err := json.MarshalIndent(Manifest{
+	manifest, err := json.MarshalIndent(trial.Manifest{
 		Version: o.version, OS: "linux", Arch: o.arch,
-		SHA256: hex.EncodeToString(sum[:]), Bytes: int64(agent.Len()), Payload: h.ID, Runtime: h.Runtime,
+		SHA256: files.Sum(agent.Bytes()), Bytes: int64(agent.Len()), Payload: h.ID, Runtime: h.Runtime,
 		Libraries: libraries, Interfaces: interfaces,
 	}, "", "  ")
 	if err != nil {
 		return err
 	}
-	return replace(o.out+".json", append(manifest, '\n'), 0o644)
+	return files.Write(o.out+".json", append(manifest, '\n'))
 }
 
 // compressed reuses the last payload if it holds the same files: compressing
@@ -152,17 +133,5 @@ func compressed(o options, h payload.Header) ([]byte, error) {
 	for _, p := range old {
 		os.Remove(p)
 	}
-	return data, replace(path, data, 0o644)
-}
-
-// replace writes a file so that a reader sees the old content or the new.
-func replace(path string, data []byte, mode os.FileMode) error {
-	tmp := path + ".tmp"
-	if err := os.WriteFile(tmp, data, mode); err != nil {
-		return err
-	}
-	if err := os.Chmod(tmp, mode); err != nil { // the umask had its say
-		return err
-	}
-	return os.Rename(tmp, path)
+	return data, files.Write(path, data)
 }

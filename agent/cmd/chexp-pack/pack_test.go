@@ -13,6 +13,7 @@ import (
 
 	"chexp/agent/internal/orttest"
 	"chexp/agent/internal/payload"
+	"chexp/experiments/trial"
 )
 
 // static builds a program without libc for an architecture.
@@ -66,7 +67,8 @@ func TestCheckELFs(t *testing.T) {
 		{"launcher for another processor", good, other, nil, "not " + other},
 		{"launcher is no program", licence, runtime.GOARCH, nil, "launcher"},
 		{"a library is missing", good, runtime.GOARCH, map[string]string{"sh": sh}, "which is not carried"},
-		{"a carried file for another processor", good, runtime.GOARCH, map[string]string{"x": static(t, other)}, "is for"},
+		{"a carried file for another processor", good, runtime.GOARCH,
+			map[string]string{"x": static(t, other)}, "is for"},
 		{"a carried file is missing", good, runtime.GOARCH, map[string]string{"x": "/nonexistent"}, "no such file"},
 		{"unknown processor", good, "mips", nil, "unknown"},
 	} {
@@ -112,7 +114,8 @@ func TestDescribeRuntime(t *testing.T) {
 func TestPackReusesThePayload(t *testing.T) {
 	dir := t.TempDir()
 	o := options{
-		launcher: static(t, runtime.GOARCH), arch: runtime.GOARCH, version: "v1", cache: dir, out: filepath.Join(dir, "agent"),
+		launcher: static(t, runtime.GOARCH), arch: runtime.GOARCH, version: "v1", cache: dir,
+		out:   filepath.Join(dir, "agent"),
 		paths: map[string]string{"libonnxruntime.so.1": orttest.Library(t, runtime.GOARCH)},
 	}
 	// The library needs others; as texts they are not looked into.
@@ -146,7 +149,7 @@ func TestPackReusesThePayload(t *testing.T) {
 	p, err := payload.Open(o.out)
 	must(t, err)
 	defer p.Close()
-	var m Manifest
+	var m trial.Manifest
 	raw, err := os.ReadFile(o.out + ".json")
 	must(t, err)
 	must(t, json.Unmarshal(raw, &m))

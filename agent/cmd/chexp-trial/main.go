@@ -13,6 +13,7 @@ import (
 	"chexp/agent/internal/ort"
 	"chexp/agent/internal/placement"
 	"chexp/agent/internal/session"
+	"chexp/experiments/provider"
 	"chexp/experiments/trial"
 )
 
@@ -28,7 +29,8 @@ func run() error {
 	resultFD := flag.Int("result-fd", 1, "file descriptor that gets the answers, one JSON document a line")
 	evaluate := flag.Bool(strings.TrimPrefix(accuracy.Flag, "-"), false, "measure accuracy instead of time")
 	describe := flag.Bool("describe", false, "write what the runtime is instead of running a trial")
-	profile := flag.String("profile", "", "find out which provider runs which nodes instead of timing; the directory for the runtime's profile")
+	profile := flag.String("profile", "",
+		"find out which provider runs which nodes instead of timing; the directory for the runtime's profile")
 	var plugins []string
 	flag.Func("plugin", "provider=path of a library with an execution provider", func(v string) error {
 		plugins = append(plugins, v)
@@ -98,19 +100,19 @@ func writePlacement(out *os.File, lib *ort.Library, dir string, req session.Requ
 	p, err := placement.Profile(dir, req.Seed, lib.PlanName, func(prefix string) (session.Engine, error) {
 		options.Profile = prefix
 		s, err := lib.Open(req.ModelPath, options)
-		if err != nil || options.Provider.Name != ort.ACLProvider {
+		if err != nil || options.Provider.Name != provider.ACL {
 			return s, err
 		}
 		assigned, err := s.Assignment()
 		for _, a := range assigned {
-			if lib.PlanName(a.Provider) == ort.ACLProvider {
+			if lib.PlanName(a.Provider) == provider.ACL {
 				inside[a.Operator]++
 			}
 		}
 		return s, err
 	})
-	if err == nil && options.Provider.Name == ort.ACLProvider {
-		err = placement.Expand(p, ort.ACLProvider, inside)
+	if err == nil && options.Provider.Name == provider.ACL {
+		err = placement.Expand(p, provider.ACL, inside)
 	}
 	reading := trial.Unread[trial.Placement]("")
 	if err != nil {

@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"chexp/agent/internal/matrix"
 	"chexp/agent/internal/outdir"
 	"chexp/agent/internal/reason"
 	"chexp/agent/internal/session"
@@ -121,7 +120,7 @@ func TestUnfitModels(t *testing.T) {
 			t.Errorf("%s: %+v", c.name, r.Reason)
 		}
 	}
-	r := Evaluate(Request{Pictures: 1}, 1, func() (Engine, error) { return nil, reason.New(reason.ProviderAbsent, "no acl", "", nil) })
+	r := Evaluate(Request{Pictures: 1}, 1, func() (Engine, error) { return nil, reason.Errorf(reason.ProviderAbsent, "no acl") })
 	if r.Reason == nil || r.Reason.Code != reason.ProviderAbsent {
 		t.Errorf("%+v", r)
 	}
@@ -170,7 +169,7 @@ type asked struct {
 	calls  map[string]int
 	notes  []string
 	record outdir.Answers
-	reply  map[string]any // a Reply, a *matrix.Failure, an error or bytes
+	reply  map[string]any // a Reply, an error or bytes
 }
 
 func (a *asked) ask(_ context.Context, request any, timeout time.Duration, flags ...string) ([]byte, error) {
@@ -245,7 +244,7 @@ func TestAccuracyAndAgreement(t *testing.T) {
 	a := &asked{t: t, calls: map[string]int{}, reply: map[string]any{
 		"a.cpu": reply(labels, []float32{3, 4}, []float32{0, 1}), // wrong, right
 		"b.cpu": reply(labels, []float32{4, 3}, []float32{0, 3}), // right, right
-		"a.acl": &matrix.Failure{Reason: trial.Reason{Text: "killed by signal 11"}},
+		"a.acl": reason.Errorf(reason.RunnerCrashed, "killed by signal 11"),
 		"b.acl": reply(labels, []float32{3, float32(math.NaN())}, []float32{0, 1}),
 	}}
 	got := examineAll(t, plan([]string{"a", "b"}, "cpu", "acl"), a)
@@ -334,7 +333,7 @@ func TestAnswersOnRecord(t *testing.T) {
 	agent, device := trial.Agent{SHA256: "1"}, trial.Device{CPU: trial.Read("A76")}
 	replies := map[string]any{
 		"a.cpu": reply(labels, []float32{3, 4}, []float32{0, 1}),
-		"b.cpu": &matrix.Failure{Reason: trial.Reason{Text: "killed by signal 11"}},
+		"b.cpu": reason.Errorf(reason.RunnerCrashed, "killed by signal 11"),
 	}
 	examined := func(p *trial.Plan, agent trial.Agent, device trial.Device) (calls map[string]int, got string) {
 		record, err := outdir.OpenAnswers(dir, agent, device)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"chexp/agent/internal/matrix"
+	"chexp/experiments/failure"
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
 )
@@ -118,10 +119,10 @@ func (e *examiner) of(ctx context.Context, t trial.Trial) (outputs, error) {
 		o = outputs{name: key}
 	}
 	answer, err := e.ask(ctx, req, e.plan.Accuracy.Timeout, Flag)
-	var failure *matrix.Failure
+	var failed *failure.Error
 	switch {
-	case errors.As(err, &failure):
-		o.why = failure.Text
+	case errors.As(err, &failed):
+		o.why = failed.Error()
 	case err != nil:
 		return outputs{}, err
 	default:

@@ -4,20 +4,12 @@
 package bundle
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
 	"path/filepath"
-	"strings"
 
+	"chexp/experiments/files"
 	"chexp/experiments/trial"
 )
 
@@ -38,7 +30,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // Plan reads and checks the plan of a bundle directory and returns it with its
 // SHA-256.
 func Plan(dir string) (*trial.Plan, string, error) {
-	raw, err := readBounded(filepath.Join(dir, trial.PlanFile), maxPlan)
+	raw, err := files.Read(filepath.Join(dir, trial.PlanFile), maxPlan)
 	if err != nil {
 		return nil, "", &Error{err}
 	}
@@ -49,48 +41,31 @@ func Plan(dir string) (*trial.Plan, string, error) {
 	if err := p.Check(); err != nil {
 		return nil, "", &Error{err}
 	}
-	return &p, hexSum(raw), nil
+	return &p, files.Sum(raw), nil
 }
 
 // Verify checks every file that SHA256SUMS lists, and that the list covers the
-// plan and every model, runtime and pack of pictures that the plan names. It can take as long as reading the
-// files does; ctx ends it early.
+// plan and every model, runtime and pack of pictures that the plan names. It can
+// take as long as reading the files does; ctx ends it early.
 func Verify(ctx context.Context, dir string, p *trial.Plan) error {
-	raw, err := readBounded(filepath.Join(dir, trial.SumsFile), maxSums)
+	raw, err := files.Read(filepath.Join(dir, trial.SumsFile), maxSums)
 	if err != nil {
 		return &Error{err}
 	}
-	sums, err := parse(raw)
+	sums, err := files.ParseSums(raw)
 	if err != nil {
 		return &Error{err}
 	}
 	if sums[trial.PlanFile] == "" {
 		return &Error{fmt.Errorf("%s does not list %s", trial.SumsFile, trial.PlanFile)}
 	}
-	for _, m := range p.Models {
-		if sums[m.Path()] != m.SHA256 {
-			return &Error{fmt.Errorf("%s does not list model %s as %s", trial.SumsFile, m.Name, m.Path())}
+	for _, f := range p.Files() {
+		if sums[f.Path] != f.SHA256 {
+			return &Error{fmt.Errorf("%s does not list %s as %s", trial.SumsFile, f.What, f.Path)}
 		}
-	}
-	for _, r := range p.Runtimes {
-		files := map[string]string{}
-		if r.SHA256 != "" {
-			files[r.Path()] = r.SHA256
-		}
-		for _, x := range r.Plugins {
-			files[x.Path()] = x.SHA256
-		}
-		for path, sum := range files {
-			if sums[path] != sum {
-				return &Error{fmt.Errorf("%s does not list runtime %s as %s", trial.SumsFile, r.Name, path)}
-			}
-		}
-	}
-	if a := p.Accuracy; a != nil && a.SHA256 != "" && sums[a.Path()] != a.SHA256 {
-		return &Error{fmt.Errorf("%s does not list the pictures %s as %s", trial.SumsFile, a.Name, a.Path())}
 	}
 	for name, want := range sums {
-		got, err := hashFile(ctx, filepath.Join(dir, filepath.FromSlash(name)))
+		got, _, err := files.Hash(ctx, filepath.Join(dir, filepath.FromSlash(name)), files.NoLimit)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -102,65 +77,4 @@ func Verify(ctx context.Context, dir string, p *trial.Plan) error {
 		}
 	}
 	return nil
-}
-
-// parse reads the format of sha256sum: 64 hex digits, a blank, a blank or "*",
-// the name.
-func parse(raw []byte) (map[string]string, error) {
-	sums := map[string]string{}
-	lines := bufio.NewScanner(bytes.NewReader(raw))
-	for n := 1; lines.Scan(); n++ {
-		line := lines.Text()
-		if line == "" {
-			continue
-		}
-		sum, name, ok := strings.Cut(line, " ")
-		if ok && len(name) > 1 && (name[0] == ' ' || name[0] == '*') {
-			name = strings.TrimPrefix(name[1:], "./")
-		}
-		if !ok || len(sum) != 64 || strings.Trim(sum, "0123456789abcdef") != "" || !fs.ValidPath(name) || name == "." {
-			return nil, fmt.Errorf("%s line %d is not well formed", trial.SumsFile, n)
-		}
-		sums[name] = sum
-	}
-	return sums, lines.Err()
-}
-
-func hashFile(ctx context.Context, path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	sum := sha256.New()
-	for {
-		_, err := io.CopyN(sum, f, 4<<20)
-		if errors.Is(err, io.EOF) {
-			return hex.EncodeToString(sum.Sum(nil)), nil
-		}
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err != nil {
-			return "", err
-		}
-	}
-}
-
-func readBounded(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	raw, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(raw)) > limit {
-		err = fmt.Errorf("%s has more than %d bytes", path, limit)
-	}
-	return raw, err
-}
-
-func hexSum(raw []byte) string {
-	sum := sha256.Sum256(raw)
-	return hex.EncodeToString(sum[:])
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"chexp/experiments/files"
 	"chexp/experiments/trial"
 )
 
@@ -17,7 +18,7 @@ func push(t *testing.T) (dir string, sums string) {
 	t.Helper()
 	dir = t.TempDir()
 	model := []byte("not looked into here")
-	m := trial.Model{Name: "m", SHA256: hexSum(model), Bytes: int64(len(model))}
+	m := trial.Model{Name: "m", SHA256: files.Sum(model), Bytes: int64(len(model))}
 	p := trial.Plan{Schema: trial.PlanSchema, RunID: "r", Models: []trial.Model{m}, Trials: []trial.Trial{
 		{ID: "m.cpu.t1.b1.r1", Model: "m", Provider: trial.Provider{Name: "cpu"}, Threads: 1, Batch: 1, Repetition: 1},
 	}}
@@ -27,7 +28,7 @@ func push(t *testing.T) (dir string, sums string) {
 	}
 	write(t, dir, trial.PlanFile, string(raw))
 	write(t, dir, m.Path(), string(model))
-	sums = hexSum(raw) + "  " + trial.PlanFile + "\n" + m.SHA256 + " *./" + m.Path() + "\n"
+	sums = files.Sum(raw) + "  " + trial.PlanFile + "\n" + m.SHA256 + " *./" + m.Path() + "\n"
 	write(t, dir, trial.SumsFile, sums)
 	return dir, sums
 }
@@ -64,16 +65,24 @@ func TestBad(t *testing.T) {
 		damage func(t *testing.T, dir, sums string)
 		want   string
 	}{
-		{"no plan", func(t *testing.T, dir, _ string) { os.Remove(filepath.Join(dir, trial.PlanFile)) }, trial.PlanFile},
+		{"no plan", func(t *testing.T, dir, _ string) {
+			os.Remove(filepath.Join(dir, trial.PlanFile))
+		}, trial.PlanFile},
 		{"plan is no JSON", func(t *testing.T, dir, _ string) { write(t, dir, trial.PlanFile, "{") }, trial.PlanFile},
-		{"plan of the future", func(t *testing.T, dir, _ string) { write(t, dir, trial.PlanFile, `{"schema":"chexp.plan/v9"}`) }, "v9"},
+		{"plan of the future", func(t *testing.T, dir, _ string) {
+			write(t, dir, trial.PlanFile, `{"schema":"chexp.plan/v9"}`)
+		}, "v9"},
 		{"plan changed", func(t *testing.T, dir, _ string) {
 			path := filepath.Join(dir, trial.PlanFile)
 			raw, _ := os.ReadFile(path)
 			write(t, dir, trial.PlanFile, string(raw)+" ")
 		}, "plan.json has SHA-256"},
-		{"no sums", func(t *testing.T, dir, _ string) { os.Remove(filepath.Join(dir, trial.SumsFile)) }, trial.SumsFile},
-		{"sums are nonsense", func(t *testing.T, dir, _ string) { write(t, dir, trial.SumsFile, "<html>\n") }, "line 1"},
+		{"no sums", func(t *testing.T, dir, _ string) {
+			os.Remove(filepath.Join(dir, trial.SumsFile))
+		}, trial.SumsFile},
+		{"sums are nonsense", func(t *testing.T, dir, _ string) {
+			write(t, dir, trial.SumsFile, "<html>\n")
+		}, "line 1"},
 		{"sums climb out", func(t *testing.T, dir, sums string) {
 			write(t, dir, trial.SumsFile, sums+strings.Repeat("0", 64)+"  ../../etc/passwd\n")
 		}, "line 3"},
@@ -85,7 +94,9 @@ func TestBad(t *testing.T) {
 			models, _ := filepath.Glob(filepath.Join(dir, trial.ModelsDir, "*"))
 			os.Truncate(models[0], 3)
 		}, ".onnx has SHA-256"},
-		{"model missing", func(t *testing.T, dir, _ string) { os.RemoveAll(filepath.Join(dir, trial.ModelsDir)) }, "no such file"},
+		{"model missing", func(t *testing.T, dir, _ string) {
+			os.RemoveAll(filepath.Join(dir, trial.ModelsDir))
+		}, "no such file"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			dir, sums := push(t)
@@ -116,7 +127,7 @@ func TestVerifyHonoursContext(t *testing.T) {
 // Runtimes and their plugins are held to the list like models.
 func TestRuntimesAreChecked(t *testing.T) {
 	content := []byte("a runtime")
-	sum := hexSum(content)
+	sum := files.Sum(content)
 	for name, r := range map[string]trial.NamedRuntime{
 		"runtime": {Name: "x", SHA256: sum},
 		"plugin":  {Name: "x", Plugins: []trial.Plugin{{Provider: "p", SHA256: sum}}},
@@ -132,7 +143,7 @@ func TestRuntimesAreChecked(t *testing.T) {
 			t.Fatal(err)
 		}
 		write(t, dir, trial.PlanFile, string(raw))
-		sums := hexSum(raw) + "  " + trial.PlanFile + "\n" + p.Models[0].SHA256 + "  " + p.Models[0].Path() + "\n"
+		sums := files.Sum(raw) + "  " + trial.PlanFile + "\n" + p.Models[0].SHA256 + "  " + p.Models[0].Path() + "\n"
 		write(t, dir, trial.SumsFile, sums)
 		if err := load(dir); err == nil || !strings.Contains(err.Error(), "does not list runtime x") {
 			t.Errorf("%s that the list lacks: %v", name, err)
@@ -157,7 +168,7 @@ func TestPackMustBeListed(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.Accuracy = &trial.Evaluation{Data: trial.PackedData, SHA256: p.Models[0].SHA256, Name: "mine"}
-	if err := Verify(context.Background(), dir, p); err == nil || !strings.Contains(err.Error(), "pictures mine") {
+	if err := Verify(context.Background(), dir, p); err == nil || !strings.Contains(err.Error(), "pictures of mine") {
 		t.Errorf("%v", err)
 	}
 }

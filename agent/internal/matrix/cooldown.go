@@ -1,11 +1,12 @@
 package matrix
 
 import (
+	"cmp"
 	"context"
-	"fmt"
 	"time"
 
 	"chexp/experiments/trial"
+	"chexp/experiments/wait"
 )
 
 const (
@@ -16,74 +17,76 @@ const (
 	look = time.Second
 )
 
-// cooling is what a policy's CoolDown has to remember.
+// cooling waits before a block until the device has the temperature at which the
+// run began, as a policy's CoolDown asks for.
 type cooling struct {
-	begun  bool
-	first  float64 // temperature when the run began
+	limit  time.Duration // of one pause; 0: no pauses
+	every  time.Duration // between two readings
+	read   func() trial.Reading[float64]
+	record *record
+
+	known  bool    // the first temperature has been read
+	first  float64 // °C, when the run began
 	pauses int     // since it was last told
 	waited time.Duration
-	missed int           // pauses that ended at their limit
-	last   float64       // temperature after the latest of those
-	every  time.Duration // instead of look, for tests
+	missed int     // pauses that ended at their limit
+	last   float64 // °C, after the latest of those
 }
 
-// coolDown waits, before a block, until the device has the temperature at which
-// the run began, at most as long as the policy says.
-func (s *Supervisor) coolDown(ctx context.Context) error {
-	limit, c := s.Plan.Policy.CoolDown, &s.cooling
-	if limit <= 0 {
+func newCooling(s *Supervisor) cooling {
+	c := cooling{limit: s.Plan.Policy.CoolDown, every: cmp.Or(s.lookEvery, look), read: s.Temperature, record: s.record}
+	if c.read == nil {
+		c.read = func() trial.Reading[float64] { return trial.Unread[float64]("this agent reads no temperature") }
+	}
+	return c
+}
+
+// wait pauses while the device is too hot, at most as long as the policy says.
+func (c *cooling) wait(ctx context.Context) error {
+	if c.limit <= 0 {
 		return nil
 	}
-	read := s.Temperature
-	if read == nil {
-		read = func() trial.Reading[float64] { return trial.Unread[float64]("this agent reads no temperature") }
-	}
-	r := read()
+	r := c.read()
 	now, ok := r.Get()
-	if !c.begun {
-		c.begun, c.first = true, now
+	if !c.known {
+		c.known, c.first = true, now
 		if !ok {
-			s.Temperature = func() trial.Reading[float64] { return r }
-			return s.Recorder.Event(trial.Event{Type: trial.Note, Text: "cool_down has no effect, the temperature cannot be read: " + r.Unavailable})
+			c.limit = 0
+			c.record.note("cool_down has no effect, the temperature cannot be read: %s", r.Unavailable)
 		}
 	}
-	if !ok || now <= c.first+near {
+	hot := func() bool { return ok && now > c.first+near }
+	if !hot() {
 		return nil
-	}
-	every := look
-	if c.every > 0 {
-		every = c.every
 	}
 	begin := time.Now()
-	for ok && now > c.first+near && time.Since(begin) < limit {
-		timer := time.NewTimer(min(every, limit))
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return ctx.Err()
+	for hot() && time.Since(begin) < c.limit {
+		if err := wait.For(ctx, min(c.every, c.limit)); err != nil {
+			return err
 		}
-		now, ok = read().Get()
+		now, ok = c.read().Get()
 	}
 	c.pauses++
 	c.waited += time.Since(begin)
-	if !ok || now > c.first+near {
+	if !ok || hot() {
 		c.missed++
 		c.last = now
 	}
 	return nil
 }
 
-// cooled tells of the pauses of a round.
-func (s *Supervisor) cooled(round int) error {
-	c := &s.cooling
-	if c.pauses == 0 {
-		return nil
-	}
-	text := fmt.Sprintf("round %d: waited %v in %d pauses for the device to cool to %.1f °C", round, c.waited.Round(time.Second/10), c.pauses, c.first+near)
-	if c.missed > 0 {
-		text += fmt.Sprintf("; %d of them ended at the limit of %v, the last at %.1f °C", c.missed, s.Plan.Policy.CoolDown, c.last)
+// tell notes the pauses of a round.
+func (c *cooling) tell(round int) {
+	switch {
+	case c.pauses == 0:
+		return
+	case c.missed == 0:
+		c.record.note("round %d: waited %v in %d pauses for the device to cool to %.1f °C",
+			round, c.waited.Round(time.Second/10), c.pauses, c.first+near)
+	default:
+		c.record.note("round %d: waited %v in %d pauses for the device to cool to %.1f °C; "+
+			"%d of them ended at the limit of %v, the last at %.1f °C",
+			round, c.waited.Round(time.Second/10), c.pauses, c.first+near, c.missed, c.limit, c.last)
 	}
 	c.pauses, c.waited, c.missed = 0, 0, 0
-	return s.Recorder.Event(trial.Event{Type: trial.Note, Text: text})
 }

@@ -7,13 +7,13 @@ import (
 	"chexp/experiments/trial"
 )
 
-// An Examination finds out something about a variant that is not a latency. It
-// is called once for every model × provider × threads × batch that lacks a result,
-// with the first such trial and before that trial's process is started, so it never runs
-// beside a timed block. It may start a process of its own (Runner.Ask) and bounds
-// its time itself. What it finds goes into the result of every repetition of
-// the variant; what it could not find out is a Finding too (a Reading that says why). The error
-// is ctx's, or one that must end the run.
+// An Examination finds out something about a variant that is not a latency. It is
+// called once for every model × provider × threads × batch that lacks a result,
+// with the first such trial and before that trial's process is started, so it
+// never runs beside a timed block. It may start a process of its own
+// ([Runner.Ask]) and bounds its time itself. What it finds goes into the result of
+// every repetition of the variant; what it could not find out is a Finding too (a
+// Reading that says why). The error is ctx's, or one that must end the run.
 type Examination func(ctx context.Context, t trial.Trial) (Finding, error)
 
 // A Finding writes itself into a result; nil has nothing to write.
@@ -30,22 +30,17 @@ func variantOf(t trial.Trial) variant {
 	return variant{t.Model, t.Provider.Label(), t.Threads, t.Batch}
 }
 
-// examine does what Before asks for, unless that variant has been examined or
-// this trial needs no measuring.
+// examine does what Before asks for, unless that variant has been examined.
 func (s *Supervisor) examine(ctx context.Context, t trial.Trial) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	v := variantOf(t)
-	if _, done := s.found[v]; done || t.Skip != "" || s.Recorder.Has(t.ID) {
+	if _, done := s.record.found[v]; done {
 		return nil
 	}
-	if s.found == nil {
-		s.found = map[variant][]Finding{}
-	}
-	if err := s.progress(fmt.Sprintf("looking at %s on %s, %d threads, before it is timed", t.Model, t.Provider.Label(), t.Threads)); err != nil {
-		return err
-	}
+	s.record.progress(fmt.Sprintf("looking at %s on %s, %d threads, before it is timed",
+		t.Model, t.Provider.Label(), t.Threads))
 	found := []Finding{}
 	for _, examination := range s.Before {
 		f, err := examination(ctx, t)
@@ -56,13 +51,6 @@ func (s *Supervisor) examine(ctx context.Context, t trial.Trial) error {
 			found = append(found, f)
 		}
 	}
-	s.found[v] = found
-	return nil
-}
-
-// report writes what was found about the variant into a result.
-func (s *Supervisor) report(res *trial.Result, t trial.Trial) {
-	for _, f := range s.found[variantOf(t)] {
-		f(res)
-	}
+	s.record.found[v] = found
+	return s.record.err
 }

@@ -1,19 +1,20 @@
 package matrix
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
+	"slices"
 	"time"
 
 	"chexp/agent/internal/reason"
 	"chexp/agent/internal/session"
+	"chexp/experiments/failure"
 	"chexp/experiments/journal"
+	"chexp/experiments/stats"
 	"chexp/experiments/trial"
 )
 
-// living is a trial whose process is there.
+// living is a trial whose process lives, with what is known of it so far.
 type living struct {
 	trial.Trial
 	process *process
@@ -25,20 +26,22 @@ type living struct {
 	measured time.Duration // in its blocks, everything between question and answer included
 	longest  time.Duration // of those
 	timed    time.Duration // sum of the latencies
-	over     bool
-	restless bool // threads of it run after its turn, and that has been told
+	over     bool          // it has its result
+	restless bool          // threads of it run after its turn, and that has been told
 
-	// asked is how many blocks it is to have, 0 before that is known. restarts is
-	// which of its process starts this is, from 0.
-	asked, restarts int
-	journalled      bool
-	stopped         string // why the run ended before the trial did
-
-	imprecise string // how well its median is known, if not as well as the policy asks for
+	wanted     int    // how many blocks it is to have, before any for the precision; 0: not yet known
+	restarts   int    // which of its process starts this is, from 0
+	journalled bool   // its blocks go into its journal
+	stopped    string // why the run ended before the trial did
+	imprecise  string // how well its median is known, if not as well as the policy asks for
 }
 
-// used is the time for which the trial had the device, which Timeout bounds.
-// Its waiting for other trials' blocks is not in it.
+func newLiving(t trial.Trial, d trial.Device) *living {
+	return &living{Trial: t, device: d, start: time.Now().UTC()}
+}
+
+// used is the time for which the trial had the device, which the policy's Timeout
+// bounds. Its waiting for other trials' blocks is not in it.
 func (l *living) used() time.Duration { return l.loading + l.measured }
 
 // defaultTimeout bounds a trial whose policy sets no limit.
@@ -51,115 +54,23 @@ func timeout(p trial.Policy) time.Duration {
 	return p.Timeout
 }
 
-// begin starts a trial's process and waits until it is ready: loaded, warm, and
-// blocked. The trial is over if it failed.
-func (s *Supervisor) begin(ctx context.Context, t trial.Trial) (*living, error) {
-	if err := s.Recorder.Event(s.event(trial.TrialStarted, t)); err != nil {
-		return nil, err
+// inferenceTime is how long one inference took before the timed ones.
+func (l *living) inferenceTime() time.Duration {
+	if warm := l.result.WarmupNS; len(warm) > 0 {
+		sorted := slices.Clone(warm[len(warm)/2:])
+		slices.Sort(sorted)
+		return time.Duration(stats.Median(sorted))
 	}
-	l := &living{Trial: t, device: s.Device(), start: time.Now().UTC()}
-	begin := time.Now()
-	req := s.request(t)
-	p, err := s.Runner.startFor(req)
-	if err != nil {
-		l.result = failed(trial.Reason{Code: reason.RunnerMissing, Text: "the trial's process did not start: " + err.Error()})
-		s.resume(l)
-		return l, s.finish(l)
-	}
-	l.process = p
-	line, err := p.ask(ctx, req, timeout(s.Plan.Policy))
-	l.loading = time.Since(begin)
-	if err == nil {
-		if l.result, err = decodeReady(line); err != nil {
-			err = p.nonsense(err)
-		}
-	}
-	if err != nil && l.fail(err, s.Plan.Policy) != nil {
-		return l, err
-	}
-	s.resume(l)
-	if l.result.Outcome != trial.OK {
-		return l, s.finish(l)
-	}
-	return l, s.quiet(ctx, l)
+	first, _ := l.result.FirstInferenceNS.Get()
+	return time.Duration(max(first, 0))
 }
 
-// nonsense kills a process whose answer makes no sense.
-func (p *process) nonsense(err error) error {
-	p.kill()
-	return &Failure{trial.Reason{Code: reason.RunnerCrashed, Text: fmt.Sprintf("the trial's process answered nonsense: %v%s", err, p.words())}}
-}
-
-// fail makes a Failure the trial's outcome and keeps what was measured before;
-// any other error is returned.
-func (l *living) fail(err error, p trial.Policy) error {
-	var f *Failure
-	if !errors.As(err, &f) {
-		return err
+// lastRound is the last round in which the trial had a block.
+func (l *living) lastRound() (last int) {
+	for _, b := range l.result.Blocks {
+		last = max(last, b.Round)
 	}
-	why := f.Reason
-	if why.Code == reason.Timeout {
-		why.Text = fmt.Sprintf("the trial took longer than its limit of %v and was killed%s", timeout(p), l.process.words())
-		why.Next = "raise the policy's timeout, or ask for fewer runs"
-	}
-	if l.result == nil {
-		l.result = failed(why)
-	}
-	l.result.Outcome, l.result.Reasons = trial.Failed, []trial.Reason{why}
-	return nil
-}
-
-// turn gives a trial one block. A trial that fails in it is over.
-func (s *Supervisor) turn(ctx context.Context, l *living, t session.Turn, round int) error {
-	if err := s.coolDown(ctx); err != nil {
-		return err
-	}
-	if err := s.timeFor(l); err != nil {
-		return err
-	}
-	t.MaxRuns = session.MaxRuns - len(l.result.LatenciesNS)
-	var after func() *trial.Conditions
-	if s.Observe != nil {
-		after = s.Observe(l.process.cmd.Process.Pid)
-	}
-	s.turns++
-	// This process's own collector must not run beside the block either: the
-	// runtime starts one every two minutes, needed or not, unless it is off.
-	percent := debug.SetGCPercent(-1)
-	begin := time.Now()
-	line, err := l.process.ask(ctx, t, timeout(s.Plan.Policy)-l.used())
-	took := time.Since(begin)
-	debug.SetGCPercent(percent)
-	if err == nil { // before anybody looks at the clock
-		if err := s.quiet(ctx, l); err != nil {
-			return err
-		}
-	}
-	b := trial.Block{Round: round, Turn: s.turns, First: len(l.result.LatenciesNS), Restarts: l.restarts}
-	if after != nil {
-		b.Conditions = after()
-	}
-	l.measured += took
-	l.longest = max(l.longest, took)
-	var stretch *session.Stretch
-	if err == nil {
-		if stretch, err = decodeBlock(line, t.MaxRuns); err != nil {
-			err = l.process.nonsense(err)
-		}
-	}
-	if err != nil {
-		if err := l.fail(err, s.Plan.Policy); err != nil {
-			return err
-		}
-		return s.finish(l)
-	}
-	l.add(b, stretch, s.clock)
-	if stretch.Failed != nil {
-		l.result.Outcome, l.result.Reasons = trial.Failed, []trial.Reason{*stretch.Failed}
-		return s.finish(l)
-	}
-	s.pace.block(l.Trial, l.loading, l.measured, len(l.result.Blocks))
-	return s.journalBlock(l, stretch.LatenciesNS, stretch.Peak, took)
+	return last
 }
 
 // add puts a block into the result.
@@ -176,33 +87,54 @@ func (l *living) add(b trial.Block, s *session.Stretch, c clock) {
 	res.PeakMemoryBytes = journal.Peak(res.PeakMemoryBytes, s.Peak)
 }
 
-// met reports whether the trial has both minima, or has as many latencies as a
-// result can hold.
-func (l *living) met(p trial.Policy) bool {
-	n := len(l.result.LatenciesNS)
-	return n >= p.MinRuns && l.timed >= p.MinTime
+// fail makes what happened to the process the trial's outcome, and keeps what was
+// measured before. An error about anything else is returned.
+func (l *living) fail(err error, p trial.Policy) error {
+	var e *failure.Error
+	if !errors.As(err, &e) || e.Code == "" {
+		return err
+	}
+	why := reason.Of(e, "")
+	if why.Code == reason.Timeout {
+		why.Text = fmt.Sprintf(
+			"the trial took longer than its limit of %v and was killed%s",
+			timeout(p),
+			l.process.words(),
+		)
+		why.Next = "raise the policy's timeout, or ask for fewer runs"
+	}
+	l.failed(why)
+	return nil
 }
 
-// finish ends the trial's process and writes the result.
-func (s *Supervisor) finish(l *living) error {
+func (l *living) failed(why trial.Reason) {
+	if l.result == nil {
+		l.result = silent(why)
+	}
+	l.result.Outcome, l.result.Reasons = trial.Failed, []trial.Reason{why}
+}
+
+// enough reports whether the trial has both minima.
+func (l *living) enough(p trial.Policy) bool {
+	return len(l.result.LatenciesNS) >= p.MinRuns && l.timed >= p.MinTime
+}
+
+// conclude ends the trial's process and says what the result lacks.
+func (l *living) conclude(p trial.Policy) {
 	l.over = true
 	res := l.result
-	if l.process != nil && !l.process.end() && res.Outcome == trial.OK {
-		res.Reasons = append(res.Reasons, trial.Reason{Code: reason.RunnerCrashed, Text: fmt.Sprintf("after its last inference the trial's process did not end within %v and was killed", drain)})
-	} else if l.process != nil && l.process.err != nil && res.Outcome == trial.OK {
-		why := l.process.why()
-		why.Text = "after its last inference: " + why.Text
-		res.Reasons = append(res.Reasons, why)
+	if late := l.endProcess(); late != nil && res.Outcome == trial.OK {
+		res.Reasons = append(res.Reasons, *late)
 	}
-	p, n := s.Plan.Policy, len(res.LatenciesNS)
-	if res.Outcome == trial.OK && !l.met(p) {
-		limit := "after " + p.MaxTime.String()
+	if res.Outcome == trial.OK && !l.enough(p) {
+		n, limit := len(res.LatenciesNS), "after "+p.MaxTime.String()
 		if n >= session.MaxRuns {
 			limit = "at the most inferences that a result can hold"
 		}
 		res.Reasons = append(res.Reasons, trial.Reason{
 			Code: reason.CutShort,
-			Text: fmt.Sprintf("the trial ended %s with %d inferences in %v; the policy wanted %d in %v", limit, n, l.timed.Round(time.Millisecond), p.MinRuns, p.MinTime),
+			Text: fmt.Sprintf("the trial ended %s with %d inferences in %v; the policy wanted %d in %v",
+				limit, n, l.timed.Round(time.Millisecond), p.MinRuns, p.MinTime),
 			Next: "raise the policy's longest time, or lower its minima",
 		})
 	}
@@ -213,5 +145,35 @@ func (s *Supervisor) finish(l *living) error {
 			Next: "raise the policy's longest time, or make the device quieter",
 		})
 	}
-	return s.record(l)
+}
+
+// endProcess says what was wrong with how the process ended; nil: nothing.
+func (l *living) endProcess() *trial.Reason {
+	if l.process == nil {
+		return nil
+	}
+	why := reason.Errorf(reason.RunnerCrashed, "the trial's process did not end within %v and was killed", drain)
+	if l.process.end() {
+		if l.process.err == nil {
+			return nil
+		}
+		why = l.process.why()
+	}
+	why.What = "after its last inference: " + why.What
+	r := reason.Of(why, "")
+	return &r
+}
+
+// summarize computes the result's summary from its blocks. Those of a trial that
+// was stopped must be enough for one.
+func (l *living) summarize() error {
+	res := l.result
+	if l.stopped != "" {
+		return journal.Settle(res, l.wanted, l.stopped)
+	}
+	sample, err := stats.SampleOf(res)
+	if err == nil {
+		res.Summary = sample.Summary(l.Batch)
+	}
+	return err
 }

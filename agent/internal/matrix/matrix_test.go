@@ -19,6 +19,7 @@ import (
 	"chexp/agent/internal/outdir"
 	"chexp/agent/internal/reason"
 	"chexp/agent/internal/session"
+	"chexp/experiments/failure"
 	"chexp/experiments/trial"
 )
 
@@ -45,7 +46,8 @@ func fakeRunner() {
 	say := func(a session.Answer) { json.NewEncoder(out).Encode(a) }
 	behaviour, _, _ := strings.Cut(req.TrialID, ".")
 	noise := rand.New(rand.NewPCG(req.Seed, 1))
-	ready := &trial.Result{Outcome: trial.OK, LatenciesNS: []int64{}, WarmupNS: []int64{20e6}, PeakMemoryBytes: trial.Read[int64](7)}
+	ready := &trial.Result{Outcome: trial.OK, LatenciesNS: []int64{}, WarmupNS: []int64{20e6},
+		PeakMemoryBytes: trial.Read[int64](7)}
 	switch behaviour {
 	case "crash":
 		fmt.Fprintln(os.Stderr, strings.Repeat("noise ", 5000)+"segfault is near\x1b")
@@ -73,7 +75,8 @@ func fakeRunner() {
 	case "early":
 		ready.LatenciesNS = []int64{1}
 	case "absent":
-		ready = &trial.Result{Outcome: trial.Failed, Reasons: []trial.Reason{{Code: reason.ProviderAbsent, Text: "no acl"}}}
+		ready = &trial.Result{Outcome: trial.Failed, Reasons: []trial.Reason{{Code: reason.ProviderAbsent,
+			Text: "no acl"}}}
 	case "liar": // claims to be another trial
 		ready.TrialID, ready.RunID, ready.Repetition = "../../etc/passwd", "x", 99
 	}
@@ -99,7 +102,8 @@ func fakeRunner() {
 			s.LatenciesNS = nil
 		case "slow": // one inference takes 20 ms
 			s.LatenciesNS = nil
-			for begin, sum := time.Now(), time.Duration(0); sum < t.MinTime || len(s.LatenciesNS) < t.MinRuns; sum += 20e6 {
+			for begin, sum := time.Now(), time.Duration(0); sum < t.MinTime ||
+				len(s.LatenciesNS) < t.MinRuns; sum += 20e6 {
 				s.LatenciesNS = append(s.LatenciesNS, 20e6)
 				if t.Limit > 0 && time.Since(begin)+sum > t.Limit {
 					break
@@ -170,7 +174,7 @@ func runOne(t *testing.T, behaviour string, policy trial.Policy) *trial.Result {
 
 func TestMisbehaviour(t *testing.T) {
 	for _, tc := range []struct{ behaviour, code, text string }{
-		{"crash", reason.RunnerCrashed, "segfault is near SIGSEGV"},
+		{"crash", reason.RunnerCrashed, "segfault is near· SIGSEGV"},
 		{"kill9", reason.RunnerCrashed, "signal 9"},
 		{"exit", reason.RunnerCrashed, "exit status 7; its last words: cannot go on"},
 		{"garbage", reason.RunnerCrashed, "nonsense"},
@@ -183,7 +187,8 @@ func TestMisbehaviour(t *testing.T) {
 	} {
 		t.Run(tc.behaviour, func(t *testing.T) {
 			res := runOne(t, tc.behaviour, trial.Policy{MinRuns: 3, Timeout: time.Minute})
-			if res.Outcome != trial.Failed || len(res.Reasons) != 1 || res.Reasons[0].Code != tc.code || !strings.Contains(res.Reasons[0].Text, tc.text) {
+			if res.Outcome != trial.Failed || len(res.Reasons) != 1 || res.Reasons[0].Code != tc.code ||
+				!strings.Contains(res.Reasons[0].Text, tc.text) {
 				t.Fatalf("%s %+v, want %s with %q", res.Outcome, res.Reasons, tc.code, tc.text)
 			}
 			if tc.behaviour == "crash" && strings.Contains(res.Reasons[0].Text, "goroutine 3") {
@@ -239,7 +244,8 @@ func TestMissingRunner(t *testing.T) {
 	if err := s.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	if res, err := outdir.ReadResult(dir, p.Trials[0].ID); err != nil || res.Outcome != trial.Failed || res.Reasons[0].Code != reason.RunnerMissing {
+	if res, err := outdir.ReadResult(dir, p.Trials[0].ID); err != nil || res.Outcome != trial.Failed ||
+		res.Reasons[0].Code != reason.RunnerMissing {
 		t.Fatalf("%v %+v", err, res)
 	}
 }
@@ -285,12 +291,14 @@ func TestOrder(t *testing.T) {
 }
 
 func matrixPlan(behaviours []string, repetitions int) *trial.Plan {
-	p := &trial.Plan{Schema: trial.PlanSchema, RunID: "run", Seed: 42, Policy: trial.Policy{MinRuns: 3, Timeout: time.Minute}}
+	p := &trial.Plan{Schema: trial.PlanSchema, RunID: "run", Seed: 42,
+		Policy: trial.Policy{MinRuns: 3, Timeout: time.Minute}}
 	for _, b := range behaviours {
 		p.Models = append(p.Models, trial.Model{Name: b, SHA256: strings.Repeat("0", 64)})
 		for r := 1; r <= repetitions; r++ {
 			p.Trials = append(p.Trials, trial.Trial{
-				ID: trial.NewID(b, "cpu", 1, 2, r), Model: b, Provider: trial.Provider{Name: "cpu"}, Threads: 1, Batch: 2, Repetition: r,
+				ID: trial.NewID(b, "cpu", 1, 2, r), Model: b, Provider: trial.Provider{Name: "cpu"}, Threads: 1,
+				Batch: 2, Repetition: r,
 			})
 		}
 	}
@@ -343,11 +351,14 @@ func TestEveryTrialHasOneResult(t *testing.T) {
 			t.Fatal(err)
 		}
 		w := want[tr.Model]
-		if res.Outcome != w.outcome || (w.code != "") != (len(res.Reasons) > 0) || (w.code != "" && res.Reasons[0].Code != w.code) {
+		if res.Outcome != w.outcome || (w.code != "") != (len(res.Reasons) > 0) ||
+			(w.code != "" && res.Reasons[0].Code != w.code) {
 			t.Errorf("%s: %s %+v", tr.ID, res.Outcome, res.Reasons)
 		}
-		if res.Schema != trial.ResultSchema || res.RunID != "run" || res.TrialID != tr.ID || res.Repetition != 1 || res.Batch != 2 ||
-			res.Device.Cores != 4 || res.Agent.Version != "v" || res.Runtime.Name == "" || res.Start.IsZero() || res.End.Before(res.Start) {
+		if res.Schema != trial.ResultSchema || res.RunID != "run" || res.TrialID != tr.ID || res.Repetition != 1 ||
+			res.Batch != 2 ||
+			res.Device.Cores != 4 || res.Agent.Version != "v" || res.Runtime.Name == "" || res.Start.IsZero() ||
+			res.End.Before(res.Start) {
 			t.Errorf("%s is not filled in: %+v", tr.ID, res)
 		}
 		if (res.Summary != nil) != (res.Outcome == trial.OK) {
@@ -359,7 +370,8 @@ func TestEveryTrialHasOneResult(t *testing.T) {
 		t.Errorf("files: %v", files)
 	}
 	list := events(t, dir)
-	if first, last := list[0], list[len(list)-1]; first.Type != trial.RunStarted || first.Total != 5 || last.Type != trial.RunFinished || len(list) != 2+2*5 {
+	if first, last := list[0], list[len(list)-1]; first.Type != trial.RunStarted || first.Total != 5 ||
+		last.Type != trial.RunFinished || len(list) != 2+2*5 {
 		t.Errorf("%d events, first %s, last %s", len(list), first.Type, last.Type)
 	}
 	for _, e := range list {
@@ -423,7 +435,11 @@ func TestUnannouncedResult(t *testing.T) {
 	p := matrixPlan([]string{"good"}, 1)
 	dir := t.TempDir()
 	s := supervisor(t, dir, p)
-	sum, err := s.Recorder.Result(&trial.Result{Schema: trial.ResultSchema, RunID: p.RunID, TrialID: p.Trials[0].ID, Outcome: trial.OK, Summary: &trial.Summary{MedianNS: 2}})
+	of := p.Trials[0]
+	sum, err := s.Recorder.Result(&trial.Result{Schema: trial.ResultSchema, RunID: p.RunID, TrialID: of.ID,
+		Model:    p.Models[0],
+		Provider: of.Provider, Threads: of.Threads, Batch: of.Batch, Repetition: of.Repetition,
+		Outcome: trial.OK, LatenciesNS: []int64{2}, Summary: &trial.Summary{MedianNS: 2}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -524,8 +540,9 @@ func TestAsk(t *testing.T) {
 	if answer, err := ask("good"); err != nil || !json.Valid(answer) {
 		t.Errorf("%s %v", answer, err)
 	}
-	var f *Failure
-	if _, err := ask("exit"); !errors.As(err, &f) || f.Code != reason.RunnerCrashed || !strings.Contains(f.Text, "cannot go on") {
+	var f *failure.Error
+	if _, err := ask("exit"); !errors.As(err, &f) || f.Code != reason.RunnerCrashed ||
+		!strings.Contains(f.Error(), "cannot go on") {
 		t.Errorf("%v", err)
 	}
 	_, err := fake().Ask(context.Background(), session.Request{TrialID: "hang"}, 300*time.Millisecond)

@@ -9,8 +9,8 @@ import (
 )
 
 // Order is the order in which trials are loaded: all first repetitions, then all
-// second ones, each wave shuffled by the plan's seed. The same plan has the same
-// order always.
+// second ones, each wave shuffled by the plan's seed. The same plan always has
+// the same order.
 func Order(p *trial.Plan) []trial.Trial {
 	order := slices.Clone(p.Trials)
 	rng := rand.New(rand.NewPCG(p.Seed, 0x6f72646572))
@@ -19,9 +19,9 @@ func Order(p *trial.Plan) []trial.Trial {
 	return order
 }
 
-// wave is how many trials at the beginning of an order belong to its first
-// repetition.
-func wave(order []trial.Trial) int {
+// sameRepetition is how many trials at the beginning of an order belong to its
+// first repetition.
+func sameRepetition(order []trial.Trial) int {
 	n := slices.IndexFunc(order, func(t trial.Trial) bool { return t.Repetition != order[0].Repetition })
 	if n < 0 {
 		return len(order)

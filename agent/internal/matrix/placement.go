@@ -13,6 +13,7 @@ import (
 
 	"chexp/agent/internal/reason"
 	"chexp/agent/internal/session"
+	"chexp/experiments/failure"
 	"chexp/experiments/trial"
 )
 
@@ -26,10 +27,7 @@ const placementTimeout = 10 * time.Minute
 // unavailable, with the reason.
 func Placement(plan *trial.Plan, dir string, runner Runner) Examination {
 	return func(ctx context.Context, t trial.Trial) (Finding, error) {
-		r, err := profiled(ctx, runner, dir, session.Request{
-			ModelPath: filepath.Join(dir, filepath.FromSlash(modelOf(plan, t).Path())),
-			Provider:  t.Provider, Threads: t.Threads, Batch: t.Batch, Policy: plan.Policy, Seed: plan.Seed, TrialID: t.ID,
-		})
+		r, err := profiled(ctx, runner, dir, requestFor(plan, dir, t))
 		if err != nil {
 			return nil, err
 		}
@@ -48,17 +46,13 @@ func Placement(plan *trial.Plan, dir string, runner Runner) Examination {
 	}
 }
 
-func modelOf(plan *trial.Plan, t trial.Trial) trial.Model {
-	for _, m := range plan.Models {
-		if m.Name == t.Model {
-			return m
-		}
-	}
-	return trial.Model{} // Plan.Check excludes it
-}
-
 // profiled asks for the placement of one request.
-func profiled(ctx context.Context, runner Runner, dir string, req session.Request) (trial.Reading[trial.Placement], error) {
+func profiled(
+	ctx context.Context,
+	runner Runner,
+	dir string,
+	req session.Request,
+) (trial.Reading[trial.Placement], error) {
 	none := func(why string) (trial.Reading[trial.Placement], error) {
 		return trial.Unread[trial.Placement]("the profiled session: " + why), nil
 	}
@@ -68,10 +62,10 @@ func profiled(ctx context.Context, runner Runner, dir string, req session.Reques
 	}
 	// OutDir is the only place below the bundle that the agent writes to.
 	answer, err := runner.Ask(ctx, req, timeout, "-profile", filepath.Join(dir, trial.OutDir))
-	var failure *Failure
+	var failed *failure.Error
 	switch {
-	case errors.As(err, &failure):
-		return none(failure.Text)
+	case errors.As(err, &failed):
+		return none(failed.Error())
 	case err != nil:
 		return trial.Reading[trial.Placement]{}, err
 	}
@@ -108,7 +102,8 @@ func decodePlacement(answer []byte) (r trial.Reading[trial.Placement], err error
 		}
 	}
 	if p.Inferences < 1 || p.Nodes < 1 || nodes != p.Nodes || ns != p.TimeNS {
-		return r, fmt.Errorf("%d nodes and %d ns in %d inferences, but the providers' are %d and %d", p.Nodes, p.TimeNS, p.Inferences, nodes, ns)
+		return r, fmt.Errorf("%d nodes and %d ns in %d inferences, but the providers' are %d and %d",
+			p.Nodes, p.TimeNS, p.Inferences, nodes, ns)
 	}
 	for _, o := range p.Operators {
 		nodes, ns = nodes-o.Nodes, ns-o.TimeNS
@@ -145,7 +140,8 @@ func idle(p trial.Placement, asked string) (trial.Reason, bool) {
 	}
 	return trial.Reason{
 		Code: reason.ProviderIdle,
-		Text: fmt.Sprintf("%s ran 0 of %d nodes: this is no %s result, all was done by %s", asked, p.Nodes, asked, strings.Join(others, ", ")),
+		Text: fmt.Sprintf("%s ran 0 of %d nodes: this is no %s result, all was done by %s",
+			asked, p.Nodes, asked, strings.Join(others, ", ")),
 		Next: "compare models whose operators and types the provider takes, or leave it out for this model",
 	}, true
 }

@@ -8,13 +8,14 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"chexp/agent/internal/reason"
-	"chexp/experiments/trial"
+	"chexp/experiments/failure"
 )
 
 // Runner starts the processes that run trials.
@@ -61,8 +62,11 @@ func (r Runner) start(flags ...string) (*process, error) {
 		stdin.Close()
 		return nil, err
 	}
-	p := &process{stdin: stdin, answers: make(chan []byte, 1), quit: make(chan struct{}), done: make(chan struct{}), oomBefore: oomKills()}
-	p.cmd = exec.Command(r.Args[0], append(append(r.Args[1:len(r.Args):len(r.Args)], "-result-fd", "3"), flags...)...)
+	p := &process{
+		stdin: stdin, answers: make(chan []byte, 1), quit: make(chan struct{}), done: make(chan struct{}),
+		oomBefore: oomKills(),
+	}
+	p.cmd = exec.Command(r.Args[0], slices.Concat(r.Args[1:], []string{"-result-fd", "3"}, flags)...)
 	p.cmd.Env, p.cmd.Dir = r.Env, r.Dir
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = in, &p.output, &p.output
 	p.cmd.ExtraFiles = []*os.File{out}
@@ -127,13 +131,20 @@ func (p *process) say(document any, timeout time.Duration) error {
 	return err
 }
 
+func (p *process) ended() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // kill ends the process and its children, and waits for that.
 func (p *process) kill() {
 	p.release()
-	select {
-	case <-p.done:
+	if p.ended() {
 		return // its id may be another's by now
-	default:
 	}
 	syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
 	<-p.done
@@ -165,33 +176,34 @@ func (p *process) release() {
 
 // why says how a process ended that should not have: by a signal, with an
 // error, or without an answer.
-func (p *process) why() trial.Reason {
-	crashed := func(text, next string) trial.Reason {
-		return trial.Reason{Code: reason.RunnerCrashed, Text: "the trial's process " + text + p.words(), Next: next}
+func (p *process) why() *failure.Error {
+	crashed := func(format string, args ...any) *failure.Error {
+		return reason.Errorf(reason.RunnerCrashed, "the trial's process %s%s", fmt.Sprintf(format, args...), p.words())
 	}
 	if p.err == nil {
-		return crashed("ended without an answer", "")
+		return crashed("ended without an answer")
 	}
 	var exit *exec.ExitError
 	if !errors.As(p.err, &exit) {
-		return crashed("was lost: "+p.err.Error(), "")
+		return crashed("was lost: %v", p.err)
 	}
 	status, _ := exit.Sys().(syscall.WaitStatus)
 	if !status.Signaled() {
-		return crashed(fmt.Sprintf("ended with exit status %d", exit.ExitCode()), "")
+		return crashed("ended with exit status %d", exit.ExitCode())
 	}
-	if status.Signal() == syscall.SIGKILL && oomKills() > p.oomBefore {
-		return trial.Reason{Code: reason.OutOfMemory, Text: "the kernel killed the trial's process because the memory was full" + p.words(),
-			Next: "use a smaller model or batch, or a device with more memory"}
-	}
-	next := ""
+	killed := crashed("was killed by signal %d (%v)", int(status.Signal()), status.Signal())
 	switch status.Signal() {
 	case syscall.SIGKILL:
-		next = "if nobody killed it, the memory may have been full: the agent cannot see that here"
+		if oomKills() > p.oomBefore {
+			return reason.Errorf(reason.OutOfMemory,
+				"the kernel killed the trial's process because the memory was full%s", p.words()).
+				Advise("use a smaller model or batch, or a device with more memory")
+		}
+		return killed.Advise("if nobody killed it, the memory may have been full: the agent cannot see that here")
 	case syscall.SIGILL:
-		next = "this ONNX Runtime uses instructions that the processor lacks"
+		return killed.Advise("this ONNX Runtime uses instructions that the processor lacks")
 	}
-	return crashed(fmt.Sprintf("was killed by signal %d (%v)", int(status.Signal()), status.Signal()), next)
+	return killed
 }
 
 func (p *process) words() string {

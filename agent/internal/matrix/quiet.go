@@ -7,7 +7,7 @@ import (
 	"os"
 	"time"
 
-	"chexp/experiments/trial"
+	"chexp/experiments/wait"
 )
 
 const (
@@ -18,27 +18,23 @@ const (
 	quietLook   = time.Millisecond
 )
 
-// quiet waits until no thread of a trial's process runs: one that spins would
+// rest waits until no thread of the trial's process runs: one that spins would
 // take a core from the next trial. What does not come to rest is told, once.
-func (s *Supervisor) quiet(ctx context.Context, l *living) error {
+func (l *living) rest(ctx context.Context, r *record) error {
 	for begin := time.Now(); running("/proc", l.process.cmd.Process.Pid); {
 		if time.Since(begin) > quietWithin {
-			if l.restless {
-				return nil
+			if !l.restless {
+				l.restless = true
+				r.note("%s: threads of its process still run %v after its turn, and take time from the other trials",
+					l.ID, quietWithin)
 			}
-			l.restless = true
-			return s.Recorder.Event(trial.Event{Type: trial.Note, Text: fmt.Sprintf(
-				"%s: threads of its process still run %v after its turn, and take time from the other trials", l.ID, quietWithin)})
+			return r.err
 		}
-		timer := time.NewTimer(quietLook)
-		select {
-		case <-timer.C:
-		case <-l.process.done:
-			timer.Stop()
+		if l.process.ended() {
 			return nil
-		case <-ctx.Done():
-			timer.Stop()
-			return ctx.Err()
+		}
+		if err := wait.For(ctx, quietLook); err != nil {
+			return err
 		}
 	}
 	return nil

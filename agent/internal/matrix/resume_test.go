@@ -32,7 +32,7 @@ func stopAfter(t *testing.T, dir string, p *trial.Plan, turns int) *Supervisor {
 	t.Helper()
 	s := supervisor(t, dir, p)
 	s.Left = func() (time.Duration, bool) {
-		if s.turns >= turns {
+		if s.turns.given >= turns {
 			return 0, true
 		}
 		return time.Hour, true
@@ -97,7 +97,8 @@ func TestStoppedRunIsAPrefix(t *testing.T) {
 		if got, want := timeless(t, part), timeless(t, &full); got != want {
 			t.Errorf("%s:\n%s\nwant\n%s", name, got, want)
 		}
-		if part.Outcome != trial.OK || !strings.HasPrefix(part.Partial.String(), "stopped after ") || part.Summary.N != last.First+last.N {
+		if part.Outcome != trial.OK || !strings.HasPrefix(part.Partial.String(), "stopped after ") ||
+			part.Summary.N != last.First+last.N {
 			t.Errorf("%s: %s, %v, %+v", name, part.Outcome, part.Partial, part.Summary)
 		}
 		// Made from the journal, as the orchestrator does, it is the same one.
@@ -148,8 +149,10 @@ func TestInterruptedRunGoesOn(t *testing.T) {
 	}
 	startOf, seen := map[int]int{}, map[int]bool{}
 	for name, res := range resultsOf(t, dir, p) {
-		if res.Outcome != trial.OK || res.Partial != nil || len(res.Reasons) > 0 || len(res.Blocks) != 12 || len(res.Restarts) != 2 || len(res.LatenciesNS) != 60 {
-			t.Errorf("%s: %s %v %v, %d latencies in %d blocks, %d restarts", name, res.Outcome, res.Reasons, res.Partial, len(res.LatenciesNS), len(res.Blocks), len(res.Restarts))
+		if res.Outcome != trial.OK || res.Partial != nil || len(res.Reasons) > 0 || len(res.Blocks) != 12 ||
+			len(res.Restarts) != 2 || len(res.LatenciesNS) != 60 {
+			t.Errorf("%s: %s %v %v, %d latencies in %d blocks, %d restarts", name, res.Outcome, res.Reasons,
+				res.Partial, len(res.LatenciesNS), len(res.Blocks), len(res.Restarts))
 		}
 		for _, b := range res.Blocks {
 			if start, known := startOf[b.Round]; known && start != b.Restarts {
@@ -187,7 +190,8 @@ func TestTooFewBlocksAreNotMeasured(t *testing.T) {
 	dir := t.TempDir()
 	stopAfter(t, dir, p, 3)
 	for name, res := range resultsOf(t, dir, p) {
-		if res.Outcome != trial.Failed || res.Reasons[0].Code != trial.ReasonStopped || !strings.HasPrefix(res.Reasons[0].Text, "not measured: stopped after ") || len(res.Blocks) == 0 {
+		if res.Outcome != trial.Failed || res.Reasons[0].Code != trial.ReasonStopped ||
+			!strings.HasPrefix(res.Reasons[0].Text, "not measured: stopped after ") || len(res.Blocks) == 0 {
 			t.Errorf("%s: %s %+v with %d blocks", name, res.Outcome, res.Reasons, len(res.Blocks))
 		}
 	}
@@ -220,7 +224,8 @@ func TestStoppedWhileRefining(t *testing.T) {
 	dir := t.TempDir()
 	stopAfter(t, dir, p, 15)
 	res := resultsOf(t, dir, p)["a"]
-	if want := "stopped after 15 blocks, before the precision asked for was reached: the lease ends"; res.Partial.String() != want {
+	want := "stopped after 15 blocks, before the precision asked for was reached: the lease ends"
+	if res.Partial.String() != want {
 		t.Errorf("%v, want %s", res.Partial, want)
 	}
 	stopAfter(t, dir, p, 18)
@@ -262,7 +267,8 @@ func TestAnotherMachineStartsOver(t *testing.T) {
 			if res := resultsOf(t, dir, p)["a"]; len(res.Blocks) != 12 || len(res.Restarts) != 0 {
 				t.Errorf("%d blocks, %d restarts", len(res.Blocks), len(res.Restarts))
 			}
-			if list := events(t, dir); !slices.ContainsFunc(list, func(e trial.Event) bool { return strings.HasPrefix(e.Text, "started over") }) {
+			if list := events(t, dir); !slices.ContainsFunc(list,
+				func(e trial.Event) bool { return strings.HasPrefix(e.Text, "started over") }) {
 				t.Error("nothing says so")
 			}
 		})

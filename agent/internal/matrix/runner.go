@@ -13,19 +13,14 @@ import (
 	"chexp/experiments/trial"
 )
 
-// Failure says what happened to a process that was asked and gave no answer.
-type Failure struct{ trial.Reason }
-
-func (f *Failure) Error() string { return f.Text }
-
 // Ask starts a runner for something else than a trial: it gets one document on
-// its standard input and the flags, and answers with one document. A process
-// that does not is a Failure, whose reason says what happened to it; any other
-// error is ctx's.
+// its standard input and the flags, and answers with one document. The error is a
+// [failure.Error] that says, with a Code of package reason, what happened to a
+// process that does not; any other is ctx's.
 func (r Runner) Ask(ctx context.Context, request any, timeout time.Duration, flags ...string) ([]byte, error) {
 	p, err := r.startFor(request, flags...)
 	if err != nil {
-		return nil, &Failure{trial.Reason{Code: reason.RunnerMissing, Text: "the process did not start: " + err.Error()}}
+		return nil, reason.Errorf(reason.RunnerMissing, "the process did not start").Because(err)
 	}
 	defer p.end()
 	answer, err := p.ask(ctx, request, timeout)
@@ -35,14 +30,14 @@ func (r Runner) Ask(ctx context.Context, request any, timeout time.Duration, fla
 	p.stdin.Close()
 	for more := range p.answers { // an indented document has many lines
 		if answer = append(append(answer, '\n'), more...); len(answer) > maxResult {
-			return nil, &Failure{trial.Reason{Code: reason.RunnerCrashed, Text: fmt.Sprintf("the process answered with more than %d bytes", maxResult)}}
+			return nil, reason.Errorf(reason.RunnerCrashed, "the process answered with more than %d bytes", maxResult)
 		}
 	}
 	return answer, nil
 }
 
-// ask says one document and waits for the next answer. A Failure leaves no
-// process; after ctx's end it has been killed too.
+// ask says one document and waits for the next answer. After an error, which is as
+// with [Runner.Ask], there is no process any more.
 func (p *process) ask(ctx context.Context, document any, timeout time.Duration) ([]byte, error) {
 	said := make(chan error, 1) // beside the wait: a document may be larger than a pipe
 	go func() { said <- p.say(document, timeout) }()
@@ -55,15 +50,23 @@ func (p *process) ask(ctx context.Context, document any, timeout time.Duration) 
 		}
 	case <-timer.C:
 		p.kill()
-		return nil, &Failure{trial.Reason{Code: reason.Timeout, Text: fmt.Sprintf("its process took longer than its limit of %v and was killed%s", timeout, p.words())}}
+		return nil, reason.Errorf(reason.Timeout, "its process took longer than its limit of %v and was killed%s",
+			timeout, p.words())
 	case <-ctx.Done():
 		p.kill()
 		return nil, ctx.Err()
 	}
 	if !p.end() {
-		return nil, &Failure{trial.Reason{Code: reason.RunnerCrashed, Text: fmt.Sprintf("the trial's process answers no more (%v)%s", errors.Join(<-said, errors.New("its result pipe has ended")), p.words())}}
+		return nil, reason.Errorf(reason.RunnerCrashed, "the trial's process answers no more (%v)%s",
+			errors.Join(<-said, errors.New("its result pipe has ended")), p.words())
 	}
-	return nil, &Failure{p.why()}
+	return nil, p.why()
+}
+
+// nonsense kills a process whose answer makes no sense.
+func (p *process) nonsense(err error) error {
+	p.kill()
+	return reason.Errorf(reason.RunnerCrashed, "the trial's process answered nonsense: %v%s", err, p.words())
 }
 
 // decodeReady checks what a runner says first: it is a program that may have
@@ -126,16 +129,16 @@ func notNegative(list []int64) error {
 	return nil
 }
 
-// failed is the result of a trial that told nothing itself.
-func failed(why trial.Reason) *trial.Result {
-	silent := "the trial's process did not say: " + why.Code
+// silent is the result of a trial whose process told nothing.
+func silent(why trial.Reason) *trial.Result {
+	unknown := trial.Unread[int64]("the trial's process did not say: " + why.Code)
 	return &trial.Result{
 		Outcome:          trial.Failed,
 		Reasons:          []trial.Reason{why},
 		LatenciesNS:      []int64{},
 		WarmupNS:         []int64{},
-		SessionCreateNS:  trial.Unread[int64](silent),
-		FirstInferenceNS: trial.Unread[int64](silent),
-		PeakMemoryBytes:  trial.Unread[int64](silent),
+		SessionCreateNS:  unknown,
+		FirstInferenceNS: unknown,
+		PeakMemoryBytes:  unknown,
 	}
 }

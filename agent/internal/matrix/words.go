@@ -2,8 +2,8 @@ package matrix
 
 import (
 	"regexp"
-	"strings"
-	"unicode"
+
+	"chexp/experiments/words"
 )
 
 // tail keeps the last bytes written to it, as printable text. The runner is a Go
@@ -43,15 +43,5 @@ func (t *tail) Write(p []byte) (int, error) {
 }
 
 func (t *tail) String() string {
-	plain := colour.ReplaceAllString(strings.ToValidUTF8(string(t.data), "?"), "")
-	clean := strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\t' {
-			return ' '
-		}
-		if !unicode.IsPrint(r) {
-			return -1
-		}
-		return r
-	}, plain)
-	return strings.TrimSpace(clean)
+	return words.Line(colour.ReplaceAllString(string(t.data), ""), maxWords)
 }

@@ -23,6 +23,7 @@ import (
 	onnx "github.com/yalue/onnxruntime_go"
 
 	"chexp/agent/internal/reason"
+	"chexp/experiments/provider"
 	"chexp/experiments/trial"
 )
 
@@ -34,7 +35,7 @@ type Library struct {
 	api    *unsafe.Pointer
 
 	plugins map[string]plugin // by the experiment's names
-	acl     *acl              // nil until it is needed
+	acl     *plugin           // chexp's own; nil until it is needed
 }
 
 // Load loads the library from a path.
@@ -43,14 +44,14 @@ func Load(path string) (*Library, error) {
 	// Errors only: warnings about absent sysfs files would drown a crash's
 	// last words on stderr.
 	if err := onnx.InitializeEnvironment(onnx.WithLogLevelError()); err != nil {
-		return nil, reason.New(reason.RuntimeFailed, "ONNX Runtime did not start", "", err)
+		return nil, reason.Errorf(reason.RuntimeFailed, "ONNX Runtime did not start").Because(err)
 	}
-	l := &Library{path: path}
+	l := &Library{path: path, plugins: map[string]plugin{}}
 	cPath := C.CString(path)
 	defer C.free(unsafe.Pointer(cPath))
 	var api *unsafe.Pointer
 	if err := take(C.chexp_open(cPath, &l.handle, (**unsafe.Pointer)(unsafe.Pointer(&api)))); err != nil {
-		return nil, reason.New(reason.RuntimeFailed, "ONNX Runtime did not start", "", err)
+		return nil, reason.Errorf(reason.RuntimeFailed, "ONNX Runtime did not start").Because(err)
 	}
 	l.api = api
 	return l, nil
@@ -80,8 +81,8 @@ func (l *Library) Runtime() trial.Runtime {
 		r.Providers = append(l.usable(listed), slices.Sorted(maps.Keys(l.plugins))...)
 	}
 	if plugin, err := l.aclPlugin(); err == nil && plugin != nil {
-		r.Providers = append(r.Providers, ACLProvider)
-		r.BuildInfo += "; " + plugin.version
+		r.Providers = append(r.Providers, provider.ACL)
+		r.BuildInfo += "; chexp ACL plugin " + plugin.version + ", " + plugin.library
 	}
 	return r
 }
@@ -97,47 +98,22 @@ func (l *Library) listed() ([]string, error) {
 	defer C.chexp_release_providers(l.api, names, count)
 	var list []string
 	for _, name := range unsafe.Slice(names, int(count)) {
-		list = append(list, PlanName(C.GoString(name)))
+		list = append(list, provider.NameOf(C.GoString(name)))
 	}
 	return list, nil
 }
 
-// PlanName is the name by which an experiment knows a provider of ONNX Runtime's.
-// The plain name acl is that of chexp's plugin (agent/acl).
-func PlanName(provider string) string {
-	switch name := strings.ToLower(strings.TrimSuffix(provider, "ExecutionProvider")); name {
-	case "acl":
-		return "acl-ort"
-	case "chexpacl":
-		return "acl"
-	default:
-		return name
-	}
-}
-
-// companions are providers whose code is in a library of its own, which the
-// runtime looks for beside itself: a name in its list says nothing about them.
-var companions = map[string][]string{
-	"cuda":     {"libonnxruntime_providers_cuda.so"},
-	"tensorrt": {"libonnxruntime_providers_tensorrt.so"},
-	"dnnl":     {"libonnxruntime_providers_dnnl.so"},
-	"openvino": {"libonnxruntime_providers_openvino.so"},
-	"migraphx": {"libonnxruntime_providers_migraphx.so"},
-	"rocm":     {"libonnxruntime_providers_rocm.so"},
-	"qnn":      {"libonnxruntime_providers_qnn.so"},
-	"vitisai":  {"libonnxruntime_providers_vitisai.so"},
-	// Compiled in, but it drives a GPU through Vulkan's loader.
-	"webgpu": {"libvulkan.so.1"},
-}
-
-// usable drops the providers whose own library is not beside the runtime's.
+// usable drops the providers whose own library is not beside the runtime's: that
+// the runtime lists them says nothing about it.
 func (l *Library) usable(listed []string) []string {
 	dir := filepath.Dir(l.path)
 	return slices.DeleteFunc(slices.Clone(listed), func(name string) bool {
-		return slices.ContainsFunc(companions[name], func(file string) bool {
-			_, err := os.Stat(filepath.Join(dir, file))
-			return err != nil
-		})
+		library := provider.Named(name).Library
+		if library == "" {
+			return false
+		}
+		_, err := os.Stat(filepath.Join(dir, library))
+		return err != nil
 	})
 }
 

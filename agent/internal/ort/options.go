@@ -4,12 +4,12 @@ package ort
 
 /*
 #include <stdlib.h>
-#include "dims.h"
 #include "shim.h"
 */
 import "C"
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"os"
@@ -21,6 +21,7 @@ import (
 	onnx "github.com/yalue/onnxruntime_go"
 
 	"chexp/agent/internal/reason"
+	"chexp/experiments/provider"
 	"chexp/experiments/trial"
 )
 
@@ -34,26 +35,11 @@ type Options struct {
 	Profile string
 }
 
-// bySymbol are the providers that can be appended only by an exported function
-// (options, int), and the option that the integer stands for.
-var bySymbol = map[string]struct{ suffix, argument string }{
-	"acl-ort":  {"ACL", "enable_fast_math"}, // the generic function has never known it
-	"dnnl":     {"Dnnl", "use_arena"},
-	"rocm":     {"ROCM", "device_id"},
-	"migraphx": {"MIGraphX", "device_id"},
-}
-
-// byName are the names that the generic function expects.
-var byName = map[string]string{
-	"xnnpack": "XNNPACK", "qnn": "QNN", "openvino": "OpenVINO", "snpe": "SNPE",
-	"webgpu": "WebGPU", "coreml": "CoreML", "vitisai": "VitisAI", "azure": "AZURE",
-}
-
 // sessionOptions makes them so.
 func (l *Library) sessionOptions(o Options, set trial.Settings) (opts *onnx.SessionOptions, err error) {
 	opts, err = onnx.NewSessionOptions()
 	if err != nil {
-		return nil, reason.New(reason.RuntimeFailed, "no session options", "", err)
+		return nil, reason.Errorf(reason.RuntimeFailed, "no session options").Because(err)
 	}
 	defer func() {
 		if err != nil {
@@ -75,22 +61,23 @@ func (l *Library) sessionOptions(o Options, set trial.Settings) (opts *onnx.Sess
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {
-			return nil, reason.New(reason.RuntimeFailed, "a session option was refused", "", err)
+			return nil, reason.Errorf(reason.RuntimeFailed, "a session option was refused").Because(err)
 		}
 	}
 	for _, k := range slices.Sorted(maps.Keys(set.Session)) {
 		if err := opts.AddSessionConfigEntry(k, set.Session[k]); err != nil {
-			return nil, reason.New(reason.OptionInvalid, fmt.Sprintf("session option %s=%s was refused", k, set.Session[k]), "", err)
+			return nil, reason.Errorf(reason.OptionInvalid, "session option %s=%s was refused", k, set.Session[k]).
+				Because(err)
 		}
 	}
 	for k, v := range set.Environment {
 		// With cgo this is the C library's environment too. What reads it is
 		// loaded when the provider is appended.
 		if err := os.Setenv(k, v); err != nil {
-			return nil, reason.New(reason.RuntimeFailed, "the provider's environment cannot be set", "", err)
+			return nil, reason.Errorf(reason.RuntimeFailed, "the provider's environment cannot be set").Because(err)
 		}
 	}
-	if o.Provider.Name == ACLProvider {
+	if o.Provider.Name == provider.ACL {
 		return opts, l.appendACL(opts, o.Threads, set.Provider)
 	}
 	return opts, l.appendProvider(opts, o.Provider.Name, set.Provider)
@@ -109,46 +96,47 @@ func (l *Library) fixDimension(opts *onnx.SessionOptions, name string, size int6
 // appendProvider makes the session try the provider first; the runtime's CPU
 // code is always there for the nodes that it does not take.
 func (l *Library) appendProvider(opts *onnx.SessionOptions, name string, options map[string]string) error {
-	if name == "cpu" {
+	if name == provider.CPU {
 		if len(options) > 0 {
-			return reason.New(reason.OptionInvalid, "provider cpu has no options of its own, got "+keys(options),
-				"use session.* options, such as "+spinning, nil)
+			return reason.Errorf(reason.OptionInvalid, "provider cpu has no options of its own, got %s", keys(options)).
+				Advise("use session.* options, such as %s", spinning)
 		}
 		return nil
 	}
 	if p, ok := l.plugins[name]; ok {
 		if err := l.appendPlugin(opts, p, options); err != nil {
-			return reason.New(reason.OptionInvalid, fmt.Sprintf("the plugin's provider %q refused the session", name), "", err)
+			return reason.Errorf(reason.OptionInvalid, "the plugin's provider %q refused the session", name).
+				Because(err)
 		}
 		return nil
 	}
 	listed, err := l.listed()
 	if err != nil {
-		return reason.New(reason.RuntimeFailed, "the runtime does not list its providers", "", err)
+		return reason.Errorf(reason.RuntimeFailed, "the runtime does not list its providers").Because(err)
 	}
 	usable := strings.Join(l.usable(listed), ", ")
 	if !slices.Contains(listed, name) {
-		return reason.New(reason.ProviderAbsent,
-			fmt.Sprintf("onnxruntime %s has no execution provider %q; it has: %s", onnx.GetVersion(), name, usable),
-			"choose one of those, or mark the provider optional", nil)
+		return reason.Errorf(reason.ProviderAbsent, "onnxruntime %s has no execution provider %q; it has: %s",
+			onnx.GetVersion(), name, usable).
+			Advise("choose one of those, or mark the provider optional")
 	}
-	switch name {
-	case "cuda":
-		return providerError(name, usable, appendCUDA(opts, options))
-	case "tensorrt":
-		return providerError(name, usable, appendTensorRT(opts, options))
+	if own, ok := withOptionsOfItsOwn[name]; ok {
+		return providerError(name, usable, own(opts, options))
 	}
-	if symbol, ok := bySymbol[name]; ok {
-		found, err := l.appendBySymbol(opts, symbol.suffix, symbol.argument, options)
+	p := provider.Named(name)
+	if p.Function != "" {
+		found, err := l.appendBySymbol(opts, p.Function, p.Argument, options)
 		if found {
 			return providerError(name, usable, err)
 		}
 	}
-	generic, ok := byName[name]
-	if !ok {
-		generic = name
-	}
-	return providerError(name, usable, opts.AppendExecutionProvider(generic, options))
+	return providerError(name, usable, opts.AppendExecutionProvider(cmp.Or(p.Generic, name), options))
+}
+
+// withOptionsOfItsOwn are the providers for whose options ONNX Runtime has a
+// type and a function.
+var withOptionsOfItsOwn = map[string]func(*onnx.SessionOptions, map[string]string) error{
+	"cuda": appendCUDA, "tensorrt": appendTensorRT,
 }
 
 // appendCUDA and appendTensorRT take their options as names and texts.
@@ -180,12 +168,14 @@ func providerError(name, usable string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return reason.New(reason.ProviderAbsent,
-		fmt.Sprintf("onnxruntime %s knows the execution provider %q but cannot use it here; usable: %s", onnx.GetVersion(), name, usable),
-		"choose one of those, or mark the provider optional", err)
+	return reason.Errorf(reason.ProviderAbsent,
+		"onnxruntime %s knows the execution provider %q but cannot use it here; usable: %s",
+		onnx.GetVersion(), name, usable).
+		Advise("choose one of those, or mark the provider optional").Because(err)
 }
 
-func (l *Library) appendBySymbol(opts *onnx.SessionOptions, suffix, argument string, options map[string]string) (found bool, err error) {
+func (l *Library) appendBySymbol(opts *onnx.SessionOptions, suffix, argument string,
+	options map[string]string) (found bool, err error) {
 	value := 0
 	for k, v := range options {
 		if k != argument {
@@ -199,7 +189,7 @@ func (l *Library) appendBySymbol(opts *onnx.SessionOptions, suffix, argument str
 	if err != nil {
 		return true, err
 	}
-	symbol := C.CString("OrtSessionOptionsAppendExecutionProvider_" + suffix)
+	symbol := C.CString(provider.FunctionPrefix + suffix)
 	defer C.free(unsafe.Pointer(symbol))
 	var exported C.int
 	err = take(C.chexp_append_by_symbol(l.handle, l.api, symbol, p, C.int(value), &exported))

@@ -8,8 +8,6 @@ package ort
 import "C"
 
 import (
-	"fmt"
-
 	onnx "github.com/yalue/onnxruntime_go"
 
 	"chexp/agent/internal/reason"
@@ -79,9 +77,9 @@ func (p port) inputShape(batch int64) (onnx.Shape, error) {
 		case d.size >= 1:
 			// One inference of it handles that many inputs, whatever the plan
 			// says: its throughput would be wrong.
-			return nil, reason.New(reason.InputUnsupported,
-				fmt.Sprintf("input %q has the fixed first dimension %d, the trial's batch is %d", p.name, d.size, batch),
-				fmt.Sprintf("run it with batch %d, or export the model with a symbolic batch dimension", d.size), nil)
+			return nil, reason.Errorf(reason.InputUnsupported,
+				"input %q has the fixed first dimension %d, the trial's batch is %d", p.name, d.size, batch).
+				Advise("run it with batch %d, or export the model with a symbolic batch dimension", d.size)
 		case i == 0:
 			shape = append(shape, batch)
 		default:
@@ -89,9 +87,9 @@ func (p port) inputShape(batch int64) (onnx.Shape, error) {
 			if name == "" {
 				name = "without a name"
 			}
-			return nil, reason.New(reason.InputUnsupported,
-				fmt.Sprintf("input %q: dimension %d is symbolic (%s), and only the first, the batch, may be", p.name, i+1, name),
-				"export the model with that dimension fixed", nil)
+			return nil, reason.Errorf(reason.InputUnsupported,
+				"input %q: dimension %d is symbolic (%s), and only the first, the batch, may be", p.name, i+1, name).
+				Advise("export the model with that dimension fixed")
 		}
 	}
 	return shape, nil

@@ -22,6 +22,7 @@ import (
 	"chexp/agent/internal/reason"
 	"chexp/agent/internal/session"
 	"chexp/agent/internal/symbols"
+	"chexp/experiments/provider"
 	"chexp/experiments/trial"
 )
 
@@ -56,7 +57,8 @@ func (l *Library) Open(path string, o Options) (*Session, error) {
 
 // open makes the session with its options, and binds it. names are those of
 // free first dimensions.
-func (l *Library) open(o Options, names []string, create func(*onnx.SessionOptions) (*onnx.DynamicAdvancedSession, error)) (*Session, error) {
+func (l *Library) open(o Options, names []string,
+	create func(*onnx.SessionOptions) (*onnx.DynamicAdvancedSession, error)) (*Session, error) {
 	set, err := settings(o, names)
 	if err != nil {
 		return nil, err
@@ -81,20 +83,25 @@ func (l *Library) open(o Options, names []string, create func(*onnx.SessionOptio
 func createError(path string, err error) error {
 	text := err.Error()
 	if isOutOfMemory(text) {
-		return reason.New(reason.OutOfMemory, "loading the model took more memory than there is", "use a smaller model or a larger device", err)
+		return reason.Errorf(reason.OutOfMemory, "loading the model took more memory than there is").
+			Advise("use a smaller model or a larger device").Because(err)
 	}
-	if strings.Contains(text, "XNNPACK initialization failed") {
-		return reason.New(reason.ProviderAbsent, "XNNPACK does not recognise this processor",
-			"it looks at /proc/cpuinfo and /sys/devices/system/cpu: both must be there, as on a real device", err)
-	}
-	for _, sign := range []string{"Protobuf parsing failed", "No graph was found", "Invalid model", "ModelProto does not have a graph",
-		"is not a valid", "INVALID_GRAPH", "Unknown model file format", "INVALID_PROTOBUF", "is invalid"} {
-		if strings.Contains(text, sign) {
-			return reason.New(reason.ModelInvalid, "the file is not a valid ONNX model",
-				"check the file: was it downloaded completely, is it the .onnx and not a web page or a Git LFS pointer", err)
+	for _, p := range provider.All {
+		if r := p.Refusal; r.Text != "" && strings.Contains(text, r.Text) {
+			return reason.Errorf(reason.ProviderAbsent, "%s", r.Means).Advise("%s", r.Next).Because(err)
 		}
 	}
-	return reason.New(reason.ModelInvalid, "this ONNX Runtime cannot load the model", "", err)
+	for _, sign := range []string{"Protobuf parsing failed", "No graph was found", "Invalid model",
+		"ModelProto does not have a graph",
+		"is not a valid", "INVALID_GRAPH", "Unknown model file format", "INVALID_PROTOBUF", "is invalid"} {
+		if strings.Contains(text, sign) {
+			return reason.Errorf(reason.ModelInvalid, "the file is not a valid ONNX model").
+				Advise("check the file: was it downloaded completely, is it the .onnx " +
+					"and not a web page or a Git LFS pointer").
+				Because(err)
+		}
+	}
+	return reason.Errorf(reason.ModelInvalid, "this ONNX Runtime cannot load the model").Because(err)
 }
 
 func isOutOfMemory(text string) bool {
@@ -106,14 +113,14 @@ func isOutOfMemory(text string) bool {
 func (s *Session) bind(batch int64) error {
 	inputs, err := s.ports(false)
 	if err != nil {
-		return reason.New(reason.RuntimeFailed, "the model's inputs cannot be read", "", err)
+		return reason.Errorf(reason.RuntimeFailed, "the model's inputs cannot be read").Because(err)
 	}
 	outputs, err := s.ports(true)
 	if err != nil {
-		return reason.New(reason.RuntimeFailed, "the model's outputs cannot be read", "", err)
+		return reason.Errorf(reason.RuntimeFailed, "the model's outputs cannot be read").Because(err)
 	}
 	if s.binding, err = s.session.CreateIoBinding(); err != nil {
-		return reason.New(reason.RuntimeFailed, "the model's inputs and outputs cannot be bound", "", err)
+		return reason.Errorf(reason.RuntimeFailed, "the model's inputs and outputs cannot be bound").Because(err)
 	}
 	if s.handle, err = hidden(s.session, "s", "ortSession"); err != nil {
 		return err
@@ -132,16 +139,16 @@ func (s *Session) bind(batch int64) error {
 		}
 		value, buffer, err := s.tensor(p, shape)
 		if err != nil {
-			return reason.New(reason.InputUnsupported, fmt.Sprintf("input %q", p.name), "", err)
+			return reason.Errorf(reason.InputUnsupported, "input %q", p.name).Because(err)
 		}
 		if err := s.binding.BindInput(p.name, value); err != nil {
-			return reason.New(reason.RuntimeFailed, fmt.Sprintf("input %q cannot be bound", p.name), "", err)
+			return reason.Errorf(reason.RuntimeFailed, "input %q cannot be bound", p.name).Because(err)
 		}
 		s.inputs = append(s.inputs, buffer)
 	}
 	for _, p := range outputs {
 		if err := s.bindOutput(p, batch, batchSymbols); err != nil {
-			return reason.New(reason.RuntimeFailed, fmt.Sprintf("output %q cannot be bound", p.name), "", err)
+			return reason.Errorf(reason.RuntimeFailed, "output %q cannot be bound", p.name).Because(err)
 		}
 	}
 	return nil
@@ -213,7 +220,8 @@ func newTensor[T onnx.TensorData](s *Session, shape onnx.Shape) (onnx.Value, []T
 	// 64: a cache line, and the widest vector that the runtime uses.
 	memory := C.aligned_alloc(64, (size+63)&^63)
 	if memory == nil {
-		return nil, nil, reason.New(reason.OutOfMemory, fmt.Sprintf("no memory for a tensor of %d bytes", size), "lower the batch", nil)
+		return nil, nil, reason.Errorf(reason.OutOfMemory, "no memory for a tensor of %d bytes", size).
+			Advise("lower the batch")
 	}
 	C.memset(memory, 0, size)
 	s.memory = append(s.memory, memory)
@@ -253,7 +261,8 @@ func (s *Session) Timed() (ns int64, err error) {
 		return int64(t.ns), nil
 	}
 	if err = take(t.error); err != nil && isOutOfMemory(err.Error()) {
-		return 0, reason.New(reason.OutOfMemory, "an inference took more memory than there is", "lower the batch or use a smaller model", err)
+		return 0, reason.Errorf(reason.OutOfMemory, "an inference took more memory than there is").
+			Advise("lower the batch or use a smaller model").Because(err)
 	}
 	return 0, err
 }

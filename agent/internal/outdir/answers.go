@@ -3,12 +3,12 @@ package outdir
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 
+	"chexp/experiments/files"
 	"chexp/experiments/trial"
 )
 
@@ -40,8 +40,7 @@ func OpenAnswers(dir string, a trial.Agent, d trial.Device) (Answers, error) {
 }
 
 func (a Answers) path(question string) string {
-	id := sha256.Sum256([]byte(a.asker + "\n" + question))
-	return filepath.Join(a.dir, hex.EncodeToString(id[:]))
+	return filepath.Join(a.dir, files.Sum([]byte(a.asker+"\n"+question)))
 }
 
 // Answer is what Keep kept of a question, if it is whole.
@@ -49,7 +48,7 @@ func (a Answers) Answer(question string) ([]byte, bool) {
 	if a.dir == "" {
 		return nil, false
 	}
-	raw, err := os.ReadFile(a.path(question))
+	raw, err := files.Read(a.path(question), sha256.Size+maxAnswer)
 	if err != nil || len(raw) < sha256.Size {
 		return nil, false
 	}
@@ -66,5 +65,5 @@ func (a Answers) Keep(question string, answer []byte) error {
 		return fmt.Errorf("it has more than %d bytes", maxAnswer)
 	}
 	sum := sha256.Sum256(answer)
-	return replace(a.path(question), append(sum[:], answer...))
+	return files.Write(a.path(question), append(sum[:], answer...))
 }

@@ -3,11 +3,11 @@ package outdir
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 
+	"chexp/experiments/files"
 	"chexp/experiments/journal"
 )
 
@@ -30,7 +30,8 @@ type journals struct {
 
 // open looks at what an earlier start left.
 func (j *journals) open(dir string) error {
-	*j = journals{dir: dir, files: map[string]*os.File{}, size: map[string]int64{}, dirty: map[string]bool{}, most: maxJournals}
+	*j = journals{dir: dir, files: map[string]*os.File{}, size: map[string]int64{},
+		dirty: map[string]bool{}, most: maxJournals}
 	return os.MkdirAll(dir, 0o755)
 }
 
@@ -86,15 +87,10 @@ func (j *journals) append(id string, line []byte) error {
 // is nothing. What lies behind the last whole line is cut off.
 func (r *Recorder) Journal(id string) (*journal.Log, error) {
 	path := r.journals.path(id)
-	f, err := os.Open(path)
+	data, err := files.Read(path, maxJournals)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxJournals))
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +135,7 @@ func (r *Recorder) Sync() (err error) {
 	clear(r.journals.dirty)
 	if r.journals.names {
 		r.journals.names = false
-		syncDir(r.journals.dir)
+		files.SyncDir(r.journals.dir)
 	}
 	return err
 }

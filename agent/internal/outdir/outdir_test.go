@@ -11,10 +11,25 @@ import (
 	"chexp/experiments/trial"
 )
 
+// The trials of all tests.
+const (
+	a = "a.cpu.t1.b1.r1"
+	b = "b.cpu.t1.b1.r1"
+	c = "c.cpu.t1.b1.r1"
+	d = "d.cpu.t1.b1.r1"
+	e = "e.cpu.t1.b1.r1"
+)
+
+func model(id string) trial.Model {
+	return trial.Model{Name: id[:1], SHA256: strings.Repeat("0", 64)}
+}
+
 func plan(ids ...string) *trial.Plan {
 	p := &trial.Plan{Schema: trial.PlanSchema, RunID: "run"}
 	for _, id := range ids {
-		p.Trials = append(p.Trials, trial.Trial{ID: id})
+		p.Models = append(p.Models, model(id))
+		p.Trials = append(p.Trials, trial.Trial{ID: id, Model: id[:1], Provider: trial.Provider{Name: "cpu"},
+			Threads: 1, Batch: 1, Repetition: 1})
 	}
 	return p
 }
@@ -30,7 +45,9 @@ func open(t *testing.T, dir string, p *trial.Plan) *Recorder {
 }
 
 func result(id string) *trial.Result {
-	return &trial.Result{Schema: trial.ResultSchema, RunID: "run", TrialID: id, Outcome: trial.OK}
+	return &trial.Result{Schema: trial.ResultSchema, RunID: "run", TrialID: id, Model: model(id),
+		Provider: trial.Provider{Name: "cpu"},
+		Threads:  1, Batch: 1, Repetition: 1, Outcome: trial.OK, LatenciesNS: []int64{1}, Summary: &trial.Summary{N: 1}}
 }
 
 func must(t *testing.T, err error) {
@@ -84,7 +101,7 @@ func TestLock(t *testing.T) {
 func TestDead(t *testing.T) {
 	dir := t.TempDir()
 	f := lock(t, dir)
-	open(t, dir, plan("a"))
+	open(t, dir, plan(a))
 	if s := status(t, dir, 0, 1000).State; s.Phase != trial.Running {
 		t.Errorf("phase %s under the lock", s.Phase)
 	}
@@ -97,7 +114,7 @@ func TestDead(t *testing.T) {
 
 func TestEventsPaged(t *testing.T) {
 	dir := t.TempDir()
-	r := open(t, dir, plan("a"))
+	r := open(t, dir, plan(a))
 	for range 50 {
 		must(t, r.Event(trial.Event{Type: trial.Note, Text: strings.Repeat("x", 100)}))
 	}
@@ -129,7 +146,7 @@ func TestEventsPaged(t *testing.T) {
 
 func TestEventTextBounded(t *testing.T) {
 	dir := t.TempDir()
-	r := open(t, dir, plan("a"))
+	r := open(t, dir, plan(a))
 	long := strings.Repeat("ä", 100000)
 	reasons := []trial.Reason{{Code: "c", Text: long, Next: long}}
 	must(t, r.Event(trial.Event{Type: trial.TrialFinished, Text: long, Reasons: reasons}))
@@ -146,9 +163,9 @@ func TestEventTextBounded(t *testing.T) {
 // Killed in the middle of a line: it is dropped, and numbers go on without a gap.
 func TestTornEvent(t *testing.T) {
 	dir := t.TempDir()
-	r := open(t, dir, plan("a"))
+	r := open(t, dir, plan(a))
 	must(t, r.Event(trial.Event{Type: trial.RunStarted}))
-	must(t, r.Event(trial.Event{Type: trial.TrialFinished, Trial: "a"}))
+	must(t, r.Event(trial.Event{Type: trial.TrialFinished, Trial: a}))
 	path := filepath.Join(dir, trial.EventsFile)
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
 	must(t, err)
@@ -157,8 +174,8 @@ func TestTornEvent(t *testing.T) {
 	if reply := status(t, dir, 0, 10000); len(reply.Events) != 2 {
 		t.Errorf("%d events while a third is being written", len(reply.Events))
 	}
-	r = open(t, dir, plan("a"))
-	if !r.Announced("a") || r.Announced("b") {
+	r = open(t, dir, plan(a))
+	if !r.Announced(a) || r.Announced(b) {
 		t.Error("the announced trials were not found")
 	}
 	must(t, r.Event(trial.Event{Type: trial.Note}))
@@ -170,7 +187,7 @@ func TestTornEvent(t *testing.T) {
 
 func TestResultsKeptAndChecked(t *testing.T) {
 	dir := t.TempDir()
-	ids := []string{"a", "b", "c", "d", "e"}
+	ids := []string{a, b, c, d, e}
 	r := open(t, dir, plan(ids...))
 	for _, id := range ids[:4] {
 		if _, err := r.Result(result(id)); err != nil {
@@ -178,19 +195,19 @@ func TestResultsKeptAndChecked(t *testing.T) {
 		}
 	}
 	// b is torn, c is another run's, d another trial's; e never ran.
-	must(t, os.Truncate(r.resultPath("b"), 20))
-	other := result("c")
+	must(t, os.Truncate(r.resultPath(b), 20))
+	other := result(c)
 	other.RunID = "older"
 	_, err := r.Result(other)
 	must(t, err)
-	must(t, os.Rename(r.resultPath("a"), r.resultPath("d")))
-	_, err = r.Result(result("a"))
+	must(t, os.Rename(r.resultPath(a), r.resultPath(d)))
+	_, err = r.Result(result(a))
 	must(t, err)
 	must(t, os.WriteFile(filepath.Join(dir, trial.ResultsDir, ".tmp-123"), []byte("{"), 0o600))
 
 	r = open(t, dir, plan(ids...))
 	for _, id := range ids {
-		if r.Has(id) != (id == "a") {
+		if r.Has(id) != (id == a) {
 			t.Errorf("has %s: %v", id, r.Has(id))
 		}
 	}
@@ -204,9 +221,9 @@ func TestResultsKeptAndChecked(t *testing.T) {
 
 func TestSums(t *testing.T) {
 	dir := t.TempDir()
-	r := open(t, dir, plan("b", "a"))
+	r := open(t, dir, plan(b, a))
 	sums := map[string]string{}
-	for _, id := range []string{"b", "a"} {
+	for _, id := range []string{b, a} {
 		sum, err := r.Result(result(id))
 		must(t, err)
 		sums[id] = sum
@@ -214,7 +231,7 @@ func TestSums(t *testing.T) {
 	must(t, r.Sums())
 	raw, err := os.ReadFile(filepath.Join(dir, trial.ResultSums))
 	must(t, err)
-	if want := sums["a"] + "  a.json\n" + sums["b"] + "  b.json\n"; string(raw) != want {
+	if want := sums[a] + "  " + a + ".json\n" + sums[b] + "  " + b + ".json\n"; string(raw) != want {
 		t.Errorf("sums are\n%swant\n%s", raw, want)
 	}
 }

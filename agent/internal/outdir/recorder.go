@@ -1,19 +1,16 @@
 package outdir
 
 import (
-	"bytes"
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"chexp/experiments/files"
 	"chexp/experiments/trial"
 )
 
@@ -33,7 +30,8 @@ type Recorder struct {
 // Open continues the record of a run, or begins it. Trials that have a valid
 // result keep it; a partial one is kept until there is a whole one.
 func Open(dir string, p *trial.Plan, planSHA256 string, echo func(trial.Event)) (*Recorder, error) {
-	r := &Recorder{dir: dir, echo: echo, results: map[string]string{}, partial: map[string]string{}, finished: map[string]string{}}
+	r := &Recorder{dir: dir, echo: echo, results: map[string]string{}, partial: map[string]string{},
+		finished: map[string]string{}}
 	if err := os.MkdirAll(filepath.Join(dir, trial.ResultsDir), 0o755); err != nil {
 		return nil, err
 	}
@@ -45,7 +43,7 @@ func Open(dir string, p *trial.Plan, planSHA256 string, echo func(trial.Event)) 
 		return nil, err
 	}
 	for _, sub := range []string{trial.OutDir, trial.ResultsDir} { // what a killed replace left
-		left, _ := filepath.Glob(filepath.Join(dir, sub, ".tmp-*"))
+		left, _ := filepath.Glob(filepath.Join(dir, sub, files.TempPattern))
 		for _, path := range left {
 			os.Remove(path)
 		}
@@ -59,7 +57,7 @@ func Open(dir string, p *trial.Plan, planSHA256 string, echo func(trial.Event)) 
 		started = old.Started
 	}
 	for _, t := range p.Trials {
-		switch sum, partial, ok := validResult(r.resultPath(t.ID), p.RunID, t.ID); {
+		switch sum, partial, ok := r.whole(p, t); {
 		case ok && partial:
 			r.partial[t.ID] = sum
 		case ok:
@@ -112,6 +110,10 @@ func (r *Recorder) Announced(id string) bool {
 // Sum is the SHA-256 of a trial's result file.
 func (r *Recorder) Sum(id string) string { return cmp.Or(r.results[id], r.partial[id]) }
 
+// maxResult bounds a result's file: the most latencies that one may hold, and
+// what else is in it.
+const maxResult = 256 << 20
+
 // maxEventText bounds what one event carries of any text: a status answer must
 // pass through Zun's exec output.
 const maxEventText = 600
@@ -152,18 +154,18 @@ func clip(s string) string {
 	return strings.ToValidUTF8(s[:maxEventText], "") + " …"
 }
 
-// Result writes a trial's result, which ends its journal unless it is Partial, and returns the SHA-256 of the file.
+// Result writes a trial's result, which ends its journal unless it is Partial,
+// and returns the SHA-256 of the file.
 func (r *Recorder) Result(res *trial.Result) (string, error) {
 	raw, err := json.Marshal(res)
 	if err != nil {
 		return "", err
 	}
 	raw = append(raw, '\n')
-	if err := replace(r.resultPath(res.TrialID), raw); err != nil {
+	if err := files.Write(r.resultPath(res.TrialID), raw); err != nil {
 		return "", err
 	}
-	digest := sha256.Sum256(raw)
-	sum := hex.EncodeToString(digest[:])
+	sum := files.Sum(raw)
 	if res.Partial != nil {
 		r.partial[res.TrialID] = sum
 		return sum, nil
@@ -182,14 +184,13 @@ func (r *Recorder) resultPath(id string) string {
 // Sums writes SHA256SUMS over the results that there are, in the format of
 // sha256sum, with names relative to the results' directory.
 func (r *Recorder) Sums() error {
-	var lines []string
+	sums := files.Sums{}
 	for _, results := range []map[string]string{r.results, r.partial} {
 		for id, sum := range results {
-			lines = append(lines, fmt.Sprintf("%s  %s.json\n", sum, id))
+			sums[id+".json"] = sum
 		}
 	}
-	slices.SortFunc(lines, func(a, b string) int { return strings.Compare(a[64:], b[64:]) })
-	return replace(filepath.Join(r.dir, trial.ResultSums), []byte(strings.Join(lines, "")))
+	return files.Write(filepath.Join(r.dir, trial.ResultSums), sums.Bytes())
 }
 
 // End records how the run ended: Finished, or Dead with the reason.
@@ -213,62 +214,25 @@ func WriteState(dir string, s trial.State) error {
 	if err != nil {
 		return err
 	}
-	return replace(filepath.Join(dir, trial.StateFile), append(raw, '\n'))
+	return files.Write(filepath.Join(dir, trial.StateFile), append(raw, '\n'))
 }
 
-// validResult accepts a result file that is whole and is about this trial of
-// this run.
-func validResult(path, runID, trialID string) (sum string, partial, ok bool) {
-	raw, err := os.ReadFile(path)
+// whole reads the file of a trial's result; ok says that it is one.
+func (r *Recorder) whole(p *trial.Plan, t trial.Trial) (sum string, partial, ok bool) {
+	raw, err := files.Read(r.resultPath(t.ID), maxResult)
 	if err != nil {
 		return "", false, false
 	}
-	var res trial.Result
-	if json.Unmarshal(bytes.TrimSpace(raw), &res) != nil || res.Schema != trial.ResultSchema || res.RunID != runID || res.TrialID != trialID {
+	res := &trial.Result{}
+	if json.Unmarshal(raw, res) != nil || res.Fits(p, t) != nil {
 		return "", false, false
 	}
-	if res.Outcome != trial.OK && res.Outcome != trial.Failed && res.Outcome != trial.Skipped {
-		return "", false, false
-	}
-	digest := sha256.Sum256(raw)
-	return hex.EncodeToString(digest[:]), res.Partial != nil, true
-}
-
-// replace writes a file so that after any crash there is the old content or the
-// new.
-func replace(path string, data []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".tmp-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
-	if err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	syncDir(filepath.Dir(path)) // the rename itself must survive a power cut
-	return nil
-}
-
-// syncDir: a file system that cannot sync a directory has done what it can.
-func syncDir(path string) {
-	if d, err := os.Open(path); err == nil {
-		d.Sync()
-		d.Close()
-	}
+	return files.Sum(raw), res.Partial != nil, true
 }
 
 // ReadResult reads a result that Has.
 func ReadResult(dir, trialID string) (*trial.Result, error) {
-	raw, err := os.ReadFile(filepath.Join(dir, trial.ResultsDir, trialID+".json"))
+	raw, err := files.Read(filepath.Join(dir, trial.ResultsDir, trialID+".json"), maxResult)
 	if err != nil {
 		return nil, err
 	}

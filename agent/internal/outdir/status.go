@@ -10,12 +10,13 @@ import (
 	"os"
 	"path/filepath"
 
+	"chexp/experiments/files"
 	"chexp/experiments/trial"
 )
 
 // ReadState returns the recorded state; found is false before the first start.
 func ReadState(dir string) (s trial.State, found bool, err error) {
-	raw, err := os.ReadFile(filepath.Join(dir, trial.StateFile))
+	raw, err := files.Read(filepath.Join(dir, trial.StateFile), maxLine)
 	if errors.Is(err, os.ErrNotExist) {
 		return trial.State{Schema: trial.EventSchema, Phase: trial.NotStarted}, false, nil
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"chexp/experiments/files"
 	"chexp/experiments/trial"
 )
 
@@ -25,12 +26,12 @@ const (
 // namespaces are.
 func RequestStop(dir, why string) error {
 	// Renamed into place: a request that is seen is whole.
-	return replace(filepath.Join(dir, stopFile), []byte(why))
+	return files.Write(filepath.Join(dir, stopFile), []byte(why))
 }
 
 // StopRequested reports whether somebody asked, and why.
 func StopRequested(dir string) (why string, asked bool) {
-	f, err := os.Open(filepath.Join(dir, stopFile))
+	f, err := files.Open(filepath.Join(dir, stopFile), files.NoLimit)
 	if errors.Is(err, os.ErrNotExist) {
 		return "", false
 	}
@@ -64,12 +65,12 @@ func SetDeadline(dir string, now int64, left time.Duration) error {
 		}
 		return nil
 	}
-	return replace(path, fmt.Appendf(nil, "%d\n", now+int64(left)))
+	return files.Write(path, fmt.Appendf(nil, "%d\n", now+int64(left)))
 }
 
 // Deadline is what is left of the run's time; ok is false where none is set.
 func Deadline(dir string, now int64) (left time.Duration, ok bool) {
-	raw, err := os.ReadFile(filepath.Join(dir, deadlineFile))
+	raw, err := files.Read(filepath.Join(dir, deadlineFile), 100)
 	if err != nil {
 		return 0, false
 	}

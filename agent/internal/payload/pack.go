@@ -3,15 +3,15 @@ package payload
 import (
 	"archive/tar"
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
+	"context"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
+
+	"chexp/experiments/files"
 )
 
 // Describe reads the files to carry (by their names in the payload) and fills in
@@ -20,11 +20,11 @@ import (
 func Describe(paths map[string]string, h *Header) error {
 	h.Files = nil
 	for name, path := range paths {
-		f, err := describeFile(name, path)
+		sum, n, err := files.Hash(context.Background(), path, files.NoLimit)
 		if err != nil {
 			return err
 		}
-		h.Files = append(h.Files, f)
+		h.Files = append(h.Files, File{Name: name, Bytes: n, SHA256: sum})
 	}
 	slices.SortFunc(h.Files, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
 	for i, f := range h.Files {
@@ -37,25 +37,11 @@ func Describe(paths map[string]string, h *Header) error {
 
 // identity is the SHA-256 over what is unpacked.
 func (h Header) identity() string {
-	id := sha256.New()
+	var list bytes.Buffer
 	for _, f := range h.Files {
-		fmt.Fprintf(id, "%s %d %v %s\n", f.SHA256, f.Bytes, f.Exec, f.Name)
+		fmt.Fprintf(&list, "%s %d %v %s\n", f.SHA256, f.Bytes, f.Exec, f.Name)
 	}
-	return hex.EncodeToString(id.Sum(nil))
-}
-
-func describeFile(name, path string) (File, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return File{}, err
-	}
-	defer f.Close()
-	sum := sha256.New()
-	n, err := io.Copy(sum, f)
-	if err != nil {
-		return File{}, err
-	}
-	return File{Name: name, Bytes: n, SHA256: hex.EncodeToString(sum.Sum(nil))}, nil
+	return files.Sum(list.Bytes())
 }
 
 // Compress makes the payload's tar: sorted, without times and owners, so that
@@ -65,7 +51,8 @@ func Compress(paths map[string]string, h Header) ([]byte, error) {
 	// One encoder goroutine: with several the output is the same, but the
 	// window of 8 MiB is what makes the difference, and it is what a
 	// decoder must hold.
-	z, err := zstd.NewWriter(&out, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(8<<20))
+	z, err := zstd.NewWriter(&out, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderConcurrency(1),
+		zstd.WithWindowSize(8<<20))
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +62,8 @@ func Compress(paths map[string]string, h Header) ([]byte, error) {
 		if f.Exec {
 			mode = 0o755
 		}
-		if err := t.WriteHeader(&tar.Header{Name: f.Name, Size: f.Bytes, Mode: mode, Format: tar.FormatUSTAR}); err != nil {
+		head := &tar.Header{Name: f.Name, Size: f.Bytes, Mode: mode, Format: tar.FormatUSTAR}
+		if err := t.WriteHeader(head); err != nil {
 			return nil, err
 		}
 		content, err := os.ReadFile(paths[f.Name])

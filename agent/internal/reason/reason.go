@@ -1,11 +1,12 @@
 // Package reason is the vocabulary of what can go wrong with a trial: stable
-// codes that programs compare, and an error type that carries one of them up to
-// the place where a failed result is written.
+// codes that programs compare. An error that carries one is a [failure.Error]
+// with its Code set; [Of] turns it into what a failed result says.
 package reason
 
 import (
 	"errors"
 
+	"chexp/experiments/failure"
 	"chexp/experiments/trial"
 )
 
@@ -28,31 +29,18 @@ const (
 	Imprecise        = "imprecise"     // on an ok result: the time limit came before the precision asked for
 )
 
-// Error carries a reason through ordinary error returns.
-type Error struct {
-	trial.Reason
-	Err error // the cause, may be nil
+// Errorf makes an error with one of the codes.
+func Errorf(code, format string, args ...any) *failure.Error {
+	e := failure.Device.Errorf(format, args...)
+	e.Code = code
+	return e
 }
 
-func (e *Error) Error() string {
-	if e.Err != nil {
-		return e.Text + ": " + e.Err.Error()
-	}
-	return e.Text
-}
-
-func (e *Error) Unwrap() error { return e.Err }
-
-// New makes an Error; cause may be nil.
-func New(code, text, next string, cause error) *Error {
-	return &Error{Reason: trial.Reason{Code: code, Text: text, Next: next}, Err: cause}
-}
-
-// Of turns any error into the reason to report; fallback is the code for an
-// error that carries none.
+// Of turns any error into the reason to report. fallback is the code of an error
+// that carries none.
 func Of(err error, fallback string) trial.Reason {
-	var e *Error
-	if errors.As(err, &e) {
+	var e *failure.Error
+	if errors.As(err, &e) && e.Code != "" {
 		return trial.Reason{Code: e.Code, Text: err.Error(), Next: e.Next}
 	}
 	return trial.Reason{Code: fallback, Text: err.Error()}

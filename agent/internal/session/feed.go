@@ -1,7 +1,6 @@
 package session
 
 import (
-	"fmt"
 	"math/rand/v2"
 
 	"chexp/agent/internal/reason"
@@ -33,7 +32,7 @@ type feed struct {
 func newFeed(inputs []Buffer, seed uint64) (*feed, error) {
 	f := &feed{rng: rand.New(rand.NewPCG(seed, 0x63686578702d696e))}
 	if len(inputs) == 0 {
-		return nil, reason.New(reason.InputUnsupported, "the model has no input", "", nil)
+		return nil, reason.Errorf(reason.InputUnsupported, "the model has no input")
 	}
 	for _, in := range inputs {
 		var fill func(int)
@@ -47,7 +46,7 @@ func newFeed(inputs []Buffer, seed uint64) (*feed, error) {
 		case in.Int64 != nil:
 			fill = window(in.Int64, func() int64 { return int64(f.rng.IntN(2)) })
 		default:
-			return nil, reason.New(reason.InputUnsupported, fmt.Sprintf("input %q has no values", in.Name), "", nil)
+			return nil, reason.Errorf(reason.InputUnsupported, "input %q has no values", in.Name)
 		}
 		f.fills = append(f.fills, fill)
 	}

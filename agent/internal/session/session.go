@@ -112,11 +112,11 @@ type measurement struct {
 func (m *measurement) one() (int64, error) {
 	m.feed.next()
 	if err := m.engine.Prepare(); err != nil {
-		return 0, reason.New(reason.InferenceFailed, "an inference could not be prepared", "", err)
+		return 0, reason.Errorf(reason.InferenceFailed, "an inference could not be prepared").Because(err)
 	}
 	ns, err := m.timed()
 	if err != nil {
-		return 0, reason.New(reason.InferenceFailed, "an inference failed", "", err)
+		return 0, reason.Errorf(reason.InferenceFailed, "an inference failed").Because(err)
 	}
 	return ns, nil
 }

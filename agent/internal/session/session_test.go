@@ -164,7 +164,7 @@ func TestFailures(t *testing.T) {
 	if res, blocks := serve(t, f, trial.Policy{Warmup: 1}, 1, Turn{MinRuns: 10}); res.Outcome != trial.Failed || res.Reasons[0].Code != reason.InferenceFailed || blocks != nil || !f.closed {
 		t.Errorf("%s %v", res.Outcome, res.Reasons)
 	}
-	res, _ := serveWith(t, trial.Policy{}, 1, func() (Engine, error) { return nil, reason.New(reason.ModelInvalid, "no model", "", nil) }, Turn{MinRuns: 1})
+	res, _ := serveWith(t, trial.Policy{}, 1, func() (Engine, error) { return nil, reason.Errorf(reason.ModelInvalid, "no model") }, Turn{MinRuns: 1})
 	if res.Outcome != trial.Failed || res.Reasons[0].Code != reason.ModelInvalid || res.LatenciesNS == nil {
 		t.Errorf("%s %v", res.Outcome, res.Reasons)
 	}

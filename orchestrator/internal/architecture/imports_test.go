@@ -35,21 +35,31 @@ var rules = []rule{
 		why: "models know the experiment file, and nobody who runs it"},
 	{dir: "models/plates", only: []string{"std"},
 		why: "the agent draws the pictures on the device, so they bring nothing along"},
-	{dir: "models/pictures", only: []string{"std", "github.com/klauspost/compress"},
-		why: "both sides import it: one writes packs, the other reads them"},
-	{dir: "models/train", only: []string{"std", "chexp/models"},
-		why: "training is pure Go; who runs its graphs is an interface"},
-	{dir: "agent", except: []string{"agent/cmd/chexp-train"}, never: []string{"chexp/models/builtin", "chexp/models/train", "chexp/models/catalog", "chexp/models/quant"},
-		why: "an agent is carried to the device: no weights and no trainer in it"},
+	{dir: "models/pictures", only: []string{"std", "github.com/klauspost/compress", "chexp/experiments/files"},
+		why: "both sides import it, so it brings little along: one writes packs (as files that are whole), the " +
+			"other reads them"},
+	{dir: "agent", never: []string{"chexp/models/builtin", "chexp/models/catalog", "chexp/models/quant"},
+		why: "an agent is carried to the device: no weights in it"},
 	{dir: "orchestrator/openstack", only: []string{"std", gophercloud, "chexp/orchestrator/openstack"},
 		why: "upstreamable as it stands: no experiments, no logging, no printing"},
-	{dir: "orchestrator/internal/emulator", never: []string{gophercloud, "chexp/orchestrator/openstack", "chexp/orchestrator/internal/run",
-		"chexp/orchestrator/internal/site", "chexp/orchestrator/internal/transport", "chexp/experiments", "chexp/models"}, tests: true,
+	{dir: "orchestrator/internal/emulator", never: []string{gophercloud, "chexp/orchestrator/openstack",
+		"chexp/orchestrator/internal/run",
+		"chexp/orchestrator/internal/site", "chexp/orchestrator/internal/transport", "chexp/experiments",
+		"chexp/models"}, tests: true,
 		why: "a client and an emulator that share structs agree with each other and not with Chameleon"},
-	{dir: "orchestrator/internal/run", never: []string{"chexp/orchestrator/internal/site", "chexp/orchestrator/internal/cli", "chexp/orchestrator/internal/emulator",
-		"chexp/orchestrator/internal/transport/zunexec", "chexp/orchestrator/internal/transport/sshexec", "chexp/orchestrator/openstack", gophercloud},
+	{dir: "orchestrator/internal/run", never: []string{"chexp/orchestrator/internal/site",
+		"chexp/orchestrator/internal/cli", "chexp/orchestrator/internal/emulator",
+		"chexp/orchestrator/internal/transport/zunexec", "chexp/orchestrator/internal/transport/sshexec",
+		"chexp/orchestrator/openstack", gophercloud},
 		why: "run knows interfaces; cli is where concrete types meet"},
-	{dir: "orchestrator/internal/report", never: []string{"net", "net/http", "chexp/orchestrator/internal/site", "chexp/orchestrator/internal/transport", gophercloud},
+	{dir: "orchestrator/internal/signin", never: []string{"chexp/orchestrator/openstack/reservation",
+		"chexp/orchestrator/openstack/container",
+		"chexp/orchestrator/internal/run", "chexp/orchestrator/internal/site", "chexp/orchestrator/internal/cli",
+		"chexp/orchestrator/internal/transport"},
+		tests: true,
+		why:   "signing in is the same for every site: it knows nothing of leases, containers or runs"},
+	{dir: "orchestrator/internal/report", never: []string{"net", "net/http", "chexp/orchestrator/internal/site",
+		"chexp/orchestrator/internal/transport", gophercloud},
 		why: "a report is made from the store; it cannot reach the network"},
 	{dir: ".", except: []string{"agent/internal/ort"}, never: []string{"C", "github.com/yalue/onnxruntime_go"},
 		why: "agent/internal/ort is the only package with cgo; all else builds without"},
@@ -78,6 +88,32 @@ func TestImports(t *testing.T) {
 	}
 }
 
+// A site is one package and its line in cli's registry: sites do not import each
+// other, and nobody else imports one.
+func TestSitesAreApart(t *testing.T) {
+	const dir, registry = "orchestrator/internal/site/", "orchestrator/internal/cli/sites.go"
+	sites := map[string]bool{}
+	for file, imports := range sources(t) {
+		own := ""
+		if below, ok := strings.CutPrefix(file, dir); ok && strings.Contains(below, "/") {
+			own, _, _ = strings.Cut(below, "/")
+		}
+		for _, path := range imports {
+			site, ok := strings.CutPrefix(path, "chexp/"+dir)
+			if !ok {
+				continue
+			}
+			sites[site] = true
+			if file != registry && site != own {
+				t.Errorf("%s imports the site %s: only %s may", file, site, registry)
+			}
+		}
+	}
+	if len(sites) < 2 {
+		t.Errorf("the rule looks at the sites %v: has the folder moved?", sites)
+	}
+}
+
 // Only commands end the process; only cli and commands touch the standard
 // streams.
 func TestProcessWideThings(t *testing.T) {
@@ -85,12 +121,14 @@ func TestProcessWideThings(t *testing.T) {
 		if strings.HasSuffix(file, "_test.go") || strings.Contains(file, "/cmd/") {
 			continue
 		}
-		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(moduleRoot, file), nil, parser.SkipObjectResolution)
+		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(moduleRoot, file), nil,
+			parser.SkipObjectResolution)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, use := range selectors(f) {
-			if use == "os.Exit" || (use == "os.Stdout" || use == "os.Stderr") && !below(file, "orchestrator/internal/cli") {
+			if use == "os.Exit" || (use == "os.Stdout" || use == "os.Stderr") &&
+				!below(file, "orchestrator/internal/cli") {
 				t.Errorf("%s uses %s: only cmd/* (and cli, for the streams) may", file, use)
 			}
 		}
@@ -109,7 +147,8 @@ func sources(t *testing.T) map[string][]string {
 		}
 		name := d.Name()
 		if d.IsDir() {
-			if path != moduleRoot && (strings.HasPrefix(name, ".") || name == "bin" || name == "runs" || name == "testdata") {
+			if path != moduleRoot && (strings.HasPrefix(name, ".") || name == "bin" || name == "runs" ||
+				name == "testdata") {
 				return fs.SkipDir
 			}
 			return nil
@@ -163,7 +202,8 @@ func refused(r rule, path string) bool {
 		return false
 	}
 	for _, p := range r.only {
-		if path == p || strings.HasPrefix(path, p+"/") || p == "std" && !strings.Contains(strings.SplitN(path, "/", 2)[0], ".") && !strings.HasPrefix(path, "chexp/") {
+		if path == p || strings.HasPrefix(path, p+"/") || p == "std" &&
+			!strings.Contains(strings.SplitN(path, "/", 2)[0], ".") && !strings.HasPrefix(path, "chexp/") {
 			return false
 		}
 	}

@@ -7,17 +7,15 @@ package bundle
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"sort"
-	"strings"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/files"
 	"chexp/experiments/trial"
 )
 
@@ -36,48 +34,25 @@ type Bundle struct {
 }
 
 // Assemble looks at every file and computes its sum. fileOf says where the model,
-// runtime, plugin or pack of pictures with this SHA-256 lies on this machine. The files are read again when
-// they are pushed; one that changed in between is noticed.
-func Assemble(agentPath string, plan *trial.Plan, fileOf func(sha256 string) (path string, err error)) (*Bundle, error) {
+// runtime, plugin or pack of pictures with this SHA-256 lies on this machine. The
+// files are read again when they are pushed; one that changed in between is
+// noticed.
+func Assemble(agentPath string, plan *trial.Plan,
+	fileOf func(sha256 string) (path string, err error)) (*Bundle, error) {
 	if err := plan.Check(); err != nil {
 		return nil, err
 	}
 	agent, err := onDisk(trial.AgentFile, agentPath, 0o755)
 	if err != nil {
-		return nil, failure.New(failure.Usage, "the agent for the device", "build it with `make agents`", err)
+		return nil, failure.Usage.Errorf("the agent for the device").Advise("build it with `make agents`").Because(err)
 	}
 	text, err := json.MarshalIndent(plan, "", "  ")
 	if err != nil {
 		return nil, err
 	}
 	b := &Bundle{Files: []File{agent, inMemory(trial.PlanFile, append(text, '\n'))}}
-	seen := map[string]bool{}
-	for _, m := range plan.Models {
-		if seen[m.SHA256] {
-			continue // two names for the same bytes
-		}
-		seen[m.SHA256] = true
-		f, err := model(m, fileOf)
-		if err != nil {
-			return nil, err
-		}
-		b.Files = append(b.Files, f)
-	}
-	for _, r := range plan.Runtimes {
-		for _, p := range parts(r) {
-			if seen[p.sum] {
-				continue
-			}
-			seen[p.sum] = true
-			f, err := known(p, fileOf)
-			if err != nil {
-				return nil, err
-			}
-			b.Files = append(b.Files, f)
-		}
-	}
-	if a := plan.Accuracy; a != nil && a.SHA256 != "" {
-		f, err := known(part{"the pictures of " + a.Name, a.Path(), a.SHA256, a.Bytes}, fileOf)
+	for _, want := range plan.Files() {
+		f, err := known(want, fileOf)
 		if err != nil {
 			return nil, err
 		}
@@ -87,80 +62,44 @@ func Assemble(agentPath string, plan *trial.Plan, fileOf func(sha256 string) (pa
 	return b, nil
 }
 
-// part is a file of the plan that is named by its content.
-type part struct {
-	what, at, sum string
-	bytes         int64 // 0: not known
-}
-
-func model(m trial.Model, fileOf func(string) (string, error)) (File, error) {
-	return known(part{"model " + m.Name, m.Path(), m.SHA256, m.Bytes}, fileOf)
-}
-
-// parts are the files of a runtime: none for the agent's own, and its plugins.
-func parts(r trial.NamedRuntime) (list []part) {
-	if r.SHA256 != "" {
-		list = append(list, part{"runtime " + r.Name, r.Path(), r.SHA256, r.Bytes})
-	}
-	for _, p := range r.Plugins {
-		list = append(list, part{"runtime " + r.Name + ", plugin " + p.Provider, p.Path(), p.SHA256, p.Bytes})
-	}
-	return list
-}
-
-func known(p part, fileOf func(string) (string, error)) (File, error) {
-	path, err := fileOf(p.sum)
+// known is a file that the plan names, as it lies on this machine.
+func known(want trial.File, fileOf func(string) (string, error)) (File, error) {
+	path, err := fileOf(want.SHA256)
 	if err != nil {
-		return File{}, fmt.Errorf("%s: %w", p.what, err)
+		return File{}, fmt.Errorf("%s: %w", want.What, err)
 	}
-	f, err := onDisk(p.at, path, 0o644)
+	f, err := onDisk(want.Path, path, 0o644)
 	if err != nil {
-		return File{}, failure.New(failure.Usage, p.what, "check that the file is there and may be read", err)
+		return File{}, failure.Usage.Errorf("%s", want.What).
+			Advise("check that the file is there and may be read").Because(err)
 	}
-	if f.SHA256 != p.sum || f.Size != p.bytes && p.bytes != 0 {
-		return File{}, failure.New(failure.Usage,
-			fmt.Sprintf("%s: %s has %d bytes and SHA-256 %s, the plan says %d and %s", p.what, path, f.Size, f.SHA256, p.bytes, p.sum),
-			"the file changed since the plan was made, or its copy is damaged: put the right file there, or plan again", nil)
+	if f.SHA256 != want.SHA256 || f.Size != want.Bytes && want.Bytes != 0 {
+		return File{}, failure.Usage.
+			Errorf("%s: %s has %d bytes and SHA-256 %s, the plan says %d and %s",
+				want.What, path, f.Size, f.SHA256, want.Bytes, want.SHA256).
+			Advise("the file changed since the plan was made, or its copy is damaged: " +
+				"put the right file there, or plan again")
 	}
 	return f, nil
 }
 
 func onDisk(name, path string, mode fs.FileMode) (File, error) {
-	f := File{Path: name, Mode: mode, Open: func() (io.ReadCloser, error) { return os.Open(path) }}
-	in, err := os.Open(path)
-	if err != nil {
-		return File{}, err
-	}
-	defer in.Close()
-	info, err := in.Stat()
-	if err != nil {
-		return File{}, err
-	}
-	if !info.Mode().IsRegular() {
-		return File{}, fmt.Errorf("%s is not a regular file", path)
-	}
-	h := sha256.New()
-	if f.Size, err = io.Copy(h, in); err != nil {
-		return File{}, err
-	}
-	f.SHA256 = hex.EncodeToString(h.Sum(nil))
-	return f, nil
+	sum, size, err := files.Hash(context.Background(), path, files.NoLimit)
+	open := func() (io.ReadCloser, error) { return os.Open(path) }
+	return File{Path: name, SHA256: sum, Size: size, Mode: mode, Open: open}, err
 }
 
 func inMemory(name string, data []byte) File {
-	sum := sha256.Sum256(data)
-	return File{Path: name, SHA256: hex.EncodeToString(sum[:]), Size: int64(len(data)), Mode: 0o644,
+	return File{Path: name, SHA256: files.Sum(data), Size: int64(len(data)), Mode: 0o644,
 		Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }}
 }
 
-// sums is the list in the format of `sha256sum -c`, sorted by name.
-func sums(files []File) []byte {
-	var lines []string
-	for _, f := range files {
-		lines = append(lines, f.SHA256+"  "+f.Path+"\n")
+func sums(list []File) []byte {
+	s := files.Sums{}
+	for _, f := range list {
+		s[f.Path] = f.SHA256
 	}
-	sort.Slice(lines, func(i, j int) bool { return lines[i][64:] < lines[j][64:] })
-	return []byte(strings.Join(lines, ""))
+	return s.Bytes()
 }
 
 // Bytes is the size of all files together.

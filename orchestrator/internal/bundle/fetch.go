@@ -11,14 +11,15 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/files"
 	"chexp/experiments/trial"
 	"chexp/orchestrator/internal/transport"
 )
@@ -84,7 +85,10 @@ func fetch(ctx context.Context, t transport.Transport, dir, dst, suffix string, 
 	for _, name := range left {
 		_ = root.RemoveAll(name)
 	}
-	in := &incoming{root: root, suffix: suffix, dst: dst, tmp: ".fetch-" + strings.ToLower(rand.Text()[:8]), limits: limits.orDefault(), sums: map[string]string{}}
+	in := &incoming{
+		root: root, suffix: suffix, dst: dst, tmp: ".fetch-" + strings.ToLower(rand.Text()[:8]),
+		limits: limits.orDefault(), sums: files.Sums{},
+	}
 	if err := root.Mkdir(in.tmp, 0o700); err != nil {
 		return nil, storage(dst, err)
 	}
@@ -113,22 +117,25 @@ type incoming struct {
 	suffix   string // of the files, after the trial's id
 	limits   Limits
 	total    int64
-	sums     map[string]string // name → SHA-256 of what came
-	list     []byte            // SHA256SUMS, if it came
+	sums     files.Sums // of what came
+	list     []byte     // SHA256SUMS, if it came
 }
 
 // storage words an error of this machine's disk.
 func storage(dst string, err error) error {
-	next := "check that the directory exists and may be written; then `chexp results fetch` brings the results as long as the device is held"
+	next := "check that the directory exists and may be written"
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		next = "free some space; then `chexp results fetch` brings the results as long as the device is held"
+		next = "free some space"
 	}
-	return failure.New(failure.Storage, "writing results to "+dst, next, err)
+	return failure.Storage.Errorf("writing results to %s", dst).
+		Advise("%s; then `chexp results fetch` brings the results as long as the device is held", next).
+		Because(err)
 }
 
 func refused(format string, args ...any) error {
-	return failure.New(failure.Device, "what the device sent is refused: "+fmt.Sprintf(format, args...),
-		"an agent of this chexp never does this: the device or its image is not what it should be; nothing was written", nil)
+	return failure.Device.Errorf("what the device sent is refused: "+format, args...).
+		Advise("an agent of this chexp never does this: the device or its image is not what it should be; " +
+			"nothing was written")
 }
 
 func (in *incoming) receive(stream io.Reader) error {
@@ -161,7 +168,8 @@ func (in *incoming) receive(stream io.Reader) error {
 func (in *incoming) entry(h *tar.Header, r io.Reader) error {
 	name := path.Clean(h.Name)
 	if in.total += h.Size; h.Size < 0 || in.total > in.limits.TotalBytes || h.Size > in.limits.FileBytes {
-		return refused("%q has %d bytes; a file may have %d, all together %d", h.Name, h.Size, in.limits.FileBytes, in.limits.TotalBytes)
+		return refused("%q has %d bytes; a file may have %d, all together %d",
+			h.Name, h.Size, in.limits.FileBytes, in.limits.TotalBytes)
 	}
 	switch {
 	case h.Typeflag == tar.TypeDir && name == ".":
@@ -227,17 +235,21 @@ func (d *diskWriter) Write(p []byte) (int, error) {
 // check holds the files against SHA256SUMS. Files that it does not name came
 // after it was written.
 func (in *incoming) check() error {
-	for line := range strings.Lines(string(in.list)) {
-		sum, name, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "  ")
-		if !ok || len(sum) != 2*sha256.Size {
-			return refused("%s has the line %q", sumsName, line)
-		}
+	sums, err := files.ParseSums(in.list)
+	if err != nil {
+		return refused("%v", err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(sums)) {
 		switch got := in.sums[name]; got {
-		case sum:
+		case sums[name]:
 		case "":
-			return failure.New(failure.Device, fmt.Sprintf("the device's %s names %q, which did not come", sumsName, name), damagedNext, nil)
+			return failure.Device.Errorf("the device's %s names %q, which did not come", sumsName, name).
+				Advise(damagedNext)
 		default:
-			return failure.New(failure.Device, fmt.Sprintf("result %q is damaged on the device: SHA-256 %s, its %s says %s", name, got, sumsName, sum), damagedNext, nil)
+			return failure.Device.
+				Errorf("result %q is damaged on the device: SHA-256 %s, its %s says %s",
+					name, got, sumsName, sums[name]).
+				Advise(damagedNext)
 		}
 	}
 	return nil
@@ -247,11 +259,7 @@ const damagedNext = "fetch again; if it stays so, the device's storage is damage
 
 // install puts the files in place. Those that cannot be are reported together.
 func (in *incoming) install() ([]string, error) {
-	names := make([]string, 0, len(in.sums))
-	for name := range in.sums {
-		names = append(names, name)
-	}
-	slices.Sort(names)
+	names := slices.Sorted(maps.Keys(in.sums))
 	var conflicts []string
 	for _, name := range names {
 		err := in.place(name)
@@ -263,13 +271,13 @@ func (in *incoming) install() ([]string, error) {
 			return nil, storage(in.dst, err)
 		}
 	}
-	if err := syncDir(in.root); err != nil {
-		return nil, storage(in.dst, err)
-	}
+	files.SyncDir(in.root.Name())
 	if len(conflicts) > 0 {
-		return names, failure.New(failure.Storage,
-			fmt.Sprintf("%d results in %s differ from what the device has now (%s); they were left as they are", len(conflicts), in.dst, strings.Join(conflicts[:min(len(conflicts), 3)], ", ")),
-			"move the differing files away to take the device's, or keep them: one of the two was changed after its trial", nil)
+		return names, failure.Storage.
+			Errorf("%d results in %s differ from what the device has now (%s); they were left as they are",
+				len(conflicts), in.dst, strings.Join(conflicts[:min(len(conflicts), 3)], ", ")).
+			Advise("move the differing files away to take the device's, or keep them: " +
+				"one of the two was changed after its trial")
 	}
 	return names, nil
 }
@@ -293,33 +301,12 @@ func (in *incoming) place(name string) error {
 	default:
 		return err
 	}
-	if sum, err := in.sumOf(name); err != nil || sum == in.sums[name] {
+	sum, _, err := files.HashIn(context.Background(), in.root, name, files.NoLimit)
+	if err != nil || sum == in.sums[name] {
 		return err
 	}
 	if name == sumsName {
 		return in.root.Rename(from, name)
 	}
 	return errDiffers
-}
-
-func (in *incoming) sumOf(name string) (string, error) {
-	f, err := in.root.Open(name)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
-}
-
-func syncDir(root *os.Root) error {
-	d, err := os.Open(filepath.Clean(root.Name()))
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

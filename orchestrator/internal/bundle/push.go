@@ -9,11 +9,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path"
 	"strings"
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/files"
+	"chexp/experiments/wait"
 	"chexp/orchestrator/internal/transport"
 )
 
@@ -30,7 +33,8 @@ type Pushed struct {
 // progress, which may be nil, is called with the bytes of files that have
 // arrived (a Transport that verifies in parts counts whole verified parts) and
 // the bytes that have to; only after everything was verified are they equal.
-func (b *Bundle) Push(ctx context.Context, t transport.Transport, dir string, progress func(sent, total int64)) (Pushed, error) {
+func (b *Bundle) Push(ctx context.Context, t transport.Transport, dir string,
+	progress func(sent, total int64)) (Pushed, error) {
 	var done Pushed
 	have, err := present(ctx, t, dir, b.Files)
 	if err != nil {
@@ -52,7 +56,8 @@ func (b *Bundle) Push(ctx context.Context, t transport.Transport, dir string, pr
 	progress(0, total)
 	if len(send) > 0 {
 		if err := put(ctx, t, dir, send, func(n int64) { progress(max(min(n, total-1), 0), total) }); err != nil {
-			return Pushed{Skipped: done.Skipped}, fmt.Errorf("pushing %d files (%d bytes) to %s: %w", len(send), total, dir, err)
+			return Pushed{Skipped: done.Skipped},
+				fmt.Errorf("pushing %d files (%d bytes) to %s: %w", len(send), total, dir, err)
 		}
 	}
 	done.Sent = total
@@ -62,7 +67,8 @@ func (b *Bundle) Push(ctx context.Context, t transport.Transport, dir string, pr
 	return done, nil
 }
 
-// outgoing is the tar stream on its way; what a Transport acknowledges becomes progress.
+// outgoing is the tar stream on its way; what a Transport acknowledges becomes
+// progress.
 type outgoing struct {
 	*io.PipeReader
 	arrived func(int64)
@@ -72,12 +78,12 @@ type outgoing struct {
 // they were content, which makes half a percent for the smallest bundles.
 func (o *outgoing) Acknowledge(n int64) { o.arrived(n) }
 
-func put(ctx context.Context, t transport.Transport, dir string, files []File, arrived func(int64)) error {
+func put(ctx context.Context, t transport.Transport, dir string, list []File, arrived func(int64)) error {
 	pr, pw := io.Pipe()
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		pw.CloseWithError(writeTar(pw, files))
+		pw.CloseWithError(writeTar(pw, list))
 	}()
 	err := t.Put(ctx, dir, &outgoing{pr, arrived})
 	pr.Close()
@@ -85,9 +91,9 @@ func put(ctx context.Context, t transport.Transport, dir string, files []File, a
 	return err
 }
 
-func writeTar(w io.Writer, files []File) error {
+func writeTar(w io.Writer, list []File) error {
 	tw := tar.NewWriter(w)
-	for _, f := range files {
+	for _, f := range list {
 		if err := writeFile(tw, f); err != nil {
 			return err
 		}
@@ -102,7 +108,8 @@ func writeFile(tw *tar.Writer, f File) error {
 		return err
 	}
 	defer in.Close()
-	if err := tw.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: f.Path, Size: f.Size, Mode: int64(f.Mode.Perm())}); err != nil {
+	head := &tar.Header{Typeflag: tar.TypeReg, Name: f.Path, Size: f.Size, Mode: int64(f.Mode.Perm())}
+	if err := tw.WriteHeader(head); err != nil {
 		return err
 	}
 	h := sha256.New()
@@ -113,7 +120,8 @@ func writeFile(tw *tar.Writer, f File) error {
 	// One byte more than announced shows that it grew.
 	more, _ := in.Read(make([]byte, 1))
 	if n != f.Size || more > 0 || hex.EncodeToString(h.Sum(nil)) != f.SHA256 {
-		return failure.New(failure.Usage, f.Path+" changed on this machine while it was sent", "let nothing write to it, and start again", nil)
+		return failure.Usage.Errorf("%s changed on this machine while it was sent", f.Path).
+			Advise("let nothing write to it, and start again")
 	}
 	return nil
 }
@@ -123,6 +131,8 @@ const (
 	askBytes = 2500
 	// askWait bounds the wait for sums that take longer than Zun's execute waits.
 	askWait = 5 * time.Minute
+	// answerPause is between two looks for an answer that comes late.
+	answerPause = 2 * time.Second
 	// askTries and askPause bound how a lost answer is asked for again.
 	askTries = 4
 	askPause = time.Second
@@ -130,34 +140,31 @@ const (
 
 // present returns the sums of those files that are there and, where they must
 // be, executable. It asks in groups.
-func present(ctx context.Context, t transport.Transport, dir string, files []File) (map[string]string, error) {
+func present(ctx context.Context, t transport.Transport, dir string, list []File) (map[string]string, error) {
 	have := map[string]string{}
-	for len(files) > 0 {
+	for len(list) > 0 {
 		n, size := 0, 0
-		for n < len(files) && (n == 0 || size+len(files[n].Path) < askBytes) {
-			size += len(files[n].Path) + 1
+		for n < len(list) && (n == 0 || size+len(list[n].Path) < askBytes) {
+			size += len(list[n].Path) + 1
 			n++
 		}
-		if err := askAgain(ctx, t, dir, files[:n], have); err != nil {
+		if err := askAgain(ctx, t, dir, list[:n], have); err != nil {
 			return nil, err
 		}
-		files = files[n:]
+		list = list[n:]
 	}
 	return have, nil
 }
 
 // askAgain repeats the question when its answer got lost; asking changes nothing.
-func askAgain(ctx context.Context, t transport.Transport, dir string, files []File, have map[string]string) (err error) {
+func askAgain(ctx context.Context, t transport.Transport, dir string, list []File, have map[string]string) (err error) {
 	for try := 1; ; try++ {
-		if err = ask(ctx, t, dir, files, have); err == nil || try == askTries || ctx.Err() != nil || failure.KindOf(err) != failure.Unexpected {
+		err = ask(ctx, t, dir, list, have)
+		if err == nil || try == askTries || ctx.Err() != nil || failure.KindOf(err) != failure.Unexpected {
 			return err
 		}
-		timer := time.NewTimer(askPause)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return ctx.Err()
-		case <-timer.C:
+		if err := wait.For(ctx, askPause); err != nil {
+			return err
 		}
 	}
 }
@@ -176,10 +183,10 @@ mv "$a.part" "$a" && cat "$a" && rm -f "$a"`
 
 const noDirectory = 94
 
-func ask(ctx context.Context, t transport.Transport, dir string, files []File, have map[string]string) error {
+func ask(ctx context.Context, t transport.Transport, dir string, list []File, have map[string]string) error {
 	answer := ".chexp-have-" + strings.ToLower(rand.Text()[:8])
 	args := []string{"sh", "-c", askScript, dir, answer}
-	for _, f := range files {
+	for _, f := range list {
 		kind := "-:"
 		if f.Mode&0o111 != 0 {
 			kind = "x:"
@@ -196,15 +203,14 @@ func ask(ctx context.Context, t transport.Transport, dir string, files []File, h
 	case exit.Code == noDirectory:
 		return nil
 	case exit.Code == -1:
-		return failure.New(failure.Device, "the container has no sh: "+string(exit.Output),
-			"use an image with sh, tar and sha256sum, such as debian:bookworm-slim", nil)
+		return failure.Device.Errorf("the container has no sh: %s", exit.Output).
+			Advise("use an image with sh, tar and sha256sum, such as debian:bookworm-slim")
 	case exit.Code != 0:
 		return nil // it cannot be told: everything is sent
 	}
 	for line := range strings.Lines(string(exit.Output)) {
-		sum, name, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "  ")
-		if ok && len(sum) == 2*sha256.Size {
-			have[name] = sum
+		if one, err := files.ParseSums([]byte(line)); err == nil { // else it is noise of the image's shell
+			maps.Copy(have, one)
 		}
 	}
 	return nil
@@ -214,10 +220,9 @@ func ask(ctx context.Context, t transport.Transport, dir string, files []File, h
 func await(ctx context.Context, t transport.Transport, answer string) (transport.Exit, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, askWait, fmt.Errorf("no answer within %v", askWait))
 	defer cancel()
-	tick := time.NewTicker(2 * time.Second)
-	defer tick.Stop()
 	for {
-		exit, err := t.Exec(ctx, transport.Command{Args: []string{"sh", "-c", `[ -f "$0" ] || exit 95; cat "$0"`, answer}})
+		exit, err := t.Exec(ctx,
+			transport.Command{Args: []string{"sh", "-c", `[ -f "$0" ] || exit 95; cat "$0"`, answer}})
 		if err == nil && exit.Code == 0 {
 			// Small, hidden, and gone with the container: no failure if it stays.
 			_, _ = t.Exec(ctx, transport.Command{Args: []string{"rm", "-f", answer}})
@@ -226,10 +231,8 @@ func await(ctx context.Context, t transport.Transport, answer string) (transport
 		if err != nil && !errors.Is(err, transport.ErrStillRunning) {
 			return transport.Exit{}, err
 		}
-		select {
-		case <-ctx.Done():
+		if wait.For(ctx, answerPause) != nil {
 			return transport.Exit{}, context.Cause(ctx)
-		case <-tick.C:
 		}
 	}
 }

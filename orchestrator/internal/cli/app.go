@@ -14,6 +14,8 @@ import (
 	"syscall"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/words"
+	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/store"
 
 	"github.com/urfave/cli/v2"
@@ -22,11 +24,12 @@ import (
 // app is what the commands share.
 type app struct {
 	version  string
+	program  string // as the user called it
 	out, err io.Writer
-	// cleanup outlives the command's context: the first signal ends that one,
-	// the second this one.
+	// cleanup outlives the command's context: the first signal ends the command's,
+	// the second ends this one.
 	cleanup context.Context
-	warned  map[string]bool // what was said at the sign-in
+	warned  map[string]bool // the warnings that were printed at the sign-in
 	// deviceArch is the architecture of the emulator's devices; empty: the site's.
 	deviceArch string
 }
@@ -35,13 +38,16 @@ type app struct {
 func Main(version string, args []string, in io.Reader, out, errw io.Writer) int {
 	ctx, cleanup, done := signals(errw)
 	defer done()
-	a := &app{version: version, out: out, err: errw, cleanup: cleanup, warned: map[string]bool{}}
-	root := a.commands()
+	a := &app{version: version, program: args[0], out: out, err: errw, cleanup: cleanup, warned: map[string]bool{}}
+	root := a.root()
 	root.Reader, root.Writer, root.ErrWriter = in, out, errw
 	return a.explain(root.RunContext(ctx, interspersed(root, args)))
 }
 
-func (a *app) commands() *cli.App {
+// runsDir is where runs lie unless --runs or CHEXP_RUNS says otherwise.
+const runsDir = "runs"
+
+func (a *app) root() *cli.App {
 	root := &cli.App{
 		Name:    "chexp",
 		Usage:   "from one YAML file to measured latencies on a reserved device, and back",
@@ -54,16 +60,20 @@ func (a *app) commands() *cli.App {
 		OnUsageError:           usageError,
 		CommandNotFound:        nil,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "runs", Value: "runs", EnvVars: []string{"CHEXP_RUNS"}, Usage: "directory that holds the runs"},
-			&cli.StringFlag{Name: "os-cloud", EnvVars: []string{"OS_CLOUD"}, Usage: "entry of clouds.yaml to sign in with"},
+			&cli.StringFlag{Name: "runs", Value: runsDir, EnvVars: []string{"CHEXP_RUNS"},
+				Usage: "directory that holds the runs"},
+			&cli.StringFlag{Name: "os-cloud", EnvVars: []string{"OS_CLOUD"},
+				Usage: "entry of clouds.yaml to sign in with"},
 		},
 		Commands: []*cli.Command{
 			a.runCommand(), a.rehearseCommand(), a.experimentCommand(), a.resultsCommand(),
-			a.leaseCommand(), a.deviceCommand(), a.modelCommand(), a.doctorCommand(), a.emulatorCommand(), a.versionCommand(),
+			a.leaseCommand(), a.deviceCommand(), a.modelCommand(), a.doctorCommand(), a.emulatorCommand(),
+			a.versionCommand(),
 		},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
-				return failure.New(failure.Usage, fmt.Sprintf("there is no command %q", c.Args().First()), "`chexp help` lists them", nil)
+				return failure.Usage.Errorf("there is no command %q", c.Args().First()).
+					Advise("`chexp help` lists them")
 			}
 			return cli.ShowAppHelp(c)
 		},
@@ -125,15 +135,16 @@ func (a *app) explain(err error) int {
 	if errors.Is(err, context.Canceled) && kind == failure.Unexpected {
 		kind = failure.Interrupted
 	}
-	fmt.Fprintf(a.err, "chexp: %s\n", printable(err.Error()))
+	fmt.Fprintf(a.err, "chexp: %s\n", words.Printable(err.Error()))
 	for _, next := range failure.Advice(err) {
-		fmt.Fprintf(a.err, "  what to do: %s\n", printable(next))
+		fmt.Fprintf(a.err, "  what to do: %s\n", words.Printable(next))
 	}
 	return int(kind)
 }
 
 func usageError(c *cli.Context, err error, _ bool) error {
-	return failure.New(failure.Usage, err.Error(), "`chexp help` and `chexp COMMAND --help` show what there is", nil)
+	return failure.Usage.Wrap(err).
+		Advise("`chexp help` and `chexp COMMAND --help` show what there is")
 }
 
 func setUsageErrors(commands []*cli.Command) {
@@ -142,8 +153,8 @@ func setUsageErrors(commands []*cli.Command) {
 		if c.Action == nil {
 			c.Action = func(c *cli.Context) error {
 				if c.Args().Present() {
-					return failure.New(failure.Usage, fmt.Sprintf("`chexp %s` has no command %q", c.Command.Name, c.Args().First()),
-						"`chexp "+c.Command.Name+" --help` lists them", nil)
+					return failure.Usage.Errorf("`chexp %s` has no command %q", c.Command.Name, c.Args().First()).
+						Advise("`chexp %s --help` lists them", c.Command.Name)
 				}
 				return cli.ShowSubcommandHelp(c)
 			}
@@ -155,19 +166,57 @@ func setUsageErrors(commands []*cli.Command) {
 // argument returns the only positional argument.
 func argument(c *cli.Context, what string) (string, error) {
 	if c.NArg() != 1 {
-		return "", failure.New(failure.Usage, fmt.Sprintf("`%s` takes one argument, %s; it got %d", c.Command.HelpName, what, c.NArg()), "`"+c.Command.HelpName+" --help`", nil)
+		return "", failure.Usage.Errorf("`%s` takes one argument, %s; it got %d", c.Command.HelpName, what, c.NArg()).
+			Advise("`%s --help`", c.Command.HelpName)
 	}
 	return c.Args().First(), nil
 }
 
 func noArguments(c *cli.Context) error {
 	if c.NArg() != 0 {
-		return failure.New(failure.Usage, fmt.Sprintf("`%s` takes no argument; it got %q", c.Command.HelpName, c.Args().First()), "`"+c.Command.HelpName+" --help`", nil)
+		return failure.Usage.Errorf("`%s` takes no argument; it got %q", c.Command.HelpName, c.Args().First()).
+			Advise("`%s --help`", c.Command.HelpName)
 	}
 	return nil
 }
 
-func (a *app) root(c *cli.Context) *store.Root { return store.At(c.String("runs")) }
+// runs is the directory of the runs.
+func (a *app) runs(c *cli.Context) *store.Root { return store.At(c.String("runs")) }
+
+// open finds a run by its name; see [store.Root.Open].
+func (a *app) open(c *cli.Context, name string) (*store.Run, error) {
+	s, err := a.runs(c).Open(name)
+	var f *failure.Error
+	if errors.As(err, &f) && f.Next == "" {
+		f.Advise("`%s` shows the runs", a.commands(c).Line("results", "list"))
+	}
+	return s, err
+}
+
+// commands writes command lines with the flags of the program that the user
+// gave: what they lead to is found again by them only.
+func (a *app) commands(c *cli.Context) run.Commands {
+	lines := run.Commands{Program: a.program}
+	if dir := c.String("runs"); dir != runsDir {
+		lines.Flags = append(lines.Flags, "--runs", dir)
+	}
+	if cloud := c.String("os-cloud"); cloud != os.Getenv("OS_CLOUD") {
+		lines.Flags = append(lines.Flags, "--os-cloud", cloud)
+	}
+	return lines
+}
+
+// commandsFor is commands about a run. One that does not lie where --runs says
+// is named by its directory.
+func (a *app) commandsFor(c *cli.Context, s *store.Run) run.Commands {
+	lines := a.commands(c)
+	lines.Run = s.ID
+	usual, err := filepath.Abs(filepath.Join(c.String("runs"), s.ID))
+	if dir, err2 := filepath.Abs(s.Dir); err == nil && err2 == nil && dir != usual {
+		lines.Run = dir
+	}
+	return lines
+}
 
 // beside returns a path next to this program: everything built lies in bin/.
 func beside(name string) (string, error) {
@@ -188,7 +237,8 @@ func cacheDir() (string, error) {
 	}
 	dir, err := os.UserCacheDir()
 	if err != nil {
-		return "", failure.New(failure.Storage, "there is no cache directory", "set CHEXP_CACHE or HOME", err)
+		return "", failure.Storage.Errorf("there is no cache directory").
+			Advise("set CHEXP_CACHE or HOME").Because(err)
 	}
 	return filepath.Join(dir, "chexp"), nil
 }

@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
-	"chexp/orchestrator/internal/site/chiedge"
+	"chexp/experiments/words"
+	"chexp/orchestrator/internal/clock"
+	"chexp/orchestrator/internal/site"
 
 	"github.com/urfave/cli/v2"
 )
@@ -37,18 +39,18 @@ func (a *app) deviceCalendar(c *cli.Context) error {
 	}
 	days := c.Int("days")
 	if days < 1 || days > maxDays {
-		return failure.New(failure.Usage, fmt.Sprintf("--days is %d", days), fmt.Sprintf("1 to %d", maxDays), nil)
+		return failure.Usage.Errorf("--days is %d", days).Advise("1 to %d", maxDays)
 	}
-	site, err := a.connectEdge(c)
+	cloud, err := a.connectCloud(c)
 	if err != nil {
 		return err
 	}
-	devices, err := site.Calendar(c.Context)
+	devices, err := cloud.Calendar(c.Context)
 	if err != nil {
 		return err
 	}
 	cal := newCalendar(devices, c.String("machine"), time.Now(), days)
-	cal.Site = site.Describe()["site"]
+	cal.Site = cloud.Describe()["site"]
 	if file := c.String("html"); file != "" {
 		return a.calendarPage(file, cal)
 	}
@@ -64,7 +66,9 @@ func (a *app) calendarPage(file string, cal calendar) error {
 		err = errors.Join(cal.page(f), f.Close())
 	}
 	if err != nil {
-		return failure.New(failure.Storage, "the page cannot be written", "give another file to --html", err)
+		return failure.Storage.Errorf("the page cannot be written").
+			Advise("give another file to --html").
+			Because(err)
 	}
 	fmt.Fprintf(a.err, "wrote %s\n", file)
 	return nil
@@ -72,19 +76,20 @@ func (a *app) calendarPage(file string, cal calendar) error {
 
 // calendar is the next days of some devices.
 type calendar struct {
-	Site    string               `json:"site"`
-	From    time.Time            `json:"from"` // now, by this machine's clock
-	Until   time.Time            `json:"until"`
-	Devices []chiedge.DeviceInfo `json:"devices"`
+	Site    string        `json:"site"`
+	From    time.Time     `json:"from"` // now, by this machine's clock
+	Until   time.Time     `json:"until"`
+	Devices []site.Device `json:"devices"`
 }
 
-func newCalendar(devices []chiedge.DeviceInfo, machine string, now time.Time, days int) calendar {
-	cal := calendar{From: now.UTC().Truncate(time.Minute), Until: now.UTC().Truncate(time.Minute).AddDate(0, 0, days), Devices: []chiedge.DeviceInfo{}}
+func newCalendar(devices []site.Device, machine string, now time.Time, days int) calendar {
+	cal := calendar{From: now.UTC().Truncate(time.Minute), Until: now.UTC().Truncate(time.Minute).AddDate(0, 0, days),
+		Devices: []site.Device{}}
 	for _, d := range devices {
 		if machine != "" && d.MachineName != machine {
 			continue
 		}
-		shown := []chiedge.Booking{}
+		shown := []site.Booking{}
 		for _, b := range d.Bookings {
 			if b.Start.Before(cal.Until) && !b.End.Before(cal.From) {
 				shown = append(shown, b)
@@ -97,11 +102,13 @@ func newCalendar(devices []chiedge.DeviceInfo, machine string, now time.Time, da
 }
 
 func (cal calendar) list() list {
-	l := list{columns: []string{"device", "machine", "from (UTC)", "until (UTC)", "from (here)", "until (here)", "mine", "user", "lease"}, json: cal}
-	here := func(t time.Time) string { return t.In(chiedge.Here).Format("2006-01-02 15:04 MST") }
+	l := list{columns: []string{"device", "machine", "from (UTC)", "until (UTC)", "from (here)", "until (here)", "mine",
+		"user", "lease"}, json: cal}
+	here := func(t time.Time) string { return t.In(clock.Here).Format("2006-01-02 15:04 MST") }
 	for _, d := range cal.Devices {
 		for _, b := range d.Bookings {
-			l.rows = append(l.rows, []string{d.Name, d.MachineName, minute(b.Start), minute(b.End), here(b.Start), here(b.End), fmt.Sprint(b.Mine), b.User, b.LeaseID})
+			l.rows = append(l.rows, []string{d.Name, d.MachineName, minute(b.Start), minute(b.End), here(b.Start),
+				here(b.End), fmt.Sprint(b.Mine), b.User, b.LeaseID})
 		}
 	}
 	return l
@@ -139,20 +146,21 @@ func (cal calendar) draw(w io.Writer, width int) error {
 	for _, d := range cal.Devices {
 		if d.MachineName != machine {
 			machine = d.MachineName
-			fmt.Fprintf(&b, "%s\n", printable(machine))
+			fmt.Fprintf(&b, "%s\n", words.Printable(machine))
 		}
-		fmt.Fprintf(&b, "%-*s  %s\n", names, cut(printable(d.Name), names), cal.row(d, start, step, columns))
+		fmt.Fprintf(&b, "%-*s  %s\n", names, cut(words.Printable(d.Name), names), cal.row(d, start, step, columns))
 	}
 	fmt.Fprintf(&b, "\n%c free   %c yours   %c others'   %c %c part of the column   one column is %s\n",
-		markFree, markMine, markOthers, markMyPart, markPart, chiedge.Span(step))
-	fmt.Fprintf(&b, "now is %s\n", chiedge.Clock(cal.From))
+		markFree, markMine, markOthers, markMyPart, markPart, clock.Span(step))
+	fmt.Fprintf(&b, "now is %s\n", clock.Both(cal.From))
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
 // columnStep is the shortest time for a column with which the whole fits.
 func columnStep(whole time.Duration, columns int) time.Duration {
-	for _, step := range []time.Duration{30 * time.Minute, time.Hour, 2 * time.Hour, 3 * time.Hour, 4 * time.Hour, 6 * time.Hour, 12 * time.Hour} {
+	for _, step := range []time.Duration{30 * time.Minute, time.Hour, 2 * time.Hour, 3 * time.Hour, 4 * time.Hour,
+		6 * time.Hour, 12 * time.Hour} {
 		if int(whole/step)+1 <= columns {
 			return step
 		}
@@ -162,7 +170,7 @@ func columnStep(whole time.Duration, columns int) time.Duration {
 
 // floorLocal is the last multiple of step since midnight on the clock here.
 func floorLocal(t time.Time, step time.Duration) time.Time {
-	l := t.In(chiedge.Here)
+	l := t.In(clock.Here)
 	midnight := time.Date(l.Year(), l.Month(), l.Day(), 0, 0, 0, 0, l.Location())
 	return midnight.Add(t.Sub(midnight) / step * step)
 }
@@ -172,7 +180,7 @@ func (cal calendar) axes(b *strings.Builder, names int, start time.Time, step ti
 	days, here, utc := blank(columns), blank(columns), blank(columns)
 	every, day := labelEvery(step), ""
 	for i := range columns {
-		at := start.Add(time.Duration(i) * step).In(chiedge.Here)
+		at := start.Add(time.Duration(i) * step).In(clock.Here)
 		if d := at.Format(time.DateOnly); d != day {
 			day = d
 			put(days, i, dayLabel(at, int(24*time.Hour/step)))
@@ -189,7 +197,7 @@ func (cal calendar) axes(b *strings.Builder, names int, start time.Time, step ti
 	if every == 0 {
 		return
 	}
-	zone, offset := cal.From.In(chiedge.Here).Zone()
+	zone, offset := cal.From.In(clock.Here).Zone()
 	line(zone, here)
 	if offset != 0 {
 		line("UTC", utc)
@@ -222,7 +230,7 @@ func dayLabel(t time.Time, columns int) string {
 	return ""
 }
 
-func (cal calendar) row(d chiedge.DeviceInfo, start time.Time, step time.Duration, columns int) string {
+func (cal calendar) row(d site.Device, start time.Time, step time.Duration, columns int) string {
 	switch {
 	case !d.Reservable:
 		return "out of service"

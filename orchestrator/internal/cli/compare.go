@@ -13,8 +13,12 @@ import (
 
 	"chexp/experiments/compare"
 	"chexp/experiments/failure"
+	"chexp/experiments/judge"
 	"chexp/experiments/spec"
+	"chexp/experiments/words"
 	"chexp/orchestrator/internal/report"
+	"chexp/orchestrator/internal/report/findings"
+	"chexp/orchestrator/internal/report/page"
 	"chexp/orchestrator/internal/store"
 
 	"github.com/urfave/cli/v2"
@@ -171,7 +175,7 @@ func expand(pattern string) []string {
 	return []string{pattern}
 }
 
-func askedBudgets(c *cli.Context) (out []spec.Budget, err error) {
+func askedBudgets(c *cli.Context) (out []judge.Budget, err error) {
 	var bad []string
 	for _, text := range c.StringSlice("budget") {
 		b, err := spec.ParseBudget(text)
@@ -193,14 +197,14 @@ func usage(problems []string, next string) error {
 
 // gather reads and judges all runs; what nobody could read is one error with
 // every name in it.
-func (a *app) gather(c *cli.Context, asked []askedGroup, budgets []spec.Budget) (groups []compare.Group, damaged []string, err error) {
+func (a *app) gather(c *cli.Context, asked []askedGroup, budgets []judge.Budget) (groups []compare.Group, damaged []string, err error) {
 	var bad []string
 	in := map[string]string{} // run → label of its group
 	for _, g := range asked {
 		group := compare.Group{Label: g.label}
 		var runs []*store.Gathered
 		for _, name := range g.runs {
-			found, err := a.root(c).Gather(name)
+			found, err := a.runs(c).Gather(name)
 			switch {
 			case err == nil:
 			case failure.KindOf(err) == failure.Storage:
@@ -233,8 +237,8 @@ func (a *app) gather(c *cli.Context, asked []askedGroup, budgets []spec.Budget) 
 }
 
 // judged is a run with the verdict of its checks and budgets.
-func judged(g *store.Gathered, budgets []spec.Budget) compare.Run {
-	in := report.Input{Plan: g.Plan, Results: g.Results, Budgets: budgets, Run: report.Run{ID: g.RunID, Rehearsal: g.Rehearsal}}
+func judged(g *store.Gathered, budgets []judge.Budget) compare.Run {
+	in := findings.Input{Plan: g.Plan, Results: g.Results, Budgets: budgets, Run: findings.Run{ID: g.RunID, Rehearsal: g.Rehearsal}}
 	remarks := g.Remarks
 	if g.Experiment != nil {
 		e, err := spec.ParseStored(store.ExperimentFile, ".", g.Experiment)
@@ -248,8 +252,8 @@ func judged(g *store.Gathered, budgets []spec.Budget) compare.Run {
 			}
 		}
 	}
-	run := report.Evidence(in)
-	run.Source, run.Remarks = printable(g.Source), append(remarks, g.Damaged...)
+	run := findings.Evidence(in)
+	run.Source, run.Remarks = words.Printable(g.Source), append(remarks, g.Damaged...)
 	run.Device = deviceOf(g, run)
 	return run
 }
@@ -271,13 +275,14 @@ func deviceOf(g *store.Gathered, run compare.Run) string {
 	if g.Site == nil || json.Unmarshal(g.Site, &site) != nil {
 		return ""
 	}
-	name := report.Harmless(site.Lease.Device.Name)
+	name := words.Line(site.Lease.Device.Name, 64)
+	kind, known := spec.SiteNamed(site.Site["site"])
 	switch {
 	case run.Kind != compare.Real:
 		return "rehearsal (" + cmp.Or(board, "unknown device") + ")"
 	case name == "":
-		return report.Harmless(site.Lease.Device.UID)
-	case site.Site["site"] == "local" && board != "":
+		return words.Line(site.Lease.Device.UID, 64)
+	case known && !kind.Leases && board != "": // a machine is named by its owner, the board says what it is
 		return name + " (" + board + ")"
 	}
 	return name
@@ -286,7 +291,7 @@ func deviceOf(g *store.Gathered, run compare.Run) string {
 func (a *app) comparisonPage(file string, r *compare.Comparison) error {
 	f, err := os.Create(file)
 	if err == nil {
-		err = errors.Join(report.ComparisonHTML(f, r), f.Close())
+		err = errors.Join(page.Comparison(f, r), f.Close())
 	}
 	if err != nil {
 		return failure.New(failure.Storage, "the page cannot be written", "give another file to --html", err)

@@ -15,7 +15,9 @@ import (
 
 	"chexp/experiments/compare"
 	"chexp/experiments/compare/simulated"
+	"chexp/experiments/files"
 	"chexp/orchestrator/internal/report"
+	"chexp/orchestrator/internal/report/page"
 	"chexp/orchestrator/internal/store"
 )
 
@@ -65,7 +67,7 @@ func mutateRun(t *testing.T, rng *rand.Rand, dir string, ids []string, share flo
 		}
 		fmt.Fprintf(&sums, "%x  %s.json\n", sha256.Sum256(data), id)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "results", store.SumsName), []byte(sums.String()), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "results", files.SumsName), []byte(sums.String()), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -102,7 +104,7 @@ func TestCompareMutatedResults(t *testing.T) {
 		for _, groups := range [][]compare.Group{{one}, each} {
 			c := compare.Runs(groups, 1)
 			var out bytes.Buffer
-			for _, err := range []error{report.ComparisonHTML(&out, c), report.ComparisonText(&out, c, 100, false), report.ComparisonCSV(&out, c), writeJSON(&out, c)} {
+			for _, err := range []error{page.Comparison(&out, c), report.ComparisonText(&out, c, 100, false), report.ComparisonCSV(&out, c), writeJSON(&out, c)} {
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -10,7 +10,8 @@ import (
 
 	"chexp/experiments/failure"
 	"chexp/experiments/spec"
-	"chexp/orchestrator/internal/site/chiedge"
+	"chexp/experiments/words"
+	"chexp/orchestrator/internal/site"
 
 	"github.com/urfave/cli/v2"
 )
@@ -19,7 +20,8 @@ func (a *app) doctorCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "doctor",
 		Usage: "check credentials, services, clock, devices and this machine; create nothing",
-		Description: "Each line is ok, ! (it will work, but) or ✗ (it will not), or says what cannot be read, with what to do.\n" +
+		Description: "Each line is ok, ! (it will work, but) or ✗ (it will not), or says what cannot be read, " +
+			"with what to do.\n" +
 			"The exit code is that of the first ✗: 4 for signing in, 6 for the cloud, 0 when there is none.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "image", Value: "debian:bookworm-slim", Usage: "look at this image `REFERENCE`"},
@@ -35,13 +37,14 @@ func (a *app) doctor(c *cli.Context) error {
 		return err
 	}
 	image := c.String("image")
-	var found []chiedge.Finding
+	var found []site.Finding
 	if file := c.String("experiment"); file != "" {
 		e, err := loadExperiment(file, "")
 		if err != nil {
 			return err
 		}
-		found = append(found, chiedge.Finding{Check: "experiment", State: chiedge.OK, Detail: fmt.Sprintf("%s: %d models at site %s", e.Name, len(e.Models), e.Site)})
+		found = append(found, site.Finding{Check: "experiment", State: site.OK,
+			Detail: fmt.Sprintf("%s: %d models at site %s", e.Name, len(e.Models), e.Site)})
 		if e.Container.Image != "" {
 			image = e.Container.Image
 		}
@@ -55,28 +58,31 @@ func (a *app) doctor(c *cli.Context) error {
 	return a.tell(c, found)
 }
 
-func (a *app) examineCloud(c *cli.Context) []chiedge.Finding {
-	site, err := a.connectEdge(c)
+func (a *app) examineCloud(c *cli.Context) []site.Finding {
+	cloud, err := a.connectCloud(c)
 	if err != nil {
-		return []chiedge.Finding{chiedge.FindingOf("sign-in", err)}
+		return []site.Finding{site.FindingOf("sign-in", err)}
 	}
-	d := site.Describe()
-	signedIn := chiedge.Finding{Check: "sign-in", State: chiedge.OK,
-		Detail: fmt.Sprintf("%s as %s, project %s (%s)", d["auth_host"], d["user"], d["project"], d["credentials_from"])}
-	return append([]chiedge.Finding{signedIn}, site.Examine(c.Context)...)
+	d := cloud.Describe()
+	signedIn := site.Finding{Check: "sign-in", State: site.OK,
+		Detail: fmt.Sprintf("%s as %s, project %s (%s)", d["auth_host"], d["user"], d["project"],
+			d["credentials_from"])}
+	return append([]site.Finding{signedIn}, cloud.Examine(c.Context)...)
 }
 
 // imageFinding can look at the name only.
-func imageFinding(image string) chiedge.Finding {
-	f := chiedge.Finding{Check: "image", State: chiedge.OK,
-		Detail: image + "; whether it exists and has a linux/arm64 variant cannot be known from here: no registry is asked"}
+func imageFinding(image string) site.Finding {
+	f := site.Finding{Check: "image", State: site.OK,
+		Detail: image + "; whether it exists and has a linux/arm64 variant cannot be known from here: no " +
+			"registry is asked"}
 	if !spec.ValidImage(image) {
-		return chiedge.Finding{Check: "image", State: chiedge.Failed, Detail: fmt.Sprintf("%q is no image reference", image),
+		return site.Finding{Check: "image", State: site.Failed, Detail: fmt.Sprintf("%q is no image reference", image),
 			Next: "it looks like debian:bookworm-slim or ghcr.io/owner/name:tag", Kind: failure.Usage}
 	}
 	name := image[strings.LastIndexByte(image, '/')+1:]
 	if !strings.ContainsAny(name, ":@") || strings.HasSuffix(name, ":latest") {
-		f.State, f.Next = chiedge.Warning, "name a tag other than latest, or a digest: results are compared for longer than a tag stays the same"
+		f.State, f.Next = site.Warning, "name a tag other than latest, or a digest: results are compared for "+
+			"longer than a tag stays the same"
 	}
 	return f
 }
@@ -84,8 +90,8 @@ func imageFinding(image string) chiedge.Finding {
 // rehearsalTools are what the emulator's containers need on this machine.
 var rehearsalTools = []string{"bwrap", "nsenter", "tar", "cp"}
 
-func (a *app) machineFindings() []chiedge.Finding {
-	found := []chiedge.Finding{a.agentFinding("arm64", chiedge.Failed), a.agentFinding(runtime.GOARCH, chiedge.Warning)}
+func (a *app) machineFindings() []site.Finding {
+	found := []site.Finding{a.agentFinding("arm64", site.Failed), a.agentFinding(runtime.GOARCH, site.Warning)}
 	if runtime.GOARCH == "arm64" {
 		found = found[:1]
 	}
@@ -100,32 +106,35 @@ func (a *app) machineFindings() []chiedge.Finding {
 			missing = append(missing, "bin/images/debian-arm64.tar")
 		}
 	}
-	f := chiedge.Finding{Check: "rehearsal", State: chiedge.OK, Detail: strings.Join(rehearsalTools, ", ") + " and the images are here"}
+	f := site.Finding{Check: "rehearsal", State: site.OK, Detail: strings.Join(rehearsalTools, ", ") +
+		" and the images are here"}
 	if len(missing) > 0 {
-		f.State, f.Detail, f.Next = chiedge.Warning, "missing: "+strings.Join(missing, ", "), "`make images`; only `chexp rehearse` and `chexp emulator` need them"
+		f.State, f.Detail, f.Next = site.Warning, "missing: "+strings.Join(missing, ", "), "`make images`; only "+
+			"`chexp rehearse` and `chexp emulator` need them"
 	}
 	return append(found, f)
 }
 
 // agentFinding: runs on the site need the arm64 one; this machine's own is for
 // site local.
-func (a *app) agentFinding(arch string, absent chiedge.State) chiedge.Finding {
-	f := chiedge.Finding{Check: "agent " + arch, State: chiedge.OK}
+func (a *app) agentFinding(arch string, absent site.State) site.Finding {
+	f := site.Finding{Check: "agent " + arch, State: site.OK}
 	m, err := agentManifest(arch)
 	if err != nil {
-		f = chiedge.FindingOf(f.Check, err)
+		f = site.FindingOf(f.Check, err)
 		f.State = absent
 		return f
 	}
-	f.Detail = fmt.Sprintf("%s, onnxruntime %s (%s)", m.Version, m.Runtime.Version, strings.Join(m.Runtime.Providers, ", "))
+	f.Detail = fmt.Sprintf("%s, onnxruntime %s (%s)", m.Version, m.Runtime.Version,
+		strings.Join(m.Runtime.Providers, ", "))
 	return f
 }
 
-var stateMarks = map[chiedge.State]string{chiedge.OK: "ok", chiedge.Warning: "!", chiedge.Failed: "✗", chiedge.Unknown: "-"}
+var stateMarks = map[site.State]string{site.OK: "ok", site.Warning: "!", site.Failed: "✗", site.Unknown: "-"}
 
 // tell prints the findings; the error carries the exit code of the first that
 // failed.
-func (a *app) tell(c *cli.Context, found []chiedge.Finding) error {
+func (a *app) tell(c *cli.Context, found []site.Finding) error {
 	if c.String("format") != "table" {
 		l := list{columns: []string{"check", "state", "detail", "next"}, json: found}
 		for _, f := range found {
@@ -137,24 +146,25 @@ func (a *app) tell(c *cli.Context, found []chiedge.Finding) error {
 	} else {
 		for _, f := range found {
 			detail := f.Detail
-			if f.State == chiedge.Unknown {
+			if f.State == site.Unknown {
 				detail = "unavailable: " + detail
 			}
-			fmt.Fprintf(a.out, "%-2s  %-20s  %s\n", stateMarks[f.State], f.Check, printable(detail))
+			fmt.Fprintf(a.out, "%-2s  %-20s  %s\n", stateMarks[f.State], f.Check, words.Printable(detail))
 			if f.Next != "" {
-				fmt.Fprintf(a.out, "    %-20s  → %s\n", "", printable(f.Next))
+				fmt.Fprintf(a.out, "    %-20s  → %s\n", "", words.Printable(f.Next))
 			}
 		}
 	}
-	i := slices.IndexFunc(found, func(f chiedge.Finding) bool { return f.State == chiedge.Failed })
+	i := slices.IndexFunc(found, func(f site.Finding) bool { return f.State == site.Failed })
 	if i < 0 {
 		return nil
 	}
 	n := 0
 	for _, f := range found {
-		if f.State == chiedge.Failed {
+		if f.State == site.Failed {
 			n++
 		}
 	}
-	return failure.New(found[i].Kind, fmt.Sprintf("%d of %d checks failed, first %s", n, len(found), found[i].Check), found[i].Next, nil)
+	return found[i].Kind.Errorf("%d of %d checks failed, first %s", n, len(found), found[i].Check).
+		Advise("%s", found[i].Next)
 }

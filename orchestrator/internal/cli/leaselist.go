@@ -5,8 +5,9 @@ import (
 	"strings"
 	"time"
 
+	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/run"
-	"chexp/orchestrator/internal/site/chiedge"
+	"chexp/orchestrator/internal/site"
 
 	"github.com/urfave/cli/v2"
 )
@@ -22,7 +23,7 @@ func here(x run.Lease) string {
 	if x.Start.IsZero() || x.End.IsZero() {
 		return ""
 	}
-	s, e := x.Start.In(chiedge.Here), x.End.In(chiedge.Here)
+	s, e := x.Start.In(clock.Here), x.End.In(clock.Here)
 	end := "15:04 MST"
 	if s.YearDay() != e.YearDay() || s.Year() != e.Year() {
 		end = "Jan 2 15:04 MST"
@@ -49,11 +50,11 @@ func (a *app) leaseList(c *cli.Context) error {
 	if err := noArguments(c); err != nil {
 		return err
 	}
-	site, err := a.connectEdge(c)
+	cloud, err := a.connectCloud(c)
 	if err != nil {
 		return err
 	}
-	leases, err := site.Leases(c.Context)
+	leases, err := cloud.Leases(c.Context)
 	if err != nil {
 		return err
 	}
@@ -64,7 +65,7 @@ func (a *app) leaseList(c *cli.Context) error {
 	return a.print(c, l)
 }
 
-func owner(x chiedge.LeaseInfo) string {
+func owner(x site.Lease) string {
 	switch {
 	case x.Mine:
 		return "you"
@@ -76,18 +77,18 @@ func owner(x chiedge.LeaseInfo) string {
 
 // left says how much of a lease is to come.
 func left(x run.Lease, now time.Time) string {
-	n := chiedge.GivenBack(x, now)
+	n := site.Left(x, now)
 	switch {
 	case n == 0:
 		return "over"
 	case x.Start.After(now):
-		return "starts in " + chiedge.Span(x.Start.Sub(now))
+		return "starts in " + clock.Span(x.Start.Sub(now))
 	}
-	return chiedge.Span(n)
+	return clock.Span(n)
 }
 
 func (a *app) leaseShow(c *cli.Context) error {
-	_, l, err := a.theLease(c, (*chiedge.Site).ShowLease)
+	_, l, err := a.theLease(c, site.Cloud.ShowLease)
 	if err != nil {
 		return err
 	}
@@ -96,19 +97,20 @@ func (a *app) leaseShow(c *cli.Context) error {
 
 // leaseFields is a lease as a list of fields, as the OpenStack client shows
 // one thing.
-func leaseFields(l chiedge.LeaseInfo, now time.Time) list {
+func leaseFields(l site.Lease, now time.Time) list {
 	rows := [][]string{
 		{"id", l.ID}, {"name", l.Name}, {"owner", owner(l)}, {"status", l.Status},
-		{"window", chiedge.Window(l.Start, l.End)}, {"length", chiedge.Span(l.End.Sub(l.Start))}, {"left", left(l.Lease, now)},
+		{"window", clock.Window(l.Start, l.End)}, {"length", clock.Span(l.End.Sub(l.Start))},
+		{"left", left(l.Lease, now)},
 		{"device", strings.TrimSpace(l.Device.Name + " " + l.Device.MachineName)}, {"device uid", l.Device.UID},
 		{"asked for", l.Asked}, {"reservation", l.ReservationID}, {"reservation status", l.ReservationStatus},
-		{"degraded", fmt.Sprint(l.Degraded)}, {"created", chiedge.Clock(l.Created)},
+		{"degraded", fmt.Sprint(l.Degraded)}, {"created", clock.Both(l.Created)},
 	}
 	if !l.Updated.IsZero() {
-		rows = append(rows, []string{"changed", chiedge.Clock(l.Updated)})
+		rows = append(rows, []string{"changed", clock.Both(l.Updated)})
 	}
 	for _, e := range l.Events {
-		rows = append(rows, []string{e.Type, e.Status + ", " + chiedge.Clock(e.Time)})
+		rows = append(rows, []string{e.Type, e.Status + ", " + clock.Both(e.Time)})
 	}
 	return list{columns: []string{"field", "value"}, rows: rows, json: l}
 }

@@ -26,11 +26,16 @@ func (a *app) modelCommand() *cli.Command {
 				Flags: []cli.Flag{formatFlag()},
 			},
 			{
-				Name: "fetch", Usage: "make or download a model into the cache", ArgsUsage: "NAME|URL", Action: a.modelFetch,
-				Flags: []cli.Flag{&cli.StringFlag{Name: "sha256", Usage: "what the file at a URL must be, 64 hexadecimal `DIGITS`"}, formatFlag()},
+				Name: "fetch", Usage: "make or download a model into the cache", ArgsUsage: "NAME|URL",
+				Action: a.modelFetch,
+				Flags: []cli.Flag{
+					&cli.StringFlag{Name: "sha256", Usage: "what the file at a URL must be, 64 hexadecimal `DIGITS`"},
+					formatFlag(),
+				},
 			},
 			{
-				Name: "verify", Usage: "check models of the cache, or one file, by their content", ArgsUsage: "[NAME|FILE]", Action: a.modelVerify,
+				Name: "verify", Usage: "check models of the cache, or one file, by their content",
+				ArgsUsage: "[NAME|FILE]", Action: a.modelVerify,
 				Flags: []cli.Flag{formatFlag()},
 			},
 			a.modelInspectCommand(), a.modelQuantizeCommand(), a.modelCompareCommand(),
@@ -44,16 +49,9 @@ func (a *app) resolver() (*models.Resolver, error) {
 		return nil, err
 	}
 	say := func(text string) { fmt.Fprintln(a.err, text) }
-	return &models.Resolver{CacheDir: filepath.Join(cache, "models"), SearchPath: models.DefaultSearchPath(), Progress: say}, nil
-}
-
-// catalogueFailure gives a model's error its advice.
-func catalogueFailure(err error) error {
-	var e *models.Error
-	if errors.As(err, &e) {
-		return failure.New(failure.Usage, "", e.Next, err)
-	}
-	return err
+	return &models.Resolver{
+		CacheDir: filepath.Join(cache, "models"), SearchPath: models.DefaultSearchPath(), Progress: say,
+	}, nil
 }
 
 // refused is the error of a command about one model: bad input, unless the
@@ -63,9 +61,11 @@ func refused(msg string, err error) error {
 	case errors.Is(err, context.Canceled):
 		return err
 	case errors.Is(err, infer.ErrGone):
-		return failure.New(failure.Device, msg, "was there enough memory? with fewer or smaller inputs it takes less", err)
+		return failure.Device.Errorf("%s", msg).
+			Advise("was there enough memory? with fewer or smaller inputs it takes less").
+			Because(err)
 	}
-	return failure.New(failure.Usage, msg, "", err)
+	return failure.Usage.Errorf("%s", msg).Because(err)
 }
 
 // modelFile finds a model by file or by name.
@@ -74,17 +74,18 @@ func (a *app) modelFile(ctx context.Context, name string) (string, error) {
 		return name, nil
 	}
 	if _, ok := catalog.FindEntry(name); !ok {
-		return "", failure.New(failure.Usage, "there is no file and no model "+name, "`chexp model list` shows the models", nil)
+		return "", failure.Usage.Errorf("there is no file and no model %s", name).
+			Advise("`chexp model list` shows the models")
 	}
 	r, err := a.resolver()
 	if err != nil {
 		return "", err
 	}
 	found, err := r.Named(ctx, name)
-	return found.File, catalogueFailure(err)
+	return found.File, err
 }
 
-// listed is an entry with what is here of it.
+// listedModel is an entry of the catalogue, and where this machine has its file.
 type listedModel struct {
 	catalog.Entry
 	File   string `json:"file,omitempty"` // where the cache has it
@@ -108,7 +109,8 @@ func (a *app) modelList(c *cli.Context) error {
 			x.File = path
 		}
 		all = append(all, x)
-		l.rows = append(l.rows, []string{e.Name, fmt.Sprintf("%.2f", float64(e.Bytes)/1e6), yes(e.Trained), yes(x.Cached), e.Licence, e.Origin, e.Description})
+		l.rows = append(l.rows, []string{e.Name, fmt.Sprintf("%.2f", float64(e.Bytes)/1e6), yes(e.Trained),
+			yes(x.Cached), e.Licence, e.Origin, e.Description})
 	}
 	l.json = all
 	return a.print(c, l)
@@ -134,23 +136,28 @@ func (a *app) modelFetch(c *cli.Context) error {
 	var found models.Resolved
 	if _, ok := catalog.FindEntry(name); ok {
 		if sum != "" {
-			return failure.New(failure.Usage, "--sha256 is for URLs; the sum of "+name+" is in the catalogue", "leave it out", nil)
+			return failure.Usage.Errorf("--sha256 is for URLs; the sum of %s is in the catalogue", name).
+				Advise("leave it out")
 		}
 		found, err = r.Named(c.Context, name)
 	} else {
 		if len(sum) != 64 {
-			return failure.New(failure.Usage, fmt.Sprintf("%s is no model of the catalogue, and a URL needs --sha256 with 64 hexadecimal digits", name),
-				"`chexp model list` shows the models; `sha256sum FILE` prints the sum of a file that you trust", nil)
+			return failure.Usage.
+				Errorf("%s is no model of the catalogue, and a URL needs --sha256 with 64 hexadecimal digits", name).
+				Advise("`chexp model list` shows the models; " +
+					"`sha256sum FILE` prints the sum of a file that you trust")
 		}
 		found, err = r.Resolve(c.Context, spec.ModelSource{Name: "model", URL: name, SHA256: sum})
 	}
 	if err != nil {
-		return catalogueFailure(err)
+		return err
 	}
 	return a.print(c, list{
 		columns: []string{"sha256", "size MB", "file"},
 		rows:    [][]string{{found.SHA256, fmt.Sprintf("%.2f", float64(found.Bytes)/1e6), found.File}},
-		json:    map[string]any{"sha256": found.SHA256, "bytes": found.Bytes, "file": found.File, "origin": found.Origin},
+		json: map[string]any{
+			"sha256": found.SHA256, "bytes": found.Bytes, "file": found.File, "origin": found.Origin,
+		},
 	})
 }
 
@@ -196,7 +203,8 @@ func (a *app) modelVerify(c *cli.Context) error {
 		return err
 	}
 	if bad > 0 {
-		return failure.New(failure.Storage, fmt.Sprintf("%d of %d models are not what they should be", bad, len(all)), "`chexp model fetch NAME` gets a good one", nil)
+		return failure.Storage.Errorf("%d of %d models are not what they should be", bad, len(all)).
+			Advise("`chexp model fetch NAME` gets a good one")
 	}
 	return nil
 }
@@ -231,7 +239,7 @@ func (a *app) verifyOne(ctx context.Context, r *models.Resolver, name string) (v
 	}
 	sum, err := models.Sum(ctx, name)
 	if err != nil {
-		return verified{}, failure.New(failure.Usage, "cannot read "+name, "", err)
+		return verified{}, failure.Usage.Errorf("cannot read %s", name).Because(err)
 	}
 	x := verified{File: name, SHA256: sum}
 	for _, e := range catalog.Entries() {

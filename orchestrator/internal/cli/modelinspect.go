@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/words"
 	"chexp/models"
 	"chexp/models/inspect"
 	"chexp/models/onnx"
@@ -19,10 +20,13 @@ import (
 
 func (a *app) modelInspectCommand() *cli.Command {
 	return &cli.Command{
-		Name: "inspect", Usage: "what is in a model, and what will go wrong with it", ArgsUsage: "FILE|NAME", Action: a.modelInspect,
+		Name: "inspect", Usage: "what is in a model, and what will go wrong with it", ArgsUsage: "FILE|NAME",
+		Action: a.modelInspect,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "runtime", Value: inspect.AgentRuntime, Usage: "`VERSION` of ONNX Runtime that will run it"},
-			&cli.StringFlag{Name: "shape", Usage: "`1,C,H,W`: sizes of the input that the model leaves open, to count the work"},
+			&cli.StringFlag{Name: "runtime", Value: inspect.AgentRuntime,
+				Usage: "`VERSION` of ONNX Runtime that will run it"},
+			&cli.StringFlag{Name: "shape",
+				Usage: "`1,C,H,W`: sizes of the input that the model leaves open, to count the work"},
 			formatFlag(),
 		},
 	}
@@ -61,7 +65,7 @@ func (a *app) modelInspect(c *cli.Context) error {
 	case "table":
 		return inspectionText(a.out, r)
 	}
-	return failure.New(failure.Usage, fmt.Sprintf("there is no format %q", c.String("format")), "-f takes table or json here", nil)
+	return failure.Usage.Errorf("there is no format %q", c.String("format")).Advise("-f takes table or json here")
 }
 
 func inputShape(m *onnx.Model, shape string) (map[string][]int64, error) {
@@ -70,12 +74,13 @@ func inputShape(m *onnx.Model, shape string) (map[string][]int64, error) {
 	for _, s := range strings.Split(shape, ",") {
 		n, err := strconv.ParseInt(strings.TrimSpace(s), 10, 64)
 		if err != nil || n < 1 {
-			return nil, failure.New(failure.Usage, fmt.Sprintf("--shape takes sizes such as 1,3,224,224; it is %q", shape), "", nil)
+			return nil, failure.Usage.Errorf("--shape takes sizes such as 1,3,224,224; it is %q", shape)
 		}
 		dims = append(dims, n)
 	}
 	if len(inputs) != 1 || inputs[0].Shape != nil && len(inputs[0].Shape) != len(dims) {
-		return nil, failure.New(failure.Usage, fmt.Sprintf("--shape %s does not fit the model's inputs", shape), "`chexp model inspect` without it shows them", nil)
+		return nil, failure.Usage.Errorf("--shape %s does not fit the model's inputs", shape).
+			Advise("`chexp model inspect` without it shows them")
 	}
 	return map[string][]int64{inputs[0].Name: dims}, nil
 }
@@ -83,7 +88,7 @@ func inputShape(m *onnx.Model, shape string) (map[string][]int64, error) {
 func inspectionText(w io.Writer, r *inspect.Report) error {
 	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	line := func(name, format string, args ...any) {
-		fmt.Fprintf(tw, "%s\t%s\n", name, printable(strings.ReplaceAll(fmt.Sprintf(format, args...), "\t", " ")))
+		fmt.Fprintf(tw, "%s\t%s\n", name, words.Printable(strings.ReplaceAll(fmt.Sprintf(format, args...), "\t", " ")))
 	}
 	line("file", "%s", r.File)
 	line("size", "%s (%d bytes)", megabytes(r.Bytes), r.Bytes)
@@ -98,7 +103,8 @@ func inspectionText(w io.Writer, r *inspect.Report) error {
 	line("operators", "%d nodes: %s", r.Nodes, countsText(r.Operators))
 	line("parameters", "%s", parametersText(r))
 	if work, ok := r.Work.Get(); ok {
-		line("work", "%s multiply-adds in float, %s on 8-bit integers; %s of weights, %s in and out, each inference", millions(work.Float), millions(work.Integer),
+		line("work", "%s multiply-adds in float, %s on 8-bit integers; %s of weights, %s in and out, each inference",
+			millions(work.Float), millions(work.Integer),
 			megabytes(work.WeightBytes), megabytes(work.ActivationBytes))
 	} else {
 		line("work", "unavailable: %s", r.Work.Unavailable)
@@ -111,9 +117,9 @@ func inspectionText(w io.Writer, r *inspect.Report) error {
 		return err
 	}
 	for _, x := range r.Warnings {
-		fmt.Fprintf(w, "! %s\n", printable(x.Text))
+		fmt.Fprintf(w, "! %s\n", words.Printable(x.Text))
 		if x.Next != "" {
-			fmt.Fprintf(w, "  what to do: %s\n", printable(x.Next))
+			fmt.Fprintf(w, "  what to do: %s\n", words.Printable(x.Next))
 		}
 	}
 	return nil

@@ -11,9 +11,11 @@ import (
 )
 
 // packPictures packs the user's evaluation pictures, if the experiment has any,
-// before anything is created: a broken picture must cost nobody a device.
-// files gets the pack, by its sum.
-func packPictures(ctx context.Context, e *spec.Experiment, cache string, files map[string]string, say func(string)) error {
+// and adds the pack to files under its SHA-256. That happens before anything is
+// created, as a broken picture must not cost anybody a device.
+func packPictures(
+	ctx context.Context, e *spec.Experiment, cache string, files map[string]string, say func(string),
+) error {
 	a := e.Accuracy
 	if a == nil || a.Path == "" {
 		return nil
@@ -27,10 +29,13 @@ func packPictures(ctx context.Context, e *spec.Experiment, cache string, files m
 		return ctx.Err()
 	}
 	if err != nil {
-		return failure.New(failure.Usage, "accuracy.data", "put the pictures in one folder for each class, each a JPEG, PNG or GIF that opens, and start again", err)
+		return failure.Usage.Errorf("accuracy.data").
+			Advise("put the pictures in one folder for each class, each a JPEG, PNG or GIF that opens, " +
+				"and start again").
+			Because(err)
 	}
 	a.Pack = &spec.Pack{SHA256: p.SHA256, Bytes: p.Bytes, Pictures: p.Pictures}
-	files[p.SHA256] = p.File
+	files[p.SHA256] = p.Path
 	say(fmt.Sprintf("packed %d pictures (%s)", p.Pictures, spec.FormatBytes(p.Bytes)))
 	return nil
 }

@@ -15,17 +15,19 @@ import (
 	"chexp/experiments/failure"
 	"chexp/experiments/spec"
 	"chexp/orchestrator/internal/emulator"
-	"chexp/orchestrator/internal/site/chiedge"
+	"chexp/orchestrator/internal/site"
 
 	"github.com/urfave/cli/v2"
 )
 
 func archFlag() cli.Flag {
-	return &cli.StringFlag{Name: "arch", Usage: "architecture of the emulated devices, `arm64` or amd64; by default arm64 where qemu allows it"}
+	return &cli.StringFlag{Name: "arch",
+		Usage: "architecture of the emulated devices, `arm64` or amd64; by default arm64 where qemu allows it"}
 }
 
 func faultFlag() cli.Flag {
-	return &cli.StringSliceFlag{Name: "fault", Usage: "make something `GO-WRONG`; may be repeated: " + emulator.FaultGrammar()}
+	return &cli.StringSliceFlag{Name: "fault",
+		Usage: "make something `GO-WRONG`; may be repeated: " + emulator.FaultGrammar()}
 }
 
 func (a *app) rehearseCommand() *cli.Command {
@@ -33,11 +35,13 @@ func (a *app) rehearseCommand() *cli.Command {
 		Name:      "rehearse",
 		Usage:     "carry out an experiment against an emulated CHI@Edge that starts and stops with it",
 		ArgsUsage: "FILE",
-		Description: "The same as `chexp run`, with another cloud: Keystone, Blazar, Zun and Neutron on loopback, and containers that\n" +
-			"are real processes on this machine. Latencies say nothing about a real device; where its processor is emulated,\n" +
-			"every trial runs once and with few inferences.",
+		Description: "" +
+			"The same as `chexp run`, with another cloud: Keystone, Blazar, Zun and Neutron on loopback, and\n" +
+			"containers that are real processes on this machine. Latencies say nothing about a real device; where\n" +
+			"its processor is emulated, every trial runs once and with few inferences.",
 		Flags: append(runFlags(), archFlag(), faultFlag(), formatFlag(),
-			&cli.BoolFlag{Name: "full", Usage: "as many inferences and repetitions as the file says, also on an emulated processor"}),
+			&cli.BoolFlag{Name: "full",
+				Usage: "as many inferences and repetitions as the file says, also on an emulated processor"}),
 		Action: a.rehearse,
 	}
 }
@@ -47,22 +51,25 @@ func (a *app) rehearse(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if file := c.Args().First(); e.Site == spec.SiteLocal {
-		return failure.New(failure.Usage, file+" is made for site local, which needs no rehearsal", "`chexp run "+file+"`", nil)
+	if kind, _ := sites.Named(e.Site); !kind.Rehearsals {
+		file := c.Args().First()
+		return failure.Usage.Errorf("%s is made for site local, which needs no rehearsal", file).
+			Advise("`%s`", a.commands(c).Line("run", file))
 	}
-	return a.withEmulator(c, func(cloud chiedge.Options) error {
+	return a.withEmulator(c, func(o site.Options) error {
 		if a.deviceArch != runtime.GOARCH && !c.Bool("full") {
 			if shorten(e) {
-				fmt.Fprintf(a.err, "! shortened, because the processor is emulated: each trial once, with %d inferences; --full runs the file as it is\n", e.Trials.MinRuns)
+				fmt.Fprintf(a.err, "! shortened, because the processor is emulated: "+
+					"each trial once, with %d inferences; --full runs the file as it is\n", e.Trials.MinRuns)
 			}
 		}
-		return a.execute(c, e, cloud, true)
+		return a.execute(c, e, o, true)
 	})
 }
 
-// shorten leaves of an experiment what shows that it works: every trial, once and
-// briefly. Under emulation one inference of MobileNetV2 takes seconds, and how long
-// it takes means nothing. What is brief already stays as it is, and false says so.
+// shorten reduces an experiment to what shows that it works: every trial runs
+// once and briefly. Under emulation one inference of MobileNetV2 takes seconds,
+// and how long it takes means nothing. It reports whether it changed anything.
 func shorten(e *spec.Experiment) bool {
 	t := &e.Trials
 	if t.Repetitions == 1 && t.MinRuns <= 10 && t.MinTime <= time.Second {
@@ -76,8 +83,9 @@ func shorten(e *spec.Experiment) bool {
 	return true
 }
 
-// withEmulator lends a cloud of its own to a rehearsal.
-func (a *app) withEmulator(c *cli.Context, rehearsal func(chiedge.Options) error) error {
+// withEmulator starts an emulator, hands a rehearsal the options to reach it, and
+// stops it. What the rehearsal left on it is an error.
+func (a *app) withEmulator(c *cli.Context, rehearsal func(site.Options) error) error {
 	em, err := a.startEmulator(c, emulator.Options{
 		// The real Blazar acts every ten seconds; a rehearsal need not wait.
 		Tick: 500 * time.Millisecond, PullDelay: time.Second,
@@ -85,9 +93,9 @@ func (a *app) withEmulator(c *cli.Context, rehearsal func(chiedge.Options) error
 	if err != nil {
 		return err
 	}
-	cloud := cloudOptions(c)
-	cloud.CloudsFile, cloud.Cloud = em.CloudsFile(), em.Cloud()
-	err = rehearsal(cloud)
+	o := siteOptions(c)
+	o.CloudsFile, o.Cloud = em.CloudsFile(), em.Cloud()
+	err = rehearsal(o)
 	if left := em.Leftovers(); !left.Empty() {
 		err = errors.Join(err, leftBehind(c, left.String()))
 	}
@@ -100,11 +108,12 @@ func leftBehind(c *cli.Context, what string) error {
 	if c.Bool("keep") || c.String("until") != "" {
 		return nil
 	}
-	return failure.New(failure.Cloud, "the rehearsal left on the cloud: "+what, "on the real one, this would be for you to delete", nil)
+	return failure.Cloud.Errorf("the rehearsal left on the cloud: %s", what).
+		Advise("on the real one, this would be for you to delete")
 }
 
-// startEmulator starts one in a directory of its own. It must outlive an
-// interrupted run, whose cleaning up it serves.
+// startEmulator starts an emulator with the command's --arch and --fault. It goes
+// on when the command is interrupted: the run still has to give everything back.
 func (a *app) startEmulator(c *cli.Context, o emulator.Options) (*emulator.Emulator, error) {
 	images, err := beside("images")
 	if err != nil {
@@ -112,15 +121,17 @@ func (a *app) startEmulator(c *cli.Context, o emulator.Options) (*emulator.Emula
 	}
 	o.Images, o.Arch = images, c.String("arch")
 	if o.Faults, err = emulator.ParseFaults(c.StringSlice("fault")); err != nil {
-		return nil, failure.New(failure.Usage, "", "", err)
+		return nil, failure.Usage.Wrap(err)
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	em, err := emulator.Start(context.WithoutCancel(c.Context), o)
 	if err != nil {
-		return nil, failure.New(failure.Unexpected, "the emulator does not start",
-			"it needs `make images`, and namespaces of its own: on a machine, or in a container whose /proc is not masked", err)
+		return nil, failure.Unexpected.Errorf("the emulator does not start").
+			Advise("it needs `make images`, and namespaces of its own: on a machine, or in a container whose " +
+				"/proc is not masked").
+			Because(err)
 	}
 	a.deviceArch = em.Arch()
 	if note := em.ArchNote(); note != "" {
@@ -138,15 +149,19 @@ func (a *app) emulatorCommand() *cli.Command {
 		Usage: "serve an emulated CHI@Edge on loopback until interrupted",
 		Description: "Writes DIR/clouds.yaml, which points at it. In another terminal:\n" +
 			"   export OS_CLIENT_CONFIG_FILE=DIR/clouds.yaml OS_CLOUD=chexp-emulator\n" +
-			"With --site CHI@UC the bare-metal site is served as well, with a Keystone of its own (OS_CLOUD=chexp-emulator-uc).",
+			"With --site CHI@UC the bare-metal site is served as well, with a Keystone of its own " +
+			"(OS_CLOUD=chexp-emulator-uc).",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "dir", Usage: "where its state lies while it runs; by default a temporary directory"},
 			&cli.StringFlag{Name: "listen", Value: "127.0.0.1:0", Usage: "loopback address and port"},
-			&cli.DurationFlag{Name: "tick", Value: 10 * time.Second, Usage: "how often Blazar's manager acts; 10 s as on the real one"},
+			&cli.DurationFlag{Name: "tick", Value: 10 * time.Second,
+				Usage: "how often Blazar's manager acts; 10 s as on the real one"},
 			&cli.DurationFlag{Name: "pull", Value: 2 * time.Second, Usage: "how long an image takes to pull"},
 			&cli.StringFlag{Name: "region", Value: "CHI@Edge", Usage: "`NAME` of the region that the devices are in"},
-			&cli.StringSliceFlag{Name: "site", Usage: "emulate the bare-metal `SITE` as well: " + strings.Join(emulator.BareMetalSites(), ", ") + "; may be repeated"},
-			&cli.DurationFlag{Name: "deploy", Value: 10 * time.Minute, Usage: "how long a bare-metal server takes to deploy"},
+			&cli.StringSliceFlag{Name: "site", Usage: "emulate the bare-metal `SITE` as well: " +
+				strings.Join(emulator.BareMetalSites(), ", ") + "; may be repeated"},
+			&cli.DurationFlag{Name: "deploy", Value: 10 * time.Minute,
+				Usage: "how long a bare-metal server takes to deploy"},
 			&cli.BoolFlag{Name: "verbose", Usage: "log every request on stderr"},
 			archFlag(), faultFlag(),
 		},
@@ -162,8 +177,10 @@ func (a *app) emulator(c *cli.Context) error {
 		Region: c.String("region"), Sites: c.StringSlice("site"), Deploy: c.Duration("deploy")}
 	for i, site := range o.Sites {
 		if !slices.Contains(emulator.BareMetalSites(), site) || slices.Contains(o.Sites[:i], site) {
-			return failure.New(failure.Usage, fmt.Sprintf("--site %s: the bare-metal sites are %s, each once", site, strings.Join(emulator.BareMetalSites(), ", ")),
-				"CHI@Edge is always served", nil)
+			return failure.Usage.
+				Errorf("--site %s: the bare-metal sites are %s, each once",
+					site, strings.Join(emulator.BareMetalSites(), ", ")).
+				Advise("CHI@Edge is always served")
 		}
 	}
 	if c.Bool("verbose") {

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,7 +8,8 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"runtime"
+	"slices"
+	"strings"
 	"time"
 
 	"chexp/experiments/failure"
@@ -19,25 +19,25 @@ import (
 	"chexp/orchestrator/internal/bundle"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/runtimes"
-	"chexp/orchestrator/internal/site/chiedge"
-	"chexp/orchestrator/internal/site/local"
+	"chexp/orchestrator/internal/site"
 	"chexp/orchestrator/internal/store"
-	"chexp/orchestrator/internal/transport"
-	"chexp/orchestrator/internal/transport/localexec"
 
 	"github.com/urfave/cli/v2"
 )
 
-// modelsFile, in a run's directory, says where this machine has the models and runtimes:
-// sha256 → file.
+// modelsFile, in a run's directory, is the JSON of [run.Run].Files.
 const modelsFile = "models.json"
 
 func runFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "keep", Usage: "leave lease and container as they are at the end"},
-		&cli.DurationFlag{Name: "pull-grace", Value: 2 * time.Minute, Usage: "give up on an image that has looked impossible to pull for this long"},
-		&cli.DurationFlag{Name: "fetch-time", Usage: "stop measuring this long before the lease ends, to bring the results home", Value: run.Patience.LeaseTail},
-		&cli.StringFlag{Name: "until", Usage: "stop after this `PHASE` and leave all as it is: plan, lease, container, push, run, fetch"},
+		&cli.DurationFlag{Name: "pull-grace", Value: 2 * time.Minute,
+			Usage: "give up on an image that has looked impossible to pull for this long"},
+		&cli.DurationFlag{Name: "fetch-time",
+			Usage: "stop measuring this long before the lease ends, to bring the results home",
+			Value: run.DefaultPatience().LeaseTail},
+		&cli.StringFlag{Name: "until",
+			Usage: "stop after this `PHASE` and leave all as it is: plan, lease, container, push, run, fetch"},
 	}
 }
 
@@ -46,14 +46,19 @@ func (a *app) runCommand() *cli.Command {
 		Name:      "run",
 		Usage:     "carry out an experiment: reserve, launch, push, measure, fetch, give back, report",
 		ArgsUsage: "FILE",
-		Description: "Goes through plan, lease, container, push, run, fetch, release and report. Ctrl-C, and the lease's\n" +
-			"end, stop the agent in order: what is measured so far is brought home, and what was acquired is given back.\n" +
-			"A run that was cut off goes on with --resume RUN (its id, or the last four letters): in the same container with\n" +
-			"the next round; in a new lease the interrupted trials start over, as that may be another device.",
+		Description: "" +
+			"Goes through plan, lease, container, push, run, fetch, release and report. Ctrl-C, and the lease's\n" +
+			"end, stop the agent in order: what is measured so far is brought home, and what was acquired is\n" +
+			"given back. A run that was cut off goes on with --resume RUN (its id, or the last four letters): in\n" +
+			"the same container with the next round; in a new lease the interrupted trials start over, as that\n" +
+			"may be another device.",
 		Flags: append(runFlags(),
 			&cli.StringFlag{Name: "resume", Usage: "go on with this `RUN`"},
-			&cli.BoolFlag{Name: "detach", Usage: "return as soon as the agent works on the device; chexp run --resume, or results fetch, comes later"},
-			&cli.StringFlag{Name: "site", Usage: "run at this `SITE` instead of the file's: CHI@Edge or local"},
+			&cli.BoolFlag{Name: "detach",
+				Usage: "return as soon as the agent works on the device; " +
+					"chexp run --resume, or results fetch, comes later"},
+			&cli.StringFlag{Name: "site", Usage: "run at this `SITE` instead of the file's: " +
+				strings.Join(spec.SiteNames(), " or ")},
 			formatFlag(),
 		),
 		Action: a.run,
@@ -71,7 +76,7 @@ func (a *app) run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return a.execute(c, e, cloudOptions(c), false)
+	return a.execute(c, e, siteOptions(c), false)
 }
 
 // experimentArgument loads the file that the only argument names.
@@ -83,20 +88,14 @@ func experimentArgument(c *cli.Context, site string) (*spec.Experiment, error) {
 	return loadExperiment(file, site)
 }
 
-// loadExperiment reads a file, perhaps for another site than it says.
+// loadExperiment reads a file. A site that is not "" overrules the file's.
 func loadExperiment(file, site string) (*spec.Experiment, error) {
 	e, err := spec.Load(file)
 	if err != nil {
 		return nil, asUsage(err)
 	}
-	switch site {
-	case "", e.Site:
-	case spec.SiteLocal:
-		atSite(e, site)
-	case spec.SiteEdge:
-		return nil, failure.New(failure.Usage, file+" is made for site "+e.Site+" and says nothing of a lease", "add lease: and container: to it", nil)
-	default:
-		return nil, failure.New(failure.Usage, fmt.Sprintf("there is no site %q", site), "--site takes CHI@Edge or local", nil)
+	if err := e.At(site); err != nil {
+		return nil, err
 	}
 	return e, nil
 }
@@ -107,12 +106,12 @@ func asUsage(err error) error {
 	if errors.As(err, &f) {
 		return err
 	}
-	return failure.New(failure.Usage, "", "nothing was created; `chexp experiment init` writes a file to start from", err)
+	return failure.Usage.Wrap(err).Advise("nothing was created; `chexp experiment init` writes a file to start from")
 }
 
 // execute plans a new run and carries it out.
-func (a *app) execute(c *cli.Context, e *spec.Experiment, cloud chiedge.Options, rehearsal bool) error {
-	until, err := phaseFlag(c)
+func (a *app) execute(c *cli.Context, e *spec.Experiment, o site.Options, rehearsal bool) error {
+	cfg, err := runConfig(c)
 	if err != nil {
 		return err
 	}
@@ -122,48 +121,60 @@ func (a *app) execute(c *cli.Context, e *spec.Experiment, cloud chiedge.Options,
 	if err := e.CheckStart(time.Now()); err != nil {
 		return asUsage(err)
 	}
-	plan, files, err := resolve(c.Context, e, cmp.Or(a.deviceArch, siteArch(e)), id, obs.Say)
+	plan, files, err := resolve(c.Context, e, a.archOf(e), id, obs.Say)
 	if err != nil {
 		return err
 	}
-	cloud.Notice = obs.Say
-	site, err := a.site(c.Context, e, cloud)
-	if err != nil {
+	o.Notice = obs.Say
+	if cfg.Site, err = a.connect(c.Context, e.Site, o); err != nil {
 		return err
 	}
-	s, err := a.root(c).Create(id)
+	s, err := a.runs(c).Create(id)
 	if err != nil {
 		return err
 	}
 	defer s.Unlock()
-	if err := begin(s, e, plan, files); err != nil {
+	cfg.Run = &run.Run{Store: s, Experiment: e, Plan: plan, Files: files, Commands: a.commandsFor(c, s)}
+	if err := begin(cfg.Run, rehearsal); err != nil {
 		return err
 	}
 	obs.PhaseEnd(run.PhasePlan, fmt.Sprintf("%d trials; %s", len(plan.Trials), s.Dir))
-	return a.carryOut(c, s, e, plan, files, site, obs, until, rehearsal)
+	return a.carryOut(c, cfg, obs)
 }
 
-func phaseFlag(c *cli.Context) (run.Phase, error) {
-	until := run.Phase(c.String("until"))
-	for _, p := range run.Phases[:6] {
-		if until == p || until == "" {
-			return until, nil
-		}
+// runConfig is what the flags say about how a run goes.
+func runConfig(c *cli.Context) (run.Config, error) {
+	cfg := run.Config{
+		Until: run.Phase(c.String("until")), Keep: c.Bool("keep"), Detach: c.Bool("detach"),
+		AgentFile: agentFile,
+		Patience:  run.DefaultPatience(),
 	}
-	return "", failure.New(failure.Usage, fmt.Sprintf("there is no phase %q to stop after", until), "--until takes plan, lease, container, push, run or fetch", nil)
+	if d := c.Duration("fetch-time"); d > 0 {
+		cfg.Patience.LeaseTail = d
+	}
+	if cfg.Until != "" && !slices.Contains(run.Phases[:6], cfg.Until) {
+		return cfg, failure.Usage.Errorf("there is no phase %q to stop after", cfg.Until).
+			Advise("--until takes plan, lease, container, push, run or fetch")
+	}
+	return cfg, nil
 }
 
 // resolve finds or makes the models, finds the runtimes for the device's
-// architecture, and expands the plan.
-func resolve(ctx context.Context, e *spec.Experiment, arch, runID string, say func(string)) (*trial.Plan, map[string]string, error) {
+// architecture (Go's word for it), and expands the plan. The map says where this
+// machine has each file, by its SHA-256.
+func resolve(
+	ctx context.Context, e *spec.Experiment, arch, runID string, say func(string),
+) (*trial.Plan, map[string]string, error) {
 	cache, err := cacheDir()
 	if err != nil {
 		return nil, nil, err
 	}
-	r := models.Resolver{CacheDir: filepath.Join(cache, "models"), SearchPath: models.DefaultSearchPath(), Progress: say}
+	r := models.Resolver{
+		CacheDir: filepath.Join(cache, "models"), SearchPath: models.DefaultSearchPath(), Progress: say,
+	}
 	found, err := r.ResolveAll(ctx, e)
 	if err != nil {
-		return nil, nil, modelFailure(err)
+		return nil, nil, err
 	}
 	files := map[string]string{}
 	var resolved []trial.Model
@@ -192,103 +203,47 @@ func resolve(ctx context.Context, e *spec.Experiment, arch, runID string, say fu
 	return plan, files, nil
 }
 
-// siteArch is the processor architecture to plan for. Every device of CHI@Edge
-// is arm64; the container is asked before anything is pushed.
-func siteArch(e *spec.Experiment) string {
-	if e.Site == spec.SiteLocal {
-		return runtime.GOARCH
-	}
-	return "arm64"
-}
-
-// modelFailure is bad input: nothing was created, and each model's own advice
-// stands.
-func modelFailure(err error) error {
-	var all []error
-	for _, one := range unjoin(err) {
-		var m *models.Error
-		if !errors.As(one, &m) {
-			all = append(all, one)
-			continue
-		}
-		all = append(all, failure.New(failure.Usage, fmt.Sprintf("line %d: ", m.Line)+m.Error(), m.Next, nil))
-	}
-	return errors.Join(all...)
-}
-
-func unjoin(err error) []error {
-	if j, ok := err.(interface{ Unwrap() []error }); ok {
-		return j.Unwrap()
-	}
-	return []error{err}
-}
-
 // begin writes what a run starts with, the journal last.
-func begin(s *store.Run, e *spec.Experiment, plan *trial.Plan, files map[string]string) error {
-	if err := s.WriteOnce(store.ExperimentFile, e.Raw); err != nil {
+func begin(r *run.Run, rehearsal bool) error {
+	if err := r.Store.WriteOnce(store.ExperimentFile, r.Experiment.Raw); err != nil {
 		return err
 	}
 	for _, f := range []struct {
 		name string
 		v    any
-	}{{store.PlanFile, plan}, {modelsFile, files}} {
+	}{{store.PlanFile, r.Plan}, {modelsFile, r.Files}} {
 		data, err := json.MarshalIndent(f.v, "", "  ")
 		if err != nil {
 			return err
 		}
-		if err := s.WriteOnce(f.name, append(data, '\n')); err != nil {
+		if err := r.Store.WriteOnce(f.name, append(data, '\n')); err != nil {
+			return err
+		}
+	}
+	if rehearsal {
+		const text = "This run was a rehearsal against an emulated CHI@Edge.\n"
+		if err := r.Store.WriteOnce(store.RehearsalFile, []byte(text)); err != nil {
 			return err
 		}
 	}
 	// --site may have overruled the file: the journal knows where it runs.
-	return s.Record(store.Entry{Kind: store.Ended, Phase: string(run.PhasePlan), Name: s.ID, Text: e.Site})
+	return r.Store.Record(store.Entry{
+		Kind: store.Ended, Phase: string(run.PhasePlan), Name: r.Store.ID, Text: r.Experiment.Site,
+	})
 }
 
-// resume goes on with a run.
-func (a *app) resume(c *cli.Context, name string) error {
-	until, err := phaseFlag(c)
-	if err != nil {
-		return err
-	}
-	s, err := a.root(c).Open(name)
-	if err != nil {
-		return err
-	}
-	if err := s.Lock(); err != nil {
-		return err
-	}
-	defer s.Unlock()
-	e, plan, files, err := reload(s)
-	if err != nil {
-		return failure.New(failure.Locked, "run "+s.ID+" cannot be resumed", "it was cut off before it had a plan: start a new one", err)
-	}
-	goOn := func(cloud chiedge.Options) error {
-		obs := newProgress(a.err)
-		cloud.Notice = obs.Say
-		site, err := a.site(c.Context, e, cloud)
-		if err != nil {
-			return err
-		}
-		return a.carryOut(c, s, e, plan, files, site, obs, until, false)
-	}
-	if isRehearsal(s) { // its cloud ended with it; the journal finds that out
-		return a.withEmulator(c, goOn)
-	}
-	return goOn(cloudOptions(c))
-}
-
-// reload reads what begin wrote.
-func reload(s *store.Run) (*spec.Experiment, *trial.Plan, map[string]string, error) {
+// load reads what begin wrote.
+func (a *app) load(c *cli.Context, s *store.Run) (*run.Run, error) {
 	e, err := storedExperiment(s)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
-	files := map[string]string{}
-	if err := s.ReadJSON(modelsFile, &files); err != nil {
-		return nil, nil, nil, err
+	r := &run.Run{Store: s, Experiment: e, Commands: a.commandsFor(c, s)}
+	if err := s.ReadJSON(modelsFile, &r.Files); err != nil {
+		return nil, err
 	}
-	plan, err := s.Plan()
-	return e, plan, files, err
+	r.Plan, err = s.Plan()
+	return r, err
 }
 
 func storedExperiment(s *store.Run) (*spec.Experiment, error) {
@@ -304,69 +259,75 @@ func storedExperiment(s *store.Run) (*spec.Experiment, error) {
 	if err != nil {
 		return nil, err
 	}
-	atSite(e, entries[0].Text)
-	return e, nil
+	return e, e.At(entries[0].Text)
 }
 
-// atSite moves an experiment to the site that the user asked for.
-func atSite(e *spec.Experiment, site string) {
-	if site != e.Site {
-		e.Site, e.Lease, e.Container = site, spec.Lease{}, spec.Container{}
-	}
-}
-
-// carryOut executes and prints the answer.
-func (a *app) carryOut(c *cli.Context, s *store.Run, e *spec.Experiment, plan *trial.Plan, files map[string]string, site run.Site, obs *progress, until run.Phase, rehearsal bool) error {
-	if rehearsal {
-		if err := s.WriteOnce(store.RehearsalFile, []byte("This run was a rehearsal against an emulated CHI@Edge.\n")); err != nil {
-			return err
-		}
-	}
-	obs.warned = a.warned
-	err := run.Execute(c.Context, a.cleanup, run.Config{
-		Store: s, Experiment: e, Plan: plan, Site: site,
-		Agent:     agentFile,
-		ModelFile: func(sum string) (string, error) { return files[sum], nil },
-		Report:    func() error { return renderReports(s) },
-		Observe:   obs,
-		Keep:      c.Bool("keep"), Until: until, Detach: c.Bool("detach"),
-		FetchTime: c.Duration("fetch-time"),
-	})
-	if err == nil && (until != "" || c.Bool("detach")) {
-		obs.line("  run %s is left as it is; go on with: chexp run --resume %s", s.ID, s.ID)
-		return nil
-	}
-	return errors.Join(err, a.answer(c, s, plan, err == nil))
-}
-
-// answer prints the decision table of what was measured.
-func (a *app) answer(c *cli.Context, s *store.Run, plan *trial.Plan, complete bool) error {
-	results, err := s.Results(plan)
+// resume goes on with a run.
+func (a *app) resume(c *cli.Context, name string) error {
+	cfg, err := runConfig(c)
 	if err != nil {
 		return err
 	}
-	if len(results) > 0 {
-		if err := a.showRun(c, s); err != nil {
+	s, err := a.open(c, name)
+	if err != nil {
+		return err
+	}
+	if err := s.Lock(); err != nil {
+		return err
+	}
+	defer s.Unlock()
+	if cfg.Run, err = a.load(c, s); err != nil {
+		return failure.Locked.Errorf("run %s cannot be resumed", s.ID).
+			Advise("it was cut off before it had a plan: start a new one").Because(err)
+	}
+	goOn := func(o site.Options) error {
+		obs := newProgress(a.err)
+		o.Notice = obs.Say
+		if cfg.Site, err = a.connect(c.Context, cfg.Experiment.Site, o); err != nil {
+			return err
+		}
+		return a.carryOut(c, cfg, obs)
+	}
+	if isRehearsal(s) { // its cloud ended with it; the journal finds that out
+		return a.withEmulator(c, goOn)
+	}
+	return goOn(siteOptions(c))
+}
+
+// carryOut executes a run that has its site, and prints the answer.
+func (a *app) carryOut(c *cli.Context, cfg run.Config, obs *progress) error {
+	obs.warned = a.warned
+	cfg.Observe = obs
+	var f *found // nothing where the run ended before its report
+	cfg.Report = func() (err error) {
+		f, err = writeReports(cfg.Store)
+		return err
+	}
+	err := run.Execute(c.Context, a.cleanup, cfg)
+	if err == nil && (cfg.Until != "" || cfg.Detach) {
+		obs.line("  run %s is left as it is; go on with: %s", cfg.Store.ID, cfg.Commands.Resume())
+		return nil
+	}
+	if f == nil {
+		var unread error
+		if f, unread = readFindings(cfg.Store); unread != nil {
+			return errors.Join(err, unread)
+		}
+	}
+	return errors.Join(err, a.answer(c, cfg.Run, f, err == nil))
+}
+
+// answer prints the decision table of what was measured.
+func (a *app) answer(c *cli.Context, r *run.Run, f *found, complete bool) error {
+	if len(f.results) > 0 {
+		if err := a.show(c, f); err != nil {
 			return err
 		}
 	}
 	if !complete {
 		return nil // the error that is on its way says more
 	}
-	return run.FailedTrials(plan, results)
-}
-
-// site connects to where the experiment runs.
-func (a *app) site(ctx context.Context, e *spec.Experiment, cloud chiedge.Options) (run.Site, error) {
-	if e.Site == spec.SiteLocal {
-		cache, err := cacheDir()
-		if err != nil {
-			return nil, err
-		}
-		return local.New(filepath.Join(cache, "local"), func(dir string) transport.Transport { return localexec.New(dir) })
-	}
-	cloud.Region = e.Site
-	return a.connect(ctx, cloud)
+	return r.Incomplete(f.results)
 }
 
 // agentFile finds the agent for an architecture beside this program.
@@ -376,25 +337,27 @@ func agentFile(arch string) (string, error) {
 		return "", err
 	}
 	if _, err := os.Stat(path); err != nil {
-		return "", failure.New(failure.Usage, "there is no agent for "+arch, "build it: `make agents`", err)
+		return "", failure.Usage.Errorf("there is no agent for %s", arch).
+			Advise("build it: `make agents`").Because(err)
 	}
 	return path, nil
 }
 
 // agentManifest is what agent/build.sh writes beside each agent.
-func agentManifest(arch string) (m runtimes.Manifest, err error) {
+func agentManifest(arch string) (m trial.Manifest, err error) {
 	path, err := agentFile(arch)
 	if err != nil {
 		return m, err
 	}
 	if m, err = runtimes.ReadManifest(path); err != nil {
-		return m, failure.New(failure.Usage, "the agent for "+arch+" has no readable manifest", "build it again: `make agents`", err)
+		return m, failure.Usage.Errorf("the agent for %s has no readable manifest", arch).
+			Advise("build it again: `make agents`").Because(err)
 	}
 	return m, nil
 }
 
-// bundleBytes is what goes up for a plan, before anything is known of the far
-// end.
+// bundleBytes is how many bytes go up for a plan if the device has none of them
+// yet.
 func bundleBytes(plan *trial.Plan, files map[string]string, arch string) (int64, error) {
 	agent, err := agentFile(arch)
 	if err != nil {

@@ -1,58 +1,25 @@
 package report
 
 import (
-	"math"
 	"slices"
 	"strings"
 	"testing"
 
-	"chexp/experiments/spec"
+	"chexp/experiments/judge"
 	"chexp/experiments/trial"
+	"chexp/experiments/words"
+	"chexp/orchestrator/internal/report/findings"
 )
-
-func TestJudge(t *testing.T) {
-	r := newRun(static)
-	row := Build(func() Input { r.add(static, cpu, 2, 4, 1, 1000, 10*ms); return r.Input }()).Rows[0]
-	p50 := *row.P50.Value
-	for _, c := range []struct {
-		budget spec.Budget
-		want   string
-	}{
-		{spec.Budget{Metric: "size", Op: "<", Limit: 2415126}, NotMet},
-		{spec.Budget{Metric: "size", Op: "<=", Limit: 2415126}, Met},
-		{spec.Budget{Metric: "p50", Op: "<", Limit: p50}, NotMet},
-		{spec.Budget{Metric: "p50", Op: "<=", Limit: p50}, Met},
-		{spec.Budget{Metric: "p50", Op: ">", Limit: p50}, NotMet},
-		{spec.Budget{Metric: "p50", Op: ">=", Limit: p50}, Met},
-		{spec.Budget{Metric: "p90", Op: "<", Limit: 12 * ms}, Met},
-		{spec.Budget{Metric: "p95", Op: "<", Limit: 10 * ms}, NotMet},
-		{spec.Budget{Metric: "p99", Op: "<", Limit: 1e12}, Met},
-		{spec.Budget{Metric: "throughput", Op: ">", Limit: 300}, Met},
-		{spec.Budget{Metric: "throughput", Op: ">=", Limit: 500}, NotMet},
-		{spec.Budget{Metric: "session_create", Op: "<=", Limit: 40 * ms}, Met},
-		{spec.Budget{Metric: "first_inference", Op: "<", Limit: 30 * ms}, NotMet},
-		{spec.Budget{Metric: "peak_memory", Op: "<", Limit: 64e6}, Met},
-		{spec.Budget{Metric: "accuracy", Op: ">", Limit: 0.9}, Unknown},
-		{spec.Budget{Metric: "p50", Op: "~", Limit: 1}, Unknown},
-		{spec.Budget{Metric: "", Op: "", Limit: 1}, Unknown},
-		{spec.Budget{Metric: "p50", Op: "<", Limit: math.NaN()}, Unknown},
-	} {
-		got := judge(budgets([]spec.Budget{c.budget})[0], row)
-		if got.Verdict != c.want || (c.want == Unknown) != (got.Why != "") {
-			t.Errorf("%+v: %+v, want %s", c.budget, got, c.want)
-		}
-	}
-}
 
 func TestNoVerdictWithoutASample(t *testing.T) {
 	r := newRun(static)
 	r.add(static, cpu, 1, 1, 1, 5, 1*ms)
 	r.add(static, acl, 1, 1, 1, 6, 1*ms)
-	table := Build(r.Input)
-	if v := table.Rows[0].Verdicts[1]; v.Verdict != Unknown {
+	table := findings.Build(r.Input)
+	if v := table.Rows[0].Answers[1]; v.Verdict != judge.Unknown {
 		t.Errorf("five inferences gave %+v", v)
 	}
-	if v := table.Rows[1].Verdicts[1]; v.Verdict != Met {
+	if v := table.Rows[1].Answers[1]; v.Verdict != judge.Met {
 		t.Errorf("six inferences gave %+v", v)
 	}
 }
@@ -61,7 +28,7 @@ func TestDecision(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		in      func() *run
-		verdict string
+		verdict judge.Conclusion
 		options []string
 		words   []string
 		not     []string
@@ -71,74 +38,74 @@ func TestDecision(t *testing.T) {
 			r.add(fp32, cpu, 4, 1, 1, 200, 8*ms)
 			r.add(static, cpu, 4, 1, 1, 200, 8*ms)
 			return r
-		}, DecisionMet, []string{"B"}, []string{"One of 2 options meets every budget: food-int8-static on cpu (2.42 MB, p50 "}, nil},
+		}, judge.SomeMeet, []string{"B"}, []string{"One of 2 options meets every budget: food-int8-static on cpu (2.42 MB, p50 "}, nil},
 		{"a failed trial is never an option", func() *run {
 			r := newRun(static)
 			res := r.add(static, cpu, 4, 1, 1, 200, 1*ms)
 			res.Outcome, res.Reasons = trial.Failed, []trial.Reason{{Code: "runner_crashed", Text: "it crashed"}} // with latencies
 			r.add(static, acl, 4, 1, 1, 200, 20*ms)
 			return r
-		}, DecisionNone, nil, []string{"No option meets every budget", "p50 < 15 ms: met by none; nearest is food-int8-static on acl"}, []string{"1.0", "met by 1 of 2"}},
+		}, judge.NoneMeets, nil, []string{"No option meets every budget", "p50 < 15 ms: met by none; nearest is food-int8-static on acl"}, []string{"1.0", "met by 1 of 2"}},
 		{"a failed repetition leaves its option open", func() *run {
 			r := newRun(static)
 			r.add(static, cpu, 4, 1, 1, 200, 8*ms)
 			failed(r.add(static, cpu, 4, 1, 2, 200, 8*ms), trial.Failed, "timeout", "it hung", "")
 			return r
-		}, DecisionUndecided, nil, []string{"Undecided", "Open: food-int8-static on cpu"}, []string{"meets every budget."}},
+		}, judge.Undecided, nil, []string{"Undecided", "Open: food-int8-static on cpu"}, []string{"meets every budget."}},
 		{"one repetition that misses is a miss", func() *run {
 			r := newRun(static)
 			r.add(static, cpu, 4, 1, 1, 200, 8*ms)
 			r.add(static, cpu, 4, 1, 2, 200, 16*ms)
 			return r
-		}, DecisionNone, nil, []string{"No option meets every budget"}, nil},
+		}, judge.NoneMeets, nil, []string{"No option meets every budget"}, nil},
 		{"smallest and fastest differ", func() *run {
 			r := newRun(static, dynamic)
 			r.add(static, cpu, 4, 1, 1, 200, 14*ms)
 			r.add(dynamic, cpu, 4, 1, 1, 200, 7*ms)
 			return r
-		}, DecisionMet, []string{"A", "B"}, []string{"Smallest model: food-int8-static (2.42 MB)", "Fastest: food-int8-dynamic on cpu"}, []string{"cannot tell"}},
+		}, judge.SomeMeet, []string{"A", "B"}, []string{"Smallest model: food-int8-static (2.42 MB)", "Fastest: food-int8-dynamic on cpu"}, []string{"cannot tell"}},
 		{"samples that overlap are called so", func() *run {
 			r := newRun(static)
 			r.add(static, cpu, 4, 1, 1, 200, 8*ms)
 			r.add(static, acl, 4, 1, 1, 200, 8.01*ms)
 			return r
-		}, DecisionMet, []string{"A", "B"}, []string{"cannot tell it from"}, nil},
+		}, judge.SomeMeet, []string{"A", "B"}, []string{"cannot tell it from"}, nil},
 		{"a doubtful result is never an option", func() *run {
 			r := newRun(static)
 			r.add(static, cpu, 4, 1, 1, 200, 20*ms).Summary.MedianNS = 1 * ms
 			return r
-		}, DecisionNoResult, nil, []string{"1 doubtful"}, nil},
+		}, judge.NoResults, nil, []string{"1 doubtful"}, nil},
 		{"another run's result is never an option", func() *run {
 			r := newRun(static)
 			r.add(static, cpu, 4, 1, 1, 200, 8*ms).RunID = "run-2"
 			return r
-		}, DecisionNoResult, nil, []string{"1 doubtful"}, nil},
+		}, judge.NoResults, nil, []string{"1 doubtful"}, nil},
 		{"another model's result is never an option", func() *run {
 			r := newRun(static)
 			r.add(static, cpu, 4, 1, 1, 200, 8*ms).Model = fp32
 			return r
-		}, DecisionNoResult, nil, []string{"1 doubtful"}, nil},
+		}, judge.NoResults, nil, []string{"1 doubtful"}, nil},
 		{"a percentile that the sample cannot carry is open", func() *run {
 			r := newRun(static)
-			r.Budgets = []spec.Budget{{Metric: "p99", Op: "<", Limit: 1e12, Text: "p99 < 1000 s"}}
+			r.Budgets = []judge.Budget{{Metric: judge.P99, Op: "<", Limit: 1e12, Text: "p99 < 1000 s"}}
 			r.add(static, cpu, 4, 1, 1, 100, 8*ms)
 			return r
-		}, DecisionUndecided, nil, []string{"Undecided"}, nil},
+		}, judge.Undecided, nil, []string{"Undecided"}, nil},
 		{"no budget", func() *run {
 			r := newRun(static)
 			r.Budgets = nil
 			r.add(static, cpu, 4, 1, 1, 100, 8*ms)
 			return r
-		}, DecisionNoBudget, nil, []string{"No budget was set", "Fastest: food-int8-static on cpu"}, nil},
+		}, judge.NoBudget, nil, []string{"No budget was set", "Fastest: food-int8-static on cpu"}, nil},
 		{"a rehearsal decides nothing about the device", func() *run {
 			r := emulatedRun()
-			r.Budgets = []spec.Budget{{Metric: "size", Op: "<", Limit: 1e9, Text: "size < 1 GB"}}
+			r.Budgets = []judge.Budget{{Metric: judge.Size, Op: "<", Limit: 1e9, Text: "size < 1 GB"}}
 			return r
-		}, DecisionMet, []string{"A", "B"}, []string{"Rehearsal, no verdict about the real device"}, nil},
+		}, judge.SomeMeet, []string{"A", "B"}, []string{"Rehearsal, no verdict about the real device"}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			in := c.in()
-			d := Build(in.Input).Decision
+			d := findings.Build(in.Input).Decision
 			all := d.Text + "\n" + strings.Join(d.Details, "\n")
 			if d.Verdict != c.verdict || !slices.Equal(d.Options, c.options) {
 				t.Errorf("verdict %s with options %v, want %s with %v: %s", d.Verdict, d.Options, c.verdict, c.options, all)
@@ -163,13 +130,13 @@ func TestDecision(t *testing.T) {
 func TestCloseCall(t *testing.T) {
 	r := newRun(static)
 	r.add(static, cpu, 4, 1, 1, 200, 15*ms)
-	v := Build(r.Input).Rows[0].Verdicts[1]
+	v := findings.Build(r.Input).Rows[0].Answers[1]
 	if !v.Close {
 		t.Errorf("a limit of 15 ms inside the interval of a median near 15 ms is no close call: %+v", v)
 	}
 	r = newRun(static)
 	r.add(static, cpu, 4, 1, 1, 200, 8*ms)
-	if v := Build(r.Input).Rows[0].Verdicts[1]; v.Close {
+	if v := findings.Build(r.Input).Rows[0].Answers[1]; v.Close {
 		t.Errorf("8 ms against 15 ms is a close call: %+v", v)
 	}
 }
@@ -177,18 +144,18 @@ func TestCloseCall(t *testing.T) {
 func TestFormat(t *testing.T) {
 	for in, want := range map[float64]string{0: "0.00 ns", 999: "999 ns", 999.6: "1.00 µs", 1e3: "1.00 µs", 123456: "123 µs", 8.127e6: "8.13 ms",
 		14.98e6: "15.0 ms", 9.996e6: "10.0 ms", 1.2345e9: "1.23 s", 99.96e9: "100 s"} {
-		if got := formatNS(in); got != want && !(in == 0 && got == "0 ns") {
-			t.Errorf("formatNS(%v) = %q, want %q", in, got, want)
+		if got := words.Nanoseconds(in); got != want && !(in == 0 && got == "0 ns") {
+			t.Errorf("words.Nanoseconds(%v) = %q, want %q", in, got, want)
 		}
 	}
 	for in, want := range map[float64]string{2415126: "2.42 MB", 8911656: "8.91 MB", 512: "512 B", 4e9: "4.00 GB"} {
-		if got := formatBytes(in); got != want {
-			t.Errorf("formatBytes(%v) = %q, want %q", in, got, want)
+		if got := words.Bytes(in); got != want {
+			t.Errorf("words.Bytes(%v) = %q, want %q", in, got, want)
 		}
 	}
 	for in, want := range map[float64]string{1154: "1150", 43.72: "43.7", 0.0123: "0.0123", 0.99951: "1.00", 12345678: "1.23e+07"} {
-		if got := sig3(in); got != want {
-			t.Errorf("sig3(%v) = %q, want %q", in, got, want)
+		if got := words.Digits(in); got != want {
+			t.Errorf("words.Digits(%v) = %q, want %q", in, got, want)
 		}
 	}
 }

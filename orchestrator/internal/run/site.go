@@ -61,15 +61,32 @@ type LeaseRequest struct {
 	End         time.Time `json:"end"`
 }
 
+// LeaseState is how far a lease has got. Each site translates its own statuses
+// into these.
+type LeaseState int
+
+// The states of a lease.
+const (
+	LeasePending LeaseState = iota // it will serve: it has not begun, or is just being changed
+	LeaseActive                    // it serves
+	LeaseEnding                    // it is being ended or deleted
+	LeaseOver                      // it has ended
+	LeaseFailed                    // its device could not be had
+)
+
+// Serves reports whether a container can be had in the lease, now or later.
+func (s LeaseState) Serves() bool { return s == LeasePending || s == LeaseActive }
+
 // Lease is what the run needs to know of a lease.
 type Lease struct {
-	ID            string    `json:"id"`
-	Name          string    `json:"name"`
-	Status        string    `json:"status"`
-	ReservationID string    `json:"reservation_id"` // Zun's scheduling hint
-	Start         time.Time `json:"start"`
-	End           time.Time `json:"end"`
-	Device        Device    `json:"device"` // zero until known
+	ID            string     `json:"id"`
+	Name          string     `json:"name"`
+	Status        string     `json:"status"`         // the site's own word, for people
+	State         LeaseState `json:"-"`              // as of when the site was asked
+	ReservationID string     `json:"reservation_id"` // Zun's scheduling hint
+	Start         time.Time  `json:"start"`
+	End           time.Time  `json:"end"`
+	Device        Device     `json:"device"` // zero until known
 }
 
 // Device is one reservable board.

@@ -9,49 +9,26 @@
 package runtimes
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 
+	"chexp/experiments/files"
 	"chexp/experiments/spec"
 	"chexp/experiments/trial"
 )
 
-// Manifest is what chexp-pack writes beside an agent or a runtime bundle, at the
-// same path with .json.
-type Manifest struct {
-	Version string        `json:"version"`
-	Arch    string        `json:"arch"`
-	SHA256  string        `json:"sha256"`
-	Bytes   int64         `json:"bytes"`
-	Runtime trial.Runtime `json:"runtime"`
-	// Libraries are carried, and Interfaces the newest versions of their
-	// interfaces: GLIBC 2.36.
-	Libraries  []string          `json:"libraries"`
-	Interfaces map[string]string `json:"interfaces"`
-}
-
 // maxManifest bounds a manifest; one has 3 kB.
 const maxManifest = 1 << 20
 
-// ReadManifest reads the manifest of the file at path.
-func ReadManifest(path string) (m Manifest, err error) {
-	f, err := os.Open(path + ".json")
+// ReadManifest reads the manifest of the agent or runtime bundle at path.
+func ReadManifest(path string) (m trial.Manifest, err error) {
+	data, err := files.Read(path+".json", maxManifest)
 	if err != nil {
 		return m, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxManifest+1))
-	switch {
-	case err != nil:
-		return m, err
-	case len(data) > maxManifest:
-		return m, fmt.Errorf("%s.json has more than %d bytes", path, maxManifest)
 	}
 	if err := json.Unmarshal(data, &m); err != nil {
 		return m, fmt.Errorf("%s.json: %w", path, err)
@@ -61,8 +38,8 @@ func ReadManifest(path string) (m Manifest, err error) {
 
 // Resolver knows where things are.
 type Resolver struct {
-	Arch  string   // of the device, Go's name
-	Agent Manifest // of the agent for Arch: its runtime, and what it carries
+	Arch  string         // of the device, Go's name
+	Agent trial.Manifest // of the agent for Arch: its runtime, and what it carries
 	// Built is the path of a runtime that this repository builds, for Arch.
 	Built func(name string) (string, error)
 }
@@ -108,26 +85,26 @@ func unjoin(err error) []error {
 	return all
 }
 
-func (r Resolver) resolve(src spec.RuntimeSource, files map[string]string) (one spec.Runtime, err error) {
+func (r Resolver) resolve(src spec.RuntimeSource, paths map[string]string) (one spec.Runtime, err error) {
 	switch {
 	case src.Path != "":
-		one, err = r.given(src, files)
+		one, err = r.given(src, paths)
 	case len(src.Plugins) > 0: // the agent's own, with more providers
 		one = spec.Runtime{Version: r.Agent.Runtime.Version, Providers: r.Agent.Runtime.Providers}
 	default:
-		one, err = r.built(src, files)
+		one, err = r.built(src, paths)
 	}
 	one.Name = src.Name
 	errs := []error{err}
 	for _, p := range src.Plugins {
-		plugin, err := r.plugin(p, one, files)
+		plugin, err := r.plugin(p, one, paths)
 		one.Plugins = append(one.Plugins, plugin)
 		errs = append(errs, err)
 	}
 	return one, errors.Join(errs...)
 }
 
-func (r Resolver) built(src spec.RuntimeSource, files map[string]string) (spec.Runtime, error) {
+func (r Resolver) built(src spec.RuntimeSource, paths map[string]string) (spec.Runtime, error) {
 	path, err := r.Built(src.Name)
 	if err != nil {
 		return spec.Runtime{}, err
@@ -135,17 +112,17 @@ func (r Resolver) built(src spec.RuntimeSource, files map[string]string) (spec.R
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return spec.Runtime{}, fmt.Errorf("it has not been built for %s: run `make runtime-%s`", r.Arch, src.Name)
 	}
-	return r.bundle(path, "built "+src.Name, files)
+	return r.bundle(path, "built "+src.Name, paths)
 }
 
 // given is a file that the experiment names: a bundle where its manifest lies
 // beside it, else a shared library.
-func (r Resolver) given(src spec.RuntimeSource, files map[string]string) (one spec.Runtime, err error) {
+func (r Resolver) given(src spec.RuntimeSource, paths map[string]string) (one spec.Runtime, err error) {
 	origin := "path " + src.Path
 	if _, statErr := os.Stat(src.Path + ".json"); statErr == nil {
-		one, err = r.bundle(src.Path, origin, files)
+		one, err = r.bundle(src.Path, origin, paths)
 	} else {
-		one, err = r.library(src, origin, files)
+		one, err = r.library(src, origin, paths)
 	}
 	if err == nil && src.SHA256 != "" && src.SHA256 != one.SHA256 {
 		err = fmt.Errorf("%s has SHA-256 %s, the experiment says %s", src.Path, one.SHA256, src.SHA256)
@@ -153,12 +130,12 @@ func (r Resolver) given(src spec.RuntimeSource, files map[string]string) (one sp
 	return one, err
 }
 
-func (r Resolver) bundle(path, origin string, files map[string]string) (one spec.Runtime, err error) {
+func (r Resolver) bundle(path, origin string, paths map[string]string) (one spec.Runtime, err error) {
 	m, err := ReadManifest(path)
 	if err != nil {
 		return one, fmt.Errorf("its manifest: %w", err)
 	}
-	sum, size, err := hashFile(path)
+	sum, size, err := files.Hash(context.Background(), path, maxFile)
 	switch {
 	case err != nil:
 		return one, err
@@ -167,7 +144,7 @@ func (r Resolver) bundle(path, origin string, files map[string]string) (one spec
 	case m.SHA256 != sum || m.Bytes != size:
 		return one, fmt.Errorf("%s is not what its manifest describes: build or copy both again", path)
 	}
-	files[sum] = path
+	paths[sum] = path
 	one.NamedRuntime = trial.NamedRuntime{SHA256: sum, Bytes: size, Origin: origin}
 	one.Version, one.Providers = m.Runtime.Version, m.Runtime.Providers
 	return one, nil
@@ -175,17 +152,3 @@ func (r Resolver) bundle(path, origin string, files map[string]string) (one spec
 
 // maxFile bounds what is pushed; CUDA's provider library has 1 GB.
 const maxFile = 4 << 30
-
-func hashFile(path string) (sum string, size int64, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", 0, err
-	}
-	defer f.Close()
-	h := sha256.New()
-	size, err = io.Copy(h, io.LimitReader(f, maxFile+1))
-	if err == nil && size > maxFile {
-		err = fmt.Errorf("%s has more than %d bytes", path, int64(maxFile))
-	}
-	return hex.EncodeToString(h.Sum(nil)), size, err
-}

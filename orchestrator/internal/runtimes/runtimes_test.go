@@ -1,6 +1,7 @@
 package runtimes
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"testing"
 
+	"chexp/experiments/files"
 	"chexp/experiments/spec"
 	"chexp/experiments/trial"
 )
@@ -44,12 +46,13 @@ func write(t *testing.T, path, content string) {
 }
 
 // bundle writes a file with its manifest beside it.
-func bundle(t *testing.T, path string, change func(*Manifest)) string {
+func bundle(t *testing.T, path string, change func(*trial.Manifest)) string {
 	t.Helper()
 	content := "a bundle"
 	write(t, path, content)
 	sum := sha256.Sum256([]byte(content))
-	m := Manifest{Version: "v", Arch: runtime.GOARCH, SHA256: hex.EncodeToString(sum[:]), Bytes: int64(len(content)),
+	m := trial.Manifest{Version: "v", Arch: runtime.GOARCH, SHA256: hex.EncodeToString(sum[:]),
+		Bytes:   int64(len(content)),
 		Runtime: trial.Runtime{Version: "1.27.1", Providers: []string{"cpu", "dnnl", "xnnpack"}}}
 	if change != nil {
 		change(&m)
@@ -65,7 +68,7 @@ func bundle(t *testing.T, path string, change func(*Manifest)) string {
 func resolver(dir string) Resolver {
 	return Resolver{
 		Arch: runtime.GOARCH,
-		Agent: Manifest{Runtime: trial.Runtime{Version: "1.27.0", Providers: []string{"cpu"}},
+		Agent: trial.Manifest{Runtime: trial.Runtime{Version: "1.27.0", Providers: []string{"cpu"}},
 			Libraries: []string{"libc.so.6"}, Interfaces: map[string]string{"GLIBC": "2.36"}},
 		Built: func(name string) (string, error) { return filepath.Join(dir, name+".ort"), nil },
 	}
@@ -103,7 +106,8 @@ func TestResolve(t *testing.T) {
 	bundle(t, filepath.Join(dir, "debian.ort"), nil)
 	library(t, dir, "ort.so", "1.26.0", base, hasCPU, hasACL)
 	library(t, dir, "ep.so", "1", plugin)
-	e := experiment(t, dir, "debian", "{name: r1, path: ort.so, providers: [xnnpack]}", "{name: r2, plugins: [{provider: npu, path: ep.so}]}")
+	e := experiment(t, dir, "debian", "{name: r1, path: ort.so, providers: [xnnpack]}",
+		"{name: r2, plugins: [{provider: npu, path: ep.so}]}")
 	found, err := resolver(dir).Resolve(e)
 	if err != nil {
 		t.Fatal(err)
@@ -128,7 +132,7 @@ func TestResolve(t *testing.T) {
 		t.Errorf("the agent's own has a file, or %d files are not 3", len(found.Files))
 	}
 	for sum, path := range found.Files {
-		if got, _, err := hashFile(path); err != nil || got != sum {
+		if got, _, err := files.Hash(context.Background(), path, files.NoLimit); err != nil || got != sum {
 			t.Errorf("%s: %s, %v", path, got, err)
 		}
 	}
@@ -143,14 +147,15 @@ func TestResolve(t *testing.T) {
 func TestRefused(t *testing.T) {
 	dir := t.TempDir()
 	other := map[string]string{"amd64": "arm64", "arm64": "amd64"}[runtime.GOARCH]
-	bundle(t, filepath.Join(dir, "other.ort"), func(m *Manifest) { m.Arch = other })
-	bundle(t, filepath.Join(dir, "changed.ort"), func(m *Manifest) { m.SHA256 = strings.Repeat("0", 64) })
+	bundle(t, filepath.Join(dir, "other.ort"), func(m *trial.Manifest) { m.Arch = other })
+	bundle(t, filepath.Join(dir, "changed.ort"), func(m *trial.Manifest) { m.SHA256 = strings.Repeat("0", 64) })
 	write(t, filepath.Join(dir, "torn.ort"), "x")
 	write(t, filepath.Join(dir, "torn.ort.json"), "{")
 	library(t, dir, "ort.so", "1.26.0", base, hasCPU)
 	library(t, dir, "old.so", "1.21.0", base, hasCPU)
 	library(t, dir, "none.so", "1.26.0", hasCPU)
-	needy := library(t, dir, "needy.so", "1.26.0", base, "extern int puts(const char *); int f(void) { return puts(0); }")
+	needy := library(t, dir, "needy.so", "1.26.0", base,
+		"extern int puts(const char *); int f(void) { return puts(0); }")
 	write(t, filepath.Join(dir, "page.so"), "<html>")
 	zero := strings.Repeat("0", 64)
 	for _, tc := range []struct{ entry, want string }{
@@ -165,18 +170,20 @@ func TestRefused(t *testing.T) {
 		{"{name: r0, plugins: [{provider: p, path: ort.so}]}", "no plugin: it exports no CreateEpFactories"},
 	} {
 		_, err := resolver(dir).Resolve(experiment(t, dir, tc.entry))
-		if err == nil || !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), "x.yaml:6:5: runtimes[0]: ") {
+		if err == nil || !strings.Contains(err.Error(), tc.want) ||
+			!strings.Contains(err.Error(), "x.yaml:6:5: runtimes[0]: ") {
 			t.Errorf("%s: %v, want %q", tc.entry, err, tc.want)
 		}
 	}
 	r := resolver(dir)
 	r.Agent.Libraries, r.Agent.Interfaces = []string{"libm.so.6", "libc.so.6"}, map[string]string{"GLIBC": "2.1"}
-	f, _, err := r.open(needy)
+	f, err := r.open(needy)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if err := r.suits(f, needy, r.Agent); err == nil || !strings.Contains(err.Error(), "(not 2.1), which the agent does not carry: make a bundle") {
+	if err := r.suits(f, needy, r.Agent); err == nil ||
+		!strings.Contains(err.Error(), "(not 2.1), which the agent does not carry: make a bundle") {
 		t.Errorf("a newer C library: %v", err)
 	}
 	libs, err := f.ImportedLibraries()
@@ -195,7 +202,7 @@ func TestRefused(t *testing.T) {
 func TestManifestIsBounded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x")
 	write(t, path+".json", strings.Repeat(" ", maxManifest+1))
-	if _, err := ReadManifest(path); err == nil || !strings.Contains(err.Error(), "more than") {
+	if _, err := ReadManifest(path); err == nil || !strings.Contains(err.Error(), "larger than") {
 		t.Error(err)
 	}
 }

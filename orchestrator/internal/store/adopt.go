@@ -1,16 +1,15 @@
 package store
 
 import (
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/files"
 	"chexp/experiments/journal"
 	"chexp/experiments/trial"
 )
@@ -38,7 +37,7 @@ func (a Adopted) String() string {
 func (r *Run) Adopt(dir string, plan *trial.Plan) (n Adopted, err error) {
 	for _, t := range plan.Trials {
 		name := t.ID + ".json"
-		data, err := os.ReadFile(filepath.Join(dir, name))
+		data, err := files.Read(filepath.Join(dir, name), maxFile)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -47,10 +46,11 @@ func (r *Run) Adopt(dir string, plan *trial.Plan) (n Adopted, err error) {
 		}
 		res := new(trial.Result)
 		if err := json.Unmarshal(data, res); err != nil {
-			return n, failure.New(failure.Device, "the device's result of "+t.ID+" is no JSON", "measure again with `chexp run --resume`", err)
+			return n, failure.Device.Errorf("the device's result of %s is no JSON", t.ID).Because(err)
 		}
-		if err := CheckResult(res, plan, t); err != nil {
-			return n, failure.New(failure.Device, "the device's result of "+t.ID+" is not what the plan asked for", "", err)
+		if err := res.Fits(plan, t); err != nil {
+			return n, failure.Device.Errorf("the device's result of %s is not what the plan asked for", t.ID).
+				Because(err)
 		}
 		if res.Partial != nil {
 			if err := r.keepPartial(name, data, res); err != nil {
@@ -71,7 +71,7 @@ func (r *Run) Adopt(dir string, plan *trial.Plan) (n Adopted, err error) {
 // no whole one.
 func (r *Run) AdoptJournals(dir string, plan *trial.Plan, why string) (n Adopted, err error) {
 	for _, t := range plan.Trials {
-		data, err := os.ReadFile(filepath.Join(dir, t.ID+".jsonl"))
+		data, err := files.Read(filepath.Join(dir, t.ID+".jsonl"), maxFile)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -84,10 +84,11 @@ func (r *Run) AdoptJournals(dir string, plan *trial.Plan, why string) (n Adopted
 		}
 		res, err := log.Partial(why)
 		if err == nil {
-			err = CheckResult(res, plan, t)
+			err = res.Fits(plan, t)
 		}
 		if err != nil {
-			return n, failure.New(failure.Device, "the device's journal of "+t.ID+" is not what the plan asked for", "", err)
+			return n, failure.Device.Errorf("the device's journal of %s is not what the plan asked for", t.ID).
+				Because(err)
 		}
 		raw, err := json.Marshal(res)
 		if err != nil {
@@ -108,7 +109,8 @@ func (r *Run) keepPartial(name string, data []byte, res *trial.Result) error {
 		return nil
 	}
 	old := new(trial.Result)
-	if err := r.ReadJSON(filepath.Join(partialDir, name), old); err == nil && len(old.LatenciesNS) > len(res.LatenciesNS) {
+	if err := r.ReadJSON(filepath.Join(partialDir, name), old); err == nil &&
+		len(old.LatenciesNS) > len(res.LatenciesNS) {
 		return nil
 	}
 	if err := os.MkdirAll(filepath.Join(r.Dir, partialDir), 0o755); err != nil {
@@ -122,16 +124,17 @@ func (r *Run) sum(dir string, plan *trial.Plan) error {
 	if _, err := os.Stat(filepath.Join(r.Dir, dir)); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	var sums strings.Builder
+	sums := files.Sums{}
 	for _, t := range plan.Trials {
-		data, err := r.Read(filepath.Join(dir, t.ID+".json"))
+		name := t.ID + ".json"
+		data, err := r.Read(filepath.Join(dir, name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(&sums, "%x  %s.json\n", sha256.Sum256(data), t.ID)
+		sums[name] = files.Sum(data)
 	}
-	return r.Replace(filepath.Join(dir, "SHA256SUMS"), []byte(sums.String()))
+	return r.Replace(filepath.Join(dir, files.SumsName), sums.Bytes())
 }

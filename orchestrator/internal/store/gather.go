@@ -1,9 +1,6 @@
 package store
 
 import (
-	"bufio"
-	"bytes"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,11 +8,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/files"
 	"chexp/experiments/trial"
 )
 
@@ -23,8 +20,7 @@ import (
 const (
 	maxResultBytes = 64 << 20
 	maxGathered    = 20000 // files in one folder
-	maxLatencies   = 5_000_000
-	maxLatencyNS   = 24 * 3600 * 1e9
+	maxSums        = 4 << 20
 )
 
 // RehearsalFile marks a run's directory as a rehearsal.
@@ -56,15 +52,17 @@ func (r *Root) Gather(name string) ([]*Gathered, error) {
 	info, err := os.Stat(name)
 	switch {
 	case name == "":
-		return nil, failure.New(failure.Usage, `"" names no run`, "`chexp results list` shows the runs", nil)
+		return nil, failure.Usage.Errorf(`"" names no run`).Advise("`chexp results list` shows the runs")
 	case err == nil && info.Mode().IsRegular():
 		return gatherFile(name)
 	case err == nil && info.IsDir():
 		return gatherDir(name, name)
 	case err == nil:
-		return nil, failure.New(failure.Usage, name+" is neither a folder nor a file", "name a run, a run's directory or a result file", nil)
+		return nil, failure.Usage.Errorf("%s is neither a folder nor a file", name).
+			Advise("name a run, a run's directory or a result file")
 	case strings.ContainsRune(name, filepath.Separator):
-		return nil, failure.New(failure.Usage, "there is no "+name, "name a run, a run's directory or a result file", nil)
+		return nil, failure.Usage.Errorf("there is no %s", name).
+			Advise("name a run, a run's directory or a result file")
 	}
 	run, err := r.Open(name)
 	if err != nil {
@@ -85,7 +83,9 @@ func gatherFile(name string) ([]*Gathered, error) {
 			id := strings.TrimSuffix(filepath.Base(name), ".json")
 			for _, g := range all {
 				g.Results = slices.DeleteFunc(g.Results, func(r *trial.Result) bool { return r.TrialID != id })
-				g.Damaged = slices.DeleteFunc(g.Damaged, func(s string) bool { return !strings.HasPrefix(s, id+".json") })
+				g.Damaged = slices.DeleteFunc(g.Damaged, func(s string) bool {
+					return !strings.HasPrefix(s, id+".json")
+				})
 				if g.Plan != nil {
 					g.Plan.Trials = slices.DeleteFunc(g.Plan.Trials, func(t trial.Trial) bool { return t.ID != id })
 				}
@@ -95,22 +95,19 @@ func gatherFile(name string) ([]*Gathered, error) {
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return nil, failure.New(failure.Usage, "cannot open "+dir, "", err)
+		return nil, failure.Usage.Errorf("cannot open %s", dir).Because(err)
 	}
 	defer root.Close()
 	b := batch{source: name, root: root}
-	b.readSums(SumsName)
+	b.readSums()
 	b.file(filepath.Base(name), false)
 	return b.runs(), nil
 }
 
-// SumsName is the file of sums beside results.
-const SumsName = "SHA256SUMS"
-
 func gatherDir(source, dir string) ([]*Gathered, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return nil, failure.New(failure.Usage, "cannot open "+dir, "", err)
+		return nil, failure.Usage.Errorf("cannot open %s", dir).Because(err)
 	}
 	defer root.Close()
 	plan, err := readPlan(root)
@@ -118,11 +115,12 @@ func gatherDir(source, dir string) ([]*Gathered, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return gatherFolder(source, root)
 	case err != nil:
-		return nil, failure.New(failure.Storage, "the plan of "+source+" is damaged", "copy the run's directory again", err)
+		return nil, failure.Storage.Errorf("the plan of %s is damaged", source).
+			Advise("copy the run's directory again").Because(err)
 	}
 	g := &Gathered{Source: source, RunID: plan.RunID, Plan: plan, sums: map[string]string{}}
-	g.Experiment, _ = readInside(root, ExperimentFile, 1<<20)
-	g.Site, _ = readInside(root, SiteFile, 1<<20)
+	g.Experiment, _ = files.ReadIn(root, ExperimentFile, 1<<20)
+	g.Site, _ = files.ReadIn(root, SiteFile, 1<<20)
 	if st, err := root.Lstat(RehearsalFile); err == nil {
 		g.Rehearsal = st.Mode().IsRegular()
 	}
@@ -132,14 +130,14 @@ func gatherDir(source, dir string) ([]*Gathered, error) {
 	}
 	defer results.Close()
 	b := batch{source: source, root: results}
-	b.readSums(SumsName)
+	b.readSums()
 	for _, t := range plan.Trials {
 		res, ok := b.read(t.ID+".json", true)
 		if !ok {
 			continue
 		}
-		if err := CheckResult(res, plan, t); err != nil {
-			b.damaged = append(b.damaged, t.ID+".json: "+err.Error())
+		if err := res.Fits(plan, t); err != nil {
+			b.damaged = append(b.damaged, t.ID+".json is not what the plan asked for: "+err.Error())
 			continue
 		}
 		g.Results = append(g.Results, res)
@@ -152,7 +150,7 @@ func gatherDir(source, dir string) ([]*Gathered, error) {
 }
 
 func readPlan(root *os.Root) (*trial.Plan, error) {
-	data, err := readInside(root, PlanFile, maxResultBytes)
+	data, err := files.ReadIn(root, PlanFile, maxResultBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -160,7 +158,7 @@ func readPlan(root *os.Root) (*trial.Plan, error) {
 	if err := json.Unmarshal(data, p); err != nil {
 		return nil, err
 	}
-	if !runName.MatchString(p.RunID) {
+	if !trial.ValidRunID(p.RunID) {
 		return nil, fmt.Errorf("it names the run %.40q", p.RunID)
 	}
 	return p, p.Check()
@@ -182,19 +180,22 @@ func gatherFolder(source string, root *os.Root) ([]*Gathered, error) {
 		return nil, Explain(err)
 	}
 	if len(entries) > maxGathered {
-		return nil, failure.New(failure.Usage, fmt.Sprintf("%s holds more than %d files", source, maxGathered), "name the runs one by one", nil)
+		return nil, failure.Usage.Errorf("%s holds more than %d files", source, maxGathered).
+			Advise("name the runs one by one")
 	}
 	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 	b := batch{source: source, root: root}
-	b.readSums(SumsName)
+	b.readSums()
 	for _, e := range entries {
 		if id, ok := strings.CutSuffix(e.Name(), ".json"); ok && trial.ValidID(id) {
 			b.file(e.Name(), true)
 		}
 	}
 	if len(b.found) == 0 && len(b.damaged) == 0 {
-		return nil, failure.New(failure.Usage, source+" is no run's directory and holds no results (it has neither "+PlanFile+" nor a file named as a trial)",
-			"name a run, a run's directory or a result file", nil)
+		return nil, failure.Usage.
+			Errorf("%s is no run's directory and holds no results (it has neither %s nor a file named as a trial)",
+				source, PlanFile).
+			Advise("name a run, a run's directory or a result file")
 	}
 	return b.runs(), nil
 }
@@ -203,62 +204,68 @@ func gatherFolder(source string, root *os.Root) ([]*Gathered, error) {
 type batch struct {
 	source  string
 	root    *os.Root
-	sums    map[string]string // nil: none were there
+	sums    files.Sums // nil: none were there
 	found   []*trial.Result
 	have    map[string]string
 	damaged []string
 	remarks []string
 }
 
-// readSums reads a file as sha256sum writes it. Lines about anything but results
-// are of no interest, whatever they name.
-func (b *batch) readSums(name string) {
+// readSums reads the sums beside the results. With a list that is damaged, no
+// result can be believed.
+func (b *batch) readSums() {
 	b.have = map[string]string{}
-	data, err := readInside(b.root, name, 4<<20)
+	data, err := files.ReadIn(b.root, files.SumsName, maxSums)
 	if err != nil {
-		b.remarks = append(b.remarks, "there is no readable "+name+" beside its results, so nobody can tell whether they were changed")
+		b.remarks = append(b.remarks, "there is no readable "+files.SumsName+
+			" beside its results, so nobody can tell whether they were changed")
 		return
 	}
-	b.sums = map[string]string{}
-	s := bufio.NewScanner(bytes.NewReader(data))
-	for s.Scan() {
-		sum, file, ok := strings.Cut(s.Text(), "  ")
-		if id, is := strings.CutSuffix(file, ".json"); ok && is && trial.ValidID(id) {
-			b.sums[file] = sum
-		}
+	if b.sums, err = files.ParseSums(data); err != nil {
+		b.sums, b.damaged = files.Sums{}, append(b.damaged, err.Error())
 	}
 }
 
 // read returns one result that is what it says it is.
 func (b *batch) read(name string, named bool) (*trial.Result, bool) {
-	data, err := readInside(b.root, name, maxResultBytes)
+	data, err := files.ReadIn(b.root, name, maxResultBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		if b.sums[name] != "" {
-			b.damaged = append(b.damaged, name+" is in "+SumsName+", but not there")
+			b.damaged = append(b.damaged, name+" is in "+files.SumsName+", but not there")
 		}
 		return nil, false
 	}
-	res := new(trial.Result)
-	sum := fmt.Sprintf("%x", sha256.Sum256(data))
-	switch {
-	case err != nil:
-	case b.sums != nil && named && b.sums[name] == "":
-		err = errors.New("is not in " + SumsName)
-	case b.sums != nil && b.sums[name] != "" && b.sums[name] != sum:
-		err = errors.New("was changed: its SHA-256 is not that of " + SumsName)
-	default:
-		if err = json.Unmarshal(data, res); err != nil {
-			err = fmt.Errorf("is no result: %w", err)
-		} else if err = checkAlone(res); err == nil && named && res.TrialID+".json" != name {
-			err = fmt.Errorf("is the result of another trial, %s", res.TrialID)
-		}
-	}
 	if err != nil {
+		b.damaged = append(b.damaged, err.Error())
+		return nil, false
+	}
+	res, sum := new(trial.Result), files.Sum(data)
+	if err := b.believe(res, name, named, data, sum); err != nil {
 		b.damaged = append(b.damaged, name+" "+err.Error())
 		return nil, false
 	}
 	b.have[res.TrialID] = sum
 	return res, true
+}
+
+// believe parses a result and says why it cannot be taken for one.
+func (b *batch) believe(res *trial.Result, name string, named bool, data []byte, sum string) error {
+	switch said := b.sums[name]; {
+	case b.sums != nil && named && said == "":
+		return errors.New("is not in " + files.SumsName)
+	case said != "" && said != sum:
+		return errors.New("was changed: its SHA-256 is not that of " + files.SumsName)
+	}
+	if err := json.Unmarshal(data, res); err != nil {
+		return fmt.Errorf("is no result: %w", err)
+	}
+	if err := res.Check(); err != nil {
+		return fmt.Errorf("is no result: %w", err)
+	}
+	if named && res.TrialID+".json" != name {
+		return fmt.Errorf("is the result of another trial, %s", res.TrialID)
+	}
+	return nil
 }
 
 func (b *batch) file(name string, named bool) {
@@ -273,7 +280,8 @@ func (b *batch) runs() (out []*Gathered) {
 		i := slices.IndexFunc(out, func(g *Gathered) bool { return g.RunID == res.RunID })
 		if i < 0 {
 			i = len(out)
-			out = append(out, &Gathered{Source: b.source, RunID: res.RunID, Remarks: b.remarks, sums: map[string]string{}})
+			out = append(out, &Gathered{Source: b.source, RunID: res.RunID, Remarks: b.remarks,
+				sums: map[string]string{}})
 		}
 		out[i].Results = append(out[i].Results, res)
 		out[i].sums[res.TrialID] = b.have[res.TrialID]
@@ -297,7 +305,8 @@ func (g *Gathered) Join(o *Gathered) {
 			g.sums[res.TrialID] = o.sums[res.TrialID]
 		case sum != o.sums[res.TrialID]:
 			g.Results = slices.DeleteFunc(g.Results, func(r *trial.Result) bool { return r.TrialID == res.TrialID })
-			g.Damaged = append(g.Damaged, fmt.Sprintf("%s.json is another in %s than in %s", res.TrialID, o.Source, g.Source))
+			g.Damaged = append(g.Damaged,
+				fmt.Sprintf("%s.json is another in %s than in %s", res.TrialID, o.Source, g.Source))
 		}
 	}
 	g.Damaged = append(g.Damaged, o.Damaged...)
@@ -311,64 +320,4 @@ func (g *Gathered) Join(o *Gathered) {
 	if g.Site == nil {
 		g.Site = o.Site
 	}
-}
-
-var (
-	runName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9._-]{0,79}$`)
-	hexSum  = regexp.MustCompile(`^[0-9a-f]{64}$`)
-)
-
-// checkAlone asks of a result without its plan what CheckResult asks of one
-// beside it, and what the rest of the program takes for granted.
-func checkAlone(r *trial.Result) error {
-	runtime := r.Provider.Runtime
-	switch {
-	case r.Schema != trial.ResultSchema:
-		return fmt.Errorf("has the schema %.40q, this program reads %q", r.Schema, trial.ResultSchema)
-	case !runName.MatchString(r.RunID) || !trial.ValidID(r.TrialID):
-		return fmt.Errorf("names run %.40q and trial %.40q, which are no names", r.RunID, r.TrialID)
-	case !trial.ValidName(r.Model.Name) || !trial.ValidName(r.Provider.Name) || runtime != "" && !trial.ValidName(runtime) || !hexSum.MatchString(r.Model.SHA256):
-		return fmt.Errorf("names model %.40q (sha256 %.12q) and provider %.40q, which are not well formed", r.Model.Name, r.Model.SHA256, r.Provider.Name)
-	case r.Threads < 1 || r.Batch < 1 || r.Repetition < 1 || r.Threads > 9999 || r.Batch > 99999 || r.Repetition > 99999:
-		return fmt.Errorf("has %d threads, batch %d, repetition %d", r.Threads, r.Batch, r.Repetition)
-	case r.Scenario != "" && r.Scenario != trial.SingleStream && r.Scenario != trial.Offline:
-		return fmt.Errorf("has the scenario %.40q", r.Scenario)
-	case r.Outcome != trial.OK && r.Outcome != trial.Failed && r.Outcome != trial.Skipped:
-		return fmt.Errorf("has the outcome %.40q", r.Outcome)
-	case r.Outcome == trial.OK && (r.Summary == nil || len(r.LatenciesNS) == 0):
-		return errors.New("says ok, but nothing was timed")
-	case len(r.LatenciesNS) > maxLatencies || len(r.Blocks) > maxLatencies:
-		return fmt.Errorf("holds %d latencies in %d blocks, more than anybody measures", len(r.LatenciesNS), len(r.Blocks))
-	}
-	for i, v := range r.LatenciesNS {
-		if v <= 0 || v > maxLatencyNS {
-			return fmt.Errorf("holds a latency of %d ns (number %d)", v, i+1)
-		}
-	}
-	return nil
-}
-
-// readInside reads a regular file below root, up to a limit. Links out of the
-// folder lead nowhere (os.Root), and a pipe would never end.
-func readInside(root *os.Root, name string, limit int64) ([]byte, error) {
-	st, err := root.Lstat(name)
-	if err != nil {
-		return nil, err
-	}
-	switch {
-	case !st.Mode().IsRegular():
-		return nil, errors.New("is no regular file")
-	case st.Size() > limit:
-		return nil, fmt.Errorf("is larger than %d bytes", limit)
-	}
-	f, err := root.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(data)) > limit {
-		err = fmt.Errorf("is larger than %d bytes", limit)
-	}
-	return data, err
 }

@@ -94,8 +94,10 @@ func (r *Run) Entries() ([]Entry, error) {
 			if i == len(lines)-1 || len(lines[i+1]) == 0 && i+2 < len(lines) {
 				continue
 			}
-			return nil, failure.New(failure.Storage, fmt.Sprintf("journal of run %s: line %d is damaged", r.ID, i+1),
-				"the run can't be resumed; look for its lease and container by the run's id and delete them by hand", err)
+			return nil, failure.Storage.Errorf("journal of run %s: line %d is damaged", r.ID, i+1).
+				Advise("the run can't be resumed; look for its lease and container by the run's id " +
+					"and delete them by hand").
+				Because(err)
 		}
 		entries = append(entries, e)
 	}

@@ -16,7 +16,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -27,6 +26,7 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/files"
 	"chexp/experiments/trial"
 )
 
@@ -125,8 +125,7 @@ func (r *Root) Open(name string) (*Run, error) {
 			}
 			return &Run{ID: filepath.Base(abs), Dir: abs}, nil
 		}
-		return nil, failure.New(failure.Usage, name+" is not a run's directory (it has no "+journalFile+")",
-			"`chexp results list` shows the runs", nil)
+		return nil, failure.Usage.Errorf("%s is not a run's directory (it has no %s)", name, journalFile)
 	}
 	ids, err := r.IDs()
 	if err != nil {
@@ -149,11 +148,10 @@ func (r *Root) Open(name string) (*Run, error) {
 	case 1:
 		return &Run{ID: match[0], Dir: filepath.Join(r.dir, match[0])}, nil
 	case 0:
-		return nil, failure.New(failure.Usage, fmt.Sprintf("no run %q in %s", name, r.dir),
-			"`chexp results list` shows the runs; --runs DIR looks elsewhere", nil)
+		return nil, failure.Usage.Errorf("no run %q in %s; --runs DIR looks elsewhere", name, r.dir)
 	}
-	return nil, failure.New(failure.Usage, fmt.Sprintf("%q is the name of %d runs: %s", name, len(match), strings.Join(match, ", ")),
-		"give the whole id", nil)
+	return nil, failure.Usage.Errorf("%q is the name of %d runs: %s", name, len(match), strings.Join(match, ", ")).
+		Advise("give the whole id")
 }
 
 // IDs lists the runs, oldest first.
@@ -183,8 +181,8 @@ func (r *Run) Lock() error {
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		f.Close()
-		return failure.New(failure.Locked, "run "+r.ID+" is in use by another chexp",
-			"wait for it, or end that process first", nil)
+		return failure.Locked.Errorf("run %s is in use by another chexp", r.ID).
+			Advise("wait for it, or end that process first")
 	}
 	r.lock = f
 	return nil
@@ -212,39 +210,12 @@ func (r *Run) WriteOnce(name string, data []byte) error {
 
 // Replace writes a derived file atomically.
 func (r *Run) Replace(name string, data []byte) error {
-	return Explain(WriteFile(filepath.Join(r.Dir, name), data))
-}
-
-// WriteFile writes a file whole or not at all.
-func WriteFile(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".tmp-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Chmod(0o644), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return nil
+	return Explain(files.Write(filepath.Join(r.Dir, name), data))
 }
 
 // Read returns a file of the run.
 func (r *Run) Read(name string) ([]byte, error) {
-	f, err := os.Open(filepath.Join(r.Dir, name))
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(data) > maxFile {
-		err = fmt.Errorf("%s is larger than %d bytes", f.Name(), maxFile)
-	}
-	return data, err
+	return files.Read(filepath.Join(r.Dir, name), maxFile)
 }
 
 // ReadJSON decodes a file of the run into v.
@@ -305,37 +276,16 @@ func (r *Run) Results(plan *trial.Plan) ([]*trial.Result, error) {
 			continue
 		}
 		if err != nil {
-			return nil, failure.New(failure.Storage, "cannot read the result of "+t.ID, "the file is damaged; fetch it again into an empty results directory", err)
+			return nil, failure.Storage.Errorf("cannot read the result of %s", t.ID).
+				Advise("the file is damaged; fetch it again into an empty results directory").
+				Because(err)
 		}
-		if err := CheckResult(res, plan, t); err != nil {
-			return nil, failure.New(failure.Storage, "result of "+t.ID+" is not what the plan asked for", "", err)
+		if err := res.Fits(plan, t); err != nil {
+			return nil, failure.Storage.Errorf("result of %s is not what the plan asked for", t.ID).Because(err)
 		}
 		results = append(results, res)
 	}
 	return results, nil
-}
-
-// CheckResult reports how a result contradicts the plan. Results come from a
-// device, so nothing in them is believed before this.
-func CheckResult(res *trial.Result, plan *trial.Plan, t trial.Trial) error {
-	switch {
-	case res.Schema != trial.ResultSchema:
-		return fmt.Errorf("schema is %q, this program reads %q", res.Schema, trial.ResultSchema)
-	case res.RunID != plan.RunID:
-		return fmt.Errorf("it belongs to run %q", res.RunID)
-	case res.TrialID != t.ID || res.Threads != t.Threads || res.Batch != t.Batch || res.Model.Name != t.Model || res.Provider.Name != t.Provider.Name:
-		return fmt.Errorf("it describes trial %q (%s, %s, %d threads, batch %d)", res.TrialID, res.Model.Name, res.Provider.Name, res.Threads, res.Batch)
-	case res.Outcome != trial.OK && res.Outcome != trial.Failed && res.Outcome != trial.Skipped:
-		return fmt.Errorf("outcome %q is unknown", res.Outcome)
-	case res.Outcome == trial.OK && (res.Summary == nil || len(res.LatenciesNS) == 0):
-		return errors.New("outcome is ok, but nothing was timed")
-	}
-	for _, m := range plan.Models {
-		if m.Name == t.Model && m.SHA256 != res.Model.SHA256 {
-			return fmt.Errorf("it measured a model with sha256 %.12s…, the plan's has %.12s…", res.Model.SHA256, m.SHA256)
-		}
-	}
-	return nil
 }
 
 // Explain turns the disk's own errors into ones with a remedy.
@@ -344,9 +294,12 @@ func Explain(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return failure.New(failure.Storage, "this machine's disk is full", "free some space (or use --runs DIR on another disk) and run the command again", err)
+		return failure.Storage.Errorf("this machine's disk is full").
+			Advise("free some space (or use --runs DIR on another disk) and run the command again").
+			Because(err)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		return failure.New(failure.Storage, "cannot write here", "use --runs DIR with a directory that you may write to", err)
+		return failure.Storage.Errorf("cannot write here").
+			Advise("use --runs DIR with a directory that you may write to").Because(err)
 	}
 	return err
 }

@@ -25,8 +25,9 @@ const (
 type ask struct {
 	params   *pyrepr.Dict // as the real code would print it
 	reqs     []requirement
-	props    any
-	hyper    any // hypervisor_properties, of machines
+	props    any  // resource_properties as sent: text, or null
+	hasProps bool // resource_properties was sent
+	hyper    any  // hypervisor_properties, of machines
 	onStart  string
 	before   string
 	min, max int
@@ -85,7 +86,7 @@ func (s *Service) create(body *pyrepr.Dict, who front.Caller) (*lease, *problem)
 			return nil, p
 		}
 		a.admin = who.Admin()
-		if _, p = s.candidates(a, nil); p != nil {
+		if p = s.enough(a); p != nil {
 			return nil, p
 		}
 		asks = append(asks, a)
@@ -153,10 +154,26 @@ func (s *Service) newLease(name string, who front.Caller, start, end, remind, no
 	}
 }
 
+var missingProperties = &problem{400, "Missing parameter resource_properties"}
+
+// enough tells whether a reservation can be had. Without resource_properties Blazar tries
+// the site's default first, and then again without it, which is a parameter missing.
+func (s *Service) enough(a *ask) *problem {
+	_, p := s.candidates(a, nil)
+	if p != nil && !a.hasProps {
+		return missingProperties
+	}
+	return p
+}
+
 // reserve allocates boards for every reservation in turn. Two reservations that
 // each fit alone may not fit together; that failure has another text.
 func (s *Service) reserve(l *lease, asks []*ask, now time.Time) *problem {
 	for _, a := range asks {
+		if !a.hasProps {
+			// The first check puts the site's default in its place, the second does not.
+			return missingProperties
+		}
 		if _, isText := a.props.(string); !isText && a.props != nil {
 			return internal // the database refuses a list where it wants text
 		}
@@ -263,17 +280,17 @@ func (s *Service) readAsk(res *pyrepr.Dict, start, end time.Time, project string
 	a.params.Set("start_date", start)
 	a.params.Set("end_date", end)
 	a.params.Set("project_id", project)
+	a.props, a.hasProps = res.Get("resource_properties")
+	if a.props == nil {
+		a.params.Set("resource_properties", "") // the site's default
+	}
 	var p *problem
 	if a.min, a.max, p = minMax(res); p != nil {
 		return nil, p
 	}
 	a.params.Set("count_range", fmt.Sprintf("%d-%d", a.min, a.max))
-	needs := []string{"resource_properties"}
 	if s.kind.hypervisor {
-		needs = []string{"hypervisor_properties", "resource_properties"}
-	}
-	for _, n := range needs {
-		if p := require(res, n); p != nil {
+		if p := require(res, "hypervisor_properties"); p != nil {
 			return nil, p
 		}
 	}
@@ -283,7 +300,6 @@ func (s *Service) readAsk(res *pyrepr.Dict, start, end time.Time, project string
 	if a.onStart, p = s.option(a, "on_start", "", "default"); p != nil {
 		return nil, p
 	}
-	a.props, _ = res.Get("resource_properties")
 	a.hyper, _ = res.Get("hypervisor_properties")
 	a.reqs, p = terms(a.hyper, a.props)
 	return a, p

@@ -40,7 +40,7 @@ func (s *Service) federate(w http.ResponseWriter, r *http.Request) {
 		front.HTML(w, 401, "This server could not verify that you are authorized to access the document requested.")
 		return
 	}
-	s.grant(w, &token{methods: []string{protocol}, user: u}, s.World.Now().Add(s.lives.token()))
+	s.grant(w, r, &token{methods: []string{protocol}, user: u}, s.World.Now().Add(s.lives.token()))
 }
 
 // federated adds what Keystone tells of a user that came from elsewhere.

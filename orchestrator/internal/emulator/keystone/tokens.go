@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"io"
 	"net/http"
 	"slices"
 	"time"
@@ -94,31 +95,55 @@ func (s *Service) find(ref userRef) *world.User {
 	return nil
 }
 
-func (s *Service) issue(w http.ResponseWriter, r *http.Request) {
-	var req authRequest
-	if err := json.NewDecoder(r.Body).Decode(&req); err != nil {
-		s.fail(w, 400, "Expecting to find valid JSON in request body. The server could not comply with the request since it is either malformed or otherwise incorrect. The client is assumed to be in error.")
-		return
+// malformed is Keystone's sentence about a part of a request that is not what it wants
+// [KEYSTONE:keystone/exception.py ValidationError].
+func malformed(attribute, target string) string {
+	return "Expecting to find " + attribute + " in " + target + ". The server could not comply with the request since it is " +
+		"either malformed or otherwise incorrect. The client is assumed to be in error."
+}
+
+// readAuth reads the body of a sign-in, or says what is wrong with it. Keystone checks in
+// this order: JSON, an object, its key auth, and then the schema of that.
+func readAuth(body io.Reader) (req authRequest, problem string) {
+	data, err := io.ReadAll(body)
+	if err != nil {
+		return req, malformed("valid JSON", "request body")
 	}
-	if req.Auth == nil || req.Auth.Identity == nil {
-		s.fail(w, 400, "'auth' or 'identity' is a required property\n\nFailed validating 'required' in schema")
+	var object map[string]json.RawMessage
+	if len(data) > 0 && (json.Unmarshal(data, &object) != nil || object == nil) {
+		return req, malformed("valid JSON", "request body")
+	}
+	if auth := string(object["auth"]); auth == "" || auth == "null" {
+		return req, malformed("auth", "request body")
+	}
+	if problem := checkAuth(object["auth"]); problem != "" {
+		return req, problem
+	}
+	if json.Unmarshal(data, &req) != nil {
+		return req, malformed("valid JSON", "request body")
+	}
+	return req, ""
+}
+
+func (s *Service) issue(w http.ResponseWriter, r *http.Request) {
+	req, problem := readAuth(r.Body)
+	if problem != "" {
+		s.fail(w, 400, problem)
 		return
 	}
 	id := req.Auth.Identity
-	if len(id.Methods) == 0 {
-		s.fail(w, 400, "Invalid input for field 'identity': 'methods' is a required property\n\nFailed validating 'required' in schema['properties']['identity']")
-		return
-	}
 	switch {
+	case len(id.Methods) == 0:
+		s.unauthorized(w)
 	case id.Methods[0] == "password" && id.Password != nil:
-		s.byPassword(w, req, id.Password.User)
+		s.byPassword(w, r, req, id.Password.User)
 	case id.Methods[0] == "token" && id.Token != nil:
-		s.byToken(w, req, id.Token.ID)
+		s.byToken(w, r, req, id.Token.ID)
 	case id.Methods[0] == "application_credential" && id.AppCred != nil:
 		ac := id.AppCred
-		s.byAppCred(w, req, ac.ID, ac.Name, ac.Secret, ac.User)
+		s.byAppCred(w, r, req, ac.ID, ac.Name, ac.Secret, ac.User)
 	case slices.Contains([]string{"password", "token", "application_credential"}, id.Methods[0]):
-		s.fail(w, 400, "Expecting to find "+id.Methods[0]+" in identity. The server could not comply with the request since it is either malformed or otherwise incorrect. The client is assumed to be in error.")
+		s.fail(w, 400, malformed(id.Methods[0], "identity"))
 	default:
 		s.unsupportedMethod(w)
 	}
@@ -157,7 +182,7 @@ func scope(raw json.RawMessage, u *world.User) (want, ok bool) {
 	return true, byID || byName
 }
 
-func (s *Service) byPassword(w http.ResponseWriter, req authRequest, ref userRef) {
+func (s *Service) byPassword(w http.ResponseWriter, r *http.Request, req authRequest, ref userRef) {
 	u := s.find(ref)
 	if u == nil || ref.Password != u.Password {
 		s.unauthorized(w)
@@ -171,12 +196,12 @@ func (s *Service) byPassword(w http.ResponseWriter, req authRequest, ref userRef
 		s.unauthorized(w)
 		return
 	}
-	s.grant(w, &token{methods: []string{"password"}, user: u, scoped: want}, s.World.Now().Add(s.lives.token()))
+	s.grant(w, r, &token{methods: []string{"password"}, user: u, scoped: want}, s.World.Now().Add(s.lives.token()))
 }
 
 // byToken exchanges a token for another scope. A token that came from an
 // application credential may not; one that is unknown or expired is 404, not 401.
-func (s *Service) byToken(w http.ResponseWriter, req authRequest, id string) {
+func (s *Service) byToken(w http.ResponseWriter, r *http.Request, req authRequest, id string) {
 	s.mu.Lock()
 	old := s.tokens[id]
 	live := old != nil && !old.revoked && s.World.Now().Before(old.expires)
@@ -198,10 +223,10 @@ func (s *Service) byToken(w http.ResponseWriter, req authRequest, id string) {
 	if !slices.Contains(methods, "token") {
 		methods = append(methods, "token")
 	}
-	s.grant(w, &token{methods: methods, user: old.user, scoped: want, audit: old.audit[len(old.audit)-1:]}, old.expires)
+	s.grant(w, r, &token{methods: methods, user: old.user, scoped: want, audit: old.audit[len(old.audit)-1:]}, old.expires)
 }
 
-func (s *Service) byAppCred(w http.ResponseWriter, req authRequest, id, name, secret string, ref *userRef) {
+func (s *Service) byAppCred(w http.ResponseWriter, r *http.Request, req authRequest, id, name, secret string, ref *userRef) {
 	if raw := req.Auth.Scope; len(raw) > 0 && string(raw) != "null" {
 		w.Header().Set("WWW-Authenticate", `Keystone uri="`+s.URL+`/v3"`)
 		front.JSON(w, 401, map[string]any{"error": map[string]any{
@@ -238,23 +263,27 @@ func (s *Service) byAppCred(w http.ResponseWriter, req authRequest, id, name, se
 	if !cred.expires.IsZero() && cred.expires.Before(until) {
 		until = cred.expires // its tokens die with it
 	}
-	s.grant(w, &token{methods: []string{"application_credential"}, user: cred.user, scoped: true, cred: cred}, until)
+	s.grant(w, r, &token{methods: []string{"application_credential"}, user: cred.user, scoped: true, cred: cred}, until)
 }
 
 // grant stores the token and answers 201. A real Fernet token is 180 to 270 bytes.
-func (s *Service) grant(w http.ResponseWriter, t *token, expires time.Time) {
+func (s *Service) grant(w http.ResponseWriter, r *http.Request, t *token, expires time.Time) {
 	t.id = "gAAAAA" + world.NewHex(88)
 	own := make([]byte, 16)
 	rand.Read(own)
 	t.audit = append([]string{base64.RawURLEncoding.EncodeToString(own)}, t.audit...)
-	t.issued, t.expires = s.World.Now(), expires
+	// A Fernet token keeps whole seconds.
+	t.issued, t.expires = s.World.Now().Truncate(time.Second), expires
+	if t.cred == nil || !expires.Equal(t.cred.expires) {
+		t.expires = expires.Truncate(time.Second)
+	}
 	if f, ok := s.World.Orders.Of(tokenLife); ok && t.issued.Add(f.Action.Time).Before(expires) {
 		t.expires = t.issued.Add(f.Action.Time)
 	}
 	s.mu.Lock()
 	s.tokens[t.id] = t
 	s.mu.Unlock()
-	s.writeToken(w, 201, t)
+	s.writeToken(w, r, 201, t)
 }
 
 // end is written without a zone when it is that of the token's application
@@ -270,7 +299,7 @@ func (t *token) end() string {
 	return t.expires.Format(timeFormat)
 }
 
-func (s *Service) writeToken(w http.ResponseWriter, status int, t *token) {
+func (s *Service) writeToken(w http.ResponseWriter, r *http.Request, status int, t *token) {
 	domain := map[string]any{"id": domainID(), "name": world.DomainName}
 	body := map[string]any{
 		"methods":   t.methods,
@@ -287,6 +316,9 @@ func (s *Service) writeToken(w http.ResponseWriter, status int, t *token) {
 	}
 	if t.cred != nil {
 		body["application_credential"] = map[string]any{"id": t.cred.id, "name": t.cred.name, "restricted": !t.cred.allowed()}
+	}
+	if r.URL.Query().Has("nocatalog") {
+		delete(body, "catalog")
 	}
 	w.Header().Set("X-Subject-Token", t.id)
 	front.JSON(w, status, map[string]any{"token": body})
@@ -308,7 +340,7 @@ func (s *Service) showToken(w http.ResponseWriter, r *http.Request, _ *token) {
 		s.fail(w, 404, "Failed to validate token")
 		return
 	}
-	s.writeToken(w, 200, t)
+	s.writeToken(w, r, 200, t)
 }
 
 func (s *Service) revoke(w http.ResponseWriter, r *http.Request, _ *token) {

@@ -3,20 +3,21 @@ package chiedge
 import (
 	"context"
 	"slices"
-	"time"
+
+	"chexp/orchestrator/internal/site"
 )
 
 // Calendar lists the boards with their bookings, those of the user's own
 // marked. It costs two requests, whatever the number of devices and leases,
 // and a third one at a site that does not name the users of bookings: then the
 // list of leases tells which are one's own.
-func (s *Site) Calendar(ctx context.Context) ([]DeviceInfo, error) {
+func (s *deviceClient) Calendar(ctx context.Context) ([]site.Device, error) {
 	all, err := s.Devices(ctx)
 	if err != nil {
 		return nil, err
 	}
-	unnamed := slices.ContainsFunc(all, func(d DeviceInfo) bool {
-		return slices.ContainsFunc(d.Bookings, func(b Booking) bool { return b.User == "" })
+	unnamed := slices.ContainsFunc(all, func(d site.Device) bool {
+		return slices.ContainsFunc(d.Bookings, func(b site.Booking) bool { return b.User == "" })
 	})
 	if !unnamed {
 		return all, nil
@@ -27,32 +28,14 @@ func (s *Site) Calendar(ctx context.Context) ([]DeviceInfo, error) {
 	}
 	own := map[string]bool{}
 	for _, l := range leases {
-		own[l.ID] = l.UserID == s.token.User.ID
+		own[l.ID] = l.UserID == s.me()
 	}
 	for _, d := range all {
 		for i, b := range d.Bookings {
 			if own[b.LeaseID] {
-				d.Bookings[i].Mine, d.Bookings[i].User = true, s.token.User.Name
+				d.Bookings[i].Mine, d.Bookings[i].User = true, s.session.Token.User.Name
 			}
 		}
 	}
 	return all, nil
-}
-
-// Taken says what of a stretch of time is booked: by whom, and how much of it.
-func (d DeviceInfo) Taken(from, to time.Time) (mine, others time.Duration) {
-	for _, b := range d.Bookings {
-		begin, end := later(b.Start, from), b.End.Add(time.Minute) // its last minute counts
-		if end.After(to) {
-			end = to
-		}
-		switch n := end.Sub(begin); {
-		case n <= 0:
-		case b.Mine:
-			mine += n
-		default:
-			others += n
-		}
-	}
-	return mine, others
 }

@@ -1,6 +1,7 @@
 package chiedge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/orchestrator/internal/patient"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/openstack/apierror"
 	"chexp/orchestrator/openstack/container/v1/containers"
@@ -24,7 +26,8 @@ var errVanished = errors.New("the service marked the new container as deleted")
 
 // Launch creates the container and waits until it runs, or adopts the one of
 // this name. See run.Launcher.
-func (s *Site) Launch(ctx context.Context, req run.ContainerRequest, progress func(string)) (run.Container, error) {
+func (s *containerClient) Launch(ctx context.Context, req run.ContainerRequest,
+	progress func(string)) (run.Container, error) {
 	if err := checkContainer(req); err != nil {
 		return run.Container{}, err
 	}
@@ -37,7 +40,7 @@ func (s *Site) Launch(ctx context.Context, req run.ContainerRequest, progress fu
 		if err == nil {
 			return toContainer(running), nil
 		}
-		clean, cancel := detached(ctx, s.pace.cleanup)
+		clean, cancel := patient.Detached(ctx, s.pace.cleanup)
 		cleanErr := s.Destroy(clean, made.UUID)
 		cancel()
 		if cleanErr != nil {
@@ -61,14 +64,16 @@ func checkContainer(req run.ContainerRequest) error {
 		wrong = "no reservation for container " + req.Name
 	}
 	if wrong != "" {
-		return failure.New(failure.Usage, wrong, "change the container section of the experiment", nil)
+		return failure.Usage.Errorf("%s", wrong).
+			Advise("change the container section of the experiment")
 	}
 	return nil
 }
 
 // obtain adopts the live container of this name, or removes a dead one and
 // makes it.
-func (s *Site) obtain(ctx context.Context, req run.ContainerRequest, progress func(string)) (*containers.Container, error) {
+func (s *containerClient) obtain(ctx context.Context, req run.ContainerRequest,
+	progress func(string)) (*containers.Container, error) {
 	c, err := s.theContainer(ctx, req.Name)
 	if err != nil {
 		return nil, err
@@ -96,7 +101,8 @@ func dead(c containers.Container) bool {
 
 // createContainer posts once, and once more only after it has seen that the
 // first made nothing, like createLease.
-func (s *Site) createContainer(ctx context.Context, req run.ContainerRequest) (*containers.Container, error) {
+func (s *containerClient) createContainer(ctx context.Context,
+	req run.ContainerRequest) (*containers.Container, error) {
 	what := "making the container " + req.Name
 	for again := false; ; again = true {
 		made, err := s.postContainer(ctx, req)
@@ -115,21 +121,23 @@ func (s *Site) createContainer(ctx context.Context, req run.ContainerRequest) (*
 		case found:
 			return made, nil
 		case lookErr != nil:
-			return nil, failure.New(failure.Cloud, what+": no answer, and whether it exists cannot be found out",
-				"deleting the lease removes it as well", errors.Join(e, lookErr))
+			return nil, failure.Cloud.Errorf("%s: no answer, and whether it exists cannot be found out", what).
+				Advise("deleting the lease removes it as well").
+				Because(errors.Join(e, lookErr))
 		case again || !mayRepeat(e):
 			return nil, s.failed(what, e)
 		}
 	}
 }
 
-func (s *Site) postContainer(ctx context.Context, req run.ContainerRequest) (*containers.Container, error) {
+func (s *containerClient) postContainer(ctx context.Context, req run.ContainerRequest) (*containers.Container, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	ctx, cancel := detached(ctx, s.pace.create)
+	ctx, cancel := patient.Detached(ctx, s.pace.create)
 	defer cancel()
-	opts := containers.CreateOpts{Name: req.Name, Image: req.Image, Command: req.Command, Reservation: req.ReservationID}
+	opts := containers.CreateOpts{Name: req.Name, Image: req.Image, Command: req.Command,
+		Reservation: req.ReservationID}
 	if len(opts.Command) == 0 {
 		opts.Command = []string{"sleep", "infinity"}
 	}
@@ -141,7 +149,7 @@ func (s *Site) postContainer(ctx context.Context, req run.ContainerRequest) (*co
 
 // theContainer returns this user's container of this name, nil when there is
 // none. What Zun lists as Deleted is not there any more.
-func (s *Site) theContainer(ctx context.Context, name string) (*containers.Container, error) {
+func (s *containerClient) theContainer(ctx context.Context, name string) (*containers.Container, error) {
 	what := "looking for the container " + name
 	pages, err := containers.List(s.container, containers.ListOpts{Name: name}).AllPages(ctx)
 	if err != nil {
@@ -152,7 +160,7 @@ func (s *Site) theContainer(ctx context.Context, name string) (*containers.Conta
 		return nil, s.failed(what, err)
 	}
 	all = slices.DeleteFunc(all, func(c containers.Container) bool {
-		return c.Name != name || c.UserID != s.token.User.ID || c.Status == containers.StatusDeleted
+		return c.Name != name || c.UserID != s.me() || c.Status == containers.StatusDeleted
 	})
 	switch len(all) {
 	case 0:
@@ -164,12 +172,12 @@ func (s *Site) theContainer(ctx context.Context, name string) (*containers.Conta
 	for _, c := range all {
 		ids = append(ids, fmt.Sprintf("%s (%s)", c.UUID, c.Status))
 	}
-	return nil, failure.New(failure.Cloud, fmt.Sprintf("%d containers are named %s: %s", len(all), name, strings.Join(ids, ", ")),
-		"delete all but one, or the lease with all of them, then resume", nil)
+	return nil, failure.Cloud.Errorf("%d containers are named %s: %s", len(all), name, strings.Join(ids, ", ")).
+		Advise("delete all but one, or the lease with all of them, then resume")
 }
 
 // FindContainer looks a container up by exact name.
-func (s *Site) FindContainer(ctx context.Context, name string) (run.Container, bool, error) {
+func (s *containerClient) FindContainer(ctx context.Context, name string) (run.Container, bool, error) {
 	c, err := s.theContainer(ctx, name)
 	if err != nil || c == nil {
 		return run.Container{}, false, err
@@ -185,19 +193,22 @@ func toContainer(c containers.Container) run.Container {
 
 // awaitRunning waits for Running. Neither a failing image pull nor a device
 // without connection ends the status Creating, so time does.
-func (s *Site) awaitRunning(ctx context.Context, c containers.Container, req run.ContainerRequest, progress func(string)) (containers.Container, error) {
-	start := launch{site: s, image: req.Image, began: time.Now()}
-	said, patience := "", s.pace.patience()
-	err := s.pace.poll(ctx, func() (bool, error) {
+func (s *containerClient) awaitRunning(ctx context.Context, c containers.Container, req run.ContainerRequest,
+	progress func(string)) (containers.Container, error) {
+	start := launch{client: s, image: req.Image, began: time.Now()}
+	said, patience := "", s.pace.Patience()
+	err := s.pace.Poll(ctx, func() (bool, error) {
 		got, err := containers.Get(ctx, s.container, c.UUID).Extract()
 		if apierror.Is(err, apierror.NotFound) {
-			return false, failure.New(failure.Cloud, "container "+c.Name+" is gone before it ran", "its lease may have ended: `chexp lease list`", apierror.From(err))
+			return false, failure.Cloud.Errorf("container %s is gone before it ran", c.Name).
+				Advise("its lease may have ended: `chexp lease list`").
+				Because(apierror.From(err))
 		}
-		if !patience.forgive(err) {
+		if !patience.Forgive(err) {
 			return false, err
 		}
 		if err != nil {
-			progress(badLook(err))
+			progress(patient.BadLook(err))
 			return false, nil
 		}
 		c = *got
@@ -215,7 +226,7 @@ func (s *Site) awaitRunning(ctx context.Context, c containers.Container, req run
 
 // launch is how long one start has been going on, and going wrong.
 type launch struct {
-	site      *Site
+	client    *containerClient
 	image     string
 	began     time.Time
 	pullSince time.Time // since when the image looks impossible to pull; zero: it does not
@@ -227,21 +238,25 @@ func (l *launch) look(ctx context.Context, c containers.Container) (bool, error)
 	case c.Status == containers.StatusRunning:
 		return true, nil
 	case c.Status == containers.StatusDeleted:
-		return false, failure.New(failure.Cloud, "container "+c.Name+" never started", "resume the run; if it happens again, tell the site's help desk", errVanished)
+		return false, failure.Cloud.Errorf("container %s never started", c.Name).
+			Advise("resume the run; if it happens again, tell the site's help desk").
+			Because(errVanished)
 	case dead(c) && c.Status != containers.StatusUnknown:
-		return false, l.site.containerFailure(ctx, c)
+		return false, l.client.containerFailure(ctx, c)
 	}
 	switch {
 	case !pullFailing(c):
 		l.pullSince = time.Time{}
 	case l.pullSince.IsZero():
 		l.pullSince = time.Now()
-	case time.Since(l.pullSince) >= l.site.opts.PullGrace:
+	case time.Since(l.pullSince) >= l.client.opts.PullGrace:
 		return false, pullFailure(c, l.image)
 	}
-	if waited := time.Since(l.began); waited >= l.site.opts.LaunchTimeout {
-		return false, failure.New(failure.Cloud, fmt.Sprintf("container %s is still %s after %s", c.Name, c.Status, waited.Round(time.Second)),
-			fmt.Sprintf("can image %s be pulled from anywhere, and is it for linux/arm64? Is it very large? Else try another device", l.image), nil)
+	if waited := time.Since(l.began); waited >= l.client.opts.LaunchTimeout {
+		return false, failure.Cloud.Errorf("container %s is still %s after %s", c.Name, c.Status,
+			waited.Round(time.Second)).
+			Advise("can image %s be pulled from anywhere, and is it for linux/arm64? Is it very large? Else try "+
+				"another device", l.image)
 	}
 	return false, nil
 }
@@ -269,21 +284,23 @@ func pullFailing(c containers.Container) bool {
 }
 
 func pullFailure(c containers.Container, image string) error {
-	return failure.New(failure.Cloud, fmt.Sprintf("container %s never started: image %s cannot be pulled", c.Name, image),
-		"check the image's name and tag; `docker pull "+image+"` must work from anywhere without a login",
-		errors.New(apierror.Line(first(c.StatusReason, c.StatusDetail))))
+	return failure.Cloud.Errorf("container %s never started: image %s cannot be pulled", c.Name, image).
+		Advise("check the image's name and tag; `docker pull %s` must work from anywhere without a login", image).
+		Because(errors.New(apierror.Line(cmp.Or(c.StatusReason, c.StatusDetail))))
 }
 
 // containerFailure explains the status Error, or another that ends a start.
-func (s *Site) containerFailure(ctx context.Context, c containers.Container) error {
-	why := apierror.Line(first(c.StatusReason, c.StatusDetail, "the service gives no reason"))
+func (s *containerClient) containerFailure(ctx context.Context, c containers.Container) error {
+	why := apierror.Line(cmp.Or(c.StatusReason, c.StatusDetail, "the service gives no reason"))
 	msg := fmt.Sprintf("container %s did not start, its status is %s", c.Name, c.Status)
 	next := "try again, with another device if it is always the same"
 	switch {
 	case c.StatusDetail == "Unschedulable", strings.Contains(why, "not enough hosts available"):
-		next = "the reservation is not active on any device that answers: look at the lease (`chexp lease show`), and try another device"
+		next = "the reservation is not active on any device that answers: look at the lease (`chexp lease " +
+			"show`), and try another device"
 	case c.StatusDetail == "ContainersNotReady":
-		next = "its command keeps ending: the image must be for the device's architecture (linux/arm64) and the command one that stays alive, like sleep infinity"
+		next = "its command keeps ending: the image must be for the device's architecture (linux/arm64) and the " +
+			"command one that stays alive, like sleep infinity"
 		if log := s.lastLog(ctx, c.UUID); log != "" {
 			msg += "; it printed: " + log
 		}
@@ -292,12 +309,12 @@ func (s *Site) containerFailure(ctx context.Context, c containers.Container) err
 	case strings.Contains(why, "device_profile"):
 		next = "the device does not have what the experiment asks for"
 	}
-	return failure.New(failure.Cloud, msg, next, errors.New(why))
+	return failure.Cloud.Errorf("%s", msg).Advise("%s", next).Because(errors.New(why))
 }
 
 // lastLog is the last line the container printed, if it can be had: "exec
 // format error" is what an image for another architecture leaves.
-func (s *Site) lastLog(ctx context.Context, id string) string {
+func (s *containerClient) lastLog(ctx context.Context, id string) string {
 	text, err := containers.Logs(ctx, s.container, id, containers.LogsOpts{Tail: 5}).Extract()
 	if err != nil {
 		return ""
@@ -308,14 +325,15 @@ func (s *Site) lastLog(ctx context.Context, id string) string {
 
 // Destroy removes the container, and before it the floating IPs at its ports,
 // which nothing else would ever remove.
-func (s *Site) Destroy(ctx context.Context, id string) error {
-	ipErr := s.releaseFloatingIPs(ctx, id)
+func (s *containerClient) Destroy(ctx context.Context, id string) error {
+	ipErr := s.addresses.release(ctx, id)
 	what := "removing the container " + id
 	end := time.Now().Add(s.pace.cleanup)
-	patience, asked, force := s.pace.patience(), false, false
-	err := s.pace.poll(ctx, func() (bool, error) {
+	patience, asked, force := s.pace.Patience(), false, false
+	err := s.pace.Poll(ctx, func() (bool, error) {
 		if !asked {
-			err := containers.Delete(ctx, s.container, id, containers.DeleteOpts{Stop: !force, Force: force}).ExtractErr()
+			err := containers.Delete(ctx, s.container, id, containers.DeleteOpts{Stop: !force,
+				Force: force}).ExtractErr()
 			switch {
 			case apierror.Is(err, apierror.NotFound):
 				return true, nil
@@ -323,7 +341,7 @@ func (s *Site) Destroy(ctx context.Context, id string) error {
 				// Creating, or another state that stop does not take.
 				force = true
 				return false, nil
-			case !patience.forgive(err):
+			case !patience.Forgive(err):
 				return false, err
 			case err != nil:
 				return false, nil
@@ -334,7 +352,7 @@ func (s *Site) Destroy(ctx context.Context, id string) error {
 		switch {
 		case apierror.Is(err, apierror.NotFound):
 			return true, nil
-		case !patience.forgive(err):
+		case !patience.Forgive(err):
 			return false, err
 		case err == nil && c.Status == containers.StatusDeleted:
 			return true, nil
@@ -342,7 +360,8 @@ func (s *Site) Destroy(ctx context.Context, id string) error {
 			asked, force = false, true
 		}
 		if !time.Now().Before(end) {
-			return false, failure.New(failure.Cloud, what+": it is still there", "deleting the lease removes it as well: `chexp lease delete`", nil)
+			return false, failure.Cloud.Errorf("%s: it is still there", what).
+				Advise("deleting the lease removes it as well: `chexp lease delete`")
 		}
 		return false, nil
 	})

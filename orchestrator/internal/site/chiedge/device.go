@@ -3,6 +3,7 @@ package chiedge
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,33 +11,12 @@ import (
 	"time"
 
 	"chexp/orchestrator/internal/run"
+	"chexp/orchestrator/internal/site"
 	"chexp/orchestrator/openstack/reservation/v1/devices"
+	"chexp/orchestrator/openstack/reservation/v1/leases"
 )
 
-// DeviceInfo is one board and when it can be had.
-type DeviceInfo struct {
-	run.Device
-	Model      string    `json:"model,omitempty"`
-	Reservable bool      `json:"reservable"`          // false: taken out of service
-	Authorized bool      `json:"authorized"`          // false: kept for other projects
-	FreeNow    bool      `json:"free_now"`            // reservable, authorized, and nobody has it
-	NextFree   time.Time `json:"next_free,omitzero"`  // when nobody will have it; zero when it is free now or cannot be had
-	FreeUntil  time.Time `json:"free_until,omitzero"` // the next lease after that; zero: none is known
-
-	Bookings []Booking `json:"bookings"` // that end now or later, by start
-}
-
-// Booking is a time for which a device is taken. Blazar counts its first and
-// its last minute.
-type Booking struct {
-	Start   time.Time `json:"start"`
-	End     time.Time `json:"end"`
-	LeaseID string    `json:"lease_id"`
-	User    string    `json:"user,omitempty"` // where the site shows it
-	Mine    bool      `json:"mine"`
-}
-
-func (s *Site) allDevices(ctx context.Context) ([]devices.Device, error) {
+func (s *deviceClient) allDevices(ctx context.Context) ([]devices.Device, error) {
 	pages, err := devices.List(s.reservation).AllPages(ctx)
 	if err != nil {
 		return nil, err
@@ -44,12 +24,12 @@ func (s *Site) allDevices(ctx context.Context) ([]devices.Device, error) {
 	return devices.ExtractDevices(pages)
 }
 
-func (s *Site) allocations(ctx context.Context) ([]devices.Allocation, error) {
+func (s *deviceClient) allocations(ctx context.Context) ([]devices.Allocation, error) {
 	return devices.ListAllocations(ctx, s.reservation).Extract()
 }
 
 // Devices lists the boards of the site by name, and when each is free.
-func (s *Site) Devices(ctx context.Context) ([]DeviceInfo, error) {
+func (s *deviceClient) Devices(ctx context.Context) ([]site.Device, error) {
 	const what = "listing the devices"
 	all, err := s.allDevices(ctx)
 	if err != nil {
@@ -59,17 +39,17 @@ func (s *Site) Devices(ctx context.Context) ([]DeviceInfo, error) {
 	if err != nil {
 		return nil, s.failed(what, err)
 	}
-	taken := map[string][]Booking{}
+	taken := map[string][]site.Booking{}
 	for _, a := range allocations {
 		for _, r := range a.Reservations {
 			taken[a.ResourceID] = append(taken[a.ResourceID], s.booking(r))
 		}
 	}
-	infos := make([]DeviceInfo, 0, len(all))
+	infos := make([]site.Device, 0, len(all))
 	for _, d := range all {
 		infos = append(infos, s.deviceInfo(d, taken[d.ID], time.Now().UTC()))
 	}
-	slices.SortFunc(infos, func(a, b DeviceInfo) int {
+	slices.SortFunc(infos, func(a, b site.Device) int {
 		return cmp.Or(cmp.Compare(a.MachineName, b.MachineName), cmp.Compare(a.Name, b.Name))
 	})
 	return infos, nil
@@ -77,18 +57,21 @@ func (s *Site) Devices(ctx context.Context) ([]DeviceInfo, error) {
 
 // booking reads the name of the user, which Chameleon's sites put among the
 // extras [CIAB:kolla/defaults.yml (allocation_extras)].
-func (s *Site) booking(r devices.Reservation) Booking {
+func (s *deviceClient) booking(r devices.Reservation) site.Booking {
 	user, _ := r.Extras["user_name"].(string)
-	return Booking{Start: r.StartDate, End: r.EndDate, LeaseID: r.LeaseID, User: user, Mine: user != "" && user == s.token.User.Name}
+	return site.Booking{Start: r.StartDate, End: r.EndDate, LeaseID: r.LeaseID, User: user,
+		Mine: user != "" && user == s.session.Token.User.Name}
 }
 
-func (s *Site) deviceInfo(d devices.Device, taken []Booking, now time.Time) DeviceInfo {
-	i := DeviceInfo{
+func (s *deviceClient) deviceInfo(d devices.Device, taken []site.Booking, now time.Time) site.Device {
+	i := site.Device{
 		Device:     toDevice(d),
 		Model:      d.Capability("model"),
 		Reservable: d.Reservable,
 		Authorized: s.authorized(d.Capability("authorized_projects")),
-		Bookings:   slices.SortedFunc(slices.Values(taken), func(a, b Booking) int { return a.Start.Compare(b.Start) }),
+		Bookings: slices.SortedFunc(slices.Values(taken), func(a, b site.Booking) int {
+			return a.Start.Compare(b.Start)
+		}),
 	}
 	if i.Reservable && i.Authorized {
 		from, until := gap(i.Bookings, now, time.Minute)
@@ -102,12 +85,12 @@ func (s *Site) deviceInfo(d devices.Device, taken []Booking, now time.Time) Devi
 
 // authorized reads the capability of that name: a list with commas, or nothing
 // for all projects [BLZ:blazar/plugins/base.py (is_project_allowed)].
-func (s *Site) authorized(list string) bool {
+func (s *deviceClient) authorized(list string) bool {
 	if list == "" || list == "all" {
 		return true
 	}
 	for p := range strings.SplitSeq(list, ",") {
-		if p = strings.TrimSpace(p); p == s.token.Project.ID || p == s.token.Project.Name {
+		if p = strings.TrimSpace(p); p == s.session.Token.Project.ID || p == s.session.Token.Project.Name {
 			return true
 		}
 	}
@@ -120,7 +103,7 @@ func toDevice(d devices.Device) run.Device {
 		Name:        d.Name,
 		UID:         d.Capability("uid"),
 		MachineName: d.Capability("machine_name"),
-		Arch:        arch(first(d.Capability("cpu_arch"), d.Capability("architecture"))),
+		Arch:        arch(cmp.Or(d.Capability("cpu_arch"), d.Capability("architecture"))),
 	}
 }
 
@@ -138,7 +121,7 @@ func arch(name string) string {
 	return strings.ToLower(name)
 }
 
-func machineNames(all []DeviceInfo) string {
+func machineNames(all []site.Device) string {
 	count := map[string]int{}
 	for _, d := range all {
 		count[d.MachineName]++
@@ -151,4 +134,42 @@ func machineNames(all []DeviceInfo) string {
 		return "no devices at all"
 	}
 	return strings.Join(parts, ", ")
+}
+
+// deviceOf finds the device of an active lease: by Chameleon's own route, else
+// among the allocations.
+func (s *deviceClient) deviceOf(ctx context.Context, leaseID string) (run.Device, error) {
+	id, err := s.deviceID(ctx, leaseID)
+	if err != nil {
+		return run.Device{}, err
+	}
+	all, err := s.allDevices(ctx)
+	if err != nil {
+		return run.Device{}, err
+	}
+	for _, d := range all {
+		if d.ID == id {
+			return toDevice(d), nil
+		}
+	}
+	return run.Device{}, fmt.Errorf("device %s is not listed", id)
+}
+
+func (s *deviceClient) deviceID(ctx context.Context, leaseID string) (string, error) {
+	listed, err := leases.ListDevices(ctx, s.reservation, leaseID).Extract()
+	if err == nil && len(listed) > 0 {
+		return listed[0].ID, nil
+	}
+	allocations, allocErr := s.allocations(ctx)
+	if allocErr != nil {
+		return "", errors.Join(err, allocErr)
+	}
+	for _, a := range allocations {
+		for _, r := range a.Reservations {
+			if r.LeaseID == leaseID {
+				return a.ResourceID, nil
+			}
+		}
+	}
+	return "", errors.New("the service lists none for it")
 }

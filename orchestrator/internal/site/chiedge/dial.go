@@ -2,13 +2,12 @@ package chiedge
 
 import (
 	"context"
-	"fmt"
-
-	"golang.org/x/crypto/ssh"
 
 	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/transport"
+	"chexp/orchestrator/internal/transport/sshexec"
+	"chexp/orchestrator/internal/transport/zunexec"
 	"chexp/orchestrator/openstack/container/v1/containers"
 )
 
@@ -17,62 +16,59 @@ const (
 	transportSSH = "ssh"
 )
 
-// Transports makes the two ways into a container. Whoever connects the site
-// says how, so that this package need not know the transports.
-type Transports struct {
-	Zun func(z Zun, containerID string) transport.Transport
-	SSH func(ctx context.Context, to SSHTarget) (transport.Transport, error)
+// ways make the two transports into a container; tests put others in their
+// place.
+type ways struct {
+	zun func(z zunexec.Zun, containerID string) transport.Transport
+	ssh func(ctx context.Context, to sshexec.Config) (transport.Transport, error)
 }
 
-// Zun is Zun's execute and archives for one signed-in user.
-type Zun struct{ site *Site }
-
-// ExecResult is what Zun says about a command.
-type ExecResult struct {
-	Output   string
-	ExitCode *int // nil: it was still running when Zun stopped waiting
+var usualWays = ways{
+	zun: func(z zunexec.Zun, containerID string) transport.Transport {
+		return zunexec.New(z, containerID, zunexec.Options{})
+	},
+	ssh: func(ctx context.Context, to sshexec.Config) (transport.Transport, error) {
+		return sshexec.Dial(ctx, to)
+	},
 }
+
+// zun is Zun's execute and archives for one signed-in user, as zunexec wants
+// them.
+type zun struct{ client *containerClient }
 
 // Execute runs a command line, split like a shell's, without a shell.
-func (z Zun) Execute(ctx context.Context, id, command string) (ExecResult, error) {
-	x, err := containers.Execute(ctx, z.site.container, id, command).Extract()
+func (z zun) Execute(ctx context.Context, id, command string) (zunexec.Result, error) {
+	x, err := containers.Execute(ctx, z.client.container, id, command).Extract()
 	if err != nil {
-		return ExecResult{}, z.site.failed("running a command in container "+id, err)
+		return zunexec.Result{}, z.client.failed("running a command in container "+id, err)
 	}
-	return ExecResult{Output: x.Output, ExitCode: x.ExitCode}, nil
+	return zunexec.Result{Output: x.Output, ExitCode: x.ExitCode}, nil
 }
 
 // PutArchive unpacks a tar below path, or does not: nothing tells.
-func (z Zun) PutArchive(ctx context.Context, id, path string, tar []byte) error {
-	err := containers.PutArchive(ctx, z.site.container, id, path, tar).ExtractErr()
-	return z.site.failed("uploading to container "+id, err)
+func (z zun) PutArchive(ctx context.Context, id, path string, tar []byte) error {
+	err := containers.PutArchive(ctx, z.client.container, id, path, tar).ExtractErr()
+	return z.client.failed("uploading to container "+id, err)
 }
 
 // GetArchive returns a directory as a tar, an empty one when it is not there.
-func (z Zun) GetArchive(ctx context.Context, id, path string) ([]byte, error) {
-	a, err := containers.GetArchive(ctx, z.site.container, id, path).Extract()
+func (z zun) GetArchive(ctx context.Context, id, path string) ([]byte, error) {
+	a, err := containers.GetArchive(ctx, z.client.container, id, path).Extract()
 	if err != nil {
-		return nil, z.site.failed("downloading from container "+id, err)
+		return nil, z.client.failed("downloading from container "+id, err)
 	}
 	return a.Data, nil
 }
 
-// SSHTarget is an sshd that was just set up, with the keys of both sides.
-type SSHTarget struct {
-	Address string // host:port
-	User    string
-	Signer  ssh.Signer
-	HostKey ssh.PublicKey
-}
-
 // Dial opens the transport that the request asked for; "" is zun.
-func (s *Site) Dial(ctx context.Context, c run.Container, req run.ContainerRequest, progress func(string)) (transport.Transport, error) {
-	ways := s.opts.Transports
-	switch {
-	case (req.Transport == "" || req.Transport == transportZun) && ways.Zun != nil:
-		return ways.Zun(Zun{s}, c.ID), nil
-	case req.Transport == transportSSH && ways.SSH != nil:
+func (s *containerClient) Dial(ctx context.Context, c run.Container, req run.ContainerRequest,
+	progress func(string)) (transport.Transport, error) {
+	switch req.Transport {
+	case "", transportZun:
+		return s.ways.zun(zun{s}, c.ID), nil
+	case transportSSH:
 		return s.dialSSH(ctx, c, progress)
 	}
-	return nil, failure.New(failure.Usage, fmt.Sprintf("there is no transport %q to this site", req.Transport), "use zun or ssh", nil)
+	return nil, failure.Usage.Errorf("there is no transport %q to this site", req.Transport).
+		Advise("use zun or ssh")
 }

@@ -1,6 +1,7 @@
 package chiedge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,49 +13,32 @@ import (
 	"time"
 
 	"github.com/gophercloud/gophercloud/v2"
-	"github.com/gophercloud/gophercloud/v2/openstack"
-	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/applicationcredentials"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/quotas"
 	"github.com/gophercloud/gophercloud/v2/pagination"
 
 	"chexp/experiments/failure"
+	"chexp/orchestrator/internal/clock"
+	"chexp/orchestrator/internal/signin"
+	"chexp/orchestrator/internal/site"
 	"chexp/orchestrator/openstack/apierror"
 	"chexp/orchestrator/openstack/container/v1/containers"
 	"chexp/orchestrator/openstack/reservation/v1/devices"
 )
 
-// State is how a check went.
-type State string
-
-// The states. What cannot be read is Unknown, and no fault.
-const (
-	OK      State = "ok"
-	Warning State = "warning"
-	Failed  State = "failed"
-	Unknown State = "unavailable"
-)
-
-// Finding is the answer to one question about the site.
-type Finding struct {
-	Check  string       `json:"check"`
-	State  State        `json:"state"`
-	Detail string       `json:"detail"`
-	Next   string       `json:"next,omitempty"` // what to do
-	Kind   failure.Kind `json:"-"`              // of a failed one
-}
-
-// FindingOf makes one of an error, with its advice.
-func FindingOf(check string, err error) Finding {
-	return Finding{Check: check, State: Failed, Detail: err.Error(), Next: failure.NextOf(err), Kind: failure.KindOf(err)}
-}
-
 // checkTimeout bounds each question of Examine.
 const checkTimeout = 30 * time.Second
 
+// examiner asks each service one question, and creates nothing.
+type examiner struct{ *Site }
+
 // Examine asks everything that a run will need, and creates nothing.
-func (s *Site) Examine(ctx context.Context) []Finding {
-	var all []Finding
-	for _, check := range []func(context.Context) []Finding{s.examineCredential, s.examineCatalogue, s.examineReservation, s.examineContainer, s.examineNetwork, s.examineLeases} {
+func (s *Site) Examine(ctx context.Context) []site.Finding {
+	e := examiner{s}
+	var all []site.Finding
+	for _, check := range []func(context.Context) []site.Finding{
+		e.examineCredential, e.examineCatalogue, e.examineReservation, e.examineContainer, e.examineNetwork,
+		e.examineLeases,
+	} {
 		if ctx.Err() != nil {
 			break
 		}
@@ -62,100 +46,88 @@ func (s *Site) Examine(ctx context.Context) []Finding {
 		all = append(all, check(bounded)...)
 		cancel()
 	}
-	return append(all, Finding{Check: "allocation", State: Unknown,
+	return append(all, site.Finding{Check: "allocation", State: site.Unknown,
 		Detail: "the Chameleon portal keeps it and does not tell it to this credential",
-		Next:   "see https://chameleoncloud.org/user/dashboard; a lease that it cannot pay is refused with the portal's words"})
+		Next: "see https://chameleoncloud.org/user/dashboard; a lease that it cannot pay is refused with the " +
+			"portal's words"})
 }
 
 // soon is how little life of a credential is worth a warning: those that
 // cc-login makes live a day.
 const soon = 24 * time.Hour
 
-func (s *Site) examineCredential(ctx context.Context) []Finding {
-	f := Finding{Check: "credential", State: OK, Detail: s.method()}
-	if s.token.restricted() {
-		f.State, f.Next = Warning, "this site may refuse to make leases with it. "+remedyUnrestricted
+func (s examiner) examineCredential(ctx context.Context) []site.Finding {
+	f := site.Finding{Check: "credential", State: site.OK, Detail: s.session.Method()}
+	if s.session.Token.Restricted() {
+		f.State, f.Next = site.Warning, "this site may refuse to make leases with it. "+signin.RemedyUnrestricted
 	}
-	life := Finding{Check: "credential's end", State: OK}
-	if at, what := s.SignInEnds(); s.token.AppCred == nil && !at.IsZero() {
-		life.State, life.Detail = Warning, fmt.Sprintf("%s ends at %s, in %s, and cannot be renewed", what, Clock(at), Span(time.Until(at)))
-		life.Next = "a run that is not over by then cannot clean up after itself. " + s.longerLasting()
-		return []Finding{f, life}
+	life := site.Finding{Check: "credential's end", State: site.OK}
+	if at, what := s.session.Ends(); s.session.Token.AppCred == nil && !at.IsZero() {
+		life.State, life.Detail = site.Warning, fmt.Sprintf("%s ends at %s, in %s, and cannot be renewed", what,
+			clock.Both(at), clock.Span(time.Until(at)))
+		life.Next = "a run that is not over by then cannot clean up after itself. " + s.session.LongerLasting()
+		return []site.Finding{f, life}
 	}
-	if s.token.AppCred == nil {
-		life.Detail = "no application credential: it lasts as long as the password; the token until " + Clock(s.token.ExpiresAt)
-		return []Finding{f, life}
+	if s.session.Token.AppCred == nil {
+		life.Detail = "no application credential: it lasts as long as the password; the token until " +
+			clock.Both(s.session.Token.ExpiresAt)
+		return []site.Finding{f, life}
 	}
-	end, err := s.credentialEnd(ctx)
+	end, err := s.session.AppCredEnd(ctx)
 	switch {
 	case err != nil:
-		life.State, life.Detail = Unknown, apierror.From(err).Error()
-		life.Next = "the dashboard shows it (Identity, Application Credentials); the token is good until " + Clock(s.token.ExpiresAt)
+		life.State, life.Detail = site.Unknown, apierror.From(err).Error()
+		life.Next = "the dashboard shows it (Identity, Application Credentials); the token is good until " +
+			clock.Both(s.session.Token.ExpiresAt)
 	case end.IsZero():
 		life.Detail = "never expires"
 	case time.Until(end) < soon:
-		life.State, life.Detail = Warning, fmt.Sprintf("expires at %s, in %s", Clock(end), Span(time.Until(end)))
-		life.Next = "a run that is not over by then cannot clean up after itself: make a new one first. " + remedyAppCred
+		life.State, life.Detail = site.Warning, fmt.Sprintf("expires at %s, in %s", clock.Both(end),
+			clock.Span(time.Until(end)))
+		life.Next = "a run that is not over by then cannot clean up after itself: make a new one first. " +
+			signin.RemedyAppCred
 	default:
-		life.Detail = fmt.Sprintf("expires at %s, in %s", Clock(end), Span(time.Until(end)))
+		life.Detail = fmt.Sprintf("expires at %s, in %s", clock.Both(end), clock.Span(time.Until(end)))
 	}
-	return []Finding{f, life}
+	return []site.Finding{f, life}
 }
 
-// credentialEnd asks Keystone, which shows a user their own credentials; zero
-// is never.
-func (s *Site) credentialEnd(ctx context.Context) (time.Time, error) {
-	identity, err := openstack.NewIdentityV3(s.provider, s.endpoints)
-	if err != nil {
-		return time.Time{}, err
-	}
-	ac, err := applicationcredentials.Get(ctx, identity, s.token.User.ID, s.token.AppCred.ID).Extract()
-	if err != nil {
-		return time.Time{}, err
-	}
-	return ac.ExpiresAt, nil
-}
-
-func (s *Site) examineCatalogue(context.Context) []Finding {
-	region := s.endpoints.Region
-	var types []string
-	for _, entry := range s.token.Catalog {
-		if s.token.offers(region, entry.Type) {
-			types = append(types, entry.Type)
-		}
-	}
-	slices.Sort(types)
-	f := Finding{Check: "catalogue", State: OK, Detail: fmt.Sprintf("region %s has %s", region, strings.Join(slices.Compact(types), ", "))}
+func (s examiner) examineCatalogue(context.Context) []site.Finding {
+	region, types := s.session.Endpoints.Region, s.session.Services()
+	f := site.Finding{Check: "catalogue", State: site.OK, Detail: fmt.Sprintf("region %s has %s", region,
+		strings.Join(types, ", "))}
 	if !slices.Contains(types, "network") {
-		f.State, f.Next = Warning, "without a network service there are no floating IPs: use transport zun"
+		f.State, f.Next = site.Warning, "without a network service there are no floating IPs: use transport zun"
 	}
-	return []Finding{f}
+	return []site.Finding{f}
 }
 
 // examineReservation asks Blazar for the calendar, which tells its version,
 // its clock and the free devices as well.
-func (s *Site) examineReservation(ctx context.Context) []Finding {
+func (s examiner) examineReservation(ctx context.Context) []site.Finding {
 	asked := time.Now()
 	r := devices.ListAllocations(ctx, s.reservation)
 	answered := time.Now()
 	if _, err := r.Extract(); err != nil {
-		return []Finding{FindingOf("reservation service", s.failed("reading the calendar at "+hostOf(s.reservation.Endpoint), err))}
+		return []site.Finding{site.FindingOf("reservation service", s.failed("reading the calendar at "+
+			signin.HostOf(s.reservation.Endpoint), err))}
 	}
-	api := Finding{Check: "reservation service", State: OK, Detail: hostOf(s.reservation.Endpoint) + ", " + first(r.Header.Get("OpenStack-API-Version"), "which does not tell its version")}
+	api := site.Finding{Check: "reservation service", State: site.OK, Detail: signin.HostOf(s.reservation.Endpoint) +
+		", " + cmp.Or(r.Header.Get("OpenStack-API-Version"), "which does not tell its version")}
 	all, err := s.Devices(ctx)
 	if err != nil {
-		return []Finding{api, clockFinding(r.Header, asked, answered), FindingOf("devices", err)}
+		return []site.Finding{api, clockFinding(r.Header, asked, answered), site.FindingOf("devices", err)}
 	}
-	return []Finding{api, clockFinding(r.Header, asked, answered), devicesFinding(all)}
+	return []site.Finding{api, clockFinding(r.Header, asked, answered), devicesFinding(all)}
 }
 
 // clockFinding compares the server's Date, which counts seconds, with the
 // middle of the request.
-func clockFinding(h http.Header, asked, answered time.Time) Finding {
-	f := Finding{Check: "clock", State: OK}
+func clockFinding(h http.Header, asked, answered time.Time) site.Finding {
+	f := site.Finding{Check: "clock", State: site.OK}
 	server, err := http.ParseTime(h.Get("Date"))
 	if err != nil {
-		f.State, f.Detail = Unknown, "the server's answer has no date"
+		f.State, f.Detail = site.Unknown, "the server's answer has no date"
 		return f
 	}
 	ours := asked.Add(answered.Sub(asked) / 2)
@@ -167,8 +139,9 @@ func clockFinding(h http.Header, asked, answered time.Time) Finding {
 	case off.Abs() < 30*time.Second:
 		f.Detail = fmt.Sprintf("%s %s the server's", off.Abs().Round(time.Second), aheadOf(off))
 	default:
-		f.State, f.Detail = Warning, fmt.Sprintf("%s %s the server's", off.Abs().Round(time.Second), aheadOf(off))
-		f.Next = "set this machine's clock: ends of leases and countdowns are off by that; a start of `now` is the server's all the same"
+		f.State, f.Detail = site.Warning, fmt.Sprintf("%s %s the server's", off.Abs().Round(time.Second), aheadOf(off))
+		f.Next = "set this machine's clock: ends of leases and countdowns are off by that; a start of `now` is " +
+			"the server's all the same"
 	}
 	return f
 }
@@ -180,7 +153,7 @@ func aheadOf(off time.Duration) string {
 	return "behind"
 }
 
-func devicesFinding(all []DeviceInfo) Finding {
+func devicesFinding(all []site.Device) site.Finding {
 	free, usable := map[string]int{}, map[string]int{}
 	total := 0
 	for _, d := range all {
@@ -196,18 +169,19 @@ func devicesFinding(all []DeviceInfo) Finding {
 	for _, m := range slices.Sorted(maps.Keys(usable)) {
 		parts = append(parts, fmt.Sprintf("%d of %d %s", free[m], usable[m], m))
 	}
-	f := Finding{Check: "devices", State: OK, Detail: "free now: " + strings.Join(parts, ", ")}
+	f := site.Finding{Check: "devices", State: site.OK, Detail: "free now: " + strings.Join(parts, ", ")}
 	switch {
 	case len(usable) == 0:
-		f.State, f.Detail, f.Kind = Failed, "this project can reserve none", failure.Capacity
+		f.State, f.Detail, f.Kind = site.Failed, "this project can reserve none", failure.Capacity
 		f.Next = "`chexp device list` shows why; the site's help desk opens devices to projects"
 	case total == 0:
-		f.State, f.Next = Warning, "`chexp device calendar` shows when; `chexp lease create --at next` takes the first free time"
+		f.State, f.Next = site.Warning, "`chexp device calendar` shows when; `chexp lease create --at next` "+
+			"takes the first free time"
 	}
 	return f
 }
 
-func (s *Site) examineContainer(ctx context.Context) []Finding {
+func (s examiner) examineContainer(ctx context.Context) []site.Finding {
 	const check = "container service"
 	// Not by containers.List: its pager keeps the headers of an empty list.
 	var r gophercloud.Result
@@ -215,22 +189,26 @@ func (s *Site) examineContainer(ctx context.Context) []Finding {
 	_, r.Header, err = gophercloud.ParseResponse(resp, err)
 	var all []containers.Container
 	if err == nil {
-		all, err = containers.ExtractContainers(containers.ContainerPage{LinkedPageBase: pagination.LinkedPageBase{PageResult: pagination.PageResult{Result: r}}})
+		all, err = containers.ExtractContainers(containers.ContainerPage{
+			LinkedPageBase: pagination.LinkedPageBase{PageResult: pagination.PageResult{Result: r}}})
 	}
 	if err != nil {
-		return []Finding{FindingOf(check, s.failed("listing the containers at "+hostOf(s.container.Endpoint), err))}
+		return []site.Finding{site.FindingOf(check, s.failed("listing the containers at "+
+			signin.HostOf(s.container.Endpoint), err))}
 	}
 	h, mine := r.Header, 0
 	for _, c := range all {
-		if c.UserID == s.token.User.ID && c.Status != containers.StatusDeleted {
+		if c.UserID == s.me() && c.Status != containers.StatusDeleted {
 			mine++
 		}
 	}
-	f := Finding{Check: check, State: OK, Detail: fmt.Sprintf("%s, %s; containers of yours: %d", hostOf(s.container.Endpoint), containerVersions(h), mine)}
+	f := site.Finding{Check: check, State: site.OK, Detail: fmt.Sprintf("%s, %s; containers of yours: %d",
+		signin.HostOf(s.container.Endpoint), containerVersions(h), mine)}
 	if !speaks(h.Get("OpenStack-API-Maximum-Version"), containers.Microversion) {
-		f.State, f.Next = Warning, "chexp speaks "+containers.Microversion+"; the service answered all the same"
+		f.State, f.Next = site.Warning, "chexp speaks "+containers.Microversion+"; the service answered all the same"
 	}
-	return []Finding{f, {Check: "container quota", State: Unknown, Detail: "the service tells it only by refusing (40 containers a project by default)"}}
+	return []site.Finding{f, {Check: "container quota", State: site.Unknown, Detail: "the service tells it only " +
+		"by refusing (40 containers a project by default)"}}
 }
 
 func containerVersions(h http.Header) string {
@@ -251,32 +229,33 @@ func speaks(highest, want string) bool {
 	return highest == "" || number(highest) >= number(want)
 }
 
-func (s *Site) examineNetwork(ctx context.Context) []Finding {
-	if !s.token.offers(s.endpoints.Region, "network") {
+func (s examiner) examineNetwork(ctx context.Context) []site.Finding {
+	if !s.session.Offers("network") {
 		return nil // the catalogue's line has said so
 	}
-	client, err := s.networkClient()
+	client, err := s.addresses.networkClient()
 	if err != nil {
-		return []Finding{FindingOf("network service", s.failed("reaching the network service", err))}
+		return []site.Finding{site.FindingOf("network service", s.failed("reaching the network service", err))}
 	}
-	ips, err := s.floatingIPs(ctx, client)
+	ips, err := s.addresses.floatingIPs(ctx, client)
 	if err != nil {
-		return []Finding{FindingOf("network service", s.failed("listing the floating IPs", err))}
+		return []site.Finding{site.FindingOf("network service", s.failed("listing the floating IPs", err))}
 	}
-	f := Finding{Check: "network service", State: OK, Detail: fmt.Sprintf("%s; floating IPs of the project: %d", hostOf(client.Endpoint), len(ips))}
-	return []Finding{f, s.networkQuota(ctx, client, len(ips))}
+	f := site.Finding{Check: "network service", State: site.OK, Detail: fmt.Sprintf(
+		"%s; floating IPs of the project: %d", signin.HostOf(client.Endpoint), len(ips))}
+	return []site.Finding{f, s.networkQuota(ctx, client, len(ips))}
 }
 
-func (s *Site) networkQuota(ctx context.Context, client *gophercloud.ServiceClient, used int) Finding {
-	f := Finding{Check: "floating IP quota", State: OK}
-	q, err := quotas.Get(ctx, client, s.token.Project.ID).Extract()
+func (s examiner) networkQuota(ctx context.Context, client *gophercloud.ServiceClient, used int) site.Finding {
+	f := site.Finding{Check: "floating IP quota", State: site.OK}
+	q, err := quotas.Get(ctx, client, s.session.Token.Project.ID).Extract()
 	switch {
 	case err != nil:
-		f.State, f.Detail = Unknown, apierror.From(err).Error()
+		f.State, f.Detail = site.Unknown, apierror.From(err).Error()
 	case q.FloatingIP < 0:
 		f.Detail = "no limit"
 	case used >= q.FloatingIP:
-		f.State, f.Detail = Warning, fmt.Sprintf("all %d in use", q.FloatingIP)
+		f.State, f.Detail = site.Warning, fmt.Sprintf("all %d in use", q.FloatingIP)
 		f.Next = "transport ssh needs one: release one in the dashboard, or use transport zun"
 	default:
 		f.Detail = fmt.Sprintf("%d of %d in use", used, q.FloatingIP)
@@ -284,18 +263,18 @@ func (s *Site) networkQuota(ctx context.Context, client *gophercloud.ServiceClie
 	return f
 }
 
-func (s *Site) examineLeases(ctx context.Context) []Finding {
+func (s examiner) examineLeases(ctx context.Context) []site.Finding {
 	all, err := s.allLeases(ctx)
 	if err != nil {
 		if errors.Is(err, context.Canceled) {
 			return nil
 		}
-		return []Finding{FindingOf("leases", s.failed("listing the leases", err))}
+		return []site.Finding{site.FindingOf("leases", s.failed("listing the leases", err))}
 	}
 	live, over, others := 0, 0, 0
 	for _, l := range all {
 		switch {
-		case l.UserID != s.token.User.ID:
+		case l.UserID != s.me():
 			others++
 		case ended(l):
 			over++
@@ -303,9 +282,10 @@ func (s *Site) examineLeases(ctx context.Context) []Finding {
 			live++
 		}
 	}
-	f := Finding{Check: "leases", State: OK, Detail: fmt.Sprintf("yours: %d live, %d ended or failed; other members': %d", live, over, others)}
+	f := site.Finding{Check: "leases", State: site.OK, Detail: fmt.Sprintf("yours: %d live, %d ended or failed; "+
+		"other members': %d", live, over, others)}
 	if over > 0 {
 		f.Next = "those that are over cost nothing; `chexp lease delete` tidies up"
 	}
-	return []Finding{f}
+	return []site.Finding{f}
 }

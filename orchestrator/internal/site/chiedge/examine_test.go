@@ -7,9 +7,10 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/orchestrator/internal/site"
 )
 
-func finding(t *testing.T, all []Finding, check string) Finding {
+func finding(t *testing.T, all []site.Finding, check string) site.Finding {
 	t.Helper()
 	for _, f := range all {
 		if f.Check == check {
@@ -17,7 +18,7 @@ func finding(t *testing.T, all []Finding, check string) Finding {
 		}
 	}
 	t.Errorf("nothing was found about %s in %+v", check, all)
-	return Finding{}
+	return site.Finding{}
 }
 
 func TestExamine(t *testing.T) {
@@ -25,20 +26,20 @@ func TestExamine(t *testing.T) {
 	s := connect(t, c)
 	all := s.Examine(t.Context())
 	for check, want := range map[string]struct {
-		state State
+		state site.State
 		words string
 	}{
-		"credential":          {OK, "unrestricted"},
-		"catalogue":           {OK, "container, identity, network, reservation"},
-		"clock":               {OK, "agrees"},
-		"devices":             {OK, "1 of 1 raspberrypi4-64, 7 of 7 raspberrypi5"},
-		"container service":   {OK, "containers of yours: 0"},
-		"leases":              {OK, "yours: 0 live"},
-		"allocation":          {Unknown, "portal"},
-		"credential's end":    {Unknown, ""}, // this Keystone does not show it
-		"floating IP quota":   {Unknown, ""},
-		"network service":     {OK, "floating IPs of the project: 0"},
-		"reservation service": {OK, c.host()},
+		"credential":          {site.OK, "unrestricted"},
+		"catalogue":           {site.OK, "container, identity, network, reservation"},
+		"clock":               {site.OK, "agrees"},
+		"devices":             {site.OK, "1 of 1 raspberrypi4-64, 7 of 7 raspberrypi5"},
+		"container service":   {site.OK, "containers of yours: 0"},
+		"leases":              {site.OK, "yours: 0 live"},
+		"allocation":          {site.Unknown, "portal"},
+		"credential's end":    {site.Unknown, ""}, // this Keystone does not show it
+		"floating IP quota":   {site.Unknown, ""},
+		"network service":     {site.OK, "floating IPs of the project: 0"},
+		"reservation service": {site.OK, c.host()},
 	} {
 		if f := finding(t, all, check); f.State != want.state || !strings.Contains(f.Detail, want.words) {
 			t.Errorf("%+v, want %+v", f, want)
@@ -54,12 +55,13 @@ func TestExamine(t *testing.T) {
 func TestExamineTroubles(t *testing.T) {
 	c := newCloud(t)
 	s := connect(t, c)
-	s.token.ExpiresAt = time.Now().Add(time.Hour)
+	s.session.Token.ExpiresAt = time.Now().Add(time.Hour)
 	c.before = func(w http.ResponseWriter, r *http.Request) bool {
 		switch {
 		case strings.Contains(r.URL.Path, "/application_credentials/"):
-			reply(w, 200, map[string]any{"application_credential": map[string]any{"id": "ac1", "name": "n", "unrestricted": true,
-				"expires_at": time.Now().UTC().Add(90 * time.Minute).Format("2006-01-02T15:04:05.000000")}})
+			reply(w, 200, map[string]any{"application_credential": map[string]any{"id": "ac1", "name": "n",
+				"unrestricted": true,
+				"expires_at":   time.Now().UTC().Add(90 * time.Minute).Format("2006-01-02T15:04:05.000000")}})
 		case strings.HasPrefix(r.URL.Path, "/v1/containers"):
 			return status(503)(w)
 		case strings.HasPrefix(r.URL.Path, "/v2.0/quotas/"):
@@ -79,14 +81,14 @@ func TestExamineTroubles(t *testing.T) {
 	}
 	all := s.Examine(t.Context())
 	for check, want := range map[string]struct {
-		state State
+		state site.State
 		words string
 	}{
-		"credential's end":  {Warning, "in 1 h 30 min"},
-		"clock":             {Warning, "10m0s ahead of"},
-		"devices":           {Failed, "this project can reserve none"},
-		"container service": {Failed, "503"},
-		"floating IP quota": {Warning, "all 2 in use"},
+		"credential's end":  {site.Warning, "in 1 h 30 min"},
+		"clock":             {site.Warning, "10m0s ahead of"},
+		"devices":           {site.Failed, "this project can reserve none"},
+		"container service": {site.Failed, "503"},
+		"floating IP quota": {site.Warning, "all 2 in use"},
 	} {
 		f := finding(t, all, check)
 		if f.State != want.state || !strings.Contains(f.Detail, want.words) || f.Next == "" {
@@ -99,7 +101,8 @@ func TestExamineTroubles(t *testing.T) {
 }
 
 func TestSpeaks(t *testing.T) {
-	for highest, want := range map[string]bool{"container 1.41": true, "container 1.40": false, "container 1.100": true, "": true, "container 1.5": false} {
+	for highest, want := range map[string]bool{"container 1.41": true, "container 1.40": false, "container 1.100": true,
+		"": true, "container 1.5": false} {
 		if speaks(highest, "1.41") != want {
 			t.Errorf("%q", highest)
 		}

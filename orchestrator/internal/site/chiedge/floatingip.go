@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack"
@@ -12,17 +13,26 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/networks"
 
 	"chexp/experiments/failure"
+	"chexp/orchestrator/internal/patient"
 	"chexp/orchestrator/openstack/apierror"
 	"chexp/orchestrator/openstack/container/v1/containers"
 )
 
+// addressClient gives containers addresses that the world reaches: floating IPs
+// (Neutron).
+type addressClient struct {
+	*client
+	networkMu sync.Mutex
+	network   *gophercloud.ServiceClient // made when first needed: only SSH needs it
+}
+
 // networkClient is made when first needed: gophercloud asks the service for
 // its versions, and runs without SSH need no network.
-func (s *Site) networkClient() (*gophercloud.ServiceClient, error) {
+func (s *addressClient) networkClient() (*gophercloud.ServiceClient, error) {
 	s.networkMu.Lock()
 	defer s.networkMu.Unlock()
 	if s.network == nil {
-		client, err := openstack.NewNetworkV2(s.provider, s.endpoints)
+		client, err := openstack.NewNetworkV2(s.session.Provider, s.session.Endpoints)
 		if err != nil {
 			return nil, err
 		}
@@ -37,11 +47,11 @@ func ipNote(containerID string) string { return "chexp container " + containerID
 
 // floatingIP gives the container an address that the world reaches: the one it
 // has, or a new one. The pool is small and shared by everybody.
-func (s *Site) floatingIP(ctx context.Context, c containers.Container) (string, error) {
+func (s *addressClient) floatingIP(ctx context.Context, c containers.Container) (string, error) {
 	what := "getting a floating IP for container " + c.Name
 	port := networkPort(c)
 	if port == "" {
-		return "", failure.New(failure.Cloud, what+": it has no network port", "use transport: zun", nil)
+		return "", failure.Cloud.Errorf("%s: it has no network port", what).Advise("use transport: zun")
 	}
 	client, err := s.networkClient()
 	if err != nil {
@@ -63,7 +73,7 @@ func (s *Site) floatingIP(ctx context.Context, c containers.Container) (string, 
 	if err != nil {
 		return "", s.failed(what, err)
 	}
-	post, cancel := detached(ctx, s.pace.create)
+	post, cancel := patient.Detached(ctx, s.pace.create)
 	defer cancel()
 	ip, err := floatingips.Create(post, client, floatingips.CreateOpts{
 		FloatingNetworkID: network, PortID: port, Description: ipNote(c.UUID),
@@ -78,7 +88,9 @@ func (s *Site) floatingIP(ctx context.Context, c containers.Container) (string, 
 		}
 	}
 	if e.Kind == apierror.NoAddressFree || e.Kind == apierror.QuotaExceeded {
-		return "", failure.New(failure.Capacity, what+": none is left", "use transport: zun, which needs none, or delete floating IPs that are not in use", e)
+		return "", failure.Capacity.Errorf("%s: none is left", what).
+			Advise("use transport: zun, which needs none, or delete floating IPs that are not in use").
+			Because(e)
 	}
 	return "", s.failed(what, e)
 }
@@ -99,7 +111,8 @@ func networkPort(c containers.Container) string {
 // publicNetwork is the external network; its id differs from year to year.
 func publicNetwork(ctx context.Context, client *gophercloud.ServiceClient) (string, error) {
 	yes := true
-	pages, err := networks.List(client, external.ListOptsExt{ListOptsBuilder: networks.ListOpts{}, External: &yes}).AllPages(ctx)
+	pages, err := networks.List(client, external.ListOptsExt{ListOptsBuilder: networks.ListOpts{},
+		External: &yes}).AllPages(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -118,7 +131,8 @@ func publicNetwork(ctx context.Context, client *gophercloud.ServiceClient) (stri
 	return all[0].ID, nil
 }
 
-func (s *Site) floatingIPs(ctx context.Context, client *gophercloud.ServiceClient) ([]floatingips.FloatingIP, error) {
+func (s *addressClient) floatingIPs(ctx context.Context,
+	client *gophercloud.ServiceClient) ([]floatingips.FloatingIP, error) {
 	pages, err := floatingips.List(client, floatingips.ListOpts{}).AllPages(ctx)
 	if err != nil {
 		return nil, err
@@ -126,10 +140,10 @@ func (s *Site) floatingIPs(ctx context.Context, client *gophercloud.ServiceClien
 	return floatingips.ExtractFloatingIPs(pages)
 }
 
-// releaseFloatingIPs deletes those at the container's ports, and those that
+// release deletes those at the container's ports, and those that
 // were made for it. A site without a network service has none.
-func (s *Site) releaseFloatingIPs(ctx context.Context, containerID string) error {
-	if !s.token.offers(s.endpoints.Region, "network") {
+func (s *addressClient) release(ctx context.Context, containerID string) error {
+	if !s.session.Offers("network") {
 		return nil
 	}
 	what := "giving back the floating IP of container " + containerID
@@ -144,10 +158,10 @@ func (s *Site) releaseFloatingIPs(ctx context.Context, containerID string) error
 	if err != nil {
 		return s.failed(what, err)
 	}
-	patience := s.pace.patience()
-	err = s.pace.poll(ctx, func() (bool, error) {
+	patience := s.pace.Patience()
+	err = s.pace.Poll(ctx, func() (bool, error) {
 		left, err := s.deleteFloatingIPs(ctx, client, port, ipNote(containerID))
-		if !patience.forgive(err) {
+		if !patience.Forgive(err) {
 			return false, err
 		}
 		return err == nil && left == 0, nil
@@ -156,7 +170,8 @@ func (s *Site) releaseFloatingIPs(ctx context.Context, containerID string) error
 }
 
 // deleteFloatingIPs returns how many it deleted: none means that all are gone.
-func (s *Site) deleteFloatingIPs(ctx context.Context, client *gophercloud.ServiceClient, port, note string) (int, error) {
+func (s *addressClient) deleteFloatingIPs(ctx context.Context, client *gophercloud.ServiceClient, port,
+	note string) (int, error) {
 	all, err := s.floatingIPs(ctx, client)
 	if err != nil {
 		return 0, err
@@ -168,7 +183,8 @@ func (s *Site) deleteFloatingIPs(ctx context.Context, client *gophercloud.Servic
 			continue
 		}
 		n++
-		if err := floatingips.Delete(ctx, client, ip.ID).ExtractErr(); err != nil && !apierror.Is(err, apierror.NotFound) {
+		if err := floatingips.Delete(ctx, client, ip.ID).ExtractErr(); err != nil &&
+			!apierror.Is(err, apierror.NotFound) {
 			errs = errors.Join(errs, err)
 		}
 	}

@@ -1,6 +1,7 @@
 package chiedge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,16 +12,17 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/orchestrator/internal/clock"
+	"chexp/orchestrator/internal/patient"
 	"chexp/orchestrator/internal/run"
+	"chexp/orchestrator/internal/signin"
+	"chexp/orchestrator/internal/site"
 	"chexp/orchestrator/openstack/apierror"
 	"chexp/orchestrator/openstack/reservation/v1/leases"
 )
 
-// MaxLeaseName is the width of Blazar's column [BLZ:blazar/db/sqlalchemy/models.py].
-const MaxLeaseName = 80
-
 // Reserve makes the lease, or adopts the one of this name. See run.Reserver.
-func (s *Site) Reserve(ctx context.Context, req run.LeaseRequest) (run.Lease, error) {
+func (s *leaseClient) Reserve(ctx context.Context, req run.LeaseRequest) (run.Lease, error) {
 	opts, err := leaseOptions(req, time.Now())
 	if err != nil {
 		return run.Lease{}, err
@@ -43,7 +45,8 @@ func (s *Site) Reserve(ctx context.Context, req run.LeaseRequest) (run.Lease, er
 func leaseOptions(req run.LeaseRequest, now time.Time) (leases.CreateOpts, error) {
 	var terms []leases.Term
 	for _, t := range []leases.Term{
-		leases.Equal("machine_name", req.MachineName), leases.Equal("name", req.DeviceName), leases.Equal("uid", req.DeviceUID),
+		leases.Equal("machine_name", req.MachineName), leases.Equal("name", req.DeviceName),
+		leases.Equal("uid", req.DeviceUID),
 	} {
 		if t[2] != "" {
 			terms = append(terms, t)
@@ -62,18 +65,19 @@ func leaseOptions(req run.LeaseRequest, now time.Time) (leases.CreateOpts, error
 	if !req.Start.After(now) {
 		opts.StartDate = time.Time{}
 	}
-	begin := first(opts.StartDate, now).Truncate(time.Minute)
+	begin := cmp.Or(opts.StartDate, now).Truncate(time.Minute)
 	wrong := ""
 	switch {
-	case req.Name == "" || len(req.Name) > MaxLeaseName:
-		wrong = fmt.Sprintf("the name of a lease has 1 to %d characters, not %d", MaxLeaseName, len(req.Name))
+	case req.Name == "" || len(req.Name) > site.MaxLeaseName:
+		wrong = fmt.Sprintf("the name of a lease has 1 to %d characters, not %d", site.MaxLeaseName, len(req.Name))
 	case len(terms) != 1:
 		wrong = "a lease asks for exactly one of machine_name, device and uid"
 	case !req.End.Truncate(time.Minute).After(begin):
-		wrong = fmt.Sprintf("the lease would end at %s, before it is a minute long", utc(req.End))
+		wrong = fmt.Sprintf("the lease would end at %s, before it is a minute long", clock.UTC(req.End))
 	}
 	if wrong != "" {
-		return opts, failure.New(failure.Usage, wrong, "change the lease section of the experiment", nil)
+		return opts, failure.Usage.Errorf("%s", wrong).
+			Advise("change the lease section of the experiment")
 	}
 	return opts, nil
 }
@@ -81,7 +85,8 @@ func leaseOptions(req run.LeaseRequest, now time.Time) (leases.CreateOpts, error
 // createLease posts once, and once more only after it has seen that the first
 // made nothing. Every answer that leaves open whether a lease was made is
 // followed by a look for it.
-func (s *Site) createLease(ctx context.Context, req run.LeaseRequest, opts leases.CreateOpts) (*leases.Lease, error) {
+func (s *leaseClient) createLease(ctx context.Context, req run.LeaseRequest,
+	opts leases.CreateOpts) (*leases.Lease, error) {
 	what := "making the lease " + req.Name
 	for again := false; ; again = true {
 		made, err := s.postLease(ctx, opts)
@@ -104,93 +109,67 @@ func (s *Site) createLease(ctx context.Context, req run.LeaseRequest, opts lease
 		case found:
 			return made, nil
 		case lookErr != nil:
-			return nil, failure.New(failure.Cloud, what+": no answer, and whether the lease exists cannot be found out",
-				"look with `chexp lease list` before you try again, and delete it there", errors.Join(e, lookErr))
+			return nil, failure.Cloud.Errorf("%s: no answer, and whether the lease exists cannot be found out", what).
+				Advise("look with `chexp lease list` before you try again, and delete it there").
+				Because(errors.Join(e, lookErr))
 		case again || !mayRepeat(e):
 			return nil, s.reserveFailure(ctx, req, what, e)
 		}
 	}
 }
 
-// mayRepeat reports whether a creation whose absence was seen is worth another
-// try: the answer got lost or the service was away. A 500 of its own is its
-// answer.
-func mayRepeat(e *apierror.Error) bool {
-	switch e.Kind {
-	case apierror.Lost, apierror.Transient, apierror.Unreachable:
-		return true
-	}
-	return false
-}
-
 // postLease does not end with ctx: a Ctrl-C must not lose the answer.
-func (s *Site) postLease(ctx context.Context, opts leases.CreateOpts) (*leases.Lease, error) {
+func (s *leaseClient) postLease(ctx context.Context, opts leases.CreateOpts) (*leases.Lease, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	ctx, cancel := detached(ctx, s.pace.create)
+	ctx, cancel := patient.Detached(ctx, s.pace.create)
 	defer cancel()
 	return leases.Create(ctx, s.reservation, opts).Extract()
 }
 
-// settle looks for the result of a creation that failed with e. After a lost
-// answer the service may still be at work, so it looks for a while.
-func (s *Site) settle(ctx context.Context, e *apierror.Error, look func() (bool, error)) (bool, error) {
-	var limit time.Duration
-	if e.Kind == apierror.Lost || e.Kind == apierror.Transient || e.Kind == apierror.Canceled {
-		limit = s.pace.settle
-	}
-	end := time.Now().Add(limit)
-	patience, found := s.pace.patience(), false
-	err := s.pace.poll(ctx, func() (bool, error) {
-		var err error
-		found, err = look()
-		if !patience.forgive(err) {
-			return false, err
-		}
-		return found || err == nil && !time.Now().Before(end), nil
-	})
-	return found, err
-}
-
 // theLease is the one live lease of this name.
-func (s *Site) theLease(ctx context.Context, name, what string, cause error) (*leases.Lease, error) {
+func (s *leaseClient) theLease(ctx context.Context, name, what string, cause error) (*leases.Lease, error) {
 	l, err := s.liveLease(ctx, name)
 	if err == nil && l == nil {
-		err = failure.New(failure.Cloud, what+": it was made and is not listed", "look with `chexp lease list`", cause)
+		err = failure.Cloud.Errorf("%s: it was made and is not listed", what).
+			Advise("look with `chexp lease list`").
+			Because(cause)
 	}
 	return l, err
 }
 
 // mine lists this user's leases of this name. Another member's is not ours,
 // whatever its name.
-func (s *Site) mine(ctx context.Context, name string) ([]leases.Lease, error) {
+func (s *leaseClient) mine(ctx context.Context, name string) ([]leases.Lease, error) {
 	all, err := s.allLeases(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(all, func(l leases.Lease) bool { return l.Name != name || l.UserID != s.token.User.ID }), nil
+	return slices.DeleteFunc(all, func(l leases.Lease) bool { return l.Name != name || l.UserID != s.me() }), nil
 }
 
-func (s *Site) allLeases(ctx context.Context) ([]leases.Lease, error) {
-	pages, err := leases.List(s.reservation, nil).AllPages(ctx)
-	if err != nil {
-		return nil, err
+// stateOf translates Blazar's statuses [BLZ:blazar/status.py (LeaseStatus)].
+// A lease that was deleted has none: Blazar answers 404.
+func stateOf(status string) run.LeaseState {
+	switch status {
+	case leases.StatusActive:
+		return run.LeaseActive
+	case leases.StatusTerminating, leases.StatusDeleting:
+		return run.LeaseEnding
+	case leases.StatusTerminated:
+		return run.LeaseOver
+	case leases.StatusError:
+		return run.LeaseFailed
 	}
-	return leases.ExtractLeases(pages)
+	return run.LeasePending // CREATING, PENDING, STARTING, and UPDATING, which goes back to what it was
 }
 
-func ended(l leases.Lease) bool {
-	switch l.Status {
-	case leases.StatusTerminated, leases.StatusTerminating, leases.StatusDeleting, leases.StatusError:
-		return true
-	}
-	return false
-}
+func ended(l leases.Lease) bool { return !stateOf(l.Status).Serves() }
 
 // liveLease returns the lease of this name that has not ended or failed; nil
 // when there is none. Two are an error: names carry the id of the run.
-func (s *Site) liveLease(ctx context.Context, name string) (*leases.Lease, error) {
+func (s *leaseClient) liveLease(ctx context.Context, name string) (*leases.Lease, error) {
 	all, err := s.mine(ctx, name)
 	if err != nil {
 		return nil, s.failed("looking for the lease "+name, err)
@@ -206,13 +185,13 @@ func (s *Site) liveLease(ctx context.Context, name string) (*leases.Lease, error
 	for _, l := range live {
 		ids = append(ids, l.ID)
 	}
-	return nil, failure.New(failure.Cloud, fmt.Sprintf("%d leases are named %s: %s", len(live), name, strings.Join(ids, ", ")),
-		"delete all but one with `chexp lease delete ID`, then resume", nil)
+	return nil, failure.Cloud.Errorf("%d leases are named %s: %s", len(live), name, strings.Join(ids, ", ")).
+		Advise("delete all but one with `chexp lease delete ID`, then resume")
 }
 
 // FindLease looks a lease up by exact name. A live one comes before one that
 // failed or ended, which is returned so that it can be released.
-func (s *Site) FindLease(ctx context.Context, name string) (run.Lease, bool, error) {
+func (s *leaseClient) FindLease(ctx context.Context, name string) (run.Lease, bool, error) {
 	live, err := s.liveLease(ctx, name)
 	if err != nil {
 		return run.Lease{}, false, err
@@ -233,10 +212,10 @@ func (s *Site) FindLease(ctx context.Context, name string) (run.Lease, bool, err
 
 // Release deletes the lease and sees that it is gone. Deleting is safe to
 // repeat, so failures are, as long as they look like passing ones.
-func (s *Site) Release(ctx context.Context, id string) error {
+func (s *leaseClient) Release(ctx context.Context, id string) error {
 	what := "giving back the lease " + id
-	patience := s.pace.patience()
-	err := s.pace.poll(ctx, func() (bool, error) {
+	patience := s.pace.Patience()
+	err := s.pace.Poll(ctx, func() (bool, error) {
 		err := leases.Delete(ctx, s.reservation, id).ExtractErr()
 		if apierror.Is(err, apierror.NotFound) {
 			return true, nil
@@ -252,19 +231,23 @@ func (s *Site) Release(ctx context.Context, id string) error {
 				err = &apierror.Error{Kind: apierror.Busy, Message: "the lease is still there after it was deleted"}
 			}
 		}
-		if !patience.forgive(err) {
+		if !patience.Forgive(err) {
 			return false, err
 		}
 		return false, nil
 	})
 	if e := apierror.From(err); e != nil && (e.Kind == apierror.ServerFault || e.Kind == apierror.Busy) {
-		return failure.New(failure.Cloud, what, "the device's node may be away: try `chexp lease delete "+id+"` later; a lease ends by itself at its end", e)
+		return failure.Cloud.Errorf("%s", what).
+			Advise("the device's node may be away: try `chexp lease delete %s` later; a lease ends by itself at "+
+				"its end", id).
+			Because(e)
 	}
 	return s.failed(what, err)
 }
 
 func toLease(l leases.Lease) run.Lease {
-	r := run.Lease{ID: l.ID, Name: l.Name, Status: l.Status, Start: l.StartDate, End: l.EndDate}
+	r := run.Lease{ID: l.ID, Name: l.Name, Status: l.Status, State: stateOf(l.Status), Start: l.StartDate,
+		End: l.EndDate}
 	if res := deviceReservation(l); res != nil {
 		r.ReservationID = res.ID
 	}
@@ -280,16 +263,14 @@ func deviceReservation(l leases.Lease) *leases.Reservation {
 	return nil
 }
 
-func utc(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
-
 var maximumSeconds = regexp.MustCompile(`maximum lease duration of (\d+) seconds`)
 
 // reserveFailure says what a refused lease means.
-func (s *Site) reserveFailure(ctx context.Context, req run.LeaseRequest, what string, e *apierror.Error) error {
+func (s *leaseClient) reserveFailure(ctx context.Context, req run.LeaseRequest, what string, e *apierror.Error) error {
 	switch e.Kind {
 	case apierror.NoDeviceFree:
-		msg, next := s.whoIsFree(ctx, req)
-		return failure.New(failure.Capacity, msg, next, e)
+		msg, next := s.devices.whoIsFree(ctx, req)
+		return failure.Capacity.Errorf("%s", msg).Advise("%s", next).Because(e)
 	case apierror.LeaseTooLong:
 		next := "shorten the lease's duration"
 		if m := maximumSeconds.FindStringSubmatch(e.Message); m != nil {
@@ -297,16 +278,22 @@ func (s *Site) reserveFailure(ctx context.Context, req run.LeaseRequest, what st
 				next += fmt.Sprintf("; this site allows %d hours", n/3600)
 			}
 		}
-		return failure.New(failure.Usage, what+": it would be too long", next, e)
+		return failure.Usage.Errorf("%s: it would be too long", what).Advise("%s", next).Because(e)
 	case apierror.CredentialRestricted:
-		if s.token.AppCred == nil {
+		if s.session.Token.AppCred == nil {
 			break
 		}
-		msg := what + ": the reservation service failed without a reason, as it does when the application credential " + s.token.AppCred.Name + " may not make trusts"
-		if !s.token.restricted() {
-			return failure.New(failure.Auth, msg, "this credential says that it is unrestricted: try again in some minutes, then with another credential. "+remedyUnrestricted, e)
+		msg := what + ": the reservation service failed without a reason, as it does when the application credential " +
+			s.session.Token.AppCred.Name + " may not make trusts"
+		if !s.session.Token.Restricted() {
+			return failure.Auth.Errorf("%s", msg).
+				Advise("this credential says that it is unrestricted: try again in some minutes, then with "+
+					"another credential. %s", signin.RemedyUnrestricted).
+				Because(e)
 		}
-		return failure.New(failure.Auth, msg+"; this one is restricted", remedyUnrestricted, e)
+		return failure.Auth.Errorf("%s; this one is restricted", msg).
+			Advise("%s", signin.RemedyUnrestricted).
+			Because(e)
 	}
 	return s.failed(what, e)
 }

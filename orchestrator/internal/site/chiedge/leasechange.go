@@ -1,13 +1,16 @@
 package chiedge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/run"
+	"chexp/orchestrator/internal/site"
 	"chexp/orchestrator/openstack/apierror"
 	"chexp/orchestrator/openstack/reservation/v1/leases"
 )
@@ -19,29 +22,31 @@ const tooLateToChange = 2 * time.Minute
 
 // OwnLease returns a lease of the user's own. Blazar lets any member of the
 // project change and delete the others', so theirs are refused here.
-func (s *Site) OwnLease(ctx context.Context, idOrName string) (LeaseInfo, error) {
+func (s *leaseClient) OwnLease(ctx context.Context, idOrName string) (site.Lease, error) {
 	l, err := s.resolve(ctx, idOrName)
 	if err != nil {
-		return LeaseInfo{}, err
+		return site.Lease{}, err
 	}
-	if l.UserID != s.token.User.ID {
-		return LeaseInfo{}, failure.New(failure.Usage, fmt.Sprintf("lease %s (%s) was made by another member of the project, and is left alone", l.Name, l.ID),
-			"ask its owner; the dashboard shows who it is", nil)
+	if l.UserID != s.me() {
+		return site.Lease{}, failure.Usage.Errorf("lease %s (%s) was made by another member of the project, and "+
+			"is left alone", l.Name, l.ID).
+			Advise("ask its owner; the dashboard shows who it is")
 	}
 	return s.leaseInfo(l), nil
 }
 
 // ExtendLease moves the end of the user's own lease later, if its device is
 // free until then.
-func (s *Site) ExtendLease(ctx context.Context, l LeaseInfo, end time.Time) (LeaseInfo, error) {
+func (s *leaseClient) ExtendLease(ctx context.Context, l site.Lease, end time.Time) (site.Lease, error) {
 	now := time.Now()
 	if err := changeable(l, now); err != nil {
 		return l, err
 	}
 	end = end.Truncate(time.Minute)
 	if !end.After(l.End) {
-		return l, failure.New(failure.Usage, fmt.Sprintf("lease %s ends at %s already; %s is not later", l.Name, Clock(l.End), Clock(end)),
-			"`chexp lease shorten` moves an end earlier", nil)
+		return l, failure.Usage.Errorf("lease %s ends at %s already; %s is not later", l.Name, clock.Both(l.End),
+			clock.Both(end)).
+			Advise("`chexp lease shorten` moves an end earlier")
 	}
 	if err := s.checkNext(ctx, l, end); err != nil {
 		return l, err
@@ -51,7 +56,7 @@ func (s *Site) ExtendLease(ctx context.Context, l LeaseInfo, end time.Time) (Lea
 
 // ShortenLease moves the end of the user's own lease earlier; a zero end is
 // now, which ends it and keeps its record.
-func (s *Site) ShortenLease(ctx context.Context, l LeaseInfo, end time.Time) (LeaseInfo, error) {
+func (s *leaseClient) ShortenLease(ctx context.Context, l site.Lease, end time.Time) (site.Lease, error) {
 	now := time.Now()
 	if err := changeable(l, now); err != nil {
 		return l, err
@@ -59,39 +64,46 @@ func (s *Site) ShortenLease(ctx context.Context, l LeaseInfo, end time.Time) (Le
 	wrong := ""
 	switch {
 	case l.Start.After(now) && (end.IsZero() || !end.After(l.Start)):
-		wrong = fmt.Sprintf("lease %s starts at %s; it would end before it began", l.Name, Clock(l.Start))
-		return l, failure.New(failure.Usage, wrong, "`chexp lease delete "+l.Name+"` gives all of it back", nil)
+		wrong = fmt.Sprintf("lease %s starts at %s; it would end before it began", l.Name, clock.Both(l.Start))
+		return l, failure.Usage.Errorf("%s", wrong).
+			Advise("`chexp lease delete %s` gives all of it back", l.Name)
 	case end.IsZero():
-		return s.changeEnd(ctx, l, leases.UpdateOpts{EndNow: true}, now.Truncate(time.Minute), "ending the lease "+l.Name)
+		return s.changeEnd(ctx, l, leases.UpdateOpts{EndNow: true}, now.Truncate(time.Minute),
+			"ending the lease "+l.Name)
 	case !end.Truncate(time.Minute).After(now):
-		wrong = Clock(end) + " has passed"
+		wrong = clock.Both(end) + " has passed"
 	case !end.Truncate(time.Minute).Before(l.End):
-		wrong = fmt.Sprintf("lease %s ends at %s; %s is not earlier", l.Name, Clock(l.End), Clock(end))
+		wrong = fmt.Sprintf("lease %s ends at %s; %s is not earlier", l.Name, clock.Both(l.End), clock.Both(end))
 	}
 	if wrong != "" {
-		return l, failure.New(failure.Usage, wrong, "`chexp lease shorten --now` ends it at once, `chexp lease extend` moves an end later", nil)
+		return l, failure.Usage.Errorf("%s", wrong).
+			Advise("`chexp lease shorten --now` ends it at once, `chexp lease extend` moves an end later")
 	}
 	end = end.Truncate(time.Minute)
 	return s.changeEnd(ctx, l, leases.UpdateOpts{EndDate: end}, end, "shortening the lease "+l.Name)
 }
 
-func changeable(l LeaseInfo, now time.Time) error {
+func changeable(l site.Lease, now time.Time) error {
 	switch {
-	case l.Status == leases.StatusError:
-		return failure.New(failure.Cloud, "lease "+l.Name+" failed: its status is ERROR", "`chexp lease delete "+l.Name+"`, then make another", nil)
-	case l.Status == leases.StatusTerminated, l.Status == leases.StatusTerminating, l.Status == leases.StatusDeleting, !l.End.After(now):
-		return failure.New(failure.Usage, fmt.Sprintf("lease %s has ended (%s, at %s)", l.Name, l.Status, Clock(l.End)), "make another: `chexp lease create`", nil)
+	case l.State == run.LeaseFailed:
+		return failure.Cloud.Errorf("lease %s failed: its status is ERROR", l.Name).
+			Advise("`chexp lease delete %s`, then make another", l.Name)
+	case !l.State.Serves(), !l.End.After(now):
+		return failure.Usage.Errorf("lease %s has ended (%s, at %s)", l.Name, l.Status, clock.Both(l.End)).
+			Advise("make another: `chexp lease create`")
 	case l.End.Sub(now) < tooLateToChange:
-		return failure.New(failure.Usage, fmt.Sprintf("lease %s ends at %s, in %s: too late to change it", l.Name, Clock(l.End), Span(l.End.Sub(now))),
-			"Blazar loses track of a device whose lease changes in its last minute: make another lease when this one is over", nil)
+		return failure.Usage.Errorf("lease %s ends at %s, in %s: too late to change it", l.Name, clock.Both(l.End),
+			clock.Span(l.End.Sub(now))).
+			Advise("Blazar loses track of a device whose lease changes in its last minute: make another lease " +
+				"when this one is over")
 	}
 	return nil
 }
 
 // checkNext refuses an extension into the next booking of the lease's device.
 // A lease does not move to another device. Without the calendar Blazar decides.
-func (s *Site) checkNext(ctx context.Context, l LeaseInfo, end time.Time) error {
-	all, err := s.Devices(ctx)
+func (s *leaseClient) checkNext(ctx context.Context, l site.Lease, end time.Time) error {
+	all, err := s.devices.Devices(ctx)
 	if err != nil {
 		return ctx.Err()
 	}
@@ -108,11 +120,13 @@ func (s *Site) checkNext(ctx context.Context, l LeaseInfo, end time.Time) error 
 				continue
 			}
 			latest := b.Start.Add(-time.Minute)
-			next := "it can last until " + Clock(latest) + " at most: `chexp lease extend --until`"
+			next := "it can last until " + clock.Both(latest) + " at most: `chexp lease extend --until`"
 			if !latest.After(l.End) {
 				next = "it cannot be extended at all; `chexp lease create --at next` finds another time"
 			}
-			return failure.New(failure.Capacity, fmt.Sprintf("lease %s cannot last until %s on %s: %s", l.Name, Clock(end), d.Name, described(b, l.Start, end)), next, nil)
+			return failure.Capacity.Errorf("lease %s cannot last until %s on %s: %s", l.Name, clock.Both(end),
+				d.Name, described(b, l.Start, end)).
+				Advise("%s", next)
 		}
 	}
 	return nil
@@ -120,11 +134,12 @@ func (s *Site) checkNext(ctx context.Context, l LeaseInfo, end time.Time) error 
 
 // changeEnd sends the update and sees that it was done. Before it is sent once
 // more, after an answer that got lost, the lease is looked at.
-func (s *Site) changeEnd(ctx context.Context, l LeaseInfo, opts leases.UpdateOpts, end time.Time, what string) (LeaseInfo, error) {
-	patience, limit := s.pace.patience(), time.Now().Add(s.pace.lease)
+func (s *leaseClient) changeEnd(ctx context.Context, l site.Lease, opts leases.UpdateOpts, end time.Time,
+	what string) (site.Lease, error) {
+	patience, limit := s.pace.Patience(), time.Now().Add(s.pace.lease)
 	sent := false
 	var got *leases.Lease
-	err := s.pace.poll(ctx, func() (bool, error) {
+	err := s.pace.Poll(ctx, func() (bool, error) {
 		var err error
 		if !sent {
 			_, err = leases.Update(ctx, s.reservation, l.ID, opts).Extract()
@@ -141,11 +156,13 @@ func (s *Site) changeEnd(ctx context.Context, l LeaseInfo, opts leases.UpdateOpt
 		if sent && err != nil {
 			err = nil // it was carried out, and is going on
 		}
-		if err = firstOf(err, lookErr); !patience.forgive(err) {
+		if err = cmp.Or(err, lookErr); !patience.Forgive(err) {
 			return false, err
 		}
 		if sent && !time.Now().Before(limit) {
-			return false, failure.New(failure.Cloud, fmt.Sprintf("%s: it is still %s, until %s", what, got.Status, Clock(got.EndDate)), "look again with `chexp lease show "+l.Name+"`", nil)
+			return false, failure.Cloud.Errorf("%s: it is still %s, until %s", what, got.Status,
+				clock.Both(got.EndDate)).
+				Advise("look again with `chexp lease show %s`", l.Name)
 		}
 		return false, nil
 	})
@@ -157,16 +174,7 @@ func (s *Site) changeEnd(ctx context.Context, l LeaseInfo, opts leases.UpdateOpt
 	return changed, nil
 }
 
-func firstOf(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *Site) changeFailure(l LeaseInfo, what string, err error) error {
+func (s *leaseClient) changeFailure(l site.Lease, what string, err error) error {
 	var known *failure.Error
 	if errors.As(err, &known) {
 		return err
@@ -174,20 +182,16 @@ func (s *Site) changeFailure(l LeaseInfo, what string, err error) error {
 	e := apierror.From(err)
 	switch e.Kind {
 	case apierror.NoDeviceFree:
-		return failure.New(failure.Capacity, what+": its device is reserved by others after it", "`chexp device calendar` shows until when; make another lease for the rest", e)
+		return failure.Capacity.Errorf("%s: its device is reserved by others after it", what).
+			Advise("`chexp device calendar` shows until when; make another lease for the rest").
+			Because(e)
 	case apierror.ExtensionRefused:
-		return failure.New(failure.Usage, what+": the site extends a lease only in its last hours", "the site's message says how many seconds before the end it can be asked: Chameleon's is two days", e)
+		return failure.Usage.Errorf("%s: the site extends a lease only in its last hours", what).
+			Advise("the site's message says how many seconds before the end it can be asked: Chameleon's is two " +
+				"days").
+			Because(e)
 	case apierror.LeaseTooLong, apierror.QuotaExceeded:
 		return s.reserveFailure(context.Background(), run.LeaseRequest{Name: l.Name}, what, e)
 	}
 	return s.failed(what, err)
-}
-
-// GivenBack is how much of its time a lease still had.
-func GivenBack(l run.Lease, now time.Time) time.Duration {
-	switch l.Status {
-	case leases.StatusTerminated, leases.StatusError:
-		return 0
-	}
-	return max(0, l.End.Sub(later(l.Start, now)))
 }

@@ -1,50 +1,30 @@
 package chiedge
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/run"
+	"chexp/orchestrator/internal/site"
 	"chexp/orchestrator/openstack/apierror"
 	"chexp/orchestrator/openstack/reservation/v1/leases"
 )
 
-// LeaseInfo is a lease as the lease commands show it.
-type LeaseInfo struct {
-	run.Lease
-	Mine     bool      `json:"mine"` // made by the user who asks; the list has the whole project's
-	UserID   string    `json:"user_id"`
-	User     string    `json:"user,omitempty"` // the owner's name, where the site shows it
-	Degraded bool      `json:"degraded"`
-	Asked    string    `json:"asked"` // Blazar's filter, as it was sent
-	Created  time.Time `json:"created,omitzero"`
-	Updated  time.Time `json:"updated,omitzero"` // zero: never changed
-
-	ReservationStatus string  `json:"reservation_status"`
-	Events            []Event `json:"events,omitempty"`
-}
-
-// Event is what Blazar does, or did, for a lease.
-type Event struct {
-	Type   string    `json:"type"`
-	Time   time.Time `json:"time"`
-	Status string    `json:"status"`
-}
-
-func (s *Site) leaseInfo(l leases.Lease) LeaseInfo {
-	i := LeaseInfo{Lease: toLease(l), Mine: l.UserID == s.token.User.ID, UserID: l.UserID, Degraded: l.Degraded, Created: l.CreatedAt, Updated: l.UpdatedAt}
+func (s *leaseClient) leaseInfo(l leases.Lease) site.Lease {
+	i := site.Lease{Lease: toLease(l), Mine: l.UserID == s.me(), UserID: l.UserID, Degraded: l.Degraded,
+		Created: l.CreatedAt, Updated: l.UpdatedAt}
 	if r := deviceReservation(l); r != nil {
 		i.Asked, i.ReservationStatus = r.ResourceProperties, r.Status
 	}
 	if i.Mine {
-		i.User = s.token.User.Name
+		i.User = s.session.Token.User.Name
 	}
 	for _, e := range l.Events {
-		i.Events = append(i.Events, Event{Type: e.EventType, Time: e.Time, Status: e.Status})
+		i.Events = append(i.Events, site.Event{Type: e.EventType, Time: e.Time, Status: e.Status})
 	}
 	return i
 }
@@ -52,23 +32,23 @@ func (s *Site) leaseInfo(l leases.Lease) LeaseInfo {
 // Leases lists the project's leases by start, those that ended and were not
 // deleted included. Devices and owners come from the calendar, where it can be
 // read: it has those of leases that have not ended. Three requests in all.
-func (s *Site) Leases(ctx context.Context) ([]LeaseInfo, error) {
+func (s *leaseClient) Leases(ctx context.Context) ([]site.Lease, error) {
 	all, err := s.allLeases(ctx)
 	if err != nil {
 		return nil, s.failed("listing the leases", err)
 	}
-	infos := make([]LeaseInfo, 0, len(all))
+	infos := make([]site.Lease, 0, len(all))
 	for _, l := range all {
 		infos = append(infos, s.leaseInfo(l))
 	}
-	if calendar, err := s.Devices(ctx); err == nil {
+	if calendar, err := s.devices.Devices(ctx); err == nil {
 		fillIn(infos, calendar)
 	}
-	slices.SortStableFunc(infos, func(a, b LeaseInfo) int { return a.Start.Compare(b.Start) })
+	slices.SortStableFunc(infos, func(a, b site.Lease) int { return a.Start.Compare(b.Start) })
 	return infos, nil
 }
 
-func fillIn(infos []LeaseInfo, calendar []DeviceInfo) {
+func fillIn(infos []site.Lease, calendar []site.Device) {
 	at := map[string]int{}
 	for i, l := range infos {
 		at[l.ID] = i
@@ -77,27 +57,27 @@ func fillIn(infos []LeaseInfo, calendar []DeviceInfo) {
 		for _, b := range d.Bookings {
 			if i, ok := at[b.LeaseID]; ok {
 				infos[i].Device = d.Device
-				infos[i].User = first(infos[i].User, b.User)
+				infos[i].User = cmp.Or(infos[i].User, b.User)
 			}
 		}
 	}
 }
 
 // ShowLease returns one lease with its device.
-func (s *Site) ShowLease(ctx context.Context, idOrName string) (LeaseInfo, error) {
+func (s *leaseClient) ShowLease(ctx context.Context, idOrName string) (site.Lease, error) {
 	l, err := s.resolve(ctx, idOrName)
 	if err != nil {
-		return LeaseInfo{}, err
+		return site.Lease{}, err
 	}
 	i := s.leaseInfo(l)
-	if d, err := s.deviceOf(ctx, l.ID); err == nil {
+	if d, err := s.devices.deviceOf(ctx, l.ID); err == nil {
 		i.Device = d
 	}
 	return i, nil
 }
 
 // DeleteLease deletes a lease of the user's own.
-func (s *Site) DeleteLease(ctx context.Context, idOrName string) error {
+func (s *leaseClient) DeleteLease(ctx context.Context, idOrName string) error {
 	l, err := s.OwnLease(ctx, idOrName)
 	if err != nil {
 		return err
@@ -108,7 +88,7 @@ func (s *Site) DeleteLease(ctx context.Context, idOrName string) error {
 // resolve finds a lease of the project by id or by name. Blazar has no look-up
 // by name, and its look-up by id does not check the project: both go through
 // the list, which does.
-func (s *Site) resolve(ctx context.Context, idOrName string) (leases.Lease, error) {
+func (s *leaseClient) resolve(ctx context.Context, idOrName string) (leases.Lease, error) {
 	all, err := s.allLeases(ctx)
 	if err != nil {
 		return leases.Lease{}, s.failed("looking for the lease "+idOrName, err)
@@ -124,8 +104,9 @@ func (s *Site) resolve(ctx context.Context, idOrName string) (leases.Lease, erro
 	}
 	switch len(named) {
 	case 0:
-		return leases.Lease{}, failure.New(failure.Usage, fmt.Sprintf("the project has no lease with the id or name %q", idOrName), "`chexp lease list` shows all",
-			&apierror.Error{Kind: apierror.NotFound, Message: "not in the list"})
+		return leases.Lease{}, failure.Usage.Errorf("the project has no lease with the id or name %q", idOrName).
+			Advise("`chexp lease list` shows all").
+			Because(&apierror.Error{Kind: apierror.NotFound, Message: "not in the list"})
 	case 1:
 		return named[0], nil
 	}
@@ -133,12 +114,13 @@ func (s *Site) resolve(ctx context.Context, idOrName string) (leases.Lease, erro
 	for _, l := range named {
 		ids = append(ids, fmt.Sprintf("%s (%s)", l.ID, l.Status))
 	}
-	return leases.Lease{}, failure.New(failure.Usage, fmt.Sprintf("%d leases are named %q", len(named), idOrName), "use an id: "+strings.Join(ids, ", "), nil)
+	return leases.Lease{}, failure.Usage.Errorf("%d leases are named %q", len(named), idOrName).
+		Advise("use an id: %s", strings.Join(ids, ", "))
 }
 
 // LiveLease looks for the user's own lease of this name that has not ended or
 // failed.
-func (s *Site) LiveLease(ctx context.Context, name string) (run.Lease, bool, error) {
+func (s *leaseClient) LiveLease(ctx context.Context, name string) (run.Lease, bool, error) {
 	l, err := s.liveLease(ctx, name)
 	if err != nil || l == nil {
 		return run.Lease{}, false, err

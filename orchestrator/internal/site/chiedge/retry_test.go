@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/orchestrator/internal/patient"
 )
 
 // hurried is a site that retries, quickly, and what it said about it.
@@ -16,8 +17,8 @@ func hurried(t *testing.T, c *cloud) (*Site, *[]string) {
 	t.Helper()
 	s := connect(t, c)
 	var said []string
-	s.pace.retries, s.pace.retryFirst, s.pace.retryMost = 3, time.Millisecond, 20*time.Millisecond
-	s.provider.HTTPClient.Transport.(*retrying).notice = func(text string) { said = append(said, text) }
+	s.pace.Retries, s.pace.RetryFirst, s.pace.RetryMost = 3, time.Millisecond, 20*time.Millisecond
+	s.session.Provider.HTTPClient.Transport.(*patient.Retry).Notice = func(text string) { said = append(said, text) }
 	return s, &said
 }
 
@@ -28,7 +29,8 @@ func faulty(c *cloud, n int, method, path string, fault func(w http.ResponseWrit
 
 // answering is a cloud's before or after: it answers the first n requests for
 // the path.
-func answering(n int, method, path string, answer func(w http.ResponseWriter) bool) func(w http.ResponseWriter, r *http.Request) bool {
+func answering(n int, method, path string, answer func(w http.ResponseWriter) bool) func(w http.ResponseWriter,
+	r *http.Request) bool {
 	return func(w http.ResponseWriter, r *http.Request) bool {
 		if n == 0 || r.Method != method || r.URL.Path != path {
 			return false
@@ -45,7 +47,8 @@ func status(code int, header ...string) func(http.ResponseWriter) bool {
 		}
 		w.Header().Set("Content-Type", "text/html")
 		w.WriteHeader(code)
-		_, _ = w.Write([]byte("<html><body><h1>" + http.StatusText(code) + "</h1>No server is available.</body></html>"))
+		_, _ = w.Write([]byte("<html><body><h1>" + http.StatusText(code) +
+			"</h1>No server is available.</body></html>"))
 		return true
 	}
 }
@@ -61,7 +64,8 @@ func halfAnAnswer(code int) func(http.ResponseWriter) bool {
 
 func TestReadsAreRepeated(t *testing.T) {
 	for name, fault := range map[string]func(http.ResponseWriter) bool{
-		"429": status(429, "Retry-After", "0"), "502": status(502), "503": status(503), "504": status(504), "hang up": hangUp, "half an answer": halfAnAnswer(200),
+		"429": status(429, "Retry-After", "0"), "502": status(502), "503": status(503), "504": status(504),
+		"hang up": hangUp, "half an answer": halfAnAnswer(200),
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newCloud(t)
@@ -70,11 +74,13 @@ func TestReadsAreRepeated(t *testing.T) {
 			if _, err := s.Leases(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if n := c.count("GET /v1/leases"); n < 3 || len(*said) < 2 && name != "hang up" { // net/http repeats some hang-ups itself
+			// net/http repeats some hang-ups itself
+			if n := c.count("GET /v1/leases"); n < 3 || len(*said) < 2 && name != "hang up" {
 				t.Errorf("%d requests, said %q", n, *said)
 			}
 			for _, text := range *said {
-				if !strings.Contains(text, c.host()) || !strings.Contains(text, "once more in") || !strings.Contains(text, "of 3)") {
+				if !strings.Contains(text, c.host()) || !strings.Contains(text, "once more in") ||
+					!strings.Contains(text, "of 3)") {
 					t.Errorf("said %q", text)
 				}
 			}
@@ -97,7 +103,8 @@ func TestRetriesEnd(t *testing.T) {
 // will be away for longer than anybody waits.
 func TestNotRepeated(t *testing.T) {
 	for name, fault := range map[string]func(http.ResponseWriter) bool{
-		"500": status(500), "404": status(404), "403": status(403), "back in an hour": status(503, "Retry-After", "3600"),
+		"500": status(500), "404": status(404), "403": status(403), "back in an hour": status(503, "Retry-After",
+			"3600"),
 	} {
 		c := newCloud(t)
 		s, said := hurried(t, c)
@@ -115,9 +122,9 @@ func TestNotRepeated(t *testing.T) {
 func TestRetryCancelled(t *testing.T) {
 	c := newCloud(t)
 	s, _ := hurried(t, c)
-	s.pace.retryFirst, s.pace.retryMost = time.Hour, time.Hour
+	s.pace.RetryFirst, s.pace.RetryMost = time.Hour, time.Hour
 	ctx, cancel := context.WithCancel(t.Context())
-	s.provider.HTTPClient.Transport.(*retrying).notice = func(string) { cancel() }
+	s.session.Provider.HTTPClient.Transport.(*patient.Retry).Notice = func(string) { cancel() }
 	faulty(c, -1, "GET", "/v1/leases", status(503))
 	if _, err := s.Leases(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
@@ -158,28 +165,13 @@ func TestCreationsAreNotRepeated(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		resp, err := s.provider.HTTPClient.Do(req)
+		resp, err := s.session.Provider.HTTPClient.Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}
 		resp.Body.Close()
 		if n := c.count(method); n != 1+map[string]int{"POST": 1}[method] || len(*said) != 0 { // one POST signed in
 			t.Errorf("%s: %d requests, said %q", method, n, *said)
-		}
-	}
-}
-
-func TestRetryAfter(t *testing.T) {
-	now := time.Date(2026, 12, 1, 12, 0, 0, 0, time.UTC)
-	for v, want := range map[string]time.Duration{"": 0, "7": 7 * time.Second, "-3": 0, "soon": 0, "99999999": 24 * time.Hour,
-		"Tue, 01 Dec 2026 12:00:30 GMT": 30 * time.Second, "Tue, 01 Dec 2026 11:00:30 GMT": 0} {
-		if got := retryAfter(v, now); got != want {
-			t.Errorf("%q: %v, want %v", v, got, want)
-		}
-	}
-	for try := 1; try < 80; try++ {
-		if d := jitter(time.Second, try); d <= 0 || d > time.Second<<min(try-1, 16) {
-			t.Errorf("try %d waits %v", try, d)
 		}
 	}
 }

@@ -6,13 +6,15 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/run"
+	"chexp/orchestrator/internal/site"
 )
 
 // gap returns the first free stretch of at least length, from then on. taken
 // is sorted by start. Blazar counts the first and the last minute of a lease
 // as taken, hence the minute. until is zero when nothing follows.
-func gap(taken []Booking, from time.Time, length time.Duration) (begin, until time.Time) {
+func gap(taken []site.Booking, from time.Time, length time.Duration) (begin, until time.Time) {
 	begin = from
 	for _, r := range taken {
 		if r.End.Before(begin) {
@@ -28,53 +30,28 @@ func gap(taken []Booking, from time.Time, length time.Duration) (begin, until ti
 
 // conflict is the first booking that a lease of this window would overlap, in
 // whole minutes, both ends counted [BLZ:blazar/db/utils.py (get_free_periods)].
-func conflict(taken []Booking, start, end time.Time) (Booking, bool) {
+func conflict(taken []site.Booking, start, end time.Time) (site.Booking, bool) {
 	start, end = start.Truncate(time.Minute), end.Truncate(time.Minute)
 	for _, b := range taken {
 		if !b.Start.Truncate(time.Minute).After(end) && !b.End.Truncate(time.Minute).Before(start) {
 			return b, true
 		}
 	}
-	return Booking{}, false
-}
-
-// EndMinute is when leases end by the manners of the site's tutorials: five
-// minutes before the hour at which the next one begins.
-const EndMinute = 55
-
-// EndOf is when a lease of this length ends by those manners: at the last HH:55
-// that leaves it no longer than asked. A lease that would lose more than half
-// of its time so ends when it was asked to.
-func EndOf(start time.Time, length time.Duration) time.Time {
-	limit := start.Add(length).UTC()
-	end := limit.Truncate(time.Hour).Add(EndMinute * time.Minute)
-	if end.After(limit) {
-		end = end.Add(-time.Hour)
-	}
-	if end.Sub(start) < length/2 {
-		return limit.Truncate(time.Minute)
-	}
-	return end
-}
-
-// Slot is a free window on a device.
-type Slot struct {
-	Start  time.Time // zero: now
-	End    time.Time
-	Device run.Device
+	return site.Booking{}, false
 }
 
 // NextSlot finds the first window of this length in which a device that the
 // request matches is free: now, else from a full hour on. end makes the end of
 // a lease from its start, EndOf for one. It costs two requests, however many
 // devices there are.
-func (s *Site) NextSlot(ctx context.Context, req run.LeaseRequest, end func(start time.Time) time.Time) (Slot, error) {
+func (s *deviceClient) NextSlot(ctx context.Context, req run.LeaseRequest,
+	end func(start time.Time) time.Time) (site.Slot, error) {
 	all, err := s.Devices(ctx)
 	if err != nil {
-		return Slot{}, err
+		return site.Slot{}, err
 	}
 	now := time.Now().UTC()
-	best, match := Slot{}, 0
+	best, match := site.Slot{}, 0
 	var bestStart time.Time
 	for _, d := range all {
 		if !wanted(req, d.Device) {
@@ -86,15 +63,16 @@ func (s *Site) NextSlot(ctx context.Context, req run.LeaseRequest, end func(star
 		}
 		start := firstFit(d.Bookings, now, end)
 		if bestStart.IsZero() || start.Before(bestStart) {
-			best, bestStart = Slot{Start: start, End: end(start), Device: d.Device}, start
+			best, bestStart = site.Slot{Start: start, End: end(start), Device: d.Device}, start
 		}
 	}
 	switch {
 	case match == 0:
-		return Slot{}, noSuchDevice(req, all)
+		return site.Slot{}, noSuchDevice(req, all)
 	case bestStart.IsZero():
-		return Slot{}, failure.New(failure.Capacity, fmt.Sprintf("no %s can be reserved: of %d, all are out of service or kept for other projects", wantedText(req), match),
-			"ask for another device: `chexp device list`", nil)
+		return site.Slot{}, failure.Capacity.Errorf("no %s can be reserved: of %d, all are out of service or kept "+
+			"for other projects", wantedText(req), match).
+			Advise("ask for another device: `chexp device list`")
 	case bestStart.Equal(now):
 		best.Start = time.Time{}
 	}
@@ -103,7 +81,7 @@ func (s *Site) NextSlot(ctx context.Context, req run.LeaseRequest, end func(star
 
 // firstFit returns the first start, now or at a full hour, from which the
 // device is free up to the end that belongs to it.
-func firstFit(taken []Booking, now time.Time, end func(time.Time) time.Time) time.Time {
+func firstFit(taken []site.Booking, now time.Time, end func(time.Time) time.Time) time.Time {
 	start := now
 	for {
 		b, clash := conflict(taken, start, end(start))
@@ -118,7 +96,7 @@ func firstFit(taken []Booking, now time.Time, end func(time.Time) time.Time) tim
 // CheckFree refuses a request that cannot be met as far as the calendar tells,
 // with who is in the way: Blazar says as much only in a 500. When the calendar
 // cannot be read the request passes, with the reason.
-func (s *Site) CheckFree(ctx context.Context, req run.LeaseRequest) (unread string, err error) {
+func (s *deviceClient) CheckFree(ctx context.Context, req run.LeaseRequest) (unread string, err error) {
 	all, err := s.Devices(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -127,7 +105,7 @@ func (s *Site) CheckFree(ctx context.Context, req run.LeaseRequest) (unread stri
 		return err.Error(), nil
 	}
 	now := time.Now().UTC()
-	start := later(req.Start.UTC(), now)
+	start := site.Later(req.Start.UTC(), now)
 	for _, d := range all {
 		if !wanted(req, d.Device) || !d.Reservable || !d.Authorized {
 			continue
@@ -137,7 +115,8 @@ func (s *Site) CheckFree(ctx context.Context, req run.LeaseRequest) (unread stri
 		}
 	}
 	msg, next := shortage(all, req, now)
-	return "", failure.New(failure.Capacity, msg, next+"; `--at next` takes the first free time", nil)
+	return "", failure.Capacity.Errorf("%s", msg).
+		Advise("%s; `--at next` takes the first free time", next)
 }
 
 // wanted reports whether the request's filter matches the device.
@@ -161,30 +140,33 @@ func wantedText(req run.LeaseRequest) string {
 	return req.MachineName
 }
 
-func noSuchDevice(req run.LeaseRequest, all []DeviceInfo) error {
-	return failure.New(failure.Capacity, "this site has no "+wantedText(req), "it has: "+machineNames(all), nil)
+func noSuchDevice(req run.LeaseRequest, all []site.Device) error {
+	return failure.Capacity.Errorf("this site has no %s", wantedText(req)).
+		Advise("it has: %s", machineNames(all))
 }
 
 // whoIsFree words a shortage: how many devices there are, why none can be had
 // in the window, and when one can. It costs two requests; without their
 // answers it says less.
-func (s *Site) whoIsFree(ctx context.Context, req run.LeaseRequest) (msg, next string) {
+func (s *deviceClient) whoIsFree(ctx context.Context, req run.LeaseRequest) (msg, next string) {
 	now := time.Now().UTC()
 	all, err := s.Devices(ctx)
 	if err != nil {
-		return fmt.Sprintf("no %s is free from %s", wantedText(req), Window(later(req.Start, now).Truncate(time.Minute), req.End)), "`chexp device list` shows when devices are free"
+		return fmt.Sprintf("no %s is free from %s", wantedText(req), clock.Window(
+				site.Later(req.Start, now).Truncate(time.Minute), req.End)),
+			"`chexp device list` shows when devices are free"
 	}
 	return shortage(all, req, now)
 }
 
 // shortage says why none of the devices can be had in the window.
-func shortage(all []DeviceInfo, req run.LeaseRequest, now time.Time) (msg, next string) {
-	start := later(req.Start.UTC(), now).Truncate(time.Minute)
+func shortage(all []site.Device, req run.LeaseRequest, now time.Time) (msg, next string) {
+	start := site.Later(req.Start.UTC(), now).Truncate(time.Minute)
 	length := req.End.Sub(start)
 	var match, out, closed, taken, free int
 	var soonest time.Time
 	var name string
-	var inTheWay Booking
+	var inTheWay site.Booking
 	for _, d := range all {
 		if !wanted(req, d.Device) {
 			continue
@@ -210,8 +192,9 @@ func shortage(all []DeviceInfo, req run.LeaseRequest, now time.Time) (msg, next 
 	if match == 0 {
 		return "this site has no " + wantedText(req), "it has: " + machineNames(all)
 	}
-	msg = fmt.Sprintf("no %s is free from %s: %d match, of which %d reserved then, %d out of service, %d kept for other projects",
-		wantedText(req), Window(start, req.End), match, taken, out, closed)
+	msg = fmt.Sprintf("no %s is free from %s: %d match, of which %d reserved then, %d out of service, %d kept "+
+		"for other projects",
+		wantedText(req), clock.Window(start, req.End), match, taken, out, closed)
 	if free > 0 {
 		msg += fmt.Sprintf("; the calendar shows %d free by now", free)
 	}
@@ -222,7 +205,8 @@ func shortage(all []DeviceInfo, req run.LeaseRequest, now time.Time) (msg, next 
 	case soonest.IsZero():
 		next = "ask for another device: `chexp device list`"
 	case soonest.After(start):
-		next = fmt.Sprintf("%s is free for that long from %s: start the lease then, make it shorter, or ask for another device (`chexp device list`)", name, Clock(soonest))
+		next = fmt.Sprintf("%s is free for that long from %s: start the lease then, make it shorter, or ask for "+
+			"another device (`chexp device list`)", name, clock.Both(soonest))
 	default:
 		next = fmt.Sprintf("%s looks free by now: try again", name)
 	}
@@ -231,7 +215,7 @@ func shortage(all []DeviceInfo, req run.LeaseRequest, now time.Time) (msg, next 
 
 // described says whose booking is in the way of a window, and whether it is so
 // by one minute only.
-func described(b Booking, start, end time.Time) string {
+func described(b site.Booking, start, end time.Time) string {
 	who := "a lease"
 	switch {
 	case b.Mine:
@@ -239,8 +223,9 @@ func described(b Booking, start, end time.Time) string {
 	case b.User != "":
 		who = "a lease of " + b.User
 	}
-	text := fmt.Sprintf("%s has it: %s", who, Window(b.Start, b.End))
-	if b.End.Truncate(time.Minute).Equal(start.Truncate(time.Minute)) || b.Start.Truncate(time.Minute).Equal(end.Truncate(time.Minute)) {
+	text := fmt.Sprintf("%s has it: %s", who, clock.Window(b.Start, b.End))
+	if b.End.Truncate(time.Minute).Equal(start.Truncate(time.Minute)) ||
+		b.Start.Truncate(time.Minute).Equal(end.Truncate(time.Minute)) {
 		text += "; both would have the minute in which they meet, and Blazar counts it as taken"
 	}
 	return text

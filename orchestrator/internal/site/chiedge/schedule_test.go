@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/run"
+	"chexp/orchestrator/internal/site"
 )
 
 func utcTime(t *testing.T, s string) time.Time {
@@ -20,62 +22,28 @@ func utcTime(t *testing.T, s string) time.Time {
 	return at
 }
 
-func TestEndOf(t *testing.T) {
-	for _, c := range []struct {
-		start, length, want string
-	}{
-		{"2026-12-01 14:00", "2h", "2026-12-01 15:55"},
-		{"2026-12-01 14:20", "2h", "2026-12-01 15:55"},
-		{"2026-12-01 14:54", "2h", "2026-12-01 15:55"}, // 61 of 120 minutes
-		{"2026-12-01 14:55", "2h", "2026-12-01 16:55"},
-		{"2026-12-01 23:30", "2h", "2026-12-02 00:55"},
-		{"2026-12-01 14:00", "1h", "2026-12-01 14:55"},
-		{"2026-12-01 14:40", "1h", "2026-12-01 15:40"}, // to end at :55 would cost more than half
-		{"2026-12-01 14:00", "30m", "2026-12-01 14:30"},
-		{"2026-12-01 14:00", "168h", "2026-12-08 13:55"},
-	} {
-		length, err := time.ParseDuration(c.length)
-		if err != nil {
-			t.Fatal(err)
-		}
-		start := utcTime(t, c.start)
-		if got := EndOf(start, length); !got.Equal(utcTime(t, c.want)) {
-			t.Errorf("%s from %s: %s, want %s", c.length, c.start, utc(got), c.want)
-		}
-	}
-	// Whatever the minute: never longer than asked, never less than half, and
-	// never at an hour, where the next lease begins.
-	for minute := range 60 {
-		start := utcTime(t, "2026-12-01 14:00").Add(time.Duration(minute) * time.Minute)
-		for _, length := range []time.Duration{2 * time.Hour, 3 * time.Hour, 5 * time.Hour} {
-			end := EndOf(start, length)
-			if end.Minute() != EndMinute || end.Sub(start) > length || end.Sub(start) < length/2 {
-				t.Errorf("%v from minute %d ends at %s", length, minute, utc(end))
-			}
-		}
-	}
-}
-
 func TestFirstFit(t *testing.T) {
 	now := utcTime(t, "2026-12-01 14:20")
-	book := func(from, to string) Booking { return Booking{Start: utcTime(t, from), End: utcTime(t, to)} }
-	twoHours := func(start time.Time) time.Time { return EndOf(start, 2*time.Hour) }
+	book := func(from, to string) site.Booking { return site.Booking{Start: utcTime(t, from), End: utcTime(t, to)} }
+	twoHours := func(start time.Time) time.Time { return site.EndOf(start, 2*time.Hour) }
 	for name, c := range map[string]struct {
-		taken []Booking
+		taken []site.Booking
 		want  string
 	}{
-		"free":                     {nil, "2026-12-01 14:20"},
-		"free for long enough":     {[]Booking{book("2026-12-01 15:56", "2026-12-01 20:00")}, "2026-12-01 14:20"},
-		"the next minute taken":    {[]Booking{book("2026-12-01 15:55", "2026-12-01 20:00")}, "2026-12-01 21:00"},
-		"ends at :55":              {[]Booking{book("2026-12-01 13:00", "2026-12-01 15:55")}, "2026-12-01 16:00"},
-		"ends on the hour":         {[]Booking{book("2026-12-01 13:00", "2026-12-01 16:00")}, "2026-12-01 17:00"},
-		"over":                     {[]Booking{book("2026-12-01 13:00", "2026-12-01 14:19")}, "2026-12-01 14:20"},
-		"over in this minute":      {[]Booking{book("2026-12-01 13:00", "2026-12-01 14:20")}, "2026-12-01 15:00"},
-		"a gap that is too small":  {[]Booking{book("2026-12-01 13:00", "2026-12-01 15:55"), book("2026-12-01 17:00", "2026-12-01 17:55")}, "2026-12-01 18:00"},
-		"a gap that is just right": {[]Booking{book("2026-12-01 13:00", "2026-12-01 15:55"), book("2026-12-01 18:00", "2026-12-01 19:55")}, "2026-12-01 16:00"},
+		"free":                  {nil, "2026-12-01 14:20"},
+		"free for long enough":  {[]site.Booking{book("2026-12-01 15:56", "2026-12-01 20:00")}, "2026-12-01 14:20"},
+		"the next minute taken": {[]site.Booking{book("2026-12-01 15:55", "2026-12-01 20:00")}, "2026-12-01 21:00"},
+		"ends at :55":           {[]site.Booking{book("2026-12-01 13:00", "2026-12-01 15:55")}, "2026-12-01 16:00"},
+		"ends on the hour":      {[]site.Booking{book("2026-12-01 13:00", "2026-12-01 16:00")}, "2026-12-01 17:00"},
+		"over":                  {[]site.Booking{book("2026-12-01 13:00", "2026-12-01 14:19")}, "2026-12-01 14:20"},
+		"over in this minute":   {[]site.Booking{book("2026-12-01 13:00", "2026-12-01 14:20")}, "2026-12-01 15:00"},
+		"a gap that is too small": {[]site.Booking{book("2026-12-01 13:00", "2026-12-01 15:55"),
+			book("2026-12-01 17:00", "2026-12-01 17:55")}, "2026-12-01 18:00"},
+		"a gap that is just right": {[]site.Booking{book("2026-12-01 13:00", "2026-12-01 15:55"),
+			book("2026-12-01 18:00", "2026-12-01 19:55")}, "2026-12-01 16:00"},
 	} {
 		if got := firstFit(c.taken, now, twoHours); !got.Equal(utcTime(t, c.want)) {
-			t.Errorf("%s: %s, want %s", name, utc(got), c.want)
+			t.Errorf("%s: %s, want %s", name, clock.UTC(got), c.want)
 		}
 	}
 }
@@ -90,14 +58,16 @@ func TestNextSlot(t *testing.T) {
 		if i == 3 {
 			end = hour.Add(2*time.Hour + 55*time.Minute)
 		}
-		c.leases = append(c.leases, &fakeLease{id: fmt.Sprint(i), name: "x", user: bob, status: "ACTIVE", device: fmt.Sprintf("dev-%d", i), start: now.Add(-time.Hour), end: end})
+		c.leases = append(c.leases, &fakeLease{id: fmt.Sprint(i), name: "x", user: bob, status: "ACTIVE",
+			device: fmt.Sprintf("dev-%d", i), start: now.Add(-time.Hour), end: end})
 	}
 	c.devices[5]["reservable"] = false
 	c.devices[6]["authorized_projects"] = "somebody,else"
-	twoHours := func(start time.Time) time.Time { return EndOf(start, 2*time.Hour) }
+	twoHours := func(start time.Time) time.Time { return site.EndOf(start, 2*time.Hour) }
 	before := len(c.calls)
 	got, err := s.NextSlot(t.Context(), run.LeaseRequest{MachineName: "raspberrypi5"}, twoHours)
-	if err != nil || !got.Start.Equal(hour.Add(3*time.Hour)) || got.End.Sub(got.Start) != 115*time.Minute || got.Device.Name != "nyu-rpi5-03" {
+	if err != nil || !got.Start.Equal(hour.Add(3*time.Hour)) || got.End.Sub(got.Start) != 115*time.Minute ||
+		got.Device.Name != "nyu-rpi5-03" {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if n := len(c.calls) - before; n != 2 {
@@ -119,10 +89,12 @@ func TestCheckFree(t *testing.T) {
 	now := time.Now().UTC().Truncate(time.Minute)
 	start, end := now.Add(24*time.Hour), now.Add(26*time.Hour)
 	add := func(id, user string, from, to time.Time) {
-		c.leases = append(c.leases, &fakeLease{id: id, name: "x", user: user, status: "PENDING", device: "dev-1", start: from, end: to})
+		c.leases = append(c.leases, &fakeLease{id: id, name: "x", user: user, status: "PENDING", device: "dev-1",
+			start: from, end: to})
 	}
 	ask := func() error {
-		unread, err := s.CheckFree(t.Context(), run.LeaseRequest{Name: "n", DeviceName: "nyu-rpi5-01", Start: start, End: end})
+		unread, err := s.CheckFree(t.Context(), run.LeaseRequest{Name: "n", DeviceName: "nyu-rpi5-01", Start: start,
+			End: end})
 		if unread != "" {
 			t.Errorf("unread: %s", unread)
 		}
@@ -134,7 +106,8 @@ func TestCheckFree(t *testing.T) {
 		t.Errorf("between two leases: %v", err)
 	}
 	c.leases[0].end = start // they meet in one minute
-	check(t, ask(), failure.Capacity, "no device nyu-rpi5-01 is free from "+start.Format("2006-01-02 15:04"), "the minute in which they meet", "--at next")
+	check(t, ask(), failure.Capacity, "no device nyu-rpi5-01 is free from "+start.Format("2006-01-02 15:04"),
+		"the minute in which they meet", "--at next")
 	c.leases[0].end = start.Add(-time.Minute)
 	c.leases[1].start = end
 	check(t, ask(), failure.Capacity, "the minute in which they meet")
@@ -146,35 +119,10 @@ func TestCheckFree(t *testing.T) {
 	c.before = func(w http.ResponseWriter, r *http.Request) bool {
 		return strings.HasPrefix(r.URL.Path, "/v1/devices") && status(403)(w)
 	}
-	unread, err := s.CheckFree(t.Context(), run.LeaseRequest{Name: "n", DeviceName: "nyu-rpi5-01", Start: start, End: end})
+	unread, err := s.CheckFree(t.Context(), run.LeaseRequest{Name: "n", DeviceName: "nyu-rpi5-01", Start: start,
+		End: end})
 	if unread == "" || err != nil {
 		t.Errorf("unread %q, %v", unread, err)
-	}
-}
-
-func TestClockAndWindow(t *testing.T) {
-	zone, err := time.LoadLocation("America/New_York")
-	if err != nil {
-		t.Skipf("no time zones on this machine: %v", err)
-	}
-	from := utcTime(t, "2026-12-01 19:00")
-	for want, got := range map[string]string{
-		"2026-12-01 19:00 UTC (14:00 EST)":                                         clock(from, zone),
-		"2026-12-02 03:00 UTC (2026-12-01 22:00 EST)":                              clock(from.Add(8*time.Hour), zone),
-		"2026-12-01 19:00 to 20:55 UTC (14:00 to 15:55 EST)":                       window(from, from.Add(115*time.Minute), zone),
-		"2026-12-01 23:00 to 2026-12-02 00:55 UTC (18:00 to 19:55 EST)":            window(from.Add(4*time.Hour), from.Add(355*time.Minute), zone),
-		"2026-12-02 03:00 to 06:00 UTC (2026-12-01 22:00 to 2026-12-02 01:00 EST)": window(from.Add(8*time.Hour), from.Add(11*time.Hour), zone),
-		"1 h 55 min": Span(115 * time.Minute), "2 h": Span(2 * time.Hour), "7 d": Span(7 * 24 * time.Hour), "12 s": Span(12 * time.Second), "1 d 1 min": Span(24*time.Hour + time.Minute),
-	} {
-		if got != want {
-			t.Errorf("%q, want %q", got, want)
-		}
-	}
-	if got := clock(from, time.UTC); got != "2026-12-01 19:00 UTC" {
-		t.Errorf("%q", got)
-	}
-	if got := window(from, from.Add(time.Hour), time.UTC); got != "2026-12-01 19:00 to 20:00 UTC" {
-		t.Errorf("%q", got)
 	}
 }
 

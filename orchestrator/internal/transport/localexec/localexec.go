@@ -8,8 +8,6 @@ package localexec
 import (
 	"archive/tar"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +19,7 @@ import (
 	"syscall"
 	"time"
 
+	"chexp/experiments/files"
 	"chexp/orchestrator/internal/transport"
 	"chexp/orchestrator/internal/transport/tarstream"
 )
@@ -152,17 +151,11 @@ func writeFile(root *os.Root, e tarstream.Entry) (err error) {
 // returned nil.
 func verify(ctx context.Context, root *os.Root, sums *tarstream.Sums) error {
 	for _, want := range sums.Files {
-		f, err := root.Open(want.Path)
-		if err != nil {
-			return err
-		}
-		h := sha256.New()
-		_, err = io.Copy(h, &cancelled{ctx, f})
-		f.Close()
+		got, _, err := files.HashIn(ctx, root, want.Path, files.NoLimit)
 		if err != nil {
 			return fmt.Errorf("reading %s back: %w", want.Path, err)
 		}
-		if got := hex.EncodeToString(h.Sum(nil)); got != want.SHA256 {
+		if got != want.SHA256 {
 			return fmt.Errorf("%s was written with SHA-256 %s and reads back as %s", want.Path, want.SHA256, got)
 		}
 	}

@@ -65,8 +65,10 @@ func Dial(ctx context.Context, cfg Config) (*Transport, error) {
 	defer cancel()
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", cfg.Address)
 	if err != nil {
-		return nil, failure.New(failure.Device, "ssh: no connection to "+cfg.Address,
-			"check that the container runs an sshd, that its port is exposed and that the floating IP answers", err)
+		return nil, failure.Device.Errorf("ssh: no connection to %s", cfg.Address).
+			Advise("check that the container runs an sshd, that its port is exposed " +
+				"and that the floating IP answers").
+			Because(err)
 	}
 	client, err := handshake(ctx, conn, cfg)
 	if err != nil {
@@ -107,15 +109,20 @@ func handshake(ctx context.Context, conn net.Conn, cfg Config) (*ssh.Client, err
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("ssh: signing in at %s: %w", cfg.Address, ctx.Err())
 	case strings.Contains(err.Error(), "unable to authenticate"):
-		return nil, failure.New(failure.Device, fmt.Sprintf("ssh: %s refused user %s with key %s", cfg.Address, cfg.User,
-			ssh.FingerprintSHA256(cfg.Signer.PublicKey())), "check that this public key is in the user's authorized_keys at the far end", err)
+		return nil, failure.Device.
+			Errorf("ssh: %s refused user %s with key %s",
+				cfg.Address, cfg.User, ssh.FingerprintSHA256(cfg.Signer.PublicKey())).
+			Advise("check that this public key is in the user's authorized_keys at the far end").
+			Because(err)
 	}
-	return nil, failure.New(failure.Device, "ssh: signing in at "+cfg.Address, "", err)
+	return nil, failure.Device.Errorf("ssh: signing in at %s", cfg.Address).Because(err)
 }
 
 func wrongHost(address string, err error) error {
-	return failure.New(failure.Device, "ssh: the host key of "+address+" is not the pinned one; nothing was sent",
-		"another machine answers at this address, or the container was made anew; start the run again, and if it stays so, do not trust the address", err)
+	return failure.Device.Errorf("ssh: the host key of %s is not the pinned one; nothing was sent", address).
+		Advise("another machine answers at this address, or the container was made anew; start the run again, " +
+			"and if it stays so, do not trust the address").
+		Because(err)
 }
 
 // algorithms makes the server show the pinned kind of key: it may have several.

@@ -1,0 +1,109 @@
+package judge
+
+// Conclusion is what a decision comes to.
+type Conclusion string
+
+// The conclusions.
+const (
+	SomeMeet  Conclusion = "met"        // at least one option meets every budget
+	NoneMeets Conclusion = "none"       // every option is known to miss a budget
+	Undecided Conclusion = "undecided"  // none is known to meet every budget, but not all are known to miss one
+	NoBudget  Conclusion = "no_budget"  // nothing was asked for
+	NoResults Conclusion = "no_results" // no trial may be decided from
+)
+
+// Decision says which option to take, as far as the results tell.
+type Decision struct {
+	Conclusion Conclusion
+	Usable     []*Option // with a result that may be decided from
+	Unusable   []*Option
+	Meeting    []*Option // usable ones that meet every budget
+	Open       []*Option // usable ones that miss no budget, of which one could not be judged
+	// Smallest has the smallest model, Fastest the lowest median: of those that
+	// meet every budget or, where there is no budget, of the usable ones.
+	Smallest, Fastest *Option
+	Alike             []*Option // those that these samples cannot tell from Fastest
+	Tallies           []Tally   // one per budget
+}
+
+// Tally says how near the usable options came to one budget.
+type Tally struct {
+	Budget Budget
+	Met    int
+	// Nearest came nearest to the limit, or went furthest beyond it, with Value in
+	// one valid repetition; nil if no option has a value.
+	Nearest *Option
+	Value   float64
+}
+
+// Decide takes the decision.
+func (r *Run) Decide() Decision {
+	var d Decision
+	for _, o := range r.Options {
+		if !o.Usable() {
+			d.Unusable = append(d.Unusable, o)
+			continue
+		}
+		d.Usable = append(d.Usable, o)
+		switch o.Verdict() {
+		case Met:
+			d.Meeting = append(d.Meeting, o)
+		case Unknown:
+			d.Open = append(d.Open, o)
+		}
+	}
+	for i, b := range r.Budgets {
+		d.Tallies = append(d.Tallies, tally(i, b, d.Usable))
+	}
+	switch {
+	case len(d.Usable) == 0:
+		d.Conclusion = NoResults
+	case len(r.Budgets) == 0:
+		d.Conclusion = NoBudget
+	case len(d.Meeting) > 0:
+		d.Conclusion = SomeMeet
+	case len(d.Open) > 0:
+		d.Conclusion = Undecided
+	default:
+		d.Conclusion = NoneMeets
+	}
+	if d.Conclusion == NoBudget || d.Conclusion == SomeMeet { // without a budget all usable ones meet all
+		d.choose(d.Meeting)
+	}
+	return d
+}
+
+// choose names the smallest and the fastest, and what is as fast.
+func (d *Decision) choose(among []*Option) {
+	d.Smallest, d.Fastest = among[0], among[0]
+	for _, o := range among[1:] {
+		if smaller(o, d.Smallest) < 0 {
+			d.Smallest = o
+		}
+		if faster(o, d.Fastest) < 0 {
+			d.Fastest = o
+		}
+	}
+	for _, o := range among {
+		if o != d.Fastest && alike(o, d.Fastest) {
+			d.Alike = append(d.Alike, o)
+		}
+	}
+}
+
+// tally counts the options that meet the i-th budget, and finds the nearest.
+func tally(i int, b Budget, usable []*Option) Tally {
+	out := Tally{Budget: b}
+	for _, o := range usable {
+		if o.Verdicts[i] == Met {
+			out.Met++
+		}
+		for _, t := range o.Trials {
+			v, ok := t.Answers[i].Value.Get()
+			if ok && t.Valid() && (out.Nearest == nil || b.better(v, out.Value)) {
+				out.Nearest, out.Value = o, v
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,203 @@
+package judge
+
+import (
+	"encoding/json"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"chexp/experiments/stats"
+	"chexp/experiments/trial"
+)
+
+const ms = 1e6
+
+// The latencies of these runs are made up.
+type run struct {
+	plan    *trial.Plan
+	results []*trial.Result
+}
+
+// add plans a trial of a model of so many bytes and adds its result: n latencies
+// that go up and down by 1 % around p50.
+func (r *run) add(model string, bytes int64, threads, rep, n int, p50 float64) *trial.Result {
+	if r.plan == nil {
+		r.plan = &trial.Plan{RunID: "r", Seed: 7}
+	}
+	m := trial.Model{Name: model, Bytes: bytes, SHA256: strings.Repeat("a", 64)}
+	cpu := trial.Provider{Name: "cpu"}
+	p := trial.Trial{ID: trial.NewID(model, "cpu", threads, 1, rep), Model: model, Provider: cpu, Threads: threads,
+		Batch: 1, Repetition: rep}
+	if !slices.ContainsFunc(r.plan.Models, func(x trial.Model) bool { return x.Name == model }) {
+		r.plan.Models = append(r.plan.Models, m)
+	}
+	r.plan.Trials = append(r.plan.Trials, p)
+	x := &trial.Result{RunID: "r", TrialID: p.ID, Model: m, Provider: cpu, Threads: threads, Batch: 1, Repetition: rep,
+		Outcome: trial.OK, SessionCreateNS: trial.Read(int64(40 * ms)), FirstInferenceNS: trial.Read(int64(3 * p50)),
+		PeakMemoryBytes: trial.Read(int64(61_000_000)), Start: time.Unix(1e9, 0), End: time.Unix(1e9+60, 0)}
+	for i := range n {
+		x.LatenciesNS = append(x.LatenciesNS, int64(p50*(1+0.01*math.Sin(float64(i)*1.7))))
+	}
+	x.Summary = stats.NewSample(x.LatenciesNS).Summary(1)
+	r.results = append(r.results, x)
+	return x
+}
+
+func (r *run) judge(budgets ...Budget) *Run { return Results(r.plan, r.results, budgets) }
+
+func budget(m *Metric, op Op, limit float64) Budget { return Budget{"b", m, op, limit} }
+
+func TestAnswers(t *testing.T) {
+	var r run
+	r.add("m", 2_415_126, 2, 1, 1000, 10*ms)
+	p50 := *r.judge().Trials[0].P50.Value
+	for _, c := range []struct {
+		budget Budget
+		want   Verdict
+	}{
+		{budget(Size, "<", 2415126), NotMet},
+		{budget(Size, "<=", 2415126), Met},
+		{budget(P50, "<", p50), NotMet},
+		{budget(P50, "<=", p50), Met},
+		{budget(P50, ">", p50), NotMet},
+		{budget(P50, ">=", p50), Met},
+		{budget(P90, "<", 12*ms), Met},
+		{budget(P95, "<", 10*ms), NotMet},
+		{budget(P99, "<", 1e12), Met},
+		{budget(Throughput, ">", 90), Met},
+		{budget(Throughput, ">=", 110), NotMet},
+		{budget(SessionCreate, "<=", 40*ms), Met},
+		{budget(FirstInference, "<", 30*ms), NotMet},
+		{budget(PeakMemory, "<", 64e6), Met},
+		{budget(Accuracy, ">", 0.9), Unknown},
+		{budget(P50, "~", 1), Unknown},
+		{budget(nil, "", 1), Unknown},
+		{budget(P50, "<", math.NaN()), Unknown},
+	} {
+		got := r.judge(c.budget).Trials[0].Answers[0]
+		if got.Verdict != c.want || (c.want == Unknown) != (got.Why != "") {
+			t.Errorf("%+v: %+v, want %s", c.budget, got, c.want)
+		}
+	}
+}
+
+// Every metric that a budget can limit is read, written and named somewhere.
+func TestMetrics(t *testing.T) {
+	var r run
+	x := r.add("m", 2_415_126, 2, 1, 1000, 10*ms)
+	x.Accuracy = trial.Read(trial.Accuracy{Pictures: 100, Right: 90})
+	judged := r.judge().Trials[0]
+	for _, m := range Metrics {
+		v, ok := m.Read(judged).Get()
+		if !ok || v <= 0 {
+			t.Errorf("%s reads %+v", m, m.Read(judged))
+		}
+		if MetricNamed(m.String()) != m || m.Units() == "" || !strings.ContainsAny(m.Format(v), "0123456789") {
+			t.Errorf("%s: units %q, format %q", m, m.Units(), m.Format(v))
+		}
+		near := r.judge(budget(m, "<=", v)).Trials[0].Answers[0]
+		if near.Verdict != Met || near.Close != (m.IsLatency() || m == Accuracy) {
+			t.Errorf("%s on its own value: %+v", m, near)
+		}
+	}
+	if MetricNamed("p42") != nil {
+		t.Error("a metric of no name was found")
+	}
+}
+
+func TestWorst(t *testing.T) {
+	for _, c := range []struct {
+		of   []Verdict
+		want Verdict
+	}{
+		{nil, Met}, {[]Verdict{Met, Met}, Met}, {[]Verdict{Met, Unknown}, Unknown}, {[]Verdict{Unknown, Met}, Unknown},
+		{[]Verdict{NotMet, Unknown, Met}, NotMet}, {[]Verdict{Unknown, NotMet}, NotMet},
+	} {
+		if got := Worst(c.of...); got != c.want {
+			t.Errorf("Worst(%v) = %v, want %v", c.of, got, c.want)
+		}
+	}
+	got, err := json.Marshal([]Verdict{Met, NotMet, Unknown})
+	if want := `["met","not_met","unknown"]`; err != nil || string(got) != want {
+		t.Errorf("%s, %v; want %s", got, err, want)
+	}
+}
+
+func TestContradicts(t *testing.T) {
+	for _, c := range []struct {
+		a, b Budget
+		want bool
+	}{
+		{budget(P50, "<", 5), budget(P50, ">", 5), true},
+		{budget(P50, "<=", 5), budget(P50, ">=", 5), false},
+		{budget(P50, "<", 5), budget(P50, ">=", 5), true},
+		{budget(P50, ">", 4), budget(P50, "<", 5), false},
+		{budget(P50, ">", 6), budget(P50, "<", 5), true},
+		{budget(P50, ">", 6), budget(P95, "<", 5), false},
+		{budget(P50, "<", 6), budget(P50, "<", 5), false},
+	} {
+		if c.a.Contradicts(c.b) != c.want || c.b.Contradicts(c.a) != c.want {
+			t.Errorf("%v and %v: want %v", c.a, c.b, c.want)
+		}
+	}
+}
+
+func TestDecide(t *testing.T) {
+	var r run
+	r.add("small", 1e6, 2, 1, 200, 14*ms)
+	r.add("small", 1e6, 2, 2, 200, 14.2*ms)
+	r.add("fast", 3e6, 2, 1, 200, 7*ms)
+	r.add("large", 9e6, 2, 1, 200, 1*ms)
+	failed := r.add("broken", 1e6, 2, 1, 200, 7*ms)
+	failed.Outcome = trial.Failed
+	judged := r.judge(budget(Size, "<", 5e6), budget(P50, "<", 15*ms))
+	d := judged.Decide()
+	if d.Conclusion != SomeMeet || Labels(d.Meeting) != "small on cpu; fast on cpu" ||
+		Labels(d.Unusable) != "broken on cpu" ||
+		d.Smallest.Model != "small" || d.Fastest.Model != "fast" || len(d.Alike)+len(d.Open) != 0 {
+		t.Errorf("%+v", d)
+	}
+	if x := d.Tallies[0]; x.Met != 2 || x.Nearest.Model != "small" || x.Value != 1e6 {
+		t.Errorf("size: %+v", x)
+	}
+	if x := d.Tallies[1]; x.Met != 3 || x.Nearest.Model != "large" {
+		t.Errorf("p50: %+v", x)
+	}
+	if d := r.judge(budget(P50, "<", 1)).Decide(); d.Conclusion != NoneMeets || d.Fastest != nil {
+		t.Errorf("%+v", d)
+	}
+	if d := r.judge(budget(Accuracy, ">", 0.5)).Decide(); d.Conclusion != Undecided || len(d.Open) != 3 {
+		t.Errorf("%+v", d)
+	}
+	if d := r.judge().Decide(); d.Conclusion != NoBudget || d.Fastest.Model != "large" {
+		t.Errorf("%+v", d)
+	}
+	if d := (&Run{}).Decide(); d.Conclusion != NoResults {
+		t.Errorf("%+v", d)
+	}
+}
+
+func TestLetters(t *testing.T) {
+	for n, want := range map[int]string{0: "A", 25: "Z", 26: "AA", 51: "AZ", 52: "BA", 701: "ZZ", 702: "AAA"} {
+		if got := letters(n); got != want {
+			t.Errorf("letters(%d) = %q, want %q", n, got, want)
+		}
+	}
+}
+
+func TestForeignAndDoubtfulResults(t *testing.T) {
+	var r run
+	r.add("m", 1e6, 2, 1, 200, 7*ms)
+	r.results = append(r.results, r.results[0], &trial.Result{TrialID: "no\x1bbody"}, nil)
+	r.results[0].RunID = "another"
+	judged := r.judge(budget(Size, "<", 5e6))
+	if got := strings.Join(judged.Foreign, ","); got != "no·body" {
+		t.Errorf("foreign: %q", got)
+	}
+	x := judged.Trials[0]
+	if len(x.Doubts) != 2 || x.Valid() || x.Answers[0].Verdict != Unknown {
+		t.Errorf("%q, %+v", x.Doubts, x.Answers)
+	}
+}

@@ -1,0 +1,78 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"runtime"
+
+	"chexp/experiments/failure"
+	"chexp/experiments/spec"
+	"chexp/experiments/words"
+	"chexp/orchestrator/internal/run"
+	"chexp/orchestrator/internal/site"
+	"chexp/orchestrator/internal/site/chiedge"
+	"chexp/orchestrator/internal/site/local"
+
+	"github.com/urfave/cli/v2"
+)
+
+// sites are the places where an experiment can run. What each takes from the
+// experiment's file stands in [spec.Sites].
+var sites = site.Registry{chiedge.Kind, local.Kind}
+
+// siteOptions is how to reach a site, as the flags and the environment say.
+func siteOptions(c *cli.Context) site.Options {
+	return site.Options{Cloud: c.String("os-cloud"), PullGrace: c.Duration("pull-grace")}
+}
+
+// connect reaches the site of this name, and says what to beware of.
+func (a *app) connect(ctx context.Context, name string, o site.Options) (run.Site, error) {
+	kind, ok := sites.Named(name)
+	if !ok {
+		return nil, failure.Usage.Errorf("this chexp cannot reach the site %s", name).
+			Advise("it may be too old for the run or the experiment")
+	}
+	var err error
+	if o.CacheDir, err = cacheDir(); err != nil {
+		return nil, err
+	}
+	if o.Notice == nil {
+		o.Notice = func(text string) { fmt.Fprintf(a.err, "  %s\n", words.Printable(text)) }
+	}
+	s, err := kind.Connect(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if cloud, ok := s.(site.Cloud); ok {
+		for _, w := range cloud.Warnings() {
+			fmt.Fprintf(a.err, "! %s\n", words.Printable(w))
+			a.warned[w] = true
+		}
+	}
+	return s, nil
+}
+
+// connectCloud signs in to the site whose devices and leases the commands are
+// about: the first one that lends any.
+func (a *app) connectCloud(c *cli.Context) (site.Cloud, error) {
+	for _, kind := range spec.Sites {
+		if !kind.Leases {
+			continue
+		}
+		s, err := a.connect(c.Context, kind.Name, siteOptions(c))
+		if err != nil {
+			return nil, err
+		}
+		if cloud, ok := s.(site.Cloud); ok {
+			return cloud, nil
+		}
+	}
+	return nil, failure.Unexpected.Errorf("no site lends devices")
+}
+
+// archOf is the processor architecture to plan for. The container is asked
+// before anything is pushed.
+func (a *app) archOf(e *spec.Experiment) string {
+	return cmp.Or(a.deviceArch, e.SiteKind().Arch, runtime.GOARCH)
+}

@@ -1,0 +1,94 @@
+package site
+
+import (
+	"context"
+	"time"
+
+	"chexp/orchestrator/internal/run"
+)
+
+// Cloud is a site that lends devices for a time, with somebody signed in.
+type Cloud interface {
+	run.Site
+	Calendar
+	Leases
+	// Warnings are things that are going to hurt a run of the usual length,
+	// in sentences.
+	Warnings() []string
+	// Examine asks everything that a run will need, and creates nothing.
+	Examine(ctx context.Context) []Finding
+}
+
+// Calendar tells what devices there are and when each is free.
+type Calendar interface {
+	// Devices lists the devices by name. Whether a booking is the user's own
+	// is known only where the site names its users.
+	Devices(ctx context.Context) ([]Device, error)
+	// Calendar lists them with the user's own bookings marked for certain.
+	Calendar(ctx context.Context) ([]Device, error)
+	// NextSlot finds the first window in which a device that the request
+	// matches is free. end makes the end of a lease from its start, [EndOf]
+	// for one.
+	NextSlot(ctx context.Context, req run.LeaseRequest, end func(start time.Time) time.Time) (Slot, error)
+	// CheckFree refuses a request that cannot be met as far as the calendar
+	// tells. When that cannot be read the request passes, with the reason.
+	CheckFree(ctx context.Context, req run.LeaseRequest) (unread string, err error)
+}
+
+// Leases are the project's leases, as people handle them.
+type Leases interface {
+	// Leases lists everybody's by start, those that ended included.
+	Leases(ctx context.Context) ([]Lease, error)
+	// ShowLease returns one with its device.
+	ShowLease(ctx context.Context, idOrName string) (Lease, error)
+	// OwnLease returns one of the user's own, and refuses all others.
+	OwnLease(ctx context.Context, idOrName string) (Lease, error)
+	// LiveLease looks for the user's own lease of this name that still serves.
+	LiveLease(ctx context.Context, name string) (lease run.Lease, found bool, err error)
+	// ExtendLease moves the end of the user's own lease later.
+	ExtendLease(ctx context.Context, l Lease, end time.Time) (Lease, error)
+	// ShortenLease moves it earlier; a zero end is now.
+	ShortenLease(ctx context.Context, l Lease, end time.Time) (Lease, error)
+}
+
+// MaxLeaseName is the width of Blazar's column, in characters
+// [BLZ:blazar/db/sqlalchemy/models.py].
+const MaxLeaseName = 80
+
+// Lease is a lease as the lease commands show it.
+type Lease struct {
+	run.Lease
+	Mine     bool      `json:"mine"` // made by the user who asks; the list has the whole project's
+	UserID   string    `json:"user_id"`
+	User     string    `json:"user,omitempty"` // the owner's name, where the site shows it
+	Degraded bool      `json:"degraded"`
+	Asked    string    `json:"asked"` // Blazar's filter, as it was sent
+	Created  time.Time `json:"created,omitzero"`
+	Updated  time.Time `json:"updated,omitzero"` // zero: never changed
+
+	ReservationStatus string  `json:"reservation_status"`
+	Events            []Event `json:"events,omitempty"`
+}
+
+// Event is what the reservation service does, or did, for a lease.
+type Event struct {
+	Type   string    `json:"type"`
+	Time   time.Time `json:"time"`
+	Status string    `json:"status"`
+}
+
+// Left is how much of its time a lease still has; zero when it serves no more.
+func Left(l run.Lease, now time.Time) time.Duration {
+	if !l.State.Serves() {
+		return 0
+	}
+	return max(0, l.End.Sub(Later(l.Start, now)))
+}
+
+// Later is the later of two times.
+func Later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
