@@ -116,7 +116,8 @@ func describeRuntime(path string, paths map[string]string) (trial.Runtime, error
 	}
 	r.Providers = provider.In(exported, needed, func(file string) bool { return paths[file] != "" })
 	if r.Version == "" || len(r.Providers) == 0 {
-		return r, fmt.Errorf("%s does not look like ONNX Runtime: version %q, providers %v", path, r.Version, r.Providers)
+		return r, fmt.Errorf("%s does not look like ONNX Runtime: version %q, providers %v", path, r.Version,
+			r.Providers)
 	}
 	return r, nil
 }

@@ -82,7 +82,8 @@ func provided(paths map[string]string) (libraries []string, interfaces map[strin
 		}
 		for _, v := range versions {
 			kind, number, ok := strings.Cut(v.Name, "_")
-			if ok && slices.Contains([]string{"GLIBC", "GLIBCXX", "CXXABI", "GCC"}, kind) && later(number, interfaces[kind]) {
+			if ok && slices.Contains([]string{"GLIBC", "GLIBCXX", "CXXABI", "GCC"}, kind) &&
+				later(number, interfaces[kind]) {
 				interfaces[kind] = number
 			}
 		}

@@ -56,7 +56,8 @@ func TestProvided(t *testing.T) {
 	for _, tc := range []struct {
 		a, b string
 		want bool
-	}{{"2.9", "2.36", false}, {"2.36", "2.9", true}, {"PRIVATE", "", false}, {"2.36", "", true}, {"3.4.30", "3.4", true}} {
+	}{{"2.9", "2.36", false}, {"2.36", "2.9", true}, {"PRIVATE", "", false}, {"2.36", "", true},
+		{"3.4.30", "3.4", true}} {
 		if later(tc.a, tc.b) != tc.want {
 			t.Errorf("later(%s, %s) is not %v", tc.a, tc.b, tc.want)
 		}

@@ -139,7 +139,8 @@ func (s *Session) Assignment() ([]Assigned, error) {
 	defer C.free(unsafe.Pointer(nodes))
 	var list []Assigned
 	for _, a := range unsafe.Slice(nodes, int(n)) {
-		list = append(list, Assigned{C.GoString(a.provider), C.GoString(a.domain), C.GoString(a.op), C.GoString(a.name), int(a.group)})
+		list = append(list, Assigned{C.GoString(a.provider), C.GoString(a.domain), C.GoString(a.op), C.GoString(a.name),
+			int(a.group)})
 	}
 	return list, nil
 }
