@@ -53,7 +53,7 @@ func TestIn(t *testing.T) {
 		{"libonnxruntime_providers_novel.so libchexp_acl.so", "", "acl acl-ort cpu novel"},
 	} {
 		beside := func(file string) bool { return slices.Contains(strings.Fields(test.beside), file) }
-		if got := strings.Join(In(exported, strings.Fields(test.needed), beside), " "); got != test.want {
+		if got := strings.Join(in(exported, strings.Fields(test.needed), beside), " "); got != test.want {
 			t.Errorf("beside %q, with %q: %s, want %s", test.beside, test.needed, got, test.want)
 		}
 	}

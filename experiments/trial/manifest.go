@@ -1,5 +1,11 @@
 package trial
 
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
 // Manifest is what chexp-pack writes beside an agent or a runtime bundle, at the
 // same path with ".json" after it, so that a program can choose one without
 // opening it.
@@ -16,4 +22,23 @@ type Manifest struct {
 	// interfaces, such as GLIBC 2.36. Manifests before they were added have none.
 	Libraries  []string          `json:"libraries,omitempty"`
 	Interfaces map[string]string `json:"interfaces,omitempty"`
+}
+
+// LaterVersion reports whether a is a later version than b, such as 2.36 than
+// 2.4 or than none. What is no number, such as PRIVATE, is never later.
+func LaterVersion(a, b string) bool {
+	x, y := numbers(a), numbers(b)
+	return x != nil && (y != nil || b == "") && slices.Compare(x, y) > 0
+}
+
+// numbers are those of a version; nil for what is none.
+func numbers(version string) (list []int) {
+	for part := range strings.SplitSeq(version, ".") {
+		n, err := strconv.Atoi(part)
+		if err != nil {
+			return nil
+		}
+		list = append(list, n)
+	}
+	return list
 }

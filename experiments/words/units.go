@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -110,10 +111,39 @@ func List(items []string, sep string, most int) string {
 	return strings.Join(items[:most], sep) + fmt.Sprintf("%sand %d more", sep, len(items)-most)
 }
 
+// Present are the items that are not empty.
+func Present(items ...string) []string {
+	return slices.DeleteFunc(items, func(s string) bool { return s == "" })
+}
+
 // When is s if ok holds, and nothing otherwise.
 func When(ok bool, s string) string {
 	if ok {
 		return s
 	}
 	return ""
+}
+
+// Shorten keeps the beginning and the end of a name, which tell most, in at most
+// width runes.
+func Shorten(s string, width int) string {
+	r := []rune(s)
+	switch {
+	case len(r) <= width:
+		return s
+	case width < 1:
+		return ""
+	}
+	head := (width - 1) / 2
+	return string(r[:head]) + "…" + string(r[len(r)-(width-1-head):])
+}
+
+// Superscript writes the mark of a footnote.
+func Superscript(n int) string {
+	digits := []rune("⁰¹²³⁴⁵⁶⁷⁸⁹")
+	var b strings.Builder
+	for _, d := range strconv.Itoa(n) {
+		b.WriteRune(digits[d-'0'])
+	}
+	return b.String()
 }

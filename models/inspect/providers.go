@@ -120,8 +120,8 @@ func takePlugin(f *facts, n *onnx.Node) string {
 	case "Conv":
 		return f.pictureConv(n, 1)
 	case "QLinearConv":
-		if w, s := f.constants[n.Input(3)], f.constants[n.Input(4)]; w != nil && w.Type == onnx.Uint8 && s != nil &&
-			s.Elements() > 1 {
+		if w, s := f.constants[n.Input(3)], f.constants[n.Input(4)]; w != nil && w.Type == onnx.Uint8 &&
+			s != nil && s.Elements() > 1 {
 			return "it has unsigned weights with a scale per channel"
 		}
 		return f.pictureConv(n, 3)

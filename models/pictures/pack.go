@@ -17,6 +17,8 @@ import (
 	"os"
 
 	"github.com/klauspost/compress/zstd"
+
+	"chexp/experiments/files"
 )
 
 // Header says what a pack holds.
@@ -113,7 +115,7 @@ type Reader struct {
 
 // Open opens a pack.
 func Open(path string) (*Reader, error) {
-	f, err := os.Open(path)
+	f, err := files.Open(path, files.NoLimit)
 	if err != nil {
 		return nil, err
 	}

@@ -262,8 +262,8 @@ func TestVersionAgreesWithManifest(t *testing.T) {
 	if manifest.SHA256 != fmt.Sprintf("%x", sha256.Sum256(file)) || manifest.Bytes != int64(len(file)) {
 		t.Errorf("the manifest is about another file: %+v", manifest)
 	}
-	if said.Version != manifest.Version || said.Arch != runtime.GOARCH || said.Arch != manifest.Arch ||
-		said.OS != "linux" ||
+	if said.Version != manifest.Version || said.Arch != runtime.GOARCH ||
+		said.Arch != manifest.Arch || said.OS != "linux" ||
 		said.Payload != manifest.Payload || fmt.Sprint(said.Runtime) != fmt.Sprint(manifest.Runtime) {
 		t.Errorf("version says %+v, the manifest %+v", said, manifest)
 	}
@@ -273,8 +273,8 @@ func TestVersionAgreesWithManifest(t *testing.T) {
 		t.Fatal(code, errOut)
 	}
 	res := b.result(b.plan.Trials[0].ID)
-	if res.Runtime.Version != said.Runtime.Version || strings.Join(res.Runtime.Providers,
-		" ") != strings.Join(said.Runtime.Providers, " ") {
+	if res.Runtime.Version != said.Runtime.Version ||
+		strings.Join(res.Runtime.Providers, " ") != strings.Join(said.Runtime.Providers, " ") {
 		t.Errorf("the library is %+v, announced was %+v", res.Runtime, said.Runtime)
 	}
 	if res.Agent.SHA256 != manifest.SHA256 || res.Agent.Version != said.Version {
@@ -318,8 +318,10 @@ func TestFailuresAreResults(t *testing.T) {
 		add("web-page", []byte("<html>not a model</html>"), nil).
 		add("wants-acl", tiny(), func(tr *trial.Trial) { tr.Provider.Name = "acl" }).
 		add("likes-acl", tiny(), func(tr *trial.Trial) { tr.Provider = trial.Provider{Name: "acl", Optional: true} }).
-		add("left-out", tiny(),
-			func(tr *trial.Trial) { tr.Skip = "the runtime has no xnnpack"; tr.Provider.Name = "xnnpack" }).
+		add("left-out", tiny(), func(tr *trial.Trial) {
+			tr.Skip = "the runtime has no xnnpack"
+			tr.Provider.Name = "xnnpack"
+		}).
 		seal()
 	code, _, errOut := b.agent("run", b.dir)
 	if code != exitTrials {

@@ -61,8 +61,8 @@ func BenchmarkStart(b *testing.B) {
 	b.ReportMetric(first[n/2].Seconds(), "first-s")
 	b.ReportMetric(later[n/2].Seconds(), "later-s")
 	b.ReportMetric(0, "ns/op")
-	b.Logf("first start: median %.3f s, least %.3f s (bar: 0.6); later: median %.3f s, least %.3f s (bar: 0.1), of "+
-		"%d each",
+	b.Logf("first start: median %.3f s, least %.3f s (bar: 0.6); "+
+		"later: median %.3f s, least %.3f s (bar: 0.1), of %d each",
 		first[n/2].Seconds(), first[0].Seconds(), later[n/2].Seconds(), later[0].Seconds(), n)
 	b.Logf("with a whole trial of one inference, the harness's own measurement included: first %.3f s, later %.3f s",
 		firstTrial[n/2].Seconds(), laterTrial[n/2].Seconds())

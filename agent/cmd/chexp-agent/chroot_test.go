@@ -33,8 +33,8 @@ func checkAlone(t *testing.T, b *bundleDir, arch string) {
 	t.Helper()
 	res := b.result("tiny.cpu.t1.b1.r1")
 	if res.Outcome != trial.OK || len(res.LatenciesNS) != 5 || res.Agent.Arch != arch || res.Runtime.Version == "" {
-		t.Errorf("%s %v: %d latencies, agent %+v, runtime %+v", res.Outcome, res.Reasons, len(res.LatenciesNS),
-			res.Agent, res.Runtime)
+		t.Errorf("%s %v: %d latencies, agent %+v, runtime %+v", res.Outcome, res.Reasons,
+			len(res.LatenciesNS), res.Agent, res.Runtime)
 	}
 	// What cannot be read there says so.
 	for name, why := range map[string]string{"model": res.Device.Model.Unavailable,
@@ -121,8 +121,9 @@ func qemu(t *testing.T, args ...string) *exec.Cmd {
 		t.Skip("no qemu-aarch64-static (apt-get install qemu-user-static):", err)
 	}
 	command := func(args ...string) *exec.Cmd {
-		cmd := exec.Command("unshare", append([]string{"--user", "--map-root-user", "--mount", "--pid", "--fork",
-			"--kill-child", "sh", "-c", qemuNamespace, "sh"}, args...)...)
+		cmd := exec.Command("unshare",
+			append([]string{"--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c",
+				qemuNamespace, "sh"}, args...)...)
 		cmd.Env = append(os.Environ(), "QEMU="+static, "QEMU_CPU=cortex-a76")
 		return cmd
 	}
@@ -163,8 +164,8 @@ func TestEmulationIsSaid(t *testing.T) {
 	must(t, err)
 	must(t, json.Unmarshal(raw, &manifest))
 	slices.Sort(res.Runtime.Providers) // the library has its own order of priority
-	if fmt.Sprint(manifest.Runtime.Version, manifest.Runtime.Providers) != fmt.Sprint(res.Runtime.Version,
-		res.Runtime.Providers) {
+	if fmt.Sprint(manifest.Runtime.Version, manifest.Runtime.Providers) !=
+		fmt.Sprint(res.Runtime.Version, res.Runtime.Providers) {
 		t.Errorf("the manifest says %+v, the library %+v", manifest.Runtime, res.Runtime)
 	}
 }
@@ -181,18 +182,18 @@ func TestNowhereToUnpack(t *testing.T) {
 	// every other candidate noexec.
 	script := `set -e
 for d in /tmp /var/tmp /dev/shm /run; do
-	test -d $d || continue
-	case "$1" in
-	$d/*) mount --bind $d $d; mount -o remount,bind,noexec $d;;
-	*) mount -t tmpfs -o noexec none $d;;
-	esac
+  test -d $d || continue
+  case "$1" in
+  $d/*) mount --bind $d $d; mount -o remount,bind,noexec $d ;;
+  *) mount -t tmpfs -o noexec none $d ;;
+  esac
 done
 mount --bind "$2" "$2"; mount -o remount,bind,ro,exec "$2"
 cd "$1"; export CHEXP_AGENT_CACHE=/proc TMPDIR=/sys
 exec "$2/agent" run "$1"`
 	cmd := exec.Command("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "sh", b.dir, bin)
-	if out, err := exec.Command("unshare", "--user", "--map-root-user", "--mount",
-		"true").CombinedOutput(); err != nil {
+	if out, err := exec.Command("unshare", "--user", "--map-root-user", "--mount", "true").
+		CombinedOutput(); err != nil {
 		t.Skipf("no user namespaces here: %v: %s", err, out)
 	}
 	code, out, errOut := execute(t, cmd)

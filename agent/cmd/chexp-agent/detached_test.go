@@ -144,8 +144,8 @@ func TestKilledRunnerIsOneFailedTrial(t *testing.T) {
 	for _, tr := range b.plan.Trials {
 		res := b.result(tr.ID)
 		outcomes[res.Outcome]++
-		if res.Outcome == trial.Failed && (res.Reasons[0].Code != reason.RunnerCrashed ||
-			!strings.Contains(res.Reasons[0].Text, "signal 9")) {
+		if res.Outcome == trial.Failed &&
+			(res.Reasons[0].Code != reason.RunnerCrashed || !strings.Contains(res.Reasons[0].Text, "signal 9")) {
 			t.Errorf("%s: %+v", tr.ID, res.Reasons)
 		}
 	}

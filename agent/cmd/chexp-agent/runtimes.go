@@ -42,8 +42,8 @@ func named(ctx context.Context, dir string, plan *trial.Plan, own payload.Tools,
 
 // ready finds what a runtime's runner is started with. The file's sum has been
 // checked by bundle.Verify.
-func ready(ctx context.Context, dir string, r trial.NamedRuntime, own payload.Tools, bases []string) (payload.Tools,
-	error) {
+func ready(ctx context.Context, dir string, r trial.NamedRuntime, own payload.Tools,
+	bases []string) (payload.Tools, error) {
 	if r.SHA256 == "" {
 		return own, nil // with plugins
 	}
@@ -87,8 +87,8 @@ func usable(h payload.Header) error {
 	case total > maxRuntime:
 		return fmt.Errorf("it has %d bytes unpacked, more than %d", total, int64(maxRuntime))
 	case !slices.Contains(names, h.Loader) || !slices.Contains(names, h.Library):
-		return fmt.Errorf("the bundle does not hold its loader %q and library %q; make it with chexp-pack", h.Loader,
-			h.Library)
+		return fmt.Errorf("the bundle does not hold its loader %q and library %q; make it with chexp-pack",
+			h.Loader, h.Library)
 	}
 	return nil
 }

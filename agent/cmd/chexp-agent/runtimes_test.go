@@ -62,8 +62,8 @@ func TestPlainLibraryAsRuntime(t *testing.T) {
 	must(t, err)
 	library, err := os.ReadFile(filepath.Join(dir, p.Header.Library))
 	must(t, err)
-	b := newBundle(t, trial.Policy{MinRuns: 3}).add("tiny", tiny(), nil).runtime("mine", library).runtime("broken",
-		[]byte("no library at all")).
+	b := newBundle(t, trial.Policy{MinRuns: 3}).add("tiny", tiny(), nil).runtime("mine", library).
+		runtime("broken", []byte("no library at all")).
 		on("tiny", trial.Provider{Name: "cpu", Runtime: "mine"},
 			trial.Provider{Name: "cpu", Runtime: "broken"}).sealRuntimes()
 	if code, _, errOut := b.agent("run", b.dir); code != exitTrials {
@@ -134,8 +134,8 @@ func TestDebianRuntime(t *testing.T) {
 			if all {
 				models, providers = append(models, "dynamic"), []string{"cpu", "xnnpack", "dnnl"}
 			}
-			b := newBundle(t, trial.Policy{MinRuns: 1, MaxTime: time.Second,
-				Timeout: 9 * time.Minute}).runtime("debian", built(t, "debian", arch))
+			b := newBundle(t, trial.Policy{MinRuns: 1, MaxTime: time.Second, Timeout: 9 * time.Minute}).
+				runtime("debian", built(t, "debian", arch))
 			for _, name := range models {
 				content, err := builtin.Generate(builtins[name])
 				must(t, err)

@@ -38,8 +38,8 @@ func TestACLPluginIsLeftOutWithASentence(t *testing.T) {
 	for name, c := range map[string]struct{ mirror, says string }{
 		"offline": {closed, "build again when it can be reached"},
 		// What a point release of Debian does to the version that is pinned.
-		"superseded": {mirror(http.NotFound), "Debian has replaced it. The new version and its SHA-256 belong into " +
-			"agent/acl/build.sh"},
+		"superseded": {mirror(http.NotFound),
+			"Debian has replaced it. The new version and its SHA-256 belong into agent/acl/build.sh"},
 		//nolint:errcheck // the script's to notice
 		"other bytes": {mirror(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("not the package")) }),
 			"is not what agent/acl/build.sh pins"},

@@ -5,18 +5,15 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"chexp/experiments/provider"
 	"chexp/experiments/trial"
 )
 
-var machines = map[string]elf.Machine{"arm64": elf.EM_AARCH64, "amd64": elf.EM_X86_64}
-
 // checkELFs checks that everything is for the architecture, that the launcher
 // needs no loader, and that what the others need is carried.
 func checkELFs(launcher, arch string, paths map[string]string) error {
-	machine, ok := machines[arch]
+	machine, ok := provider.Machines[arch]
 	if !ok {
 		return fmt.Errorf("architecture %q is unknown", arch)
 	}
@@ -85,10 +82,8 @@ func isELF(path string) bool {
 	return string(head) == elf.ELFMAG
 }
 
-// describeRuntime reads version and providers out of the library: its symbols
-// have the version VERS_x.y.z, and for each provider that can be appended it
-// exports a function. Providers whose code is in another library count only if
-// that is carried too.
+// describeRuntime reads version and providers out of the library. Providers whose
+// code is in another library count only if that is carried too.
 func describeRuntime(path string, paths map[string]string) (trial.Runtime, error) {
 	r := trial.Runtime{Name: "onnxruntime"}
 	f, err := elf.Open(path)
@@ -96,28 +91,13 @@ func describeRuntime(path string, paths map[string]string) (trial.Runtime, error
 		return r, fmt.Errorf("ONNX Runtime %s: %w", path, err)
 	}
 	defer f.Close()
-	symbols, err := f.DynamicSymbols()
+	r.Version, r.Providers, err = provider.Describe(f, func(file string) bool { return paths[file] != "" })
 	if err != nil {
 		return r, fmt.Errorf("ONNX Runtime %s: %w", path, err)
 	}
-	needed, err := f.ImportedLibraries()
-	if err != nil {
-		return r, fmt.Errorf("ONNX Runtime %s: %w", path, err)
-	}
-	var exported []string
-	for _, s := range symbols {
-		if s.Section == elf.SHN_UNDEF {
-			continue
-		}
-		if s.Name == "OrtGetApiBase" {
-			r.Version = strings.TrimPrefix(s.Version, "VERS_")
-		}
-		exported = append(exported, s.Name)
-	}
-	r.Providers = provider.In(exported, needed, func(file string) bool { return paths[file] != "" })
 	if r.Version == "" || len(r.Providers) == 0 {
-		return r, fmt.Errorf("%s does not look like ONNX Runtime: version %q, providers %v", path, r.Version,
-			r.Providers)
+		return r, fmt.Errorf("%s does not look like ONNX Runtime: version %q, providers %v",
+			path, r.Version, r.Providers)
 	}
 	return r, nil
 }

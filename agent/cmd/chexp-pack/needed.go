@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"chexp/experiments/trial"
@@ -82,30 +81,12 @@ func provided(paths map[string]string) (libraries []string, interfaces map[strin
 		}
 		for _, v := range versions {
 			kind, number, ok := strings.Cut(v.Name, "_")
-			if ok && slices.Contains([]string{"GLIBC", "GLIBCXX", "CXXABI", "GCC"}, kind) &&
-				later(number, interfaces[kind]) {
+			known := ok && slices.Contains([]string{"GLIBC", "GLIBCXX", "CXXABI", "GCC"}, kind)
+			if known && trial.LaterVersion(number, interfaces[kind]) {
 				interfaces[kind] = number
 			}
 		}
 	}
 	slices.Sort(libraries)
 	return libraries, interfaces, nil
-}
-
-// later compares versions such as 2.36; what is no number, such as PRIVATE, is
-// never later.
-func later(a, b string) bool {
-	x, y := numbers(a), numbers(b)
-	return x != nil && slices.Compare(x, y) > 0
-}
-
-func numbers(s string) (list []int) {
-	for _, part := range strings.Split(s, ".") {
-		n, err := strconv.Atoi(part)
-		if err != nil {
-			return nil
-		}
-		list = append(list, n)
-	}
-	return list
 }

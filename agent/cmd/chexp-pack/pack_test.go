@@ -67,8 +67,8 @@ func TestCheckELFs(t *testing.T) {
 		{"launcher for another processor", good, other, nil, "not " + other},
 		{"launcher is no program", licence, runtime.GOARCH, nil, "launcher"},
 		{"a library is missing", good, runtime.GOARCH, map[string]string{"sh": sh}, "which is not carried"},
-		{"a carried file for another processor", good, runtime.GOARCH, map[string]string{"x": static(t, other)},
-			"is for"},
+		{"a carried file for another processor", good, runtime.GOARCH,
+			map[string]string{"x": static(t, other)}, "is for"},
 		{"a carried file is missing", good, runtime.GOARCH, map[string]string{"x": "/nonexistent"}, "no such file"},
 		{"unknown processor", good, "mips", nil, "unknown"},
 	} {

@@ -56,8 +56,8 @@ type inference struct {
 }
 
 // Run implements infer.Session.
-func (s *inference) Run(_ context.Context, given []*format.Tensor) (list []*format.Tensor, took time.Duration,
-	err error) {
+func (s *inference) Run(_ context.Context,
+	given []*format.Tensor) (list []*format.Tensor, took time.Duration, err error) {
 	var values []onnx.Value
 	outputs := make([]onnx.Value, len(s.outputs)) // nil: the runtime allocates
 	defer func() {

@@ -27,8 +27,8 @@ func idlePlugin(t *testing.T) string {
 		t.Skip("no gcc:", err)
 	}
 	out := filepath.Join(t.TempDir(), "idle_ep.so")
-	gcc := exec.Command("gcc", "-shared", "-fPIC", "-w", "-o", out, "-I", strings.TrimSpace(string(module)),
-		"testdata/idle_ep.c")
+	gcc := exec.Command("gcc", "-shared", "-fPIC", "-w", "-o", out, "-I",
+		strings.TrimSpace(string(module)), "testdata/idle_ep.c")
 	if msg, err := gcc.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, msg)
 	}

@@ -47,8 +47,9 @@ func TestThreadsOfEachProvider(t *testing.T) {
 		t.Errorf("more threads than processors: %+v", s)
 	}
 	// What the experiment says is left alone.
-	if s := set(t, "xnnpack", map[string]string{spinning: "1", "intra_op_num_threads": "7", freeDimensions: "free"},
-		2); s.Session[spinning] != "1" || s.Provider["intra_op_num_threads"] != "7" || s.FreeDimensions != nil {
+	own := map[string]string{spinning: "1", "intra_op_num_threads": "7", freeDimensions: "free"}
+	if s := set(t, "xnnpack", own, 2); s.Session[spinning] != "1" ||
+		s.Provider["intra_op_num_threads"] != "7" || s.FreeDimensions != nil {
 		t.Errorf("overruled: %+v", s)
 	}
 	if s := set(t, "cpu", map[string]string{freeDimensions: "fixed"}, 1); s.FreeDimensions["n"] != 4 ||
@@ -74,8 +75,8 @@ func TestQuantPrecisionIsRecorded(t *testing.T) {
 
 func TestUnknownOwnOption(t *testing.T) {
 	for _, bad := range []map[string]string{{freeDimensions: "yes"}, {"chexp.spin": "0"}} {
-		if _, err := settings(Options{Provider: trial.Provider{Name: "cpu", Options: bad}},
-			nil); code(err) != reason.OptionInvalid {
+		o := Options{Provider: trial.Provider{Name: "cpu", Options: bad}}
+		if _, err := settings(o, nil); code(err) != reason.OptionInvalid {
 			t.Errorf("%v: %v", bad, err)
 		}
 	}
@@ -86,8 +87,8 @@ func TestUnknownOwnOption(t *testing.T) {
 func TestSettingsArrive(t *testing.T) {
 	l := library(t)
 	path := model(t, testmodel.Add(testmodel.Float, testmodel.Dim{Symbol: "n"}, testmodel.Dim{Size: 3}))
-	s, err := l.Open(path, Options{Provider: trial.Provider{Name: "cpu",
-		Options: map[string]string{freeDimensions: "fixed", spinning: "0"}}, Threads: 1, Batch: 5})
+	cpu := trial.Provider{Name: "cpu", Options: map[string]string{freeDimensions: "fixed", spinning: "0"}}
+	s, err := l.Open(path, Options{Provider: cpu, Threads: 1, Batch: 5})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,13 +123,13 @@ func TestSessionEntriesArrive(t *testing.T) {
 func TestAbsentAccelerators(t *testing.T) {
 	l := library(t)
 	path := model(t, testmodel.Add(testmodel.Float, testmodel.Dim{Size: 1}))
-	if found, _ := filepath.Glob(filepath.Join(filepath.Dir(libraryPath(t)),
-		"libonnxruntime_providers_*.so")); len(found) > 0 {
+	accelerators := filepath.Join(filepath.Dir(libraryPath(t)), "libonnxruntime_providers_*.so")
+	if found, _ := filepath.Glob(accelerators); len(found) > 0 {
 		t.Skip("this library has accelerators:", found)
 	}
 	for _, name := range []string{"cuda", "tensorrt", "openvino", "xnnpack", "dnnl", "acl-ort", "qnn"} {
-		_, err := l.Open(path, Options{Provider: trial.Provider{Name: name,
-			Options: map[string]string{"device_id": "0"}}, Threads: 1, Batch: 1})
+		p := trial.Provider{Name: name, Options: map[string]string{"device_id": "0"}}
+		_, err := l.Open(path, Options{Provider: p, Threads: 1, Batch: 1})
 		if code(err) != reason.ProviderAbsent || !strings.Contains(err.Error(), "cpu") {
 			t.Errorf("%s: %s: %v", name, code(err), err)
 		}

@@ -62,8 +62,8 @@ func Compress(paths map[string]string, h Header) ([]byte, error) {
 		if f.Exec {
 			mode = 0o755
 		}
-		if err := t.WriteHeader(&tar.Header{Name: f.Name, Size: f.Bytes, Mode: mode,
-			Format: tar.FormatUSTAR}); err != nil {
+		head := &tar.Header{Name: f.Name, Size: f.Bytes, Mode: mode, Format: tar.FormatUSTAR}
+		if err := t.WriteHeader(head); err != nil {
 			return nil, err
 		}
 		content, err := os.ReadFile(paths[f.Name])

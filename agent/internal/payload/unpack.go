@@ -54,8 +54,8 @@ func (p *Payload) Unpack(ctx context.Context, bases []string) (string, error) {
 		}
 		tried = append(tried, err)
 	}
-	return "", fmt.Errorf("the agent found no place to unpack ONNX Runtime (set %s to a writable directory that is "+
-		"not mounted noexec): %w",
+	return "", fmt.Errorf("the agent found no place to unpack ONNX Runtime "+
+		"(set %s to a writable directory that is not mounted noexec): %w",
 		CacheEnv, errors.Join(tried...))
 }
 

@@ -173,8 +173,8 @@ func (c *count) placement() (*trial.Placement, error) {
 	p := &trial.Placement{Inferences: c.inferences, Nodes: len(c.first)}
 	providers := map[string]*trial.ProviderShare{}
 	for _, k := range slices.SortedFunc(maps.Keys(nodes), byName) {
-		p.Operators = append(p.Operators, trial.OperatorsShare{Operator: k.operator, Provider: k.provider,
-			Nodes: nodes[k], TimeNS: c.times[k]})
+		p.Operators = append(p.Operators,
+			trial.OperatorsShare{Operator: k.operator, Provider: k.provider, Nodes: nodes[k], TimeNS: c.times[k]})
 		s := providers[k.provider]
 		if s == nil {
 			s = &trial.ProviderShare{Provider: k.provider}

@@ -15,9 +15,10 @@ import (
 
 // nodeEvent is a line as ONNX Runtime 1.27 writes it.
 func nodeEvent(name, index, op, provider string, ts, dur int) string {
-	return fmt.Sprintf(`{"cat" : "Node","pid" :1,"tid" :1,"dur" :%d,"ts" :%d,"ph" : "X","name" :"%s_kernel_time",`+
-		`"args" : {"op_name" : "%s","node_index" : "%s","provider" : "%sExecutionProvider",`+
-		`"input_type_shape" : [{"float":[1,3]}]}},`,
+	return fmt.Sprintf(
+		`{"cat" : "Node","pid" :1,"tid" :1,"dur" :%d,"ts" :%d,"ph" : "X","name" :"%s_kernel_time",`+
+			`"args" : {"op_name" : "%s","node_index" : "%s","provider" : "%sExecutionProvider",`+
+			`"input_type_shape" : [{"float":[1,3]}]}},`,
 		dur, ts, name, op, index, provider)
 }
 
@@ -86,8 +87,8 @@ func TestLoop(t *testing.T) {
 func TestSubgraphsAreOneLine(t *testing.T) {
 	run := sessionEvent("model_run", 0, 100)
 	p, err := Parse(strings.NewReader(profile(run, nodeEvent("a", "1", "DNNL_2642903913446795910_14", "Dnnl", 0, 5),
-		nodeEvent("b", "2", "DNNL_2642903913446795910_15", "Dnnl", 5, 6), nodeEvent("c", "3", "Conv_1", "CPU", 11, 1),
-		run)), planName)
+		nodeEvent("b", "2", "DNNL_2642903913446795910_15", "Dnnl", 5, 6),
+		nodeEvent("c", "3", "Conv_1", "CPU", 11, 1), run)), planName)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,8 +125,8 @@ func TestHostile(t *testing.T) {
 	if _, err := Parse(strings.NewReader(profile(append(lines, run)...)), planName); err == nil {
 		t.Error("a table without end was accepted")
 	}
-	p, err := Parse(strings.NewReader(profile(run, nodeEvent("n", "0", strings.Repeat("Ä", 200), `\u001b[31m`, 0, 1),
-		run)), planName)
+	p, err := Parse(strings.NewReader(
+		profile(run, nodeEvent("n", "0", strings.Repeat("Ä", 200), `\u001b[31m`, 0, 1), run)), planName)
 	if err != nil || strings.ContainsRune(p.Operators[0].Provider, '\x1b') ||
 		len([]rune(p.Operators[0].Operator)) > maxName {
 		t.Errorf("%+v, %v", p, err)
@@ -180,23 +181,21 @@ func (e *engine) Close() error {
 func TestProfile(t *testing.T) {
 	dir := t.TempDir()
 	p, err := Profile(dir, 1, planName, func(prefix string) (session.Engine, error) {
-		return &engine{prefix: prefix},
-			nil
+		return &engine{prefix: prefix}, nil
 	})
 	if err != nil || p.Inferences != maxInferences || p.Nodes != 1 {
 		t.Errorf("%+v, %v", p, err)
 	}
-	if _, err := Profile(dir, 1, planName, func(prefix string) (session.Engine,
-		error) {
+	_, err = Profile(dir, 1, planName, func(prefix string) (session.Engine, error) {
 		return &engine{prefix: prefix, fail: true}, nil
-	}); err == nil {
+	})
+	if err == nil {
 		t.Error("a failed inference went unnoticed")
 	}
-	if _, err := Profile(dir, 1, planName, func(string) (session.Engine,
-		error) {
+	_, err = Profile(dir, 1, planName, func(string) (session.Engine, error) {
 		return &engine{prefix: filepath.Join(dir, "x")}, nil
-	}); err == nil ||
-		!strings.Contains(err.Error(), "0 profiles") {
+	})
+	if err == nil || !strings.Contains(err.Error(), "0 profiles") {
 		t.Errorf("a profile elsewhere: %v", err)
 	}
 	left, _ := filepath.Glob(filepath.Join(dir, ".profile*"))

@@ -10,10 +10,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"chexp/experiments/files"
 )
 
 // Bounds: a model has a handful of inputs, each described by some 100 bytes.
@@ -26,7 +27,7 @@ const (
 // FirstDimensions returns the names of the first dimensions of the graph's
 // inputs, each once. A dimension without a name cannot be addressed.
 func FirstDimensions(path string) ([]string, error) {
-	f, err := os.Open(path)
+	f, err := files.Open(path, files.NoLimit)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,8 @@ import (
 	"syscall"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/words"
+	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/store"
 
 	"github.com/urfave/cli/v2"
@@ -22,11 +24,12 @@ import (
 // app is what the commands share.
 type app struct {
 	version  string
+	program  string // as the user called it
 	out, err io.Writer
-	// cleanup outlives the command's context: the first signal ends that one,
-	// the second this one.
+	// cleanup outlives the command's context: the first signal ends the command's,
+	// the second ends this one.
 	cleanup context.Context
-	warned  map[string]bool // what was said at the sign-in
+	warned  map[string]bool // the warnings that were printed at the sign-in
 	// deviceArch is the architecture of the emulator's devices; empty: the site's.
 	deviceArch string
 }
@@ -35,13 +38,16 @@ type app struct {
 func Main(version string, args []string, in io.Reader, out, errw io.Writer) int {
 	ctx, cleanup, done := signals(errw)
 	defer done()
-	a := &app{version: version, out: out, err: errw, cleanup: cleanup, warned: map[string]bool{}}
-	root := a.commands()
+	a := &app{version: version, program: args[0], out: out, err: errw, cleanup: cleanup, warned: map[string]bool{}}
+	root := a.root()
 	root.Reader, root.Writer, root.ErrWriter = in, out, errw
 	return a.explain(root.RunContext(ctx, interspersed(root, args)))
 }
 
-func (a *app) commands() *cli.App {
+// runsDir is where runs lie unless --runs or CHEXP_RUNS says otherwise.
+const runsDir = "runs"
+
+func (a *app) root() *cli.App {
 	root := &cli.App{
 		Name:    "chexp",
 		Usage:   "from one YAML file to measured latencies on a reserved device, and back",
@@ -54,12 +60,15 @@ func (a *app) commands() *cli.App {
 		OnUsageError:           usageError,
 		CommandNotFound:        nil,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "runs", Value: "runs", EnvVars: []string{"CHEXP_RUNS"}, Usage: "directory that holds the runs"},
-			&cli.StringFlag{Name: "os-cloud", EnvVars: []string{"OS_CLOUD"}, Usage: "entry of clouds.yaml to sign in with"},
+			&cli.StringFlag{Name: "runs", Value: runsDir, EnvVars: []string{"CHEXP_RUNS"},
+				Usage: "directory that holds the runs"},
+			&cli.StringFlag{Name: "os-cloud", EnvVars: []string{"OS_CLOUD"},
+				Usage: "entry of clouds.yaml to sign in with"},
 		},
 		Commands: []*cli.Command{
 			a.runCommand(), a.rehearseCommand(), a.experimentCommand(), a.resultsCommand(),
-			a.leaseCommand(), a.deviceCommand(), a.modelCommand(), a.doctorCommand(), a.emulatorCommand(), a.versionCommand(),
+			a.leaseCommand(), a.deviceCommand(), a.modelCommand(), a.doctorCommand(), a.emulatorCommand(),
+			a.versionCommand(),
 		},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
@@ -126,9 +135,9 @@ func (a *app) explain(err error) int {
 	if errors.Is(err, context.Canceled) && kind == failure.Unexpected {
 		kind = failure.Interrupted
 	}
-	fmt.Fprintf(a.err, "chexp: %s\n", printable(err.Error()))
+	fmt.Fprintf(a.err, "chexp: %s\n", words.Printable(err.Error()))
 	for _, next := range failure.Advice(err) {
-		fmt.Fprintf(a.err, "  what to do: %s\n", printable(next))
+		fmt.Fprintf(a.err, "  what to do: %s\n", words.Printable(next))
 	}
 	return int(kind)
 }
@@ -171,7 +180,43 @@ func noArguments(c *cli.Context) error {
 	return nil
 }
 
-func (a *app) root(c *cli.Context) *store.Root { return store.At(c.String("runs")) }
+// runs is the directory of the runs.
+func (a *app) runs(c *cli.Context) *store.Root { return store.At(c.String("runs")) }
+
+// open finds a run by its name; see [store.Root.Open].
+func (a *app) open(c *cli.Context, name string) (*store.Run, error) {
+	s, err := a.runs(c).Open(name)
+	var f *failure.Error
+	if errors.As(err, &f) && f.Next == "" {
+		f.Advise("`%s` shows the runs", a.commands(c).Line("results", "list"))
+	}
+	return s, err
+}
+
+// commands writes command lines with the flags of the program that the user
+// gave: what they lead to is found again by them only.
+func (a *app) commands(c *cli.Context) run.Commands {
+	lines := run.Commands{Program: a.program}
+	if dir := c.String("runs"); dir != runsDir {
+		lines.Flags = append(lines.Flags, "--runs", dir)
+	}
+	if cloud := c.String("os-cloud"); cloud != os.Getenv("OS_CLOUD") {
+		lines.Flags = append(lines.Flags, "--os-cloud", cloud)
+	}
+	return lines
+}
+
+// commandsFor is commands about a run. One that does not lie where --runs says
+// is named by its directory.
+func (a *app) commandsFor(c *cli.Context, s *store.Run) run.Commands {
+	lines := a.commands(c)
+	lines.Run = s.ID
+	usual, err := filepath.Abs(filepath.Join(c.String("runs"), s.ID))
+	if dir, err2 := filepath.Abs(s.Dir); err == nil && err2 == nil && dir != usual {
+		lines.Run = dir
+	}
+	return lines
+}
 
 // beside returns a path next to this program: everything built lies in bin/.
 func beside(name string) (string, error) {

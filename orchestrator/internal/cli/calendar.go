@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/words"
 	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/site"
 
@@ -38,7 +39,7 @@ func (a *app) deviceCalendar(c *cli.Context) error {
 	}
 	days := c.Int("days")
 	if days < 1 || days > maxDays {
-		return failure.New(failure.Usage, fmt.Sprintf("--days is %d", days), fmt.Sprintf("1 to %d", maxDays), nil)
+		return failure.Usage.Errorf("--days is %d", days).Advise("1 to %d", maxDays)
 	}
 	cloud, err := a.connectCloud(c)
 	if err != nil {
@@ -65,7 +66,9 @@ func (a *app) calendarPage(file string, cal calendar) error {
 		err = errors.Join(cal.page(f), f.Close())
 	}
 	if err != nil {
-		return failure.New(failure.Storage, "the page cannot be written", "give another file to --html", err)
+		return failure.Storage.Errorf("the page cannot be written").
+			Advise("give another file to --html").
+			Because(err)
 	}
 	fmt.Fprintf(a.err, "wrote %s\n", file)
 	return nil
@@ -80,7 +83,8 @@ type calendar struct {
 }
 
 func newCalendar(devices []site.Device, machine string, now time.Time, days int) calendar {
-	cal := calendar{From: now.UTC().Truncate(time.Minute), Until: now.UTC().Truncate(time.Minute).AddDate(0, 0, days), Devices: []site.Device{}}
+	cal := calendar{From: now.UTC().Truncate(time.Minute), Until: now.UTC().Truncate(time.Minute).AddDate(0, 0, days),
+		Devices: []site.Device{}}
 	for _, d := range devices {
 		if machine != "" && d.MachineName != machine {
 			continue
@@ -98,11 +102,13 @@ func newCalendar(devices []site.Device, machine string, now time.Time, days int)
 }
 
 func (cal calendar) list() list {
-	l := list{columns: []string{"device", "machine", "from (UTC)", "until (UTC)", "from (here)", "until (here)", "mine", "user", "lease"}, json: cal}
+	l := list{columns: []string{"device", "machine", "from (UTC)", "until (UTC)", "from (here)", "until (here)", "mine",
+		"user", "lease"}, json: cal}
 	here := func(t time.Time) string { return t.In(clock.Here).Format("2006-01-02 15:04 MST") }
 	for _, d := range cal.Devices {
 		for _, b := range d.Bookings {
-			l.rows = append(l.rows, []string{d.Name, d.MachineName, minute(b.Start), minute(b.End), here(b.Start), here(b.End), fmt.Sprint(b.Mine), b.User, b.LeaseID})
+			l.rows = append(l.rows, []string{d.Name, d.MachineName, minute(b.Start), minute(b.End), here(b.Start),
+				here(b.End), fmt.Sprint(b.Mine), b.User, b.LeaseID})
 		}
 	}
 	return l
@@ -140,9 +146,9 @@ func (cal calendar) draw(w io.Writer, width int) error {
 	for _, d := range cal.Devices {
 		if d.MachineName != machine {
 			machine = d.MachineName
-			fmt.Fprintf(&b, "%s\n", printable(machine))
+			fmt.Fprintf(&b, "%s\n", words.Printable(machine))
 		}
-		fmt.Fprintf(&b, "%-*s  %s\n", names, cut(printable(d.Name), names), cal.row(d, start, step, columns))
+		fmt.Fprintf(&b, "%-*s  %s\n", names, cut(words.Printable(d.Name), names), cal.row(d, start, step, columns))
 	}
 	fmt.Fprintf(&b, "\n%c free   %c yours   %c others'   %c %c part of the column   one column is %s\n",
 		markFree, markMine, markOthers, markMyPart, markPart, clock.Span(step))
@@ -153,7 +159,8 @@ func (cal calendar) draw(w io.Writer, width int) error {
 
 // columnStep is the shortest time for a column with which the whole fits.
 func columnStep(whole time.Duration, columns int) time.Duration {
-	for _, step := range []time.Duration{30 * time.Minute, time.Hour, 2 * time.Hour, 3 * time.Hour, 4 * time.Hour, 6 * time.Hour, 12 * time.Hour} {
+	for _, step := range []time.Duration{30 * time.Minute, time.Hour, 2 * time.Hour, 3 * time.Hour, 4 * time.Hour,
+		6 * time.Hour, 12 * time.Hour} {
 		if int(whole/step)+1 <= columns {
 			return step
 		}

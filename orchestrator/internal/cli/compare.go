@@ -17,6 +17,8 @@ import (
 	"chexp/experiments/spec"
 	"chexp/experiments/words"
 	"chexp/orchestrator/internal/report"
+	"chexp/orchestrator/internal/report/findings"
+	"chexp/orchestrator/internal/report/page"
 	"chexp/orchestrator/internal/store"
 
 	"github.com/urfave/cli/v2"
@@ -202,7 +204,7 @@ func (a *app) gather(c *cli.Context, asked []askedGroup, budgets []judge.Budget)
 		group := compare.Group{Label: g.label}
 		var runs []*store.Gathered
 		for _, name := range g.runs {
-			found, err := a.root(c).Gather(name)
+			found, err := a.runs(c).Gather(name)
 			switch {
 			case err == nil:
 			case failure.KindOf(err) == failure.Storage:
@@ -236,7 +238,7 @@ func (a *app) gather(c *cli.Context, asked []askedGroup, budgets []judge.Budget)
 
 // judged is a run with the verdict of its checks and budgets.
 func judged(g *store.Gathered, budgets []judge.Budget) compare.Run {
-	in := report.Input{Plan: g.Plan, Results: g.Results, Budgets: budgets, Run: report.Run{ID: g.RunID, Rehearsal: g.Rehearsal}}
+	in := findings.Input{Plan: g.Plan, Results: g.Results, Budgets: budgets, Run: findings.Run{ID: g.RunID, Rehearsal: g.Rehearsal}}
 	remarks := g.Remarks
 	if g.Experiment != nil {
 		e, err := spec.ParseStored(store.ExperimentFile, ".", g.Experiment)
@@ -250,8 +252,8 @@ func judged(g *store.Gathered, budgets []judge.Budget) compare.Run {
 			}
 		}
 	}
-	run := report.Evidence(in)
-	run.Source, run.Remarks = printable(g.Source), append(remarks, g.Damaged...)
+	run := findings.Evidence(in)
+	run.Source, run.Remarks = words.Printable(g.Source), append(remarks, g.Damaged...)
 	run.Device = deviceOf(g, run)
 	return run
 }
@@ -289,7 +291,7 @@ func deviceOf(g *store.Gathered, run compare.Run) string {
 func (a *app) comparisonPage(file string, r *compare.Comparison) error {
 	f, err := os.Create(file)
 	if err == nil {
-		err = errors.Join(report.ComparisonHTML(f, r), f.Close())
+		err = errors.Join(page.Comparison(f, r), f.Close())
 	}
 	if err != nil {
 		return failure.New(failure.Storage, "the page cannot be written", "give another file to --html", err)

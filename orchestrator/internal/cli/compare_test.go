@@ -17,6 +17,7 @@ import (
 	"chexp/experiments/compare/simulated"
 	"chexp/experiments/files"
 	"chexp/orchestrator/internal/report"
+	"chexp/orchestrator/internal/report/page"
 	"chexp/orchestrator/internal/store"
 )
 
@@ -103,7 +104,7 @@ func TestCompareMutatedResults(t *testing.T) {
 		for _, groups := range [][]compare.Group{{one}, each} {
 			c := compare.Runs(groups, 1)
 			var out bytes.Buffer
-			for _, err := range []error{report.ComparisonHTML(&out, c), report.ComparisonText(&out, c, 100, false), report.ComparisonCSV(&out, c), writeJSON(&out, c)} {
+			for _, err := range []error{page.Comparison(&out, c), report.ComparisonText(&out, c, 100, false), report.ComparisonCSV(&out, c), writeJSON(&out, c)} {
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/words"
 	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/site"
@@ -20,23 +21,31 @@ func (a *app) leaseCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "lease",
 		Usage: "reserve a device by hand",
-		Description: "Leases are made by the manners of the site's tutorials: short (two hours), from now or from a full hour, and over at\n" +
-			"HH:55, so that the next one can begin on the hour: the service counts the minute in which two leases meet as taken by both.\n" +
+		Description: "Leases are made by the manners of the site's tutorials: short (two hours), from now or " +
+			"from a full hour, and over at\n" +
+			"HH:55, so that the next one can begin on the hour: the service counts the minute in which two " +
+			"leases meet as taken by both.\n" +
 			"Those of other members of the project are listed and never touched.",
 		Subcommands: []*cli.Command{
 			a.leaseCreateCommand(),
-			{Name: "list", Usage: "list the project's leases, everybody's", Flags: []cli.Flag{formatFlag()}, Action: a.leaseList},
-			{Name: "show", Usage: "show all that is known of a lease", ArgsUsage: one, Flags: []cli.Flag{formatFlag()}, Action: a.leaseShow},
-			{Name: "wait", Usage: "wait until a lease is active, counting down to its start", ArgsUsage: one, Flags: []cli.Flag{formatFlag()}, Action: a.leaseWait},
+			{Name: "list", Usage: "list the project's leases, everybody's", Flags: []cli.Flag{formatFlag()},
+				Action: a.leaseList},
+			{Name: "show", Usage: "show all that is known of a lease", ArgsUsage: one, Flags: []cli.Flag{formatFlag()},
+				Action: a.leaseShow},
+			{Name: "wait", Usage: "wait until a lease is active, counting down to its start", ArgsUsage: one,
+				Flags: []cli.Flag{formatFlag()}, Action: a.leaseWait},
 			{
 				Name: "extend", Usage: "move the end of a lease of yours later", ArgsUsage: one, Action: a.leaseExtend,
 				Flags: []cli.Flag{&cli.Float64Flag{Name: "hours", Usage: "by how long"}, until, formatFlag()},
 			},
 			{
-				Name: "shorten", Usage: "move the end of a lease of yours earlier", ArgsUsage: one, Action: a.leaseShorten,
-				Flags: []cli.Flag{until, &cli.BoolFlag{Name: "now", Usage: "end it at once, and keep its record"}, formatFlag()},
+				Name: "shorten", Usage: "move the end of a lease of yours earlier", ArgsUsage: one,
+				Action: a.leaseShorten,
+				Flags: []cli.Flag{until, &cli.BoolFlag{Name: "now", Usage: "end it at once, and keep its record"},
+					formatFlag()},
 			},
-			{Name: "delete", Usage: "give a lease of yours back; its containers go with it", ArgsUsage: one, Action: a.leaseDelete},
+			{Name: "delete", Usage: "give a lease of yours back; its containers go with it", ArgsUsage: one,
+				Action: a.leaseDelete},
 		},
 	}
 }
@@ -66,12 +75,14 @@ func (a *app) leaseCreate(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.err, "  lease %s (%s): %s, %s\n", printable(l.Name), l.ID, clock.Window(l.Start, l.End), clock.Span(l.End.Sub(l.Start)))
+	fmt.Fprintf(a.err, "  lease %s (%s): %s, %s\n", words.Printable(l.Name), l.ID, clock.Window(l.Start, l.End),
+		clock.Span(l.End.Sub(l.Start)))
 	if c.Bool("no-wait") {
 		return a.print(c, leaseRows([]run.Lease{l}, l))
 	}
 	if left := time.Until(l.Start); left > worthWaiting && !c.Bool("wait") {
-		fmt.Fprintf(a.err, "  it starts in %s: `chexp lease wait %s` counts down to it\n", clock.Span(left), printable(l.Name))
+		fmt.Fprintf(a.err, "  it starts in %s: `chexp lease wait %s` counts down to it\n", clock.Span(left),
+			words.Printable(l.Name))
 		return a.print(c, leaseRows([]run.Lease{l}, l))
 	}
 	if l, err = a.await(c.Context, cloud, l); err != nil {
@@ -102,12 +113,13 @@ func (a *app) placeLease(ctx context.Context, cloud site.Cloud, want leaseWanted
 		if !slot.Start.IsZero() {
 			from = clock.Both(slot.Start)
 		}
-		fmt.Fprintf(a.err, "  the first free time is %s, on %s\n", from, printable(slot.Device.Name))
+		fmt.Fprintf(a.err, "  the first free time is %s, on %s\n", from, words.Printable(slot.Device.Name))
 		return req, nil
 	}
 	unread, err := cloud.CheckFree(ctx, req)
 	if unread != "" {
-		fmt.Fprintf(a.err, "! the calendar cannot be read (%s): the site itself will tell whether a device is free\n", printable(unread))
+		fmt.Fprintf(a.err, "! the calendar cannot be read (%s): the site itself will tell whether a device is free\n",
+			words.Printable(unread))
 	}
 	return req, err
 }
@@ -120,7 +132,7 @@ func (a *app) await(ctx context.Context, cloud site.Cloud, l run.Lease) (run.Lea
 	obs.Phase(run.PhaseLease, "")
 	got, err := cloud.Await(ctx, l.ID, obs.Say)
 	if err != nil {
-		return got, failure.New(failure.KindOf(err), "", "to give it back: chexp lease delete "+l.ID, err)
+		return got, failure.KindOf(err).Wrap(err).Advise("to give it back: chexp lease delete %s", l.ID)
 	}
 	obs.PhaseEnd(run.PhaseLease, got.Device.Name)
 	return got, nil
@@ -138,8 +150,11 @@ func (a *app) leaseWait(c *cli.Context) error {
 	return a.print(c, leaseRows([]run.Lease{got}, got))
 }
 
+// findLease is a method of site.Cloud that finds a lease by its id or name.
+type findLease = func(cloud site.Cloud, ctx context.Context, idOrName string) (site.Lease, error)
+
 // theLease signs in and finds the lease that the only argument names.
-func (a *app) theLease(c *cli.Context, find func(site.Cloud, context.Context, string) (site.Lease, error)) (site.Cloud, site.Lease, error) {
+func (a *app) theLease(c *cli.Context, find findLease) (site.Cloud, site.Lease, error) {
 	name, err := argument(c, "a lease's id or name")
 	if err != nil {
 		return nil, site.Lease{}, err
@@ -155,7 +170,8 @@ func (a *app) theLease(c *cli.Context, find func(site.Cloud, context.Context, st
 func (a *app) leaseExtend(c *cli.Context) error {
 	by := time.Duration(c.Float64("hours") * float64(time.Hour))
 	if (by > 0) == c.IsSet("until") || by < 0 {
-		return failure.New(failure.Usage, "give either --hours, more than 0, or --until", "`chexp lease extend --help`; nothing was changed", nil)
+		return failure.Usage.Errorf("give either --hours, more than 0, or --until").
+			Advise("`chexp lease extend --help`; nothing was changed")
 	}
 	end, err := endFlag(c, time.Now())
 	if err != nil {
@@ -173,13 +189,15 @@ func (a *app) leaseExtend(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.err, "lease %s (%s) lasts until %s, %s longer\n", printable(l.Name), l.ID, clock.Both(changed.End), clock.Span(changed.End.Sub(l.End)))
+	fmt.Fprintf(a.err, "lease %s (%s) lasts until %s, %s longer\n", words.Printable(l.Name), l.ID,
+		clock.Both(changed.End), clock.Span(changed.End.Sub(l.End)))
 	return a.print(c, leaseRows([]run.Lease{changed.Lease}, changed))
 }
 
 func (a *app) leaseShorten(c *cli.Context) error {
 	if c.Bool("now") == c.IsSet("until") {
-		return failure.New(failure.Usage, "give either --until or --now", "`chexp lease shorten --help`; nothing was changed", nil)
+		return failure.Usage.Errorf("give either --until or --now").
+			Advise("`chexp lease shorten --help`; nothing was changed")
 	}
 	end, err := endFlag(c, time.Now())
 	if err != nil {
@@ -193,7 +211,8 @@ func (a *app) leaseShorten(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.err, "lease %s (%s) ends at %s; %s given back\n", printable(l.Name), l.ID, clock.Both(changed.End), clock.Span(l.End.Sub(changed.End)))
+	fmt.Fprintf(a.err, "lease %s (%s) ends at %s; %s given back\n", words.Printable(l.Name), l.ID,
+		clock.Both(changed.End), clock.Span(l.End.Sub(changed.End)))
 	return a.print(c, leaseRows([]run.Lease{changed.Lease}, changed))
 }
 
@@ -209,7 +228,7 @@ func (a *app) leaseDelete(c *cli.Context) error {
 	if left := site.Left(l.Lease, time.Now()); left > 0 {
 		given = clock.Span(left) + " given back"
 	}
-	fmt.Fprintf(a.err, "lease %s (%s) is deleted; %s\n", printable(l.Name), l.ID, given)
+	fmt.Fprintf(a.err, "lease %s (%s) is deleted; %s\n", words.Printable(l.Name), l.ID, given)
 	return nil
 }
 
@@ -228,8 +247,10 @@ func leaseName(ctx context.Context, cloud site.Cloud, want leaseWanted) (string,
 			return name, err
 		}
 		if want.Name != "" {
-			return name, failure.New(failure.Usage, fmt.Sprintf("you have a lease named %s (%s, %s), %s", name, l.ID, l.Status, clock.Window(l.Start, l.End)),
-				"give another --name, extend that one (`chexp lease extend`) or delete it; nothing was created", nil)
+			return name, failure.Usage.Errorf("you have a lease named %s (%s, %s), %s", name, l.ID, l.Status,
+				clock.Window(l.Start, l.End)).
+				Advise("give another --name, extend that one (`chexp lease extend`) or delete it; nothing was " +
+					"created")
 		}
 		if n > 99 {
 			return name, errors.New("a hundred leases of one name")

@@ -3,18 +3,27 @@ package cli
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"time"
 
+	"chexp/experiments/trial"
 	"chexp/orchestrator/internal/report"
+	"chexp/orchestrator/internal/report/findings"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/store"
 
 	"github.com/urfave/cli/v2"
 )
 
-// table builds the report's model of a run from the store alone.
-func table(s *store.Run) (*report.Table, error) {
+// found is what a run has brought home so far: read from its directory, checked
+// and judged once, however often it is written or shown.
+type found struct {
+	store   *store.Run
+	results []*trial.Result
+	table   *findings.Table
+}
+
+// readFindings reads a run from its directory alone.
+func readFindings(s *store.Run) (*found, error) {
 	plan, err := s.Plan()
 	if err != nil {
 		return nil, err
@@ -31,22 +40,23 @@ func table(s *store.Run) (*report.Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := report.Input{Plan: plan, Results: results, Budgets: e.Budgets, Phases: timeline(entries)}
-	in.Run = report.Run{
+	in := findings.Input{Plan: plan, Results: results, Budgets: e.Budgets, Phases: timeline(entries)}
+	in.Run = findings.Run{
 		ID: s.ID, Experiment: e.Name, Description: e.Description, Site: e.Site,
 		Image: e.Container.Image, Started: entries[0].Time, Ended: entries[len(entries)-1].Time,
 		Rehearsal: isRehearsal(s), Dir: s.Dir,
 	}
-	if _, lease, cont, _, err := run.SiteFacts(s); err == nil {
-		in.Run.Device = report.Device{Name: lease.Device.Name, UID: lease.Device.UID, MachineName: lease.Device.MachineName}
-		in.Run.LeaseID, in.Run.ContainerID = lease.ID, cont.ID
+	if f, err := run.ReadFacts(s); err == nil {
+		d := f.Lease.Device
+		in.Run.Device = findings.Device{Name: d.Name, UID: d.UID, MachineName: d.MachineName}
+		in.Run.LeaseID, in.Run.ContainerID = f.Lease.ID, f.Container.ID
 	}
-	return report.Build(in), nil
+	return &found{s, results, findings.Build(in)}, nil
 }
 
 // timeline turns the journal's phases into what the report draws.
-func timeline(entries []store.Entry) []report.Phase {
-	var phases []report.Phase
+func timeline(entries []store.Entry) []findings.Phase {
+	var phases []findings.Phase
 	open := map[string]time.Time{}
 	for _, e := range entries {
 		switch e.Kind {
@@ -62,59 +72,50 @@ func timeline(entries []store.Entry) []report.Phase {
 			if e.Kind == store.Failed {
 				outcome = "failed"
 			}
-			phases = append(phases, report.Phase{Name: e.Phase, Start: began, End: e.Time, Outcome: outcome, Note: e.Text})
+			phases = append(phases, findings.Phase{Name: e.Phase, Start: began, End: e.Time, Outcome: outcome, Note: e.Text})
 		}
 	}
 	return phases
 }
 
-// showRun prints the decision table in the format asked for.
-func (a *app) showRun(c *cli.Context, s *store.Run) error {
-	t, err := table(s)
-	if err != nil {
-		return err
-	}
-	switch f := c.String("format"); f {
+// show prints the decision table in the format asked for.
+func (a *app) show(c *cli.Context, f *found) error {
+	switch format := c.String("format"); format {
 	case "json":
-		return report.JSON(a.out, t)
+		return report.JSON(a.out, f.table)
 	case "csv":
-		return report.CSV(a.out, t)
+		return report.CSV(a.out, f.table)
 	case "table":
 		p := newProgress(a.out)
 		width := 0 // not a terminal: as wide as it needs
 		if p.tty {
 			width = p.width
 		}
-		return report.Terminal(a.out, t, width, p.tty)
+		return report.Terminal(a.out, f.table, width, p.tty)
 	default:
-		return badFormat(f)
+		return badFormat(format)
 	}
 }
 
-// renderReports writes every derived file of a run.
-func renderReports(s *store.Run) error {
-	t, err := table(s)
-	if err != nil {
-		return err
-	}
-	for _, r := range []struct {
-		name   string
-		render func(io.Writer, *report.Table) error
-	}{
-		{"report.txt", func(w io.Writer, t *report.Table) error { return report.Terminal(w, t, 0, false) }},
-		{"report.md", report.Markdown},
-		{"report.csv", report.CSV},
-		{"report.json", report.JSON},
-		{"report.html", report.HTML},
-		{"bench.txt", report.Bench},
-	} {
+// write writes every derived file of the run.
+func (f *found) write() error {
+	for _, file := range report.Files {
 		var buf bytes.Buffer
-		if err := r.render(&buf, t); err != nil {
-			return fmt.Errorf("render %s: %w", r.name, err)
+		if err := file.Render(&buf, f.table); err != nil {
+			return fmt.Errorf("render %s: %w", file.Name, err)
 		}
-		if err := s.Replace(r.name, buf.Bytes()); err != nil {
+		if err := f.store.Replace(file.Name, buf.Bytes()); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// writeReports reads a run and writes its derived files.
+func writeReports(s *store.Run) (*found, error) {
+	f, err := readFindings(s)
+	if err != nil {
+		return nil, err
+	}
+	return f, f.write()
 }

@@ -1,9 +1,8 @@
 package cli
 
 import (
-	"errors"
+	"context"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"chexp/experiments/failure"
@@ -19,18 +18,25 @@ func (a *app) resultsCommand() *cli.Command {
 		Name:  "results",
 		Usage: "list, fetch, show, report and compare what was measured",
 		Subcommands: []*cli.Command{
-			{Name: "list", Usage: "list the runs on this machine", Flags: []cli.Flag{formatFlag()}, Action: a.resultsList},
-			{Name: "show", Usage: "print a run's decision table", ArgsUsage: "RUN", Flags: []cli.Flag{formatFlag()}, Action: a.resultsShow},
+			{Name: "list", Usage: "list the runs on this machine", Flags: []cli.Flag{formatFlag()},
+				Action: a.resultsList},
+			{Name: "show", Usage: "print a run's decision table", ArgsUsage: "RUN", Flags: []cli.Flag{formatFlag()},
+				Action: a.resultsShow},
 			{
-				Name: "fetch", Usage: "bring back what is on the device, also of a run whose chexp has died or was detached", ArgsUsage: "RUN",
-				Description: "The agent goes on with its trials meanwhile. To finish the run and give the device back: chexp run --resume RUN",
+				Name:      "fetch",
+				Usage:     "bring back what is on the device, also of a run whose chexp has died or was detached",
+				ArgsUsage: "RUN",
+				Description: "The agent goes on with its trials meanwhile. To finish the run and give the device " +
+					"back: chexp run --resume RUN",
 				Flags: []cli.Flag{
-					&cli.StringFlag{Name: "from", Usage: "take the results from this `DIR`, where a full disk made chexp put them"},
+					&cli.StringFlag{Name: "from",
+						Usage: "take the results from this `DIR`, where a full disk made chexp put them"},
 					formatFlag(),
 				},
 				Action: a.resultsFetch,
 			},
-			{Name: "report", Usage: "write a run's reports again: HTML, text, Markdown, CSV, Go benchmark format", ArgsUsage: "RUN", Action: a.resultsReport},
+			{Name: "report", Usage: "write a run's reports again: HTML, text, Markdown, CSV, Go benchmark format",
+				ArgsUsage: "RUN", Action: a.resultsReport},
 			a.compareCommand(),
 		},
 	}
@@ -51,7 +57,7 @@ func (a *app) resultsList(c *cli.Context) error {
 	if err := noArguments(c); err != nil {
 		return err
 	}
-	root := a.root(c)
+	root := a.runs(c)
 	ids, err := root.IDs()
 	if err != nil {
 		return err
@@ -65,7 +71,8 @@ func (a *app) resultsList(c *cli.Context) error {
 		}
 		r := describe(s)
 		rows = append(rows, r)
-		l.rows = append(l.rows, []string{r.Run, r.Experiment, r.State, fmt.Sprintf("%d of %d", r.Results, r.Trials), fmt.Sprint(r.Rehearsal)})
+		l.rows = append(l.rows, []string{r.Run, r.Experiment, r.State, fmt.Sprintf("%d of %d", r.Results, r.Trials),
+			fmt.Sprint(r.Rehearsal)})
 	}
 	l.json = rows
 	return a.print(c, l)
@@ -115,7 +122,11 @@ func (a *app) resultsShow(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return a.showRun(c, s)
+	f, err := readFindings(s)
+	if err != nil {
+		return err
+	}
+	return a.show(c, f)
 }
 
 func (a *app) openRun(c *cli.Context) (*store.Run, error) {
@@ -123,7 +134,7 @@ func (a *app) openRun(c *cli.Context) (*store.Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.root(c).Open(name)
+	return a.open(c, name)
 }
 
 func (a *app) resultsReport(c *cli.Context) error {
@@ -131,7 +142,7 @@ func (a *app) resultsReport(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := renderReports(s); err != nil {
+	if _, err := writeReports(s); err != nil {
 		return err
 	}
 	fmt.Fprintln(a.out, s.Dir+"/report.html")
@@ -155,76 +166,93 @@ func (a *app) resultsFetch(c *cli.Context) error {
 		if _, err := s.Adopt(from, plan); err != nil {
 			return err
 		}
-	} else if err := a.fetchFromDevice(c, s, plan); err != nil {
+	} else if err := a.fetchFromDevice(c, s); err != nil {
 		return err
 	}
-	if err := renderReports(s); err != nil {
+	f, err := writeReports(s)
+	if err != nil {
 		return err
 	}
-	return a.answer(c, s, plan, true)
+	return a.answer(c, &run.Run{Store: s, Plan: plan, Commands: a.commandsFor(c, s)}, f, true)
 }
 
-func (a *app) fetchFromDevice(c *cli.Context, s *store.Run, plan *trial.Plan) error {
-	e, _, _, err := reload(s)
+// fetchFromDevice brings home what a run has on its device, and leaves the agent
+// at work there.
+func (a *app) fetchFromDevice(c *cli.Context, s *store.Run) error {
+	r, err := a.load(c, s)
 	if err != nil {
 		return err
 	}
-	_, _, _, req, err := run.SiteFacts(s)
+	facts, err := run.ReadFacts(s)
+	if err != nil {
+		return failure.Locked.Errorf("run %s never got as far as a lease", s.ID).
+			Advise("`%s` starts it", r.Commands.Resume()).Because(err)
+	}
+	site, err := a.connect(c.Context, r.Experiment.Site, siteOptions(c))
 	if err != nil {
 		return err
 	}
-	site, err := a.connect(c.Context, e.Site, siteOptions(c))
+	cont, err := findContainer(c.Context, r, site)
 	if err != nil {
 		return err
-	}
-	entries, err := s.Entries()
-	if err != nil {
-		return err
-	}
-	st := run.Replay(entries)
-	if !st.Container.Open() {
-		return failure.New(failure.Locked, "run "+s.ID+" has no container any more; what it brought home is all there is",
-			"`chexp results show "+s.ID+"`; `chexp run --resume "+s.ID+"` measures what is missing", nil)
-	}
-	cont, found, err := site.FindContainer(c.Context, st.Container.Name)
-	if err != nil {
-		return err
-	}
-	if !found {
-		return failure.New(failure.Device, "the container "+st.Container.Name+" is gone, and with it what was not fetched",
-			"`chexp run --resume "+s.ID+"` measures what is missing", nil)
 	}
 	obs := newProgress(a.err)
 	obs.Phase(run.PhaseFetch, "")
-	tr, err := site.Dial(c.Context, cont, req, obs.Say)
+	tr, err := site.Dial(c.Context, cont, facts.Request(), obs.Say)
 	if err != nil {
 		return err
 	}
 	defer tr.Close()
-	reply, err := (run.Agent{Tr: tr, Dir: cont.Dir}).Status(c.Context, 0)
+	return a.collect(c.Context, r, run.Agent{Tr: tr, Dir: cont.Dir}, obs)
+}
+
+// collect brings home what an agent has measured, and says how far it is.
+func (a *app) collect(ctx context.Context, r *run.Run, agent run.Agent, obs *progress) error {
+	reply, err := agent.Status(ctx, 0)
 	if err != nil {
 		return err
 	}
-	n, err := run.Fetch(c.Context, s, plan, tr, cont)
-	none := errors.Is(err, fs.ErrNotExist)
-	if err != nil && !none {
+	why := "the agent is dead" // for the trials that are not whole
+	switch reply.State.Phase {
+	case trial.Finished, trial.Stopped:
+		why = ""
+	case trial.Running:
+		why = "it was fetched while the agent measured"
+	}
+	got, err := r.Collect(ctx, agent, why)
+	if err != nil {
 		return err
 	}
-	if phase := reply.State.Phase; phase != trial.Finished && phase != trial.Stopped {
-		why := "the agent is dead"
-		if phase == trial.Running {
-			why = "it was fetched while the agent measured"
-		}
-		more, err := run.FetchJournals(c.Context, s, plan, tr, cont, why)
-		if err != nil { // a file that grew: the results are there, and the blocks will be
-			obs.Warn("the trials that are being measured could not be fetched: " + err.Error())
-		}
-		n.Partial += more.Partial
+	if got.Unfinished != nil { // a file that grew: the results are there, and the blocks will be
+		obs.Warn("the trials that are being measured could not be fetched: " + got.Unfinished.Error())
 	}
-	if none && n.Partial == 0 {
-		return failure.New(failure.Device, "there are no results on the device yet", "the agent is "+string(reply.State.Phase)+"; try again later", nil)
+	if got.NoResults && got.Partial == 0 {
+		return failure.Device.Errorf("there are no results on the device yet").
+			Advise("the agent is %s; try again later", reply.State.Phase)
 	}
-	obs.PhaseEnd(run.PhaseFetch, fmt.Sprintf("%s; the agent is %s (%d of %d)", n, reply.State.Phase, reply.State.Done, reply.State.Total))
-	fmt.Fprintf(a.err, "  the device is still reserved; to finish and give it back: chexp run --resume %s\n", s.ID)
+	obs.PhaseEnd(run.PhaseFetch, fmt.Sprintf("%s; the agent is %s (%d of %d)",
+		got, reply.State.Phase, reply.State.Done, reply.State.Total))
+	fmt.Fprintf(a.err, "  the device is still reserved; to finish and give it back: %s\n", r.Commands.Resume())
 	return nil
+}
+
+// findContainer finds the container that a run's journal knows of.
+func findContainer(ctx context.Context, r *run.Run, site run.Site) (run.Container, error) {
+	entries, err := r.Store.Entries()
+	if err != nil {
+		return run.Container{}, err
+	}
+	held := run.Replay(entries).Container
+	if !held.Open() {
+		return run.Container{}, failure.Locked.
+			Errorf("run %s has no container any more; what it brought home is all there is", r.Store.ID).
+			Advise("`%s`; `%s` measures what is missing", r.Commands.Show(), r.Commands.Resume())
+	}
+	cont, found, err := site.FindContainer(ctx, held.Name)
+	if err == nil && !found {
+		err = failure.Device.
+			Errorf("the container %s is gone, and with it what was not fetched", held.Name).
+			Advise("`%s` measures what is missing", r.Commands.Resume())
+	}
+	return cont, err
 }

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,16 +25,19 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// modelsFile, in a run's directory, says where this machine has the models and runtimes:
-// sha256 → file.
+// modelsFile, in a run's directory, is the JSON of [run.Run].Files.
 const modelsFile = "models.json"
 
 func runFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "keep", Usage: "leave lease and container as they are at the end"},
-		&cli.DurationFlag{Name: "pull-grace", Value: 2 * time.Minute, Usage: "give up on an image that has looked impossible to pull for this long"},
-		&cli.DurationFlag{Name: "fetch-time", Usage: "stop measuring this long before the lease ends, to bring the results home", Value: run.Patience.LeaseTail},
-		&cli.StringFlag{Name: "until", Usage: "stop after this `PHASE` and leave all as it is: plan, lease, container, push, run, fetch"},
+		&cli.DurationFlag{Name: "pull-grace", Value: 2 * time.Minute,
+			Usage: "give up on an image that has looked impossible to pull for this long"},
+		&cli.DurationFlag{Name: "fetch-time",
+			Usage: "stop measuring this long before the lease ends, to bring the results home",
+			Value: run.DefaultPatience().LeaseTail},
+		&cli.StringFlag{Name: "until",
+			Usage: "stop after this `PHASE` and leave all as it is: plan, lease, container, push, run, fetch"},
 	}
 }
 
@@ -42,14 +46,19 @@ func (a *app) runCommand() *cli.Command {
 		Name:      "run",
 		Usage:     "carry out an experiment: reserve, launch, push, measure, fetch, give back, report",
 		ArgsUsage: "FILE",
-		Description: "Goes through plan, lease, container, push, run, fetch, release and report. Ctrl-C, and the lease's\n" +
-			"end, stop the agent in order: what is measured so far is brought home, and what was acquired is given back.\n" +
-			"A run that was cut off goes on with --resume RUN (its id, or the last four letters): in the same container with\n" +
-			"the next round; in a new lease the interrupted trials start over, as that may be another device.",
+		Description: "" +
+			"Goes through plan, lease, container, push, run, fetch, release and report. Ctrl-C, and the lease's\n" +
+			"end, stop the agent in order: what is measured so far is brought home, and what was acquired is\n" +
+			"given back. A run that was cut off goes on with --resume RUN (its id, or the last four letters): in\n" +
+			"the same container with the next round; in a new lease the interrupted trials start over, as that\n" +
+			"may be another device.",
 		Flags: append(runFlags(),
 			&cli.StringFlag{Name: "resume", Usage: "go on with this `RUN`"},
-			&cli.BoolFlag{Name: "detach", Usage: "return as soon as the agent works on the device; chexp run --resume, or results fetch, comes later"},
-			&cli.StringFlag{Name: "site", Usage: "run at this `SITE` instead of the file's: " + strings.Join(spec.SiteNames(), " or ")},
+			&cli.BoolFlag{Name: "detach",
+				Usage: "return as soon as the agent works on the device; " +
+					"chexp run --resume, or results fetch, comes later"},
+			&cli.StringFlag{Name: "site", Usage: "run at this `SITE` instead of the file's: " +
+				strings.Join(spec.SiteNames(), " or ")},
 			formatFlag(),
 		),
 		Action: a.run,
@@ -79,7 +88,7 @@ func experimentArgument(c *cli.Context, site string) (*spec.Experiment, error) {
 	return loadExperiment(file, site)
 }
 
-// loadExperiment reads a file, perhaps for another site than it says.
+// loadExperiment reads a file. A site that is not "" overrules the file's.
 func loadExperiment(file, site string) (*spec.Experiment, error) {
 	e, err := spec.Load(file)
 	if err != nil {
@@ -102,7 +111,7 @@ func asUsage(err error) error {
 
 // execute plans a new run and carries it out.
 func (a *app) execute(c *cli.Context, e *spec.Experiment, o site.Options, rehearsal bool) error {
-	until, err := phaseFlag(c)
+	cfg, err := runConfig(c)
 	if err != nil {
 		return err
 	}
@@ -117,41 +126,52 @@ func (a *app) execute(c *cli.Context, e *spec.Experiment, o site.Options, rehear
 		return err
 	}
 	o.Notice = obs.Say
-	site, err := a.connect(c.Context, e.Site, o)
-	if err != nil {
+	if cfg.Site, err = a.connect(c.Context, e.Site, o); err != nil {
 		return err
 	}
-	s, err := a.root(c).Create(id)
+	s, err := a.runs(c).Create(id)
 	if err != nil {
 		return err
 	}
 	defer s.Unlock()
-	if err := begin(s, e, plan, files); err != nil {
+	cfg.Run = &run.Run{Store: s, Experiment: e, Plan: plan, Files: files, Commands: a.commandsFor(c, s)}
+	if err := begin(cfg.Run, rehearsal); err != nil {
 		return err
 	}
 	obs.PhaseEnd(run.PhasePlan, fmt.Sprintf("%d trials; %s", len(plan.Trials), s.Dir))
-	return a.carryOut(c, s, e, plan, files, site, obs, until, rehearsal)
+	return a.carryOut(c, cfg, obs)
 }
 
-func phaseFlag(c *cli.Context) (run.Phase, error) {
-	until := run.Phase(c.String("until"))
-	for _, p := range run.Phases[:6] {
-		if until == p || until == "" {
-			return until, nil
-		}
+// runConfig is what the flags say about how a run goes.
+func runConfig(c *cli.Context) (run.Config, error) {
+	cfg := run.Config{
+		Until: run.Phase(c.String("until")), Keep: c.Bool("keep"), Detach: c.Bool("detach"),
+		AgentFile: agentFile,
+		Patience:  run.DefaultPatience(),
 	}
-	return "", failure.Usage.Errorf("there is no phase %q to stop after", until).
-		Advise("--until takes plan, lease, container, push, run or fetch")
+	if d := c.Duration("fetch-time"); d > 0 {
+		cfg.Patience.LeaseTail = d
+	}
+	if cfg.Until != "" && !slices.Contains(run.Phases[:6], cfg.Until) {
+		return cfg, failure.Usage.Errorf("there is no phase %q to stop after", cfg.Until).
+			Advise("--until takes plan, lease, container, push, run or fetch")
+	}
+	return cfg, nil
 }
 
 // resolve finds or makes the models, finds the runtimes for the device's
-// architecture, and expands the plan.
-func resolve(ctx context.Context, e *spec.Experiment, arch, runID string, say func(string)) (*trial.Plan, map[string]string, error) {
+// architecture (Go's word for it), and expands the plan. The map says where this
+// machine has each file, by its SHA-256.
+func resolve(
+	ctx context.Context, e *spec.Experiment, arch, runID string, say func(string),
+) (*trial.Plan, map[string]string, error) {
 	cache, err := cacheDir()
 	if err != nil {
 		return nil, nil, err
 	}
-	r := models.Resolver{CacheDir: filepath.Join(cache, "models"), SearchPath: models.DefaultSearchPath(), Progress: say}
+	r := models.Resolver{
+		CacheDir: filepath.Join(cache, "models"), SearchPath: models.DefaultSearchPath(), Progress: say,
+	}
 	found, err := r.ResolveAll(ctx, e)
 	if err != nil {
 		return nil, nil, err
@@ -184,72 +204,46 @@ func resolve(ctx context.Context, e *spec.Experiment, arch, runID string, say fu
 }
 
 // begin writes what a run starts with, the journal last.
-func begin(s *store.Run, e *spec.Experiment, plan *trial.Plan, files map[string]string) error {
-	if err := s.WriteOnce(store.ExperimentFile, e.Raw); err != nil {
+func begin(r *run.Run, rehearsal bool) error {
+	if err := r.Store.WriteOnce(store.ExperimentFile, r.Experiment.Raw); err != nil {
 		return err
 	}
 	for _, f := range []struct {
 		name string
 		v    any
-	}{{store.PlanFile, plan}, {modelsFile, files}} {
+	}{{store.PlanFile, r.Plan}, {modelsFile, r.Files}} {
 		data, err := json.MarshalIndent(f.v, "", "  ")
 		if err != nil {
 			return err
 		}
-		if err := s.WriteOnce(f.name, append(data, '\n')); err != nil {
+		if err := r.Store.WriteOnce(f.name, append(data, '\n')); err != nil {
+			return err
+		}
+	}
+	if rehearsal {
+		const text = "This run was a rehearsal against an emulated CHI@Edge.\n"
+		if err := r.Store.WriteOnce(store.RehearsalFile, []byte(text)); err != nil {
 			return err
 		}
 	}
 	// --site may have overruled the file: the journal knows where it runs.
-	return s.Record(store.Entry{Kind: store.Ended, Phase: string(run.PhasePlan), Name: s.ID, Text: e.Site})
+	return r.Store.Record(store.Entry{
+		Kind: store.Ended, Phase: string(run.PhasePlan), Name: r.Store.ID, Text: r.Experiment.Site,
+	})
 }
 
-// resume goes on with a run.
-func (a *app) resume(c *cli.Context, name string) error {
-	until, err := phaseFlag(c)
-	if err != nil {
-		return err
-	}
-	s, err := a.root(c).Open(name)
-	if err != nil {
-		return err
-	}
-	if err := s.Lock(); err != nil {
-		return err
-	}
-	defer s.Unlock()
-	e, plan, files, err := reload(s)
-	if err != nil {
-		return failure.Locked.Errorf("run %s cannot be resumed", s.ID).
-			Advise("it was cut off before it had a plan: start a new one").Because(err)
-	}
-	goOn := func(o site.Options) error {
-		obs := newProgress(a.err)
-		o.Notice = obs.Say
-		site, err := a.connect(c.Context, e.Site, o)
-		if err != nil {
-			return err
-		}
-		return a.carryOut(c, s, e, plan, files, site, obs, until, false)
-	}
-	if isRehearsal(s) { // its cloud ended with it; the journal finds that out
-		return a.withEmulator(c, goOn)
-	}
-	return goOn(siteOptions(c))
-}
-
-// reload reads what begin wrote.
-func reload(s *store.Run) (*spec.Experiment, *trial.Plan, map[string]string, error) {
+// load reads what begin wrote.
+func (a *app) load(c *cli.Context, s *store.Run) (*run.Run, error) {
 	e, err := storedExperiment(s)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
-	files := map[string]string{}
-	if err := s.ReadJSON(modelsFile, &files); err != nil {
-		return nil, nil, nil, err
+	r := &run.Run{Store: s, Experiment: e, Commands: a.commandsFor(c, s)}
+	if err := s.ReadJSON(modelsFile, &r.Files); err != nil {
+		return nil, err
 	}
-	plan, err := s.Plan()
-	return e, plan, files, err
+	r.Plan, err = s.Plan()
+	return r, err
 }
 
 func storedExperiment(s *store.Run) (*spec.Experiment, error) {
@@ -268,45 +262,72 @@ func storedExperiment(s *store.Run) (*spec.Experiment, error) {
 	return e, e.At(entries[0].Text)
 }
 
-// carryOut executes and prints the answer.
-func (a *app) carryOut(c *cli.Context, s *store.Run, e *spec.Experiment, plan *trial.Plan, files map[string]string, site run.Site, obs *progress, until run.Phase, rehearsal bool) error {
-	if rehearsal {
-		if err := s.WriteOnce(store.RehearsalFile, []byte("This run was a rehearsal against an emulated CHI@Edge.\n")); err != nil {
-			return err
-		}
-	}
-	obs.warned = a.warned
-	err := run.Execute(c.Context, a.cleanup, run.Config{
-		Store: s, Experiment: e, Plan: plan, Site: site,
-		Agent:     agentFile,
-		ModelFile: func(sum string) (string, error) { return files[sum], nil },
-		Report:    func() error { return renderReports(s) },
-		Observe:   obs,
-		Keep:      c.Bool("keep"), Until: until, Detach: c.Bool("detach"),
-		FetchTime: c.Duration("fetch-time"),
-	})
-	if err == nil && (until != "" || c.Bool("detach")) {
-		obs.line("  run %s is left as it is; go on with: chexp run --resume %s", s.ID, s.ID)
-		return nil
-	}
-	return errors.Join(err, a.answer(c, s, plan, err == nil))
-}
-
-// answer prints the decision table of what was measured.
-func (a *app) answer(c *cli.Context, s *store.Run, plan *trial.Plan, complete bool) error {
-	results, err := s.Results(plan)
+// resume goes on with a run.
+func (a *app) resume(c *cli.Context, name string) error {
+	cfg, err := runConfig(c)
 	if err != nil {
 		return err
 	}
-	if len(results) > 0 {
-		if err := a.showRun(c, s); err != nil {
+	s, err := a.open(c, name)
+	if err != nil {
+		return err
+	}
+	if err := s.Lock(); err != nil {
+		return err
+	}
+	defer s.Unlock()
+	if cfg.Run, err = a.load(c, s); err != nil {
+		return failure.Locked.Errorf("run %s cannot be resumed", s.ID).
+			Advise("it was cut off before it had a plan: start a new one").Because(err)
+	}
+	goOn := func(o site.Options) error {
+		obs := newProgress(a.err)
+		o.Notice = obs.Say
+		if cfg.Site, err = a.connect(c.Context, cfg.Experiment.Site, o); err != nil {
+			return err
+		}
+		return a.carryOut(c, cfg, obs)
+	}
+	if isRehearsal(s) { // its cloud ended with it; the journal finds that out
+		return a.withEmulator(c, goOn)
+	}
+	return goOn(siteOptions(c))
+}
+
+// carryOut executes a run that has its site, and prints the answer.
+func (a *app) carryOut(c *cli.Context, cfg run.Config, obs *progress) error {
+	obs.warned = a.warned
+	cfg.Observe = obs
+	var f *found // nothing where the run ended before its report
+	cfg.Report = func() (err error) {
+		f, err = writeReports(cfg.Store)
+		return err
+	}
+	err := run.Execute(c.Context, a.cleanup, cfg)
+	if err == nil && (cfg.Until != "" || cfg.Detach) {
+		obs.line("  run %s is left as it is; go on with: %s", cfg.Store.ID, cfg.Commands.Resume())
+		return nil
+	}
+	if f == nil {
+		var unread error
+		if f, unread = readFindings(cfg.Store); unread != nil {
+			return errors.Join(err, unread)
+		}
+	}
+	return errors.Join(err, a.answer(c, cfg.Run, f, err == nil))
+}
+
+// answer prints the decision table of what was measured.
+func (a *app) answer(c *cli.Context, r *run.Run, f *found, complete bool) error {
+	if len(f.results) > 0 {
+		if err := a.show(c, f); err != nil {
 			return err
 		}
 	}
 	if !complete {
 		return nil // the error that is on its way says more
 	}
-	return run.FailedTrials(plan, results)
+	return r.Incomplete(f.results)
 }
 
 // agentFile finds the agent for an architecture beside this program.
@@ -335,8 +356,8 @@ func agentManifest(arch string) (m trial.Manifest, err error) {
 	return m, nil
 }
 
-// bundleBytes is what goes up for a plan, before anything is known of the far
-// end.
+// bundleBytes is how many bytes go up for a plan if the device has none of them
+// yet.
 func bundleBytes(plan *trial.Plan, files map[string]string, arch string) (int64, error) {
 	agent, err := agentFile(arch)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"chexp/experiments/judge"
 	"chexp/experiments/trial"
+	"chexp/orchestrator/internal/report/findings"
 )
 
 // accurate is a run of two models whose right answers are given.
@@ -23,7 +24,7 @@ func accurate(right ...int) *run {
 	return r
 }
 
-func shown(t *testing.T, table *Table) string {
+func shown(t *testing.T, table *findings.Table) string {
 	t.Helper()
 	var b bytes.Buffer
 	if err := Terminal(&b, table, 160, false); err != nil {
@@ -33,7 +34,7 @@ func shown(t *testing.T, table *Table) string {
 }
 
 func TestAccuracyInTheTable(t *testing.T) {
-	table := Build(accurate(475, 420).Input)
+	table := findings.Build(accurate(475, 420).Input)
 	text := shown(t, table)
 	for _, want := range []string{"top-1 % (95 %)", "95.0 (92.7-96.7)", "84.0 (80.5-87.1)", "agrees %, cos", "90.0, 0.9900", "made up for the tests", "exact (Clopper-Pearson)"} {
 		if !strings.Contains(text, want) {
@@ -46,7 +47,7 @@ func TestAccuracyInTheTable(t *testing.T) {
 			t.Errorf("row %d: %+v", i, v)
 		}
 	}
-	if v := Build(accurate(455, 452).Input).Rows[0].Answers[0]; v.Verdict != judge.Met || !v.Close {
+	if v := findings.Build(accurate(455, 452).Input).Rows[0].Answers[0]; v.Verdict != judge.Met || !v.Close {
 		t.Errorf("91 %% of 500 against 90 %% is a close call: %+v", v)
 	}
 	var b bytes.Buffer
@@ -68,7 +69,7 @@ func TestAccuracyInTheTable(t *testing.T) {
 
 // Without the accuracy section nothing speaks of it.
 func TestNoAccuracyNoColumn(t *testing.T) {
-	text := shown(t, Build(tutorial().Input))
+	text := shown(t, findings.Build(tutorial().Input))
 	if strings.Contains(text, "top-1") || strings.Contains(text, "agrees") {
 		t.Errorf("accuracy was not asked for:\n%s", text)
 	}
@@ -86,7 +87,7 @@ func TestHostileAccuracy(t *testing.T) {
 		a, _ := r.Results[0].Accuracy.Get()
 		change(&a)
 		r.Results[0].Accuracy = trial.Read(a)
-		row := Build(r.Input).Rows[0]
+		row := findings.Build(r.Input).Rows[0]
 		if row.Accuracy.Unavailable == "" || row.Answers[0].Verdict != judge.Unknown {
 			t.Errorf("%s: %+v, %+v", name, row.Accuracy, row.Answers[0])
 		}
@@ -97,7 +98,7 @@ func TestHostileAccuracy(t *testing.T) {
 	a.Agreement = trial.Read(trial.Agreement{Pictures: 1, Same: 2})
 	r.Results[0].Accuracy = trial.Read(a)
 	r.Results[1].Accuracy = trial.Unread[trial.Accuracy]("the process was killed")
-	table := Build(r.Input)
+	table := findings.Build(r.Input)
 	got, _ := table.Rows[0].Accuracy.Get()
 	if got.Interval.High > 1 || got.Agreement.Unavailable == "" || strings.Contains(got.Data, "\x1b") {
 		t.Errorf("%+v", got)

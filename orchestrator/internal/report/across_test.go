@@ -14,14 +14,16 @@ import (
 	"chexp/experiments/compare/simulated"
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
+	"chexp/orchestrator/internal/report/findings"
+	"chexp/orchestrator/internal/report/page"
 )
 
 // class hands over the runs of a simulated class, as the command does.
 func class(label string, c simulated.Class) compare.Group {
 	g := compare.Group{Label: label}
 	for _, r := range c.All() {
-		in := Input{Plan: r.Plan, Results: r.Results, Budgets: twoBudgets, Run: Run{ID: r.Plan.RunID}}
-		run := Evidence(in)
+		in := findings.Input{Plan: r.Plan, Results: r.Results, Budgets: twoBudgets, Run: findings.Run{ID: r.Plan.RunID}}
+		run := findings.Evidence(in)
 		run.Device = r.Device
 		g.Runs = append(g.Runs, run)
 	}
@@ -84,7 +86,7 @@ func TestComparisonGolden(t *testing.T) {
 		c := make()
 		for suffix, render := range map[string]func(*bytes.Buffer) error{
 			"100.txt": func(b *bytes.Buffer) error { return ComparisonText(b, c, 100, false) },
-			"html":    func(b *bytes.Buffer) error { return ComparisonHTML(b, c) },
+			"html":    func(b *bytes.Buffer) error { return page.Comparison(b, c) },
 			"csv":     func(b *bytes.Buffer) error { return ComparisonCSV(b, c) },
 		} {
 			var got bytes.Buffer
@@ -130,7 +132,7 @@ func TestComparisonOfLongNamesFits(t *testing.T) {
 		for i := range r.Plan.Trials {
 			r.Plan.Trials[i].Model += "-" + long
 		}
-		run := Evidence(Input{Plan: r.Plan, Results: r.Results, Budgets: twoBudgets, Run: Run{ID: r.Plan.RunID}})
+		run := findings.Evidence(findings.Input{Plan: r.Plan, Results: r.Results, Budgets: twoBudgets, Run: findings.Run{ID: r.Plan.RunID}})
 		run.Device = strings.Repeat("nyu-rpi5-", 6) + r.Device
 		g.Runs = append(g.Runs, run)
 	}
@@ -166,17 +168,17 @@ func TestHostileFactsInComparison(t *testing.T) {
 	if len(x.Rows) == 0 || len(x.Problems) == 0 {
 		t.Fatalf("%d rows, %d problems", len(x.Rows), len(x.Problems))
 	}
-	var text, page, doc bytes.Buffer
+	var text, html, doc bytes.Buffer
 	if err := ComparisonText(&text, x, 100, false); err != nil {
 		t.Fatal(err)
 	}
-	if err := ComparisonHTML(&page, x); err != nil {
+	if err := page.Comparison(&html, x); err != nil {
 		t.Fatal(err)
 	}
 	if err := json.NewEncoder(&doc).Encode(x); err != nil {
 		t.Fatal(err)
 	}
-	for name, b := range map[string]*bytes.Buffer{"terminal": &text, "page": &page, "JSON": &doc} {
+	for name, b := range map[string]*bytes.Buffer{"terminal": &text, "page": &html, "JSON": &doc} {
 		for _, bad := range []string{"\x1b", "\x00", "\u202e", `\u001b`} {
 			if strings.Contains(b.String(), bad) {
 				t.Errorf("%s holds %q", name, bad)
@@ -186,7 +188,7 @@ func TestHostileFactsInComparison(t *testing.T) {
 			t.Errorf("%s is %d bytes long", name, b.Len())
 		}
 	}
-	if strings.Contains(page.String(), "<script>") {
+	if strings.Contains(html.String(), "<script>") {
 		t.Error("the page holds a script")
 	}
 }
@@ -202,7 +204,7 @@ func BenchmarkClass(b *testing.B) {
 		g := compare.Group{}
 		start := time.Now()
 		for _, r := range runs {
-			run := Evidence(Input{Plan: r.Plan, Results: r.Results, Budgets: twoBudgets, Run: Run{ID: r.Plan.RunID}})
+			run := findings.Evidence(findings.Input{Plan: r.Plan, Results: r.Results, Budgets: twoBudgets, Run: findings.Run{ID: r.Plan.RunID}})
 			run.Device = r.Device
 			g.Runs = append(g.Runs, run)
 		}
@@ -210,7 +212,7 @@ func BenchmarkClass(b *testing.B) {
 		x := compare.Runs([]compare.Group{g}, 1)
 		compared := time.Now()
 		var out bytes.Buffer
-		if err := ComparisonHTML(&out, x); err != nil {
+		if err := page.Comparison(&out, x); err != nil {
 			b.Fatal(err)
 		}
 		if err := ComparisonText(&out, x, 100, false); err != nil {

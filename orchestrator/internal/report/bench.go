@@ -8,6 +8,8 @@ import (
 
 	"chexp/experiments/trial"
 	"chexp/experiments/words"
+	"chexp/orchestrator/internal/report/content"
+	"chexp/orchestrator/internal/report/findings"
 )
 
 // maxBenchLines bounds the lines of one trial in the benchmark format.
@@ -27,7 +29,7 @@ const maxBenchLines = 1000
 // Only valid trials are written. The configuration lines hold what makes two
 // files incomparable and nothing else, because benchstat by default splits its
 // tables on every one of them; run and device are comments.
-func Bench(w io.Writer, t *Table) error {
+func Bench(w io.Writer, t *findings.Table) error {
 	b := bufio.NewWriter(w)
 	fmt.Fprintf(b, "# chexp run %s, experiment %s, device %s\n", benchWord(t.Run.ID), benchWord(t.Run.Experiment), benchWord(t.Run.Device.Name))
 	for _, c := range t.Caveats {
@@ -37,7 +39,7 @@ func Bench(w io.Writer, t *Table) error {
 	last := ""
 	for _, r := range t.Rows {
 		if !r.Valid() {
-			fmt.Fprintf(b, "# left out: %s (%s)\n", r.ID, r.validityCell().text)
+			fmt.Fprintf(b, "# left out: %s (%s)\n", r.ID, content.Validity(r).Full())
 			continue
 		}
 		if c := benchConfig(r); c != last {
@@ -49,28 +51,28 @@ func Bench(w io.Writer, t *Table) error {
 	return b.Flush()
 }
 
-func benchConfig(r *Row) string {
-	lines := []string{"goos: " + benchWord(r.agent.OS), "goarch: " + benchWord(r.agent.Arch), "pkg: chexp/inference"}
-	if v, ok := r.device.CPU.Get(); ok {
-		lines = append(lines, "cpu: "+words.Line(v, maxName))
+func benchConfig(r *findings.Row) string {
+	lines := []string{"goos: " + benchWord(r.Agent.OS), "goarch: " + benchWord(r.Agent.Arch), "pkg: chexp/inference"}
+	if v, ok := r.Device.CPU.Get(); ok {
+		lines = append(lines, "cpu: "+words.Line(v, 64))
 	}
-	if r.device.Emulated != "" {
-		lines = append(lines, "emulated: "+benchWord(r.device.Emulated))
+	if r.Device.Emulated != "" {
+		lines = append(lines, "emulated: "+benchWord(r.Device.Emulated))
 	} else {
 		lines = append(lines, "emulated: no")
 	}
 	return strings.Join(lines, "\n")
 }
 
-func benchRow(b *bufio.Writer, r *Row) {
+func benchRow(b *bufio.Writer, r *findings.Row) {
 	name := fmt.Sprintf("model=%s/provider=%s/threads=%d/batch=%d-%d", benchWord(r.Model), benchWord(r.Provider), r.Threads, r.Batch, r.Threads)
-	n := len(r.latencies)
+	n := len(r.Result.LatenciesNS)
 	lines := min(n, maxBenchLines)
 	if lines < n {
 		fmt.Fprintf(b, "# %s: %d of %d inferences, evenly spaced\n", r.ID, lines, n)
 	}
 	for i := range lines {
-		fmt.Fprintf(b, "BenchmarkInference/%s 1 %d ns/op\n", name, r.latencies[i*n/lines])
+		fmt.Fprintf(b, "BenchmarkInference/%s 1 %d ns/op\n", name, r.Result.LatenciesNS[i*n/lines])
 	}
 	fmt.Fprintf(b, "BenchmarkSession/%s 1", name)
 	for _, v := range []struct {
@@ -95,5 +97,5 @@ func benchWord(s string) string {
 			return r
 		}
 		return '_'
-	}, words.Line(s, maxName))
+	}, words.Line(s, 64))
 }

@@ -6,12 +6,14 @@ import (
 	"slices"
 	"testing"
 
+	"chexp/orchestrator/internal/report/findings"
+
 	"golang.org/x/perf/benchfmt"
 )
 
 // readBench reads what Bench wrote with the reader that benchstat uses. A line
 // that this reader does not understand is an error.
-func readBench(t *testing.T, table *Table) (values map[string][]float64, config map[string]string) {
+func readBench(t *testing.T, table *findings.Table) (values map[string][]float64, config map[string]string) {
 	t.Helper()
 	var out bytes.Buffer
 	if err := Bench(&out, table); err != nil {
@@ -41,7 +43,7 @@ func readBench(t *testing.T, table *Table) (values map[string][]float64, config 
 
 func TestBench(t *testing.T) {
 	in := tutorial()
-	values, config := readBench(t, Build(in.Input))
+	values, config := readBench(t, findings.Build(in.Input))
 	got := values["Inference/model=food-int8-static/provider=cpu/threads=4/batch=1-4 sec/op"]
 	var want []float64
 	for _, r := range in.Results { // two repetitions, 900 each: below the bound
@@ -76,7 +78,7 @@ func TestBench(t *testing.T) {
 func TestBenchIsBounded(t *testing.T) {
 	r := newRun(static)
 	r.add(static, cpu, 4, 1, 1, 10*maxBenchLines+7, 8*ms)
-	values, _ := readBench(t, Build(r.Input))
+	values, _ := readBench(t, findings.Build(r.Input))
 	got := values["Inference/model=food-int8-static/provider=cpu/threads=4/batch=1-4 sec/op"]
 	if len(got) != maxBenchLines {
 		t.Fatalf("%d lines, want %d", len(got), maxBenchLines)
@@ -90,7 +92,7 @@ func TestBenchIsBounded(t *testing.T) {
 func TestBenchHostile(t *testing.T) {
 	in := hostile()
 	in.Plan = nil
-	values, config := readBench(t, Build(in))
+	values, config := readBench(t, findings.Build(in))
 	for name := range values {
 		if bytes.Contains([]byte(name), []byte("Fake")) && !bytes.HasPrefix([]byte(name), []byte("Inference/")) && !bytes.HasPrefix([]byte(name), []byte("Session/")) {
 			t.Errorf("a device's text became a benchmark: %s", name)

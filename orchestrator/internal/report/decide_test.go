@@ -8,13 +8,14 @@ import (
 	"chexp/experiments/judge"
 	"chexp/experiments/trial"
 	"chexp/experiments/words"
+	"chexp/orchestrator/internal/report/findings"
 )
 
 func TestNoVerdictWithoutASample(t *testing.T) {
 	r := newRun(static)
 	r.add(static, cpu, 1, 1, 1, 5, 1*ms)
 	r.add(static, acl, 1, 1, 1, 6, 1*ms)
-	table := Build(r.Input)
+	table := findings.Build(r.Input)
 	if v := table.Rows[0].Answers[1]; v.Verdict != judge.Unknown {
 		t.Errorf("five inferences gave %+v", v)
 	}
@@ -104,7 +105,7 @@ func TestDecision(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			in := c.in()
-			d := Build(in.Input).Decision
+			d := findings.Build(in.Input).Decision
 			all := d.Text + "\n" + strings.Join(d.Details, "\n")
 			if d.Verdict != c.verdict || !slices.Equal(d.Options, c.options) {
 				t.Errorf("verdict %s with options %v, want %s with %v: %s", d.Verdict, d.Options, c.verdict, c.options, all)
@@ -129,13 +130,13 @@ func TestDecision(t *testing.T) {
 func TestCloseCall(t *testing.T) {
 	r := newRun(static)
 	r.add(static, cpu, 4, 1, 1, 200, 15*ms)
-	v := Build(r.Input).Rows[0].Answers[1]
+	v := findings.Build(r.Input).Rows[0].Answers[1]
 	if !v.Close {
 		t.Errorf("a limit of 15 ms inside the interval of a median near 15 ms is no close call: %+v", v)
 	}
 	r = newRun(static)
 	r.add(static, cpu, 4, 1, 1, 200, 8*ms)
-	if v := Build(r.Input).Rows[0].Answers[1]; v.Close {
+	if v := findings.Build(r.Input).Rows[0].Answers[1]; v.Close {
 		t.Errorf("8 ms against 15 ms is a close call: %+v", v)
 	}
 }

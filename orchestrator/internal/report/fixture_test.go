@@ -10,6 +10,7 @@ import (
 	"chexp/experiments/judge"
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
+	"chexp/orchestrator/internal/report/findings"
 )
 
 // The runs in this file are made up: their latencies come from a random
@@ -46,18 +47,18 @@ func latencies(seed uint64, n int, median float64) []int64 {
 	return out
 }
 
-type run struct{ Input }
+type run struct{ findings.Input }
 
 func newRun(models ...trial.Model) *run {
-	return &run{Input{
-		Run: Run{ID: "20260314T092653Z-serve-edge-abcd", Experiment: "serve-edge", Description: "Made up for the tests: which model fits the camera?",
-			Site: "CHI@Edge", Region: "CHI@Edge", Device: Device{Name: "nyu-rpi5-01", UID: "3f2a0c9e-0000-4000-8000-000000000001", MachineName: "raspberrypi5"},
+	return &run{findings.Input{
+		Run: findings.Run{ID: "20260314T092653Z-serve-edge-abcd", Experiment: "serve-edge", Description: "Made up for the tests: which model fits the camera?",
+			Site: "CHI@Edge", Region: "CHI@Edge", Device: findings.Device{Name: "nyu-rpi5-01", UID: "3f2a0c9e-0000-4000-8000-000000000001", MachineName: "raspberrypi5"},
 			LeaseID: "lease-1", ContainerID: "container-1", Image: "docker.io/library/debian:12-slim",
 			Started: day, Ended: day.Add(7*time.Minute + 12*time.Second), ChexpVersion: "v0.0.0-test", Dir: "runs/20260314T092653Z-serve-edge-abcd"},
 		Plan: &trial.Plan{Schema: trial.PlanSchema, Experiment: "serve-edge", RunID: "run-1", Seed: 7, Models: models,
 			Policy: trial.Policy{Warmup: 10, MinRuns: 100, MinTime: 2 * time.Second, MaxTime: time.Minute, Timeout: 2 * time.Minute}},
 		Budgets: twoBudgets,
-		Phases: []Phase{
+		Phases: []findings.Phase{
 			{Name: "plan", Start: day, End: day.Add(120 * time.Millisecond), Outcome: "ok"},
 			{Name: "lease", Start: day.Add(time.Second), End: day.Add(71 * time.Second), Outcome: "ok"},
 			{Name: "container", Start: day.Add(71 * time.Second), End: day.Add(160 * time.Second), Outcome: "ok"},

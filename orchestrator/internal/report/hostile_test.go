@@ -13,13 +13,15 @@ import (
 
 	"chexp/experiments/judge"
 	"chexp/experiments/trial"
+	"chexp/orchestrator/internal/report/findings"
+	"chexp/orchestrator/internal/report/page"
 )
 
 // poison is what a device could send in any text field.
 const poison = "=HYPERLINK(\"http://evil.example\")<script>alert(1)</script><img src=x onerror=alert(1)> {{.}} \x1b[31mred\x1b]0;title\x07 \u202eesrever\u200b |cell| [link](javascript:alert(1)) ![i](http://evil.example/x.png) `code` **bold** @everyone \r\nBenchmarkFake 1 1 ns/op\x00\xff"
 
 // hostile is a run whose device lies in every field that it fills.
-func hostile() Input {
+func hostile() findings.Input {
 	r := newRun(static, dynamic)
 	r.Run.Note = poison
 	r.Budgets = append(r.Budgets[:2:2], judge.Budget{Metric: judge.P99, Op: "<", Limit: 2e7, Text: poison})
@@ -64,7 +66,7 @@ func TestHostile(t *testing.T) {
 			in.Results[0].Model.Name, in.Results[0].Model.Origin = poison, poison
 			in.Results[0].Threads, in.Results[0].Batch = -3, math.MinInt
 		}
-		table := Build(in)
+		table := findings.Build(in)
 		for _, r := range renderers {
 			var out bytes.Buffer
 			if err := r.render(&out, table); err != nil {
@@ -100,7 +102,7 @@ func TestHostile(t *testing.T) {
 
 func TestHostileHTML(t *testing.T) {
 	var out bytes.Buffer
-	if err := HTML(&out, Build(hostile())); err != nil {
+	if err := page.Run(&out, findings.Build(hostile())); err != nil {
 		t.Fatal(err)
 	}
 	s := strings.ToLower(out.String())
@@ -116,7 +118,7 @@ func TestHostileHTML(t *testing.T) {
 
 func TestHostileMarkdown(t *testing.T) {
 	var out bytes.Buffer
-	if err := Markdown(&out, Build(hostile())); err != nil {
+	if err := Markdown(&out, findings.Build(hostile())); err != nil {
 		t.Fatal(err)
 	}
 	for _, bad := range []string{`<script`, `<img`, `[^\\]\]\(`, `http://`, `@`, `[^\\]\|cell`, "[^\\\\]`", `[^\\]\*bold`} {
@@ -130,7 +132,7 @@ func TestHostileCSV(t *testing.T) {
 	in := hostile()
 	in.Plan = nil
 	var out bytes.Buffer
-	if err := CSV(&out, Build(in)); err != nil {
+	if err := CSV(&out, findings.Build(in)); err != nil {
 		t.Fatal(err)
 	}
 	lines, err := csv.NewReader(&out).ReadAll()
@@ -164,7 +166,7 @@ func TestCSVText(t *testing.T) {
 // JSON must be readable again and hold the promise of its keys.
 func TestJSONKeys(t *testing.T) {
 	var out bytes.Buffer
-	if err := JSON(&out, Build(tutorial().Input)); err != nil {
+	if err := JSON(&out, findings.Build(tutorial().Input)); err != nil {
 		t.Fatal(err)
 	}
 	var doc struct {
@@ -175,7 +177,7 @@ func TestJSONKeys(t *testing.T) {
 	if err := json.Unmarshal(out.Bytes(), &doc); err != nil {
 		t.Fatal(err)
 	}
-	if doc.Schema != Schema || len(doc.Rows) != 12 {
+	if doc.Schema != findings.Schema || len(doc.Rows) != 12 {
 		t.Fatalf("schema %q with %d rows", doc.Schema, len(doc.Rows))
 	}
 	for _, key := range []string{"trial", "model", "provider", "threads", "batch", "model_bytes", "n", "p50_ns", "p95_ns", "p99_ns",

@@ -2,46 +2,48 @@ package report
 
 import (
 	"bufio"
-	"chexp/experiments/words"
 	"fmt"
 	"io"
 	"strings"
+
+	"chexp/experiments/words"
+	"chexp/orchestrator/internal/report/content"
+	"chexp/orchestrator/internal/report/findings"
 )
 
 // Markdown writes the report as GitHub-flavoured Markdown, for a lab report or
 // an issue.
-func Markdown(w io.Writer, t *Table) error {
+func Markdown(w io.Writer, t *findings.Table) error {
 	b := bufio.NewWriter(w)
-	head := t.headline()
-	fmt.Fprintf(b, "# %s\n\n", escapeMarkdown(head[0]))
+	d := content.OfRun(t, false)
+	fmt.Fprintf(b, "# %s\n\n", escapeMarkdown(d.Headline[0]))
 	if t.Run.Description != "" {
 		fmt.Fprintf(b, "%s\n\n", escapeMarkdown(t.Run.Description))
 	}
-	for _, line := range head[1:] {
+	for _, line := range d.Headline[1:] {
 		fmt.Fprintf(b, "%s  \n", escapeMarkdown(line))
 	}
-	for _, c := range t.Caveats {
+	for _, c := range d.Cautions {
 		fmt.Fprintf(b, "\n> **Note:** %s\n", escapeMarkdown(c))
 	}
-	fmt.Fprintf(b, "\n**%s**\n", escapeMarkdown(t.Decision.Text))
-	for i, d := range t.Decision.Details {
-		fmt.Fprintf(b, "%s- %s\n", words.When(i == 0, "\n"), escapeMarkdown(d))
+	fmt.Fprintf(b, "\n**%s**\n", escapeMarkdown(d.Answer))
+	for i, s := range d.Details {
+		fmt.Fprintf(b, "%s- %s\n", words.When(i == 0, "\n"), escapeMarkdown(s))
 	}
-	if len(t.Rows) > 0 {
-		markdownTable(b, t)
+	for _, table := range d.Tables {
+		markdownTable(b, table)
 	}
-	for i, n := range t.Notes {
-		fmt.Fprintf(b, "%s%s %s  \n", words.When(i == 0, "\n"), superscript(n.Mark), escapeMarkdown(n.Text))
+	for i, n := range d.Notes {
+		fmt.Fprintf(b, "%s%s %s  \n", words.When(i == 0, "\n"), words.Superscript(n.Mark), escapeMarkdown(n.Text))
 	}
-	fmt.Fprintf(b, "\n%s %s\n", escapeMarkdown(legend), escapeMarkdown(t.harness()))
-	for _, s := range t.sections(false) {
-		fmt.Fprintf(b, "\n## %s\n\n", escapeMarkdown(s.head))
-		for _, line := range s.lines {
-			text := strings.TrimLeft(line, " ")
-			fmt.Fprintf(b, "%s- %s\n", line[:len(line)-len(text)], escapeMarkdown(text))
+	fmt.Fprintf(b, "\n%s\n", escapeMarkdown(strings.Join(d.Legend, " ")))
+	for _, s := range d.Sections {
+		fmt.Fprintf(b, "\n## %s\n\n", escapeMarkdown(s.Head))
+		for _, l := range s.Lines {
+			fmt.Fprintf(b, "%s- %s\n", words.When(l.Below, "  "), escapeMarkdown(l.Text))
 		}
-		if s.foot != "" {
-			fmt.Fprintf(b, "\n%s\n", escapeMarkdown(s.foot))
+		if s.Foot != "" {
+			fmt.Fprintf(b, "\n%s\n", escapeMarkdown(s.Foot))
 		}
 	}
 	markdownChecks(b, t)
@@ -64,27 +66,25 @@ func Markdown(w io.Writer, t *Table) error {
 	return b.Flush()
 }
 
-func markdownTable(b *bufio.Writer, t *Table) {
-	cols := t.columns()
+func markdownTable(b *bufio.Writer, t content.Table) {
 	b.WriteString("\n|")
-	for _, c := range cols {
-		b.WriteString(" " + escapeMarkdown(c.head) + " |")
+	for _, c := range t.Columns {
+		b.WriteString(" " + escapeMarkdown(c.Head) + " |")
 	}
 	b.WriteString("\n|")
-	for _, c := range cols {
-		b.WriteString("---" + words.When(c.right, ":") + "|")
+	for _, c := range t.Columns {
+		b.WriteString("---" + words.When(c.Right, ":") + "|")
 	}
 	b.WriteString("\n")
-	for _, r := range t.Rows {
+	for _, row := range t.Rows {
 		b.WriteString("|")
-		for _, c := range cols {
-			v := c.cell(r)
-			text := escapeMarkdown(v.text)
-			if v.tone == bad {
+		for _, c := range row {
+			text := escapeMarkdown(c.Full())
+			if c.Tone == content.Bad {
 				text = "**" + text + "**"
 			}
-			for _, m := range v.marks {
-				text += superscript(m)
+			for _, m := range c.Marks {
+				text += words.Superscript(m)
 			}
 			b.WriteString(" " + text + " |")
 		}
@@ -92,12 +92,15 @@ func markdownTable(b *bufio.Writer, t *Table) {
 	}
 }
 
+// maxChecked is of how many trials the checks are written.
+const maxChecked = 60
+
 // markdownChecks writes a section per trial; a long run's stand in the page and
 // in the JSON document.
-func markdownChecks(b *bufio.Writer, t *Table) {
+func markdownChecks(b *bufio.Writer, t *findings.Table) {
 	written := 0
 	for _, r := range t.Rows {
-		if len(r.Checks) == 0 || written >= maxCards {
+		if len(r.Checks) == 0 || written >= maxChecked {
 			continue
 		}
 		if written == 0 {
@@ -107,7 +110,7 @@ func markdownChecks(b *bufio.Writer, t *Table) {
 		fmt.Fprintf(b, "\n### %s: %s\n\n| check | verdict | value | limit | what was found | what to do |\n|---|---|---:|---:|---|---|\n",
 			escapeMarkdown(r.ID), r.Validity)
 		for _, c := range r.Checks {
-			fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s |\n", c.Name, escapeMarkdown(verdictWord(c)), escapeMarkdown(valueText(c)), escapeMarkdown(limitText(c)),
+			fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s |\n", c.Name, escapeMarkdown(content.CheckVerdict(c)), escapeMarkdown(content.CheckValue(c)), escapeMarkdown(content.CheckLimit(c)),
 				escapeMarkdown(c.Text), escapeMarkdown(c.Remedy))
 		}
 	}

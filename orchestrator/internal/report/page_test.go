@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"os"
 	"testing"
+
+	"chexp/orchestrator/internal/report/findings"
+	"chexp/orchestrator/internal/report/page"
 )
 
 // TestPage writes the made-up tutorial page where CHEXP_PAGE says, to be
 // looked at in a browser, and always checks that its parts are there.
 func TestPage(t *testing.T) {
 	var out bytes.Buffer
-	if err := HTML(&out, Build(tutorial().Input)); err != nil {
+	if err := page.Run(&out, findings.Build(tutorial().Input)); err != nil {
 		t.Fatal(err)
 	}
 	for _, part := range []string{`id="decision"`, `id="table"`, `id="scatter"`, `id="strips"`, `id="cards"`, `id="timeline"`,

@@ -9,6 +9,8 @@ import (
 	"chexp/experiments/judge"
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
+	"chexp/orchestrator/internal/report/findings"
+	"chexp/orchestrator/internal/report/page"
 )
 
 // interruptedRun ends in the second of two repetitions: one trial is whole, one
@@ -34,7 +36,7 @@ func interruptedRun(t *testing.T) *run {
 }
 
 func TestInterruptedRun(t *testing.T) {
-	table := Build(interruptedRun(t).Input)
+	table := findings.Build(interruptedRun(t).Input)
 	want := map[string]struct {
 		outcome  trial.Outcome
 		validity stats.Validity
@@ -47,7 +49,7 @@ func TestInterruptedRun(t *testing.T) {
 	}
 	for _, row := range table.Rows {
 		w := want[row.ID]
-		words := why(row.Reasons) + strings.Join(row.complaints(), "; ")
+		words := findings.Why(row.Reasons) + strings.Join(row.Complaints(), "; ")
 		if row.Outcome != w.outcome || row.Validity != w.validity || !strings.Contains(words, w.words) {
 			t.Errorf("%s: %s %s %q, want %+v", row.ID, row.Outcome, row.Validity, words, w)
 		}
@@ -62,7 +64,7 @@ func TestInterruptedRun(t *testing.T) {
 	for name, render := range map[string]func(*bytes.Buffer) error{
 		"terminal": func(w *bytes.Buffer) error { return Terminal(w, table, 0, false) },
 		"markdown": func(w *bytes.Buffer) error { return Markdown(w, table) },
-		"html":     func(w *bytes.Buffer) error { return HTML(w, table) },
+		"html":     func(w *bytes.Buffer) error { return page.Run(w, table) },
 	} {
 		var w bytes.Buffer
 		if err := render(&w); err != nil {
@@ -83,7 +85,7 @@ func TestStartsOfOneTrial(t *testing.T) {
 	r.add(static, cpu, 4, 1, 1, 500, 8*ms)
 	r.add(dynamic, cpu, 4, 1, 1, 500, 20*ms)
 	r.inTurns(25)
-	whole := Build(r.Input)
+	whole := findings.Build(r.Input)
 	for _, res := range r.Results {
 		for i := range res.Blocks {
 			if i >= 12 {
@@ -92,14 +94,14 @@ func TestStartsOfOneTrial(t *testing.T) {
 		}
 		res.Restarts = []trial.Restart{{Time: day}}
 	}
-	table := Build(r.Input)
+	table := findings.Build(r.Input)
 	if a, b := whole.Ratios[0], table.Ratios[0]; a.Starts != 1 || b.Starts != 2 || a.Pairs != b.Pairs {
 		t.Errorf("%d starts and %d pairs, then %d and %d", a.Starts, a.Pairs, b.Starts, b.Pairs)
 	}
-	if n := table.Rows[0].marks["n"]; len(n) != 1 || !strings.Contains(table.Notes[n[0]-1].Text, "2 process starts") {
+	if n := table.Rows[0].Marks["n"]; len(n) != 1 || !strings.Contains(table.Notes[n[0]-1].Text, "2 process starts") {
 		t.Errorf("no footnote says so: %v", table.Notes)
 	}
-	levels := func(t *Table) (n int) {
+	levels := func(t *findings.Table) (n int) {
 		for _, c := range t.Spreads[0].Components {
 			if c.Level == "process start" {
 				n = c.Groups
@@ -112,7 +114,7 @@ func TestStartsOfOneTrial(t *testing.T) {
 	}
 	// Measured in two leases, they have no blocks beside each other.
 	r.Results[1].Start, r.Results[1].End = r.Results[1].Start.AddDate(0, 0, 1), r.Results[1].End.AddDate(0, 0, 1)
-	if c := Build(r.Input).Ratios[0]; c.Pairs != 0 || !strings.Contains(c.Text, "not measured in turns") {
+	if c := findings.Build(r.Input).Ratios[0]; c.Pairs != 0 || !strings.Contains(c.Text, "not measured in turns") {
 		t.Errorf("a day apart: %+v", c)
 	}
 }

@@ -13,9 +13,13 @@ import (
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
 	"chexp/experiments/words"
+	"chexp/orchestrator/internal/report/content"
+	"chexp/orchestrator/internal/report/findings"
+	"chexp/orchestrator/internal/report/options"
+	"chexp/orchestrator/internal/report/page"
 )
 
-func comparison(t *testing.T, table *Table, text string) Ratio {
+func comparison(t *testing.T, table *findings.Table, text string) options.Ratio {
 	t.Helper()
 	for _, c := range table.Ratios {
 		if strings.HasPrefix(c.Text, text) {
@@ -23,7 +27,7 @@ func comparison(t *testing.T, table *Table, text string) Ratio {
 		}
 	}
 	t.Fatalf("no comparison %q in %+v", text, table.Ratios)
-	return Ratio{}
+	return options.Ratio{}
 }
 
 var interval = regexp.MustCompile(`^food-int8-static is 0\.\d{3} \[0\.\d{3}, 0\.\d{3}\] times food-fp32 on cpu$`)
@@ -31,7 +35,7 @@ var interval = regexp.MustCompile(`^food-int8-static is 0\.\d{3} \[0\.\d{3}, 0\.
 // Of the tutorial's run the ratios are those that were put in, and say so; every
 // one is against the option that stands for the ordinary.
 func TestComparisons(t *testing.T) {
-	table := Build(tutorial().Input)
+	table := findings.Build(tutorial().Input)
 	static := comparison(t, table, "food-int8-static is ")
 	if !interval.MatchString(static.Text) || !static.Differs || static.Ratio < 0.355 || static.Ratio > 0.37 {
 		t.Errorf("%+v", static)
@@ -53,12 +57,12 @@ func TestNoDifferenceIsSaid(t *testing.T) {
 		r.add(fp32, cpu, 4, 1, rep, 300, 8*ms)
 		r.add(static, cpu, 4, 1, rep, 300, 8*ms)
 	}
-	table := Build(r.inTurns(25).Input)
+	table := findings.Build(r.inTurns(25).Input)
 	c := table.Ratios[0]
 	if c.Differs || !strings.HasSuffix(c.Text, "times food-fp32 on cpu: no difference shown") || c.Starts != 2 || c.Pairs != 24 {
 		t.Errorf("%+v", c)
 	}
-	if n := table.comparisonNote(); !strings.Contains(n, "two process starts") {
+	if n := content.RatiosNote(table); !strings.Contains(n, "two process starts") {
 		t.Errorf("%q", n)
 	}
 }
@@ -72,7 +76,7 @@ func TestDriftIsInNoRatio(t *testing.T) {
 	for _, res := range r.inTurns(25).Results {
 		retime(res, climbing)
 	}
-	table := Build(r.Input)
+	table := findings.Build(r.Input)
 	c := table.Ratios[0]
 	if c.Ratio < 0.78 || c.Ratio > 0.82 || !c.Differs || !strings.Contains(c.Text, "(both are INVALID: drift)") {
 		t.Errorf("%+v", c)
@@ -84,12 +88,18 @@ func TestNotInTurns(t *testing.T) {
 	r := newRun(fp32)
 	r.add(fp32, cpu, 1, 1, 1, 200, 10*ms)
 	r.add(fp32, cpu, 4, 1, 1, 200, 4*ms)
-	table := Build(r.Input)
+	table := findings.Build(r.Input)
 	want := "4 threads take 0.402 times as long as 1 for food-fp32 on cpu (no interval: they were not measured in turns)"
 	if got := table.Ratios[0].Text; got != want {
 		t.Errorf("%q", got)
 	}
-	if table.Ratios[0].Differs || len(table.Spreads) != 0 || table.versuses()[0].Turns.Height != 0 {
+	var html bytes.Buffer
+	if err := page.Run(&html, table); err != nil {
+		t.Fatal(err)
+	}
+	turns := strings.Contains(html.String(), `class="plot turns"`) ||
+		!strings.Contains(html.String(), "They were not measured in turns.")
+	if table.Ratios[0].Differs || len(table.Spreads) != 0 || turns {
 		t.Errorf("%+v", table.Ratios[0])
 	}
 }
@@ -99,7 +109,7 @@ func TestBlocksThatContradict(t *testing.T) {
 	r := newRun(static)
 	res := r.add(static, cpu, 4, 1, 1, 100, 8*ms)
 	res.Blocks = []trial.Block{{Round: 1, Turn: 1, First: 0, N: 50}, {Round: 2, Turn: 2, First: 40, N: 60}}
-	row := Build(r.Input).Rows[0]
+	row := findings.Build(r.Input).Rows[0]
 	if len(row.Doubts) != 1 || !strings.HasPrefix(row.Doubts[0], "block 2 of 2 holds latencies 40 to 99 of 100") {
 		t.Errorf("%v", row.Doubts)
 	}
@@ -119,7 +129,7 @@ func fallback() *run {
 // In no renderer stands another provider's latency under the name of the one
 // that was asked for, and no budget or decision is taken from it.
 func TestFallbackIsNobodysLatency(t *testing.T) {
-	table := Build(fallback().Input)
+	table := findings.Build(fallback().Input)
 	row := table.Rows[1]
 	if row.Validity != stats.Invalid || row.P50.Value != nil || row.Throughput.Value != nil || row.Answers[0].Verdict != judge.Unknown || row.Answers[1].Verdict != judge.Unknown {
 		t.Fatalf("%s, p50 %+v, %+v", row.Validity, row.P50, row.Answers)
@@ -150,7 +160,7 @@ func TestFallbackIsNobodysLatency(t *testing.T) {
 	r := fallback()
 	r.Results[1].Placement = trial.Read(onProviders(on("acl", "QLinearConv", 68, 100)))
 	var csv, text bytes.Buffer
-	if err := errors.Join(CSV(&csv, Build(r.Input)), Terminal(&text, Build(r.Input), 0, false)); err != nil || len(shows(csv.String()+text.String())) != len(numbers) {
+	if err := errors.Join(CSV(&csv, findings.Build(r.Input)), Terminal(&text, findings.Build(r.Input), 0, false)); err != nil || len(shows(csv.String()+text.String())) != len(numbers) {
 		t.Errorf("this test shows nothing: %v of %v", shows(csv.String()+text.String()), numbers)
 	}
 }
@@ -160,9 +170,9 @@ func TestPartlyOnProvider(t *testing.T) {
 	r := newRun(static)
 	res := r.add(static, acl, 4, 1, 1, 700, 6*ms)
 	res.Placement = trial.Read(onProviders(on("cpu", "QLinearConv", 52, 95), on("acl", "Conv", 16, 5)))
-	table := Build(r.Input)
-	if row := table.Rows[0]; row.Validity != stats.Suspect || row.validityCell().text != "SUSPECT: provider" {
-		t.Errorf("%s %q", row.Validity, row.validityCell().text)
+	table := findings.Build(r.Input)
+	if row := table.Rows[0]; row.Validity != stats.Suspect || content.Validity(row).Full() != "SUSPECT: provider" {
+		t.Errorf("%s %q", row.Validity, content.Validity(row).Full())
 	}
 	p := table.Placements[0]
 	if p.Truth != "16 of 68 nodes, 5 % of the time" || p.Wrong || !slices.Equal(p.Left, []string{"52 QLinearConv"}) {
@@ -176,9 +186,9 @@ func TestBeyondTheRoof(t *testing.T) {
 	for _, res := range r.Results {
 		res.Device.Roof = trial.Read(trial.Roof{Cores: 1, ClockHz: 1_000_000_000, FloatPerCycle: 4, IntegerPerCycle: 8})
 	}
-	table := Build(r.Input)
-	if row := table.Rows[0]; row.Validity != stats.Invalid || row.validityCell().text != "INVALID: physics" || table.Decision.Verdict != judge.NoResults {
-		t.Errorf("%s %q, %+v", row.Validity, row.validityCell().text, table.Decision)
+	table := findings.Build(r.Input)
+	if row := table.Rows[0]; row.Validity != stats.Invalid || content.Validity(row).Full() != "INVALID: physics" || table.Decision.Verdict != judge.NoResults {
+		t.Errorf("%s %q, %+v", row.Validity, content.Validity(row).Full(), table.Decision)
 	}
 	if len(table.Ratios) > 0 {
 		t.Errorf("impossible latencies are compared: %+v", table.Ratios[0])
@@ -186,7 +196,7 @@ func TestBeyondTheRoof(t *testing.T) {
 }
 
 func TestSpreads(t *testing.T) {
-	table := Build(tutorial().Input)
+	table := findings.Build(tutorial().Input)
 	if len(table.Spreads) != 4 {
 		t.Fatalf("%d options have a spread, want those with a result", len(table.Spreads))
 	}
@@ -209,7 +219,7 @@ func TestFastestIsToldByTurns(t *testing.T) {
 		for _, res := range r.Results {
 			retime(res, func(i, n int) float64 { return 1 + 0.12*float64(i)/float64(n) })
 		}
-		table := Build(r.Input)
+		table := findings.Build(r.Input)
 		if got := strings.Contains(table.Decision.Text, "cannot tell it from"); got != want {
 			t.Errorf("options %v apart: %q", factor, table.Decision.Text)
 		}

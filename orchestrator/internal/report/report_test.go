@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"chexp/experiments/trial"
+	"chexp/orchestrator/internal/report/findings"
+	"chexp/orchestrator/internal/report/page"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -16,17 +18,17 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 // cases are whole runs; each has a golden file per renderer.
 var cases = []struct {
 	name string
-	in   func() Input
+	in   func() findings.Input
 }{
-	{"tutorial", func() Input { return tutorial().Input }},
-	{"emulated", func() Input { return emulatedRun().Input }},
-	{"empty", func() Input { return Input{Run: Run{ID: "run-0", Experiment: "nothing"}} }},
+	{"tutorial", func() findings.Input { return tutorial().Input }},
+	{"emulated", func() findings.Input { return emulatedRun().Input }},
+	{"empty", func() findings.Input { return findings.Input{Run: findings.Run{ID: "run-0", Experiment: "nothing"}} }},
 	{"all-failed", allFailed},
 	{"one-inference", oneInference},
 	{"hostile", hostile},
 }
 
-func allFailed() Input {
+func allFailed() findings.Input {
 	r := newRun(fp32, static)
 	failed(r.add(fp32, cpu, 4, 1, 1, 10, ms), trial.Failed, "timeout", "the trial was killed after 2 min", "raise trials.timeout")
 	failed(r.add(static, cpu, 4, 1, 1, 10, ms), trial.Failed, "model_invalid", "models/b2.onnx is no ONNX model", "download it again")
@@ -37,7 +39,7 @@ func allFailed() Input {
 	return r.Input
 }
 
-func oneInference() Input {
+func oneInference() findings.Input {
 	r := newRun(static)
 	r.add(static, cpu, 1, 1, 1, 1, 9*ms)
 	return r.Input
@@ -45,21 +47,21 @@ func oneInference() Input {
 
 var renderers = []struct {
 	suffix string
-	render func(io.Writer, *Table) error
+	render func(io.Writer, *findings.Table) error
 }{
-	{"80.txt", func(w io.Writer, t *Table) error { return Terminal(w, t, 80, false) }},
-	{"120.txt", func(w io.Writer, t *Table) error { return Terminal(w, t, 120, false) }},
-	{"color.txt", func(w io.Writer, t *Table) error { return Terminal(w, t, 0, true) }},
+	{"80.txt", func(w io.Writer, t *findings.Table) error { return Terminal(w, t, 80, false) }},
+	{"120.txt", func(w io.Writer, t *findings.Table) error { return Terminal(w, t, 120, false) }},
+	{"color.txt", func(w io.Writer, t *findings.Table) error { return Terminal(w, t, 0, true) }},
 	{"md", Markdown},
 	{"csv", CSV},
 	{"json", JSON},
 	{"bench.txt", Bench},
-	{"html", HTML},
+	{"html", page.Run},
 }
 
 func TestGolden(t *testing.T) {
 	for _, c := range cases {
-		table := Build(c.in())
+		table := findings.Build(c.in())
 		for _, r := range renderers {
 			if c.name == "tutorial" && (r.suffix == "bench.txt" || r.suffix == "html") {
 				continue // half a megabyte; TestBench and TestPage read them
@@ -111,15 +113,15 @@ func excerpt(b []byte, line int) []byte {
 	return bytes.Join(lines[max(0, line-3):min(len(lines), line+4)], nil)
 }
 
-// The order in which results arrive must not matter, nor may Build or a
+// The order in which results arrive must not matter, nor may findings.Build or a
 // renderer change its input.
 func TestDeterministic(t *testing.T) {
 	var a, b bytes.Buffer
 	in := tutorial()
-	if err := HTML(&a, Build(in.Input)); err != nil {
+	if err := page.Run(&a, findings.Build(in.Input)); err != nil {
 		t.Fatal(err)
 	}
-	if err := HTML(&b, Build(in.reverse().Input)); err != nil {
+	if err := page.Run(&b, findings.Build(in.reverse().Input)); err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(a.Bytes(), b.Bytes()) {

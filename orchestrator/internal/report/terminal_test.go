@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"chexp/orchestrator/internal/report/findings"
 )
 
 // No line may be wider than the terminal, whatever its width; what is left out
@@ -19,9 +21,9 @@ func TestTerminalWidth(t *testing.T) {
 		}
 	}
 	r.Run.Dir = ""
-	for _, in := range []Input{r.Input, tutorial().Input, hostile(), allFailed(), {}} {
+	for _, in := range []findings.Input{r.Input, tutorial().Input, hostile(), allFailed(), {}} {
 		in.Run.Dir = ""
-		table := Build(in)
+		table := findings.Build(in)
 		for width := 30; width < 200; width++ {
 			var out bytes.Buffer
 			if err := Terminal(&out, table, width, false); err != nil {
@@ -46,7 +48,7 @@ func TestTerminalKeepsRowsApart(t *testing.T) {
 		r.add(fp32, cpu, threads, 1, 1, 100, 20*ms)
 	}
 	var out bytes.Buffer
-	if err := Terminal(&out, Build(r.Input), 60, false); err != nil {
+	if err := Terminal(&out, findings.Build(r.Input), 60, false); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(out.String(), "threads") {
@@ -57,7 +59,7 @@ func TestTerminalKeepsRowsApart(t *testing.T) {
 var escapes = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
 func TestTerminalColorOnlyColors(t *testing.T) {
-	table := Build(tutorial().Input)
+	table := findings.Build(tutorial().Input)
 	var plain, color bytes.Buffer
 	if err := Terminal(&plain, table, 100, false); err != nil {
 		t.Fatal(err)

@@ -10,6 +10,8 @@ import (
 	"chexp/experiments/judge"
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
+	"chexp/orchestrator/internal/report/findings"
+	"chexp/orchestrator/internal/report/page"
 )
 
 // retime gives a result other latencies, with a summary that agrees.
@@ -27,7 +29,7 @@ func climbing(i, n int) float64 { return 1 + float64(i)/float64(n) }
 func TestInvalidDecidesNothing(t *testing.T) {
 	r := newRun(static)
 	retime(r.add(static, cpu, 4, 1, 1, 200, 8*ms), climbing)
-	table := Build(r.Input)
+	table := findings.Build(r.Input)
 	row := table.Rows[0]
 	if row.Validity != stats.Invalid || row.Valid() {
 		t.Fatalf("the row is %s: %+v", row.Validity, row.Checks)
@@ -41,15 +43,19 @@ func TestInvalidDecidesNothing(t *testing.T) {
 	if d := table.Decision; d.Verdict != judge.NoResults || !strings.Contains(d.Text, "1 invalid") || len(d.Options) > 0 {
 		t.Errorf("decided: %+v", d)
 	}
-	if n := len(table.drawable()); n != 1 {
+	var html bytes.Buffer
+	if err := page.Run(&html, table); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(html.String(), `<figure class="card">`); n != 1 {
 		t.Errorf("%d rows are drawn, want the INVALID one", n)
 	}
 	if values, _ := readBench(t, table); len(values) > 0 {
 		t.Errorf("benchstat gets INVALID latencies: %d names", len(values))
 	}
-	marks := row.marks["validity"]
-	if len(marks) == 0 || !slices.Equal(row.marks[budgetColumn(1)], marks[:1]) {
-		t.Fatalf("validity has the notes %v, the budget %v", marks, row.marks[budgetColumn(1)])
+	marks := row.Marks["validity"]
+	if len(marks) == 0 || !slices.Equal(row.Marks[findings.BudgetColumn(1)], marks[:1]) {
+		t.Fatalf("validity has the notes %v, the budget %v", marks, row.Marks[findings.BudgetColumn(1)])
 	}
 	note := table.Notes[marks[0]-1].Text
 	for _, part := range []string{"INVALID, drift: the last third took ", " %", "limit 5 %. ", "let the device cool down"} {
@@ -65,7 +71,7 @@ func TestInvalidRepetition(t *testing.T) {
 	r.add(static, cpu, 4, 1, 1, 200, 8*ms)
 	retime(r.add(static, cpu, 4, 1, 2, 200, 8*ms), climbing)
 	r.add(static, acl, 4, 1, 1, 200, 9*ms)
-	d := Build(r.Input).Decision
+	d := findings.Build(r.Input).Decision
 	if d.Verdict != judge.SomeMeet || !slices.Equal(d.Options, []string{"B"}) {
 		t.Errorf("%+v", d)
 	}
@@ -76,7 +82,7 @@ func TestFewInferences(t *testing.T) {
 	r := newRun(static)
 	r.add(static, cpu, 4, 1, 1, 6, 8*ms)
 	r.add(static, cpu, 2, 1, 1, 12, 8*ms)
-	table := Build(r.Input)
+	table := findings.Build(r.Input)
 	if len(table.Notes) != 1 {
 		t.Fatalf("a short policy has the notes %+v", table.Notes)
 	}
@@ -87,8 +93,8 @@ func TestFewInferences(t *testing.T) {
 	}
 	for _, row := range table.Rows {
 		for _, column := range []string{"validity", "p95", "p99"} {
-			if !slices.Equal(row.marks[column], []int{1}) {
-				t.Errorf("%s of %d inferences has the notes %v", column, row.N, row.marks[column])
+			if !slices.Equal(row.Marks[column], []int{1}) {
+				t.Errorf("%s of %d inferences has the notes %v", column, row.N, row.Marks[column])
 			}
 		}
 		if row.Validity != stats.Suspect || row.Answers[1].Verdict != judge.Met {
@@ -104,7 +110,7 @@ func TestOldResult(t *testing.T) {
 	res := r.add(static, cpu, 4, 1, 1, 100, 8*ms)
 	res.Summary.P99NS = trial.Read(float64(stats.NewSample(res.LatenciesNS).Sorted()[98]))
 	res.Summary.MedianInterval = trial.Reading[trial.Interval]{}
-	row := Build(r.Input).Rows[0]
+	row := findings.Build(r.Input).Rows[0]
 	if len(row.Doubts) > 0 || row.Validity != stats.Valid || len(row.Checks) != 19 {
 		t.Errorf("doubts %v, %s, %+v", row.Doubts, row.Validity, row.Checks)
 	}
@@ -121,7 +127,7 @@ func TestCloseCallOfPercentile(t *testing.T) {
 	res := r.add(static, cpu, 4, 1, 1, 1000, 8*ms)
 	p95, _ := res.Summary.P95NS.Get()
 	r.Budgets = []judge.Budget{{Metric: judge.P95, Op: "<", Limit: 1.001 * p95, Text: "p95 < x"}, {Metric: judge.P95, Op: "<", Limit: 2 * p95, Text: "p95 < y"}}
-	table := Build(r.Input)
+	table := findings.Build(r.Input)
 	v := table.Rows[0].Answers
 	if !v[0].Close || v[1].Close || v[0].Verdict != judge.Met {
 		t.Errorf("%+v", v)
@@ -133,7 +139,7 @@ func TestCloseCallOfPercentile(t *testing.T) {
 
 // Emulation is never VALID, whatever the sequence looks like.
 func TestEmulatedIsSuspect(t *testing.T) {
-	for _, row := range Build(emulatedRun().Input).Rows {
+	for _, row := range findings.Build(emulatedRun().Input).Rows {
 		if row.Validity != stats.Suspect {
 			t.Errorf("%s: %s", row.ID, row.Validity)
 		}
@@ -146,7 +152,7 @@ func TestValidityInCSV(t *testing.T) {
 	retime(r.add(static, cpu, 2, 1, 1, 200, 8*ms), climbing)
 	failed(r.add(static, cpu, 1, 1, 1, 200, 8*ms), trial.Failed, "timeout", "it hung", "")
 	var out bytes.Buffer
-	if err := CSV(&out, Build(r.Input)); err != nil {
+	if err := CSV(&out, findings.Build(r.Input)); err != nil {
 		t.Fatal(err)
 	}
 	lines, err := csv.NewReader(&out).ReadAll()

@@ -4,19 +4,19 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"iter"
 	"path"
 	"strconv"
 	"time"
 
 	"chexp/experiments/failure"
 	"chexp/experiments/trial"
+	"chexp/orchestrator/internal/transport"
 )
 
 // Agent speaks to the agent in a container.
 type Agent struct {
-	Tr  executor
-	Dir string // the bundle's
+	Tr  transport.Transport
+	Dir string // of the bundle, at the far end
 }
 
 // Unsure is an error after which the command may or may not have run.
@@ -47,7 +47,7 @@ func (a Agent) Status(ctx context.Context, seq int64) (trial.StatusReply, error)
 }
 
 func (a Agent) call(ctx context.Context, args ...string) (reply trial.StatusReply, err error) {
-	out, err := a.Tr.Exec(ctx, command{Args: append([]string{path.Join(a.Dir, trial.AgentFile)}, args...)})
+	out, err := a.Tr.Exec(ctx, transport.Command{Args: append([]string{path.Join(a.Dir, trial.AgentFile)}, args...)})
 	if err != nil {
 		return reply, &Unsure{fmt.Errorf("chexp-agent %s: %w", args[0], err)}
 	}
@@ -66,17 +66,4 @@ func (a Agent) call(ctx context.Context, args ...string) (reply trial.StatusRepl
 			Advise("chexp and its agents must come from one build: `make build agents`")
 	}
 	return reply, nil
-}
-
-// bytesLines yields the non-empty lines of data.
-func bytesLines(data []byte) iter.Seq[[]byte] {
-	return func(yield func([]byte) bool) {
-		for len(data) > 0 {
-			line, rest, _ := bytes.Cut(data, []byte{'\n'})
-			data = rest
-			if len(line) > 0 && !yield(line) {
-				return
-			}
-		}
-	}
 }

@@ -2,77 +2,73 @@ package run
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/wait"
 	"chexp/orchestrator/internal/store"
+	"chexp/orchestrator/internal/transport"
 )
 
-// stayAlive is the container's main command. A benchmark must not be it: on
-// CHI@Edge a command that ends is started again for ever, and a container's
-// files do not survive that [ZUN:zun/container/k8s/driver.py, a Deployment].
+// stayAlive is the container's main command. The agent cannot be it: CHI@Edge
+// starts a main command that ends again and again, and the container's files do
+// not survive that (zun/container/k8s/driver.py makes a Deployment).
 var stayAlive = []string{"sleep", "infinity"}
 
 // launch gets the container and opens the transport into it.
-func (x *execution) launch(ctx context.Context) (string, error) {
-	x.Observe.Phase(PhaseContainer, x.Experiment.Container.Image)
-	x.request = ContainerRequest{
-		Name:          strings.ToLower(attemptName(x.Store.ID, x.state.Attempt)),
-		Image:         x.Experiment.Container.Image,
+func (a *attempt) launch(ctx context.Context) (string, error) {
+	a.Observe.Phase(PhaseContainer, a.Experiment.Container.Image)
+	a.request = ContainerRequest{
+		Name:          strings.ToLower(attemptName(a.Store.ID, a.held.N)),
+		Image:         a.Experiment.Container.Image,
 		Command:       stayAlive,
-		ReservationID: x.lease.ReservationID,
-		Transport:     x.Experiment.Container.Transport,
+		ReservationID: a.lease.ReservationID,
+		Transport:     a.Experiment.Container.Transport,
 	}
-	if err := x.intend(aContainer, x.request.Name, x.request); err != nil {
+	if err := a.intend(aContainer, a.request.Name, a.request); err != nil {
 		return "", err
 	}
-	c, err := x.Site.Launch(ctx, x.request, x.Observe.Say)
+	c, err := a.Site.Launch(ctx, a.request, a.Observe.Say)
 	if c.ID != "" {
-		data, _ := json.Marshal(c)
-		x.record(store.Entry{Kind: store.Done, What: aContainer, ID: c.ID, Data: data})
+		a.record(store.Entry{Kind: store.Done, What: aContainer, ID: c.ID, Data: raw(c)})
 	}
 	if err != nil {
 		if c.ID == "" {
-			x.record(store.Entry{Kind: store.Gone, What: aContainer, Text: "it was never made, or was removed again"})
+			a.record(store.Entry{Kind: store.Gone, What: aContainer, Text: "it was never made, or was removed again"})
 		}
 		return "", err
 	}
-	x.container = c
-	x.writeSite()
-	x.Observe.Say("opening the transport")
-	if x.tr, err = x.Site.Dial(ctx, c, x.request, x.Observe.Say); err != nil {
+	a.container = c
+	a.writeFacts()
+	a.Observe.Say("opening the transport")
+	if a.tr, err = a.Site.Dial(ctx, c, a.request, a.Observe.Say); err != nil {
 		return "", err
 	}
-	if x.arch, err = Arch(ctx, x.tr); err != nil {
+	if a.arch, err = a.askArch(ctx); err != nil {
 		return "", err
 	}
-	x.writeSite()
-	return fmt.Sprintf("%s, %s", x.tr.Properties().Name, x.arch), nil
+	a.writeFacts()
+	return fmt.Sprintf("%s, %s", a.tr.Properties().Name, a.arch), nil
 }
 
-// executor is the part of a transport that runs commands.
-type executor interface {
-	Exec(ctx context.Context, cmd command) (exit, error)
-}
-
-// Arch asks the container what processor it runs on, in Go's words. It is the
+// askArch asks the container what processor it runs on, in Go's words. It is the
 // first command in a container that has just started, so a few answers may
 // fail; the question is harmless to repeat.
-func Arch(ctx context.Context, tr executor) (string, error) {
-	var out exit
+func (a *attempt) askArch(ctx context.Context) (string, error) {
+	var out transport.Exit
 	for try := 1; ; try++ {
 		var err error
-		if out, err = tr.Exec(ctx, command{Args: []string{"uname", "-m"}}); err == nil {
+		if out, err = a.tr.Exec(ctx, transport.Command{Args: []string{"uname", "-m"}}); err == nil {
 			break
 		}
 		if try == 5 || ctx.Err() != nil {
 			return "", failure.Device.Errorf("the container runs, but does not say what processor it has").
-				Advise("see whether the site has trouble; then `chexp run --resume`").Because(err)
+				Advise("see whether the site has trouble; then `%s`", a.Commands.Resume()).
+				Because(err)
 		}
-		if err := pause(ctx, time.Duration(try)*time.Second); err != nil {
+		if err := wait.For(ctx, time.Duration(try)*time.Second); err != nil {
 			return "", err
 		}
 	}

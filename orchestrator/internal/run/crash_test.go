@@ -64,7 +64,10 @@ func (c *cloud) Reserve(_ context.Context, req LeaseRequest) (l Lease, err error
 			}
 		}
 		c.made++
-		l = Lease{ID: fmt.Sprintf("lease-%d", c.made), Name: req.Name, Status: "ACTIVE", ReservationID: "r", End: req.End, Device: Device{Name: "nyu-rpi5-01"}}
+		l = Lease{
+			ID: fmt.Sprintf("lease-%d", c.made), Name: req.Name, Status: "ACTIVE", ReservationID: "r",
+			End: req.End, Device: Device{Name: "nyu-rpi5-01"},
+		}
 		c.leases[l.ID] = l
 	})
 	return l, err
@@ -100,7 +103,10 @@ func (c *cloud) Launch(_ context.Context, req ContainerRequest, _ func(string)) 
 			}
 		}
 		c.made++
-		k = Container{ID: fmt.Sprintf("container-%d", c.made), Name: req.Name, Status: "Running", Dir: filepath.Join(c.dir, req.Name)}
+		k = Container{
+			ID: fmt.Sprintf("container-%d", c.made), Name: req.Name, Status: "Running",
+			Dir: filepath.Join(c.dir, req.Name),
+		}
 		c.containers[k.ID] = k
 	})
 	return k, nil
@@ -142,7 +148,7 @@ func (l *line) Get(ctx context.Context, dir string) (rc io.ReadCloser, err error
 	return rc, err
 }
 
-func (l *line) Exec(ctx context.Context, cmd command) (e exit, err error) {
+func (l *line) Exec(ctx context.Context, cmd transport.Command) (e transport.Exit, err error) {
 	l.cloud.call(func() { e, err = l.Transport.Exec(ctx, cmd) })
 	return e, err
 }
@@ -170,11 +176,12 @@ echo '{"state":{"schema":"chexp.event/v1","phase":"'$phase'","last_seq":0}}'
 
 // lab is one experiment with two trials and its fake agent.
 type lab struct {
-	dir   string
-	root  *store.Root
-	plan  *trial.Plan
-	agent string
-	model string
+	dir      string
+	root     *store.Root
+	plan     *trial.Plan
+	agent    string
+	model    string
+	patience Patience // zero: the default
 }
 
 func newLab(t *testing.T) *lab {
@@ -188,10 +195,16 @@ func newLab(t *testing.T) *lab {
 	m := trial.Model{Name: "m", SHA256: fmt.Sprintf("%x", sha256.Sum256([]byte("model"))), Bytes: 5}
 	l.plan = &trial.Plan{Schema: trial.PlanSchema, Experiment: "crash", RunID: id, Models: []trial.Model{m}}
 	for rep := 1; rep <= 2; rep++ {
-		tr := trial.Trial{ID: trial.NewID("m", "cpu", 1, 1, rep), Model: "m", Provider: trial.Provider{Name: "cpu"}, Threads: 1, Batch: 1, Repetition: rep}
+		tr := trial.Trial{
+			ID: trial.NewID("m", "cpu", 1, 1, rep), Model: "m", Provider: trial.Provider{Name: "cpu"},
+			Threads: 1, Batch: 1, Repetition: rep,
+		}
 		l.plan.Trials = append(l.plan.Trials, tr)
-		res := trial.Result{Schema: trial.ResultSchema, RunID: id, TrialID: tr.ID, Model: m, Provider: tr.Provider, Threads: 1, Batch: 1, Repetition: rep,
-			Outcome: trial.OK, LatenciesNS: []int64{1}, Summary: &trial.Summary{N: 1}}
+		res := trial.Result{
+			Schema: trial.ResultSchema, RunID: id, TrialID: tr.ID, Model: m, Provider: tr.Provider,
+			Threads: 1, Batch: 1, Repetition: rep,
+			Outcome: trial.OK, LatenciesNS: []int64{1}, Summary: &trial.Summary{N: 1},
+		}
 		data, err := json.Marshal(res)
 		if err != nil {
 			t.Fatal(err)
@@ -240,12 +253,22 @@ func (l *lab) execute(t *testing.T, ctx context.Context, site Site, edit func(*C
 		}
 	}()
 	cfg := Config{
-		Store: s, Plan: l.plan, Site: site,
-		Experiment: &spec.Experiment{Name: "crash", Lease: spec.Lease{Duration: time.Hour}, Container: spec.Container{Image: "debian:12", Transport: "zun"}},
-		Agent:      func(string) (string, error) { return l.agent, nil },
-		ModelFile:  func(string) (string, error) { return l.model, nil },
-		Report:     func() error { return nil },
-		Observe:    quiet{},
+		Run: &Run{
+			Store: s,
+			Plan:  l.plan,
+			Experiment: &spec.Experiment{
+				Name:      "crash",
+				Lease:     spec.Lease{Duration: time.Hour},
+				Container: spec.Container{Image: "debian:12", Transport: "zun"},
+			},
+			Files:    map[string]string{l.plan.Models[0].SHA256: l.model},
+			Commands: Commands{Run: s.ID},
+		},
+		Site:      site,
+		AgentFile: func(string) (string, error) { return l.agent, nil },
+		Report:    func() error { return nil },
+		Observe:   quiet{},
+		Patience:  l.patience,
 	}
 	if edit != nil {
 		edit(&cfg)
@@ -326,8 +349,8 @@ func TestInterruptedThenResumed(t *testing.T) {
 	l, c := newLab(t), newCloud(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	err, _ := l.execute(t, ctx, c, func(cfg *Config) {
-		agent := cfg.Agent
-		cfg.Agent = func(arch string) (string, error) { cancel(); return agent(arch) }
+		agent := cfg.AgentFile
+		cfg.AgentFile = func(arch string) (string, error) { cancel(); return agent(arch) }
 	})
 	if failure.KindOf(err) != failure.Interrupted {
 		t.Fatalf("interrupted run: %v", err)

@@ -1,91 +1,91 @@
 package run
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"strings"
 	"time"
 
-	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/store"
 )
 
-// reserve gets the lease: the one of an earlier process if it still serves,
-// else a new one.
-func (x *execution) reserve(ctx context.Context) (string, error) {
-	x.Observe.Phase(PhaseLease, "")
-	if x.state.Lease.Open() {
-		l, found, err := x.Site.FindLease(ctx, x.state.Lease.Name)
-		if err != nil {
-			return "", err
-		}
-		if found && !x.ended(l) {
-			x.Observe.Say("found the lease " + l.Name + " of before")
-			return x.await(ctx, l)
-		}
-		if found {
-			x.lastCall(ctx, l)
-			if err := x.Site.Release(ctx, l.ID); err != nil {
-				return "", err
-			}
-		}
-		if found || x.state.Lease.ID != "" {
-			x.record(store.Entry{Kind: store.Gone, What: aLease, ID: x.state.Lease.ID, Text: "it has ended or was deleted"})
-		}
-	}
-	req := x.leaseRequest(time.Now().UTC())
-	if err := x.intend(aLease, req.Name, req); err != nil {
-		return "", err
-	}
-	l, err := x.Site.Reserve(ctx, req)
+// revisit looks at the lease of an earlier process. serves is true when it can
+// be gone on with; one that cannot is given back, after what its agent has left
+// was brought home.
+func (a *attempt) revisit(ctx context.Context) (l Lease, serves bool, err error) {
+	l, found, err := a.Site.FindLease(ctx, a.held.Lease.Name)
 	if err != nil {
-		return "", err
+		return l, false, err
 	}
-	return x.await(ctx, l)
+	if found && !a.ended(l) {
+		return l, true, nil
+	}
+	if found {
+		a.lastCall(ctx, l)
+		if err := a.Site.Release(ctx, l.ID); err != nil {
+			return l, false, err
+		}
+	}
+	if found || a.held.Lease.ID != "" {
+		a.record(store.Entry{
+			Kind: store.Gone, What: aLease, ID: a.held.Lease.ID, Text: "it has ended or was deleted",
+		})
+	}
+	return l, false, nil
 }
 
-func (x *execution) await(ctx context.Context, l Lease) (string, error) {
-	data, _ := json.Marshal(l)
-	x.record(store.Entry{Kind: store.Done, What: aLease, ID: l.ID, Data: data})
-	l, err := x.Site.Await(ctx, l.ID, x.Observe.Say)
+// reserve makes the lease. One that was asked for before, without an answer, is
+// asked for by its own name again.
+func (a *attempt) reserve(ctx context.Context) (string, error) {
+	req := a.leaseRequest(time.Now().UTC())
+	if err := a.intend(aLease, req.Name, req); err != nil {
+		return "", err
+	}
+	l, err := a.Site.Reserve(ctx, req)
 	if err != nil {
 		return "", err
 	}
-	x.lease = l
-	x.writeSite()
-	for _, w := range x.Site.WarningsUntil(l.End) {
-		x.Observe.Warn(w)
-	}
-	if l.Device.Name == "" {
-		return "", nil
-	}
-	text := l.Device.Name
-	if !l.End.IsZero() {
-		text += " until " + l.End.UTC().Format("15:04 UTC")
-	}
-	return text, nil
+	return a.await(ctx, l)
 }
+
+// await waits for the lease and says which device it gave, and until when.
+func (a *attempt) await(ctx context.Context, l Lease) (string, error) {
+	a.record(store.Entry{Kind: store.Done, What: aLease, ID: l.ID, Data: raw(l)})
+	l, err := a.Site.Await(ctx, l.ID, a.Observe.Say)
+	if err != nil {
+		return "", err
+	}
+	a.lease = l
+	a.writeFacts()
+	for _, w := range a.Site.WarningsUntil(l.End) {
+		a.Observe.Warn(w)
+	}
+	if l.Device.Name == "" || l.End.IsZero() {
+		return l.Device.Name, nil
+	}
+	return l.Device.Name + " until " + clock(l.End), nil
+}
+
+// clock writes a time of day for people.
+func clock(t time.Time) string { return t.UTC().Format("15:04 UTC") }
 
 // ended reports whether a lease can serve no more: it is over, or too little of
 // it is left to measure and bring the results home.
-func (x *execution) ended(l Lease) bool {
-	return !l.State.Serves() || !l.End.IsZero() && time.Until(l.End) < x.tail()
+func (a *attempt) ended(l Lease) bool {
+	return !l.State.Serves() || !l.End.IsZero() && time.Until(l.End) < a.Patience.LeaseTail
 }
 
-// leaseRequest builds the request for the next attempt. An unanswered intent is
-// repeated under its own name.
-func (x *execution) leaseRequest(now time.Time) LeaseRequest {
-	want := x.Experiment.Lease
-	base := x.Store.ID
-	if want.Name != "" {
-		base = want.Name + x.Store.ID[strings.LastIndexByte(x.Store.ID, '-'):]
+// leaseRequest asks for the device that the experiment names.
+func (a *attempt) leaseRequest(now time.Time) LeaseRequest {
+	want := a.Experiment.Lease
+	req := LeaseRequest{
+		Name: a.held.Lease.Name, MachineName: want.MachineName, DeviceName: want.Device, DeviceUID: want.UID,
 	}
-	req := LeaseRequest{MachineName: want.MachineName, DeviceName: want.Device, DeviceUID: want.UID}
-	if x.state.Lease.Open() {
-		req.Name = x.state.Lease.Name
-	} else {
-		req.Name = attemptName(base, x.state.Attempt+1)
+	if req.Name == "" {
+		base := a.Store.ID
+		if want.Name != "" {
+			base = want.Name + a.Store.ID[strings.LastIndexByte(a.Store.ID, '-'):]
+		}
+		req.Name = attemptName(base, a.held.N+1)
 	}
 	start := now
 	if want.Start.After(now) {
@@ -101,43 +101,9 @@ func (x *execution) leaseRequest(now time.Time) LeaseRequest {
 
 // deadline is when measuring must stop so that the results can be brought
 // home; ok=false when the site has no leases.
-func (x *execution) deadline() (t time.Time, ok bool) {
-	if x.lease.End.IsZero() {
+func (a *attempt) deadline() (t time.Time, ok bool) {
+	if a.lease.End.IsZero() {
 		return t, false
 	}
-	return x.lease.End.Add(-x.tail()), true
-}
-
-func (x *execution) tail() time.Duration { return cmp.Or(x.FetchTime, Patience.LeaseTail) }
-
-// siteFacts is site.json.
-type siteFacts struct {
-	Site      map[string]string `json:"site"`
-	Lease     Lease             `json:"lease"`
-	Container Container         `json:"container"`
-	Image     string            `json:"image,omitempty"`
-	Transport string            `json:"transport,omitempty"`
-	Arch      string            `json:"arch,omitempty"` // of the container, as uname says
-}
-
-func (x *execution) writeSite() {
-	err := x.Store.WriteJSON(store.SiteFile, siteFacts{
-		Site: x.Site.Describe(), Lease: x.lease, Container: x.container,
-		Image: x.request.Image, Transport: x.request.Transport, Arch: x.arch,
-	})
-	if err != nil {
-		x.Observe.Warn("site.json could not be written: " + err.Error())
-	}
-}
-
-// SiteFacts reads what writeSite wrote, for the report and `results fetch`.
-func SiteFacts(s *store.Run) (site map[string]string, lease Lease, c Container, req ContainerRequest, err error) {
-	var f siteFacts
-	if err = s.ReadJSON(store.SiteFile, &f); err != nil {
-		err = failure.Locked.Errorf("run %s never got as far as a lease", s.ID).
-			Advise("`chexp run --resume %s` starts it", s.ID).Because(err)
-		return
-	}
-	req = ContainerRequest{Name: f.Container.Name, Image: f.Image, ReservationID: f.Lease.ReservationID, Transport: f.Transport}
-	return f.Site, f.Lease, f.Container, req, nil
+	return a.lease.End.Add(-a.Patience.LeaseTail), true
 }

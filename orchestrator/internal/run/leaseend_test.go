@@ -19,13 +19,12 @@ import (
 	"chexp/orchestrator/internal/transport/localexec"
 )
 
-// patient is Patience with a lease's end that a test can wait for.
-func patient(t *testing.T) {
-	t.Helper()
-	before := Patience
-	t.Cleanup(func() { Patience = before })
-	Patience.PollMin, Patience.PollMax = 5*time.Millisecond, 20*time.Millisecond
-	Patience.LeaseTail, Patience.LeaseLook, Patience.LeaseGrace = time.Second, time.Minute, 100*time.Millisecond
+// impatient is DefaultPatience with a lease's end that a test can wait for.
+func impatient() Patience {
+	p := DefaultPatience()
+	p.PollMin, p.PollMax = 5*time.Millisecond, 20*time.Millisecond
+	p.LeaseTail, p.LeaseLook, p.LeaseGrace = time.Second, time.Minute, 100*time.Millisecond
+	return p
 }
 
 // timedAgent measures until it is told to stop, or, with ENDS, until the time is
@@ -54,18 +53,22 @@ echo '{"state":{"schema":"chexp.event/v1","phase":"'$phase'"'$why',"last_seq":0}
 // newTimedLab has an agent that ends by no other way than those above.
 func newTimedLab(t *testing.T) *lab {
 	t.Helper()
-	patient(t)
 	l := newLab(t)
+	l.patience = impatient()
 	write(t, l.agent, strings.ReplaceAll(timedAgent, "LAB", l.dir))
 	for _, tr := range l.plan.Trials {
-		begun := &trial.Result{Schema: trial.ResultSchema, RunID: l.plan.RunID, TrialID: tr.ID, Model: l.plan.Models[0], Provider: tr.Provider,
-			Threads: 1, Batch: 1, Repetition: tr.Repetition, Outcome: trial.OK, LatenciesNS: []int64{}, WarmupNS: []int64{}}
+		begun := &trial.Result{
+			Schema: trial.ResultSchema, RunID: l.plan.RunID, TrialID: tr.ID,
+			Model: l.plan.Models[0], Provider: tr.Provider, Threads: 1, Batch: 1, Repetition: tr.Repetition,
+			Outcome: trial.OK, LatenciesNS: []int64{}, WarmupNS: []int64{},
+		}
 		line, err := journal.Begun{Result: begun, Rounds: 12}.Line()
 		if err != nil {
 			t.Fatal(err)
 		}
 		for i := 1; i <= 4; i++ {
-			block, err := journal.Block{Block: trial.Block{Round: i, Turn: i, N: 3}, LatenciesNS: []int64{1, 2, 3}}.Line()
+			b := journal.Block{Block: trial.Block{Round: i, Turn: i, N: 3}, LatenciesNS: []int64{1, 2, 3}}
+			block, err := b.Line()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -167,7 +170,8 @@ func TestLeaseEnds(t *testing.T) {
 				t.Errorf("%d partial results at home, want 2; said %q", n, lines)
 			}
 			all := strings.Join(lines, "\n")
-			if how != "dead" && !strings.Contains(all, "stopping to bring home what is measured") || !strings.Contains(all, "brought home: 2 partial results") {
+			if how != "dead" && !strings.Contains(all, "stopping to bring home what is measured") ||
+				!strings.Contains(all, "brought home: 2 partial results") {
 				t.Errorf("said %q", lines)
 			}
 			if len(c.leases)+len(c.containers) > 0 {
@@ -175,7 +179,8 @@ func TestLeaseEnds(t *testing.T) {
 			}
 			calls, _ := os.ReadFile(filepath.Join(l.dir, "calls"))
 			var limit time.Duration
-			if _, err := fmt.Sscanf(string(calls), "start --for %s", &text{&limit}); err != nil || limit <= 0 || limit > 500*time.Millisecond {
+			_, err = fmt.Sscanf(string(calls), "start --for %s", &text{&limit})
+			if err != nil || limit <= 0 || limit > 500*time.Millisecond {
 				t.Errorf("the agent was given %v (%v), half a second at most was left:\n%s", limit, err, calls)
 			}
 			if how == "" && !strings.Contains(string(calls), "stop --why the lease ends") {
@@ -257,8 +262,9 @@ func TestResumeAfterPartial(t *testing.T) {
 		t.Errorf("%d results, %d of them partial, %v", len(results), l.partials(t), err)
 	}
 	kept, _ := filepath.Glob(filepath.Join(s.Dir, "partial", "*.json"))
-	if len(kept) != 2 || FailedTrials(l.plan, results) != nil {
-		t.Errorf("kept %v, %v", kept, FailedTrials(l.plan, results))
+	incomplete := (&Run{Plan: l.plan}).Incomplete(results)
+	if len(kept) != 2 || incomplete != nil {
+		t.Errorf("kept %v, %v", kept, incomplete)
 	}
 }
 
@@ -266,7 +272,7 @@ func TestResumeAfterPartial(t *testing.T) {
 // more.
 func TestDeviceIsLost(t *testing.T) {
 	l := newTimedLab(t)
-	Patience.Backup = 0
+	l.patience.Backup = 0
 	c := newCloud(t)
 	write(t, filepath.Join(l.dir, "copies"), "")
 	lost := &losing{cloud: c}
@@ -301,9 +307,9 @@ type losingLine struct {
 	cloud *losing
 }
 
-func (l *losingLine) Exec(ctx context.Context, cmd command) (exit, error) {
+func (l *losingLine) Exec(ctx context.Context, cmd transport.Command) (transport.Exit, error) {
 	if l.cloud.gone {
-		return exit{}, errors.New("no such container")
+		return transport.Exit{}, errors.New("no such container")
 	}
 	return l.Transport.Exec(ctx, cmd)
 }
@@ -342,7 +348,7 @@ func TestLastCall(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	err, _ = l.execute(t, ctx, c, func(cfg *Config) {
-		cfg.Agent = func(string) (string, error) { cancel(); return "", errors.New("enough") }
+		cfg.AgentFile = func(string) (string, error) { cancel(); return "", errors.New("enough") }
 	})
 	if failure.KindOf(err) != failure.Interrupted || l.partials(t) != 2 {
 		t.Errorf("%d partial results at home; %v", l.partials(t), err)

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,36 +14,36 @@ import (
 // release gives back what was acquired, in reverse order, and goes on with the
 // lease when the container resists. What can't be given back stays open in the
 // journal, and the error holds the commands to type.
-func (x *execution) release(ctx context.Context) error {
-	if !x.state.Lease.Open() && !x.state.Container.Open() {
+func (a *attempt) release(ctx context.Context) error {
+	if !a.held.Open() {
 		return nil
 	}
-	if x.Keep {
-		x.Observe.Warn("lease and container are kept. To give them back: chexp run --resume " + x.Store.ID)
+	if a.Keep {
+		a.Observe.Warn("lease and container are kept. To give them back: " + a.Commands.Resume())
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, Patience.Cleanup)
+	ctx, cancel := context.WithTimeout(ctx, a.Patience.Cleanup)
 	defer cancel()
-	x.Observe.Phase(PhaseRelease, "")
-	x.record(store.Entry{Kind: store.Began, Phase: string(PhaseRelease)})
-	err := errors.Join(x.giveBack(ctx, aContainer), x.giveBack(ctx, aLease))
-	if err != nil {
-		x.record(store.Entry{Kind: store.Failed, Phase: string(PhaseRelease), Text: err.Error()})
+	a.Observe.Phase(PhaseRelease, "")
+	a.record(store.Entry{Kind: store.Began, Phase: string(PhaseRelease)})
+	container := a.giveBack(ctx, aContainer, a.held.Container, a.findContainer, a.Site.Destroy)
+	lease := a.giveBack(ctx, aLease, a.held.Lease, a.findLease, a.Site.Release)
+	if err := errors.Join(container, lease); err != nil {
+		a.record(store.Entry{Kind: store.Failed, Phase: string(PhaseRelease), Text: err.Error()})
 		return failure.Cloud.Errorf("not everything could be given back").
-			Advise("type: %s", strings.Join(x.byHand(), " ; ")).Because(err)
+			Advise("type: %s", strings.Join(a.byHand(), " ; ")).Because(err)
 	}
-	x.record(store.Entry{Kind: store.Ended, Phase: string(PhaseRelease)})
-	x.Observe.PhaseEnd(PhaseRelease, "container and lease are gone")
+	a.record(store.Entry{Kind: store.Ended, Phase: string(PhaseRelease)})
+	a.Observe.PhaseEnd(PhaseRelease, "container and lease are gone")
 	return nil
 }
 
 // giveBack removes one thing and records that it is gone. An intent whose
 // answer was lost is looked up by its name: there may be something to remove.
-func (x *execution) giveBack(ctx context.Context, what string) error {
-	held, find, remove := x.state.Lease, x.findLease, x.Site.Release
-	if what == aContainer {
-		held, find, remove = x.state.Container, x.findContainer, x.Site.Destroy
-	}
+func (a *attempt) giveBack(ctx context.Context, what string, held Held,
+	find func(ctx context.Context, name string) (id string, err error),
+	remove func(ctx context.Context, id string) error,
+) error {
 	if !held.Open() {
 		return nil
 	}
@@ -58,35 +59,33 @@ func (x *execution) giveBack(ctx context.Context, what string) error {
 			return fmt.Errorf("give back %s %s (%s): %w", what, held.Name, id, err)
 		}
 	}
-	x.record(store.Entry{Kind: store.Gone, What: what, ID: id})
+	a.record(store.Entry{Kind: store.Gone, What: what, ID: id})
 	return nil
 }
 
-func (x *execution) findLease(ctx context.Context, name string) (string, error) {
-	l, found, err := x.Site.FindLease(ctx, name)
+// findLease returns the lease's id, "" if there is none.
+func (a *attempt) findLease(ctx context.Context, name string) (string, error) {
+	l, found, err := a.Site.FindLease(ctx, name)
 	if !found {
-		l.ID = ""
+		return "", err
 	}
 	return l.ID, err
 }
 
-func (x *execution) findContainer(ctx context.Context, name string) (string, error) {
-	c, found, err := x.Site.FindContainer(ctx, name)
+// findContainer returns the container's id, "" if there is none.
+func (a *attempt) findContainer(ctx context.Context, name string) (string, error) {
+	c, found, err := a.Site.FindContainer(ctx, name)
 	if !found {
-		c.ID = ""
+		return "", err
 	}
 	return c.ID, err
 }
 
 // byHand lists the commands that give back what this process could not.
-func (x *execution) byHand() []string {
-	var cmds []string
-	if x.state.Lease.Open() {
-		name := x.state.Lease.ID
-		if name == "" {
-			name = x.state.Lease.Name
-		}
-		cmds = append(cmds, "chexp lease delete "+name)
+func (a *attempt) byHand() []string {
+	var lines []string
+	if l := a.held.Lease; l.Open() {
+		lines = append(lines, a.Commands.DeleteLease(cmp.Or(l.ID, l.Name)))
 	}
-	return append(cmds, "chexp run --resume "+x.Store.ID)
+	return append(lines, a.Commands.Resume())
 }

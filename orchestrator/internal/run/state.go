@@ -41,17 +41,25 @@ type Held struct {
 // Open reports whether it may exist now.
 func (h Held) Open() bool { return h.Name != "" && !h.Gone }
 
-// State is what the journal knows.
-type State struct {
-	Attempt   int // of getting a lease, from 1; 0: none yet
+// Attempt is what the journal knows of one device held once.
+type Attempt struct {
+	N         int // counts the run's leases from 1; 0: none was asked for yet
 	Lease     Held
 	Container Held
 	Started   bool // the agent was told to start in this container
-	Finished  bool // nothing is left to do
 }
 
-// Replay computes the state from the journal. It is a pure function: that is
-// what makes resuming testable at every entry.
+// Open reports whether something of it may exist now.
+func (a Attempt) Open() bool { return a.Lease.Open() || a.Container.Open() }
+
+// State is what the journal knows of a run.
+type State struct {
+	Attempt       // the last one
+	Finished bool // nothing is left to do
+}
+
+// Replay computes the state from the journal. It is a pure function, so that
+// resuming can be tested after every entry.
 func Replay(entries []store.Entry) State {
 	var st State
 	for _, e := range entries {
@@ -61,30 +69,38 @@ func Replay(entries []store.Entry) State {
 }
 
 func advance(st State, e store.Entry) State {
-	switch {
-	case e.Kind == store.Finished:
+	st.Attempt = st.Attempt.advance(e)
+	switch e.Kind {
+	case store.Finished:
 		st.Finished = true
-	case e.Kind == store.Intent && e.What == aLease:
-		if st.Lease.Name != e.Name {
-			st.Attempt++
-			st.Container, st.Started = Held{}, false
-		}
-		st.Lease, st.Finished = Held{Name: e.Name}, false
-	case e.Kind == store.Done && e.What == aLease:
-		st.Lease.ID = e.ID
-	case e.Kind == store.Gone && e.What == aLease:
-		// A lease's end takes its containers along.
-		st.Lease.Gone, st.Container.Gone = true, true
-	case e.Kind == store.Intent && e.What == aContainer:
-		st.Container, st.Started, st.Finished = Held{Name: e.Name}, false, false
-	case e.Kind == store.Done && e.What == aContainer:
-		st.Container.ID = e.ID
-	case e.Kind == store.Gone && e.What == aContainer:
-		st.Container.Gone, st.Started = true, false
-	case e.Kind == store.Done && e.What == anAgent:
-		st.Started = true
+	case store.Intent:
+		st.Finished = false
 	}
 	return st
+}
+
+func (a Attempt) advance(e store.Entry) Attempt {
+	switch {
+	case e.Kind == store.Intent && e.What == aLease:
+		if a.Lease.Name != e.Name {
+			a = Attempt{N: a.N + 1}
+		}
+		a.Lease = Held{Name: e.Name}
+	case e.Kind == store.Done && e.What == aLease:
+		a.Lease.ID = e.ID
+	case e.Kind == store.Gone && e.What == aLease:
+		// A lease's end takes its containers along.
+		a.Lease.Gone, a.Container.Gone = true, true
+	case e.Kind == store.Intent && e.What == aContainer:
+		a.Container, a.Started = Held{Name: e.Name}, false
+	case e.Kind == store.Done && e.What == aContainer:
+		a.Container.ID = e.ID
+	case e.Kind == store.Gone && e.What == aContainer:
+		a.Container.Gone, a.Started = true, false
+	case e.Kind == store.Done && e.What == anAgent:
+		a.Started = true
+	}
+	return a
 }
 
 // attemptName is the name under which the n-th attempt's things are found.

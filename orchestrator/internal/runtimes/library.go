@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"chexp/experiments/files"
@@ -16,42 +15,32 @@ import (
 )
 
 // oldestAPI is the oldest ONNX Runtime whose C API the agent's runner can use:
-// version 24 of it came with 1.24.
-var oldestAPI = []int{1, 24}
+// version 24 of it came with it.
+const oldestAPI = "1.24"
 
 // library looks at a plain libonnxruntime.
-func (r Resolver) library(src spec.RuntimeSource, origin string, paths map[string]string) (one spec.Runtime, err error) {
-	f, symbols, err := r.open(src.Path)
+func (r Resolver) library(src spec.RuntimeSource, origin string,
+	paths map[string]string) (one spec.Runtime, err error) {
+	f, err := r.open(src.Path)
 	if err != nil {
 		return one, err
 	}
 	defer f.Close()
-	needed, err := f.ImportedLibraries()
-	if err != nil {
-		return one, fmt.Errorf("%s: %w", src.Path, err)
-	}
-	var exported []string
-	for _, s := range symbols {
-		if s.Section == elf.SHN_UNDEF {
-			continue
-		}
-		if s.Name == "OrtGetApiBase" {
-			one.Version = strings.TrimPrefix(s.Version, "VERS_")
-		}
-		exported = append(exported, s.Name)
-	}
 	// A plain path brings no file beside it, so a provider that has its code in
 	// one (CUDA, TensorRT, …) is not there.
 	nothing := func(string) bool { return false }
-	one.Providers = append(provider.In(exported, needed, nothing), src.Providers...)
+	if one.Version, one.Providers, err = provider.Describe(f, nothing); err != nil {
+		return one, fmt.Errorf("%s: %w", src.Path, err)
+	}
+	one.Providers = append(one.Providers, src.Providers...)
 	slices.Sort(one.Providers)
 	one.Providers = slices.Compact(one.Providers)
-	v := numbers(one.Version)
 	switch {
 	case one.Version == "":
 		return one, fmt.Errorf("%s is no ONNX Runtime: it has no OrtGetApiBase", src.Path)
-	case v != nil && slices.Compare(v, oldestAPI) < 0:
-		return one, fmt.Errorf("%s is ONNX Runtime %s; the agent needs 1.24 or later (C API 24)", src.Path, one.Version)
+	case trial.LaterVersion(oldestAPI, one.Version):
+		return one, fmt.Errorf("%s is ONNX Runtime %s; the agent needs %s or later (C API 24)",
+			src.Path, one.Version, oldestAPI)
 	}
 	sum, size, err := files.Hash(context.Background(), src.Path, maxFile)
 	if err != nil {
@@ -64,13 +53,18 @@ func (r Resolver) library(src spec.RuntimeSource, origin string, paths map[strin
 
 // plugin looks at a library that brings a provider.
 func (r Resolver) plugin(src spec.PluginSource, of spec.Runtime, paths map[string]string) (p trial.Plugin, err error) {
-	f, symbols, err := r.open(src.Path)
+	f, err := r.open(src.Path)
 	if err != nil {
 		return p, err
 	}
 	defer f.Close()
+	symbols, err := f.DynamicSymbols()
+	if err != nil {
+		return p, fmt.Errorf("%s: %w", src.Path, err)
+	}
 	// What RegisterExecutionProviderLibrary looks for.
-	if !slices.ContainsFunc(symbols, func(s elf.Symbol) bool { return s.Name == "CreateEpFactories" && s.Section != elf.SHN_UNDEF }) {
+	factories := func(s elf.Symbol) bool { return s.Name == "CreateEpFactories" && s.Section != elf.SHN_UNDEF }
+	if !slices.ContainsFunc(symbols, factories) {
 		return p, fmt.Errorf("%s is no plugin: it exports no CreateEpFactories", src.Path)
 	}
 	sum, size, err := files.Hash(context.Background(), src.Path, maxFile)
@@ -87,25 +81,18 @@ func (r Resolver) plugin(src spec.PluginSource, of spec.Runtime, paths map[strin
 	return trial.Plugin{Provider: src.Provider, SHA256: sum, Bytes: size, Origin: "path " + src.Path}, err
 }
 
-var machines = map[string]elf.Machine{"arm64": elf.EM_AARCH64, "amd64": elf.EM_X86_64}
-
-// open opens a shared library for the device's processor, and lists its dynamic
-// symbols.
-func (r Resolver) open(path string) (*elf.File, []elf.Symbol, error) {
+// open opens a shared library for the device's processor.
+func (r Resolver) open(path string) (*elf.File, error) {
 	f, err := elf.Open(path)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s is no shared library, and no bundle of chexp-pack with its manifest beside it: %w", path, err)
+		return nil, fmt.Errorf("%s is no shared library, and no bundle of chexp-pack with its manifest beside it: %w",
+			path, err)
 	}
-	if f.Type != elf.ET_DYN || f.Machine != machines[r.Arch] {
+	if f.Type != elf.ET_DYN || f.Machine != provider.Machines[r.Arch] {
 		f.Close()
-		return nil, nil, fmt.Errorf("%s is for %v, the device is %s", path, f.Machine, r.Arch)
+		return nil, fmt.Errorf("%s is for %v, the device is %s", path, f.Machine, r.Arch)
 	}
-	symbols, err := f.DynamicSymbols()
-	if err != nil {
-		f.Close()
-		return nil, nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return f, symbols, nil
+	return f, nil
 }
 
 // suits checks that a library finds what it needs among what is carried.
@@ -129,7 +116,8 @@ func (r Resolver) suits(f *elf.File, path string, carried trial.Manifest) error 
 	if lacks == nil {
 		return nil
 	}
-	return fmt.Errorf("%s needs %s, which the agent does not carry: make a bundle with chexp-pack that has them, its own C library and its loader",
+	return fmt.Errorf("%s needs %s, which the agent does not carry: "+
+		"make a bundle with chexp-pack that has them, its own C library and its loader",
 		path, strings.Join(lacks, ", "))
 }
 
@@ -144,27 +132,14 @@ func newerInterfaces(f *elf.File, have map[string]string) (list []string) {
 	for _, need := range versions {
 		for _, v := range need.Needs {
 			kind, number, ok := strings.Cut(v.Dep, "_")
-			if ok && have[kind] != "" && later(number, have[kind]) && later(number, newest[kind]) {
+			newer := ok && have[kind] != "" && trial.LaterVersion(number, have[kind])
+			if newer && trial.LaterVersion(number, newest[kind]) {
 				newest[kind] = number
 			}
 		}
 	}
 	for _, kind := range slices.Sorted(maps.Keys(newest)) {
 		list = append(list, fmt.Sprintf("%s %s (not %s)", kind, newest[kind], have[kind]))
-	}
-	return list
-}
-
-func later(a, b string) bool { return slices.Compare(numbers(a), numbers(b)) > 0 }
-
-// numbers of a version; nil for what is no version, such as PRIVATE.
-func numbers(s string) (list []int) {
-	for _, part := range strings.Split(s, ".") {
-		n, err := strconv.Atoi(part)
-		if err != nil {
-			return nil
-		}
-		list = append(list, n)
 	}
 	return list
 }

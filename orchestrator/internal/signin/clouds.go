@@ -41,8 +41,9 @@ type rawEntry struct {
 }
 
 // aliases are other spellings of settings.
-var aliases = map[string]string{"tenant_name": "project_name", "tenant_id": "project_id", "user_domain": "user_domain_name",
-	"scope": "openid_scope", "endpoint_type": "interface"}
+var aliases = map[string]string{"tenant_name": "project_name", "tenant_id": "project_id",
+	"user_domain": "user_domain_name",
+	"scope":       "openid_scope", "endpoint_type": "interface"}
 
 func canonical(key string) string {
 	key = strings.ReplaceAll(key, "-", "_")
@@ -62,8 +63,10 @@ func flatten(all ...rawEntry) entry {
 			auth[canonical(k)] = v
 		}
 	}
-	e := entry{auth: settings{}, authType: beside["auth_type"], region: beside["region_name"], iface: beside["interface"],
-		verify: beside["verify"], cacert: beside["cacert"], cert: beside["cert"], key: beside["key"], profile: cmp.Or(beside["profile"], beside["cloud"])}
+	e := entry{auth: settings{}, authType: beside["auth_type"], region: beside["region_name"],
+		iface:  beside["interface"],
+		verify: beside["verify"], cacert: beside["cacert"], cert: beside["cert"], key: beside["key"],
+		profile: cmp.Or(beside["profile"], beside["cloud"])}
 	for _, setting := range known {
 		if v := cmp.Or(auth[setting], beside[setting]); v != "" {
 			e.auth[setting] = v
@@ -80,15 +83,15 @@ func fromFile(o Options, file, name string) (credentials, error) {
 	names := slices.Sorted(maps.Keys(entries))
 	if name == "" {
 		if len(names) != 1 {
-			return credentials{}, failure.New(failure.Auth, fmt.Sprintf("%s has %d clouds and none was chosen", file, len(names)),
-				"choose with --os-cloud or OS_CLOUD: "+strings.Join(names, ", "), nil)
+			return credentials{}, failure.Auth.Errorf("%s has %d clouds and none was chosen", file, len(names)).
+				Advise("choose with --os-cloud or OS_CLOUD: %s", strings.Join(names, ", "))
 		}
 		name = names[0]
 	}
 	public, ok := entries[name]
 	if !ok {
-		return credentials{}, failure.New(failure.Auth, fmt.Sprintf("%s has no cloud %q", file, name),
-			"it has: "+strings.Join(names, ", "), nil)
+		return credentials{}, failure.Auth.Errorf("%s has no cloud %q", file, name).
+			Advise("it has: %s", strings.Join(names, ", "))
 	}
 	private := rawEntry{}
 	if f := filepath.Join(filepath.Dir(file), "secure.yaml"); exists(f) {
@@ -100,7 +103,7 @@ func fromFile(o Options, file, name string) (credentials, error) {
 	}
 	c := credentials{cloud: name, from: fmt.Sprintf("cloud %q of %s", name, file)}
 	if public.Auth == nil && private.Auth == nil {
-		return c, failure.New(failure.Auth, c.from+" has no auth: section", remedyCompare, nil)
+		return c, failure.Auth.Errorf("%s has no auth: section", c.from).Advise("%s", remedyCompare)
 	}
 	e := flatten(public, private)
 	c.stale = contradictions(o, e, c.from)
@@ -115,8 +118,9 @@ func (c *credentials) addSecret(e *entry) {
 	if err != nil {
 		return
 	}
-	setting := map[string]string{byPassword: "password", byOIDCPassword: "password", byAppCred: "application_credential_secret",
-		byToken: "token", byOIDCAccessToken: "access_token"}[how]
+	setting := map[string]string{byPassword: "password", byOIDCPassword: "password",
+		byAppCred: "application_credential_secret",
+		byToken:   "token", byOIDCAccessToken: "access_token"}[how]
 	if name, value := variable(setting); e.auth[setting] == "" && value != "" {
 		e.auth[setting] = value
 		c.from += ", with " + name
@@ -135,7 +139,7 @@ var yamlLine = regexp.MustCompile(`line \d+`)
 func readClouds(file string) (map[string]rawEntry, error) {
 	b, err := os.ReadFile(file)
 	if err != nil {
-		return nil, failure.New(failure.Auth, "cannot read "+file, "", bare(err))
+		return nil, failure.Auth.Errorf("cannot read %s", file).Because(bare(err))
 	}
 	var all struct {
 		Clouds map[string]rawEntry `yaml:"clouds"`
@@ -145,10 +149,12 @@ func readClouds(file string) (map[string]rawEntry, error) {
 		if at != "" {
 			at = " at " + at
 		}
-		return nil, failure.New(failure.Auth, file+" is not a valid clouds.yaml"+at, "compare it with the one that the site's dashboard makes", nil)
+		return nil, failure.Auth.Errorf("%s is not a valid clouds.yaml%s", file, at).
+			Advise("compare it with the one that the site's dashboard makes")
 	}
 	if len(all.Clouds) == 0 {
-		return nil, failure.New(failure.Auth, file+" has no clouds: section with an entry in it", "compare it with the one that the site's dashboard makes", nil)
+		return nil, failure.Auth.Errorf("%s has no clouds: section with an entry in it", file).
+			Advise("compare it with the one that the site's dashboard makes")
 	}
 	return all.Clouds, nil
 }

@@ -3,7 +3,6 @@ package signin
 import (
 	"cmp"
 	"crypto/tls"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -70,15 +69,18 @@ func variable(setting string) (name, value string) {
 	return names[0], ""
 }
 
-const threeWays = `give them in one of three ways: (1) a clouds.yaml in this directory or in ~/.config/openstack, with --os-cloud NAME or OS_CLOUD=NAME; ` +
-	`(2) OS_CLIENT_CONFIG_FILE=PATH for a clouds.yaml elsewhere; (3) OS_AUTH_URL, OS_APPLICATION_CREDENTIAL_ID and OS_APPLICATION_CREDENTIAL_SECRET ` +
+const threeWays = "give them in one of three ways: (1) a clouds.yaml in this directory or in " +
+	"~/.config/openstack, with --os-cloud NAME or OS_CLOUD=NAME; " +
+	"(2) OS_CLIENT_CONFIG_FILE=PATH for a clouds.yaml elsewhere; (3) OS_AUTH_URL, OS_APPLICATION_CREDENTIAL_ID " +
+	"and OS_APPLICATION_CREDENTIAL_SECRET " +
 	`in the environment, by sourcing the openrc file that the site's dashboard makes. ` + RemedyAppCred
 
 // RemedyAppCred is where application credentials come from.
 const RemedyAppCred = "The dashboard's Identity > Application Credentials makes one; tick \"Unrestricted\"."
 
 // RemedyUnrestricted is what to do about a restricted application credential.
-const RemedyUnrestricted = "Make another in the dashboard, Identity > Application Credentials, with \"Unrestricted\" ticked."
+const RemedyUnrestricted = "Make another in the dashboard, Identity > Application Credentials, with " +
+	`"Unrestricted" ticked.`
 
 const remedyCompare = "compare it with the clouds.yaml that the site's dashboard makes"
 
@@ -91,15 +93,20 @@ func findCredentials(o Options) (credentials, error) {
 	case file != "" && (name != "" || o.CloudsFile != ""):
 		return fromFile(o, file, name)
 	case name != "":
-		return credentials{}, failure.New(failure.Auth, fmt.Sprintf("no clouds.yaml for cloud %q: looked for %s", name, strings.Join(looked, ", ")), threeWays, nil)
+		return credentials{}, failure.Auth.Errorf("no clouds.yaml for cloud %q: looked for %s", name,
+			strings.Join(looked, ", ")).
+			Advise("%s", threeWays)
 	case o.CloudsFile != "":
-		return credentials{}, failure.New(failure.Auth, "there is no file "+o.CloudsFile, threeWays, nil)
+		return credentials{}, failure.Auth.Errorf("there is no file %s", o.CloudsFile).
+			Advise("%s", threeWays)
 	case os.Getenv("OS_AUTH_URL") != "":
 		return fromEnvironment(o)
 	case file != "":
 		return fromFile(o, file, "")
 	}
-	return credentials{}, failure.New(failure.Auth, "no credentials found: no OS_CLOUD, no OS_AUTH_URL, and none of "+strings.Join(looked, ", "), threeWays, nil)
+	return credentials{}, failure.Auth.Errorf("no credentials found: no OS_CLOUD, no OS_AUTH_URL, and none of %s",
+		strings.Join(looked, ", ")).
+		Advise("%s", threeWays)
 }
 
 // cloudsFile returns the first clouds.yaml there is, and where it looked: the
@@ -115,7 +122,8 @@ func cloudsFile(o Options) (file string, looked []string) {
 		if home, err := os.UserHomeDir(); config == "" && err == nil {
 			config = filepath.Join(home, ".config")
 		}
-		looked = []string{"clouds.yaml", filepath.Join(config, "openstack", "clouds.yaml"), "/etc/openstack/clouds.yaml"}
+		looked = []string{"clouds.yaml", filepath.Join(config, "openstack", "clouds.yaml"),
+			"/etc/openstack/clouds.yaml"}
 	}
 	for _, f := range looked {
 		if info, err := os.Stat(f); err == nil && !info.IsDir() {
@@ -156,7 +164,9 @@ func (c *credentials) build(o Options, e entry) error {
 	c.endpoint.Availability = availability(cmp.Or(os.Getenv("OS_INTERFACE"), os.Getenv("OS_ENDPOINT_TYPE"), e.iface))
 	c.tls, err = e.tlsConfig()
 	if err != nil {
-		return failure.New(failure.Auth, "the TLS settings of "+c.from+" cannot be used", "check cacert (OS_CACERT), cert and key", err)
+		return failure.Auth.Errorf("the TLS settings of %s cannot be used", c.from).
+			Advise("check cacert (OS_CACERT), cert and key").
+			Because(err)
 	}
 	return nil
 }

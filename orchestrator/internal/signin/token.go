@@ -93,11 +93,14 @@ func (s *Session) requireProject(ctx context.Context) error {
 	if s.Token.Project != nil {
 		return nil
 	}
-	next := "set project_name and project_domain_name in the cloud's auth section (OS_PROJECT_NAME, OS_PROJECT_DOMAIN_NAME; the domain is chameleon on Chameleon)"
+	next := "set project_name and project_domain_name in the cloud's auth section (OS_PROJECT_NAME, " +
+		"OS_PROJECT_DOMAIN_NAME; the domain is chameleon on Chameleon)"
 	if names := projectNames(ctx, s.Provider); len(names) > 0 {
 		next += "; " + yours(names)
 	}
-	return s.cred.withStale(failure.New(failure.Auth, fmt.Sprintf("signed in at %s as %s, but for no project", s.cred.host(), s.Token.User.Name), next, nil))
+	return s.cred.withStale(failure.Auth.Errorf("signed in at %s as %s, but for no project", s.cred.host(),
+		s.Token.User.Name).
+		Advise("%s", next))
 }
 
 // region picks the region to work in: the one asked for, or the only one. It
@@ -116,8 +119,8 @@ func (t Token) region(cred credentials, needs []Service) (string, error) {
 	region := cred.endpoint.Region
 	if region == "" {
 		if len(offers) != 1 {
-			return "", failure.New(failure.Auth, fmt.Sprintf("%s has %d regions and none was chosen", cred.host(), len(offers)),
-				"choose with region_name or OS_REGION_NAME: "+describeRegions(offers), nil)
+			return "", failure.Auth.Errorf("%s has %d regions and none was chosen", cred.host(), len(offers)).
+				Advise("choose with region_name or OS_REGION_NAME: %s", describeRegions(offers))
 		}
 		for r := range offers {
 			region = r
@@ -127,11 +130,13 @@ func (t Token) region(cred credentials, needs []Service) (string, error) {
 		if slices.ContainsFunc(s.Types, func(typ string) bool { return offers[region][typ] }) {
 			continue
 		}
-		next := "the catalog of this site has: " + describeRegions(offers) + ". CHI@Edge is its own site, https://chi.edge.chameleoncloud.org:5000/v3, with its own credentials"
+		next := "the catalog of this site has: " + describeRegions(offers) + ". CHI@Edge is its own site, " +
+			"https://chi.edge.chameleoncloud.org:5000/v3, with its own credentials"
 		if env := os.Getenv("OS_REGION_NAME"); env != "" && env == region {
 			next += ". The region comes from OS_REGION_NAME, perhaps of another site's openrc file"
 		}
-		return "", failure.New(failure.Auth, fmt.Sprintf("%s offers no %s service in region %q", cred.host(), s.Name, region), next, nil)
+		return "", failure.Auth.Errorf("%s offers no %s service in region %q", cred.host(), s.Name, region).
+			Advise("%s", next)
 	}
 	return region, nil
 }

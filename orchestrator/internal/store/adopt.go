@@ -46,8 +46,7 @@ func (r *Run) Adopt(dir string, plan *trial.Plan) (n Adopted, err error) {
 		}
 		res := new(trial.Result)
 		if err := json.Unmarshal(data, res); err != nil {
-			return n, failure.Device.Errorf("the device's result of %s is no JSON", t.ID).
-				Advise("measure again with `chexp run --resume`").Because(err)
+			return n, failure.Device.Errorf("the device's result of %s is no JSON", t.ID).Because(err)
 		}
 		if err := res.Fits(plan, t); err != nil {
 			return n, failure.Device.Errorf("the device's result of %s is not what the plan asked for", t.ID).
@@ -110,7 +109,8 @@ func (r *Run) keepPartial(name string, data []byte, res *trial.Result) error {
 		return nil
 	}
 	old := new(trial.Result)
-	if err := r.ReadJSON(filepath.Join(partialDir, name), old); err == nil && len(old.LatenciesNS) > len(res.LatenciesNS) {
+	if err := r.ReadJSON(filepath.Join(partialDir, name), old); err == nil &&
+		len(old.LatenciesNS) > len(res.LatenciesNS) {
 		return nil
 	}
 	if err := os.MkdirAll(filepath.Join(r.Dir, partialDir), 0o755); err != nil {

@@ -125,8 +125,7 @@ func (r *Root) Open(name string) (*Run, error) {
 			}
 			return &Run{ID: filepath.Base(abs), Dir: abs}, nil
 		}
-		return nil, failure.Usage.Errorf("%s is not a run's directory (it has no %s)", name, journalFile).
-			Advise("`chexp results list` shows the runs")
+		return nil, failure.Usage.Errorf("%s is not a run's directory (it has no %s)", name, journalFile)
 	}
 	ids, err := r.IDs()
 	if err != nil {
@@ -149,8 +148,7 @@ func (r *Root) Open(name string) (*Run, error) {
 	case 1:
 		return &Run{ID: match[0], Dir: filepath.Join(r.dir, match[0])}, nil
 	case 0:
-		return nil, failure.Usage.Errorf("no run %q in %s", name, r.dir).
-			Advise("`chexp results list` shows the runs; --runs DIR looks elsewhere")
+		return nil, failure.Usage.Errorf("no run %q in %s; --runs DIR looks elsewhere", name, r.dir)
 	}
 	return nil, failure.Usage.Errorf("%q is the name of %d runs: %s", name, len(match), strings.Join(match, ", ")).
 		Advise("give the whole id")

@@ -26,7 +26,8 @@ var errVanished = errors.New("the service marked the new container as deleted")
 
 // Launch creates the container and waits until it runs, or adopts the one of
 // this name. See run.Launcher.
-func (s *containerClient) Launch(ctx context.Context, req run.ContainerRequest, progress func(string)) (run.Container, error) {
+func (s *containerClient) Launch(ctx context.Context, req run.ContainerRequest,
+	progress func(string)) (run.Container, error) {
 	if err := checkContainer(req); err != nil {
 		return run.Container{}, err
 	}
@@ -63,14 +64,16 @@ func checkContainer(req run.ContainerRequest) error {
 		wrong = "no reservation for container " + req.Name
 	}
 	if wrong != "" {
-		return failure.New(failure.Usage, wrong, "change the container section of the experiment", nil)
+		return failure.Usage.Errorf("%s", wrong).
+			Advise("change the container section of the experiment")
 	}
 	return nil
 }
 
 // obtain adopts the live container of this name, or removes a dead one and
 // makes it.
-func (s *containerClient) obtain(ctx context.Context, req run.ContainerRequest, progress func(string)) (*containers.Container, error) {
+func (s *containerClient) obtain(ctx context.Context, req run.ContainerRequest,
+	progress func(string)) (*containers.Container, error) {
 	c, err := s.theContainer(ctx, req.Name)
 	if err != nil {
 		return nil, err
@@ -98,7 +101,8 @@ func dead(c containers.Container) bool {
 
 // createContainer posts once, and once more only after it has seen that the
 // first made nothing, like createLease.
-func (s *containerClient) createContainer(ctx context.Context, req run.ContainerRequest) (*containers.Container, error) {
+func (s *containerClient) createContainer(ctx context.Context,
+	req run.ContainerRequest) (*containers.Container, error) {
 	what := "making the container " + req.Name
 	for again := false; ; again = true {
 		made, err := s.postContainer(ctx, req)
@@ -117,8 +121,9 @@ func (s *containerClient) createContainer(ctx context.Context, req run.Container
 		case found:
 			return made, nil
 		case lookErr != nil:
-			return nil, failure.New(failure.Cloud, what+": no answer, and whether it exists cannot be found out",
-				"deleting the lease removes it as well", errors.Join(e, lookErr))
+			return nil, failure.Cloud.Errorf("%s: no answer, and whether it exists cannot be found out", what).
+				Advise("deleting the lease removes it as well").
+				Because(errors.Join(e, lookErr))
 		case again || !mayRepeat(e):
 			return nil, s.failed(what, e)
 		}
@@ -131,7 +136,8 @@ func (s *containerClient) postContainer(ctx context.Context, req run.ContainerRe
 	}
 	ctx, cancel := patient.Detached(ctx, s.pace.create)
 	defer cancel()
-	opts := containers.CreateOpts{Name: req.Name, Image: req.Image, Command: req.Command, Reservation: req.ReservationID}
+	opts := containers.CreateOpts{Name: req.Name, Image: req.Image, Command: req.Command,
+		Reservation: req.ReservationID}
 	if len(opts.Command) == 0 {
 		opts.Command = []string{"sleep", "infinity"}
 	}
@@ -166,8 +172,8 @@ func (s *containerClient) theContainer(ctx context.Context, name string) (*conta
 	for _, c := range all {
 		ids = append(ids, fmt.Sprintf("%s (%s)", c.UUID, c.Status))
 	}
-	return nil, failure.New(failure.Cloud, fmt.Sprintf("%d containers are named %s: %s", len(all), name, strings.Join(ids, ", ")),
-		"delete all but one, or the lease with all of them, then resume", nil)
+	return nil, failure.Cloud.Errorf("%d containers are named %s: %s", len(all), name, strings.Join(ids, ", ")).
+		Advise("delete all but one, or the lease with all of them, then resume")
 }
 
 // FindContainer looks a container up by exact name.
@@ -187,13 +193,16 @@ func toContainer(c containers.Container) run.Container {
 
 // awaitRunning waits for Running. Neither a failing image pull nor a device
 // without connection ends the status Creating, so time does.
-func (s *containerClient) awaitRunning(ctx context.Context, c containers.Container, req run.ContainerRequest, progress func(string)) (containers.Container, error) {
+func (s *containerClient) awaitRunning(ctx context.Context, c containers.Container, req run.ContainerRequest,
+	progress func(string)) (containers.Container, error) {
 	start := launch{client: s, image: req.Image, began: time.Now()}
 	said, patience := "", s.pace.Patience()
 	err := s.pace.Poll(ctx, func() (bool, error) {
 		got, err := containers.Get(ctx, s.container, c.UUID).Extract()
 		if apierror.Is(err, apierror.NotFound) {
-			return false, failure.New(failure.Cloud, "container "+c.Name+" is gone before it ran", "its lease may have ended: `chexp lease list`", apierror.From(err))
+			return false, failure.Cloud.Errorf("container %s is gone before it ran", c.Name).
+				Advise("its lease may have ended: `chexp lease list`").
+				Because(apierror.From(err))
 		}
 		if !patience.Forgive(err) {
 			return false, err
@@ -229,7 +238,9 @@ func (l *launch) look(ctx context.Context, c containers.Container) (bool, error)
 	case c.Status == containers.StatusRunning:
 		return true, nil
 	case c.Status == containers.StatusDeleted:
-		return false, failure.New(failure.Cloud, "container "+c.Name+" never started", "resume the run; if it happens again, tell the site's help desk", errVanished)
+		return false, failure.Cloud.Errorf("container %s never started", c.Name).
+			Advise("resume the run; if it happens again, tell the site's help desk").
+			Because(errVanished)
 	case dead(c) && c.Status != containers.StatusUnknown:
 		return false, l.client.containerFailure(ctx, c)
 	}
@@ -242,8 +253,10 @@ func (l *launch) look(ctx context.Context, c containers.Container) (bool, error)
 		return false, pullFailure(c, l.image)
 	}
 	if waited := time.Since(l.began); waited >= l.client.opts.LaunchTimeout {
-		return false, failure.New(failure.Cloud, fmt.Sprintf("container %s is still %s after %s", c.Name, c.Status, waited.Round(time.Second)),
-			fmt.Sprintf("can image %s be pulled from anywhere, and is it for linux/arm64? Is it very large? Else try another device", l.image), nil)
+		return false, failure.Cloud.Errorf("container %s is still %s after %s", c.Name, c.Status,
+			waited.Round(time.Second)).
+			Advise("can image %s be pulled from anywhere, and is it for linux/arm64? Is it very large? Else try "+
+				"another device", l.image)
 	}
 	return false, nil
 }
@@ -271,9 +284,9 @@ func pullFailing(c containers.Container) bool {
 }
 
 func pullFailure(c containers.Container, image string) error {
-	return failure.New(failure.Cloud, fmt.Sprintf("container %s never started: image %s cannot be pulled", c.Name, image),
-		"check the image's name and tag; `docker pull "+image+"` must work from anywhere without a login",
-		errors.New(apierror.Line(cmp.Or(c.StatusReason, c.StatusDetail))))
+	return failure.Cloud.Errorf("container %s never started: image %s cannot be pulled", c.Name, image).
+		Advise("check the image's name and tag; `docker pull %s` must work from anywhere without a login", image).
+		Because(errors.New(apierror.Line(cmp.Or(c.StatusReason, c.StatusDetail))))
 }
 
 // containerFailure explains the status Error, or another that ends a start.
@@ -283,9 +296,11 @@ func (s *containerClient) containerFailure(ctx context.Context, c containers.Con
 	next := "try again, with another device if it is always the same"
 	switch {
 	case c.StatusDetail == "Unschedulable", strings.Contains(why, "not enough hosts available"):
-		next = "the reservation is not active on any device that answers: look at the lease (`chexp lease show`), and try another device"
+		next = "the reservation is not active on any device that answers: look at the lease (`chexp lease " +
+			"show`), and try another device"
 	case c.StatusDetail == "ContainersNotReady":
-		next = "its command keeps ending: the image must be for the device's architecture (linux/arm64) and the command one that stays alive, like sleep infinity"
+		next = "its command keeps ending: the image must be for the device's architecture (linux/arm64) and the " +
+			"command one that stays alive, like sleep infinity"
 		if log := s.lastLog(ctx, c.UUID); log != "" {
 			msg += "; it printed: " + log
 		}
@@ -294,7 +309,7 @@ func (s *containerClient) containerFailure(ctx context.Context, c containers.Con
 	case strings.Contains(why, "device_profile"):
 		next = "the device does not have what the experiment asks for"
 	}
-	return failure.New(failure.Cloud, msg, next, errors.New(why))
+	return failure.Cloud.Errorf("%s", msg).Advise("%s", next).Because(errors.New(why))
 }
 
 // lastLog is the last line the container printed, if it can be had: "exec
@@ -317,7 +332,8 @@ func (s *containerClient) Destroy(ctx context.Context, id string) error {
 	patience, asked, force := s.pace.Patience(), false, false
 	err := s.pace.Poll(ctx, func() (bool, error) {
 		if !asked {
-			err := containers.Delete(ctx, s.container, id, containers.DeleteOpts{Stop: !force, Force: force}).ExtractErr()
+			err := containers.Delete(ctx, s.container, id, containers.DeleteOpts{Stop: !force,
+				Force: force}).ExtractErr()
 			switch {
 			case apierror.Is(err, apierror.NotFound):
 				return true, nil
@@ -344,7 +360,8 @@ func (s *containerClient) Destroy(ctx context.Context, id string) error {
 			asked, force = false, true
 		}
 		if !time.Now().Before(end) {
-			return false, failure.New(failure.Cloud, what+": it is still there", "deleting the lease removes it as well: `chexp lease delete`", nil)
+			return false, failure.Cloud.Errorf("%s: it is still there", what).
+				Advise("deleting the lease removes it as well: `chexp lease delete`")
 		}
 		return false, nil
 	})

@@ -2,7 +2,6 @@ package chiedge
 
 import (
 	"context"
-	"fmt"
 
 	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/run"
@@ -62,12 +61,14 @@ func (z zun) GetArchive(ctx context.Context, id, path string) ([]byte, error) {
 }
 
 // Dial opens the transport that the request asked for; "" is zun.
-func (s *containerClient) Dial(ctx context.Context, c run.Container, req run.ContainerRequest, progress func(string)) (transport.Transport, error) {
+func (s *containerClient) Dial(ctx context.Context, c run.Container, req run.ContainerRequest,
+	progress func(string)) (transport.Transport, error) {
 	switch req.Transport {
 	case "", transportZun:
 		return s.ways.zun(zun{s}, c.ID), nil
 	case transportSSH:
 		return s.dialSSH(ctx, c, progress)
 	}
-	return nil, failure.New(failure.Usage, fmt.Sprintf("there is no transport %q to this site", req.Transport), "use zun or ssh", nil)
+	return nil, failure.Usage.Errorf("there is no transport %q to this site", req.Transport).
+		Advise("use zun or ssh")
 }

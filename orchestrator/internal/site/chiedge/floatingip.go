@@ -51,7 +51,7 @@ func (s *addressClient) floatingIP(ctx context.Context, c containers.Container) 
 	what := "getting a floating IP for container " + c.Name
 	port := networkPort(c)
 	if port == "" {
-		return "", failure.New(failure.Cloud, what+": it has no network port", "use transport: zun", nil)
+		return "", failure.Cloud.Errorf("%s: it has no network port", what).Advise("use transport: zun")
 	}
 	client, err := s.networkClient()
 	if err != nil {
@@ -88,7 +88,9 @@ func (s *addressClient) floatingIP(ctx context.Context, c containers.Container) 
 		}
 	}
 	if e.Kind == apierror.NoAddressFree || e.Kind == apierror.QuotaExceeded {
-		return "", failure.New(failure.Capacity, what+": none is left", "use transport: zun, which needs none, or delete floating IPs that are not in use", e)
+		return "", failure.Capacity.Errorf("%s: none is left", what).
+			Advise("use transport: zun, which needs none, or delete floating IPs that are not in use").
+			Because(e)
 	}
 	return "", s.failed(what, e)
 }
@@ -109,7 +111,8 @@ func networkPort(c containers.Container) string {
 // publicNetwork is the external network; its id differs from year to year.
 func publicNetwork(ctx context.Context, client *gophercloud.ServiceClient) (string, error) {
 	yes := true
-	pages, err := networks.List(client, external.ListOptsExt{ListOptsBuilder: networks.ListOpts{}, External: &yes}).AllPages(ctx)
+	pages, err := networks.List(client, external.ListOptsExt{ListOptsBuilder: networks.ListOpts{},
+		External: &yes}).AllPages(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -128,7 +131,8 @@ func publicNetwork(ctx context.Context, client *gophercloud.ServiceClient) (stri
 	return all[0].ID, nil
 }
 
-func (s *addressClient) floatingIPs(ctx context.Context, client *gophercloud.ServiceClient) ([]floatingips.FloatingIP, error) {
+func (s *addressClient) floatingIPs(ctx context.Context,
+	client *gophercloud.ServiceClient) ([]floatingips.FloatingIP, error) {
 	pages, err := floatingips.List(client, floatingips.ListOpts{}).AllPages(ctx)
 	if err != nil {
 		return nil, err
@@ -166,7 +170,8 @@ func (s *addressClient) release(ctx context.Context, containerID string) error {
 }
 
 // deleteFloatingIPs returns how many it deleted: none means that all are gone.
-func (s *addressClient) deleteFloatingIPs(ctx context.Context, client *gophercloud.ServiceClient, port, note string) (int, error) {
+func (s *addressClient) deleteFloatingIPs(ctx context.Context, client *gophercloud.ServiceClient, port,
+	note string) (int, error) {
 	all, err := s.floatingIPs(ctx, client)
 	if err != nil {
 		return 0, err
@@ -178,7 +183,8 @@ func (s *addressClient) deleteFloatingIPs(ctx context.Context, client *gopherclo
 			continue
 		}
 		n++
-		if err := floatingips.Delete(ctx, client, ip.ID).ExtractErr(); err != nil && !apierror.Is(err, apierror.NotFound) {
+		if err := floatingips.Delete(ctx, client, ip.ID).ExtractErr(); err != nil &&
+			!apierror.Is(err, apierror.NotFound) {
 			errs = errors.Join(errs, err)
 		}
 	}

@@ -109,8 +109,8 @@ func (u *upload) flush() error {
 	return nil
 }
 
-// unanswered is how often a part may be lost without any error before it is
-// taken for the far end's tar failing (200 all the same).
+// unanswered is how often a part may fail to arrive although Zun answers 200.
+// After that, tar at the far end is taken to fail: Zun does not say so.
 const unanswered = 3
 
 // send brings one part there and proves it. It returns the part's name, or the
@@ -137,7 +137,7 @@ func (u *upload) send(data []byte) ([]string, error) {
 		if last != nil && final(last) {
 			return nil, last
 		}
-		// Only a look tells: 200 may be a tar that failed, 500 one that worked.
+		// The status tells nothing: tar may have failed at 200 and worked at 500.
 		ok, err := u.there(name, sum)
 		if err != nil {
 			return nil, err
@@ -185,7 +185,7 @@ func (u *upload) lost() error {
 	found := "the far end does not say why"
 	exit, err := u.t.short(u.ctx, `touch "$0/try" 2>&1; rm -f "$0/try"; df -Pk "$0" 2>&1 | tail -n 1; id`, u.stage)
 	if err == nil {
-		found = oneLine(exit.Output)
+		found = transport.Said(exit.Output)
 	}
 	return failure.Device.Errorf("Zun answers well, but nothing arrives in %s (%s)", u.stage, found).
 		Advise("check that the disk is not full, that the image's user may write there " +
@@ -200,7 +200,10 @@ func padded(name string, data []byte) ([]byte, error) {
 	var b bytes.Buffer
 	b.Grow(len(data) + 2*record)
 	w := tar.NewWriter(&b)
-	if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Size: int64(len(data)), Mode: 0o600, Format: tar.FormatUSTAR}); err != nil {
+	h := &tar.Header{
+		Typeflag: tar.TypeReg, Name: name, Size: int64(len(data)), Mode: 0o600, Format: tar.FormatUSTAR,
+	}
+	if err := w.WriteHeader(h); err != nil {
 		return nil, err
 	}
 	if _, err := w.Write(data); err != nil {
@@ -215,9 +218,9 @@ func padded(name string, data []byte) ([]byte, error) {
 
 // Exit codes of the assembling script.
 const (
-	exitParts  = 91 // the parts do not give the stream
-	exitUnpack = 92 // tar, or the directory
-	exitSums   = 93 // the files are not what was sent
+	exitParts  = 91 // the parts together are not the stream that was sent
+	exitUnpack = 92 // tar failed, or the directory could not be made
+	exitSums   = 93 // the files are not those that were sent
 )
 
 // assembleScript gets, in this order: staging directory, names of the parts one a
@@ -259,12 +262,13 @@ func (u *upload) assemble(dir string, sums *tarstream.Sums) error {
 	// Whatever came of it, the parts have served; that they stay behind would
 	// be no failure of Put.
 	_ = u.t.remove(u.ctx, u.stage)
-	said := oneLine([]byte(log))
+	said := transport.Said([]byte(log))
 	switch code {
 	case 0:
 		return nil
 	case exitParts:
-		return fmt.Errorf("the parts were changed after they had been checked: sent was SHA-256 %s, %s; put again", whole, said)
+		return fmt.Errorf("the parts were changed after they had been checked: sent was SHA-256 %s, %s; put again",
+			whole, said)
 	case exitUnpack:
 		return failure.Device.Errorf("unpacking failed: %s", said).
 			Advise("check that the disk has room for the files twice and that the image's user may write there")

@@ -29,6 +29,7 @@ import (
 	"unicode/utf8"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/wait"
 	"chexp/orchestrator/internal/transport"
 )
 
@@ -74,7 +75,7 @@ type Transport struct {
 	zun  Zun
 	id   string
 	opts Options
-	part int // bytes of a piece: what the site was found to take
+	part int // bytes of a piece; halved when the site refuses one
 }
 
 var _ transport.Transport = (*Transport)(nil)
@@ -121,23 +122,27 @@ func (t *Transport) Exec(ctx context.Context, cmd transport.Command) (transport.
 		return transport.Exit{}, fmt.Errorf("zun: command %s is refused: its arguments are not UTF-8", cmd.Args[0])
 	}
 	if n := len(url.QueryEscape(line)); n > maxURL {
-		return transport.Exit{}, fmt.Errorf("zun: command %s is refused: it takes %d bytes of an URL, at most %d fit; put a script there and run that", cmd.Args[0], n, maxURL)
+		return transport.Exit{}, fmt.Errorf("zun: command %s is refused: it takes %d bytes of an URL, "+
+			"at most %d fit; put a script there and run that", cmd.Args[0], n, maxURL)
 	}
 	if err := ctx.Err(); err != nil {
 		return transport.Exit{}, err
 	}
 	res, err := t.zun.Execute(ctx, t.id, line)
 	if err != nil {
-		return transport.Exit{}, fmt.Errorf("zun: running %s in container %s: outcome unknown: %w", cmd.Args[0], t.id, cause(ctx, err))
+		return transport.Exit{}, fmt.Errorf("zun: running %s in container %s: outcome unknown: %w",
+			cmd.Args[0], t.id, cause(ctx, err))
 	}
 	if res.ExitCode == nil {
-		return transport.Exit{}, fmt.Errorf("zun: running %s in container %s: %w", cmd.Args[0], t.id, transport.ErrStillRunning)
+		return transport.Exit{}, fmt.Errorf("zun: running %s in container %s: %w",
+			cmd.Args[0], t.id, transport.ErrStillRunning)
 	}
 	out := res.Output[:min(len(res.Output), t.opts.MaxOutput)]
 	return transport.Exit{Code: *res.ExitCode, Output: []byte(out)}, nil
 }
 
-// cause prefers the context's error: clients wrap it or not.
+// cause returns ctx's error if it has ended: some clients return it wrapped, some
+// return another one.
 func cause(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err()
@@ -154,8 +159,9 @@ func status(err error) int {
 	return 0
 }
 
-// final reports whether asking again is useless: the request was understood
-// and refused. 404 and 409 are: the container is gone, or not running.
+// final reports whether asking again is useless because the request was
+// understood and refused. 404 and 409 count as refusals: the container is gone,
+// or does not run.
 func final(err error) bool {
 	s := status(err)
 	return s >= 400 && s < 500 && s != 408 && s != 413 && s != 429
@@ -200,13 +206,7 @@ func (t *Transport) backoff() *patience { return &patience{t.opts.Poll, 25 * t.o
 func (t *Transport) polling() *patience { return &patience{t.opts.Poll, 10 * t.opts.Poll} }
 
 func (p *patience) next(ctx context.Context) error {
-	timer := time.NewTimer(p.now)
-	defer timer.Stop()
+	now := p.now
 	p.now = min(p.now*2, p.most)
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
+	return wait.For(ctx, now)
 }

@@ -62,11 +62,12 @@ var (
 // Status, Code and Description; for Keystone's, and for a connection that
 // failed, see Err.
 type Error struct {
-	Step        Step
-	URL         string // scheme, host and path of what was asked
-	Status      int    // HTTP status; 0 when there was no answer
-	Code        string // of OAuth 2.0: "invalid_grant", "unauthorized_client", "invalid_client" [RFC 6749, 5.2]
-	Description string // the identity provider's own words: one line, bounded, printable, without the secrets that were sent
+	Step   Step
+	URL    string // scheme, host and path of what was asked
+	Status int    // HTTP status; 0 when there was no answer
+	Code   string // of OAuth 2.0: "invalid_grant", "unauthorized_client", "invalid_client" [RFC 6749, 5.2]
+	// the identity provider's own words: one line, bounded, printable, without the secrets that were sent
+	Description string
 	Location    string // where a redirect leads, which is not followed
 	Err         error
 }

@@ -104,7 +104,8 @@ func (p Password) request(ctx context.Context, endpoint string) (*http.Request, 
 	if err := secure(endpoint); err != nil {
 		return nil, err
 	}
-	form := url.Values{"grant_type": {"password"}, "username": {p.Username}, "password": {p.Password}, "scope": {p.Scope}}
+	form := url.Values{"grant_type": {"password"}, "username": {p.Username}, "password": {p.Password},
+		"scope": {p.Scope}}
 	if p.Scope == "" {
 		form.Set("scope", DefaultScope)
 	}
@@ -130,7 +131,8 @@ func (p Password) read(answer map[string]json.RawMessage, from string) (AccessTo
 	}
 	var token AccessToken
 	if raw, ok := answer[field]; !ok || json.Unmarshal(raw, &token.Value) != nil || !bearer(token.Value) {
-		return AccessToken{}, &Error{Step: StepGrant, URL: from, Err: fmt.Errorf("%w (field %q)", ErrNoAccessToken, words(field, 40))}
+		return AccessToken{}, &Error{Step: StepGrant, URL: from, Err: fmt.Errorf("%w (field %q)", ErrNoAccessToken,
+			words(field, 40))}
 	}
 	var seconds float64
 	if raw, ok := answer["expires_in"]; ok && json.Unmarshal(raw, &seconds) == nil && seconds > 0 && seconds < 1e9 {
@@ -233,7 +235,8 @@ func secure(raw string) error {
 	if u.Scheme == "https" {
 		return nil
 	}
-	if ip := net.ParseIP(u.Hostname()); u.Scheme == "http" && (u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()) {
+	if ip := net.ParseIP(u.Hostname()); u.Scheme == "http" && (u.Hostname() == "localhost" || ip != nil &&
+		ip.IsLoopback()) {
 		return nil
 	}
 	return ErrInsecure

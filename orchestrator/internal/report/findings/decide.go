@@ -1,0 +1,151 @@
+package findings
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"chexp/experiments/judge"
+	"chexp/experiments/trial"
+	"chexp/experiments/words"
+)
+
+// Decision is package judge's decision in words.
+type Decision struct {
+	Verdict judge.Conclusion `json:"verdict"`
+	// RealDevice is false for a rehearsal or an emulated processor: the
+	// decision then says how the report reads and nothing about a device.
+	RealDevice bool     `json:"real_device"`
+	Text       string   `json:"text"`
+	Details    []string `json:"details,omitempty"`
+	Options    []string `json:"options,omitempty"` // letters of the options that meet every budget
+	Smallest   string   `json:"smallest,omitempty"`
+	Fastest    string   `json:"fastest,omitempty"`
+}
+
+func decide(t *Table) Decision {
+	emulated := slices.ContainsFunc(t.Rows, func(r *Row) bool { return r.Device.Emulated != "" })
+	j := t.Judged.Decide()
+	d := Decision{Verdict: j.Conclusion, RealDevice: len(t.Rows) > 0 && !t.Run.Rehearsal && !emulated}
+	if j.Fastest != nil {
+		d.Smallest, d.Fastest = j.Smallest.Letter, j.Fastest.Letter
+	}
+	if j.Conclusion == judge.SomeMeet {
+		for _, o := range j.Meeting {
+			d.Options = append(d.Options, o.Letter)
+		}
+	}
+	d.say(t, j)
+	if len(j.Usable) == 0 {
+		return d
+	}
+	if len(j.Unusable) > 0 {
+		d.Details = append(d.Details, "Without a usable result, so not counted: "+judge.Labels(j.Unusable)+".")
+	}
+	if !d.RealDevice {
+		what := "Emulated processor"
+		if t.Run.Rehearsal {
+			what = "Rehearsal"
+		}
+		d.Text = what + ", no verdict about the real device: " + d.Text
+	}
+	return d
+}
+
+// say puts the conclusion into a sentence, and what led to it into details.
+func (d *Decision) say(t *Table, j judge.Decision) {
+	open := judge.Labels(j.Open)
+	switch j.Conclusion {
+	case judge.NoResults:
+		d.Text = "No decision: " + noResult(t.Rows) + "."
+		return
+	case judge.NoBudget:
+		d.Text = "No budget was set, so there is nothing to decide. " + best(j)
+		return
+	case judge.SomeMeet:
+		d.sayMeeting(t, j)
+		if len(j.Open) > 0 {
+			d.Details = append(d.Details, "Open, because a budget could not be judged: "+open+".")
+		}
+		return
+	case judge.Undecided:
+		d.Text = "Undecided: no option is known to meet every budget, but not every one is known to miss one. Open: " +
+			open + "."
+	case judge.NoneMeets:
+		d.Text = "No option meets every budget."
+	}
+	for _, x := range j.Tallies {
+		d.Details = append(d.Details, tallyText(x, len(j.Usable)))
+	}
+}
+
+func (d *Decision) sayMeeting(t *Table, j judge.Decision) {
+	all := len(t.Judged.Options)
+	if n := len(j.Meeting); n > 1 {
+		d.Text = fmt.Sprintf("%d of %s meet every budget. %s", n, words.Plural(all, "option"), best(j))
+		d.Details = append(d.Details, "They are: "+judge.Labels(j.Meeting)+".")
+		return
+	}
+	who, one := fmt.Sprintf("One of %d options meets", all), j.Meeting[0]
+	if all == 1 {
+		who = "The only option meets"
+	}
+	d.Text = fmt.Sprintf("%s every budget: %s (%s, p50 %s).", who, one.Label, Size(one.Bytes),
+		words.Nanoseconds(*one.P50.Value))
+}
+
+func noResult(rows []*Row) string {
+	if len(rows) == 0 {
+		return "there are no results"
+	}
+	count := map[string]int{}
+	for _, r := range rows {
+		switch {
+		case r.Sound():
+			count["invalid"]++
+		case r.Outcome == trial.OK:
+			count["doubtful"]++
+		default:
+			count[string(r.Outcome)]++
+		}
+	}
+	var parts []string
+	for _, k := range []string{"failed", "skipped", "missing", "doubtful", "invalid"} {
+		if count[k] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", count[k], k))
+		}
+	}
+	return fmt.Sprintf("none of the %s gave a usable result (%s)", words.Plural(len(rows), "trial"),
+		strings.Join(parts, ", "))
+}
+
+// tallyText says how near the options came to one budget.
+func tallyText(x judge.Tally, of int) string {
+	switch {
+	case x.Nearest == nil:
+		return x.Budget.Text + ": could not be judged."
+	case x.Met == 0:
+		return fmt.Sprintf("%s: met by none; nearest is %s with %s.", x.Budget.Text, x.Nearest.Label,
+			x.Budget.Metric.Format(x.Value))
+	}
+	return fmt.Sprintf("%s: met by %d of %d.", x.Budget.Text, x.Met, of)
+}
+
+// best names the smallest model and the fastest option, and the options that
+// these samples cannot tell from the fastest.
+func best(j judge.Decision) string {
+	s := fmt.Sprintf("Smallest model: %s (%s). Fastest: %s (p50 %s).", j.Smallest.Model, Size(j.Smallest.Bytes),
+		j.Fastest.Label, words.Nanoseconds(*j.Fastest.P50.Value))
+	if len(j.Alike) > 0 {
+		s += " These samples cannot tell it from " + judge.Labels(j.Alike) + "."
+	}
+	return s
+}
+
+// Size writes the size of a model file.
+func Size(bytes int64) string {
+	if bytes <= 0 {
+		return "size unknown"
+	}
+	return words.Bytes(float64(bytes))
+}

@@ -1,0 +1,113 @@
+package page
+
+import (
+	"fmt"
+	"math"
+
+	"chexp/experiments/judge"
+	"chexp/experiments/stats"
+	"chexp/experiments/words"
+	"chexp/orchestrator/internal/report/content"
+	"chexp/orchestrator/internal/report/findings"
+)
+
+// strips compares the distributions of all trials on one axis.
+type strips struct {
+	Axis    drawing
+	Unit    string
+	Rows    []strip
+	Caption string
+}
+
+type strip struct {
+	Row    *findings.Row
+	Sub    string // what tells it from its neighbours
+	Series string
+	Plot   drawing
+	P50    string
+	Beyond string
+}
+
+func (t run) strips() *strips {
+	rows := t.drawable()
+	if len(rows) == 0 {
+		return nil
+	}
+	u := content.LatencyUnit(t.Table)
+	out := &strips{Unit: u.Name}
+	if len(rows) > maxStrips {
+		out.Caption = fmt.Sprintf("The first %d of %d trials. ", maxStrips, len(rows))
+		rows = rows[:maxStrips]
+	}
+	low, high := math.Inf(1), 0.0
+	for _, r := range rows {
+		low = min(low, float64(stats.NearestRank(r.Sample.Sorted(), 1)))
+		high = max(high, 1.15*float64(stats.NearestRank(r.Sample.Sorted(), 95)))
+	}
+	limits := t.latencyBudgets()
+	for _, b := range limits {
+		if b.Limit < 2*high {
+			high = max(high, b.Limit)
+		}
+	}
+	s := newScale(low, high)
+	if s.log {
+		out.Caption += "Logarithmic axis. "
+	}
+	const height = 36
+	for _, r := range rows {
+		st := strip{Row: r, Series: t.series(r.Provider), P50: words.Nanoseconds(*r.P50.Value), Sub: r.Provider + t.Judged.Setting(r.Trial)}
+		if r.Repetition > 1 {
+			st.Sub += fmt.Sprintf(", rep %d", r.Repetition)
+		}
+		d := drawing{Height: height, Label: fmt.Sprintf("Distribution of %d latencies: median %s, from %s to %s",
+			r.N, st.P50, words.Nanoseconds(*r.Min.Value), words.Nanoseconds(*r.Max.Value))}
+		const n = 120
+		counts, highest, beyond := bins(r.Sample.Sorted(), s, n)
+		for i, c := range counts {
+			if c > 0 {
+				h := max(1.5, float64(c)/float64(highest)*(height-8))
+				d.rect(float64(i)/n, height-h, 1.0/n, h, "fill "+st.Series)
+			}
+		}
+		d.line(0, height-0.5, 1, height-0.5, "base")
+		for _, b := range limits {
+			if p := s.at(b.Limit); p >= 0 && p <= 1 {
+				d.line(p, 0, p, height, "limit")
+			}
+		}
+		d.line(s.at(*r.P50.Value), 3, s.at(*r.P50.Value), height, "p50")
+		if v, ok := r.P95.Get(); ok && s.at(v) <= 1 {
+			d.line(s.at(v), 14, s.at(v), height, "p95")
+		}
+		if beyond > 0 {
+			st.Beyond = fmt.Sprintf("%d beyond", beyond)
+		}
+		st.Plot = d
+		out.Rows = append(out.Rows, st)
+	}
+	out.Axis = axis(s, u, limits)
+	return out
+}
+
+// axis is the horizontal axis under the strips, with the names of the limits.
+func axis(s scale, u words.Unit, limits []judge.Budget) drawing {
+	d := drawing{Height: 22 + 14*len(limits), Label: "Axis: latency in " + u.Name}
+	for _, v := range s.ticks(6) {
+		p := s.at(v)
+		d.line(p, 0, p, 5, "base")
+		d.text(p, 0, 17, "middle", "tick", tickText(v, u))
+	}
+	for i, b := range limits {
+		if p := s.at(b.Limit); p >= 0 && p <= 1 {
+			anchor := "middle"
+			if p < 0.1 {
+				anchor = "start"
+			} else if p > 0.9 {
+				anchor = "end"
+			}
+			d.text(p, 0, 31+14*float64(i), anchor, "limit-name", words.Line(b.Text, 30))
+		}
+	}
+	return d
+}

@@ -1,0 +1,36 @@
+package run
+
+import (
+	"cmp"
+	"slices"
+
+	"chexp/orchestrator/internal/transport"
+)
+
+// Commands writes the command lines that an advice about a run consists of. They
+// are quoted for a shell and work when pasted where chexp was called.
+type Commands struct {
+	Program string   // as the user called it, such as "bin/chexp"; "": chexp
+	Run     string   // names the run: its id, or the path of its directory
+	Flags   []string // of the program, which the user gave: "--runs", "my runs"
+}
+
+// Line writes one command line of chexp.
+func (c Commands) Line(args ...string) string {
+	return transport.Quote(slices.Concat([]string{cmp.Or(c.Program, "chexp")}, args, c.Flags))
+}
+
+// Resume is the command that goes on with the run, and gives back what it holds.
+func (c Commands) Resume() string { return c.Line("run", "--resume", c.Run) }
+
+// Fetch is the command that brings home what the device has, or what lies in
+// the directory that flags name: "--from", dir.
+func (c Commands) Fetch(flags ...string) string {
+	return c.Line(append([]string{"results", "fetch", c.Run}, flags...)...)
+}
+
+// Show is the command that prints the run's results.
+func (c Commands) Show() string { return c.Line("results", "show", c.Run) }
+
+// DeleteLease is the command that gives a lease back by its name or id.
+func (c Commands) DeleteLease(lease string) string { return c.Line("lease", "delete", lease) }

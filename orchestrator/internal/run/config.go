@@ -1,0 +1,65 @@
+package run
+
+import (
+	"time"
+
+	"chexp/experiments/trial"
+)
+
+// Observer hears what happens, as it happens. Methods return quickly and are
+// called from one goroutine.
+type Observer interface {
+	Phase(p Phase, text string)            // a phase began
+	PhaseEnd(p Phase, text string)         // it ended well
+	Say(text string)                       // what is being waited for, with the server's own words
+	Bytes(done, total int64)               // of the push
+	Trial(ev trial.Event, done, total int) // an event of the agent; trials with a result, and all of them
+	Warn(text string)                      // something a person should know
+}
+
+// Config is everything an execution needs.
+type Config struct {
+	*Run // its directory is locked by the caller
+	Site Site
+	// AgentFile returns the agent's file for a processor architecture.
+	AgentFile func(arch string) (string, error)
+	// Report renders the reports from the run's directory.
+	Report   func() error
+	Observe  Observer
+	Patience Patience // its zero value: DefaultPatience
+
+	Keep   bool  // leave lease and container as they are at the end
+	Until  Phase // stop after this phase, leaving all as it is; "" for all
+	Detach bool  // return as soon as the agent has started
+}
+
+// Patience bounds waits that no server bounds.
+type Patience struct {
+	Cleanup    time.Duration // for giving everything back
+	Salvage    time.Duration // for bringing partial results home after a failure
+	Polls      time.Duration // of failing polls in a row, before the device counts as lost
+	PollMin    time.Duration // between polls when something has just happened
+	PollMax    time.Duration // between polls when nothing happens, and after a failed one
+	LeaseTail  time.Duration // kept free at the lease's end for fetch and release
+	LeaseLook  time.Duration // how long before the tail the lease is looked at again
+	LeaseGrace time.Duration // after the tail began, before an agent that has not ended by itself is stopped
+	Backup     time.Duration // between copies of what a run has measured so far
+	Restarts   int           // of an agent that died
+}
+
+// DefaultPatience suits boards on the far side of the internet: transfers of
+// seconds, leases of an hour, outages of a few minutes.
+func DefaultPatience() Patience {
+	return Patience{
+		Cleanup:    3 * time.Minute,
+		Salvage:    time.Minute,
+		Polls:      5 * time.Minute,
+		PollMin:    300 * time.Millisecond,
+		PollMax:    3 * time.Second,
+		LeaseTail:  90 * time.Second,
+		LeaseLook:  2 * time.Minute,
+		LeaseGrace: 10 * time.Second,
+		Backup:     10 * time.Minute,
+		Restarts:   2,
+	}
+}

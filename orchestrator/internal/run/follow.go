@@ -1,0 +1,166 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"chexp/experiments/failure"
+	"chexp/experiments/trial"
+	"chexp/experiments/wait"
+	"chexp/orchestrator/internal/store"
+)
+
+// measure starts the agent and follows it until every trial has its result.
+func (a *attempt) measure(ctx context.Context) (string, error) {
+	a.Observe.Phase(PhaseRun, "")
+	if err := a.start(ctx); err != nil {
+		return "", err
+	}
+	if a.Detach {
+		return "the agent runs on its own", nil
+	}
+	f := &follower{attempt: a, pause: a.Patience.PollMin, answered: time.Now()}
+	for {
+		st, done, err := f.poll(ctx)
+		if err != nil {
+			return "", err
+		}
+		if done {
+			return fmt.Sprintf("%d trials", st.Done), nil
+		}
+	}
+}
+
+// start tells the agent to start, and when to end by itself, as often as it takes
+// to know that it did: its start is idempotent, and an answer can be lost.
+func (a *attempt) start(ctx context.Context) error {
+	a.lastSeq = a.mirrored()
+	for try := 1; ; try++ {
+		limit := time.Duration(0)
+		if end, ok := a.deadline(); ok {
+			if limit = time.Until(end); limit <= 0 {
+				return a.leaseOver()
+			}
+		}
+		_, err := a.agent().Start(ctx, limit)
+		if err == nil {
+			a.record(store.Entry{Kind: store.Done, What: anAgent, ID: a.container.ID})
+			return nil
+		}
+		var unsure *Unsure
+		if !errors.As(err, &unsure) || try == 5 {
+			return err
+		}
+		a.Observe.Say("starting the agent: " + err.Error())
+		if err := wait.For(ctx, a.Patience.PollMax); err != nil {
+			return err
+		}
+	}
+}
+
+// follower polls the agent of an attempt, mirrors its events, starts it again if
+// it dies, and stops it when the lease draws to its end.
+type follower struct {
+	*attempt
+	pause    time.Duration // before the next poll
+	answered time.Time     // the agent, for the last time
+	restarts int           // of the agent
+	timeUp   bool          // the agent has ended by itself, at the time that it was given
+	looked   time.Time     // when the lease was last looked at
+}
+
+// poll asks the agent once and acts on its answer. done is true when every trial
+// has its result and every event is mirrored.
+func (f *follower) poll(ctx context.Context) (st trial.State, done bool, err error) {
+	if err := f.watchLease(ctx); err != nil {
+		return st, false, err
+	}
+	reply, err := f.agent().Status(ctx, f.lastSeq)
+	if err != nil {
+		return st, false, f.noAnswer(ctx, err)
+	}
+	f.answered = time.Now()
+	if err := f.mirror(reply); err != nil {
+		return st, false, err
+	}
+	st = reply.State
+	switch st.Phase {
+	case trial.Finished:
+		return st, !reply.More, nil
+	case trial.Dead, trial.Stopped, trial.NotStarted:
+		if st.Why != nil && st.Why.Code == trial.ReasonDeadline {
+			f.timeUp = !reply.More // the next look at the lease says what to do
+			return st, false, nil
+		}
+		if err := f.restart(ctx, st); err != nil {
+			return st, false, err
+		}
+	}
+	return st, false, f.rest(ctx, reply)
+}
+
+// noAnswer waits after a poll that failed, unless the device is lost.
+func (f *follower) noAnswer(ctx context.Context, cause error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err := f.lost(ctx, cause, time.Since(f.answered)); err != nil {
+		return err
+	}
+	f.Observe.Say("the device does not answer: " + cause.Error())
+	return wait.For(ctx, f.Patience.PollMax)
+}
+
+// restart starts an agent that has ended before its trials were done.
+func (f *follower) restart(ctx context.Context, st trial.State) error {
+	if f.restarts++; f.restarts > f.Patience.Restarts {
+		return failure.Device.
+			Errorf("the agent ended %d times before its trials were done: %s", f.restarts, st.Text).
+			Advise("the results so far are kept; look at agent.log in the run's directory for the cause")
+	}
+	f.Observe.Warn(fmt.Sprintf("the agent is %s (%s); it is started again and goes on with the blocks "+
+		"that it has on record", st.Phase, st.Text))
+	return f.start(ctx)
+}
+
+// rest waits between two polls. A poll is a process on the device that measures:
+// progress among trials that take turns is no reason for more of them.
+func (f *follower) rest(ctx context.Context, reply trial.StatusReply) error {
+	if slices.ContainsFunc(reply.Events, func(e trial.Event) bool { return e.Type != trial.Progress }) {
+		f.pause = f.Patience.PollMin
+	}
+	if reply.More {
+		return nil
+	}
+	f.backup(ctx)
+	err := wait.For(ctx, f.pause)
+	f.pause = min(f.pause*3/2, f.Patience.PollMax)
+	return err
+}
+
+// lost decides whether a poll's failure means that the device is gone. A
+// container that is no longer there is; otherwise patience decides.
+func (a *attempt) lost(ctx context.Context, cause error, silent time.Duration) error {
+	c, found, err := a.Site.FindContainer(ctx, a.container.Name)
+	switch {
+	case err == nil && (!found || c.ID != a.container.ID):
+		a.record(store.Entry{
+			Kind: store.Gone, What: aContainer, ID: a.container.ID, Text: "it vanished while the agent ran",
+		})
+		return failure.Device.Errorf("the container %s has vanished while the agent ran in it", a.container.Name).
+			Advise("somebody deleted it, or its lease has ended; `%s` goes on in a new one", a.Commands.Resume()).
+			Because(cause)
+	case err == nil && c.Status != "" && c.Status != a.container.Status:
+		return failure.Device.Errorf("the container %s is now in state %s", a.container.Name, c.Status).
+			Advise("its files are lost with its process; `%s` goes on in a new one", a.Commands.Resume()).
+			Because(cause)
+	case silent > a.Patience.Polls:
+		return failure.Device.Errorf("the device has not answered for %s", silent.Round(time.Second)).
+			Advise("`%s` tries again; the agent goes on by itself meanwhile", a.Commands.Resume()).
+			Because(cause)
+	}
+	return nil
+}
