@@ -30,8 +30,8 @@ import (
 // superviseDetached is the background process that start made.
 func superviseDetached(dir string) error {
 	lock := os.NewFile(lockFD, "lock")
-	// The runners must not inherit it: one that outlived a killed supervisor
-	// would make it look alive.
+	// The runners must not inherit the lock: a runner that outlived a killed
+	// supervisor would make it look alive.
 	syscall.CloseOnExec(lockFD)
 	defer lock.Close()
 	signal.Ignore(syscall.SIGHUP)
@@ -107,8 +107,8 @@ func supervise(dir string, plan *trial.Plan, sum string, echo func(trial.Event))
 	}
 }
 
-// recordStop ends a run that was stopped. What its trials had is in partial
-// results; a start after this goes on with them.
+// recordStop ends a run that was stopped. The blocks of its trials are in partial
+// results, and the next start goes on from them.
 func recordStop(r *outdir.Recorder, why trial.Reason) error {
 	why.Next = "start the agent again to go on with the trials that are not whole"
 	return errors.Join(
@@ -118,8 +118,8 @@ func recordStop(r *outdir.Recorder, why trial.Reason) error {
 	)
 }
 
-// stopContext ends on `chexp-agent stop`, SIGTERM and SIGINT, and when the time
-// is up that start was given. Its cause is a matrix.Stopped.
+// stopContext ends on `chexp-agent stop`, on SIGTERM and SIGINT, and when the time
+// that start gave the run is over. Its cause is a [matrix.Stopped].
 func stopContext(dir string) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)
@@ -178,7 +178,7 @@ func runPlan(ctx context.Context, dir string, plan *trial.Plan, recorder *outdir
 	if err != nil {
 		return err
 	}
-	debug.FreeOSMemory() // what unpacking took: the trials need it
+	debug.FreeOSMemory() // the trials need what unpacking took
 	runner := matrix.Runner{
 		Args:  p.Header.Command(unpacked),
 		Named: named(ctx, dir, plan, p.Header.Tools(unpacked), payload.Bases(self)),
@@ -212,7 +212,7 @@ func identity(self string) (trial.Agent, error) {
 	return trial.Agent{Version: version, OS: runtime.GOOS, Arch: runtime.GOARCH, SHA256: sum}, nil
 }
 
-// countFailed counts over all results, those of earlier starts included.
+// countFailed counts the failed trials, also those of earlier starts.
 func countFailed(dir string, plan *trial.Plan) int {
 	n := 0
 	for _, t := range plan.Trials {
