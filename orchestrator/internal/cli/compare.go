@@ -81,17 +81,20 @@ func verdictOf(r *compare.Comparison, damaged []string) error {
 		if n := len(damaged) - 5; n > 0 {
 			damaged, more = damaged[:5], fmt.Sprintf("; and %d more", n)
 		}
-		return failure.New(failure.Storage, "left out, as damaged: "+strings.Join(damaged, "; ")+more, "copy those runs again from where they were measured", nil)
+		return failure.Storage.Errorf("left out, as damaged: %s%s", strings.Join(damaged, "; "), more).
+			Advise("copy those runs again from where they were measured")
 	}
 	if len(r.Rows) > 0 {
 		return nil
 	}
 	for _, g := range r.Groups {
 		if len(g.Runs) == 0 {
-			return failure.New(failure.Trials, "no usable result"+inGroup(g.Label), "the problems above say why; `chexp results show RUN` says what to do", nil)
+			return failure.Trials.Errorf("no usable result%s", inGroup(g.Label)).
+				Advise("the problems above say why; `chexp results show RUN` says what to do")
 		}
 	}
-	return failure.New(failure.Usage, "the groups have no trial in common", "compare runs with the same model files, providers, threads and batches", nil)
+	return failure.Usage.Errorf("the groups have no trial in common").
+		Advise("compare runs with the same model files, providers, threads and batches")
 }
 
 func inGroup(label string) string {
@@ -192,7 +195,7 @@ func usage(problems []string, next string) error {
 	if len(problems) == 0 {
 		return nil
 	}
-	return failure.New(failure.Usage, strings.Join(problems, "\n  "), next, nil)
+	return failure.Usage.Errorf("%s", strings.Join(problems, "\n  ")).Advise("%s", next)
 }
 
 // gather reads and judges all runs; what nobody could read is one error with
@@ -294,7 +297,7 @@ func (a *app) comparisonPage(file string, r *compare.Comparison) error {
 		err = errors.Join(page.Comparison(f, r), f.Close())
 	}
 	if err != nil {
-		return failure.New(failure.Storage, "the page cannot be written", "give another file to --html", err)
+		return failure.Storage.Errorf("the page cannot be written").Advise("give another file to --html").Because(err)
 	}
 	fmt.Fprintf(a.err, "wrote %s\n", file)
 	return nil

@@ -93,7 +93,7 @@ func (a *app) withEmulator(c *cli.Context, rehearsal func(site.Options) error) e
 	if err != nil {
 		return err
 	}
-	o := siteOptions(c)
+	o := a.siteOptions(c)
 	o.CloudsFile, o.Cloud = em.CloudsFile(), em.Cloud()
 	err = rehearsal(o)
 	if left := em.Leftovers(); !left.Empty() {

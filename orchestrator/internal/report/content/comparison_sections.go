@@ -218,10 +218,3 @@ func (v Across) legend() string {
 }
 
 const markedRuns = " Suspect: runs that count, with a mark, which is told under \"Left out, or marked\"."
-
-// suspect reports whether any run that counts is SUSPECT.
-func (v Across) suspect() bool {
-	return slices.ContainsFunc(v.Groups, func(g compare.Summary) bool {
-		return slices.ContainsFunc(g.Runs, func(r compare.RunRef) bool { return r.Suspect > 0 })
-	})
-}

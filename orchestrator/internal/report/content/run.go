@@ -44,12 +44,12 @@ const legend = "Latency is the time of one inference of a whole batch; inputs/s 
 
 // RunTable has a row for each of the findings' rows. Numbers of a column share
 // one unit, which stands in its head.
-func RunTable(t *findings.Table) Table { return tabulate(t.Rows, fields(t)) }
+func RunTable(t *findings.Table) Table { return tabulate(t.Rows, runFields(t)) }
 
 type rowField = field[*findings.Row]
 
-// fields are the columns of a run.
-func fields(t *findings.Table) []rowField {
+// runFields are the columns of a run.
+func runFields(t *findings.Table) []rowField {
 	out := []rowField{
 		textField(Column{Key: "model", Head: "model"}, func(r *findings.Row) string { return r.Model }),
 		textField(Column{Key: "provider", Head: "provider", Fold: 4}, func(r *findings.Row) string { return r.Provider }),

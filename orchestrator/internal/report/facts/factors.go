@@ -11,13 +11,13 @@ import (
 	"chexp/experiments/words"
 )
 
-var revision = regexp.MustCompile(` Rev [0-9.]+$`)
+var revisionSuffix = regexp.MustCompile(` Rev [0-9.]+$`)
 
 // Kind is what boards must share to be devices of one kind: revisions of
 // one model are, other processors are not.
 func Kind(d trial.Device) string {
 	model, _ := d.Model.Get()
-	model = revision.ReplaceAllString(words.Line(model, words.MaxName), "")
+	model = revisionSuffix.ReplaceAllString(words.Line(model, words.MaxName), "")
 	cpu, _ := d.CPU.Get()
 	if cpu = words.Line(cpu, words.MaxName); model == "" || !strings.HasPrefix(model, "Raspberry Pi") && cpu != "" {
 		model = strings.Join(words.Present(model, cpu), ", ") // a hypervisor's product name says little

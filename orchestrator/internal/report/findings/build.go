@@ -39,12 +39,6 @@ func Build(in Input) *Table {
 	return b.Table
 }
 
-type builder struct {
-	*Table
-	notes  map[string]int     // key → index in Table.Notes
-	shared map[string]*shared // of the footnotes of several trials, by key
-}
-
 func cleanRun(r Run) Run {
 	for _, s := range []*string{&r.ID, &r.Experiment, &r.Site, &r.Region, &r.Device.Name, &r.Device.UID,
 		&r.Device.MachineName, &r.LeaseID, &r.ContainerID, &r.ChexpVersion} {

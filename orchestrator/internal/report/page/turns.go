@@ -22,13 +22,6 @@ type versus struct {
 	Clipped  int
 }
 
-// ratioRow is one comparison: the interval around its ratio, beside 1.
-type ratioRow struct {
-	Name, Series, Value string
-	Remark, Text        string
-	Plot                drawing
-}
-
 // maxTurns bounds the blocks of one picture.
 const maxTurns = 3000
 
