@@ -6,13 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
+
+	"chexp/orchestrator/openstack/internal/foreign"
 )
 
 // maxAnswer bounds what is read of an identity provider's answer; Keycloak's
@@ -191,13 +192,10 @@ func exchange(client *http.Client, req *http.Request, step Step, into any, secre
 		return fail
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	body, err := foreign.Read(resp.Body, maxAnswer)
 	switch {
 	case err != nil:
 		fail.Err = err
-		return fail
-	case len(body) > maxAnswer:
-		fail.Err = ErrTooLong
 		return fail
 	case resp.StatusCode != http.StatusOK:
 		fail.refused(resp, body, secrets)
