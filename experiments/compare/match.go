@@ -210,7 +210,7 @@ func processStarts(x *Trial) []*Trial {
 			result.Blocks[i].First -= first
 		}
 		judged.Result, one.Trial = &result, &judged
-		judged.Sample, _ = stats.NewSample(result.LatenciesNS).Cut(result.Blocks) // part of a sample that was cut
+		judged.Sample, _ = stats.SampleOf(&result) // part of a sample that was cut
 		out, rest = append(out, &one), rest[n:]
 	}
 	return out

@@ -189,7 +189,7 @@ func Settle(res *trial.Result, asked int, why string) error {
 		res.Reasons = append([]trial.Reason{{Code: trial.ReasonStopped, Text: "not measured: " + short,
 			Next: "`chexp run --resume` measures it again"}}, res.Reasons...)
 	}
-	sample, err := stats.NewSample(res.LatenciesNS).Cut(res.Blocks)
+	sample, err := stats.SampleOf(res)
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,8 @@
 // to do about it. It is pure: result in, checks out, for the agent, the report
 // and anybody who reads a result file.
 //
-//	checks := validity.Checks(result)
+//	sample, err := stats.SampleOf(result)
+//	checks := validity.Checks(result, sample)
 //	stats.Worst(checks) // VALID, SUSPECT or INVALID
 //
 // A signal that could not be read makes its check UNAVAILABLE, with the reason;

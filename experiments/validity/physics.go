@@ -24,9 +24,9 @@ type Bound struct {
 	weights      int64
 }
 
-// Roof holds the trial's median against its device's limits. Float and 8-bit
+// Roof holds the median of a trial's sample against its device's limits. Float and 8-bit
 // multiply-adds share the cores, so their times add up.
-func Roof(r *trial.Result) trial.Reading[Bound] {
+func Roof(r *trial.Result, s stats.Sample) trial.Reading[Bound] {
 	none := func(what, why, otherwise string) trial.Reading[Bound] {
 		if why == "" {
 			why = otherwise
@@ -41,7 +41,6 @@ func Roof(r *trial.Result) trial.Reading[Bound] {
 	if !ok {
 		return none("the device's roof", r.Device.Roof.Unavailable, "the agent did not measure it")
 	}
-	s := stats.NewSample(r.LatenciesNS)
 	if s.N() == 0 || s.Median() <= 0 {
 		return trial.Unread[Bound]("nothing was timed")
 	}
@@ -62,10 +61,11 @@ func Roof(r *trial.Result) trial.Reading[Bound] {
 	return trial.Read(b)
 }
 
-func checkPhysics(r *trial.Result) stats.Check {
-	b, ok := Roof(r).Get()
+func checkPhysics(r *trial.Result, s stats.Sample) stats.Check {
+	roof := Roof(r, s)
+	b, ok := roof.Get()
 	if !ok {
-		return unread(Physics, Roof(r).Unavailable)
+		return unread(Physics, roof.Unavailable)
 	}
 	text := fmt.Sprintf("%s multiply-adds at %s of what %s can do", count(b.MultiplyAdds), words.Percent(b.Achieved),
 		cores(b.Cores))

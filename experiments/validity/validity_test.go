@@ -13,6 +13,13 @@ import (
 
 const experiments = 100
 
+func sampleOf(r *trial.Result) stats.Sample {
+	s, _ := stats.SampleOf(r)
+	return s
+}
+
+func checksOf(r *trial.Result) []stats.Check { return Checks(r, sampleOf(r)) }
+
 func percentOf(yes func() bool) float64 {
 	n := 0
 	for range experiments {
@@ -45,7 +52,7 @@ func TestFalseAlarms(t *testing.T) {
 		d := newDevice(11)
 		by := map[string]int{}
 		alarms := percentOf(func() bool {
-			checks := Checks(d.trial(f))
+			checks := checksOf(d.trial(f))
 			for _, c := range checks {
 				if bad(c.Outcome) {
 					by[c.Name]++
@@ -127,7 +134,7 @@ func TestInjectedFaultsAreNamed(t *testing.T) {
 		d := newDevice(12)
 		found := map[string]float64{}
 		for range experiments {
-			for _, k := range Checks(d.trial(c.fault)) {
+			for _, k := range checksOf(d.trial(c.fault)) {
 				if bad(k.Outcome) {
 					found[k.Name] += 100.0 / experiments
 				}
@@ -139,7 +146,7 @@ func TestInjectedFaultsAreNamed(t *testing.T) {
 				t.Errorf("%s is named %q in %.1f %%", c.name, check, found[check])
 			}
 		}
-		if v := stats.Worst(Checks(d.trial(c.fault))); v == stats.Valid || v == stats.Suspect && c.worst == stats.Invalid {
+		if v := stats.Worst(checksOf(d.trial(c.fault))); v == stats.Valid || v == stats.Suspect && c.worst == stats.Invalid {
 			t.Errorf("%s: %s, want %s", c.name, v, c.worst)
 		}
 	}
@@ -159,7 +166,7 @@ func TestAnswers(t *testing.T) {
 		"hostile":  hostile(d),
 		"emulated": d.trial(fault{result: func(r *trial.Result) { r.Device.Emulated = "qemu-aarch64" }}),
 	} {
-		checks := Checks(r)
+		checks := checksOf(r)
 		if _, err := json.Marshal(checks); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -247,7 +254,7 @@ func TestPhysics(t *testing.T) {
 		}
 		return r
 	}
-	b, _ := Roof(at(10*ms, nil)).Get()
+	b, _ := Roof(at(10*ms, nil), sampleOf(at(10*ms, nil))).Get()
 	if math.Abs(b.ComputeNS-3.90625e6) > 1 || math.Abs(b.Achieved-0.390625) > 1e-9 || b.Cores != 4 {
 		t.Errorf("%+v", b)
 	}
@@ -277,7 +284,7 @@ func TestPhysics(t *testing.T) {
 		{"no work", at(10*ms, func(r *trial.Result) { r.Model.Work = trial.Reading[trial.Work]{} }), stats.Unavailable,
 			"the model's work: the plan does not count it"},
 	} {
-		if got := checkPhysics(c.r); got.Outcome != c.want || got.Text != c.text {
+		if got := checkPhysics(c.r, sampleOf(c.r)); got.Outcome != c.want || got.Text != c.text {
 			t.Errorf("%s: %s %q", c.name, got.Outcome, got.Text)
 		}
 	}
@@ -285,7 +292,8 @@ func TestPhysics(t *testing.T) {
 
 func TestHarness(t *testing.T) {
 	at := func(median int64, h trial.Reading[trial.Harness]) stats.Check {
-		return checkHarness(&trial.Result{LatenciesNS: []int64{median}, Harness: h})
+		r := &trial.Result{LatenciesNS: []int64{median}, Harness: h}
+		return checkHarness(r, sampleOf(r))
 	}
 	null := trial.Harness{NullNS: 2500, NullCNS: trial.Read(int64(2200))}
 	if c := at(10*ms, trial.Read(null)); c.Outcome != stats.Valid ||

@@ -168,7 +168,7 @@ func TestPackMustBeListed(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.Accuracy = &trial.Evaluation{Data: trial.PackedData, SHA256: p.Models[0].SHA256, Name: "mine"}
-	if err := Verify(context.Background(), dir, p); err == nil || !strings.Contains(err.Error(), "pictures mine") {
+	if err := Verify(context.Background(), dir, p); err == nil || !strings.Contains(err.Error(), "pictures of mine") {
 		t.Errorf("%v", err)
 	}
 }

@@ -54,10 +54,10 @@ type event struct {
 	} `json:"args"`
 }
 
-// node is what makes a node one and the same in two inferences.
+// node identifies a node of the graph across inferences.
 type node struct{ index, name, operator, provider string }
 
-// kind is a line of the answer.
+// kind is an operator on a provider: one line of the answer.
 type kind struct{ operator, provider string }
 
 // count adds up the profiled inferences.
@@ -121,7 +121,7 @@ func (c *count) line(line []byte) error {
 	return nil
 }
 
-// inference ends one: its event comes after those of its nodes.
+// inference ends an inference, whose event comes after the events of its nodes.
 func (c *count) inference() error {
 	defer func() { c.pending = c.pending[:0] }()
 	if c.inferences++; c.inferences == 0 {
@@ -142,8 +142,8 @@ func (c *count) inference() error {
 	return nil
 }
 
-// ownTimes are the events' times without those of the events inside them: the
-// time of a Loop or If holds that of the nodes of its body. It sorts.
+// ownTimes returns the time of each event without the events inside it: the time
+// of a Loop or If includes the nodes of its body. It sorts the events.
 func ownTimes(events []event) []int64 {
 	slices.SortStableFunc(events, func(a, b event) int {
 		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(b.Duration, a.Duration))

@@ -158,8 +158,8 @@ func (r Run) Judged() compare.Run {
 			out.Kind = compare.Emulated
 		}
 		if res.Outcome == trial.OK {
-			x.Sample, _ = validity.Sample(res)
-			checks := validity.Checks(res)
+			x.Sample, _ = stats.SampleOf(res)
+			checks := validity.Checks(res, x.Sample)
 			x.Validity, x.Why = stats.Worst(checks), nil
 			for _, c := range checks {
 				if c.Outcome == x.Validity && c.Outcome != stats.Valid {

@@ -11,13 +11,13 @@ import (
 	"chexp/experiments/words"
 )
 
-var revision = regexp.MustCompile(` Rev [0-9.]+$`)
+var revisionSuffix = regexp.MustCompile(` Rev [0-9.]+$`)
 
 // Kind is what boards must share to be devices of one kind: revisions of
 // one model are, other processors are not.
 func Kind(d trial.Device) string {
 	model, _ := d.Model.Get()
-	model = revision.ReplaceAllString(words.Line(model, words.MaxName), "")
+	model = revisionSuffix.ReplaceAllString(words.Line(model, words.MaxName), "")
 	cpu, _ := d.CPU.Get()
 	if cpu = words.Line(cpu, words.MaxName); model == "" || !strings.HasPrefix(model, "Raspberry Pi") && cpu != "" {
 		model = strings.Join(words.Present(model, cpu), ", ") // a hypervisor's product name says little
@@ -50,8 +50,10 @@ func planned(plan *trial.Plan, image string) (out []compare.Fact) {
 		if p.Block > 0 {
 			block = "blocks of " + words.Span(p.Block)
 		}
-		add("trials", fmt.Sprintf("%s, %s, %s to %s, %s", words.Plural(p.Warmup, "warm-up"), words.Plural(p.MinRuns, "run")+" or more",
-			words.Span(p.MinTime), words.Span(p.MaxTime), block)+words.When(p.Precision > 0, fmt.Sprintf(", to ±%s", words.Percent(p.Precision))))
+		add("trials", fmt.Sprintf("%s, %s, %s to %s, %s", words.Plural(p.Warmup, "warm-up"),
+			words.Plural(p.MinRuns, "run")+" or more",
+			words.Span(p.MinTime), words.Span(p.MaxTime), block)+words.When(p.Precision > 0,
+			fmt.Sprintf(", to ±%s", words.Percent(p.Precision))))
 	}
 	return out
 }

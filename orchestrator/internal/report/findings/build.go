@@ -16,7 +16,8 @@ import (
 // as package judge lists them.
 func Build(in Input) *Table {
 	run := judge.Results(in.Plan, in.Results, in.Budgets)
-	b := &builder{Table: &Table{Schema: Schema, Run: cleanRun(in.Run), Budgets: run.Budgets, Models: models(in),
+	b := &builder{Table: &Table{Schema: Schema, Run: cleanRun(in.Run), Budgets: run.Budgets,
+		Models: models(in.Plan, run),
 		Phases: cleanPhases(in.Phases), Judged: run}}
 	for _, t := range run.Trials {
 		b.Rows = append(b.Rows, newRow(t))
@@ -37,12 +38,6 @@ func Build(in Input) *Table {
 	b.Caveats = caveats(b.Table)
 	b.Decision = decide(b.Table)
 	return b.Table
-}
-
-type builder struct {
-	*Table
-	notes  map[string]int     // key → index in Table.Notes
-	shared map[string]*shared // of the footnotes of several trials, by key
 }
 
 func cleanRun(r Run) Run {
@@ -71,7 +66,7 @@ func cleanPhases(in []Phase) []Phase {
 }
 
 // models lists the plan's models; without a plan, those that results name.
-func models(in Input) (out []Model) {
+func models(plan *trial.Plan, run *judge.Run) (out []Model) {
 	seen := map[string]bool{}
 	add := func(m trial.Model) {
 		if key := m.Name + "\x00" + m.SHA256; !seen[key] {
@@ -80,14 +75,14 @@ func models(in Input) (out []Model) {
 				SHA256: words.Line(m.SHA256, maxName), Origin: words.Line(m.Origin, maxSentence)})
 		}
 	}
-	if in.Plan != nil {
-		for _, m := range in.Plan.Models {
+	if plan != nil {
+		for _, m := range plan.Models {
 			add(m)
 		}
 		return out
 	}
-	for _, r := range judge.Sorted(in.Results) {
-		add(r.Model)
+	for _, t := range run.Trials {
+		add(t.Result.Model)
 	}
 	return out
 }
@@ -110,7 +105,8 @@ func protocol(r Run, p *trial.Plan) (out []facts.Fact) {
 		}
 	}
 	if p != nil {
-		rule := fmt.Sprintf("%s not counted, then at least %s and %s of timed work", words.Plural(p.Policy.Warmup, "warm-up inference"),
+		rule := fmt.Sprintf("%s not counted, then at least %s and %s of timed work",
+			words.Plural(p.Policy.Warmup, "warm-up inference"),
 			words.Plural(p.Policy.MinRuns, "inference"), words.Span(p.Policy.MinTime))
 		if p.Policy.MaxTime > 0 {
 			rule += ", at most " + words.Span(p.Policy.MaxTime)

@@ -93,7 +93,8 @@ func describeLease(l leases.Lease) string {
 // a line of a log.
 func countdown(left time.Duration) string {
 	for _, step := range []struct{ above, step time.Duration }{
-		{2 * time.Hour, 30 * time.Minute}, {20 * time.Minute, 10 * time.Minute}, {2 * time.Minute, time.Minute}, {0, 10 * time.Second},
+		{2 * time.Hour, 30 * time.Minute}, {20 * time.Minute, 10 * time.Minute}, {2 * time.Minute, time.Minute},
+		{0, 10 * time.Second},
 	} {
 		if left > step.above {
 			return clock.Span((left + step.step - 1).Truncate(step.step))

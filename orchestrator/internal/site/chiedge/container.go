@@ -26,7 +26,8 @@ var errVanished = errors.New("the service marked the new container as deleted")
 
 // Launch creates the container and waits until it runs, or adopts the one of
 // this name. See run.Launcher.
-func (s *containerClient) Launch(ctx context.Context, req run.ContainerRequest, progress func(string)) (run.Container, error) {
+func (s *containerClient) Launch(ctx context.Context, req run.ContainerRequest,
+	progress func(string)) (run.Container, error) {
 	if err := checkContainer(req); err != nil {
 		return run.Container{}, err
 	}
@@ -71,7 +72,8 @@ func checkContainer(req run.ContainerRequest) error {
 
 // obtain adopts the live container of this name, or removes a dead one and
 // makes it.
-func (s *containerClient) obtain(ctx context.Context, req run.ContainerRequest, progress func(string)) (*containers.Container, error) {
+func (s *containerClient) obtain(ctx context.Context, req run.ContainerRequest,
+	progress func(string)) (*containers.Container, error) {
 	c, err := s.theContainer(ctx, req.Name)
 	if err != nil {
 		return nil, err
@@ -99,7 +101,8 @@ func dead(c containers.Container) bool {
 
 // createContainer posts once, and once more only after it has seen that the
 // first made nothing, like createLease.
-func (s *containerClient) createContainer(ctx context.Context, req run.ContainerRequest) (*containers.Container, error) {
+func (s *containerClient) createContainer(ctx context.Context,
+	req run.ContainerRequest) (*containers.Container, error) {
 	what := "making the container " + req.Name
 	for again := false; ; again = true {
 		made, err := s.postContainer(ctx, req)
@@ -133,7 +136,8 @@ func (s *containerClient) postContainer(ctx context.Context, req run.ContainerRe
 	}
 	ctx, cancel := patient.Detached(ctx, s.pace.create)
 	defer cancel()
-	opts := containers.CreateOpts{Name: req.Name, Image: req.Image, Command: req.Command, Reservation: req.ReservationID}
+	opts := containers.CreateOpts{Name: req.Name, Image: req.Image, Command: req.Command,
+		Reservation: req.ReservationID}
 	if len(opts.Command) == 0 {
 		opts.Command = []string{"sleep", "infinity"}
 	}
@@ -189,7 +193,8 @@ func toContainer(c containers.Container) run.Container {
 
 // awaitRunning waits for Running. Neither a failing image pull nor a device
 // without connection ends the status Creating, so time does.
-func (s *containerClient) awaitRunning(ctx context.Context, c containers.Container, req run.ContainerRequest, progress func(string)) (containers.Container, error) {
+func (s *containerClient) awaitRunning(ctx context.Context, c containers.Container, req run.ContainerRequest,
+	progress func(string)) (containers.Container, error) {
 	start := launch{client: s, image: req.Image, began: time.Now()}
 	said, patience := "", s.pace.Patience()
 	err := s.pace.Poll(ctx, func() (bool, error) {
@@ -291,9 +296,11 @@ func (s *containerClient) containerFailure(ctx context.Context, c containers.Con
 	next := "try again, with another device if it is always the same"
 	switch {
 	case c.StatusDetail == "Unschedulable", strings.Contains(why, "not enough hosts available"):
-		next = "the reservation is not active on any device that answers: look at the lease (`chexp lease show`), and try another device"
+		next = "the reservation is not active on any device that answers: look at the lease (`chexp lease " +
+			"show`), and try another device"
 	case c.StatusDetail == "ContainersNotReady":
-		next = "its command keeps ending: the image must be for the device's architecture (linux/arm64) and the command one that stays alive, like sleep infinity"
+		next = "its command keeps ending: the image must be for the device's architecture (linux/arm64) and the " +
+			"command one that stays alive, like sleep infinity"
 		if log := s.lastLog(ctx, c.UUID); log != "" {
 			msg += "; it printed: " + log
 		}
@@ -325,7 +332,8 @@ func (s *containerClient) Destroy(ctx context.Context, id string) error {
 	patience, asked, force := s.pace.Patience(), false, false
 	err := s.pace.Poll(ctx, func() (bool, error) {
 		if !asked {
-			err := containers.Delete(ctx, s.container, id, containers.DeleteOpts{Stop: !force, Force: force}).ExtractErr()
+			err := containers.Delete(ctx, s.container, id, containers.DeleteOpts{Stop: !force,
+				Force: force}).ExtractErr()
 			switch {
 			case apierror.Is(err, apierror.NotFound):
 				return true, nil

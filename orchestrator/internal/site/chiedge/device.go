@@ -59,7 +59,8 @@ func (s *deviceClient) Devices(ctx context.Context) ([]site.Device, error) {
 // extras [CIAB:kolla/defaults.yml (allocation_extras)].
 func (s *deviceClient) booking(r devices.Reservation) site.Booking {
 	user, _ := r.Extras["user_name"].(string)
-	return site.Booking{Start: r.StartDate, End: r.EndDate, LeaseID: r.LeaseID, User: user, Mine: user != "" && user == s.session.Token.User.Name}
+	return site.Booking{Start: r.StartDate, End: r.EndDate, LeaseID: r.LeaseID, User: user,
+		Mine: user != "" && user == s.session.Token.User.Name}
 }
 
 func (s *deviceClient) deviceInfo(d devices.Device, taken []site.Booking, now time.Time) site.Device {
@@ -68,7 +69,9 @@ func (s *deviceClient) deviceInfo(d devices.Device, taken []site.Booking, now ti
 		Model:      d.Capability("model"),
 		Reservable: d.Reservable,
 		Authorized: s.authorized(d.Capability("authorized_projects")),
-		Bookings:   slices.SortedFunc(slices.Values(taken), func(a, b site.Booking) int { return a.Start.Compare(b.Start) }),
+		Bookings: slices.SortedFunc(slices.Values(taken), func(a, b site.Booking) int {
+			return a.Start.Compare(b.Start)
+		}),
 	}
 	if i.Reservable && i.Authorized {
 		from, until := gap(i.Bookings, now, time.Minute)

@@ -61,7 +61,8 @@ func (z zun) GetArchive(ctx context.Context, id, path string) ([]byte, error) {
 }
 
 // Dial opens the transport that the request asked for; "" is zun.
-func (s *containerClient) Dial(ctx context.Context, c run.Container, req run.ContainerRequest, progress func(string)) (transport.Transport, error) {
+func (s *containerClient) Dial(ctx context.Context, c run.Container, req run.ContainerRequest,
+	progress func(string)) (transport.Transport, error) {
 	switch req.Transport {
 	case "", transportZun:
 		return s.ways.zun(zun{s}, c.ID), nil

@@ -111,7 +111,8 @@ func networkPort(c containers.Container) string {
 // publicNetwork is the external network; its id differs from year to year.
 func publicNetwork(ctx context.Context, client *gophercloud.ServiceClient) (string, error) {
 	yes := true
-	pages, err := networks.List(client, external.ListOptsExt{ListOptsBuilder: networks.ListOpts{}, External: &yes}).AllPages(ctx)
+	pages, err := networks.List(client, external.ListOptsExt{ListOptsBuilder: networks.ListOpts{},
+		External: &yes}).AllPages(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -130,7 +131,8 @@ func publicNetwork(ctx context.Context, client *gophercloud.ServiceClient) (stri
 	return all[0].ID, nil
 }
 
-func (s *addressClient) floatingIPs(ctx context.Context, client *gophercloud.ServiceClient) ([]floatingips.FloatingIP, error) {
+func (s *addressClient) floatingIPs(ctx context.Context,
+	client *gophercloud.ServiceClient) ([]floatingips.FloatingIP, error) {
 	pages, err := floatingips.List(client, floatingips.ListOpts{}).AllPages(ctx)
 	if err != nil {
 		return nil, err
@@ -168,7 +170,8 @@ func (s *addressClient) release(ctx context.Context, containerID string) error {
 }
 
 // deleteFloatingIPs returns how many it deleted: none means that all are gone.
-func (s *addressClient) deleteFloatingIPs(ctx context.Context, client *gophercloud.ServiceClient, port, note string) (int, error) {
+func (s *addressClient) deleteFloatingIPs(ctx context.Context, client *gophercloud.ServiceClient, port,
+	note string) (int, error) {
 	all, err := s.floatingIPs(ctx, client)
 	if err != nil {
 		return 0, err
@@ -180,7 +183,8 @@ func (s *addressClient) deleteFloatingIPs(ctx context.Context, client *gopherclo
 			continue
 		}
 		n++
-		if err := floatingips.Delete(ctx, client, ip.ID).ExtractErr(); err != nil && !apierror.Is(err, apierror.NotFound) {
+		if err := floatingips.Delete(ctx, client, ip.ID).ExtractErr(); err != nil &&
+			!apierror.Is(err, apierror.NotFound) {
 			errs = errors.Join(errs, err)
 		}
 	}

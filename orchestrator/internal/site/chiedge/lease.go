@@ -45,7 +45,8 @@ func (s *leaseClient) Reserve(ctx context.Context, req run.LeaseRequest) (run.Le
 func leaseOptions(req run.LeaseRequest, now time.Time) (leases.CreateOpts, error) {
 	var terms []leases.Term
 	for _, t := range []leases.Term{
-		leases.Equal("machine_name", req.MachineName), leases.Equal("name", req.DeviceName), leases.Equal("uid", req.DeviceUID),
+		leases.Equal("machine_name", req.MachineName), leases.Equal("name", req.DeviceName),
+		leases.Equal("uid", req.DeviceUID),
 	} {
 		if t[2] != "" {
 			terms = append(terms, t)
@@ -84,7 +85,8 @@ func leaseOptions(req run.LeaseRequest, now time.Time) (leases.CreateOpts, error
 // createLease posts once, and once more only after it has seen that the first
 // made nothing. Every answer that leaves open whether a lease was made is
 // followed by a look for it.
-func (s *leaseClient) createLease(ctx context.Context, req run.LeaseRequest, opts leases.CreateOpts) (*leases.Lease, error) {
+func (s *leaseClient) createLease(ctx context.Context, req run.LeaseRequest,
+	opts leases.CreateOpts) (*leases.Lease, error) {
 	what := "making the lease " + req.Name
 	for again := false; ; again = true {
 		made, err := s.postLease(ctx, opts)
@@ -184,7 +186,7 @@ func (s *leaseClient) liveLease(ctx context.Context, name string) (*leases.Lease
 		ids = append(ids, l.ID)
 	}
 	return nil, failure.Cloud.Errorf("%d leases are named %s: %s", len(live), name, strings.Join(ids, ", ")).
-		Advise("delete all but one with `chexp lease delete ID`, then resume")
+		Advise("delete all but one with `%s`, then resume", s.opts.Commands.DeleteLease("ID"))
 }
 
 // FindLease looks a lease up by exact name. A live one comes before one that
@@ -236,15 +238,16 @@ func (s *leaseClient) Release(ctx context.Context, id string) error {
 	})
 	if e := apierror.From(err); e != nil && (e.Kind == apierror.ServerFault || e.Kind == apierror.Busy) {
 		return failure.Cloud.Errorf("%s", what).
-			Advise("the device's node may be away: try `chexp lease delete %s` later; a lease ends by itself at "+
-				"its end", id).
+			Advise("the device's node may be away: try `%s` later; a lease ends by itself at its end",
+				s.opts.Commands.DeleteLease(id)).
 			Because(e)
 	}
 	return s.failed(what, err)
 }
 
 func toLease(l leases.Lease) run.Lease {
-	r := run.Lease{ID: l.ID, Name: l.Name, Status: l.Status, State: stateOf(l.Status), Start: l.StartDate, End: l.EndDate}
+	r := run.Lease{ID: l.ID, Name: l.Name, Status: l.Status, State: stateOf(l.Status), Start: l.StartDate,
+		End: l.EndDate}
 	if res := deviceReservation(l); res != nil {
 		r.ReservationID = res.ID
 	}
@@ -280,7 +283,8 @@ func (s *leaseClient) reserveFailure(ctx context.Context, req run.LeaseRequest, 
 		if s.session.Token.AppCred == nil {
 			break
 		}
-		msg := what + ": the reservation service failed without a reason, as it does when the application credential " + s.session.Token.AppCred.Name + " may not make trusts"
+		msg := what + ": the reservation service failed without a reason, as it does when the application credential " +
+			s.session.Token.AppCred.Name + " may not make trusts"
 		if !s.session.Token.Restricted() {
 			return failure.Auth.Errorf("%s", msg).
 				Advise("this credential says that it is unrestricted: try again in some minutes, then with "+

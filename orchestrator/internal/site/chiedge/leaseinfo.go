@@ -15,7 +15,8 @@ import (
 )
 
 func (s *leaseClient) leaseInfo(l leases.Lease) site.Lease {
-	i := site.Lease{Lease: toLease(l), Mine: l.UserID == s.me(), UserID: l.UserID, Degraded: l.Degraded, Created: l.CreatedAt, Updated: l.UpdatedAt}
+	i := site.Lease{Lease: toLease(l), Mine: l.UserID == s.me(), UserID: l.UserID, Degraded: l.Degraded,
+		Created: l.CreatedAt, Updated: l.UpdatedAt}
 	if r := deviceReservation(l); r != nil {
 		i.Asked, i.ReservationStatus = r.ResourceProperties, r.Status
 	}

@@ -44,7 +44,8 @@ func conflict(taken []site.Booking, start, end time.Time) (site.Booking, bool) {
 // request matches is free: now, else from a full hour on. end makes the end of
 // a lease from its start, EndOf for one. It costs two requests, however many
 // devices there are.
-func (s *deviceClient) NextSlot(ctx context.Context, req run.LeaseRequest, end func(start time.Time) time.Time) (site.Slot, error) {
+func (s *deviceClient) NextSlot(ctx context.Context, req run.LeaseRequest,
+	end func(start time.Time) time.Time) (site.Slot, error) {
 	all, err := s.Devices(ctx)
 	if err != nil {
 		return site.Slot{}, err
@@ -151,7 +152,9 @@ func (s *deviceClient) whoIsFree(ctx context.Context, req run.LeaseRequest) (msg
 	now := time.Now().UTC()
 	all, err := s.Devices(ctx)
 	if err != nil {
-		return fmt.Sprintf("no %s is free from %s", wantedText(req), clock.Window(site.Later(req.Start, now).Truncate(time.Minute), req.End)), "`chexp device list` shows when devices are free"
+		return fmt.Sprintf("no %s is free from %s", wantedText(req), clock.Window(
+				site.Later(req.Start, now).Truncate(time.Minute), req.End)),
+			"`chexp device list` shows when devices are free"
 	}
 	return shortage(all, req, now)
 }
@@ -189,7 +192,8 @@ func shortage(all []site.Device, req run.LeaseRequest, now time.Time) (msg, next
 	if match == 0 {
 		return "this site has no " + wantedText(req), "it has: " + machineNames(all)
 	}
-	msg = fmt.Sprintf("no %s is free from %s: %d match, of which %d reserved then, %d out of service, %d kept for other projects",
+	msg = fmt.Sprintf("no %s is free from %s: %d match, of which %d reserved then, %d out of service, %d kept "+
+		"for other projects",
 		wantedText(req), clock.Window(start, req.End), match, taken, out, closed)
 	if free > 0 {
 		msg += fmt.Sprintf("; the calendar shows %d free by now", free)
@@ -201,7 +205,8 @@ func shortage(all []site.Device, req run.LeaseRequest, now time.Time) (msg, next
 	case soonest.IsZero():
 		next = "ask for another device: `chexp device list`"
 	case soonest.After(start):
-		next = fmt.Sprintf("%s is free for that long from %s: start the lease then, make it shorter, or ask for another device (`chexp device list`)", name, clock.Both(soonest))
+		next = fmt.Sprintf("%s is free for that long from %s: start the lease then, make it shorter, or ask for "+
+			"another device (`chexp device list`)", name, clock.Both(soonest))
 	default:
 		next = fmt.Sprintf("%s looks free by now: try again", name)
 	}
@@ -219,7 +224,8 @@ func described(b site.Booking, start, end time.Time) string {
 		who = "a lease of " + b.User
 	}
 	text := fmt.Sprintf("%s has it: %s", who, clock.Window(b.Start, b.End))
-	if b.End.Truncate(time.Minute).Equal(start.Truncate(time.Minute)) || b.Start.Truncate(time.Minute).Equal(end.Truncate(time.Minute)) {
+	if b.End.Truncate(time.Minute).Equal(start.Truncate(time.Minute)) ||
+		b.Start.Truncate(time.Minute).Equal(end.Truncate(time.Minute)) {
 		text += "; both would have the minute in which they meet, and Blazar counts it as taken"
 	}
 	return text

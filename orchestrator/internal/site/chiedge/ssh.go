@@ -27,7 +27,8 @@ import (
 // container, and its public half comes back through Zun, over TLS and with our
 // token. So the host key is pinned before the first packet, and two containers
 // of one image do not share one. A resumed run simply dials again.
-func (s *containerClient) dialSSH(ctx context.Context, c run.Container, progress func(string)) (transport.Transport, error) {
+func (s *containerClient) dialSSH(ctx context.Context, c run.Container,
+	progress func(string)) (transport.Transport, error) {
 	got, err := containers.Get(ctx, s.container, c.ID).Extract()
 	if err != nil {
 		return nil, s.failed("looking at container "+c.Name, err)
@@ -94,11 +95,14 @@ old=$(cat pid 2>/dev/null) && kill "$old" 2>/dev/null
 for i in 1 2 3 4 5 6 7 8 9 10; do test -n "$old" && kill -0 "$old" 2>/dev/null && sleep 0.1; done
 rm -f pid log host host.pub
 echo "%s" >keys
-for line in "Port 22" "HostKey ` + sshDir + `/host" "PidFile ` + sshDir + `/pid" "AuthorizedKeysFile ` + sshDir + `/keys" "AuthenticationMethods publickey" "PermitRootLogin prohibit-password" "StrictModes no" "UsePAM no" "UseDNS no"; do echo "$line"; done >conf
+for line in "Port 22" "HostKey ` + sshDir + `/host" "PidFile ` + sshDir + `/pid" "AuthorizedKeysFile ` + sshDir + `/keys" \
+	"AuthenticationMethods publickey" "PermitRootLogin prohibit-password" \
+	"StrictModes no" "UsePAM no" "UseDNS no"; do echo "$line"; done >conf
 ssh-keygen -q -t ed25519 -N "" -f host && "$sshd" -f ` + sshDir + `/conf -E ` + sshDir + `/log`
 
 // startSSHD runs the script and returns the host key that it made.
-func (s *containerClient) startSSHD(ctx context.Context, c containers.Container, admit ssh.PublicKey) (ssh.PublicKey, error) {
+func (s *containerClient) startSSHD(ctx context.Context, c containers.Container,
+	admit ssh.PublicKey) (ssh.PublicKey, error) {
 	what := "setting up an sshd in container " + c.Name
 	script := fmt.Sprintf(sshScript, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(admit))))
 	x, err := s.shell(ctx, c.UUID, script)
