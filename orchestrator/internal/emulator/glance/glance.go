@@ -3,6 +3,7 @@
 package glance
 
 import (
+	"fmt"
 	"crypto/md5"
 	"crypto/sha512"
 	"encoding/hex"
@@ -87,17 +88,23 @@ func (s *Service) Handler(gate *front.Gate) http.Handler {
 // page is an error of the web framework, which speaks JSON to a client that asks for it
 // and HTML to all others [webob/exc.py].
 func page(w http.ResponseWriter, r *http.Request, status int, text string) {
-	title := http.StatusText(status)
-	code := strconv.Itoa(status) + " " + title
-	text += "<br /><br />\n\n\n"
 	accept := r.Header.Get("Accept")
 	if strings.Contains(accept, "application/json") && !strings.Contains(accept, "text/html") {
-		front.JSON(w, status, map[string]any{"message": text, "code": code, "title": title})
+		problem(w, status, text)
 		return
 	}
+	code := strconv.Itoa(status) + " " + http.StatusText(status)
 	w.Header().Set("Content-Type", "text/html; charset=UTF-8")
 	w.WriteHeader(status)
-	w.Write([]byte("<html>\n <head>\n  <title>" + code + "</title>\n </head>\n <body>\n  <h1>" + code + "</h1>\n  " + text + "\n </body>\n</html>"))
+	fmt.Fprintf(w, "<html>\n <head>\n  <title>%s</title>\n </head>\n <body>\n  <h1>%[1]s</h1>\n  %s\n </body>\n</html>",
+		code, text+"<br /><br />\n\n\n")
+}
+
+// problem is the same error as JSON.
+func problem(w http.ResponseWriter, status int, text string) {
+	title := http.StatusText(status)
+	front.JSON(w, status, map[string]any{"message": text + "<br /><br />\n\n\n", "code": strconv.Itoa(status) + " " + title,
+		"title": title})
 }
 
 func (s *Service) show(w http.ResponseWriter, r *http.Request) {
