@@ -68,7 +68,8 @@ func Calibrate(ctx context.Context, r infer.Runner, m *onnx.Model, o Options, sa
 	for _, name := range names {
 		switch h := c.seen[name]; {
 		case h.notNumbers > 0:
-			return nil, fmt.Errorf("the value %q was infinite or no number for %d of %d samples: are the inputs scaled as the model wants them?", name, h.notNumbers, len(samples))
+			return nil, fmt.Errorf("the value %q was infinite or no number for %d of %d samples: are the inputs "+
+				"scaled as the model wants them?", name, h.notNumbers, len(samples))
 		case h.samples == 0:
 			return nil, fmt.Errorf("the value %q was never seen as 32-bit floats", name)
 		}

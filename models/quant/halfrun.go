@@ -48,7 +48,8 @@ func (q Request) runHalf(ctx context.Context) (*Result, error) {
 		return nil, fmt.Errorf("the float16 model does not run: %w", err)
 	}
 	if e := res.Judgement.MaxError; math.IsNaN(e) || math.IsInf(e, 0) {
-		return nil, fmt.Errorf("the float16 model's answers hold infinities or what is no number, the float model's do not: exclude operators from its end on (--exclude)")
+		return nil, fmt.Errorf("the float16 model's answers hold infinities or what is no number, the float model's " +
+			"do not: exclude operators from its end on (--exclude)")
 	}
 	return res, nil
 }
@@ -70,7 +71,8 @@ const warm = maxFloat16 / 2
 
 // beyondFloat16 runs the float model and returns the values that come near the
 // end of float16, with the largest number.
-func beyondFloat16(ctx context.Context, r infer.Runner, m *onnx.Model, o Options, samples []Sample) (map[string]float32, error) {
+func beyondFloat16(ctx context.Context, r infer.Runner, m *onnx.Model, o Options, samples []Sample) (map[string]float32,
+	error) {
 	h := newHalver(m, o, nil)
 	if err := h.plan(); err != nil {
 		return nil, err
