@@ -7,6 +7,7 @@ import (
 	"github.com/gophercloud/gophercloud/v2"
 
 	"chexp/orchestrator/internal/patient"
+	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/signin"
 	"chexp/orchestrator/openstack/apierror"
 	"chexp/orchestrator/openstack/reservation/v1/leases"
@@ -19,6 +20,10 @@ type Client struct {
 	Session     *signin.Session
 	Reservation *gophercloud.ServiceClient
 	Pace        Pace
+
+	// Commands writes the command lines that advice consists of; its zero value
+	// writes them without flags.
+	Commands run.Commands
 }
 
 // Pace is how long to wait for what; tests hurry it up.

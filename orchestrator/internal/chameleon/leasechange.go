@@ -39,7 +39,7 @@ func (c *LeaseClient) OwnLease(ctx context.Context, idOrName string) (site.Lease
 // free until then.
 func (c *LeaseClient) ExtendLease(ctx context.Context, l site.Lease, end time.Time) (site.Lease, error) {
 	now := time.Now()
-	if err := s.changeable(l, now); err != nil {
+	if err := c.changeable(l, now); err != nil {
 		return l, err
 	}
 	end = end.Truncate(time.Minute)
@@ -58,7 +58,7 @@ func (c *LeaseClient) ExtendLease(ctx context.Context, l site.Lease, end time.Ti
 // now, which ends it and keeps its record.
 func (c *LeaseClient) ShortenLease(ctx context.Context, l site.Lease, end time.Time) (site.Lease, error) {
 	now := time.Now()
-	if err := s.changeable(l, now); err != nil {
+	if err := c.changeable(l, now); err != nil {
 		return l, err
 	}
 	wrong := ""
@@ -66,7 +66,7 @@ func (c *LeaseClient) ShortenLease(ctx context.Context, l site.Lease, end time.T
 	case l.Start.After(now) && (end.IsZero() || !end.After(l.Start)):
 		wrong = fmt.Sprintf("lease %s starts at %s; it would end before it began", l.Name, clock.Both(l.Start))
 		return l, failure.Usage.Errorf("%s", wrong).
-			Advise("`%s` gives all of it back", s.opts.Commands.DeleteLease(l.Name))
+			Advise("`%s` gives all of it back", c.client.Commands.DeleteLease(l.Name))
 	case end.IsZero():
 		return c.changeEnd(ctx, l, leases.UpdateOpts{EndNow: true}, now.Truncate(time.Minute),
 			"ending the lease "+l.Name)
@@ -84,11 +84,11 @@ func (c *LeaseClient) ShortenLease(ctx context.Context, l site.Lease, end time.T
 }
 
 // changeable refuses a lease whose end can no longer be moved.
-func (s *leaseClient) changeable(l site.Lease, now time.Time) error {
+func (c *LeaseClient) changeable(l site.Lease, now time.Time) error {
 	switch {
 	case l.State == run.LeaseFailed:
 		return failure.Cloud.Errorf("lease %s failed: its status is ERROR", l.Name).
-			Advise("`%s`, then make another", s.opts.Commands.DeleteLease(l.Name))
+			Advise("`%s`, then make another", c.client.Commands.DeleteLease(l.Name))
 	case !l.State.Serves(), !l.End.After(now):
 		return failure.Usage.Errorf("lease %s has ended (%s, at %s)", l.Name, l.Status, clock.Both(l.End)).
 			Advise("make another: `chexp lease create`")
@@ -163,7 +163,7 @@ func (c *LeaseClient) changeEnd(ctx context.Context, l site.Lease, opts leases.U
 		if sent && !time.Now().Before(limit) {
 			return false, failure.Cloud.Errorf("%s: it is still %s, until %s", what, got.Status,
 				clock.Both(got.EndDate)).
-				Advise("look again with `%s`", s.opts.Commands.Line("lease", "show", l.Name))
+				Advise("look again with `%s`", c.client.Commands.Line("lease", "show", l.Name))
 		}
 		return false, nil
 	})

@@ -91,6 +91,7 @@ func Connect(ctx context.Context, o Options) (*Site, error) {
 	if err != nil {
 		return nil, err
 	}
+	base.Commands = o.Commands
 	c := &client{Client: base, opts: o, ways: usualWays, tcp: 2 * time.Minute, sshPort: "22"}
 	if c.container, err = containers.NewContainerV1(base.Session.Provider, base.Session.Endpoints); err != nil {
 		return nil, c.Failed("finding the container service", err)
