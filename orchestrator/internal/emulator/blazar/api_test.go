@@ -11,8 +11,9 @@ func TestCalls(t *testing.T) {
 	t.Parallel()
 	fronttest.Calls(t, API, map[string]string{
 		"create": "POST /v1/leases", "list": "GET /v1/leases", "show": "GET /v1/leases/7", "update": "PUT /v1/leases/7",
-		"delete": "DELETE /v1/leases/7", "devices": "GET /v1/devices/properties", "allocations": "GET /v1/os-hosts/7/allocation",
-		"other": "GET /v1/plugins",
+		"delete": "DELETE /v1/leases/7", "devices": "GET /v1/devices/properties",
+		"allocations": "GET /v1/os-hosts/7/allocation",
+		"other":       "GET /v1/plugins",
 	})
 }
 

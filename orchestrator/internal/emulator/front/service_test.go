@@ -31,7 +31,8 @@ func ask(t *testing.T, method, path string, orders ...string) *httptest.Response
 
 func TestCallsAreNamedByRoute(t *testing.T) {
 	t.Parallel()
-	for route, call := range map[string]string{"POST /things": "create", "GET /things/7": "show", "GET /things": "other",
+	for route, call := range map[string]string{"POST /things": "create", "GET /things/7": "show",
+		"GET /things":      "other",
 		"DELETE /things/7": "other", "GET /": "other", "GET //things/7": "other"} {
 		method, path, _ := strings.Cut(route, " ")
 		if a := ask(t, method, path, "shop."+call+"=500"); a.Code != 500 || !strings.Contains(a.Body.String(), "own") {

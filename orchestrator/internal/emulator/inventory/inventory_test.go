@@ -14,7 +14,8 @@ func TestBoardsAreShownToEverybody(t *testing.T) {
 	t.Parallel()
 	w := world.New(world.Pace{}, nil, nil)
 	h := Handler(w, &front.Gate{Now: w.Now})
-	for path, want := range map[string]int{"/v1/hardware/export": 200, "/edge-hw-discovery/devices": 200, "/v1/hardware": 401} {
+	for path, want := range map[string]int{"/v1/hardware/export": 200, "/edge-hw-discovery/devices": 200,
+		"/v1/hardware": 401} {
 		answer := httptest.NewRecorder()
 		h.ServeHTTP(answer, httptest.NewRequest("GET", path, nil))
 		shown := strings.Contains(answer.Body.String(), "iot-rpi5-unregistered")

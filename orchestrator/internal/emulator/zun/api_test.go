@@ -11,8 +11,9 @@ func TestCalls(t *testing.T) {
 	t.Parallel()
 	fronttest.Calls(t, API, map[string]string{
 		"create": "POST /v1/containers", "list": "GET /v1/containers", "show": "GET /v1/containers/7",
-		"update": "PATCH /v1/containers/7", "delete": "DELETE /v1/containers/7", "execute": "POST /v1/containers/7/execute",
-		"logs": "GET /v1/containers/7/logs", "other": "GET /v1/hosts",
+		"update": "PATCH /v1/containers/7", "delete": "DELETE /v1/containers/7",
+		"execute": "POST /v1/containers/7/execute",
+		"logs":    "GET /v1/containers/7/logs", "other": "GET /v1/hosts",
 	})
 }
 
