@@ -159,29 +159,20 @@ func runPlan(ctx context.Context, dir string, plan *trial.Plan, recorder *outdir
 	if err := bundle.Verify(ctx, dir, plan); err != nil {
 		return err
 	}
-	self, err := payload.Self()
-	if err != nil {
-		return err
-	}
-	p, err := payload.Open(self)
-	if err != nil {
-		return err
-	}
-	defer p.Close()
 	begin := time.Now()
-	unpacked, err := p.Unpack(ctx, payload.Bases(self))
+	own, err := payload.UnpackSelf(ctx)
 	if err != nil {
 		return err
 	}
-	log.Printf("ONNX Runtime is in %s (%v)", unpacked, time.Since(begin).Round(time.Millisecond))
-	agent, err := identity(self)
+	log.Printf("ONNX Runtime is in %s (%v)", own.Dir, time.Since(begin).Round(time.Millisecond))
+	agent, err := identity(own.File)
 	if err != nil {
 		return err
 	}
 	debug.FreeOSMemory() // the trials need what unpacking took
 	runner := matrix.Runner{
-		Args:  p.Header.Command(unpacked),
-		Named: named(ctx, dir, plan, p.Header.Tools(unpacked), payload.Bases(self)),
+		Args:  own.Header.Command(own.Dir),
+		Named: named(ctx, dir, plan, own.Header.Tools(own.Dir), payload.Bases(own.File)),
 		Env:   payload.Environ(os.Environ()),
 		Dir:   dir,
 	}
@@ -194,7 +185,7 @@ func runPlan(ctx context.Context, dir string, plan *trial.Plan, recorder *outdir
 		Runner:  runner,
 		Device:  func() trial.Device { return device.Facts(os.DirFS("/"), runtime.GOARCH) },
 		Agent:   agent,
-		Runtime: p.Header.Runtime,
+		Runtime: own.Header.Runtime,
 		Left:    timeLeft(dir),
 		Before: append(accuracy.Examinations(plan, dir, runner.Ask, answers, recorder.Event),
 			matrix.Placement(plan, dir, runner)),

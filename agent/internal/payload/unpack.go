@@ -59,6 +59,28 @@ func (p *Payload) Unpack(ctx context.Context, bases []string) (string, error) {
 		CacheEnv, errors.Join(tried...))
 }
 
+// Own is the payload of the running agent, unpacked.
+type Own struct {
+	File   string // the agent's
+	Dir    string // where the payload's files are
+	Header Header
+}
+
+// UnpackSelf unpacks the payload of the running agent.
+func UnpackSelf(ctx context.Context) (own Own, err error) {
+	if own.File, err = Self(); err != nil {
+		return own, err
+	}
+	p, err := Open(own.File)
+	if err != nil {
+		return own, err
+	}
+	defer p.Close()
+	own.Header = p.Header
+	own.Dir, err = p.Unpack(ctx, Bases(own.File))
+	return own, err
+}
+
 func (p *Payload) unpackBelow(ctx context.Context, base string) (string, error) {
 	var fs syscall.Statfs_t
 	if err := syscall.Statfs(base, &fs); err != nil {

@@ -85,7 +85,7 @@ func (a *app) leaseCreate(c *cli.Context) error {
 			words.Printable(l.Name))
 		return a.print(c, leaseRows([]run.Lease{l}, l))
 	}
-	if l, err = a.await(c.Context, cloud, l); err != nil {
+	if l, err = a.await(c, cloud, l); err != nil {
 		return err
 	}
 	return a.print(c, leaseRows([]run.Lease{l}, l))
@@ -127,12 +127,12 @@ func (a *app) placeLease(ctx context.Context, cloud site.Cloud, want leaseWanted
 // await shows the countdown and the server's words until the lease is active.
 // A person asked for it and may want to look at it: on failure it is named,
 // not deleted.
-func (a *app) await(ctx context.Context, cloud site.Cloud, l run.Lease) (run.Lease, error) {
+func (a *app) await(c *cli.Context, cloud site.Cloud, l run.Lease) (run.Lease, error) {
 	obs := newProgress(a.err)
 	obs.Phase(run.PhaseLease, "")
-	got, err := cloud.Await(ctx, l.ID, obs.Say)
+	got, err := cloud.Await(c.Context, l.ID, obs.Say)
 	if err != nil {
-		return got, failure.KindOf(err).Wrap(err).Advise("to give it back: chexp lease delete %s", l.ID)
+		return got, failure.KindOf(err).Wrap(err).Advise("to give it back: %s", a.commands(c).DeleteLease(l.ID))
 	}
 	obs.PhaseEnd(run.PhaseLease, got.Device.Name)
 	return got, nil
@@ -143,7 +143,7 @@ func (a *app) leaseWait(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	got, err := a.await(c.Context, cloud, l.Lease)
+	got, err := a.await(c, cloud, l.Lease)
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func archFlag() cli.Flag {
 
 func faultFlag() cli.Flag {
 	return &cli.StringSliceFlag{Name: "fault",
-		Usage: "make something `GO-WRONG`; may be repeated: " + emulator.FaultGrammar}
+		Usage: "make something `GO-WRONG`; may be repeated: " + emulator.FaultGrammar()}
 }
 
 func (a *app) rehearseCommand() *cli.Command {
@@ -93,7 +93,7 @@ func (a *app) withEmulator(c *cli.Context, rehearsal func(site.Options) error) e
 	if err != nil {
 		return err
 	}
-	o := siteOptions(c)
+	o := a.siteOptions(c)
 	o.CloudsFile, o.Cloud = em.CloudsFile(), em.Cloud()
 	err = rehearsal(o)
 	if left := em.Leftovers(); !left.Empty() {

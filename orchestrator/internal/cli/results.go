@@ -188,7 +188,7 @@ func (a *app) fetchFromDevice(c *cli.Context, s *store.Run) error {
 		return failure.Locked.Errorf("run %s never got as far as a lease", s.ID).
 			Advise("`%s` starts it", r.Commands.Resume()).Because(err)
 	}
-	site, err := a.connect(c.Context, r.Experiment.Site, siteOptions(c))
+	site, err := a.connect(c.Context, r.Experiment.Site, a.siteOptions(c))
 	if err != nil {
 		return err
 	}

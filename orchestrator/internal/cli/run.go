@@ -76,7 +76,7 @@ func (a *app) run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return a.execute(c, e, siteOptions(c), false)
+	return a.execute(c, e, a.siteOptions(c), false)
 }
 
 // experimentArgument loads the file that the only argument names.
@@ -291,7 +291,7 @@ func (a *app) resume(c *cli.Context, name string) error {
 	if isRehearsal(s) { // its cloud ended with it; the journal finds that out
 		return a.withEmulator(c, goOn)
 	}
-	return goOn(siteOptions(c))
+	return goOn(a.siteOptions(c))
 }
 
 // carryOut executes a run that has its site, and prints the answer.

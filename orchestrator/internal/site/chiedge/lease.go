@@ -186,7 +186,7 @@ func (s *leaseClient) liveLease(ctx context.Context, name string) (*leases.Lease
 		ids = append(ids, l.ID)
 	}
 	return nil, failure.Cloud.Errorf("%d leases are named %s: %s", len(live), name, strings.Join(ids, ", ")).
-		Advise("delete all but one with `chexp lease delete ID`, then resume")
+		Advise("delete all but one with `%s`, then resume", s.opts.Commands.DeleteLease("ID"))
 }
 
 // FindLease looks a lease up by exact name. A live one comes before one that
@@ -238,8 +238,8 @@ func (s *leaseClient) Release(ctx context.Context, id string) error {
 	})
 	if e := apierror.From(err); e != nil && (e.Kind == apierror.ServerFault || e.Kind == apierror.Busy) {
 		return failure.Cloud.Errorf("%s", what).
-			Advise("the device's node may be away: try `chexp lease delete %s` later; a lease ends by itself at "+
-				"its end", id).
+			Advise("the device's node may be away: try `%s` later; a lease ends by itself at its end",
+				s.opts.Commands.DeleteLease(id)).
 			Because(e)
 	}
 	return s.failed(what, err)

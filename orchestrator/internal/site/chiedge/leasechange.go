@@ -39,7 +39,7 @@ func (s *leaseClient) OwnLease(ctx context.Context, idOrName string) (site.Lease
 // free until then.
 func (s *leaseClient) ExtendLease(ctx context.Context, l site.Lease, end time.Time) (site.Lease, error) {
 	now := time.Now()
-	if err := changeable(l, now); err != nil {
+	if err := s.changeable(l, now); err != nil {
 		return l, err
 	}
 	end = end.Truncate(time.Minute)
@@ -58,7 +58,7 @@ func (s *leaseClient) ExtendLease(ctx context.Context, l site.Lease, end time.Ti
 // now, which ends it and keeps its record.
 func (s *leaseClient) ShortenLease(ctx context.Context, l site.Lease, end time.Time) (site.Lease, error) {
 	now := time.Now()
-	if err := changeable(l, now); err != nil {
+	if err := s.changeable(l, now); err != nil {
 		return l, err
 	}
 	wrong := ""
@@ -66,7 +66,7 @@ func (s *leaseClient) ShortenLease(ctx context.Context, l site.Lease, end time.T
 	case l.Start.After(now) && (end.IsZero() || !end.After(l.Start)):
 		wrong = fmt.Sprintf("lease %s starts at %s; it would end before it began", l.Name, clock.Both(l.Start))
 		return l, failure.Usage.Errorf("%s", wrong).
-			Advise("`chexp lease delete %s` gives all of it back", l.Name)
+			Advise("`%s` gives all of it back", s.opts.Commands.DeleteLease(l.Name))
 	case end.IsZero():
 		return s.changeEnd(ctx, l, leases.UpdateOpts{EndNow: true}, now.Truncate(time.Minute),
 			"ending the lease "+l.Name)
@@ -83,11 +83,12 @@ func (s *leaseClient) ShortenLease(ctx context.Context, l site.Lease, end time.T
 	return s.changeEnd(ctx, l, leases.UpdateOpts{EndDate: end}, end, "shortening the lease "+l.Name)
 }
 
-func changeable(l site.Lease, now time.Time) error {
+// changeable refuses a lease whose end can no longer be moved.
+func (s *leaseClient) changeable(l site.Lease, now time.Time) error {
 	switch {
 	case l.State == run.LeaseFailed:
 		return failure.Cloud.Errorf("lease %s failed: its status is ERROR", l.Name).
-			Advise("`chexp lease delete %s`, then make another", l.Name)
+			Advise("`%s`, then make another", s.opts.Commands.DeleteLease(l.Name))
 	case !l.State.Serves(), !l.End.After(now):
 		return failure.Usage.Errorf("lease %s has ended (%s, at %s)", l.Name, l.Status, clock.Both(l.End)).
 			Advise("make another: `chexp lease create`")
@@ -162,7 +163,7 @@ func (s *leaseClient) changeEnd(ctx context.Context, l site.Lease, opts leases.U
 		if sent && !time.Now().Before(limit) {
 			return false, failure.Cloud.Errorf("%s: it is still %s, until %s", what, got.Status,
 				clock.Both(got.EndDate)).
-				Advise("look again with `chexp lease show %s`", l.Name)
+				Advise("look again with `%s`", s.opts.Commands.Line("lease", "show", l.Name))
 		}
 		return false, nil
 	})

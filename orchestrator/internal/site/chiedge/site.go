@@ -32,6 +32,10 @@ type Options struct {
 	Cloud      string // the entry in it; "" is OS_CLOUD, or the only entry there is
 	Region     string // "" is what the entry or OS_REGION_NAME says, or the only region there is
 
+	// Commands writes the command lines that advice consists of; its zero value
+	// is chexp without flags.
+	Commands run.Commands
+
 	HTTP http.RoundTripper // for tests; nil is the system's, with the TLS settings of the entry
 
 	User string // login name for the ssh transport; "" is root
