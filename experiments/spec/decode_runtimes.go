@@ -12,8 +12,8 @@ import (
 // experiment names them without saying where they are.
 var BuiltRuntimes = []string{"debian"}
 
-// maxRuntimeName leaves room in a trial's id, where it stands behind the
-// provider's name.
+// maxRuntimeName is the most characters of a runtime's name, which follows the
+// provider's in a trial's id and must leave room there.
 const maxRuntimeName = 24
 
 func (r *reader) runtimes(s *section, e *Experiment) {

@@ -27,7 +27,7 @@ func archFlag() cli.Flag {
 
 func faultFlag() cli.Flag {
 	return &cli.StringSliceFlag{Name: "fault",
-		Usage: "make something `GO-WRONG`; may be repeated: " + emulator.FaultGrammar}
+		Usage: "make something `GO-WRONG`; may be repeated: " + emulator.FaultGrammar()}
 }
 
 func (a *app) rehearseCommand() *cli.Command {

@@ -69,11 +69,11 @@ func (e *Emulator) serveSite(ctx context.Context, s *bareMetal, any string) erro
 		return &front.Gate{Keystone: urls[0], Tokens: s.keystone, Now: w.Now}
 	}
 	for i, h := range []http.Handler{
-		front.Service(s.keystone.Handler(), w, "keystone", ""),
-		front.Service(s.blazar.Handler(gate()), w, "blazar", world.BlazarDown),
-		front.Service(s.nova.Handler(gate()), w, "nova", ""),
-		front.Service(s.glance.Handler(gate()), w, "glance", ""),
-		front.Service(s.neutron.Handler(gate()), w, "neutron", world.NeutronDown),
+		front.Service(s.keystone.Handler(), w, keystone.API),
+		front.Service(s.blazar.Handler(gate()), w, blazar.API),
+		front.Service(s.nova.Handler(gate()), w, nova.API),
+		front.Service(s.glance.Handler(gate()), w, glance.API),
+		front.Service(s.neutron.Handler(gate()), w, neutron.API),
 	} {
 		e.answer(listeners[i], h)
 	}

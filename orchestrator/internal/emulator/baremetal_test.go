@@ -213,9 +213,7 @@ func TestBareMetalNoValidHost(t *testing.T) {
 	// A machine is free again when its server is gone.
 	c.want(204, c.nova("DELETE", "/servers/"+good, nil))
 	c.poll("the server to be gone", func() bool { return c.nova("GET", "/servers/"+good, nil).status == 404 })
-	if err := c.e.SetFaults(Faults{world.ServerError: 1}); err != nil {
-		t.Fatal(err)
-	}
+	c.order("nova.server=ERROR")
 	if got := fault(c, c.serverBody("broken", reservation)); !strings.HasPrefix(got, "Exceeded maximum number of retries.") {
 		t.Errorf("a machine that fails: %q", got)
 	}

@@ -281,9 +281,9 @@ func TestLeaseUpdates(t *testing.T) {
 
 func TestLeaseFaults(t *testing.T) {
 	t.Parallel()
-	c := start(t, Options{Faults: Faults{world.LeaseError: 1, world.LeaseLost: 1}})
+	c := start(t, Options{Faults: faults(t, "blazar.lease=ERROR", "blazar.create=lost")})
 	if a := c.blazar("POST", "/leases", c.leaseBody("lost", anyPi5)); a.status != 0 {
-		t.Errorf("lost-lease answered: %v", a)
+		t.Errorf("blazar.create=lost answered: %v", a)
 	}
 	id := ""
 	for _, l := range c.blazar("GET", "/leases", nil).at("leases").([]any) {
@@ -297,11 +297,9 @@ func TestLeaseFaults(t *testing.T) {
 			a.at("lease", "events", 0, "status") == "ERROR"
 	})
 	c.want(200, c.blazar("DELETE", "/leases/"+id, nil))
-	if err := c.e.SetFaults(Faults{world.BlazarDown: 1}); err != nil {
-		t.Fatal(err)
-	}
+	c.order("blazar=503")
 	if a := c.blazar("GET", "/leases", nil); a.status != 503 || !strings.Contains(a.raw, "<html>") {
-		t.Errorf("blazar-503: %v", a)
+		t.Errorf("blazar=503: %v", a)
 	}
 	c.want(200, c.blazar("GET", "/leases", nil))
 }

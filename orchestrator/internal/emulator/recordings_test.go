@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"chexp/orchestrator/internal/emulator/blazar"
+	"chexp/orchestrator/internal/emulator/front"
 	"chexp/orchestrator/internal/recordings"
 )
 
@@ -74,19 +76,15 @@ func (r *recording) rank() string {
 // during are the orders that hold while a recording is replayed that was made with other settings
 // than Chameleon's.
 var during = map[string]Faults{
-	"blazar/90-devices-list-member-blazar-default-policy":                       {"blazar.policy=upstream": -1},
-	"blazar/90b-allocations-member-blazar-default-policy":                       {"blazar.policy=upstream": -1},
-	"blazar/e1-not-enough-other-config":                                         {"blazar.query=hidden": -1},
-	"blazar/e2-uid-unknown-other-config":                                        {"blazar.query=hidden": -1},
-	"blazar/a0-create-with-restricted-appcred":                                  {"keystone.trusts=all": -1},
-	"blazar/a3-create-with-unrestricted-appcred-keystone-default-refuses-trust": {"keystone.trusts=none": -1},
+	"blazar/90-devices-list-member-blazar-default-policy":                       {blazar.UpstreamPolicy: -1},
+	"blazar/90b-allocations-member-blazar-default-policy":                       {blazar.UpstreamPolicy: -1},
+	"blazar/e1-not-enough-other-config":                                         {blazar.HiddenQuery: -1},
+	"blazar/e2-uid-unknown-other-config":                                        {blazar.HiddenQuery: -1},
+	"blazar/a0-create-with-restricted-appcred":                                  {front.AllTrust: -1},
+	"blazar/a3-create-with-unrestricted-appcred-keystone-default-refuses-trust": {front.NoneTrust: -1},
 }
 
-func (p *replay) order(f Faults) {
-	if err := p.e.SetFaults(f); err != nil {
-		p.t.Fatal(err)
-	}
-}
+func (p *replay) order(f Faults) { p.e.SetFaults(f) }
 
 func (p *replay) withdraw(f Faults) {
 	none := Faults{}

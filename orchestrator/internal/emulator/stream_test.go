@@ -124,10 +124,10 @@ func TestInteractiveExecute(t *testing.T) {
 	if _, status := dial(t, strings.Replace(a.text("proxy_url"), box, world.NewUUID(), 1), nil); status != 403 {
 		t.Errorf("for another container: %d", status)
 	}
-	c.order("interactive-off")
+	c.order("zun.interactive=off")
 	c.want(500, c.interactive(box, "true"))
 	c.want(500, c.zun("POST", "/containers/"+box+"/execute?command=true&run=false&interactive=false", nil))
-	c.order("interactive-off=1")
+	c.order("zun.interactive=offx1")
 	c.want(500, c.interactive(box, "true"))
 	c.want(200, c.interactive(box, "true"))
 }

@@ -71,11 +71,7 @@ func (s *Service) fail(w http.ResponseWriter, p *problem) {
 	if p == internal {
 		s.World.Log.Debug("blazar answers Internal Server Error")
 	}
-	var name any = p.code
-	if p == internal {
-		name = "INTERNAL_SERVER_ERROR"
-	}
-	front.JSON(w, p.code, map[string]any{"error_code": p.code, "error_message": p.text, "error_name": name})
+	writeError(w, p)
 }
 
 // flask answers in the web framework's shape, which is another one.
@@ -304,7 +300,7 @@ func (s *Service) operators(action string, h func(call)) func(call) {
 // that only administrators may look at boards [CIAB:kolla/node_custom_config/blazar/policy.yaml].
 func (s *Service) readers(action string, h func(call)) func(call) {
 	return func(c call) {
-		if s.World.Faults.Chosen("blazar.policy", "upstream") && !c.caller.Admin() {
+		if s.World.Orders.Holds(UpstreamPolicy) && !c.caller.Admin() {
 			s.refuse(c, action)
 			return
 		}

@@ -40,7 +40,7 @@ type ask struct {
 func (s *Service) createLease(c call) {
 	// Every creation makes a Keystone trust in the user's name, and Keystone refuses
 	// that to a restricted application credential; what comes out is a bare 500.
-	if !c.caller.MayTrust(s.World.Faults) {
+	if !c.caller.MayTrust(s.World.Orders) {
 		s.fail(c.w, internal)
 		return
 	}
@@ -54,9 +54,6 @@ func (s *Service) createLease(c call) {
 	if p != nil {
 		s.fail(c.w, p)
 		return
-	}
-	if s.World.Faults.Take(world.LeaseLost) {
-		front.Drop()
 	}
 	s.World.Log.Debug("lease created", "id", view.ID, "name", view.Name)
 	front.JSON(c.w, 201, map[string]any{"lease": view})
@@ -97,7 +94,7 @@ func (s *Service) create(body *pyrepr.Dict, who front.Caller) (*lease, *problem)
 	if d := end.Sub(start); d > maxDuration {
 		return nil, tooLong(d, 403)
 	}
-	if s.World.Faults.Take(world.NoAllocation) {
+	if s.World.Orders.Take(NoAllocation) {
 		// The words are the portal's [PORTAL:balance_service/enforcement/usage_enforcement.py].
 		return nil, &problem{400, fmt.Sprintf("Reservation for project %s would spend %.2f SUs, only %.2f left", who.ProjectName, end.Sub(start).Hours(), 0.0)}
 	}
@@ -399,8 +396,8 @@ func (s *Service) candidates(a *ask, taken []*world.Device) ([]*world.Device, *p
 	if len(fresh) < a.min {
 		pool = append(free, fresh...)
 	}
-	if len(pool) < a.min || s.World.Faults.Take(world.NoFreeDevice) {
-		if s.World.Faults.Chosen("blazar.query", "hidden") {
+	if len(pool) < a.min || s.World.Orders.Take(NoFreeDevice) {
+		if s.World.Orders.Holds(HiddenQuery) {
 			return nil, notEnough // display_default_resource_properties is off
 		}
 		return nil, &problem{500, "Not enough resources available with query " + pyrepr.Repr(a.params)}

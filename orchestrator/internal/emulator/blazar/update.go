@@ -75,7 +75,7 @@ func (s *Service) update(l *lease, body *pyrepr.Dict) *problem {
 		}
 	}
 	if p := extension(l, start, end, now); p != nil {
-		if p.code == 400 && s.World.Faults.Take(world.Extension403) {
+		if p.code == 400 && s.World.Orders.Take(Extension403) {
 			p = &problem{403, p.text}
 		}
 		return p

@@ -125,9 +125,7 @@ func (s *Service) fail(w http.ResponseWriter, code int, message string) {
 	if code == 401 {
 		w.Header().Set("WWW-Authenticate", `Keystone uri="`+s.URL+`/v3"`)
 	}
-	front.JSON(w, code, map[string]any{"error": map[string]any{
-		"code": code, "message": message, "title": http.StatusText(code),
-	}})
+	writeError(w, code, message)
 }
 
 // unauthorized is one text for a wrong password, an unknown user or project, and a

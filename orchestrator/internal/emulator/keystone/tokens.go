@@ -189,7 +189,7 @@ func (s *Service) byPassword(w http.ResponseWriter, r *http.Request, req authReq
 		return
 	}
 	want, ok := scope(req.Auth.Scope, u)
-	if want && s.World.Faults.Take(world.NoProject) {
+	if want && s.World.Orders.Take(noProject) {
 		ok = false // its allocation has ended, and with it the role
 	}
 	if !ok {
@@ -255,7 +255,7 @@ func (s *Service) byAppCred(w http.ResponseWriter, r *http.Request, req authRequ
 		return
 	}
 	now := s.World.Now()
-	if secret != cred.secret || s.World.Faults.Take(world.CredExpired) || !cred.expires.IsZero() && !now.Before(cred.expires) {
+	if secret != cred.secret || s.World.Orders.Take(credentialExpired) || !cred.expires.IsZero() && !now.Before(cred.expires) {
 		s.unauthorized(w)
 		return
 	}
@@ -277,8 +277,8 @@ func (s *Service) grant(w http.ResponseWriter, r *http.Request, t *token, expire
 	if t.cred == nil || !expires.Equal(t.cred.expires) {
 		t.expires = expires.Truncate(time.Second)
 	}
-	if a, ok := s.World.Faults.Setting("token"); ok && t.issued.Add(a.Life).Before(expires) {
-		t.expires = t.issued.Add(a.Life)
+	if f, ok := s.World.Orders.Of(tokenLife); ok && t.issued.Add(f.Action.Time).Before(expires) {
+		t.expires = t.issued.Add(f.Action.Time)
 	}
 	s.mu.Lock()
 	s.tokens[t.id] = t

@@ -11,7 +11,7 @@ import (
 // createTrust makes a trust, which Blazar does with the caller's token at every lease creation. It is
 // answered, not kept: nothing here uses it.
 func (s *Service) createTrust(w http.ResponseWriter, r *http.Request, t *token) {
-	if !s.caller(t).MayTrust(s.World.Faults) {
+	if !s.caller(t).MayTrust(s.World.Orders) {
 		s.deny(w, "Delegated tokens cannot manage trusts.")
 		return
 	}

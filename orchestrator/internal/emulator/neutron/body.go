@@ -32,11 +32,11 @@ func (s *Service) readBody(w http.ResponseWriter, r *http.Request, create bool) 
 	}
 	var body map[string]json.RawMessage
 	if json.Unmarshal(data, &body) != nil {
-		s.fail(w, 400, "MalformedRequestBody", "Malformed request body: Cannot understand JSON.")
+		fail(w, 400, "MalformedRequestBody", "Malformed request body: Cannot understand JSON.")
 		return nil, false
 	}
 	refuse := func(text string) (map[string]json.RawMessage, bool) {
-		s.fail(w, 400, "HTTPBadRequest", text)
+		fail(w, 400, "HTTPBadRequest", text)
 		return nil, false
 	}
 	raw, given := body["floatingip"]

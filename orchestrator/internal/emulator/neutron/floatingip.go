@@ -87,21 +87,21 @@ func (s *Service) create(w http.ResponseWriter, r *http.Request, c front.Caller)
 	switch text(netID) {
 	case world.PublicNetID:
 	case s.inside().id:
-		s.fail(w, 400, "BadRequest", "Bad floatingip request: Network "+text(netID)+" is not a valid external network.")
+		fail(w, 400, "BadRequest", "Bad floatingip request: Network "+text(netID)+" is not a valid external network.")
 		return
 	default:
-		s.fail(w, 404, "NetworkNotFound", "Network "+text(netID)+" could not be found.")
+		fail(w, 404, "NetworkNotFound", "Network "+text(netID)+" could not be found.")
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.World.Faults.Take(world.OverQuota) {
-		s.fail(w, 409, "OverQuota", "Quota exceeded for resources: ['floatingip'].")
+	if s.World.Orders.Take(OverQuota) {
+		fail(w, 409, "OverQuota", "Quota exceeded for resources: ['floatingip'].")
 		return
 	}
 	address, ok := s.freeAddress()
-	if !ok || s.World.Faults.Take(world.PoolDry) {
-		s.fail(w, 409, "IpAddressGenerationFailure", "No more IP addresses available on network "+world.PublicNetID+".")
+	if !ok || s.World.Orders.Take(PoolDry) {
+		fail(w, 409, "IpAddressGenerationFailure", "No more IP addresses available on network "+world.PublicNetID+".")
 		return
 	}
 	now := s.World.Now()
@@ -135,7 +135,7 @@ func (s *Service) find(w http.ResponseWriter, r *http.Request, c front.Caller) *
 			return f
 		}
 	}
-	s.fail(w, 404, "FloatingIPNotFound", "Floating IP "+id+" could not be found")
+	fail(w, 404, "FloatingIPNotFound", "Floating IP "+id+" could not be found")
 	return nil
 }
 
@@ -189,19 +189,19 @@ func (s *Service) bind(w http.ResponseWriter, c front.Caller, f *floatingIP, por
 		}
 	}
 	if port == nil {
-		s.fail(w, 404, "PortNotFound", "Port "+portID+" could not be found.")
+		fail(w, 404, "PortNotFound", "Port "+portID+" could not be found.")
 		return false
 	}
 	for _, o := range s.ips {
 		if o != f && o.portID == portID {
-			s.fail(w, 409, "FloatingIPPortAlreadyAssociated", "Cannot associate floating IP "+f.address+" ("+f.id+") with port "+portID+
+			fail(w, 409, "FloatingIPPortAlreadyAssociated", "Cannot associate floating IP "+f.address+" ("+f.id+") with port "+portID+
 				" using fixed IP "+port.Address+", as that fixed IP already has a floating IP on external network "+world.PublicNetID+".")
 			return false
 		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	f.portID, f.fixed, f.status, f.cancel = portID, port.Address, "DOWN", cancel
-	if !s.World.Faults.Take(world.FloatingIPDead) {
+	if !s.World.Orders.Take(FloatingIPDead) {
 		for _, tcp := range port.TCP {
 			s.listen(ctx, f, tcp)
 		}

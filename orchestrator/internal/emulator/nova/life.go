@@ -60,7 +60,7 @@ func (s *Service) build(ctx context.Context, v *server) {
 	if !s.World.Until(ctx, v.created.Add(s.World.Pace.Deploy)) {
 		return
 	}
-	if s.World.Faults.Take(world.ServerError) {
+	if s.World.Orders.Take(serverError) {
 		s.change(ctx, v, func() {
 			s.fails(v, "Exceeded maximum number of retries. Exhausted all hosts available for retrying build failures for instance "+v.id+".")
 		})

@@ -70,7 +70,7 @@ func (c *Container) exec(argv []string, stdin, merged bool, output io.Writer) (*
 		}
 		p.Stdin = in
 	}
-	if err := c.host.spawn.start(cmd); err != nil {
+	if err := begin(cmd); err != nil {
 		return nil, err
 	}
 	go func() {

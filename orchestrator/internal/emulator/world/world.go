@@ -24,7 +24,7 @@ const DomainName = "chameleon"
 type World struct {
 	Region  string
 	Log     *slog.Logger
-	Faults  *Faults
+	Orders  *Orders   // what is to go wrong
 	Devices []*Device // fixed after New; boards, or machines at a bare-metal site
 	Users   []*User   // fixed after New
 	Pace    Pace
@@ -73,7 +73,7 @@ func New(pace Pace, devices []Device, log *slog.Logger) *World {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	w := &World{Region: Edge, Log: log, Faults: newFaults(), Pace: pace.Default(), Users: people(),
+	w := &World{Region: Edge, Log: log, Orders: &Orders{left: Faults{}}, Pace: pace.Default(), Users: people(),
 		clock: &clock{moved: make(chan struct{})}}
 	if len(devices) == 0 {
 		devices = StandardDevices()

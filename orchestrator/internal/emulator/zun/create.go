@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 
-	"chexp/orchestrator/internal/emulator/front"
 	"chexp/orchestrator/internal/emulator/pyrepr"
 	"chexp/orchestrator/internal/emulator/world"
 )
@@ -55,9 +54,6 @@ func (s *Service) create(c call, run string) {
 		c.fail(p)
 		return
 	}
-	if s.World.Faults.Take(world.ContainerLost) {
-		front.Drop()
-	}
 	s.World.Log.Debug("container created", "uuid", row.uuid, "name", row.name)
 	c.w.Header().Set("Location", s.URL+"/v1/containers/"+row.uuid)
 	c.ok(http.StatusAccepted, answer)
@@ -81,7 +77,7 @@ func (s *Service) add(c call, name string, req request) (*container, view, *prob
 	row := &container{uuid: world.NewUUID(), name: name, projectID: c.caller.ProjectID, userID: c.caller.UserID, req: req, status: creating}
 	s.record(c, row, "create")
 	s.rows = append(s.rows, row)
-	if req.Runtime != "" || s.World.Faults.Take(world.NoHosts) {
+	if req.Runtime != "" || s.World.Orders.Take(NoHosts) {
 		// No compute host is up, or offers this runtime; that is known before the answer.
 		row.status, row.reason = failed, "There are not enough hosts available."
 	} else {

@@ -45,7 +45,7 @@ func (s *Service) open(row *container, words []string, execID string) (token str
 // production does since 2026 and its nightly tests assert; the public code of 2024 answers 500,
 // which the fault "interactive-off" brings back.
 func (s *Service) interactive(c call, row *container, words []string) {
-	if s.World.Faults.Take(world.InteractiveOff) {
+	if s.World.Orders.Take(InteractiveOff) {
 		c.fail(internal)
 		return
 	}
