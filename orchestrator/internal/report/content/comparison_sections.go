@@ -61,11 +61,13 @@ func (v Across) deviceLines() (out []string) {
 		if n == 0 {
 			continue
 		}
-		out = append(out, fmt.Sprintf("the slowest of %d, %s, takes %s longer than the fastest, %s,%s%s", n, most.Slowest, words.Percent(most.Relative), most.Fastest,
+		out = append(out, fmt.Sprintf("the slowest of %d, %s, takes %s longer than the fastest, %s,%s%s", n,
+			most.Slowest, words.Percent(most.Relative), most.Fastest,
 			where, words.When(len(v.Rows) > 1, ", more than in any other row")))
 		for _, d := range slices.Sorted(maps.Keys(odd)) {
 			low, high := slices.Min(odd[d]), slices.Max(odd[d])
-			out = append(out, fmt.Sprintf("%s is unlike the others: %s the median device in %d of %d rows%s", d, far(low, high), len(odd[d]), len(v.Rows), words.When(group.Label != "", " ("+group.Label+")")))
+			out = append(out, fmt.Sprintf("%s is unlike the others: %s the median device in %d of %d rows%s", d,
+				far(low, high), len(odd[d]), len(v.Rows), words.When(group.Label != "", " ("+group.Label+")")))
 		}
 	}
 	return out
@@ -123,7 +125,8 @@ func (v Across) differenceLines() (out []string) {
 			}
 			parts = append(parts, s)
 		}
-		out = append(out, d.Name+": "+words.List(parts, "; ", 6)+words.When(d.BetweenGroups, "; it differs between the groups and only there"))
+		out = append(out, d.Name+": "+words.List(parts, "; ", 6)+words.When(d.BetweenGroups,
+			"; it differs between the groups and only there"))
 	}
 	return out
 }
@@ -195,8 +198,8 @@ func (g *grouped) lines() (out []string) {
 // legend says what the numbers are.
 func (v Across) legend() string {
 	if v.Changed() {
-		return "Medians over devices, each counting once. In brackets the 95 % interval of the difference. \"Detectable from\" is " +
-			"how large a difference would have been found four times out of five." + words.When(v.suspect(), markedRuns)
+		return "Medians over devices, each counting once. In brackets the 95 % interval of the difference. " +
+			"\"Detectable from\" is how large a difference would have been found four times out of five." + words.When(v.suspect(), markedRuns)
 	}
 	s := "p50 is the median over devices of each device's median over its runs."
 	units := map[string]bool{}
@@ -208,13 +211,15 @@ func (v Across) legend() string {
 		}
 	}
 	if units["device"] {
-		s += " 95 %: interval of that median, from how devices differ, each counting once (from " + strconv.Itoa(stats.FewestUnits) +
+		s += " 95 %: interval of that median, from how devices differ, each counting once (from " +
+			strconv.Itoa(stats.FewestUnits) +
 			" devices by Student's t, from 6 by order statistics)."
 	}
 	if units["run"] {
 		s += " Where there is one device, the interval is from how its runs differ, and holds for that device."
 	}
-	return s + " Spread: how much longer the slowest device" + words.When(units["run"], " (or run)") + " takes than the fastest." + words.When(v.suspect(), markedRuns)
+	return s + " Spread: how much longer the slowest device" + words.When(units["run"], " (or run)") +
+		" takes than the fastest." + words.When(v.suspect(), markedRuns)
 }
 
 const markedRuns = " Suspect: runs that count, with a mark, which is told under \"Left out, or marked\"."

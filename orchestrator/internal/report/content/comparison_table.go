@@ -90,7 +90,8 @@ func (v Across) fields(g int) []acrossField {
 	})
 	suspect(0)
 	for i, b := range v.Budgets() {
-		c := Column{Key: findings.BudgetColumn(i), Head: b, Short: fmt.Sprintf("B%d", i+1), Means: "in how many runs " + b}
+		c := Column{Key: findings.BudgetColumn(i), Head: b, Short: fmt.Sprintf("B%d", i+1),
+			Means: "in how many runs " + b}
 		out = append(out, acrossField{c, func(r compare.Row) Cell { return budgetCell(r.Pools[0], b) }})
 	}
 	return out
@@ -175,7 +176,8 @@ func budgetCell(p compare.Pool, budget string) Cell {
 func changeCell(r compare.Row, group string) Cell {
 	for _, c := range r.Changes {
 		if c.Group == group {
-			x := Cell{Text: c.Text, Tone: map[compare.Finding]Tone{compare.Faster: Good, compare.Slower: Bad, compare.NoInterval: Open}[c.Finding]}
+			x := Cell{Text: c.Text, Tone: map[compare.Finding]Tone{compare.Faster: Good, compare.Slower: Bad,
+				compare.NoInterval: Open}[c.Finding]}
 			if c.Small {
 				x.Tone = Plain
 			}

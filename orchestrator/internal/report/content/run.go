@@ -18,8 +18,8 @@ import (
 // OfRun is what a run's report says. The brief one, for a terminal, leaves out
 // what explains nothing unexpected.
 func OfRun(t *findings.Table, brief bool) *Document {
-	d := &Document{Cautions: t.Caveats, Answer: t.Decision.Text, Details: t.Decision.Details, Sections: sections(t, brief),
-		Notes: t.Notes, Legend: []string{legend}, Dir: t.Run.Dir}
+	d := &Document{Cautions: t.Caveats, Answer: t.Decision.Text, Details: t.Decision.Details,
+		Sections: sections(t, brief), Notes: t.Notes, Legend: []string{legend}, Dir: t.Run.Dir}
 	name := words.When(t.Run.ID != "", "run "+t.Run.ID)
 	if t.Run.Experiment != "" {
 		name = t.Run.Experiment + words.When(name != "", ", ") + name
@@ -52,7 +52,8 @@ type rowField = field[*findings.Row]
 func runFields(t *findings.Table) []rowField {
 	out := []rowField{
 		textField(Column{Key: "model", Head: "model"}, func(r *findings.Row) string { return r.Model }),
-		textField(Column{Key: "provider", Head: "provider", Fold: 4}, func(r *findings.Row) string { return r.Provider }),
+		textField(Column{Key: "provider", Head: "provider", Fold: 4},
+			func(r *findings.Row) string { return r.Provider }),
 		countField(Column{Key: "threads", Head: "threads", Fold: 2}, func(r *findings.Row) int { return r.Threads }),
 		countField(Column{Key: "batch", Head: "batch", Fold: 1}, func(r *findings.Row) int { return r.Batch }),
 	}
@@ -76,7 +77,8 @@ func runFields(t *findings.Table) []rowField {
 	out = append(out, numberField(Column{Key: "throughput", Head: "inputs/s", Leave: 4}, 1,
 		func(r *findings.Row) trial.Reading[float64] { return r.Throughput }))
 	if slices.ContainsFunc(t.Rows, func(r *findings.Row) bool { return r.Roof.Value != nil }) {
-		out = append(out, numberField(Column{Key: "roof", Head: "% of roof", Leave: 1}, 0.01, (*findings.Row).RoofShare))
+		out = append(out, numberField(Column{Key: "roof", Head: "% of roof", Leave: 1}, 0.01,
+			(*findings.Row).RoofShare))
 	}
 	if t.WithAccuracy() {
 		out = append(out, accuracyField, agreementField)
@@ -117,20 +119,22 @@ func sizeText(r *findings.Row) string {
 }
 
 // accuracyField is the share of right answers with its interval.
-var accuracyField = textField(Column{Key: "accuracy", Head: "top-1 % (95 %)", Right: true}, func(r *findings.Row) string {
-	if a, ok := r.Accuracy.Get(); ok {
-		return fmt.Sprintf("%.1f (%.1f-%.1f)", 100*a.Top1, 100*a.Interval.Low, 100*a.Interval.High)
-	}
-	return Dash
-})
+var accuracyField = textField(Column{Key: "accuracy", Head: "top-1 % (95 %)", Right: true},
+	func(r *findings.Row) string {
+		if a, ok := r.Accuracy.Get(); ok {
+			return fmt.Sprintf("%.1f (%.1f-%.1f)", 100*a.Top1, 100*a.Interval.Low, 100*a.Interval.High)
+		}
+		return Dash
+	})
 
 // agreementField is how near the outputs were to the reference's.
-var agreementField = textField(Column{Key: "agreement", Head: "agrees %, cos", Right: true}, func(r *findings.Row) string {
-	if g, ok := r.Agreement(); ok {
-		return fmt.Sprintf("%.1f, %.4f", 100*float64(g.Same)/float64(g.Pictures), g.Cosine)
-	}
-	return Dash
-})
+var agreementField = textField(Column{Key: "agreement", Head: "agrees %, cos", Right: true},
+	func(r *findings.Row) string {
+		if g, ok := r.Agreement(); ok {
+			return fmt.Sprintf("%.1f, %.4f", 100*float64(g.Same)/float64(g.Pictures), g.Cosine)
+		}
+		return Dash
+	})
 
 func verdictCell(r *findings.Row, i int) Cell {
 	c := Cell{Marks: r.Marks[findings.BudgetColumn(i)]}
@@ -235,7 +239,8 @@ func RatiosNote(t *findings.Table) string {
 	}
 	switch fewest {
 	case 1:
-		note += " They speak of these processes: another start may differ by more, so set trials.repetitions to 3 or more."
+		note += " They speak of these processes: another start may differ by more, " +
+			"so set trials.repetitions to 3 or more."
 	case 2:
 		note += " They are from two process starts, which is too few to know how starts differ: " +
 			"set trials.repetitions to 3 or more."

@@ -50,8 +50,10 @@ func planned(plan *trial.Plan, image string) (out []compare.Fact) {
 		if p.Block > 0 {
 			block = "blocks of " + words.Span(p.Block)
 		}
-		add("trials", fmt.Sprintf("%s, %s, %s to %s, %s", words.Plural(p.Warmup, "warm-up"), words.Plural(p.MinRuns, "run")+" or more",
-			words.Span(p.MinTime), words.Span(p.MaxTime), block)+words.When(p.Precision > 0, fmt.Sprintf(", to ±%s", words.Percent(p.Precision))))
+		add("trials", fmt.Sprintf("%s, %s, %s to %s, %s", words.Plural(p.Warmup, "warm-up"),
+			words.Plural(p.MinRuns, "run")+" or more",
+			words.Span(p.MinTime), words.Span(p.MaxTime), block)+words.When(p.Precision > 0,
+			fmt.Sprintf(", to ±%s", words.Percent(p.Precision))))
 	}
 	return out
 }

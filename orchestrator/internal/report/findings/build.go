@@ -16,7 +16,8 @@ import (
 // as package judge lists them.
 func Build(in Input) *Table {
 	run := judge.Results(in.Plan, in.Results, in.Budgets)
-	b := &builder{Table: &Table{Schema: Schema, Run: cleanRun(in.Run), Budgets: run.Budgets, Models: models(in.Plan, run),
+	b := &builder{Table: &Table{Schema: Schema, Run: cleanRun(in.Run), Budgets: run.Budgets,
+		Models: models(in.Plan, run),
 		Phases: cleanPhases(in.Phases), Judged: run}}
 	for _, t := range run.Trials {
 		b.Rows = append(b.Rows, newRow(t))
@@ -104,7 +105,8 @@ func protocol(r Run, p *trial.Plan) (out []facts.Fact) {
 		}
 	}
 	if p != nil {
-		rule := fmt.Sprintf("%s not counted, then at least %s and %s of timed work", words.Plural(p.Policy.Warmup, "warm-up inference"),
+		rule := fmt.Sprintf("%s not counted, then at least %s and %s of timed work",
+			words.Plural(p.Policy.Warmup, "warm-up inference"),
 			words.Plural(p.Policy.MinRuns, "inference"), words.Span(p.Policy.MinTime))
 		if p.Policy.MaxTime > 0 {
 			rule += ", at most " + words.Span(p.Policy.MaxTime)

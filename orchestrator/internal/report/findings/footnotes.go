@@ -22,7 +22,8 @@ func (b *builder) footnotes(r *Row) {
 		}
 	}
 	if t, ok := r.Ran.Get(); ok && r.Own() && t.Nodes < t.Of {
-		b.mark(r, "provider", "ran "+r.Model+" "+t.String(), "On "+r.Model+", "+t.String()+"; the CPU provider ran the rest.")
+		b.mark(r, "provider", "ran "+r.Model+" "+t.String(),
+			"On "+r.Model+", "+t.String()+"; the CPU provider ran the rest.")
 	}
 	if r.Result != nil {
 		if p := provider.Named(r.Result.Provider.Name); p.Note != "" {
@@ -31,7 +32,8 @@ func (b *builder) footnotes(r *Row) {
 	}
 	if r.Result != nil && len(r.Result.Restarts) > 0 {
 		n := 1 + len(r.Result.Restarts)
-		b.mark(r, "n", fmt.Sprintf("restarts %d", n), fmt.Sprintf("Interrupted and gone on with: its blocks are of %d process starts, and count as such.", n))
+		b.mark(r, "n", fmt.Sprintf("restarts %d", n), fmt.Sprintf("Interrupted and gone on with: its blocks are of %d "+
+			"process starts, and count as such.", n))
 	}
 	if r.Outcome != trial.OK {
 		b.mark(r, "validity", "why "+string(r.Outcome)+Why(r.Reasons), outcomeWord(r)+": "+Why(r.Reasons))
@@ -143,7 +145,8 @@ func outcomeWord(r *Row) string {
 // caveats hold for the run as a whole.
 func caveats(t *Table) (out []string) {
 	if t.Run.Rehearsal {
-		out = append(out, "This is a rehearsal against an emulated site: the times were measured on another machine and are no verdict about the real device.")
+		out = append(out, "This is a rehearsal against an emulated site: the times were measured on another machine "+
+			"and are no verdict about the real device.")
 	}
 	var by []string
 	for _, r := range t.Rows {
@@ -152,7 +155,8 @@ func caveats(t *Table) (out []string) {
 		}
 	}
 	if len(by) > 0 {
-		out = append(out, "The processor was emulated ("+words.List(by, ", ", 3)+"): latencies under emulation say nothing about a real Pi 5.")
+		out = append(out, "The processor was emulated ("+words.List(by, ", ",
+			3)+"): latencies under emulation say nothing about a real Pi 5.")
 	}
 	if t.Interrupted != "" {
 		out = append(out, t.Interrupted)
@@ -211,13 +215,16 @@ func (b *builder) accuracyNotes(r *Row) {
 		}
 		return
 	}
-	b.mark(r, "accuracy", "accuracy "+a.Data, fmt.Sprintf("Share of %s whose highest output was the right one, with its exact (Clopper-Pearson) 95 %% interval; %s. "+
-		"Measured on the device once for each model and provider, apart from the timed inferences", words.Plural(a.Pictures, "picture"), a.Data))
+	b.mark(r, "accuracy", "accuracy "+a.Data, fmt.Sprintf("Share of %s whose highest output was the right one, with "+
+		"its exact (Clopper-Pearson) 95 %% interval; %s. "+
+		"Measured on the device once for each model and provider, apart from the timed inferences",
+		words.Plural(a.Pictures, "picture"), a.Data))
 	g, ok := a.Agreement.Get()
 	if !ok {
 		b.mark(r, "agreement", "no agreement "+a.Agreement.Unavailable, "No agreement: "+a.Agreement.Unavailable)
 		return
 	}
-	b.mark(r, "agreement", "agreement "+g.Reference, "Share of the same pictures for which the highest output is the one that "+g.Reference+" gives, and the mean cosine between the two outputs; "+
+	b.mark(r, "agreement", "agreement "+g.Reference, "Share of the same pictures for which the highest output is the "+
+		"one that "+g.Reference+" gives, and the mean cosine between the two outputs; "+
 		"the largest difference of two outputs is in the CSV and JSON reports")
 }

@@ -60,7 +60,8 @@ func (v across) changeFigure(g int) changeFigure {
 	const height = 26
 	series := fmt.Sprintf("s%d", g%6)
 	for _, l := range lines {
-		row := ratioRow{Name: strings.TrimPrefix(v.Where(l.row, compare.Pool{}), " for "), Value: ratioText(l.c.Ratio), Remark: l.c.Text, Text: l.c.Text}
+		row := ratioRow{Name: strings.TrimPrefix(v.Where(l.row, compare.Pool{}), " for "),
+			Value: ratioText(l.c.Ratio), Remark: l.c.Text, Text: l.c.Text}
 		d := drawing{Height: height, Label: row.Name + ": " + l.c.Text}
 		d.line(s.at(1), 0, s.at(1), height, "limit")
 		if i, ok := l.c.Interval.Get(); ok {

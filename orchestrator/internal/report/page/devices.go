@@ -164,7 +164,8 @@ func deviceRow(r compare.Row, device string, s scale, u words.Unit) deviceStrip 
 			d.point(x, s, y+off, series)
 		}
 		d.line(s.at(own.Median), y-9, s.at(own.Median), y+9, "middle "+series)
-		d.Label += strings.TrimSpace(p.Group+" ") + words.Plural(own.Runs, "run") + ", median " + u.Format(own.Median) + " "
+		d.Label += strings.TrimSpace(p.Group+" ") + words.Plural(own.Runs, "run") + ", median " +
+			u.Format(own.Median) + " "
 	}
 	d.Label = device + ": " + strings.TrimSpace(d.Label)
 	row.Value, row.Plot = strings.Join(values, " "), d

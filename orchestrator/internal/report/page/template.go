@@ -22,8 +22,8 @@ var css = func() template.CSS {
 }()
 
 var pageTemplate = template.Must(template.New("report.html.tmpl").Funcs(template.FuncMap{
-	"plural": words.Plural, "percent": words.Percent, "verdict": content.CheckVerdict, "value": content.CheckValue, "limit": content.CheckLimit,
-	"size": findings.Size, "tie": words.Tie,
+	"plural": words.Plural, "percent": words.Percent, "verdict": content.CheckVerdict, "value": content.CheckValue,
+	"limit": content.CheckLimit, "size": findings.Size, "tie": words.Tie,
 }).ParseFS(files, "report.html.tmpl"))
 
 // cell knows its column: a phone writes the head before the text.
