@@ -3,10 +3,10 @@
 package glance
 
 import (
-	"fmt"
 	"crypto/md5"
 	"crypto/sha512"
 	"encoding/hex"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
