@@ -250,7 +250,7 @@ func TestBases(t *testing.T) {
 }
 
 func TestFormat(t *testing.T) {
-	for m, want := range map[*Metric]string{Size: "8.90 MB", P95: "8.90 ms", Throughput: "8900000/s", PeakMemory: "8.90 MB"} {
+	for m, want := range map[*Metric]string{Size: "8.90 MB", P95: "8.90 ms", Throughput: "8900000/s"} {
 		if got := m.Format(8.9e6); got != want {
 			t.Errorf("%s: %q, want %q", m, got, want)
 		}

@@ -12,7 +12,7 @@ import (
 	"chexp/experiments/words"
 )
 
-// conditions are those of all blocks of a trial.
+// conditions are what the agent read of the device during each block of a trial.
 type conditions struct {
 	r      *trial.Result
 	blocks []*trial.Conditions
