@@ -127,9 +127,7 @@ func storage(dst string, err error) error {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		next = "free some space"
 	}
-	return failure.Storage.Errorf("writing results to %s", dst).
-		Advise("%s; then `chexp results fetch` brings the results as long as the device is held", next).
-		Because(err)
+	return failure.Storage.Errorf("writing results to %s", dst).Advise("%s", next).Because(err)
 }
 
 func refused(format string, args ...any) error {
