@@ -100,7 +100,7 @@ func (s *section) sum(key, needs string) string {
 	}
 	v = strings.ToLower(v)
 	switch {
-	case !sha256Hex.MatchString(v):
+	case !trial.ValidSum(v):
 		s.addf(key, "is %q (%d characters), but must be 64 hexadecimal digits, as `sha256sum FILE` prints", short(v), len(v))
 	case !s.has(needs):
 		s.addf(key, "says what %s must hold, which is not here", needs)

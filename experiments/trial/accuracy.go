@@ -2,7 +2,6 @@ package trial
 
 import (
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -45,7 +44,7 @@ func (e *Evaluation) check(models map[string]bool) error {
 	switch {
 	case e == nil:
 		return nil
-	case e.Data == PackedData && (len(e.SHA256) != 64 || strings.Trim(e.SHA256, "0123456789abcdef") != ""),
+	case e.Data == PackedData && !ValidSum(e.SHA256),
 		e.Data == PlatesData && e.SHA256 != "",
 		e.Data != PlatesData && e.Data != PackedData:
 		return fmt.Errorf("plan: accuracy on data %q with sha256 %q is not well formed", e.Data, e.SHA256)

@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -177,7 +176,7 @@ func (p *Plan) Check() error {
 	}
 	models := map[string]bool{}
 	for _, m := range p.Models {
-		if !ValidName(m.Name) || len(m.SHA256) != 64 || strings.Trim(m.SHA256, "0123456789abcdef") != "" {
+		if !ValidName(m.Name) || !ValidSum(m.SHA256) {
 			return fmt.Errorf("plan: model %q with sha256 %q is not well formed", m.Name, m.SHA256)
 		}
 		models[m.Name] = true

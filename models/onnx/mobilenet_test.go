@@ -75,7 +75,9 @@ func TestMobileNetsRoundTrip(t *testing.T) {
 func mobileNetConvolutions() (sum int64) {
 	side, channels := int64(112), int64(32)
 	sum = side * side * 32 * 3 * 9
-	for _, stage := range [][4]int64{{1, 16, 1, 1}, {6, 24, 2, 2}, {6, 32, 3, 2}, {6, 64, 4, 2}, {6, 96, 3, 1}, {6, 160, 3, 2}, {6, 320, 1, 1}} {
+	for _, stage := range [][4]int64{
+		{1, 16, 1, 1}, {6, 24, 2, 2}, {6, 32, 3, 2}, {6, 64, 4, 2}, {6, 96, 3, 1}, {6, 160, 3, 2}, {6, 320, 1, 1},
+	} {
 		stride := stage[3]
 		for range stage[2] {
 			wide := channels * stage[0]

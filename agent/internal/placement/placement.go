@@ -22,9 +22,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"unicode"
 
 	"chexp/experiments/trial"
+	"chexp/experiments/words"
 )
 
 // Bounds on a profile. ONNX Runtime keeps at most a million events and writes
@@ -129,7 +129,7 @@ func (c *count) inference() error {
 	}
 	for i, self := range ownTimes(c.pending) {
 		e := &c.pending[i]
-		k := kind{operatorName(e.Args.Operator), printable(c.planName(e.Args.Provider))}
+		k := kind{operatorName(e.Args.Operator), words.Line(c.planName(e.Args.Provider), maxName-1)}
 		c.first[node{e.Args.Index, e.Name, k.operator, k.provider}] = true
 		c.times[k] += self * 1000
 		if c.total += self * 1000; c.total > maxTotalNS {
@@ -205,9 +205,9 @@ const subgraph = " subgraph"
 // operatorName puts all the subgraphs of a provider into one line.
 func operatorName(op string) string {
 	if m := compiled.FindStringSubmatch(op); m != nil {
-		return printable(m[1]) + subgraph
+		return words.Line(m[1], maxName-1) + subgraph
 	}
-	return printable(op)
+	return words.Line(op, maxName-1)
 }
 
 // Expand counts a compiled subgraph by what is in it. A provider that compiles
@@ -235,23 +235,10 @@ func Expand(p *trial.Placement, provider string, inside map[string]int) error {
 			total)
 	}
 	more := total - p.Operators[at].Nodes
-	p.Operators[at].Operator = printable("subgraph: " + strings.Join(names, ", "))
+	p.Operators[at].Operator = words.Line("subgraph: "+strings.Join(names, ", "), maxName-1)
 	p.Operators[at].Nodes = total
 	p.Providers[share].Nodes += more
 	p.Nodes += more
 	slices.SortStableFunc(p.Providers, func(a, b trial.ProviderShare) int { return cmp.Compare(b.Nodes, a.Nodes) })
 	return nil
-}
-
-func printable(s string) string {
-	clean := strings.Map(func(r rune) rune {
-		if r == unicode.ReplacementChar || !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, s)
-	if r := []rune(clean); len(r) > maxName {
-		clean = string(r[:maxName-1]) + "…"
-	}
-	return clean
 }

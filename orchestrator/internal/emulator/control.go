@@ -80,7 +80,8 @@ func (e *Emulator) withControl(next http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", next)
 	mux.HandleFunc("GET /_emulator/state", func(w http.ResponseWriter, _ *http.Request) {
-		front.JSON(w, 200, state{e.Leftovers(), e.world.Orders.Left(), e.Arch(), e.ArchNote(), e.world.Now().Format(time.RFC3339)})
+		front.JSON(w, 200, state{e.Leftovers(), e.world.Orders.Left(), e.Arch(), e.ArchNote(),
+			e.world.Now().Format(time.RFC3339)})
 	})
 	mux.HandleFunc("GET /_emulator/faults", func(w http.ResponseWriter, _ *http.Request) {
 		front.JSON(w, 200, e.world.Orders.Left())

@@ -165,7 +165,8 @@ func (e *Emulator) serve(listen string) error {
 		return fmt.Errorf("emulator: listen address %q: %w", listen, err)
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return fmt.Errorf("emulator: %s is not a loopback address; the emulator lets anybody who reaches it run commands on this machine", host)
+		return fmt.Errorf("emulator: %s is not a loopback address; the emulator lets anybody who reaches it run "+
+			"commands on this machine", host)
 	}
 	any := net.JoinHostPort(host, "0")
 	listeners, urls, err := listenOn(listen, any, any, any, any, any)
@@ -227,7 +228,8 @@ func listenOn(addresses ...string) (listeners []net.Listener, urls []string, err
 }
 
 func (e *Emulator) answer(l net.Listener, h http.Handler) {
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 30 * time.Second, ErrorLog: slog.NewLogLogger(e.world.Log.Handler(), slog.LevelDebug)}
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 30 * time.Second,
+		ErrorLog: slog.NewLogLogger(e.world.Log.Handler(), slog.LevelDebug)}
 	e.servers = append(e.servers, srv)
 	go srv.Serve(l)
 }

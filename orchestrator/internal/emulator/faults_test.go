@@ -97,7 +97,8 @@ func TestOrderedAnswers(t *testing.T) {
 	list := func() answer { return c.zun("GET", "/containers", nil) }
 	c.order("zun.list=500x2")
 	for range 2 {
-		if a := list(); a.status != 500 || !strings.Contains(a.text("errors", 0, "detail"), "Error Correlation id is:") {
+		if a := list(); a.status != 500 || !strings.Contains(a.text("errors", 0, "detail"),
+			"Error Correlation id is:") {
 			t.Errorf("zun.list=500: %v", a)
 		}
 	}
@@ -109,9 +110,11 @@ func TestOrderedAnswers(t *testing.T) {
 		send  func() answer
 		shape string
 	}{
-		{"blazar=500", func() answer { return c.blazar("GET", "/leases", nil) }, `"error_name":"INTERNAL_SERVER_ERROR"`},
+		{"blazar=500", func() answer { return c.blazar("GET", "/leases", nil) },
+			`"error_name":"INTERNAL_SERVER_ERROR"`},
 		{"neutron.list=500", func() answer { return c.neutron("GET", "/floatingips", nil) }, `"NeutronError"`},
-		{"keystone.catalog=500", func() answer { return c.do("GET", c.e.AuthURL()+"/auth/catalog", nil) }, `"title":"Internal Server Error"`},
+		{"keystone.catalog=500", func() answer { return c.do("GET", c.e.AuthURL()+"/auth/catalog", nil) },
+			`"title":"Internal Server Error"`},
 	} {
 		c.order(tt.order)
 		if a := tt.send(); a.status != 500 || !strings.Contains(a.raw, tt.shape) {
@@ -239,18 +242,22 @@ func TestWorkersAndLateAddresses(t *testing.T) {
 func TestOrderedSettings(t *testing.T) {
 	t.Parallel()
 	c := start(t, Options{Region: "CHI@Home", Sites: []string{uc}})
-	if region := c.do("GET", c.auth+"/auth/catalog", nil).at("catalog", 0, "endpoints", 0, "region"); region != "CHI@Home" {
+	if region := c.do("GET", c.auth+"/auth/catalog", nil).at("catalog", 0, "endpoints", 0,
+		"region"); region != "CHI@Home" {
 		t.Errorf("region %v", region)
 	}
 	c.order("blazar.policy=upstream")
-	for path, action := range map[string]string{"/devices": "get", "/devices/x": "get", "/devices/allocations": "get_allocations",
-		"/devices/properties": "get_resource_properties"} {
-		if a := c.want(403, c.blazar("GET", path, nil)); a.at("error_message") != "Policy doesn't allow blazar:devices:"+action+" to be performed" {
+	for path, action := range map[string]string{"/devices": "get", "/devices/x": "get",
+		"/devices/allocations": "get_allocations",
+		"/devices/properties":  "get_resource_properties"} {
+		if a := c.want(403, c.blazar("GET", path, nil)); a.at("error_message") != "Policy doesn't allow "+
+			"blazar:devices:"+action+" to be performed" {
 			t.Errorf("%s: %v", path, a)
 		}
 	}
 	metal := c.site(uc)
-	if a := metal.want(403, metal.blazar("GET", "/os-hosts", nil)); a.at("error_message") != "Policy doesn't allow blazar:oshosts:get to be performed" {
+	if a := metal.want(403, metal.blazar("GET", "/os-hosts",
+		nil)); a.at("error_message") != "Policy doesn't allow blazar:oshosts:get to be performed" {
 		t.Errorf("%v", a)
 	}
 	root := c.as(world.Root)
@@ -258,19 +265,23 @@ func TestOrderedSettings(t *testing.T) {
 	c.e.SetFaults(Faults{blazar.UpstreamPolicy: 0, blazar.HiddenQuery: -1})
 	c.want(200, c.blazar("GET", "/devices", nil))
 	many := c.leaseBody("many", anyPi5)
-	list(many["reservations"])[0].(map[string]any)["min"], list(many["reservations"])[0].(map[string]any)["max"] = 50, 50
+	list(many["reservations"])[0].(map[string]any)["min"], list(many["reservations"])[0].(map[string]any)["max"] = 50,
+		50
 	if a := c.want(500, c.blazar("POST", "/leases", many)); a.at("error_message") != "Not enough hosts available" {
 		t.Errorf("%v", a)
 	}
 	// Who may make trusts, and so leases.
-	for setting, want := range map[world.Fault][2]int{{}: {500, 201}, front.AllTrust: {201, 201}, front.NoneTrust: {500, 500}} {
+	for setting, want := range map[world.Fault][2]int{{}: {500, 201}, front.AllTrust: {201, 201},
+		front.NoneTrust: {500, 500}} {
 		c.e.SetFaults(Faults{setting: -1})
 		for i, unrestricted := range []bool{false, true} {
-			id, secret := c.e.keystone.AddAppCred(c.e.world.User(world.Alice), fmt.Sprint(setting, unrestricted), unrestricted, time.Time{})
+			id, secret := c.e.keystone.AddAppCred(c.e.world.User(world.Alice), fmt.Sprint(setting, unrestricted),
+				unrestricted, time.Time{})
 			by := *c
 			by.token = ""
-			by.token = by.want(201, by.do("POST", by.auth+"/auth/tokens", dict{"auth": dict{"identity": dict{"methods": []string{"application_credential"},
-				"application_credential": dict{"id": id, "secret": secret}}}})).header.Get("X-Subject-Token")
+			by.token = by.want(201, by.do("POST", by.auth+"/auth/tokens",
+				dict{"auth": dict{"identity": dict{"methods": []string{"application_credential"},
+					"application_credential": dict{"id": id, "secret": secret}}}})).header.Get("X-Subject-Token")
 			if a := by.blazar("POST", "/leases", c.leaseBody("by credential", "")); a.status != want[i] {
 				t.Errorf("%s, unrestricted %v: %v; want %d", setting, unrestricted, a, want[i])
 			}

@@ -9,11 +9,14 @@ import (
 
 // What can go wrong with leases.
 var (
-	LeaseError    = world.Word("blazar.lease", "ERROR")     // a starting lease goes to ERROR
-	LeaseDegraded = world.Word("blazar.lease", "degraded")  // a started lease's board is found broken; no pod runs there
-	NodeGone      = world.Word("blazar.node", "gone")       // the starting lease's board is lost to Kubernetes: ERROR, and its DELETE is a 500
-	NoFreeDevice  = world.Word("blazar.free", "none")       // a creation finds every device taken
-	NoAllocation  = world.Word("blazar.allocation", "used") // a creation is more than is left of the project's allocation: 400
+	LeaseError = world.Word("blazar.lease", "ERROR") // a starting lease goes to ERROR
+	// a started lease's board is found broken; no pod runs there
+	LeaseDegraded = world.Word("blazar.lease", "degraded")
+	// the starting lease's board is lost to Kubernetes: ERROR, and its DELETE is a 500
+	NodeGone     = world.Word("blazar.node", "gone")
+	NoFreeDevice = world.Word("blazar.free", "none") // a creation finds every device taken
+	// a creation is more than is left of the project's allocation: 400
+	NoAllocation = world.Word("blazar.allocation", "used")
 	// Extension403 answers an extension outside the window with 403, as production's nightly test
 	// has it; the public code says 400.
 	Extension403 = world.Word("blazar.extension", "403")
@@ -21,8 +24,10 @@ var (
 
 // Choices of a site's operators that are not Chameleon's.
 var (
-	UpstreamPolicy = world.Word("blazar.policy", "upstream") // Blazar's own: only administrators may read boards and allocations
-	HiddenQuery    = world.Word("blazar.query", "hidden")    // display_default_resource_properties off: "Not enough hosts available" says no more
+	// Blazar's own: only administrators may read boards and allocations
+	UpstreamPolicy = world.Word("blazar.policy", "upstream")
+	// display_default_resource_properties off: "Not enough hosts available" says no more
+	HiddenQuery = world.Word("blazar.query", "hidden")
 )
 
 // lateStart is the target whose value is how much later than usual a lease starts.

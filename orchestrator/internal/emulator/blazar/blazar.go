@@ -80,9 +80,11 @@ func flask(w http.ResponseWriter, code int, text string) {
 }
 
 const (
-	textNotFound   = "The requested URL was not found on the server. If you entered the URL manually please check your spelling and try again."
+	textNotFound = "The requested URL was not found on the server. If you entered the URL manually please check " +
+		"your spelling and try again."
 	textNotAllowed = "The method is not allowed for the requested URL."
-	textBroken     = "The server encountered an internal error and was unable to complete your request. Either the server is overloaded or there is an error in the application."
+	textBroken     = "The server encountered an internal error and was unable to complete your request. Either the " +
+		"server is overloaded or there is an error in the application."
 )
 
 type call struct {
@@ -280,7 +282,8 @@ func (s *Service) versions(w http.ResponseWriter) {
 		return []any{map[string]any{"href": s.URL + "/" + v, "rel": "self"}}
 	}
 	front.JSON(w, 300, map[string]any{"versions": []any{
-		map[string]any{"id": "v1.0", "status": "CURRENT", "links": link("v1"), "min_version": "1.0", "max_version": "1.0"},
+		map[string]any{"id": "v1.0", "status": "CURRENT", "links": link("v1"), "min_version": "1.0",
+			"max_version": "1.0"},
 		map[string]any{"id": "v2.0", "status": "DEPRECATED", "links": link("v2")},
 	}})
 }

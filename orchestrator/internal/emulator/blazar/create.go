@@ -96,7 +96,8 @@ func (s *Service) create(body *pyrepr.Dict, who front.Caller) (*lease, *problem)
 	}
 	if s.World.Orders.Take(NoAllocation) {
 		// The words are the portal's [PORTAL:balance_service/enforcement/usage_enforcement.py].
-		return nil, &problem{400, fmt.Sprintf("Reservation for project %s would spend %.2f SUs, only %.2f left", who.ProjectName, end.Sub(start).Hours(), 0.0)}
+		return nil, &problem{400, fmt.Sprintf("Reservation for project %s would spend %.2f SUs, only %.2f left",
+			who.ProjectName, end.Sub(start).Hours(), 0.0)}
 	}
 	remind, p := beforeEnd(body, start, end)
 	if p != nil {
@@ -136,7 +137,8 @@ func readWindow(body *pyrepr.Dict, minute time.Time) (start, end time.Time, p *p
 }
 
 func tooLong(d time.Duration, code int) *problem {
-	return &problem{code, fmt.Sprintf("Lease duration of %d seconds must be less than or equal to the maximum lease duration of %d seconds.",
+	return &problem{code, fmt.Sprintf("Lease duration of %d seconds must be less than or equal to the maximum lease "+
+		"duration of %d seconds.",
 		int(d.Seconds()), int(maxDuration.Seconds()))}
 }
 
@@ -182,8 +184,9 @@ func (s *Service) reserve(l *lease, asks []*ask, now time.Time) *problem {
 			return notEnough
 		}
 		l.reservations = append(l.reservations, &reservation{
-			id: world.NewUUID(), resourceID: world.NewUUID(), status: "pending", props: a.props, hyper: a.hyper, onStart: a.onStart,
-			before: a.before, min: a.min, max: a.max, devices: devices, created: now, updated: now,
+			id: world.NewUUID(), resourceID: world.NewUUID(), status: "pending", props: a.props, hyper: a.hyper,
+			onStart: a.onStart,
+			before:  a.before, min: a.min, max: a.max, devices: devices, created: now, updated: now,
 		})
 	}
 	return nil

@@ -156,7 +156,8 @@ func (s *Service) Machines(reservationID, projectID string) []*world.Device {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, l := range s.leases {
-		if r := l.reservation(reservationID); r != nil && !l.deleted && r.status == "active" && l.projectID == projectID {
+		if r := l.reservation(reservationID); r != nil && !l.deleted && r.status == "active" &&
+			l.projectID == projectID {
 			return slices.Clone(r.devices)
 		}
 	}

@@ -54,8 +54,9 @@ func (s *Service) view(f *floatingIP) object {
 			}
 		}
 	}
-	o := object{"id": f.id, "tenant_id": f.projectID, "floating_ip_address": f.address, "floating_network_id": world.PublicNetID,
-		"router_id": router, "port_id": null(f.portID), "fixed_ip_address": null(f.fixed), "status": f.status,
+	o := object{"id": f.id, "tenant_id": f.projectID, "floating_ip_address": f.address,
+		"floating_network_id": world.PublicNetID,
+		"router_id":           router, "port_id": null(f.portID), "fixed_ip_address": null(f.fixed), "status": f.status,
 		"project_id": f.projectID, "description": f.description, "port_details": details, "tags": []any{},
 		"created_at": f.created.Format(format), "updated_at": f.updated.Format(format), "revision_number": f.revision}
 	return o
@@ -105,8 +106,9 @@ func (s *Service) create(w http.ResponseWriter, r *http.Request, c front.Caller)
 		return
 	}
 	now := s.World.Now()
-	f := &floatingIP{id: world.NewUUID(), projectID: c.ProjectID, address: address, description: text(body["description"]),
-		status: "DOWN", created: now, updated: now}
+	f := &floatingIP{id: world.NewUUID(), projectID: c.ProjectID, address: address,
+		description: text(body["description"]),
+		status:      "DOWN", created: now, updated: now}
 	if port := text(body["port_id"]); port != "" && !s.bind(w, c, f, port) {
 		return
 	}
@@ -194,8 +196,10 @@ func (s *Service) bind(w http.ResponseWriter, c front.Caller, f *floatingIP, por
 	}
 	for _, o := range s.ips {
 		if o != f && o.portID == portID {
-			fail(w, 409, "FloatingIPPortAlreadyAssociated", "Cannot associate floating IP "+f.address+" ("+f.id+") with port "+portID+
-				" using fixed IP "+port.Address+", as that fixed IP already has a floating IP on external network "+world.PublicNetID+".")
+			fail(w, 409, "FloatingIPPortAlreadyAssociated", "Cannot associate floating IP "+f.address+" ("+f.id+") "+
+				"with port "+portID+
+				" using fixed IP "+port.Address+", as that fixed IP already has a floating IP on external "+
+				"network "+world.PublicNetID+".")
 			return false
 		}
 	}
@@ -222,7 +226,8 @@ func (s *Service) bind(w http.ResponseWriter, c front.Caller, f *floatingIP, por
 func (s *Service) listen(ctx context.Context, f *floatingIP, tcp int) {
 	l, err := net.Listen("tcp4", net.JoinHostPort(f.address, strconv.Itoa(tcp)))
 	if err != nil {
-		s.World.Log.Warn("this floating IP carries no traffic (ports below 1024 need root)", "address", f.address, "port", tcp, "error", err)
+		s.World.Log.Warn("this floating IP carries no traffic (ports below 1024 need root)", "address", f.address,
+			"port", tcp, "error", err)
 		return
 	}
 	f.listeners = append(f.listeners, l)

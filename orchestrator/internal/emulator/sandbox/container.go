@@ -66,7 +66,8 @@ func (h *Host) Start(spec Spec) (*Container, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Container{host: h, spec: spec, root: root, logs: &tail{max: 1 << 20}, done: make(chan struct{}), started: time.Now()}
+	c := &Container{host: h, spec: spec, root: root, logs: &tail{max: 1 << 20}, done: make(chan struct{}),
+		started: time.Now()}
 	c.env = c.environment()
 	if err := c.start(); err != nil {
 		h.removeRoot(root)

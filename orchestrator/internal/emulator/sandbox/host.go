@@ -57,7 +57,8 @@ var tools = []string{"bwrap", "nsenter", "tar", "cp", "mount", "umount"}
 func NewHost(dir, images, arch string, log *slog.Logger) (*Host, error) {
 	for _, t := range tools {
 		if _, err := exec.LookPath(t); err != nil {
-			return nil, fmt.Errorf("the emulator's containers need %s, which is not installed (apt-get install bubblewrap util-linux mount tar coreutils)", t)
+			return nil, fmt.Errorf("the emulator's containers need %s, which is not installed (apt-get install "+
+				"bubblewrap util-linux mount tar coreutils)", t)
 		}
 	}
 	h := &Host{dir: dir, images: images, log: log, root: os.Geteuid() == 0, live: map[*Container]bool{}}
@@ -83,7 +84,8 @@ func (h *Host) Limits() string {
 	if h.root {
 		return ""
 	}
-	return "not root: a container has the user id 0 only, so its sshd cannot drop privileges and floating IPs carry no traffic"
+	return "not root: a container has the user id 0 only, so its sshd cannot drop privileges and floating IPs carry " +
+		"no traffic"
 }
 
 func (h *Host) chooseArch(want string) error {
@@ -157,7 +159,8 @@ func (h *Host) start() error {
 	if err := os.MkdirAll(h.dir, 0o755); err != nil {
 		return err
 	}
-	cmd := exec.Command("/bin/sh", "-c", "mount -t proc proc /proc 2>&1 && trap '' CHLD && echo ready && exec cat >/dev/null")
+	cmd := exec.Command("/bin/sh", "-c", "mount -t proc proc /proc 2>&1 && trap '' CHLD && echo ready && exec cat "+
+		">/dev/null")
 	uid, gid := os.Geteuid(), os.Getegid()
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID,
@@ -179,12 +182,14 @@ func (h *Host) start() error {
 		return err
 	}
 	if err := begin(cmd); err != nil {
-		return fmt.Errorf("cannot make a user namespace for the emulator's containers: %w (see /proc/sys/user/max_user_namespaces and kernel.unprivileged_userns_clone)", err)
+		return fmt.Errorf("cannot make a user namespace for the emulator's containers: %w (see "+
+			"/proc/sys/user/max_user_namespaces and kernel.unprivileged_userns_clone)", err)
 	}
 	h.holder, h.alive = cmd, in
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if line != "ready\n" {
-		return fmt.Errorf("the process that holds the containers' namespaces did not start: %s %v", strings.TrimSpace(line), err)
+		return fmt.Errorf("the process that holds the containers' namespaces did not start: %s %v",
+			strings.TrimSpace(line), err)
 	}
 	// A predecessor that was killed left its files.
 	return errors.Join(removeTree(h, filepath.Join(h.dir, "containers")), removeTree(h, filepath.Join(h.dir, "images")))
@@ -204,7 +209,8 @@ func begin(cmd *exec.Cmd) error {
 // itself stays outside and ends as its child does, with the same exit code.
 func (h *Host) inside(args ...string) *exec.Cmd {
 	pid := fmt.Sprint(h.holder.Process.Pid)
-	return exec.Command("nsenter", append([]string{"-t", pid, "-U", "-m", "-p", "--preserve-credentials", "--"}, args...)...)
+	return exec.Command("nsenter", append([]string{"-t", pid, "-U", "-m", "-p", "--preserve-credentials", "--"},
+		args...)...)
 }
 
 // run runs a command in the holder's namespaces to its end.

@@ -92,7 +92,8 @@ func TestContainer(t *testing.T) {
 			code int
 		}{
 			{[]string{"uname", "-m"}, machine, 0},
-			{[]string{"sh", "-c", "pwd; echo $GREETING; id -u; cat /etc/given; exit 7"}, "/srv/dir\nhello\n0\ngiven\n", 7},
+			{[]string{"sh", "-c", "pwd; echo $GREETING; id -u; cat /etc/given; exit 7"},
+				"/srv/dir\nhello\n0\ngiven\n", 7},
 			{[]string{"sh", "-c", "echo out; echo err >&2; echo out2"}, "out\nerr\nout2\n", 0},
 			{[]string{"sh", "-c", "kill -9 $$"}, "", 137},
 			{[]string{"cat", "/proc/1/comm"}, "sleep\n", 0},
@@ -113,7 +114,8 @@ func TestContainer(t *testing.T) {
 			t.Errorf("a program that does not exist was found; output %q", p.Output())
 		}
 		if h.Arch() == "arm64" {
-			out, _ := run(t, c, "sh", "-c", "grep -c 'CPU part.*0xd0b' /proc/cpuinfo; cat /sys/firmware/devicetree/base/model")
+			out, _ := run(t, c, "sh", "-c", "grep -c 'CPU part.*0xd0b' /proc/cpuinfo; cat "+
+				"/sys/firmware/devicetree/base/model")
 			if out != "4\nRaspberry Pi 5 Model B (chexp emulator)\x00" {
 				t.Errorf("the board shows as %q", out)
 			}
@@ -171,7 +173,8 @@ func TestBackgroundProcessSurvivesItsExec(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, "amd64")
 	c := mustStart(t, h, "sleep", "infinity")
-	out, code := run(t, c, "sh", "-c", "setsid nohup sh -c 'while ! test -e /go; do sleep 0.05; done; echo done >/result' >/dev/null 2>&1 </dev/null & echo started")
+	out, code := run(t, c, "sh", "-c", "setsid nohup sh -c 'while ! test -e /go; do sleep 0.05; done; echo done "+
+		">/result' >/dev/null 2>&1 </dev/null & echo started")
 	if out != "started\n" || code != 0 {
 		t.Fatalf("%q, exit %d", out, code)
 	}
@@ -193,7 +196,8 @@ func TestExecWaitsForInheritedOutput(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, "amd64")
 	c := mustStart(t, h, "sleep", "infinity")
-	p, err := c.Exec([]string{"sh", "-c", "(while ! test -e /go; do sleep 0.05; done; echo late) & echo early"}, false, true)
+	p, err := c.Exec([]string{"sh", "-c", "(while ! test -e /go; do sleep 0.05; done; echo late) & echo early"},
+		false, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +251,8 @@ func TestSSHServerIsReachable(t *testing.T) {
 		t.Skip("reaching into a container's network needs root")
 	}
 	forEachArch(t, func(t *testing.T, h *Host) {
-		c, err := h.Start(Spec{Name: "box", Command: []string{"/usr/sbin/sshd", "-D", "-e"}, Address: "192.168.64.9", HostKeys: true})
+		c, err := h.Start(Spec{Name: "box", Command: []string{"/usr/sbin/sshd", "-D", "-e"}, Address: "192.168.64.9",
+			HostKeys: true})
 		if err != nil {
 			t.Fatal(err)
 		}

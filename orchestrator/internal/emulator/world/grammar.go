@@ -161,7 +161,8 @@ func (g *Grammar) ParseOne(text string) (f Fault, times int, err error) {
 	if m := repeat.FindStringSubmatch(what); m != nil {
 		what = strings.TrimSuffix(what, m[0])
 		if times, err = strconv.Atoi(m[1]); err != nil || times == 0 {
-			return Fault{}, 0, fmt.Errorf("emulator: fault %q: x takes a number of times, such as x2; x-1 is for ever", text)
+			return Fault{}, 0, fmt.Errorf("emulator: fault %q: x takes a number of times, such as x2; x-1 is for "+
+				"ever", text)
 		}
 	}
 	action, lasts, err := g.action(target, what)

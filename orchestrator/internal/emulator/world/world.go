@@ -41,7 +41,8 @@ type clock struct {
 
 // Pace is how long things take. The real values are in Default.
 type Pace struct {
-	Tick           time.Duration // Blazar's manager looks for due events this often [BLZ:blazar/manager/service.py EVENT_INTERVAL]
+	// Blazar's manager looks for due events this often [BLZ:blazar/manager/service.py EVENT_INTERVAL]
+	Tick           time.Duration
 	PullDelay      time.Duration // time to get an image
 	ExecuteTimeout time.Duration // after this Zun answers an execute without an exit code [ZUN:zun/conf/k8s.py]
 	GatewayTimeout time.Duration // HAProxy and RPC limit of one call

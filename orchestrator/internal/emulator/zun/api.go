@@ -9,13 +9,15 @@ import (
 
 // What can go wrong with containers.
 var (
-	ContainerError  = world.Word("zun.container", "ERROR")   // it goes to Error while it starts
-	ContainerVanish = world.Word("zun.container", "deleted") // it shows as Deleted when fresh: a race of Zun's sync, seen on the real code
-	NoHosts         = world.Word("zun.hosts", "none")        // no compute service is up: it is made in Error
-	ImageNeverPulls = world.Word("zun.image", "never")       // its image cannot be fetched: Creating for ever
-	AddressLate     = world.Word("zun.address", "late")      // it runs for a while before it shows an address
-	ExecuteCut      = world.Word(execute, "cut")             // an execute is cut at once: exit_code null, the process goes on
-	InteractiveOff  = world.Word("zun.interactive", "off")   // no interactive execute, as in the public code of 2024
+	ContainerError = world.Word("zun.container", "ERROR") // it goes to Error while it starts
+	// it shows as Deleted when fresh: a race of Zun's sync, seen on the real code
+	ContainerVanish = world.Word("zun.container", "deleted")
+	NoHosts         = world.Word("zun.hosts", "none")   // no compute service is up: it is made in Error
+	ImageNeverPulls = world.Word("zun.image", "never")  // its image cannot be fetched: Creating for ever
+	AddressLate     = world.Word("zun.address", "late") // it runs for a while before it shows an address
+	// an execute is cut at once: exit_code null, the process goes on
+	ExecuteCut     = world.Word(execute, "cut")
+	InteractiveOff = world.Word("zun.interactive", "off") // no interactive execute, as in the public code of 2024
 )
 
 // Targets with values.

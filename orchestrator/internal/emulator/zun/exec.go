@@ -30,7 +30,8 @@ func (s *Service) execute(c call, ident string) {
 		c.fail(internal)
 		return
 	}
-	if p := c.checkParameters(map[string]rule{"run": boolean, "interactive": boolean, "command": execCommand}); p != nil {
+	if p := c.checkParameters(map[string]rule{"run": boolean, "interactive": boolean,
+		"command": execCommand}); p != nil {
 		c.fail(p)
 		return
 	}
@@ -117,8 +118,10 @@ func (s *Service) enter(c call, ident, action string) (*container, *sandbox.Cont
 	}
 	if row.pod == nil {
 		return nil, nil, &problem{404, "container-not-found-remote", "Container %(container)s could not be found.\n" +
-			"Traceback (most recent call last):\n\n  File \"/usr/lib/python3/dist-packages/oslo_messaging/rpc/server.py\", line 165, in _process_incoming\n" +
-			"    res = self.dispatcher.dispatch(message)\n\nzun.common.exception.ContainerNotFound: Container %(container)s could not be found.\n"}
+			"Traceback (most recent call last):\n\n  File " +
+			"\"/usr/lib/python3/dist-packages/oslo_messaging/rpc/server.py\", line 165, in _process_incoming\n" +
+			"    res = self.dispatcher.dispatch(message)\n\nzun.common.exception.ContainerNotFound: Container " +
+			"%(container)s could not be found.\n"}
 	}
 	return row, row.pod, nil
 }

@@ -79,7 +79,8 @@ func (s *Service) scheduled(ctx context.Context, c *container) bool {
 	s.mu.Unlock()
 	for _, p := range c.req.Profiles {
 		if !slices.Contains(knownProfiles, p) {
-			return s.errs(ctx, c, "Missing mapping for device_profile '"+p+"', please contact your system administrator", "", task)
+			return s.errs(ctx, c, "Missing mapping for device_profile '"+p+"', please contact your system "+
+				"administrator", "", task)
 		}
 	}
 	switch {
@@ -99,8 +100,10 @@ func (s *Service) scheduled(ctx context.Context, c *container) bool {
 	if !ok {
 		n := s.Reservations.Nodes()
 		s.change(ctx, c, func() { c.synced = true })
-		return s.errs(ctx, c, fmt.Sprintf("0/%d nodes are available: %d node(s) didn't match Pod's node affinity/selector. "+
-			"preemption: 0/%d nodes are available: %d Preemption is not helpful for scheduling.", n, n, n, n), "Unschedulable", "")
+		return s.errs(ctx, c, fmt.Sprintf("0/%d nodes are available: %d node(s) didn't match Pod's node "+
+			"affinity/selector. "+
+			"preemption: 0/%d nodes are available: %d Preemption is not helpful for scheduling.", n, n, n, n),
+			"Unschedulable", "")
 	}
 	return s.change(ctx, c, func() { c.device, c.taskState, c.synced = device, task, true })
 }
@@ -110,7 +113,8 @@ func (s *Service) unprocessable(c *container) string {
 	body := `{"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": "Deployment.apps \"zun-` + c.uuid +
 		`\" is invalid: spec.template.spec.containers[0].name: Invalid value: \"` + c.name +
 		`\": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character", "reason": "Invalid", "code": 422, "details": {"name": "zun-` + c.uuid + `", "kind": "deployments"}}`
-	return "(422)\nReason: Unprocessable Entity\nHTTP response headers: HTTPHeaderDict({'Content-Type': 'application/json', 'Content-Length': '" +
+	return "(422)\nReason: Unprocessable Entity\nHTTP response headers: HTTPHeaderDict({'Content-Type': " +
+		"'application/json', 'Content-Length': '" +
 		fmt.Sprint(len(body)) + "'})\nHTTP response body: " + body + "\n"
 }
 
@@ -123,10 +127,12 @@ func (s *Service) runs(ctx context.Context, c *container) {
 	}
 	img := lookUp(c.req.Image, arch)
 	if img.trouble == "" && s.Host == nil {
-		img.trouble, img.message = "ErrImagePull", "this emulator was started without a container sandbox, so no image can be pulled"
+		img.trouble, img.message = "ErrImagePull", "this emulator was started without a container sandbox, so no "+
+			"image can be pulled"
 	}
 	if s.World.Orders.Take(ImageNeverPulls) {
-		img.trouble, img.message = "ErrImagePull", `rpc error: code = Unknown desc = failed to pull image "`+c.req.Image+`": i/o timeout`
+		img.trouble, img.message = "ErrImagePull",
+			`rpc error: code = Unknown desc = failed to pull image "`+c.req.Image+`": i/o timeout`
 	}
 	if !s.World.Pace.Hold(ctx, s.World.Pace.PullDelay) {
 		return
