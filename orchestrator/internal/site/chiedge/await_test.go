@@ -97,7 +97,7 @@ func TestAwaitFailures(t *testing.T) {
 func TestAwaitBounds(t *testing.T) {
 	c, s, l := reserved(t)
 	c.leases[0].next = nil // for ever PENDING
-	s.pace.lease = 20 * time.Millisecond
+	s.Pace.Lease = 20 * time.Millisecond
 	_, err := s.Await(t.Context(), l.ID, quiet)
 	check(t, err, failure.Cloud, "still PENDING")
 

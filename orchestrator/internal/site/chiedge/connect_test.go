@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/orchestrator/internal/chameleon"
 	"chexp/orchestrator/internal/patient"
 )
 
@@ -53,10 +54,10 @@ func connect(t *testing.T, c *cloud) *Site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.pace = pace{
+	s.tcp = 10 * time.Second
+	s.Pace = chameleon.Pace{
 		Pace:   patient.Pace{First: time.Millisecond, Most: 2 * time.Millisecond, Failures: 5},
-		create: 10 * time.Second, settle: 100 * time.Millisecond,
-		lease: 10 * time.Second, cleanup: 10 * time.Second, tcp: 10 * time.Second,
+		Create: 10 * time.Second, Settle: 100 * time.Millisecond, Lease: 10 * time.Second, Cleanup: 10 * time.Second,
 	}
 	return s
 }

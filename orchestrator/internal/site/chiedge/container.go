@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/orchestrator/internal/chameleon"
 	"chexp/orchestrator/internal/patient"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/openstack/apierror"
@@ -40,7 +41,7 @@ func (s *containerClient) Launch(ctx context.Context, req run.ContainerRequest,
 		if err == nil {
 			return toContainer(running), nil
 		}
-		clean, cancel := patient.Detached(ctx, s.pace.cleanup)
+		clean, cancel := patient.Detached(ctx, s.Pace.Cleanup)
 		cleanErr := s.Destroy(clean, made.UUID)
 		cancel()
 		if cleanErr != nil {
@@ -111,9 +112,9 @@ func (s *containerClient) createContainer(ctx context.Context,
 		}
 		e := apierror.From(err)
 		if !e.Ambiguous() && e.Kind != apierror.Unreachable {
-			return nil, s.failed(what, e)
+			return nil, s.Failed(what, e)
 		}
-		found, lookErr := s.settle(ctx, e, func() (bool, error) {
+		found, lookErr := s.Settle(ctx, e, func() (bool, error) {
 			made, err = s.theContainer(ctx, req.Name)
 			return made != nil, err
 		})
@@ -124,8 +125,8 @@ func (s *containerClient) createContainer(ctx context.Context,
 			return nil, failure.Cloud.Errorf("%s: no answer, and whether it exists cannot be found out", what).
 				Advise("deleting the lease removes it as well").
 				Because(errors.Join(e, lookErr))
-		case again || !mayRepeat(e):
-			return nil, s.failed(what, e)
+		case again || !chameleon.MayRepeat(e):
+			return nil, s.Failed(what, e)
 		}
 	}
 }
@@ -134,7 +135,7 @@ func (s *containerClient) postContainer(ctx context.Context, req run.ContainerRe
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	ctx, cancel := patient.Detached(ctx, s.pace.create)
+	ctx, cancel := patient.Detached(ctx, s.Pace.Create)
 	defer cancel()
 	opts := containers.CreateOpts{Name: req.Name, Image: req.Image, Command: req.Command,
 		Reservation: req.ReservationID}
@@ -153,14 +154,14 @@ func (s *containerClient) theContainer(ctx context.Context, name string) (*conta
 	what := "looking for the container " + name
 	pages, err := containers.List(s.container, containers.ListOpts{Name: name}).AllPages(ctx)
 	if err != nil {
-		return nil, s.failed(what, err)
+		return nil, s.Failed(what, err)
 	}
 	all, err := containers.ExtractContainers(pages)
 	if err != nil {
-		return nil, s.failed(what, err)
+		return nil, s.Failed(what, err)
 	}
 	all = slices.DeleteFunc(all, func(c containers.Container) bool {
-		return c.Name != name || c.UserID != s.me() || c.Status == containers.StatusDeleted
+		return c.Name != name || c.UserID != s.Me() || c.Status == containers.StatusDeleted
 	})
 	switch len(all) {
 	case 0:
@@ -196,8 +197,8 @@ func toContainer(c containers.Container) run.Container {
 func (s *containerClient) awaitRunning(ctx context.Context, c containers.Container, req run.ContainerRequest,
 	progress func(string)) (containers.Container, error) {
 	start := launch{client: s, image: req.Image, began: time.Now()}
-	said, patience := "", s.pace.Patience()
-	err := s.pace.Poll(ctx, func() (bool, error) {
+	said, patience := "", s.Pace.Patience()
+	err := s.Pace.Poll(ctx, func() (bool, error) {
 		got, err := containers.Get(ctx, s.container, c.UUID).Extract()
 		if apierror.Is(err, apierror.NotFound) {
 			return false, failure.Cloud.Errorf("container %s is gone before it ran", c.Name).
@@ -219,7 +220,7 @@ func (s *containerClient) awaitRunning(ctx context.Context, c containers.Contain
 		return start.look(ctx, c)
 	})
 	if err != nil {
-		return c, s.failed("waiting for the container "+c.Name, err)
+		return c, s.Failed("waiting for the container "+c.Name, err)
 	}
 	return c, nil
 }
@@ -328,9 +329,9 @@ func (s *containerClient) lastLog(ctx context.Context, id string) string {
 func (s *containerClient) Destroy(ctx context.Context, id string) error {
 	ipErr := s.addresses.release(ctx, id)
 	what := "removing the container " + id
-	end := time.Now().Add(s.pace.cleanup)
-	patience, asked, force := s.pace.Patience(), false, false
-	err := s.pace.Poll(ctx, func() (bool, error) {
+	end := time.Now().Add(s.Pace.Cleanup)
+	patience, asked, force := s.Pace.Patience(), false, false
+	err := s.Pace.Poll(ctx, func() (bool, error) {
 		if !asked {
 			err := containers.Delete(ctx, s.container, id, containers.DeleteOpts{Stop: !force,
 				Force: force}).ExtractErr()
@@ -365,5 +366,5 @@ func (s *containerClient) Destroy(ctx context.Context, id string) error {
 		}
 		return false, nil
 	})
-	return errors.Join(ipErr, s.failed(what, err))
+	return errors.Join(ipErr, s.Failed(what, err))
 }

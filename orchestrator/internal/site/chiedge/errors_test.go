@@ -134,7 +134,7 @@ func restrictedRow(t *testing.T) errorRow {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.pace = connect(t, newCloud(t)).pace
+	s.Pace = connect(t, newCloud(t)).Pace
 	c.answers("POST", "/v1/leases", 500, bareBlazar)
 	_, err = s.Reserve(t.Context(), pi5("chexp-a"))
 	return errorRow{"a restricted application credential", short(500, bareBlazar), err}
@@ -155,7 +155,7 @@ func leaseStates(t *testing.T) []errorRow {
 	})
 	await("the lease does not start", "status PENDING for ever", func(s *Site, l *fakeLease) {
 		l.next,
-			s.pace.lease = nil, 10*time.Millisecond
+			s.Pace.Lease = nil, 10*time.Millisecond
 	})
 	await("the lease ended meanwhile", "status TERMINATED", func(_ *Site,
 		l *fakeLease) {

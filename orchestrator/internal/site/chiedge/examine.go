@@ -17,6 +17,7 @@ import (
 	"github.com/gophercloud/gophercloud/v2/pagination"
 
 	"chexp/experiments/failure"
+	"chexp/orchestrator/internal/chameleon"
 	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/signin"
 	"chexp/orchestrator/internal/site"
@@ -57,28 +58,28 @@ func (s *Site) Examine(ctx context.Context) []site.Finding {
 const soon = 24 * time.Hour
 
 func (s examiner) examineCredential(ctx context.Context) []site.Finding {
-	f := site.Finding{Check: "credential", State: site.OK, Detail: s.session.Method()}
-	if s.session.Token.Restricted() {
+	f := site.Finding{Check: "credential", State: site.OK, Detail: s.Session.Method()}
+	if s.Session.Token.Restricted() {
 		f.State, f.Next = site.Warning, "this site may refuse to make leases with it. "+signin.RemedyUnrestricted
 	}
 	life := site.Finding{Check: "credential's end", State: site.OK}
-	if at, what := s.session.Ends(); s.session.Token.AppCred == nil && !at.IsZero() {
+	if at, what := s.Session.Ends(); s.Session.Token.AppCred == nil && !at.IsZero() {
 		life.State, life.Detail = site.Warning, fmt.Sprintf("%s ends at %s, in %s, and cannot be renewed", what,
 			clock.Both(at), clock.Span(time.Until(at)))
-		life.Next = "a run that is not over by then cannot clean up after itself. " + s.session.LongerLasting()
+		life.Next = "a run that is not over by then cannot clean up after itself. " + s.Session.LongerLasting()
 		return []site.Finding{f, life}
 	}
-	if s.session.Token.AppCred == nil {
+	if s.Session.Token.AppCred == nil {
 		life.Detail = "no application credential: it lasts as long as the password; the token until " +
-			clock.Both(s.session.Token.ExpiresAt)
+			clock.Both(s.Session.Token.ExpiresAt)
 		return []site.Finding{f, life}
 	}
-	end, err := s.session.AppCredEnd(ctx)
+	end, err := s.Session.AppCredEnd(ctx)
 	switch {
 	case err != nil:
 		life.State, life.Detail = site.Unknown, apierror.From(err).Error()
 		life.Next = "the dashboard shows it (Identity, Application Credentials); the token is good until " +
-			clock.Both(s.session.Token.ExpiresAt)
+			clock.Both(s.Session.Token.ExpiresAt)
 	case end.IsZero():
 		life.Detail = "never expires"
 	case time.Until(end) < soon:
@@ -93,7 +94,7 @@ func (s examiner) examineCredential(ctx context.Context) []site.Finding {
 }
 
 func (s examiner) examineCatalogue(context.Context) []site.Finding {
-	region, types := s.session.Endpoints.Region, s.session.Services()
+	region, types := s.Session.Endpoints.Region, s.Session.Services()
 	f := site.Finding{Check: "catalogue", State: site.OK, Detail: fmt.Sprintf("region %s has %s", region,
 		strings.Join(types, ", "))}
 	if !slices.Contains(types, "network") {
@@ -106,13 +107,13 @@ func (s examiner) examineCatalogue(context.Context) []site.Finding {
 // its clock and the free devices as well.
 func (s examiner) examineReservation(ctx context.Context) []site.Finding {
 	asked := time.Now()
-	r := devices.ListAllocations(ctx, s.reservation)
+	r := devices.ListAllocations(ctx, s.Reservation)
 	answered := time.Now()
 	if _, err := r.Extract(); err != nil {
-		return []site.Finding{site.FindingOf("reservation service", s.failed("reading the calendar at "+
-			signin.HostOf(s.reservation.Endpoint), err))}
+		return []site.Finding{site.FindingOf("reservation service", s.Failed("reading the calendar at "+
+			signin.HostOf(s.Reservation.Endpoint), err))}
 	}
-	api := site.Finding{Check: "reservation service", State: site.OK, Detail: signin.HostOf(s.reservation.Endpoint) +
+	api := site.Finding{Check: "reservation service", State: site.OK, Detail: signin.HostOf(s.Reservation.Endpoint) +
 		", " + cmp.Or(r.Header.Get("OpenStack-API-Version"), "which does not tell its version")}
 	all, err := s.Devices(ctx)
 	if err != nil {
@@ -193,12 +194,12 @@ func (s examiner) examineContainer(ctx context.Context) []site.Finding {
 			LinkedPageBase: pagination.LinkedPageBase{PageResult: pagination.PageResult{Result: r}}})
 	}
 	if err != nil {
-		return []site.Finding{site.FindingOf(check, s.failed("listing the containers at "+
+		return []site.Finding{site.FindingOf(check, s.Failed("listing the containers at "+
 			signin.HostOf(s.container.Endpoint), err))}
 	}
 	h, mine := r.Header, 0
 	for _, c := range all {
-		if c.UserID == s.me() && c.Status != containers.StatusDeleted {
+		if c.UserID == s.Me() && c.Status != containers.StatusDeleted {
 			mine++
 		}
 	}
@@ -230,16 +231,16 @@ func speaks(highest, want string) bool {
 }
 
 func (s examiner) examineNetwork(ctx context.Context) []site.Finding {
-	if !s.session.Offers("network") {
+	if !s.Session.Offers("network") {
 		return nil // the catalogue's line has said so
 	}
 	client, err := s.addresses.networkClient()
 	if err != nil {
-		return []site.Finding{site.FindingOf("network service", s.failed("reaching the network service", err))}
+		return []site.Finding{site.FindingOf("network service", s.Failed("reaching the network service", err))}
 	}
 	ips, err := s.addresses.floatingIPs(ctx, client)
 	if err != nil {
-		return []site.Finding{site.FindingOf("network service", s.failed("listing the floating IPs", err))}
+		return []site.Finding{site.FindingOf("network service", s.Failed("listing the floating IPs", err))}
 	}
 	f := site.Finding{Check: "network service", State: site.OK, Detail: fmt.Sprintf(
 		"%s; floating IPs of the project: %d", signin.HostOf(client.Endpoint), len(ips))}
@@ -248,7 +249,7 @@ func (s examiner) examineNetwork(ctx context.Context) []site.Finding {
 
 func (s examiner) networkQuota(ctx context.Context, client *gophercloud.ServiceClient, used int) site.Finding {
 	f := site.Finding{Check: "floating IP quota", State: site.OK}
-	q, err := quotas.Get(ctx, client, s.session.Token.Project.ID).Extract()
+	q, err := quotas.Get(ctx, client, s.Session.Token.Project.ID).Extract()
 	switch {
 	case err != nil:
 		f.State, f.Detail = site.Unknown, apierror.From(err).Error()
@@ -264,19 +265,19 @@ func (s examiner) networkQuota(ctx context.Context, client *gophercloud.ServiceC
 }
 
 func (s examiner) examineLeases(ctx context.Context) []site.Finding {
-	all, err := s.allLeases(ctx)
+	all, err := s.AllLeases(ctx)
 	if err != nil {
 		if errors.Is(err, context.Canceled) {
 			return nil
 		}
-		return []site.Finding{site.FindingOf("leases", s.failed("listing the leases", err))}
+		return []site.Finding{site.FindingOf("leases", s.Failed("listing the leases", err))}
 	}
 	live, over, others := 0, 0, 0
 	for _, l := range all {
 		switch {
-		case l.UserID != s.me():
+		case l.UserID != s.Me():
 			others++
-		case ended(l):
+		case chameleon.Ended(l):
 			over++
 		default:
 			live++

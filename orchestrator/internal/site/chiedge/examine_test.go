@@ -55,7 +55,7 @@ func TestExamine(t *testing.T) {
 func TestExamineTroubles(t *testing.T) {
 	c := newCloud(t)
 	s := connect(t, c)
-	s.session.Token.ExpiresAt = time.Now().Add(time.Hour)
+	s.Session.Token.ExpiresAt = time.Now().Add(time.Hour)
 	c.before = func(w http.ResponseWriter, r *http.Request) bool {
 		switch {
 		case strings.Contains(r.URL.Path, "/application_credentials/"):

@@ -200,7 +200,7 @@ func TestGivenBack(t *testing.T) {
 // A lease that stays in transition is not waited for without end.
 func TestUpdateNeverEnds(t *testing.T) {
 	c, s, l := withLease(t)
-	s.pace.lease = 20 * time.Millisecond
+	s.Pace.Lease = 20 * time.Millisecond
 	c.after = func(_ http.ResponseWriter, r *http.Request) bool {
 		if r.Method == "PUT" {
 			c.leases[0].next = nil

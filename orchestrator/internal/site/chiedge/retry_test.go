@@ -17,8 +17,8 @@ func hurried(t *testing.T, c *cloud) (*Site, *[]string) {
 	t.Helper()
 	s := connect(t, c)
 	var said []string
-	s.pace.Retries, s.pace.RetryFirst, s.pace.RetryMost = 3, time.Millisecond, 20*time.Millisecond
-	s.session.Provider.HTTPClient.Transport.(*patient.Retry).Notice = func(text string) { said = append(said, text) }
+	s.Pace.Retries, s.Pace.RetryFirst, s.Pace.RetryMost = 3, time.Millisecond, 20*time.Millisecond
+	s.Session.Provider.HTTPClient.Transport.(*patient.Retry).Notice = func(text string) { said = append(said, text) }
 	return s, &said
 }
 
@@ -122,9 +122,9 @@ func TestNotRepeated(t *testing.T) {
 func TestRetryCancelled(t *testing.T) {
 	c := newCloud(t)
 	s, _ := hurried(t, c)
-	s.pace.RetryFirst, s.pace.RetryMost = time.Hour, time.Hour
+	s.Pace.RetryFirst, s.Pace.RetryMost = time.Hour, time.Hour
 	ctx, cancel := context.WithCancel(t.Context())
-	s.session.Provider.HTTPClient.Transport.(*patient.Retry).Notice = func(string) { cancel() }
+	s.Session.Provider.HTTPClient.Transport.(*patient.Retry).Notice = func(string) { cancel() }
 	faulty(c, -1, "GET", "/v1/leases", status(503))
 	if _, err := s.Leases(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
@@ -165,7 +165,7 @@ func TestCreationsAreNotRepeated(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		resp, err := s.session.Provider.HTTPClient.Do(req)
+		resp, err := s.Session.Provider.HTTPClient.Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -31,7 +31,7 @@ func (s *containerClient) dialSSH(ctx context.Context, c run.Container,
 	progress func(string)) (transport.Transport, error) {
 	got, err := containers.Get(ctx, s.container, c.ID).Extract()
 	if err != nil {
-		return nil, s.failed("looking at container "+c.Name, err)
+		return nil, s.Failed("looking at container "+c.Name, err)
 	}
 	signer, err := newSigner()
 	if err != nil {
@@ -46,7 +46,7 @@ func (s *containerClient) dialSSH(ctx context.Context, c run.Container,
 	if err != nil {
 		return nil, err
 	}
-	address := net.JoinHostPort(ip, s.pace.sshPort)
+	address := net.JoinHostPort(ip, s.sshPort)
 	progress("waiting for " + address)
 	if err := s.awaitTCP(ctx, address); err != nil {
 		if ctx.Err() != nil {
@@ -54,9 +54,9 @@ func (s *containerClient) dialSSH(ctx context.Context, c run.Container,
 		}
 		// A new floating IP that carries nothing is a known fault of the
 		// site, for which another one helps.
-		clean, cancel := patient.Detached(ctx, s.pace.cleanup)
+		clean, cancel := patient.Detached(ctx, s.Pace.Cleanup)
 		defer cancel()
-		return nil, failure.Device.Errorf("%s does not answer after %s", address, s.pace.tcp).
+		return nil, failure.Device.Errorf("%s does not answer after %s", address, s.tcp).
 			Advise("resume the run, which gets another floating IP; or use transport: zun").
 			Because(errors.Join(err, s.addresses.release(clean, c.ID)))
 	}
@@ -107,15 +107,15 @@ func (s *containerClient) startSSHD(ctx context.Context, c containers.Container,
 	script := fmt.Sprintf(sshScript, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(admit))))
 	x, err := s.shell(ctx, c.UUID, script)
 	if err != nil {
-		return nil, s.failed(what, err)
+		return nil, s.Failed(what, err)
 	}
 	// A nil exit code: a slow device is still at it, the pid will tell.
 	if x.ExitCode != nil && *x.ExitCode != 0 {
 		return nil, sshdFailure(what, c, *x.ExitCode, x.Output)
 	}
 	var line string
-	end, patience := time.Now().Add(s.pace.tcp), s.pace.Patience()
-	err = s.pace.Poll(ctx, func() (bool, error) {
+	end, patience := time.Now().Add(s.tcp), s.Pace.Patience()
+	err = s.Pace.Poll(ctx, func() (bool, error) {
 		x, err := s.shell(ctx, c.UUID, "cd "+sshDir+" && test -s pid && cat host.pub || tail -n 3 log")
 		if !patience.Forgive(err) {
 			return false, err
@@ -134,7 +134,7 @@ func (s *containerClient) startSSHD(ctx context.Context, c containers.Container,
 		return false, nil
 	})
 	if err != nil {
-		return nil, s.failed(what, err)
+		return nil, s.Failed(what, err)
 	}
 	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(line))
 	if err != nil {
@@ -166,11 +166,11 @@ func sshdFailure(what string, c containers.Container, code int, output string) e
 
 // awaitTCP waits until something accepts connections at address.
 func (s *containerClient) awaitTCP(ctx context.Context, address string) error {
-	ctx, cancel := context.WithTimeout(ctx, s.pace.tcp)
+	ctx, cancel := context.WithTimeout(ctx, s.tcp)
 	defer cancel()
 	dialer := net.Dialer{Timeout: 5 * time.Second}
 	var last error
-	err := s.pace.Poll(ctx, func() (bool, error) {
+	err := s.Pace.Poll(ctx, func() (bool, error) {
 		conn, err := dialer.DialContext(ctx, "tcp", address)
 		if err != nil {
 			last = err

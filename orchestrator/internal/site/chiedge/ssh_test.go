@@ -95,7 +95,7 @@ func TestDialSSH(t *testing.T) {
 	s := connect(t, c)
 	d := newSSHD(t)
 	d.slow = 3
-	c.exec, s.pace.sshPort = d.exec, d.port
+	c.exec, s.sshPort = d.exec, d.port
 	req := bench()
 	req.Transport = "ssh"
 	k, err := s.Launch(t.Context(), req, quiet)
@@ -161,7 +161,7 @@ func TestDialSSHFails(t *testing.T) {
 			c.exec = func(string) (string, any) { return "Malformed command, or binary not found in container", -1 }
 		}, failure.Device, []string{"no sh"}, 0},
 		"port taken": {func(c *cloud, s *Site, _ *sshd) {
-			s.pace.tcp = 20 * time.Millisecond
+			s.tcp = 20 * time.Millisecond
 			c.exec = func(cmd string) (string, any) {
 				if strings.Contains(cmd, "host.pub ||") {
 					return "error: Bind to port 22 on 0.0.0.0 failed: Address already in use.\n", 0
@@ -180,7 +180,7 @@ func TestDialSSHFails(t *testing.T) {
 			}
 		}, failure.Capacity, []string{"none is left", "transport: zun"}, 0},
 		"no traffic": {func(_ *cloud, s *Site, d *sshd) {
-			s.pace.tcp = 20 * time.Millisecond
+			s.tcp = 20 * time.Millisecond
 			d.listener.Close()
 		}, failure.Device, []string{"does not answer", "resume"}, 0},
 	} {
@@ -188,7 +188,7 @@ func TestDialSSHFails(t *testing.T) {
 			c := newCloud(t)
 			s := connect(t, c)
 			d := newSSHD(t)
-			c.exec, s.pace.sshPort = d.exec, d.port
+			c.exec, s.sshPort = d.exec, d.port
 			s.ways.ssh = func(context.Context, sshexec.Config) (transport.Transport, error) {
 				t.Error("dialled all the same")
 				return nil, nil
@@ -214,7 +214,7 @@ func TestFloatingIPLostAnswer(t *testing.T) {
 	c := newCloud(t)
 	s := connect(t, c)
 	d := newSSHD(t)
-	c.exec, s.pace.sshPort = d.exec, d.port
+	c.exec, s.sshPort = d.exec, d.port
 	s.ways.ssh = func(context.Context, sshexec.Config) (transport.Transport, error) { return nil, nil }
 	c.after = func(w http.ResponseWriter, r *http.Request) bool {
 		return isPost(r, "/v2.0/floatingips") && hangUp(w)

@@ -1,4 +1,4 @@
-package chiedge
+package chameleon
 
 import (
 	"context"
@@ -44,9 +44,9 @@ func conflict(taken []site.Booking, start, end time.Time) (site.Booking, bool) {
 // request matches is free: now, else from a full hour on. end makes the end of
 // a lease from its start, EndOf for one. It costs two requests, however many
 // devices there are.
-func (s *deviceClient) NextSlot(ctx context.Context, req run.LeaseRequest,
+func (c *DeviceClient) NextSlot(ctx context.Context, req run.LeaseRequest,
 	end func(start time.Time) time.Time) (site.Slot, error) {
-	all, err := s.Devices(ctx)
+	all, err := c.Devices(ctx)
 	if err != nil {
 		return site.Slot{}, err
 	}
@@ -96,8 +96,8 @@ func firstFit(taken []site.Booking, now time.Time, end func(time.Time) time.Time
 // CheckFree refuses a request that cannot be met as far as the calendar tells,
 // with who is in the way: Blazar says as much only in a 500. When the calendar
 // cannot be read the request passes, with the reason.
-func (s *deviceClient) CheckFree(ctx context.Context, req run.LeaseRequest) (unread string, err error) {
-	all, err := s.Devices(ctx)
+func (c *DeviceClient) CheckFree(ctx context.Context, req run.LeaseRequest) (unread string, err error) {
+	all, err := c.Devices(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
 			return "", err
@@ -148,9 +148,9 @@ func noSuchDevice(req run.LeaseRequest, all []site.Device) error {
 // whoIsFree words a shortage: how many devices there are, why none can be had
 // in the window, and when one can. It costs two requests; without their
 // answers it says less.
-func (s *deviceClient) whoIsFree(ctx context.Context, req run.LeaseRequest) (msg, next string) {
+func (c *DeviceClient) whoIsFree(ctx context.Context, req run.LeaseRequest) (msg, next string) {
 	now := time.Now().UTC()
-	all, err := s.Devices(ctx)
+	all, err := c.Devices(ctx)
 	if err != nil {
 		return fmt.Sprintf("no %s is free from %s", wantedText(req), clock.Window(
 				site.Later(req.Start, now).Truncate(time.Minute), req.End)),

@@ -1,4 +1,4 @@
-package chiedge
+package chameleon
 
 import (
 	"context"
@@ -11,10 +11,10 @@ import (
 	"chexp/orchestrator/openstack/apierror"
 )
 
-// failed says what a failed request means where nothing more special is known
+// Failed says what a failed request means where nothing more special is known
 // of it. what is what was being done, "making the lease x". An interruption
 // stays one.
-func (s *client) failed(what string, err error) error {
+func (c *Client) Failed(what string, err error) error {
 	var known *failure.Error
 	if err == nil || errors.As(err, &known) {
 		return err
@@ -22,7 +22,7 @@ func (s *client) failed(what string, err error) error {
 	if errors.Is(err, context.Canceled) {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	if refused := s.session.Refused(context.Background(), what, err); refused != nil {
+	if refused := c.Session.Refused(context.Background(), what, err); refused != nil {
 		return refused
 	}
 	e := apierror.From(err)
