@@ -190,7 +190,8 @@ func TestJSONKeys(t *testing.T) {
 	if doc.Schema != findings.Schema || len(doc.Rows) != 12 {
 		t.Fatalf("schema %q with %d rows", doc.Schema, len(doc.Rows))
 	}
-	for _, key := range []string{"trial", "model", "provider", "threads", "batch", "model_bytes", "n", "p50_ns", "p95_ns", "p99_ns",
+	for _, key := range []string{"trial", "model", "provider", "threads", "batch", "model_bytes", "n", "p50_ns",
+		"p95_ns", "p99_ns",
 		"throughput_per_s", "outcome", "verdicts"} {
 		if _, ok := doc.Rows[0][key]; !ok {
 			t.Errorf("a row lacks %q", key)

@@ -93,7 +93,7 @@ func markdownTable(b *bufio.Writer, t content.Table) {
 	}
 }
 
-// maxChecked is of how many trials the checks are written.
+// maxChecked bounds the trials whose checks are written.
 const maxChecked = 60
 
 // markdownChecks writes a section per trial; a long run's stand in the page and

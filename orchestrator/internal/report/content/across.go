@@ -8,7 +8,7 @@ import (
 	"chexp/experiments/words"
 )
 
-// Across is a comparison of runs, as renderers see it.
+// Across is a comparison of runs, with what its renderers ask of it.
 type Across struct{ *compare.Comparison }
 
 // Changed reports whether there are groups to hold against each other.
@@ -31,7 +31,7 @@ func (v Across) Varies(get func(compare.Row) string) bool {
 	return slices.ContainsFunc(v.Rows, func(r compare.Row) bool { return get(r) != get(v.Rows[0]) })
 }
 
-// unit is the one in which the middle median reads best.
+// unit returns the unit in which the middle median reads best.
 func (v Across) unit() words.Unit {
 	var all []float64
 	for _, r := range v.Rows {
@@ -44,7 +44,7 @@ func (v Across) unit() words.Unit {
 	return middleUnit(all)
 }
 
-// Budgets are those that any run was held against.
+// Budgets lists the budgets that any run was held against.
 func (v Across) Budgets() (out []string) {
 	for _, r := range v.Rows {
 		for _, p := range r.Pools {

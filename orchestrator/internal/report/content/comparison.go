@@ -11,7 +11,8 @@ import (
 // document hold all.
 const maxProblemLines = 40
 
-// OfComparison is what a comparison of runs says. The brief one is for a terminal.
+// OfComparison makes the document of a comparison of runs. The brief one, for a
+// terminal, bounds its lists and says in tables what a page shows in pictures.
 func OfComparison(c *compare.Comparison, brief bool) *Document {
 	v := Across{c}
 	d := &Document{Headline: v.headline(), Cautions: c.Notes, Legend: []string{v.legend()}}
@@ -68,7 +69,8 @@ func (v Across) headline() (out []string) {
 	return out
 }
 
-// days are the first and the last on which a group was measured.
+// days returns the first and the last day on which a group was measured, in UTC;
+// both are empty if no run says when it started.
 func days(g compare.Summary) (from, to string) {
 	for _, r := range g.Runs {
 		if r.Started.IsZero() {

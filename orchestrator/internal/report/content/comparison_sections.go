@@ -13,8 +13,8 @@ import (
 	"chexp/experiments/words"
 )
 
-// basis say once for all rows that share it what an interval is made of; of
-// one group, or of all.
+// basis says which units the intervals of the changes are taken over, once for all
+// rows that share the answer. With a group it speaks of that group alone.
 func (v Across) basis(group string) (out []string) {
 	for _, r := range v.Rows {
 		for _, c := range r.Changes {
@@ -41,7 +41,8 @@ func basisText(c compare.Change) string {
 	return s + words.When(c.Caveat != "", "; "+c.Caveat)
 }
 
-// deviceLines say how far devices are apart, and which is unlike the others.
+// deviceLines say how far the slowest device is from the fastest, and name the
+// devices that are unlike the others.
 func (v Across) deviceLines() (out []string) {
 	for g, group := range v.Groups {
 		var most compare.Spread
@@ -90,7 +91,7 @@ func span(low, high float64) string {
 	return words.When(a != b, strings.TrimSuffix(a, " %")+" to ") + b
 }
 
-// Where names a row in a sentence.
+// Where names a row in a sentence: " for sim-a on cpu, 2 threads (before)".
 func (v Across) Where(r compare.Row, p compare.Pool) string {
 	s := " for " + r.Model + " on " + r.Provider
 	if v.Varies(func(r compare.Row) string { return strconv.Itoa(r.Threads) }) {
@@ -102,7 +103,8 @@ func (v Across) Where(r compare.Row, p compare.Pool) string {
 	return s + words.When(p.Group != "", " ("+p.Group+")")
 }
 
-// ScatterText is the same of one row, in words.
+// ScatterText says how far the latencies of a row scatter at each level, and what
+// to have more of.
 func ScatterText(p compare.Pool) string {
 	var levels []string
 	for _, x := range p.Components {
@@ -114,7 +116,8 @@ func ScatterText(p compare.Pool) string {
 	return strings.Join(levels, ", ") + words.When(p.Advice != "", "; "+p.Advice+" would narrow the interval most")
 }
 
-// differenceLines name the runs of all values but the commonest.
+// differenceLines list what is not the same in all runs. They name the runs that
+// differ from most.
 func (v Across) differenceLines() (out []string) {
 	for _, d := range v.Differences {
 		var parts []string
@@ -148,8 +151,8 @@ func shortRuns(ids []string) (out []string) {
 	return out
 }
 
-// problemLines: first those of runs of which something is left out. Runs with the
-// same problem share a line.
+// problemLines say what is left out of the comparison, then what is only marked. Runs
+// with the same problem share a line.
 func (v Across) problemLines() []string {
 	var out, marked grouped
 	for _, p := range v.Problems {
@@ -163,7 +166,8 @@ func (v Across) problemLines() []string {
 	return append(out.lines(), marked.lines()...)
 }
 
-// grouped are runs by what is said of them.
+// grouped holds the runs that share a sentence, in the order of their first
+// appearance.
 type grouped struct {
 	order []string
 	runs  map[string][]compare.Problem
@@ -195,11 +199,12 @@ func (g *grouped) lines() (out []string) {
 	return out
 }
 
-// legend says what the numbers are.
+// legend explains the numbers of the table.
 func (v Across) legend() string {
 	if v.Changed() {
 		return "Medians over devices, each counting once. In brackets the 95 % interval of the difference. " +
-			"\"Detectable from\" is how large a difference would have been found four times out of five." + words.When(v.suspect(), markedRuns)
+			"\"Detectable from\" is how large a difference would have been found four times out of five." +
+			words.When(v.suspect(), markedRuns)
 	}
 	s := "p50 is the median over devices of each device's median over its runs."
 	units := map[string]bool{}

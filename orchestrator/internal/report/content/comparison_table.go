@@ -12,12 +12,12 @@ import (
 	"chexp/orchestrator/internal/report/findings"
 )
 
-// leastName is the width to which a long name may be shortened.
+// leastName is the width, in columns, to which a long name may be shortened.
 const leastName = 12
 
 type acrossField = field[compare.Row]
 
-// identity are the columns that say which trial a row is.
+// identity returns the columns that say which trial a row is.
 func (v Across) identity() []acrossField {
 	text := func(c Column, get func(compare.Row) string) acrossField {
 		return acrossField{c, func(r compare.Row) Cell { return Cell{Text: get(r)} }}
@@ -44,11 +44,11 @@ func shape(r compare.Row) string { return r.Shape }
 
 func board(r compare.Row) string { return r.Board }
 
-// Identity are the keys of the columns that say which trial a row is.
+// Identity lists the keys of the columns that say which trial a row is.
 var Identity = []string{"model", "provider", "threads", "batch", "repetition", "shape", "board"}
 
-// fields are the columns of the table that shows group g+1 against the first, or
-// the only group.
+// fields returns the columns of the table that shows group g+1 against the first.
+// Where there is only one group, they show that group.
 func (v Across) fields(g int) []acrossField {
 	out, u := v.identity(), v.unit()
 	number := func(key, head string, get func(compare.Row) string) {
@@ -97,14 +97,14 @@ func (v Across) fields(g int) []acrossField {
 	return out
 }
 
-// maxScatterLines is of how many rows a terminal shows where they scatter.
+// maxScatterLines bounds the rows of the scatter table.
 const maxScatterLines = 8
 
-// levels of scatter, from the outermost.
+// levels lists the levels of scatter, from the outermost.
 var levels = []string{"device", "run", "process start", "block", "inference"}
 
-// scatter is how much each level adds, and what to have more of; nil where that
-// is not known.
+// scatter returns the table of what each level adds to the scatter, and of what one
+// should have more. It is nil where the levels are not known.
 func (v Across) scatter() *Table {
 	rows := slices.DeleteFunc(slices.Clone(v.Rows), func(r compare.Row) bool { return len(r.Pools[0].Components) < 2 })
 	if len(rows) == 0 {
@@ -135,7 +135,7 @@ func (v Across) scatter() *Table {
 	return &t
 }
 
-// IntervalText writes an interval in a unit.
+// IntervalText writes an interval in a unit, without the unit: "[7.86, 8.62]".
 func IntervalText(i trial.Reading[trial.Interval], u words.Unit) string {
 	if x, ok := i.Get(); ok {
 		return "[" + words.Digits(x.Low/u.Size) + ", " + words.Digits(x.High/u.Size) + "]"
@@ -143,7 +143,7 @@ func IntervalText(i trial.Reading[trial.Interval], u words.Unit) string {
 	return Dash
 }
 
-// suspectCell counts the runs that count with a mark: "3 of 12".
+// suspectCell says how many of the runs are SUSPECT: "3 of 12".
 func suspectCell(r compare.Row, pools []int) Cell {
 	n, of := 0, 0
 	for _, g := range pools {

@@ -15,8 +15,8 @@ import (
 	"chexp/orchestrator/internal/report/options"
 )
 
-// OfRun is what a run's report says. The brief one, for a terminal, leaves out
-// what explains nothing unexpected.
+// OfRun makes the document of a run. The brief one, for a terminal, leaves out what
+// explains nothing unexpected.
 func OfRun(t *findings.Table, brief bool) *Document {
 	d := &Document{Cautions: t.Caveats, Answer: t.Decision.Text, Details: t.Decision.Details,
 		Sections: sections(t, brief), Notes: t.Notes, Legend: []string{legend}, Dir: t.Run.Dir}
@@ -48,7 +48,7 @@ func RunTable(t *findings.Table) Table { return tabulate(t.Rows, runFields(t)) }
 
 type rowField = field[*findings.Row]
 
-// runFields are the columns of a run.
+// runFields returns the columns of a run's table.
 func runFields(t *findings.Table) []rowField {
 	out := []rowField{
 		textField(Column{Key: "model", Head: "model"}, func(r *findings.Row) string { return r.Model }),
@@ -118,7 +118,7 @@ func sizeText(r *findings.Row) string {
 	return words.Digits(float64(r.Bytes) / 1e6)
 }
 
-// accuracyField is the share of right answers with its interval.
+// accuracyField shows the share of right answers with its 95 % interval.
 var accuracyField = textField(Column{Key: "accuracy", Head: "top-1 % (95 %)", Right: true},
 	func(r *findings.Row) string {
 		if a, ok := r.Accuracy.Get(); ok {
@@ -127,7 +127,7 @@ var accuracyField = textField(Column{Key: "accuracy", Head: "top-1 % (95 %)", Ri
 		return Dash
 	})
 
-// agreementField is how near the outputs were to the reference's.
+// agreementField shows how near the outputs were to those of the reference.
 var agreementField = textField(Column{Key: "agreement", Head: "agrees %, cos", Right: true},
 	func(r *findings.Row) string {
 		if g, ok := r.Agreement(); ok {
@@ -174,7 +174,7 @@ func Validity(r *findings.Row) Cell {
 	return c
 }
 
-// LatencyUnit is the unit in which the middle one of the medians reads best.
+// LatencyUnit returns the unit in which the middle one of the medians reads best.
 func LatencyUnit(t *findings.Table) words.Unit {
 	var p50s []float64
 	for _, r := range t.Rows {
@@ -185,7 +185,8 @@ func LatencyUnit(t *findings.Table) words.Unit {
 	return middleUnit(p50s)
 }
 
-// middleUnit is the unit of the middle one of times, milliseconds without any.
+// middleUnit returns the unit that suits the middle one of times given in
+// nanoseconds. Without any it is milliseconds.
 func middleUnit(times []float64) words.Unit {
 	if len(times) == 0 {
 		return words.Times[2]
@@ -194,7 +195,7 @@ func middleUnit(times []float64) words.Unit {
 	return words.UnitFor(times[len(times)/2], words.Times)
 }
 
-// sections are what the table does not show: how the options compare, which
+// sections say what the table does not show: how the options compare, which
 // provider ran them, and where their latencies scatter.
 func sections(t *findings.Table, brief bool) (out []Section) {
 	add := func(s Section) {
@@ -222,7 +223,8 @@ func sections(t *findings.Table, brief bool) (out []Section) {
 	return out
 }
 
-// RatiosNote says of what the intervals of the ratios speak.
+// RatiosNote explains the intervals of the ratios: what they are taken over, and what
+// would make them hold for more than these process starts.
 func RatiosNote(t *findings.Table) string {
 	fewest := 0
 	for _, c := range t.Ratios {

@@ -33,7 +33,7 @@ func (c circumstance) read(r *trial.Result) (value, why string) {
 	return words.When(ok, c.format(v)), c.number(r).Unavailable
 }
 
-// circumstances are all that results tell, by topic.
+// circumstances lists everything that results tell, by topic.
 var circumstances = []circumstance{
 	{fact: "Board", factor: "device model", of: text(func(d *trial.Device) trial.Reading[string] { return d.Model })},
 	{fact: "Board revision", factor: "board revision", newer: true,
@@ -108,7 +108,7 @@ func text(get func(*trial.Device) trial.Reading[string]) reader {
 	}
 }
 
-// word is text that may be read and empty.
+// word is like [text], for what may be read and be empty: that is "nothing".
 func word(get func(*trial.Device) trial.Reading[string]) reader {
 	return func(r *trial.Result) (string, string) {
 		v, ok := get(&r.Device).Get()
@@ -116,7 +116,7 @@ func word(get func(*trial.Device) trial.Reading[string]) reader {
 	}
 }
 
-// plain is what every agent tells.
+// plain makes a reader of what every agent tells.
 func plain(get func(*trial.Result) string) reader {
 	return func(r *trial.Result) (string, string) { return get(r), "not told by the agent" }
 }
@@ -156,8 +156,8 @@ func roofText(r trial.Roof) string {
 	return s + words.When(r.Source != "", " ("+r.Source+")")
 }
 
-// firmware is what it reported while the trial was measured, the first complaint
-// if there was any.
+// firmware returns what the firmware reported while the trial was measured: its first
+// complaint, if there was any.
 func firmware(blocks []trial.Block) (said string) {
 	for _, b := range blocks {
 		if b.Conditions == nil {
@@ -170,8 +170,8 @@ func firmware(blocks []trial.Block) (said string) {
 	return said
 }
 
-// speedSettings are the parts of a kernel's command line that change speed;
-// others name a board's own disk or network.
+// speedSettings matches the parts of a kernel's command line that change its speed.
+// The other parts name a board's own disk or network.
 var speedSettings = regexp.MustCompile(`^(numa|numa_policy|isolcpus|nohz_full|maxcpus|nr_cpus|mem|mitigations` +
 	`|cpufreq\.\S*|cpuidle\.\S*|transparent_hugepage|hugepages|idle|nosmt|preempt)(=|$)`)
 

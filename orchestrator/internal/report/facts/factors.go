@@ -13,8 +13,8 @@ import (
 
 var revisionSuffix = regexp.MustCompile(` Rev [0-9.]+$`)
 
-// Kind is what boards must share to be devices of one kind: revisions of
-// one model are, other processors are not.
+// Kind names the kind of a board. Revisions of one model are of one kind; boards with
+// other processors are not.
 func Kind(d trial.Device) string {
 	model, _ := d.Model.Get()
 	model = revisionSuffix.ReplaceAllString(words.Line(model, words.MaxName), "")
@@ -38,7 +38,7 @@ func Factors(r *trial.Result, plan *trial.Plan, image string) (out []compare.Fac
 	return append(append(out, runtimeFiles(plan, r.Provider)), planned(plan, image)...)
 }
 
-// planned are the factors that the plan tells.
+// planned lists the factors that the plan tells.
 func planned(plan *trial.Plan, image string) (out []compare.Fact) {
 	add := func(name, value string) {
 		out = append(out, compare.Fact{Name: name, Value: cmp.Or(value, "not told")})
@@ -58,7 +58,7 @@ func planned(plan *trial.Plan, image string) (out []compare.Fact) {
 	return out
 }
 
-// runtimeFiles are the sums of a named runtime and of its plugins; what the agent
+// runtimeFiles gives the sums of a named runtime and of its plugins. What the agent
 // itself carries is in the agent's sum.
 func runtimeFiles(p *trial.Plan, provider trial.Provider) compare.Fact {
 	f := compare.Fact{Name: "runtime files", Value: "those of the agent"}

@@ -87,7 +87,8 @@ func models(plan *trial.Plan, run *judge.Run) (out []Model) {
 	return out
 }
 
-// telling are the results that tell of the circumstances under which they came.
+// telling returns the results that say anything of the circumstances under which they
+// were measured.
 func telling(rows []*Row) (out []*trial.Result) {
 	for _, r := range rows {
 		if r.Outcome != judge.Missing && !(r.Start.IsZero() && r.Agent.Version == "" && r.Runtime.Name == "") {

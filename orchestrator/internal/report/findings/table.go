@@ -154,7 +154,7 @@ type Note struct {
 	Text string `json:"text"`
 }
 
-// RoofShare is how much of what its device can do a trial achieved, 0 to 1.
+// RoofShare says which share, from 0 to 1, a trial achieved of what its device can do.
 func (r *Row) RoofShare() trial.Reading[float64] {
 	if b, ok := r.Roof.Get(); ok {
 		return trial.Read(b.Achieved)
@@ -195,7 +195,7 @@ func (r *Row) Agreement() (g trial.Agreement, ok bool) {
 	return a.Agreement.Get()
 }
 
-// Decision is package judge's decision in words.
+// Decision puts the decision of package judge into words.
 type Decision struct {
 	Verdict judge.Conclusion `json:"verdict"`
 	// RealDevice is false for a rehearsal or an emulated processor: the

@@ -120,8 +120,8 @@ var operators = map[string][]string{
 		"DynamicQuantizeMatMul NhwcQLinearConv"),
 	floatWork:  strings.Fields("Conv FusedConv NhwcConv NhwcFusedConv Gemm FusedGemm MatMul FusedMatMul ConvTranspose"),
 	conversion: strings.Fields("Cast QuantizeLinear DequantizeLinear DynamicQuantizeLinear"),
-	layout: strings.Fields("Reshape Transpose ReorderInput ReorderOutput Concat Slice Squeeze Unsqueeze Gather Flatten " +
-		"Identity Shape Expand Split MemcpyFromHost MemcpyToHost"),
+	layout: strings.Fields("Reshape Transpose ReorderInput ReorderOutput Concat Slice Squeeze Unsqueeze Gather " +
+		"Flatten Identity Shape Expand Split MemcpyFromHost MemcpyToHost"),
 }
 
 func kindOf(operator string) string {

@@ -12,7 +12,7 @@ import (
 // across draws the figures of a comparison.
 type across struct{ content.Across }
 
-// sub is what a row is besides its model.
+// sub names what a row is besides its model: provider, threads, batch.
 func (v across) sub(r compare.Row) string {
 	s := fmt.Sprintf("%s, %s, batch %d", r.Provider, words.Plural(r.Threads, "thread"), r.Batch)
 	if v.Varies(func(r compare.Row) string { return r.Shape }) {

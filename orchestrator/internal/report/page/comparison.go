@@ -12,8 +12,8 @@ import (
 
 var comparisonTemplate = template.Must(template.Must(pageTemplate.Clone()).ParseFS(files, "comparison.html.tmpl"))
 
-// maxFigures is of how many trials a figure is drawn; the table and the JSON
-// document hold all.
+// maxFigures bounds the figures of trials. The table and the JSON document hold all
+// trials.
 const maxFigures = 36
 
 // sideBySide is what the template draws.

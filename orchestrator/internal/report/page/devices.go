@@ -183,7 +183,8 @@ func (d *drawing) point(x compare.Point, s scale, y float64, series string) {
 	d.circle(s.at(x.Median), y, 3.4, class)
 }
 
-// deviceLabel is what ByDevice calls a point's device.
+// deviceLabel returns the name that [compare.Pool] gives a point's device in
+// ByDevice.
 func deviceLabel(name string) string {
 	if name == "" {
 		return compare.Unnamed

@@ -12,7 +12,7 @@ import (
 //go:embed *.tmpl *.css
 var files embed.FS
 
-// css is ours, so it may go into the page unescaped; nothing else may.
+// css goes into the page unescaped, as this package brings it along. Nothing else may.
 var css = func() template.CSS {
 	b, err := files.ReadFile("report.css")
 	if err != nil {
@@ -32,7 +32,7 @@ type cell struct {
 	content.Cell
 }
 
-// cells are those of a row, each with its column.
+// cells returns the cells of a row, each with its column.
 func cells(t content.Table, row int) (out []cell) {
 	for i, c := range t.Rows[row] {
 		out = append(out, cell{t.Columns[i], c})
