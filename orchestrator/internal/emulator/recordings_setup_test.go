@@ -219,6 +219,13 @@ func (p *replay) remember(r *recording, want any, a answer) {
 
 // make brings into being what a recorded request speaks of and no recorded request made.
 func (p *replay) make(r *recording, id string) string {
+	signsIn := r != nil && strings.Contains(string(r.Request.Body), `"application_credential"`)
+	if (p.folder == "fleet" || strings.HasPrefix(p.folder, "baremetal/")) && !signsIn {
+		if len(id) == 32 {
+			return world.NewHex(16)
+		}
+		return world.NewUUID() // only what the recordings made is there
+	}
 	for _, list := range p.all {
 		for _, o := range list {
 			var body any

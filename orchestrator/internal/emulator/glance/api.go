@@ -2,7 +2,6 @@ package glance
 
 import (
 	"net/http"
-	"strconv"
 
 	"chexp/orchestrator/internal/emulator/front"
 )
@@ -14,8 +13,5 @@ var API = front.API{
 		"GET /v2/images":      "list",
 		"GET /v2/images/{id}": "show",
 	},
-	Fail: func(w http.ResponseWriter, status int) {
-		text := http.StatusText(status)
-		page(w, status, strconv.Itoa(status)+" "+text, text)
-	},
+	Fail: func(w http.ResponseWriter, status int) { problem(w, status, http.StatusText(status)) },
 }

@@ -264,11 +264,15 @@ func (s *Service) subnets() []object {
 func (s *Service) networks() []object {
 	admin := s.World.User(world.Root).Project.ID
 	network := func(id, subnet, name string, external bool) object {
-		return object{"id": id, "name": name, "tenant_id": admin, "admin_state_up": true, "mtu": 1500, "status": "ACTIVE",
+		net := object{"id": id, "name": name, "tenant_id": admin, "admin_state_up": true, "mtu": 1500, "status": "ACTIVE",
 			"subnets": []any{subnet}, "shared": !external, "availability_zone_hints": []any{}, "availability_zones": []any{},
 			"ipv4_address_scope": nil, "ipv6_address_scope": nil, "router:external": external, "description": "",
-			"port_security_enabled": true, "is_default": false, "tags": []any{}, "created_at": "2026-01-01T00:00:00Z",
-			"updated_at": "2026-01-01T00:00:00Z", "revision_number": 1, "project_id": admin}
+			"port_security_enabled": true, "tags": []any{}, "created_at": "2026-01-01T00:00:00Z",
+			"updated_at": "2026-01-01T00:00:00Z", "revision_number": 2, "project_id": admin}
+		if external {
+			net["is_default"] = false
+		}
+		return net
 	}
 	return []object{network(world.PublicNetID, world.PublicSubnetID, "public", true),
 		network(s.inside().id, s.inside().subnet, s.inside().name, false)}
