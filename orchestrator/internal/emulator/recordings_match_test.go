@@ -75,7 +75,8 @@ var named = regexp.MustCompile(`(?P<python>datetime\.datetime\([0-9, ]*\))` +
 	`|(?P<project>\bCHI-\d+\b)`)
 
 // anID is a UUID or one of Keystone's ids.
-var anID = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\b[0-9a-f]{64}\b|\b[0-9a-f]{32}\b`)
+var anID = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}` +
+	`|\b[0-9a-f]{64}\b|\b[0-9a-f]{32}\b`)
 
 var address = regexp.MustCompile(`^\d+\.\d+\.\d+\.\d+$`)
 

@@ -31,7 +31,8 @@ type replay struct {
 
 func newReplay(t *testing.T, folder string, all map[string][]*recording, tally *tally, mutants *mutants) *replay {
 	n, w := newNames(), newWatcher()
-	p := &replay{folder: folder, all: all, tally: tally, mutants: mutants, names: n, ids: n.live, people: map[string]*client{}, watcher: w}
+	p := &replay{folder: folder, all: all, tally: tally, mutants: mutants, names: n, ids: n.live,
+		people: map[string]*client{}, watcher: w}
 	o := Options{Tick: 100 * time.Millisecond, PullDelay: 100 * time.Millisecond, ExecuteTimeout: 3 * time.Second,
 		GatewayTimeout: 2 * time.Second, seen: w.seen, Devices: recordedDevices(all["blazar"])}
 	switch {
