@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"chexp/experiments/failure"
@@ -92,8 +93,8 @@ func describe(s *store.Run) runRow {
 		r.State = "running"
 	case st.Finished:
 		r.State = "finished"
-	case st.Lease.Open() || st.Container.Open():
-		r.State = "holds " + st.Lease.Name
+	case st.Open():
+		r.State = "holds " + strings.Join(st.Held(), ", ")
 	default:
 		r.State = "incomplete"
 	}
@@ -242,7 +243,7 @@ func findContainer(ctx context.Context, r *run.Run, site run.Site) (run.Containe
 	if err != nil {
 		return run.Container{}, err
 	}
-	held := run.Replay(entries).Container
+	held := run.Replay(entries).Slot(max(1, r.Store.Slot())).Container
 	if !held.Open() {
 		return run.Container{}, failure.Locked.
 			Errorf("run %s has no container any more; what it brought home is all there is", r.Store.ID).

@@ -20,7 +20,7 @@ func (a *attempt) revisit(ctx context.Context) (l Lease, serves bool, err error)
 		return l, true, nil
 	}
 	if found {
-		a.lastCall(ctx, l)
+		a.together(func(m *attempt) { m.lastCall(ctx, l) })
 		if err := a.Site.Release(ctx, l.ID); err != nil {
 			return l, false, err
 		}
@@ -54,15 +54,16 @@ func (a *attempt) await(ctx context.Context, l Lease) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	a.lease = l
-	a.writeFacts()
+	if err := a.take(l); err != nil {
+		return "", err
+	}
 	for _, w := range a.Site.WarningsUntil(l.End) {
 		a.Observe.Warn(w)
 	}
-	if l.Device.Name == "" || l.End.IsZero() {
-		return l.Device.Name, nil
+	if l.End.IsZero() {
+		return a.boards(), nil
 	}
-	return l.Device.Name + " until " + clock(l.End), nil
+	return strings.TrimSpace(a.boards() + " until " + clock(l.End)), nil
 }
 
 // clock writes a time of day for people.
@@ -85,8 +86,9 @@ func (a *attempt) leaseRequest(now time.Time) LeaseRequest {
 		if want.Name != "" {
 			base = want.Name + a.Store.ID[strings.LastIndexByte(a.Store.ID, '-'):]
 		}
-		req.Name = attemptName(base, a.held.N+1)
+		req.Name = attemptName(base, a.held.N)
 	}
+	a.ask(&req)
 	start := now
 	if want.Start.After(now) {
 		req.Start, start = want.Start, want.Start

@@ -38,6 +38,27 @@ func (a *attempt) release(ctx context.Context) error {
 	return nil
 }
 
+// releaseLease gives back a lease that the devices of a run share.
+func (a *attempt) releaseLease(ctx context.Context) error {
+	if !a.held.Lease.Open() {
+		return nil
+	}
+	if a.Keep {
+		a.Observe.Warn("lease and containers are kept. To give them back: " + a.Commands.Resume())
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, a.Patience.Cleanup/2)
+	defer cancel()
+	a.Observe.Phase(PhaseRelease, "")
+	if err := a.giveBack(ctx, aLease, a.held.Lease, leaseID(a.Site), a.Site.Release); err != nil {
+		a.record(store.Entry{Kind: store.Failed, Phase: string(PhaseRelease), Text: err.Error()})
+		return failure.Cloud.Errorf("not everything could be given back").
+			Advise("type: %s", strings.Join(a.byHand(), " ; ")).Because(err)
+	}
+	a.Observe.PhaseEnd(PhaseRelease, "containers and lease are gone")
+	return nil
+}
+
 // giveBack removes one thing and records that it is gone. An intent whose
 // answer was lost is looked up by its name: there may be something to remove.
 func (a *attempt) giveBack(
