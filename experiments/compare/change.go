@@ -36,7 +36,8 @@ func change(base, p *Pool, seed uint64) Change {
 		c.Caveat = "the groups have other devices, so how boards differ is in the ratio"
 	case len(shared) == 0:
 		x, _ = stats.RatioOfUnits(byDevice(p), byDevice(base), "device")
-		x.Interval = trial.Unread[trial.Interval]("the groups share no device, and it takes 3 devices of each to know how boards differ")
+		x.Interval = trial.Unread[trial.Interval]("the groups share no device, and it takes 3 devices of each to know how " +
+			"boards differ")
 		c.Unit, c.Units = "device", min(base.Devices, p.Devices)
 	default:
 		x = c.onSharedDevices(shared, base, p, seed)
@@ -95,7 +96,8 @@ func (c *Change) onSharedDevices(shared []string, base, p *Pool, seed uint64) st
 		return x
 	}
 	d := shared[0]
-	if y, ok := stats.Ratio(allBlocks(p.byDevice[d]), allBlocks(base.byDevice[d]), seed); ok && len(shared) == 1 && y.Interval.Value != nil {
+	if y, ok := stats.Ratio(allBlocks(p.byDevice[d]), allBlocks(base.byDevice[d]), seed); ok && len(shared) == 1 &&
+		y.Interval.Value != nil {
 		c.Unit, c.Units = "block", min(len(allBlocks(p.byDevice[d])), len(allBlocks(base.byDevice[d])))
 		c.Caveat = "of these processes only: another start or day may differ by more"
 		return stats.Estimate{Ratio: x.Ratio, Interval: widened(*y.Interval.Value, x.Ratio)}
@@ -208,5 +210,6 @@ func falseAlarms(rows []Row) []string {
 		return nil
 	}
 	expected := strconv.FormatFloat(math.Round(float64(n)*0.5)/10, 'g', -1, 64)
-	return []string{fmt.Sprintf("%d comparisons, each at 95 %%: if nothing had changed at all, %s of them would on average be called a difference by chance.", n, expected)}
+	return []string{fmt.Sprintf("%d comparisons, each at 95 %%: if nothing had changed at all, %s of them would on "+
+		"average be called a difference by chance.", n, expected)}
 }

@@ -126,8 +126,10 @@ type Pool struct {
 	// over each run's process starts.
 	Median   trial.Reading[float64]        `json:"median_ns"`
 	Interval trial.Reading[trial.Interval] `json:"interval_ns"` // 95 %
-	Unit     string                        `json:"unit"`        // what the interval treats as one thing: "device", or "run" of the only device
-	Spread   trial.Reading[Spread]         `json:"spread"`
+	// Unit is what the interval treats as one thing: "device", or "run" of the only
+	// device.
+	Unit   string                `json:"unit"`
+	Spread trial.Reading[Spread] `json:"spread"`
 	// Components say at which level the latencies scatter; Advice what to have more of.
 	Components []stats.Component `json:"components,omitempty"`
 	Advice     string            `json:"advice,omitempty"`

@@ -34,12 +34,14 @@ func TestSevenDevices(t *testing.T) {
 		return 1
 	}
 	c := pooled(class)
-	if len(c.Rows) != 2 || len(c.Groups) != 1 || len(c.Groups[0].Runs) != 21 || len(c.Groups[0].Devices) != 7 || len(c.Problems) > 0 || len(c.Differences) > 0 {
+	if len(c.Rows) != 2 || len(c.Groups) != 1 || len(c.Groups[0].Runs) != 21 || len(c.Groups[0].Devices) != 7 ||
+		len(c.Problems) > 0 || len(c.Differences) > 0 {
 		t.Fatalf("%d rows, %+v, %+v, %+v", len(c.Rows), c.Groups, c.Problems, c.Differences)
 	}
 	p := c.Rows[0].Pools[0]
 	i, ok := p.Interval.Get()
-	if !ok || p.Unit != "device" || p.Runs != 21 || p.Devices != 7 || p.Starts != 63 || len(p.Points) != 21 || !(i.Low < 8e6 && 8e6 < i.High) {
+	if !ok || p.Unit != "device" || p.Runs != 21 || p.Devices != 7 || p.Starts != 63 || len(p.Points) != 21 ||
+		!(i.Low < 8e6 && 8e6 < i.High) {
 		t.Errorf("%+v", p)
 	}
 	s, _ := p.Spread.Get()
@@ -156,7 +158,8 @@ func TestSuspectOnesAreMarked(t *testing.T) {
 		}
 	}
 	c := pooled(class)
-	if p := c.Rows[0].Pools[0]; p.Runs != 3 || p.Suspect != 1 || c.Groups[0].Runs[0].Suspect != 6 || !said(c.Problems[0].Marked, "SUSPECT 6 of 6: provider (6)") {
+	if p := c.Rows[0].Pools[0]; p.Runs != 3 || p.Suspect != 1 || c.Groups[0].Runs[0].Suspect != 6 ||
+		!said(c.Problems[0].Marked, "SUSPECT 6 of 6: provider (6)") {
 		t.Errorf("%+v %+v", c.Groups, c.Problems)
 	}
 }
@@ -193,7 +196,8 @@ func TestDifferences(t *testing.T) {
 		t.Fatalf("%+v", c.Differences)
 	}
 	kernel, runtime := c.Differences[0], c.Differences[1]
-	if kernel.Name != "kernel" || kernel.BetweenGroups || len(kernel.Values[0].Runs) != 5 || kernel.Values[1].Value != "6.6.62" {
+	if kernel.Name != "kernel" || kernel.BetweenGroups || len(kernel.Values[0].Runs) != 5 ||
+		kernel.Values[1].Value != "6.6.62" {
 		t.Errorf("%+v", kernel)
 	}
 	if runtime.Name != "runtime" || !runtime.BetweenGroups || len(runtime.Values) != 2 {
@@ -204,7 +208,8 @@ func TestDifferences(t *testing.T) {
 	}
 }
 
-func groups(devicesA, runsA, devicesB, runsB int, seed uint64, factor float64, change func(*simulated.Class)) []compare.Group {
+func groups(devicesA, runsA, devicesB, runsB int, seed uint64, factor float64,
+	change func(*simulated.Class)) []compare.Group {
 	a, b := simulated.Quiet(seed, devicesA, runsA), simulated.Quiet(seed+1000, devicesB, runsB)
 	a.Models, b.Models, b.Day = 1, 1, 7
 	if change != nil {
@@ -240,7 +245,8 @@ func TestWhatAChangeHoldsFor(t *testing.T) {
 			}
 			x := r.Rows[0].Changes[0]
 			i, ok := x.Interval.Get()
-			if !ok || x.Unit != c.unit || x.Paired != c.paired || !strings.Contains(x.Caveat, c.caveat) || x.Finding != compare.Faster || i.Low > 0.86 || i.High < 0.84 {
+			if !ok || x.Unit != c.unit || x.Paired != c.paired || !strings.Contains(x.Caveat, c.caveat) ||
+				x.Finding != compare.Faster || i.Low > 0.86 || i.High < 0.84 {
 				t.Errorf("%+v %+v", x, i)
 			}
 		})
@@ -254,7 +260,8 @@ func TestOtherDevices(t *testing.T) {
 	for i := range g[1].Runs {
 		g[1].Runs[i].Device += "x"
 	}
-	if x := compare.Runs(g, 1).Rows[0].Changes[0]; x.Unit != "device" || x.Paired || !strings.Contains(x.Caveat, "other devices") || x.Interval.Value == nil {
+	if x := compare.Runs(g, 1).Rows[0].Changes[0]; x.Unit != "device" || x.Paired ||
+		!strings.Contains(x.Caveat, "other devices") || x.Interval.Value == nil {
 		t.Errorf("%+v", x)
 	}
 	g[1].Runs = g[1].Runs[:2]
@@ -277,14 +284,16 @@ func TestChangeErrorRates(t *testing.T) {
 		{"seven devices", 7, 7, nil, 55},
 		{"one device, five days", 1, 5, nil, 55},
 		{"one run each, days alike", 1, 1, func(c *simulated.Class) { c.Run = 0 }, 50},
-		{"one process each, starts alike", 1, 1, func(c *simulated.Class) { c.Run, c.Start, c.Starts, c.Blocks = 0, 0, 1, 8 }, 55},
+		{"one process each, starts alike", 1, 1, func(c *simulated.Class) { c.Run, c.Start, c.Starts, c.Blocks = 0, 0, 1, 8 },
+			55},
 	} {
 		alarms, found := 0, 0
 		for seed := range uint64(60) {
 			x := compare.Runs(groups(c.devices, c.runs, c.devices, c.runs, seed, 1, c.change), seed).Rows[0].Changes[0]
 			if x.Finding != compare.NotFound {
 				alarms++
-			} else if d, ok := x.Detectable.Get(); !ok || d <= 0 || !strings.HasPrefix(x.Text, "no difference found (detectable from ") {
+			} else if d, ok := x.Detectable.Get(); !ok || d <= 0 || !strings.HasPrefix(x.Text,
+				"no difference found (detectable from ") {
 				t.Errorf("%+v", x)
 			}
 			x = compare.Runs(groups(c.devices, c.runs, c.devices, c.runs, seed, 1.05, c.change), seed).Rows[0].Changes[0]
@@ -303,7 +312,8 @@ func TestChangeErrorRates(t *testing.T) {
 func TestSmallDifference(t *testing.T) {
 	quiet := func(c *simulated.Class) { c.Run, c.Start, c.Block, c.Inference = 0, 0, 0, 0.0001 }
 	x := compare.Runs(groups(7, 7, 7, 7, 1, 1.004, quiet), 1).Rows[0].Changes[0]
-	if x.Finding != compare.Slower || !x.Small || !strings.Contains(x.Text, "0.4 % longer") || !strings.HasSuffix(x.Text, ", too little to matter") {
+	if x.Finding != compare.Slower || !x.Small || !strings.Contains(x.Text, "0.4 % longer") ||
+		!strings.HasSuffix(x.Text, ", too little to matter") {
 		t.Errorf("%+v", x)
 	}
 }
@@ -319,7 +329,8 @@ func TestOnlyInOneGroup(t *testing.T) {
 		}
 	}
 	c := compare.Runs([]compare.Group{a.Group("a"), b.Group("b")}, 1)
-	if len(c.Rows) != 1 || c.Rows[0].Model != "sim-a" || !said(c.Notes, "sim-b is the name of 2 different files") || !said(c.Notes, "only one group has it: sim-b#") || !said(c.Notes, "sim-c on cpu, 1 thread, batch 1 (in b)") {
+	if len(c.Rows) != 1 || c.Rows[0].Model != "sim-a" || !said(c.Notes, "sim-b is the name of 2 different files") ||
+		!said(c.Notes, "only one group has it: sim-b#") || !said(c.Notes, "sim-c on cpu, 1 thread, batch 1 (in b)") {
 		t.Errorf("%d rows, %q", len(c.Rows), c.Notes)
 	}
 }

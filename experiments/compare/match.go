@@ -20,7 +20,8 @@ type key struct {
 }
 
 func keyOf(r *trial.Result) key {
-	k := key{sha256: r.Model.SHA256, provider: r.Provider.Name, runtime: r.Provider.Runtime, threads: r.Threads, batch: r.Batch,
+	k := key{sha256: r.Model.SHA256, provider: r.Provider.Name, runtime: r.Provider.Runtime, threads: r.Threads,
+		batch:    r.Batch,
 		scenario: string(r.Scenario)}
 	if k.scenario == "" { // agents before it was added: one rule always held
 		k.scenario = string(trial.SingleStream)
@@ -209,7 +210,7 @@ func processStarts(x *Trial) []*Trial {
 			result.Blocks[i].First -= first
 		}
 		judged.Result, one.Trial = &result, &judged
-		judged.Sample, _ = stats.NewSample(result.LatenciesNS).Cut(result.Blocks) // part of a sample that was cut
+		judged.Sample, _ = stats.SampleOf(&result) // part of a sample that was cut
 		out, rest = append(out, &one), rest[n:]
 	}
 	return out
@@ -302,7 +303,8 @@ func (t *table) sameName() {
 	}
 	for _, n := range slices.Sorted(maps.Keys(sums)) {
 		if len(sums[n]) > 1 {
-			t.notes = append(t.notes, fmt.Sprintf("%s is the name of %d different files; each is compared with itself only.", n, len(sums[n])))
+			t.notes = append(t.notes, fmt.Sprintf("%s is the name of %d different files; each is compared with itself only.", n,
+				len(sums[n])))
 		}
 	}
 }
@@ -319,7 +321,8 @@ func (t *table) summarize(out *Comparison, kind Kind) {
 	}
 	switch kind {
 	case Rehearsal:
-		t.notes = append(t.notes, "These are rehearsals: the times were measured on other machines and are no verdict about the real device.")
+		t.notes = append(t.notes, "These are rehearsals: the times were measured on other machines and are no verdict "+
+			"about the real device.")
 	case Emulated:
 		t.notes = append(t.notes, "The processors were emulated: latencies under emulation say nothing about a real device.")
 	}
@@ -339,7 +342,8 @@ func (t *table) summarize(out *Comparison, kind Kind) {
 		}
 		slices.Sort(s.Devices)
 		if slices.Contains(s.Devices, Unnamed) {
-			t.notes = append(t.notes, "Results that do not say on which device they were measured count as one device"+of(s.Label)+".")
+			t.notes = append(t.notes, "Results that do not say on which device they were measured count as one "+
+				"device"+of(s.Label)+".")
 		}
 		out.Groups = append(out.Groups, s)
 	}

@@ -45,7 +45,8 @@ func (t *table) finish(out *Comparison, r *row, seed uint64) {
 	}
 	if len(t.groups) > 1 && len(x.Changes) == 0 {
 		i := slices.IndexFunc(x.Pools, func(p Pool) bool { return p.Runs > 0 })
-		t.alone = append(t.alone, fmt.Sprintf("%s on %s, %s, batch %d (in %s)", x.Model, label, words.Plural(k.threads, "thread"), k.batch, x.Pools[i].Group))
+		t.alone = append(t.alone, fmt.Sprintf("%s on %s, %s, batch %d (in %s)", x.Model, label,
+			words.Plural(k.threads, "thread"), k.batch, x.Pools[i].Group))
 		return
 	}
 	out.Rows = append(out.Rows, x)
@@ -55,7 +56,8 @@ func (t *table) finish(out *Comparison, r *row, seed uint64) {
 func pool(label string, runs []*runValue) Pool {
 	p := Pool{Group: label, Runs: len(runs), Unit: "device", byDevice: map[string][]runValue{}}
 	none := trial.Unread[float64]("no usable run has this trial")
-	p.Median, p.Interval, p.Spread = none, trial.Unread[trial.Interval](none.Unavailable), trial.Unread[Spread](none.Unavailable)
+	p.Median, p.Interval, p.Spread = none, trial.Unread[trial.Interval](none.Unavailable),
+		trial.Unread[Spread](none.Unavailable)
 	if len(runs) == 0 {
 		return p
 	}
@@ -78,7 +80,8 @@ func pool(label string, runs []*runValue) Pool {
 		slices.SortStableFunc(p.byDevice[d], func(a, b runValue) int {
 			return cmp.Or(a.run.Started.Compare(b.run.Started), strings.Compare(a.run.ID, b.run.ID))
 		})
-		p.ByDevice = append(p.ByDevice, DeviceMedian{Device: d, Runs: len(p.byDevice[d]), Median: medianOf(medians(p.byDevice[d]))})
+		p.ByDevice = append(p.ByDevice, DeviceMedian{Device: d, Runs: len(p.byDevice[d]),
+			Median: medianOf(medians(p.byDevice[d]))})
 		for _, v := range p.byDevice[d] {
 			p.Points = append(p.Points, point(v))
 		}

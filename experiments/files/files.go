@@ -38,7 +38,8 @@ func WriteMode(path string, data []byte, mode fs.FileMode) error {
 
 // WriteFunc is [Write] of what write writes.
 func WriteFunc(path string, write func(io.Writer) error) error {
-	_, err := create(filepath.Dir(path), 0o644, func(w io.Writer) (string, error) { return filepath.Base(path), write(w) })
+	_, err := create(filepath.Dir(path), 0o644,
+		func(w io.Writer) (string, error) { return filepath.Base(path), write(w) })
 	return err
 }
 

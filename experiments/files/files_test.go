@@ -56,7 +56,8 @@ func TestOnlyRegularFilesOfTheirSize(t *testing.T) {
 		}
 	}
 	for path, want := range map[string]string{
-		pipe: "no regular file", dir: "no regular file", large: "larger than 4 bytes", link: "larger than 4 bytes", "/dev/zero": "no regular file",
+		pipe: "no regular file", dir: "no regular file", large: "larger than 4 bytes", link: "larger than 4 bytes",
+		"/dev/zero": "no regular file",
 	} {
 		if _, err := Read(path, 4); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Read(%s) says %v, want %q", path, err, want)
@@ -95,7 +96,8 @@ func TestSums(t *testing.T) {
 		t.Errorf("a binary file's line: %v, %v", s, err)
 	}
 	for _, bad := range []string{
-		"abc  x", a + " ", a + "  ../x", a + "  /x", a + "  .", strings.ToUpper(a) + "  x", a + "\tx", a + "  x\n" + b + "  x\n",
+		"abc  x", a + " ", a + "  ../x", a + "  /x", a + "  .", strings.ToUpper(a) + "  x", a + "\tx",
+		a + "  x\n" + b + "  x\n",
 	} {
 		if s, err := ParseSums([]byte(bad)); err == nil {
 			t.Errorf("%q gives %v", bad, s)
@@ -134,7 +136,8 @@ func TestStore(t *testing.T) {
 	text := func(w io.Writer) error { _, err := io.WriteString(w, "abc"); return err }
 	name := func(sum string) string { return sum[:8] + ".pack" }
 	s, err := Store(dir, text, name)
-	if err != nil || s.SHA256 != Sum([]byte("abc")) || s.Bytes != 3 || s.Path != filepath.Join(dir, s.SHA256[:8]+".pack") {
+	if err != nil || s.SHA256 != Sum([]byte("abc")) || s.Bytes != 3 ||
+		s.Path != filepath.Join(dir, s.SHA256[:8]+".pack") {
 		t.Errorf("%+v, %v", s, err)
 	}
 	if data, err := os.ReadFile(s.Path); string(data) != "abc" || err != nil {

@@ -143,7 +143,8 @@ func (log *Log) Result() *trial.Result {
 
 // Restart is what stays of a further process start.
 func Restart(r *trial.Result) trial.Restart {
-	return trial.Restart{Time: r.Start, WarmupNS: r.WarmupNS, WarmUp: r.WarmUp, SessionCreateNS: r.SessionCreateNS, FirstInferenceNS: r.FirstInferenceNS}
+	return trial.Restart{Time: r.Start, WarmupNS: r.WarmupNS, WarmUp: r.WarmUp, SessionCreateNS: r.SessionCreateNS,
+		FirstInferenceNS: r.FirstInferenceNS}
 }
 
 // Peak is the higher of two readings of the peak memory; one that cannot be read
@@ -188,7 +189,7 @@ func Settle(res *trial.Result, asked int, why string) error {
 		res.Reasons = append([]trial.Reason{{Code: trial.ReasonStopped, Text: "not measured: " + short,
 			Next: "`chexp run --resume` measures it again"}}, res.Reasons...)
 	}
-	sample, err := stats.NewSample(res.LatenciesNS).Cut(res.Blocks)
+	sample, err := stats.SampleOf(res)
 	if err != nil {
 		return err
 	}

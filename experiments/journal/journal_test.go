@@ -25,7 +25,8 @@ func file(t testing.TB, starts ...int) []byte {
 	}
 	round := 0
 	for s, blocks := range starts {
-		begun := Begun{Rounds: 12, Result: &trial.Result{Schema: trial.ResultSchema, TrialID: "m.cpu.t1.b1.r1", Outcome: trial.OK, Batch: 1, WarmupNS: []int64{int64(s)},
+		begun := Begun{Rounds: 12, Result: &trial.Result{Schema: trial.ResultSchema, TrialID: "m.cpu.t1.b1.r1",
+			Outcome: trial.OK, Batch: 1, WarmupNS: []int64{int64(s)},
 			LatenciesNS: []int64{}, Start: time.Unix(int64(1000*s), 0).UTC(), PeakMemoryBytes: trial.Read[int64](5)}}
 		add(begun.Line())
 		for range blocks {
@@ -83,14 +84,16 @@ func TestResultOfTwoStarts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if res.Outcome != trial.OK || res.Partial.String() != "stopped after 5 of 12 blocks: the device was lost" || res.Summary.N != 20 {
+	if res.Outcome != trial.OK || res.Partial.String() != "stopped after 5 of 12 blocks: the device was lost" ||
+		res.Summary.N != 20 {
 		t.Errorf("%s, %v, %+v", res.Outcome, res.Partial, res.Summary)
 	}
 	var starts []int
 	for _, b := range res.Blocks {
 		starts = append(starts, b.Restarts)
 	}
-	if !slices.Equal(starts, []int{0, 0, 0, 1, 1}) || len(res.Restarts) != 1 || res.Restarts[0].WarmupNS[0] != 1 || res.WarmupNS[0] != 0 {
+	if !slices.Equal(starts, []int{0, 0, 0, 1, 1}) || len(res.Restarts) != 1 || res.Restarts[0].WarmupNS[0] != 1 ||
+		res.WarmupNS[0] != 0 {
 		t.Errorf("blocks of starts %v, restarts %+v", starts, res.Restarts)
 	}
 	if peak, _ := res.PeakMemoryBytes.Get(); peak != 5 || !res.End.Equal(time.Unix(1002, 0)) {
@@ -110,7 +113,8 @@ func TestTooFewBlocksAreNotMeasured(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if res.Outcome != trial.Failed || res.Reasons[0].Code != trial.ReasonStopped || !strings.HasPrefix(res.Reasons[0].Text, "not measured: stopped after 2 of 12 blocks") {
+	if res.Outcome != trial.Failed || res.Reasons[0].Code != trial.ReasonStopped ||
+		!strings.HasPrefix(res.Reasons[0].Text, "not measured: stopped after 2 of 12 blocks") {
 		t.Errorf("%s %+v", res.Outcome, res.Reasons)
 	}
 	if len(res.LatenciesNS) != 8 {
@@ -131,7 +135,8 @@ func TestContradictionsEndIt(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if log, err := Read(append(bytes.Clone(whole), line...)); err != nil || len(log.Blocks) != 1 || log.Bytes != len(whole) {
+		if log, err := Read(append(bytes.Clone(whole), line...)); err != nil || len(log.Blocks) != 1 ||
+			log.Bytes != len(whole) {
 			t.Errorf("%s: %+v, %v", name, log, err)
 		}
 		if log, err := Read(line); err == nil {

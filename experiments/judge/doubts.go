@@ -39,7 +39,8 @@ func contradictions(s *trial.Summary, latencies, sorted []int64, batch int) (dou
 	check("max", float64(s.MaxNS), float64(sorted[n-1]))
 	check("mean", s.MeanNS, sum/float64(n))
 	if lo, hi := sorted[(n-1)/2], sorted[n/2]; !(s.MedianNS >= float64(lo)-1 && s.MedianNS <= float64(hi)+1) {
-		doubt("its summary says p50 %s, its latencies say %s", words.Nanoseconds(s.MedianNS), words.Nanoseconds(stats.Median(sorted)))
+		doubt("its summary says p50 %s, its latencies say %s", words.Nanoseconds(s.MedianNS),
+			words.Nanoseconds(stats.Median(sorted)))
 	}
 	// Percentile definitions differ by a rank; further off than the
 	// neighbouring ranks is no matter of definition.
@@ -55,7 +56,8 @@ func contradictions(s *trial.Summary, latencies, sorted []int64, batch int) (dou
 		i := p.p / 100 * float64(n)
 		lo, hi := sorted[min(max(int(i)-2, 0), n-1)], sorted[min(int(i)+2, n-1)]
 		if !(got >= float64(lo)-1 && got <= float64(hi)+1) {
-			doubt("its summary says %s %s, its latencies say %s", p.name, words.Nanoseconds(got), words.Nanoseconds(float64(stats.NearestRank(sorted, p.p))))
+			doubt("its summary says %s %s, its latencies say %s", p.name, words.Nanoseconds(got),
+				words.Nanoseconds(float64(stats.NearestRank(sorted, p.p))))
 		}
 	}
 	if want := float64(n) * float64(batch) / (sum / 1e9); !(math.Abs(s.Throughput-want) <= 1e-3*want) {

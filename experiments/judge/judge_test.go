@@ -154,7 +154,8 @@ func TestDecide(t *testing.T) {
 	failed.Outcome = trial.Failed
 	judged := r.judge(budget(Size, "<", 5e6), budget(P50, "<", 15*ms))
 	d := judged.Decide()
-	if d.Conclusion != SomeMeet || Labels(d.Meeting) != "small on cpu; fast on cpu" || Labels(d.Unusable) != "broken on cpu" ||
+	if d.Conclusion != SomeMeet || Labels(d.Meeting) != "small on cpu; fast on cpu" ||
+		Labels(d.Unusable) != "broken on cpu" ||
 		d.Smallest.Model != "small" || d.Fastest.Model != "fast" || len(d.Alike)+len(d.Open) != 0 {
 		t.Errorf("%+v", d)
 	}

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"chexp/experiments/stats"
 	"chexp/experiments/trial"
-	"chexp/experiments/validity"
 	"chexp/experiments/words"
 )
 
@@ -38,7 +38,7 @@ func Results(plan *trial.Plan, results []*trial.Result, budgets []Budget) *Run {
 		r.seed = plan.Seed
 		r.planned(plan, results)
 	} else {
-		for _, x := range Sorted(results) {
+		for _, x := range sorted(results) {
 			r.Trials = append(r.Trials, newTrial(asked(x), x.Model, x))
 		}
 	}
@@ -58,9 +58,9 @@ func asked(r *trial.Result) trial.Trial {
 		Repetition: r.Repetition}
 }
 
-// Sorted are the results that are there, by model, provider, threads, batch and
+// sorted are the results that are there, by model, provider, threads, batch and
 // repetition.
-func Sorted(in []*trial.Result) []*trial.Result {
+func sorted(in []*trial.Result) []*trial.Result {
 	out := slices.DeleteFunc(slices.Clone(in), func(r *trial.Result) bool { return r == nil })
 	slices.SortStableFunc(out, func(a, b *trial.Result) int {
 		return cmp.Or(
@@ -148,7 +148,7 @@ func newTrial(p trial.Trial, m trial.Model, r *trial.Result) *Trial {
 	}
 	var contradiction error
 	t.Result = r
-	t.Sample, contradiction = validity.Sample(r)
+	t.Sample, contradiction = stats.SampleOf(r)
 	t.N, t.Partial = len(r.LatenciesNS), cleanPartial(r.Partial)
 	t.ended(r)
 	if r.Outcome == trial.OK {

@@ -130,14 +130,14 @@ func (t *Trial) check() {
 	if !t.Sound() {
 		return
 	}
-	t.Checks = validity.Checks(t.Result)
+	t.Checks = validity.Checks(t.Result, t.Sample)
 	for i := range t.Checks {
 		c := &t.Checks[i]
 		c.Text, c.Remedy = sentence(c.Text), sentence(c.Remedy)
 		c.Value.Unavailable = sentence(c.Value.Unavailable)
 	}
 	t.Validity = stats.Worst(t.Checks)
-	t.Ran, t.Roof = validity.Ran(t.Result), validity.Roof(t.Result)
+	t.Ran, t.Roof = validity.Ran(t.Result), validity.Roof(t.Result, t.Sample)
 	t.Ran.Unavailable, t.Roof.Unavailable = sentence(t.Ran.Unavailable), sentence(t.Roof.Unavailable)
 	if ran, ok := t.Ran.Get(); ok {
 		ran.Provider = trial.ShowName(ran.Provider)

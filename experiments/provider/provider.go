@@ -93,7 +93,8 @@ var All = []Provider{
 		Note: "ONNX Runtime's makers have deprecated their ACL provider and will remove it.",
 	}, {
 		// Its library exports nothing that tells; Debian's build links it.
-		Name: "xnnpack", Native: "Xnnpack", Generic: "XNNPACK", Linked: "libXNNPACK.so", Debian: true, StaticShapes: true,
+		Name: "xnnpack", Native: "Xnnpack", Generic: "XNNPACK", Linked: "libXNNPACK.so",
+		Debian: true, StaticShapes: true,
 		// Convolutions are nearly all of the time: the runtime's pool would only
 		// spin against its own.
 		Threads: Threads{Option: "intra_op_num_threads", Alone: true, Still: true},
@@ -101,14 +102,16 @@ var All = []Provider{
 			"it looks at /proc/cpuinfo and /sys/devices/system/cpu: both must be there, as on a real device"},
 		Title: "xnnpack", Known: "XNNPACK provider of Debian's builds, by runs of 1.27",
 	}, {
-		Name: "dnnl", Native: "Dnnl", Function: "Dnnl", Argument: "use_arena", Library: "libonnxruntime_providers_dnnl.so", Debian: true,
+		Name: "dnnl", Native: "Dnnl", Function: "Dnnl", Argument: "use_arena",
+		Library: "libonnxruntime_providers_dnnl.so", Debian: true,
 		// OpenMP, which takes all processors unless it is told. What oneDNN does
 		// not take runs on the runtime's pool, which so must have as many threads.
 		// (Debian's oneDNN 3.12.1 dies on x86 with one thread: memset to NULL below
 		// dnnl_primitive_execute.)
 		Threads: Threads{Variable: "OMP_NUM_THREADS", Still: true},
 	}, {
-		Name: "openvino", Native: "OpenVINO", Generic: "OpenVINO", Library: "libonnxruntime_providers_openvino.so", StaticShapes: true,
+		Name: "openvino", Native: "OpenVINO", Generic: "OpenVINO",
+		Library: "libonnxruntime_providers_openvino.so", StaticShapes: true,
 		Threads:  Threads{Option: "num_of_threads", Still: true},
 		Defaults: map[string]string{"device_type": "CPU"},
 	},

@@ -189,7 +189,8 @@ func (w walk) object(at string, typ reflect.Type, s map[string]any) {
 var (
 	sum   = strings.Repeat("ab", 32)
 	when  = time.Date(2026, 12, 1, 19, 0, 0, 123456789, time.UTC)
-	model = trial.Model{Name: "a", SHA256: sum, Bytes: 5, Origin: "builtin tiny-cnn (untrained)", Work: trial.Read(trial.Work{Float: 3})}
+	model = trial.Model{Name: "a", SHA256: sum, Bytes: 5, Origin: "builtin tiny-cnn (untrained)",
+		Work: trial.Read(trial.Work{Float: 3})}
 )
 
 func fullResult() trial.Result {
@@ -199,26 +200,36 @@ func fullResult() trial.Result {
 		Threads:  4, Batch: 1, Repetition: 2, Policy: trial.Policy{MinRuns: 1, Timeout: time.Minute}, Seed: 1,
 		Outcome: trial.Failed, Reasons: []trial.Reason{{Code: "timeout", Text: "t", Next: "n"}},
 		LatenciesNS: []int64{1, 2}, WarmupNS: []int64{},
-		SessionCreateNS: trial.Read(int64(0)), FirstInferenceNS: trial.Unread[int64]("why"), PeakMemoryBytes: trial.Read(int64(9)),
+		SessionCreateNS: trial.Read(int64(0)), FirstInferenceNS: trial.Unread[int64]("why"),
+		PeakMemoryBytes: trial.Read(int64(9)),
 		Summary: &trial.Summary{N: 2, MinNS: 1, MaxNS: 2, MeanNS: 1.5, MedianNS: 1.5,
 			MedianInterval: trial.Read(trial.Interval{Low: 1, High: 2}), P90NS: trial.Unread[float64]("two values"),
 			P95NS: trial.Unread[float64]("two values"), P99NS: trial.Read(2.0), Throughput: 6e8},
 		Runtime: trial.Runtime{Name: "onnxruntime", Version: "1", BuildInfo: "b", Providers: []string{"cpu"}},
 		Agent:   trial.Agent{Version: "v", OS: "linux", Arch: "arm64", SHA256: sum},
-		Device: trial.Device{Model: trial.Read("Raspberry Pi 5"), CPU: trial.Read("Cortex-A76"), Cores: 4, MemoryBytes: trial.Read(int64(8 << 30)),
-			Kernel: trial.Read("6.6"), Governor: trial.Unread[string]("no cpufreq"), ClockHz: trial.Read(int64(24e8)),
-			Temperature: trial.Read(51.5), Emulated: "qemu", MaxClockHz: trial.Read(int64(24e8)), PageSize: 16384, Board: trial.Read("d04170"),
-			Cmdline: trial.Read("numa=fake=4"), Features: trial.Read([]string{"asimddp"}), Quota: trial.Read(0.0), MemoryLimit: trial.Unread[int64]("no cgroup"),
-			SwapBytes: trial.Read(int64(0)), CoolingSteps: trial.Read("pwm-fan 1 of 4"),
-			Roof: trial.Read(trial.Roof{Cores: 4, ClockHz: 24e8, FloatPerCycle: 8, IntegerPerCycle: 32, MemoryBytesPerSecond: trial.Unread[float64]("why"), Source: "s"})},
+		Device: trial.Device{Model: trial.Read("Raspberry Pi 5"), CPU: trial.Read("Cortex-A76"), Cores: 4,
+			MemoryBytes: trial.Read(int64(8 << 30)),
+			Kernel:      trial.Read("6.6"), Governor: trial.Unread[string]("no cpufreq"), ClockHz: trial.Read(int64(24e8)),
+			Temperature: trial.Read(51.5), Emulated: "qemu", MaxClockHz: trial.Read(int64(24e8)), PageSize: 16384,
+			Board:   trial.Read("d04170"),
+			Cmdline: trial.Read("numa=fake=4"), Features: trial.Read([]string{"asimddp"}), Quota: trial.Read(0.0),
+			MemoryLimit: trial.Unread[int64]("no cgroup"),
+			SwapBytes:   trial.Read(int64(0)), CoolingSteps: trial.Read("pwm-fan 1 of 4"),
+			Roof: trial.Read(trial.Roof{Cores: 4, ClockHz: 24e8, FloatPerCycle: 8, IntegerPerCycle: 32,
+				MemoryBytesPerSecond: trial.Unread[float64]("why"), Source: "s"})},
 		Blocks: []trial.Block{{Round: 1, Turn: 1, N: 2, Conditions: &trial.Conditions{
-			ClockHz: trial.Read(trial.Range{Low: 1, High: 2}), ProbeHz: trial.Unread[trial.Range]("w"), BelowTop: trial.Read(0.5), Temperature: trial.Unread[trial.Range]("w"),
-			Outside: trial.Read(0.1), Steal: trial.Read(0.0), Throttled: trial.Read(int64(0)), Pressure: trial.Unread[int64]("w"), Swapped: trial.Read(int64(0)),
+			ClockHz: trial.Read(trial.Range{Low: 1, High: 2}), ProbeHz: trial.Unread[trial.Range]("w"),
+			BelowTop: trial.Read(0.5), Temperature: trial.Unread[trial.Range]("w"),
+			Outside: trial.Read(0.1), Steal: trial.Read(0.0), Throttled: trial.Read(int64(0)),
+			Pressure: trial.Unread[int64]("w"), Swapped: trial.Read(int64(0)),
 			Firmware: trial.Unread[string]("w")}}},
-		Scenario:  trial.Offline,
-		Harness:   trial.Read(trial.Harness{NullNS: 2000, NullCNS: trial.Read(int64(1900)), Calls: 9}),
-		Placement: trial.Read(trial.Placement{Inferences: 1, Nodes: 1, Providers: []trial.ProviderShare{{Provider: "cpu", Nodes: 1}}, Operators: []trial.OperatorsShare{{Operator: "Conv", Provider: "cpu", Nodes: 1}}}),
-		Accuracy: trial.Read(trial.Accuracy{Data: "d", Pictures: 10, Right: 9, Top1: 0.9, Interval: trial.Interval{Low: 0.5, High: 1}, Threads: 2,
+		Scenario: trial.Offline,
+		Harness:  trial.Read(trial.Harness{NullNS: 2000, NullCNS: trial.Read(int64(1900)), Calls: 9}),
+		Placement: trial.Read(trial.Placement{Inferences: 1, Nodes: 1,
+			Providers: []trial.ProviderShare{{Provider: "cpu", Nodes: 1}},
+			Operators: []trial.OperatorsShare{{Operator: "Conv", Provider: "cpu", Nodes: 1}}}),
+		Accuracy: trial.Read(trial.Accuracy{Data: "d", Pictures: 10, Right: 9, Top1: 0.9,
+			Interval: trial.Interval{Low: 0.5, High: 1}, Threads: 2,
 			Agreement: trial.Read(trial.Agreement{Reference: "a.cpu", Pictures: 10, Same: 10, Cosine: 1})}),
 		Start: when, End: when,
 	}
@@ -228,11 +239,13 @@ func fullResult() trial.Result {
 func fullResultBeforeIntervals() trial.Result {
 	r := fullResult()
 	r.Summary.MedianInterval = trial.Reading[trial.Interval]{}
-	r.Blocks, r.Scenario, r.Harness, r.Placement = nil, "", trial.Reading[trial.Harness]{}, trial.Reading[trial.Placement]{}
+	r.Blocks, r.Scenario, r.Harness, r.Placement = nil, "", trial.Reading[trial.Harness]{},
+		trial.Reading[trial.Placement]{}
 	r.Accuracy = trial.Reading[trial.Accuracy]{}
 	d := r.Device
-	r.Device = trial.Device{Model: d.Model, CPU: d.CPU, Cores: d.Cores, MemoryBytes: d.MemoryBytes, Kernel: d.Kernel, Governor: d.Governor,
-		ClockHz: d.ClockHz, Temperature: d.Temperature, Emulated: d.Emulated}
+	r.Device = trial.Device{Model: d.Model, CPU: d.CPU, Cores: d.Cores, MemoryBytes: d.MemoryBytes, Kernel: d.Kernel,
+		Governor: d.Governor,
+		ClockHz:  d.ClockHz, Temperature: d.Temperature, Emulated: d.Emulated}
 	r.Model.Work = trial.Reading[trial.Work]{}
 	return r
 }
@@ -244,15 +257,18 @@ func TestSamplesValidate(t *testing.T) {
 		Schema: trial.EventSchema, Seq: 1, Time: when, Type: trial.TrialFinished, Trial: skipped.TrialID, Index: 1, Total: 2,
 		Outcome: trial.OK, Reasons: skipped.Reasons, SHA256: sum, MedianNS: 1.5, Text: "x",
 	}
-	state := trial.State{Schema: trial.EventSchema, RunID: "r", Phase: trial.Running, PID: 7, Started: when, Ended: when, LastSeq: 1, Done: 1, Total: 2, Text: "x"}
+	state := trial.State{Schema: trial.EventSchema, RunID: "r", Phase: trial.Running, PID: 7, Started: when, Ended: when,
+		LastSeq: 1, Done: 1, Total: 2, Text: "x"}
 	for _, c := range []struct {
 		schema string
 		value  any
 	}{
 		{"plan.schema.json", trial.Plan{
 			Schema: trial.PlanSchema, Experiment: "x", RunID: "r", Seed: 1, Policy: skipped.Policy, Models: []trial.Model{model},
-			Trials:   []trial.Trial{{ID: skipped.TrialID, Model: "a", Provider: skipped.Provider, Threads: 4, Batch: 1, Repetition: 2, Skip: "absent"}},
-			Accuracy: &trial.Evaluation{Data: trial.PackedData, Pictures: 5, SHA256: sum, Bytes: 7, Name: "x", Reference: "a", Timeout: time.Minute},
+			Trials: []trial.Trial{{ID: skipped.TrialID, Model: "a", Provider: skipped.Provider, Threads: 4, Batch: 1,
+				Repetition: 2, Skip: "absent"}},
+			Accuracy: &trial.Evaluation{Data: trial.PackedData, Pictures: 5, SHA256: sum, Bytes: 7, Name: "x", Reference: "a",
+				Timeout: time.Minute},
 		}},
 		{"result.schema.json", fullResult()},
 		{"result.schema.json", fullResultBeforeIntervals()},
@@ -260,7 +276,8 @@ func TestSamplesValidate(t *testing.T) {
 		{"event.schema.json", event},
 		{"event.schema.json", trial.Event{Schema: trial.EventSchema, Seq: 2, Time: when, Type: trial.Note}},
 		{"comparison.schema.json", compare.Runs([]compare.Group{simulated.Quiet(1, 3, 6).Group("")}, 1)},
-		{"comparison.schema.json", compare.Runs([]compare.Group{simulated.Quiet(1, 3, 6).Group("a"), simulated.Quiet(2, 1, 1).Group("b")}, 1)},
+		{"comparison.schema.json", compare.Runs([]compare.Group{simulated.Quiet(1, 3, 6).Group("a"),
+			simulated.Quiet(2, 1, 1).Group("b")}, 1)},
 		{"comparison.schema.json", compare.Runs([]compare.Group{{}}, 1)},
 		{"status.schema.json", trial.StatusReply{State: state, More: true}},
 		{"status.schema.json", trial.StatusReply{State: trial.State{Schema: trial.EventSchema, Phase: trial.NotStarted}}},

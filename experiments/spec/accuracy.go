@@ -84,7 +84,8 @@ func (r *reader) accuracy(s *section, e *Experiment) {
 	case data == trial.PlatesData:
 		for _, key := range []string{"labels", "preprocess"} {
 			if t.has(key) {
-				t.r.addf(t.keys[key], t.at(key), "contradicts data: plates: the drawn pictures bring their own; remove it (a folder of that name is ./plates)")
+				t.r.addf(t.keys[key], t.at(key),
+					"contradicts data: plates: the drawn pictures bring their own; remove it (a folder of that name is ./plates)")
 			}
 		}
 		if a.Pictures == 0 {

@@ -15,8 +15,10 @@ func TestWhatAccuracySays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Accuracy{Path: e.Dir, Labels: filepath.Join(e.Dir, "empty.onnx"), Pictures: 50, Reference: "b", Timeout: 90 * time.Second,
-		Preprocess: Preprocess{Resize: 240, Crop: 224, Mean: [3]float64{0, 0.5, 1}, Std: [3]float64{1, 1, 0.25}, Layout: "NHWC"}}
+	want := Accuracy{Path: e.Dir, Labels: filepath.Join(e.Dir, "empty.onnx"), Pictures: 50, Reference: "b",
+		Timeout: 90 * time.Second,
+		Preprocess: Preprocess{Resize: 240, Crop: 224, Mean: [3]float64{0, 0.5, 1}, Std: [3]float64{1, 1, 0.25},
+			Layout: "NHWC"}}
 	if *e.Accuracy != want {
 		t.Errorf("%+v, want %+v", *e.Accuracy, want)
 	}
@@ -32,13 +34,15 @@ func TestWhatAccuracySays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a := *plan.Accuracy; a.Data != trial.PackedData || a.SHA256 != sum("c") || a.Pictures != 44 || a.Reference != "b" || a.Timeout != 90*time.Second {
+	if a := *plan.Accuracy; a.Data != trial.PackedData || a.SHA256 != sum("c") || a.Pictures != 44 || a.Reference != "b" ||
+		a.Timeout != 90*time.Second {
 		t.Errorf("the plan's accuracy is %+v", a)
 	}
 }
 
 func TestPlatesInThePlan(t *testing.T) {
-	const text = "apiVersion: chexp/v1\nname: x\nsite: local\nmodels: [{name: a, builtin: tiny-cnn}, {name: b, builtin: tiny-cnn}]\nproviders: [cpu, {name: acl, optional: true}]\nthreads: [1, 2]\n"
+	const text = "apiVersion: chexp/v1\nname: x\nsite: local\nmodels: [{name: a, builtin: tiny-cnn}, {name: b, " +
+		"builtin: tiny-cnn}]\nproviders: [cpu, {name: acl, optional: true}]\nthreads: [1, 2]\n"
 	models := []trial.Model{{Name: "a", SHA256: sum("a")}, {Name: "b", SHA256: sum("b")}}
 	plain, err := Expand(parsed(t, text), models, "r", nil)
 	if err != nil || plain.Accuracy != nil {
@@ -48,7 +52,8 @@ func TestPlatesInThePlan(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := trial.Evaluation{Data: trial.PlatesData, Pictures: DefaultPictures, Reference: "a", Timeout: 10 * time.Minute, Name: plan.Accuracy.Name}
+	want := trial.Evaluation{Data: trial.PlatesData, Pictures: DefaultPictures, Reference: "a", Timeout: 10 * time.Minute,
+		Name: plan.Accuracy.Name}
 	if *plan.Accuracy != want || !strings.Contains(want.Name, "not photographs") {
 		t.Errorf("%+v, want %+v", *plan.Accuracy, want)
 	}

@@ -10,7 +10,8 @@ import (
 	"chexp/experiments/judge"
 )
 
-var budgetForm = regexp.MustCompile(`^\s*([A-Za-z0-9_]+)\s*(<=|>=|<|>|==|=|≤|≥)\s*([0-9]{1,15}(?:\.[0-9]{1,9})?)\s*(\S*)\s*$`)
+var budgetForm = regexp.MustCompile(`^\s*([A-Za-z0-9_]+)\s*(<=|>=|<|>|==|=|≤|≥)\s*` +
+	`([0-9]{1,15}(?:\.[0-9]{1,9})?)\s*(\S*)\s*$`)
 
 // ParseBudget reads "p50 < 15 ms".
 func ParseBudget(text string) (b judge.Budget, err error) {

@@ -57,7 +57,8 @@ func (r *reader) experiment(root *node, e *Experiment) {
 	if v, ok := s.text("name"); ok {
 		e.Name = v
 		if len(v) > maxName || !experimentName.MatchString(v) {
-			s.addf("name", "is %q, but may hold only a-z, 0-9 and inner hyphens, at most %d: it becomes part of lease and container names", short(v), maxName)
+			s.addf("name", "is %q, but may hold only a-z, 0-9 and inner hyphens, at most %d: it becomes part of lease and "+
+				"container names", short(v), maxName)
 		}
 	} else {
 		s.require("name", "a short name such as serve-edge")
@@ -134,7 +135,10 @@ func (r *reader) lease(n *node, e *Experiment) {
 }
 
 // imageName is a container image reference: [host[:port]/]path[:tag][@digest].
-var imageName = regexp.MustCompile(`^([A-Za-z0-9.-]+(:[0-9]{1,5})?/)?[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[0-9a-f]{64})?$`)
+var imageName = regexp.MustCompile(`^([A-Za-z0-9.-]+(:[0-9]{1,5})?/)?` + // registry
+	`[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*` + // repository
+	`(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?` + // tag
+	`(@sha256:[0-9a-f]{64})?$`)
 
 // ValidImage reports whether ref can be an image's name. It asks no registry.
 func ValidImage(ref string) bool { return len(ref) <= 255 && imageName.MatchString(ref) }
@@ -156,7 +160,8 @@ func (r *reader) container(n *node, e *Experiment) {
 			s.addf("transport", "is %q; %s", short(v), didYouMean(v, []string{"zun", "ssh"}))
 		}
 		if v == "ssh" && !s.has("image") {
-			s.addf("transport", "is ssh, which needs an image that runs an SSH server; the default %s has none: set container.image", e.Container.Image)
+			s.addf("transport", "is ssh, which needs an image that runs an SSH server; the default %s has none: set "+
+				"container.image", e.Container.Image)
 		}
 	}
 }
@@ -228,10 +233,12 @@ func (r *reader) trials(s *section, e *Experiment) {
 		t.addf("block", "is %s, but must be 0s, or from %s to 1h", FormatDuration(p.Block), FormatDuration(minBlock))
 	}
 	if p.Precision > 0 && p.Block == 0 {
-		t.addf("precision", "contradicts: block is 0s, and a trial that is measured in one piece cannot have another; remove precision or set block, such as 500ms")
+		t.addf("precision", "contradicts: block is 0s, and a trial that is measured in one piece cannot have another; "+
+			"remove precision or set block, such as 500ms")
 	}
 	if longest := max(p.MaxTime, p.MinTime); p.Timeout <= longest {
-		t.addf("timeout", "is too short: %s is %s, but the timed inferences alone may take %s; it also covers loading and warming up",
+		t.addf("timeout", "is too short: %s is %s, but the timed inferences alone may take %s; it also covers loading and "+
+			"warming up",
 			given("timeout"), FormatDuration(p.Timeout), FormatDuration(longest))
 	}
 }
@@ -243,7 +250,8 @@ func (r *reader) together(s *section, e *Experiment) {
 	}
 	product := len(e.Models) * len(e.Providers) * len(e.Threads) * len(e.Batches) * e.Trials.Repetitions
 	if product > maxTrials {
-		s.addf("models", "with all providers, threads, batches and repetitions make %d trials; at most %d are allowed", product, maxTrials)
+		s.addf("models", "with all providers, threads, batches and repetitions make %d trials; at most %d are allowed",
+			product, maxTrials)
 		return
 	}
 	required := 0

@@ -13,7 +13,8 @@ import (
 	"chexp/models/catalog"
 )
 
-const nameForm = "a-z, 0-9, '-' and '_', starting and ending with a letter or digit, at most 64: it becomes part of file names"
+const nameForm = "a-z, 0-9, '-' and '_', starting and ending with a letter or digit, at most 64: it becomes part of " +
+	"file names"
 
 func (r *reader) models(s *section, e *Experiment) {
 	if !s.require("models", "a list of at least one, for example models: [{name: baseline, builtin: mobilenetv2-11}]") {
@@ -63,7 +64,8 @@ func (r *reader) model(m *section) ModelSource {
 	if v, ok := m.literal("sha256", "64 hexadecimal digits"); ok {
 		src.SHA256 = strings.ToLower(v)
 		if !sha256Hex.MatchString(src.SHA256) {
-			m.addf("sha256", "is %q (%d characters), but must be 64 hexadecimal digits, as `sha256sum FILE` prints", short(v), len(v))
+			m.addf("sha256", "is %q (%d characters), but must be 64 hexadecimal digits, as `sha256sum FILE` prints", short(v),
+				len(v))
 		} else if m.has("builtin") {
 			m.addf("sha256", "contradicts builtin: a builtin model's sum is part of chexp; remove it")
 		}
@@ -83,7 +85,8 @@ func (r *reader) model(m *section) ModelSource {
 			m.addf("url", "%s", why)
 		}
 		if !m.has("sha256") {
-			m.addf("url", "has no sha256 beside it: a download is accepted by its content only; download it once, look at it, and add what `sha256sum FILE` prints")
+			m.addf("url", "has no sha256 beside it: a download is accepted by its content only; download it once, look at "+
+				"it, and add what `sha256sum FILE` prints")
 		}
 	}
 	return src
@@ -122,7 +125,8 @@ func badURL(s string) string {
 	case u.Scheme == "http" && Loopback(u.Hostname()):
 		return ""
 	case u.Scheme == "http":
-		return "is http, which anyone on the way can read and change: use https (http is allowed from this machine itself only)"
+		return "is http, which anyone on the way can read and change: use https (http is allowed from this machine itself " +
+			"only)"
 	}
 	return fmt.Sprintf("has the scheme %q, but must be an https:// address", short(u.Scheme))
 }

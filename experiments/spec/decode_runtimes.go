@@ -113,11 +113,14 @@ func (s *section) sum(key, needs string) string {
 func (r *reader) runtimeName(n *node, path, name string, located bool) bool {
 	switch {
 	case name == trial.Stock:
-		r.addf(n, path, "is %s, which is what the agent carries and needs no entry: providers without runtime use it", trial.Stock)
+		r.addf(n, path, "is %s, which is what the agent carries and needs no entry: providers without runtime use it",
+			trial.Stock)
 	case !trial.ValidName(name) || len(name) > maxRuntimeName:
-		r.addf(n, path, "is %q, but may hold only a-z, 0-9, '-' and '_', at most %d: it becomes part of file names", short(name), maxRuntimeName)
+		r.addf(n, path, "is %q, but may hold only a-z, 0-9, '-' and '_', at most %d: it becomes part of file names",
+			short(name), maxRuntimeName)
 	case !located && !slices.Contains(BuiltRuntimes, name):
-		r.addf(n, path, "is %q, which no script here builds: say where it is with path or plugins; without them, %s", short(name), didYouMean(name, BuiltRuntimes))
+		r.addf(n, path, "is %q, which no script here builds: say where it is with path or plugins; without them, %s",
+			short(name), didYouMean(name, BuiltRuntimes))
 	default:
 		return true
 	}
@@ -144,13 +147,15 @@ func (r *reader) ofRuntimes(e *Experiment) {
 				hint = didYouMean(p.Runtime, names)
 			}
 			pos := r.positions[at]
-			r.addf(&node{Line: pos.line, Column: pos.column}, at+".runtime", "is %q, which runtimes does not have; %s", short(p.Runtime), hint)
+			r.addf(&node{Line: pos.line, Column: pos.column}, at+".runtime", "is %q, which runtimes does not have; %s",
+				short(p.Runtime), hint)
 		}
 	}
 	for _, src := range e.Runtimes {
 		if !used[src.Name] {
 			pos := r.positions[src.at]
-			r.addf(&node{Line: pos.line, Column: pos.column}, src.at, "%s is used by no provider: write {name: cpu, runtime: %s} below providers, or remove it", src.Name, src.Name)
+			r.addf(&node{Line: pos.line, Column: pos.column}, src.at,
+				"%s is used by no provider: write {name: cpu, runtime: %s} below providers, or remove it", src.Name, src.Name)
 		}
 	}
 	e.Providers = withCPU(e.Providers)

@@ -57,7 +57,8 @@ func Expand(e *Experiment, models []trial.Model, runID string, runtimes []Runtim
 	for i, source := range e.Models {
 		m, ok := resolved[source.Name]
 		if !ok {
-			problems = append(problems, e.Problemf(fmt.Sprintf("models[%d]", i), "model %s was not resolved to a file", source.Name))
+			problems = append(problems, e.Problemf(fmt.Sprintf("models[%d]", i), "model %s was not resolved to a file",
+				source.Name))
 			continue
 		}
 		plan.Models = append(plan.Models, m)
@@ -126,7 +127,8 @@ func (e *Experiment) absent(known map[string]Runtime, all []Runtime) (skip map[s
 		if !ok {
 			at = "providers" // cpu, by default or added
 		}
-		problems = append(problems, e.Problemf(at, "%s. Remove it, %sor write {name: %s, optional: true} to have its trials skipped",
+		problems = append(problems, e.Problemf(at,
+			"%s. Remove it, %sor write {name: %s, optional: true} to have its trials skipped",
 			why, elsewhere(p.Name, all), p.Name))
 	}
 	return skip, problems

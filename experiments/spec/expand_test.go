@@ -39,7 +39,8 @@ func sum(c string) string { return strings.Repeat(c, 64) }
 
 func TestExpand(t *testing.T) {
 	e := parsed(t, twoByTwo)
-	models := []trial.Model{{Name: "a", SHA256: sum("a"), Bytes: 1}, {Name: "b", SHA256: sum("b"), Bytes: 2}, {Name: "unused", SHA256: sum("c")}}
+	models := []trial.Model{{Name: "a", SHA256: sum("a"), Bytes: 1}, {Name: "b", SHA256: sum("b"), Bytes: 2},
+		{Name: "unused", SHA256: sum("c")}}
 	plan, err := Expand(e, models, "run1", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -65,7 +66,8 @@ func TestExpand(t *testing.T) {
 	if len(plan.Models) != 2 || plan.Models[0].Name != "b" || plan.Models[1].Name != "a" {
 		t.Errorf("the plan's models are %+v", plan.Models)
 	}
-	if plan.Schema != trial.PlanSchema || plan.Experiment != "x" || plan.RunID != "run1" || plan.Seed != 7 || plan.Policy != e.Trials.Policy {
+	if plan.Schema != trial.PlanSchema || plan.Experiment != "x" || plan.RunID != "run1" || plan.Seed != 7 ||
+		plan.Policy != e.Trials.Policy {
 		t.Errorf("the plan's head is %+v", plan)
 	}
 	again, err := Expand(e, models, "run1", nil)
@@ -116,7 +118,8 @@ func TestExpandRefusesARequiredProviderThatIsAbsent(t *testing.T) {
 		t.Fatalf("error is %v, want Problems", err)
 	}
 	want := `x.yaml:6:5: models[0]: model b was not resolved to a file
-x.yaml:10:5: providers[1]: this ONNX Runtime has no provider "acl"; it has: cpu. Remove it, or write {name: acl, optional: true} to have its trials skipped`
+x.yaml:10:5: providers[1]: this ONNX Runtime has no provider "acl"; it has: cpu. Remove it, ` +
+		`or write {name: acl, optional: true} to have its trials skipped`
 	if err.Error() != want {
 		t.Errorf("problems are\n%v\nwant\n%s", err, want)
 	}
@@ -131,7 +134,8 @@ func TestCheckStart(t *testing.T) {
 		}
 	}
 	err := e.CheckStart(start.Add(61 * time.Second))
-	if err == nil || !strings.HasPrefix(err.Error(), "x.yaml:4:20: lease.start: is 2026-12-01T14:00:00Z, which is in the past") {
+	if err == nil || !strings.HasPrefix(err.Error(),
+		"x.yaml:4:20: lease.start: is 2026-12-01T14:00:00Z, which is in the past") {
 		t.Errorf("a start in the past gives %v", err)
 	}
 	e.Lease.Start = time.Time{}

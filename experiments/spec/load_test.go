@@ -107,7 +107,8 @@ func TestWhatAFullFileSays(t *testing.T) {
 		{Name: "baseline", Builtin: "mobilenetv2-11", Line: 14},
 		{Name: "static-int8", URL: "https://example.org/a.onnx", SHA256: strings.Repeat("1", 64), Line: 16},
 		{Name: "mine", Path: filepath.Join(e.Dir, "model.onnx"), SHA256: "abcdef" + strings.Repeat("1", 58), Line: 19},
-		{Name: "near", URL: "http://127.0.0.1:8080/x.onnx", SHA256: "145cc77269f63bb3b2c022ace1588767a68e3e86ac7566d972825c9dedb85348", Line: 22},
+		{Name: "near", URL: "http://127.0.0.1:8080/x.onnx",
+			SHA256: "145cc77269f63bb3b2c022ace1588767a68e3e86ac7566d972825c9dedb85348", Line: 22},
 	}
 	if !reflect.DeepEqual(e.Models, wantModels) {
 		t.Errorf("models are\n%+v, want\n%+v", e.Models, wantModels)
@@ -143,11 +144,13 @@ func TestDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if minimal.Trials != example.Trials || minimal.Container != example.Container || minimal.Lease.Duration != example.Lease.Duration {
+	if minimal.Trials != example.Trials || minimal.Container != example.Container ||
+		minimal.Lease.Duration != example.Lease.Duration {
 		t.Errorf("defaults %+v %+v %v differ from the example's %+v %+v %v",
 			minimal.Trials, minimal.Container, minimal.Lease.Duration, example.Trials, example.Container, example.Lease.Duration)
 	}
-	want := trial.Policy{Warmup: 10, MinRuns: 100, MinTime: 5 * time.Second, MaxTime: 60 * time.Second, Timeout: 120 * time.Second, Block: 500 * time.Millisecond}
+	want := trial.Policy{Warmup: 10, MinRuns: 100, MinTime: 5 * time.Second, MaxTime: 60 * time.Second,
+		Timeout: 120 * time.Second, Block: 500 * time.Millisecond}
 	if minimal.Trials.Policy != want || minimal.Trials.Repetitions != 1 || minimal.Trials.Seed != 1 ||
 		minimal.Container != (Container{"debian:bookworm-slim", "zun"}) || minimal.Lease.Duration != 2*time.Hour ||
 		!reflect.DeepEqual(minimal.Threads, []int{1}) || !reflect.DeepEqual(minimal.Batches, []int{1}) ||
@@ -157,7 +160,8 @@ func TestDefaults(t *testing.T) {
 }
 
 func TestAFileThatIsTooLargeOrNoFile(t *testing.T) {
-	if _, err := Parse("big.yaml", make([]byte, MaxFileBytes+1)); err == nil || !strings.Contains(err.Error(), "is larger than") {
+	if _, err := Parse("big.yaml", make([]byte, MaxFileBytes+1)); err == nil ||
+		!strings.Contains(err.Error(), "is larger than") {
 		t.Errorf("too large a file gives %v", err)
 	}
 	if _, err := Load("testdata"); err == nil || !strings.Contains(err.Error(), "no regular file") {
@@ -176,7 +180,8 @@ func TestAliasBombIsRefused(t *testing.T) {
 		prev := string(c - 1)
 		bomb += string(c) + ": &" + string(c) + " [" + strings.TrimSuffix(strings.Repeat("*"+prev+",", 9), ",") + "]\n"
 	}
-	if _, err := Parse("bomb.yaml", []byte(bomb+"models: *z\n")); err == nil || !strings.Contains(err.Error(), "aliases are not supported") {
+	if _, err := Parse("bomb.yaml", []byte(bomb+"models: *z\n")); err == nil ||
+		!strings.Contains(err.Error(), "aliases are not supported") {
 		t.Errorf("the bomb gives %v", err)
 	}
 }

@@ -123,7 +123,8 @@ func parseStart(s string) (time.Time, error) {
 	if s == "now" {
 		return time.Time{}, nil
 	}
-	for _, layout := range []string{"2006-01-02T15:04Z07:00", "2006-01-02T15:04:05Z07:00", "2006-01-02 15:04Z07:00", "2006-01-02 15:04:05Z07:00"} {
+	for _, layout := range []string{"2006-01-02T15:04Z07:00", "2006-01-02T15:04:05Z07:00", "2006-01-02 15:04Z07:00",
+		"2006-01-02 15:04:05Z07:00"} {
 		if t, err := time.Parse(layout, s); err == nil {
 			if t.Second() != 0 || t.Nanosecond() != 0 {
 				return time.Time{}, fmt.Errorf("is %q, but leases start on a whole minute", short(s))
@@ -133,7 +134,8 @@ func parseStart(s string) (time.Time, error) {
 	}
 	for _, layout := range []string{"2006-01-02T15:04", "2006-01-02T15:04:05", "2006-01-02 15:04", "2006-01-02 15:04:05"} {
 		if _, err := time.Parse(layout, s); err == nil {
-			return time.Time{}, fmt.Errorf("is %q, which has no time zone: add Z for UTC or an offset such as -05:00 (the server counts in UTC, you may not)", short(s))
+			return time.Time{}, fmt.Errorf("is %q, which has no time zone: add Z for UTC or an offset such as -05:00 (the "+
+				"server counts in UTC, you may not)", short(s))
 		}
 	}
 	return time.Time{}, fmt.Errorf("is %q, but must be %s", short(s), allowed)

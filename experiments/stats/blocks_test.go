@@ -98,7 +98,8 @@ func TestCutRefuses(t *testing.T) {
 	if got, err := s.Cut(nil); err != nil || got.Blocks() != nil {
 		t.Errorf("no blocks: %v", err)
 	}
-	if got := cut(t, []int64{1, 2, 3}, []trial.Block{{N: 1}, {First: 1, N: 2}}); !slices.Equal(got.Blocks()[1], []int64{2, 3}) {
+	if got := cut(t, []int64{1, 2, 3}, []trial.Block{{N: 1}, {First: 1, N: 2}}); !slices.Equal(got.Blocks()[1],
+		[]int64{2, 3}) {
 		t.Errorf("%v", got.Blocks())
 	}
 }

@@ -119,10 +119,12 @@ func (s Sample) checkSize() Check {
 	switch {
 	case n < fewest:
 		c.Outcome = Invalid
-		c.Text = fmt.Sprintf("%s, it takes %d for an interval of the median and %d to see whether the trial was steady", inferences(n), fewest, Steady)
+		c.Text = fmt.Sprintf("%s, it takes %d for an interval of the median and %d to see whether the trial was steady",
+			inferences(n), fewest, Steady)
 	case n < Steady:
 		c.Outcome = Suspect
-		c.Text = fmt.Sprintf("%s, it takes %d to see whether the trial was steady, %d for a p95 and %d for a p99", inferences(n), Steady, Needed(95), Needed(99))
+		c.Text = fmt.Sprintf("%s, it takes %d to see whether the trial was steady, %d for a p95 and %d for a p99",
+			inferences(n), Steady, Needed(95), Needed(99))
 	case limit > n:
 		c.Outcome = Suspect
 		c.Text = fmt.Sprintf("the median is known to ±%s only, limit ±%s, which takes about %d inferences instead of %d",
@@ -155,7 +157,8 @@ func (s Sample) checkWarmUp() (Check, int) {
 	if length >= n/4 {
 		c.Outcome = Invalid
 	}
-	c.Text = fmt.Sprintf("the first %d of %s were %s slower than the rest, limit %d", length, inferences(n), words.Percent(ratio-1), limit)
+	c.Text = fmt.Sprintf("the first %d of %s were %s slower than the rest, limit %d", length, inferences(n),
+		words.Percent(ratio-1), limit)
 	c.Remedy = fmt.Sprintf("raise trials.warmup by %d", roundUp(length))
 	return c, length
 }
@@ -207,7 +210,8 @@ func (s Sample) checkStationarity() Check {
 	}
 	c.Text = fmt.Sprintf("its %d blocks are in an order that chance gives in %s of such series, and %s apart, limit %s",
 		len(s.blocks), words.Percent(max(p, 1e-4)), words.Percent(far), words.Percent(large))
-	c.Remedy = "let the device cool down, stop other programs, measure longer; ratios of trials that were measured in turns do not mind"
+	c.Remedy = "let the device cool down, stop other programs, measure longer; ratios of trials that were measured in " +
+		"turns do not mind"
 	return c
 }
 
@@ -225,7 +229,8 @@ func (s Sample) checkModes() Check {
 	if gap > grave && m.Share > 1.0/3 { // the median is of neither, or of one by chance
 		c.Outcome = Invalid
 	}
-	c.Text = fmt.Sprintf("two modes that are %s apart, limit %s, %s of the inferences in the smaller", words.Percent(gap), words.Percent(large), words.Percent(m.Share))
+	c.Text = fmt.Sprintf("two modes that are %s apart, limit %s, %s of the inferences in the smaller", words.Percent(gap),
+		words.Percent(large), words.Percent(m.Share))
 	c.Remedy = "two clock speeds or a second program: fix the clock, stop what else runs, compare the modes"
 	return c
 }
@@ -242,7 +247,8 @@ func (s Sample) checkOutliers() Check {
 	// Binomial(n, 1/20), at most 5 %.
 	if share > many && k >= n+1-lowRankAt(n, 1-many, 0.05) {
 		c.Outcome = Suspect
-		c.Text = fmt.Sprintf("%s of the inferences are outliers, limit %s, the slowest took %s the median", words.Percent(share), words.Percent(many), times(o.Slowest))
+		c.Text = fmt.Sprintf("%s of the inferences are outliers, limit %s, the slowest took %s the median",
+			words.Percent(share), words.Percent(many), times(o.Slowest))
 		c.Remedy = "stop what else runs on the device; quote the median, not the mean"
 	}
 	return c

@@ -68,7 +68,10 @@ func TestInjectedFaultsAreNamed(t *testing.T) {
 		{"a neighbour in the middle third", Drift, 200, func(i int) float64 { return when(i >= 67 && i < 133, 1.3) }},
 		{"two clock speeds in turns", Bimodality, 100, func(i int) float64 { return when(i/5%3 == 0, 1.25) }},
 		{"two modes at random", Bimodality, 200, func(int) float64 { return when(d.rng.IntN(4) == 0, 1.25) }},
-		{"a neighbour that comes and goes", OutlierShare, 200, func(int) float64 { return when(d.rng.IntN(6) == 0, 1.5+2*d.rng.Float64()) }},
+		{"a neighbour that comes and goes", OutlierShare, 200, func(int) float64 {
+			return when(d.rng.IntN(6) == 0,
+				1.5+2*d.rng.Float64())
+		}},
 	} {
 		named := rate(200, func() bool {
 			return find(t, NewSample(d.draw(c.n, c.factor)).Checks(), c.name).Outcome != Valid

@@ -83,7 +83,7 @@ func bootstrapCenter(logs []float64, seed uint64) Estimate {
 		}
 		return times[m.i] * times[m.j]
 	}
-	return compare(means, k, count, seed, times)
+	return bootstrap(means, k, count, seed, times)
 }
 
 // hodgesLehmann is the median of the means of every two values.
@@ -116,7 +116,7 @@ func Ratio(a, b [][]int64, seed uint64) (c Estimate, ok bool) {
 	}
 	ta, tb := make([]int, len(la)), make([]int, len(lb))
 	count := func(m center) int { return ta[m.i] * tb[m.j] }
-	return compare(differences, min(len(la), len(lb)), count, seed, ta, tb), true
+	return bootstrap(differences, min(len(la), len(lb)), count, seed, ta, tb), true
 }
 
 // center is a candidate for the centre, and the blocks that it comes from.
@@ -125,10 +125,10 @@ type center struct {
 	i, j int
 }
 
-// compare takes the weighted median of the candidates, first of all of them,
+// bootstrap takes the weighted median of the candidates, first of all of them,
 // then of each resample: times counts how often each block was drawn, count
 // how often a candidate then occurs.
-func compare(cs []center, k int, count func(center) int, seed uint64, times ...[]int) Estimate {
+func bootstrap(cs []center, k int, count func(center) int, seed uint64, times ...[]int) Estimate {
 	slices.SortFunc(cs, func(x, y center) int { return cmp.Compare(x.v, y.v) })
 	middle := func() float64 {
 		// Draws are as many as blocks, so the counts always add up to this.

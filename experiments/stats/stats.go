@@ -41,6 +41,10 @@ func NewSample(latencies []int64) Sample {
 	return Sample{ordered: latencies, sorted: sorted}
 }
 
+// SampleOf is the latencies of a trial's result, in their blocks. The error says
+// how the blocks contradict the latencies; the sample then has none.
+func SampleOf(r *trial.Result) (Sample, error) { return NewSample(r.LatenciesNS).Cut(r.Blocks) }
+
 // N is the number of values.
 func (s Sample) N() int { return len(s.sorted) }
 

@@ -29,7 +29,8 @@ func TestSummarizeByHand(t *testing.T) {
 	if s.MedianInterval.Unavailable != "5 inferences are too few for a 95 % interval" {
 		t.Errorf("the interval of 5 is %+v", s.MedianInterval)
 	}
-	if i, ok := NewSample([]int64{30, 10, 100, 20, 40, 50}).Summary(1).MedianInterval.Get(); !ok || i.Low != 10 || i.High != 100 {
+	if i, ok := NewSample([]int64{30, 10, 100, 20, 40, 50}).Summary(1).MedianInterval.Get(); !ok || i.Low != 10 ||
+		i.High != 100 {
 		t.Errorf("the interval of 6 is %+v, want from the least to the greatest", i)
 	}
 	if m := NewSample([]int64{4, 1, 3, 2}).Summary(1).MedianNS; m != 2.5 {

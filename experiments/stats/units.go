@@ -100,7 +100,8 @@ func RatioOfUnits(a, b []float64, what string) (c Estimate, ok bool) {
 	c.Ratio = math.Exp(center)
 	fewer := min(len(la), len(lb))
 	if fewer < FewestUnits {
-		c.Interval = trial.Unread[trial.Interval](fmt.Sprintf("%s on one side: no interval, it takes %d", count(fewer, what), FewestUnits))
+		c.Interval = trial.Unread[trial.Interval](fmt.Sprintf("%s on one side: no interval, it takes %d", count(fewer, what),
+			FewestUnits))
 		return c, true
 	}
 	ma, ea := meanError(la)

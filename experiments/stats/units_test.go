@@ -65,7 +65,8 @@ func TestMiddleOfByHand(t *testing.T) {
 	}
 	// Logarithms to base 2: 0, 1, 2: mean 1, standard error 1/√3, Student's t 4.303.
 	half := 4.303 / math.Sqrt(3)
-	if i, _ := m.Interval.Get(); math.Abs(math.Log2(i.Low)-(1-half)) > 1e-9 || math.Abs(math.Log2(i.High)-(1+half)) > 1e-9 {
+	if i, _ := m.Interval.Get(); math.Abs(math.Log2(i.Low)-(1-half)) > 1e-9 ||
+		math.Abs(math.Log2(i.High)-(1+half)) > 1e-9 {
 		t.Errorf("interval %+v", i)
 	}
 	// Six: the outermost hold the median in 96.875 %, the next in 78.125 %. A

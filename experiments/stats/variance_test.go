@@ -24,7 +24,8 @@ func TestComponentsByHand(t *testing.T) {
 		{Groups: []Group{{Latencies: logs(1.1, 1.3)}, {Latencies: logs(1.5, 1.7)}}},
 	}}
 	got := Components(run, "process", "block", "inference")
-	want := []Component{{"process", math.Sqrt(0.46), 46.0 / 55, 2}, {"block", math.Sqrt(0.07), 7.0 / 55, 4}, {"inference", math.Sqrt(0.02), 2.0 / 55, 8}}
+	want := []Component{{"process", math.Sqrt(0.46), 46.0 / 55, 2}, {"block", math.Sqrt(0.07), 7.0 / 55, 4},
+		{"inference", math.Sqrt(0.02), 2.0 / 55, 8}}
 	compareComponents(t, got, want)
 }
 

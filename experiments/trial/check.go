@@ -29,10 +29,13 @@ func (r *Result) Check() error {
 	case !ValidRunID(r.RunID) || !ValidID(r.TrialID):
 		return fmt.Errorf("it names run %.40q and trial %.40q, which are no names", r.RunID, r.TrialID)
 	case !ValidName(r.Model.Name) || !validSum(r.Model.SHA256):
-		return fmt.Errorf("it names model %.40q with sha256 %.12q, which is not well formed", r.Model.Name, r.Model.SHA256)
+		return fmt.Errorf("it names model %.40q with sha256 %.12q, which is not well formed",
+			r.Model.Name, r.Model.SHA256)
 	case !ValidName(r.Provider.Name) || runtime != "" && !ValidName(runtime):
-		return fmt.Errorf("it names provider %.40q of runtime %.40q, which are not well formed", r.Provider.Name, runtime)
-	case r.Threads < 1 || r.Batch < 1 || r.Repetition < 1 || r.Threads > 9999 || r.Batch > 99999 || r.Repetition > 99999:
+		return fmt.Errorf("it names provider %.40q of runtime %.40q, which are not well formed",
+			r.Provider.Name, runtime)
+	case r.Threads < 1 || r.Batch < 1 || r.Repetition < 1 || r.Threads > 9999 ||
+		r.Batch > 99999 || r.Repetition > 99999:
 		return fmt.Errorf("it has %d threads, batch %d, repetition %d", r.Threads, r.Batch, r.Repetition)
 	case r.Scenario != "" && r.Scenario != SingleStream && r.Scenario != Offline:
 		return fmt.Errorf("it has the scenario %.40q", r.Scenario)
@@ -41,7 +44,8 @@ func (r *Result) Check() error {
 	case r.Outcome == OK && (r.Summary == nil || len(r.LatenciesNS) == 0):
 		return errors.New("it says ok, but nothing was timed")
 	case len(r.LatenciesNS) > maxLatencies || len(r.Blocks) > maxLatencies:
-		return fmt.Errorf("it holds %d latencies in %d blocks, more than anybody measures", len(r.LatenciesNS), len(r.Blocks))
+		return fmt.Errorf("it holds %d latencies in %d blocks, more than anybody measures",
+			len(r.LatenciesNS), len(r.Blocks))
 	}
 	for i, v := range r.LatenciesNS {
 		if v <= 0 || v > int64(maxLatency) {
@@ -67,7 +71,8 @@ func (r *Result) Fits(p *Plan, t Trial) error {
 	}
 	for _, m := range p.Models {
 		if m.Name == t.Model && m.SHA256 != r.Model.SHA256 {
-			return fmt.Errorf("it measured a model with sha256 %.12s…, the plan's has %.12s…", r.Model.SHA256, m.SHA256)
+			return fmt.Errorf("it measured a model with sha256 %.12s…, the plan's has %.12s…",
+				r.Model.SHA256, m.SHA256)
 		}
 	}
 	return nil

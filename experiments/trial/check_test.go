@@ -9,11 +9,13 @@ func sound() (*Result, *Plan) {
 	sum := strings.Repeat("a", 64)
 	p := &Plan{
 		Schema: PlanSchema, RunID: "run-1", Models: []Model{{Name: "m", SHA256: sum}},
-		Trials: []Trial{{ID: NewID("m", "cpu", 2, 1, 3), Model: "m", Provider: Provider{Name: "cpu"}, Threads: 2, Batch: 1, Repetition: 3}},
+		Trials: []Trial{{ID: NewID("m", "cpu", 2, 1, 3), Model: "m", Provider: Provider{Name: "cpu"}, Threads: 2,
+			Batch: 1, Repetition: 3}},
 	}
 	return &Result{
-		Schema: ResultSchema, RunID: p.RunID, TrialID: p.Trials[0].ID, Model: p.Models[0], Provider: p.Trials[0].Provider,
-		Threads: 2, Batch: 1, Repetition: 3, Outcome: OK, LatenciesNS: []int64{5}, Summary: &Summary{N: 1},
+		Schema: ResultSchema, RunID: p.RunID, TrialID: p.Trials[0].ID, Model: p.Models[0],
+		Provider: p.Trials[0].Provider,
+		Threads:  2, Batch: 1, Repetition: 3, Outcome: OK, LatenciesNS: []int64{5}, Summary: &Summary{N: 1},
 	}, p
 }
 
@@ -44,7 +46,8 @@ func TestResultChecks(t *testing.T) {
 	} {
 		r, p := sound()
 		spoil(r)
-		if err := r.Check(); err == nil || !strings.Contains(err.Error(), says) || !strings.HasPrefix(err.Error(), "it ") {
+		if err := r.Check(); err == nil || !strings.Contains(err.Error(), says) ||
+			!strings.HasPrefix(err.Error(), "it ") {
 			t.Errorf("%s: %v", says, err)
 		}
 		if err := r.Fits(p, p.Trials[0]); err == nil {

@@ -35,11 +35,13 @@ const (
 	// each file named by its SHA-256.
 	RuntimesDir = "runtimes"
 	OutDir      = "out"
-	StateFile   = "out/state.json"              // State, replaced atomically
-	EventsFile  = "out/events.jsonl"            // Event per line, append-only
-	LogFile     = "out/agent.log"               // what the agent itself printed
-	ResultsDir  = "out/results"                 // <trial id>.json, renamed into place; only a Partial one is ever replaced
-	ResultSums  = "out/results/" + "SHA256SUMS" // over the results, written last
+	StateFile   = "out/state.json"   // State, replaced atomically
+	EventsFile  = "out/events.jsonl" // Event per line, append-only
+	LogFile     = "out/agent.log"    // what the agent itself printed
+	// ResultsDir holds <trial id>.json, renamed into place. Only a Partial one is
+	// ever replaced.
+	ResultsDir = "out/results"
+	ResultSums = ResultsDir + "/SHA256SUMS" // over the results, written last
 	// JournalDir holds <trial id>.jsonl for each trial that has blocks and no
 	// whole result yet (package journal).
 	JournalDir = "out/journal"
@@ -160,7 +162,8 @@ func ShowName(s string) string {
 	return strconv.QuoteToASCII(s)
 }
 
-var idPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}\.[a-z0-9][a-z0-9_-]{0,63}\.t[0-9]{1,4}\.b[0-9]{1,5}\.r[0-9]{1,5}$`)
+var idPattern = regexp.MustCompile(
+	`^[a-z0-9][a-z0-9_-]{0,63}\.[a-z0-9][a-z0-9_-]{0,63}\.t[0-9]{1,4}\.b[0-9]{1,5}\.r[0-9]{1,5}$`)
 
 // ValidID reports whether s can be a trial's id. What comes back from a device
 // is checked with it before it becomes a file name.

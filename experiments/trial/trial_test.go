@@ -3,14 +3,16 @@ package trial
 import (
 	"bytes"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
 
 func TestReplyRoundTrip(t *testing.T) {
 	want := StatusReply{
-		Events: []Event{{Schema: EventSchema, Seq: 1, Type: RunStarted}, {Schema: EventSchema, Seq: 2, Type: Note, Text: "a\nb"}},
-		State:  State{Schema: EventSchema, Phase: Running, LastSeq: 2}, More: true,
+		Events: []Event{{Schema: EventSchema, Seq: 1, Type: RunStarted},
+			{Schema: EventSchema, Seq: 2, Type: Note, Text: "a\nb"}},
+		State: State{Schema: EventSchema, Phase: Running, LastSeq: 2}, More: true,
 	}
 	var buf bytes.Buffer
 	if err := want.Write(&buf); err != nil {
@@ -37,7 +39,8 @@ func TestReplyRoundTrip(t *testing.T) {
 func TestPlanCheck(t *testing.T) {
 	good := func() *Plan {
 		m := Model{Name: "m", SHA256: strings.Repeat("0a", 32), Bytes: 1}
-		return &Plan{Schema: PlanSchema, Models: []Model{m}, Trials: []Trial{{ID: NewID("m", "cpu", 1, 1, 1), Model: "m", Threads: 1, Batch: 1, Repetition: 1}}}
+		return &Plan{Schema: PlanSchema, Models: []Model{m},
+			Trials: []Trial{{ID: NewID("m", "cpu", 1, 1, 1), Model: "m", Threads: 1, Batch: 1, Repetition: 1}}}
 	}
 	if err := good().Check(); err != nil {
 		t.Fatal(err)
@@ -71,17 +74,38 @@ func TestEvaluationIsChecked(t *testing.T) {
 	}{
 		"plates": {good, true}, "packed": {packed, true}, "nothing": {Evaluation{}, false},
 		"a pack without its sum": {Evaluation{Data: PackedData, Pictures: 5, Reference: "m", Timeout: 1}, false},
-		"a path for a sum":       {Evaluation{Data: PackedData, SHA256: "../" + sum[3:], Pictures: 5, Reference: "m", Timeout: 1}, false},
-		"plates with a pack":     {Evaluation{Data: PlatesData, SHA256: sum, Pictures: 5, Reference: "m", Timeout: 1}, false},
-		"no picture":             {Evaluation{Data: PlatesData, Reference: "m", Timeout: 1}, false},
-		"too many":               {Evaluation{Data: PlatesData, Pictures: MaxPictures + 1, Reference: "m", Timeout: 1}, false},
-		"no such reference":      {Evaluation{Data: PlatesData, Pictures: 5, Reference: "x", Timeout: 1}, false},
-		"no limit":               {Evaluation{Data: PlatesData, Pictures: 5, Reference: "m"}, false},
+		"a path for a sum": {Evaluation{Data: PackedData, SHA256: "../" + sum[3:], Pictures: 5,
+			Reference: "m", Timeout: 1}, false},
+		"plates with a pack": {Evaluation{Data: PlatesData, SHA256: sum, Pictures: 5, Reference: "m", Timeout: 1},
+			false},
+		"no picture": {Evaluation{Data: PlatesData, Reference: "m", Timeout: 1}, false},
+		"too many": {Evaluation{Data: PlatesData, Pictures: MaxPictures + 1, Reference: "m", Timeout: 1},
+			false},
+		"no such reference": {Evaluation{Data: PlatesData, Pictures: 5, Reference: "x", Timeout: 1}, false},
+		"no limit":          {Evaluation{Data: PlatesData, Pictures: 5, Reference: "m"}, false},
 	} {
 		p := Plan{Schema: PlanSchema, Models: []Model{{Name: "m", SHA256: sum}}, Accuracy: &c.e,
 			Trials: []Trial{{ID: NewID("m", "cpu", 1, 1, 1), Model: "m", Threads: 1, Batch: 1, Repetition: 1}}}
 		if err := p.Check(); (err == nil) != c.ok {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// Each content is named once, whatever it is called.
+func TestPlanFiles(t *testing.T) {
+	a, b, c := strings.Repeat("a", 64), strings.Repeat("b", 64), strings.Repeat("c", 64)
+	p := &Plan{
+		Models: []Model{{Name: "m", SHA256: a, Bytes: 1}, {Name: "same", SHA256: a, Bytes: 1}},
+		Runtimes: []NamedRuntime{{Name: "r", SHA256: b, Plugins: []Plugin{{Provider: "npu", SHA256: c, Bytes: 3}}},
+			{Name: "stock", Plugins: []Plugin{{Provider: "npu", SHA256: c, Bytes: 3}}}},
+		Accuracy: &Evaluation{Name: "mine", SHA256: b, Bytes: 5},
+	}
+	want := []File{
+		{"model m", "models/" + a + ".onnx", a, 1}, {"runtime r", "runtimes/" + b, b, 0},
+		{"runtime r, plugin npu", "runtimes/" + c, c, 3}, {"the pictures of mine", "data/" + b + ".pack", b, 5},
+	}
+	if got := p.Files(); !slices.Equal(got, want) {
+		t.Errorf("files are %+v", got)
 	}
 }

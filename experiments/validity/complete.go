@@ -37,7 +37,8 @@ func TooFew(r *trial.Result) string {
 // good as any; it is less than somebody thought necessary.
 func checkComplete(r *trial.Result) stats.Check {
 	p := r.Partial
-	c := stats.Check{Name: Complete, Outcome: stats.Suspect, Value: trial.Read(float64(p.Blocks)), Limit: float64(p.Asked), Unit: "blocks",
+	c := stats.Check{Name: Complete, Outcome: stats.Suspect, Value: trial.Read(float64(p.Blocks)), Limit: float64(p.Asked),
+		Unit: "blocks",
 		Text: p.String(), Remedy: "measure the rest with `chexp run --resume`"}
 	if short := TooFew(r); short != "" {
 		c.Outcome, c.Text = stats.Invalid, short

@@ -38,7 +38,7 @@ func TestPartialIsNeverValid(t *testing.T) {
 	}
 	partial := &trial.Result{Partial: &trial.Partial{Blocks: 1}, LatenciesNS: []int64{5}}
 	asked := func(r *trial.Result) bool {
-		return slices.ContainsFunc(Checks(r), func(c stats.Check) bool { return c.Name == Complete })
+		return slices.ContainsFunc(checksOf(r), func(c stats.Check) bool { return c.Name == Complete })
 	}
 	if !asked(partial) || asked(&trial.Result{LatenciesNS: []int64{5}}) {
 		t.Error("the check is for interrupted trials, and for no others")

@@ -83,7 +83,8 @@ func (c conditions) quota() stats.Check {
 	}
 	out := graded(Quota, s.mean, throttled, grave, text, remedy)
 	if short {
-		out.Text = fmt.Sprintf("the quota is %.3g cores and the trial has %s; it", quota, threads(c.r.Threads)) + strings.TrimPrefix(out.Text, "the quota")
+		out.Text = fmt.Sprintf("the quota is %.3g cores and the trial has %s; it", quota, threads(c.r.Threads)) +
+			strings.TrimPrefix(out.Text, "the quota")
 		if out.Outcome == stats.Valid {
 			out.Outcome, out.Remedy = stats.Suspect, remedy
 		}
@@ -216,7 +217,8 @@ func (c conditions) clock() stats.Check {
 		text += fmt.Sprintf("; below its top for %s of the time, by time_in_state", words.Percent(below.mean))
 	}
 	if share > belowClock && share >= below.mean {
-		text = fmt.Sprintf("up to %s below its top for %s of the time, by %s", words.Percent(deepest), words.Percent(share), by)
+		text = fmt.Sprintf("up to %s below its top for %s of the time, by %s", words.Percent(deepest), words.Percent(share),
+			by)
 	}
 	return graded(Clock, max(share, below.mean), belowClock, math.Inf(1), text, remedy)
 }
@@ -255,7 +257,8 @@ func (c conditions) throttling() stats.Check {
 		return unread(Throttling, why)
 	}
 	share := float64(max(told, hotSlow)) / float64(n)
-	out := stats.Check{Name: Throttling, Outcome: stats.Valid, Value: trial.Read(100 * share), Unit: "% of blocks", Text: "no sign of it"}
+	out := stats.Check{Name: Throttling, Outcome: stats.Valid, Value: trial.Read(100 * share), Unit: "% of blocks",
+		Text: "no sign of it"}
 	if share == 0 {
 		return out
 	}
@@ -335,6 +338,7 @@ func (c conditions) pressure() stats.Check {
 	// The kernel settles its total at the moment of reading, a little outside
 	// the time that is divided by.
 	s.mean = min(s.mean, 1)
-	return graded(Pressure, s.mean, pressed, math.Inf(1), fmt.Sprintf("something waited for a core for %s of the time", words.Percent(s.mean)),
+	return graded(Pressure, s.mean, pressed, math.Inf(1), fmt.Sprintf("something waited for a core for %s of the time",
+		words.Percent(s.mean)),
 		"ask for fewer threads, or stop what else runs on the device")
 }

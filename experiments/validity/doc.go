@@ -3,7 +3,8 @@
 // to do about it. It is pure: result in, checks out, for the agent, the report
 // and anybody who reads a result file.
 //
-//	checks := validity.Checks(result)
+//	sample, err := stats.SampleOf(result)
+//	checks := validity.Checks(result, sample)
 //	stats.Worst(checks) // VALID, SUSPECT or INVALID
 //
 // A signal that could not be read makes its check UNAVAILABLE, with the reason;
@@ -35,11 +36,11 @@
 //	heat             80 °C on a Raspberry Pi  -                       its firmware lowers the clock from 80 °C on
 //	                 90 °C elsewhere                                  [Raspberry Pi documentation, frequency-management]
 //	clock            10 % of the time more    -                       perf_analyzer tolerates 10 % between windows; 5 %
-//	                 than 5 % below the top                           is what this project calls a difference that matters
+//	                 than 5 % below the top                           is what chexp calls a difference that matters
 //	governor         may change the clock,    -                       where the clock stayed, it does not matter
 //	                 and it changed
-//	swap             256 pages                -                       1 MiB of 4 KiB pages: more than a daemon that wakes
-//	CPU pressure     10 % of the time         -                       the kernel's PSI, "some": a thread waited for a core
+//	swap             256 pages                -                       1 MiB of 4 KiB pages: more than a waking daemon
+//	CPU pressure     10 % of the time         -                       the kernel's PSI, "some": a thread had to wait
 //	warm-up, drift, stationarity, bimodality, outliers: package stats
 //	harness overhead 1 % of the median        20 %                    a fifth of the smallest difference that matters
 //

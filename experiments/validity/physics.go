@@ -24,9 +24,9 @@ type Bound struct {
 	weights      int64
 }
 
-// Roof holds the trial's median against its device's limits. Float and 8-bit
+// Roof holds the median of a trial's sample against its device's limits. Float and 8-bit
 // multiply-adds share the cores, so their times add up.
-func Roof(r *trial.Result) trial.Reading[Bound] {
+func Roof(r *trial.Result, s stats.Sample) trial.Reading[Bound] {
 	none := func(what, why, otherwise string) trial.Reading[Bound] {
 		if why == "" {
 			why = otherwise
@@ -41,11 +41,11 @@ func Roof(r *trial.Result) trial.Reading[Bound] {
 	if !ok {
 		return none("the device's roof", r.Device.Roof.Unavailable, "the agent did not measure it")
 	}
-	s := stats.NewSample(r.LatenciesNS)
 	if s.N() == 0 || s.Median() <= 0 {
 		return trial.Unread[Bound]("nothing was timed")
 	}
-	b := Bound{Cores: min(r.Threads, roof.Cores), MultiplyAdds: (work.Float + work.Integer) * int64(r.Batch), weights: work.WeightBytes}
+	b := Bound{Cores: min(r.Threads, roof.Cores), MultiplyAdds: (work.Float + work.Integer) * int64(r.Batch),
+		weights: work.WeightBytes}
 	cycles := float64(r.Batch) * (float64(work.Float)/roof.FloatPerCycle + float64(work.Integer)/roof.IntegerPerCycle)
 	b.ComputeNS = cycles / float64(b.Cores) / float64(roof.ClockHz) * 1e9
 	if b.Cores < 1 || roof.ClockHz < 1 || work.Float < 0 || work.Integer < 0 || b.MultiplyAdds < 1 ||
@@ -61,13 +61,16 @@ func Roof(r *trial.Result) trial.Reading[Bound] {
 	return trial.Read(b)
 }
 
-func checkPhysics(r *trial.Result) stats.Check {
-	b, ok := Roof(r).Get()
+func checkPhysics(r *trial.Result, s stats.Sample) stats.Check {
+	roof := Roof(r, s)
+	b, ok := roof.Get()
 	if !ok {
-		return unread(Physics, Roof(r).Unavailable)
+		return unread(Physics, roof.Unavailable)
 	}
-	text := fmt.Sprintf("%s multiply-adds at %s of what %s can do", count(b.MultiplyAdds), words.Percent(b.Achieved), cores(b.Cores))
-	c := graded(Physics, b.Achieved, 1, 1, text, "it can't be: the model is not what it says, the work was not done, or the roof is wrong")
+	text := fmt.Sprintf("%s multiply-adds at %s of what %s can do", count(b.MultiplyAdds), words.Percent(b.Achieved),
+		cores(b.Cores))
+	c := graded(Physics, b.Achieved, 1, 1, text,
+		"it can't be: the model is not what it says, the work was not done, or the roof is wrong")
 	if c.Outcome != stats.Valid {
 		return c
 	}

@@ -23,11 +23,14 @@ type Truth struct {
 func (t Truth) Wrong() bool { return t.Nodes == 0 }
 
 // String is the line of a truth table: "acl: 0 of 68 nodes: not an ACL result".
-func (t Truth) String() string {
+func (t Truth) String() string { return t.Provider + ": " + t.Share() }
+
+// Share is [Truth.String] without the provider.
+func (t Truth) Share() string {
 	if t.Wrong() {
-		return fmt.Sprintf("%s: 0 of %d nodes: not an %s result", t.Provider, t.Of, strings.ToUpper(t.Provider))
+		return fmt.Sprintf("0 of %d nodes: not an %s result", t.Of, strings.ToUpper(t.Provider))
 	}
-	return fmt.Sprintf("%s: %d of %d nodes, %s of the time", t.Provider, t.Nodes, t.Of, words.Percent(t.Time))
+	return fmt.Sprintf("%d of %d nodes, %s of the time", t.Nodes, t.Of, words.Percent(t.Time))
 }
 
 // Ran says what the provider of the trial really ran. It is unavailable where
@@ -53,7 +56,8 @@ func Ran(r *trial.Result) trial.Reading[Truth] {
 		}
 	}
 	if nodes != p.Nodes || nodes < 1 {
-		return trial.Unread[Truth](fmt.Sprintf("the counts of nodes contradict each other: %d in all, %d of all providers", p.Nodes, nodes))
+		return trial.Unread[Truth](fmt.Sprintf("the counts of nodes contradict each other: %d in all, %d of all providers",
+			p.Nodes, nodes))
 	}
 	if ns > 0 {
 		t.Time /= float64(ns)
@@ -77,7 +81,8 @@ func checkProvider(r *trial.Result) stats.Check {
 	switch {
 	case t.Wrong():
 		c.Outcome = stats.Invalid
-		c.Remedy = "leave " + r.Provider.Name + " out for this model, or give it a model that it can run: `chexp results show` names the operators"
+		c.Remedy = "leave " + r.Provider.Name +
+			" out for this model, or give it a model that it can run: `chexp results show` names the operators"
 	case t.Time < leastShare:
 		c.Outcome = stats.Suspect
 		c.Text += fmt.Sprintf(", limit %s: mostly a result of the others", words.Percent(leastShare))

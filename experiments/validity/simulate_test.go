@@ -37,8 +37,10 @@ type fault struct {
 func (d device) trial(f fault) *trial.Result {
 	r := &trial.Result{Outcome: trial.OK, Provider: trial.Provider{Name: "cpu"}, Threads: 4, Batch: 1,
 		Model: trial.Model{Name: "m", Work: trial.Read(trial.Work{Float: 300e6, WeightBytes: 9e6, ActivationBytes: 6e5})},
-		Device: trial.Device{Model: trial.Read("Raspberry Pi 5 Model B Rev 1.0"), Cores: 4, Governor: trial.Read("ondemand"), Quota: trial.Read(0.0),
-			Roof: trial.Read(trial.Roof{Cores: 4, ClockHz: 2.4e9, FloatPerCycle: 8, IntegerPerCycle: 32, MemoryBytesPerSecond: trial.Read(12e9)})},
+		Device: trial.Device{Model: trial.Read("Raspberry Pi 5 Model B Rev 1.0"), Cores: 4, Governor: trial.Read("ondemand"),
+			Quota: trial.Read(0.0),
+			Roof: trial.Read(trial.Roof{Cores: 4, ClockHz: 2.4e9, FloatPerCycle: 8, IntegerPerCycle: 32,
+				MemoryBytesPerSecond: trial.Read(12e9)})},
 		Harness:   trial.Read(trial.Harness{NullNS: 2500, NullCNS: trial.Read(int64(2200)), Calls: 10000}),
 		Placement: trial.Read(placed("cpu", 65, "", 0)),
 	}
@@ -101,7 +103,8 @@ func placed(one string, n int, other string, m int) trial.Placement {
 	p.Operators = []trial.OperatorsShare{{Operator: "Conv", Provider: one, Nodes: n, TimeNS: int64(1000 * n)}}
 	if m > 0 {
 		p.Providers = append(p.Providers, trial.ProviderShare{Provider: other, Nodes: m, TimeNS: int64(1000 * m)})
-		p.Operators = append(p.Operators, trial.OperatorsShare{Operator: "QLinearConv", Provider: other, Nodes: m, TimeNS: int64(1000 * m)})
+		p.Operators = append(p.Operators, trial.OperatorsShare{Operator: "QLinearConv", Provider: other, Nodes: m,
+			TimeNS: int64(1000 * m)})
 	}
 	return p
 }

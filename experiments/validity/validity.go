@@ -45,16 +45,10 @@ const (
 	grave        = 0.20
 )
 
-// Sample is the result's latencies in their blocks. The error says how the
-// blocks contradict the latencies; the sample then has none.
-func Sample(r *trial.Result) (stats.Sample, error) {
-	return stats.NewSample(r.LatenciesNS).Cut(r.Blocks)
-}
-
 // Checks answers all questions about a trial that went well, causes before
-// symptoms. All latencies must be positive.
-func Checks(r *trial.Result) []stats.Check {
-	sample, _ := Sample(r)
+// symptoms. The sample is [stats.SampleOf] the result; all its latencies must be
+// positive.
+func Checks(r *trial.Result, sample stats.Sample) []stats.Check {
 	own := sample.Checks()
 	at := slices.IndexFunc(own, func(c stats.Check) bool { return c.Name == stats.SampleSize })
 	c := conditions{r: r}
@@ -63,19 +57,20 @@ func Checks(r *trial.Result) []stats.Check {
 			c.blocks = append(c.blocks, b.Conditions)
 		}
 	}
-	out := []stats.Check{checkProvider(r), checkPhysics(r), checkEmulation(r), own[at],
+	out := []stats.Check{checkProvider(r), checkPhysics(r, sample), checkEmulation(r), own[at],
 		c.quota(), c.steal(), c.outside(), c.throttling(), c.heat(), c.clock(), c.governor(), c.swap(), c.pressure()}
 	if r.Partial != nil {
 		out = append([]stats.Check{checkComplete(r)}, out...)
 	}
 	out = append(out, slices.Delete(own, at, at+1)...)
-	return append(out, checkHarness(r))
+	return append(out, checkHarness(r, sample))
 }
 
 // graded makes a check of a share: VALID up to limit, SUSPECT above, INVALID
 // above worst.
 func graded(name string, share, limit, worst float64, text, remedy string) stats.Check {
-	c := stats.Check{Name: name, Outcome: stats.Valid, Value: trial.Read(100 * share), Limit: 100 * limit, Unit: "%", Text: text}
+	c := stats.Check{Name: name, Outcome: stats.Valid, Value: trial.Read(100 * share), Limit: 100 * limit, Unit: "%",
+		Text: text}
 	switch {
 	case share > worst:
 		c.Outcome, c.Remedy = stats.Invalid, remedy
@@ -99,12 +94,13 @@ func checkEmulation(r *trial.Result) stats.Check {
 	if r.Device.Emulated == "" {
 		return stats.Check{Name: Emulation, Outcome: stats.Valid, Text: "no sign of it"}
 	}
-	return stats.Check{Name: Emulation, Outcome: stats.Suspect, Text: "the processor was emulated", Remedy: "run it on a real device"}
+	return stats.Check{Name: Emulation, Outcome: stats.Suspect, Text: "the processor was emulated",
+		Remedy: "run it on a real device"}
 }
 
 // checkHarness holds what measuring adds to a call against the median: over the
 // same call from C, where that was measured, else the whole of an empty call.
-func checkHarness(r *trial.Result) stats.Check {
+func checkHarness(r *trial.Result, s stats.Sample) stats.Check {
 	ns, ok := Overhead(r)
 	if !ok {
 		why := r.Harness.Unavailable
@@ -113,16 +109,17 @@ func checkHarness(r *trial.Result) stats.Check {
 		}
 		return unread(Harness, why)
 	}
-	s := stats.NewSample(r.LatenciesNS)
 	if s.N() == 0 || s.Median() <= 0 {
 		return unread(Harness, "nothing was timed")
 	}
 	h, _ := r.Harness.Get()
 	text := fmt.Sprintf("an empty call takes %d ns, which is %s of the median", h.NullNS, words.Percent(ns/s.Median()))
 	if c, ok := h.NullCNS.Get(); ok && c > 0 {
-		text = fmt.Sprintf("an empty call takes %d ns, in C %d ns; the difference is %s of the median", h.NullNS, c, words.Percent(ns/s.Median()))
+		text = fmt.Sprintf("an empty call takes %d ns, in C %d ns; the difference is %s of the median", h.NullNS, c,
+			words.Percent(ns/s.Median()))
 	}
-	return graded(Harness, ns/s.Median(), overhead, grave, text, "measure larger batches, or compare with trials that are as short")
+	return graded(Harness, ns/s.Median(), overhead, grave, text,
+		"measure larger batches, or compare with trials that are as short")
 }
 
 // Overhead is what measuring adds to one inference, in nanoseconds.

@@ -13,6 +13,13 @@ import (
 
 const experiments = 100
 
+func sampleOf(r *trial.Result) stats.Sample {
+	s, _ := stats.SampleOf(r)
+	return s
+}
+
+func checksOf(r *trial.Result) []stats.Check { return Checks(r, sampleOf(r)) }
+
 func percentOf(yes func() bool) float64 {
 	n := 0
 	for range experiments {
@@ -45,7 +52,7 @@ func TestFalseAlarms(t *testing.T) {
 		d := newDevice(11)
 		by := map[string]int{}
 		alarms := percentOf(func() bool {
-			checks := Checks(d.trial(f))
+			checks := checksOf(d.trial(f))
 			for _, c := range checks {
 				if bad(c.Outcome) {
 					by[c.Name]++
@@ -71,16 +78,17 @@ func TestInjectedFaultsAreNamed(t *testing.T) {
 		worst  stats.Validity
 		fault  fault
 	}{
-		{"throttling to 80 % from two thirds on, seen by sensors", []string{Throttling, Clock, Heat, stats.Drift}, stats.Invalid, fault{
-			factor: func(b, n, i int) float64 { return when(late(b, n), 1.25) },
-			change: func(b, n int, c *trial.Conditions) {
-				if late(b, n) {
-					c.ProbeHz.Value.Low, c.ProbeHz.Value.High = 0.8*c.ProbeHz.Value.Low, 0.8*c.ProbeHz.Value.High
-					c.BelowTop = trial.Read(0.95)
-					c.Temperature = trial.Read(trial.Range{Low: 79, High: 83})
-					c.Firmware = trial.Read("0x4")
-				}
-			}}},
+		{"throttling to 80 % from two thirds on, seen by sensors", []string{Throttling, Clock, Heat, stats.Drift},
+			stats.Invalid, fault{
+				factor: func(b, n, i int) float64 { return when(late(b, n), 1.25) },
+				change: func(b, n int, c *trial.Conditions) {
+					if late(b, n) {
+						c.ProbeHz.Value.Low, c.ProbeHz.Value.High = 0.8*c.ProbeHz.Value.Low, 0.8*c.ProbeHz.Value.High
+						c.BelowTop = trial.Read(0.95)
+						c.Temperature = trial.Read(trial.Range{Low: 79, High: 83})
+						c.Firmware = trial.Read("0x4")
+					}
+				}}},
 		{"the same, seen by the probe alone", []string{Clock, stats.Drift}, stats.Invalid, fault{
 			factor: func(b, n, i int) float64 { return when(late(b, n), 1.25) },
 			change: func(b, n int, c *trial.Conditions) {
@@ -126,7 +134,7 @@ func TestInjectedFaultsAreNamed(t *testing.T) {
 		d := newDevice(12)
 		found := map[string]float64{}
 		for range experiments {
-			for _, k := range Checks(d.trial(c.fault)) {
+			for _, k := range checksOf(d.trial(c.fault)) {
 				if bad(k.Outcome) {
 					found[k.Name] += 100.0 / experiments
 				}
@@ -138,7 +146,7 @@ func TestInjectedFaultsAreNamed(t *testing.T) {
 				t.Errorf("%s is named %q in %.1f %%", c.name, check, found[check])
 			}
 		}
-		if v := stats.Worst(Checks(d.trial(c.fault))); v == stats.Valid || v == stats.Suspect && c.worst == stats.Invalid {
+		if v := stats.Worst(checksOf(d.trial(c.fault))); v == stats.Valid || v == stats.Suspect && c.worst == stats.Invalid {
 			t.Errorf("%s: %s, want %s", c.name, v, c.worst)
 		}
 	}
@@ -148,7 +156,8 @@ func TestInjectedFaultsAreNamed(t *testing.T) {
 // written as JSON; the order is fixed.
 func TestAnswers(t *testing.T) {
 	d := newDevice(13)
-	order := []string{Provider, Physics, Emulation, stats.SampleSize, Quota, Steal, Outside, Throttling, Heat, Clock, Governor, Swap, Pressure,
+	order := []string{Provider, Physics, Emulation, stats.SampleSize, Quota, Steal, Outside, Throttling, Heat, Clock,
+		Governor, Swap, Pressure,
 		stats.WarmUp, stats.Drift, stats.Stationarity, stats.Bimodality, stats.OutlierShare, Harness}
 	for name, r := range map[string]*trial.Result{
 		"quiet":    d.trial(fault{}),
@@ -157,14 +166,15 @@ func TestAnswers(t *testing.T) {
 		"hostile":  hostile(d),
 		"emulated": d.trial(fault{result: func(r *trial.Result) { r.Device.Emulated = "qemu-aarch64" }}),
 	} {
-		checks := Checks(r)
+		checks := checksOf(r)
 		if _, err := json.Marshal(checks); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		var names []string
 		for _, c := range checks {
 			names = append(names, c.Name)
-			if c.Text == "" || bad(c.Outcome) != (c.Remedy != "") || strings.HasSuffix(c.Text, ".") || strings.Contains(c.Text, "NaN") || strings.Contains(c.Text, "Inf") {
+			if c.Text == "" || bad(c.Outcome) != (c.Remedy != "") || strings.HasSuffix(c.Text, ".") ||
+				strings.Contains(c.Text, "NaN") || strings.Contains(c.Text, "Inf") {
 				t.Errorf("%s: %+v", name, c)
 			}
 			if name == "quiet" {
@@ -184,15 +194,19 @@ func TestAnswers(t *testing.T) {
 func hostile(d device) *trial.Result {
 	nan := trial.Read(math.NaN())
 	r := d.trial(fault{change: func(b, n int, c *trial.Conditions) {
-		*c = trial.Conditions{DurationNS: math.MaxInt64, ClockHz: trial.Read(trial.Range{High: math.NaN()}), ProbeHz: trial.Read(trial.Range{High: math.Inf(1)}),
-			BelowTop: nan, Outside: trial.Read(math.Inf(1)), Steal: trial.Read(-4.0), Throttled: trial.Read(int64(math.MinInt64)),
-			Pressure: trial.Read(int64(math.MaxInt64)), Swapped: trial.Read(int64(-1)), Temperature: trial.Read(trial.Range{Low: math.Inf(-1), High: math.NaN()})}
+		*c = trial.Conditions{DurationNS: math.MaxInt64, ClockHz: trial.Read(trial.Range{High: math.NaN()}),
+			ProbeHz:  trial.Read(trial.Range{High: math.Inf(1)}),
+			BelowTop: nan, Outside: trial.Read(math.Inf(1)), Steal: trial.Read(-4.0),
+			Throttled: trial.Read(int64(math.MinInt64)),
+			Pressure:  trial.Read(int64(math.MaxInt64)), Swapped: trial.Read(int64(-1)),
+			Temperature: trial.Read(trial.Range{Low: math.Inf(-1), High: math.NaN()})}
 	}})
 	r.Device.Roof = trial.Read(trial.Roof{Cores: -1, ClockHz: math.MaxInt64, FloatPerCycle: math.NaN()})
 	r.Device.Cores, r.Threads = math.MinInt, math.MaxInt
 	r.Device.Quota = nan
 	r.Harness = trial.Read(trial.Harness{NullNS: math.MinInt64})
-	r.Placement = trial.Read(trial.Placement{Nodes: math.MaxInt, Providers: []trial.ProviderShare{{Provider: "cpu", Nodes: -1, TimeNS: math.MaxInt64}}})
+	r.Placement = trial.Read(trial.Placement{Nodes: math.MaxInt,
+		Providers: []trial.ProviderShare{{Provider: "cpu", Nodes: -1, TimeNS: math.MaxInt64}}})
 	return r
 }
 
@@ -207,13 +221,19 @@ func TestProvider(t *testing.T) {
 	}{
 		{"all on it", acl, trial.Read(placed("acl", 68, "", 0)), stats.Valid, "acl: 68 of 68 nodes, 100 % of the time"},
 		{"nothing on it", acl, trial.Read(placed("cpu", 68, "", 0)), stats.Invalid, "acl: 0 of 68 nodes: not an ACL result"},
-		{"named, without a node", acl, trial.Read(placed("acl", 0, "cpu", 68)), stats.Invalid, "acl: 0 of 68 nodes: not an ACL result"},
-		{"a little", acl, trial.Read(placed("acl", 4, "cpu", 64)), stats.Suspect, "acl: 4 of 68 nodes, 5.9 % of the time, limit 50 %: mostly a result of the others"},
+		{"named, without a node", acl, trial.Read(placed("acl", 0, "cpu", 68)), stats.Invalid,
+			"acl: 0 of 68 nodes: not an ACL result"},
+		{"a little", acl, trial.Read(placed("acl", 4, "cpu", 64)), stats.Suspect,
+			"acl: 4 of 68 nodes, 5.9 % of the time, limit 50 %: mostly a result of the others"},
 		{"most", acl, trial.Read(placed("acl", 60, "cpu", 8)), stats.Valid, "acl: 60 of 68 nodes, 88 % of the time"},
-		{"not measured", acl, trial.Unread[trial.Placement]("the profiler wrote nothing"), stats.Suspect, "nothing shows that acl ran any node: the profiler wrote nothing"},
-		{"an old agent", acl, trial.Reading[trial.Placement]{}, stats.Suspect, "nothing shows that acl ran any node: the agent did not measure it"},
-		{"cpu, not measured", trial.Provider{Name: "cpu"}, trial.Unread[trial.Placement]("no room"), stats.Unavailable, "no room"},
-		{"contradiction", acl, trial.Read(trial.Placement{Nodes: 68, Providers: []trial.ProviderShare{{Provider: "acl", Nodes: 3}}}), stats.Suspect,
+		{"not measured", acl, trial.Unread[trial.Placement]("the profiler wrote nothing"), stats.Suspect,
+			"nothing shows that acl ran any node: the profiler wrote nothing"},
+		{"an old agent", acl, trial.Reading[trial.Placement]{}, stats.Suspect,
+			"nothing shows that acl ran any node: the agent did not measure it"},
+		{"cpu, not measured", trial.Provider{Name: "cpu"}, trial.Unread[trial.Placement]("no room"), stats.Unavailable,
+			"no room"},
+		{"contradiction", acl, trial.Read(trial.Placement{Nodes: 68,
+			Providers: []trial.ProviderShare{{Provider: "acl", Nodes: 3}}}), stats.Suspect,
 			"nothing shows that acl ran any node: the counts of nodes contradict each other: 68 in all, 3 of all providers"},
 	} {
 		got := checkProvider(&trial.Result{Provider: c.provider, Placement: c.placement})
@@ -234,7 +254,7 @@ func TestPhysics(t *testing.T) {
 		}
 		return r
 	}
-	b, _ := Roof(at(10*ms, nil)).Get()
+	b, _ := Roof(at(10*ms, nil), sampleOf(at(10*ms, nil))).Get()
 	if math.Abs(b.ComputeNS-3.90625e6) > 1 || math.Abs(b.Achieved-0.390625) > 1e-9 || b.Cores != 4 {
 		t.Errorf("%+v", b)
 	}
@@ -249,18 +269,22 @@ func TestPhysics(t *testing.T) {
 	}{
 		{"plausible", at(10*ms, nil), stats.Valid, "300 M multiply-adds at 39 % of what 4 cores can do"},
 		{"impossible", at(3.9*ms, nil), stats.Invalid, "300 M multiply-adds at 100 % of what 4 cores can do, limit 100 %"},
-		{"one thread", at(10*ms, func(r *trial.Result) { r.Threads = 1 }), stats.Invalid, "300 M multiply-adds at 156 % of what 1 core can do, limit 100 %"},
-		{"batch", at(10*ms, func(r *trial.Result) { r.Batch = 2 }), stats.Valid, "600 M multiply-adds at 78 % of what 4 cores can do"},
+		{"one thread", at(10*ms, func(r *trial.Result) { r.Threads = 1 }), stats.Invalid,
+			"300 M multiply-adds at 156 % of what 1 core can do, limit 100 %"},
+		{"batch", at(10*ms, func(r *trial.Result) { r.Batch = 2 }), stats.Valid,
+			"600 M multiply-adds at 78 % of what 4 cores can do"},
 		{"8 bits", at(10*ms, func(r *trial.Result) { r.Model.Work = trial.Read(trial.Work{Integer: 300e6}) }), stats.Valid,
 			"300 M multiply-adds at 9.8 % of what 4 cores can do"},
 		{"large weights", at(10*ms, func(r *trial.Result) { r.Model.Work.Value.WeightBytes = 500e6 }), stats.Suspect,
-			"300 M multiply-adds at 39 % of what 4 cores can do; reading its weights once takes 41.7 ms, and the median is 10 ms"},
-		{"no roof", at(10*ms, func(r *trial.Result) { r.Device.Roof = trial.Unread[trial.Roof]("unknown processor") }), stats.Unavailable,
+			"300 M multiply-adds at 39 % of what 4 cores can do; " +
+				"reading its weights once takes 41.7 ms, and the median is 10 ms"},
+		{"no roof", at(10*ms, func(r *trial.Result) { r.Device.Roof = trial.Unread[trial.Roof]("unknown processor") }),
+			stats.Unavailable,
 			"the device's roof: unknown processor"},
 		{"no work", at(10*ms, func(r *trial.Result) { r.Model.Work = trial.Reading[trial.Work]{} }), stats.Unavailable,
 			"the model's work: the plan does not count it"},
 	} {
-		if got := checkPhysics(c.r); got.Outcome != c.want || got.Text != c.text {
+		if got := checkPhysics(c.r, sampleOf(c.r)); got.Outcome != c.want || got.Text != c.text {
 			t.Errorf("%s: %s %q", c.name, got.Outcome, got.Text)
 		}
 	}
@@ -268,10 +292,12 @@ func TestPhysics(t *testing.T) {
 
 func TestHarness(t *testing.T) {
 	at := func(median int64, h trial.Reading[trial.Harness]) stats.Check {
-		return checkHarness(&trial.Result{LatenciesNS: []int64{median}, Harness: h})
+		r := &trial.Result{LatenciesNS: []int64{median}, Harness: h}
+		return checkHarness(r, sampleOf(r))
 	}
 	null := trial.Harness{NullNS: 2500, NullCNS: trial.Read(int64(2200))}
-	if c := at(10*ms, trial.Read(null)); c.Outcome != stats.Valid || c.Text != "an empty call takes 2500 ns, in C 2200 ns; the difference is 0.003 % of the median" {
+	if c := at(10*ms, trial.Read(null)); c.Outcome != stats.Valid ||
+		c.Text != "an empty call takes 2500 ns, in C 2200 ns; the difference is 0.003 % of the median" {
 		t.Errorf("%+v", c)
 	}
 	if c := at(20_000, trial.Read(null)); c.Outcome != stats.Suspect || *c.Value.Value != 1.5 {
@@ -287,7 +313,8 @@ func TestHarness(t *testing.T) {
 }
 
 func TestFirmwareWords(t *testing.T) {
-	for word, want := range map[string]bool{"": true, "ok": true, "0x0": true, "0x50000": true, "50000": true, "0x50005": false, "4": false, "under-voltage": false} {
+	for word, want := range map[string]bool{"": true, "ok": true, "0x0": true, "0x50000": true, "50000": true,
+		"0x50005": false, "4": false, "under-voltage": false} {
 		if quiet(word) != want {
 			t.Errorf("%q", word)
 		}

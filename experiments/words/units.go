@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -108,6 +109,11 @@ func List(items []string, sep string, most int) string {
 		return strings.Join(items, sep)
 	}
 	return strings.Join(items[:most], sep) + fmt.Sprintf("%sand %d more", sep, len(items)-most)
+}
+
+// Present are the items that are not empty.
+func Present(items ...string) []string {
+	return slices.DeleteFunc(items, func(s string) bool { return s == "" })
 }
 
 // When is s if ok holds, and nothing otherwise.

@@ -120,7 +120,8 @@ func takePlugin(f *facts, n *onnx.Node) string {
 	case "Conv":
 		return f.pictureConv(n, 1)
 	case "QLinearConv":
-		if w, s := f.constants[n.Input(3)], f.constants[n.Input(4)]; w != nil && w.Type == onnx.Uint8 && s != nil && s.Elements() > 1 {
+		if w, s := f.constants[n.Input(3)], f.constants[n.Input(4)]; w != nil && w.Type == onnx.Uint8 &&
+			s != nil && s.Elements() > 1 {
 			return "it has unsigned weights with a scale per channel"
 		}
 		return f.pictureConv(n, 3)
@@ -146,7 +147,8 @@ func takePlugin(f *facts, n *onnx.Node) string {
 		if n.IntAttr("ceil_mode", 0) != 0 {
 			return "ceil_mode"
 		}
-		padded := slices.ContainsFunc(n.IntsAttr("pads"), func(p int64) bool { return p != 0 }) || strings.HasPrefix(n.TextAttr("auto_pad", ""), "SAME")
+		padded := slices.ContainsFunc(n.IntsAttr("pads"), func(p int64) bool { return p != 0 }) ||
+			strings.HasPrefix(n.TextAttr("auto_pad", ""), "SAME")
 		if n.Op == "MaxPool" && padded && f.float16(n) {
 			return "float16 with padding"
 		}
@@ -187,7 +189,8 @@ func takeACL(f *facts, n *onnx.Node) string {
 			return f.pictureConv(n, weights)
 		}
 		return "it does not support unknown tensor shapes: fix the batch"
-	case "GlobalAveragePool", "GlobalMaxPool", "MatMul", "com.microsoft.FusedMatMul", "com.microsoft.MatMulIntegerToFloat":
+	case "GlobalAveragePool", "GlobalMaxPool", "MatMul", "com.microsoft.FusedMatMul",
+		"com.microsoft.MatMulIntegerToFloat":
 		return takes
 	case "Gemm", "Relu", "Concat":
 		return until(12)

@@ -186,7 +186,8 @@ func (b *bundleDir) awaitPhase(phase trial.Phase) trial.StatusReply {
 func (b *bundleDir) checkComplete() {
 	b.t.Helper()
 	reply := b.ask("status")
-	if reply.State.Phase != trial.Finished || reply.State.Done != len(b.plan.Trials) || reply.State.Total != len(b.plan.Trials) {
+	if reply.State.Phase != trial.Finished || reply.State.Done != len(b.plan.Trials) ||
+		reply.State.Total != len(b.plan.Trials) {
 		b.t.Errorf("state %+v", reply.State)
 	}
 	sums, err := os.ReadFile(filepath.Join(b.dir, trial.ResultSums))
@@ -259,7 +260,8 @@ func TestVersionAgreesWithManifest(t *testing.T) {
 	if manifest.SHA256 != fmt.Sprintf("%x", sha256.Sum256(file)) || manifest.Bytes != int64(len(file)) {
 		t.Errorf("the manifest is about another file: %+v", manifest)
 	}
-	if said.Version != manifest.Version || said.Arch != runtime.GOARCH || said.Arch != manifest.Arch || said.OS != "linux" ||
+	if said.Version != manifest.Version || said.Arch != runtime.GOARCH ||
+		said.Arch != manifest.Arch || said.OS != "linux" ||
 		said.Payload != manifest.Payload || fmt.Sprint(said.Runtime) != fmt.Sprint(manifest.Runtime) {
 		t.Errorf("version says %+v, the manifest %+v", said, manifest)
 	}
@@ -269,7 +271,8 @@ func TestVersionAgreesWithManifest(t *testing.T) {
 		t.Fatal(code, errOut)
 	}
 	res := b.result(b.plan.Trials[0].ID)
-	if res.Runtime.Version != said.Runtime.Version || strings.Join(res.Runtime.Providers, " ") != strings.Join(said.Runtime.Providers, " ") {
+	if res.Runtime.Version != said.Runtime.Version ||
+		strings.Join(res.Runtime.Providers, " ") != strings.Join(said.Runtime.Providers, " ") {
 		t.Errorf("the library is %+v, announced was %+v", res.Runtime, said.Runtime)
 	}
 	if res.Agent.SHA256 != manifest.SHA256 || res.Agent.Version != said.Version {
@@ -313,7 +316,10 @@ func TestFailuresAreResults(t *testing.T) {
 		add("web-page", []byte("<html>not a model</html>"), nil).
 		add("wants-acl", tiny(), func(tr *trial.Trial) { tr.Provider.Name = "acl" }).
 		add("likes-acl", tiny(), func(tr *trial.Trial) { tr.Provider = trial.Provider{Name: "acl", Optional: true} }).
-		add("left-out", tiny(), func(tr *trial.Trial) { tr.Skip = "the runtime has no xnnpack"; tr.Provider.Name = "xnnpack" }).
+		add("left-out", tiny(), func(tr *trial.Trial) {
+			tr.Skip = "the runtime has no xnnpack"
+			tr.Provider.Name = "xnnpack"
+		}).
 		seal()
 	code, _, errOut := b.agent("run", b.dir)
 	if code != exitTrials {
@@ -321,7 +327,8 @@ func TestFailuresAreResults(t *testing.T) {
 	}
 	b.checkComplete()
 	for id, want := range map[string]string{
-		"good.cpu.t1.b1.r1": "ok ", "web-page.cpu.t1.b1.r1": "failed model_invalid", "wants-acl.acl.t1.b1.r1": "failed provider_absent",
+		"good.cpu.t1.b1.r1": "ok ", "web-page.cpu.t1.b1.r1": "failed model_invalid",
+		"wants-acl.acl.t1.b1.r1": "failed provider_absent",
 		"likes-acl.acl.t1.b1.r1": "skipped provider_absent", "left-out.xnnpack.t1.b1.r1": "skipped skipped_by_plan",
 	} {
 		res := b.result(id)
@@ -344,10 +351,12 @@ func TestExitCodes(t *testing.T) {
 		args []string
 		code int
 	}{
-		{nil, exitUsage}, {[]string{"dance"}, exitUsage}, {[]string{"start"}, exitUsage}, {[]string{"start", "a", "b"}, exitUsage},
+		{nil, exitUsage}, {[]string{"dance"}, exitUsage}, {[]string{"start"}, exitUsage},
+		{[]string{"start", "a", "b"}, exitUsage},
 		{[]string{"status", b.dir, "--sinec", "3"}, exitUsage}, {[]string{"status", b.dir, "--since", "x"}, exitUsage},
 		{[]string{"status", "/nonexistent"}, exitUnexpected}, {[]string{"start", "/nonexistent"}, exitBundle},
-		{[]string{"help"}, exitOK}, {[]string{"version"}, exitOK}, {[]string{"stop", b.dir}, exitOK}, {[]string{"status", "--since", "0", b.dir}, exitOK},
+		{[]string{"help"}, exitOK}, {[]string{"version"}, exitOK}, {[]string{"stop", b.dir}, exitOK},
+		{[]string{"status", "--since", "0", b.dir}, exitOK},
 	} {
 		if code, out, errOut := b.agent(tc.args...); code != tc.code || (code != 0) != (errOut != "") {
 			t.Errorf("%q: exit %d, want %d\n%s%s", tc.args, code, tc.code, out, errOut)

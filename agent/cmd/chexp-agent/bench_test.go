@@ -60,7 +60,8 @@ func BenchmarkStart(b *testing.B) {
 	b.ReportMetric(first[n/2].Seconds(), "first-s")
 	b.ReportMetric(later[n/2].Seconds(), "later-s")
 	b.ReportMetric(0, "ns/op")
-	b.Logf("first start: median %.3f s, least %.3f s (bar: 0.6); later: median %.3f s, least %.3f s (bar: 0.1), of %d each",
+	b.Logf("first start: median %.3f s, least %.3f s (bar: 0.6); "+
+		"later: median %.3f s, least %.3f s (bar: 0.1), of %d each",
 		first[n/2].Seconds(), first[0].Seconds(), later[n/2].Seconds(), later[0].Seconds(), n)
 	b.Logf("with a whole trial of one inference, the harness's own measurement included: first %.3f s, later %.3f s",
 		firstTrial[n/2].Seconds(), laterTrial[n/2].Seconds())
@@ -100,7 +101,8 @@ func BenchmarkMemory(b *testing.B) {
 	over := float64(peak+1024*supervisor-1024*bare) / 1e6
 	b.ReportMetric(over, "MB-over-bare")
 	b.ReportMetric(0, "ns/op")
-	b.Logf("peak of the trial's process %.1f MB, of a bare one in C %.1f MB; the supervisor's meanwhile %.1f MB: %.1f MB over bare (bar: 15)",
+	b.Logf("peak of the trial's process %.1f MB, of a bare one in C %.1f MB; the supervisor's meanwhile %.1f MB: "+
+		"%.1f MB over bare (bar: 15)",
 		float64(peak)/1e6, float64(1024*bare)/1e6, float64(1024*supervisor)/1e6, over)
 }
 
@@ -128,7 +130,8 @@ func barePeak(b *testing.B, agent, model string) int64 {
 	module, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/yalue/onnxruntime_go").Output()
 	must(b, err)
 	program := filepath.Join(b.TempDir(), "bare")
-	if out, err := exec.Command("gcc", "-O2", "-I", strings.TrimSpace(string(module)), "-o", program, "testdata/bare.c", "-ldl").CombinedOutput(); err != nil {
+	if out, err := exec.Command("gcc", "-O2", "-I", strings.TrimSpace(string(module)), "-o", program, "testdata/bare.c",
+		"-ldl").CombinedOutput(); err != nil {
 		b.Fatalf("gcc: %v\n%s", err, out)
 	}
 	out, err := exec.Command(program, libraries[0], model).Output()

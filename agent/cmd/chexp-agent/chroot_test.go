@@ -33,10 +33,12 @@ func checkAlone(t *testing.T, b *bundleDir, arch string) {
 	t.Helper()
 	res := b.result("tiny.cpu.t1.b1.r1")
 	if res.Outcome != trial.OK || len(res.LatenciesNS) != 5 || res.Agent.Arch != arch || res.Runtime.Version == "" {
-		t.Errorf("%s %v: %d latencies, agent %+v, runtime %+v", res.Outcome, res.Reasons, len(res.LatenciesNS), res.Agent, res.Runtime)
+		t.Errorf("%s %v: %d latencies, agent %+v, runtime %+v", res.Outcome, res.Reasons,
+			len(res.LatenciesNS), res.Agent, res.Runtime)
 	}
 	// What cannot be read there says so.
-	for name, why := range map[string]string{"model": res.Device.Model.Unavailable, "memory": res.Device.MemoryBytes.Unavailable, "peak": res.PeakMemoryBytes.Unavailable} {
+	for name, why := range map[string]string{"model": res.Device.Model.Unavailable,
+		"memory": res.Device.MemoryBytes.Unavailable, "peak": res.PeakMemoryBytes.Unavailable} {
 		if why == "" {
 			t.Errorf("%s has a value where there is no /proc", name)
 		}
@@ -46,9 +48,12 @@ func checkAlone(t *testing.T, b *bundleDir, arch string) {
 	}
 	c := res.Blocks[0].Conditions
 	for name, why := range map[string]string{
-		"roof": res.Device.Roof.Unavailable, "features": res.Device.Features.Unavailable, "quota": res.Device.Quota.Unavailable,
-		"outside load": c.Outside.Unavailable, "throttled": c.Throttled.Unavailable, "temperature": c.Temperature.Unavailable,
-		"clock": c.ClockHz.Unavailable, "probe": c.ProbeHz.Unavailable, "firmware": c.Firmware.Unavailable, "swapped": c.Swapped.Unavailable,
+		"roof": res.Device.Roof.Unavailable, "features": res.Device.Features.Unavailable,
+		"quota":        res.Device.Quota.Unavailable,
+		"outside load": c.Outside.Unavailable, "throttled": c.Throttled.Unavailable,
+		"temperature": c.Temperature.Unavailable,
+		"clock":       c.ClockHz.Unavailable, "probe": c.ProbeHz.Unavailable, "firmware": c.Firmware.Unavailable,
+		"swapped": c.Swapped.Unavailable,
 	} {
 		if why == "" {
 			t.Errorf("%s has a value where there is neither /proc nor /sys", name)
@@ -101,7 +106,9 @@ func TestAloneInChroot(t *testing.T) {
 const qemuNamespace = `set -e
 mount -t proc proc /proc
 mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
-printf '%s' ':qemu-aarch64:M::\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00:\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff:'"$QEMU"':F' > /proc/sys/fs/binfmt_misc/register
+magic='\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00'
+mask='\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff'
+printf '%s' ":qemu-aarch64:M::$magic:$mask:$QEMU:F" > /proc/sys/fs/binfmt_misc/register
 exec "$@"`
 
 func qemu(t *testing.T, args ...string) *exec.Cmd {
@@ -114,7 +121,9 @@ func qemu(t *testing.T, args ...string) *exec.Cmd {
 		t.Skip("no qemu-aarch64-static (apt-get install qemu-user-static):", err)
 	}
 	command := func(args ...string) *exec.Cmd {
-		cmd := exec.Command("unshare", append([]string{"--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", qemuNamespace, "sh"}, args...)...)
+		cmd := exec.Command("unshare",
+			append([]string{"--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c",
+				qemuNamespace, "sh"}, args...)...)
 		cmd.Env = append(os.Environ(), "QEMU="+static, "QEMU_CPU=cortex-a76")
 		return cmd
 	}
@@ -144,7 +153,8 @@ func TestEmulationIsSaid(t *testing.T) {
 		t.Errorf("%s %v, emulated %q", res.Outcome, res.Reasons, res.Device.Emulated)
 	}
 	// What was probed there would be the emulator's speed.
-	for name, why := range map[string]string{"roof": res.Device.Roof.Unavailable, "probe": res.Blocks[0].Conditions.ProbeHz.Unavailable} {
+	for name, why := range map[string]string{"roof": res.Device.Roof.Unavailable,
+		"probe": res.Blocks[0].Conditions.ProbeHz.Unavailable} {
 		if !strings.HasPrefix(why, "emulated: ") {
 			t.Errorf("%s is unavailable because %q", name, why)
 		}
@@ -154,7 +164,8 @@ func TestEmulationIsSaid(t *testing.T) {
 	must(t, err)
 	must(t, json.Unmarshal(raw, &manifest))
 	slices.Sort(res.Runtime.Providers) // the library has its own order of priority
-	if fmt.Sprint(manifest.Runtime.Version, manifest.Runtime.Providers) != fmt.Sprint(res.Runtime.Version, res.Runtime.Providers) {
+	if fmt.Sprint(manifest.Runtime.Version, manifest.Runtime.Providers) !=
+		fmt.Sprint(res.Runtime.Version, res.Runtime.Providers) {
 		t.Errorf("the manifest says %+v, the library %+v", manifest.Runtime, res.Runtime)
 	}
 }
@@ -170,12 +181,19 @@ func TestNowhereToUnpack(t *testing.T) {
 	// The agent's own directory becomes read-only, the working directory and
 	// every other candidate noexec.
 	script := `set -e
-for d in /tmp /var/tmp /dev/shm /run; do test -d $d || continue; case "$1" in $d/*) mount --bind $d $d; mount -o remount,bind,noexec $d;; *) mount -t tmpfs -o noexec none $d;; esac; done
+for d in /tmp /var/tmp /dev/shm /run; do
+  test -d $d || continue
+  case "$1" in
+  $d/*) mount --bind $d $d; mount -o remount,bind,noexec $d ;;
+  *) mount -t tmpfs -o noexec none $d ;;
+  esac
+done
 mount --bind "$2" "$2"; mount -o remount,bind,ro,exec "$2"
 cd "$1"; export CHEXP_AGENT_CACHE=/proc TMPDIR=/sys
 exec "$2/agent" run "$1"`
 	cmd := exec.Command("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "sh", b.dir, bin)
-	if out, err := exec.Command("unshare", "--user", "--map-root-user", "--mount", "true").CombinedOutput(); err != nil {
+	if out, err := exec.Command("unshare", "--user", "--map-root-user", "--mount", "true").
+		CombinedOutput(); err != nil {
 		t.Skipf("no user namespaces here: %v: %s", err, out)
 	}
 	code, out, errOut := execute(t, cmd)

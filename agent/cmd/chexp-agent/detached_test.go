@@ -57,7 +57,8 @@ func (b *bundleDir) runnerPIDs(n int) (runners []int, supervisor int) {
 			for _, field := range strings.Fields(string(data)) {
 				cmdline, _ := os.ReadFile("/proc/" + field + "/cmdline")
 				// Not the one that profiles.
-				measures := strings.Contains(string(cmdline), "chexp-trial") && !strings.Contains(string(cmdline), "-profile")
+				measures := strings.Contains(string(cmdline), "chexp-trial") &&
+					!strings.Contains(string(cmdline), "-profile")
 				if pid, err := strconv.Atoi(field); err == nil && measures {
 					runners = append(runners, pid)
 				}
@@ -81,7 +82,8 @@ func (b *bundleDir) awaitGone(pid int) {
 // Whoever starts it may die in any way, with terminal and process group.
 func TestSurvivesItsStarter(t *testing.T) {
 	b := long(t, 300)
-	starter := exec.Command("sh", "-c", `"$1" start "$2" && echo started && exec sleep 600`, "sh", agentFor(t, runtime.GOARCH), b.dir)
+	starter := exec.Command("sh", "-c", `"$1" start "$2" && echo started && exec sleep 600`, "sh",
+		agentFor(t, runtime.GOARCH), b.dir)
 	starter.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	must(t, starter.Start())
 	t.Cleanup(func() { b.agent("stop", b.dir) })
@@ -142,7 +144,8 @@ func TestKilledRunnerIsOneFailedTrial(t *testing.T) {
 	for _, tr := range b.plan.Trials {
 		res := b.result(tr.ID)
 		outcomes[res.Outcome]++
-		if res.Outcome == trial.Failed && (res.Reasons[0].Code != reason.RunnerCrashed || !strings.Contains(res.Reasons[0].Text, "signal 9")) {
+		if res.Outcome == trial.Failed &&
+			(res.Reasons[0].Code != reason.RunnerCrashed || !strings.Contains(res.Reasons[0].Text, "signal 9")) {
 			t.Errorf("%s: %+v", tr.ID, res.Reasons)
 		}
 	}
@@ -198,7 +201,8 @@ func TestSegfaultIsNamed(t *testing.T) {
 	b.awaitPhase(trial.Finished)
 	for _, tr := range b.plan.Trials {
 		if res := b.result(tr.ID); res.Outcome == trial.Failed {
-			if !strings.Contains(res.Reasons[0].Text, "SIGSEGV") && !strings.Contains(res.Reasons[0].Text, "segmentation") {
+			if !strings.Contains(res.Reasons[0].Text, "SIGSEGV") &&
+				!strings.Contains(res.Reasons[0].Text, "segmentation") {
 				t.Errorf("the reason does not name the signal: %s", res.Reasons[0].Text)
 			}
 			return

@@ -10,9 +10,9 @@
 //	chexp-agent version [--json]
 //
 // start, status and stop print a trial.StatusReply as JSON lines: events (status
-// only), then the state. They answer within a second or two, because Zun cuts an exec off after 5 s, and all of them may be
-// repeated when an answer was lost: start of a bundle that runs or has finished
-// starts nothing and says so. A stop, SIGTERM, and the end of the time that start
+// only), then the state. They answer within a second or two, because Zun cuts an
+// exec off after 5 s. Each may be repeated when its answer was lost: start of a
+// bundle that runs or has finished starts nothing and says so. A stop, SIGTERM, and the end of the time that start
 // was given leave a partial result of every trial that has blocks. After them, and
 // after a crash, start carries on: with the next round of the trials that were
 // interrupted, whose blocks are on record, and with those that were not begun.

@@ -93,7 +93,8 @@ func TestKilledWhileTakingTurns(t *testing.T) {
 	for _, tr := range b.plan.Trials {
 		res := b.result(tr.ID)
 		if res.Outcome != trial.OK || len(res.Blocks) != 20 || len(res.Restarts) != 1 || res.Partial != nil {
-			t.Errorf("%s: %s %v, %d blocks, %d restarts, %v", tr.ID, res.Outcome, res.Reasons, len(res.Blocks), len(res.Restarts), res.Partial)
+			t.Errorf("%s: %s %v, %d blocks, %d restarts, %v", tr.ID, res.Outcome, res.Reasons, len(res.Blocks),
+				len(res.Restarts), res.Partial)
 		}
 		if was := before[tr.ID]; !slices.Equal(res.LatenciesNS[:len(was)], was) {
 			t.Errorf("%s: what was measured before the kill is gone", tr.ID)
@@ -124,7 +125,8 @@ func TestStopWhileTakingTurns(t *testing.T) {
 	runners, _ := b.runnerPIDs(3)
 	b.awaitBlocks(4)
 	reply := b.ask("stop", "--why", "the test wants it")
-	if reply.State.Phase != trial.Stopped || reply.State.Why == nil || reply.State.Why.Code != trial.ReasonStopped || reply.State.Text != "the test wants it" {
+	if reply.State.Phase != trial.Stopped || reply.State.Why == nil || reply.State.Why.Code != trial.ReasonStopped ||
+		reply.State.Text != "the test wants it" {
 		t.Fatalf("after stop: %+v %+v", reply.State, reply.State.Why)
 	}
 	for _, pid := range runners {
@@ -137,7 +139,8 @@ func TestStopWhileTakingTurns(t *testing.T) {
 	partial := map[string]*trial.Result{}
 	for _, tr := range b.plan.Trials {
 		res := b.result(tr.ID)
-		if res.Outcome != trial.OK || res.Partial == nil || res.Partial.Blocks < 4 || res.Partial.Asked != 20 || res.Partial.Why != "the test wants it" || res.Summary == nil {
+		if res.Outcome != trial.OK || res.Partial == nil || res.Partial.Blocks < 4 || res.Partial.Asked != 20 ||
+			res.Partial.Why != "the test wants it" || res.Summary == nil {
 			t.Errorf("%s: %s %v, %v", tr.ID, res.Outcome, res.Reasons, res.Partial)
 		}
 		if !strings.Contains(string(sums), tr.ID+".json\n") {
@@ -150,7 +153,8 @@ func TestStopWhileTakingTurns(t *testing.T) {
 	b.ask("stop")
 	for id, was := range partial {
 		res := b.result(id)
-		if len(res.Blocks) <= len(was.Blocks) || res.Partial == nil || len(res.Restarts) != 1 || !slices.Equal(res.LatenciesNS[:len(was.LatenciesNS)], was.LatenciesNS) {
+		if len(res.Blocks) <= len(was.Blocks) || res.Partial == nil || len(res.Restarts) != 1 ||
+			!slices.Equal(res.LatenciesNS[:len(was.LatenciesNS)], was.LatenciesNS) {
 			t.Errorf("%s: %d blocks, then %d, %v", id, len(was.Blocks), len(res.Blocks), res.Partial)
 		}
 	}

@@ -20,7 +20,8 @@ const maxRuntime = 8 << 30
 
 // named makes the plan's runtimes ready: for each, the command that starts the
 // runner with it. One that cannot be made ready fails its trials and not the run.
-func named(ctx context.Context, dir string, plan *trial.Plan, own payload.Tools, bases []string) map[string]matrix.Command {
+func named(ctx context.Context, dir string, plan *trial.Plan, own payload.Tools,
+	bases []string) map[string]matrix.Command {
 	commands := map[string]matrix.Command{}
 	for _, r := range plan.Runtimes {
 		tools, err := ready(ctx, dir, r, own, bases)
@@ -41,7 +42,8 @@ func named(ctx context.Context, dir string, plan *trial.Plan, own payload.Tools,
 
 // ready finds what a runtime's runner is started with. The file's sum has been
 // checked by bundle.Verify.
-func ready(ctx context.Context, dir string, r trial.NamedRuntime, own payload.Tools, bases []string) (payload.Tools, error) {
+func ready(ctx context.Context, dir string, r trial.NamedRuntime, own payload.Tools,
+	bases []string) (payload.Tools, error) {
 	if r.SHA256 == "" {
 		return own, nil // with plugins
 	}
@@ -85,7 +87,8 @@ func usable(h payload.Header) error {
 	case total > maxRuntime:
 		return fmt.Errorf("it has %d bytes unpacked, more than %d", total, int64(maxRuntime))
 	case !slices.Contains(names, h.Loader) || !slices.Contains(names, h.Library):
-		return fmt.Errorf("the bundle does not hold its loader %q and library %q; make it with chexp-pack", h.Loader, h.Library)
+		return fmt.Errorf("the bundle does not hold its loader %q and library %q; make it with chexp-pack",
+			h.Loader, h.Library)
 	}
 	return nil
 }

@@ -61,8 +61,10 @@ func TestPlainLibraryAsRuntime(t *testing.T) {
 	must(t, err)
 	library, err := os.ReadFile(filepath.Join(dir, p.Header.Library))
 	must(t, err)
-	b := newBundle(t, trial.Policy{MinRuns: 3}).add("tiny", tiny(), nil).runtime("mine", library).runtime("broken", []byte("no library at all")).
-		on("tiny", trial.Provider{Name: "cpu", Runtime: "mine"}, trial.Provider{Name: "cpu", Runtime: "broken"}).sealRuntimes()
+	b := newBundle(t, trial.Policy{MinRuns: 3}).add("tiny", tiny(), nil).runtime("mine", library).
+		runtime("broken", []byte("no library at all")).
+		on("tiny", trial.Provider{Name: "cpu", Runtime: "mine"},
+			trial.Provider{Name: "cpu", Runtime: "broken"}).sealRuntimes()
 	if code, _, errOut := b.agent("run", b.dir); code != exitTrials {
 		t.Fatalf("exit %d: %s", code, errOut)
 	}
@@ -96,13 +98,16 @@ func TestUnusableRuntimeBundle(t *testing.T) {
 	}
 	b := newBundle(t, trial.Policy{MinRuns: 3}).add("tiny", tiny(), nil).
 		runtime("other", make(other, "ld")).runtime("headless", make(runtime.GOARCH, "")).
-		on("tiny", trial.Provider{Name: "cpu", Runtime: "other"}, trial.Provider{Name: "cpu", Runtime: "headless"}).sealRuntimes()
+		on("tiny", trial.Provider{Name: "cpu", Runtime: "other"},
+			trial.Provider{Name: "cpu", Runtime: "headless"}).sealRuntimes()
 	if code, _, errOut := b.agent("run", b.dir); code != exitTrials {
 		t.Fatalf("exit %d: %s", code, errOut)
 	}
-	for id, want := range map[string]string{"tiny.cpu-other.t2.b1.r1": "made for " + other, "tiny.cpu-headless.t2.b1.r1": "does not hold its loader"} {
+	for id, want := range map[string]string{"tiny.cpu-other.t2.b1.r1": "made for " + other,
+		"tiny.cpu-headless.t2.b1.r1": "does not hold its loader"} {
 		res := b.result(id)
-		if res.Outcome != trial.Failed || res.Reasons[0].Code != reason.RunnerMissing || !strings.Contains(res.Reasons[0].Text, want) {
+		if res.Outcome != trial.Failed || res.Reasons[0].Code != reason.RunnerMissing ||
+			!strings.Contains(res.Reasons[0].Text, want) {
 			t.Errorf("%s: %s %v", id, res.Outcome, res.Reasons)
 		}
 	}
@@ -115,7 +120,8 @@ func TestUnusableRuntimeBundle(t *testing.T) {
 // really runs what. CHEXP_RUNTIME_TABLES (make test-runtimes) asks for all models
 // and for arm64 under emulation too, and prints the tables.
 func TestDebianRuntime(t *testing.T) {
-	files := map[string]string{"fp32": "food11_fp32_rebuilt.onnx", "static": "food11_quantized_aggressive.onnx", "dynamic": "food11_quantized_dynamic.onnx"}
+	files := map[string]string{"fp32": "food11_fp32_rebuilt.onnx", "static": "food11_quantized_aggressive.onnx",
+		"dynamic": "food11_quantized_dynamic.onnx"}
 	shared := ""
 	for _, up := range []string{"../../..", "../../../.."} {
 		if _, err := os.Stat(filepath.Join(up, "..", "shared", "models", "food11", files["static"])); err == nil {
@@ -136,7 +142,8 @@ func TestDebianRuntime(t *testing.T) {
 			if all {
 				models, providers = append(models, "dynamic"), []string{"cpu", "xnnpack", "dnnl"}
 			}
-			b := newBundle(t, trial.Policy{MinRuns: 1, MaxTime: time.Second, Timeout: 9 * time.Minute}).runtime("debian", built(t, "debian", arch))
+			b := newBundle(t, trial.Policy{MinRuns: 1, MaxTime: time.Second, Timeout: 9 * time.Minute}).
+				runtime("debian", built(t, "debian", arch))
 			for _, name := range models {
 				content, err := os.ReadFile(filepath.Join(shared, files[name]))
 				must(t, err)
@@ -190,10 +197,12 @@ func checkXNNPACK(t *testing.T, b *bundleDir) {
 		t.Errorf("xnnpack took %d nodes of the static INT8 model", n)
 	}
 	res := b.result("static.xnnpack-debian.t2.b1.r1")
-	if len(res.Reasons) == 0 || res.Reasons[0].Code != reason.ProviderIdle && res.Reasons[len(res.Reasons)-1].Code != reason.ProviderIdle {
+	if len(res.Reasons) == 0 || res.Reasons[0].Code != reason.ProviderIdle &&
+		res.Reasons[len(res.Reasons)-1].Code != reason.ProviderIdle {
 		t.Errorf("the result does not say that xnnpack ran nothing: %v", res.Reasons)
 	}
-	if s := res.Runtime.Settings; s == nil || s.Provider["intra_op_num_threads"] != "2" || s.FreeDimensions["batch_size"] != 1 {
+	if s := res.Runtime.Settings; s == nil || s.Provider["intra_op_num_threads"] != "2" ||
+		s.FreeDimensions["batch_size"] != 1 {
 		t.Errorf("settings %+v", s)
 	}
 }
@@ -214,14 +223,16 @@ func truthTables(b *bundleDir) string {
 		}
 		w := tabwriter.NewWriter(&out, 0, 8, 2, ' ', 0)
 		for _, s := range p.Providers {
-			fmt.Fprintf(w, "  %s\t%d of %d nodes\t%.1f %% of the time\t\n", s.Provider, s.Nodes, p.Nodes, percent(s.TimeNS, p.TimeNS))
+			fmt.Fprintf(w, "  %s\t%d of %d nodes\t%.1f %% of the time\t\n", s.Provider, s.Nodes, p.Nodes,
+				percent(s.TimeNS, p.TimeNS))
 		}
 		for i, o := range p.Operators {
 			if i == 6 {
 				fmt.Fprintf(w, "    and %d kinds more\t\t\t\n", len(p.Operators)-i)
 				break
 			}
-			fmt.Fprintf(w, "    %s\t%d on %s\t%.1f %%\t\n", o.Operator, o.Nodes, o.Provider, percent(o.TimeNS, p.TimeNS))
+			fmt.Fprintf(w, "    %s\t%d on %s\t%.1f %%\t\n", o.Operator, o.Nodes, o.Provider,
+				percent(o.TimeNS, p.TimeNS))
 		}
 		w.Flush()
 		for _, r := range res.Reasons {

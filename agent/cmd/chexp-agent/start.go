@@ -81,7 +81,9 @@ func samePlan(dir, planSHA256 string) error {
 	if err != nil || !found || state.PlanSHA256 == planSHA256 {
 		return err
 	}
-	return &bundle.Error{Err: fmt.Errorf("%s holds the output of run %s, whose plan was another one; push into an empty directory", filepath.Join(dir, trial.OutDir), state.RunID)}
+	return &bundle.Error{Err: fmt.Errorf(
+		"%s holds the output of run %s, whose plan was another one; push into an empty directory",
+		filepath.Join(dir, trial.OutDir), state.RunID)}
 }
 
 // superviseVerb is the hidden verb of the background process. It gets the lock

@@ -179,7 +179,12 @@ func runPlan(ctx context.Context, dir string, plan *trial.Plan, recorder *outdir
 		return err
 	}
 	debug.FreeOSMemory() // what unpacking took: the trials need it
-	runner := matrix.Runner{Args: p.Header.Command(unpacked), Named: named(ctx, dir, plan, p.Header.Tools(unpacked), payload.Bases(self)), Env: payload.Environ(os.Environ()), Dir: dir}
+	runner := matrix.Runner{
+		Args:  p.Header.Command(unpacked),
+		Named: named(ctx, dir, plan, p.Header.Tools(unpacked), payload.Bases(self)),
+		Env:   payload.Environ(os.Environ()),
+		Dir:   dir,
+	}
 	answers, err := outdir.OpenAnswers(dir, agent, device.Facts(os.DirFS("/"), runtime.GOARCH))
 	if err != nil {
 		return err
@@ -191,7 +196,8 @@ func runPlan(ctx context.Context, dir string, plan *trial.Plan, recorder *outdir
 		Agent:   agent,
 		Runtime: p.Header.Runtime,
 		Left:    timeLeft(dir),
-		Before:  append(accuracy.Examinations(plan, dir, runner.Ask, answers, recorder.Event), matrix.Placement(plan, dir, runner)),
+		Before: append(accuracy.Examinations(plan, dir, runner.Ask, answers, recorder.Event),
+			matrix.Placement(plan, dir, runner)),
 	}
 	watch(&supervisor)
 	return supervisor.Run(ctx)

@@ -38,15 +38,18 @@ func TestACLPluginIsLeftOutWithASentence(t *testing.T) {
 	for name, c := range map[string]struct{ mirror, says string }{
 		"offline": {closed, "build again when it can be reached"},
 		// What a point release of Debian does to the version that is pinned.
-		"superseded": {mirror(http.NotFound), "Debian has replaced it. The new version and its SHA-256 belong into agent/acl/build.sh"},
-		"other bytes": {mirror(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("not the package")) }), //nolint:errcheck // the script's to notice
+		"superseded": {mirror(http.NotFound),
+			"Debian has replaced it. The new version and its SHA-256 belong into agent/acl/build.sh"},
+		//nolint:errcheck // the script's to notice
+		"other bytes": {mirror(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("not the package")) }),
 			"is not what agent/acl/build.sh pins"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cache, out := t.TempDir(), t.TempDir()
 			cmd := exec.Command("../../acl/build.sh", out)
-			cmd.Env = append(os.Environ(), "CXX="+compiler, "CHEXP_CACHE="+cache, "DEBIAN_MIRROR="+c.mirror+"/debian", "http_proxy=", "HTTP_PROXY=", "APT_CONFIG=")
+			cmd.Env = append(os.Environ(), "CXX="+compiler, "CHEXP_CACHE="+cache, "DEBIAN_MIRROR="+c.mirror+"/debian",
+				"http_proxy=", "HTTP_PROXY=", "APT_CONFIG=")
 			var said bytes.Buffer
 			cmd.Stderr = &said
 			err := cmd.Run()
@@ -56,7 +59,8 @@ func TestACLPluginIsLeftOutWithASentence(t *testing.T) {
 			}
 			lines := strings.Split(strings.TrimSpace(said.String()), "\n")
 			last := lines[len(lines)-1]
-			if len(lines) > 2 || !strings.HasPrefix(last, "agent/acl/build.sh: ") || !strings.Contains(last, c.says) || !strings.Contains(last, c.mirror) {
+			if len(lines) > 2 || !strings.HasPrefix(last, "agent/acl/build.sh: ") || !strings.Contains(last, c.says) ||
+				!strings.Contains(last, c.mirror) {
 				t.Errorf("it says\n%s\nnot one sentence with %q and the mirror", &said, c.says)
 			}
 			left, err := os.ReadDir(filepath.Join(cache, "downloads"))

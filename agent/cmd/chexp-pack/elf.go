@@ -96,7 +96,8 @@ func describeRuntime(path string, paths map[string]string) (trial.Runtime, error
 		return r, fmt.Errorf("ONNX Runtime %s: %w", path, err)
 	}
 	if r.Version == "" || len(r.Providers) == 0 {
-		return r, fmt.Errorf("%s does not look like ONNX Runtime: version %q, providers %v", path, r.Version, r.Providers)
+		return r, fmt.Errorf("%s does not look like ONNX Runtime: version %q, providers %v",
+			path, r.Version, r.Providers)
 	}
 	return r, nil
 }

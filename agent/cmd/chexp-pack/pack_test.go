@@ -67,7 +67,8 @@ func TestCheckELFs(t *testing.T) {
 		{"launcher for another processor", good, other, nil, "not " + other},
 		{"launcher is no program", licence, runtime.GOARCH, nil, "launcher"},
 		{"a library is missing", good, runtime.GOARCH, map[string]string{"sh": sh}, "which is not carried"},
-		{"a carried file for another processor", good, runtime.GOARCH, map[string]string{"x": static(t, other)}, "is for"},
+		{"a carried file for another processor", good, runtime.GOARCH,
+			map[string]string{"x": static(t, other)}, "is for"},
 		{"a carried file is missing", good, runtime.GOARCH, map[string]string{"x": "/nonexistent"}, "no such file"},
 		{"unknown processor", good, "mips", nil, "unknown"},
 	} {
@@ -113,7 +114,8 @@ func TestDescribeRuntime(t *testing.T) {
 func TestPackReusesThePayload(t *testing.T) {
 	dir := t.TempDir()
 	o := options{
-		launcher: static(t, runtime.GOARCH), arch: runtime.GOARCH, version: "v1", cache: dir, out: filepath.Join(dir, "agent"),
+		launcher: static(t, runtime.GOARCH), arch: runtime.GOARCH, version: "v1", cache: dir,
+		out:   filepath.Join(dir, "agent"),
 		paths: map[string]string{"libonnxruntime.so.1": orttest.Library(t, runtime.GOARCH)},
 	}
 	// The library needs others; as texts they are not looked into.

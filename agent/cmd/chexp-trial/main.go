@@ -29,7 +29,8 @@ func run() error {
 	resultFD := flag.Int("result-fd", 1, "file descriptor that gets the answers, one JSON document a line")
 	evaluate := flag.Bool(strings.TrimPrefix(accuracy.Flag, "-"), false, "measure accuracy instead of time")
 	describe := flag.Bool("describe", false, "write what the runtime is instead of running a trial")
-	profile := flag.String("profile", "", "find out which provider runs which nodes instead of timing; the directory for the runtime's profile")
+	profile := flag.String("profile", "",
+		"find out which provider runs which nodes instead of timing; the directory for the runtime's profile")
 	var plugins []string
 	flag.Func("plugin", "provider=path of a library with an execution provider", func(v string) error {
 		plugins = append(plugins, v)

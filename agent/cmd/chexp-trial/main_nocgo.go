@@ -8,6 +8,7 @@ import (
 )
 
 func main() {
-	fmt.Fprintln(os.Stderr, "chexp-trial was built without cgo and cannot load ONNX Runtime; build it with agent/build.sh")
+	fmt.Fprintln(os.Stderr,
+		"chexp-trial was built without cgo and cannot load ONNX Runtime; build it with agent/build.sh")
 	os.Exit(2)
 }

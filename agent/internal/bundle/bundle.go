@@ -59,27 +59,10 @@ func Verify(ctx context.Context, dir string, p *trial.Plan) error {
 	if sums[trial.PlanFile] == "" {
 		return &Error{fmt.Errorf("%s does not list %s", trial.SumsFile, trial.PlanFile)}
 	}
-	for _, m := range p.Models {
-		if sums[m.Path()] != m.SHA256 {
-			return &Error{fmt.Errorf("%s does not list model %s as %s", trial.SumsFile, m.Name, m.Path())}
+	for _, f := range p.Files() {
+		if sums[f.Path] != f.SHA256 {
+			return &Error{fmt.Errorf("%s does not list %s as %s", trial.SumsFile, f.What, f.Path)}
 		}
-	}
-	for _, r := range p.Runtimes {
-		files := map[string]string{}
-		if r.SHA256 != "" {
-			files[r.Path()] = r.SHA256
-		}
-		for _, x := range r.Plugins {
-			files[x.Path()] = x.SHA256
-		}
-		for path, sum := range files {
-			if sums[path] != sum {
-				return &Error{fmt.Errorf("%s does not list runtime %s as %s", trial.SumsFile, r.Name, path)}
-			}
-		}
-	}
-	if a := p.Accuracy; a != nil && a.SHA256 != "" && sums[a.Path()] != a.SHA256 {
-		return &Error{fmt.Errorf("%s does not list the pictures %s as %s", trial.SumsFile, a.Name, a.Path())}
 	}
 	for name, want := range sums {
 		got, _, err := files.Hash(ctx, filepath.Join(dir, filepath.FromSlash(name)), files.NoLimit)

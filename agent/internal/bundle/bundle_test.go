@@ -65,16 +65,24 @@ func TestBad(t *testing.T) {
 		damage func(t *testing.T, dir, sums string)
 		want   string
 	}{
-		{"no plan", func(t *testing.T, dir, _ string) { os.Remove(filepath.Join(dir, trial.PlanFile)) }, trial.PlanFile},
+		{"no plan", func(t *testing.T, dir, _ string) {
+			os.Remove(filepath.Join(dir, trial.PlanFile))
+		}, trial.PlanFile},
 		{"plan is no JSON", func(t *testing.T, dir, _ string) { write(t, dir, trial.PlanFile, "{") }, trial.PlanFile},
-		{"plan of the future", func(t *testing.T, dir, _ string) { write(t, dir, trial.PlanFile, `{"schema":"chexp.plan/v9"}`) }, "v9"},
+		{"plan of the future", func(t *testing.T, dir, _ string) {
+			write(t, dir, trial.PlanFile, `{"schema":"chexp.plan/v9"}`)
+		}, "v9"},
 		{"plan changed", func(t *testing.T, dir, _ string) {
 			path := filepath.Join(dir, trial.PlanFile)
 			raw, _ := os.ReadFile(path)
 			write(t, dir, trial.PlanFile, string(raw)+" ")
 		}, "plan.json has SHA-256"},
-		{"no sums", func(t *testing.T, dir, _ string) { os.Remove(filepath.Join(dir, trial.SumsFile)) }, trial.SumsFile},
-		{"sums are nonsense", func(t *testing.T, dir, _ string) { write(t, dir, trial.SumsFile, "<html>\n") }, "line 1"},
+		{"no sums", func(t *testing.T, dir, _ string) {
+			os.Remove(filepath.Join(dir, trial.SumsFile))
+		}, trial.SumsFile},
+		{"sums are nonsense", func(t *testing.T, dir, _ string) {
+			write(t, dir, trial.SumsFile, "<html>\n")
+		}, "line 1"},
 		{"sums climb out", func(t *testing.T, dir, sums string) {
 			write(t, dir, trial.SumsFile, sums+strings.Repeat("0", 64)+"  ../../etc/passwd\n")
 		}, "line 3"},
@@ -86,7 +94,9 @@ func TestBad(t *testing.T) {
 			models, _ := filepath.Glob(filepath.Join(dir, trial.ModelsDir, "*"))
 			os.Truncate(models[0], 3)
 		}, ".onnx has SHA-256"},
-		{"model missing", func(t *testing.T, dir, _ string) { os.RemoveAll(filepath.Join(dir, trial.ModelsDir)) }, "no such file"},
+		{"model missing", func(t *testing.T, dir, _ string) {
+			os.RemoveAll(filepath.Join(dir, trial.ModelsDir))
+		}, "no such file"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			dir, sums := push(t)
@@ -158,7 +168,7 @@ func TestPackMustBeListed(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.Accuracy = &trial.Evaluation{Data: trial.PackedData, SHA256: p.Models[0].SHA256, Name: "mine"}
-	if err := Verify(context.Background(), dir, p); err == nil || !strings.Contains(err.Error(), "pictures mine") {
+	if err := Verify(context.Background(), dir, p); err == nil || !strings.Contains(err.Error(), "pictures of mine") {
 		t.Errorf("%v", err)
 	}
 }

@@ -171,7 +171,7 @@ func (l *living) summarize() error {
 	if l.stopped != "" {
 		return journal.Settle(res, l.wanted, l.stopped)
 	}
-	sample, err := stats.NewSample(res.LatenciesNS).Cut(res.Blocks)
+	sample, err := stats.SampleOf(res)
 	if err == nil {
 		res.Summary = sample.Summary(l.Batch)
 	}

@@ -37,7 +37,8 @@ func BenchmarkHarness(b *testing.B) {
 	b.ReportMetric(float64(ours)/float64(theirs), "go/c")
 	b.ReportMetric(float64(allocations), "allocs")
 	b.ReportMetric(0, "ns/op") // not reported: it would be the time of all calls
-	b.Logf("least time of one call in %d: %d ns in our loop, %d ns in C: %d ns over it (bar: 500), %d in all (bar: 2000), %d allocations (bar: 0)",
+	b.Logf("least time of one call in %d: %d ns in our loop, %d ns in C: %d ns over it (bar: 500), "+
+		"%d in all (bar: 2000), %d allocations (bar: 0)",
 		calls, ours, theirs, ours-theirs, ours, allocations)
 }
 
@@ -99,6 +100,7 @@ func BenchmarkRealModel(b *testing.B) {
 	b.ReportMetric(m/1e6, "c-ms")
 	b.ReportMetric(c.Ratio, "go/c")
 	b.ReportMetric(0, "ns/op")
-	b.Logf("median of %d inferences each: %.3f ms in our loop, %.3f ms in C; ratio %.4f, 95 %% interval %.4f to %.4f, holds 1: %v",
+	b.Logf("median of %d inferences each: %.3f ms in our loop, %.3f ms in C; "+
+		"ratio %.4f, 95 %% interval %.4f to %.4f, holds 1: %v",
 		blocks*runs*b.N, g/1e6, m/1e6, c.Ratio, interval.Low, interval.High, !c.Differs())
 }

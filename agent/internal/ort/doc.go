@@ -1,12 +1,18 @@
 // Package ort is ONNX Runtime for this program: the only package with cgo. It
 // loads the library through github.com/yalue/onnxruntime_go and adds what that
 // module (v1.27.0, C API 24) does not offer, by a small C shim over the same
-// library (shim.h): the list of execution providers, the build info, the inputs
-// and outputs of a session that is already open (the module opens a second one
-// for that, which would double the peak memory), outputs whose shape only an
-// inference tells, providers that are reachable only through an exported symbol
-// (ACL, oneDNN) or that are libraries of their own (Plug), and sizes for symbolic
-// dimensions.
+// library:
+//
+//   - library.go, shim.h: the execution providers that the runtime lists, and its
+//     build info
+//   - options.go: providers that only an exported function appends (ACL, oneDNN),
+//     and sizes for symbolic dimensions
+//   - plugin.go, plugin.h, acl.go: providers that are libraries of their own, and
+//     which provider took which node
+//   - session.go, port.go: a model that is loaded once (the module opens a second
+//     session to learn of inputs and outputs, which doubles the peak memory), with
+//     its inputs and outputs bound, and timed on the side of C
+//   - infer.go: a model that runs on given inputs and is not timed
 //
 // What is set on a session (threads, spinning, options, dimensions) is decided in
 // one place, settings.go, and handed out with the session, so that a result can

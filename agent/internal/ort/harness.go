@@ -45,7 +45,8 @@ func (l *Library) openData(content []byte) (*Session, error) {
 // bare is the loop in C over this session.
 func (s *Session) bare() session.Bare {
 	return func(latencies []int64) error {
-		err := take(C.chexp_loop(s.lib.api, s.handle, s.bound, (*C.int64_t)(unsafe.Pointer(unsafe.SliceData(latencies))), C.size_t(len(latencies))))
+		err := take(C.chexp_loop(s.lib.api, s.handle, s.bound,
+			(*C.int64_t)(unsafe.Pointer(unsafe.SliceData(latencies))), C.size_t(len(latencies))))
 		runtime.KeepAlive(s)
 		return err
 	}

@@ -56,7 +56,8 @@ type inference struct {
 }
 
 // Run implements infer.Session.
-func (s *inference) Run(_ context.Context, given []*format.Tensor) (list []*format.Tensor, took time.Duration, err error) {
+func (s *inference) Run(_ context.Context,
+	given []*format.Tensor) (list []*format.Tensor, took time.Duration, err error) {
 	var values []onnx.Value
 	outputs := make([]onnx.Value, len(s.outputs)) // nil: the runtime allocates
 	defer func() {
@@ -72,7 +73,8 @@ func (s *inference) Run(_ context.Context, given []*format.Tensor) (list []*form
 		var v onnx.Value
 		for _, t := range given {
 			if t.Name == name {
-				if v, err = onnx.NewCustomDataTensor(onnx.Shape(t.Dims), t.Raw, onnx.TensorElementDataType(t.Type)); err != nil {
+				if v, err = onnx.NewCustomDataTensor(onnx.Shape(t.Dims), t.Raw,
+					onnx.TensorElementDataType(t.Type)); err != nil {
 					return nil, 0, fmt.Errorf("input %q: %w", name, err)
 				}
 			}

@@ -35,7 +35,7 @@ type Library struct {
 	api    *unsafe.Pointer
 
 	plugins map[string]plugin // by the experiment's names
-	acl     *acl              // nil until it is needed
+	acl     *plugin           // chexp's own; nil until it is needed
 }
 
 // Load loads the library from a path.
@@ -46,7 +46,7 @@ func Load(path string) (*Library, error) {
 	if err := onnx.InitializeEnvironment(onnx.WithLogLevelError()); err != nil {
 		return nil, reason.Errorf(reason.RuntimeFailed, "ONNX Runtime did not start").Because(err)
 	}
-	l := &Library{path: path}
+	l := &Library{path: path, plugins: map[string]plugin{}}
 	cPath := C.CString(path)
 	defer C.free(unsafe.Pointer(cPath))
 	var api *unsafe.Pointer
@@ -82,7 +82,7 @@ func (l *Library) Runtime() trial.Runtime {
 	}
 	if plugin, err := l.aclPlugin(); err == nil && plugin != nil {
 		r.Providers = append(r.Providers, provider.ACL)
-		r.BuildInfo += "; " + plugin.version
+		r.BuildInfo += "; chexp ACL plugin " + plugin.version + ", " + plugin.library
 	}
 	return r
 }

@@ -4,7 +4,6 @@ package ort
 
 /*
 #include <stdlib.h>
-#include "dims.h"
 #include "shim.h"
 */
 import "C"
@@ -67,7 +66,8 @@ func (l *Library) sessionOptions(o Options, set trial.Settings) (opts *onnx.Sess
 	}
 	for _, k := range slices.Sorted(maps.Keys(set.Session)) {
 		if err := opts.AddSessionConfigEntry(k, set.Session[k]); err != nil {
-			return nil, reason.Errorf(reason.OptionInvalid, "session option %s=%s was refused", k, set.Session[k]).Because(err)
+			return nil, reason.Errorf(reason.OptionInvalid, "session option %s=%s was refused", k, set.Session[k]).
+				Because(err)
 		}
 	}
 	for k, v := range set.Environment {
@@ -105,7 +105,8 @@ func (l *Library) appendProvider(opts *onnx.SessionOptions, name string, options
 	}
 	if p, ok := l.plugins[name]; ok {
 		if err := l.appendPlugin(opts, p, options); err != nil {
-			return reason.Errorf(reason.OptionInvalid, "the plugin's provider %q refused the session", name).Because(err)
+			return reason.Errorf(reason.OptionInvalid, "the plugin's provider %q refused the session", name).
+				Because(err)
 		}
 		return nil
 	}
@@ -115,7 +116,8 @@ func (l *Library) appendProvider(opts *onnx.SessionOptions, name string, options
 	}
 	usable := strings.Join(l.usable(listed), ", ")
 	if !slices.Contains(listed, name) {
-		return reason.Errorf(reason.ProviderAbsent, "onnxruntime %s has no execution provider %q; it has: %s", onnx.GetVersion(), name, usable).
+		return reason.Errorf(reason.ProviderAbsent, "onnxruntime %s has no execution provider %q; it has: %s",
+			onnx.GetVersion(), name, usable).
 			Advise("choose one of those, or mark the provider optional")
 	}
 	if own, ok := withOptionsOfItsOwn[name]; ok {
@@ -166,11 +168,14 @@ func providerError(name, usable string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return reason.Errorf(reason.ProviderAbsent, "onnxruntime %s knows the execution provider %q but cannot use it here; usable: %s", onnx.GetVersion(), name, usable).
+	return reason.Errorf(reason.ProviderAbsent,
+		"onnxruntime %s knows the execution provider %q but cannot use it here; usable: %s",
+		onnx.GetVersion(), name, usable).
 		Advise("choose one of those, or mark the provider optional").Because(err)
 }
 
-func (l *Library) appendBySymbol(opts *onnx.SessionOptions, suffix, argument string, options map[string]string) (found bool, err error) {
+func (l *Library) appendBySymbol(opts *onnx.SessionOptions, suffix, argument string,
+	options map[string]string) (found bool, err error) {
 	value := 0
 	for k, v := range options {
 		if k != argument {

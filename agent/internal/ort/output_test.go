@@ -21,8 +21,9 @@ func TestFirstOutput(t *testing.T) {
 			out = []onnx.Dim{{Param: "?"}, {Param: "!"}}
 		}
 		m := onnx.Model{IRVersion: 8, Opsets: []onnx.Opset{{Version: 17}}, Graph: &onnx.Graph{Name: "g",
-			Nodes:  []*onnx.Node{{Op: "Neg", Name: "neg", Inputs: []string{"x"}, Outputs: []string{"y"}}},
-			Inputs: []*onnx.Value{onnx.FloatValue("x", dims("n")...)}, Outputs: []*onnx.Value{onnx.FloatValue("y", out...)}}}
+			Nodes:   []*onnx.Node{{Op: "Neg", Name: "neg", Inputs: []string{"x"}, Outputs: []string{"y"}}},
+			Inputs:  []*onnx.Value{onnx.FloatValue("x", dims("n")...)},
+			Outputs: []*onnx.Value{onnx.FloatValue("y", out...)}}}
 		file, err := m.Marshal()
 		if err != nil {
 			t.Fatal(err)

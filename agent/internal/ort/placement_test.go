@@ -30,7 +30,8 @@ func place(t *testing.T, path string, o Options) *trial.Placement {
 // The real library's profile of a model whose only node is known.
 func TestPlacementOfOneNode(t *testing.T) {
 	p := place(t, model(t, testmodel.Add(testmodel.Float, testmodel.Dim{Symbol: "n"}, testmodel.Dim{Size: 3})), cpu)
-	if p.Nodes != 1 || p.Inferences < 1 || len(p.Operators) != 1 || p.Operators[0].Operator != "Add" || p.Providers[0].Provider != "cpu" {
+	if p.Nodes != 1 || p.Inferences < 1 || len(p.Operators) != 1 || p.Operators[0].Operator != "Add" ||
+		p.Providers[0].Provider != "cpu" {
 		t.Errorf("placement %+v", p)
 	}
 }

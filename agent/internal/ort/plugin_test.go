@@ -27,7 +27,8 @@ func idlePlugin(t *testing.T) string {
 		t.Skip("no gcc:", err)
 	}
 	out := filepath.Join(t.TempDir(), "idle_ep.so")
-	gcc := exec.Command("gcc", "-shared", "-fPIC", "-w", "-o", out, "-I", strings.TrimSpace(string(module)), "testdata/idle_ep.c")
+	gcc := exec.Command("gcc", "-shared", "-fPIC", "-w", "-o", out, "-I",
+		strings.TrimSpace(string(module)), "testdata/idle_ep.c")
 	if msg, err := gcc.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, msg)
 	}
@@ -48,7 +49,8 @@ func TestPlugin(t *testing.T) {
 		t.Errorf("its name is %q", got)
 	}
 	path := model(t, testmodel.Add(testmodel.Float, testmodel.Dim{Size: 1}))
-	lazy := Options{Provider: trial.Provider{Name: "lazy", Options: map[string]string{"colour": "blue"}}, Threads: 1, Batch: 1}
+	lazy := Options{Provider: trial.Provider{Name: "lazy", Options: map[string]string{"colour": "blue"}}, Threads: 1,
+		Batch: 1}
 	p, err := placement.Profile(t.TempDir(), 1, l.PlanName, func(prefix string) (session.Engine, error) {
 		o := lazy
 		o.Profile = prefix

@@ -77,7 +77,8 @@ func (p port) inputShape(batch int64) (onnx.Shape, error) {
 		case d.size >= 1:
 			// One inference of it handles that many inputs, whatever the plan
 			// says: its throughput would be wrong.
-			return nil, reason.Errorf(reason.InputUnsupported, "input %q has the fixed first dimension %d, the trial's batch is %d", p.name, d.size, batch).
+			return nil, reason.Errorf(reason.InputUnsupported,
+				"input %q has the fixed first dimension %d, the trial's batch is %d", p.name, d.size, batch).
 				Advise("run it with batch %d, or export the model with a symbolic batch dimension", d.size)
 		case i == 0:
 			shape = append(shape, batch)
@@ -86,7 +87,8 @@ func (p port) inputShape(batch int64) (onnx.Shape, error) {
 			if name == "" {
 				name = "without a name"
 			}
-			return nil, reason.Errorf(reason.InputUnsupported, "input %q: dimension %d is symbolic (%s), and only the first, the batch, may be", p.name, i+1, name).
+			return nil, reason.Errorf(reason.InputUnsupported,
+				"input %q: dimension %d is symbolic (%s), and only the first, the batch, may be", p.name, i+1, name).
 				Advise("export the model with that dimension fixed")
 		}
 	}

@@ -57,7 +57,8 @@ func (l *Library) Open(path string, o Options) (*Session, error) {
 
 // open makes the session with its options, and binds it. names are those of
 // free first dimensions.
-func (l *Library) open(o Options, names []string, create func(*onnx.SessionOptions) (*onnx.DynamicAdvancedSession, error)) (*Session, error) {
+func (l *Library) open(o Options, names []string,
+	create func(*onnx.SessionOptions) (*onnx.DynamicAdvancedSession, error)) (*Session, error) {
 	set, err := settings(o, names)
 	if err != nil {
 		return nil, err
@@ -90,11 +91,14 @@ func createError(path string, err error) error {
 			return reason.Errorf(reason.ProviderAbsent, "%s", r.Means).Advise("%s", r.Next).Because(err)
 		}
 	}
-	for _, sign := range []string{"Protobuf parsing failed", "No graph was found", "Invalid model", "ModelProto does not have a graph",
+	for _, sign := range []string{"Protobuf parsing failed", "No graph was found", "Invalid model",
+		"ModelProto does not have a graph",
 		"is not a valid", "INVALID_GRAPH", "Unknown model file format", "INVALID_PROTOBUF", "is invalid"} {
 		if strings.Contains(text, sign) {
 			return reason.Errorf(reason.ModelInvalid, "the file is not a valid ONNX model").
-				Advise("check the file: was it downloaded completely, is it the .onnx and not a web page or a Git LFS pointer").Because(err)
+				Advise("check the file: was it downloaded completely, is it the .onnx " +
+					"and not a web page or a Git LFS pointer").
+				Because(err)
 		}
 	}
 	return reason.Errorf(reason.ModelInvalid, "this ONNX Runtime cannot load the model").Because(err)

@@ -42,7 +42,8 @@ func settings(o Options, symbols []string) (s trial.Settings, err error) {
 		case k == freeDimensions && (v == "fixed" || v == "free"):
 			fixed = v == "fixed"
 		case strings.HasPrefix(k, "chexp."):
-			return s, reason.Errorf(reason.OptionInvalid, "option %s=%s: there is only %s, fixed or free", k, v, freeDimensions)
+			return s, reason.Errorf(reason.OptionInvalid,
+				"option %s=%s: there is only %s, fixed or free", k, v, freeDimensions)
 		case strings.HasPrefix(k, "session.") || strings.HasPrefix(k, "mlas."):
 			s.Session[k] = v
 		default:

@@ -16,7 +16,8 @@ import (
 
 func set(t *testing.T, name string, options map[string]string, threads int) trial.Settings {
 	t.Helper()
-	s, err := settings(Options{Provider: trial.Provider{Name: name, Options: options}, Threads: threads, Batch: 4}, []string{"n"})
+	s, err := settings(Options{Provider: trial.Provider{Name: name, Options: options}, Threads: threads, Batch: 4},
+		[]string{"n"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,29 +27,37 @@ func set(t *testing.T, name string, options map[string]string, threads int) tria
 // Each provider gets the threads where it looks for them, and only one pool may
 // spin.
 func TestThreadsOfEachProvider(t *testing.T) {
-	if s := set(t, "cpu", nil, 1); s.IntraOpThreads != 1 || s.Session[spinning] != "" || len(s.Provider)+len(s.Environment)+len(s.FreeDimensions) > 0 {
+	if s := set(t, "cpu", nil, 1); s.IntraOpThreads != 1 || s.Session[spinning] != "" ||
+		len(s.Provider)+len(s.Environment)+len(s.FreeDimensions) > 0 {
 		t.Errorf("cpu: %+v", s)
 	}
-	if s := set(t, "xnnpack", nil, 3); s.IntraOpThreads != 1 || s.Provider["intra_op_num_threads"] != "3" || s.Session[spinning] != "0" || s.FreeDimensions["n"] != 4 {
+	if s := set(t, "xnnpack", nil, 3); s.IntraOpThreads != 1 || s.Provider["intra_op_num_threads"] != "3" ||
+		s.Session[spinning] != "0" || s.FreeDimensions["n"] != 4 {
 		t.Errorf("xnnpack: %+v", s)
 	}
-	if s := set(t, "dnnl", nil, 3); s.IntraOpThreads != 3 || s.Environment["OMP_NUM_THREADS"] != "3" || s.Session[spinning] != "0" {
+	if s := set(t, "dnnl", nil, 3); s.IntraOpThreads != 3 || s.Environment["OMP_NUM_THREADS"] != "3" ||
+		s.Session[spinning] != "0" {
 		t.Errorf("dnnl: %+v", s)
 	}
-	if s := set(t, "openvino", map[string]string{"device_type": "GPU"}, 2); s.Provider["device_type"] != "GPU" || s.Provider["num_of_threads"] != "2" {
+	if s := set(t, "openvino", map[string]string{"device_type": "GPU"}, 2); s.Provider["device_type"] != "GPU" ||
+		s.Provider["num_of_threads"] != "2" {
 		t.Errorf("openvino: %+v", s)
 	}
 	if s := set(t, "cpu", nil, runtime.NumCPU()+1); s.Session[spinning] != "0" {
 		t.Errorf("more threads than processors: %+v", s)
 	}
 	// What the experiment says is left alone.
-	if s := set(t, "xnnpack", map[string]string{spinning: "1", "intra_op_num_threads": "7", freeDimensions: "free"}, 2); s.Session[spinning] != "1" || s.Provider["intra_op_num_threads"] != "7" || s.FreeDimensions != nil {
+	own := map[string]string{spinning: "1", "intra_op_num_threads": "7", freeDimensions: "free"}
+	if s := set(t, "xnnpack", own, 2); s.Session[spinning] != "1" ||
+		s.Provider["intra_op_num_threads"] != "7" || s.FreeDimensions != nil {
 		t.Errorf("overruled: %+v", s)
 	}
-	if s := set(t, "cpu", map[string]string{freeDimensions: "fixed"}, 1); s.FreeDimensions["n"] != 4 || len(s.Provider) > 0 {
+	if s := set(t, "cpu", map[string]string{freeDimensions: "fixed"}, 1); s.FreeDimensions["n"] != 4 ||
+		len(s.Provider) > 0 {
 		t.Errorf("cpu with fixed dimensions: %+v", s)
 	}
-	if s := set(t, "acl-ort", map[string]string{"enable_fast_math": "1"}, 1); s.FreeDimensions["n"] != 4 || s.Provider["enable_fast_math"] != "1" {
+	if s := set(t, "acl-ort", map[string]string{"enable_fast_math": "1"}, 1); s.FreeDimensions["n"] != 4 ||
+		s.Provider["enable_fast_math"] != "1" {
 		t.Errorf("acl-ort: %+v", s)
 	}
 }
@@ -66,7 +75,8 @@ func TestQuantPrecisionIsRecorded(t *testing.T) {
 
 func TestUnknownOwnOption(t *testing.T) {
 	for _, bad := range []map[string]string{{freeDimensions: "yes"}, {"chexp.spin": "0"}} {
-		if _, err := settings(Options{Provider: trial.Provider{Name: "cpu", Options: bad}}, nil); code(err) != reason.OptionInvalid {
+		o := Options{Provider: trial.Provider{Name: "cpu", Options: bad}}
+		if _, err := settings(o, nil); code(err) != reason.OptionInvalid {
 			t.Errorf("%v: %v", bad, err)
 		}
 	}
@@ -77,7 +87,8 @@ func TestUnknownOwnOption(t *testing.T) {
 func TestSettingsArrive(t *testing.T) {
 	l := library(t)
 	path := model(t, testmodel.Add(testmodel.Float, testmodel.Dim{Symbol: "n"}, testmodel.Dim{Size: 3}))
-	s, err := l.Open(path, Options{Provider: trial.Provider{Name: "cpu", Options: map[string]string{freeDimensions: "fixed", spinning: "0"}}, Threads: 1, Batch: 5})
+	cpu := trial.Provider{Name: "cpu", Options: map[string]string{freeDimensions: "fixed", spinning: "0"}}
+	s, err := l.Open(path, Options{Provider: cpu, Threads: 1, Batch: 5})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,11 +123,13 @@ func TestSessionEntriesArrive(t *testing.T) {
 func TestAbsentAccelerators(t *testing.T) {
 	l := library(t)
 	path := model(t, testmodel.Add(testmodel.Float, testmodel.Dim{Size: 1}))
-	if found, _ := filepath.Glob(filepath.Join(filepath.Dir(libraryPath(t)), "libonnxruntime_providers_*.so")); len(found) > 0 {
+	accelerators := filepath.Join(filepath.Dir(libraryPath(t)), "libonnxruntime_providers_*.so")
+	if found, _ := filepath.Glob(accelerators); len(found) > 0 {
 		t.Skip("this library has accelerators:", found)
 	}
 	for _, name := range []string{"cuda", "tensorrt", "openvino", "xnnpack", "dnnl", "acl-ort", "qnn"} {
-		_, err := l.Open(path, Options{Provider: trial.Provider{Name: name, Options: map[string]string{"device_id": "0"}}, Threads: 1, Batch: 1})
+		p := trial.Provider{Name: name, Options: map[string]string{"device_id": "0"}}
+		_, err := l.Open(path, Options{Provider: p, Threads: 1, Batch: 1})
 		if code(err) != reason.ProviderAbsent || !strings.Contains(err.Error(), "cpu") {
 			t.Errorf("%s: %s: %v", name, code(err), err)
 		}

@@ -27,6 +27,7 @@ enum {
   idx_ReleaseStatus = 93,
   idx_ReleaseMemoryInfo = 94,
   idx_ReleaseTypeInfo = 98,
+  idx_AddFreeDimensionOverrideByName = 124,
   idx_GetAvailableProviders = 125,
   idx_ReleaseAvailableProviders = 126,
   idx_RunWithBinding = 133,
@@ -35,6 +36,11 @@ enum {
 };
 
 // Errors: every function returns NULL or a message to be freed with free().
+
+// A status of ONNX Runtime: NULL, or an error that belongs to the caller.
+// chexp_take turns it into a message and releases it.
+typedef void *status;
+char *chexp_take(void **api, status s);
 
 // chexp_open finds the library that is already loaded from path.
 char *chexp_open(const char *path, void **handle, void ***api);
@@ -60,6 +66,9 @@ typedef struct {
 char *chexp_count(void **api, void *session, int output, size_t *count);
 char *chexp_port_info(void **api, void *session, int output, size_t index, chexp_port *port);
 void chexp_free_port(chexp_port *port);
+
+// chexp_fix_dimension gives a symbolic dimension of the model its size.
+char *chexp_fix_dimension(void **api, void *options, const char *name, int64_t size);
 
 // chexp_bind_output lets the runtime allocate this output at every inference.
 char *chexp_bind_output(void **api, void *binding, const char *name);

@@ -30,7 +30,8 @@ type journals struct {
 
 // open looks at what an earlier start left.
 func (j *journals) open(dir string) error {
-	*j = journals{dir: dir, files: map[string]*os.File{}, size: map[string]int64{}, dirty: map[string]bool{}, most: maxJournals}
+	*j = journals{dir: dir, files: map[string]*os.File{}, size: map[string]int64{},
+		dirty: map[string]bool{}, most: maxJournals}
 	return os.MkdirAll(dir, 0o755)
 }
 

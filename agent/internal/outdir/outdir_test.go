@@ -28,7 +28,8 @@ func plan(ids ...string) *trial.Plan {
 	p := &trial.Plan{Schema: trial.PlanSchema, RunID: "run"}
 	for _, id := range ids {
 		p.Models = append(p.Models, model(id))
-		p.Trials = append(p.Trials, trial.Trial{ID: id, Model: id[:1], Provider: trial.Provider{Name: "cpu"}, Threads: 1, Batch: 1, Repetition: 1})
+		p.Trials = append(p.Trials, trial.Trial{ID: id, Model: id[:1], Provider: trial.Provider{Name: "cpu"},
+			Threads: 1, Batch: 1, Repetition: 1})
 	}
 	return p
 }
@@ -44,8 +45,9 @@ func open(t *testing.T, dir string, p *trial.Plan) *Recorder {
 }
 
 func result(id string) *trial.Result {
-	return &trial.Result{Schema: trial.ResultSchema, RunID: "run", TrialID: id, Model: model(id), Provider: trial.Provider{Name: "cpu"},
-		Threads: 1, Batch: 1, Repetition: 1, Outcome: trial.OK, LatenciesNS: []int64{1}, Summary: &trial.Summary{N: 1}}
+	return &trial.Result{Schema: trial.ResultSchema, RunID: "run", TrialID: id, Model: model(id),
+		Provider: trial.Provider{Name: "cpu"},
+		Threads:  1, Batch: 1, Repetition: 1, Outcome: trial.OK, LatenciesNS: []int64{1}, Summary: &trial.Summary{N: 1}}
 }
 
 func must(t *testing.T, err error) {

@@ -30,7 +30,8 @@ type Recorder struct {
 // Open continues the record of a run, or begins it. Trials that have a valid
 // result keep it; a partial one is kept until there is a whole one.
 func Open(dir string, p *trial.Plan, planSHA256 string, echo func(trial.Event)) (*Recorder, error) {
-	r := &Recorder{dir: dir, echo: echo, results: map[string]string{}, partial: map[string]string{}, finished: map[string]string{}}
+	r := &Recorder{dir: dir, echo: echo, results: map[string]string{}, partial: map[string]string{},
+		finished: map[string]string{}}
 	if err := os.MkdirAll(filepath.Join(dir, trial.ResultsDir), 0o755); err != nil {
 		return nil, err
 	}

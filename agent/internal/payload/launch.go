@@ -28,7 +28,8 @@ func (h Header) Tools(dir string) Tools {
 // must be told where the library is.
 func (t Tools) Command(args ...string) []string {
 	return append([]string{
-		t.Loader, "--inhibit-cache", "--library-path", strings.Join(t.Dirs, ":"), "--argv0", filepath.Base(t.Runner), t.Runner,
+		t.Loader, "--inhibit-cache", "--library-path", strings.Join(t.Dirs, ":"), "--argv0",
+		filepath.Base(t.Runner), t.Runner,
 		"-ort", t.Library,
 	}, args...)
 }

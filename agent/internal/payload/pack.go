@@ -51,7 +51,8 @@ func Compress(paths map[string]string, h Header) ([]byte, error) {
 	// One encoder goroutine: with several the output is the same, but the
 	// window of 8 MiB is what makes the difference, and it is what a
 	// decoder must hold.
-	z, err := zstd.NewWriter(&out, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(8<<20))
+	z, err := zstd.NewWriter(&out, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderConcurrency(1),
+		zstd.WithWindowSize(8<<20))
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +62,8 @@ func Compress(paths map[string]string, h Header) ([]byte, error) {
 		if f.Exec {
 			mode = 0o755
 		}
-		if err := t.WriteHeader(&tar.Header{Name: f.Name, Size: f.Bytes, Mode: mode, Format: tar.FormatUSTAR}); err != nil {
+		head := &tar.Header{Name: f.Name, Size: f.Bytes, Mode: mode, Format: tar.FormatUSTAR}
+		if err := t.WriteHeader(head); err != nil {
 			return nil, err
 		}
 		content, err := os.ReadFile(paths[f.Name])

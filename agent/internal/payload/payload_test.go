@@ -20,7 +20,8 @@ func must(t *testing.T, err error) {
 	}
 }
 
-var contents = map[string]string{"ld.so": "loader", "runner": noise(10000), "libonnxruntime.so.1": "ort", "COPYRIGHT": "(c)"}
+var contents = map[string]string{"ld.so": "loader", "runner": noise(10000),
+	"libonnxruntime.so.1": "ort", "COPYRIGHT": "(c)"}
 
 // noise does not compress.
 func noise(n int) string {
@@ -131,7 +132,8 @@ func TestUnpackTriesBases(t *testing.T) {
 		t.Errorf("unpacked into %s", dir)
 	}
 	_, err := p.Unpack(context.Background(), []string{"/nonexistent", full, "/proc"})
-	if err == nil || !strings.Contains(err.Error(), CacheEnv) || !strings.Contains(err.Error(), "/nonexistent") || !strings.Contains(err.Error(), "/proc") {
+	if err == nil || !strings.Contains(err.Error(), CacheEnv) || !strings.Contains(err.Error(), "/nonexistent") ||
+		!strings.Contains(err.Error(), "/proc") {
 		t.Errorf("error %v, want one that names every place and the remedy", err)
 	}
 }
@@ -223,11 +225,13 @@ func TestNone(t *testing.T) {
 func TestCommandAndEnviron(t *testing.T) {
 	h := Header{Loader: "ld.so", Runner: "runner", Library: "lib.so"}
 	got := h.Command("/d", "-x")
-	want := []string{"/d/ld.so", "--inhibit-cache", "--library-path", "/d", "--argv0", "runner", "/d/runner", "-ort", "/d/lib.so", "-x"}
+	want := []string{"/d/ld.so", "--inhibit-cache", "--library-path", "/d", "--argv0", "runner", "/d/runner",
+		"-ort", "/d/lib.so", "-x"}
 	if !slices.Equal(got, want) {
 		t.Errorf("command %q", got)
 	}
-	env := Environ([]string{"PATH=/bin", "LD_PRELOAD=/evil.so", "LD_LIBRARY_PATH=/x", "LD_AUDIT=y", "GLIBC_TUNABLES=z", "LDX=kept"})
+	env := Environ([]string{"PATH=/bin", "LD_PRELOAD=/evil.so", "LD_LIBRARY_PATH=/x", "LD_AUDIT=y",
+		"GLIBC_TUNABLES=z", "LDX=kept"})
 	if !slices.Equal(env, []string{"PATH=/bin", "LDX=kept"}) {
 		t.Errorf("environment %q", env)
 	}

@@ -54,7 +54,8 @@ func (p *Payload) Unpack(ctx context.Context, bases []string) (string, error) {
 		}
 		tried = append(tried, err)
 	}
-	return "", fmt.Errorf("the agent found no place to unpack ONNX Runtime (set %s to a writable directory that is not mounted noexec): %w",
+	return "", fmt.Errorf("the agent found no place to unpack ONNX Runtime "+
+		"(set %s to a writable directory that is not mounted noexec): %w",
 		CacheEnv, errors.Join(tried...))
 }
 
@@ -139,7 +140,8 @@ func (p *Payload) extract(ctx context.Context, dir string) error {
 	if _, err := p.tar.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	z, err := zstd.NewReader(p.tar, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(32<<20))
+	z, err := zstd.NewReader(p.tar, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+		zstd.WithDecoderMaxWindow(32<<20))
 	if err != nil {
 		return err
 	}

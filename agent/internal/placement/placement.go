@@ -173,7 +173,8 @@ func (c *count) placement() (*trial.Placement, error) {
 	p := &trial.Placement{Inferences: c.inferences, Nodes: len(c.first)}
 	providers := map[string]*trial.ProviderShare{}
 	for _, k := range slices.SortedFunc(maps.Keys(nodes), byName) {
-		p.Operators = append(p.Operators, trial.OperatorsShare{Operator: k.operator, Provider: k.provider, Nodes: nodes[k], TimeNS: c.times[k]})
+		p.Operators = append(p.Operators,
+			trial.OperatorsShare{Operator: k.operator, Provider: k.provider, Nodes: nodes[k], TimeNS: c.times[k]})
 		s := providers[k.provider]
 		if s == nil {
 			s = &trial.ProviderShare{Provider: k.provider}
@@ -230,7 +231,8 @@ func Expand(p *trial.Placement, provider string, inside map[string]int) error {
 		return nil
 	}
 	if at < 0 || share < 0 || total < p.Operators[at].Nodes {
-		return fmt.Errorf("%s took %d nodes of the model, and the profile does not show them as it should", provider, total)
+		return fmt.Errorf("%s took %d nodes of the model, and the profile does not show them as it should", provider,
+			total)
 	}
 	more := total - p.Operators[at].Nodes
 	p.Operators[at].Operator = printable("subgraph: " + strings.Join(names, ", "))

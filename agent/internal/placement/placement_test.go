@@ -15,12 +15,16 @@ import (
 
 // nodeEvent is a line as ONNX Runtime 1.27 writes it.
 func nodeEvent(name, index, op, provider string, ts, dur int) string {
-	return fmt.Sprintf(`{"cat" : "Node","pid" :1,"tid" :1,"dur" :%d,"ts" :%d,"ph" : "X","name" :"%s_kernel_time","args" : {"op_name" : "%s","node_index" : "%s","provider" : "%sExecutionProvider","input_type_shape" : [{"float":[1,3]}]}},`,
+	return fmt.Sprintf(
+		`{"cat" : "Node","pid" :1,"tid" :1,"dur" :%d,"ts" :%d,"ph" : "X","name" :"%s_kernel_time",`+
+			`"args" : {"op_name" : "%s","node_index" : "%s","provider" : "%sExecutionProvider",`+
+			`"input_type_shape" : [{"float":[1,3]}]}},`,
 		dur, ts, name, op, index, provider)
 }
 
 func sessionEvent(name string, ts, dur int) string {
-	return fmt.Sprintf(`{"cat" : "Session","pid" :1,"tid" :1,"dur" :%d,"ts" :%d,"ph" : "X","name" :"%s","args" : {}},`, dur, ts, name)
+	return fmt.Sprintf(`{"cat" : "Session","pid" :1,"tid" :1,"dur" :%d,"ts" :%d,"ph" : "X","name" :"%s","args" : {}},`,
+		dur, ts, name)
 }
 
 func planName(s string) string { return strings.ToLower(strings.TrimSuffix(s, "ExecutionProvider")) }
@@ -45,7 +49,8 @@ func TestParse(t *testing.T) {
 	}
 	want := &trial.Placement{
 		Inferences: 2, Nodes: 4, TimeNS: 184_000,
-		Providers: []trial.ProviderShare{{Provider: "cpu", Nodes: 2, TimeNS: 24_000}, {Provider: "xnnpack", Nodes: 2, TimeNS: 160_000}},
+		Providers: []trial.ProviderShare{{Provider: "cpu", Nodes: 2, TimeNS: 24_000},
+			{Provider: "xnnpack", Nodes: 2, TimeNS: 160_000}},
 		Operators: []trial.OperatorsShare{
 			{Operator: "Conv", Provider: "xnnpack", Nodes: 2, TimeNS: 160_000},
 			{Operator: "Add", Provider: "cpu", Nodes: 1, TimeNS: 14_000},
@@ -62,7 +67,8 @@ func TestLoop(t *testing.T) {
 	one := func(at int) []string {
 		return []string{
 			nodeEvent("body", "0", "Add", "CPU", at+1, 10), nodeEvent("body", "0", "Add", "CPU", at+12, 10),
-			nodeEvent("loop", "5", "Loop", "CPU", at, 25), nodeEvent("after", "6", "Mul", "CPU", at+25, 3), sessionEvent("model_run", at, 30),
+			nodeEvent("loop", "5", "Loop", "CPU", at, 25), nodeEvent("after", "6", "Mul", "CPU", at+25, 3),
+			sessionEvent("model_run", at, 30),
 		}
 	}
 	p, err := Parse(strings.NewReader(profile(append(one(0), one(100)...)...)), planName)
@@ -81,11 +87,13 @@ func TestLoop(t *testing.T) {
 func TestSubgraphsAreOneLine(t *testing.T) {
 	run := sessionEvent("model_run", 0, 100)
 	p, err := Parse(strings.NewReader(profile(run, nodeEvent("a", "1", "DNNL_2642903913446795910_14", "Dnnl", 0, 5),
-		nodeEvent("b", "2", "DNNL_2642903913446795910_15", "Dnnl", 5, 6), nodeEvent("c", "3", "Conv_1", "CPU", 11, 1), run)), planName)
+		nodeEvent("b", "2", "DNNL_2642903913446795910_15", "Dnnl", 5, 6),
+		nodeEvent("c", "3", "Conv_1", "CPU", 11, 1), run)), planName)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []trial.OperatorsShare{{Operator: "DNNL subgraph", Provider: "dnnl", Nodes: 2, TimeNS: 11000}, {Operator: "Conv_1", Provider: "cpu", Nodes: 1, TimeNS: 1000}}
+	want := []trial.OperatorsShare{{Operator: "DNNL subgraph", Provider: "dnnl", Nodes: 2, TimeNS: 11000},
+		{Operator: "Conv_1", Provider: "cpu", Nodes: 1, TimeNS: 1000}}
 	if !reflect.DeepEqual(p.Operators, want) {
 		t.Errorf("%+v", p.Operators)
 	}
@@ -117,14 +125,17 @@ func TestHostile(t *testing.T) {
 	if _, err := Parse(strings.NewReader(profile(append(lines, run)...)), planName); err == nil {
 		t.Error("a table without end was accepted")
 	}
-	p, err := Parse(strings.NewReader(profile(run, nodeEvent("n", "0", strings.Repeat("Ä", 200), `\u001b[31m`, 0, 1), run)), planName)
-	if err != nil || strings.ContainsRune(p.Operators[0].Provider, '\x1b') || len([]rune(p.Operators[0].Operator)) > maxName {
+	p, err := Parse(strings.NewReader(
+		profile(run, nodeEvent("n", "0", strings.Repeat("Ä", 200), `\u001b[31m`, 0, 1), run)), planName)
+	if err != nil || strings.ContainsRune(p.Operators[0].Provider, '\x1b') ||
+		len([]rune(p.Operators[0].Operator)) > maxName {
 		t.Errorf("%+v, %v", p, err)
 	}
 }
 
 func FuzzParse(f *testing.F) {
-	f.Add(profile(sessionEvent("model_run", 0, 1), nodeEvent("n", "0", "Add", "CPU", 0, 1), sessionEvent("model_run", 0, 1)))
+	f.Add(profile(sessionEvent("model_run", 0, 1), nodeEvent("n", "0", "Add", "CPU", 0, 1),
+		sessionEvent("model_run", 0, 1)))
 	f.Fuzz(func(t *testing.T, in string) {
 		p, err := Parse(strings.NewReader(in), planName)
 		if err != nil {
@@ -169,14 +180,22 @@ func (e *engine) Close() error {
 
 func TestProfile(t *testing.T) {
 	dir := t.TempDir()
-	p, err := Profile(dir, 1, planName, func(prefix string) (session.Engine, error) { return &engine{prefix: prefix}, nil })
+	p, err := Profile(dir, 1, planName, func(prefix string) (session.Engine, error) {
+		return &engine{prefix: prefix}, nil
+	})
 	if err != nil || p.Inferences != maxInferences || p.Nodes != 1 {
 		t.Errorf("%+v, %v", p, err)
 	}
-	if _, err := Profile(dir, 1, planName, func(prefix string) (session.Engine, error) { return &engine{prefix: prefix, fail: true}, nil }); err == nil {
+	_, err = Profile(dir, 1, planName, func(prefix string) (session.Engine, error) {
+		return &engine{prefix: prefix, fail: true}, nil
+	})
+	if err == nil {
 		t.Error("a failed inference went unnoticed")
 	}
-	if _, err := Profile(dir, 1, planName, func(string) (session.Engine, error) { return &engine{prefix: filepath.Join(dir, "x")}, nil }); err == nil || !strings.Contains(err.Error(), "0 profiles") {
+	_, err = Profile(dir, 1, planName, func(string) (session.Engine, error) {
+		return &engine{prefix: filepath.Join(dir, "x")}, nil
+	})
+	if err == nil || !strings.Contains(err.Error(), "0 profiles") {
 		t.Errorf("a profile elsewhere: %v", err)
 	}
 	left, _ := filepath.Glob(filepath.Join(dir, ".profile*"))
@@ -189,8 +208,10 @@ func TestProfile(t *testing.T) {
 func TestExpand(t *testing.T) {
 	fresh := func() *trial.Placement {
 		return &trial.Placement{Nodes: 5,
-			Providers: []trial.ProviderShare{{Provider: "cpu", Nodes: 3, TimeNS: 5}, {Provider: "acl", Nodes: 2, TimeNS: 9}},
-			Operators: []trial.OperatorsShare{{Operator: "ChexpACLExecutionProvider subgraph", Provider: "acl", Nodes: 2, TimeNS: 9}, {Operator: "Add", Provider: "cpu", Nodes: 3, TimeNS: 5}},
+			Providers: []trial.ProviderShare{{Provider: "cpu", Nodes: 3, TimeNS: 5},
+				{Provider: "acl", Nodes: 2, TimeNS: 9}},
+			Operators: []trial.OperatorsShare{{Operator: "ChexpACLExecutionProvider subgraph", Provider: "acl",
+				Nodes: 2, TimeNS: 9}, {Operator: "Add", Provider: "cpu", Nodes: 3, TimeNS: 5}},
 		}
 	}
 	p := fresh()
@@ -198,8 +219,10 @@ func TestExpand(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &trial.Placement{Nodes: 66,
-		Providers: []trial.ProviderShare{{Provider: "acl", Nodes: 63, TimeNS: 9}, {Provider: "cpu", Nodes: 3, TimeNS: 5}},
-		Operators: []trial.OperatorsShare{{Operator: "subgraph: 52 Conv, 11 Add", Provider: "acl", Nodes: 63, TimeNS: 9}, {Operator: "Add", Provider: "cpu", Nodes: 3, TimeNS: 5}},
+		Providers: []trial.ProviderShare{{Provider: "acl", Nodes: 63, TimeNS: 9},
+			{Provider: "cpu", Nodes: 3, TimeNS: 5}},
+		Operators: []trial.OperatorsShare{{Operator: "subgraph: 52 Conv, 11 Add", Provider: "acl", Nodes: 63,
+			TimeNS: 9}, {Operator: "Add", Provider: "cpu", Nodes: 3, TimeNS: 5}},
 	}
 	if !reflect.DeepEqual(p, want) {
 		t.Errorf("got  %+v\nwant %+v", p, want)
@@ -208,7 +231,8 @@ func TestExpand(t *testing.T) {
 	if err := Expand(none, "acl", nil); err != nil || none.Nodes != 3 {
 		t.Errorf("nothing claimed: %v, %+v", err, none)
 	}
-	if Expand(none, "acl", map[string]int{"Conv": 1}) == nil || Expand(fresh(), "acl", map[string]int{"Conv": 1}) == nil {
+	if Expand(none, "acl", map[string]int{"Conv": 1}) == nil ||
+		Expand(fresh(), "acl", map[string]int{"Conv": 1}) == nil {
 		t.Error("a profile that contradicts what was claimed was believed")
 	}
 }

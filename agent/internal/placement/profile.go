@@ -23,7 +23,8 @@ const (
 // writes its profile to prefix, a time and ".json" when the engine is closed;
 // planName is what an experiment calls a provider.
 // Below dir there is a file in the meantime.
-func Profile(dir string, seed uint64, planName func(string) string, open func(prefix string) (session.Engine, error)) (*trial.Placement, error) {
+func Profile(dir string, seed uint64, planName func(string) string,
+	open func(prefix string) (session.Engine, error)) (*trial.Placement, error) {
 	tmp, err := os.MkdirTemp(dir, ".profile-")
 	if err != nil {
 		return nil, err

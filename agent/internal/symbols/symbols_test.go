@@ -36,7 +36,8 @@ func TestFirstDimensions(t *testing.T) {
 			t.Errorf("%s: %q, %v; want %q", name, got, err, tc.want)
 		}
 	}
-	for name, bad := range map[string][]byte{"cut": named[:len(named)-9], "html": []byte("<html></html>"), "beyond": {0x3a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01}} {
+	for name, bad := range map[string][]byte{"cut": named[:len(named)-9], "html": []byte("<html></html>"),
+		"beyond": {0x3a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01}} {
 		if got, err := FirstDimensions(file(t, bad)); err == nil {
 			t.Errorf("%s: %q", name, got)
 		}

@@ -80,17 +80,21 @@ func (c Class) run(rng *rand.Rand, i, d int, level float64) Run {
 	day := epoch.AddDate(0, 0, c.Day+i/c.Devices).Add(time.Duration(i%c.Devices) * time.Hour)
 	letters := fmt.Sprintf("%c%c%c%c", 'a'+c.Seed%26, 'a'+i/676%26, 'a'+i/26%26, 'a'+i%26)
 	id := day.Format("20060102t150405z") + "-simulated-" + letters
-	r := Run{Device: fmt.Sprintf("sim-%d", d+1), Plan: &trial.Plan{Schema: trial.PlanSchema, Experiment: "simulated", RunID: id, Seed: c.Seed,
-		Policy: trial.Policy{Warmup: 10, MinRuns: c.Blocks * c.N, MinTime: time.Second, MaxTime: time.Minute, Timeout: time.Minute, Block: 250 * time.Millisecond}}}
+	r := Run{Device: fmt.Sprintf("sim-%d", d+1), Plan: &trial.Plan{Schema: trial.PlanSchema, Experiment: "simulated",
+		RunID: id, Seed: c.Seed,
+		Policy: trial.Policy{Warmup: 10, MinRuns: c.Blocks * c.N, MinTime: time.Second, MaxTime: time.Minute,
+			Timeout: time.Minute, Block: 250 * time.Millisecond}}}
 	at := day
 	for m := range c.Models {
 		name := fmt.Sprintf("sim-%c", 'a'+m)
-		model := trial.Model{Name: name, SHA256: files.Sum([]byte(name)), Bytes: int64(m+1) * 3_000_000, Origin: "simulated"}
+		model := trial.Model{Name: name, SHA256: files.Sum([]byte(name)), Bytes: int64(m+1) * 3_000_000,
+			Origin: "simulated"}
 		r.Plan.Models = append(r.Plan.Models, model)
 		for _, threads := range c.Threads {
 			for rep := range c.Starts {
-				t := trial.Trial{ID: trial.NewID(name, "cpu", threads, 1, rep+1), Model: name, Provider: trial.Provider{Name: "cpu"},
-					Threads: threads, Batch: 1, Repetition: rep + 1}
+				t := trial.Trial{ID: trial.NewID(name, "cpu", threads, 1, rep+1), Model: name,
+					Provider: trial.Provider{Name: "cpu"},
+					Threads:  threads, Batch: 1, Repetition: rep + 1}
 				r.Plan.Trials = append(r.Plan.Trials, t)
 				res := c.result(rng, r.Plan, t, model, level*float64(m+1)*8e6/math.Sqrt(float64(threads)))
 				res.Start, res.End = at, at.Add(20*time.Second)
@@ -106,21 +110,30 @@ func (c Class) run(rng *rand.Rand, i, d int, level float64) Run {
 }
 
 func (c Class) result(rng *rand.Rand, p *trial.Plan, t trial.Trial, m trial.Model, level float64) *trial.Result {
-	res := &trial.Result{Schema: trial.ResultSchema, RunID: p.RunID, TrialID: t.ID, Model: m, Provider: t.Provider, Threads: t.Threads, Batch: 1,
-		Repetition: t.Repetition, Policy: p.Policy, Seed: p.Seed, Outcome: trial.OK, Scenario: trial.SingleStream, WarmupNS: []int64{},
-		SessionCreateNS: trial.Unread[int64]("simulated"), FirstInferenceNS: trial.Unread[int64]("simulated"), PeakMemoryBytes: trial.Unread[int64]("simulated"),
-		Runtime: trial.Runtime{Name: "simulated", Version: "1.0", Settings: &trial.Settings{IntraOpThreads: t.Threads, InterOpThreads: 1}},
-		Agent:   trial.Agent{Version: "simulated", OS: "linux", Arch: "arm64", SHA256: strings.Repeat("51", 32)},
-		Device: trial.Device{Model: trial.Read("Simulated Pi Rev 1.0"), CPU: trial.Read("simulated"), Cores: 4, MemoryBytes: trial.Read(int64(8e9)),
-			Kernel: trial.Read("simulated"), Governor: trial.Read("ondemand"), ClockHz: trial.Read(int64(24e8)), Temperature: trial.Read(50.0),
-			MaxClockHz: trial.Read(int64(24e8)), PageSize: 16384, Board: trial.Read("d04170"), Cmdline: trial.Read(""), Quota: trial.Read(0.0)},
-		Placement: trial.Read(trial.Placement{Inferences: 1, Nodes: 1, TimeNS: 1, Providers: []trial.ProviderShare{{Provider: "cpu", Nodes: 1, TimeNS: 1}}, Operators: []trial.OperatorsShare{}}),
+	res := &trial.Result{Schema: trial.ResultSchema, RunID: p.RunID, TrialID: t.ID, Model: m, Provider: t.Provider,
+		Threads: t.Threads, Batch: 1,
+		Repetition: t.Repetition, Policy: p.Policy, Seed: p.Seed, Outcome: trial.OK, Scenario: trial.SingleStream,
+		WarmupNS:        []int64{},
+		SessionCreateNS: trial.Unread[int64]("simulated"), FirstInferenceNS: trial.Unread[int64]("simulated"),
+		PeakMemoryBytes: trial.Unread[int64]("simulated"),
+		Runtime: trial.Runtime{Name: "simulated", Version: "1.0", Settings: &trial.Settings{IntraOpThreads: t.Threads,
+			InterOpThreads: 1}},
+		Agent: trial.Agent{Version: "simulated", OS: "linux", Arch: "arm64", SHA256: strings.Repeat("51", 32)},
+		Device: trial.Device{Model: trial.Read("Simulated Pi Rev 1.0"), CPU: trial.Read("simulated"), Cores: 4,
+			MemoryBytes: trial.Read(int64(8e9)),
+			Kernel:      trial.Read("simulated"), Governor: trial.Read("ondemand"), ClockHz: trial.Read(int64(24e8)),
+			Temperature: trial.Read(50.0),
+			MaxClockHz:  trial.Read(int64(24e8)), PageSize: 16384, Board: trial.Read("d04170"), Cmdline: trial.Read(""),
+			Quota: trial.Read(0.0)},
+		Placement: trial.Read(trial.Placement{Inferences: 1, Nodes: 1, TimeNS: 1,
+			Providers: []trial.ProviderShare{{Provider: "cpu", Nodes: 1, TimeNS: 1}}, Operators: []trial.OperatorsShare{}}),
 	}
 	level *= math.Exp(c.Start * rng.NormFloat64())
 	clock := int64(0)
 	for b := range c.Blocks {
 		block := level * math.Exp(c.Block*rng.NormFloat64())
-		res.Blocks = append(res.Blocks, trial.Block{Round: b + 1, Turn: 2*b + 1, First: len(res.LatenciesNS), N: c.N, StartNS: clock})
+		res.Blocks = append(res.Blocks, trial.Block{Round: b + 1, Turn: 2*b + 1, First: len(res.LatenciesNS), N: c.N,
+			StartNS: clock})
 		for range c.N {
 			v := int64(block * math.Exp(c.Inference*rng.NormFloat64()))
 			res.LatenciesNS = append(res.LatenciesNS, v)
@@ -137,14 +150,16 @@ var budget = judge.Budget{Text: "p50 < 15 ms", Metric: judge.P50, Op: judge.Belo
 func (r Run) Judged() compare.Run {
 	out := compare.Run{ID: r.Plan.RunID, Device: r.Device, Kind: compare.Real, Started: r.Results[0].Start}
 	for _, res := range r.Results {
-		x := compare.Trial{Trial: &judge.Trial{ID: res.TrialID, Result: res}, Board: *res.Device.Model.Value, Why: []string{"failed: simulated"},
-			Facts: []compare.Fact{{Name: "kernel", Value: *res.Device.Kernel.Value}, {Name: "runtime", Value: res.Runtime.Version}}}
+		x := compare.Trial{Trial: &judge.Trial{ID: res.TrialID, Result: res}, Board: *res.Device.Model.Value,
+			Why: []string{"failed: simulated"},
+			Facts: []compare.Fact{{Name: "kernel", Value: *res.Device.Kernel.Value},
+				{Name: "runtime", Value: res.Runtime.Version}}}
 		if res.Device.Emulated != "" {
 			out.Kind = compare.Emulated
 		}
 		if res.Outcome == trial.OK {
-			x.Sample, _ = validity.Sample(res)
-			checks := validity.Checks(res)
+			x.Sample, _ = stats.SampleOf(res)
+			checks := validity.Checks(res, x.Sample)
 			x.Validity, x.Why = stats.Worst(checks), nil
 			for _, c := range checks {
 				if c.Outcome == x.Validity && c.Outcome != stats.Valid {
@@ -210,7 +225,8 @@ func (r Run) Write(root string) (string, error) {
 	for name, data := range map[string]string{
 		"results/SHA256SUMS": string(sums.Bytes()), "plan.json": string(plan), "experiment.yaml": Experiment,
 		"journal.jsonl": fmt.Sprintf("{\"time\":%q,\"kind\":\"finished\"}\n", epoch.Format(time.RFC3339)),
-		"site.json":     fmt.Sprintf(`{"site":{"site":"simulated"},"lease":{"device":{"name":%q,"uid":%q}}}`, r.Device, r.Device),
+		"site.json": fmt.Sprintf(`{"site":{"site":"simulated"},"lease":{"device":{"name":%q,"uid":%q}}}`, r.Device,
+			r.Device),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(data), 0o644); err != nil {
 			return "", err

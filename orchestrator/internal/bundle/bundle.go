@@ -37,7 +37,8 @@ type Bundle struct {
 // runtime, plugin or pack of pictures with this SHA-256 lies on this machine. The
 // files are read again when they are pushed; one that changed in between is
 // noticed.
-func Assemble(agentPath string, plan *trial.Plan, fileOf func(sha256 string) (path string, err error)) (*Bundle, error) {
+func Assemble(agentPath string, plan *trial.Plan,
+	fileOf func(sha256 string) (path string, err error)) (*Bundle, error) {
 	if err := plan.Check(); err != nil {
 		return nil, err
 	}
@@ -50,33 +51,8 @@ func Assemble(agentPath string, plan *trial.Plan, fileOf func(sha256 string) (pa
 		return nil, err
 	}
 	b := &Bundle{Files: []File{agent, inMemory(trial.PlanFile, append(text, '\n'))}}
-	seen := map[string]bool{}
-	for _, m := range plan.Models {
-		if seen[m.SHA256] {
-			continue // two names for the same bytes
-		}
-		seen[m.SHA256] = true
-		f, err := model(m, fileOf)
-		if err != nil {
-			return nil, err
-		}
-		b.Files = append(b.Files, f)
-	}
-	for _, r := range plan.Runtimes {
-		for _, p := range parts(r) {
-			if seen[p.sum] {
-				continue
-			}
-			seen[p.sum] = true
-			f, err := known(p, fileOf)
-			if err != nil {
-				return nil, err
-			}
-			b.Files = append(b.Files, f)
-		}
-	}
-	if a := plan.Accuracy; a != nil && a.SHA256 != "" {
-		f, err := known(part{"the pictures of " + a.Name, a.Path(), a.SHA256, a.Bytes}, fileOf)
+	for _, want := range plan.Files() {
+		f, err := known(want, fileOf)
 		if err != nil {
 			return nil, err
 		}
@@ -86,40 +62,23 @@ func Assemble(agentPath string, plan *trial.Plan, fileOf func(sha256 string) (pa
 	return b, nil
 }
 
-// part is a file of the plan that is named by its content.
-type part struct {
-	what, at, sum string
-	bytes         int64 // 0: not known
-}
-
-func model(m trial.Model, fileOf func(string) (string, error)) (File, error) {
-	return known(part{"model " + m.Name, m.Path(), m.SHA256, m.Bytes}, fileOf)
-}
-
-// parts are the files of a runtime: none for the agent's own, and its plugins.
-func parts(r trial.NamedRuntime) (list []part) {
-	if r.SHA256 != "" {
-		list = append(list, part{"runtime " + r.Name, r.Path(), r.SHA256, r.Bytes})
-	}
-	for _, p := range r.Plugins {
-		list = append(list, part{"runtime " + r.Name + ", plugin " + p.Provider, p.Path(), p.SHA256, p.Bytes})
-	}
-	return list
-}
-
-func known(p part, fileOf func(string) (string, error)) (File, error) {
-	path, err := fileOf(p.sum)
+// known is a file that the plan names, as it lies on this machine.
+func known(want trial.File, fileOf func(string) (string, error)) (File, error) {
+	path, err := fileOf(want.SHA256)
 	if err != nil {
-		return File{}, fmt.Errorf("%s: %w", p.what, err)
+		return File{}, fmt.Errorf("%s: %w", want.What, err)
 	}
-	f, err := onDisk(p.at, path, 0o644)
+	f, err := onDisk(want.Path, path, 0o644)
 	if err != nil {
-		return File{}, failure.Usage.Errorf("%s", p.what).Advise("check that the file is there and may be read").Because(err)
+		return File{}, failure.Usage.Errorf("%s", want.What).
+			Advise("check that the file is there and may be read").Because(err)
 	}
-	if f.SHA256 != p.sum || f.Size != p.bytes && p.bytes != 0 {
+	if f.SHA256 != want.SHA256 || f.Size != want.Bytes && want.Bytes != 0 {
 		return File{}, failure.Usage.
-			Errorf("%s: %s has %d bytes and SHA-256 %s, the plan says %d and %s", p.what, path, f.Size, f.SHA256, p.bytes, p.sum).
-			Advise("the file changed since the plan was made, or its copy is damaged: put the right file there, or plan again")
+			Errorf("%s: %s has %d bytes and SHA-256 %s, the plan says %d and %s",
+				want.What, path, f.Size, f.SHA256, want.Bytes, want.SHA256).
+			Advise("the file changed since the plan was made, or its copy is damaged: " +
+				"put the right file there, or plan again")
 	}
 	return f, nil
 }

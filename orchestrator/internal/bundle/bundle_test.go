@@ -59,7 +59,8 @@ func (r *recorder) Exec(ctx context.Context, c transport.Command) (transport.Exi
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	dir := t.TempDir()
-	w := &world{t: t, agent: dir + "/agent", models: map[string]string{}, far: dir + "/far/bundle", tr: &recorder{Transport: localexec.New(dir + "/far")}}
+	w := &world{t: t, agent: dir + "/agent", models: map[string]string{}, far: dir + "/far/bundle",
+		tr: &recorder{Transport: localexec.New(dir + "/far")}}
 	w.write(w.agent, "#!/bin/sh\necho agent\n")
 	w.plan = &trial.Plan{Schema: trial.PlanSchema, Experiment: "e", RunID: "r"}
 	for i := range 30 { // more names than fit into one question
@@ -69,7 +70,8 @@ func newWorld(t *testing.T) *world {
 		w.models[m.SHA256] = fmt.Sprintf("%s/%d.onnx", dir, i)
 		w.write(w.models[m.SHA256], data)
 		w.plan.Models = append(w.plan.Models, m)
-		w.plan.Trials = append(w.plan.Trials, trial.Trial{ID: trial.NewID(m.Name, "cpu", 1, 1, 1), Model: m.Name, Threads: 1, Batch: 1, Repetition: 1})
+		w.plan.Trials = append(w.plan.Trials,
+			trial.Trial{ID: trial.NewID(m.Name, "cpu", 1, 1, 1), Model: m.Name, Threads: 1, Batch: 1, Repetition: 1})
 	}
 	twin := w.plan.Models[0]
 	twin.Name = "twin"
@@ -256,7 +258,8 @@ func TestAssembleRefuses(t *testing.T) {
 	}
 	w = newWorld(t)
 	unknown := errors.New("no such model")
-	if _, err := bundle.Assemble(w.agent, w.plan, func(string) (string, error) { return "", unknown }); !errors.Is(err, unknown) || !strings.Contains(err.Error(), "m0") {
+	_, err := bundle.Assemble(w.agent, w.plan, func(string) (string, error) { return "", unknown })
+	if !errors.Is(err, unknown) || !strings.Contains(err.Error(), "m0") {
 		t.Errorf("a model that nobody has: %v", err)
 	}
 	w.plan.Trials = nil
@@ -289,7 +292,8 @@ func TestRuntimesArePushed(t *testing.T) {
 	sum, size := file("runtime")
 	plugin, pluginSize := file("plugin")
 	plugins := []trial.Plugin{{Provider: "p", SHA256: plugin, Bytes: pluginSize}}
-	w.plan.Runtimes = []trial.NamedRuntime{{Name: "a", SHA256: sum, Bytes: size, Plugins: plugins}, {Name: "b", Plugins: plugins}}
+	w.plan.Runtimes = []trial.NamedRuntime{{Name: "a", SHA256: sum, Bytes: size, Plugins: plugins},
+		{Name: "b", Plugins: plugins}}
 	w.push(w.assemble())
 	for _, sum := range []string{sum, plugin} {
 		if _, err := os.Stat(filepath.Join(w.far, trial.RuntimesDir, sum)); err != nil {
@@ -300,7 +304,8 @@ func TestRuntimesArePushed(t *testing.T) {
 		t.Errorf("a second push sent %d bytes", again.Sent)
 	}
 	w.write(w.models[sum], "another")
-	if _, err := bundle.Assemble(w.agent, w.plan, w.modelFile); err == nil || !strings.Contains(err.Error(), "runtime a: ") || failure.KindOf(err) != failure.Usage {
+	if _, err := bundle.Assemble(w.agent, w.plan, w.modelFile); err == nil ||
+		!strings.Contains(err.Error(), "runtime a: ") || failure.KindOf(err) != failure.Usage {
 		t.Errorf("a runtime that changed: %v", err)
 	}
 }

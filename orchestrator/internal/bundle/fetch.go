@@ -243,10 +243,12 @@ func (in *incoming) check() error {
 		switch got := in.sums[name]; got {
 		case sums[name]:
 		case "":
-			return failure.Device.Errorf("the device's %s names %q, which did not come", sumsName, name).Advise(damagedNext)
+			return failure.Device.Errorf("the device's %s names %q, which did not come", sumsName, name).
+				Advise(damagedNext)
 		default:
 			return failure.Device.
-				Errorf("result %q is damaged on the device: SHA-256 %s, its %s says %s", name, got, sumsName, sums[name]).
+				Errorf("result %q is damaged on the device: SHA-256 %s, its %s says %s",
+					name, got, sumsName, sums[name]).
 				Advise(damagedNext)
 		}
 	}

@@ -20,8 +20,10 @@ func TestFetchDiskFull(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	_, err := bundle.Fetch(t.Context(), stream(t, regular(one, strings.Repeat("x", 200_000))), "/r", dst, bundle.Limits{})
-	if failure.KindOf(err) != failure.Storage || !errors.Is(err, syscall.ENOSPC) || !strings.Contains(failure.NextOf(err), "free some space") {
+	_, err := bundle.Fetch(t.Context(), stream(t, regular(one, strings.Repeat("x", 200_000))),
+		"/r", dst, bundle.Limits{})
+	if failure.KindOf(err) != failure.Storage || !errors.Is(err, syscall.ENOSPC) ||
+		!strings.Contains(failure.NextOf(err), "free some space") {
 		t.Errorf("a full disk: %v", err)
 	}
 	if left := look(t, dst); len(left) > 0 {

@@ -124,7 +124,8 @@ func TestFetchFromRealDirectory(t *testing.T) {
 	fetch("SHA256SUMS", one, two)
 	same(t, look(t, dst), map[string]string{one: "1", two: "2", "SHA256SUMS": sumLine(one, "1") + sumLine(two, "2")})
 
-	if _, err := bundle.Fetch(t.Context(), localexec.New(root), root+"/nowhere", dst, bundle.Limits{}); !errors.Is(err, fs.ErrNotExist) {
+	_, err := bundle.Fetch(t.Context(), localexec.New(root), root+"/nowhere", dst, bundle.Limits{})
+	if !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a directory that is not there: %v", err)
 	}
 }
@@ -148,13 +149,16 @@ func TestFetchRefusesHostileStreams(t *testing.T) {
 		"fifo":           stream(t, link(tar.TypeFifo, one, "")),
 		"twice":          stream(t, regular(one, "1"), regular("./"+one, "2")),
 		"file too large": stream(t, regular(one, strings.Repeat("x", 101))),
-		"all too large":  stream(t, regular(one, strings.Repeat("x", 90)), regular(two, strings.Repeat("x", 90)), regular(".tmp-1", strings.Repeat("x", 90))),
-		"too many":       stream(t, regular(one, ""), regular(two, ""), regular("m.cpu.t1.b1.r3.json", "")),
-		"too many dots":  stream(t, regular(".1", ""), regular(".2", ""), regular(".3", ""), regular(".4", ""), regular(".5", ""), regular(".6", "")),
-		"no end":         {stream: io.MultiReader(stream(t).stream, zeros{})},
+		"all too large": stream(t, regular(one, strings.Repeat("x", 90)), regular(two, strings.Repeat("x", 90)),
+			regular(".tmp-1", strings.Repeat("x", 90))),
+		"too many": stream(t, regular(one, ""), regular(two, ""), regular("m.cpu.t1.b1.r3.json", "")),
+		"too many dots": stream(t, regular(".1", ""), regular(".2", ""), regular(".3", ""), regular(".4", ""),
+			regular(".5", ""), regular(".6", "")),
+		"no end": {stream: io.MultiReader(stream(t).stream, zeros{})},
 	} {
 		dst := t.TempDir()
-		names, err := bundle.Fetch(t.Context(), s, "/out/results", dst, bundle.Limits{FileBytes: 100, TotalBytes: 250, Files: 2})
+		names, err := bundle.Fetch(t.Context(), s, "/out/results", dst,
+			bundle.Limits{FileBytes: 100, TotalBytes: 250, Files: 2})
 		if failure.KindOf(err) != failure.Device || !strings.Contains(err.Error(), "refused") {
 			t.Errorf("%s: %q, %v", name, names, err)
 		}
@@ -174,10 +178,11 @@ func TestFetchNoticesDamage(t *testing.T) {
 	whole := stream(t, regular(one, strings.Repeat("1", 500))).stream.(*bytes.Buffer).Bytes()
 	for name, s := range map[string]sent{
 		"content differs from SHA256SUMS": stream(t, regular(one, "1"), regular("SHA256SUMS", sumLine(one, "2"))),
-		"a named file did not come":       stream(t, regular(one, "1"), regular("SHA256SUMS", sumLine(one, "1")+sumLine(two, "2"))),
-		"SHA256SUMS is no list":           stream(t, regular(one, "1"), regular("SHA256SUMS", "hello\n")),
-		"cut":                             {stream: bytes.NewReader(whole[:700])},
-		"broken at the very end":          {stream: io.MultiReader(bytes.NewReader(whole), iotest.ErrReader(boom))},
+		"a named file did not come": stream(t, regular(one, "1"),
+			regular("SHA256SUMS", sumLine(one, "1")+sumLine(two, "2"))),
+		"SHA256SUMS is no list":  stream(t, regular(one, "1"), regular("SHA256SUMS", "hello\n")),
+		"cut":                    {stream: bytes.NewReader(whole[:700])},
+		"broken at the very end": {stream: io.MultiReader(bytes.NewReader(whole), iotest.ErrReader(boom))},
 	} {
 		dst := t.TempDir()
 		if names, err := bundle.Fetch(t.Context(), s, "/out/results", dst, bundle.Limits{}); err == nil {
@@ -194,8 +199,10 @@ func TestFetchIsWriteOnce(t *testing.T) {
 	if _, err := bundle.Fetch(t.Context(), stream(t, regular(one, "1")), "/r", dst, bundle.Limits{}); err != nil {
 		t.Fatal(err)
 	}
-	names, err := bundle.Fetch(t.Context(), stream(t, regular(one, "other"), regular(two, "2")), "/r", dst, bundle.Limits{})
-	if failure.KindOf(err) != failure.Storage || !strings.Contains(err.Error(), one) || !slices.Equal(names, []string{one, two}) {
+	names, err := bundle.Fetch(t.Context(), stream(t, regular(one, "other"), regular(two, "2")),
+		"/r", dst, bundle.Limits{})
+	if failure.KindOf(err) != failure.Storage || !strings.Contains(err.Error(), one) ||
+		!slices.Equal(names, []string{one, two}) {
 		t.Errorf("a result that changed on the device: %q, %v", names, err)
 	}
 	same(t, look(t, dst), map[string]string{one: "1", two: "2"})

@@ -33,7 +33,8 @@ type Pushed struct {
 // progress, which may be nil, is called with the bytes of files that have
 // arrived (a Transport that verifies in parts counts whole verified parts) and
 // the bytes that have to; only after everything was verified are they equal.
-func (b *Bundle) Push(ctx context.Context, t transport.Transport, dir string, progress func(sent, total int64)) (Pushed, error) {
+func (b *Bundle) Push(ctx context.Context, t transport.Transport, dir string,
+	progress func(sent, total int64)) (Pushed, error) {
 	var done Pushed
 	have, err := present(ctx, t, dir, b.Files)
 	if err != nil {
@@ -55,7 +56,8 @@ func (b *Bundle) Push(ctx context.Context, t transport.Transport, dir string, pr
 	progress(0, total)
 	if len(send) > 0 {
 		if err := put(ctx, t, dir, send, func(n int64) { progress(max(min(n, total-1), 0), total) }); err != nil {
-			return Pushed{Skipped: done.Skipped}, fmt.Errorf("pushing %d files (%d bytes) to %s: %w", len(send), total, dir, err)
+			return Pushed{Skipped: done.Skipped},
+				fmt.Errorf("pushing %d files (%d bytes) to %s: %w", len(send), total, dir, err)
 		}
 	}
 	done.Sent = total
@@ -106,7 +108,8 @@ func writeFile(tw *tar.Writer, f File) error {
 		return err
 	}
 	defer in.Close()
-	if err := tw.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: f.Path, Size: f.Size, Mode: int64(f.Mode.Perm())}); err != nil {
+	head := &tar.Header{Typeflag: tar.TypeReg, Name: f.Path, Size: f.Size, Mode: int64(f.Mode.Perm())}
+	if err := tw.WriteHeader(head); err != nil {
 		return err
 	}
 	h := sha256.New()
@@ -218,7 +221,8 @@ func await(ctx context.Context, t transport.Transport, answer string) (transport
 	ctx, cancel := context.WithTimeoutCause(ctx, askWait, fmt.Errorf("no answer within %v", askWait))
 	defer cancel()
 	for {
-		exit, err := t.Exec(ctx, transport.Command{Args: []string{"sh", "-c", `[ -f "$0" ] || exit 95; cat "$0"`, answer}})
+		exit, err := t.Exec(ctx,
+			transport.Command{Args: []string{"sh", "-c", `[ -f "$0" ] || exit 95; cat "$0"`, answer}})
 		if err == nil && exit.Code == 0 {
 			// Small, hidden, and gone with the container: no failure if it stays.
 			_, _ = t.Exec(ctx, transport.Command{Args: []string{"rm", "-f", answer}})

@@ -71,7 +71,8 @@ func accuraciesIn(ts *testscript.TestScript, dir string) map[string]trial.Accura
 func wantAccuracies(ts *testscript.TestScript, neg bool, args []string) {
 	for name, a := range accuraciesIn(ts, args[0]) {
 		g, ok := a.Agreement.Get()
-		if a.Data != args[1] || strconv.Itoa(a.Pictures) != args[2] || a.Right > a.Pictures || a.Interval.Low > a.Top1 || a.Interval.High < a.Top1 ||
+		if a.Data != args[1] || strconv.Itoa(a.Pictures) != args[2] || a.Right > a.Pictures ||
+			a.Interval.Low > a.Top1 || a.Interval.High < a.Top1 ||
 			!ok || g.Same != g.Pictures || g.Reference != "tiny on cpu" {
 			ts.Fatalf("%s: %+v", name, a)
 		}
@@ -85,7 +86,8 @@ func sameAccuracies(ts *testscript.TestScript, neg bool, args []string) {
 	a, b := accuraciesIn(ts, args[0]), accuraciesIn(ts, args[1])
 	for name := range a {
 		if a[name].Right != b[name].Right || a[name].Pictures != b[name].Pictures {
-			ts.Fatalf("%s: %d of %d right, and %d of %d", name, a[name].Right, a[name].Pictures, b[name].Right, b[name].Pictures)
+			ts.Fatalf("%s: %d of %d right, and %d of %d", name, a[name].Right, a[name].Pictures, b[name].Right,
+				b[name].Pictures)
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/words"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/store"
 
@@ -59,12 +60,15 @@ func (a *app) root() *cli.App {
 		OnUsageError:           usageError,
 		CommandNotFound:        nil,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "runs", Value: runsDir, EnvVars: []string{"CHEXP_RUNS"}, Usage: "directory that holds the runs"},
-			&cli.StringFlag{Name: "os-cloud", EnvVars: []string{"OS_CLOUD"}, Usage: "entry of clouds.yaml to sign in with"},
+			&cli.StringFlag{Name: "runs", Value: runsDir, EnvVars: []string{"CHEXP_RUNS"},
+				Usage: "directory that holds the runs"},
+			&cli.StringFlag{Name: "os-cloud", EnvVars: []string{"OS_CLOUD"},
+				Usage: "entry of clouds.yaml to sign in with"},
 		},
 		Commands: []*cli.Command{
 			a.runCommand(), a.rehearseCommand(), a.experimentCommand(), a.resultsCommand(),
-			a.leaseCommand(), a.deviceCommand(), a.modelCommand(), a.doctorCommand(), a.emulatorCommand(), a.versionCommand(),
+			a.leaseCommand(), a.deviceCommand(), a.modelCommand(), a.doctorCommand(), a.emulatorCommand(),
+			a.versionCommand(),
 		},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
@@ -131,9 +135,9 @@ func (a *app) explain(err error) int {
 	if errors.Is(err, context.Canceled) && kind == failure.Unexpected {
 		kind = failure.Interrupted
 	}
-	fmt.Fprintf(a.err, "chexp: %s\n", printable(err.Error()))
+	fmt.Fprintf(a.err, "chexp: %s\n", words.Printable(err.Error()))
 	for _, next := range failure.Advice(err) {
-		fmt.Fprintf(a.err, "  what to do: %s\n", printable(next))
+		fmt.Fprintf(a.err, "  what to do: %s\n", words.Printable(next))
 	}
 	return int(kind)
 }

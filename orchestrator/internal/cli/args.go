@@ -3,7 +3,6 @@ package cli
 import (
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/urfave/cli/v2"
 )
@@ -37,7 +36,9 @@ func interspersed(root *cli.App, args []string) []string {
 
 // split takes the flags and their values off args. With untilCommand it stops
 // after the first positional argument, which names a command.
-func split(program, flags []cli.Flag, args []string, untilCommand bool, global, own []string) (g, o, positional, rest []string) {
+func split(
+	program, flags []cli.Flag, args []string, untilCommand bool, global, own []string,
+) (g, o, positional, rest []string) {
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
 		if arg == "--" {
@@ -87,15 +88,4 @@ func find(commands []*cli.Command, name string) *cli.Command {
 		}
 	}
 	return nil
-}
-
-// printable makes text from elsewhere safe for a terminal: control characters,
-// and with them escape sequences, become U+FFFD; newlines and tabs stay.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\t' || unicode.IsPrint(r) {
-			return r
-		}
-		return unicode.ReplacementChar
-	}, s)
 }

@@ -49,8 +49,11 @@ func newMetal(t *testing.T, em *emulator.Emulator) *metal {
 		env[k] = v
 	}
 	m := &metal{T: t}
-	m.provider, err = openstack.AuthenticatedClient(t.Context(), gophercloud.AuthOptions{IdentityEndpoint: env["OS_AUTH_URL"],
-		ApplicationCredentialID: env["OS_APPLICATION_CREDENTIAL_ID"], ApplicationCredentialSecret: env["OS_APPLICATION_CREDENTIAL_SECRET"]})
+	m.provider, err = openstack.AuthenticatedClient(t.Context(), gophercloud.AuthOptions{
+		IdentityEndpoint:            env["OS_AUTH_URL"],
+		ApplicationCredentialID:     env["OS_APPLICATION_CREDENTIAL_ID"],
+		ApplicationCredentialSecret: env["OS_APPLICATION_CREDENTIAL_SECRET"],
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +69,9 @@ func newMetal(t *testing.T, em *emulator.Emulator) *metal {
 	m.compute.Microversion = "2.61" // python-chi's
 	m.network = service(openstack.NewNetworkV2(m.provider, endpoint))
 	m.image = service(openstack.NewImageV2(m.provider, endpoint))
-	url, err := m.provider.EndpointLocator(gophercloud.EndpointOpts{Type: "reservation", Region: endpoint.Region, Availability: endpoint.Availability})
+	url, err := m.provider.EndpointLocator(gophercloud.EndpointOpts{
+		Type: "reservation", Region: endpoint.Region, Availability: endpoint.Availability,
+	})
 	m.lease = service(&gophercloud.ServiceClient{ProviderClient: m.provider, Endpoint: url, Type: "reservation"}, err)
 	return m
 }
@@ -83,16 +88,22 @@ func (m *metal) poll(what string, f func() bool) {
 // reserve makes a lease of one machine and waits for it; no package of gophercloud knows Blazar.
 func (m *metal) reserve() (lease, reservation string) {
 	m.Helper()
-	body := map[string]any{"name": "metal", "start_date": "now", "end_date": time.Now().UTC().Add(time.Hour).Format("2006-01-02 15:04"),
-		"reservations": []any{map[string]any{"resource_type": "physical:host", "min": 1, "max": 1, "hypervisor_properties": "",
-			"resource_properties": `["==", "$node_type", "compute_gigaio"]`}}}
+	body := map[string]any{
+		"name": "metal", "start_date": "now",
+		"end_date": time.Now().UTC().Add(time.Hour).Format("2006-01-02 15:04"),
+		"reservations": []any{map[string]any{
+			"resource_type": "physical:host", "min": 1, "max": 1, "hypervisor_properties": "",
+			"resource_properties": `["==", "$node_type", "compute_gigaio"]`,
+		}},
+	}
 	var answer struct {
 		Lease struct {
 			ID, Status   string
 			Reservations []struct{ ID string }
 		}
 	}
-	_, err := m.lease.Post(m.Context(), m.lease.ServiceURL("leases"), body, &answer, &gophercloud.RequestOpts{OkCodes: []int{201}})
+	_, err := m.lease.Post(m.Context(), m.lease.ServiceURL("leases"), body, &answer,
+		&gophercloud.RequestOpts{OkCodes: []int{201}})
 	if err != nil {
 		m.Fatal(err)
 	}
@@ -126,8 +137,10 @@ func TestBareMetalByGophercloud(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "debian-"+runtime.GOARCH+".tar")); err != nil {
 		t.Skipf("no image for %s: `make images`", runtime.GOARCH)
 	}
-	em, err := emulator.Start(t.Context(), emulator.Options{Dir: t.TempDir(), Images: dir, Arch: runtime.GOARCH, Sites: []string{"CHI@UC"},
-		Tick: 100 * time.Millisecond, Deploy: 100 * time.Millisecond})
+	em, err := emulator.Start(t.Context(), emulator.Options{
+		Dir: t.TempDir(), Images: dir, Arch: runtime.GOARCH, Sites: []string{"CHI@UC"},
+		Tick: 100 * time.Millisecond, Deploy: 100 * time.Millisecond,
+	})
 	if err != nil {
 		t.Skipf("this machine runs no containers: %v", err)
 	}
@@ -138,7 +151,8 @@ func TestBareMetalByGophercloud(t *testing.T) {
 	})
 	m := newMetal(t, em)
 	signer, public := newKey(t)
-	if _, err := keypairs.Create(t.Context(), m.compute, keypairs.CreateOpts{Name: "mine", PublicKey: public}).Extract(); err != nil {
+	key := keypairs.CreateOpts{Name: "mine", PublicKey: public}
+	if _, err := keypairs.Create(t.Context(), m.compute, key).Extract(); err != nil {
 		t.Fatal(err)
 	}
 	lease, reservation := m.reserve()
@@ -174,7 +188,8 @@ func TestBareMetalByGophercloud(t *testing.T) {
 			return gophercloud.ResponseCodeIs(err, http.StatusNotFound)
 		})
 	}
-	if _, err := m.lease.Delete(t.Context(), m.lease.ServiceURL("leases", lease), &gophercloud.RequestOpts{OkCodes: []int{200}}); err != nil {
+	if _, err := m.lease.Delete(t.Context(), m.lease.ServiceURL("leases", lease),
+		&gophercloud.RequestOpts{OkCodes: []int{200}}); err != nil {
 		t.Error(err)
 	}
 	if left := em.Leftovers(); !left.Empty() {
@@ -231,14 +246,16 @@ func (m *metal) overSSH(box *servers.Server, signer ssh.Signer) {
 	if errors.Join(err, err2) != nil || len(all) != 1 {
 		m.Fatalf("ports %v: %v, %v", all, err, err2)
 	}
-	fip, err := floatingips.Create(m.Context(), m.network, floatingips.CreateOpts{FloatingNetworkID: m.networkID("public"), PortID: all[0].ID}).Extract()
+	fip, err := floatingips.Create(m.Context(), m.network,
+		floatingips.CreateOpts{FloatingNetworkID: m.networkID("public"), PortID: all[0].ID}).Extract()
 	if err != nil {
 		m.Fatal(err)
 	}
 	defer floatingips.Delete(m.Context(), m.network, fip.ID)
 	var hostKey ssh.PublicKey
 	m.poll("the host key on the console", func() bool {
-		console, err := servers.ShowConsoleOutput(m.Context(), m.compute, box.ID, servers.ShowConsoleOutputOpts{}).Extract()
+		console, err := servers.ShowConsoleOutput(m.Context(), m.compute, box.ID,
+			servers.ShowConsoleOutputOpts{}).Extract()
 		if err != nil {
 			m.Fatal(err)
 		}

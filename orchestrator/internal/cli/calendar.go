@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/words"
 	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/site"
 
@@ -38,7 +39,7 @@ func (a *app) deviceCalendar(c *cli.Context) error {
 	}
 	days := c.Int("days")
 	if days < 1 || days > maxDays {
-		return failure.New(failure.Usage, fmt.Sprintf("--days is %d", days), fmt.Sprintf("1 to %d", maxDays), nil)
+		return failure.Usage.Errorf("--days is %d", days).Advise("1 to %d", maxDays)
 	}
 	cloud, err := a.connectCloud(c)
 	if err != nil {
@@ -65,7 +66,9 @@ func (a *app) calendarPage(file string, cal calendar) error {
 		err = errors.Join(cal.page(f), f.Close())
 	}
 	if err != nil {
-		return failure.New(failure.Storage, "the page cannot be written", "give another file to --html", err)
+		return failure.Storage.Errorf("the page cannot be written").
+			Advise("give another file to --html").
+			Because(err)
 	}
 	fmt.Fprintf(a.err, "wrote %s\n", file)
 	return nil
@@ -140,9 +143,9 @@ func (cal calendar) draw(w io.Writer, width int) error {
 	for _, d := range cal.Devices {
 		if d.MachineName != machine {
 			machine = d.MachineName
-			fmt.Fprintf(&b, "%s\n", printable(machine))
+			fmt.Fprintf(&b, "%s\n", words.Printable(machine))
 		}
-		fmt.Fprintf(&b, "%-*s  %s\n", names, cut(printable(d.Name), names), cal.row(d, start, step, columns))
+		fmt.Fprintf(&b, "%-*s  %s\n", names, cut(words.Printable(d.Name), names), cal.row(d, start, step, columns))
 	}
 	fmt.Fprintf(&b, "\n%c free   %c yours   %c others'   %c %c part of the column   one column is %s\n",
 		markFree, markMine, markOthers, markMyPart, markPart, clock.Span(step))

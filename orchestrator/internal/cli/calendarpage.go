@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"chexp/experiments/words"
 	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/site"
 )
@@ -45,7 +46,7 @@ func (cal calendar) page(w io.Writer) error {
 		Rows            []pageRow
 	}{Site: cal.Site, Now: clock.Both(cal.From), Zone: zone, UTCToo: offset != 0, Days: int(cal.Until.Sub(cal.From).Hours()+1) / 24, Ticks: cal.ticks()}
 	for _, d := range cal.Devices {
-		r := pageRow{Name: printable(d.Name), Machine: printable(d.MachineName)}
+		r := pageRow{Name: words.Printable(d.Name), Machine: words.Printable(d.MachineName)}
 		switch {
 		case !d.Reservable:
 			r.Why = "out of service"
@@ -69,7 +70,7 @@ func (cal calendar) bars(d site.Device) []pageBar {
 		if to.After(cal.Until) {
 			to = cal.Until
 		}
-		who := printable(b.User)
+		who := words.Printable(b.User)
 		switch {
 		case b.Mine:
 			who = "you"

@@ -253,7 +253,7 @@ func judged(g *store.Gathered, budgets []judge.Budget) compare.Run {
 		}
 	}
 	run := findings.Evidence(in)
-	run.Source, run.Remarks = printable(g.Source), append(remarks, g.Damaged...)
+	run.Source, run.Remarks = words.Printable(g.Source), append(remarks, g.Damaged...)
 	run.Device = deviceOf(g, run)
 	return run
 }

@@ -43,14 +43,17 @@ func TestTransportsAgainstTheEmulator(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			lease, err := site.Reserve(t.Context(), run.LeaseRequest{Name: "conformance-" + tc.transport, MachineName: "raspberrypi5", End: time.Now().Add(time.Hour)})
+			lease, err := site.Reserve(t.Context(), run.LeaseRequest{
+				Name: "conformance-" + tc.transport, MachineName: "raspberrypi5", End: time.Now().Add(time.Hour),
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
 			if lease, err = site.Await(t.Context(), lease.ID, func(string) {}); err != nil {
 				t.Fatal(err)
 			}
-			req := run.ContainerRequest{Name: "conformance-" + tc.transport, Image: tc.image, Command: []string{"sleep", "infinity"},
+			req := run.ContainerRequest{Name: "conformance-" + tc.transport, Image: tc.image,
+				Command:       []string{"sleep", "infinity"},
 				ReservationID: lease.ReservationID, Transport: tc.transport}
 			c, err := site.Launch(t.Context(), req, func(string) {})
 			if err != nil {

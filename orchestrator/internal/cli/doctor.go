@@ -10,6 +10,7 @@ import (
 
 	"chexp/experiments/failure"
 	"chexp/experiments/spec"
+	"chexp/experiments/words"
 	"chexp/orchestrator/internal/site"
 
 	"github.com/urfave/cli/v2"
@@ -140,9 +141,9 @@ func (a *app) tell(c *cli.Context, found []site.Finding) error {
 			if f.State == site.Unknown {
 				detail = "unavailable: " + detail
 			}
-			fmt.Fprintf(a.out, "%-2s  %-20s  %s\n", stateMarks[f.State], f.Check, printable(detail))
+			fmt.Fprintf(a.out, "%-2s  %-20s  %s\n", stateMarks[f.State], f.Check, words.Printable(detail))
 			if f.Next != "" {
-				fmt.Fprintf(a.out, "    %-20s  → %s\n", "", printable(f.Next))
+				fmt.Fprintf(a.out, "    %-20s  → %s\n", "", words.Printable(f.Next))
 			}
 		}
 	}
@@ -156,5 +157,6 @@ func (a *app) tell(c *cli.Context, found []site.Finding) error {
 			n++
 		}
 	}
-	return failure.New(found[i].Kind, fmt.Sprintf("%d of %d checks failed, first %s", n, len(found), found[i].Check), found[i].Next, nil)
+	return found[i].Kind.Errorf("%d of %d checks failed, first %s", n, len(found), found[i].Check).
+		Advise("%s", found[i].Next)
 }

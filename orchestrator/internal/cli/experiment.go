@@ -20,10 +20,13 @@ func (a *app) experimentCommand() *cli.Command {
 		Name:  "experiment",
 		Usage: "write, check and plan an experiment file",
 		Subcommands: []*cli.Command{
-			{Name: "init", Usage: "write a commented file to start from", ArgsUsage: "[FILE]", Action: a.experimentInit},
-			{Name: "check", Usage: "report every problem of a file, with its line; create nothing", ArgsUsage: "FILE", Action: a.experimentCheck},
+			{Name: "init", Usage: "write a commented file to start from", ArgsUsage: "[FILE]",
+				Action: a.experimentInit},
+			{Name: "check", Usage: "report every problem of a file, with its line; create nothing", ArgsUsage: "FILE",
+				Action: a.experimentCheck},
 			{
-				Name: "plan", Usage: "print the trials, what would be created, the bytes that go up and the time it takes",
+				Name:      "plan",
+				Usage:     "print the trials, what would be created, the bytes that go up and the time it takes",
 				ArgsUsage: "FILE", Flags: []cli.Flag{formatFlag()}, Action: a.experimentPlan,
 			},
 		},
@@ -90,7 +93,8 @@ func (a *app) experimentPlan(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	ans := planAnswer{Experiment: e.Name, Site: e.Site, Creates: creates(e), Lease: e.Lease.Duration, Trials: plan.Trials, Accuracy: plan.Accuracy}
+	ans := planAnswer{Experiment: e.Name, Site: e.Site, Creates: creates(e), Lease: e.Lease.Duration,
+		Trials: plan.Trials, Accuracy: plan.Accuracy}
 	if ans.Bytes, err = bundleBytes(plan, files, a.archOf(e)); err != nil {
 		return err
 	}
@@ -106,24 +110,31 @@ func (a *app) experimentPlan(c *cli.Context) error {
 		fmt.Fprintf(a.out, "creates  %s\n", what)
 	}
 	if e := plan.Accuracy; e != nil {
-		fmt.Fprintf(a.out, "evaluates each model on each provider on %d pictures (%s), at most %s each\n", e.Pictures, e.Name, short(e.Timeout))
+		fmt.Fprintf(a.out, "evaluates each model on each provider on %d pictures (%s), at most %s each\n",
+			e.Pictures, e.Name, short(e.Timeout))
 	}
 	fmt.Fprintf(a.out, "sends    %.1f MB at most (agent, models, plan)\n", float64(ans.Bytes)/1e6)
-	fmt.Fprintf(a.out, "takes    %s to %s of measuring by the trial policy, on top of lease, image and transfer\n", short(ans.AtLeast), short(ans.AtMost))
+	fmt.Fprintf(a.out, "takes    %s to %s of measuring by the trial policy, on top of lease, image and transfer\n",
+		short(ans.AtLeast), short(ans.AtMost))
 	if ans.Lease > 0 && ans.AtMost > ans.Lease {
-		fmt.Fprintf(a.err, "! the lease lasts %s: trials that do not fit are left for `chexp run --resume`\n", short(ans.Lease))
+		fmt.Fprintf(a.err, "! the lease lasts %s: trials that do not fit are left for `chexp run --resume`\n",
+			short(ans.Lease))
 	}
 	return nil
 }
 
 func planRows(ans planAnswer, plan *trial.Plan) list {
-	l := list{columns: []string{"trial", "model", "MB", "provider", "threads", "batch", "repetition", "skipped"}, json: ans}
+	l := list{
+		columns: []string{"trial", "model", "MB", "provider", "threads", "batch", "repetition", "skipped"},
+		json:    ans,
+	}
 	size := map[string]int64{}
 	for _, m := range plan.Models {
 		size[m.Name] = m.Bytes
 	}
 	for _, t := range plan.Trials {
-		l.rows = append(l.rows, []string{t.ID, t.Model, fmt.Sprintf("%.2f", float64(size[t.Model])/1e6), t.Provider.Name,
+		l.rows = append(l.rows, []string{
+			t.ID, t.Model, fmt.Sprintf("%.2f", float64(size[t.Model])/1e6), t.Provider.Name,
 			fmt.Sprint(t.Threads), fmt.Sprint(t.Batch), fmt.Sprint(t.Repetition), t.Skip})
 	}
 	return l
@@ -140,7 +151,8 @@ func creates(e *spec.Experiment) []string {
 	}
 	when := "now"
 	if !e.Lease.Start.IsZero() {
-		when = e.Lease.Start.UTC().Format("2006-01-02 15:04 UTC") + " (" + e.Lease.Start.Local().Format("15:04 MST") + ")"
+		start := e.Lease.Start
+		when = start.UTC().Format("2006-01-02 15:04 UTC") + " (" + start.Local().Format("15:04 MST") + ")"
 	}
 	all := []string{
 		fmt.Sprintf("a lease on %s, from %s for %s", device, when, short(e.Lease.Duration)),

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/words"
 	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/site"
@@ -66,12 +67,12 @@ func (a *app) leaseCreate(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.err, "  lease %s (%s): %s, %s\n", printable(l.Name), l.ID, clock.Window(l.Start, l.End), clock.Span(l.End.Sub(l.Start)))
+	fmt.Fprintf(a.err, "  lease %s (%s): %s, %s\n", words.Printable(l.Name), l.ID, clock.Window(l.Start, l.End), clock.Span(l.End.Sub(l.Start)))
 	if c.Bool("no-wait") {
 		return a.print(c, leaseRows([]run.Lease{l}, l))
 	}
 	if left := time.Until(l.Start); left > worthWaiting && !c.Bool("wait") {
-		fmt.Fprintf(a.err, "  it starts in %s: `chexp lease wait %s` counts down to it\n", clock.Span(left), printable(l.Name))
+		fmt.Fprintf(a.err, "  it starts in %s: `chexp lease wait %s` counts down to it\n", clock.Span(left), words.Printable(l.Name))
 		return a.print(c, leaseRows([]run.Lease{l}, l))
 	}
 	if l, err = a.await(c.Context, cloud, l); err != nil {
@@ -102,12 +103,12 @@ func (a *app) placeLease(ctx context.Context, cloud site.Cloud, want leaseWanted
 		if !slot.Start.IsZero() {
 			from = clock.Both(slot.Start)
 		}
-		fmt.Fprintf(a.err, "  the first free time is %s, on %s\n", from, printable(slot.Device.Name))
+		fmt.Fprintf(a.err, "  the first free time is %s, on %s\n", from, words.Printable(slot.Device.Name))
 		return req, nil
 	}
 	unread, err := cloud.CheckFree(ctx, req)
 	if unread != "" {
-		fmt.Fprintf(a.err, "! the calendar cannot be read (%s): the site itself will tell whether a device is free\n", printable(unread))
+		fmt.Fprintf(a.err, "! the calendar cannot be read (%s): the site itself will tell whether a device is free\n", words.Printable(unread))
 	}
 	return req, err
 }
@@ -120,7 +121,7 @@ func (a *app) await(ctx context.Context, cloud site.Cloud, l run.Lease) (run.Lea
 	obs.Phase(run.PhaseLease, "")
 	got, err := cloud.Await(ctx, l.ID, obs.Say)
 	if err != nil {
-		return got, failure.New(failure.KindOf(err), "", "to give it back: chexp lease delete "+l.ID, err)
+		return got, failure.KindOf(err).Wrap(err).Advise("to give it back: chexp lease delete %s", l.ID)
 	}
 	obs.PhaseEnd(run.PhaseLease, got.Device.Name)
 	return got, nil
@@ -155,7 +156,8 @@ func (a *app) theLease(c *cli.Context, find func(site.Cloud, context.Context, st
 func (a *app) leaseExtend(c *cli.Context) error {
 	by := time.Duration(c.Float64("hours") * float64(time.Hour))
 	if (by > 0) == c.IsSet("until") || by < 0 {
-		return failure.New(failure.Usage, "give either --hours, more than 0, or --until", "`chexp lease extend --help`; nothing was changed", nil)
+		return failure.Usage.Errorf("give either --hours, more than 0, or --until").
+			Advise("`chexp lease extend --help`; nothing was changed")
 	}
 	end, err := endFlag(c, time.Now())
 	if err != nil {
@@ -173,13 +175,14 @@ func (a *app) leaseExtend(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.err, "lease %s (%s) lasts until %s, %s longer\n", printable(l.Name), l.ID, clock.Both(changed.End), clock.Span(changed.End.Sub(l.End)))
+	fmt.Fprintf(a.err, "lease %s (%s) lasts until %s, %s longer\n", words.Printable(l.Name), l.ID, clock.Both(changed.End), clock.Span(changed.End.Sub(l.End)))
 	return a.print(c, leaseRows([]run.Lease{changed.Lease}, changed))
 }
 
 func (a *app) leaseShorten(c *cli.Context) error {
 	if c.Bool("now") == c.IsSet("until") {
-		return failure.New(failure.Usage, "give either --until or --now", "`chexp lease shorten --help`; nothing was changed", nil)
+		return failure.Usage.Errorf("give either --until or --now").
+			Advise("`chexp lease shorten --help`; nothing was changed")
 	}
 	end, err := endFlag(c, time.Now())
 	if err != nil {
@@ -193,7 +196,7 @@ func (a *app) leaseShorten(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.err, "lease %s (%s) ends at %s; %s given back\n", printable(l.Name), l.ID, clock.Both(changed.End), clock.Span(l.End.Sub(changed.End)))
+	fmt.Fprintf(a.err, "lease %s (%s) ends at %s; %s given back\n", words.Printable(l.Name), l.ID, clock.Both(changed.End), clock.Span(l.End.Sub(changed.End)))
 	return a.print(c, leaseRows([]run.Lease{changed.Lease}, changed))
 }
 
@@ -209,7 +212,7 @@ func (a *app) leaseDelete(c *cli.Context) error {
 	if left := site.Left(l.Lease, time.Now()); left > 0 {
 		given = clock.Span(left) + " given back"
 	}
-	fmt.Fprintf(a.err, "lease %s (%s) is deleted; %s\n", printable(l.Name), l.ID, given)
+	fmt.Fprintf(a.err, "lease %s (%s) is deleted; %s\n", words.Printable(l.Name), l.ID, given)
 	return nil
 }
 
@@ -228,8 +231,10 @@ func leaseName(ctx context.Context, cloud site.Cloud, want leaseWanted) (string,
 			return name, err
 		}
 		if want.Name != "" {
-			return name, failure.New(failure.Usage, fmt.Sprintf("you have a lease named %s (%s, %s), %s", name, l.ID, l.Status, clock.Window(l.Start, l.End)),
-				"give another --name, extend that one (`chexp lease extend`) or delete it; nothing was created", nil)
+			return name, failure.Usage.Errorf("you have a lease named %s (%s, %s), %s", name, l.ID, l.Status,
+				clock.Window(l.Start, l.End)).
+				Advise("give another --name, extend that one (`chexp lease extend`) or delete it; nothing was " +
+					"created")
 		}
 		if n > 99 {
 			return name, errors.New("a hundred leases of one name")

@@ -99,7 +99,7 @@ func readLeaseFlags(c *cli.Context, now time.Time) (leaseWanted, error) {
 		problems = append(problems, fmt.Errorf("--name is longer than the %d characters that Blazar keeps", site.MaxLeaseName))
 	}
 	if err := errors.Join(problems...); err != nil {
-		return w, failure.New(failure.Usage, "", "`chexp lease create --help`; nothing was created", err)
+		return w, failure.Usage.Wrap(err).Advise("`chexp lease create --help`; nothing was created")
 	}
 	return w, nil
 }
@@ -123,7 +123,7 @@ func endFlag(c *cli.Context, now time.Time) (time.Time, error) {
 		err = errors.New(`is "now": use chexp lease shorten --now`)
 	}
 	if err != nil {
-		return t, failure.New(failure.Usage, "--until "+err.Error(), "nothing was changed", nil)
+		return t, failure.Usage.Errorf("--until %s", err.Error()).Advise("nothing was changed")
 	}
 	return t, nil
 }
@@ -170,7 +170,8 @@ func (a *app) weighExperiment(ctx context.Context, w *leaseWanted) error {
 		return err
 	}
 	if !e.SiteKind().Leases {
-		return failure.New(failure.Usage, w.file+" is made for site "+e.Site+", which has no leases", "nothing was created", nil)
+		return failure.Usage.Errorf("%s is made for site %s, which has no leases", w.file, e.Site).
+			Advise("nothing was created")
 	}
 	w.experiment = e.Name
 	if w.filters() == 0 {

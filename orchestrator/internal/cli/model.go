@@ -26,11 +26,16 @@ func (a *app) modelCommand() *cli.Command {
 				Flags: []cli.Flag{formatFlag()},
 			},
 			{
-				Name: "fetch", Usage: "make or download a model into the cache", ArgsUsage: "NAME|URL", Action: a.modelFetch,
-				Flags: []cli.Flag{&cli.StringFlag{Name: "sha256", Usage: "what the file at a URL must be, 64 hexadecimal `DIGITS`"}, formatFlag()},
+				Name: "fetch", Usage: "make or download a model into the cache", ArgsUsage: "NAME|URL",
+				Action: a.modelFetch,
+				Flags: []cli.Flag{
+					&cli.StringFlag{Name: "sha256", Usage: "what the file at a URL must be, 64 hexadecimal `DIGITS`"},
+					formatFlag(),
+				},
 			},
 			{
-				Name: "verify", Usage: "check models of the cache, or one file, by their content", ArgsUsage: "[NAME|FILE]", Action: a.modelVerify,
+				Name: "verify", Usage: "check models of the cache, or one file, by their content",
+				ArgsUsage: "[NAME|FILE]", Action: a.modelVerify,
 				Flags: []cli.Flag{formatFlag()},
 			},
 			a.modelInspectCommand(), a.modelQuantizeCommand(), a.modelCompareCommand(),
@@ -44,7 +49,9 @@ func (a *app) resolver() (*models.Resolver, error) {
 		return nil, err
 	}
 	say := func(text string) { fmt.Fprintln(a.err, text) }
-	return &models.Resolver{CacheDir: filepath.Join(cache, "models"), SearchPath: models.DefaultSearchPath(), Progress: say}, nil
+	return &models.Resolver{
+		CacheDir: filepath.Join(cache, "models"), SearchPath: models.DefaultSearchPath(), Progress: say,
+	}, nil
 }
 
 // refused is the error of a command about one model: bad input, unless the
@@ -102,7 +109,8 @@ func (a *app) modelList(c *cli.Context) error {
 			x.File = path
 		}
 		all = append(all, x)
-		l.rows = append(l.rows, []string{e.Name, fmt.Sprintf("%.2f", float64(e.Bytes)/1e6), yes(e.Trained), yes(x.Cached), e.Licence, e.Origin, e.Description})
+		l.rows = append(l.rows, []string{e.Name, fmt.Sprintf("%.2f", float64(e.Bytes)/1e6), yes(e.Trained),
+			yes(x.Cached), e.Licence, e.Origin, e.Description})
 	}
 	l.json = all
 	return a.print(c, l)
@@ -147,7 +155,9 @@ func (a *app) modelFetch(c *cli.Context) error {
 	return a.print(c, list{
 		columns: []string{"sha256", "size MB", "file"},
 		rows:    [][]string{{found.SHA256, fmt.Sprintf("%.2f", float64(found.Bytes)/1e6), found.File}},
-		json:    map[string]any{"sha256": found.SHA256, "bytes": found.Bytes, "file": found.File, "origin": found.Origin},
+		json: map[string]any{
+			"sha256": found.SHA256, "bytes": found.Bytes, "file": found.File, "origin": found.Origin,
+		},
 	})
 }
 

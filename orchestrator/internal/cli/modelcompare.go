@@ -11,6 +11,7 @@ import (
 
 	"chexp/experiments/failure"
 	"chexp/experiments/stats"
+	"chexp/experiments/words"
 	"chexp/models/infer"
 	"chexp/models/onnx"
 	"chexp/models/quant"
@@ -20,10 +21,13 @@ import (
 
 func (a *app) modelCompareCommand() *cli.Command {
 	return &cli.Command{
-		Name: "compare", Usage: "judge models against a float one, and race them, on this machine", ArgsUsage: "FLOAT MODEL...",
-		Description: "Agreement, accuracy and error are against the first model's answers. Times are of inferences in turns, one thread, and\n" +
-			"ratios against the second model: an order of the models on this machine, no measurement of a device. A float16\n" +
-			"model answers here with what each node makes rounded to float16, and sums in float32.",
+		Name: "compare", Usage: "judge models against a float one, and race them, on this machine",
+		ArgsUsage: "FLOAT MODEL...",
+		Description: "" +
+			"Agreement, accuracy and error are against the first model's answers. Times are of inferences in turns,\n" +
+			"one thread, and ratios against the second model: an order of the models on this machine, no measurement\n" +
+			"of a device. A float16 model answers here with what each node makes rounded to float16, and sums in\n" +
+			"float32.",
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "data", Usage: "`DIR` of pictures or .npy arrays", Required: true},
 			&cli.IntFlag{Name: "rounds", Value: 12, Usage: "`N` blocks of inferences for each model; 0: no race"},
@@ -96,7 +100,10 @@ func (a *app) modelCompare(c *cli.Context) error {
 	return a.printCompared(c, lines)
 }
 
-func judgeAndRace(c *cli.Context, r infer.Runner, o infer.Options, models []*onnx.Model, list []quant.Sample, labels []int, lines []compared) error {
+func judgeAndRace(
+	c *cli.Context, r infer.Runner, o infer.Options, models []*onnx.Model, list []quant.Sample,
+	labels []int, lines []compared,
+) error {
 	ref, err := quant.NewReference(c.Context, r, o, models[0], list, labels)
 	if err != nil {
 		return err
@@ -158,7 +165,8 @@ func (a *app) printCompared(c *cli.Context, lines []compared) error {
 		return badFormat(c.String("format"))
 	}
 	tw := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(tw, "MODEL\tSIZE\tAGREEMENT\tACCURACY\tCOSINE\tSQNR DB\tLOAD\tMEDIAN\tTIME AGAINST "+printable(filepath.Base(lines[1].Model)))
+	fmt.Fprintln(tw, "MODEL\tSIZE\tAGREEMENT\tACCURACY\tCOSINE\tSQNR DB\tLOAD\tMEDIAN\tTIME AGAINST "+
+		words.Printable(filepath.Base(lines[1].Model)))
 	for _, x := range lines {
 		j, load, median, ratio := x.Judgement, "-", "-", ""
 		if x.MedianNS > 0 {
@@ -167,7 +175,8 @@ func (a *app) printCompared(c *cli.Context, lines []compared) error {
 		if x.Ratio != nil {
 			ratio = ratioText(*x.Ratio)
 		}
-		fmt.Fprintf(tw, "%s\t%s\t%.3f\t%s\t%.4f\t%.1f\t%s\t%s\t%s\n", printable(filepath.Base(x.Model)), megabytes(x.Bytes), j.Agreement, accuracy(j), j.Cosine, j.SQNR,
+		fmt.Fprintf(tw, "%s\t%s\t%.3f\t%s\t%.4f\t%.1f\t%s\t%s\t%s\n", words.Printable(filepath.Base(x.Model)),
+			megabytes(x.Bytes), j.Agreement, accuracy(j), j.Cosine, j.SQNR,
 			load, median, ratio)
 	}
 	if err := tw.Flush(); err != nil {

@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/words"
 	"chexp/models"
 	"chexp/models/inspect"
 	"chexp/models/onnx"
@@ -19,10 +20,13 @@ import (
 
 func (a *app) modelInspectCommand() *cli.Command {
 	return &cli.Command{
-		Name: "inspect", Usage: "what is in a model, and what will go wrong with it", ArgsUsage: "FILE|NAME", Action: a.modelInspect,
+		Name: "inspect", Usage: "what is in a model, and what will go wrong with it", ArgsUsage: "FILE|NAME",
+		Action: a.modelInspect,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "runtime", Value: inspect.AgentRuntime, Usage: "`VERSION` of ONNX Runtime that will run it"},
-			&cli.StringFlag{Name: "shape", Usage: "`1,C,H,W`: sizes of the input that the model leaves open, to count the work"},
+			&cli.StringFlag{Name: "runtime", Value: inspect.AgentRuntime,
+				Usage: "`VERSION` of ONNX Runtime that will run it"},
+			&cli.StringFlag{Name: "shape",
+				Usage: "`1,C,H,W`: sizes of the input that the model leaves open, to count the work"},
 			formatFlag(),
 		},
 	}
@@ -84,7 +88,7 @@ func inputShape(m *onnx.Model, shape string) (map[string][]int64, error) {
 func inspectionText(w io.Writer, r *inspect.Report) error {
 	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	line := func(name, format string, args ...any) {
-		fmt.Fprintf(tw, "%s\t%s\n", name, printable(strings.ReplaceAll(fmt.Sprintf(format, args...), "\t", " ")))
+		fmt.Fprintf(tw, "%s\t%s\n", name, words.Printable(strings.ReplaceAll(fmt.Sprintf(format, args...), "\t", " ")))
 	}
 	line("file", "%s", r.File)
 	line("size", "%s (%d bytes)", megabytes(r.Bytes), r.Bytes)
@@ -99,7 +103,8 @@ func inspectionText(w io.Writer, r *inspect.Report) error {
 	line("operators", "%d nodes: %s", r.Nodes, countsText(r.Operators))
 	line("parameters", "%s", parametersText(r))
 	if work, ok := r.Work.Get(); ok {
-		line("work", "%s multiply-adds in float, %s on 8-bit integers; %s of weights, %s in and out, each inference", millions(work.Float), millions(work.Integer),
+		line("work", "%s multiply-adds in float, %s on 8-bit integers; %s of weights, %s in and out, each inference",
+			millions(work.Float), millions(work.Integer),
 			megabytes(work.WeightBytes), megabytes(work.ActivationBytes))
 	} else {
 		line("work", "unavailable: %s", r.Work.Unavailable)
@@ -112,9 +117,9 @@ func inspectionText(w io.Writer, r *inspect.Report) error {
 		return err
 	}
 	for _, x := range r.Warnings {
-		fmt.Fprintf(w, "! %s\n", printable(x.Text))
+		fmt.Fprintf(w, "! %s\n", words.Printable(x.Text))
 		if x.Next != "" {
-			fmt.Fprintf(w, "  what to do: %s\n", printable(x.Next))
+			fmt.Fprintf(w, "  what to do: %s\n", words.Printable(x.Next))
 		}
 	}
 	return nil

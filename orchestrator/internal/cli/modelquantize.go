@@ -23,19 +23,25 @@ import (
 func (a *app) modelQuantizeCommand() *cli.Command {
 	return &cli.Command{
 		Name: "quantize", Usage: "make the INT8 or float16 version of a float model", ArgsUsage: "FILE|NAME",
-		Description: "Static models need pictures or .npy arrays like those that the model will see: two thirds calibrate, one\n" +
-			"third is held back to choose how ranges are taken, and to judge. With --eval another folder judges. A folder\n" +
-			"that holds folders gives labels: each is a class. The model runs in the agent of this machine. Of a float16\n" +
-			"model all samples judge; nodes whose values would leave float16 on them stay in float32.",
+		Description: "" +
+			"Static models need pictures or .npy arrays like those that the model will see: two thirds calibrate,\n" +
+			"one third is held back to choose how ranges are taken, and to judge. With --eval another folder\n" +
+			"judges. A folder that holds folders gives labels: each is a class. The model runs in the agent of\n" +
+			"this machine. Of a float16 model all samples judge; nodes whose values would leave float16 on them\n" +
+			"stay in float32.",
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "mode", Value: string(quant.Static), Usage: "`static`, dynamic or float16"},
-			&cli.StringFlag{Name: "operators", Value: string(quant.QOperator), Usage: "`qoperator` (partly ONNX Runtime's own: smaller, loads faster) or qdq (for any runtime)"},
-			&cli.BoolFlag{Name: "per-tensor", Usage: "one scale for a whole weight tensor, as the Arm Compute Library provider needs"},
-			&cli.Int64Flag{Name: "fix-batch", Usage: "fix the free first dimension to `N`, as the Arm Compute Library provider needs"},
+			&cli.StringFlag{Name: "operators", Value: string(quant.QOperator),
+				Usage: "`qoperator` (partly ONNX Runtime's own: smaller, loads faster) or qdq (for any runtime)"},
+			&cli.BoolFlag{Name: "per-tensor",
+				Usage: "one scale for a whole weight tensor, as the Arm Compute Library provider needs"},
+			&cli.Int64Flag{Name: "fix-batch",
+				Usage: "fix the free first dimension to `N`, as the Arm Compute Library provider needs"},
 			&cli.IntFlag{Name: "weights", Usage: "7 or 8 `bits`, instead of the target's default"},
 			&cli.StringFlag{Name: "ranges", Value: string(quant.Auto), Usage: "`METHOD`: auto, " + methodNames()},
 			&cli.StringSliceFlag{Name: "exclude", Usage: "node or operator that stays in float; may be repeated"},
-			&cli.StringFlag{Name: "max-drop", Usage: "back off node by node until no more than this is lost, such as `1pt`"},
+			&cli.StringFlag{Name: "max-drop",
+				Usage: "back off node by node until no more than this is lost, such as `1pt`"},
 			&cli.StringFlag{Name: "data", Usage: "`DIR` of pictures or .npy arrays"},
 			&cli.StringFlag{Name: "eval", Usage: "`DIR` to judge on, instead of what is held back of --data"},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FILE` to write"},
@@ -47,7 +53,8 @@ func (a *app) modelQuantizeCommand() *cli.Command {
 
 // targetFlag is of the commands that judge as another CPU computes.
 func targetFlag() cli.Flag {
-	return &cli.StringFlag{Name: "target", Value: "arm64", Usage: "`CPU` that will run it: arm64, amd64, amd64-vnni; decides about 7- or 8-bit weights"}
+	return &cli.StringFlag{Name: "target", Value: "arm64",
+		Usage: "`CPU` that will run it: arm64, amd64, amd64-vnni; decides about 7- or 8-bit weights"}
 }
 
 // sampleFlags say how files become inputs.
@@ -211,7 +218,8 @@ func preprocess(c *cli.Context) (samples.Preprocess, error) {
 		for i := range to {
 			v, err := strconv.ParseFloat(strings.TrimSpace(parts[min(i, len(parts)-1)]), 32)
 			if err != nil || len(parts) != 3 && len(parts) != 1 || flag == "std" && v <= 0 {
-				return p, badFlag("--%s takes one number or three, such as 0.485,0.456,0.406; it is %q", flag, c.String(flag))
+				return p, badFlag("--%s takes one number or three, such as 0.485,0.456,0.406; it is %q",
+					flag, c.String(flag))
 			}
 			to[i] = float32(v)
 		}
@@ -251,7 +259,8 @@ func settle(m *onnx.Model, shape string) ([]onnx.Dim, error) {
 		dims = append(dims, onnx.Dim{Size: n})
 	}
 	if was := inputs[0].Shape; was != nil && len(was) != len(dims) {
-		return nil, badFlag("--shape %s does not fit the model's input %q, which has %d dimensions", shape, inputs[0].Name, len(was))
+		return nil, badFlag("--shape %s does not fit the model's input %q, which has %d dimensions",
+			shape, inputs[0].Name, len(was))
 	}
 	was := inputs[0].Shape
 	inputs[0].Shape = dims
@@ -261,7 +270,8 @@ func settle(m *onnx.Model, shape string) ([]onnx.Dim, error) {
 // plainDynamic needs nothing but the model.
 func plainDynamic(q quant.Request) (*quant.Result, error) {
 	if len(quant.Products(q.Float, q.Options)) == 0 {
-		return nil, fmt.Errorf("there is nothing to quantize: no convolution or matrix product has constant 32-bit float weights")
+		return nil, fmt.Errorf(
+			"there is nothing to quantize: no convolution or matrix product has constant 32-bit float weights")
 	}
 	begin := time.Now()
 	m, err := quant.DynamicModel(q.Float, q.Options)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"chexp/experiments/files"
+	"chexp/experiments/words"
 	"chexp/models/quant"
 
 	"github.com/urfave/cli/v2"
@@ -70,11 +71,13 @@ func quantizedText(w io.Writer, x quantized) error {
 	if x.PerTensor {
 		how = "per tensor"
 	}
-	fmt.Fprintf(tw, "file\t%s\n", printable(x.File))
-	fmt.Fprintf(tw, "size\t%s, %.1f times smaller than %s\n", megabytes(x.Bytes), float64(x.FloatBytes)/float64(x.Bytes), megabytes(x.FloatBytes))
+	fmt.Fprintf(tw, "file\t%s\n", words.Printable(x.File))
+	fmt.Fprintf(tw, "size\t%s, %.1f times smaller than %s\n", megabytes(x.Bytes),
+		float64(x.FloatBytes)/float64(x.Bytes), megabytes(x.FloatBytes))
 	fmt.Fprintf(tw, "sha256\t%s\n", x.SHA256)
 	if h := x.Halves; h != nil {
-		fmt.Fprintf(tw, "float16\t%d of %d nodes, between %d casts; %d stay in float32\n", h.Half, h.Nodes, h.Casts, len(h.Kept))
+		fmt.Fprintf(tw, "float16\t%d of %d nodes, between %d casts; %d stay in float32\n",
+			h.Half, h.Nodes, h.Casts, len(h.Kept))
 	} else {
 		fmt.Fprintf(tw, "form\t%s %s, %d-bit weights %s\n", x.Mode, x.Operators, x.WeightBits, how)
 		fmt.Fprintf(tw, "on integers\t%d convolutions and matrix products\n", x.Nodes)
@@ -91,7 +94,8 @@ func quantizedText(w io.Writer, x quantized) error {
 	}
 	r := x.Result
 	if len(r.Methods) > 0 {
-		fmt.Fprintf(w, "\nRanges, on the third of the samples that was held back; what was worse on some was dropped:\n")
+		fmt.Fprintf(w,
+			"\nRanges, on the third of the samples that was held back; what was worse on some was dropped:\n")
 		tw = judgementHeader(w, "method")
 		for _, m := range r.Methods {
 			name := string(m.Method)
@@ -107,21 +111,24 @@ func quantizedText(w io.Writer, x quantized) error {
 	fmt.Fprintf(w, "\nFloat nodes against what is lost, on %d samples:\n", r.Float.Inputs)
 	tw = tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(tw, "IN FLOAT\tSIZE\tAGREEMENT\tACCURACY\tLOST\tSQNR DB\tINTEGER WORK\tESTIMATED TIME HERE")
-	fmt.Fprintf(tw, "all\t%s\t1\t%s\t0\t\t0 %%\t%s\n", megabytes(x.FloatBytes), accuracy(r.Float), milliseconds(r.FloatTime))
+	fmt.Fprintf(tw, "all\t%s\t1\t%s\t0\t\t0 %%\t%s\n", megabytes(x.FloatBytes), accuracy(r.Float),
+		milliseconds(r.FloatTime))
 	for _, s := range r.Frontier {
-		fmt.Fprintf(tw, "%d\t%s\t%.3f\t%s\t%.3f\t%.1f\t%s\t%s\n", len(s.Excluded), megabytes(int64(s.Bytes)), s.Judgement.Agreement, accuracy(s.Judgement),
+		fmt.Fprintf(tw, "%d\t%s\t%.3f\t%s\t%.3f\t%.1f\t%s\t%s\n", len(s.Excluded), megabytes(int64(s.Bytes)),
+			s.Judgement.Agreement, accuracy(s.Judgement),
 			s.Drop, s.Judgement.SQNR, share(s.IntegerShare), milliseconds(s.Estimate))
 	}
 	if err := tw.Flush(); err != nil {
 		return err
 	}
 	if len(r.Excluded) > 0 {
-		fmt.Fprintf(w, "\nLeft in float: %s\n", printable(fmt.Sprint(r.Excluded)))
+		fmt.Fprintf(w, "\nLeft in float: %s\n", words.Printable(fmt.Sprint(r.Excluded)))
 	}
 	if x.Limit != nil && r.Frontier[len(r.Frontier)-1].Drop > *x.Limit {
 		fmt.Fprintf(w, "\nThe limit of %g points was not reached.\n", 100**x.Limit)
 	}
-	fmt.Fprintf(w, "\nThe time is estimated: the first two were seen on this machine, and what lies between follows from the integer work.\n")
+	fmt.Fprint(w, "\nThe time is estimated: the first two were seen on this machine, "+
+		"and what lies between follows from the integer work.\n")
 	return nil
 }
 
@@ -130,7 +137,7 @@ func halvesText(w io.Writer, x quantized) error {
 	reasons, at := []string{}, map[string][]string{} // by reason, in the graph's order
 	for _, k := range x.Halves.Kept {
 		if k.Loss {
-			fmt.Fprintf(w, "! %s stays in float32: %s\n", printable(k.Op+" "+k.Node), printable(k.Why))
+			fmt.Fprintf(w, "! %s stays in float32: %s\n", words.Printable(k.Op+" "+k.Node), words.Printable(k.Why))
 			continue
 		}
 		why := k.Op + ": " + k.Why
@@ -145,12 +152,13 @@ func halvesText(w io.Writer, x quantized) error {
 		if n := len(names) - 3; n > 0 {
 			text += fmt.Sprintf(" and %d more", n)
 		}
-		fmt.Fprintf(w, "  in float32: %s (%s)\n", printable(text), printable(why))
+		fmt.Fprintf(w, "  in float32: %s (%s)\n", words.Printable(text), words.Printable(why))
 	}
 	if x.Result == nil {
 		return nil
 	}
-	fmt.Fprintf(w, "\nAgainst the float model, with what each node makes rounded to float16, and sums in float32 (acl's are of float16):\n")
+	fmt.Fprint(w, "\nAgainst the float model, with what each node makes rounded to float16, "+
+		"and sums in float32 (acl's are of float16):\n")
 	tw := judgementHeader(w, "model")
 	judgementRow(tw, "float32", x.Result.Float)
 	judgementRow(tw, "float16", x.Result.Judgement)
@@ -164,7 +172,8 @@ func judgementHeader(w io.Writer, first string) *tabwriter.Writer {
 }
 
 func judgementRow(w io.Writer, name string, j quant.Judgement) {
-	fmt.Fprintf(w, "%s\t%d\t%.3f\t%s\t%.4f\t%.1f\t%.3g\n", name, j.Inputs, j.Agreement, accuracy(j), j.Cosine, j.SQNR, j.MaxError)
+	fmt.Fprintf(w, "%s\t%d\t%.3f\t%s\t%.4f\t%.1f\t%.3g\n", name, j.Inputs, j.Agreement, accuracy(j), j.Cosine,
+		j.SQNR, j.MaxError)
 }
 
 func accuracy(j quant.Judgement) string {

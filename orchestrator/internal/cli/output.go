@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/words"
 
 	"github.com/urfave/cli/v2"
 )
@@ -46,7 +47,7 @@ func write(w io.Writer, format string, l list) error {
 		for _, row := range l.rows {
 			clean := make([]string, len(row))
 			for i, cell := range row {
-				clean[i] = printable(strings.NewReplacer("\n", " ", "\t", " ").Replace(cell))
+				clean[i] = words.Printable(strings.NewReplacer("\n", " ", "\t", " ").Replace(cell))
 			}
 			fmt.Fprintln(tw, strings.Join(clean, "\t"))
 		}
@@ -56,7 +57,7 @@ func write(w io.Writer, format string, l list) error {
 }
 
 func badFormat(format string) error {
-	return failure.New(failure.Usage, fmt.Sprintf("there is no format %q", format), "-f takes table, json or csv", nil)
+	return failure.Usage.Errorf("there is no format %q", format).Advise("-f takes table, json or csv")
 }
 
 func writeJSON(w io.Writer, v any) error {

@@ -93,7 +93,8 @@ func endsIn(ts *testscript.TestScript, neg bool, args []string) {
 		<-wait.C
 		end = end.Add(time.Minute)
 	}
-	if code := execute(ts, append(args[1:], "--fetch-time", (time.Until(end)-in).Round(time.Second).String(), "exp.yaml")); code != 3 {
+	if code := execute(ts, append(args[1:], "--fetch-time", (time.Until(end)-in).Round(time.Second).String(),
+		"exp.yaml")); code != 3 {
 		ts.Fatalf("exit code %d, want 3", code)
 	}
 }

@@ -13,7 +13,9 @@ import (
 // packPictures packs the user's evaluation pictures, if the experiment has any,
 // before anything is created: a broken picture must cost nobody a device.
 // files gets the pack, by its sum.
-func packPictures(ctx context.Context, e *spec.Experiment, cache string, files map[string]string, say func(string)) error {
+func packPictures(
+	ctx context.Context, e *spec.Experiment, cache string, files map[string]string, say func(string),
+) error {
 	a := e.Accuracy
 	if a == nil || a.Path == "" {
 		return nil

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"chexp/experiments/trial"
+	"chexp/experiments/words"
 	"chexp/orchestrator/internal/run"
 
 	"golang.org/x/term"
@@ -46,7 +47,7 @@ func (p *progress) line(format string, args ...any) {
 		fmt.Fprint(p.w, "\r\x1b[K")
 		p.live = false
 	}
-	fmt.Fprintln(p.w, printable(fmt.Sprintf(format, args...)))
+	fmt.Fprintln(p.w, words.Printable(fmt.Sprintf(format, args...)))
 }
 
 // status rewrites the live line; without a terminal it says nothing, as the
@@ -55,7 +56,7 @@ func (p *progress) status(text string) {
 	if !p.tty {
 		return
 	}
-	text = printable(strings.ReplaceAll(fmt.Sprintf("  %-10s %s", p.phase, text), "\n", " "))
+	text = words.Printable(strings.ReplaceAll(fmt.Sprintf("  %-10s %s", p.phase, text), "\n", " "))
 	if r := []rune(text); len(r) >= p.width {
 		text = string(r[:p.width-1])
 	}
@@ -111,7 +112,7 @@ func (p *progress) Trial(ev trial.Event, done, total int) {
 	case trial.TrialFinished:
 		what := string(ev.Outcome)
 		if ev.MedianNS > 0 {
-			what = "p50 " + latency(ev.MedianNS)
+			what = "p50 " + words.Nanoseconds(ev.MedianNS)
 		}
 		if len(ev.Reasons) > 0 {
 			what += ": " + ev.Reasons[0].Text
@@ -151,15 +152,4 @@ func short(d time.Duration) string {
 		return fmt.Sprintf("%.0f min", d.Minutes())
 	}
 	return fmt.Sprintf("%.1f h", d.Hours())
-}
-
-// latency writes nanoseconds with three digits.
-func latency(ns float64) string {
-	switch {
-	case ns < 1e6:
-		return fmt.Sprintf("%.3g µs", ns/1e3)
-	case ns < 1e9:
-		return fmt.Sprintf("%.3g ms", ns/1e6)
-	}
-	return fmt.Sprintf("%.3g s", ns/1e9)
 }

@@ -18,7 +18,9 @@ func TestTrialsAreShown(t *testing.T) {
 		p.tty = tty
 		p.Phase(run.PhaseRun, "")
 		p.Trial(trial.Event{Type: trial.TrialStarted, Trial: "a.cpu.t1.b1.r1", Index: 1, Total: 2}, 0, 2)
-		p.Trial(trial.Event{Type: trial.Progress, Text: "repetition 1, round 3 of 10", LeftNS: int64(41 * time.Second)}, 0, 2)
+		p.Trial(trial.Event{
+			Type: trial.Progress, Text: "repetition 1, round 3 of 10", LeftNS: int64(41 * time.Second),
+		}, 0, 2)
 		p.Trial(trial.Event{Type: trial.Progress, Text: "round 9", LeftNS: int64(time.Second)}, 0, 2)
 		p.Trial(trial.Event{Type: trial.TrialFinished, Trial: "a.cpu.t1.b1.r1", MedianNS: 1e6}, 1, 2)
 		p.Trial(trial.Event{Type: trial.Note, Text: "waited"}, 1, 2)
@@ -28,15 +30,18 @@ func TestTrialsAreShown(t *testing.T) {
 				t.Errorf("terminal %v: %q, about %q", tty, got, want)
 			}
 		}
-		if !strings.Contains(got, "p50 1 ms") || !strings.Contains(got, "waited") || strings.Contains(got, "1.0 s left") {
+		if !strings.Contains(got, "p50 1.00 ms") || !strings.Contains(got, "waited") ||
+			strings.Contains(got, "1.0 s left") {
 			t.Errorf("terminal %v: %q", tty, got)
 		}
 	}
 }
 
 // What comes from elsewhere can't move the cursor.
-func TestPrintable(t *testing.T) {
-	if got := printable("a\x1b[2Jb\nc"); strings.ContainsRune(got, '\x1b') || !strings.Contains(got, "\nc") {
+func TestLinesArePrintable(t *testing.T) {
+	var out strings.Builder
+	newProgress(&out).line("%s", "a\x1b[2Jb\nc")
+	if got := out.String(); strings.ContainsRune(got, '\x1b') || !strings.Contains(got, "\nc") {
 		t.Errorf("%q", got)
 	}
 }

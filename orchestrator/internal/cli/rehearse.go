@@ -21,11 +21,13 @@ import (
 )
 
 func archFlag() cli.Flag {
-	return &cli.StringFlag{Name: "arch", Usage: "architecture of the emulated devices, `arm64` or amd64; by default arm64 where qemu allows it"}
+	return &cli.StringFlag{Name: "arch",
+		Usage: "architecture of the emulated devices, `arm64` or amd64; by default arm64 where qemu allows it"}
 }
 
 func faultFlag() cli.Flag {
-	return &cli.StringSliceFlag{Name: "fault", Usage: "make something `GO-WRONG`; may be repeated: " + emulator.FaultGrammar}
+	return &cli.StringSliceFlag{Name: "fault",
+		Usage: "make something `GO-WRONG`; may be repeated: " + emulator.FaultGrammar}
 }
 
 func (a *app) rehearseCommand() *cli.Command {
@@ -33,11 +35,13 @@ func (a *app) rehearseCommand() *cli.Command {
 		Name:      "rehearse",
 		Usage:     "carry out an experiment against an emulated CHI@Edge that starts and stops with it",
 		ArgsUsage: "FILE",
-		Description: "The same as `chexp run`, with another cloud: Keystone, Blazar, Zun and Neutron on loopback, and containers that\n" +
-			"are real processes on this machine. Latencies say nothing about a real device; where its processor is emulated,\n" +
-			"every trial runs once and with few inferences.",
+		Description: "" +
+			"The same as `chexp run`, with another cloud: Keystone, Blazar, Zun and Neutron on loopback, and\n" +
+			"containers that are real processes on this machine. Latencies say nothing about a real device; where\n" +
+			"its processor is emulated, every trial runs once and with few inferences.",
 		Flags: append(runFlags(), archFlag(), faultFlag(), formatFlag(),
-			&cli.BoolFlag{Name: "full", Usage: "as many inferences and repetitions as the file says, also on an emulated processor"}),
+			&cli.BoolFlag{Name: "full",
+				Usage: "as many inferences and repetitions as the file says, also on an emulated processor"}),
 		Action: a.rehearse,
 	}
 }
@@ -55,7 +59,8 @@ func (a *app) rehearse(c *cli.Context) error {
 	return a.withEmulator(c, func(o site.Options) error {
 		if a.deviceArch != runtime.GOARCH && !c.Bool("full") {
 			if shorten(e) {
-				fmt.Fprintf(a.err, "! shortened, because the processor is emulated: each trial once, with %d inferences; --full runs the file as it is\n", e.Trials.MinRuns)
+				fmt.Fprintf(a.err, "! shortened, because the processor is emulated: "+
+					"each trial once, with %d inferences; --full runs the file as it is\n", e.Trials.MinRuns)
 			}
 		}
 		return a.execute(c, e, o, true)
@@ -143,15 +148,19 @@ func (a *app) emulatorCommand() *cli.Command {
 		Usage: "serve an emulated CHI@Edge on loopback until interrupted",
 		Description: "Writes DIR/clouds.yaml, which points at it. In another terminal:\n" +
 			"   export OS_CLIENT_CONFIG_FILE=DIR/clouds.yaml OS_CLOUD=chexp-emulator\n" +
-			"With --site CHI@UC the bare-metal site is served as well, with a Keystone of its own (OS_CLOUD=chexp-emulator-uc).",
+			"With --site CHI@UC the bare-metal site is served as well, with a Keystone of its own " +
+			"(OS_CLOUD=chexp-emulator-uc).",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "dir", Usage: "where its state lies while it runs; by default a temporary directory"},
 			&cli.StringFlag{Name: "listen", Value: "127.0.0.1:0", Usage: "loopback address and port"},
-			&cli.DurationFlag{Name: "tick", Value: 10 * time.Second, Usage: "how often Blazar's manager acts; 10 s as on the real one"},
+			&cli.DurationFlag{Name: "tick", Value: 10 * time.Second,
+				Usage: "how often Blazar's manager acts; 10 s as on the real one"},
 			&cli.DurationFlag{Name: "pull", Value: 2 * time.Second, Usage: "how long an image takes to pull"},
 			&cli.StringFlag{Name: "region", Value: "CHI@Edge", Usage: "`NAME` of the region that the devices are in"},
-			&cli.StringSliceFlag{Name: "site", Usage: "emulate the bare-metal `SITE` as well: " + strings.Join(emulator.BareMetalSites(), ", ") + "; may be repeated"},
-			&cli.DurationFlag{Name: "deploy", Value: 10 * time.Minute, Usage: "how long a bare-metal server takes to deploy"},
+			&cli.StringSliceFlag{Name: "site", Usage: "emulate the bare-metal `SITE` as well: " +
+				strings.Join(emulator.BareMetalSites(), ", ") + "; may be repeated"},
+			&cli.DurationFlag{Name: "deploy", Value: 10 * time.Minute,
+				Usage: "how long a bare-metal server takes to deploy"},
 			&cli.BoolFlag{Name: "verbose", Usage: "log every request on stderr"},
 			archFlag(), faultFlag(),
 		},

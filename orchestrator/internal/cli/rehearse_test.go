@@ -32,7 +32,10 @@ func TestShorten(t *testing.T) {
 	if shorten(e) || e.Trials != brief {
 		t.Errorf("a brief experiment became %+v", e.Trials)
 	}
-	own := &spec.Experiment{Trials: spec.TrialPolicy{Repetitions: 2}, Accuracy: &spec.Accuracy{Path: "/pictures", Pictures: 500}}
+	own := &spec.Experiment{
+		Trials:   spec.TrialPolicy{Repetitions: 2},
+		Accuracy: &spec.Accuracy{Path: "/pictures", Pictures: 500},
+	}
 	if !shorten(own) || own.Accuracy.Pictures != 500 {
 		t.Errorf("%d of the user's pictures", own.Accuracy.Pictures)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"chexp/experiments/trial"
 	"chexp/orchestrator/internal/report"
 	"chexp/orchestrator/internal/report/findings"
 	"chexp/orchestrator/internal/run"
@@ -13,8 +14,16 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// table builds the report's model of a run from the store alone.
-func table(s *store.Run) (*findings.Table, error) {
+// found is what a run has brought home so far: read from its directory, checked
+// and judged once, however often it is written or shown.
+type found struct {
+	store   *store.Run
+	results []*trial.Result
+	table   *findings.Table
+}
+
+// readFindings reads a run from its directory alone.
+func readFindings(s *store.Run) (*found, error) {
 	plan, err := s.Plan()
 	if err != nil {
 		return nil, err
@@ -42,7 +51,7 @@ func table(s *store.Run) (*findings.Table, error) {
 		in.Run.Device = findings.Device{Name: d.Name, UID: d.UID, MachineName: d.MachineName}
 		in.Run.LeaseID, in.Run.ContainerID = f.Lease.ID, f.Container.ID
 	}
-	return findings.Build(in), nil
+	return &found{s, results, findings.Build(in)}, nil
 }
 
 // timeline turns the journal's phases into what the report draws.
@@ -69,43 +78,44 @@ func timeline(entries []store.Entry) []findings.Phase {
 	return phases
 }
 
-// showRun prints the decision table in the format asked for.
-func (a *app) showRun(c *cli.Context, s *store.Run) error {
-	t, err := table(s)
-	if err != nil {
-		return err
-	}
-	switch f := c.String("format"); f {
+// show prints the decision table in the format asked for.
+func (a *app) show(c *cli.Context, f *found) error {
+	switch format := c.String("format"); format {
 	case "json":
-		return report.JSON(a.out, t)
+		return report.JSON(a.out, f.table)
 	case "csv":
-		return report.CSV(a.out, t)
+		return report.CSV(a.out, f.table)
 	case "table":
 		p := newProgress(a.out)
 		width := 0 // not a terminal: as wide as it needs
 		if p.tty {
 			width = p.width
 		}
-		return report.Terminal(a.out, t, width, p.tty)
+		return report.Terminal(a.out, f.table, width, p.tty)
 	default:
-		return badFormat(f)
+		return badFormat(format)
 	}
 }
 
-// renderReports writes every derived file of a run.
-func renderReports(s *store.Run) error {
-	t, err := table(s)
-	if err != nil {
-		return err
-	}
-	for _, f := range report.Files {
+// write writes every derived file of the run.
+func (f *found) write() error {
+	for _, file := range report.Files {
 		var buf bytes.Buffer
-		if err := f.Render(&buf, t); err != nil {
-			return fmt.Errorf("render %s: %w", f.Name, err)
+		if err := file.Render(&buf, f.table); err != nil {
+			return fmt.Errorf("render %s: %w", file.Name, err)
 		}
-		if err := s.Replace(f.Name, buf.Bytes()); err != nil {
+		if err := f.store.Replace(file.Name, buf.Bytes()); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// writeReports reads a run and writes its derived files.
+func writeReports(s *store.Run) (*found, error) {
+	f, err := readFindings(s)
+	if err != nil {
+		return nil, err
+	}
+	return f, f.write()
 }

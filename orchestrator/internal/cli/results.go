@@ -114,7 +114,11 @@ func (a *app) resultsShow(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return a.showRun(c, s)
+	f, err := readFindings(s)
+	if err != nil {
+		return err
+	}
+	return a.show(c, f)
 }
 
 func (a *app) openRun(c *cli.Context) (*store.Run, error) {
@@ -130,7 +134,7 @@ func (a *app) resultsReport(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := renderReports(s); err != nil {
+	if _, err := writeReports(s); err != nil {
 		return err
 	}
 	fmt.Fprintln(a.out, s.Dir+"/report.html")
@@ -157,10 +161,11 @@ func (a *app) resultsFetch(c *cli.Context) error {
 	} else if err := a.fetchFromDevice(c, s); err != nil {
 		return err
 	}
-	if err := renderReports(s); err != nil {
+	f, err := writeReports(s)
+	if err != nil {
 		return err
 	}
-	return a.answer(c, &run.Run{Store: s, Plan: plan, Commands: a.commandsFor(c, s)}, true)
+	return a.answer(c, &run.Run{Store: s, Plan: plan, Commands: a.commandsFor(c, s)}, f, true)
 }
 
 // fetchFromDevice brings home what a run has on its device, and leaves the agent

@@ -32,9 +32,13 @@ const modelsFile = "models.json"
 func runFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "keep", Usage: "leave lease and container as they are at the end"},
-		&cli.DurationFlag{Name: "pull-grace", Value: 2 * time.Minute, Usage: "give up on an image that has looked impossible to pull for this long"},
-		&cli.DurationFlag{Name: "fetch-time", Usage: "stop measuring this long before the lease ends, to bring the results home", Value: run.DefaultPatience().LeaseTail},
-		&cli.StringFlag{Name: "until", Usage: "stop after this `PHASE` and leave all as it is: plan, lease, container, push, run, fetch"},
+		&cli.DurationFlag{Name: "pull-grace", Value: 2 * time.Minute,
+			Usage: "give up on an image that has looked impossible to pull for this long"},
+		&cli.DurationFlag{Name: "fetch-time",
+			Usage: "stop measuring this long before the lease ends, to bring the results home",
+			Value: run.DefaultPatience().LeaseTail},
+		&cli.StringFlag{Name: "until",
+			Usage: "stop after this `PHASE` and leave all as it is: plan, lease, container, push, run, fetch"},
 	}
 }
 
@@ -43,14 +47,19 @@ func (a *app) runCommand() *cli.Command {
 		Name:      "run",
 		Usage:     "carry out an experiment: reserve, launch, push, measure, fetch, give back, report",
 		ArgsUsage: "FILE",
-		Description: "Goes through plan, lease, container, push, run, fetch, release and report. Ctrl-C, and the lease's\n" +
-			"end, stop the agent in order: what is measured so far is brought home, and what was acquired is given back.\n" +
-			"A run that was cut off goes on with --resume RUN (its id, or the last four letters): in the same container with\n" +
-			"the next round; in a new lease the interrupted trials start over, as that may be another device.",
+		Description: "" +
+			"Goes through plan, lease, container, push, run, fetch, release and report. Ctrl-C, and the lease's\n" +
+			"end, stop the agent in order: what is measured so far is brought home, and what was acquired is\n" +
+			"given back. A run that was cut off goes on with --resume RUN (its id, or the last four letters): in\n" +
+			"the same container with the next round; in a new lease the interrupted trials start over, as that\n" +
+			"may be another device.",
 		Flags: append(runFlags(),
 			&cli.StringFlag{Name: "resume", Usage: "go on with this `RUN`"},
-			&cli.BoolFlag{Name: "detach", Usage: "return as soon as the agent works on the device; chexp run --resume, or results fetch, comes later"},
-			&cli.StringFlag{Name: "site", Usage: "run at this `SITE` instead of the file's: " + strings.Join(spec.SiteNames(), " or ")},
+			&cli.BoolFlag{Name: "detach",
+				Usage: "return as soon as the agent works on the device; " +
+					"chexp run --resume, or results fetch, comes later"},
+			&cli.StringFlag{Name: "site", Usage: "run at this `SITE` instead of the file's: " +
+				strings.Join(spec.SiteNames(), " or ")},
 			formatFlag(),
 		),
 		Action: a.run,
@@ -153,12 +162,16 @@ func runConfig(c *cli.Context) (run.Config, error) {
 
 // resolve finds or makes the models, finds the runtimes for the device's
 // architecture, and expands the plan.
-func resolve(ctx context.Context, e *spec.Experiment, arch, runID string, say func(string)) (*trial.Plan, map[string]string, error) {
+func resolve(
+	ctx context.Context, e *spec.Experiment, arch, runID string, say func(string),
+) (*trial.Plan, map[string]string, error) {
 	cache, err := cacheDir()
 	if err != nil {
 		return nil, nil, err
 	}
-	r := models.Resolver{CacheDir: filepath.Join(cache, "models"), SearchPath: models.DefaultSearchPath(), Progress: say}
+	r := models.Resolver{
+		CacheDir: filepath.Join(cache, "models"), SearchPath: models.DefaultSearchPath(), Progress: say,
+	}
 	found, err := r.ResolveAll(ctx, e)
 	if err != nil {
 		return nil, nil, err
@@ -285,30 +298,36 @@ func (a *app) resume(c *cli.Context, name string) error {
 func (a *app) carryOut(c *cli.Context, cfg run.Config, obs *progress) error {
 	obs.warned = a.warned
 	cfg.Observe = obs
-	cfg.Report = func() error { return renderReports(cfg.Store) }
+	var f *found // nothing where the run ended before its report
+	cfg.Report = func() (err error) {
+		f, err = writeReports(cfg.Store)
+		return err
+	}
 	err := run.Execute(c.Context, a.cleanup, cfg)
 	if err == nil && (cfg.Until != "" || cfg.Detach) {
 		obs.line("  run %s is left as it is; go on with: %s", cfg.Store.ID, cfg.Commands.Resume())
 		return nil
 	}
-	return errors.Join(err, a.answer(c, cfg.Run, err == nil))
+	if f == nil {
+		var unread error
+		if f, unread = readFindings(cfg.Store); unread != nil {
+			return errors.Join(err, unread)
+		}
+	}
+	return errors.Join(err, a.answer(c, cfg.Run, f, err == nil))
 }
 
 // answer prints the decision table of what was measured.
-func (a *app) answer(c *cli.Context, r *run.Run, complete bool) error {
-	results, err := r.Store.Results(r.Plan)
-	if err != nil {
-		return err
-	}
-	if len(results) > 0 {
-		if err := a.showRun(c, r.Store); err != nil {
+func (a *app) answer(c *cli.Context, r *run.Run, f *found, complete bool) error {
+	if len(f.results) > 0 {
+		if err := a.show(c, f); err != nil {
 			return err
 		}
 	}
 	if !complete {
 		return nil // the error that is on its way says more
 	}
-	return r.Incomplete(results)
+	return r.Incomplete(f.results)
 }
 
 // agentFile finds the agent for an architecture beside this program.

@@ -34,7 +34,8 @@ import (
 //	interrupted-in PHASE CMD...  the same with Ctrl-C; the exit code is 130
 //	interrupted-after N CMD...  Ctrl-C when every trial on the device has N blocks on record
 //	await-blocks N           wait until every trial on the device has N blocks on record
-//	ends-in DURATION CMD...  run a command so that measuring must end that long from now: its lease of 2 minutes does soon after
+//	ends-in DURATION CMD...  run a command so that measuring must end that long from now: its lease of 2 minutes
+//	                         does soon after
 //	agent-dies-after N CMD...  kill the agent when every trial has N blocks, and let it not start again; exit code 7
 //	interrupted-twice PHASE CMD...  Ctrl-C, and again while a dead cloud delays the giving back
 //	faults JSON              order faults from the running emulator
@@ -48,7 +49,8 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"chexp", "chexp-agent-linux-amd64", "chexp-agent-linux-arm64", "images/debian-arm64.tar", "images/debian-amd64.tar"} {
+	for _, name := range []string{"chexp", "chexp-agent-linux-amd64", "chexp-agent-linux-arm64",
+		"images/debian-arm64.tar", "images/debian-amd64.tar"} {
 		if _, err := os.Stat(filepath.Join(bin, name)); err != nil {
 			t.Skipf("bin/%s is not built: `make build agents images` (or `make test`)", name)
 		}
@@ -145,7 +147,8 @@ func command(ts *testscript.TestScript, args []string) *exec.Cmd {
 	}
 	cmd := exec.Command(path, args[1:]...)
 	cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{"PATH", "HOME", "TMPDIR", "CHEXP_CACHE", "CHEXP_RUNS", "CHEXP_MODEL_PATH", "OS_CLIENT_CONFIG_FILE", "OS_CLOUD"} {
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "CHEXP_CACHE", "CHEXP_RUNS", "CHEXP_MODEL_PATH",
+		"OS_CLIENT_CONFIG_FILE", "OS_CLOUD"} {
 		if v := ts.Getenv(name); v != "" {
 			cmd.Env = append(cmd.Env, name+"="+v)
 		}
@@ -154,7 +157,8 @@ func command(ts *testscript.TestScript, args []string) *exec.Cmd {
 }
 
 func startEmulator(ts *testscript.TestScript, neg bool, args []string) {
-	args = append([]string{"chexp", "emulator", "--tick", "300ms", "--pull", "300ms", "--dir", ts.MkAbs("emulator")}, args...)
+	args = append([]string{"chexp", "emulator", "--tick", "300ms", "--pull", "300ms", "--dir", ts.MkAbs("emulator")},
+		args...)
 	cmd := command(ts, args)
 	log, err := os.Create(ts.MkAbs("emulator.log"))
 	ts.Check(err)

@@ -8,6 +8,7 @@ import (
 
 	"chexp/experiments/failure"
 	"chexp/experiments/spec"
+	"chexp/experiments/words"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/site"
 	"chexp/orchestrator/internal/site/chiedge"
@@ -37,7 +38,7 @@ func (a *app) connect(ctx context.Context, name string, o site.Options) (run.Sit
 		return nil, err
 	}
 	if o.Notice == nil {
-		o.Notice = func(text string) { fmt.Fprintf(a.err, "  %s\n", printable(text)) }
+		o.Notice = func(text string) { fmt.Fprintf(a.err, "  %s\n", words.Printable(text)) }
 	}
 	s, err := kind.Connect(ctx, o)
 	if err != nil {
@@ -45,7 +46,7 @@ func (a *app) connect(ctx context.Context, name string, o site.Options) (run.Sit
 	}
 	if cloud, ok := s.(site.Cloud); ok {
 		for _, w := range cloud.Warnings() {
-			fmt.Fprintf(a.err, "! %s\n", printable(w))
+			fmt.Fprintf(a.err, "! %s\n", words.Printable(w))
 			a.warned[w] = true
 		}
 	}

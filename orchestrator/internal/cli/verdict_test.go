@@ -175,7 +175,9 @@ func cpuGroup(t *testing.T, quota, period int) string {
 	}
 	var why []string
 	for _, p := range []place{
-		{"/sys/fs/cgroup/cpu", map[string]string{"cpu.cfs_period_us": strconv.Itoa(period), "cpu.cfs_quota_us": strconv.Itoa(quota)}},
+		{"/sys/fs/cgroup/cpu", map[string]string{
+			"cpu.cfs_period_us": strconv.Itoa(period), "cpu.cfs_quota_us": strconv.Itoa(quota),
+		}},
 		{"/sys/fs/cgroup", map[string]string{"cpu.max": fmt.Sprintf("%d %d", quota, period)}},
 	} {
 		dir := filepath.Join(p.root, name)
@@ -184,7 +186,8 @@ func cpuGroup(t *testing.T, quota, period int) string {
 			continue
 		}
 		if _, v2 := p.files["cpu.max"]; v2 {
-			os.WriteFile(filepath.Join(p.root, "cgroup.subtree_control"), []byte("+cpu"), 0o644) // may be on already; cpu.max tells
+			// It may be on already; cpu.max tells.
+			os.WriteFile(filepath.Join(p.root, "cgroup.subtree_control"), []byte("+cpu"), 0o644)
 		}
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			why = append(why, err.Error())

@@ -67,6 +67,8 @@ type Options struct {
 	Faults  Faults
 	Devices []world.Device // nil: world.StandardDevices
 	Log     *slog.Logger   // nil: silent
+
+	seen func(context.Context) // of a test; see world.Pace
 }
 
 // Emulator is a running cloud.
@@ -91,7 +93,7 @@ type Emulator struct {
 // Start starts a cloud; ctx bounds the start only, Close ends the cloud.
 func Start(ctx context.Context, o Options) (*Emulator, error) {
 	w := world.New(world.Pace{Tick: o.Tick, PullDelay: o.PullDelay, ExecuteTimeout: o.ExecuteTimeout,
-		GatewayTimeout: o.GatewayTimeout, TokenLife: o.TokenLife, Deploy: o.Deploy}, o.Devices, o.Log)
+		GatewayTimeout: o.GatewayTimeout, TokenLife: o.TokenLife, Deploy: o.Deploy, Seen: o.seen}, o.Devices, o.Log)
 	if o.Region != "" {
 		w.Region = o.Region
 	}

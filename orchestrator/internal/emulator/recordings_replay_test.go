@@ -1,12 +1,13 @@
 package emulator
 
 import (
+	"context"
 	"encoding/json"
-	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,28 +17,41 @@ import (
 // replay sends the recordings of one folder to one emulator.
 type replay struct {
 	*client
-	folder string
-	all    map[string][]*recording
-	ids    map[string]string  // recorded → of this run
-	people map[string]*client // by name
-	shift  time.Duration      // from the recording's clock to this run's
-	made   []string           // recorded ids of leases made by the replay and used no more
+	folder  string
+	all     map[string][]*recording
+	tally   *tally
+	mutants *mutants
+	names   *names
+	ids     map[string]string  // names.live: recorded → of this run
+	people  map[string]*client // by name
+	shift   time.Duration      // from the recording's clock to this run's
+	made    []string           // recorded ids of leases made by the replay and used no more
+	watcher *watcher
 }
 
-func newReplay(t *testing.T, folder string, all map[string][]*recording) *replay {
-	o := Options{Tick: 100 * time.Millisecond, PullDelay: 100 * time.Millisecond, ExecuteTimeout: 3 * time.Second, GatewayTimeout: 2 * time.Second}
-	p := &replay{folder: folder, all: all, ids: map[string]string{}, people: map[string]*client{}}
-	if strings.HasPrefix(folder, "zun") || folder == "neutron" || folder == "gophercloud" {
+func newReplay(t *testing.T, folder string, all map[string][]*recording, tally *tally, mutants *mutants) *replay {
+	n, w := newNames(), newWatcher()
+	p := &replay{folder: folder, all: all, tally: tally, mutants: mutants, names: n, ids: n.live, people: map[string]*client{}, watcher: w}
+	o := Options{Tick: 100 * time.Millisecond, PullDelay: 100 * time.Millisecond, ExecuteTimeout: 3 * time.Second,
+		GatewayTimeout: 2 * time.Second, seen: w.seen, Devices: recordedDevices(all["blazar"])}
+	switch {
+	case strings.HasPrefix(folder, "baremetal/"):
+		o.Sites, o.Deploy = []string{"CHI@UC"}, 200*time.Millisecond
+		p.client = start(t, o).site("CHI@UC")
+	case strings.HasPrefix(folder, "zun"), folder == "neutron", folder == "gophercloud", folder == "fleet":
 		p.client = withContainers(t, "amd64", o)
-	} else {
+	default:
 		p.client = start(t, o)
 	}
+	t.Cleanup(w.stop)
 	for _, who := range []string{world.Alice, world.Bob, world.Carol, world.Root, world.Dana} {
 		p.people[who] = p.as(who)
 	}
-	p.ids["00000000-0000-0000-0000-000000000000"] = "00000000-0000-0000-0000-000000000000"
-	p.ids["00000000000000000000000000000000"] = "00000000000000000000000000000000"
-	p.ids["http://127.0.0.1:5000"] = strings.TrimSuffix(p.e.AuthURL(), "/v3")
+	for _, none := range []string{"00000000-0000-0000-0000-000000000000", "00000000-0000-4000-8000-000000000000",
+		"00000000000000000000000000000000", "0.0.0.0"} {
+		p.ids[none] = none
+	}
+	p.names.pair("CHI-231138", p.e.world.User(world.Alice).Project.Name)
 	for _, list := range all {
 		for _, r := range list {
 			p.introduce(r)
@@ -48,6 +62,93 @@ func newReplay(t *testing.T, folder string, all map[string][]*recording) *replay
 		p.shift = p.e.world.Now().Truncate(time.Minute).Sub(first.at.Truncate(time.Minute)) + time.Minute
 	}
 	return p
+}
+
+// recordedDevices are the recorder's boards.
+func recordedDevices(list []*recording) (devices []world.Device) {
+	for _, r := range list {
+		if r.name != "91-devices-list-admin" {
+			continue
+		}
+		var body struct {
+			Devices []struct {
+				ID, Name, UID, Model, Vendor string
+				MachineName                  string `json:"machine_name"`
+				Profiles                     string `json:"supported_device_profiles"`
+			}
+		}
+		json.Unmarshal(r.Response.Body, &body)
+		for _, d := range body.Devices {
+			one := world.Device{ID: d.ID, Name: d.Name, UID: d.UID, Model: d.Model, Vendor: d.Vendor, MachineName: d.MachineName,
+				Reservable: true, InBlazar: true}
+			if d.Profiles != "" {
+				one.Profiles = strings.Split(d.Profiles, ",")
+			}
+			devices = append(devices, one)
+		}
+	}
+	return devices
+}
+
+// watcher makes the emulator keep a passing state until a poll has seen it.
+type watcher struct {
+	mu         sync.Mutex
+	changed    *sync.Cond
+	watching   bool
+	begun, end int // polls
+}
+
+func newWatcher() *watcher {
+	w := &watcher{}
+	w.changed = sync.NewCond(&w.mu)
+	return w
+}
+
+func (w *watcher) set(f func()) {
+	w.mu.Lock()
+	f()
+	w.mu.Unlock()
+	w.changed.Broadcast()
+}
+
+func (w *watcher) start() { w.set(func() { w.watching = true }) }
+func (w *watcher) stop()  { w.set(func() { w.watching = false }) }
+
+// poll does one poll.
+func (w *watcher) poll(f func() answer) answer {
+	w.set(func() { w.begun++ })
+	a := f()
+	w.set(func() { w.end++ })
+	return a
+}
+
+// The setup's own polls count as well: the emulator waits for them.
+func (p *replay) poll(what string, f func() bool) {
+	p.t.Helper()
+	p.client.poll(what, func() (ok bool) {
+		p.watcher.poll(func() answer {
+			ok = f()
+			return answer{}
+		})
+		return ok
+	})
+}
+
+func (p *replay) await(uuid, status string) {
+	p.t.Helper()
+	p.poll("container "+uuid+" to be "+status, func() bool {
+		return p.zun("GET", "/containers/"+uuid, nil).at("status") == status
+	})
+}
+
+// seen waits until a poll that begins now is over.
+func (w *watcher) seen(ctx context.Context) {
+	defer context.AfterFunc(ctx, w.changed.Broadcast)()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for want := w.begun + 1; w.watching && w.end < want && ctx.Err() == nil; {
+		w.changed.Wait()
+	}
 }
 
 // introduce learns from an answer which ids are people, projects, networks and boards.
@@ -87,26 +188,52 @@ func (p *replay) introduce(r *recording) {
 func list(v any) []any            { l, _ := v.([]any); return l }
 func object(v any) map[string]any { m, _ := v.(map[string]any); return m }
 
-// run replays the folder and counts.
-func (p *replay) run(replayed *atomic.Int64) {
+// run replays the folder.
+func (p *replay) run() {
 	if f := beforeFolder[p.folder]; f != nil {
 		f(p)
 	}
-	for i, r := range p.all[p.folder] {
-		p.keepTime(r)
-		if f := before[r.String()]; f != nil {
-			f(p)
+	list := slices.Clone(p.all[p.folder])
+	for _, r := range list {
+		p.tally.record(r)
+		if why := whyNotReplayed(r); why != "" {
+			p.tally.leave(r, why)
 		}
-		p.order(during[r.String()])
-		p.tidy(r, p.all[p.folder][i:])
-		a, diff := p.exchange(r)
-		p.withdraw(during[r.String()])
-		if len(diff) > 0 {
-			p.t.Errorf("%s: %s %s\n  %s\n  answer %.1500s", r, r.Request.Method, r.Request.Path, strings.Join(diff, "\n  "), a)
+	}
+	list = slices.DeleteFunc(list, func(r *recording) bool { return whyNotReplayed(r) != "" })
+	for len(list) > 0 {
+		polls := 0
+		for polls < len(list) && polled.MatchString(list[polls].name) {
+			polls++
+		}
+		if polls > 0 {
+			p.follow(list[:polls], list)
+			list = list[polls:]
 			continue
 		}
-		replayed.Add(1)
+		if len(list) > 1 && polled.MatchString(list[1].name) {
+			p.watcher.start()
+		}
+		p.prepare(list[0], list)
+		p.order(during[list[0].String()])
+		p.exchange(list[0])
+		p.withdraw(during[list[0].String()])
+		list = list[1:]
 	}
+}
+
+// prepare brings about what a recording takes for granted.
+func (p *replay) prepare(r *recording, rest []*recording) {
+	p.keepTime(r)
+	if f := before[r.String()]; f != nil {
+		f(p)
+	}
+	p.tidy(r, rest)
+}
+
+// failed says how an answer differs from the recorded one.
+func (p *replay) failed(r *recording, a answer, diff []string) {
+	p.t.Errorf("%s: %s %s\n  %s\n  answer %.1500s", r, r.Request.Method, r.Request.Path, strings.Join(diff, "\n  "), a)
 }
 
 // keepTime moves the cloud's clock to where the recorder's stood.
@@ -119,101 +246,76 @@ func (p *replay) keepTime(r *recording) {
 	}
 }
 
-// passing are states that a poll may miss.
-var passing = []string{"PENDING", "STARTING", "TERMINATING", "UPDATING", "Creating", "Created", "Restarting", "Deleting", "Stopped", "Running"}
-
-// exchange sends one request and compares. What was recorded while the server worked on
-// something is asked again until it fits, or until the moment has passed.
-func (p *replay) exchange(r *recording) (a answer, diff []string) {
+// exchange sends one request and compares.
+func (p *replay) exchange(r *recording) {
 	began := time.Now()
-	deadline := began.Add(20 * time.Second)
-	request := p.request(r)
-	for {
-		a = request()
-		var passed bool
-		diff, passed = p.compare(r, a)
-		if len(diff) == 0 || !polled.MatchString(r.name) || passed || time.Now().After(deadline) {
-			break
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
+	a := p.request(r)()
 	if d := time.Since(began); d > 300*time.Millisecond {
 		p.t.Logf("%s took %v", r, d.Round(100*time.Millisecond))
 	}
-	if len(diff) == 0 {
-		var want any
-		json.Unmarshal(r.Response.Body, &want)
-		var got any
-		json.Unmarshal([]byte(a.raw), &got)
-		p.learn(want, got)
-		p.remember(r, want, a)
+	if diff := p.compare(r, a); len(diff) > 0 {
+		p.failed(r, a, diff)
 	}
-	return a, diff
 }
 
+// polled are recordings of something on its way: the number counts the polls, and the word
+// is the state that the recorder saw just before.
 var polled = regexp.MustCompile(`-(\d+-[A-Z][A-Za-z]+|gone)(\.\d+)?$`)
 
-// compare returns the differences; passed tells that this exact state cannot be seen any
-// more, and then only the form counts.
-func (p *replay) compare(r *recording, a answer) (diff []string, passed bool) {
-	var want, got any
-	json.Unmarshal(r.Response.Body, &want)
-	json.Unmarshal([]byte(a.raw), &got)
-	if text, ok := object(want)["_text"].(string); ok {
-		want = nil
-		if steady(text) != steady(a.raw) {
-			diff = append(diff, fmt.Sprintf("body %q, recorded %q", a.raw, text))
-		}
-		got = nil
-	}
-	if a.status == 404 && r.Response.Status == 200 && polled.MatchString(r.name) && r.has("eleting") {
-		return nil, true // gone before this poll
-	}
-	if a.status == 200 && r.Response.Status == 200 && polled.MatchString(r.name) {
-		ws, gs := status(want), status(got)
-		between := ws == "ACTIVE" && (strings.Contains(string(r.Response.Body), "IN_PROGRESS") || r.has("-ending-"))
-		// A creation's first moment is before the driver took it up; that of a locked database is
-		// over when the container runs.
-		begun := ws == "Creating" && gs == "Creating" && dig(want, "task_state") == nil && dig(got, "task_state") != nil
-		recovered := r.has("dup-1-Error") && gs == "Running"
-		if ws != gs && (between || slices.Contains(passing, ws)) && !r.has("stopping") && later(ws, gs) || begun || recovered {
-			if !sameForm(want, got) {
-				diff = append(diff, "another form: "+brief(got))
+// follow polls until every recorded answer was seen, one after the other. The emulator
+// keeps each state until a poll has seen it, so none is missed.
+func (p *replay) follow(group, rest []*recording) {
+	p.watcher.start()
+	defer p.watcher.stop()
+	var last answer // may be what the next poll saw as well
+	for asked := ""; len(group) > 0; {
+		r := group[0]
+		p.prepare(r, rest)
+		p.order(during[r.String()])
+		request := p.request(r)
+		var best []string
+		var closest answer
+		for deadline := time.Now().Add(20 * time.Second); ; {
+			a := last
+			if asked != r.Request.Path {
+				a = p.watcher.poll(request)
 			}
-			return append(diff, compareHeaders(r.Response.Headers, a)...), true
+			asked = ""
+			diff := p.compare(r, a)
+			if len(diff) == 0 {
+				last, asked = a, r.Request.Path
+				break
+			}
+			if best == nil || len(diff) < len(best) {
+				best, closest = diff, a
+			}
+			if time.Now().After(deadline) {
+				p.failed(r, closest, append(best, "in no answer of the polls"))
+				break
+			}
+			time.Sleep(time.Millisecond)
 		}
+		p.withdraw(during[r.String()])
+		group, rest = group[1:], rest[1:]
 	}
-	if a.status != r.Response.Status {
-		diff = append(diff, fmt.Sprintf("status %d, recorded %d %s", a.status, r.Response.Status, brief(want)))
-		return diff, false
-	}
-	if f := adapt[r.String()]; f != nil {
-		want, got = f(want), f(got)
-	}
-	diff = append(diff, compareJSON(want, got, "")...)
-	return append(diff, compareHeaders(r.Response.Headers, a)...), false
 }
 
-func status(v any) string {
-	for _, path := range [][]any{{"lease", "status"}, {"status"}} {
-		if s, ok := dig(v, path...).(string); ok {
-			return s
-		}
+// compare returns the differences. Names are paired, and the answer counted, if there are
+// none.
+func (p *replay) compare(r *recording, a answer) []string {
+	m := &matcher{r: r, names: p.names.clone(), shift: p.shift, used: map[*exemption]bool{}}
+	m.answer(a)
+	if len(m.diff) > 0 {
+		return m.diff
 	}
-	return ""
-}
-
-// later tells whether a state comes after another on the usual way.
-func later(passed, now string) bool {
-	ways := []string{"PENDING STARTING ACTIVE TERMINATING TERMINATED", "PENDING STARTING ERROR", "Creating Created Running Error", "Creating Deleted",
-		"Restarting Stopped Creating Running", "Running Stopped Deleting Deleted", "Stopped Creating Running"}
-	for _, w := range ways {
-		way := strings.Fields(w)
-		if i, j := slices.Index(way, passed), slices.Index(way, now); i >= 0 && j > i {
-			return true
-		}
-	}
-	return false
+	p.mutants.try(p.t, r, a, m.names, p.shift, len(p.names.live))
+	maps.Copy(p.names.live, m.names.live)
+	maps.Copy(p.names.recorded, m.names.recorded)
+	want := decoded(r.Response.Body)
+	p.names.note(want, decoded([]byte(a.raw)))
+	p.remember(r, want, a)
+	p.tally.replayed(r, m.used)
+	return nil
 }
 
 // who sends a request, told by the recording's name.
@@ -222,7 +324,7 @@ func (p *replay) who(r *recording) *client {
 	switch {
 	case r.has("other-project") && !r.has("wrong"):
 		c = *p.people[world.Carol]
-	case r.has("admin", "00-device-create-duplicate", "00-device-create-not-in-k8s"):
+	case r.has("admin", "97c-", "00-device-create-duplicate", "00-device-create-not-in-k8s"):
 		c = *p.people[world.Root]
 	case r.has("reader-"):
 		c = *p.people[world.Dana]
@@ -242,15 +344,15 @@ func (p *replay) who(r *recording) *client {
 
 // request prepares the request as this run must send it.
 func (p *replay) request(r *recording) func() answer {
-	root := strings.TrimSuffix(p.e.AuthURL(), "/v3")
-	switch r.service() {
-	case "blazar":
-		root = strings.TrimSuffix(p.endpoints["reservation"], "/v1")
-	case "zun":
-		root = strings.TrimSuffix(p.endpoints["container"], "/v1")
-	case "neutron":
-		root = p.endpoints["network"]
-	}
+	root := map[string]string{
+		"keystone": strings.TrimSuffix(p.auth, "/v3"),
+		"blazar":   strings.TrimSuffix(p.endpoints["reservation"], "/v1"),
+		"zun":      strings.TrimSuffix(p.endpoints["container"], "/v1"),
+		"neutron":  p.endpoints["network"],
+		"nova":     strings.TrimSuffix(p.endpoints["compute"], "/v2.1"),
+		"glance":   p.endpoints["image"],
+	}[r.Service]
+	p.names.know(header(r.Request.Headers, "Host"), strings.TrimPrefix(root, "http://"))
 	c := p.who(r)
 	path := p.translate(r, r.Request.Path)
 	var headers []string
@@ -260,7 +362,7 @@ func (p *replay) request(r *recording) func() answer {
 		}
 	}
 	if header(r.Request.Headers, "X-Subject-Token") != "" {
-		headers = append(headers, "X-Subject-Token", p.subject())
+		headers = append(headers, "X-Subject-Token", p.subject(r))
 	}
 	var body any
 	if len(r.Request.Body) > 0 && string(r.Request.Body) != "null" {
@@ -277,20 +379,15 @@ func (p *replay) request(r *recording) func() answer {
 	return func() answer { return c.do(r.Request.Method, root+path, body, headers...) }
 }
 
-func (r *recording) service() string {
-	for _, s := range []string{"blazar", "zun", "neutron", "keystone"} {
-		if strings.HasPrefix(r.folder, s) || strings.HasSuffix(r.name, "."+s) {
-			return s
-		}
-	}
-	return ""
-}
-
 // translate puts this run's ids in place of the recorded ones, making what is not there yet.
 func (p *replay) translate(r *recording, text string) string {
 	text = anID.ReplaceAllStringFunc(text, func(id string) string {
 		if p.ids[id] == "" && !known(id) {
-			p.ids[id] = p.make(r, id)
+			live := p.make(r, id)
+			if p.ids[id] == "" {
+				p.names.pair(id, live)
+				p.ids[id] = live
+			}
 		}
 		if live := p.ids[id]; live != "" {
 			return live

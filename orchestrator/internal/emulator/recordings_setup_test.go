@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"chexp/orchestrator/internal/emulator/keystone"
 	"chexp/orchestrator/internal/emulator/world"
 )
 
@@ -15,6 +16,7 @@ import (
 
 var beforeFolder = map[string]func(*replay){
 	"blazar":             (*replay).noLeases,
+	"keystone":           (*replay).noCredentials,
 	"zun-no-hosts":       func(p *replay) { p.fault(world.NoHosts, 1) },
 	"zun-race-deleted":   func(p *replay) { p.fault(world.ContainerVanish, 1) },
 	"zun-stuck-creating": func(p *replay) { p.fault(world.ImageNeverPulls, 1) },
@@ -61,14 +63,8 @@ var before = map[string]func(*replay){
 	"zun/42b-get-archive-file-in-workdir": func(p *replay) { p.furnish("b5048394-a726-4b74-9d8e-fc39c2343c7d") },
 	"keystone/52-appcred-delete":          func(p *replay) { p.ids["orphan"] = p.tokenOf("94f148b1b6f2405ea137f54eb6c5ca12") },
 	"zun/13-get-by-name":                  func(p *replay) { p.running("b5048394-a726-4b74-9d8e-fc39c2343c7d") },
-	"zun/81-dup-1-Error":                  func(p *replay) { p.running("95088014-8d2d-416d-a67c-78dd5864de96") }, // the other one
-	"zun/81-dup-2-Creating": func(p *replay) {
-		p.poll("the row to be put right", func() bool {
-			return p.zun("GET", "/containers/"+p.ids["88452f80-dd2d-49c0-a7f2-718a0e749f4c"], nil).at("status") != "Error"
-		})
-	},
-	"zun/83b-stop":         func(p *replay) { p.running("df6ac91e-2a97-4b45-bf5a-2754e7b375ba") },
-	"zun/87b-delete-again": func(p *replay) { p.gone("df6ac91e-2a97-4b45-bf5a-2754e7b375ba") },
+	"zun/83b-stop":                        func(p *replay) { p.running("df6ac91e-2a97-4b45-bf5a-2754e7b375ba") },
+	"zun/87b-delete-again":                func(p *replay) { p.gone("df6ac91e-2a97-4b45-bf5a-2754e7b375ba") },
 	"zun/91b-deleting-1-Deleting": func(p *replay) {
 		p.want(204, p.zun("DELETE", "/containers/"+p.ids["cffe83ce-1acf-402f-92fb-18c69cb2ccf5"]+"?force=True", nil))
 	},
@@ -98,7 +94,7 @@ func (p *replay) fault(f Fault, times int) {
 
 // appCredToken signs in with a new application credential.
 func (p *replay) appCredToken(unrestricted bool) string {
-	id, secret := p.e.keystone.AddAppCred(p.e.world.User(world.Alice), "made "+world.NewHex(4), unrestricted, time.Time{})
+	id, secret := p.keystone().AddAppCred(p.e.world.User(world.Alice), "made "+world.NewHex(4), unrestricted, time.Time{})
 	return p.login(id, secret)
 }
 
@@ -117,19 +113,26 @@ func (p *replay) tokenOf(recorded string) string {
 
 // expired is a token whose time is over: it dies with its application credential.
 func (p *replay) expired() string {
-	id, secret := p.e.keystone.AddAppCred(p.e.world.User(world.Alice), "short "+world.NewHex(4), true, p.e.world.Now().Add(time.Second))
+	id, secret := p.keystone().AddAppCred(p.e.world.User(world.Alice), "short "+world.NewHex(4), true, p.e.world.Now().Add(time.Second))
 	token := p.login(id, secret)
 	p.e.Advance(2 * time.Second)
 	return token
 }
 
 // subject is the token in X-Subject-Token.
-func (p *replay) subject() string {
-	if p.folder == "gophercloud" {
+func (p *replay) subject(r *recording) string {
+	if !r.has("revoke") || p.folder == "gophercloud" {
 		return p.token
 	}
 	p.ids["revoked"] = p.as(world.Alice).token
 	return p.ids["revoked"]
+}
+
+func (p *replay) noCredentials() {
+	path := p.auth + "/users/" + p.e.world.User(world.Alice).ID + "/application_credentials"
+	for _, c := range list(p.do("GET", path, nil).at("application_credentials")) {
+		p.want(204, p.do("DELETE", path+"/"+dig(c, "id").(string), nil))
+	}
 }
 
 func (p *replay) noLeases() {
@@ -210,7 +213,7 @@ func (p *replay) remember(r *recording, want any, a answer) {
 	if id, ok := dig(want, "lease", "id").(string); ok && a.status == 201 && !slices.Contains(keep, r.name) {
 		p.made = append(p.made, id)
 	}
-	if token := a.header.Get("X-Subject-Token"); p.folder == "gophercloud" && a.status == 201 && token != "" {
+	if token := a.header.Get("X-Subject-Token"); a.status == 201 && (p.folder == "gophercloud" && token != "" || r.name == "03-password-scoped") {
 		p.token = token
 	}
 }
@@ -251,7 +254,7 @@ func (p *replay) make(r *recording, id string) string {
 		if name == "" {
 			name = "old " + world.NewHex(4)
 		}
-		live, secret := p.e.keystone.AddAppCred(p.e.world.User(world.Alice), name, true, expires)
+		live, secret := p.keystone().AddAppCred(p.e.world.User(world.Alice), name, true, expires)
 		p.ids["secret of "+id] = secret
 		return live
 	}
@@ -288,7 +291,7 @@ func (p *replay) makeLease(recorded any, id string) string {
 		p.poll("the lease to be active", func() bool { return p.blazar("GET", "/leases/"+live, nil).at("lease", "status") == "ACTIVE" })
 	}
 	if recorded != nil {
-		p.learn(recorded, a.at("lease"))
+		p.names.note(recorded, a.at("lease"))
 	}
 	if recorded == nil && p.folder != "blazar" || dig(recorded, "reservations", 0, "id") == id {
 		live = a.text("lease", "reservations", 0, "id")
@@ -324,7 +327,7 @@ func (p *replay) makeContainer(r *recording, recorded map[string]any, id string)
 	uuid := recorded["uuid"].(string)
 	if live := p.ids[uuid]; live != "" && uuid != id {
 		p.await(live, "Running")
-		p.learn(recorded["addresses"], p.zun("GET", "/containers/"+live, nil).at("addresses"))
+		p.names.note(recorded["addresses"], p.zun("GET", "/containers/"+live, nil).at("addresses"))
 		return p.portOf(live)
 	}
 	reservation := p.ids["b654f3f6-32c2-429e-97d8-f010ff8f37b6"]
@@ -382,4 +385,12 @@ func containersOf(body any) []any { return list(dig(body, "containers")) }
 
 func (p *replay) portOf(container string) string {
 	return p.neutron("GET", "/ports?device_id="+container, nil).text("ports", 0, "id")
+}
+
+// keystone is that of the site.
+func (p *replay) keystone() *keystone.Service {
+	if strings.HasPrefix(p.folder, "baremetal/") {
+		return p.e.sites[0].keystone
+	}
+	return p.e.keystone
 }

@@ -2,10 +2,11 @@ package report
 
 import (
 	"bytes"
-	"chexp/orchestrator/internal/report/findings"
 	"fmt"
 	"slices"
 	"testing"
+
+	"chexp/orchestrator/internal/report/findings"
 
 	"golang.org/x/perf/benchfmt"
 )

@@ -2,12 +2,13 @@ package report
 
 import (
 	"bufio"
-	"chexp/experiments/words"
-	"chexp/orchestrator/internal/report/content"
-	"chexp/orchestrator/internal/report/findings"
 	"fmt"
 	"io"
 	"strings"
+
+	"chexp/experiments/words"
+	"chexp/orchestrator/internal/report/content"
+	"chexp/orchestrator/internal/report/findings"
 )
 
 // Markdown writes the report as GitHub-flavoured Markdown, for a lab report or

@@ -2,10 +2,11 @@ package report
 
 import (
 	"bytes"
-	"chexp/orchestrator/internal/report/findings"
-	"chexp/orchestrator/internal/report/page"
 	"os"
 	"testing"
+
+	"chexp/orchestrator/internal/report/findings"
+	"chexp/orchestrator/internal/report/page"
 )
 
 // TestPage writes the made-up tutorial page where CHEXP_PAGE says, to be

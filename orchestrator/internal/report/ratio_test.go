@@ -15,10 +15,11 @@ import (
 	"chexp/experiments/words"
 	"chexp/orchestrator/internal/report/content"
 	"chexp/orchestrator/internal/report/findings"
+	"chexp/orchestrator/internal/report/options"
 	"chexp/orchestrator/internal/report/page"
 )
 
-func comparison(t *testing.T, table *findings.Table, text string) findings.Ratio {
+func comparison(t *testing.T, table *findings.Table, text string) options.Ratio {
 	t.Helper()
 	for _, c := range table.Ratios {
 		if strings.HasPrefix(c.Text, text) {
@@ -26,7 +27,7 @@ func comparison(t *testing.T, table *findings.Table, text string) findings.Ratio
 		}
 	}
 	t.Fatalf("no comparison %q in %+v", text, table.Ratios)
-	return findings.Ratio{}
+	return options.Ratio{}
 }
 
 var interval = regexp.MustCompile(`^food-int8-static is 0\.\d{3} \[0\.\d{3}, 0\.\d{3}\] times food-fp32 on cpu$`)
@@ -61,7 +62,7 @@ func TestNoDifferenceIsSaid(t *testing.T) {
 	if c.Differs || !strings.HasSuffix(c.Text, "times food-fp32 on cpu: no difference shown") || c.Starts != 2 || c.Pairs != 24 {
 		t.Errorf("%+v", c)
 	}
-	if n := content.ComparisonNote(table); !strings.Contains(n, "two process starts") {
+	if n := content.RatiosNote(table); !strings.Contains(n, "two process starts") {
 		t.Errorf("%q", n)
 	}
 }

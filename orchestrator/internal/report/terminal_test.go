@@ -2,11 +2,12 @@ package report
 
 import (
 	"bytes"
-	"chexp/orchestrator/internal/report/findings"
 	"regexp"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"chexp/orchestrator/internal/report/findings"
 )
 
 // No line may be wider than the terminal, whatever its width; what is left out

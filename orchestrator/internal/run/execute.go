@@ -100,7 +100,9 @@ func (x *execution) forward(ctx context.Context) (stop bool, err error) {
 }
 
 // step carries one phase out and says whether the run is to stop after it.
-func (x *execution) step(ctx context.Context, p Phase, do func(context.Context) (string, error)) (stop bool, err error) {
+func (x *execution) step(
+	ctx context.Context, p Phase, do func(context.Context) (string, error),
+) (stop bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return false, err
 	}

@@ -67,7 +67,8 @@ func newTimedLab(t *testing.T) *lab {
 			t.Fatal(err)
 		}
 		for i := 1; i <= 4; i++ {
-			block, err := journal.Block{Block: trial.Block{Round: i, Turn: i, N: 3}, LatenciesNS: []int64{1, 2, 3}}.Line()
+			b := journal.Block{Block: trial.Block{Round: i, Turn: i, N: 3}, LatenciesNS: []int64{1, 2, 3}}
+			block, err := b.Line()
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -5,7 +5,9 @@ import "testing"
 // A run that goes on uses its lease if that still serves, and makes another if
 // not: a lease that is being ended or deleted serves no more.
 func TestResumeGoesByTheLeasesState(t *testing.T) {
-	for state, want := range map[LeaseState]int{LeasePending: 1, LeaseActive: 1, LeaseEnding: 2, LeaseOver: 2, LeaseFailed: 2} {
+	for state, want := range map[LeaseState]int{
+		LeasePending: 1, LeaseActive: 1, LeaseEnding: 2, LeaseOver: 2, LeaseFailed: 2,
+	} {
 		l, c := newLab(t), newCloud(t)
 		if err, _ := l.execute(t, t.Context(), c, func(cfg *Config) { cfg.Until = PhaseLease }); err != nil {
 			t.Fatal(err)

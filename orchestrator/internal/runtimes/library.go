@@ -19,7 +19,8 @@ import (
 const oldestAPI = "1.24"
 
 // library looks at a plain libonnxruntime.
-func (r Resolver) library(src spec.RuntimeSource, origin string, paths map[string]string) (one spec.Runtime, err error) {
+func (r Resolver) library(src spec.RuntimeSource, origin string,
+	paths map[string]string) (one spec.Runtime, err error) {
 	f, err := r.open(src.Path)
 	if err != nil {
 		return one, err
@@ -38,7 +39,8 @@ func (r Resolver) library(src spec.RuntimeSource, origin string, paths map[strin
 	case one.Version == "":
 		return one, fmt.Errorf("%s is no ONNX Runtime: it has no OrtGetApiBase", src.Path)
 	case trial.LaterVersion(oldestAPI, one.Version):
-		return one, fmt.Errorf("%s is ONNX Runtime %s; the agent needs %s or later (C API 24)", src.Path, one.Version, oldestAPI)
+		return one, fmt.Errorf("%s is ONNX Runtime %s; the agent needs %s or later (C API 24)",
+			src.Path, one.Version, oldestAPI)
 	}
 	sum, size, err := files.Hash(context.Background(), src.Path, maxFile)
 	if err != nil {
@@ -114,7 +116,8 @@ func (r Resolver) suits(f *elf.File, path string, carried trial.Manifest) error 
 	if lacks == nil {
 		return nil
 	}
-	return fmt.Errorf("%s needs %s, which the agent does not carry: make a bundle with chexp-pack that has them, its own C library and its loader",
+	return fmt.Errorf("%s needs %s, which the agent does not carry: "+
+		"make a bundle with chexp-pack that has them, its own C library and its loader",
 		path, strings.Join(lacks, ", "))
 }
 

@@ -51,7 +51,8 @@ func bundle(t *testing.T, path string, change func(*trial.Manifest)) string {
 	content := "a bundle"
 	write(t, path, content)
 	sum := sha256.Sum256([]byte(content))
-	m := trial.Manifest{Version: "v", Arch: runtime.GOARCH, SHA256: hex.EncodeToString(sum[:]), Bytes: int64(len(content)),
+	m := trial.Manifest{Version: "v", Arch: runtime.GOARCH, SHA256: hex.EncodeToString(sum[:]),
+		Bytes:   int64(len(content)),
 		Runtime: trial.Runtime{Version: "1.27.1", Providers: []string{"cpu", "dnnl", "xnnpack"}}}
 	if change != nil {
 		change(&m)
@@ -105,7 +106,8 @@ func TestResolve(t *testing.T) {
 	bundle(t, filepath.Join(dir, "debian.ort"), nil)
 	library(t, dir, "ort.so", "1.26.0", base, hasCPU, hasACL)
 	library(t, dir, "ep.so", "1", plugin)
-	e := experiment(t, dir, "debian", "{name: r1, path: ort.so, providers: [xnnpack]}", "{name: r2, plugins: [{provider: npu, path: ep.so}]}")
+	e := experiment(t, dir, "debian", "{name: r1, path: ort.so, providers: [xnnpack]}",
+		"{name: r2, plugins: [{provider: npu, path: ep.so}]}")
 	found, err := resolver(dir).Resolve(e)
 	if err != nil {
 		t.Fatal(err)
@@ -152,7 +154,8 @@ func TestRefused(t *testing.T) {
 	library(t, dir, "ort.so", "1.26.0", base, hasCPU)
 	library(t, dir, "old.so", "1.21.0", base, hasCPU)
 	library(t, dir, "none.so", "1.26.0", hasCPU)
-	needy := library(t, dir, "needy.so", "1.26.0", base, "extern int puts(const char *); int f(void) { return puts(0); }")
+	needy := library(t, dir, "needy.so", "1.26.0", base,
+		"extern int puts(const char *); int f(void) { return puts(0); }")
 	write(t, filepath.Join(dir, "page.so"), "<html>")
 	zero := strings.Repeat("0", 64)
 	for _, tc := range []struct{ entry, want string }{
@@ -167,7 +170,8 @@ func TestRefused(t *testing.T) {
 		{"{name: r0, plugins: [{provider: p, path: ort.so}]}", "no plugin: it exports no CreateEpFactories"},
 	} {
 		_, err := resolver(dir).Resolve(experiment(t, dir, tc.entry))
-		if err == nil || !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), "x.yaml:6:5: runtimes[0]: ") {
+		if err == nil || !strings.Contains(err.Error(), tc.want) ||
+			!strings.Contains(err.Error(), "x.yaml:6:5: runtimes[0]: ") {
 			t.Errorf("%s: %v, want %q", tc.entry, err, tc.want)
 		}
 	}
@@ -178,7 +182,8 @@ func TestRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if err := r.suits(f, needy, r.Agent); err == nil || !strings.Contains(err.Error(), "(not 2.1), which the agent does not carry: make a bundle") {
+	if err := r.suits(f, needy, r.Agent); err == nil ||
+		!strings.Contains(err.Error(), "(not 2.1), which the agent does not carry: make a bundle") {
 		t.Errorf("a newer C library: %v", err)
 	}
 	libs, err := f.ImportedLibraries()

@@ -80,15 +80,15 @@ func fromFile(o Options, file, name string) (credentials, error) {
 	names := slices.Sorted(maps.Keys(entries))
 	if name == "" {
 		if len(names) != 1 {
-			return credentials{}, failure.New(failure.Auth, fmt.Sprintf("%s has %d clouds and none was chosen", file, len(names)),
-				"choose with --os-cloud or OS_CLOUD: "+strings.Join(names, ", "), nil)
+			return credentials{}, failure.Auth.Errorf("%s has %d clouds and none was chosen", file, len(names)).
+				Advise("choose with --os-cloud or OS_CLOUD: %s", strings.Join(names, ", "))
 		}
 		name = names[0]
 	}
 	public, ok := entries[name]
 	if !ok {
-		return credentials{}, failure.New(failure.Auth, fmt.Sprintf("%s has no cloud %q", file, name),
-			"it has: "+strings.Join(names, ", "), nil)
+		return credentials{}, failure.Auth.Errorf("%s has no cloud %q", file, name).
+			Advise("it has: %s", strings.Join(names, ", "))
 	}
 	private := rawEntry{}
 	if f := filepath.Join(filepath.Dir(file), "secure.yaml"); exists(f) {
@@ -100,7 +100,7 @@ func fromFile(o Options, file, name string) (credentials, error) {
 	}
 	c := credentials{cloud: name, from: fmt.Sprintf("cloud %q of %s", name, file)}
 	if public.Auth == nil && private.Auth == nil {
-		return c, failure.New(failure.Auth, c.from+" has no auth: section", remedyCompare, nil)
+		return c, failure.Auth.Errorf("%s has no auth: section", c.from).Advise("%s", remedyCompare)
 	}
 	e := flatten(public, private)
 	c.stale = contradictions(o, e, c.from)
@@ -135,7 +135,7 @@ var yamlLine = regexp.MustCompile(`line \d+`)
 func readClouds(file string) (map[string]rawEntry, error) {
 	b, err := os.ReadFile(file)
 	if err != nil {
-		return nil, failure.New(failure.Auth, "cannot read "+file, "", bare(err))
+		return nil, failure.Auth.Errorf("cannot read %s", file).Because(bare(err))
 	}
 	var all struct {
 		Clouds map[string]rawEntry `yaml:"clouds"`
@@ -145,10 +145,12 @@ func readClouds(file string) (map[string]rawEntry, error) {
 		if at != "" {
 			at = " at " + at
 		}
-		return nil, failure.New(failure.Auth, file+" is not a valid clouds.yaml"+at, "compare it with the one that the site's dashboard makes", nil)
+		return nil, failure.Auth.Errorf("%s is not a valid clouds.yaml%s", file, at).
+			Advise("compare it with the one that the site's dashboard makes")
 	}
 	if len(all.Clouds) == 0 {
-		return nil, failure.New(failure.Auth, file+" has no clouds: section with an entry in it", "compare it with the one that the site's dashboard makes", nil)
+		return nil, failure.Auth.Errorf("%s has no clouds: section with an entry in it", file).
+			Advise("compare it with the one that the site's dashboard makes")
 	}
 	return all.Clouds, nil
 }

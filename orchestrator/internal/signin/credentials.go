@@ -3,7 +3,6 @@ package signin
 import (
 	"cmp"
 	"crypto/tls"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -91,15 +90,20 @@ func findCredentials(o Options) (credentials, error) {
 	case file != "" && (name != "" || o.CloudsFile != ""):
 		return fromFile(o, file, name)
 	case name != "":
-		return credentials{}, failure.New(failure.Auth, fmt.Sprintf("no clouds.yaml for cloud %q: looked for %s", name, strings.Join(looked, ", ")), threeWays, nil)
+		return credentials{}, failure.Auth.Errorf("no clouds.yaml for cloud %q: looked for %s", name,
+			strings.Join(looked, ", ")).
+			Advise("%s", threeWays)
 	case o.CloudsFile != "":
-		return credentials{}, failure.New(failure.Auth, "there is no file "+o.CloudsFile, threeWays, nil)
+		return credentials{}, failure.Auth.Errorf("there is no file %s", o.CloudsFile).
+			Advise("%s", threeWays)
 	case os.Getenv("OS_AUTH_URL") != "":
 		return fromEnvironment(o)
 	case file != "":
 		return fromFile(o, file, "")
 	}
-	return credentials{}, failure.New(failure.Auth, "no credentials found: no OS_CLOUD, no OS_AUTH_URL, and none of "+strings.Join(looked, ", "), threeWays, nil)
+	return credentials{}, failure.Auth.Errorf("no credentials found: no OS_CLOUD, no OS_AUTH_URL, and none of %s",
+		strings.Join(looked, ", ")).
+		Advise("%s", threeWays)
 }
 
 // cloudsFile returns the first clouds.yaml there is, and where it looked: the
@@ -156,7 +160,9 @@ func (c *credentials) build(o Options, e entry) error {
 	c.endpoint.Availability = availability(cmp.Or(os.Getenv("OS_INTERFACE"), os.Getenv("OS_ENDPOINT_TYPE"), e.iface))
 	c.tls, err = e.tlsConfig()
 	if err != nil {
-		return failure.New(failure.Auth, "the TLS settings of "+c.from+" cannot be used", "check cacert (OS_CACERT), cert and key", err)
+		return failure.Auth.Errorf("the TLS settings of %s cannot be used", c.from).
+			Advise("check cacert (OS_CACERT), cert and key").
+			Because(err)
 	}
 	return nil
 }

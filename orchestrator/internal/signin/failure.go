@@ -40,17 +40,24 @@ func keystoneFailure(ctx context.Context, cred credentials, rt http.RoundTripper
 	var sent *url.Error
 	switch {
 	case e.Kind == apierror.CredentialUnknown:
-		return failure.New(failure.Auth, fmt.Sprintf("%s does not know the %s (%s)", host, who, cred.from),
-			"it was deleted, or it belongs to another site: each has its own. "+RemedyAppCred, e)
+		return failure.Auth.Errorf("%s does not know the %s (%s)", host, who, cred.from).
+			Advise("it was deleted, or it belongs to another site: each has its own. %s", RemedyAppCred).
+			Because(e)
 	case e.Kind == apierror.Unauthorized && cred.appCred() && !ends.IsZero() && time.Now().After(ends):
-		return failure.New(failure.Auth, fmt.Sprintf("the %s expired at %s (%s)", who, clock.UTC(ends), cred.from),
-			"make another that lasts longer than the run. "+RemedyAppCred, e)
+		return failure.Auth.Errorf("the %s expired at %s (%s)", who, clock.UTC(ends), cred.from).
+			Advise("make another that lasts longer than the run. %s", RemedyAppCred).
+			Because(e)
 	case e.Kind == apierror.Unauthorized && cred.appCred():
-		return failure.New(failure.Auth, fmt.Sprintf("%s did not accept the %s (%s)", host, who, cred.from),
-			"its secret is wrong, or it has expired (those that cc-login makes live 24 hours). "+RemedyAppCred, e)
+		return failure.Auth.Errorf("%s did not accept the %s (%s)", host, who, cred.from).
+			Advise("its secret is wrong, or it has expired (those that cc-login makes live 24 hours). %s",
+				RemedyAppCred).
+			Because(e)
 	case e.Kind == apierror.Forbidden && cred.how == byToken:
-		return failure.New(failure.Auth, fmt.Sprintf("%s does not exchange this token for one of project %s (%s)", host, cred.project(), cred.from),
-			"it came from an application credential, which has a project of its own: leave the project out (unset OS_PROJECT_NAME OS_PROJECT_ID), or use the application credential itself", e)
+		return failure.Auth.Errorf("%s does not exchange this token for one of project %s (%s)", host,
+			cred.project(), cred.from).
+			Advise("it came from an application credential, which has a project of its own: leave the project out " +
+				"(unset OS_PROJECT_NAME OS_PROJECT_ID), or use the application credential itself").
+			Because(e)
 	case e.Kind == apierror.Unauthorized && cred.auth.Scope != nil:
 		if wrong := wrongProject(ctx, cred, rt, e); wrong != nil {
 			return wrong
@@ -58,21 +65,32 @@ func keystoneFailure(ctx context.Context, cred credentials, rt http.RoundTripper
 	}
 	switch {
 	case cred.how == byToken && (e.Kind == apierror.Unauthorized || e.Kind == apierror.NotFound):
-		return failure.New(failure.Auth, fmt.Sprintf("%s does not accept the token (%s)", host, cred.from),
-			"it has ended, was revoked, or is of another site. Get a fresh one (`openstack token issue`), or better an application credential: a token cannot be renewed in the middle of a run. "+RemedyAppCred, e)
+		return failure.Auth.Errorf("%s does not accept the token (%s)", host, cred.from).
+			Advise("it has ended, was revoked, or is of another site. Get a fresh one (`openstack token issue`), "+
+				"or better an application credential: a token cannot be renewed in the middle of a run. %s",
+				RemedyAppCred).
+			Because(e)
 	case e.Kind == apierror.Unauthorized:
-		return failure.New(failure.Auth, fmt.Sprintf("%s did not accept the %s (%s)", host, who, cred.from),
-			"check user name, password and user domain; Keystone does not tell which is wrong. Users who sign in through the Chameleon portal have no password here: use auth_type v3oidcpassword or an application credential. "+RemedyAppCred, e)
+		return failure.Auth.Errorf("%s did not accept the %s (%s)", host, who, cred.from).
+			Advise("check user name, password and user domain; Keystone does not tell which is wrong. Users who "+
+				"sign in through the Chameleon portal have no password here: use auth_type v3oidcpassword or an "+
+				"application credential. %s", RemedyAppCred).
+			Because(e)
 	case e.Kind == apierror.Unreachable || errors.As(err, &sent):
-		return failure.New(failure.Auth, fmt.Sprintf("cannot reach Keystone at %s (%s)", host, cred.from),
-			"check auth_url, the network and, for a certificate of your own, cacert", patient.Reason(err))
+		return failure.Auth.Errorf("cannot reach Keystone at %s (%s)", host, cred.from).
+			Advise("check auth_url, the network and, for a certificate of your own, cacert").
+			Because(patient.Reason(err))
 	case e.Status != 0 && e.Temporary():
-		return failure.New(failure.Cloud, "Keystone at "+host+" is out of order", "try again in some minutes", e)
+		return failure.Cloud.Errorf("Keystone at %s is out of order", host).
+			Advise("try again in some minutes").
+			Because(e)
 	case e.Status != 0:
-		return failure.New(failure.Auth, fmt.Sprintf("what answers at %s is no Keystone, or not under that path", cred.auth.IdentityEndpoint),
-			"auth_url looks like https://chi.edge.chameleoncloud.org:5000/v3", e)
+		return failure.Auth.Errorf("what answers at %s is no Keystone, or not under that path",
+			cred.auth.IdentityEndpoint).
+			Advise("auth_url looks like https://chi.edge.chameleoncloud.org:5000/v3").
+			Because(e)
 	}
-	return failure.New(failure.Auth, cred.from+" is incomplete", remedyCompare, err)
+	return failure.Auth.Errorf("%s is incomplete", cred.from).Advise("%s", remedyCompare).Because(err)
 }
 
 // wrongProject tries without the project: if that works, it was the project
@@ -87,9 +105,10 @@ func wrongProject(ctx context.Context, cred credentials, rt http.RoundTripper, c
 }
 
 func projectFailure(cred credentials, names []string, cause error) error {
-	return failure.New(failure.Auth, fmt.Sprintf("%s accepts the %s, but not for project %s: there is no such project, or you have no role in it (%s)",
-		cred.host(), cred.user(), cred.project(), cred.from),
-		"change project_name or project_id (OS_PROJECT_NAME, OS_PROJECT_ID); "+yours(names), cause)
+	return failure.Auth.Errorf("%s accepts the %s, but not for project %s: there is no such project, or you have "+
+		"no role in it (%s)", cred.host(), cred.user(), cred.project(), cred.from).
+		Advise("change project_name or project_id (OS_PROJECT_NAME, OS_PROJECT_ID); %s", yours(names)).
+		Because(cause)
 }
 
 // oidcFailure is about the single sign-on: which of its four steps failed says
@@ -146,19 +165,27 @@ func discoveryFailure(cred credentials, e *oidc.Error) error {
 	where := fmt.Sprintf("at %s (%s)", e.URL, cred.from)
 	switch {
 	case errors.Is(e, oidc.ErrGrantNotOffered):
-		return failure.New(failure.Auth, "the identity provider "+where+" does not let programs sign in with a password",
-			"use an application credential. "+RemedyAppCred, briefly(e))
+		return failure.Auth.Errorf("the identity provider %s does not let programs sign in with a password", where).
+			Advise("use an application credential. %s", RemedyAppCred).
+			Because(briefly(e))
 	case errors.Is(e, oidc.ErrInsecure):
-		return failure.New(failure.Auth, "discovery_endpoint (OS_DISCOVERY_ENDPOINT) of "+cred.from+" is not an https address; chexp sends no password there",
-			"on Chameleon it is "+discoveryExample, briefly(e))
+		return failure.Auth.Errorf("discovery_endpoint (OS_DISCOVERY_ENDPOINT) of %s is not an https address; "+
+			"chexp sends no password there", cred.from).
+			Advise("on Chameleon it is %s", discoveryExample).
+			Because(briefly(e))
 	case outOfOrder(e.Status):
-		return failure.New(failure.Cloud, "the identity provider "+where+" is out of order", "try again in some minutes", briefly(e))
+		return failure.Cloud.Errorf("the identity provider %s is out of order", where).
+			Advise("try again in some minutes").
+			Because(briefly(e))
 	case e.Status != 0 || errors.Is(e, oidc.ErrNotJSON) || errors.Is(e, oidc.ErrTooLong) || errors.Is(e, oidc.ErrNoTokenEndpoint):
-		return failure.New(failure.Auth, "there is no discovery document of an identity provider "+where,
-			"check discovery_endpoint (OS_DISCOVERY_ENDPOINT); on Chameleon it is "+discoveryExample, briefly(e))
+		return failure.Auth.Errorf("there is no discovery document of an identity provider %s", where).
+			Advise("check discovery_endpoint (OS_DISCOVERY_ENDPOINT); on Chameleon it is %s", discoveryExample).
+			Because(briefly(e))
 	}
-	return failure.New(failure.Auth, "cannot reach the identity provider "+where,
-		"check discovery_endpoint (OS_DISCOVERY_ENDPOINT) and the network; on Chameleon it is "+discoveryExample, briefly(e))
+	return failure.Auth.Errorf("cannot reach the identity provider %s", where).
+		Advise("check discovery_endpoint (OS_DISCOVERY_ENDPOINT) and the network; on Chameleon it is %s",
+			discoveryExample).
+		Because(briefly(e))
 }
 
 func grantFailure(cred credentials, e *oidc.Error) error {
@@ -166,49 +193,80 @@ func grantFailure(cred credentials, e *oidc.Error) error {
 	client := "client_id " + cred.given["client_id"]
 	switch {
 	case errors.Is(e, errHub):
-		return failure.New(failure.Auth, "JupyterHub did not renew the access token", "restart the notebook's server from the hub's control panel (File > Hub Control Panel), or use an application credential. "+RemedyAppCred, briefly(e))
+		return failure.Auth.Errorf("JupyterHub did not renew the access token").
+			Advise("restart the notebook's server from the hub's control panel (File > Hub Control Panel), or use "+
+				"an application credential. %s", RemedyAppCred).
+			Because(briefly(e))
 	case e.Code == "invalid_grant":
-		return failure.New(failure.Auth, fmt.Sprintf("the identity provider did not accept the user %s %s", cred.given["username"], where),
-			"it wants the CLI password, which is not the one of your institution: set one in the account console of the single sign-on, https://auth.chameleoncloud.org/auth/realms/chameleon/account. Or use an application credential. "+RemedyAppCred, briefly(e))
+		return failure.Auth.Errorf("the identity provider did not accept the user %s %s", cred.given["username"],
+			where).
+			Advise("it wants the CLI password, which is not the one of your institution: set one in the account "+
+				"console of the single sign-on, https://auth.chameleoncloud.org/auth/realms/chameleon/account. "+
+				"Or use an application credential. %s", RemedyAppCred).
+			Because(briefly(e))
 	case e.Code == "invalid_client" || e.Code == "unauthorized_client" && e.Status == http.StatusUnauthorized:
-		return failure.New(failure.Auth, fmt.Sprintf("the identity provider does not know the %s %s", client, where),
-			"it is a site's own (for CHI@Edge keystone-edge-prod): take the openrc or clouds.yaml of this site's dashboard", briefly(e))
+		return failure.Auth.Errorf("the identity provider does not know the %s %s", client, where).
+			Advise("it is a site's own (for CHI@Edge keystone-edge-prod): take the openrc or clouds.yaml of this " +
+				"site's dashboard").
+			Because(briefly(e))
 	case e.Code == "unauthorized_client" || e.Code == "unsupported_grant_type":
-		return failure.New(failure.Auth, fmt.Sprintf("the identity provider does not let %s sign in with a password %s", client, where),
-			"take the client_id of this site's dashboard (for CHI@Edge keystone-edge-prod), or use an application credential. "+RemedyAppCred, briefly(e))
+		return failure.Auth.Errorf("the identity provider does not let %s sign in with a password %s", client, where).
+			Advise("take the client_id of this site's dashboard (for CHI@Edge keystone-edge-prod), or use an "+
+				"application credential. %s", RemedyAppCred).
+			Because(briefly(e))
 	case errors.Is(e, oidc.ErrInsecure):
-		return failure.New(failure.Auth, fmt.Sprintf("the identity provider wants the password at %s, which is no https address (%s)", e.URL, cred.from),
-			"check discovery_endpoint (OS_DISCOVERY_ENDPOINT); on Chameleon it is "+discoveryExample, briefly(e))
+		return failure.Auth.Errorf("the identity provider wants the password at %s, which is no https address (%s)",
+			e.URL, cred.from).
+			Advise("check discovery_endpoint (OS_DISCOVERY_ENDPOINT); on Chameleon it is %s", discoveryExample).
+			Because(briefly(e))
 	case outOfOrder(e.Status):
-		return failure.New(failure.Cloud, "the identity provider "+where+" is out of order", "try again in some minutes", briefly(e))
+		return failure.Cloud.Errorf("the identity provider %s is out of order", where).
+			Advise("try again in some minutes").
+			Because(briefly(e))
 	case e.Status == http.StatusUnauthorized:
-		return failure.New(failure.Auth, fmt.Sprintf("the identity provider says 401 to the user %s and gives no reason %s", cred.given["username"], where),
-			"check username, password (the CLI password of your Chameleon account) and client_id", briefly(e))
+		return failure.Auth.Errorf("the identity provider says 401 to the user %s and gives no reason %s",
+			cred.given["username"], where).
+			Advise("check username, password (the CLI password of your Chameleon account) and client_id").
+			Because(briefly(e))
 	case e.Status != 0 || errors.Is(e, oidc.ErrNotJSON) || errors.Is(e, oidc.ErrTooLong) || errors.Is(e, oidc.ErrNoAccessToken):
-		return failure.New(failure.Auth, "the identity provider gave no access token "+where,
-			"check client_id, access_token_type and discovery_endpoint against the file that this site's dashboard makes, or use an application credential. "+RemedyAppCred, briefly(e))
+		return failure.Auth.Errorf("the identity provider gave no access token %s", where).
+			Advise("check client_id, access_token_type and discovery_endpoint against the file that this site's "+
+				"dashboard makes, or use an application credential. %s", RemedyAppCred).
+			Because(briefly(e))
 	}
-	return failure.New(failure.Auth, "cannot reach the identity provider "+where, "check the network", briefly(e))
+	return failure.Auth.Errorf("cannot reach the identity provider %s", where).
+		Advise("check the network").
+		Because(briefly(e))
 }
 
 func federationFailure(ctx context.Context, cred credentials, rt http.RoundTripper, e *oidc.Error) error {
 	idp := fmt.Sprintf("identity provider %s with protocol %s", cred.oidc.IdentityProvider, cred.oidc.Protocol)
 	switch {
 	case errors.Is(e, oidc.ErrInsecure):
-		return failure.New(failure.Auth, "the auth_url of "+cred.from+" is not an https address; chexp sends no access token there",
-			"it looks like https://chi.edge.chameleoncloud.org:5000/v3", federationAnswer(e))
+		return failure.Auth.Errorf("the auth_url of %s is not an https address; chexp sends no access token there",
+			cred.from).
+			Advise("it looks like https://chi.edge.chameleoncloud.org:5000/v3").
+			Because(federationAnswer(e))
 	case e.Status == http.StatusNotFound || strings.Contains(apierror.From(e.Err).Message, "unsupported method"): // the protocol's 401
-		return failure.New(failure.Auth, fmt.Sprintf("Keystone at %s knows no %s (%s)", cred.host(), idp, cred.from),
-			"check identity_provider and protocol (on Chameleon chameleon and openid) and auth_url", federationAnswer(e))
+		return failure.Auth.Errorf("Keystone at %s knows no %s (%s)", cred.host(), idp, cred.from).
+			Advise("check identity_provider and protocol (on Chameleon chameleon and openid) and auth_url").
+			Because(federationAnswer(e))
 	case e.Status == http.StatusForbidden:
-		return failure.New(failure.Auth, fmt.Sprintf("Keystone at %s knows the user but has nothing for them (%s)", cred.host(), cred.from),
-			"you need to be in a project with an active allocation: see chameleoncloud.org", federationAnswer(e))
+		return failure.Auth.Errorf("Keystone at %s knows the user but has nothing for them (%s)", cred.host(),
+			cred.from).
+			Advise("you need to be in a project with an active allocation: see chameleoncloud.org").
+			Because(federationAnswer(e))
 	case (e.Status == http.StatusUnauthorized || e.Status/100 == 3 || errors.Is(e, oidc.ErrNoAccessToken)) && cred.how == byOIDCAccessToken:
-		return failure.New(failure.Auth, fmt.Sprintf("Keystone at %s did not accept the access token (%s)", cred.host(), cred.from),
-			"it lives for minutes and cannot be renewed outside of Chameleon's Jupyter: get a fresh one, or use an application credential. "+RemedyAppCred, federationAnswer(e))
+		return failure.Auth.Errorf("Keystone at %s did not accept the access token (%s)", cred.host(), cred.from).
+			Advise("it lives for minutes and cannot be renewed outside of Chameleon's Jupyter: get a fresh one, "+
+				"or use an application credential. %s", RemedyAppCred).
+			Because(federationAnswer(e))
 	case e.Status == http.StatusUnauthorized || e.Status/100 == 3:
-		return failure.New(failure.Auth, fmt.Sprintf("Keystone at %s did not accept the identity provider's access token (%s)", cred.host(), cred.from),
-			"client_id and discovery_endpoint are of another site or realm, or access_token_type is wrong: take the openrc or clouds.yaml of this site's dashboard", federationAnswer(e))
+		return failure.Auth.Errorf("Keystone at %s did not accept the identity provider's access token (%s)",
+			cred.host(), cred.from).
+			Advise("client_id and discovery_endpoint are of another site or realm, or access_token_type is wrong: " +
+				"take the openrc or clouds.yaml of this site's dashboard").
+			Because(federationAnswer(e))
 	}
 	return keystoneFailure(ctx, cred, rt, time.Time{}, e.Err)
 }
@@ -237,7 +295,7 @@ func (s *Session) Refused(ctx context.Context, what string, err error) error {
 	if s.cred.how == byToken {
 		next = "the token has ended, and a token cannot be renewed. " + s.LongerLasting()
 	}
-	return failure.New(failure.Auth, what, next, e)
+	return failure.Auth.Errorf("%s", what).Advise("%s", next).Because(e)
 }
 
 // notRenewed words a sign-in that failed in the middle of something. It may ask
@@ -250,7 +308,9 @@ func (s *Session) notRenewed(ctx context.Context, what string, cause error) erro
 	if !errors.As(err, &f) {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	return failure.New(f.Kind, what+": the token has ended, and there is no other: "+f.What, f.Next, f.Err)
+	return f.Kind.Errorf("%s: the token has ended, and there is no other: %s", what, f.What).
+		Advise("%s", f.Next).
+		Because(f.Err)
 }
 
 func loopback(host string) bool {

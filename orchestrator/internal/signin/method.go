@@ -1,7 +1,6 @@
 package signin
 
 import (
-	"fmt"
 	"os"
 	"strings"
 
@@ -40,7 +39,8 @@ func chooseMethod(e entry, from string) (string, error) {
 		}
 		return byPassword, nil
 	default:
-		return "", failure.New(failure.Auth, fmt.Sprintf("%s asks for auth_type %q, which chexp does not speak", from, t), unspoken(t), nil)
+		return "", failure.Auth.Errorf("%s asks for auth_type %q, which chexp does not speak", from, t).
+			Advise("%s", unspoken(t))
 	}
 }
 
@@ -72,8 +72,9 @@ func unspoken(authType string) string {
 func (c *credentials) fill(e entry) error {
 	g := e.auth
 	if e.profile != "" && g["auth_url"] == "" {
-		return failure.New(failure.Auth, fmt.Sprintf("%s takes its auth_url from the profile %q, which chexp does not read", c.from, e.profile),
-			"write auth_url into the entry itself", nil)
+		return failure.Auth.Errorf("%s takes its auth_url from the profile %q, which chexp does not read", c.from,
+			e.profile).
+			Advise("write auth_url into the entry itself")
 	}
 	if err := c.require("auth_url"); err != nil {
 		return err
@@ -224,5 +225,5 @@ func (c *credentials) lacks(what string) error {
 	case c.how == byPassword && c.given["username"] == "" && c.given["user_id"] == "":
 		next = threeWays
 	}
-	return failure.New(failure.Auth, c.from+" lacks "+what, next, nil)
+	return failure.Auth.Errorf("%s lacks %s", c.from, what).Advise("%s", next)
 }

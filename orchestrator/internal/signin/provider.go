@@ -3,7 +3,6 @@ package signin
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -23,13 +22,14 @@ import (
 func (c credentials) newProvider(rt http.RoundTripper) (*gophercloud.ProviderClient, error) {
 	u, err := url.Parse(c.auth.IdentityEndpoint)
 	if err != nil || u.Host == "" || u.User != nil {
-		return nil, failure.New(failure.Auth, "the auth_url in "+c.from+" is not a URL that chexp can use",
-			"it looks like https://chi.edge.chameleoncloud.org:5000/v3", nil)
+		return nil, failure.Auth.Errorf("the auth_url in %s is not a URL that chexp can use", c.from).
+			Advise("it looks like https://chi.edge.chameleoncloud.org:5000/v3")
 	}
 	provider, err := openstack.NewClient(c.auth.IdentityEndpoint)
 	if err != nil {
-		return nil, failure.New(failure.Auth, fmt.Sprintf("the auth_url %s in %s cannot be used", u.Redacted(), c.from),
-			"it looks like https://chi.edge.chameleoncloud.org:5000/v3", err)
+		return nil, failure.Auth.Errorf("the auth_url %s in %s cannot be used", u.Redacted(), c.from).
+			Advise("it looks like https://chi.edge.chameleoncloud.org:5000/v3").
+			Because(err)
 	}
 	provider.HTTPClient = patient.Client(rt, c.tls)
 	provider.UserAgent.Prepend("chexp")

@@ -1,343 +1,245 @@
 package signin
 
 import (
-	"bytes"
 	"context"
-	"crypto/rand"
-	_ "embed"
-	"encoding/base64"
 	"fmt"
-	"net"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/gophercloud/gophercloud/v2"
-	"github.com/gophercloud/gophercloud/v2/openstack"
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/tokens"
 
-	"chexp/orchestrator/internal/emulator"
+	"chexp/experiments/failure"
 )
 
-// keystone is Debian's Keystone on loopback, set up as Chameleon's is in what
-// users meet, and a reservation service that asks it about tokens.
-type keystone struct {
-	t     *testing.T
-	dir   string
-	port  int
-	stop  func()
-	url   string // with /v3
-	admin *gophercloud.ServiceClient
-	em    *emulator.Emulator // only its identity provider
-	idp   entry              // how to sign in with that
-}
-
-//go:embed testdata/keystone.py
-var keystoneServer string
-
-const (
-	keystoneManage = "/usr/bin/keystone-manage"
-	keystonePython = "/usr/bin/python3" // the one that Debian's modules are for
-	alicesPassword = "alices-passw0rd-at-the-real-one"
-	adminPassword  = "admins-passw0rd"
-	longLife       = time.Hour
-	shortLife      = 5 * time.Second
-)
-
-// startKeystone takes about ten seconds.
-func startKeystone(t *testing.T) *keystone {
+func connectTo(t *testing.T, e entry, changes ...string) *Session {
 	t.Helper()
-	if _, err := os.Stat(keystoneManage); err != nil {
-		t.Skip("no Keystone on this machine: install Debian's python3-keystone")
+	s, err := connect(t.Context(), Options{CloudsFile: file(t, e, changes...)})
+	if err != nil {
+		t.Fatalf("%v (%s)", err, failure.NextOf(err))
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-	defer cancel()
-	em, entries := edge(t)
-	k := &keystone{t: t, em: em, idp: entries["oidc"], dir: t.TempDir(), port: freePort(t)}
-	k.url = fmt.Sprintf("http://127.0.0.1:%d/v3", k.port)
-	k.configure()
-	k.setTokenLife(longLife)
-	k.manage(ctx, "db_sync")
-	k.manage(ctx, "bootstrap", "--bootstrap-password", adminPassword, "--bootstrap-public-url", k.url, "--bootstrap-region-id", "CHI@Edge")
-	k.serve(ctx)
-	k.signInAdmin(ctx)
-	k.populate()
-	return k
+	return s
 }
 
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// TestRealKeystone signs in to a Keystone that nobody here wrote.
+func TestRealKeystone(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a Keystone; -short")
+	}
+	chexp, err := filepath.Abs("../../../bin/chexp")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	clean(t)
+	k := startKeystone(t)
+	alice := connectTo(t, k.password())
+	unrestricted := k.appCred(alice, "unrestricted", true, time.Time{})
+	restricted := k.appCred(alice, "restricted", false, time.Time{})
+	// What has to end by itself does so while the rest is tested.
+	renewed := k.shortLived(t, unrestricted)
+	short, expiring := k.expiring(t, alice)
+
+	t.Run("each auth_type", func(t *testing.T) { k.eachAuthType(t, unrestricted, restricted) })
+	t.Run("refusals", func(t *testing.T) { k.refusals(t, alice, unrestricted) })
+	t.Run("the program", func(t *testing.T) { k.program(t, chexp, unrestricted, restricted) })
+	t.Run("application credential ends", func(t *testing.T) { k.appCredEnds(t, alice, short, expiring) })
+	t.Run("re-authentication", func(t *testing.T) { k.reauthentication(t, renewed) })
 }
 
-// configure writes keystone.conf and the keys. Chameleon's methods and its
-// mapping of the issuer are those of [CIAB:kolla/node_custom_config/keystone.conf];
-// passwords are hashed quickly.
-func (k *keystone) configure() {
-	k.t.Helper()
-	conf := fmt.Sprintf(`[DEFAULT]
-use_stderr = true
-[database]
-connection = sqlite:///%[1]s/keystone.db
-[fernet_tokens]
-key_repository = %[1]s/fernet
-[fernet_receipts]
-key_repository = %[1]s/fernet
-[credential]
-key_repository = %[1]s/credential
-[auth]
-methods = password,token,openid,external,application_credential
-[federation]
-remote_id_attribute = HTTP_OIDC_ISS
-[identity]
-password_hash_rounds = 4
-[cache]
-enabled = false
-`, k.dir)
-	files := map[string]string{"keystone.conf": conf}
-	for _, name := range []string{"fernet/0", "fernet/1", "credential/0", "credential/1"} {
-		key := make([]byte, 32)
-		if _, err := rand.Read(key); err != nil {
-			k.t.Fatal(err)
-		}
-		files[name] = base64.URLEncoding.EncodeToString(key)
-	}
-	for name, text := range files {
-		k.write(name, text)
-	}
-}
-
-func (k *keystone) write(name, text string) (path string) {
-	k.t.Helper()
-	path = filepath.Join(k.dir, name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		k.t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		k.t.Fatal(err)
-	}
-	return path
-}
-
-// setTokenLife is for the server's next start.
-func (k *keystone) setTokenLife(d time.Duration) {
-	k.t.Helper()
-	k.write("token.conf", fmt.Sprintf("[token]\nprovider = fernet\nexpiration = %d\n", int(d.Seconds())))
-}
-
-func (k *keystone) command(ctx context.Context, name string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Env = []string{"PATH=/usr/bin:/bin", "HOME=" + k.dir, "LANG=C.UTF-8", "OS_KEYSTONE_CONFIG_DIR=" + k.dir,
-		"OS_KEYSTONE_CONFIG_FILES=keystone.conf;token.conf"}
-	cmd.Dir = k.dir
-	return cmd
-}
-
-func (k *keystone) manage(ctx context.Context, args ...string) {
-	k.t.Helper()
-	out, err := k.command(ctx, keystoneManage, append([]string{"--config-file", filepath.Join(k.dir, "keystone.conf")}, args...)...).CombinedOutput()
-	if err != nil {
-		k.t.Fatalf("keystone-manage %s: %v\n%s", args[0], err, tail(out))
-	}
-}
-
-func tail(b []byte) []byte { return b[max(0, len(b)-4000):] }
-
-// serve starts the server and waits until it answers.
-func (k *keystone) serve(ctx context.Context) {
-	k.t.Helper()
-	script := k.write("serve.py", keystoneServer)
-	userinfo := strings.Replace(k.em.DiscoveryURL(), "/.well-known/openid-configuration", "/protocol/openid-connect/userinfo", 1)
-	cmd := k.command(context.Background(), keystonePython, script, fmt.Sprint(k.port), userinfo)
-	var log lockedBuffer
-	cmd.Stdout, cmd.Stderr = &log, &log
-	stdin, err := cmd.StdinPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		k.t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() { _ = cmd.Wait(); close(ended) }()
-	k.stop = func() {
-		stdin.Close()
-		_ = cmd.Process.Kill()
-		<-ended
-	}
-	k.t.Cleanup(func() {
-		k.stop()
-		if k.t.Failed() {
-			k.t.Logf("keystone said:\n%s", tail(log.bytes()))
-		}
-	})
-	for {
-		if resp, err := http.Get(k.url); err == nil {
-			resp.Body.Close()
-			if resp.StatusCode == 200 {
-				return
+func (k *keystone) eachAuthType(t *testing.T, unrestricted, restricted entry) {
+	access, _ := k.em.AccessToken()
+	for name, c := range map[string]struct {
+		entry  entry
+		method string
+	}{
+		"password":     {k.password(), "password"},
+		"unrestricted": {unrestricted, "application credential unrestricted, unrestricted"},
+		"restricted":   {restricted, "application credential restricted, restricted"},
+		"by name": {k.entry("v3applicationcredential", "application_credential_name", "unrestricted", "username", "alice", "user_domain_name", "chameleon",
+			"application_credential_secret", unrestricted.auth["application_credential_secret"]), "application credential unrestricted, unrestricted"},
+		"token":                              {k.entry("v3token", "token", takenToken(t, k.password()), "project_name", "CHI-000001", "project_domain_name", "chameleon"), "token"},
+		"token of an application credential": {k.entry("token", "token", takenToken(t, unrestricted)), "application credential unrestricted, unrestricted"},
+		"single sign-on":                     {k.singleSignOn(), "single sign-on, password"},
+		"access token": {k.entry("v3oidcaccesstoken", "access_token", access, "identity_provider", "chameleon", "protocol", "openid",
+			"project_name", "CHI-000001", "project_domain_name", "chameleon"), "single sign-on, access token"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := connectTo(t, c.entry)
+			if d := s.Describe(); d["auth_method"] != c.method || d["project"] != "CHI-000001" || !strings.HasPrefix(d["user"], "alice") {
+				t.Errorf("%v", d)
 			}
+			if err := ask(t, s); err != nil {
+				t.Error(err)
+			}
+			if w := strings.Join(s.Warnings(), "\n"); strings.Contains(w, "is restricted") != (name == "restricted") {
+				t.Errorf("warnings %s", w)
+			}
+		})
+	}
+	t.Run("auth_url without /v3", func(t *testing.T) { connectTo(t, unrestricted, "auth_url", strings.TrimSuffix(k.url, "/v3")) })
+}
+
+// refusals: the sentences of testdata/signin.golden hold for the real answers.
+func (k *keystone) refusals(t *testing.T, alice *Session, unrestricted entry) {
+	deleted := k.appCred(alice, "deleted", true, time.Time{})
+	k.deleteAppCred(alice, deleted)
+	foreign := provider(t, 200, `{"access_token":"token-of-another"}`)
+	for name, c := range map[string]struct {
+		entry   entry
+		changes []string
+		words   []string
+	}{
+		"wrong secret":                           {unrestricted, []string{"application_credential_secret", "wr0ng"}, []string{"did not accept the application credential", "secret is wrong, or it has expired"}},
+		"deleted":                                {deleted, nil, []string{"does not know the application credential", "it was deleted"}},
+		"wrong password":                         {k.password(), []string{"password", "wr0ng"}, []string{"did not accept the user alice", "user domain"}},
+		"unknown user":                           {k.password(), []string{"username", "nobody"}, []string{"did not accept the user nobody"}},
+		"another's project":                      {k.password(), []string{"project_name", "CHI-000002"}, []string{"accepts the user alice, but not for project CHI-000002", "yours are: CHI-000001"}},
+		"unknown project":                        {k.password(), []string{"project_name", "CHI-999999"}, []string{"accepts the user alice, but not for project CHI-999999"}},
+		"no project":                             {k.password(), []string{"project_name", ""}, []string{"signed in at", "but for no project", "yours are: CHI-000001"}},
+		"no token":                               {k.password(), []string{"auth_type", "token", "token", "gAAAAAnonsense"}, []string{"does not accept the token"}},
+		"delegated token":                        {k.password(), []string{"auth_type", "token", "token", takenToken(t, unrestricted)}, []string{"does not exchange this token", "came from an application credential"}},
+		"single sign-on, another's project":      {k.singleSignOn(), []string{"project_name", "CHI-000002"}, []string{"accepts the user alice@example.org, but not for project CHI-000002", "yours are: CHI-000001"}},
+		"single sign-on, no project":             {k.singleSignOn(), []string{"project_name", ""}, []string{"but for no project", "yours are: CHI-000001"}},
+		"single sign-on, unknown to Keystone":    {k.singleSignOn(), []string{"identity_provider", "google"}, []string{"knows no identity provider google"}},
+		"single sign-on, token of another realm": {k.singleSignOn(), []string{"discovery_endpoint", foreign}, []string{"did not accept the identity provider's access token"}},
+		"single sign-on, unknown protocol":       {k.singleSignOn(), []string{"protocol", "saml2"}, []string{"knows no identity provider chameleon with protocol saml2"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := connect(t.Context(), Options{CloudsFile: file(t, c.entry, c.changes...)})
+			check(t, err, failure.Auth, c.words...)
+		})
+	}
+}
+
+// renewal is a session whose token lives for seconds.
+type renewal struct {
+	session *Session
+	old     string // the token
+}
+
+// shortLived signs in by each method that can be renewed.
+func (k *keystone) shortLived(t *testing.T, unrestricted entry) map[string]renewal {
+	t.Helper()
+	k.setTokenLife(shortLife)
+	defer k.setTokenLife(longLife)
+	all := map[string]renewal{}
+	for name, e := range map[string]entry{
+		"password": k.password(), "application credential": unrestricted, "single sign-on": k.singleSignOn(),
+	} {
+		s := connectTo(t, e)
+		all[name] = renewal{s, s.Provider.Token()}
+	}
+	return all
+}
+
+// reauthentication: tokens end, and the work goes on; but a token itself cannot
+// be renewed.
+func (k *keystone) reauthentication(t *testing.T, sessions map[string]renewal) {
+	given := takenToken(t, k.password())
+	byToken := connectTo(t, k.password(), "auth_type", "token", "token", given)
+	for _, id := range []string{given, byToken.Provider.Token()} {
+		if err := tokens.Revoke(t.Context(), k.admin, id).Err; err != nil {
+			t.Fatal(err)
 		}
+	}
+	err := ask(t, byToken)
+	check(t, err, failure.Auth, "cannot be renewed")
+	_, err = connect(t.Context(), Options{CloudsFile: file(t, k.password(), "auth_type", "token", "token", given)})
+	check(t, err, failure.Auth, "does not accept the token", "it has ended, was revoked")
+
+	for name, r := range sessions {
+		k.awaitEnd(t, name, r.old)
+		if err := ask(t, r.session); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if r.session.Provider.Token() == r.old {
+			t.Errorf("%s: the same token as before its end", name)
+		}
+	}
+}
+
+// expiring signs in with an application credential that is about to end; on a
+// busy machine that takes longer.
+func (k *keystone) expiring(t *testing.T, alice *Session) (entry, *Session) {
+	t.Helper()
+	for life := 4 * time.Second; ; life *= 3 {
+		end := time.Now().Add(life).Truncate(time.Second)
+		name := "for " + life.String()
+		e := k.appCred(alice, name, true, end)
+		s, err := connect(t.Context(), Options{CloudsFile: file(t, e)})
+		if time.Now().After(end) && life < time.Minute {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at, what := s.Ends(); !at.Equal(end) || what != "the application credential "+name {
+			t.Errorf("%s ends at %v, want %v", what, at, end)
+		}
+		return e, s
+	}
+}
+
+func (k *keystone) awaitEnd(t *testing.T, name, token string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for k.valid(ctx, token) {
 		select {
-		case <-ended:
-			k.t.Fatalf("keystone ended:\n%s", tail(log.bytes()))
 		case <-ctx.Done():
-			k.t.Fatalf("keystone does not answer:\n%s", tail(log.bytes()))
-		case <-time.After(100 * time.Millisecond):
+			t.Fatalf("%s: the token does not end", name)
+		case <-time.After(200 * time.Millisecond):
 		}
 	}
 }
 
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) bytes() []byte {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return bytes.Clone(l.b.Bytes())
-}
-
-func (k *keystone) signInAdmin(ctx context.Context) {
-	k.t.Helper()
-	provider, err := openstack.AuthenticatedClient(ctx, gophercloud.AuthOptions{IdentityEndpoint: k.url, Username: "admin", Password: adminPassword,
-		DomainID: "default", TenantName: "admin", AllowReauth: true})
-	if err == nil {
-		k.admin, err = openstack.NewIdentityV3(provider, gophercloud.EndpointOpts{})
+// appCredEnds: one expires and one is deleted in the middle of a run.
+func (k *keystone) appCredEnds(t *testing.T, alice *Session, short entry, expiring *Session) {
+	doomed := k.appCred(alice, "doomed", true, time.Time{})
+	deleted := connectTo(t, doomed)
+	if at, _ := deleted.Ends(); !at.IsZero() {
+		t.Errorf("ends at %v", at)
 	}
-	if err != nil {
-		k.t.Fatal(err)
-	}
+	k.deleteAppCred(alice, doomed)
+	err := ask(t, deleted)
+	check(t, err, failure.Auth, "the token has ended, and there is no other", "does not know the application credential", "it was deleted")
+	k.awaitEnd(t, "short", expiring.Provider.Token())
+	err = ask(t, expiring)
+	check(t, err, failure.Auth, "the token has ended, and there is no other", "expired at", "lasts longer")
+	_, err = connect(t.Context(), Options{CloudsFile: file(t, short)})
+	check(t, err, failure.Auth, "did not accept the application credential", "has expired")
 }
 
-// call is one administrative request; it returns the id of what it made.
-func (k *keystone) call(method, path, kind string, body map[string]any) string {
-	k.t.Helper()
-	opts := &gophercloud.RequestOpts{OkCodes: []int{200, 201, 204}}
-	var answer map[string]map[string]any
-	if body != nil {
-		opts.JSONBody, opts.JSONResponse = map[string]any{kind: body}, &answer
+// program: the binary signs in by each method, too.
+func (k *keystone) program(t *testing.T, chexp string, unrestricted, restricted entry) {
+	if _, err := os.Stat(chexp); err != nil {
+		t.Skip("no bin/chexp: run make build")
 	}
-	if _, err := k.admin.Request(k.t.Context(), method, k.admin.ServiceURL(path), opts); err != nil {
-		k.t.Fatalf("%s %s: %v", method, path, err)
-	}
-	id, _ := answer[kind]["id"].(string)
-	return id
-}
-
-// populate makes Chameleon's domain, two projects, of which alice is in the
-// first, the services, and the federation with its mapping
-// [CIAB:kolla/node_custom_config/keystone/idp_mapping.json].
-func (k *keystone) populate() {
-	k.t.Helper()
-	domain := k.call("POST", "domains", "domain", map[string]any{"name": "chameleon"})
-	ours := k.call("POST", "projects", "project", map[string]any{"name": "CHI-000001", "domain_id": domain})
-	k.call("POST", "projects", "project", map[string]any{"name": "CHI-000002", "domain_id": domain})
-	alice := k.call("POST", "users", "user", map[string]any{"name": "alice", "domain_id": domain, "password": alicesPassword})
-	var roles struct{ Roles []struct{ ID string } }
-	if _, err := k.admin.Request(k.t.Context(), "GET", k.admin.ServiceURL("roles")+"?name=member", &gophercloud.RequestOpts{JSONResponse: &roles}); err != nil || len(roles.Roles) != 1 {
-		k.t.Fatalf("roles %v, %v", roles, err)
-	}
-	k.call("PUT", "projects/"+ours+"/users/"+alice+"/roles/"+roles.Roles[0].ID, "", nil)
-	service := k.service()
-	for typ, path := range map[string]string{"reservation": "/v1", "container": "/v1/"} {
-		id := k.call("POST", "services", "service", map[string]any{"type": typ, "name": typ})
-		k.call("POST", "endpoints", "endpoint", map[string]any{"service_id": id, "interface": "public", "region_id": "CHI@Edge", "url": service + path})
-	}
-	k.call("PUT", "OS-FEDERATION/identity_providers/chameleon", "identity_provider", map[string]any{"enabled": true, "remote_ids": []string{"emulator"}, "domain_id": domain})
-	k.call("PUT", "OS-FEDERATION/mappings/chameleon", "mapping", map[string]any{"rules": []any{map[string]any{
-		"remote": []any{map[string]any{"type": "OIDC-preferred_username"}},
-		"local": []any{map[string]any{"user": map[string]any{"name": "{0}"}},
-			map[string]any{"projects": []any{map[string]any{"name": "CHI-000001", "roles": []any{map[string]any{"name": "member"}}}}}},
-	}}})
-	k.call("PUT", "OS-FEDERATION/identity_providers/chameleon/protocols/openid", "protocol", map[string]any{"mapping_id": "chameleon"})
-}
-
-// service is a reservation service with nothing in it, which asks Keystone
-// about each token, as keystonemiddleware does without a cache.
-func (k *keystone) service() string {
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !k.valid(r.Context(), r.Header.Get("X-Auth-Token")) {
-			reply(w, 401, map[string]any{"error": map[string]any{"code": 401, "title": "Unauthorized", "message": "The request you have made requires authentication."}})
-			return
-		}
-		list := map[string]string{"/v1/leases": "leases", "/v1/devices": "devices", "/v1/devices/allocations": "allocations"}[r.URL.Path]
-		reply(w, 200, map[string]any{list: []any{}})
-	}))
-	k.t.Cleanup(srv.Close)
-	return srv.URL
-}
-
-func (k *keystone) valid(ctx context.Context, token string) bool {
-	ok, err := tokens.Validate(ctx, k.admin, token)
-	return err == nil && ok && token != ""
-}
-
-// entry is how to sign in there; kv are settings.
-func (k *keystone) entry(authType string, kv ...string) entry {
-	e := entry{authType: authType, region: "CHI@Edge", auth: settings{"auth_url": k.url}}
-	for i := 0; i < len(kv); i += 2 {
-		e.auth[kv[i]] = kv[i+1]
-	}
-	return e
-}
-
-func (k *keystone) password() entry {
-	return k.entry("password", "username", "alice", "password", alicesPassword, "user_domain_name", "chameleon",
-		"project_name", "CHI-000001", "project_domain_name", "chameleon")
-}
-
-func (k *keystone) singleSignOn() entry {
-	e := k.entry("v3oidcpassword")
-	for name, value := range k.idp.auth {
-		if name != "auth_url" {
-			e.auth[name] = value
-		}
-	}
-	return e
-}
-
-// appCred makes an application credential as alice and gives its entry.
-func (k *keystone) appCred(s *Session, name string, unrestricted bool, expires time.Time) entry {
-	k.t.Helper()
-	body := map[string]any{"name": name, "unrestricted": unrestricted}
-	if !expires.IsZero() {
-		body["expires_at"] = expires.UTC().Format("2006-01-02T15:04:05Z")
-	}
-	var answer struct {
-		AppCred struct{ ID, Secret string } `json:"application_credential"`
-	}
-	_, err := s.Provider.Request(k.t.Context(), "POST", k.url+"/users/"+s.Token.User.ID+"/application_credentials",
-		&gophercloud.RequestOpts{JSONBody: map[string]any{"application_credential": body}, JSONResponse: &answer, OkCodes: []int{201}})
-	if err != nil {
-		k.t.Fatal(err)
-	}
-	return k.entry("v3applicationcredential", "application_credential_id", answer.AppCred.ID, "application_credential_secret", answer.AppCred.Secret)
-}
-
-func (k *keystone) deleteAppCred(s *Session, e entry) {
-	k.t.Helper()
-	_, err := s.Provider.Request(k.t.Context(), "DELETE", k.url+"/users/"+s.Token.User.ID+"/application_credentials/"+e.auth["application_credential_id"],
-		&gophercloud.RequestOpts{OkCodes: []int{204}})
-	if err != nil {
-		k.t.Fatal(err)
+	access, _ := k.em.AccessToken()
+	for name, e := range map[string]entry{
+		"password": k.password(), "unrestricted": unrestricted, "restricted": restricted, "single sign-on": k.singleSignOn(),
+		"token": k.entry("v3token", "token", takenToken(t, k.password()), "project_name", "CHI-000001", "project_domain_name", "chameleon"),
+		"access token": k.entry("v3oidcaccesstoken", "access_token", access, "identity_provider", "chameleon", "protocol", "openid",
+			"project_name", "CHI-000001", "project_domain_name", "chameleon"),
+	} {
+		clouds := file(t, e)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cmd := exec.CommandContext(t.Context(), chexp, "device", "list", "-f", "json")
+			cmd.Env = []string{"HOME=" + t.TempDir(), "OS_CLIENT_CONFIG_FILE=" + clouds, "OS_CLOUD=edge"}
+			cmd.Dir = t.TempDir()
+			var stderr strings.Builder
+			cmd.Stderr = &stderr
+			out, err := cmd.Output()
+			if err != nil || strings.TrimSpace(string(out)) != "[]" {
+				t.Errorf("%v: %s%s", err, out, stderr.String())
+			}
+			if said := fmt.Sprint(stderr.String(), string(out)); strings.Contains(said, "passw0rd") || strings.Contains(said, "gAAAA") {
+				t.Errorf("a secret in %s", said)
+			}
+		})
 	}
 }

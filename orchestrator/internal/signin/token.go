@@ -97,7 +97,9 @@ func (s *Session) requireProject(ctx context.Context) error {
 	if names := projectNames(ctx, s.Provider); len(names) > 0 {
 		next += "; " + yours(names)
 	}
-	return s.cred.withStale(failure.New(failure.Auth, fmt.Sprintf("signed in at %s as %s, but for no project", s.cred.host(), s.Token.User.Name), next, nil))
+	return s.cred.withStale(failure.Auth.Errorf("signed in at %s as %s, but for no project", s.cred.host(),
+		s.Token.User.Name).
+		Advise("%s", next))
 }
 
 // region picks the region to work in: the one asked for, or the only one. It
@@ -116,8 +118,8 @@ func (t Token) region(cred credentials, needs []Service) (string, error) {
 	region := cred.endpoint.Region
 	if region == "" {
 		if len(offers) != 1 {
-			return "", failure.New(failure.Auth, fmt.Sprintf("%s has %d regions and none was chosen", cred.host(), len(offers)),
-				"choose with region_name or OS_REGION_NAME: "+describeRegions(offers), nil)
+			return "", failure.Auth.Errorf("%s has %d regions and none was chosen", cred.host(), len(offers)).
+				Advise("choose with region_name or OS_REGION_NAME: %s", describeRegions(offers))
 		}
 		for r := range offers {
 			region = r
@@ -131,7 +133,8 @@ func (t Token) region(cred credentials, needs []Service) (string, error) {
 		if env := os.Getenv("OS_REGION_NAME"); env != "" && env == region {
 			next += ". The region comes from OS_REGION_NAME, perhaps of another site's openrc file"
 		}
-		return "", failure.New(failure.Auth, fmt.Sprintf("%s offers no %s service in region %q", cred.host(), s.Name, region), next, nil)
+		return "", failure.Auth.Errorf("%s offers no %s service in region %q", cred.host(), s.Name, region).
+			Advise("%s", next)
 	}
 	return region, nil
 }

@@ -109,7 +109,8 @@ func (r *Run) keepPartial(name string, data []byte, res *trial.Result) error {
 		return nil
 	}
 	old := new(trial.Result)
-	if err := r.ReadJSON(filepath.Join(partialDir, name), old); err == nil && len(old.LatenciesNS) > len(res.LatenciesNS) {
+	if err := r.ReadJSON(filepath.Join(partialDir, name), old); err == nil &&
+		len(old.LatenciesNS) > len(res.LatenciesNS) {
 		return nil
 	}
 	if err := os.MkdirAll(filepath.Join(r.Dir, partialDir), 0o755); err != nil {

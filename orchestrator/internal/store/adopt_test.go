@@ -15,15 +15,22 @@ import (
 func onePlan(run *Run) *trial.Plan {
 	m := trial.Model{Name: "m", SHA256: strings.Repeat("a", 64)}
 	return &trial.Plan{Schema: trial.PlanSchema, RunID: run.ID, Models: []trial.Model{m}, Trials: []trial.Trial{
-		{ID: trial.NewID("m", "cpu", 1, 1, 1), Model: "m", Provider: trial.Provider{Name: "cpu"}, Threads: 1, Batch: 1, Repetition: 1}}}
+		{
+			ID: trial.NewID("m", "cpu", 1, 1, 1), Model: "m", Provider: trial.Provider{Name: "cpu"},
+			Threads: 1, Batch: 1, Repetition: 1,
+		},
+	}}
 }
 
 // adopt has the run adopt a result of so many latencies; a whole one if partial is nil.
 func adopt(t *testing.T, run *Run, n int, partial *trial.Partial) *trial.Result {
 	t.Helper()
 	p := onePlan(run)
-	res := &trial.Result{Schema: trial.ResultSchema, RunID: run.ID, TrialID: p.Trials[0].ID, Model: p.Models[0], Provider: p.Trials[0].Provider,
-		Threads: 1, Batch: 1, Repetition: 1, Outcome: trial.OK, LatenciesNS: slices.Repeat([]int64{1}, n), Summary: &trial.Summary{N: n}, Partial: partial}
+	res := &trial.Result{
+		Schema: trial.ResultSchema, RunID: run.ID, TrialID: p.Trials[0].ID,
+		Model: p.Models[0], Provider: p.Trials[0].Provider, Threads: 1, Batch: 1, Repetition: 1,
+		Outcome: trial.OK, LatenciesNS: slices.Repeat([]int64{1}, n), Summary: &trial.Summary{N: n}, Partial: partial,
+	}
 	dir := t.TempDir()
 	raw, err := json.Marshal(res)
 	if err != nil {
@@ -54,11 +61,13 @@ func TestPartialGivesWay(t *testing.T) {
 	}{{50, part, 50}, {30, part, 50}, {70, part, 70}, {20, nil, 20}, {90, part, 20}} {
 		got := adopt(t, run, step.n, step.partial)
 		if len(got.LatenciesNS) != step.want || (got.Partial == nil) != (step.want == 20) {
-			t.Errorf("after one of %d latencies: %d, partial %v; want %d", step.n, len(got.LatenciesNS), got.Partial, step.want)
+			t.Errorf("after one of %d latencies: %d, partial %v; want %d", step.n, len(got.LatenciesNS), got.Partial,
+				step.want)
 		}
 	}
 	for _, dir := range []string{"results", "partial"} {
-		if sums, err := os.ReadFile(filepath.Join(run.Dir, dir, "SHA256SUMS")); err != nil || strings.Count(string(sums), "\n") != 1 {
+		if sums, err := os.ReadFile(filepath.Join(run.Dir, dir, "SHA256SUMS")); err != nil ||
+			strings.Count(string(sums), "\n") != 1 {
 			t.Errorf("%s: %q, %v", dir, sums, err)
 		}
 	}
@@ -95,7 +104,8 @@ func TestForeignJournal(t *testing.T) {
 func journalOf(t *testing.T, p *trial.Plan) []byte {
 	t.Helper()
 	tr := p.Trials[0]
-	out, err := journal.Begun{Rounds: 4, Result: &trial.Result{Schema: trial.ResultSchema, RunID: p.RunID, TrialID: tr.ID, Model: p.Models[0],
+	out, err := journal.Begun{Rounds: 4, Result: &trial.Result{Schema: trial.ResultSchema, RunID: p.RunID,
+		TrialID: tr.ID, Model: p.Models[0],
 		Provider: tr.Provider, Threads: 1, Batch: 1, Repetition: 1, Outcome: trial.OK}}.Line()
 	if err != nil {
 		t.Fatal(err)

@@ -83,7 +83,9 @@ func gatherFile(name string) ([]*Gathered, error) {
 			id := strings.TrimSuffix(filepath.Base(name), ".json")
 			for _, g := range all {
 				g.Results = slices.DeleteFunc(g.Results, func(r *trial.Result) bool { return r.TrialID != id })
-				g.Damaged = slices.DeleteFunc(g.Damaged, func(s string) bool { return !strings.HasPrefix(s, id+".json") })
+				g.Damaged = slices.DeleteFunc(g.Damaged, func(s string) bool {
+					return !strings.HasPrefix(s, id+".json")
+				})
 				if g.Plan != nil {
 					g.Plan.Trials = slices.DeleteFunc(g.Plan.Trials, func(t trial.Trial) bool { return t.ID != id })
 				}
@@ -278,7 +280,8 @@ func (b *batch) runs() (out []*Gathered) {
 		i := slices.IndexFunc(out, func(g *Gathered) bool { return g.RunID == res.RunID })
 		if i < 0 {
 			i = len(out)
-			out = append(out, &Gathered{Source: b.source, RunID: res.RunID, Remarks: b.remarks, sums: map[string]string{}})
+			out = append(out, &Gathered{Source: b.source, RunID: res.RunID, Remarks: b.remarks,
+				sums: map[string]string{}})
 		}
 		out[i].Results = append(out[i].Results, res)
 		out[i].sums[res.TrialID] = b.have[res.TrialID]
@@ -302,7 +305,8 @@ func (g *Gathered) Join(o *Gathered) {
 			g.sums[res.TrialID] = o.sums[res.TrialID]
 		case sum != o.sums[res.TrialID]:
 			g.Results = slices.DeleteFunc(g.Results, func(r *trial.Result) bool { return r.TrialID == res.TrialID })
-			g.Damaged = append(g.Damaged, fmt.Sprintf("%s.json is another in %s than in %s", res.TrialID, o.Source, g.Source))
+			g.Damaged = append(g.Damaged,
+				fmt.Sprintf("%s.json is another in %s than in %s", res.TrialID, o.Source, g.Source))
 		}
 	}
 	g.Damaged = append(g.Damaged, o.Damaged...)

@@ -60,8 +60,10 @@ func TestGatherFromAnywhere(t *testing.T) {
 		plan, verfied bool
 	}{{dir, 2, true, true}, {first, 1, true, true}, {folder, 2, false, true}, {copied, 1, false, false}} {
 		g := gather(t, c.name)
-		if g.RunID != run.Plan.RunID || len(g.Results) != c.results || (g.Plan != nil) != c.plan || (g.Site != nil) != c.plan || len(g.Damaged) > 0 || (len(g.Remarks) == 0) != c.verfied {
-			t.Errorf("%s: run %s, %d results, plan %v, damaged %q, remarks %q", c.name, g.RunID, len(g.Results), g.Plan != nil, g.Damaged, g.Remarks)
+		if g.RunID != run.Plan.RunID || len(g.Results) != c.results || (g.Plan != nil) != c.plan ||
+			(g.Site != nil) != c.plan || len(g.Damaged) > 0 || (len(g.Remarks) == 0) != c.verfied {
+			t.Errorf("%s: run %s, %d results, plan %v, damaged %q, remarks %q", c.name, g.RunID, len(g.Results),
+				g.Plan != nil, g.Damaged, g.Remarks)
 		}
 	}
 	got, err := store.At(filepath.Dir(dir)).Gather(run.Plan.RunID[len(run.Plan.RunID)-4:])
@@ -85,21 +87,31 @@ func TestGatherHostileFolder(t *testing.T) {
 	}{
 		{"changed", func(f string) error { return replace(f, `"batch":1`, `"batch":2`) }, "was changed"},
 		{"no number", func(f string) error { return resummed(f, `"seed":1`, `"seed":NaN`) }, "is no result"},
-		{"huge number", func(f string) error { return resummed(f, `"latencies_ns":[`, `"latencies_ns":[1e400,`) }, "is no result"},
-		{"a latency of years", func(f string) error { return resummed(f, `"latencies_ns":[`, `"latencies_ns":[900000000000000000,`) }, "holds a latency of 900000000000000000 ns"},
-		{"a latency below zero", func(f string) error { return resummed(f, `"latencies_ns":[`, `"latencies_ns":[-5,`) }, "holds a latency of -5 ns"},
+		{"huge number", func(f string) error { return resummed(f, `"latencies_ns":[`, `"latencies_ns":[1e400,`) },
+			"is no result"},
+		{"a latency of years", func(f string) error {
+			return resummed(f, `"latencies_ns":[`, `"latencies_ns":[900000000000000000,`)
+		}, "holds a latency of 900000000000000000 ns"},
+		{"a latency below zero", func(f string) error {
+			return resummed(f, `"latencies_ns":[`, `"latencies_ns":[-5,`)
+		}, "holds a latency of -5 ns"},
 		{"another schema", func(f string) error { return resummed(f, "chexp.result/v1", "chexp.result/v9") }, "schema"},
-		{"a path for a name", func(f string) error { return resummed(f, `"name":"sim-a"`, `"name":"../../x"`) }, "not well formed"},
-		{"another trial", func(f string) error { return resummed(f, `"trial_id":"sim-a`, `"trial_id":"sim-b`) }, "another trial"},
+		{"a path for a name", func(f string) error { return resummed(f, `"name":"sim-a"`, `"name":"../../x"`) },
+			"not well formed"},
+		{"another trial", func(f string) error { return resummed(f, `"trial_id":"sim-a`, `"trial_id":"sim-b`) },
+			"another trial"},
 		{"another run", func(f string) error { return resummed(f, `"run_id":"2`, `"run_id":"3`) }, "belongs to run"},
-		{"another model", func(f string) error { return resummed(f, `"sha256":"`+simulatedSum("sim-a")[:4], `"sha256":"0000`) }, "sha256"},
+		{"another model", func(f string) error {
+			return resummed(f, `"sha256":"`+simulatedSum("sim-a")[:4], `"sha256":"0000`)
+		}, "sha256"},
 		{"a link", func(f string) error { os.Remove(f); return os.Symlink("/etc/passwd", f) }, "no regular file"},
 		{"a pipe", func(f string) error { os.Remove(f); return syscall.Mkfifo(f, 0o644) }, "no regular file"},
 		{"a folder", func(f string) error { os.Remove(f); return os.Mkdir(f, 0o755) }, "no regular file"},
 		{"cut off", func(f string) error { return os.Truncate(f, 100) }, "was changed"},
 		{"gone", os.Remove, "but not there"},
 		{"not in the sums", func(f string) error {
-			return os.WriteFile(filepath.Join(filepath.Dir(f), "SHA256SUMS"), []byte("00  ../../../etc/passwd\n"), 0o644)
+			return os.WriteFile(filepath.Join(filepath.Dir(f), "SHA256SUMS"),
+				[]byte("00  ../../../etc/passwd\n"), 0o644)
 		}, "is not in SHA256SUMS"},
 	} {
 		run, dir := written(t, nil)
@@ -112,7 +124,8 @@ func TestGatherHostileFolder(t *testing.T) {
 		if c.name == "not in the sums" {
 			left = 0
 		}
-		if len(g.Results) != left || !slices.ContainsFunc(g.Damaged, func(s string) bool { return strings.Contains(s, c.says) }) {
+		said := slices.ContainsFunc(g.Damaged, func(s string) bool { return strings.Contains(s, c.says) })
+		if len(g.Results) != left || !said {
 			t.Errorf("%s: %d results, damaged %q, want %q", c.name, len(g.Results), g.Damaged, c.says)
 		}
 	}
@@ -150,7 +163,8 @@ func TestJoin(t *testing.T) {
 	if g.Join(gather(t, same)); len(g.Results) != 2 || len(g.Damaged) != 0 {
 		t.Errorf("%d results, %q", len(g.Results), g.Damaged)
 	}
-	if g.Join(gather(t, other)); len(g.Results) != 1 || len(g.Damaged) != 1 || !strings.Contains(g.Damaged[0], "is another in") {
+	if g.Join(gather(t, other)); len(g.Results) != 1 || len(g.Damaged) != 1 ||
+		!strings.Contains(g.Damaged[0], "is another in") {
 		t.Errorf("%d results, %q", len(g.Results), g.Damaged)
 	}
 }
@@ -182,5 +196,6 @@ func resummed(file, old, to string) error {
 	if err != nil {
 		return err
 	}
-	return replace(filepath.Join(filepath.Dir(file), "SHA256SUMS"), fmt.Sprintf("%x", sha256.Sum256(before)), fmt.Sprintf("%x", sha256.Sum256(after)))
+	return replace(filepath.Join(filepath.Dir(file), "SHA256SUMS"),
+		fmt.Sprintf("%x", sha256.Sum256(before)), fmt.Sprintf("%x", sha256.Sum256(after)))
 }

@@ -1,6 +1,10 @@
 package transport
 
-import "sync"
+import (
+	"sync"
+
+	"chexp/experiments/words"
+)
 
 // Output keeps the first bytes of what a command printed and drops the rest, so
 // that a command that prints without end costs no memory. It may be written to
@@ -28,3 +32,7 @@ func (o *Output) Bytes() []byte {
 	defer o.mu.Unlock()
 	return append([]byte(nil), o.buf...)
 }
+
+// Said is what a command at the far end printed, on one line, as an error
+// message takes it: at most 500 letters.
+func Said(output []byte) string { return words.Line(string(output), 500) }

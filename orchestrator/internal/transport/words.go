@@ -15,7 +15,8 @@ const maxPath = 512
 // splitter could read as more than a letter.
 func CheckPath(p string) error {
 	if !path.IsAbs(p) || path.Clean(p) != p {
-		return fmt.Errorf("path %q is refused: it must be absolute and without \"..\", \".\", doubled or trailing slashes", p)
+		return fmt.Errorf(
+			"path %q is refused: it must be absolute and without \"..\", \".\", doubled or trailing slashes", p)
 	}
 	return checkLetters(p)
 }

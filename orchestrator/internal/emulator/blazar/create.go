@@ -89,7 +89,7 @@ func (s *Service) create(body *pyrepr.Dict, who front.Caller) (*lease, *problem)
 			return nil, p
 		}
 		a.admin = who.Admin()
-		if _, p = s.candidates(a, nil); p != nil {
+		if p = s.enough(a); p != nil {
 			return nil, p
 		}
 		asks = append(asks, a)
@@ -157,13 +157,25 @@ func (s *Service) newLease(name string, who front.Caller, start, end, remind, no
 	}
 }
 
+var missingProperties = &problem{400, "Missing parameter resource_properties"}
+
+// enough tells whether a reservation can be had. Without resource_properties Blazar tries
+// the site's default first, and then again without it, which is a parameter missing.
+func (s *Service) enough(a *ask) *problem {
+	_, p := s.candidates(a, nil)
+	if p != nil && !a.hasProps {
+		return missingProperties
+	}
+	return p
+}
+
 // reserve allocates boards for every reservation in turn. Two reservations that
 // each fit alone may not fit together; that failure has another text.
 func (s *Service) reserve(l *lease, asks []*ask, now time.Time) *problem {
 	for _, a := range asks {
 		if !a.hasProps {
 			// The first check puts the site's default in its place, the second does not.
-			return &problem{400, "Missing parameter resource_properties"}
+			return missingProperties
 		}
 		if _, isText := a.props.(string); !isText && a.props != nil {
 			return internal // the database refuses a list where it wants text

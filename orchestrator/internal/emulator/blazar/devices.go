@@ -97,15 +97,16 @@ func (s *Service) deleteDevice(c call) {
 	front.JSON(c.w, 200, map[string]any{})
 }
 
-// leaseDevices answers which boards a lease got: columns only, no uid and no
-// machine_name.
+// leaseDevices answers which boards a lease got, also when it has given them back: columns
+// only, no uid and no machine_name. The database marks an allocation as deleted, and this
+// query does not ask [BLZ:blazar/db/sqlalchemy/api.py devices_in_lease].
 func (s *Service) leaseDevices(c call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	views := []any{}
 	if l, _ := s.find(c.r.PathValue("id")); l != nil {
 		for _, r := range l.reservations {
-			for _, d := range r.devices {
+			for _, d := range slices.Concat(r.had, r.devices) {
 				views = append(views, s.view(d, false))
 			}
 		}

@@ -61,6 +61,7 @@ type reservation struct {
 	before           string // before_end
 	min, max         int
 	devices          []*world.Device
+	had              []*world.Device // that it gave back at its end
 	missing, changed bool
 	created, updated time.Time
 }
@@ -241,7 +242,7 @@ func (l *lease) mayEnd() *problem {
 func (l *lease) free() []string {
 	var ids []string
 	for _, r := range l.reservations {
-		r.devices = nil
+		r.devices, r.had = nil, append(r.had, r.devices...)
 		ids = append(ids, r.id)
 	}
 	return ids

@@ -12,19 +12,21 @@ import (
 // Run is the manager's timer loop: every tick it fires the events that are due, until
 // ctx is done. A lease that starts now therefore waits up to one tick.
 func (s *Service) Run(ctx context.Context) {
-	for world.Pause(ctx, s.World.Pace.Tick) {
+	for s.World.Pace.Hold(ctx, s.World.Pace.Tick) {
 		s.fire(ctx)
 	}
 }
 
-// settle is how long STARTING and TERMINATING last: some 0.3 s were recorded with
-// the real tick of 10 s.
-func (s *Service) settle() time.Duration {
+// pause is how long a lease takes from one state to the next: some 0.3 s were recorded
+// with the real tick of 10 s.
+func (s *Service) pause() time.Duration {
 	return min(s.World.Pace.Tick/30, 300*time.Millisecond)
 }
 
-// fire begins every due event. The second half of each comes after settle, without
-// the lock, so that the states in between can be seen.
+// fire begins every due event. What follows comes step by step, without the lock in
+// between, so that the states on the way can be seen: the event is in progress while the
+// lease still has its old state, and reservations change before the lease does (recorded,
+// cases b1, b6 and c1).
 func (s *Service) fire(ctx context.Context) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -37,17 +39,59 @@ func (s *Service) fire(ctx context.Context) {
 		switch {
 		case due(l.startEvent) && l.status == pending && now.Sub(l.created) >= s.lateStart():
 			l.startEvent.set(inProgress, now)
-			l.status, l.updated = starting, now
-			go s.after(ctx, l, s.start)
+			go s.steps(ctx, l, enter(starting), s.start, settle)
 		case due(l.endEvent) && (l.status == active || l.status == failed):
 			l.endEvent.set(inProgress, now)
-			l.status, l.updated = terminating, now
-			go s.after(ctx, l, s.end)
+			go s.steps(ctx, l, enter(terminating), s.end, settle)
 		}
 		if due(l.beforeEnd) {
 			l.beforeEnd.set(done, now)
 		}
 	}
+}
+
+// step is one change on the way of a lease from one state to the next. The caller holds
+// s.mu. What it returns is done afterwards, without the lock.
+type step func(l *lease, now time.Time) (then func())
+
+// steps does one after the other, for as long as the lease exists.
+func (s *Service) steps(ctx context.Context, l *lease, all ...step) {
+	for _, do := range all {
+		if !s.World.Pace.Hold(ctx, s.pause()/time.Duration(len(all))) {
+			return
+		}
+		s.mu.Lock()
+		if l.deleted {
+			s.mu.Unlock()
+			return
+		}
+		now := s.World.Now()
+		then := do(l, now)
+		l.updated = now
+		s.mu.Unlock()
+		if then != nil {
+			then()
+		}
+	}
+}
+
+// enter takes a lease into a passing state.
+func enter(status string) step {
+	return func(l *lease, _ time.Time) func() {
+		l.status = status
+		return nil
+	}
+}
+
+// settle ends the event that is in progress, and gives the lease the state that follows.
+func settle(l *lease, now time.Time) func() {
+	for _, e := range []*event{l.startEvent, l.endEvent} {
+		if e.status == inProgress {
+			e.set(done, now)
+		}
+	}
+	l.status = l.stable()
+	return nil
 }
 
 // lateStart is how much later than usual a lease starts, when that was ordered.
@@ -56,28 +100,18 @@ func (s *Service) lateStart() time.Duration {
 	return a.Slow
 }
 
-func (s *Service) after(ctx context.Context, l *lease, half func(*lease)) {
-	if world.Pause(ctx, s.settle()) {
-		half(l)
-	}
-}
-
-func (s *Service) start(l *lease) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if l.deleted {
-		return
-	}
-	now := s.World.Now()
-	status, ev := "active", done
+// start gives the reservations their boards.
+func (s *Service) start(l *lease, now time.Time) func() {
+	status := "active"
 	switch {
 	case s.World.Faults.Take(world.NodeGone):
-		status, ev = "error", eventError
-		l.nodeGone = true
+		status, l.nodeGone = "error", true
 	case s.World.Faults.Take(world.LeaseError):
-		status, ev = "error", eventError
+		status = "error"
 	}
-	if status == "active" && s.World.Faults.Take(world.LeaseDegraded) {
+	if status == "error" {
+		l.startEvent.set(eventError, now)
+	} else if s.World.Faults.Take(world.LeaseDegraded) {
 		// The monitor finds the board's node not ready and no other board to move to.
 		l.degraded = true
 		for _, r := range l.reservations {
@@ -87,26 +121,17 @@ func (s *Service) start(l *lease) {
 	for _, r := range l.reservations {
 		r.status, r.updated = status, now
 	}
-	l.startEvent.set(ev, now)
-	l.status, l.updated = l.stable(), now
-	s.World.Log.Debug("lease started", "id", l.id, "status", l.status)
+	s.World.Log.Debug("lease started", "id", l.id, "reservations", status)
+	return nil
 }
 
-func (s *Service) end(l *lease) {
-	s.mu.Lock()
-	if l.deleted {
-		s.mu.Unlock()
-		return
-	}
-	now := s.World.Now()
+// end takes the boards back, and with them what runs there.
+func (s *Service) end(l *lease, now time.Time) func() {
 	ids := l.free()
 	for _, r := range l.reservations {
 		r.status, r.updated = "deleted", now
 	}
-	l.endEvent.set(done, now)
-	l.status, l.updated = l.stable(), now
-	s.mu.Unlock()
-	s.ended(ids)
+	return func() { s.ended(ids) }
 }
 
 // Active tells which board a reservation has now, for Zun's scheduler: the lease must

@@ -2,6 +2,7 @@ package blazar
 
 import (
 	"fmt"
+	"maps"
 	"sort"
 	"strconv"
 	"strings"
@@ -142,6 +143,7 @@ func extras(d *world.Device) map[string]string {
 	if len(d.Profiles) > 0 {
 		m["supported_device_profiles"] = strings.Join(d.Profiles, ",")
 	}
+	maps.DeleteFunc(m, func(_, v string) bool { return v == "" })
 	for i, p := range d.Authorized {
 		if i > 0 {
 			m["authorized_projects"] += ","

@@ -70,7 +70,7 @@ func (s *Service) update(l *lease, body *pyrepr.Dict) *problem {
 		}
 		// The lease's own boards count as taken here: asking for the board that one
 		// already has fails (recorded, case 26).
-		if _, p = s.candidates(a, nil); p != nil {
+		if p = s.enough(a); p != nil {
 			return p
 		}
 	}

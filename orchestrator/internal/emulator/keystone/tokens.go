@@ -272,7 +272,11 @@ func (s *Service) grant(w http.ResponseWriter, r *http.Request, t *token, expire
 	own := make([]byte, 16)
 	rand.Read(own)
 	t.audit = append([]string{base64.RawURLEncoding.EncodeToString(own)}, t.audit...)
-	t.issued, t.expires = s.World.Now(), expires
+	// A Fernet token keeps whole seconds.
+	t.issued, t.expires = s.World.Now().Truncate(time.Second), expires
+	if t.cred == nil || !expires.Equal(t.cred.expires) {
+		t.expires = expires.Truncate(time.Second)
+	}
 	if a, ok := s.World.Faults.Setting("token"); ok && t.issued.Add(a.Life).Before(expires) {
 		t.expires = t.issued.Add(a.Life)
 	}

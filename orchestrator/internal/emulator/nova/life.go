@@ -48,7 +48,7 @@ func (s *Service) change(ctx context.Context, v *server, f func()) bool {
 
 // build takes a server from scheduling to its final boot.
 func (s *Service) build(ctx context.Context, v *server) {
-	if !world.Pause(ctx, s.step()) {
+	if !s.World.Pace.Hold(ctx, s.step()) {
 		return
 	}
 	machines := s.Reservations.Machines(v.reservation, v.projectID)
@@ -156,7 +156,7 @@ func (s *Service) remove(v *server) {
 	}
 	v.leaving, v.task = true, "deleting"
 	s.bg.Go(func() {
-		world.Pause(context.Background(), s.step())
+		s.World.Pace.Hold(context.Background(), s.step())
 		v.end()
 		s.mu.Lock()
 		s.servers = slices.DeleteFunc(s.servers, func(o *server) bool { return o == v })

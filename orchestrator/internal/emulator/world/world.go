@@ -47,6 +47,9 @@ type Pace struct {
 	GatewayTimeout time.Duration // HAProxy and RPC limit of one call
 	TokenLife      time.Duration
 	Deploy         time.Duration // from a bare-metal server's creation to ACTIVE [PCHI:chi/server.py wait]
+
+	// Seen, if set, returns when whoever watches the cloud has seen the state that it is in.
+	Seen func(ctx context.Context)
 }
 
 // Default fills in every zero of p.
@@ -145,6 +148,18 @@ func Pause(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
+}
+
+// Hold keeps a passing state for d, and until it has been seen if somebody watches. It
+// tells whether it went on until then: false if ctx is done.
+func (p Pace) Hold(ctx context.Context, d time.Duration) bool {
+	if !Pause(ctx, d) {
+		return false
+	}
+	if p.Seen != nil {
+		p.Seen(ctx)
+	}
+	return ctx.Err() == nil
 }
 
 // NewUUID makes a random id with dashes, as Blazar, Zun and Neutron do.

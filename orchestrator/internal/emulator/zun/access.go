@@ -135,26 +135,43 @@ func (s *Service) delete(c call, ident string) {
 		c.w.WriteHeader(204)
 		return
 	}
-	row.status, row.taskState = deleting, "container_deleting"
+	stopsFirst := stop && row.status == running
+	if stopsFirst {
+		row.taskState = "container_stopping"
+	} else {
+		row.status, row.taskState = deleting, "container_deleting"
+	}
 	s.record(c, row, "delete")
 	s.mu.Unlock()
-	go func() {
-		s.ends(row)
-		// About a second from Running to 404 was recorded. In between the watch of the pods
-		// sees the pod go and calls the container Stopped (recorded, case 88).
-		world.Pause(s.life, s.schedule()/2)
-		s.mu.Lock()
-		row.status, row.taskState, row.reason, row.detail = stopped, "", "", ""
-		s.mu.Unlock()
-		world.Pause(s.life, s.schedule()/2)
-		s.gone(row)
-	}()
+	go s.deletes(row, stopsFirst)
 	c.w.WriteHeader(204)
 }
 
+// deletes takes a container away; about a second from Running to 404 was recorded. A
+// delete with stop=true is a stop first, so it begins as one (recorded, case 87). Later
+// the watch of the pods sees the pod go and calls the container Stopped (case 88), which
+// leaves an earlier reason where it is (case 91b).
+func (s *Service) deletes(row *container, stopsFirst bool) {
+	hold := func() { s.World.Pace.Hold(s.life, s.schedule()/2) }
+	set := func(status, task string) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		row.status, row.taskState = status, task
+	}
+	if stopsFirst {
+		hold()
+		set(deleting, "container_deleting")
+	}
+	s.ends(row)
+	hold()
+	set(stopped, "")
+	hold()
+	s.gone(row)
+}
+
 // power does stop, start and reboot: 202 now, the work later. A stop scales the
-// Deployment to nothing and a start makes a new pod: its file system is new, its address
-// is new, its port is the same.
+// Deployment to nothing and a start makes a new pod: its file system, its address and its
+// Neutron port are new (recorded, cases 83c, 85 and 86).
 func (s *Service) power(c call, ident, action string, f func(row *container)) {
 	s.mu.Lock()
 	row, p := s.begin(c, ident, action)
@@ -180,8 +197,10 @@ func (s *Service) stop(c call, ident string) {
 	})
 }
 
-// halt ends the pod and shows the container as Stopped.
+// halt ends the pod and shows the container as Stopped. Until then it is Running or
+// Restarting with a task.
 func (s *Service) halt(row *container) {
+	s.World.Pace.Hold(s.life, s.schedule()/2)
 	s.ends(row)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -198,6 +217,9 @@ func (s *Service) start(c call, ident string) {
 }
 
 func (s *Service) restart(row *container) {
+	if !s.World.Pace.Hold(s.life, s.schedule()/2) {
+		return
+	}
 	s.ends(row)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -205,6 +227,7 @@ func (s *Service) restart(row *container) {
 		return
 	}
 	row.status, row.taskState, row.reason, row.detail, row.hasAddress = creating, "", "", "", false
+	s.abandonPort(row)
 	// A container that never got past the scheduler tries that again.
 	s.begins(row, row.device != nil)
 }
@@ -351,24 +374,39 @@ func (s *Service) containerAction(c call, ident, request string) {
 func (s *Service) Ports() []world.Port {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var out []world.Port
+	out := slices.Clone(s.abandoned)
 	for _, c := range s.rows {
-		if c.portID == "" {
-			continue
+		if c.portID != "" {
+			out = append(out, c.port())
 		}
-		p := world.Port{ID: c.portID, Name: "zun-" + c.uuid, DeviceID: c.uuid, DeviceOwner: "k8s:cni", ProjectID: c.projectID,
-			Created: c.history[0].start.Format(actionTime), Type: "normal", Status: "DOWN"}
-		if c.hasAddress {
-			p.Address = c.address
-		}
-		for _, n := range c.ports() {
-			if c.exposes(n) {
-				p.TCP = append(p.TCP, n)
-			}
-		}
-		out = append(out, p)
 	}
 	return out
+}
+
+// port is the container's Neutron port.
+func (c *container) port() world.Port {
+	p := world.Port{ID: c.portID, Name: "zun-" + c.uuid, DeviceID: c.uuid, DeviceOwner: "k8s:cni", ProjectID: c.projectID,
+		Created: c.portMade.Format(actionTime), Type: "normal", Status: "DOWN"}
+	if c.hasAddress {
+		p.Address = c.address
+	}
+	for _, n := range c.ports() {
+		if c.exposes(n) {
+			p.TCP = append(p.TCP, n)
+		}
+	}
+	return p
+}
+
+// abandonPort leaves the port of a pod that is gone to Neutron: the driver takes its
+// addresses away when the next pod has none yet, and with them it forgets the port
+// [ZUN:zun/container/k8s/network.py connect_container_to_network]. A floating IP stays
+// bound to it and leads nowhere. The caller holds s.mu.
+func (s *Service) abandonPort(c *container) {
+	if c.portID != "" {
+		s.abandoned = append(s.abandoned, c.port())
+		c.portID = ""
+	}
 }
 
 // Dial connects to an exposed TCP port of whatever pod the container has now.

@@ -6,6 +6,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"time"
 
 	"chexp/orchestrator/internal/emulator/sandbox"
 	"chexp/orchestrator/internal/emulator/world"
@@ -34,6 +35,8 @@ type container struct {
 	synced                            bool   // the driver has read the pod back at least once
 	marked                            bool   // the driver has begun: it takes every container for an interactive one
 	portID, address                   string
+	portMade                          time.Time
+	networked                         bool // it had a port once
 	hasAddress                        bool
 	logs                              string // of the last pod that ended
 	hasPod                            bool   // a pod exists, running or not
@@ -174,7 +177,7 @@ func (s *Service) render(c *container, fresh, links bool) view {
 		v.Command = list(r.Entrypoint, false)
 		v.Ports = c.ports()
 	}
-	if c.portID != "" {
+	if c.networked {
 		addrs := []any{}
 		if c.hasAddress {
 			addrs = append(addrs, map[string]any{"addr": c.address, "version": 4, "port": c.portID})

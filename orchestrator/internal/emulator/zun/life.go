@@ -70,7 +70,7 @@ func (s *Service) errs(ctx context.Context, c *container, reason, detail, task s
 // scheduled is what happens between the 202 and the pod. Whatever is wrong with a
 // reservation shows here, as a status, never as an HTTP error.
 func (s *Service) scheduled(ctx context.Context, c *container) bool {
-	if !world.Pause(ctx, s.schedule()) {
+	if !s.World.Pace.Hold(ctx, s.schedule()) {
 		return false
 	}
 	const task = "container_creating"
@@ -119,7 +119,7 @@ func (s *Service) locked(ctx context.Context, c *container, task string) bool {
 	c.marked = true
 	s.mu.Unlock()
 	s.errs(ctx, c, fmt.Sprintf(words, s.World.Now().Format("2006-01-02 15:04:05.000000"), row), "", task)
-	if !world.Pause(ctx, s.World.Pace.Tick*3/2) {
+	if !s.World.Pace.Hold(ctx, s.World.Pace.Tick*3/2) {
 		return false
 	}
 	return s.change(ctx, c, func() { c.status, c.reason, c.taskState = creating, "", "" })
@@ -148,15 +148,16 @@ func (s *Service) runs(ctx context.Context, c *container) {
 	if s.World.Faults.Take(world.ImageNeverPulls) {
 		img.trouble, img.message = "ErrImagePull", `rpc error: code = Unknown desc = failed to pull image "`+c.req.Image+`": i/o timeout`
 	}
-	if !world.Pause(ctx, s.World.Pace.PullDelay) {
+	if !s.World.Pace.Hold(ctx, s.World.Pace.PullDelay) {
 		return
 	}
 	if img.trouble != "" {
 		s.neverPulls(ctx, c, img)
 		return
 	}
+	address := s.newAddress() // the pod's, in which Kubernetes starts a program again
 	for restarts := 0; ; restarts++ {
-		pod, err := s.startPod(ctx, c, img)
+		pod, err := s.startPod(ctx, c, img, address)
 		if err != nil {
 			s.World.Log.Warn("container did not start", "uuid", c.uuid, "error", err)
 			s.errs(ctx, c, "Error: failed to create containerd task: "+err.Error(), "RunContainerError", "")
@@ -170,7 +171,7 @@ func (s *Service) runs(ctx context.Context, c *container) {
 			return
 		}
 		s.change(ctx, c, func() { c.status, c.taskState = created, "container_starting" })
-		if !world.Pause(ctx, s.backoff(restarts)) {
+		if !s.World.Pace.Hold(ctx, s.backoff(restarts)) {
 			return
 		}
 	}
@@ -191,7 +192,7 @@ func (s *Service) backoff(restarts int) time.Duration {
 func (s *Service) neverPulls(ctx context.Context, c *container, img image) {
 	detail := img.trouble
 	for s.change(ctx, c, func() { c.detail, c.reason = detail, img.message }) {
-		if !world.Pause(ctx, s.World.Pace.Tick) {
+		if !s.World.Pace.Hold(ctx, s.World.Pace.Tick) {
 			return
 		}
 		if detail == "ErrImagePull" {
@@ -204,14 +205,13 @@ func (s *Service) neverPulls(ctx context.Context, c *container, img image) {
 
 // startPod makes the pod and shows it as Running. A foreign image's program cannot be
 // executed; the returned pod is then nil, with the kernel's words in the log.
-func (s *Service) startPod(ctx context.Context, c *container, img image) (*sandbox.Container, error) {
+func (s *Service) startPod(ctx context.Context, c *container, img image, address string) (*sandbox.Container, error) {
 	command := img.command
 	if c.req.HasCommand && len(c.req.Command) > 0 {
 		command = c.req.Command
 	}
 	// Kubernetes' command is Zun's entrypoint, its args are Zun's command.
 	command = append(slices.Clone(c.req.Entrypoint), command...)
-	address := s.newAddress()
 	if img.foreign {
 		s.change(ctx, c, func() {
 			s.attach(c, nil, address)
@@ -248,7 +248,7 @@ func (s *Service) attach(c *container, pod *sandbox.Container, address string) {
 		})
 	}
 	if c.portID == "" {
-		c.portID = world.NewUUID() // it survives every later pod
+		c.portID, c.portMade, c.networked = world.NewUUID(), s.World.Now(), true
 	}
 	c.status, c.taskState, c.reason, c.detail = running, "", "", ""
 }

@@ -45,12 +45,14 @@ type Service struct {
 	life context.Context // ends with Close
 	end  context.CancelFunc
 
-	mu       sync.Mutex
-	rows     []*container // in order of creation
-	next     int          // last fixed address handed out
-	busy     int          // calls that a worker is at, while their number is limited
-	sessions map[string]session
-	regs     []*registry
+	mu   sync.Mutex
+	rows []*container // in order of creation
+	// abandoned are ports that no container has any more.
+	abandoned []world.Port
+	next      int // last fixed address handed out
+	busy      int // calls that a worker is at, while their number is limited
+	sessions  map[string]session
+	regs      []*registry
 }
 
 const defaultMaxArchive = 32 << 20

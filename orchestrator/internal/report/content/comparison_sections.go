@@ -1,15 +1,16 @@
 package content
 
 import (
-	"chexp/experiments/compare"
-	"chexp/experiments/stats"
-	"chexp/experiments/words"
 	"fmt"
 	"maps"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"chexp/experiments/compare"
+	"chexp/experiments/stats"
+	"chexp/experiments/words"
 )
 
 // basis say once for all rows that share it what an interval is made of; of

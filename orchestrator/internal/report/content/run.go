@@ -10,7 +10,9 @@ import (
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
 	"chexp/experiments/words"
+	"chexp/orchestrator/internal/report/facts"
 	"chexp/orchestrator/internal/report/findings"
+	"chexp/orchestrator/internal/report/options"
 )
 
 // OfRun is what a run's report says. The brief one, for a terminal, leaves out
@@ -31,7 +33,7 @@ func OfRun(t *findings.Table, brief bool) *Document {
 	if len(t.Rows) > 0 {
 		d.Tables = []Table{RunTable(t)}
 	}
-	if s := t.HarnessCost(); s != "" {
+	if s := facts.HarnessCost(t.Facts); s != "" {
 		d.Legend = append(d.Legend, s)
 	}
 	return d
@@ -66,15 +68,11 @@ func fields(t *findings.Table) []rowField {
 			return strconv.Itoa(r.N)
 		}))
 	u := LatencyUnit(t)
-	latency := func(key string, leave int, value func(*findings.Row) trial.Reading[float64]) {
-		out = append(out, numberField(Column{Key: key, Head: key + " " + u.Name, Leave: leave}, u.Size, value))
+	leave := map[*judge.Metric]int{judge.P99: 2, judge.P90: 5, judge.P95: 6}
+	for _, m := range t.Percentiles() {
+		out = append(out, numberField(Column{Key: m.String(), Head: m.String() + " " + u.Name, Leave: leave[m]}, u.Size,
+			func(r *findings.Row) trial.Reading[float64] { return m.Read(r.Trial) }))
 	}
-	latency("p50", 0, func(r *findings.Row) trial.Reading[float64] { return r.P50 })
-	if t.HasBudget(judge.P90) {
-		latency("p90", 5, func(r *findings.Row) trial.Reading[float64] { return r.P90 })
-	}
-	latency("p95", 6, func(r *findings.Row) trial.Reading[float64] { return r.P95 })
-	latency("p99", 2, func(r *findings.Row) trial.Reading[float64] { return r.P99 })
 	out = append(out, numberField(Column{Key: "throughput", Head: "inputs/s", Leave: 4}, 1,
 		func(r *findings.Row) trial.Reading[float64] { return r.Throughput }))
 	if slices.ContainsFunc(t.Rows, func(r *findings.Row) bool { return r.Roof.Value != nil }) {
@@ -136,15 +134,19 @@ var agreementField = textField(Column{Key: "agreement", Head: "agrees %, cos", R
 
 func verdictCell(r *findings.Row, i int) Cell {
 	c := Cell{Marks: r.Marks[findings.BudgetColumn(i)]}
-	switch v := r.Answers[i]; {
-	case v.Verdict == judge.Met:
-		c.Text, c.Sign, c.Tone = "met", "✓", Good
-	case v.Verdict == judge.NotMet:
-		c.Text, c.Sign, c.Tone = "NOT met", "✗", Bad
-	case r.Outcome != trial.OK:
+	v := r.Answers[i].Verdict
+	if v == judge.Unknown && r.Outcome != trial.OK {
 		c.Text = Dash // the last column says why
+		return c
+	}
+	c.Text = v.String()
+	switch v {
+	case judge.Met:
+		c.Sign, c.Tone = "✓", Good
+	case judge.NotMet:
+		c.Sign, c.Tone = "✗", Bad
 	default:
-		c.Text, c.Sign, c.Tone = "unknown", "?", Open
+		c.Sign, c.Tone = "?", Open
 	}
 	return c
 }
@@ -196,7 +198,7 @@ func sections(t *findings.Table, brief bool) (out []Section) {
 			out = append(out, s)
 		}
 	}
-	s := Section{Head: "How they compare", Foot: ComparisonNote(t)}
+	s := Section{Head: "How they compare", Foot: RatiosNote(t)}
 	for _, c := range t.Ratios {
 		s.Lines = append(s.Lines, Line{Text: c.Text})
 	}
@@ -216,8 +218,8 @@ func sections(t *findings.Table, brief bool) (out []Section) {
 	return out
 }
 
-// ComparisonNote says what the intervals of the comparisons speak of.
-func ComparisonNote(t *findings.Table) string {
+// RatiosNote says of what the intervals of the ratios speak.
+func RatiosNote(t *findings.Table) string {
 	fewest := 0
 	for _, c := range t.Ratios {
 		if c.Interval.Value != nil && (fewest == 0 || c.Starts < fewest) {
@@ -243,7 +245,7 @@ func ComparisonNote(t *findings.Table) string {
 
 // placementLines say which provider ran an option. The brief ones have none for a
 // cpu provider that ran everything without detours.
-func placementLines(t *findings.Table, p findings.Placement, brief bool) []Line {
+func placementLines(t *findings.Table, p options.Placement, brief bool) []Line {
 	who := p.Model
 	for _, r := range t.Rows {
 		if r.Option == p.Option {

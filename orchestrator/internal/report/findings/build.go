@@ -1,11 +1,14 @@
 package findings
 
 import (
+	"fmt"
 	"slices"
 
 	"chexp/experiments/judge"
 	"chexp/experiments/trial"
 	"chexp/experiments/words"
+	"chexp/orchestrator/internal/report/facts"
+	"chexp/orchestrator/internal/report/options"
 )
 
 // Build makes the table of a run. It never fails: what is wrong with the
@@ -13,7 +16,7 @@ import (
 // as package judge lists them.
 func Build(in Input) *Table {
 	run := judge.Results(in.Plan, in.Results, in.Budgets)
-	b := &builder{Table: &Table{Schema: Schema, Run: cleanRun(in.Run), Budgets: run.Budgets, Models: models(in),
+	b := &builder{Table: &Table{Schema: Schema, Run: cleanRun(in.Run), Budgets: run.Budgets, Models: models(in.Plan, run),
 		Phases: cleanPhases(in.Phases), Judged: run}}
 	for _, t := range run.Trials {
 		b.Rows = append(b.Rows, newRow(t))
@@ -26,10 +29,10 @@ func Build(in Input) *Table {
 		b.footnotes(r)
 	}
 	b.finishNotes()
-	b.Ratios = ratios(run)
-	b.Placements = placements(run)
-	b.Spreads = spreads(run)
-	b.Facts = facts(b.Table)
+	b.Ratios = options.Ratios(run)
+	b.Placements = options.Placements(run)
+	b.Spreads = options.Spreads(run)
+	b.Facts = facts.Of(telling(b.Rows))
 	b.Protocol = protocol(b.Run, in.Plan)
 	b.Caveats = caveats(b.Table)
 	b.Decision = decide(b.Table)
@@ -68,7 +71,7 @@ func cleanPhases(in []Phase) []Phase {
 }
 
 // models lists the plan's models; without a plan, those that results name.
-func models(in Input) (out []Model) {
+func models(plan *trial.Plan, run *judge.Run) (out []Model) {
 	seen := map[string]bool{}
 	add := func(m trial.Model) {
 		if key := m.Name + "\x00" + m.SHA256; !seen[key] {
@@ -77,14 +80,50 @@ func models(in Input) (out []Model) {
 				SHA256: words.Line(m.SHA256, maxName), Origin: words.Line(m.Origin, maxSentence)})
 		}
 	}
-	if in.Plan != nil {
-		for _, m := range in.Plan.Models {
+	if plan != nil {
+		for _, m := range plan.Models {
 			add(m)
 		}
 		return out
 	}
-	for _, r := range judge.Sorted(in.Results) {
-		add(r.Model)
+	for _, t := range run.Trials {
+		add(t.Result.Model)
 	}
+	return out
+}
+
+// telling are the results that tell of the circumstances under which they came.
+func telling(rows []*Row) (out []*trial.Result) {
+	for _, r := range rows {
+		if r.Outcome != judge.Missing && !(r.Start.IsZero() && r.Agent.Version == "" && r.Runtime.Name == "") {
+			out = append(out, r.Result)
+		}
+	}
+	return out
+}
+
+// protocol says how the run measured, from the plan, and names what it used.
+func protocol(r Run, p *trial.Plan) (out []facts.Fact) {
+	add := func(name, value string) {
+		if value != "" {
+			out = append(out, facts.Fact{Name: name, Value: value})
+		}
+	}
+	if p != nil {
+		rule := fmt.Sprintf("%s not counted, then at least %s and %s of timed work", words.Plural(p.Policy.Warmup, "warm-up inference"),
+			words.Plural(p.Policy.MinRuns, "inference"), words.Span(p.Policy.MinTime))
+		if p.Policy.MaxTime > 0 {
+			rule += ", at most " + words.Span(p.Policy.MaxTime)
+		}
+		add("Each trial", rule)
+		add("Trials planned", fmt.Sprint(len(p.Trials)))
+		add("Seed", fmt.Sprint(p.Seed))
+	}
+	add("Run", r.ID)
+	add("Device uid", r.Device.UID)
+	add("Lease", r.LeaseID)
+	add("Container", r.ContainerID)
+	add("Image", r.Image)
+	add("chexp", r.ChexpVersion)
 	return out
 }

@@ -73,33 +73,40 @@ func (b *builder) footnotes(r *Row) {
 	for _, c := range r.Failing() {
 		b.alike(r, "validity", checkKey(c), complaint(c), c.Remedy)
 	}
-	for _, p := range []struct {
-		column string
-		r      trial.Reading[float64]
-	}{{"p50", r.P50}, {"p90", r.P90}, {"p95", r.P95}, {"p99", r.P99}, {"throughput", r.Throughput}} {
-		if _, ok := p.r.Get(); ok || (p.column == "p90" && !b.HasBudget(judge.P90)) {
+	b.numberNotes(r)
+	b.accuracyNotes(r)
+	b.answerNotes(r)
+}
+
+// numberNotes say why a number is missing.
+func (b *builder) numberNotes(r *Row) {
+	for _, m := range append(b.Percentiles(), judge.Throughput) {
+		v := m.Read(r.Trial)
+		if _, ok := v.Get(); ok {
 			continue
 		}
-		if key := r.refusal(p.column); strings.HasPrefix(key, "check ") {
-			b.mark(r, p.column, key, "") // it stands already
+		if key, said := r.refusal(m); said {
+			b.mark(r, m.String(), key, "")
 		} else {
-			b.alike(r, p.column, key, "No "+p.column+": "+p.r.Unavailable, "")
+			b.alike(r, m.String(), key, "No "+m.String()+": "+v.Unavailable, "")
 		}
 	}
-	b.accuracyNotes(r)
+}
+
+// answerNotes say why a verdict is unknown, and which are close.
+func (b *builder) answerNotes(r *Row) {
 	for i, a := range r.Answers {
-		metric := a.Budget.Metric.String()
 		switch {
 		case a.Verdict == judge.Unknown && len(r.Doubts) == 0:
 			key := "unknown " + a.Why
 			if r.Invalid() {
 				key = checkKey(r.Failing()[0])
-			} else if b.known(r.refusal(metric)) { // the metric's own footnote says it
-				key = r.refusal(metric)
+			} else if k, _ := r.refusal(a.Budget.Metric); b.known(k) { // the metric's own footnote says it
+				key = k
 			}
 			b.mark(r, BudgetColumn(i), key, "Unknown: "+a.Why)
 		case a.Close:
-			what := metric
+			what := a.Budget.Metric.String()
 			if a.Budget.Metric == judge.P50 {
 				what = "median"
 			}
@@ -110,14 +117,15 @@ func (b *builder) footnotes(r *Row) {
 }
 
 // refusal is the footnote of a number that the sample cannot carry. Where it is
-// too small for most things, one footnote says so for all of them.
-func (r *Row) refusal(column string) string {
+// too small for most things, one footnote says so for all of them, and stands
+// already.
+func (r *Row) refusal(m *judge.Metric) (key string, said bool) {
 	for _, c := range r.Checks {
 		if c.Name == validity.Provider && !r.Own() || c.Name == stats.SampleSize && r.N < stats.Steady {
-			return checkKey(c)
+			return checkKey(c), true
 		}
 	}
-	return "carry " + column
+	return "carry " + m.String(), false
 }
 
 func checkKey(c stats.Check) string { return "check " + c.Name + " " + string(c.Outcome) }

@@ -12,6 +12,8 @@ import (
 	"chexp/experiments/judge"
 	"chexp/experiments/trial"
 	"chexp/experiments/words"
+	"chexp/orchestrator/internal/report/facts"
+	"chexp/orchestrator/internal/report/options"
 )
 
 // Input is everything known about a run. Only Run is needed: a run that died
@@ -57,7 +59,7 @@ func (r Run) Where() string {
 	if region == r.Site { // CHI@Edge is both
 		region = ""
 	}
-	return strings.Join(present(device, r.Site, region), ", ")
+	return strings.Join(words.Present(device, r.Site, region), ", ")
 }
 
 // When says when the run began and how long it took.
@@ -69,10 +71,6 @@ func (r Run) When() string {
 		return words.Time(r.Started) + ", not over"
 	}
 	return words.Time(r.Started) + ", took " + words.Span(r.Ended.Sub(r.Started))
-}
-
-func present(items ...string) []string {
-	return slices.DeleteFunc(items, func(s string) bool { return s == "" })
 }
 
 // Device is the reserved board, as the site names it.
@@ -109,13 +107,13 @@ type Table struct {
 	// Ratios hold what was measured in turns against each other; Placements
 	// say which provider really ran each model, and Spreads where the latencies
 	// of an option scatter.
-	Ratios     []Ratio     `json:"comparisons,omitempty"`
-	Placements []Placement `json:"placements,omitempty"`
-	Spreads    []Spread    `json:"spreads,omitempty"`
-	Models     []Model     `json:"models,omitempty"`
-	Facts      []Fact      `json:"facts,omitempty"`    // about the device and the software on it
-	Protocol   []Fact      `json:"protocol,omitempty"` // how it was measured, and with what
-	Phases     []Phase     `json:"phases,omitempty"`
+	Ratios     []options.Ratio     `json:"comparisons,omitempty"`
+	Placements []options.Placement `json:"placements,omitempty"`
+	Spreads    []options.Spread    `json:"spreads,omitempty"`
+	Models     []Model             `json:"models,omitempty"`
+	Facts      []facts.Fact        `json:"facts,omitempty"`    // about the device and the software on it
+	Protocol   []facts.Fact        `json:"protocol,omitempty"` // how it was measured, and with what
+	Phases     []Phase             `json:"phases,omitempty"`
 
 	Judged *judge.Run `json:"-"`
 }
@@ -164,9 +162,17 @@ func (r *Row) RoofShare() trial.Reading[float64] {
 	return trial.Unread[float64](r.Roof.Unavailable)
 }
 
-// HasBudget reports whether any budget is about a metric.
-func (t *Table) HasBudget(metric *judge.Metric) bool {
-	return slices.ContainsFunc(t.Budgets, func(b judge.Budget) bool { return b.Metric == metric })
+// Percentiles are those that a table of the findings shows: the usual ones, and
+// what budgets limit.
+func (t *Table) Percentiles() (out []*judge.Metric) {
+	for _, m := range judge.Metrics {
+		usual := m == judge.P50 || m == judge.P95 || m == judge.P99
+		limited := slices.ContainsFunc(t.Budgets, func(b judge.Budget) bool { return b.Metric == m })
+		if m.IsLatency() && (usual || limited) {
+			out = append(out, m)
+		}
+	}
+	return out
 }
 
 // BudgetColumn is the key of the column of budget i.

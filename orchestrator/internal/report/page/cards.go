@@ -1,13 +1,15 @@
 package page
 
 import (
-	"chexp/experiments/stats"
-	"chexp/experiments/trial"
-	"chexp/experiments/words"
-	"chexp/orchestrator/internal/report/findings"
 	"fmt"
 	"slices"
 	"strings"
+
+	"chexp/experiments/stats"
+	"chexp/experiments/trial"
+	"chexp/experiments/words"
+	"chexp/orchestrator/internal/report/facts"
+	"chexp/orchestrator/internal/report/findings"
 )
 
 // card is one trial: its latencies in order, and how they are distributed.
@@ -15,7 +17,7 @@ type card struct {
 	Row             *findings.Row
 	Series          string
 	Axis, Seq, Hist drawing
-	Stats           []findings.Fact
+	Stats           []facts.Fact
 	Remarks         []string
 	Checks          []stats.Check // those that speak against it
 }
@@ -119,8 +121,8 @@ func (c *card) sequence(r *findings.Row, s scale, up func(float64) float64) {
 	c.Remarks = append(c.Remarks, fmt.Sprintf("each mark is the range of %d in a row", (r.N+marks-1)/marks))
 }
 
-func cardStats(r *findings.Row) []findings.Fact {
-	out := []findings.Fact{{Name: "p50", Value: words.Nanoseconds(*r.P50.Value)}}
+func cardStats(r *findings.Row) []facts.Fact {
+	out := []facts.Fact{{Name: "p50", Value: words.Nanoseconds(*r.P50.Value)}}
 	if low, ok := r.P50Low.Get(); ok {
 		out[0].Value += fmt.Sprintf(" (95 %%: %s to %s)", words.Nanoseconds(low), words.Nanoseconds(*r.P50High.Value))
 	}
@@ -133,7 +135,7 @@ func cardStats(r *findings.Row) []findings.Fact {
 		{"first inference", r.FirstInference, words.Nanoseconds}, {"peak memory", r.PeakMemory, words.Bytes},
 		{"of the roof", r.RoofShare(), words.Percent}, {"measuring", r.Harness, words.Nanoseconds},
 	} {
-		f := findings.Fact{Name: x.name, Unavailable: x.r.Unavailable}
+		f := facts.Fact{Name: x.name, Unavailable: x.r.Unavailable}
 		if v, ok := x.r.Get(); ok {
 			f.Value = x.format(v)
 		}

@@ -1,14 +1,15 @@
 package page
 
 import (
-	"chexp/experiments/compare"
-	"chexp/experiments/words"
-	"chexp/orchestrator/internal/report/content"
 	"fmt"
 	"html/template"
 	"io"
 	"math"
 	"strings"
+
+	"chexp/experiments/compare"
+	"chexp/experiments/words"
+	"chexp/orchestrator/internal/report/content"
 )
 
 var comparisonTemplate = template.Must(template.Must(pageTemplate.Clone()).ParseFS(files, "comparison.html.tmpl"))

@@ -1,14 +1,15 @@
 package page
 
 import (
-	"chexp/experiments/compare"
-	"chexp/experiments/stats"
-	"chexp/experiments/words"
-	"chexp/orchestrator/internal/report/content"
 	"fmt"
 	"math"
 	"slices"
 	"strings"
+
+	"chexp/experiments/compare"
+	"chexp/experiments/stats"
+	"chexp/experiments/words"
+	"chexp/orchestrator/internal/report/content"
 )
 
 // deviceFigure is one trial: every run of every device on one axis.

@@ -1,9 +1,10 @@
 package page
 
 import (
-	"chexp/experiments/words"
 	"fmt"
 	"math"
+
+	"chexp/experiments/words"
 )
 
 // shape is one SVG element. Horizontal positions are percentages of the

@@ -1,11 +1,12 @@
 package page
 
 import (
-	"chexp/experiments/judge"
-	"chexp/orchestrator/internal/report/findings"
 	"fmt"
 	"math"
 	"slices"
+
+	"chexp/experiments/judge"
+	"chexp/orchestrator/internal/report/findings"
 )
 
 // How much is drawn. A page with hundreds of trials is no longer a picture;

@@ -85,7 +85,7 @@ type option struct{ Letter, Label, Series string }
 func Run(w io.Writer, t *findings.Table) error {
 	r, said := run{t}, content.OfRun(t, false)
 	v := view{run: r, CSS: css, Where: t.Run.Where(), When: t.Run.When(), Legend: said.Legend[0],
-		Strips: r.strips(), Scatter: r.scatter(), Versus: r.versuses(), CompareNote: content.ComparisonNote(t)}
+		Strips: r.strips(), Scatter: r.scatter(), Versus: r.versuses(), CompareNote: content.RatiosNote(t)}
 	v.Title = cmp.Or(t.Run.Experiment, "A run of chexp")
 	v.Sign, v.Tone = sign(t.Decision)
 	v.Cards, v.CardNote = r.cards()

@@ -1,11 +1,12 @@
 package page
 
 import (
+	"fmt"
+	"math"
+
 	"chexp/experiments/judge"
 	"chexp/experiments/words"
 	"chexp/orchestrator/internal/report/findings"
-	"fmt"
-	"math"
 )
 
 // scatter shows size against latency: what budgets usually trade.

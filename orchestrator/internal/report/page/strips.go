@@ -1,13 +1,14 @@
 package page
 
 import (
+	"fmt"
+	"math"
+
 	"chexp/experiments/judge"
 	"chexp/experiments/stats"
 	"chexp/experiments/words"
 	"chexp/orchestrator/internal/report/content"
 	"chexp/orchestrator/internal/report/findings"
-	"fmt"
-	"math"
 )
 
 // strips compares the distributions of all trials on one axis.

@@ -1,10 +1,11 @@
 package page
 
 import (
+	"time"
+
 	"chexp/experiments/words"
 	"chexp/orchestrator/internal/report/content"
 	"chexp/orchestrator/internal/report/findings"
-	"time"
 )
 
 // bar is one phase of the timeline.

@@ -8,7 +8,7 @@ import (
 	"chexp/experiments/judge"
 	"chexp/experiments/stats"
 	"chexp/experiments/words"
-	"chexp/orchestrator/internal/report/findings"
+	"chexp/orchestrator/internal/report/options"
 )
 
 // versus is the picture of the options that differ in one thing: how each
@@ -34,9 +34,9 @@ const maxTurns = 3000
 
 // versuses makes one picture per base and axis.
 func (t run) versuses() (out []versus) {
-	var groups [][]findings.Ratio
+	var groups [][]options.Ratio
 	for _, c := range t.Ratios {
-		i := slices.IndexFunc(groups, func(g []findings.Ratio) bool { return g[0].Axis == c.Axis && g[0].Base == c.Base })
+		i := slices.IndexFunc(groups, func(g []options.Ratio) bool { return g[0].Axis == c.Axis && g[0].Base == c.Base })
 		if i < 0 {
 			groups = append(groups, nil)
 			i = len(groups) - 1
@@ -49,19 +49,19 @@ func (t run) versuses() (out []versus) {
 	return out
 }
 
-func (t run) versus(g []findings.Ratio) versus {
+func (t run) versus(g []options.Ratio) versus {
 	base, axis := g[0].Judged.Base, g[0].Axis
 	own := base.Trials[0]
 	title := map[judge.Axis]string{judge.ByModel: "Models on " + own.Provider,
 		judge.ByProvider: "Providers for " + own.Model,
 		judge.ByThreads:  "Threads for " + own.Model + " on " + own.Provider}[axis]
-	v := versus{Title: title + findings.InCommon(axis, own, t.Judged)}
+	v := versus{Title: title + options.InCommon(axis, own, t.Judged)}
 	shown := []*judge.Option{base}
 	for _, r := range g {
 		shown = append(shown, r.Judged.Option)
 	}
 	for i, o := range shown {
-		v.Variants = append(v.Variants, key{Name: findings.Variant(axis, o), Series: fmt.Sprintf("s%d", i%6)})
+		v.Variants = append(v.Variants, key{Name: options.Variant(axis, o), Series: fmt.Sprintf("s%d", i%6)})
 	}
 	v.Variants[0].Name += " (the base: 1)"
 	v.ratios(g)
@@ -70,7 +70,7 @@ func (t run) versus(g []findings.Ratio) versus {
 }
 
 // ratios draws the intervals on one axis that always holds 1.
-func (v *versus) ratios(g []findings.Ratio) {
+func (v *versus) ratios(g []options.Ratio) {
 	low, high := 1.0, 1.0
 	for _, c := range g {
 		low, high = min(low, c.Ratio), max(high, c.Ratio)
@@ -88,7 +88,7 @@ func (v *versus) ratios(g []findings.Ratio) {
 	}
 	const height = 26
 	for i, c := range g {
-		r := ratioRow{Name: findings.Variant(c.Axis, c.Judged.Option), Series: v.Variants[i+1].Series, Value: words.Digits(c.Ratio), Text: c.Text}
+		r := ratioRow{Name: options.Variant(c.Axis, c.Judged.Option), Series: v.Variants[i+1].Series, Value: words.Digits(c.Ratio), Text: c.Text}
 		d := drawing{Height: height, Label: c.Text}
 		d.line(s.at(1), 0, s.at(1), height, "limit")
 		if x, ok := c.Interval.Get(); ok {

@@ -41,13 +41,16 @@ func (s *leaseClient) Await(ctx context.Context, id string, progress func(string
 		}
 		left := time.Until(got.StartDate)
 		if over := time.Since(site.Later(got.StartDate, asked)); over > s.pace.lease {
-			return 0, false, failure.New(failure.Cloud, fmt.Sprintf("lease %s is still %s, %s after it should have started", got.Name, got.Status, over.Round(time.Second)),
-				"delete it and try again, with another device if it is always the same", nil)
+			return 0, false, failure.Cloud.Errorf("lease %s is still %s, %s after it should have started", got.Name,
+				got.Status, over.Round(time.Second)).
+				Advise("delete it and try again, with another device if it is always the same")
 		}
 		return left, false, nil
 	})
 	if apierror.Is(err, apierror.NotFound) {
-		return toLease(got), failure.New(failure.Cloud, "lease "+id+" is gone: somebody deleted it", "start again", apierror.From(err))
+		return toLease(got), failure.Cloud.Errorf("lease %s is gone: somebody deleted it", id).
+			Advise("start again").
+			Because(apierror.From(err))
 	}
 	if err != nil {
 		return toLease(got), s.failed(what, err)
@@ -105,12 +108,15 @@ func leaseReady(l leases.Lease) (bool, error) {
 	res := deviceReservation(l)
 	switch {
 	case l.Status == leases.StatusError, res != nil && res.Status == "error":
-		return false, failure.New(failure.Cloud, fmt.Sprintf("lease %s failed: its status is %s%s", l.Name, l.Status, failedEvent(l)),
-			"the device could not be set up: delete the lease and try again, with another device if it is always the same", nil)
+		return false, failure.Cloud.Errorf("lease %s failed: its status is %s%s", l.Name, l.Status, failedEvent(l)).
+			Advise("the device could not be set up: delete the lease and try again, with another device if it is " +
+				"always the same")
 	case ended(l):
-		return false, failure.New(failure.Cloud, fmt.Sprintf("lease %s has ended (%s, at %s)", l.Name, l.Status, clock.UTC(l.EndDate)), "start again", nil)
+		return false, failure.Cloud.Errorf("lease %s has ended (%s, at %s)", l.Name, l.Status, clock.UTC(l.EndDate)).
+			Advise("start again")
 	case res == nil:
-		return false, failure.New(failure.Cloud, "lease "+l.Name+" has no reservation of a device", "delete it and start again", nil)
+		return false, failure.Cloud.Errorf("lease %s has no reservation of a device", l.Name).
+			Advise("delete it and start again")
 	}
 	return l.Status == leases.StatusActive && res.Status == "active", nil
 }

@@ -63,7 +63,8 @@ func checkContainer(req run.ContainerRequest) error {
 		wrong = "no reservation for container " + req.Name
 	}
 	if wrong != "" {
-		return failure.New(failure.Usage, wrong, "change the container section of the experiment", nil)
+		return failure.Usage.Errorf("%s", wrong).
+			Advise("change the container section of the experiment")
 	}
 	return nil
 }
@@ -117,8 +118,9 @@ func (s *containerClient) createContainer(ctx context.Context, req run.Container
 		case found:
 			return made, nil
 		case lookErr != nil:
-			return nil, failure.New(failure.Cloud, what+": no answer, and whether it exists cannot be found out",
-				"deleting the lease removes it as well", errors.Join(e, lookErr))
+			return nil, failure.Cloud.Errorf("%s: no answer, and whether it exists cannot be found out", what).
+				Advise("deleting the lease removes it as well").
+				Because(errors.Join(e, lookErr))
 		case again || !mayRepeat(e):
 			return nil, s.failed(what, e)
 		}
@@ -166,8 +168,8 @@ func (s *containerClient) theContainer(ctx context.Context, name string) (*conta
 	for _, c := range all {
 		ids = append(ids, fmt.Sprintf("%s (%s)", c.UUID, c.Status))
 	}
-	return nil, failure.New(failure.Cloud, fmt.Sprintf("%d containers are named %s: %s", len(all), name, strings.Join(ids, ", ")),
-		"delete all but one, or the lease with all of them, then resume", nil)
+	return nil, failure.Cloud.Errorf("%d containers are named %s: %s", len(all), name, strings.Join(ids, ", ")).
+		Advise("delete all but one, or the lease with all of them, then resume")
 }
 
 // FindContainer looks a container up by exact name.
@@ -193,7 +195,9 @@ func (s *containerClient) awaitRunning(ctx context.Context, c containers.Contain
 	err := s.pace.Poll(ctx, func() (bool, error) {
 		got, err := containers.Get(ctx, s.container, c.UUID).Extract()
 		if apierror.Is(err, apierror.NotFound) {
-			return false, failure.New(failure.Cloud, "container "+c.Name+" is gone before it ran", "its lease may have ended: `chexp lease list`", apierror.From(err))
+			return false, failure.Cloud.Errorf("container %s is gone before it ran", c.Name).
+				Advise("its lease may have ended: `chexp lease list`").
+				Because(apierror.From(err))
 		}
 		if !patience.Forgive(err) {
 			return false, err
@@ -229,7 +233,9 @@ func (l *launch) look(ctx context.Context, c containers.Container) (bool, error)
 	case c.Status == containers.StatusRunning:
 		return true, nil
 	case c.Status == containers.StatusDeleted:
-		return false, failure.New(failure.Cloud, "container "+c.Name+" never started", "resume the run; if it happens again, tell the site's help desk", errVanished)
+		return false, failure.Cloud.Errorf("container %s never started", c.Name).
+			Advise("resume the run; if it happens again, tell the site's help desk").
+			Because(errVanished)
 	case dead(c) && c.Status != containers.StatusUnknown:
 		return false, l.client.containerFailure(ctx, c)
 	}
@@ -242,8 +248,10 @@ func (l *launch) look(ctx context.Context, c containers.Container) (bool, error)
 		return false, pullFailure(c, l.image)
 	}
 	if waited := time.Since(l.began); waited >= l.client.opts.LaunchTimeout {
-		return false, failure.New(failure.Cloud, fmt.Sprintf("container %s is still %s after %s", c.Name, c.Status, waited.Round(time.Second)),
-			fmt.Sprintf("can image %s be pulled from anywhere, and is it for linux/arm64? Is it very large? Else try another device", l.image), nil)
+		return false, failure.Cloud.Errorf("container %s is still %s after %s", c.Name, c.Status,
+			waited.Round(time.Second)).
+			Advise("can image %s be pulled from anywhere, and is it for linux/arm64? Is it very large? Else try "+
+				"another device", l.image)
 	}
 	return false, nil
 }
@@ -271,9 +279,9 @@ func pullFailing(c containers.Container) bool {
 }
 
 func pullFailure(c containers.Container, image string) error {
-	return failure.New(failure.Cloud, fmt.Sprintf("container %s never started: image %s cannot be pulled", c.Name, image),
-		"check the image's name and tag; `docker pull "+image+"` must work from anywhere without a login",
-		errors.New(apierror.Line(cmp.Or(c.StatusReason, c.StatusDetail))))
+	return failure.Cloud.Errorf("container %s never started: image %s cannot be pulled", c.Name, image).
+		Advise("check the image's name and tag; `docker pull %s` must work from anywhere without a login", image).
+		Because(errors.New(apierror.Line(cmp.Or(c.StatusReason, c.StatusDetail))))
 }
 
 // containerFailure explains the status Error, or another that ends a start.
@@ -294,7 +302,7 @@ func (s *containerClient) containerFailure(ctx context.Context, c containers.Con
 	case strings.Contains(why, "device_profile"):
 		next = "the device does not have what the experiment asks for"
 	}
-	return failure.New(failure.Cloud, msg, next, errors.New(why))
+	return failure.Cloud.Errorf("%s", msg).Advise("%s", next).Because(errors.New(why))
 }
 
 // lastLog is the last line the container printed, if it can be had: "exec
@@ -344,7 +352,8 @@ func (s *containerClient) Destroy(ctx context.Context, id string) error {
 			asked, force = false, true
 		}
 		if !time.Now().Before(end) {
-			return false, failure.New(failure.Cloud, what+": it is still there", "deleting the lease removes it as well: `chexp lease delete`", nil)
+			return false, failure.Cloud.Errorf("%s: it is still there", what).
+				Advise("deleting the lease removes it as well: `chexp lease delete`")
 		}
 		return false, nil
 	})

@@ -2,7 +2,6 @@ package chiedge
 
 import (
 	"context"
-	"fmt"
 
 	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/run"
@@ -69,5 +68,6 @@ func (s *containerClient) Dial(ctx context.Context, c run.Container, req run.Con
 	case transportSSH:
 		return s.dialSSH(ctx, c, progress)
 	}
-	return nil, failure.New(failure.Usage, fmt.Sprintf("there is no transport %q to this site", req.Transport), "use zun or ssh", nil)
+	return nil, failure.Usage.Errorf("there is no transport %q to this site", req.Transport).
+		Advise("use zun or ssh")
 }

@@ -28,9 +28,9 @@ func (s *client) failed(what string, err error) error {
 	e := apierror.From(err)
 	kind, next := remedy(e)
 	if errors.Is(err, context.DeadlineExceeded) {
-		return failure.New(failure.Cloud, what+": no answer in time", next, err)
+		return failure.Cloud.Errorf("%s: no answer in time", what).Advise("%s", next).Because(err)
 	}
-	return failure.New(kind, what, next, e)
+	return kind.Errorf("%s", what).Advise("%s", next).Because(e)
 }
 
 // remedy is what to do about a failed request, by its kind and, where one kind

@@ -51,7 +51,7 @@ func (s *addressClient) floatingIP(ctx context.Context, c containers.Container) 
 	what := "getting a floating IP for container " + c.Name
 	port := networkPort(c)
 	if port == "" {
-		return "", failure.New(failure.Cloud, what+": it has no network port", "use transport: zun", nil)
+		return "", failure.Cloud.Errorf("%s: it has no network port", what).Advise("use transport: zun")
 	}
 	client, err := s.networkClient()
 	if err != nil {
@@ -88,7 +88,9 @@ func (s *addressClient) floatingIP(ctx context.Context, c containers.Container) 
 		}
 	}
 	if e.Kind == apierror.NoAddressFree || e.Kind == apierror.QuotaExceeded {
-		return "", failure.New(failure.Capacity, what+": none is left", "use transport: zun, which needs none, or delete floating IPs that are not in use", e)
+		return "", failure.Capacity.Errorf("%s: none is left", what).
+			Advise("use transport: zun, which needs none, or delete floating IPs that are not in use").
+			Because(e)
 	}
 	return "", s.failed(what, e)
 }

@@ -75,7 +75,8 @@ func leaseOptions(req run.LeaseRequest, now time.Time) (leases.CreateOpts, error
 		wrong = fmt.Sprintf("the lease would end at %s, before it is a minute long", clock.UTC(req.End))
 	}
 	if wrong != "" {
-		return opts, failure.New(failure.Usage, wrong, "change the lease section of the experiment", nil)
+		return opts, failure.Usage.Errorf("%s", wrong).
+			Advise("change the lease section of the experiment")
 	}
 	return opts, nil
 }
@@ -106,8 +107,9 @@ func (s *leaseClient) createLease(ctx context.Context, req run.LeaseRequest, opt
 		case found:
 			return made, nil
 		case lookErr != nil:
-			return nil, failure.New(failure.Cloud, what+": no answer, and whether the lease exists cannot be found out",
-				"look with `chexp lease list` before you try again, and delete it there", errors.Join(e, lookErr))
+			return nil, failure.Cloud.Errorf("%s: no answer, and whether the lease exists cannot be found out", what).
+				Advise("look with `chexp lease list` before you try again, and delete it there").
+				Because(errors.Join(e, lookErr))
 		case again || !mayRepeat(e):
 			return nil, s.reserveFailure(ctx, req, what, e)
 		}
@@ -128,7 +130,9 @@ func (s *leaseClient) postLease(ctx context.Context, opts leases.CreateOpts) (*l
 func (s *leaseClient) theLease(ctx context.Context, name, what string, cause error) (*leases.Lease, error) {
 	l, err := s.liveLease(ctx, name)
 	if err == nil && l == nil {
-		err = failure.New(failure.Cloud, what+": it was made and is not listed", "look with `chexp lease list`", cause)
+		err = failure.Cloud.Errorf("%s: it was made and is not listed", what).
+			Advise("look with `chexp lease list`").
+			Because(cause)
 	}
 	return l, err
 }
@@ -179,8 +183,8 @@ func (s *leaseClient) liveLease(ctx context.Context, name string) (*leases.Lease
 	for _, l := range live {
 		ids = append(ids, l.ID)
 	}
-	return nil, failure.New(failure.Cloud, fmt.Sprintf("%d leases are named %s: %s", len(live), name, strings.Join(ids, ", ")),
-		"delete all but one with `chexp lease delete ID`, then resume", nil)
+	return nil, failure.Cloud.Errorf("%d leases are named %s: %s", len(live), name, strings.Join(ids, ", ")).
+		Advise("delete all but one with `chexp lease delete ID`, then resume")
 }
 
 // FindLease looks a lease up by exact name. A live one comes before one that
@@ -231,7 +235,10 @@ func (s *leaseClient) Release(ctx context.Context, id string) error {
 		return false, nil
 	})
 	if e := apierror.From(err); e != nil && (e.Kind == apierror.ServerFault || e.Kind == apierror.Busy) {
-		return failure.New(failure.Cloud, what, "the device's node may be away: try `chexp lease delete "+id+"` later; a lease ends by itself at its end", e)
+		return failure.Cloud.Errorf("%s", what).
+			Advise("the device's node may be away: try `chexp lease delete %s` later; a lease ends by itself at "+
+				"its end", id).
+			Because(e)
 	}
 	return s.failed(what, err)
 }
@@ -260,7 +267,7 @@ func (s *leaseClient) reserveFailure(ctx context.Context, req run.LeaseRequest, 
 	switch e.Kind {
 	case apierror.NoDeviceFree:
 		msg, next := s.devices.whoIsFree(ctx, req)
-		return failure.New(failure.Capacity, msg, next, e)
+		return failure.Capacity.Errorf("%s", msg).Advise("%s", next).Because(e)
 	case apierror.LeaseTooLong:
 		next := "shorten the lease's duration"
 		if m := maximumSeconds.FindStringSubmatch(e.Message); m != nil {
@@ -268,16 +275,21 @@ func (s *leaseClient) reserveFailure(ctx context.Context, req run.LeaseRequest, 
 				next += fmt.Sprintf("; this site allows %d hours", n/3600)
 			}
 		}
-		return failure.New(failure.Usage, what+": it would be too long", next, e)
+		return failure.Usage.Errorf("%s: it would be too long", what).Advise("%s", next).Because(e)
 	case apierror.CredentialRestricted:
 		if s.session.Token.AppCred == nil {
 			break
 		}
 		msg := what + ": the reservation service failed without a reason, as it does when the application credential " + s.session.Token.AppCred.Name + " may not make trusts"
 		if !s.session.Token.Restricted() {
-			return failure.New(failure.Auth, msg, "this credential says that it is unrestricted: try again in some minutes, then with another credential. "+signin.RemedyUnrestricted, e)
+			return failure.Auth.Errorf("%s", msg).
+				Advise("this credential says that it is unrestricted: try again in some minutes, then with "+
+					"another credential. %s", signin.RemedyUnrestricted).
+				Because(e)
 		}
-		return failure.New(failure.Auth, msg+"; this one is restricted", signin.RemedyUnrestricted, e)
+		return failure.Auth.Errorf("%s; this one is restricted", msg).
+			Advise("%s", signin.RemedyUnrestricted).
+			Because(e)
 	}
 	return s.failed(what, e)
 }

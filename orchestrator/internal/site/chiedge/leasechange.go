@@ -28,8 +28,9 @@ func (s *leaseClient) OwnLease(ctx context.Context, idOrName string) (site.Lease
 		return site.Lease{}, err
 	}
 	if l.UserID != s.me() {
-		return site.Lease{}, failure.New(failure.Usage, fmt.Sprintf("lease %s (%s) was made by another member of the project, and is left alone", l.Name, l.ID),
-			"ask its owner; the dashboard shows who it is", nil)
+		return site.Lease{}, failure.Usage.Errorf("lease %s (%s) was made by another member of the project, and "+
+			"is left alone", l.Name, l.ID).
+			Advise("ask its owner; the dashboard shows who it is")
 	}
 	return s.leaseInfo(l), nil
 }
@@ -43,8 +44,9 @@ func (s *leaseClient) ExtendLease(ctx context.Context, l site.Lease, end time.Ti
 	}
 	end = end.Truncate(time.Minute)
 	if !end.After(l.End) {
-		return l, failure.New(failure.Usage, fmt.Sprintf("lease %s ends at %s already; %s is not later", l.Name, clock.Both(l.End), clock.Both(end)),
-			"`chexp lease shorten` moves an end earlier", nil)
+		return l, failure.Usage.Errorf("lease %s ends at %s already; %s is not later", l.Name, clock.Both(l.End),
+			clock.Both(end)).
+			Advise("`chexp lease shorten` moves an end earlier")
 	}
 	if err := s.checkNext(ctx, l, end); err != nil {
 		return l, err
@@ -63,7 +65,8 @@ func (s *leaseClient) ShortenLease(ctx context.Context, l site.Lease, end time.T
 	switch {
 	case l.Start.After(now) && (end.IsZero() || !end.After(l.Start)):
 		wrong = fmt.Sprintf("lease %s starts at %s; it would end before it began", l.Name, clock.Both(l.Start))
-		return l, failure.New(failure.Usage, wrong, "`chexp lease delete "+l.Name+"` gives all of it back", nil)
+		return l, failure.Usage.Errorf("%s", wrong).
+			Advise("`chexp lease delete %s` gives all of it back", l.Name)
 	case end.IsZero():
 		return s.changeEnd(ctx, l, leases.UpdateOpts{EndNow: true}, now.Truncate(time.Minute), "ending the lease "+l.Name)
 	case !end.Truncate(time.Minute).After(now):
@@ -72,7 +75,8 @@ func (s *leaseClient) ShortenLease(ctx context.Context, l site.Lease, end time.T
 		wrong = fmt.Sprintf("lease %s ends at %s; %s is not earlier", l.Name, clock.Both(l.End), clock.Both(end))
 	}
 	if wrong != "" {
-		return l, failure.New(failure.Usage, wrong, "`chexp lease shorten --now` ends it at once, `chexp lease extend` moves an end later", nil)
+		return l, failure.Usage.Errorf("%s", wrong).
+			Advise("`chexp lease shorten --now` ends it at once, `chexp lease extend` moves an end later")
 	}
 	end = end.Truncate(time.Minute)
 	return s.changeEnd(ctx, l, leases.UpdateOpts{EndDate: end}, end, "shortening the lease "+l.Name)
@@ -81,12 +85,16 @@ func (s *leaseClient) ShortenLease(ctx context.Context, l site.Lease, end time.T
 func changeable(l site.Lease, now time.Time) error {
 	switch {
 	case l.State == run.LeaseFailed:
-		return failure.New(failure.Cloud, "lease "+l.Name+" failed: its status is ERROR", "`chexp lease delete "+l.Name+"`, then make another", nil)
+		return failure.Cloud.Errorf("lease %s failed: its status is ERROR", l.Name).
+			Advise("`chexp lease delete %s`, then make another", l.Name)
 	case !l.State.Serves(), !l.End.After(now):
-		return failure.New(failure.Usage, fmt.Sprintf("lease %s has ended (%s, at %s)", l.Name, l.Status, clock.Both(l.End)), "make another: `chexp lease create`", nil)
+		return failure.Usage.Errorf("lease %s has ended (%s, at %s)", l.Name, l.Status, clock.Both(l.End)).
+			Advise("make another: `chexp lease create`")
 	case l.End.Sub(now) < tooLateToChange:
-		return failure.New(failure.Usage, fmt.Sprintf("lease %s ends at %s, in %s: too late to change it", l.Name, clock.Both(l.End), clock.Span(l.End.Sub(now))),
-			"Blazar loses track of a device whose lease changes in its last minute: make another lease when this one is over", nil)
+		return failure.Usage.Errorf("lease %s ends at %s, in %s: too late to change it", l.Name, clock.Both(l.End),
+			clock.Span(l.End.Sub(now))).
+			Advise("Blazar loses track of a device whose lease changes in its last minute: make another lease " +
+				"when this one is over")
 	}
 	return nil
 }
@@ -115,7 +123,9 @@ func (s *leaseClient) checkNext(ctx context.Context, l site.Lease, end time.Time
 			if !latest.After(l.End) {
 				next = "it cannot be extended at all; `chexp lease create --at next` finds another time"
 			}
-			return failure.New(failure.Capacity, fmt.Sprintf("lease %s cannot last until %s on %s: %s", l.Name, clock.Both(end), d.Name, described(b, l.Start, end)), next, nil)
+			return failure.Capacity.Errorf("lease %s cannot last until %s on %s: %s", l.Name, clock.Both(end),
+				d.Name, described(b, l.Start, end)).
+				Advise("%s", next)
 		}
 	}
 	return nil
@@ -148,7 +158,9 @@ func (s *leaseClient) changeEnd(ctx context.Context, l site.Lease, opts leases.U
 			return false, err
 		}
 		if sent && !time.Now().Before(limit) {
-			return false, failure.New(failure.Cloud, fmt.Sprintf("%s: it is still %s, until %s", what, got.Status, clock.Both(got.EndDate)), "look again with `chexp lease show "+l.Name+"`", nil)
+			return false, failure.Cloud.Errorf("%s: it is still %s, until %s", what, got.Status,
+				clock.Both(got.EndDate)).
+				Advise("look again with `chexp lease show %s`", l.Name)
 		}
 		return false, nil
 	})
@@ -168,9 +180,14 @@ func (s *leaseClient) changeFailure(l site.Lease, what string, err error) error 
 	e := apierror.From(err)
 	switch e.Kind {
 	case apierror.NoDeviceFree:
-		return failure.New(failure.Capacity, what+": its device is reserved by others after it", "`chexp device calendar` shows until when; make another lease for the rest", e)
+		return failure.Capacity.Errorf("%s: its device is reserved by others after it", what).
+			Advise("`chexp device calendar` shows until when; make another lease for the rest").
+			Because(e)
 	case apierror.ExtensionRefused:
-		return failure.New(failure.Usage, what+": the site extends a lease only in its last hours", "the site's message says how many seconds before the end it can be asked: Chameleon's is two days", e)
+		return failure.Usage.Errorf("%s: the site extends a lease only in its last hours", what).
+			Advise("the site's message says how many seconds before the end it can be asked: Chameleon's is two " +
+				"days").
+			Because(e)
 	case apierror.LeaseTooLong, apierror.QuotaExceeded:
 		return s.reserveFailure(context.Background(), run.LeaseRequest{Name: l.Name}, what, e)
 	}

@@ -103,8 +103,9 @@ func (s *leaseClient) resolve(ctx context.Context, idOrName string) (leases.Leas
 	}
 	switch len(named) {
 	case 0:
-		return leases.Lease{}, failure.New(failure.Usage, fmt.Sprintf("the project has no lease with the id or name %q", idOrName), "`chexp lease list` shows all",
-			&apierror.Error{Kind: apierror.NotFound, Message: "not in the list"})
+		return leases.Lease{}, failure.Usage.Errorf("the project has no lease with the id or name %q", idOrName).
+			Advise("`chexp lease list` shows all").
+			Because(&apierror.Error{Kind: apierror.NotFound, Message: "not in the list"})
 	case 1:
 		return named[0], nil
 	}
@@ -112,7 +113,8 @@ func (s *leaseClient) resolve(ctx context.Context, idOrName string) (leases.Leas
 	for _, l := range named {
 		ids = append(ids, fmt.Sprintf("%s (%s)", l.ID, l.Status))
 	}
-	return leases.Lease{}, failure.New(failure.Usage, fmt.Sprintf("%d leases are named %q", len(named), idOrName), "use an id: "+strings.Join(ids, ", "), nil)
+	return leases.Lease{}, failure.Usage.Errorf("%d leases are named %q", len(named), idOrName).
+		Advise("use an id: %s", strings.Join(ids, ", "))
 }
 
 // LiveLease looks for the user's own lease of this name that has not ended or

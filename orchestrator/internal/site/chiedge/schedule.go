@@ -69,8 +69,9 @@ func (s *deviceClient) NextSlot(ctx context.Context, req run.LeaseRequest, end f
 	case match == 0:
 		return site.Slot{}, noSuchDevice(req, all)
 	case bestStart.IsZero():
-		return site.Slot{}, failure.New(failure.Capacity, fmt.Sprintf("no %s can be reserved: of %d, all are out of service or kept for other projects", wantedText(req), match),
-			"ask for another device: `chexp device list`", nil)
+		return site.Slot{}, failure.Capacity.Errorf("no %s can be reserved: of %d, all are out of service or kept "+
+			"for other projects", wantedText(req), match).
+			Advise("ask for another device: `chexp device list`")
 	case bestStart.Equal(now):
 		best.Start = time.Time{}
 	}
@@ -113,7 +114,8 @@ func (s *deviceClient) CheckFree(ctx context.Context, req run.LeaseRequest) (unr
 		}
 	}
 	msg, next := shortage(all, req, now)
-	return "", failure.New(failure.Capacity, msg, next+"; `--at next` takes the first free time", nil)
+	return "", failure.Capacity.Errorf("%s", msg).
+		Advise("%s; `--at next` takes the first free time", next)
 }
 
 // wanted reports whether the request's filter matches the device.
@@ -138,7 +140,8 @@ func wantedText(req run.LeaseRequest) string {
 }
 
 func noSuchDevice(req run.LeaseRequest, all []site.Device) error {
-	return failure.New(failure.Capacity, "this site has no "+wantedText(req), "it has: "+machineNames(all), nil)
+	return failure.Capacity.Errorf("this site has no %s", wantedText(req)).
+		Advise("it has: %s", machineNames(all))
 }
 
 // whoIsFree words a shortage: how many devices there are, why none can be had

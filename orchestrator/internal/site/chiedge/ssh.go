@@ -34,7 +34,7 @@ func (s *containerClient) dialSSH(ctx context.Context, c run.Container, progress
 	}
 	signer, err := newSigner()
 	if err != nil {
-		return nil, failure.New(failure.Unexpected, "making an SSH key", "", err)
+		return nil, failure.Unexpected.Errorf("making an SSH key").Because(err)
 	}
 	progress("setting up an sshd in container " + c.Name)
 	hostKey, err := s.startSSHD(ctx, *got, signer.PublicKey())
@@ -55,8 +55,9 @@ func (s *containerClient) dialSSH(ctx context.Context, c run.Container, progress
 		// site, for which another one helps.
 		clean, cancel := patient.Detached(ctx, s.pace.cleanup)
 		defer cancel()
-		return nil, failure.New(failure.Device, fmt.Sprintf("%s does not answer after %s", address, s.pace.tcp),
-			"resume the run, which gets another floating IP; or use transport: zun", errors.Join(err, s.addresses.release(clean, c.ID)))
+		return nil, failure.Device.Errorf("%s does not answer after %s", address, s.pace.tcp).
+			Advise("resume the run, which gets another floating IP; or use transport: zun").
+			Because(errors.Join(err, s.addresses.release(clean, c.ID)))
 	}
 	return s.ways.ssh(ctx, sshexec.Config{Address: address, User: s.opts.User, Signer: signer, HostKey: hostKey})
 }
@@ -133,7 +134,7 @@ func (s *containerClient) startSSHD(ctx context.Context, c containers.Container,
 	}
 	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(line))
 	if err != nil {
-		return nil, failure.New(failure.Device, what+": its host key cannot be read", "", err)
+		return nil, failure.Device.Errorf("%s: its host key cannot be read", what).Because(err)
 	}
 	return key, nil
 }
@@ -146,14 +147,17 @@ func sshdFailure(what string, c containers.Container, code int, output string) e
 	const next = "use an image that has one, such as ghcr.io/chameleoncloud/edge_ssh_image:latest, or transport: zun"
 	switch code {
 	case -1:
-		return failure.New(failure.Device, what+": the image has no sh", next, nil)
+		return failure.Device.Errorf("%s: the image has no sh", what).Advise("%s", next)
 	case exitNotRoot:
-		return failure.New(failure.Device, what+": the image does not run as root", "use an image that does, or transport: zun", nil)
+		return failure.Device.Errorf("%s: the image does not run as root", what).
+			Advise("use an image that does, or transport: zun")
 	case exitNoKeygen, exitNoSSHD:
-		return failure.New(failure.Device, what+": image "+c.Image+" has no OpenSSH server", next, nil)
+		return failure.Device.Errorf("%s: image %s has no OpenSSH server", what, c.Image).
+			Advise("%s", next)
 	}
-	return failure.New(failure.Device, what+": it does not start", "does the container's own command run an sshd on port 22 already? Use transport: zun otherwise",
-		errors.New(cmp.Or(apierror.Line(output), "it printed nothing")))
+	return failure.Device.Errorf("%s: it does not start", what).
+		Advise("does the container's own command run an sshd on port 22 already? Use transport: zun otherwise").
+		Because(errors.New(cmp.Or(apierror.Line(output), "it printed nothing")))
 }
 
 // awaitTCP waits until something accepts connections at address.

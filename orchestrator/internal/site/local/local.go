@@ -33,7 +33,7 @@ type Site struct {
 func New(root string, open func(dir string) transport.Transport) (*Site, error) {
 	abs, err := filepath.Abs(root)
 	if err != nil {
-		return nil, failure.New(failure.Storage, "the work directory "+root+" cannot be used", "", err)
+		return nil, failure.Storage.Errorf("the work directory %s cannot be used", root).Because(err)
 	}
 	return &Site{root: abs, open: open}, nil
 }
@@ -91,11 +91,14 @@ const marker = ".chexp-work"
 // this name made.
 func (s *Site) Launch(_ context.Context, req run.ContainerRequest, progress func(string)) (run.Container, error) {
 	if !label.MatchString(req.Name) {
-		return run.Container{}, failure.New(failure.Usage, fmt.Sprintf("%q cannot be the name of a work directory: lower case letters, digits and -, at most 63", req.Name), "", nil)
+		return run.Container{}, failure.Usage.Errorf("%q cannot be the name of a work directory: lower case "+
+			"letters, digits and -, at most 63", req.Name)
 	}
 	dir := filepath.Join(s.root, req.Name)
 	if err := makeWork(dir); err != nil {
-		return run.Container{}, failure.New(failure.Storage, "the work directory "+dir+" cannot be made", "is it somebody else's? Move it away, or give chexp another place", err)
+		return run.Container{}, failure.Storage.Errorf("the work directory %s cannot be made", dir).
+			Advise("is it somebody else's? Move it away, or give chexp another place").
+			Because(err)
 	}
 	progress("working in " + dir)
 	return container(dir), nil
@@ -132,7 +135,8 @@ func (s *Site) FindContainer(_ context.Context, name string) (run.Container, boo
 		if errors.Is(err, fs.ErrNotExist) {
 			return run.Container{}, false, nil
 		}
-		return run.Container{}, false, failure.New(failure.Storage, "the work directory "+dir+" cannot be looked at", "", err)
+		return run.Container{}, false, failure.Storage.Errorf("the work directory %s cannot be looked at", dir).
+			Because(err)
 	}
 	return container(dir), true, nil
 }
@@ -146,7 +150,7 @@ func (s *Site) Dial(_ context.Context, c run.Container, _ run.ContainerRequest, 
 func (s *Site) Destroy(_ context.Context, id string) error {
 	dir := filepath.Clean(id)
 	if filepath.Dir(dir) != s.root || !label.MatchString(filepath.Base(dir)) {
-		return failure.New(failure.Unexpected, fmt.Sprintf("%s is no work directory below %s: it stays", id, s.root), "", nil)
+		return failure.Unexpected.Errorf("%s is no work directory below %s: it stays", id, s.root)
 	}
 	info, err := os.Lstat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -159,10 +163,12 @@ func (s *Site) Destroy(_ context.Context, id string) error {
 		_, err = os.Lstat(filepath.Join(dir, marker))
 	}
 	if err != nil {
-		return failure.New(failure.Storage, dir+" is not a directory that chexp made: it stays", "remove it yourself if nobody needs it", err)
+		return failure.Storage.Errorf("%s is not a directory that chexp made: it stays", dir).
+			Advise("remove it yourself if nobody needs it").
+			Because(err)
 	}
 	if err := os.RemoveAll(dir); err != nil {
-		return failure.New(failure.Storage, "removing "+dir, "remove it yourself", err)
+		return failure.Storage.Errorf("removing %s", dir).Advise("remove it yourself").Because(err)
 	}
 	return nil
 }

@@ -71,7 +71,9 @@ func TestExecKillsGroupOnCancel(t *testing.T) {
 	fifo := dir + "/pid"
 	done := make(chan error, 1)
 	go func() {
-		_, err := localexec.New(dir).Exec(ctx, transport.Command{Args: []string{"sh", "-c", `sleep 30 & echo $! >"$1.tmp"; mv "$1.tmp" "$1"; wait`, "sh", fifo}})
+		_, err := localexec.New(dir).Exec(ctx, transport.Command{
+			Args: []string{"sh", "-c", `sleep 30 & echo $! >"$1.tmp"; mv "$1.tmp" "$1"; wait`, "sh", fifo},
+		})
 		done <- err
 	}()
 	pid := waitForFile(t, fifo)

@@ -1,7 +1,6 @@
 package sshexec
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -194,17 +193,19 @@ func (t *Transport) Put(ctx context.Context, dir string, stream io.Reader) error
 		return nil
 	}
 	// Only the lines that are not OK come back, and few of them.
-	script := `cd "$0" || exit 94; o=$(sha256sum -c - 2>&1) && exit 0; printf "%s\n" "$o" | grep -v ": OK$" | head -n 5; exit 93`
+	const script = `cd "$0" || exit 94
+o=$(sha256sum -c - 2>&1) && exit 0
+printf "%s\n" "$o" | grep -v ": OK$" | head -n 5; exit 93`
 	out := transport.NewOutput(4096)
 	code, err := t.session(ctx, []string{"sh", "-c", script, dir}, strings.NewReader(sums.Text()), out)
 	switch {
 	case err != nil:
 		return fmt.Errorf("ssh: checking the files in %s: %w", dir, err)
 	case code == exitBadSums:
-		return failure.Device.Errorf("ssh: files in %s differ from what was sent: %s", dir, oneLine(out.Bytes())).
+		return failure.Device.Errorf("ssh: files in %s differ from what was sent: %s", dir, transport.Said(out.Bytes())).
 			Advise("check the device's disk (df) and try again")
 	case code != 0:
-		return fmt.Errorf("ssh: checking the files in %s: exit %d: %s", dir, code, oneLine(out.Bytes()))
+		return fmt.Errorf("ssh: checking the files in %s: exit %d: %s", dir, code, transport.Said(out.Bytes()))
 	}
 	return nil
 }
@@ -245,7 +246,7 @@ func (t *Transport) send(ctx context.Context, dir string, stream io.Reader) (*ta
 	case werr != nil:
 		return nil, werr
 	case code != 0:
-		return nil, failure.Device.Errorf("tar at the far end ended with %d: %s", code, oneLine(out.Bytes())).
+		return nil, failure.Device.Errorf("tar at the far end ended with %d: %s", code, transport.Said(out.Bytes())).
 			Advise("check that the image has tar, that the directory may be written and that the disk is not full")
 	case err != nil:
 		return nil, err
@@ -346,7 +347,7 @@ func (g *getting) end(err error) error {
 	case code == exitNoDirectory:
 		return fmt.Errorf("directory %s at the far end: %w", g.dir, fs.ErrNotExist)
 	}
-	return failure.Device.Errorf("tar at the far end ended with %d: %s", code, oneLine(g.log.Bytes())).
+	return failure.Device.Errorf("tar at the far end ended with %d: %s", code, transport.Said(g.log.Bytes())).
 		Advise("check that the image has tar and that the files may be read")
 }
 
@@ -360,8 +361,4 @@ func (g *getting) Close() error {
 	}
 	g.unwatch()
 	return nil
-}
-
-func oneLine(b []byte) string {
-	return string(bytes.Join(bytes.Fields(bytes.ToValidUTF8(b, []byte("?"))), []byte(" ")))
 }

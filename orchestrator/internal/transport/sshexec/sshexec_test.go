@@ -55,13 +55,15 @@ func start(t *testing.T) *server {
 	host, user := newKey(t), newKey(t)
 	write(t, dir+"/host", host.pem)
 	write(t, dir+"/authorized", ssh.MarshalAuthorizedKey(user.signer.PublicKey()))
-	write(t, dir+"/config", fmt.Appendf(nil, "HostKey %s/host\nAuthorizedKeysFile %s/authorized\nStrictModes no\nUsePAM no\n"+
-		"PasswordAuthentication no\nPermitRootLogin yes\nLogLevel VERBOSE\nUseDNS no\n", dir, dir))
+	write(t, dir+"/config", fmt.Appendf(nil,
+		"HostKey %s/host\nAuthorizedKeysFile %s/authorized\nStrictModes no\nUsePAM no\n"+
+			"PasswordAuthentication no\nPermitRootLogin yes\nLogLevel VERBOSE\nUseDNS no\n", dir, dir))
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{log: transport.NewOutput(1 << 16), config: sshexec.Config{Address: l.Addr().String(), User: me.Username,
+	s := &server{log: transport.NewOutput(1 << 16), config: sshexec.Config{Address: l.Addr().String(),
+		User:   me.Username,
 		Signer: user.signer, HostKey: host.signer.PublicKey(), Timeout: 20 * time.Second}}
 	var serving sync.WaitGroup
 	t.Cleanup(func() {
@@ -192,7 +194,8 @@ func TestHostKeyIsPinned(t *testing.T) {
 	_, err := sshexec.Dial(t.Context(), cfg)
 	if err == nil || failure.KindOf(err) != failure.Device || failure.NextOf(err) == "" ||
 		!strings.Contains(err.Error(), "host key of "+cfg.Address+" is not the pinned one") ||
-		!strings.Contains(err.Error(), ssh.FingerprintSHA256(cfg.HostKey)) || !strings.Contains(err.Error(), ssh.FingerprintSHA256(s.config.HostKey)) {
+		!strings.Contains(err.Error(), ssh.FingerprintSHA256(cfg.HostKey)) ||
+		!strings.Contains(err.Error(), ssh.FingerprintSHA256(s.config.HostKey)) {
 		t.Errorf("another host key: %v", err)
 	}
 }
@@ -202,7 +205,8 @@ func TestWrongUserKey(t *testing.T) {
 	cfg := s.config
 	cfg.Signer = newKey(t).signer
 	_, err := sshexec.Dial(t.Context(), cfg)
-	if err == nil || !strings.Contains(failure.NextOf(err), "authorized_keys") || !strings.Contains(err.Error(), ssh.FingerprintSHA256(cfg.Signer.PublicKey())) {
+	if err == nil || !strings.Contains(failure.NextOf(err), "authorized_keys") ||
+		!strings.Contains(err.Error(), ssh.FingerprintSHA256(cfg.Signer.PublicKey())) {
 		t.Errorf("a key that is not authorized: %v", err)
 	}
 }
@@ -228,7 +232,9 @@ func TestConnectionLost(t *testing.T) {
 	flag := t.TempDir() + "/flag"
 	done := make(chan error, 1)
 	go func() {
-		exit, err := tr.Exec(t.Context(), transport.Command{Args: []string{"sh", "-c", `: >"$1"; sleep 30`, "sh", flag}})
+		exit, err := tr.Exec(t.Context(), transport.Command{
+			Args: []string{"sh", "-c", `: >"$1"; sleep 30`, "sh", flag},
+		})
 		if err == nil {
 			err = fmt.Errorf("exit %d", exit.Code)
 			done <- err

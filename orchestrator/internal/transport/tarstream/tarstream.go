@@ -91,7 +91,8 @@ func (s *Sums) pass(h *tar.Header, r io.Reader, visit func(Entry) error) error {
 		return visit(e)
 	case tar.TypeReg:
 	default:
-		return fmt.Errorf("tar stream refused: %q is neither a regular file nor a directory (tar type %q)", h.Name, h.Typeflag)
+		return fmt.Errorf("tar stream refused: %q is neither a regular file nor a directory (tar type %q)",
+			h.Name, h.Typeflag)
 	}
 	if name == "." || s.seen[name] {
 		return fmt.Errorf("tar stream refused: file %q appears twice or has no name", h.Name)
@@ -184,7 +185,8 @@ type onlyWriter struct{ io.Writer }
 func OnlyChanged(log []byte) bool {
 	lines := strings.Split(strings.TrimSpace(string(log)), "\n")
 	for _, l := range lines {
-		if !strings.HasSuffix(l, "file changed as we read it") && !strings.HasSuffix(l, "File removed before we read it") {
+		if !strings.HasSuffix(l, "file changed as we read it") &&
+			!strings.HasSuffix(l, "File removed before we read it") {
 			return false
 		}
 	}

@@ -37,7 +37,9 @@ func TestCopyNormalises(t *testing.T) {
 	long := strings.Repeat("d/", 80) + "file-ü"
 	in := archive(t,
 		tar.Header{Typeflag: tar.TypeDir, Name: "./", Mode: 0o750},
-		tar.Header{Typeflag: tar.TypeReg, Name: "./a", Mode: 0o4755, Size: 3, Uid: 1234, Uname: "someone", ModTime: time.Now()},
+		tar.Header{
+			Typeflag: tar.TypeReg, Name: "./a", Mode: 0o4755, Size: 3, Uid: 1234, Uname: "someone", ModTime: time.Now(),
+		},
 		tar.Header{Typeflag: tar.TypeReg, Name: long, Mode: 0o644, Size: 0})
 	var out, again bytes.Buffer
 	sums, err := tarstream.Copy(&out, bytes.NewReader(in))
@@ -48,7 +50,8 @@ func TestCopyNormalises(t *testing.T) {
 		t.Fatalf("the same files gave other bytes (%v)", err)
 	}
 	want := sha256.Sum256([]byte("xxx"))
-	if got := sums.Text(); !strings.HasPrefix(got, hex.EncodeToString(want[:])+"  ./a\n") || !strings.HasSuffix(got, "  ./"+long+"\n") {
+	if got := sums.Text(); !strings.HasPrefix(got, hex.EncodeToString(want[:])+"  ./a\n") ||
+		!strings.HasSuffix(got, "  ./"+long+"\n") {
 		t.Errorf("sums:\n%s", got)
 	}
 	r := tar.NewReader(&out)

@@ -140,7 +140,10 @@ func archive(t *testing.T, files map[string]file) []byte {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	for name, f := range files {
-		h := &tar.Header{Typeflag: tar.TypeReg, Name: name, Size: int64(len(f.data)), Mode: int64(f.mode), ModTime: time.Now(), Uid: 4711, Gid: 4711}
+		h := &tar.Header{
+			Typeflag: tar.TypeReg, Name: name, Size: int64(len(f.data)), Mode: int64(f.mode),
+			ModTime: time.Now(), Uid: 4711, Gid: 4711,
+		}
 		if err := w.WriteHeader(h); err != nil {
 			t.Fatal(err)
 		}
@@ -219,7 +222,9 @@ func manyFiles(t *testing.T, f *far) {
 }
 
 func replaceAndLeave(t *testing.T, f *far) {
-	f.put(f.dir, map[string]file{"a": {0o755, noise(1, 3000)}, "keep": {0o644, []byte("kept")}, "d/x": {0o644, []byte("x")}})
+	f.put(f.dir, map[string]file{
+		"a": {0o755, noise(1, 3000)}, "keep": {0o644, []byte("kept")}, "d/x": {0o644, []byte("x")},
+	})
 	f.put(f.dir, map[string]file{"a": {0o644, []byte("new")}, "d/y": {0o644, []byte("y")}})
 	f.same(f.get(f.dir), map[string]file{
 		"a": {0o644, []byte("new")}, "keep": {0o644, []byte("kept")},
@@ -280,8 +285,11 @@ func missingBinary(t *testing.T, f *far) {
 }
 
 func argumentsExact(t *testing.T, f *far) {
-	args := []string{"", " ", "a b", "tab\there", "line\nbreak\n", `'`, `"`, `'"'"'`, `\`, `\\n`, "$HOME", "`id`", "$(id)", "*", "?",
-		"a;b", "a&&b", "|", ">x", "#no comment", "~", "-n", "--", "=", "A=b", "!x", "{a,b}", "grüße ✓", "%41", "+", "%", "a\\"}
+	args := []string{
+		"", " ", "a b", "tab\there", "line\nbreak\n", `'`, `"`, `'"'"'`, `\`, `\\n`, "$HOME", "`id`", "$(id)", "*", "?",
+		"a;b", "a&&b", "|", ">x", "#no comment", "~", "-n", "--", "=", "A=b", "!x", "{a,b}", "grüße ✓", "%41", "+", "%",
+		"a\\",
+	}
 	exit := f.exec(append([]string{"sh", "-c", `for a in "$@"; do printf "<%s>" "$a"; done`, "sh"}, args...)...)
 	want := "<" + strings.Join(args, "><") + ">"
 	if exit.Code != 0 || string(exit.Output) != want {
@@ -343,7 +351,8 @@ func stillRunning(t *testing.T, f *far) {
 func cancelled(t *testing.T, f *far) {
 	ctx, cancel := context.WithTimeout(f.ctx, 300*time.Millisecond)
 	defer cancel()
-	if _, err := f.tr.Exec(ctx, transport.Command{Args: []string{"sleep", "30"}}); !errors.Is(err, context.DeadlineExceeded) {
+	_, err := f.tr.Exec(ctx, transport.Command{Args: []string{"sleep", "30"}})
+	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Exec past its context: %v", err)
 	}
 	if err := f.tr.Put(ctx, f.dir, bytes.NewReader(archive(t, nil))); !errors.Is(err, context.DeadlineExceeded) {
@@ -369,7 +378,8 @@ type hook func()
 func (h hook) Read([]byte) (int, error) { h(); return 0, io.EOF }
 
 func refusedBeforeSent(t *testing.T, f *far) {
-	for _, bad := range []string{"", "relative", f.dir + "/..", f.dir + "/a b", f.dir + "/a'b", f.dir + "/$HOME", f.dir + "/a;b",
+	for _, bad := range []string{"", "relative", f.dir + "/..", f.dir + "/a b", f.dir + "/a'b", f.dir + "/$HOME",
+		f.dir + "/a;b",
 		f.dir + "/a\nb", f.dir + "/*", f.dir + "/a/", f.dir + "//a", f.dir + "/`a`", f.dir + `/a\b`} {
 		unread := &countingReader{}
 		if err := f.tr.Put(f.ctx, bad, unread); err == nil {
@@ -413,7 +423,8 @@ func hostileStream(t *testing.T, f *far) {
 			t.Errorf("Put of %s (type %q) was accepted", h.Name, h.Typeflag)
 		}
 		name := path.Join(f.dir, path.Base(h.Name))
-		if f.exec("test", "-L", name, "-o", "-e", name).Code == 0 || f.exec("test", "-e", path.Dir(f.dir)+"/escaped").Code == 0 {
+		if f.exec("test", "-L", name, "-o", "-e", name).Code == 0 ||
+			f.exec("test", "-e", path.Dir(f.dir)+"/escaped").Code == 0 {
 			t.Errorf("%s (type %q) was created all the same", h.Name, h.Typeflag)
 		}
 	}

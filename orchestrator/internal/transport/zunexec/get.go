@@ -29,7 +29,8 @@ sha256sum <all && wc -c <all`
 
 // cutScript puts $2 blocks from block $1 on into a directory of their own:
 // get_archive fetches whole directories only.
-const cutScript = `cd "$0" && rm -rf d && mkdir d && dd if=all of=d/part bs=262144 skip="$1" count="$2" 2>/dev/null && sha256sum <d/part && wc -c <d/part`
+const cutScript = `cd "$0" && rm -rf d && mkdir d &&
+dd if=all of=d/part bs=262144 skip="$1" count="$2" 2>/dev/null && sha256sum <d/part && wc -c <d/part`
 
 // Get implements transport.Transport. The directory is packed once at the far
 // end, and the archive fetched piece by piece while it is read; each piece and
@@ -60,7 +61,8 @@ func (t *Transport) pack(ctx context.Context, dir string) (*download, error) {
 		if base == dir || strings.HasPrefix(base, strings.TrimSuffix(dir, "/")+"/") {
 			continue // it would be packed into itself
 		}
-		d := &download{t: t, ctx: ctx, dir: dir, stage: path.Join(base, ".chexp-get-"+strings.ToLower(rand.Text()[:8])), sum: sha256.New()}
+		stage := path.Join(base, ".chexp-get-"+strings.ToLower(rand.Text()[:8]))
+		d := &download{t: t, ctx: ctx, dir: dir, stage: stage, sum: sha256.New()}
 		err := d.pack()
 		if err == nil {
 			return d, nil
@@ -102,7 +104,7 @@ func (d *download) pack() error {
 		return err
 	}
 	if code != 0 {
-		return failure.Device.Errorf("packing in %s ended with %d: %s", d.stage, code, oneLine([]byte(log))).
+		return failure.Device.Errorf("packing in %s ended with %d: %s", d.stage, code, transport.Said([]byte(log))).
 			Advise("check that the device's disk is not full and that the files may be read")
 	}
 	if d.want, d.size, err = sumAndSize(log); err != nil {
@@ -124,7 +126,7 @@ func sumAndSize(out string) (sum string, size int64, err error) {
 			return f[0], size, nil
 		}
 	}
-	return "", 0, fmt.Errorf("the far end answered %q instead of a sum and a size", oneLine([]byte(out)))
+	return "", 0, fmt.Errorf("the far end answered %q instead of a sum and a size", transport.Said([]byte(out)))
 }
 
 func (d *download) Read(p []byte) (int, error) {
@@ -149,7 +151,8 @@ func (d *download) next() error {
 	}
 	data, err := d.piece()
 	if err != nil {
-		return fmt.Errorf("zun: getting %s of container %s, byte %d of %d: %w", d.dir, d.t.id, d.off, d.size, cause(d.ctx, err))
+		return fmt.Errorf("zun: getting %s of container %s, byte %d of %d: %w",
+			d.dir, d.t.id, d.off, d.size, cause(d.ctx, err))
 	}
 	d.buf = data
 	d.off += int64(len(data))
@@ -192,7 +195,7 @@ func (d *download) cut(n int64) (string, error) {
 		return "", err
 	}
 	if exit.Code != 0 {
-		return "", fmt.Errorf("cutting a piece at the far end: exit %d: %s", exit.Code, oneLine(exit.Output))
+		return "", fmt.Errorf("cutting a piece at the far end: exit %d: %s", exit.Code, transport.Said(exit.Output))
 	}
 	sum, size, err := sumAndSize(string(exit.Output))
 	if err == nil && size != n {
@@ -222,7 +225,8 @@ func member(archive []byte, name string, n int64) ([]byte, error) {
 	for {
 		h, err := r.Next()
 		if err != nil {
-			return nil, fmt.Errorf("an archive of %d bytes came without the file that was asked for: %w", len(archive), noEOF(err))
+			return nil, fmt.Errorf("an archive of %d bytes came without the file that was asked for: %w",
+				len(archive), noEOF(err))
 		}
 		if path.Clean(h.Name) != name || h.Typeflag != tar.TypeReg {
 			continue

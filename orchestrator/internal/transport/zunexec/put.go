@@ -185,7 +185,7 @@ func (u *upload) lost() error {
 	found := "the far end does not say why"
 	exit, err := u.t.short(u.ctx, `touch "$0/try" 2>&1; rm -f "$0/try"; df -Pk "$0" 2>&1 | tail -n 1; id`, u.stage)
 	if err == nil {
-		found = oneLine(exit.Output)
+		found = transport.Said(exit.Output)
 	}
 	return failure.Device.Errorf("Zun answers well, but nothing arrives in %s (%s)", u.stage, found).
 		Advise("check that the disk is not full, that the image's user may write there " +
@@ -200,7 +200,10 @@ func padded(name string, data []byte) ([]byte, error) {
 	var b bytes.Buffer
 	b.Grow(len(data) + 2*record)
 	w := tar.NewWriter(&b)
-	if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Size: int64(len(data)), Mode: 0o600, Format: tar.FormatUSTAR}); err != nil {
+	h := &tar.Header{
+		Typeflag: tar.TypeReg, Name: name, Size: int64(len(data)), Mode: 0o600, Format: tar.FormatUSTAR,
+	}
+	if err := w.WriteHeader(h); err != nil {
 		return nil, err
 	}
 	if _, err := w.Write(data); err != nil {
@@ -259,12 +262,13 @@ func (u *upload) assemble(dir string, sums *tarstream.Sums) error {
 	// Whatever came of it, the parts have served; that they stay behind would
 	// be no failure of Put.
 	_ = u.t.remove(u.ctx, u.stage)
-	said := oneLine([]byte(log))
+	said := transport.Said([]byte(log))
 	switch code {
 	case 0:
 		return nil
 	case exitParts:
-		return fmt.Errorf("the parts were changed after they had been checked: sent was SHA-256 %s, %s; put again", whole, said)
+		return fmt.Errorf("the parts were changed after they had been checked: sent was SHA-256 %s, %s; put again",
+			whole, said)
 	case exitUnpack:
 		return failure.Device.Errorf("unpacking failed: %s", said).
 			Advise("check that the disk has room for the files twice and that the image's user may write there")

@@ -14,7 +14,8 @@ import (
 )
 
 var quoteSeeds = [][]string{
-	{"echo", "a b"}, {""}, {"'"}, {`\`}, {`"`}, {"a\nb", "\t"}, {"$x", "`y`", "~"}, {"ü", "\u2028", "\u00a0"}, {"#", "a#b"}, {"a=b", "if"}, {"'\\''", `"'"`},
+	{"echo", "a b"}, {""}, {"'"}, {`\`}, {`"`}, {"a\nb", "\t"}, {"$x", "`y`", "~"}, {"ü", "\u2028", "\u00a0"},
+	{"#", "a#b"}, {"a=b", "if"}, {"'\\''", `"'"`},
 }
 
 // FuzzQuote holds Quote against a splitter written from shlex's documentation.
@@ -37,7 +38,8 @@ func TestQuotePython(t *testing.T) {
 	if err != nil {
 		t.Skip("no python3 on this machine")
 	}
-	cmd := exec.Command(python, "-c", "import sys,json,shlex\nfor l in sys.stdin: print(json.dumps(shlex.split(json.loads(l))))")
+	cmd := exec.Command(python, "-c",
+		"import sys,json,shlex\nfor l in sys.stdin: print(json.dumps(shlex.split(json.loads(l))))")
 	words := append(slices.Clone(quoteSeeds), hardWords()...)
 	var in strings.Builder
 	for _, w := range words {

@@ -31,7 +31,8 @@ const stepBody = `sh -c "$1" >"$0.log" 2>&1; echo $? >"$0.tmp"; mv "$0.tmp" "$0.
 // process that was killed, or died with a container that was started again.
 const stepLook = `cd "$0" || exit 95
 if [ -f "$1.done" ]; then echo "done $(cat "$1.done")"; head -c 4000 "$1.log"; exit 0; fi
-p=$(cat "$1.pid" 2>/dev/null) && kill -0 "$p" 2>/dev/null && ! grep -q "^State:.*Z" "/proc/$p/status" 2>/dev/null && echo running || echo gone`
+p=$(cat "$1.pid" 2>/dev/null) && kill -0 "$p" 2>/dev/null &&
+	! grep -q "^State:.*Z" "/proc/$p/status" 2>/dev/null && echo running || echo gone`
 
 // stepKill ends the steps of an earlier call that was given up: they would go
 // on writing under the hands of this one.
@@ -49,7 +50,7 @@ func (t *Transport) step(ctx context.Context, stage, script string) (code int, l
 	name := "step-" + strings.ToLower(rand.Text()[:8])
 	exit, err := t.short(ctx, stepLaunch, stage, name, script, stepBody)
 	if err == nil && exit.Code != 0 {
-		err = fmt.Errorf("exit %d: %s", exit.Code, oneLine(exit.Output))
+		err = fmt.Errorf("exit %d: %s", exit.Code, transport.Said(exit.Output))
 	}
 	if err != nil {
 		return 0, "", fmt.Errorf("starting a step in %s: %w", stage, err)
@@ -83,15 +84,18 @@ func (t *Transport) step(ctx context.Context, stage, script string) (code int, l
 
 // prepare makes the staging directory, and says what is missing where it cannot.
 func (t *Transport) prepare(ctx context.Context, stage string) error {
-	exit, err := t.short(ctx, `for c in tar sha256sum dd; do command -v $c >/dev/null || { echo "$c is missing"; exit 96; }; done; mkdir -p "$0" 2>&1`, stage)
+	const script = `for c in tar sha256sum dd; do
+command -v $c >/dev/null || { echo "$c is missing"; exit 96; }; done
+mkdir -p "$0" 2>&1`
+	exit, err := t.short(ctx, script, stage)
 	switch {
 	case err != nil:
 		return err
 	case exit.Code == 96:
-		return failure.Device.Errorf("container %s cannot take files: %s", t.id, oneLine(exit.Output)).
+		return failure.Device.Errorf("container %s cannot take files: %s", t.id, transport.Said(exit.Output)).
 			Advise("use an image with sh, tar and sha256sum, such as debian:bookworm-slim")
 	case exit.Code != 0:
-		return failure.Device.Errorf("container %s: making %s: %s", t.id, stage, oneLine(exit.Output)).
+		return failure.Device.Errorf("container %s: making %s: %s", t.id, stage, transport.Said(exit.Output)).
 			Advise("choose a directory that the image's user may write")
 	}
 	return nil
@@ -110,13 +114,7 @@ func (t *Transport) remove(ctx context.Context, stage string) error {
 		return nil // rm goes on by itself
 	}
 	if err == nil && exit.Code != 0 {
-		err = fmt.Errorf("%s", oneLine(exit.Output))
+		err = fmt.Errorf("%s", transport.Said(exit.Output))
 	}
 	return err
-}
-
-// oneLine makes what a device printed fit into an error message.
-func oneLine(b []byte) string {
-	s := strings.Join(strings.Fields(string(b[:min(len(b), 500)])), " ")
-	return strings.ToValidUTF8(s, "?")
 }

@@ -199,7 +199,8 @@ func TestPutSilentFailure(t *testing.T) {
 	f := newFake(t)
 	f.fault = func(call string, _, _ int) fault { return when(call == "put", fault{before: true}) }
 	err := open(f, 1<<20).Put(t.Context(), t.TempDir()+"/d", bytes.NewReader(archive(t, "f", noise(3<<20))))
-	if failure.KindOf(err) != failure.Device || failure.NextOf(err) == "" || !strings.Contains(err.Error(), "nothing arrives") || !strings.Contains(err.Error(), "%") {
+	if failure.KindOf(err) != failure.Device || failure.NextOf(err) == "" ||
+		!strings.Contains(err.Error(), "nothing arrives") || !strings.Contains(err.Error(), "%") {
 		t.Errorf("an upload that never arrives: %v", err)
 	}
 	if f.calls["put"] != 3 {
@@ -228,7 +229,8 @@ func TestFinalErrorsAreNotRepeated(t *testing.T) {
 func TestExecNeverRepeats(t *testing.T) {
 	f := newFake(t)
 	f.fault = func(string, int, int) fault { return fault{err: httpError(500)} }
-	if _, err := open(f, 1<<20).Exec(t.Context(), transport.Command{Args: []string{"true"}}); !errors.Is(err, httpError(500)) || f.calls["exec"] != 1 {
+	_, err := open(f, 1<<20).Exec(t.Context(), transport.Command{Args: []string{"true"}})
+	if !errors.Is(err, httpError(500)) || f.calls["exec"] != 1 {
 		t.Errorf("%d calls, %v", f.calls["exec"], err)
 	}
 }
@@ -279,7 +281,8 @@ func TestStepVanishes(t *testing.T) {
 func TestLeftoverStepIsKilled(t *testing.T) {
 	f := newFake(t)
 	base := t.TempDir()
-	wrap(t, f, "tar", `case "$*" in xpmof*) : >`+base+`/started; sleep 20; : >`+base+`/survived;; esac; exec /bin/tar "$@"`)
+	wrap(t, f, "tar",
+		`case "$*" in xpmof*) : >`+base+`/started; sleep 20; : >`+base+`/survived;; esac; exec /bin/tar "$@"`)
 	tr, dir := open(f, 4<<20), base+"/d"
 	ctx, cancel := context.WithCancel(t.Context())
 	f.fault = func(string, int, int) fault {
@@ -301,7 +304,8 @@ func TestLeftoverStepIsKilled(t *testing.T) {
 	}
 	f.fault, f.tools = nil, ""
 	put(t, tr, dir)
-	if stat, err := os.ReadFile("/proc/" + strings.TrimSpace(string(pid)) + "/stat"); err == nil && !strings.Contains(string(stat), ") Z ") {
+	if stat, err := os.ReadFile("/proc/" + strings.TrimSpace(string(pid)) + "/stat"); err == nil &&
+		!strings.Contains(string(stat), ") Z ") {
 		t.Errorf("the step of the first Put still runs: %s", stat)
 	}
 }
@@ -310,7 +314,8 @@ func TestDamagedUnpacking(t *testing.T) {
 	f := newFake(t)
 	wrap(t, f, "tar", `/bin/tar "$@"; r=$?; case "$*" in xpmof*) echo x >>"$4/f";; esac; exit $r`)
 	err := open(f, 2<<20).Put(t.Context(), t.TempDir()+"/d", bytes.NewReader(archive(t, "f", noise(1000))))
-	if failure.KindOf(err) != failure.Device || !strings.Contains(err.Error(), "differ") || !strings.Contains(err.Error(), "./f: FAILED") {
+	if failure.KindOf(err) != failure.Device || !strings.Contains(err.Error(), "differ") ||
+		!strings.Contains(err.Error(), "./f: FAILED") {
 		t.Errorf("a file that was changed by the disk: %v", err)
 	}
 }
@@ -371,7 +376,8 @@ func TestGetGivesUp(t *testing.T) {
 	}
 	f.fault = nil
 	small := zunexec.New(f, "c1", zunexec.Options{Poll: 5 * time.Millisecond, MaxGet: 1 << 20})
-	if _, err := get(t, small, dir); failure.KindOf(err) != failure.Device || !strings.Contains(err.Error(), "at most 1048576") {
+	if _, err := get(t, small, dir); failure.KindOf(err) != failure.Device ||
+		!strings.Contains(err.Error(), "at most 1048576") {
 		t.Errorf("a directory over the limit: %v", err)
 	}
 }
@@ -380,7 +386,8 @@ func TestExecRefusesWhatDoesNotFit(t *testing.T) {
 	f := newFake(t)
 	tr := open(f, 1<<20)
 	for _, arg := range []string{strings.Repeat("x", 7000), strings.Repeat("\n", 2400), "\xff"} {
-		if _, err := tr.Exec(t.Context(), transport.Command{Args: []string{"echo", arg}}); err == nil || !strings.Contains(err.Error(), "refused") {
+		_, err := tr.Exec(t.Context(), transport.Command{Args: []string{"echo", arg}})
+		if err == nil || !strings.Contains(err.Error(), "refused") {
 			t.Errorf("%.10q…: %v", arg, err)
 		}
 	}

@@ -1,4 +1,6 @@
-package findings
+// Package options says how the options of a run relate: how much longer one takes
+// than another, which provider really ran each, and where its latencies scatter.
+package options
 
 import (
 	"fmt"
@@ -22,7 +24,8 @@ type Ratio struct {
 	Judged judge.Ratio `json:"-"`
 }
 
-func ratios(run *judge.Run) (out []Ratio) {
+// Ratios are how the options compare, in words.
+func Ratios(run *judge.Run) (out []Ratio) {
 	for _, x := range run.Ratios() {
 		out = append(out, Ratio{Axis: x.Axis, Option: x.Option.Letter, Base: x.Base.Letter, Estimate: x.Estimate,
 			Differs: x.Differs(), Text: sentenceOf(x, run), Judged: x})
@@ -121,9 +124,9 @@ type Spread struct {
 // maxSpreads bounds the work on plans that are a search.
 const maxSpreads = 100
 
-// spreads splits the variance of each option with several process starts or
+// Spreads splits the variance of each option with several process starts or
 // blocks, and says what to have more of; with neither there is nothing to split.
-func spreads(run *judge.Run) (out []Spread) {
+func Spreads(run *judge.Run) (out []Spread) {
 	for _, o := range run.Options {
 		parts := o.Scatter()
 		if len(parts) < 2 || len(out) >= maxSpreads {

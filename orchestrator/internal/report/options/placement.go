@@ -1,4 +1,4 @@
-package findings
+package options
 
 import (
 	"cmp"
@@ -36,8 +36,8 @@ type Share struct {
 	Time  float64 `json:"time"`
 }
 
-// placements makes one entry per option, from the first repetition that knows.
-func placements(run *judge.Run) (out []Placement) {
+// Placements makes one entry per option, from the first repetition that knows.
+func Placements(run *judge.Run) (out []Placement) {
 	for _, c := range run.Options {
 		p := Placement{Option: c.Letter, Model: c.Model, Provider: c.Trials[0].Provider, Unavailable: "the trial has no usable result"}
 		known := false
@@ -65,7 +65,7 @@ const most = 6
 func (p *Placement) fill(r *judge.Trial, truth validity.Truth) {
 	got, _ := r.Result.Placement.Get()
 	p.Unavailable, p.Wrong = "", truth.Wrong()
-	_, p.Truth, _ = strings.Cut(words.Line(truth.String(), maxSentence), ": ")
+	p.Truth = words.Line(truth.Share(), words.MaxSentence)
 	total := 0.0
 	for _, s := range got.Providers {
 		total += float64(s.TimeNS)
@@ -81,7 +81,7 @@ func (p *Placement) fill(r *judge.Trial, truth validity.Truth) {
 	}
 	kinds := map[string]*Share{}
 	for _, o := range got.Operators[:min(len(got.Operators), 1000)] {
-		op := words.Line(o.Operator, maxName)
+		op := words.Line(o.Operator, words.MaxName)
 		if len(p.Operators) < most {
 			p.Operators = append(p.Operators, Share{op, o.Nodes, share(o.TimeNS)})
 		}
@@ -148,42 +148,4 @@ func workText(nodes int, kinds map[string]*Share, top []Share) string {
 		ops = append(ops, fmt.Sprintf("%s %s", o.Name, words.Percent(o.Time)))
 	}
 	return fmt.Sprintf("%s: %s. Most time: %s", words.Plural(nodes, "node"), strings.Join(parts, ", "), strings.Join(ops, ", "))
-}
-
-const harnessName = "An empty call"
-
-// harnessFact says what measuring costs, for every report.
-func harnessFact(rows []*Row) Fact {
-	f := Fact{Name: harnessName, Unavailable: "not measured"}
-	for _, r := range rows {
-		if r.Result == nil {
-			continue
-		}
-		h, ok := r.Result.Harness.Get()
-		if !ok {
-			if w := words.Line(r.Result.Harness.Unavailable, 200); w != "" {
-				f.Unavailable = w
-			}
-			continue
-		}
-		f = Fact{Name: f.Name, Value: words.Nanoseconds(float64(max(0, h.NullNS)))}
-		if c, ok := h.NullCNS.Get(); ok {
-			f.Value += ", in C " + words.Nanoseconds(float64(max(0, c)))
-		} else if w := words.Line(h.NullCNS.Unavailable, 200); w != "" {
-			f.Value += ", in C unavailable: " + w
-		}
-		f.Value += fmt.Sprintf("; %s in %s", words.Plural(int(max(0, h.Allocations)), "allocation"), words.Plural(max(0, h.Calls), "call"))
-		return f
-	}
-	return f
-}
-
-// HarnessCost says what measuring costs, as a sentence.
-func (t *Table) HarnessCost() string {
-	for _, f := range t.Facts {
-		if f.Name == harnessName {
-			return "Measuring costs: an empty call takes " + f.Value + words.When(f.Value == "", "unavailable: "+f.Unavailable) + "."
-		}
-	}
-	return ""
 }
