@@ -63,7 +63,8 @@ func (r *Resolver) offline(err error, u *url.URL, sum, cut string) error {
 		e = failure.Usage.Errorf("cannot be downloaded from %s", public(u)).Because(err)
 	}
 	if e.Next == "" {
-		e.Next = fmt.Sprintf("put the file with sha256 %s into %s (its name must end in .onnx), or name its directory in %s",
+		e.Next = fmt.Sprintf("put the file with sha256 %s into %s (its name must end in .onnx), or name its "+
+			"directory in %s",
 			sum, r.CacheDir, SearchPathEnv)
 	}
 	if cut != "" {
@@ -109,7 +110,8 @@ func (r *Resolver) download(ctx context.Context, u *url.URL, sum string, limit i
 	if resp.ContentLength > limit {
 		return "", fmt.Errorf("it has %d bytes; at most %d are accepted", resp.ContentLength, limit)
 	}
-	body := &download{r: r, body: resp.Body, limit: limit, total: resp.ContentLength, alive: func() { stall.Reset(stallTimeout) }}
+	body := &download{r: r, body: resp.Body, limit: limit, total: resp.ContentLength,
+		alive: func() { stall.Reset(stallTimeout) }}
 	return r.store(sum, func(w io.Writer) error { return body.copy(ctx, w, sum, public(u)) })
 }
 
@@ -156,7 +158,8 @@ func (d *download) copy(ctx context.Context, w io.Writer, sum, from string) erro
 		return failure.Usage.Errorf("%s sends more than the %d bytes that are accepted", from, d.limit)
 	case got != sum:
 		return failure.Usage.
-			Errorf("%s gave %s with sha256 %s, but it must be %s; nothing was kept", from, spec.FormatBytes(n), got, sum).
+			Errorf("%s gave %s with sha256 %s, but it must be %s; nothing was kept", from, spec.FormatBytes(n), got,
+				sum).
 			Advise("the file at that address is another one: find the one that was meant, " +
 				"or look at the new one and correct the sha256")
 	}

@@ -133,7 +133,8 @@ func examine(path string) (trial.Reading[trial.Work], error) {
 	for _, t := range m.Tensors() {
 		if t.Outside {
 			return trial.Reading[trial.Work]{}, failure.Usage.
-				Errorf("file %s keeps values (tensor %q) in another file, and only the .onnx itself is pushed to the device",
+				Errorf("file %s keeps values (tensor %q) in another file, and only the .onnx itself is pushed to the "+
+					"device",
 					path, t.Name).
 				Advise("save the model as one file: onnx.save(model, path, save_as_external_data=False)")
 		}

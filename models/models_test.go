@@ -22,6 +22,7 @@ import (
 	"chexp/experiments/spec"
 	"chexp/models/builtin"
 	"chexp/models/catalog"
+	"chexp/models/modeltest"
 	"chexp/models/onnx"
 )
 
@@ -97,7 +98,8 @@ func TestBuiltinIsGeneratedOnceAndRepaired(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got.Name != "m" || got.SHA256 != want.SHA256 || got.Bytes != want.Bytes || got.Origin != "builtin tiny-cnn (untrained)" {
+		if got.Name != "m" || got.SHA256 != want.SHA256 || got.Bytes != want.Bytes ||
+			got.Origin != "builtin tiny-cnn (untrained)" {
 			t.Errorf("resolved to %+v", got)
 		}
 		if data, err := os.ReadFile(got.File); err != nil || sumOf(data) != want.SHA256 {
@@ -173,7 +175,8 @@ func TestDownloadThatGoesWrongLeavesNothing(t *testing.T) {
 		msg, next string
 	}{
 		"other content": {func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("something else")) },
-			"gave 14 B with sha256 " + sumOf([]byte("something else")) + ", but it must be " + sum + "; nothing was kept", "another one"},
+			"gave 14 B with sha256 " + sumOf([]byte("something else")) + ", but it must be " + sum +
+				"; nothing was kept", "another one"},
 		"not found": {http.NotFound, "404 Not Found", "put the file with sha256 " + sum + " into "},
 		"cut short": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", fmt.Sprint(len(data)))
@@ -182,7 +185,10 @@ func TestDownloadThatGoesWrongLeavesNothing(t *testing.T) {
 		"too long": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "3000000000")
 		}, "3000000000 bytes", "put the file"},
-		"redirects": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path+"x", http.StatusFound) },
+		"redirects": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, r.URL.Path+"x",
+				http.StatusFound)
+		},
 			"more than 5 redirects", "put the file"},
 		"to plain http": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://192.0.2.1/x.onnx", http.StatusFound)
@@ -191,7 +197,8 @@ func TestDownloadThatGoesWrongLeavesNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			base, _ := serve(t, c.serve)
 			r := &Resolver{CacheDir: t.TempDir()}
-			_, err := r.Resolve(t.Context(), spec.ModelSource{Name: "m", Line: 7, URL: base + "/x.onnx?token=hunter2", SHA256: sum})
+			_, err := r.Resolve(t.Context(), spec.ModelSource{Name: "m", Line: 7, URL: base + "/x.onnx?token=hunter2",
+				SHA256: sum})
 			fails(t, err, c.msg, c.next)
 			if strings.Contains(fmt.Sprintf("%v", err), "hunter2") {
 				t.Errorf("the error shows the query: %v", err)
@@ -331,7 +338,8 @@ func TestWhatAKilledProcessLeftIsSwept(t *testing.T) {
 
 func TestResolveAllReportsEveryFailure(t *testing.T) {
 	e := &spec.Experiment{Models: []spec.ModelSource{
-		{Name: "a", Line: 4, Builtin: "x"}, {Name: "b", Builtin: "tiny-cnn"}, {Name: "c", Line: 9, Path: "/no/such/file"},
+		{Name: "a", Line: 4, Builtin: "x"}, {Name: "b", Builtin: "tiny-cnn"},
+		{Name: "c", Line: 9, Path: "/no/such/file"},
 	}}
 	all, err := (&Resolver{CacheDir: t.TempDir()}).ResolveAll(t.Context(), e)
 	if err == nil || !strings.HasPrefix(err.Error(), "line 4: model a:") ||
@@ -340,20 +348,17 @@ func TestResolveAllReportsEveryFailure(t *testing.T) {
 	}
 }
 
-// The tutorial's models, where this machine has them.
+// The tutorial's models, where CHEXP_MODEL_PATH has them.
 func TestTutorialModelsBySum(t *testing.T) {
-	dir := "../../shared/models/food11"
-	if _, err := os.Stat(dir); err != nil {
-		dir = "../" + dir // a git worktree lies one deeper
-	}
-	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("the tutorial's models are not beside this checkout: %v", err)
+	if _, ok := modeltest.Tutorial(t, modeltest.Static); !ok {
+		t.Skip("CHEXP_MODEL_PATH names no folder with the tutorial's models")
 	}
 	e, err := spec.Load("../experiments/serve-edge.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &Resolver{CacheDir: t.TempDir(), SearchPath: []string{dir}, HTTP: &http.Client{Transport: noNetwork{}}}
+	r := &Resolver{CacheDir: t.TempDir(), SearchPath: filepath.SplitList(os.Getenv("CHEXP_MODEL_PATH")),
+		HTTP: &http.Client{Transport: noNetwork{}}}
 	all, err := r.ResolveAll(t.Context(), e)
 	if err != nil {
 		t.Fatal(err)
@@ -400,7 +405,8 @@ func TestResolveRefusesAHostileModel(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := Resolver{CacheDir: t.TempDir()}
-		_, err = r.Resolve(context.Background(), spec.ModelSource{Name: "m", Path: write(t, filepath.Join(dir, "m.onnx"), b)})
+		_, err = r.Resolve(context.Background(), spec.ModelSource{Name: "m",
+			Path: write(t, filepath.Join(dir, "m.onnx"), b)})
 		return err
 	}
 	for name, x := range map[string]struct {

@@ -30,7 +30,8 @@ func (r *Resolver) search(ctx context.Context, sum string) (file, cut string) {
 			files++
 			bytes += info.Size()
 			if files > maxSearchFiles || bytes > maxSearchBytes {
-				return "", fmt.Sprintf("the search ended in %s after %d files, which is as far as it goes", dir, files-1)
+				return "", fmt.Sprintf("the search ended in %s after %d files, which is as far as it goes", dir,
+					files-1)
 			}
 			if got, _, err := hash(ctx, path); err == nil && got == sum {
 				return path, ""

@@ -6,7 +6,7 @@
 #
 # Needs the cross compiler, qemu-user-static and Debian's libonnx-testdata; what
 # needs something absent is skipped with a sentence. The checks of whole models
-# take them from ../shared/models/food11, or from MODELS.
+# take the tutorial's, from the folder MODELS or the first one of CHEXP_MODEL_PATH.
 #
 # Everything runs on an emulated Cortex-A76, on as many threads as the check
 # says; times mean nothing here and none is reported.
@@ -117,12 +117,10 @@ else
   echo "skipped: no $data; run: apt-get install -y libonnx-testdata"
 fi
 
-models=${MODELS:-}
-for m in ../shared/models/food11 ../../shared/models/food11; do
-  [ -n "$models" ] || [ ! -d $m ] || models=$m
-done
-if [ -z "$models" ]; then
-  echo "skipped: the tutorial's models are not in ../shared/models/food11"
+models=${MODELS:-${CHEXP_MODEL_PATH:-}}
+models=${models%%:*}
+if [ ! -f "$models/food11_fp32_rebuilt.onnx" ]; then
+  echo "skipped: neither MODELS nor CHEXP_MODEL_PATH names a folder with the tutorial's models"
 else
   float=$models/food11_fp32_rebuilt.onnx static=$models/food11_quantized_aggressive.onnx
   echo "== every quantized node of the static INT8 model by itself"

@@ -3,16 +3,16 @@
 # how far do repeated runs lie apart? Needs Debian's python3-venv and, once, PyPI; what it fetches
 # stays in ${CHEXP_CACHE:-~/.cache/chexp}. About five minutes on a quiet machine.
 #
-# usage: run.sh [RUNS [MODEL OTHER]]      12 runs of the tutorial's static INT8 model and of FP32,
-#                                         which lie beside the repository
+# usage: run.sh [RUNS [MODEL OTHER]]      12 runs of the built-in MobileNetV2 as static INT8 and as FP32;
+#                                         the tutorial's models have the same shape
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 runs=${1:-12}
-food11=$root/../shared/models/food11
-models=("${2:-$food11/food11_quantized_aggressive.onnx}" "${3:-$food11/food11_fp32_rebuilt.onnx}")
 
 [ -x "$root/bin/chexp" ] || { echo "there is no bin/chexp: make build agents" >&2; exit 2; }
+builtin() { "$root/bin/chexp" model fetch -f json "$1" | sed -n 's/^ *"file": "\(.*\)",$/\1/p'; }
+models=("${2:-$(builtin plates11-int8-static)}" "${3:-$(builtin plates11-fp32)}")
 for model in "${models[@]}"; do
 	[ -r "$model" ] || { echo "no model $model; usage: run.sh RUNS MODEL OTHER, models with one input of 1x3x224x224 floats" >&2; exit 2; }
 done

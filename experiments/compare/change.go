@@ -43,7 +43,7 @@ func change(base, p *Pool, seed uint64) Change {
 		x = c.onSharedDevices(shared, base, p, seed)
 	}
 	c.Ratio, c.Interval = x.Ratio, x.Interval
-	c.judge(x)
+	c.conclude(x)
 	return c
 }
 
@@ -153,8 +153,8 @@ func allBlocks(runs []runValue) (out [][]int64) {
 	return out
 }
 
-// judge puts it in words.
-func (c *Change) judge(x stats.Estimate) {
+// conclude says whether the ratio differs from 1, and puts that into words.
+func (c *Change) conclude(x stats.Estimate) {
 	i, ok := x.Interval.Get()
 	if !ok {
 		c.Finding = NoInterval

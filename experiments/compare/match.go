@@ -357,7 +357,7 @@ func of(label string) string {
 	return " of " + label
 }
 
-// Unnamed stands for the device of results that do not name it.
+// Unnamed is the device of all results that do not name theirs.
 const Unnamed = "(device not named)"
 
 func deviceName(d string) string { return cmp.Or(d, Unnamed) }

@@ -73,12 +73,6 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// New makes an Error. Deprecated: use [Kind.Errorf]; this goes when its last
-// caller has.
-func New(kind Kind, what, next string, cause error) *Error {
-	return &Error{Kind: kind, What: what, Next: next, Err: cause}
-}
-
 // KindOf returns the kind of the outermost Error in err's chain, Unexpected if
 // there is none.
 func KindOf(err error) Kind {

@@ -1,14 +1,14 @@
-// Package journal is what the agent keeps of a trial while it is measured, so
-// that an interruption costs no complete block: one file per trial, a line for each
-// process start and a line for each block. Both halves read it: the agent goes
-// on from it (Log, Result.Restarts), and the orchestrator makes a partial result
-// of it where no agent can (Log.Partial).
+// Package journal is the record that the agent keeps of a trial while it measures
+// it, so that an interruption costs no complete block. Each trial has one file,
+// with a line for each process start and a line for each block. The agent resumes
+// a trial from it ([Log], [trial.Result.Restarts]); where no agent can, the
+// orchestrator makes a partial result from it ([Log.Partial]).
 //
-// A line is eight hexadecimal digits, the CRC-32C of what follows, a blank, one
-// JSON document and a line feed. A file that was cut off or whose last pages
-// never reached the disk ends at its first line that is not whole; what stands
-// before it counts. The sum is against accidents, not against a liar: who reads
-// what a device sent checks the result like any other.
+// A line is eight hexadecimal digits (the CRC-32C of what follows), a blank, one
+// JSON document and a line feed. A file that was cut off, or whose last pages
+// never reached the disk, is read up to its first broken line. The sum finds
+// accidents, not lies: a result made from a device's journal must be checked like
+// any other.
 package journal
 
 import (
@@ -157,7 +157,7 @@ func Peak(before, now trial.Reading[int64]) trial.Reading[int64] {
 	return before
 }
 
-// Partial is the result of a trial that nobody goes on with.
+// Partial is the result of a trial that will not be resumed; why says what ended it.
 func (log *Log) Partial(why string) (*trial.Result, error) {
 	res := log.Result()
 	asked := log.Begun[len(log.Begun)-1].Rounds

@@ -42,26 +42,33 @@ func contradictions(s *trial.Summary, latencies, sorted []int64, batch int) (dou
 		doubt("its summary says p50 %s, its latencies say %s", words.Nanoseconds(s.MedianNS),
 			words.Nanoseconds(stats.Median(sorted)))
 	}
-	// Percentile definitions differ by a rank; further off than the
-	// neighbouring ranks is no matter of definition.
+	doubts = append(doubts, percentileDoubts(s, sorted)...)
+	if want := float64(n) * float64(batch) / (sum / 1e9); !(math.Abs(s.Throughput-want) <= 1e-3*want) {
+		doubt("its summary says %s, its latencies say %s", words.Rate(s.Throughput), words.Rate(want))
+	}
+	return doubts
+}
+
+// percentileDoubts allow for other definitions of a percentile, which differ by a
+// rank; what is further off than the neighbouring ranks is no matter of
+// definition.
+func percentileDoubts(s *trial.Summary, sorted []int64) (doubts []string) {
+	n := len(sorted)
 	for _, p := range []struct {
-		name string
-		p    float64
-		r    trial.Reading[float64]
+		name    string
+		percent float64
+		value   trial.Reading[float64]
 	}{{"p90", 90, s.P90NS}, {"p95", 95, s.P95NS}, {"p99", 99, s.P99NS}} {
-		got, ok := p.r.Get()
+		got, ok := p.value.Get()
 		if !ok {
 			continue
 		}
-		i := p.p / 100 * float64(n)
-		lo, hi := sorted[min(max(int(i)-2, 0), n-1)], sorted[min(int(i)+2, n-1)]
-		if !(got >= float64(lo)-1 && got <= float64(hi)+1) {
-			doubt("its summary says %s %s, its latencies say %s", p.name, words.Nanoseconds(got),
-				words.Nanoseconds(float64(stats.NearestRank(sorted, p.p))))
+		i := int(p.percent / 100 * float64(n))
+		lo, hi := sorted[min(max(i-2, 0), n-1)], sorted[min(i+2, n-1)]
+		if !(got >= float64(lo)-1 && got <= float64(hi)+1) { // also true for NaN
+			doubts = append(doubts, fmt.Sprintf("its summary says %s %s, its latencies say %s", p.name,
+				words.Nanoseconds(got), words.Nanoseconds(float64(stats.NearestRank(sorted, p.percent)))))
 		}
-	}
-	if want := float64(n) * float64(batch) / (sum / 1e9); !(math.Abs(s.Throughput-want) <= 1e-3*want) {
-		doubt("its summary says %s, its latencies say %s", words.Rate(s.Throughput), words.Rate(want))
 	}
 	return doubts
 }

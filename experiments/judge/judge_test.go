@@ -201,3 +201,61 @@ func TestForeignAndDoubtfulResults(t *testing.T) {
 		t.Errorf("%q, %+v", x.Doubts, x.Answers)
 	}
 }
+
+func TestNearestIsOfAValidRepetition(t *testing.T) {
+	var r run
+	r.add("m", 1e6, 2, 1, 200, 20*ms)
+	r.add("m", 1e6, 2, 2, 5, 1*ms) // too few inferences: INVALID
+	x := r.judge(budget(P50, "<", 15*ms)).Decide().Tallies[0]
+	if x.Met != 0 || x.Nearest == nil || x.Value < 19*ms {
+		t.Errorf("%+v", x)
+	}
+}
+
+// on makes the last trial one of another provider.
+func (r *run) on(p trial.Provider) {
+	planned, x := &r.plan.Trials[len(r.plan.Trials)-1], r.results[len(r.results)-1]
+	planned.Provider, x.Provider = p, p
+	planned.ID = trial.NewID(planned.Model, p.Label(), planned.Threads, planned.Batch, planned.Repetition)
+	x.TrialID = planned.ID
+	nodes := trial.ProviderShare{Provider: p.Name, Nodes: 3, TimeNS: 1}
+	x.Placement = trial.Read(trial.Placement{Nodes: 3, Providers: []trial.ProviderShare{nodes}})
+}
+
+// A provider is held against the cpu provider of its own runtime.
+func TestBases(t *testing.T) {
+	var r run
+	r.add("m", 1e6, 2, 1, 200, 20*ms)
+	r.add("m", 1e6, 2, 1, 200, 19*ms)
+	r.on(trial.Provider{Name: "cpu", Runtime: "debian"})
+	r.add("m", 1e6, 2, 1, 200, 10*ms)
+	r.on(trial.Provider{Name: "xnnpack", Runtime: "debian"})
+	r.add("m", 1e6, 2, 1, 200, 15*ms)
+	r.on(trial.Provider{Name: "acl"})
+	r.add("m", 1e6, 4, 1, 200, 12*ms)
+	r.add("n", 1e6, 2, 1, 200, 5*ms)
+	var got []string
+	for _, x := range r.judge().Ratios() {
+		got = append(got, string(x.Axis)+": "+x.Option.Label+" / "+x.Base.Label)
+	}
+	want := []string{
+		"model: n on cpu, 2 threads / m on cpu, 2 threads",
+		"provider: m on xnnpack-debian, 2 threads / m on cpu-debian, 2 threads",
+		"provider: m on acl, 2 threads / m on cpu, 2 threads",
+		"threads: m on cpu, 4 threads / m on cpu, 2 threads",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("ratios\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestFormat(t *testing.T) {
+	for m, want := range map[*Metric]string{Size: "8.90 MB", P95: "8.90 ms", Throughput: "8900000/s"} {
+		if got := m.Format(8.9e6); got != want {
+			t.Errorf("%s: %q, want %q", m, got, want)
+		}
+	}
+	if got := Accuracy.Format(0.905); got != "90.5 %" {
+		t.Errorf("accuracy: %q", got)
+	}
+}

@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"regexp"
 	"strings"
 
 	"chexp/experiments/provider"
@@ -37,8 +36,6 @@ func (r *reader) models(s *section, e *Experiment) {
 	}
 }
 
-var sha256Hex = regexp.MustCompile(`^[0-9a-f]{64}$`)
-
 func (r *reader) model(m *section) ModelSource {
 	src := ModelSource{Line: m.node.Line}
 	if v, ok := m.text("name"); ok {
@@ -63,7 +60,7 @@ func (r *reader) model(m *section) ModelSource {
 	}
 	if v, ok := m.literal("sha256", "64 hexadecimal digits"); ok {
 		src.SHA256 = strings.ToLower(v)
-		if !sha256Hex.MatchString(src.SHA256) {
+		if !trial.ValidSum(src.SHA256) {
 			m.addf("sha256", "is %q (%d characters), but must be 64 hexadecimal digits, as `sha256sum FILE` prints", short(v),
 				len(v))
 		} else if m.has("builtin") {

@@ -12,8 +12,8 @@ import (
 // experiment names them without saying where they are.
 var BuiltRuntimes = []string{"debian"}
 
-// maxRuntimeName leaves room in a trial's id, where it stands behind the
-// provider's name.
+// maxRuntimeName is the most characters of a runtime's name, which follows the
+// provider's in a trial's id and must leave room there.
 const maxRuntimeName = 24
 
 func (r *reader) runtimes(s *section, e *Experiment) {
@@ -100,7 +100,7 @@ func (s *section) sum(key, needs string) string {
 	}
 	v = strings.ToLower(v)
 	switch {
-	case !sha256Hex.MatchString(v):
+	case !trial.ValidSum(v):
 		s.addf(key, "is %q (%d characters), but must be 64 hexadecimal digits, as `sha256sum FILE` prints", short(v), len(v))
 	case !s.has(needs):
 		s.addf(key, "says what %s must hold, which is not here", needs)

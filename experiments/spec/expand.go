@@ -37,13 +37,13 @@ func (r Runtime) describe() string {
 	return strings.TrimSpace("runtime " + r.Name + " (ONNX Runtime " + r.Version + ")")
 }
 
-// Expand makes the plan: every model × provider × threads × batch ×
-// repetition, in the order of the file, repetitions innermost. models are the
-// resolved ones of e.Models, found by name, and runtimes those of e.Runtimes with
-// the agent's own (whose name is empty). Where the agent's own is not among
-// them nothing is known about its providers, and the agent decides. An optional provider that
-// its runtime lacks gives trials with Skip; a required one is a problem, so that
-// nothing is created for it.
+// Expand makes the plan: every model × provider × threads × batch × repetition, in
+// the order of the file, repetitions innermost. models are e.Models as resolved to
+// files, found by name. runtimes are e.Runtimes as resolved, and the agent's own,
+// whose name is empty; without the agent's own nothing is known about its
+// providers, and the agent decides. An optional provider that its runtime lacks
+// gives trials with Skip; a required one is a problem, so that nothing is created
+// for it.
 func Expand(e *Experiment, models []trial.Model, runID string, runtimes []Runtime) (*trial.Plan, error) {
 	plan := &trial.Plan{
 		Schema: trial.PlanSchema, Experiment: e.Name, RunID: runID,

@@ -26,9 +26,9 @@ func Load(path string) (*Experiment, error) {
 	return Parse(path, data)
 }
 
-// Parse checks an experiment. name stands in the problems, and relative model
-// paths are relative to its directory. Every problem is reported at once, as
-// Problems; then there is no experiment.
+// Parse checks an experiment. Problems name the file as name says, and relative
+// model paths start at its directory. All problems are reported at once, as
+// [Problems]; the experiment is then nil.
 func Parse(name string, data []byte) (*Experiment, error) {
 	return parse(&reader{file: name, dir: filepath.Dir(name)}, data)
 }
@@ -59,8 +59,8 @@ func parse(r *reader, data []byte) (*Experiment, error) {
 	return e, nil
 }
 
-// document returns the root of the one document in the file, nil with a
-// problem when there is none.
+// document returns the root of the one document in the file. Without one it adds
+// a problem and returns nil.
 func (r *reader) document(data []byte) *yaml.Node {
 	switch {
 	case len(data) > MaxFileBytes:

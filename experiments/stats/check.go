@@ -120,17 +120,17 @@ func (s Sample) checkSize() Check {
 	case n < fewest:
 		c.Outcome = Invalid
 		c.Text = fmt.Sprintf("%s, it takes %d for an interval of the median and %d to see whether the trial was steady",
-			inferences(n), fewest, Steady)
+			words.Plural(n, "inference"), fewest, Steady)
 	case n < Steady:
 		c.Outcome = Suspect
 		c.Text = fmt.Sprintf("%s, it takes %d to see whether the trial was steady, %d for a p95 and %d for a p99",
-			inferences(n), Steady, Needed(95), Needed(99))
+			words.Plural(n, "inference"), Steady, Needed(95), Needed(99))
 	case limit > n:
 		c.Outcome = Suspect
 		c.Text = fmt.Sprintf("the median is known to ±%s only, limit ±%s, which takes about %d inferences instead of %d",
 			words.Percent(width), words.Percent(precise), limit, n)
 	default:
-		c.Text, c.Remedy = inferences(n)+", median known to ±"+words.Percent(width), ""
+		c.Text, c.Remedy = words.Plural(n, "inference")+", median known to ±"+words.Percent(width), ""
 	}
 	return c
 }
@@ -157,7 +157,7 @@ func (s Sample) checkWarmUp() (Check, int) {
 	if length >= n/4 {
 		c.Outcome = Invalid
 	}
-	c.Text = fmt.Sprintf("the first %d of %s were %s slower than the rest, limit %d", length, inferences(n),
+	c.Text = fmt.Sprintf("the first %d of %s were %s slower than the rest, limit %d", length, words.Plural(n, "inference"),
 		words.Percent(ratio-1), limit)
 	c.Remedy = fmt.Sprintf("raise trials.warmup by %d", roundUp(length))
 	return c, length
@@ -242,7 +242,7 @@ func (s Sample) checkOutliers() Check {
 	k := o.Slow + o.Fast
 	share := float64(k) / float64(n)
 	c := Check{Name: OutlierShare, Outcome: Valid, Value: finite(100 * share), Limit: 100 * many, Unit: "%",
-		Text: fmt.Sprintf("%d of %s, the slowest took %s the median", k, inferences(n), times(o.Slowest))}
+		Text: fmt.Sprintf("%d of %s, the slowest took %s the median", k, words.Plural(n, "inference"), times(o.Slowest))}
 	// More than chance makes of one in twenty: P(B >= k), B being
 	// Binomial(n, 1/20), at most 5 %.
 	if share > many && k >= n+1-lowRankAt(n, 1-many, 0.05) {
@@ -260,13 +260,6 @@ func finite(v float64) trial.Reading[float64] {
 		return trial.Unread[float64]("no finite number")
 	}
 	return trial.Read(v)
-}
-
-func inferences(n int) string {
-	if n == 1 {
-		return "1 inference"
-	}
-	return fmt.Sprintf("%d inferences", n)
 }
 
 func times(ratio float64) string {

@@ -2,7 +2,6 @@ package stats
 
 import (
 	"cmp"
-	"fmt"
 	"math"
 	"slices"
 
@@ -109,11 +108,7 @@ func collect(g Group, levels []level) (m float64, ok bool) {
 
 // String is the component in words: "12 blocks differ by 1.5 %".
 func (c Component) String() string {
-	things := c.Level
-	if c.Groups != 1 {
-		things += "s"
-	}
-	return fmt.Sprintf("%d %s differ by %s", c.Groups, things, words.Percent(c.SD))
+	return words.Plural(c.Groups, c.Level) + " differ by " + words.Percent(c.SD)
 }
 
 // Advice says of what to have more, to narrow the interval of the centre most:

@@ -2,7 +2,6 @@ package trial
 
 import (
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -19,13 +18,13 @@ const (
 type Evaluation struct {
 	Data     string `json:"data"`     // PlatesData or PackedData
 	Pictures int    `json:"pictures"` // how many of them, from the first on
-	// SHA256 is that of the pack, a file of the bundle; empty for PlatesData.
+	// SHA256 of the pack, which is a file of the bundle; empty for PlatesData.
 	SHA256 string `json:"sha256,omitempty"`
 	Bytes  int64  `json:"bytes,omitempty"`
-	// Name is what people are told that the data is.
+	// Name of the data for people.
 	Name string `json:"name"`
-	// Reference is the model whose answers those of the others are compared
-	// with, on the plan's first provider that is not skipped.
+	// Reference is the model that all others are compared with. Its answers are
+	// those on the plan's first provider that is not skipped.
 	Reference string `json:"reference"`
 	// Timeout bounds the evaluation of one model on one provider.
 	Timeout time.Duration `json:"timeout_ns"`
@@ -37,15 +36,15 @@ const DataDir = "data"
 // Path is where the pack lies below the bundle directory.
 func (e Evaluation) Path() string { return DataDir + "/" + e.SHA256 + ".pack" }
 
-// MaxPictures bounds an evaluation; with them the 95 % interval is ±0.2 points
-// around 99 %, and nobody waits for more.
+// MaxPictures bounds an evaluation. With so many the 95 % interval is ±0.2 points
+// around 99 %.
 const MaxPictures = 100000
 
 func (e *Evaluation) check(models map[string]bool) error {
 	switch {
 	case e == nil:
 		return nil
-	case e.Data == PackedData && (len(e.SHA256) != 64 || strings.Trim(e.SHA256, "0123456789abcdef") != ""),
+	case e.Data == PackedData && !ValidSum(e.SHA256),
 		e.Data == PlatesData && e.SHA256 != "",
 		e.Data != PlatesData && e.Data != PackedData:
 		return fmt.Errorf("plan: accuracy on data %q with sha256 %q is not well formed", e.Data, e.SHA256)
@@ -70,10 +69,10 @@ type Accuracy struct {
 	// Interval holds the true share with 95 % confidence (Clopper and Pearson:
 	// exact, never too narrow), if the pictures are a fair sample.
 	Interval Interval `json:"interval"`
-	// Agreement with the reference, or why there is none. A model that is
-	// compared with itself agrees with itself, on another provider too or not.
+	// Agreement with the reference, or why there is none. The reference itself has
+	// one too: its answers on this provider against those on the first one.
 	Agreement Reading[Agreement] `json:"agreement"`
-	Threads   int                `json:"threads"` // that the evaluation used
+	Threads   int                `json:"threads"` // of the evaluation
 }
 
 // Agreement compares a model's outputs with the reference's on the same

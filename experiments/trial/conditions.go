@@ -14,44 +14,44 @@ const (
 // Block is a stretch of timed inferences during which one trial had the device
 // to itself. Trials that are compared take turns block by block.
 type Block struct {
-	// Round counts from 1: every living trial has one block in each balanced
-	// round. In the rounds after those, for the precision, only the trials that
-	// still need one have a block.
+	// Round counts from 1. In each balanced round every living trial has one block.
+	// In the rounds after them, which are for the precision, only the trials that
+	// are not yet precise enough have a block.
 	Round int `json:"round"`
 	Turn  int `json:"turn"`  // from 1, over all blocks of the run: the order in which they were measured
 	First int `json:"first"` // index of its first inference in latencies_ns
 	N     int `json:"n"`
-	// Settled inferences ran first and are not counted: caches and clock were
-	// another trial's before.
+	// Settled inferences ran first and are not counted, because caches and clock
+	// were those of another trial before.
 	Settled int `json:"settled,omitempty"`
 	// StartNS is the time of its first inference since the agent's run began,
 	// on the monotonic clock.
 	StartNS    int64       `json:"start_ns"`
 	Conditions *Conditions `json:"conditions,omitempty"`
-	// Restarts is how often the trial's process had been started anew before
-	// this block, because the run was interrupted. Blocks in which it differs
-	// are of different process starts; no round has blocks of two.
+	// Restarts is how often the trial's process had been started anew before this
+	// block, because the run was interrupted. All blocks of a round have the same.
 	Restarts int `json:"restarts,omitempty"`
 }
 
-// WarmUp is what the untimed inferences showed: whether it was over before the
-// timed ones began.
+// WarmUp says what the untimed inferences showed: whether the model had become as
+// fast as it gets before the timed ones began.
 type WarmUp struct {
 	// Steady: the last of them, 30 or more, have no slow beginning.
 	Steady bool `json:"steady"`
-	// Slow of them, counted from the first, were slower than the others; Ratio
-	// is the median of those over the median of the others, 1 where there are none.
+	// Slow is how many of them, from the first on, were slower than the others.
+	// Ratio is the median of the slow ones over the median of the others, 1 where
+	// none was slow.
 	Slow  int     `json:"slow"`
 	Ratio float64 `json:"ratio"`
 }
 
-// Conditions are what the supervisor saw around one block: it reads before and
-// after, and never runs during it. Whatever cannot be read says why.
+// Conditions are what the supervisor saw around one block. It reads them before and
+// after the block and never runs during it. What cannot be read says why.
 type Conditions struct {
 	DurationNS int64 `json:"duration_ns"` // between the two readings
-	// ClockHz is the lowest and highest clock of the usable cores that cpufreq
-	// reports before and after; ProbeHz what our own loop of known length
-	// found, before and after.
+	// ClockHz is the lowest and the highest clock of the usable cores that cpufreq
+	// reports before and after. ProbeHz is the clock that a loop of known length
+	// showed, before and after.
 	ClockHz Reading[Range] `json:"clock_hz"`
 	ProbeHz Reading[Range] `json:"probe_hz"`
 	// BelowTop is the share of the time, 0 to 1, that the cores spent below

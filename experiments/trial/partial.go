@@ -8,8 +8,8 @@ import (
 // Partial says how much of a trial was measured when its run ended.
 type Partial struct {
 	Blocks int `json:"blocks"`
-	// Asked is how many blocks it was to have; 0 where it had those and went on
-	// for the precision, or had not got as far as to know.
+	// Asked is how many blocks the trial should have. It is 0 where the trial had
+	// them all and went on for the precision, or ended before it knew the number.
 	Asked int    `json:"asked,omitempty"`
 	Why   string `json:"why"` // "interrupted", "the lease ends", …
 }
@@ -26,8 +26,8 @@ func (p Partial) String() string {
 	return "stopped after " + done + ": " + p.Why
 }
 
-// Restart is what a process start after the first said when it was ready. The
-// trial's own fields keep what the first one said.
+// Restart is what the trial's process said when it was ready, at each start after
+// the first. What the first start said is in the fields of the result.
 type Restart struct {
 	Time             time.Time       `json:"time"` // UTC, the device's clock
 	WarmupNS         []int64         `json:"warmup_ns"`

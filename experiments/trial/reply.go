@@ -8,10 +8,10 @@ import (
 	"io"
 )
 
-// StatusReply is what `chexp-agent status`, `start` and `stop` print, as JSON
-// lines: the events after --since (bounded in bytes; More says whether there
-// are others), one a line, and last a line with the state. A reply without its
-// last line was cut off.
+// StatusReply is what `chexp-agent status`, `start` and `stop` print as JSON lines:
+// one line for each event after --since, and a last line with the state. The
+// events are bounded in bytes, and More says whether there are others. A reply
+// without its last line was cut off.
 type StatusReply struct {
 	Events []Event `json:"-"`
 	State  State   `json:"state"`

@@ -61,10 +61,10 @@ type Result struct {
 	// LatenciesNS holds every timed inference, in nanoseconds of the monotonic
 	// clock, in order. One inference handles Batch inputs.
 	LatenciesNS []int64 `json:"latencies_ns"`
-	// WarmupNS holds the untimed ones that ran before, the first excepted.
+	// WarmupNS holds the untimed inferences that ran before, without the first.
 	WarmupNS []int64 `json:"warmup_ns"`
-	// Blocks cut LatenciesNS into the stretches in which it was measured, with
-	// the conditions of each. Agents before it was added wrote none.
+	// Blocks are the stretches in which LatenciesNS was measured, each with its
+	// conditions. Agents before they were added wrote none.
 	Blocks   []Block  `json:"blocks,omitempty"`
 	Scenario Scenario `json:"scenario,omitempty"`
 	// WarmUp is what was seen in WarmupNS. Absent in older results.
@@ -90,12 +90,12 @@ type Result struct {
 	Start   time.Time `json:"start"` // UTC, the device's clock
 	End     time.Time `json:"end"`
 
-	// Partial is there when the run ended before the trial had all its blocks.
-	// The outcome is then OK if those that there are carry a median, else Failed
-	// with ReasonStopped. A run that goes on replaces the result.
+	// Partial is there when the run ended before the trial had all its blocks. The
+	// outcome is then OK if its blocks suffice for a median, else Failed with
+	// ReasonStopped. A run that goes on replaces the result.
 	Partial *Partial `json:"partial,omitempty"`
-	// Restarts are the process starts after the first, of a trial that was
-	// interrupted and gone on with: Block.Restarts counts from 1 in this list.
+	// Restarts are the process starts after the first, which a trial has that was
+	// interrupted. Block.Restarts counts in this list, from 1.
 	Restarts []Restart `json:"restarts,omitempty"`
 }
 

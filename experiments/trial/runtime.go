@@ -43,14 +43,14 @@ func (p Plugin) Path() string { return RuntimesDir + "/" + p.SHA256 }
 func (p *Plan) checkRuntimes() (map[string]bool, error) {
 	seen := map[string]bool{}
 	for _, r := range p.Runtimes {
-		if !ValidName(r.Name) || seen[r.Name] || r.SHA256 != "" && !validSum(r.SHA256) ||
+		if !ValidName(r.Name) || seen[r.Name] || r.SHA256 != "" && !ValidSum(r.SHA256) ||
 			r.SHA256 == "" && len(r.Plugins) == 0 {
 			return nil, fmt.Errorf("plan: runtime %q with sha256 %q is not well formed, or is there twice",
 				r.Name, r.SHA256)
 		}
 		seen[r.Name] = true
 		for _, x := range r.Plugins {
-			if !ValidName(x.Provider) || !validSum(x.SHA256) {
+			if !ValidName(x.Provider) || !ValidSum(x.SHA256) {
 				return nil, fmt.Errorf("plan: runtime %s: plugin %q with sha256 %q is not well formed",
 					r.Name, x.Provider, x.SHA256)
 			}
@@ -59,7 +59,8 @@ func (p *Plan) checkRuntimes() (map[string]bool, error) {
 	return seen, nil
 }
 
-func validSum(s string) bool {
+// ValidSum reports whether s is a SHA-256 in lower-case hex.
+func ValidSum(s string) bool {
 	return len(s) == 64 && strings.Trim(s, "0123456789abcdef") == ""
 }
 

@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -56,7 +55,7 @@ type Plan struct {
 	Seed       uint64  `json:"seed"` // of the input values and of the order of trials
 	Policy     Policy  `json:"policy"`
 	Models     []Model `json:"models"`
-	// Runtimes are those that providers name; the agent's own is not among them.
+	// Runtimes are the runtimes that providers name, without the agent's own.
 	Runtimes []NamedRuntime `json:"runtimes,omitempty"`
 	Trials   []Trial        `json:"trials"`
 	// Accuracy, when not nil, has the agent measure each model's accuracy on
@@ -66,17 +65,18 @@ type Plan struct {
 
 // Policy bounds every trial.
 type Policy struct {
-	// Warmup inferences, at least, run before the timed ones and are reported
-	// apart; from 10 on more of them run until no slow start is seen.
+	// Warmup is how many inferences at least run before the timed ones. They are
+	// reported apart. If it is 10 or more, others follow until no slow start is
+	// seen.
 	Warmup int `json:"warmup"`
 	// A trial ends when it has both MinRuns timed inferences and MinTime of
 	// timed work (MLPerf's rule: both minima), or when MaxTime is spent.
 	MinRuns int           `json:"min_runs"`
 	MinTime time.Duration `json:"min_time_ns"`
 	MaxTime time.Duration `json:"max_time_ns"` // 0: no limit but Timeout
-	// Timeout limits the time for which the trial has the device, loading and
-	// warming up included and waiting for other trials' blocks not; past it its
-	// process is killed and the trial has failed.
+	// Timeout limits the time for which the trial has the device, with loading and
+	// warming up, and without waiting for other trials' blocks. After it the
+	// trial's process is killed and the trial has failed.
 	Timeout time.Duration `json:"timeout_ns"`
 	// Block is the timed work after which the next trial has its turn; 0: every
 	// trial is measured in one piece.
@@ -108,13 +108,13 @@ type Provider struct {
 	Name     string            `json:"name"`              // lower case: cpu, acl, xnnpack, …
 	Options  map[string]string `json:"options,omitempty"` // passed to the provider
 	Optional bool              `json:"optional,omitempty"`
-	// Runtime names the ONNX Runtime build that it is taken from; empty: the one
-	// that the agent carries.
+	// Runtime names the ONNX Runtime build that the provider comes from. Empty is
+	// the build that the agent carries.
 	Runtime string `json:"runtime,omitempty"`
 }
 
-// Label is the provider's part of a trial's id: its name, and its runtime where
-// that is not the agent's own.
+// Label is the provider's part of a trial's id: its name, followed by its runtime
+// unless that is the agent's own.
 func (p Provider) Label() string {
 	if p.Runtime == "" {
 		return p.Name
@@ -176,7 +176,7 @@ func (p *Plan) Check() error {
 	}
 	models := map[string]bool{}
 	for _, m := range p.Models {
-		if !ValidName(m.Name) || len(m.SHA256) != 64 || strings.Trim(m.SHA256, "0123456789abcdef") != "" {
+		if !ValidName(m.Name) || !ValidSum(m.SHA256) {
 			return fmt.Errorf("plan: model %q with sha256 %q is not well formed", m.Name, m.SHA256)
 		}
 		models[m.Name] = true

@@ -7,9 +7,9 @@ import (
 	"chexp/experiments/trial"
 )
 
-// What a trial whose run ended too early must have for a median. The blocks are
-// those that three medians need for an interval of Student's t, the inferences
-// those of any interval (package stats).
+// What an interrupted trial must have for a median. Student's t gives an interval
+// from three medians on, hence three blocks; any interval takes six inferences
+// (package stats).
 const (
 	leastBlocks     = 3
 	leastInferences = 6

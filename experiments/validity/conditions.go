@@ -12,7 +12,7 @@ import (
 	"chexp/experiments/words"
 )
 
-// conditions are those of all blocks of a trial.
+// conditions are what the agent read of the device during each block of a trial.
 type conditions struct {
 	r      *trial.Result
 	blocks []*trial.Conditions
@@ -117,7 +117,8 @@ func (c conditions) outside() stats.Check {
 		return unread(Outside, s.why)
 	}
 	out := graded(Outside, c.perCore(s), outside, math.Inf(1),
-		fmt.Sprintf("other processes took %.3g of %s, %.3g in the worst block", s.mean, cores(c.r.Device.Cores), s.worst),
+		fmt.Sprintf("other processes took %.3g of %s, %.3g in the worst block", s.mean,
+			words.Plural(c.r.Device.Cores, "core"), s.worst),
 		"stop what else runs on the device, and measure again")
 	missing := float64(c.r.Threads) + s.mean - float64(c.r.Device.Cores)
 	if out.Outcome == stats.Suspect && missing > grave*float64(c.r.Threads) {

@@ -68,7 +68,7 @@ func checkPhysics(r *trial.Result, s stats.Sample) stats.Check {
 		return unread(Physics, roof.Unavailable)
 	}
 	text := fmt.Sprintf("%s multiply-adds at %s of what %s can do", count(b.MultiplyAdds), words.Percent(b.Achieved),
-		cores(b.Cores))
+		words.Plural(b.Cores, "core"))
 	c := graded(Physics, b.Achieved, 1, 1, text,
 		"it can't be: the model is not what it says, the work was not done, or the roof is wrong")
 	if c.Outcome != stats.Valid {
@@ -81,13 +81,6 @@ func checkPhysics(r *trial.Result, s stats.Sample) stats.Check {
 		c.Remedy = "the weights stayed in a cache, or the memory probe was disturbed: look at the device's roof"
 	}
 	return c
-}
-
-func cores(n int) string {
-	if n == 1 {
-		return "1 core"
-	}
-	return fmt.Sprintf("%d cores", n)
 }
 
 // count writes a large number for people.

@@ -80,7 +80,8 @@ func Span(d time.Duration) string {
 		return Nanoseconds(float64(d))
 	case d < time.Hour:
 		d = d.Round(time.Second)
-		return fmt.Sprintf("%d min", int(d.Minutes())) + When(d%time.Minute != 0, fmt.Sprintf(" %d s", int(d.Seconds())%60))
+		return fmt.Sprintf("%d min", int(d.Minutes())) +
+			When(d%time.Minute != 0, fmt.Sprintf(" %d s", int(d.Seconds())%60))
 	}
 	d = d.Round(time.Minute)
 	return fmt.Sprintf("%d h", int(d.Hours())) + When(d%time.Hour != 0, fmt.Sprintf(" %d min", int(d.Minutes())%60))

@@ -116,7 +116,8 @@ func TestAccuracyOnArm64(t *testing.T) {
 	if err != nil {
 		t.Skip("no qemu-aarch64-static (apt-get install qemu-user-static)")
 	}
-	libraries, _ := filepath.Glob(filepath.Join(cache(t), "downloads", "onnxruntime-*-linux-arm64", "libonnxruntime.so.1"))
+	libraries, _ := filepath.Glob(filepath.Join(cache(t), "downloads", "onnxruntime-*-linux-arm64",
+		"libonnxruntime.so.1"))
 	if len(libraries) == 0 {
 		t.Skip("no ONNX Runtime for arm64 in the cache; `make agents` downloads it")
 	}
@@ -127,7 +128,8 @@ func TestAccuracyOnArm64(t *testing.T) {
 	reference := keptAnswers(t, here, runtime.GOARCH, "plates11-fp32", n)
 	judge(t, "plates11-fp32, here", reference, reference)
 	judge(t, "plates11-int8-static, here", reference, keptAnswers(t, here, runtime.GOARCH, "plates11-int8-static", n))
-	if got := keptAnswers(t, there, "cortex-a76", "plates11-fp32", float); judge(t, "plates11-fp32, Cortex-A76", reference, got) != len(got) {
+	if got := keptAnswers(t, there, "cortex-a76", "plates11-fp32", float); judge(t, "plates11-fp32, Cortex-A76",
+		reference, got) != len(got) {
 		t.Error("the float model answers otherwise on arm64: the reference above is not the one there")
 	}
 	static := keptAnswers(t, there, "cortex-a76", "plates11-int8-static", n)
@@ -271,7 +273,8 @@ func judge(t *testing.T, name string, reference, got [][]float32) (same int) {
 	}
 	hits := right(got)
 	i := stats.Proportion(hits, n)
-	t.Logf("%-36s %4d of %4d right, %.2f %% (%.2f to %.2f); same class as the reference %d; lost %d, won %d: loss %s points",
+	t.Logf("%-36s %4d of %4d right, %.2f %% (%.2f to %.2f); same class as the reference %d; lost %d, won %d: loss %s "+
+		"points",
 		name, hits, n, 100*float64(hits)/float64(n), 100*i.Low, 100*i.High, same, lost, won, loss(lost, won, n))
 	return same
 }
@@ -289,5 +292,6 @@ func loss(lost, won, n int) string {
 	i := stats.Proportion(lost, lost+won)
 	differing := points * float64(lost+won)
 	most := 100 * (stats.Proportion(lost, n).High - stats.Proportion(won, n).Low)
-	return fmt.Sprintf("%.2f (%.2f to %.2f; at most %.2f)", points*float64(lost-won), (2*i.Low-1)*differing, (2*i.High-1)*differing, most)
+	return fmt.Sprintf("%.2f (%.2f to %.2f; at most %.2f)", points*float64(lost-won), (2*i.Low-1)*differing,
+		(2*i.High-1)*differing, most)
 }

@@ -35,7 +35,8 @@ func TestEveryBuiltinIsTheOneInTheCatalogue(t *testing.T) {
 		data := generate(t, want.Name)
 		sum := sha256.Sum256(data)
 		if got := hex.EncodeToString(sum[:]); got != want.SHA256 || int64(len(data)) != want.Bytes {
-			t.Errorf("%s: %d bytes, sha256 %s; the catalogue says %d, %s", want.Name, len(data), got, want.Bytes, want.SHA256)
+			t.Errorf("%s: %d bytes, sha256 %s; the catalogue says %d, %s", want.Name, len(data), got, want.Bytes,
+				want.SHA256)
 		}
 		if !want.Trained && !strings.Contains(want.Description, "UNTRAINED") {
 			t.Errorf("%s is untrained, but its description does not say so", want.Name)

@@ -17,9 +17,12 @@ func TestPlates11(t *testing.T) {
 		most int // bytes: the tutorial's sizes
 		ops  map[string]int
 	}{
-		"plates11-fp32":         {8_950_000, map[string]int{"Conv": 52, "Clip": 35, "Add": 10, "GlobalAveragePool": 1, "Flatten": 1, "Gemm": 1}},
-		"plates11-int8-static":  {2_450_000, map[string]int{"QLinearConv": 52, "QLinearAdd": 10, "QLinearGlobalAveragePool": 1}},
-		"plates11-int8-dynamic": {2_450_000, map[string]int{"ConvInteger": 52, "MatMulInteger": 1, "DynamicQuantizeLinear": 53}},
+		"plates11-fp32": {8_950_000, map[string]int{"Conv": 52, "Clip": 35, "Add": 10, "GlobalAveragePool": 1,
+			"Flatten": 1, "Gemm": 1}},
+		"plates11-int8-static": {2_450_000, map[string]int{"QLinearConv": 52, "QLinearAdd": 10,
+			"QLinearGlobalAveragePool": 1}},
+		"plates11-int8-dynamic": {2_450_000, map[string]int{"ConvInteger": 52, "MatMulInteger": 1,
+			"DynamicQuantizeLinear": 53}},
 	} {
 		data := generate(t, name)
 		if len(data) > want.most {
@@ -47,7 +50,8 @@ func TestPlates11(t *testing.T) {
 		if !strings.Contains(string(data), "DRAWN pictures") || !strings.Contains(string(data), "not Food-11") {
 			t.Errorf("%s does not say in its file what it was trained on", name)
 		}
-		if b, ok := catalog.Find(name); !ok || !b.Trained || !strings.Contains(b.Description, "drawn pictures, not photographs") {
+		if b, ok := catalog.Find(name); !ok || !b.Trained ||
+			!strings.Contains(b.Description, "drawn pictures, not photographs") {
 			t.Errorf("%s: the catalogue says %+v", name, b)
 		}
 	}

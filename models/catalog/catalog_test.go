@@ -13,7 +13,8 @@ func TestEveryEntryIsComplete(t *testing.T) {
 			t.Errorf("%s appears twice", e.Name)
 		}
 		names[e.Name], sums[e.SHA256] = true, true
-		if len(e.SHA256) != 64 || strings.Trim(e.SHA256, "0123456789abcdef") != "" || e.Bytes <= 0 || e.Description == "" || e.Licence == "" || e.Origin == "" || e.Input == "" {
+		if len(e.SHA256) != 64 || strings.Trim(e.SHA256, "0123456789abcdef") != "" || e.Bytes <= 0 ||
+			e.Description == "" || e.Licence == "" || e.Origin == "" || e.Input == "" {
 			t.Errorf("%s is not complete: %+v", e.Name, e)
 		}
 		if u, err := url.Parse(e.URL); err != nil || e.URL != "" && u.Scheme != "https" {

@@ -95,7 +95,8 @@ func (r *remote) Close() error {
 
 // ask sends a request and waits for its answer. When the context ends, the
 // process is killed: an inference cannot be called back.
-func (p *Process) ask(ctx context.Context, h header, body ...[]byte) (answer header, outputs []*onnx.Tensor, err error) {
+func (p *Process) ask(ctx context.Context, h header, body ...[]byte) (answer header, outputs []*onnx.Tensor,
+	err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.broken != nil {

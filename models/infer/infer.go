@@ -47,7 +47,8 @@ func Exact() map[string]string { return map[string]string{"session.x64quantpreci
 // be exact (AVX-VNNI without AVX-512) was not tried.
 func Saturates() bool {
 	x := cpu.X86
-	return runtime.GOARCH == "amd64" && !(x.HasAVX512F && x.HasAVX512BW && x.HasAVX512DQ && x.HasAVX512VL && x.HasAVX512VNNI)
+	return runtime.GOARCH == "amd64" && !(x.HasAVX512F && x.HasAVX512BW && x.HasAVX512DQ && x.HasAVX512VL &&
+		x.HasAVX512VNNI)
 }
 
 // Session is a loaded model.

@@ -112,7 +112,8 @@ func TestADeadProcessIsAnErrorWithItsLastWords(t *testing.T) {
 		t.Fatal("it opened a model")
 	}
 	p.cmd.Wait() // its stderr is read to the end
-	if _, err := p.Open(context.Background(), []byte("good"), Options{}); err == nil || !strings.Contains(err.Error(), "gone") {
+	if _, err := p.Open(context.Background(), []byte("good"), Options{}); err == nil ||
+		!strings.Contains(err.Error(), "gone") {
 		t.Errorf("error is %v", err)
 	}
 	if p.words.last() != ": last words" {
@@ -140,14 +141,16 @@ func TestTheServerRefusesNonsense(t *testing.T) {
 		return append(binary.LittleEndian.AppendUint32(nil, uint32(len(header))), header...)
 	}
 	for name, in := range map[string][]byte{
-		"length":      {0xff, 0xff, 0xff, 0xff},
-		"cut short":   message(`{"op":"open","model_bytes":100}`),
-		"no JSON":     message("hello"),
-		"request":     message(`{"op":"fly"}`),
-		"negative":    message(`{"op":"open","model_bytes":-1}`),
-		"huge":        message(`{"op":"open","model_bytes":99999999999}`),
-		"tensor size": append(message(`{"op":"run","session":1,"tensors":[{"name":"x","type":1,"dims":[2],"bytes":4}]}`), 0, 0, 0, 0),
-		"tensors":     message(`{"op":"run","session":1,"tensors":[{"name":"x","type":1,"dims":[-2],"bytes":-8}]}`),
+		"length":    {0xff, 0xff, 0xff, 0xff},
+		"cut short": message(`{"op":"open","model_bytes":100}`),
+		"no JSON":   message("hello"),
+		"request":   message(`{"op":"fly"}`),
+		"negative":  message(`{"op":"open","model_bytes":-1}`),
+		"huge":      message(`{"op":"open","model_bytes":99999999999}`),
+		"tensor size": append(
+			message(`{"op":"run","session":1,"tensors":[{"name":"x","type":1,"dims":[2],"bytes":4}]}`),
+			0, 0, 0, 0),
+		"tensors": message(`{"op":"run","session":1,"tensors":[{"name":"x","type":1,"dims":[-2],"bytes":-8}]}`),
 	} {
 		if err := Serve(bytes.NewReader(in), io.Discard, &doubler{}); err == nil {
 			t.Errorf("%s: accepted", name)

@@ -75,7 +75,8 @@ type Options struct {
 // Inspect looks at a model that passed Check.
 func Inspect(m *onnx.Model, o Options) *Report {
 	g := m.Graph
-	r := &Report{IR: m.IRVersion, Producer: strings.TrimSpace(m.Producer + " " + m.ProducerVersion), Doc: m.Doc, Nodes: len(g.Nodes),
+	r := &Report{IR: m.IRVersion, Producer: strings.TrimSpace(m.Producer + " " + m.ProducerVersion), Doc: m.Doc,
+		Nodes:  len(g.Nodes),
 		Opsets: map[string]int64{}, Imported: len(m.Opsets)}
 	r.Inputs, r.Outputs = ports(g.RealInputs()), ports(g.Outputs)
 	r.opsets(m)
@@ -192,7 +193,8 @@ type facts struct {
 }
 
 func newFacts(m *onnx.Model, o Options) *facts {
-	f := &facts{m: m, constants: map[string]*onnx.Tensor{}, makers: map[string]*onnx.Node{}, users: map[string][]*onnx.Node{}, types: m.ElementTypes()}
+	f := &facts{m: m, constants: map[string]*onnx.Tensor{}, makers: map[string]*onnx.Node{},
+		users: map[string][]*onnx.Node{}, types: m.ElementTypes()}
 	for _, t := range m.Graph.Initializers {
 		f.constants[t.Name] = t
 	}

@@ -42,8 +42,9 @@ type Activations struct {
 
 // quantized product: the inputs with the weights, their scale and zero point.
 var integerProducts = map[string]struct{ weights, scale, zero int }{
-	"QLinearConv": {3, 4, 5}, "com.microsoft.QLinearConv": {3, 4, 5}, "QLinearMatMul": {3, 4, 5}, "com.microsoft.QGemm": {3, 4, 5},
-	"ConvInteger": {1, -1, 3}, "MatMulInteger": {1, -1, 3},
+	"QLinearConv": {3, 4, 5}, "com.microsoft.QLinearConv": {3, 4, 5}, "QLinearMatMul": {3, 4, 5},
+	"com.microsoft.QGemm": {3, 4, 5},
+	"ConvInteger":         {1, -1, 3}, "MatMulInteger": {1, -1, 3},
 	"com.microsoft.MatMulIntegerToFloat": {1, 3, 5}, "com.microsoft.DynamicQuantizeMatMul": {1, 2, 3},
 }
 
@@ -209,9 +210,11 @@ func (f *facts) weightBits(w *Weights, t *onnx.Tensor, zero *onnx.Tensor) {
 // quantizers are the operators that give their result a constant scale, with
 // the inputs that hold it and the zero point.
 var quantizers = map[string][2]int{
-	"QLinearConv": {6, 7}, "com.microsoft.QLinearConv": {6, 7}, "QLinearMatMul": {6, 7}, "com.microsoft.QLinearAdd": {6, 7}, "com.microsoft.QLinearMul": {6, 7},
-	"QuantizeLinear": {1, 2}, "com.microsoft.QuantizeLinear": {1, 2}, "com.microsoft.QLinearGlobalAveragePool": {3, 4}, "com.microsoft.QLinearAveragePool": {3, 4},
-	"com.microsoft.QLinearConcat": {0, 1},
+	"QLinearConv": {6, 7}, "com.microsoft.QLinearConv": {6, 7}, "QLinearMatMul": {6, 7},
+	"com.microsoft.QLinearAdd": {6, 7}, "com.microsoft.QLinearMul": {6, 7},
+	"QuantizeLinear": {1, 2}, "com.microsoft.QuantizeLinear": {1, 2}, "com.microsoft.QLinearGlobalAveragePool": {3, 4},
+	"com.microsoft.QLinearAveragePool": {3, 4},
+	"com.microsoft.QLinearConcat":      {0, 1},
 }
 
 func (f *facts) activations() *Activations {
@@ -237,7 +240,8 @@ func (f *facts) activations() *Activations {
 		if zero.Type == onnx.Uint8 && z[0] != 0 {
 			zeros = append(zeros, z[0])
 		}
-		if zero.Type == onnx.Uint8 && z[0] == 0 && strings.Contains(n.Op, "Conv") && math.Abs(float64(s[0])*127/6-1) < 0.01 {
+		if zero.Type == onnx.Uint8 && z[0] == 0 && strings.Contains(n.Op, "Conv") &&
+			math.Abs(float64(s[0])*127/6-1) < 0.01 {
 			sixths++
 		}
 	}
@@ -255,7 +259,8 @@ func (f *facts) activations() *Activations {
 	}
 	// With 8 bits the zero point of a value of both signs is near 128.
 	if len(zeros) >= 4 && highest <= 127 {
-		evidence = append(evidence, fmt.Sprintf("none of %d zero points is above 127 (the highest is %d)", len(zeros), highest))
+		evidence = append(evidence, fmt.Sprintf("none of %d zero points is above 127 (the highest is %d)", len(zeros),
+			highest))
 	}
 	if len(evidence) == 2 || sixths >= 4 {
 		a.Bits, a.Evidence = 7, strings.Join(evidence, ", and ")

@@ -30,7 +30,8 @@ func (f *facts) warnings(r *Report, o Options) []Warning {
 	f.tooNew(version, r, add)
 	if a := r.Quantization.Activations; a != nil && a.LostBounds > 0 {
 		add("relu6_bound_lost", "quantize the float model again with 8-bit activations: `chexp model quantize`",
-			"%d ReLU6 outputs were quantized to 7 bits (scale 6/127), but 8 bits hold up to %.2f: nothing cuts off at 6 any more, and answers change", a.LostBounds, 255.0*6/127)
+			"%d ReLU6 outputs were quantized to 7 bits (scale 6/127), but 8 bits hold up to %.2f: nothing cuts off "+
+				"at 6 any more, and answers change", a.LostBounds, 255.0*6/127)
 	}
 	f.dynamicWarnings(r, add)
 	f.float16Warnings(r, add)
@@ -49,7 +50,8 @@ func (f *facts) warnings(r *Report, o Options) []Warning {
 	} else if !f.fixedShapes() && inputs[0].Shape[1].Known() {
 		for _, d := range inputs[0].Shape[1:] {
 			if !d.Known() {
-				add("open_size", "export it with fixed sizes; only the batch may be free", "its input leaves more than the batch open, and a trial needs every size")
+				add("open_size", "export it with fixed sizes; only the batch may be free",
+					"its input leaves more than the batch open, and a trial needs every size")
 				break
 			}
 		}
@@ -77,15 +79,18 @@ func (f *facts) tooNew(version string, r *Report, add func(code, next, format st
 			"it has IR version %d; ONNX Runtime %s reads up to %d", f.m.IRVersion, version, limit.ir)
 	}
 	if opset > 0 && opset < 7 {
-		add("opset_old", "export it again, or convert it with onnx.version_converter", "operator set %d is older than what ONNX Runtime promises to run (7)", opset)
+		add("opset_old", "export it again, or convert it with onnx.version_converter",
+			"operator set %d is older than what ONNX Runtime promises to run (7)", opset)
 	}
 }
 
 func (f *facts) dynamicWarnings(r *Report, add func(code, next, format string, args ...any)) {
 	q := r.Quantization
 	if q.Scheme == "dynamic" && q.Integer*4 < r.Nodes {
-		add("dynamic_overhead", "static quantization needs sample inputs, and none of these nodes: `chexp model quantize`",
-			"of %d nodes %d do integer work; the others find scales, cast and multiply in every inference", r.Nodes, q.Integer)
+		add("dynamic_overhead",
+			"static quantization needs sample inputs, and none of these nodes: `chexp model quantize`",
+			"of %d nodes %d do integer work; the others find scales, cast and multiply in every inference", r.Nodes,
+			q.Integer)
 	}
 	signed := 0
 	for _, n := range f.m.Graph.Nodes {
@@ -95,11 +100,13 @@ func (f *facts) dynamicWarnings(r *Report, add func(code, next, format string, a
 	}
 	if signed > 0 {
 		add("convinteger_int8", "store the weights as uint8 with zero point 128",
-			"%d ConvInteger have int8 weights: ONNX Runtime runs them 3.5 times slower than uint8 ones, and older versions refuse them (NOT_IMPLEMENTED)", signed)
+			"%d ConvInteger have int8 weights: ONNX Runtime runs them 3.5 times slower than uint8 ones, and older "+
+				"versions refuse them (NOT_IMPLEMENTED)", signed)
 	}
 	if w := q.Weights; w != nil && q.Scheme == "static" && w.Bits == 8 {
 		if len(w.Types) > 0 && w.Types[0].Name == "int8" {
-			add("x86_saturates", "on such a processor use 7-bit weights, or session.x64quantprecision=1 to compute exactly",
+			add("x86_saturates",
+				"on such a processor use 7-bit weights, or session.x64quantprecision=1 to compute exactly",
 				"8-bit signed weights: x86-64 without VNNI saturates and loses accuracy; Arm and VNNI do not")
 		}
 	}
@@ -125,14 +132,19 @@ func (f *facts) float16Warnings(r *Report, add func(code, next, format string, a
 			depthwise++
 		}
 	}
-	text := "%d of %d convolutions and products are in float16: ONNX Runtime's `cpu` computes them in float32 between casts on x86-64, and on arm64 has kernels for some"
+	text := "%d of %d convolutions and products are in float16: ONNX Runtime's `cpu` computes them in float32 " +
+		"between casts on x86-64, and on arm64 has kernels for some"
 	args := []any{half, r.Quantization.Integer + r.Quantization.Float}
 	if depthwise > 0 {
-		text += "; its depthwise convolution there was wrong in 11 of 134 random cases (this model has %d), so what `cpu` answers may be wrong"
+		text += "; its depthwise convolution there was wrong in 11 of 134 random cases (this model has %d), so what " +
+			"`cpu` answers may be wrong"
 		args = append(args, depthwise)
 	}
-	add("float16_cpu", "measure the accuracy on the device (accuracy in the experiment), or run it with acl", text, args...)
-	add("float16_acl", "", "acl takes float16 where the processor computes in it: a Cortex-A76 (Raspberry Pi 5) does, a Cortex-A72 (Raspberry Pi 4) does not")
+	add("float16_cpu", "measure the accuracy on the device (accuracy in the experiment), or run it with acl", text,
+		args...)
+	add("float16_acl", "",
+		"acl takes float16 where the processor computes in it: a Cortex-A76 (Raspberry Pi 5) does, a Cortex-A72 "+
+			"(Raspberry Pi 4) does not")
 }
 
 func countOps(g *onnx.Graph, names ...string) (n int) {

@@ -1,7 +1,7 @@
 // Package mobilenet is the topology of MobileNetV2 (Sandler et al. 2018, table
 // 2), the weights that belong to it, and the ONNX model that both make. It is
-// pure Go and knows neither how the weights were trained nor what the pictures show (package plates); equal weights give equal bytes on
-// every platform.
+// pure Go and knows neither how the weights were trained nor what the pictures
+// show (package plates). Equal weights give equal bytes on every platform.
 package mobilenet
 
 import "fmt"

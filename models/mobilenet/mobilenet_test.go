@@ -26,8 +26,10 @@ func TestV2IsThePapers(t *testing.T) {
 		weights += l.Weights()
 		biases += l.Out
 	}
-	if len(n.Layers) != 52 || adds != 10 || relus != 35 || weights != 2189760 || biases != 17056 || n.Features() != 1280 {
-		t.Errorf("%d layers, %d additions, %d ReLU6, %d weights, %d biases", len(n.Layers), adds, relus, weights, biases)
+	if len(n.Layers) != 52 || adds != 10 || relus != 35 || weights != 2189760 || biases != 17056 ||
+		n.Features() != 1280 {
+		t.Errorf("%d layers, %d additions, %d ReLU6, %d weights, %d biases", len(n.Layers), adds, relus, weights,
+			biases)
 	}
 }
 

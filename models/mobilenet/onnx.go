@@ -34,7 +34,8 @@ func Build(net Net, w *Weights, info Info) (*onnx.Model, error) {
 	}
 	b.head(net, w.Head)
 	b.graph.Outputs = []*onnx.Value{onnx.FloatValue("output", batch, onnx.Dim{Size: int64(net.Classes)})}
-	return &onnx.Model{IRVersion: 8, Opsets: []onnx.Opset{{Version: 17}}, Producer: "chexp", Doc: info.Doc, Metadata: info.Metadata, Graph: b.graph}, nil
+	return &onnx.Model{IRVersion: 8, Opsets: []onnx.Opset{{Version: 17}}, Producer: "chexp", Doc: info.Doc,
+		Metadata: info.Metadata, Graph: b.graph}, nil
 }
 
 type builder struct {

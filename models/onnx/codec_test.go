@@ -13,46 +13,26 @@ import (
 // operator.
 const testdata = "/usr/share/libonnx-testdata/data"
 
-// food11 is the directory of the tutorial's models, which lies in a folder
-// shared/ beside the clone.
-func food11() string {
-	for up := "../.."; len(up) < 20; up += "/.." {
-		if dir := up + "/shared/models/food11"; isDir(dir) {
-			return dir
-		}
-	}
-	return "shared/models/food11"
-}
-
-func isDir(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.IsDir()
-}
-
-// everyModel calls f with each model at hand.
+// everyModel calls f with each of them.
 func everyModel(t *testing.T, f func(path string, b []byte)) (count int) {
 	t.Helper()
-	for _, dir := range []string{testdata, food11()} {
-		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".onnx") {
-				return err
-			}
-			b, err := os.ReadFile(path)
-			if err != nil {
-				return err
-			}
-			count++
-			f(path, b)
-			return nil
-		})
-		if os.IsNotExist(err) {
-			t.Logf("%s is not here (Debian: apt-get install libonnx-testdata; the tutorial's models: a folder shared/ beside the clone)", dir)
-		} else if err != nil {
-			t.Fatal(err)
+	err := filepath.WalkDir(testdata, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".onnx") {
+			return err
 		}
-	}
-	if count == 0 {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		count++
+		f(path, b)
+		return nil
+	})
+	if os.IsNotExist(err) {
 		t.Skip("no models at hand: apt-get install libonnx-testdata")
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 	return count
 }

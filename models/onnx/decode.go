@@ -25,7 +25,8 @@ const (
 // model that can run is for Check.
 func Parse(b []byte) (*Model, error) {
 	if len(b) > MaxBytes {
-		return nil, fmt.Errorf("the file has %d bytes; an ONNX file ends at 2 GB (larger models keep their weights in files of their own)", len(b))
+		return nil, fmt.Errorf("the file has %d bytes; an ONNX file ends at 2 GB (larger models keep their weights "+
+			"in files of their own)", len(b))
 	}
 	d := &decoder{objects: maxObjects}
 	m := d.model(b)

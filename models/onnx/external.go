@@ -43,7 +43,8 @@ func readFile(path string) ([]byte, error) {
 	case !info.Mode().IsRegular():
 		return nil, fmt.Errorf("%s is no file", path)
 	case info.Size() > MaxBytes:
-		return nil, fmt.Errorf("%s has %d bytes; an ONNX file ends at 2 GB (larger models keep their weights in files of their own)", path, info.Size())
+		return nil, fmt.Errorf("%s has %d bytes; an ONNX file ends at 2 GB (larger models keep their weights in "+
+			"files of their own)", path, info.Size())
 	}
 	if err := Sniff(f, info.Size()); err != nil { // a film is not read whole
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -100,9 +101,11 @@ func (t *Tensor) place() (file string, offset, length int64, err error) {
 	}
 	switch {
 	case !filepath.IsLocal(file):
-		return "", 0, 0, fmt.Errorf("tensor %q: its values are said to be in %q, which is not a file beside the model", t.Name, file)
+		return "", 0, 0, fmt.Errorf("tensor %q: its values are said to be in %q, which is not a file beside the model",
+			t.Name, file)
 	case want < 0 || length != want:
-		return "", 0, 0, fmt.Errorf("tensor %q: %d bytes in another file, its dimensions %v of %v ask for %d", t.Name, length, t.Dims, t.Type, want)
+		return "", 0, 0, fmt.Errorf("tensor %q: %d bytes in another file, its dimensions %v of %v ask for %d", t.Name,
+			length, t.Dims, t.Type, want)
 	case offset < 0 || offset > 1<<50:
 		return "", 0, 0, fmt.Errorf("tensor %q: its values are said to begin at %d of %s", t.Name, offset, file)
 	}
@@ -173,7 +176,8 @@ func (m *Model) external(dir string, visit func(t *Tensor, f *os.File, offset, l
 				return fmt.Errorf("the model's values are in more than %d files", maxExternalFiles)
 			}
 			if f, err = root.Open(name); errors.Is(err, fs.ErrNotExist) {
-				return fmt.Errorf("the values of tensor %q (%d bytes) are in %s, which is not beside the model", t.Name, length, name)
+				return fmt.Errorf("the values of tensor %q (%d bytes) are in %s, which is not beside the model", t.Name,
+					length, name)
 			} else if err != nil {
 				return fmt.Errorf("the values of tensor %q: %w", t.Name, err)
 			}
@@ -186,7 +190,8 @@ func (m *Model) external(dir string, visit func(t *Tensor, f *os.File, offset, l
 		case !info.Mode().IsRegular():
 			return fmt.Errorf("the values of tensor %q are in %s, which is no file", t.Name, name)
 		case info.Size() < offset+length:
-			return fmt.Errorf("the values of tensor %q end at byte %d of %s, which has %d", t.Name, offset+length, name, info.Size())
+			return fmt.Errorf("the values of tensor %q end at byte %d of %s, which has %d", t.Name, offset+length, name,
+				info.Size())
 		}
 		if err := visit(t, f, offset, length); err != nil {
 			return err

@@ -13,7 +13,8 @@ func outside(location, offset, length string) *Model {
 	m := small()
 	t := m.Graph.Initializers[0]
 	t.Raw, t.Outside = nil, true
-	t.External = []Property{{Key: "location", Value: location}, {Key: "offset", Value: offset}, {Key: "length", Value: length}}
+	t.External = []Property{{Key: "location", Value: location}, {Key: "offset", Value: offset},
+		{Key: "length", Value: length}}
 	return m
 }
 
@@ -75,7 +76,8 @@ func TestFilesThatHoldNoWeightsAreRefused(t *testing.T) {
 		"negative":   {"w.bin", "-8", "8", "begin at -8"},
 		"huge":       {"w.bin", "0", "4294967296", "ask for 8"},
 	} {
-		if _, err := Load(save(t, dir, outside(x.location, x.offset, x.length))); err == nil || !strings.Contains(err.Error(), x.says) {
+		if _, err := Load(save(t, dir, outside(x.location, x.offset, x.length))); err == nil ||
+			!strings.Contains(err.Error(), x.says) {
 			t.Errorf("%s: error is %v", name, err)
 		}
 	}
@@ -86,16 +88,18 @@ func TestContradictionsAreToldInSentences(t *testing.T) {
 		change func(m *Model)
 		says   string
 	}{
-		"cycle":      {func(m *Model) { m.Graph.Nodes[0].Inputs[0] = "y" }, "form a cycle"},
-		"nobody":     {func(m *Model) { m.Graph.Nodes[0].Inputs[0] = "z" }, `uses "z", which nothing makes`},
-		"twice":      {func(m *Model) { m.Graph.Nodes = append(m.Graph.Nodes, m.Graph.Nodes[0]) }, "which there is already"},
+		"cycle":  {func(m *Model) { m.Graph.Nodes[0].Inputs[0] = "y" }, "form a cycle"},
+		"nobody": {func(m *Model) { m.Graph.Nodes[0].Inputs[0] = "z" }, `uses "z", which nothing makes`},
+		"twice": {func(m *Model) { m.Graph.Nodes = append(m.Graph.Nodes, m.Graph.Nodes[0]) },
+			"which there is already"},
 		"no output":  {func(m *Model) { m.Graph.Outputs[0].Name = "q" }, `nothing makes the output "q"`},
 		"shape":      {func(m *Model) { m.Graph.Inputs[0].Shape = []Dim{{Size: -7}} }, "is -7"},
 		"dimensions": {func(m *Model) { m.Graph.Initializers[0].Dims = []int64{-2} }, "the dimensions [-2]"},
 		"4 GB":       {func(m *Model) { m.Graph.Initializers[0].Dims = []int64{1 << 30} }, "ask for 4294967296"},
-		"beyond":     {func(m *Model) { m.Graph.Initializers[0].Dims = []int64{1 << 62, 1 << 62} }, "no size that could be counted"},
-		"type":       {func(m *Model) { m.Graph.Initializers[0].Type = 99 }, "unknown element type 99"},
-		"opset":      {func(m *Model) { m.Opsets = nil }, "imports no operator set"},
+		"beyond": {func(m *Model) { m.Graph.Initializers[0].Dims = []int64{1 << 62, 1 << 62} },
+			"no size that could be counted"},
+		"type":  {func(m *Model) { m.Graph.Initializers[0].Type = 99 }, "unknown element type 99"},
+		"opset": {func(m *Model) { m.Opsets = nil }, "imports no operator set"},
 		"many": {func(m *Model) {
 			for range 100 {
 				m.Graph.Nodes = append(m.Graph.Nodes, &Node{Op: "Add", Inputs: []string{"q"}})
@@ -123,7 +127,8 @@ func TestOldOperatorSetsAreRaised(t *testing.T) {
 	m := small()
 	m.Opsets[0].Version = 9
 	m.Graph.Nodes = []*Node{
-		{Op: "Clip", Inputs: []string{"x"}, Outputs: []string{"c"}, Attributes: []*Attribute{Float("max", 6), Float("min", 0)}},
+		{Op: "Clip", Inputs: []string{"x"}, Outputs: []string{"c"},
+			Attributes: []*Attribute{Float("max", 6), Float("min", 0)}},
 		{Op: "Squeeze", Inputs: []string{"c"}, Outputs: []string{"s"}, Attributes: []*Attribute{Ints("axes", 0)}},
 		{Op: "Add", Inputs: []string{"s", "w"}, Outputs: []string{"y"}},
 	}
@@ -134,7 +139,8 @@ func TestOldOperatorSetsAreRaised(t *testing.T) {
 	if m.Opset() != 13 || len(clip.Attributes) != 0 || len(clip.Inputs) != 3 || len(squeeze.Inputs) != 2 {
 		t.Fatalf("opset %d, %+v, %+v", m.Opset(), clip, squeeze)
 	}
-	if low, _ := m.Graph.Initializer(clip.Inputs[1]).Float32s(); low[0] != 0 || len(m.Graph.Initializer(clip.Inputs[1]).Dims) != 0 {
+	if low, _ := m.Graph.Initializer(clip.Inputs[1]).Float32s(); low[0] != 0 ||
+		len(m.Graph.Initializer(clip.Inputs[1]).Dims) != 0 {
 		t.Errorf("the lower bound is %v", low)
 	}
 	if axes, _ := m.Graph.Initializer(squeeze.Inputs[1]).Integers(); axes[0] != 0 {

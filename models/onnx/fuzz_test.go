@@ -36,20 +36,25 @@ func FuzzParse(f *testing.F) {
 func convNet() *Model {
 	in := []Dim{{Param: "n", Size: -1}, {Size: 1}, {Size: 4}, {Size: 4}}
 	return &Model{
-		IRVersion: 8, Opsets: []Opset{{Version: 13}, {Domain: "com.microsoft", Version: 1}}, Version: 3, Domain: "d", Doc: "doc",
+		IRVersion: 8, Opsets: []Opset{{Version: 13}, {Domain: "com.microsoft", Version: 1}}, Version: 3, Domain: "d",
+		Doc: "doc",
 		Graph: &Graph{
 			Name: "g",
 			Nodes: []*Node{
-				{Op: "Conv", Inputs: []string{"x", "w"}, Outputs: []string{"a"}, Attributes: []*Attribute{Ints("pads", 1, 1, 1, 1), Ints("strides", 2, 2)}},
+				{Op: "Conv", Inputs: []string{"x", "w"}, Outputs: []string{"a"},
+					Attributes: []*Attribute{Ints("pads", 1, 1, 1, 1), Ints("strides", 2, 2)}},
 				{Op: "Shape", Inputs: []string{"a"}, Outputs: []string{"s"}},
 				{Op: "Slice", Inputs: []string{"s", "zero", "one"}, Outputs: []string{"first"}},
-				{Op: "Concat", Inputs: []string{"first", "minus"}, Outputs: []string{"to"}, Attributes: []*Attribute{Int("axis", 0)}},
+				{Op: "Concat", Inputs: []string{"first", "minus"}, Outputs: []string{"to"},
+					Attributes: []*Attribute{Int("axis", 0)}},
 				{Op: "Reshape", Inputs: []string{"a", "to"}, Outputs: []string{"flat"}},
-				{Op: "LeakyRelu", Inputs: []string{"flat"}, Outputs: []string{"r"}, Attributes: []*Attribute{Float("alpha", 0.1)}},
+				{Op: "LeakyRelu", Inputs: []string{"flat"}, Outputs: []string{"r"},
+					Attributes: []*Attribute{Float("alpha", 0.1)}},
 				{Op: "MatMul", Inputs: []string{"r", "m"}, Outputs: []string{"y"}},
 			},
 			Initializers: []*Tensor{
-				FloatTensor("w", []int64{2, 1, 3, 3}, make([]float32, 18)), Int64Tensor("zero", []int64{1}, []int64{0}), Int64Tensor("one", []int64{1}, []int64{1}),
+				FloatTensor("w", []int64{2, 1, 3, 3}, make([]float32, 18)), Int64Tensor("zero", []int64{1}, []int64{0}),
+				Int64Tensor("one", []int64{1}, []int64{1}),
 				Int64Tensor("minus", []int64{1}, []int64{-1}), FloatTensor("m", []int64{8, 2}, make([]float32, 16)),
 				{Name: "text", Dims: []int64{1}, Type: Text, Strings: [][]byte{[]byte("s")}},
 			},

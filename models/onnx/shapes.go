@@ -75,7 +75,8 @@ func inputDims(v *Value, batch int64, given map[string][]int64) ([]int64, error)
 				if name == "" {
 					name = "without a name"
 				}
-				return nil, fmt.Errorf("input %q: dimension %d is free (%s), and nothing says how large it is", v.Name, i+1, name)
+				return nil, fmt.Errorf("input %q: dimension %d is free (%s), and nothing says how large it is", v.Name,
+					i+1, name)
 			}
 		}
 	} else if v.Shape != nil && len(v.Shape) != len(dims) {

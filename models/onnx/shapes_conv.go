@@ -35,13 +35,15 @@ func (c *call) window(kernel []int64, spatial int) (w window, err error) {
 		w.pads = make([]int64, 2*spatial)
 	}
 	w.ceil = c.n.IntAttr("ceil_mode", 0) != 0
-	if len(w.kernel) != spatial || len(w.strides) != spatial || len(w.dilations) != spatial || len(w.pads) != 2*spatial {
+	if len(w.kernel) != spatial || len(w.strides) != spatial || len(w.dilations) != spatial ||
+		len(w.pads) != 2*spatial {
 		return w, fmt.Errorf("its kernel, strides, dilations or pads are not for %d dimensions", spatial)
 	}
 	for i := range spatial {
 		if w.kernel[i] < 1 || w.strides[i] < 1 || w.dilations[i] < 1 || w.kernel[i] > maxElements/w.dilations[i] ||
 			abs(w.pads[i]) > maxElements || abs(w.pads[spatial+i]) > maxElements {
-			return w, fmt.Errorf("it has kernel %v, strides %v, dilations %v, pads %v", w.kernel, w.strides, w.dilations, w.pads)
+			return w, fmt.Errorf("it has kernel %v, strides %v, dilations %v, pads %v", w.kernel, w.strides,
+				w.dilations, w.pads)
 		}
 	}
 	return w, nil
@@ -59,7 +61,8 @@ func (w window) slide(in []int64) ([]int64, error) {
 		}
 		span := size + w.pads[i] + w.pads[len(in)+i] - (w.dilations[i]*(w.kernel[i]-1) + 1)
 		if span < 0 {
-			return nil, fmt.Errorf("its window of %d (dilation %d) is larger than the %d that it slides over", w.kernel[i], w.dilations[i], size)
+			return nil, fmt.Errorf("its window of %d (dilation %d) is larger than the %d that it slides over",
+				w.kernel[i], w.dilations[i], size)
 		}
 		out[i] = span/w.strides[i] + 1
 		// A window that would begin in the padding behind does not count.

@@ -8,9 +8,12 @@ import (
 // moving are the operators that only move values about. Integer constants are
 // followed through them, because exporters compute shapes with them.
 var moving = map[string]rule{
-	"Flatten": flatten, "Transpose": transpose, "Concat": concat, "Squeeze": squeeze, "Unsqueeze": unsqueeze, "Reshape": reshape,
-	"Expand": expand, "Tile": tile, "Pad": pad, "Slice": slice, "Split": split, "Gather": gather, "Shape": shapeOf, "Size": sizeOf,
-	"Constant": constantNode, "ConstantOfShape": constantOfShape, "Range": rangeOf, "DepthToSpace": depthToSpace, "SpaceToDepth": spaceToDepth,
+	"Flatten": flatten, "Transpose": transpose, "Concat": concat, "Squeeze": squeeze, "Unsqueeze": unsqueeze,
+	"Reshape": reshape,
+	"Expand":  expand, "Tile": tile, "Pad": pad, "Slice": slice, "Split": split, "Gather": gather, "Shape": shapeOf,
+	"Size":     sizeOf,
+	"Constant": constantNode, "ConstantOfShape": constantOfShape, "Range": rangeOf, "DepthToSpace": depthToSpace,
+	"SpaceToDepth": spaceToDepth,
 }
 
 func flatten(c *call) ([]*value, error) {
@@ -432,7 +435,8 @@ func rangeOf(c *call) ([]*value, error) {
 func depthToSpace(c *call) ([]*value, error) {
 	x, err := c.dims(0)
 	b := c.n.IntAttr("blocksize", 0)
-	if err != nil || len(x) != 4 || b < 1 || b > 1<<15 || x[1]%(b*b) != 0 || x[2] > maxElements/b || x[3] > maxElements/b {
+	if err != nil || len(x) != 4 || b < 1 || b > 1<<15 || x[1]%(b*b) != 0 || x[2] > maxElements/b ||
+		x[3] > maxElements/b {
 		return nil, orElse(err, "it spreads %v in blocks of %d", x, b)
 	}
 	return shaped(x[0], x[1]/(b*b), x[2]*b, x[3]*b), nil

@@ -20,12 +20,14 @@ func init() {
 			rules[name] = r
 		}
 	}
-	each(`Relu LeakyRelu PRelu Elu Selu Celu Gelu Sigmoid HardSigmoid HardSwish Softplus Softsign Softmax LogSoftmax Hardmax Tanh Clip
-		ThresholdedRelu Mish Swish Exp Log Sqrt Reciprocal Abs Neg Sign Floor Ceil Round Erf Sin Cos Tan Asin Acos Atan Sinh Cosh Asinh Acosh
-		Atanh Not IsNaN IsInf Shrink BitwiseNot CumSum Trilu LRN MeanVarianceNormalization InstanceNormalization LpNormalization
-		GroupNormalization BatchNormalization QuantizeLinear DequantizeLinear Dropout LayerNormalization RMSNormalization CastLike
-		com.microsoft.Gelu com.microsoft.QuickGelu com.microsoft.QuantizeLinear com.microsoft.DequantizeLinear
-		com.microsoft.QLinearSigmoid com.microsoft.QLinearLeakyRelu com.microsoft.QLinearSoftmax`, likeFirst)
+	each(`Relu LeakyRelu PRelu Elu Selu Celu Gelu Sigmoid HardSigmoid HardSwish Softplus Softsign Softmax
+		LogSoftmax Hardmax Tanh Clip ThresholdedRelu Mish Swish Exp Log Sqrt Reciprocal Abs Neg Sign Floor
+		Ceil Round Erf Sin Cos Tan Asin Acos Atan Sinh Cosh Asinh Acosh Atanh Not IsNaN IsInf Shrink
+		BitwiseNot CumSum Trilu LRN MeanVarianceNormalization InstanceNormalization LpNormalization
+		GroupNormalization BatchNormalization QuantizeLinear DequantizeLinear Dropout LayerNormalization
+		RMSNormalization CastLike com.microsoft.Gelu com.microsoft.QuickGelu com.microsoft.QuantizeLinear
+		com.microsoft.DequantizeLinear com.microsoft.QLinearSigmoid com.microsoft.QLinearLeakyRelu
+		com.microsoft.QLinearSoftmax`, likeFirst)
 	each("Identity Cast", func(c *call) ([]*value, error) {
 		v, err := c.in(0)
 		return []*value{v}, err
@@ -52,7 +54,8 @@ func init() {
 	each("QLinearMatMul", matMul(3))
 
 	maps.Copy(rules, moving)
-	each("ReduceSum ReduceMean ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceSumSquare", reduce)
+	each("ReduceSum ReduceMean ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp "+
+		"ReduceSumSquare", reduce)
 	each("ArgMax ArgMin", argument)
 	each("Resize Upsample", resize)
 }
@@ -64,11 +67,14 @@ var products = map[string]struct {
 	kind          productKind
 	integer       bool
 }{
-	"Conv": {0, 1, convolution, false}, ms + "FusedConv": {0, 1, convolution, false}, ms + "NhwcFusedConv": {0, 1, convolution, false},
-	"ConvInteger": {0, 1, convolution, true}, "QLinearConv": {0, 3, convolution, true}, ms + "QLinearConv": {0, 3, convolution, true},
-	"ConvTranspose": {0, 1, spreading, false},
-	"Gemm":          {0, 1, matrix, false}, ms + "FusedGemm": {0, 1, matrix, false}, ms + "QGemm": {0, 3, matrix, true},
-	"MatMul": {0, 1, matrix, false}, "MatMulInteger": {0, 1, matrix, true}, "QLinearMatMul": {0, 3, matrix, true},
+	"Conv": {0, 1, convolution, false}, ms + "FusedConv": {0, 1, convolution, false},
+	ms + "NhwcFusedConv": {0, 1, convolution, false},
+	"ConvInteger":        {0, 1, convolution, true}, "QLinearConv": {0, 3, convolution, true},
+	ms + "QLinearConv": {0, 3, convolution, true},
+	"ConvTranspose":    {0, 1, spreading, false},
+	"Gemm":             {0, 1, matrix, false}, ms + "FusedGemm": {0, 1, matrix, false},
+	ms + "QGemm": {0, 3, matrix, true},
+	"MatMul":     {0, 1, matrix, false}, "MatMulInteger": {0, 1, matrix, true}, "QLinearMatMul": {0, 3, matrix, true},
 	ms + "MatMulIntegerToFloat": {0, 1, matrix, true}, ms + "DynamicQuantizeMatMul": {0, 1, matrix, true},
 }
 
@@ -208,7 +214,8 @@ func resize(c *call) ([]*value, error) {
 	if err != nil {
 		return nil, err
 	}
-	if sizes, absent, err := c.content(3, ""); !absent && err == nil && len(sizes) == len(x) && c.n.Attr("axes") == nil &&
+	if sizes, absent, err := c.content(3, ""); !absent && err == nil && len(sizes) == len(x) &&
+		c.n.Attr("axes") == nil &&
 		c.n.TextAttr("keep_aspect_ratio_policy", "stretch") == "stretch" {
 		return shaped(slices.Clone(sizes)...), nil
 	}

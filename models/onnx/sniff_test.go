@@ -14,8 +14,9 @@ func small() *Model {
 		IRVersion: 8, Opsets: []Opset{{Version: 17}}, Producer: "test",
 		Metadata: []Property{{Key: "k", Value: "v"}},
 		Graph: &Graph{
-			Name:         "g",
-			Nodes:        []*Node{{Op: "Add", Inputs: []string{"x", "w"}, Outputs: []string{"y"}, Attributes: []*Attribute{Ints("pads", 1, 2), Int("axis", -1)}}},
+			Name: "g",
+			Nodes: []*Node{{Op: "Add", Inputs: []string{"x", "w"}, Outputs: []string{"y"},
+				Attributes: []*Attribute{Ints("pads", 1, 2), Int("axis", -1)}}},
 			Initializers: []*Tensor{FloatTensor("w", []int64{2}, []float32{1, -2})},
 			Inputs:       []*Value{{Name: "x", Elem: Float32, Shape: dims}},
 			Outputs:      []*Value{{Name: "y", Elem: Float32, Shape: dims}},

@@ -219,15 +219,18 @@ func (t *Tensor) complete() error {
 	switch {
 	case t.Type == Text:
 		if int64(len(t.Strings)) != t.Elements() {
-			return fmt.Errorf("tensor %q holds %d strings, its dimensions %v ask for another number", t.Name, len(t.Strings), t.Dims)
+			return fmt.Errorf("tensor %q holds %d strings, its dimensions %v ask for another number", t.Name,
+				len(t.Strings), t.Dims)
 		}
 		return nil
 	case want < 0:
-		return fmt.Errorf("tensor %q of %v with dimensions %v has no size that could be counted", t.Name, t.Type, t.Dims)
+		return fmt.Errorf("tensor %q of %v with dimensions %v has no size that could be counted", t.Name, t.Type,
+			t.Dims)
 	case t.Outside && t.Raw == nil:
 		return fmt.Errorf("the values of tensor %q are in another file, which was not read", t.Name)
 	case int64(len(t.Raw)) != want:
-		return fmt.Errorf("tensor %q holds %d bytes, its dimensions %v of %v ask for %d", t.Name, len(t.Raw), t.Dims, t.Type, want)
+		return fmt.Errorf("tensor %q holds %d bytes, its dimensions %v of %v ask for %d", t.Name, len(t.Raw), t.Dims,
+			t.Type, want)
 	}
 	return nil
 }

@@ -33,17 +33,19 @@ var signatures = map[string]Signature{}
 
 func init() {
 	for _, line := range []struct{ of, operators string }{
-		{"T>T", `Relu LeakyRelu Elu Selu Celu Gelu Sigmoid HardSigmoid HardSwish Softplus Softsign Softmax LogSoftmax Hardmax Tanh
-			ThresholdedRelu Mish Exp Log Sqrt Reciprocal Abs Neg Sign Floor Ceil Round Erf Sin Cos Tan Asin Acos Atan Sinh Cosh Asinh
-			Acosh Atanh Shrink Det LRN MeanVarianceNormalization LpNormalization GlobalAveragePool GlobalMaxPool GlobalLpPool AveragePool
-			LpPool Identity Flatten Transpose DepthToSpace SpaceToDepth Not BitwiseNot`},
+		{"T>T", `Relu LeakyRelu Elu Selu Celu Gelu Sigmoid HardSigmoid HardSwish Softplus Softsign Softmax LogSoftmax
+			Hardmax Tanh ThresholdedRelu Mish Exp Log Sqrt Reciprocal Abs Neg Sign Floor Ceil Round Erf Sin Cos
+			Tan Asin Acos Atan Sinh Cosh Asinh Acosh Atanh Shrink Det LRN MeanVarianceNormalization
+			LpNormalization GlobalAveragePool GlobalMaxPool GlobalLpPool AveragePool LpPool Identity Flatten
+			Transpose DepthToSpace SpaceToDepth Not BitwiseNot`},
 		{"TT>T", "Add Sub Mul Div PRelu MatMul Mod MaxRoiPool And Or Xor BitShift BitwiseAnd BitwiseOr BitwiseXor"},
 		{"T*>T", "Sum Mean Max Min Concat Einsum"},
 		{"TTT>T", "Conv ConvTranspose Gemm InstanceNormalization GroupNormalization Clip Range"},
 		{"TTT>Tff", "LayerNormalization"},
 		{"TTTTT>T", "BatchNormalization"},
-		{"TN>T", `Reshape Squeeze Unsqueeze Expand Tile Trilu CumSum Gather GatherElements GatherND Compress ReverseSequence Upsample
-			GridSample Pow ReduceSum ReduceMean ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceSumSquare`},
+		{"TN>T", `Reshape Squeeze Unsqueeze Expand Tile Trilu CumSum Gather GatherElements GatherND Compress
+			ReverseSequence Upsample GridSample Pow ReduceSum ReduceMean ReduceMax ReduceMin ReduceProd ReduceL1
+			ReduceL2 ReduceLogSum ReduceLogSumExp ReduceSumSquare`},
 		{"TN>T*", "Split"},
 		{"TNN>T", "MaxUnpool"},
 		{"TNNN>T", "Resize"},

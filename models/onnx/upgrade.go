@@ -43,7 +43,8 @@ func (m *Model) Upgrade(to int64) error {
 	for _, n := range m.Graph.Nodes {
 		for _, at := range changed[n.Op] {
 			if n.Domain == "" && at > from && at <= to && !softmaxIsTheSame(n, m) {
-				return fmt.Errorf("the model has operator set %d, and %s means something else since %d: export it with operator set %d or newer", from, label(n), at, to)
+				return fmt.Errorf("the model has operator set %d, and %s means something else since %d: export it "+
+					"with operator set %d or newer", from, label(n), at, to)
 			}
 		}
 		if n.Op == "Loop" || n.Op == "Scan" || n.Op == "If" {

@@ -64,7 +64,8 @@ func (s *Shapes) work(m *Model, batch, own int64) (w trial.Work, err error) {
 	if own != batch {
 		for _, v := range []*int64{&w.Float, &w.Integer, &w.ActivationBytes} {
 			if *v%own != 0 || *v/own > maxElements*(1<<20)/max(1, batch) {
-				return trial.Work{}, fmt.Errorf("the model is made for %d inputs at once, and its work does not divide by them", own)
+				return trial.Work{},
+					fmt.Errorf("the model is made for %d inputs at once, and its work does not divide by them", own)
 			}
 			*v = *v / own * batch
 		}

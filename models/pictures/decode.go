@@ -44,7 +44,8 @@ func Decode(r io.Reader, s Scale) ([]uint8, error) {
 	w, h := img.Rect.Dx(), img.Rect.Dy()
 	toW, toH := s.size(w, h)
 	if toW < s.Width || toH < s.Height {
-		return nil, fmt.Errorf("is scaled to %d × %d pixels, of which %d × %d cannot be cut", toW, toH, s.Width, s.Height)
+		return nil, fmt.Errorf("is scaled to %d × %d pixels, of which %d × %d cannot be cut", toW, toH, s.Width,
+			s.Height)
 	}
 	if toW > maxPixels/toH {
 		return nil, fmt.Errorf("is %d × %d pixels: too long and thin to scale", w, h)

@@ -123,7 +123,8 @@ func (s Source) list(files fs.FS) ([]item, []string, error) {
 		return nil, nil, err
 	}
 	if len(folders) == 0 {
-		return nil, nil, errors.New("there are no folders in it; the pictures must lie in one folder for each class, named after the class")
+		return nil, nil, errors.New("there are no folders in it; the pictures must lie in one folder for each class, " +
+			"named after the class")
 	}
 	labels := folders
 	if s.Labels != "" {
@@ -166,7 +167,8 @@ func (s Source) list(files fs.FS) ([]item, []string, error) {
 		items = items[:s.Limit]
 	}
 	if len(items) > maxPictures {
-		return nil, nil, fmt.Errorf("%d pictures; at most %d are evaluated: set accuracy.pictures", len(items), maxPictures)
+		return nil, nil, fmt.Errorf("%d pictures; at most %d are evaluated: set accuracy.pictures", len(items),
+			maxPictures)
 	}
 	return items, labels, nil
 }
@@ -219,7 +221,8 @@ var extensions = []string{".jpg", ".jpeg", ".png", ".gif"}
 func picturesIn(files fs.FS, dir string) (names []string, err error) {
 	entries, err := fs.ReadDir(files, dir) // sorted by name
 	for _, e := range entries {
-		if !e.IsDir() && !strings.HasPrefix(e.Name(), ".") && slices.Contains(extensions, strings.ToLower(path.Ext(e.Name()))) {
+		if !e.IsDir() && !strings.HasPrefix(e.Name(), ".") &&
+			slices.Contains(extensions, strings.ToLower(path.Ext(e.Name()))) {
 			names = append(names, path.Join(dir, e.Name()))
 		}
 	}
@@ -316,7 +319,8 @@ func untar(ctx context.Context, file, dir string, zipped bool) error {
 			continue
 		}
 		if count++; !fs.ValidPath(name) || h.Size > left || count > 2*maxPictures {
-			return fmt.Errorf("%q is refused: archives may hold %d pictures and %d bytes, all below the archive's own folder", h.Name, 2*maxPictures, int64(maxUnpacked))
+			return fmt.Errorf("%q is refused: archives may hold %d pictures and %d bytes, all below the archive's "+
+				"own folder", h.Name, 2*maxPictures, int64(maxUnpacked))
 		}
 		left -= h.Size
 		if err := writeBelow(root, name, t); err != nil {

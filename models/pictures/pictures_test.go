@@ -62,7 +62,8 @@ func sample(t *testing.T) string {
 }
 
 func source(path string) Source {
-	return Source{Path: path, Resize: 20, Crop: 16, Header: Header{Mean: [3]float64{0.1, 0.2, 0.3}, Std: [3]float64{1, 2, 3}, Layout: "NCHW"}}
+	return Source{Path: path, Resize: 20, Crop: 16, Header: Header{Mean: [3]float64{0.1, 0.2, 0.3},
+		Std: [3]float64{1, 2, 3}, Layout: "NCHW"}}
 }
 
 // unpack reads a whole pack: for each picture its label and first pixel.
@@ -96,7 +97,8 @@ func TestFolder(t *testing.T) {
 	if fmt.Sprint(got) != want {
 		t.Errorf("%v, want %v", got, want)
 	}
-	if h.Side != 16 || h.Mean[2] != 0.3 || h.Std[1] != 2 || h.Layout != "NCHW" || fmt.Sprint(h.Labels) != "[apple pear]" || p.Pictures != 5 {
+	if h.Side != 16 || h.Mean[2] != 0.3 || h.Std[1] != 2 || h.Layout != "NCHW" ||
+		fmt.Sprint(h.Labels) != "[apple pear]" || p.Pictures != 5 {
 		t.Errorf("%+v", h)
 	}
 	if info, err := os.Stat(p.Path); err != nil || info.Size() != p.Bytes {
@@ -127,7 +129,8 @@ func TestSamePackFromEverySource(t *testing.T) {
 		if _, err := w.Write(data); err != nil {
 			return err
 		}
-		if err := tw.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: "./fruit/" + filepath.ToSlash(rel), Size: int64(len(data)), Mode: 0o600}); err != nil {
+		if err := tw.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: "./fruit/" + filepath.ToSlash(rel),
+			Size: int64(len(data)), Mode: 0o600}); err != nil {
 			return err
 		}
 		_, err = tw.Write(data)
@@ -164,7 +167,8 @@ func TestLabelsAndLimit(t *testing.T) {
 		t.Fatal(err)
 	}
 	h, got := unpack(t, p)
-	if fmt.Sprint(h.Labels) != "[cherry pear apple]" || fmt.Sprint(got) != "[apple[200 10 0] pear[10 200 0] apple[200 10 1]]" {
+	if fmt.Sprint(h.Labels) != "[cherry pear apple]" ||
+		fmt.Sprint(got) != "[apple[200 10 0] pear[10 200 0] apple[200 10 1]]" {
 		t.Errorf("%v %v", h.Labels, got)
 	}
 }
@@ -259,7 +263,8 @@ func TestDecodeIsPillow(t *testing.T) {
 // What cannot be cut is refused, not filled up.
 func TestNothingIsFilledUp(t *testing.T) {
 	data := plain(t, 40, 30, color.RGBA{1, 2, 3, 255})
-	if _, err := Decode(bytes.NewReader(data), Scale{Resize: 20, Width: 20, Height: 21}); err == nil || !strings.Contains(err.Error(), "cannot be cut") {
+	if _, err := Decode(bytes.NewReader(data), Scale{Resize: 20, Width: 20, Height: 21}); err == nil ||
+		!strings.Contains(err.Error(), "cannot be cut") {
 		t.Errorf("error is %v", err)
 	}
 }
@@ -326,7 +331,8 @@ func TestTapsKeepBrightness(t *testing.T) {
 				for _, w := range tp.weights {
 					sum += w
 				}
-				if sum < 1<<precision-int32(len(tp.weights)) || sum > 1<<precision+int32(len(tp.weights)) || tp.first < 0 || tp.first+len(tp.weights) > from {
+				if sum < 1<<precision-int32(len(tp.weights)) || sum > 1<<precision+int32(len(tp.weights)) ||
+					tp.first < 0 || tp.first+len(tp.weights) > from {
 					t.Fatalf("%d to %d: %+v", from, to, tp)
 				}
 			}
@@ -351,7 +357,8 @@ func TestJPEG(t *testing.T) {
 
 func FuzzOpen(f *testing.F) {
 	var b bytes.Buffer
-	w, err := NewWriter(&b, Header{Pictures: 1, Side: 2, Labels: []string{"a"}, Std: [3]float64{1, 1, 1}, Layout: "NHWC"})
+	w, err := NewWriter(&b, Header{Pictures: 1, Side: 2, Labels: []string{"a"}, Std: [3]float64{1, 1, 1},
+		Layout: "NHWC"})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -370,7 +377,8 @@ func FuzzOpen(f *testing.F) {
 		}
 		defer r.Close()
 		for range 3 {
-			if pixels, label, err := r.Next(); err == nil && (label >= len(r.Header.Labels) || len(pixels) != 3*r.Header.Side*r.Header.Side) {
+			if pixels, label, err := r.Next(); err == nil &&
+				(label >= len(r.Header.Labels) || len(pixels) != 3*r.Header.Side*r.Header.Side) {
 				t.Fatal("a picture that the header does not allow")
 			}
 		}

@@ -15,7 +15,8 @@ package plates
 import "fmt"
 
 // Kinds are the labels, in the order of the classes.
-var Kinds = [...]string{"bread", "dairy", "dessert", "egg", "fried", "meat", "noodles", "rice", "seafood", "soup", "vegetable"}
+var Kinds = [...]string{"bread", "dairy", "dessert", "egg", "fried", "meat", "noodles", "rice", "seafood", "soup",
+	"vegetable"}
 
 // Classes is how many there are.
 const Classes = len(Kinds)
@@ -40,7 +41,8 @@ func Label(id int) int { return id % Classes }
 // Draw draws a picture: size × size pixels of red, green and blue, row by row.
 func Draw(set string, id, size int) ([]uint8, error) {
 	if id < 0 || size < 8 || size > MaxSize {
-		return nil, fmt.Errorf("picture %d of %d pixels: want a number from 0 on and a size from 8 to %d", id, size, MaxSize)
+		return nil, fmt.Errorf("picture %d of %d pixels: want a number from 0 on and a size from 8 to %d", id, size,
+			MaxSize)
 	}
 	r := newRandom(set, id)
 	c := newCanvas(size, r.uint64())

@@ -86,7 +86,8 @@ func TestInput(t *testing.T) {
 	picture := []uint8{0, 128, 255, 255, 0, 128} // two pixels
 	got := make([]float32, 6)
 	Input(got, picture)
-	want := []float64{-0.485 / 0.229, (1 - 0.485) / 0.229, (128/255. - 0.456) / 0.224, -0.456 / 0.224, (1 - 0.406) / 0.225, (128/255. - 0.406) / 0.225}
+	want := []float64{-0.485 / 0.229, (1 - 0.485) / 0.229, (128/255. - 0.456) / 0.224, -0.456 / 0.224,
+		(1 - 0.406) / 0.225, (128/255. - 0.406) / 0.225}
 	for i, w := range want {
 		if math.Abs(float64(got[i])-w) > 1e-5 {
 			t.Errorf("value %d is %v, want %v", i, got[i], w)

@@ -23,7 +23,8 @@ func drawScene(c *canvas, r *random, kind int) {
 }
 
 func drawTable(c *canvas, r *random) {
-	base := r.near(pick(r, colour{0.55, 0.38, 0.22}, colour{0.75, 0.6, 0.42}, colour{0.3, 0.2, 0.15}, colour{0.85, 0.84, 0.8},
+	base := r.near(pick(r, colour{0.55, 0.38, 0.22}, colour{0.75, 0.6, 0.42}, colour{0.3, 0.2, 0.15},
+		colour{0.85, 0.84, 0.8},
 		colour{0.4, 0.42, 0.46}, colour{0.25, 0.4, 0.5}, colour{0.6, 0.2, 0.2}, colour{0.3, 0.5, 0.35}), 0.3)
 	other := r.near(base, 0.35)
 	pattern, direction := r.whole(0, 3), r.direction()
@@ -56,7 +57,8 @@ func serve(c *canvas, r *random, s *spot, kind int) {
 	ware := r.whole(0, 9)
 	liquid := Kinds[kind] == "soup"
 	s.bowl = liquid || ware >= 7
-	col := r.near(pick(r, colour{0.95, 0.95, 0.93}, colour{0.92, 0.9, 0.84}, colour{0.85, 0.87, 0.9}, colour{0.25, 0.27, 0.3},
+	col := r.near(pick(r, colour{0.95, 0.95, 0.93}, colour{0.92, 0.9, 0.84}, colour{0.85, 0.87, 0.9},
+		colour{0.25, 0.27, 0.3},
 		colour{0.35, 0.5, 0.65}, colour{0.7, 0.45, 0.35}, colour{0.6, 0.7, 0.6}), 0.12)
 	switch {
 	case s.bowl:
@@ -70,14 +72,16 @@ func serve(c *canvas, r *random, s *spot, kind int) {
 		d := r.direction()
 		board := box(s.at, d, mul(s.radius, 1.2), mul(s.radius, 0.95), 0.03)
 		c.shadow(s.at, mul(s.radius, 1.6), board, 0.015)
-		c.fill(s.at, mul(s.radius, 1.6), board, paint{colour: r.near(colour{0.72, 0.54, 0.34}, 0.25), grain: 0.1, scale: r.between(8, 30)})
+		c.fill(s.at, mul(s.radius, 1.6), board, paint{colour: r.near(colour{0.72, 0.54, 0.34}, 0.25), grain: 0.1,
+			scale: r.between(8, 30)})
 	default:
 		c.shadow(s.at, s.radius, disc(s.at, s.radius), 0.02)
 		c.fill(s.at, s.radius, disc(s.at, s.radius), paint{colour: col, rounded: 0.015})
 		inner := mul(s.radius, r.between(0.68, 0.8))
 		c.fill(s.at, s.radius, ring(disc(s.at, inner), 0.004), paint{colour: col.times(0.85)})
 		if r.chance(0.3) {
-			band := r.near(pick(r, colour{0.2, 0.3, 0.6}, colour{0.6, 0.2, 0.2}, colour{0.2, 0.45, 0.3}, colour{0.7, 0.6, 0.3}), 0.2)
+			band := r.near(pick(r, colour{0.2, 0.3, 0.6}, colour{0.6, 0.2, 0.2}, colour{0.2, 0.45, 0.3},
+				colour{0.7, 0.6, 0.3}), 0.2)
 			c.fill(s.at, s.radius, ring(disc(s.at, mul(s.radius, 0.93)), r.between(0.004, 0.014)), paint{colour: band})
 		}
 		s.radius = mul(inner, r.between(0.95, 1.15))
@@ -102,7 +106,8 @@ func garnish(c *canvas, r *random, s spot) {
 	case 4: // peas
 		for range r.whole(2, 5) {
 			p := r.within(at, mul(size, 1.4))
-			c.fill(p, mul(size, 0.35), disc(p, mul(size, 0.35)), paint{colour: r.near(colour{0.4, 0.65, 0.2}, 0.15), rounded: mul(size, 0.3)})
+			c.fill(p, mul(size, 0.35), disc(p, mul(size, 0.35)),
+				paint{colour: r.near(colour{0.4, 0.65, 0.2}, 0.15), rounded: mul(size, 0.3)})
 		}
 	case 5: // herbs
 		for range r.whole(4, 12) {
@@ -110,7 +115,8 @@ func garnish(c *canvas, r *random, s spot) {
 			c.fill(p, 0.012, oval(p, r.direction(), 0.012, 0.006), paint{colour: r.near(colour{0.2, 0.45, 0.15}, 0.3)})
 		}
 	case 6: // a spoonful of sauce
-		sauce := r.near(pick(r, colour{0.7, 0.15, 0.08}, colour{0.95, 0.92, 0.85}, colour{0.35, 0.2, 0.1}, colour{0.85, 0.65, 0.15}), 0.15)
+		sauce := r.near(pick(r, colour{0.7, 0.15, 0.08}, colour{0.95, 0.92, 0.85}, colour{0.35, 0.2, 0.1},
+			colour{0.85, 0.65, 0.15}), 0.15)
 		c.fill(at, mul(size, 1.3), c.rough(disc(at, size), mul(size, 0.3), 20), paint{colour: sauce, rounded: 0.01})
 	case 7:
 		grains(c, r, spot{at: at, radius: mul(size, 1.3)}, 14, r.near(colour{0.95, 0.93, 0.86}, 0.06))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math"
-	"os"
 	"testing"
 	"time"
 
@@ -42,10 +41,13 @@ func TestEveryFormRuns(t *testing.T) {
 	ctx := context.Background()
 	samples := waves(t, m, 24)
 	for name, o := range map[string]Options{
-		"qdq": {}, "qdq per tensor": {PerTensor: true}, "qoperator": {Format: QOperator}, "qoperator per tensor": {Format: QOperator, PerTensor: true},
-		"7 bits": {Format: QOperator, WeightBits: 7}, "part in float": {Exclude: []string{"conv2"}}, "dynamic": {Mode: Dynamic},
+		"qdq": {}, "qdq per tensor": {PerTensor: true}, "qoperator": {Format: QOperator},
+		"qoperator per tensor": {Format: QOperator, PerTensor: true},
+		"7 bits":               {Format: QOperator, WeightBits: 7}, "part in float": {Exclude: []string{"conv2"}},
+		"dynamic": {Mode: Dynamic},
 	} {
-		res, err := Request{Float: m, Options: o, Method: Auto, Runner: r, Session: infer.Options{Config: infer.Exact()}, Samples: samples, MaxDrop: -1}.Run(ctx)
+		res, err := Request{Float: m, Options: o, Method: Auto, Runner: r,
+			Session: infer.Options{Config: infer.Exact()}, Samples: samples, MaxDrop: -1}.Run(ctx)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -115,7 +117,8 @@ func TestWhatIsLeftInFloatIsFloat(t *testing.T) {
 func TestBackingOffLosesLessAndLess(t *testing.T) {
 	m, r := tiny(t), runner(t)
 	samples := waves(t, m, 30)
-	q := Request{Float: m, Options: Options{PerTensor: true, WeightBits: 7}, Method: MinMax, Runner: r, Samples: samples, MaxDrop: 0}
+	q := Request{Float: m, Options: Options{PerTensor: true, WeightBits: 7}, Method: MinMax, Runner: r,
+		Samples: samples, MaxDrop: 0}
 	// The labels are wrong by design for no sample: what the float model says.
 	ref, err := NewReference(context.Background(), r, infer.Options{}, m, samples, nil)
 	if err != nil {
@@ -142,25 +145,10 @@ func TestBackingOffLosesLessAndLess(t *testing.T) {
 	}
 }
 
-// The tutorial's model, where it is at hand: on integers alone, and as large
-// as it may be.
-func TestTheTutorialsModelFitsItsBudget(t *testing.T) {
-	path := ""
-	for up := "../.."; len(up) < 20 && path == ""; up += "/.." {
-		if p := up + "/shared/models/food11/food11_fp32_rebuilt.onnx"; exists(p) {
-			path = p
-		}
-	}
-	if path == "" {
-		t.Skip("no ../shared/models/food11 beside the clone")
-	}
-	m, err := onnx.Load(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if m, err = Prepare(m); err != nil {
-		t.Fatal(err)
-	}
+// A MobileNetV2 is on integers alone, and as large as it may be.
+func TestMobileNetFitsItsBudget(t *testing.T) { eachMobileNet(t, checkBudget) }
+
+func checkBudget(t *testing.T, m *onnx.Model) {
 	// onnxruntime's quantize_static makes 2,423,592 bytes per channel with
 	// QLinear operators, 2,608,703 with QDQ and 2,385,608 with QDQ per tensor
 	// (its smallest), quantize_dynamic 2,405,106, per tensor (1.32: make peers-quantize).
@@ -168,8 +156,9 @@ func TestTheTutorialsModelFitsItsBudget(t *testing.T) {
 		o    Options
 		most int
 	}{
-		"static": {Options{Format: QOperator}, 2_385_608}, "static QDQ": {Options{Format: QDQ}, 2_608_703}, "static QDQ per tensor": {Options{Format: QDQ, PerTensor: true}, 2_385_608},
-		"dynamic": {Options{Mode: Dynamic}, 2_385_608},
+		"static": {Options{Format: QOperator}, 2_385_608}, "static QDQ": {Options{Format: QDQ}, 2_608_703},
+		"static QDQ per tensor": {Options{Format: QDQ, PerTensor: true}, 2_385_608},
+		"dynamic":               {Options{Mode: Dynamic}, 2_385_608},
 	} {
 		o := x.o
 		begin := time.Now()
@@ -190,11 +179,6 @@ func TestTheTutorialsModelFitsItsBudget(t *testing.T) {
 		}
 		t.Logf("%s: %d bytes, written in %v", name, len(b), took.Round(time.Millisecond))
 	}
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }
 
 // A result that the agent cannot send is an error, and not its end.

@@ -24,7 +24,9 @@ func TestEmissionOnArm64(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	out, err := exec.Command(qemu, other, "-test.run", "^(TestEmissionIsPinned|TestTheHalfModelIsPinned|TestWhatDoesNotFitStays|TestBatchNormalisationsAreFolded)$", "-test.v").CombinedOutput()
+	const tests = "^(TestEmissionIsPinned|TestTheHalfModelIsPinned|TestWhatDoesNotFitStays|" +
+		"TestBatchNormalisationsAreFolded)$"
+	out, err := exec.Command(qemu, other, "-test.run", tests, "-test.v").CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

@@ -27,7 +27,8 @@ type candidate struct {
 // All methods see a quarter of the samples; the better half of them sees
 // another quarter, and the better half of those the rest. What is dropped early
 // is what is worse by decibels. Two at least stay to the end.
-func (q Request) chooseMethod(ctx context.Context, ref *Reference, c *Calibration, res *Result) (map[string]Range, error) {
+func (q Request) chooseMethod(ctx context.Context, ref *Reference, c *Calibration, res *Result) (map[string]Range,
+	error) {
 	methods := Methods
 	if q.Method != Auto && q.Method != "" {
 		methods = []Method{q.Method}
@@ -60,7 +61,8 @@ func (q Request) chooseMethod(ctx context.Context, ref *Reference, c *Calibratio
 				return nil, fmt.Errorf("ranges by %s: %w", x.method, err)
 			}
 		}
-		slices.SortStableFunc(remain, func(a, b *candidate) int { return cmp.Compare(b.judged.SQNR, a.judged.SQNR) }) // NaN is last
+		// NaN is last
+		slices.SortStableFunc(remain, func(a, b *candidate) int { return cmp.Compare(b.judged.SQNR, a.judged.SQNR) })
 		if n == len(ref.Samples) {
 			break
 		}
@@ -68,7 +70,8 @@ func (q Request) chooseMethod(ctx context.Context, ref *Reference, c *Calibratio
 	}
 	best := remain[0]
 	for _, x := range all {
-		q.say("ranges by %s: agreement %.3f, SQNR %.1f dB on %d samples", x.method, x.judged.Agreement, x.judged.SQNR, x.judged.Inputs)
+		q.say("ranges by %s: agreement %.3f, SQNR %.1f dB on %d samples", x.method, x.judged.Agreement, x.judged.SQNR,
+			x.judged.Inputs)
 		res.Methods = append(res.Methods, MethodResult{Method: x.method, HeldBack: x.judged, Chosen: x == best})
 	}
 	res.Method = best.method

@@ -23,7 +23,8 @@ func large(t *testing.T) (m *onnx.Model, side int64) {
 			{Op: "Conv", Inputs: []string{"b", "v"}, Outputs: []string{"y"}},
 		},
 		Initializers: []*onnx.Tensor{
-			onnx.FloatTensor("w", []int64{2, 2, 1, 1}, []float32{1, -2, 3, -4}), onnx.FloatTensor("v", []int64{2, 2, 1, 1}, []float32{1, -1, 0.5, -2}),
+			onnx.FloatTensor("w", []int64{2, 2, 1, 1}, []float32{1, -2, 3, -4}),
+			onnx.FloatTensor("v", []int64{2, 2, 1, 1}, []float32{1, -1, 0.5, -2}),
 		},
 		Inputs:  []*onnx.Value{{Name: "x", Elem: onnx.Float32, Shape: dims}},
 		Outputs: []*onnx.Value{{Name: "y", Elem: onnx.Float32, Shape: dims}},
@@ -58,7 +59,8 @@ func TestLargeValuesAreSampled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := c.Ranges(MinMax); math.Abs(float64(got["y"].Low)-low) > 1e-3 || math.Abs(float64(got["y"].High)-high) > 1e-3 || math.Abs(float64(got["b"].High)-240) > 1e-3 {
+	if got := c.Ranges(MinMax); math.Abs(float64(got["y"].Low)-low) > 1e-3 ||
+		math.Abs(float64(got["y"].High)-high) > 1e-3 || math.Abs(float64(got["b"].High)-240) > 1e-3 {
 		t.Errorf("ranges %v, want y from %v to %v and b up to 240", got, low, high)
 	}
 	for name, h := range c.seen {
@@ -75,7 +77,8 @@ func TestLargeValuesAreSampled(t *testing.T) {
 	}
 	values[plane] = float32(math.Inf(1))
 	sample = Sample{onnx.FloatTensor("x", []int64{1, 2, side, side}, values)}
-	if _, err := Calibrate(ctx, r, m, Options{}, []Sample{sample}); err == nil || !strings.Contains(err.Error(), "infinite") {
+	if _, err := Calibrate(ctx, r, m, Options{}, []Sample{sample}); err == nil ||
+		!strings.Contains(err.Error(), "infinite") {
 		t.Errorf("with an infinite number: %v", err)
 	}
 }
@@ -84,7 +87,8 @@ func TestLargeValuesAreSampled(t *testing.T) {
 // chosen has seen all.
 func TestWorseMethodsAreDroppedEarly(t *testing.T) {
 	m, r := tiny(t), runner(t)
-	res, err := Request{Float: m, Options: Options{Format: QOperator}, Method: Auto, Runner: r, Session: infer.Options{Config: infer.Exact()}, Samples: waves(t, m, 99), MaxDrop: -1}.Run(context.Background())
+	res, err := Request{Float: m, Options: Options{Format: QOperator}, Method: Auto, Runner: r,
+		Session: infer.Options{Config: infer.Exact()}, Samples: waves(t, m, 99), MaxDrop: -1}.Run(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}

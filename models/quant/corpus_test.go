@@ -37,11 +37,13 @@ func TestTheTestModelsOfONNXQuantize(t *testing.T) {
 		// Gemm broadcasts without being told.
 		m.Opsets[0].Version = 9
 		for _, n := range m.Graph.Nodes {
-			n.Attributes = slices.DeleteFunc(n.Attributes, func(a *onnx.Attribute) bool { return a.Name == "broadcast" })
+			n.Attributes = slices.DeleteFunc(n.Attributes,
+				func(a *onnx.Attribute) bool { return a.Name == "broadcast" })
 		}
 		var sample Sample
 		for i, v := range m.Graph.RealInputs() {
-			b, err := os.ReadFile(filepath.Join(filepath.Dir(path), "test_data_set_0", "input_"+string(rune('0'+i))+".pb"))
+			b, err := os.ReadFile(filepath.Join(filepath.Dir(path), "test_data_set_0",
+				"input_"+string(rune('0'+i))+".pb"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -75,7 +77,8 @@ func forms(t *testing.T, r infer.Runner, name string, m *onnx.Model, samples []S
 		t.Errorf("%s: %v", name, err)
 		return 0
 	}
-	for form, o := range map[string]Options{"qdq": {}, "qdq per tensor": {PerTensor: true}, "qoperator": {Format: QOperator}, "dynamic": {Mode: Dynamic}} {
+	for form, o := range map[string]Options{"qdq": {}, "qdq per tensor": {PerTensor: true},
+		"qoperator": {Format: QOperator}, "dynamic": {Mode: Dynamic}} {
 		q, err := DynamicModel(m, o)
 		if o.Mode != Dynamic {
 			q, err = StaticModel(m, c.Ranges(MinMax), o)

@@ -36,7 +36,8 @@ type emitter struct {
 }
 
 func newEmitter(p *plan, ranges map[string]Range) *emitter {
-	e := &emitter{plan: p, names: map[string]bool{}, fixed: map[string]bool{}, short: map[string]string{}, pool: map[string]string{}, counts: map[string]int{},
+	e := &emitter{plan: p, names: map[string]bool{}, fixed: map[string]bool{}, short: map[string]string{},
+		pool: map[string]string{}, counts: map[string]int{},
 		float: map[string]string{}, quant: map[string]string{}, shared: map[string]string{}, ranges: ranges,
 		scales: map[string][2]string{}, back: map[string]string{}}
 	e.out = &onnx.Graph{Name: p.g.Name, Doc: p.g.Doc, Inputs: p.g.Inputs, Outputs: p.g.Outputs, Unknown: p.g.Unknown}
@@ -147,7 +148,8 @@ func (e *emitter) zeroConstant(t *onnx.Tensor) string {
 }
 
 func (e *emitter) node(domain, op, name string, inputs, outputs []string, attributes ...*onnx.Attribute) {
-	e.out.Nodes = append(e.out.Nodes, &onnx.Node{Op: op, Domain: domain, Name: name, Inputs: inputs, Outputs: outputs, Attributes: attributes})
+	e.out.Nodes = append(e.out.Nodes, &onnx.Node{Op: op, Domain: domain, Name: name, Inputs: inputs, Outputs: outputs,
+		Attributes: attributes})
 }
 
 // finish keeps the constants that the new nodes still read, in front.

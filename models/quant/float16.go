@@ -123,7 +123,8 @@ func (h *halved) lossIn(n *onnx.Node, i int) string {
 	case divisor && h.gone != 0:
 		return fmt.Sprintf("holds %g, which would be a divisor of 0 in float16", h.gone)
 	case h.rough:
-		return fmt.Sprintf("has no number larger than %.3g, which float16 rounds too roughly (below 6e-05 it loses bits, below 3e-08 all)", h.largest)
+		return fmt.Sprintf("has no number larger than %.3g, which float16 rounds too roughly (below 6e-05 it loses "+
+			"bits, below 3e-08 all)", h.largest)
 	}
 	return ""
 }

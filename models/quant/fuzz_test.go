@@ -18,15 +18,19 @@ func seed() *onnx.Model {
 			{Op: "Clip", Inputs: []string{"b", "zero"}, Outputs: []string{"c"}},
 			{Op: "Conv", Inputs: []string{"c", "v"}, Outputs: []string{"d"}},
 			{Op: "Add", Inputs: []string{"c", "d"}, Outputs: []string{"e"}},
-			{Op: "Concat", Inputs: []string{"c", "e"}, Outputs: []string{"f"}, Attributes: []*onnx.Attribute{onnx.Int("axis", 1)}},
+			{Op: "Concat", Inputs: []string{"c", "e"}, Outputs: []string{"f"},
+				Attributes: []*onnx.Attribute{onnx.Int("axis", 1)}},
 			{Op: "GlobalAveragePool", Inputs: []string{"f"}, Outputs: []string{"p"}},
 			{Op: "Flatten", Inputs: []string{"p"}, Outputs: []string{"q"}},
 			{Op: "Identity", Inputs: []string{"q"}, Outputs: []string{"r"}},
-			{Op: "Gemm", Inputs: []string{"r", "m"}, Outputs: []string{"t"}, Attributes: []*onnx.Attribute{onnx.Int("transB", 1)}},
+			{Op: "Gemm", Inputs: []string{"r", "m"}, Outputs: []string{"t"},
+				Attributes: []*onnx.Attribute{onnx.Int("transB", 1)}},
 			{Op: "Sigmoid", Inputs: []string{"t"}, Outputs: []string{"y"}},
 		},
 		Initializers: []*onnx.Tensor{
-			onnx.FloatTensor("w", []int64{2, 2, 1, 1}, []float32{1, -2, 3, -4}), onnx.FloatTensor("v", []int64{2, 2, 1, 1}, []float32{1, 2, 3, 4}), two("s"), onnx.FloatTensor("zero", nil, []float32{0}),
+			onnx.FloatTensor("w", []int64{2, 2, 1, 1}, []float32{1, -2, 3, -4}),
+			onnx.FloatTensor("v", []int64{2, 2, 1, 1}, []float32{1, 2, 3, 4}), two("s"),
+			onnx.FloatTensor("zero", nil, []float32{0}),
 			onnx.FloatTensor("m", []int64{2, 4}, []float32{1, 2, 3, 4, 5, 6, 7, 8}),
 		},
 		Inputs:  []*onnx.Value{{Name: "x", Elem: onnx.Float32, Shape: dims}},
@@ -57,7 +61,8 @@ func FuzzQuantize(f *testing.F) {
 				}
 			}
 		}
-		for _, o := range []Options{{}, {Format: QOperator, PerTensor: true, WeightBits: 7}, {Exclude: []string{"Conv"}}, {Mode: Dynamic}} {
+		for _, o := range []Options{{}, {Format: QOperator, PerTensor: true, WeightBits: 7},
+			{Exclude: []string{"Conv"}}, {Mode: Dynamic}} {
 			var q *onnx.Model
 			if o.Mode == Dynamic {
 				q, err = DynamicModel(m, o)

@@ -38,19 +38,24 @@ const (
 // inFloat32 are the operators that stay, though some of them have a float16
 // form, with the reason. What has no Signature stays too.
 var inFloat32 = map[string]string{
-	"Range": "ONNX defines it without float16", "Celu": "ONNX defines it without float16", "IsInf": "ONNX defines it without float16 before operator set 20",
+	"Range": "ONNX defines it without float16", "Celu": "ONNX defines it without float16",
+	"IsInf":  "ONNX defines it without float16 before operator set 20",
 	"Resize": scales, "Upsample": scales, "DequantizeLinear": scales,
 	"TopK": order, "ArgMax": order, "ArgMin": order, "NonMaxSuppression": order,
 	"RoiAlign": coordinates, "MaxRoiPool": coordinates, "GridSample": coordinates,
-	"Pow": "powers leave float16 soon", "Exp": "e to the power of 11.1 is beyond float16", "ReduceProd": "products leave float16 soon",
-	"CumSum": "its sums leave float16 soon, and ONNX defines it without float16 before operator set 14", "Det": "products leave float16 soon",
-	"ReduceSumSquare": squares, "ReduceL2": squares, "LRN": squares, "LpNormalization": squares, "LpPool": squares, "GlobalLpPool": squares,
+	"Pow": "powers leave float16 soon", "Exp": "e to the power of 11.1 is beyond float16",
+	"ReduceProd":      "products leave float16 soon",
+	"CumSum":          "its sums leave float16 soon, and ONNX defines it without float16 before operator set 14",
+	"Det":             "products leave float16 soon",
+	"ReduceSumSquare": squares, "ReduceL2": squares, "LRN": squares, "LpNormalization": squares, "LpPool": squares,
+	"GlobalLpPool":              squares,
 	"MeanVarianceNormalization": squares, "InstanceNormalization": squares, "GroupNormalization": squares,
 	"ReduceLogSumExp": "e to the power of 11.1 is beyond float16",
 }
 
 // movers only move numbers about: they follow what they move.
-var movers = strings.Fields("Identity Reshape Flatten Transpose Squeeze Unsqueeze Slice Split Gather GatherElements GatherND Concat Expand Tile DepthToSpace SpaceToDepth Pad Compress ReverseSequence")
+var movers = strings.Fields("Identity Reshape Flatten Transpose Squeeze Unsqueeze Slice Split Gather GatherElements " +
+	"GatherND Concat Expand Tile DepthToSpace SpaceToDepth Pad Compress ReverseSequence")
 
 // halver plans and writes a float16 model. A value is made in one form, its
 // own; the other is cast from it once, when it is first needed.
@@ -95,8 +100,10 @@ func halfModel(m *onnx.Model, o Options, hot map[string]float32) (*onnx.Model, *
 }
 
 func newHalver(m *onnx.Model, o Options, hot map[string]float32) *halver {
-	h := &halver{g: m.Graph, o: o, hot: hot, types: m.ElementTypes(), halves: map[string]*halved{}, half: map[*onnx.Node]bool{}, inHalf: map[string]bool{},
-		report: &Halves{Nodes: len(m.Graph.Nodes)}, names: map[string]bool{}, fixed: map[string]bool{}, form16: map[string]string{}, form32: map[string]string{}}
+	h := &halver{g: m.Graph, o: o, hot: hot, types: m.ElementTypes(), halves: map[string]*halved{},
+		half: map[*onnx.Node]bool{}, inHalf: map[string]bool{},
+		report: &Halves{Nodes: len(m.Graph.Nodes)}, names: map[string]bool{}, fixed: map[string]bool{},
+		form16: map[string]string{}, form32: map[string]string{}}
 	h.constants, h.users, _ = index(m.Graph)
 	eachName(h.g, func(name string) { h.names[name] = true })
 	for _, v := range slices.Concat(h.g.Inputs, h.g.Outputs) {

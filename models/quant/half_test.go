@@ -11,7 +11,9 @@ import (
 	"strings"
 	"testing"
 
+	"chexp/models/builtin/untrained"
 	"chexp/models/infer"
+	"chexp/models/modeltest"
 	"chexp/models/onnx"
 )
 
@@ -29,14 +31,16 @@ func TestRoundingToFloat16(t *testing.T) {
 			}
 			middle := (low + high) / 2 // exact: twelve bits
 			even := uint16(h + h&1)
-			for v, want := range map[float32]uint16{middle: even, math.Nextafter32(middle, 0): uint16(h), math.Nextafter32(middle, infinity): uint16(h + 1)} {
+			for v, want := range map[float32]uint16{middle: even, math.Nextafter32(middle, 0): uint16(h),
+				math.Nextafter32(middle, infinity): uint16(h + 1)} {
 				if got := float16Of(sign * v); got != want|bit {
 					t.Fatalf("%v, between %v and %v, becomes %#04x, want %#04x", sign*v, low, high, got, want|bit)
 				}
 			}
 		}
 	}
-	for v, want := range map[float32]uint16{infinity: 0x7c00, -infinity: 0xfc00, math.MaxFloat32: 0x7c00, math.SmallestNonzeroFloat32: 0, 1: 0x3c00, 65519.99: 0x7bff} {
+	for v, want := range map[float32]uint16{infinity: 0x7c00, -infinity: 0xfc00, math.MaxFloat32: 0x7c00,
+		math.SmallestNonzeroFloat32: 0, 1: 0x3c00, 65519.99: 0x7bff} {
 		if got := float16Of(v); got != want {
 			t.Errorf("%v becomes %#04x, want %#04x", v, got, want)
 		}
@@ -122,7 +126,8 @@ func TestTheHalfModelIsPinned(t *testing.T) {
 		t.Errorf("%d bytes of weights became %d", float, half)
 	}
 	first, last := x.Graph.Nodes[0], x.Graph.Nodes[len(x.Graph.Nodes)-1]
-	if first.Op != "Cast" || first.IntAttr("to", 0) != int64(onnx.Float16) || last.Op != "Cast" || last.IntAttr("to", 0) != int64(onnx.Float32) {
+	if first.Op != "Cast" || first.IntAttr("to", 0) != int64(onnx.Float16) || last.Op != "Cast" ||
+		last.IntAttr("to", 0) != int64(onnx.Float32) {
 		t.Errorf("it begins with %s and ends with %s", first.Op, last.Op)
 	}
 }
@@ -143,7 +148,8 @@ func TestExcludedNodesStayInFloat32(t *testing.T) {
 			t.Errorf("without %s there are %d casts, at most %d are needed", exclude, report.Casts, casts)
 		}
 		for _, n := range x.Graph.Nodes {
-			if w := x.Graph.Initializer(n.Input(1)); (n.Name == exclude || n.Op == exclude) != (w != nil && w.Type == onnx.Float32) && n.Multiplies() {
+			if w := x.Graph.Initializer(n.Input(1)); (n.Name == exclude ||
+				n.Op == exclude) != (w != nil && w.Type == onnx.Float32) && n.Multiplies() {
 				t.Errorf("without %s: %s has weights of %v", exclude, NodeName(n), w.Type)
 			}
 		}
@@ -153,7 +159,8 @@ func TestExcludedNodesStayInFloat32(t *testing.T) {
 			}
 		}
 	}
-	if _, _, err := HalfModel(tiny(t), Options{Exclude: []string{"Conv", "Gemm", "Clip", "GlobalAveragePool"}}); err == nil || !strings.Contains(err.Error(), "nothing to write in float16") {
+	if _, _, err := HalfModel(tiny(t), Options{Exclude: []string{"Conv", "Gemm", "Clip",
+		"GlobalAveragePool"}}); err == nil || !strings.Contains(err.Error(), "nothing to write in float16") {
 		t.Errorf("with all excluded: %v", err)
 	}
 }
@@ -161,8 +168,10 @@ func TestExcludedNodesStayInFloat32(t *testing.T) {
 // of makes a model of some nodes, whose input is "x" and whose output "y".
 func of(nodes []*onnx.Node, constants ...*onnx.Tensor) *onnx.Model {
 	dims := []onnx.Dim{{Size: 1}, {Size: 4}}
-	return &onnx.Model{IRVersion: 8, Opsets: []onnx.Opset{{Version: 13}}, Graph: &onnx.Graph{Name: "g", Nodes: nodes, Initializers: constants,
-		Inputs: []*onnx.Value{{Name: "x", Elem: onnx.Float32, Shape: dims}}, Outputs: []*onnx.Value{{Name: "y", Elem: onnx.Float32, Shape: dims}}}}
+	return &onnx.Model{IRVersion: 8, Opsets: []onnx.Opset{{Version: 13}},
+		Graph: &onnx.Graph{Name: "g", Nodes: nodes, Initializers: constants,
+			Inputs:  []*onnx.Value{{Name: "x", Elem: onnx.Float32, Shape: dims}},
+			Outputs: []*onnx.Value{{Name: "y", Elem: onnx.Float32, Shape: dims}}}}
 }
 
 func number(name string, v ...float32) *onnx.Tensor {
@@ -205,7 +214,9 @@ func TestWhatDoesNotFitStays(t *testing.T) {
 			t.Errorf("%s: the constant is %+v, want %v", x.name, c, want)
 		}
 		switch {
-		case x.why == "" && len(report.Kept) != 0, x.why != "" && (len(report.Kept) != 1 || !report.Kept[0].Loss || report.Kept[0].Node != "b" || !strings.Contains(report.Kept[0].Why, x.why)):
+		case x.why == "" && len(report.Kept) != 0, x.why != "" &&
+			(len(report.Kept) != 1 || !report.Kept[0].Loss || report.Kept[0].Node != "b" ||
+				!strings.Contains(report.Kept[0].Why, x.why)):
 			t.Errorf("%s: %+v", x.name, report.Kept)
 		}
 	}
@@ -218,10 +229,12 @@ func TestWhatDoesNotFitStays(t *testing.T) {
 
 // The bounds that exporters write for "none" are beyond float16.
 func TestBoundsOfClipBecomeInfinite(t *testing.T) {
-	m := of([]*onnx.Node{op("Clip", "y", "x", "low", "high")}, number("low", -math.MaxFloat32), number("high", math.MaxFloat32))
+	m := of([]*onnx.Node{op("Clip", "y", "x", "low", "high")}, number("low", -math.MaxFloat32),
+		number("high", math.MaxFloat32))
 	got, report := halfOf(t, m, Options{})
 	low, high := got.Graph.Initializer("low"), got.Graph.Initializer("high")
-	if len(report.Kept) != 0 || binary.LittleEndian.Uint16(low.Raw) != 0xfc00 || binary.LittleEndian.Uint16(high.Raw) != 0x7c00 {
+	if len(report.Kept) != 0 || binary.LittleEndian.Uint16(low.Raw) != 0xfc00 ||
+		binary.LittleEndian.Uint16(high.Raw) != 0x7c00 {
 		t.Errorf("%+v, from %x to %x", report, low.Raw, high.Raw)
 	}
 	m = of([]*onnx.Node{op("Relu", "a", "x"), op("Clip", "y", "a", "low")}, number("low", 1e6))
@@ -233,7 +246,8 @@ func TestBoundsOfClipBecomeInfinite(t *testing.T) {
 func TestConstantNodesBecomeFloat16(t *testing.T) {
 	m := of([]*onnx.Node{
 		{Op: "Constant", Outputs: []string{"c"}, Attributes: []*onnx.Attribute{onnx.Float("value_float", 3)}},
-		{Op: "Constant", Outputs: []string{"d"}, Attributes: []*onnx.Attribute{{Name: "value", Kind: onnx.TensorAttribute, Tensor: number("", 2)}}},
+		{Op: "Constant", Outputs: []string{"d"}, Attributes: []*onnx.Attribute{{Name: "value",
+			Kind: onnx.TensorAttribute, Tensor: number("", 2)}}},
 		op("Mul", "a", "x", "c"), op("Mul", "y", "a", "d"),
 	})
 	p, err := Prepare(m)
@@ -257,10 +271,14 @@ func TestMoversFollow(t *testing.T) {
 		nodes       []*onnx.Node
 		half, casts int
 	}{
-		"input to float32 to half": {[]*onnx.Node{op("Transpose", "a", "x"), op("Exp", "b", "a"), op("Flatten", "c", "b"), op("Relu", "y", "c")}, 1, 2},
-		"input to half":            {[]*onnx.Node{op("Transpose", "a", "x"), op("Flatten", "b", "a"), op("Relu", "y", "b")}, 3, 2},
-		"half to output":           {[]*onnx.Node{op("Relu", "a", "x"), op("Transpose", "b", "a"), op("Flatten", "y", "b")}, 3, 2},
-		"between":                  {[]*onnx.Node{op("Relu", "a", "x"), op("Exp", "b", "a"), op("Transpose", "c", "b"), op("Exp", "y", "c")}, 1, 2},
+		"input to float32 to half": {[]*onnx.Node{op("Transpose", "a", "x"), op("Exp", "b", "a"),
+			op("Flatten", "c", "b"), op("Relu", "y", "c")}, 1, 2},
+		"input to half": {[]*onnx.Node{op("Transpose", "a", "x"), op("Flatten", "b", "a"),
+			op("Relu", "y", "b")}, 3, 2},
+		"half to output": {[]*onnx.Node{op("Relu", "a", "x"), op("Transpose", "b", "a"),
+			op("Flatten", "y", "b")}, 3, 2},
+		"between": {[]*onnx.Node{op("Relu", "a", "x"), op("Exp", "b", "a"), op("Transpose", "c", "b"),
+			op("Exp", "y", "c")}, 1, 2},
 	} {
 		if _, report := halfOf(t, of(x.nodes), Options{}); report.Half != x.half || report.Casts != x.casts {
 			t.Errorf("%s: %+v, want %d nodes in float16 and %d casts", name, report, x.half, x.casts)
@@ -279,10 +297,12 @@ func TestBodiesStayAsTheyAre(t *testing.T) {
 	m := of([]*onnx.Node{
 		op("Mul", "a", "x", "c"),
 		{Op: "If", Name: "if", Inputs: []string{"yes"}, Outputs: []string{"b"}, Attributes: []*onnx.Attribute{
-			{Name: "then_branch", Kind: onnx.GraphAttribute, Graph: body(op("Mul", "t", "a", "c"))}, {Name: "else_branch", Kind: onnx.GraphAttribute, Graph: body(op("Relu", "e", "a"))}}},
+			{Name: "then_branch", Kind: onnx.GraphAttribute, Graph: body(op("Mul", "t", "a", "c"))},
+			{Name: "else_branch", Kind: onnx.GraphAttribute, Graph: body(op("Relu", "e", "a"))}}},
 		op("Identity", "z", "b"), op("Add", "y", "a", "c"),
 	}, number("c", 1, 2, 3, 4), &onnx.Tensor{Name: "yes", Type: onnx.Bool, Dims: []int64{}, Raw: []byte{1}})
-	m.Graph.Outputs = append(m.Graph.Outputs, &onnx.Value{Name: "z", Elem: onnx.Float32, Shape: m.Graph.Outputs[0].Shape})
+	m.Graph.Outputs = append(m.Graph.Outputs, &onnx.Value{Name: "z", Elem: onnx.Float32,
+		Shape: m.Graph.Outputs[0].Shape})
 	got, report := halfOf(t, m, Options{})
 	if got.Graph.Initializer("c").Type != onnx.Float32 || report.Half != 2 {
 		t.Errorf("%+v", report)
@@ -312,51 +332,51 @@ func marshal(t *testing.T, m *onnx.Model) []byte {
 	return b
 }
 
-// food11 is the tutorial's float model, prepared.
-func food11(t *testing.T) *onnx.Model {
+// eachMobileNet runs a test on the float MobileNetV2 with eleven classes, prepared:
+// chexp's own, whose random weights serve here as well as the trained ones, and the
+// tutorial's.
+func eachMobileNet(t *testing.T, test func(t *testing.T, m *onnx.Model)) {
 	t.Helper()
-	for up := "../.."; len(up) < 20; up += "/.." {
-		path := up + "/shared/models/food11/food11_fp32_rebuilt.onnx"
-		if !exists(path) {
-			continue
-		}
-		m, err := onnx.Load(path)
+	generate := func(string) ([]byte, error) { return untrained.Generate("mobilenetv2-11") }
+	modeltest.Each(t, modeltest.Float, generate, func(t *testing.T, model []byte) {
+		m, err := onnx.Parse(model)
 		if err == nil {
 			m, err = Prepare(m)
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		return m
-	}
-	t.Skip("no ../shared/models/food11 beside the clone")
-	return nil
+		test(t, m)
+	})
 }
 
-func TestTheTutorialsModelInFloat16(t *testing.T) {
-	m := food11(t)
-	x, report := halfOf(t, m, Options{})
-	if size := len(marshal(t, x)); size > 4_600_000 || report.Half != 100 || report.Casts != 2 {
-		t.Errorf("%d bytes, %+v", size, report)
-	}
-	m.Graph.Inputs[0].Shape[0] = onnx.Dim{Size: 1}
-	res, err := Request{Float: m, Options: Options{Mode: Half}, Runner: runner(t), Samples: waves(t, m, 8), MaxDrop: -1}.Run(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if j := res.Judgement; j.Agreement != 1 || j.SQNR < 40 || j.SQNR > 80 || j.Inputs != 8 {
-		t.Errorf("%+v", j)
-	}
-	if len(res.Halves.Kept) != 0 {
-		t.Errorf("%+v", res.Halves.Kept)
-	}
-	t.Logf("%+v", res.Judgement)
+func TestMobileNetInFloat16(t *testing.T) {
+	eachMobileNet(t, func(t *testing.T, m *onnx.Model) {
+		x, report := halfOf(t, m, Options{})
+		if size := len(marshal(t, x)); size > 4_600_000 || report.Half != 100 || report.Casts != 2 {
+			t.Errorf("%d bytes, %+v", size, report)
+		}
+		m.Graph.Inputs[0].Shape[0] = onnx.Dim{Size: 1}
+		q := Request{Float: m, Options: Options{Mode: Half}, Runner: runner(t), Samples: waves(t, m, 8), MaxDrop: -1}
+		res, err := q.Run(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if j := res.Judgement; j.Agreement != 1 || j.SQNR < 40 || j.SQNR > 80 || j.Inputs != 8 {
+			t.Errorf("%+v", j)
+		}
+		if len(res.Halves.Kept) != 0 {
+			t.Errorf("%+v", res.Halves.Kept)
+		}
+		t.Logf("%+v", res.Judgement)
+	})
 }
 
 // Nodes whose values leave float16 on the samples stay in float32; without
 // samples nobody knows, and the answers are infinite.
 func TestValuesBeyondFloat16KeepTheirNodes(t *testing.T) {
-	m := of([]*onnx.Node{op("Mul", "a", "x", "c"), op("Relu", "b", "a"), op("Div", "d", "b", "c"), op("Relu", "y", "d")}, number("c", 4000))
+	m := of([]*onnx.Node{op("Mul", "a", "x", "c"), op("Relu", "b", "a"), op("Div", "d", "b", "c"),
+		op("Relu", "y", "d")}, number("c", 4000))
 	sample := func(v float32) []Sample {
 		return []Sample{{onnx.FloatTensor("x", []int64{1, 4}, []float32{1, 2, 3, v})}}
 	}
@@ -364,7 +384,8 @@ func TestValuesBeyondFloat16KeepTheirNodes(t *testing.T) {
 		v    float32
 		half int
 	}{{4, 4}, {9, 1}, {5000, 1}} { // 16000, 36000 and 20,000,000 in between
-		res, err := Request{Float: m, Options: Options{Mode: Half}, Runner: runner(t), Samples: sample(x.v)}.Run(context.Background())
+		res, err := Request{Float: m, Options: Options{Mode: Half}, Runner: runner(t),
+			Samples: sample(x.v)}.Run(context.Background())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -377,7 +398,8 @@ func TestValuesBeyondFloat16KeepTheirNodes(t *testing.T) {
 			}
 		}
 	}
-	_, err := Request{Float: m, Options: Options{Mode: Half}, Runner: runner(t), Samples: sample(1), Evaluation: sample(5000)}.Run(context.Background())
+	_, err := Request{Float: m, Options: Options{Mode: Half}, Runner: runner(t), Samples: sample(1),
+		Evaluation: sample(5000)}.Run(context.Background())
 	if err == nil || !strings.Contains(err.Error(), "infinities") {
 		t.Errorf("with larger values than were watched: %v", err)
 	}

@@ -17,7 +17,8 @@ import (
 
 // steep operators jump: a rounded input may be on the other side.
 // Dropout in training rolls dice.
-var steep = "Floor Ceil Round Sign Mod Hardmax Shrink ThresholdedRelu Equal Greater Less GreaterOrEqual LessOrEqual IsNaN Dropout"
+var steep = "Floor Ceil Round Sign Mod Hardmax Shrink ThresholdedRelu Equal Greater Less GreaterOrEqual LessOrEqual " +
+	"IsNaN Dropout"
 
 // ill says whether a model's answers hang on more bits of its input than float16
 // has: numbers around 10,000 that differ by one, and tan near its pole.
@@ -54,7 +55,8 @@ func TestTheTestModelsOfONNXInFloat16(t *testing.T) {
 		if m.Opset() == 6 { // see TestTheTestModelsOfONNXQuantize
 			m.Opsets[0].Version = 9
 			for _, n := range m.Graph.Nodes {
-				n.Attributes = slices.DeleteFunc(n.Attributes, func(a *onnx.Attribute) bool { return a.Name == "broadcast" })
+				n.Attributes = slices.DeleteFunc(n.Attributes,
+					func(a *onnx.Attribute) bool { return a.Name == "broadcast" })
 			}
 		}
 		name, sample := filepath.Base(filepath.Dir(path)), testInputs(m, filepath.Dir(path))

@@ -38,7 +38,8 @@ func rounded16(m *onnx.Model) *onnx.Model {
 		g.Initializers = append(g.Initializers, widened(t))
 	}
 	cast := func(from, to string, t onnx.DataType) {
-		g.Nodes = append(g.Nodes, &onnx.Node{Op: "Cast", Name: unused(to + ".cast"), Inputs: []string{from}, Outputs: []string{to}, Attributes: []*onnx.Attribute{onnx.Int("to", int64(t))}})
+		g.Nodes = append(g.Nodes, &onnx.Node{Op: "Cast", Name: unused(to + ".cast"), Inputs: []string{from},
+			Outputs: []string{to}, Attributes: []*onnx.Attribute{onnx.Int("to", int64(t))}})
 	}
 	for _, n := range m.Graph.Nodes {
 		x := *n

@@ -48,7 +48,8 @@ func (q Request) runHalf(ctx context.Context) (*Result, error) {
 		return nil, fmt.Errorf("the float16 model does not run: %w", err)
 	}
 	if e := res.Judgement.MaxError; math.IsNaN(e) || math.IsInf(e, 0) {
-		return nil, fmt.Errorf("the float16 model's answers hold infinities or what is no number, the float model's do not: exclude operators from its end on (--exclude)")
+		return nil, fmt.Errorf("the float16 model's answers hold infinities or what is no number, the float model's " +
+			"do not: exclude operators from its end on (--exclude)")
 	}
 	return res, nil
 }
@@ -70,7 +71,8 @@ const warm = maxFloat16 / 2
 
 // beyondFloat16 runs the float model and returns the values that come near the
 // end of float16, with the largest number.
-func beyondFloat16(ctx context.Context, r infer.Runner, m *onnx.Model, o Options, samples []Sample) (map[string]float32, error) {
+func beyondFloat16(ctx context.Context, r infer.Runner, m *onnx.Model, o Options, samples []Sample) (map[string]float32,
+	error) {
 	h := newHalver(m, o, nil)
 	if err := h.plan(); err != nil {
 		return nil, err
@@ -87,37 +89,14 @@ func beyondFloat16(ctx context.Context, r infer.Runner, m *onnx.Model, o Options
 	if len(names) == 0 {
 		return hot, nil
 	}
-	w := watch(m, names, samples[0])
-	b, err := w.model.Marshal()
-	if err != nil {
-		return nil, err
-	}
-	s, err := r.Open(ctx, b, infer.Options{})
-	if err != nil {
-		return nil, fmt.Errorf("the model with its inner values as outputs: %w", err)
-	}
-	defer s.Close()
-	for _, sample := range samples {
-		out, _, err := s.Run(ctx, sample)
-		if err != nil {
-			return nil, err
-		}
-		seen, err := w.seen(out)
-		if err != nil {
-			return nil, err
-		}
-		for _, t := range sample {
-			if t.Type == onnx.Float32 {
-				seen[t.Name] = &glance{numbers: t.Raw}
-			}
-		}
+	err := observe(ctx, r, m, names, samples, func(seen map[string]*glance) {
 		for name, x := range seen {
 			if v := x.farthest(); v > warm {
 				hot[name] = max(hot[name], v)
 			}
 		}
-	}
-	return hot, nil
+	})
+	return hot, err
 }
 
 // farthest is the largest finite magnitude.

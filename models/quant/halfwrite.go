@@ -30,7 +30,8 @@ func (h *halver) wants(n *onnx.Node, i int) want {
 // write copies a node with its inputs in the forms that it reads.
 func (h *halver) write(n *onnx.Node) {
 	if h.out == nil {
-		h.out = &onnx.Graph{Name: h.g.Name, Doc: h.g.Doc, Inputs: h.g.Inputs, Outputs: h.g.Outputs, Unknown: h.g.Unknown}
+		h.out = &onnx.Graph{Name: h.g.Name, Doc: h.g.Doc, Inputs: h.g.Inputs, Outputs: h.g.Outputs,
+			Unknown: h.g.Unknown}
 		for _, v := range h.g.Inputs {
 			h.form32[v.Name] = v.Name
 		}
@@ -80,7 +81,8 @@ func (h *halver) in(form map[string]string, name, suffix string, to onnx.DataTyp
 }
 
 func (h *halver) cast(from, to, node string, t onnx.DataType) {
-	h.out.Nodes = append(h.out.Nodes, &onnx.Node{Op: "Cast", Name: node, Inputs: []string{from}, Outputs: []string{to}, Attributes: []*onnx.Attribute{onnx.Int("to", int64(t))}})
+	h.out.Nodes = append(h.out.Nodes, &onnx.Node{Op: "Cast", Name: node, Inputs: []string{from}, Outputs: []string{to},
+		Attributes: []*onnx.Attribute{onnx.Int("to", int64(t))}})
 	h.report.Casts++
 }
 

@@ -48,7 +48,8 @@ type Reference struct {
 }
 
 // NewReference runs the float model.
-func NewReference(ctx context.Context, r infer.Runner, o infer.Options, float *onnx.Model, samples []Sample, labels []int) (*Reference, error) {
+func NewReference(ctx context.Context, r infer.Runner, o infer.Options, float *onnx.Model, samples []Sample,
+	labels []int) (*Reference, error) {
 	if len(samples) == 0 {
 		return nil, fmt.Errorf("there are no samples to judge on")
 	}

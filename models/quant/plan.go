@@ -123,7 +123,8 @@ const weight = 1
 // constants of 32-bit floats.
 func (p *plan) isProduct(n *onnx.Node) bool {
 	w := p.constants[n.Input(weight)]
-	if w == nil || w.Type != onnx.Float32 || n.Domain != "" || p.constants[n.Input(0)] != nil || n.Input(0) == "" || !single(n) {
+	if w == nil || w.Type != onnx.Float32 || n.Domain != "" || p.constants[n.Input(0)] != nil || n.Input(0) == "" ||
+		!single(n) {
 		return false
 	}
 	if b := n.Input(2); b != "" {
@@ -140,7 +141,8 @@ func (p *plan) isProduct(n *onnx.Node) bool {
 		b := p.constants[n.Input(2)]
 		return b == nil || b.Dims[0] == w.Dims[0]
 	case "Gemm":
-		if len(w.Dims) != 2 || w.Elements() <= 0 || n.IntAttr("transA", 0) != 0 || n.FloatAttr("alpha", 1) != 1 || n.FloatAttr("beta", 1) != 1 {
+		if len(w.Dims) != 2 || w.Elements() <= 0 || n.IntAttr("transA", 0) != 0 || n.FloatAttr("alpha", 1) != 1 ||
+			n.FloatAttr("beta", 1) != 1 {
 			return false
 		}
 		b := p.constants[n.Input(2)]

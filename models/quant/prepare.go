@@ -49,7 +49,9 @@ func Prepare(m *onnx.Model) (*onnx.Model, error) {
 	for _, n := range g.Nodes {
 		switch n.Op {
 		case "QuantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "ConvInteger", "MatMulInteger", "QLinearMatMul":
-			return nil, fmt.Errorf("the model is quantized already (it has %s); quantize the float model that it was made from", n.Type())
+			return nil, fmt.Errorf("the model is quantized already (it has %s); quantize the float model that it was "+
+				"made from",
+				n.Type())
 		}
 	}
 	g.Nodes = slices.DeleteFunc(g.Nodes, makesNothing)
@@ -117,7 +119,9 @@ func dropIdentities(g *onnx.Graph) {
 			}
 		}
 		idle := n.Type() == "Identity" || n.Type() == "Dropout" && len(n.Inputs) < 3
-		if !idle || n.Input(0) == "" || n.Outputs[0] == "" || slices.ContainsFunc(n.Outputs[1:], func(o string) bool { return o != "" }) || isOutput(g, n.Outputs[0]) || hasBodies(g.Nodes...) {
+		if !idle || n.Input(0) == "" || n.Outputs[0] == "" ||
+			slices.ContainsFunc(n.Outputs[1:], func(o string) bool { return o != "" }) || isOutput(g, n.Outputs[0]) ||
+			hasBodies(g.Nodes...) {
 			return false
 		}
 		same[n.Outputs[0]] = n.Inputs[0]
@@ -160,8 +164,10 @@ func foldBatchNorms(g *onnx.Graph) error {
 	gone := map[*onnx.Node]bool{}
 	for _, bn := range g.Nodes {
 		conv := makers[bn.Input(0)]
-		if bn.Type() != "BatchNormalization" || bn.IntAttr("training_mode", 0) != 0 || !single(bn) || len(bn.Inputs) != 5 ||
-			conv == nil || conv.Type() != "Conv" || !single(conv) || len(users[bn.Input(0)]) != 1 || isOutput(g, bn.Input(0)) {
+		if bn.Type() != "BatchNormalization" || bn.IntAttr("training_mode", 0) != 0 || !single(bn) ||
+			len(bn.Inputs) != 5 ||
+			conv == nil || conv.Type() != "Conv" || !single(conv) || len(users[bn.Input(0)]) != 1 ||
+			isOutput(g, bn.Input(0)) {
 			continue
 		}
 		w := constants[conv.Input(1)]
@@ -220,7 +226,8 @@ func foldBatchNorms(g *onnx.Graph) error {
 
 // index maps names to initializers, to the nodes that read them, and to the
 // node that makes them.
-func index(g *onnx.Graph) (constants map[string]*onnx.Tensor, users map[string][]*onnx.Node, makers map[string]*onnx.Node) {
+func index(g *onnx.Graph) (constants map[string]*onnx.Tensor, users map[string][]*onnx.Node,
+	makers map[string]*onnx.Node) {
 	constants, users, makers = map[string]*onnx.Tensor{}, map[string][]*onnx.Node{}, map[string]*onnx.Node{}
 	for _, t := range g.Initializers {
 		constants[t.Name] = t

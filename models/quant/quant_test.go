@@ -54,11 +54,16 @@ func TestEmissionIsPinned(t *testing.T) {
 		ops map[string]int
 		sum string
 	}{
-		"qdq":                {Options{}, map[string]int{"Conv": 3, "Gemm": 1, "QuantizeLinear": 6, "DequantizeLinear": 14, "GlobalAveragePool": 1, "Flatten": 1}, "580d9b1b7b210998"},
-		"qdq per tensor":     {Options{PerTensor: true}, nil, "0ce68ce6adb9b9c5"},
-		"qoperator":          {Options{Format: QOperator}, map[string]int{"QLinearConv": 3, "com.microsoft.QGemm": 1, "com.microsoft.QLinearGlobalAveragePool": 1, "Flatten": 1, "QuantizeLinear": 1}, "c6e8a184a52d1274"},
-		"qoperator, 7 bits":  {Options{Format: QOperator, WeightBits: 7}, nil, "58007bdf880fb566"},
-		"dynamic":            {Options{Mode: Dynamic}, map[string]int{"ConvInteger": 3, "MatMulInteger": 1, "DynamicQuantizeLinear": 4, "Cast": 4, "Mul": 8, "Add": 4, "Clip": 3, "GlobalAveragePool": 1, "Flatten": 1}, "53806f5a5d9495ed"},
+		"qdq": {Options{}, map[string]int{"Conv": 3, "Gemm": 1, "QuantizeLinear": 6,
+			"DequantizeLinear": 14, "GlobalAveragePool": 1, "Flatten": 1}, "580d9b1b7b210998"},
+		"qdq per tensor": {Options{PerTensor: true}, nil, "0ce68ce6adb9b9c5"},
+		"qoperator": {Options{Format: QOperator},
+			map[string]int{"QLinearConv": 3, "com.microsoft.QGemm": 1, "com.microsoft.QLinearGlobalAveragePool": 1,
+				"Flatten": 1, "QuantizeLinear": 1}, "c6e8a184a52d1274"},
+		"qoperator, 7 bits": {Options{Format: QOperator, WeightBits: 7}, nil, "58007bdf880fb566"},
+		"dynamic": {Options{Mode: Dynamic}, map[string]int{"ConvInteger": 3, "MatMulInteger": 1,
+			"DynamicQuantizeLinear": 4, "Cast": 4, "Mul": 8, "Add": 4, "Clip": 3, "GlobalAveragePool": 1, "Flatten": 1},
+			"53806f5a5d9495ed"},
 		"dynamic per tensor": {Options{Mode: Dynamic, PerTensor: true}, nil, "459232d9d7ec236d"},
 	} {
 		var q *onnx.Model
@@ -148,7 +153,8 @@ func TestNamesOfTheFloatModelStay(t *testing.T) {
 func TestExcludedNodesStayInFloat(t *testing.T) {
 	m := tiny(t)
 	for _, exclude := range []string{"conv2", "Conv", "Gemm"} {
-		for _, o := range []Options{{Exclude: []string{exclude}}, {Format: QOperator, Exclude: []string{exclude}}, {Mode: Dynamic, Exclude: []string{exclude}}} {
+		for _, o := range []Options{{Exclude: []string{exclude}}, {Format: QOperator, Exclude: []string{exclude}},
+			{Mode: Dynamic, Exclude: []string{exclude}}} {
 			var q *onnx.Model
 			var err error
 			if o.Mode == Dynamic {
@@ -194,13 +200,15 @@ func TestBatchNormalisationsAreFolded(t *testing.T) {
 		Name: "g",
 		Nodes: []*onnx.Node{
 			{Op: "Conv", Inputs: []string{"x", "w"}, Outputs: []string{"a"}},
-			{Op: "BatchNormalization", Inputs: []string{"a", "scale", "bias", "mean", "var"}, Outputs: []string{"b"}, Attributes: []*onnx.Attribute{onnx.Float("epsilon", 0)}},
+			{Op: "BatchNormalization", Inputs: []string{"a", "scale", "bias", "mean", "var"}, Outputs: []string{"b"},
+				Attributes: []*onnx.Attribute{onnx.Float("epsilon", 0)}},
 			{Op: "Identity", Inputs: []string{"b"}, Outputs: []string{"i"}},
 			{Op: "Relu", Inputs: []string{"i"}, Outputs: []string{"y"}},
 		},
-		Initializers: []*onnx.Tensor{onnx.FloatTensor("w", []int64{1, 1, 1, 1}, []float32{3}), vector("scale", 2), vector("bias", 5), vector("mean", 7), vector("var", 4)},
-		Inputs:       []*onnx.Value{{Name: "x", Elem: onnx.Float32, Shape: dims}},
-		Outputs:      []*onnx.Value{{Name: "y", Elem: onnx.Float32, Shape: dims}},
+		Initializers: []*onnx.Tensor{onnx.FloatTensor("w", []int64{1, 1, 1, 1}, []float32{3}), vector("scale", 2),
+			vector("bias", 5), vector("mean", 7), vector("var", 4)},
+		Inputs:  []*onnx.Value{{Name: "x", Elem: onnx.Float32, Shape: dims}},
+		Outputs: []*onnx.Value{{Name: "y", Elem: onnx.Float32, Shape: dims}},
 	}}
 	p, err := Prepare(m)
 	if err != nil {
@@ -237,7 +245,8 @@ func TestWeightsComeBackWithinHalfAStep(t *testing.T) {
 			}
 			for i, v := range values {
 				s := scales[(i/12)%len(scales)]
-				if d := math.Abs(float64(v) - float64(q[i])*float64(s)); d > float64(s)*0.5001 || int(q[i]) > levels || int(q[i]) < -levels {
+				if d := math.Abs(float64(v) - float64(q[i])*float64(s)); d > float64(s)*0.5001 || int(q[i]) > levels ||
+					int(q[i]) < -levels {
 					t.Fatalf("weight %v became %d·%v", v, q[i], s)
 				}
 			}
@@ -251,7 +260,8 @@ func TestWeightsComeBackWithinHalfAStep(t *testing.T) {
 func TestZeroIsAlwaysAStep(t *testing.T) {
 	for _, r := range []Range{{0, 6}, {-1, 1}, {-2.118, 2.64}, {2, 5}, {-5, -2}, {0, 0}, {-1e-38, 1e-38}} {
 		a := affineOf(r)
-		if low := -float64(a.zero) * float64(a.scale); low > math.Min(float64(r.Low), 0)+float64(a.scale)/2+1e-30 && a.scale != 1 {
+		if low := -float64(a.zero) * float64(a.scale); low > math.Min(float64(r.Low), 0)+float64(a.scale)/2+1e-30 &&
+			a.scale != 1 {
 			t.Errorf("%v: begins at %v", r, low)
 		}
 		if !(a.scale > 0) {

@@ -11,7 +11,8 @@ import (
 // Race runs models in turns on the same samples: rounds blocks for each, in a
 // new random order every round, so that what drifts on the machine hits all
 // alike. It returns nanoseconds by model, block and inference.
-func Race(ctx context.Context, r infer.Runner, o infer.Options, models []*onnx.Model, samples []Sample, rounds, runs int, seed uint64) ([][][]int64, error) {
+func Race(ctx context.Context, r infer.Runner, o infer.Options, models []*onnx.Model, samples []Sample, rounds,
+	runs int, seed uint64) ([][][]int64, error) {
 	var sessions []infer.Session
 	defer func() {
 		for _, s := range sessions {

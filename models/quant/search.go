@@ -101,12 +101,15 @@ func (q Request) Run(ctx context.Context) (*Result, error) {
 		return q.runHalf(ctx)
 	}
 	if len(Products(q.Float, q.Options)) == 0 {
-		return nil, fmt.Errorf("there is nothing to quantize: no convolution or matrix product has constant 32-bit float weights%s", excludedNote(q.Options))
+		return nil, fmt.Errorf("there is nothing to quantize: no convolution or matrix product has constant 32-bit "+
+			"float weights%s", excludedNote(q.Options))
 	}
 	used, held := divide(q.Samples)
 	_, heldLabels := divide(q.Labels)
 	if len(held) == 0 {
-		return nil, fmt.Errorf("%d samples are too few: at least %d are needed, of which one is held back to choose and judge", len(q.Samples), holdBack)
+		return nil, fmt.Errorf("%d samples are too few: at least %d are needed, of which one is held back to choose "+
+			"and judge",
+			len(q.Samples), holdBack)
 	}
 	ref, err := NewReference(ctx, q.Runner, q.Session, q.Float, held, heldLabels)
 	if err != nil {
@@ -184,7 +187,8 @@ func (q Request) backOff(ctx context.Context, ref *Reference, ranges map[string]
 		if err != nil {
 			return err
 		}
-		step := Step{Excluded: slices.Clone(excluded), Bytes: len(b), Judgement: j, Drop: drop(ref.Float, j), IntegerShare: integerShare(m)}
+		step := Step{Excluded: slices.Clone(excluded), Bytes: len(b), Judgement: j, Drop: drop(ref.Float, j),
+			IntegerShare: integerShare(m)}
 		if excluded == nil {
 			if res.FloatTime, whole, err = q.times(ctx, ref, m); err != nil {
 				return err
@@ -251,7 +255,8 @@ func integerShare(m *onnx.Model) float64 {
 
 // bySensitivity quantizes each product alone and sorts them, the most harmful
 // first.
-func (q Request) bySensitivity(ctx context.Context, ref *Reference, ranges map[string]Range, res *Result) ([]string, error) {
+func (q Request) bySensitivity(ctx context.Context, ref *Reference, ranges map[string]Range, res *Result) ([]string,
+	error) {
 	var all []string
 	for _, n := range Products(q.Float, q.Options) {
 		all = append(all, NodeName(n))

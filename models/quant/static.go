@@ -254,7 +254,10 @@ func (e *emitter) between(n *onnx.Node) error {
 			}
 			inputs = append(inputs, name)
 		}
-		return e.thenQuantize(result, func(raw string) { e.node("", n.Op, n.Name, inputs, []string{raw}, n.Attributes...) })
+		return e.thenQuantize(result, func(raw string) {
+			e.node("", n.Op, n.Name, inputs, []string{raw},
+				n.Attributes...)
+		})
 	}
 	var inputs []string
 	for _, i := range n.Inputs {
@@ -299,7 +302,10 @@ func (e *emitter) passes(n *onnx.Node) error {
 		if inputs[0], err = e.dequantized(n.Inputs[0]); err != nil {
 			return err
 		}
-		return e.thenQuantize(result, func(raw string) { e.node(n.Domain, n.Op, n.Name, inputs, []string{raw}, n.Attributes...) })
+		return e.thenQuantize(result, func(raw string) {
+			e.node(n.Domain, n.Op, n.Name, inputs, []string{raw},
+				n.Attributes...)
+		})
 	}
 	if inputs[0], err = e.asQuantized(n.Inputs[0]); err != nil {
 		return err

@@ -123,7 +123,8 @@ func (w *watched) part(value string, step int64) {
 	w.output(node("ReduceMin", ".lowest", value), part{value, lowest})
 	w.output(node("ReduceMax", ".highest", value), part{value, highest})
 	flat := node("Reshape", ".flat", value, number(".flat_shape", -1))
-	w.output(node("Slice", ".some", flat, number(".from", 0), number(".to", math.MaxInt32), number(".axis", 0), number(".step", step)), part{value, some})
+	w.output(node("Slice", ".some", flat, number(".from", 0), number(".to", math.MaxInt32), number(".axis", 0),
+		number(".step", step)), part{value, some})
 }
 
 // seen collects the outputs of one run by value.

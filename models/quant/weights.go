@@ -81,7 +81,8 @@ func rounded(values []float32, l layout, scales []float32, levels int) []int8 {
 	l.each(len(values), func(c, from, to int) {
 		scale := float64(scales[c%len(scales)])
 		for i := from; i < to; i++ {
-			q[i] = int8(min(max(math.RoundToEven(float64(values[i])/scale), -most), most)) // NaN becomes what int8 makes of it
+			// NaN becomes what int8 makes of it
+			q[i] = int8(min(max(math.RoundToEven(float64(values[i])/scale), -most), most))
 		}
 	})
 	return q
@@ -120,7 +121,8 @@ func (p *plan) round(n *onnx.Node, done rounding) (*unscaled, error) {
 	if err != nil {
 		return nil, err
 	}
-	u := &unscaled{values: values, layout: layout{int(t.Dims[0]), len(values) / int(t.Dims[0])}, weights: weights{dims: t.Dims}}
+	u := &unscaled{values: values, layout: layout{int(t.Dims[0]), len(values) / int(t.Dims[0])},
+		weights: weights{dims: t.Dims}}
 	if n.Op != "Conv" {
 		if n.IntAttr("transB", 0) != 0 {
 			u.values, u.dims = transposed(values, t.Dims), []int64{t.Dims[1], t.Dims[0]}

@@ -16,7 +16,8 @@ import (
 // The header of a .npy file is a Python dictionary in one order:
 // {'descr': '<f4', 'fortran_order': False, 'shape': (3, 224, 224), }
 // (numpy/lib/format.py).
-var npyHeader = regexp.MustCompile(`^\{'descr': '([<|]?[fiu][1248])', 'fortran_order': (True|False), 'shape': \(([0-9, ]*)\),? *\}\s*$`)
+var npyHeader = regexp.MustCompile(`^\{'descr': '([<|]?[fiu][1248])', ` +
+	`'fortran_order': (True|False), 'shape': \(([0-9, ]*)\),? *\}\s*$`)
 
 // array reads a NumPy array of the input's shape, with or without the batch
 // of 1 in front. It is given to the model as it is.

@@ -20,7 +20,8 @@ func picture(b []byte, dims []int64, p Preprocess) (*onnx.Tensor, error) {
 		height, width, channels = int(dims[1]), int(dims[2]), int(dims[3])
 	}
 	if channels != 3 && channels != 1 {
-		return nil, fmt.Errorf("the model's input has %d channels (%s); a picture gives 3, or 1 in grey", channels, p.Layout)
+		return nil, fmt.Errorf("the model's input has %d channels (%s); a picture gives 3, or 1 in grey", channels,
+			p.Layout)
 	}
 	rgb, err := pictures.Decode(bytes.NewReader(b), pictures.Scale{Resize: p.Resize, Width: width, Height: height})
 	if err != nil {

@@ -144,7 +144,8 @@ func usable(e fs.DirEntry) bool {
 // dimensions are the input's, with 1 for the batch.
 func dimensions(v *onnx.Value) ([]int64, error) {
 	if v.Elem != onnx.Float32 {
-		return nil, fmt.Errorf("the model's input %q is of %v; pictures and arrays are given as float32", v.Name, v.Elem)
+		return nil, fmt.Errorf("the model's input %q is of %v; pictures and arrays are given as float32", v.Name,
+			v.Elem)
 	}
 	var dims []int64
 	for i, d := range v.Shape {
@@ -152,7 +153,8 @@ func dimensions(v *onnx.Value) ([]int64, error) {
 		case i == 0 && (!d.Known() || d.Size == 1):
 			dims = append(dims, 1)
 		case i == 0:
-			return nil, fmt.Errorf("the model's input %q takes %d samples at once; it must take one, or any number", v.Name, d.Size)
+			return nil, fmt.Errorf("the model's input %q takes %d samples at once; it must take one, or any number",
+				v.Name, d.Size)
 		case d.Known():
 			dims = append(dims, d.Size)
 		default:

@@ -115,10 +115,12 @@ func TestGrey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if v, _ := s.Inputs[0].Float32s(); fmt.Sprint(v) != fmt.Sprint([]float32{124. / 255, 124. / 255, 124. / 255, 124. / 255}) {
+	if v, _ := s.Inputs[0].Float32s(); fmt.Sprint(v) != fmt.Sprint([]float32{124. / 255, 124. / 255, 124. / 255,
+		124. / 255}) {
 		t.Errorf("%v", v)
 	}
-	if _, err := Read(dir, input(1, 8, 8), Preprocess{Layout: "NCHW", Resize: 7}, 0); err == nil || !strings.Contains(err.Error(), "cannot be cut") {
+	if _, err := Read(dir, input(1, 8, 8), Preprocess{Layout: "NCHW", Resize: 7}, 0); err == nil ||
+		!strings.Contains(err.Error(), "cannot be cut") {
 		t.Errorf("scaled to less than the input: %v", err)
 	}
 }
@@ -139,7 +141,8 @@ func TestFoldersAreClasses(t *testing.T) {
 	for _, name := range []string{"soup/a", "bread/b"} {
 		write(t, filepath.Join(dir, name+".npy"), npy("1, 2", 0, 1))
 	}
-	if s, err = Read(dir, input(2), Preprocess{}, 1); err != nil || fmt.Sprint(s.Labels) != "[0]" || len(s.Inputs) != 1 {
+	if s, err = Read(dir, input(2), Preprocess{}, 1); err != nil || fmt.Sprint(s.Labels) != "[0]" ||
+		len(s.Inputs) != 1 {
 		t.Errorf("%+v, %v", s, err)
 	}
 }

@@ -64,7 +64,8 @@ func (x exchange) body(t *testing.T) []byte {
 
 // oldArchive: before microversion 1.25 archives are raw; we speak 1.41.
 func (x exchange) oldArchive() bool {
-	return strings.Contains(x.Request.Path, "/get_archive") && !slices.Contains(x.Request.Headers, "OpenStack-API-Version: container "+containers.Microversion)
+	return strings.Contains(x.Request.Path, "/get_archive") && !slices.Contains(x.Request.Headers,
+		"OpenStack-API-Version: container "+containers.Microversion)
 }
 
 func (x exchange) ServeHTTP(t *testing.T, w http.ResponseWriter) {
@@ -128,18 +129,21 @@ func wellSaid(t *testing.T, x exchange, err error) bool {
 		return false
 	}
 	e := apierror.From(err)
-	ok := e.Status == x.Response.Status && e.Message != "" && !strings.Contains(e.Message, "\n") && // words, not the raw document
+	// words, not the raw document
+	ok := e.Status == x.Response.Status && e.Message != "" && !strings.Contains(e.Message, "\n") &&
 		!strings.HasPrefix(e.Message, `{"`) && !strings.HasPrefix(e.Message, "<")
 	// A list of versions, 300, is no failure that a service has words for.
 	if e.Kind == apierror.Other && x.Response.Status >= 400 {
 		ok = false
 	}
-	if strings.Contains(string(x.Response.Body), "error") && e.Service == "" && x.Response.Status != http.StatusNotAcceptable &&
+	if strings.Contains(string(x.Response.Body), "error") && e.Service == "" &&
+		x.Response.Status != http.StatusNotAcceptable &&
 		!strings.HasPrefix(x.Request.Path, "/v3") {
 		ok = false
 	}
 	if !ok {
-		t.Errorf("%s %s: %d %.300s\nbecame %+v", x.Request.Method, x.Request.Path, x.Response.Status, x.Response.Body, *e)
+		t.Errorf("%s %s: %d %.300s\nbecame %+v", x.Request.Method, x.Request.Path, x.Response.Status, x.Response.Body,
+			*e)
 	}
 	return ok
 }
@@ -341,7 +345,8 @@ func whole(l *leases.Lease) error {
 	if l == nil {
 		return nil
 	}
-	if l.ID == "" || l.Status == "" || l.UserID == "" || l.CreatedAt.IsZero() || !l.EndDate.After(l.StartDate) && l.Status != "UPDATING" {
+	if l.ID == "" || l.Status == "" || l.UserID == "" || l.CreatedAt.IsZero() || !l.EndDate.After(l.StartDate) &&
+		l.Status != "UPDATING" {
 		return fmt.Errorf("half a lease: %+v", *l)
 	}
 	for _, r := range l.Reservations {

@@ -18,6 +18,8 @@ import (
 
 	"chexp/agent/internal/testmodel"
 	"chexp/experiments/trial"
+	"chexp/models/builtin"
+	"chexp/models/modeltest"
 )
 
 // These tests run the real agents, as agent/build.sh made them: in CHEXP_BIN or
@@ -371,17 +373,16 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
-// The tutorial's own models, where they are.
+// MobileNetV2 in all three forms: chexp's, and the tutorial's where they are.
 func TestRealModels(t *testing.T) {
-	models, _ := filepath.Glob(filepath.Join("..", "..", "..", "..", "shared", "models", "food11", "*.onnx"))
-	if len(models) == 0 {
-		t.Skip("no ../shared/models/food11 beside the module")
-	}
 	b := newBundle(t, trial.Policy{Warmup: 1, MinRuns: 3})
-	for _, path := range models {
-		content, err := os.ReadFile(path)
+	for _, form := range []modeltest.Form{modeltest.Float, modeltest.Static, modeltest.Dynamic} {
+		content, err := builtin.Generate("plates11-" + string(form))
 		must(t, err)
-		b.add(strings.TrimSuffix(filepath.Base(path), ".onnx"), content, nil)
+		b.add(string(form), content, nil)
+		if content, ok := modeltest.Tutorial(t, form); ok {
+			b.add("tutorial-"+string(form), content, nil)
+		}
 	}
 	b.seal()
 	if code, _, errOut := b.agent("run", b.dir); code != 0 {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"chexp/experiments/trial"
+	"chexp/models/builtin"
 )
 
 // `make bench-start` runs these.
@@ -70,13 +71,10 @@ func BenchmarkStart(b *testing.B) {
 // What the agent takes of the memory beside the runtime and the model.
 func BenchmarkMemory(b *testing.B) {
 	path := agentFor(b, runtime.GOARCH)
-	model := filepath.Join("..", "..", "..", "..", "shared", "models", "food11", "food11_quantized_aggressive.onnx")
-	content, err := os.ReadFile(model)
-	if err != nil {
-		b.Skip("no ../shared/models/food11 beside the module:", err)
-	}
-	model, err = filepath.Abs(model)
+	content, err := builtin.Generate("plates11-int8-static")
 	must(b, err)
+	model := filepath.Join(b.TempDir(), "model.onnx")
+	must(b, os.WriteFile(model, content, 0o600))
 	dir := newBundle(b, trial.Policy{MinRuns: 20, MinTime: time.Second}).add("real", content, nil).seal()
 	cmd := exec.Command(path, "run", dir.dir)
 	out, err := cmd.StdoutPipe()

@@ -12,10 +12,12 @@
 // start, status and stop print a trial.StatusReply as JSON lines: events (status
 // only), then the state. They answer within a second or two, because Zun cuts an
 // exec off after 5 s. Each may be repeated when its answer was lost: start of a
-// bundle that runs or has finished starts nothing and says so. A stop, SIGTERM, and the end of the time that start
-// was given leave a partial result of every trial that has blocks. After them, and
-// after a crash, start carries on: with the next round of the trials that were
-// interrupted, whose blocks are on record, and with those that were not begun.
+// bundle that runs or has finished starts nothing and says so.
+//
+// A run ends early by stop, by SIGTERM, and when the time that start gave it is
+// over. It then leaves a partial result of every trial that has blocks. Another
+// start carries on, after a crash too: it keeps the blocks that are on record,
+// measures the next round of the interrupted trials, and begins the others.
 //
 // Exit codes: 0 ok; 1 unexpected; 2 wrong arguments; 3 some trials failed (run
 // only); 4 the bundle is not what was pushed (sums or plan).

@@ -11,19 +11,10 @@ import (
 // runInfer turns this process into the runner that serves models on the
 // standard streams (package models/infer).
 func runInfer() error {
-	self, err := payload.Self()
+	own, err := payload.UnpackSelf(context.Background())
 	if err != nil {
 		return err
 	}
-	p, err := payload.Open(self)
-	if err != nil {
-		return err
-	}
-	dir, err := p.Unpack(context.Background(), payload.Bases(self))
-	if err != nil {
-		return err
-	}
-	args := p.Header.Command(dir, "-infer")
-	p.Close()
+	args := own.Header.Command(own.Dir, "-infer")
 	return syscall.Exec(args[0], args, payload.Environ(os.Environ()))
 }

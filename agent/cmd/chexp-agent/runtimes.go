@@ -18,8 +18,9 @@ import (
 // TensorRT's libraries have 2 GB, CUDA's as much.
 const maxRuntime = 8 << 30
 
-// named makes the plan's runtimes ready: for each, the command that starts the
-// runner with it. One that cannot be made ready fails its trials and not the run.
+// named makes the plan's runtimes ready and returns, for each, the command that
+// starts the runner with it. A runtime that cannot be made ready fails its own
+// trials and not the run.
 func named(ctx context.Context, dir string, plan *trial.Plan, own payload.Tools,
 	bases []string) map[string]matrix.Command {
 	commands := map[string]matrix.Command{}
@@ -40,12 +41,12 @@ func named(ctx context.Context, dir string, plan *trial.Plan, own payload.Tools,
 	return commands
 }
 
-// ready finds what a runtime's runner is started with. The file's sum has been
-// checked by bundle.Verify.
+// ready finds the files that the runner is started with for a runtime.
+// [bundle.Verify] has checked the runtime's SHA-256.
 func ready(ctx context.Context, dir string, r trial.NamedRuntime, own payload.Tools,
 	bases []string) (payload.Tools, error) {
 	if r.SHA256 == "" {
-		return own, nil // with plugins
+		return own, nil // the agent's own, with plugins
 	}
 	path := filepath.Join(dir, filepath.FromSlash(r.Path()))
 	p, err := payload.Open(path)

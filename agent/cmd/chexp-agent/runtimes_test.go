@@ -17,6 +17,7 @@ import (
 	"chexp/agent/internal/payload"
 	"chexp/agent/internal/reason"
 	"chexp/experiments/trial"
+	"chexp/models/builtin"
 )
 
 // runtime adds a runtime file to the bundle; several trials may name it.
@@ -116,21 +117,12 @@ func TestUnusableRuntimeBundle(t *testing.T) {
 	}
 }
 
-// The tutorial's three models on the providers of Debian's build: which of them
+// MobileNetV2 in three forms on the providers of Debian's build: which of them
 // really runs what. CHEXP_RUNTIME_TABLES (make test-runtimes) asks for all models
 // and for arm64 under emulation too, and prints the tables.
 func TestDebianRuntime(t *testing.T) {
-	files := map[string]string{"fp32": "food11_fp32_rebuilt.onnx", "static": "food11_quantized_aggressive.onnx",
-		"dynamic": "food11_quantized_dynamic.onnx"}
-	shared := ""
-	for _, up := range []string{"../../..", "../../../.."} {
-		if _, err := os.Stat(filepath.Join(up, "..", "shared", "models", "food11", files["static"])); err == nil {
-			shared = filepath.Join(up, "..", "shared", "models", "food11")
-			break
-		}
-	}
-	if shared == "" {
-		t.Skip("the tutorial's models are not in ../shared/models/food11")
+	builtins := map[string]string{
+		"fp32": "plates11-fp32", "static": "plates11-int8-static", "dynamic": "plates11-int8-dynamic",
 	}
 	all := os.Getenv("CHEXP_RUNTIME_TABLES") != ""
 	for _, arch := range []string{runtime.GOARCH, "arm64"} {
@@ -145,7 +137,7 @@ func TestDebianRuntime(t *testing.T) {
 			b := newBundle(t, trial.Policy{MinRuns: 1, MaxTime: time.Second, Timeout: 9 * time.Minute}).
 				runtime("debian", built(t, "debian", arch))
 			for _, name := range models {
-				content, err := os.ReadFile(filepath.Join(shared, files[name]))
+				content, err := builtin.Generate(builtins[name])
 				must(t, err)
 				b.add(name, content, func(tr *trial.Trial) { tr.Threads = 2 })
 				for _, p := range providers {

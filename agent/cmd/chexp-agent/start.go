@@ -17,16 +17,15 @@ import (
 	"chexp/experiments/trial"
 )
 
-// checkTime is how long start itself checks sums: Zun gives an exec 5 s. Past
-// it the background process does the whole check, and a wrong sum is then told by
-// `status`.
+// checkTime is how long start itself checks sums: Zun gives an exec 5 s. After it
+// the background process does the whole check, and `status` tells of a wrong sum.
 const checkTime = 2500 * time.Millisecond
 
-// start brings the bundle to the state "running" or finds it there. It holds the
-// lock from before it looks until the background process has it, so of two starts
-// at the same time one runs and the other says so. limit, unless 0, is how long the
-// run may go on from now; that of a later start replaces that of an earlier one,
-// also while the run goes on: a lease can be extended.
+// start brings the bundle to the state "running" or finds it there. It takes the
+// lock before it looks and hands it to the background process, so of two starts
+// at the same time one runs and the other says so. limit, unless 0, is how long
+// the run may go on from now. A later start sets a new limit, also while the run
+// goes on: a lease can be extended.
 func start(dir string, limit time.Duration, stdout io.Writer) error {
 	plan, sum, err := bundle.Plan(dir)
 	if err != nil {

@@ -30,8 +30,8 @@ import (
 // superviseDetached is the background process that start made.
 func superviseDetached(dir string) error {
 	lock := os.NewFile(lockFD, "lock")
-	// The runners must not inherit it: one that outlived a killed supervisor
-	// would make it look alive.
+	// The runners must not inherit the lock: a runner that outlived a killed
+	// supervisor would make it look alive.
 	syscall.CloseOnExec(lockFD)
 	defer lock.Close()
 	signal.Ignore(syscall.SIGHUP)
@@ -107,8 +107,8 @@ func supervise(dir string, plan *trial.Plan, sum string, echo func(trial.Event))
 	}
 }
 
-// recordStop ends a run that was stopped. What its trials had is in partial
-// results; a start after this goes on with them.
+// recordStop ends a run that was stopped. The blocks of its trials are in partial
+// results, and the next start goes on from them.
 func recordStop(r *outdir.Recorder, why trial.Reason) error {
 	why.Next = "start the agent again to go on with the trials that are not whole"
 	return errors.Join(
@@ -118,8 +118,8 @@ func recordStop(r *outdir.Recorder, why trial.Reason) error {
 	)
 }
 
-// stopContext ends on `chexp-agent stop`, SIGTERM and SIGINT, and when the time
-// is up that start was given. Its cause is a matrix.Stopped.
+// stopContext ends on `chexp-agent stop`, on SIGTERM and SIGINT, and when the time
+// that start gave the run is over. Its cause is a [matrix.Stopped].
 func stopContext(dir string) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)
@@ -159,29 +159,20 @@ func runPlan(ctx context.Context, dir string, plan *trial.Plan, recorder *outdir
 	if err := bundle.Verify(ctx, dir, plan); err != nil {
 		return err
 	}
-	self, err := payload.Self()
-	if err != nil {
-		return err
-	}
-	p, err := payload.Open(self)
-	if err != nil {
-		return err
-	}
-	defer p.Close()
 	begin := time.Now()
-	unpacked, err := p.Unpack(ctx, payload.Bases(self))
+	own, err := payload.UnpackSelf(ctx)
 	if err != nil {
 		return err
 	}
-	log.Printf("ONNX Runtime is in %s (%v)", unpacked, time.Since(begin).Round(time.Millisecond))
-	agent, err := identity(self)
+	log.Printf("ONNX Runtime is in %s (%v)", own.Dir, time.Since(begin).Round(time.Millisecond))
+	agent, err := identity(own.File)
 	if err != nil {
 		return err
 	}
-	debug.FreeOSMemory() // what unpacking took: the trials need it
+	debug.FreeOSMemory() // the trials need what unpacking took
 	runner := matrix.Runner{
-		Args:  p.Header.Command(unpacked),
-		Named: named(ctx, dir, plan, p.Header.Tools(unpacked), payload.Bases(self)),
+		Args:  own.Header.Command(own.Dir),
+		Named: named(ctx, dir, plan, own.Header.Tools(own.Dir), payload.Bases(own.File)),
 		Env:   payload.Environ(os.Environ()),
 		Dir:   dir,
 	}
@@ -194,7 +185,7 @@ func runPlan(ctx context.Context, dir string, plan *trial.Plan, recorder *outdir
 		Runner:  runner,
 		Device:  func() trial.Device { return device.Facts(os.DirFS("/"), runtime.GOARCH) },
 		Agent:   agent,
-		Runtime: p.Header.Runtime,
+		Runtime: own.Header.Runtime,
 		Left:    timeLeft(dir),
 		Before: append(accuracy.Examinations(plan, dir, runner.Ask, answers, recorder.Event),
 			matrix.Placement(plan, dir, runner)),
@@ -212,7 +203,7 @@ func identity(self string) (trial.Agent, error) {
 	return trial.Agent{Version: version, OS: runtime.GOOS, Arch: runtime.GOARCH, SHA256: sum}, nil
 }
 
-// countFailed counts over all results, those of earlier starts included.
+// countFailed counts the failed trials, also those of earlier starts.
 func countFailed(dir string, plan *trial.Plan) int {
 	n := 0
 	for _, t := range plan.Trials {

@@ -11,9 +11,9 @@ import (
 	"chexp/experiments/trial"
 )
 
-// watch has the supervisor look at the machine around every block, and adds to the
-// device's facts the one that is measured: once, before the first trial's process
-// is started, because it takes all cores for some 0.1 s.
+// watch has the supervisor look at the machine around every block. It also adds
+// the one fact of the device that must be measured: once, before the first trial's
+// process starts, because measuring takes all cores for some 0.1 s.
 func watch(s *matrix.Supervisor) {
 	root := os.DirFS("/")
 	roof := sync.OnceValue(func() trial.Reading[trial.Roof] { return device.Roof(root, runtime.GOARCH) })

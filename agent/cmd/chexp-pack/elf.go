@@ -74,7 +74,7 @@ func checkCarried(name, path string, machine elf.Machine, paths map[string]strin
 func isELF(path string) bool {
 	f, err := os.Open(path)
 	if err != nil {
-		return true // and elf.Open says what is wrong
+		return true // elf.Open will say what is wrong
 	}
 	defer f.Close()
 	head := make([]byte, len(elf.ELFMAG))

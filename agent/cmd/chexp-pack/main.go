@@ -1,13 +1,14 @@
 // Command chexp-pack puts the agent's one file together: the static launcher,
 // and behind it the compressed runner with its libraries. It runs on the machine
-// that builds, from agent/build.sh, and refuses what could not run on the device:
+// that builds (agent/build.sh runs it), and refuses what could not run on the device:
 // a launcher that is not static, a file for another processor, a library that a
 // carried file needs and that is not carried. What the manifest says about ONNX
 // Runtime is read from the library itself.
 //
 // Without -launcher and -runner it makes a runtime bundle instead: another ONNX
-// Runtime with everything that it needs, loader and C library included, which an
-// experiment names and the agent runs its own runner with (agent/runtimes/debian.sh).
+// Runtime with everything that it needs, loader and C library included. Where an
+// experiment names it, the agent starts its own runner with it
+// (agent/runtimes/debian.sh makes one).
 package main
 
 import (

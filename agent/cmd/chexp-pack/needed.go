@@ -15,8 +15,8 @@ import (
 	"chexp/experiments/trial"
 )
 
-// findNeeded adds what the given files need, and what that needs, from the
-// directory -search.
+// findNeeded adds the libraries of the directory -search that the given files
+// need, and the libraries that those need.
 func (o *options) findNeeded() error {
 	if o.search == "" {
 		return nil
@@ -41,7 +41,7 @@ func (o *options) findNeeded() error {
 			}
 			found := filepath.Join(o.search, filepath.Base(lib))
 			if _, err := os.Stat(found); errors.Is(err, fs.ErrNotExist) {
-				continue // checkELFs names it, and who needs it
+				continue // checkELFs says which file needs it
 			}
 			o.paths[lib] = found
 			todo = append(todo, lib)
@@ -50,7 +50,7 @@ func (o *options) findNeeded() error {
 	return nil
 }
 
-// tell adds what the caller knows better than the library shows.
+// tell adds the version and the providers that the caller gave by flags.
 func (o *options) tell(r *trial.Runtime) {
 	r.Version = cmp.Or(o.runtimeVersion, r.Version)
 	for _, p := range strings.FieldsFunc(o.providers, func(c rune) bool { return c == ',' }) {

@@ -53,8 +53,8 @@ func run() error {
 	return serve(*library, plugins, *profile, out)
 }
 
-// serve carries out the request on standard input: a trial or, with a directory
-// for the profile, the search for who runs its nodes.
+// serve carries out the request on standard input. With a directory for the
+// profile it does not time the model but finds out which provider runs its nodes.
 func serve(library string, plugins []string, profile string, out *os.File) error {
 	in := json.NewDecoder(os.Stdin)
 	var req session.Request
@@ -93,8 +93,7 @@ func serve(library string, plugins []string, profile string, out *os.File) error
 	})
 }
 
-// writePlacement answers with a reading: why there is no placement is an answer
-// too.
+// writePlacement answers with the placement or with the reason why there is none.
 func writePlacement(out *os.File, lib *ort.Library, dir string, req session.Request, options ort.Options) error {
 	inside := map[string]int{} // what chexp's ACL plugin has compiled into its subgraphs
 	p, err := placement.Profile(dir, req.Seed, lib.PlanName, func(prefix string) (session.Engine, error) {

@@ -68,7 +68,8 @@ func evaluateFake(f *fake, req Request) *Reply {
 func TestEveryPictureIsSeenOnce(t *testing.T) {
 	f := newFake(right, 1, 3, 32, 32)
 	r := evaluateFake(f, Request{Pictures: 25})
-	if r.Reason != nil || f.runs != 25 || !f.closed || r.Classes != 11 || r.Threads != 2 || len(r.Labels) != 25 || len(r.Outputs) != 25*11*4 {
+	if r.Reason != nil || f.runs != 25 || !f.closed || r.Classes != 11 || r.Threads != 2 || len(r.Labels) != 25 ||
+		len(r.Outputs) != 25*11*4 {
 		t.Fatalf("%d runs, %+v", f.runs, r.Reason)
 	}
 	distinct := slices.Clone(f.sums)
@@ -89,7 +90,8 @@ func TestEveryPictureIsSeenOnce(t *testing.T) {
 }
 
 func TestLayoutsAndTypes(t *testing.T) {
-	p := picture{pixels: []uint8{10, 20, 30, 40, 50, 60}, mean: [3]float32{0, 0, 0}, std: [3]float32{1. / 255, 1. / 255, 1. / 255}}
+	p := picture{pixels: []uint8{10, 20, 30, 40, 50, 60}, mean: [3]float32{0, 0, 0},
+		std: [3]float32{1. / 255, 1. / 255, 1. / 255}}
 	first, last := make([]float32, 6), make([]uint8, 6)
 	p.fill(input{Buffer: session.Buffer{Float32: first}})
 	p.fill(input{Buffer: session.Buffer{Uint8: last}, last: true})
@@ -116,11 +118,14 @@ func TestUnfitModels(t *testing.T) {
 		{"other classes", newFake(func(int) []float32 { return make([]float32, 1000) }, 1, 3, 32, 32), "1000 outputs"},
 	} {
 		r := evaluateFake(c.f, Request{Pictures: 3})
-		if r.Reason == nil || r.Reason.Code != reason.InputUnsupported || !strings.Contains(r.Reason.Text, c.text) || r.Outputs != nil || !c.f.closed {
+		if r.Reason == nil || r.Reason.Code != reason.InputUnsupported || !strings.Contains(r.Reason.Text, c.text) ||
+			r.Outputs != nil || !c.f.closed {
 			t.Errorf("%s: %+v", c.name, r.Reason)
 		}
 	}
-	r := Evaluate(Request{Pictures: 1}, 1, func() (Engine, error) { return nil, reason.Errorf(reason.ProviderAbsent, "no acl") })
+	r := Evaluate(Request{Pictures: 1}, 1, func() (Engine, error) {
+		return nil, reason.Errorf(reason.ProviderAbsent, "no acl")
+	})
 	if r.Reason == nil || r.Reason.Code != reason.ProviderAbsent {
 		t.Errorf("%+v", r)
 	}
@@ -149,16 +154,19 @@ func TestPackedPictures(t *testing.T) {
 	if err := errors.Join(w.Close(), file.Close()); err != nil {
 		t.Fatal(err)
 	}
-	r := evaluateFake(newFake(func(int) []float32 { return oneHot(2, 1) }, 1, 2, 2, 3), Request{Pictures: 3, Pack: path})
+	r := evaluateFake(newFake(func(int) []float32 { return oneHot(2, 1) }, 1, 2, 2, 3),
+		Request{Pictures: 3, Pack: path})
 	if r.Reason != nil || !slices.Equal(r.Labels, []int{0, 1, 0}) {
 		t.Errorf("%+v %v", r.Reason, r.Labels)
 	}
 	for _, shape := range [][]int64{{1, 3, 2, 2}, {1, 4, 4, 3}} {
-		if r := evaluateFake(newFake(right, shape...), Request{Pictures: 3, Pack: path}); r.Reason == nil || !strings.Contains(r.Reason.Next, "preprocess") {
+		if r := evaluateFake(newFake(right, shape...), Request{Pictures: 3, Pack: path}); r.Reason == nil ||
+			!strings.Contains(r.Reason.Next, "preprocess") {
 			t.Errorf("%v: %+v", shape, r.Reason)
 		}
 	}
-	if r := evaluateFake(newFake(func(int) []float32 { return oneHot(2, 1) }, 1, 2, 2, 3), Request{Pictures: 4, Pack: path}); r.Reason == nil {
+	if r := evaluateFake(newFake(func(int) []float32 { return oneHot(2, 1) }, 1, 2, 2, 3),
+		Request{Pictures: 4, Pack: path}); r.Reason == nil {
 		t.Error("a picture that is not there was evaluated")
 	}
 }
@@ -209,12 +217,14 @@ func reply(labels []int, rows ...[]float32) Reply {
 }
 
 func plan(models []string, providers ...string) *trial.Plan {
-	p := &trial.Plan{Accuracy: &trial.Evaluation{Data: trial.PlatesData, Pictures: 2, Name: "drawn", Reference: models[0], Timeout: time.Minute}}
+	p := &trial.Plan{Accuracy: &trial.Evaluation{Data: trial.PlatesData, Pictures: 2, Name: "drawn",
+		Reference: models[0], Timeout: time.Minute}}
 	for _, m := range models {
 		p.Models = append(p.Models, trial.Model{Name: m, SHA256: strings.Repeat(m, 64)})
 		for _, provider := range providers {
 			for threads := 1; threads <= 2; threads++ {
-				p.Trials = append(p.Trials, trial.Trial{ID: trial.NewID(m, provider, threads, 1, 1), Model: m, Provider: trial.Provider{Name: provider}, Threads: threads})
+				p.Trials = append(p.Trials, trial.Trial{ID: trial.NewID(m, provider, threads, 1, 1), Model: m,
+					Provider: trial.Provider{Name: provider}, Threads: threads})
 			}
 		}
 	}
@@ -253,14 +263,17 @@ func TestAccuracyAndAgreement(t *testing.T) {
 			t.Errorf("%s was evaluated %d times", key, n)
 		}
 	}
-	if len(a.notes) != 4 || a.notes[0] != "accuracy of a on cpu: 1 of 2 right (50.0 %)" || !strings.Contains(strings.Join(a.notes, "\n"), "a on acl: not measured: killed") {
+	if len(a.notes) != 4 || a.notes[0] != "accuracy of a on cpu: 1 of 2 right (50.0 %)" ||
+		!strings.Contains(strings.Join(a.notes, "\n"), "a on acl: not measured: killed") {
 		t.Errorf("notes %q", a.notes)
 	}
 	ra, _ := got["a.cpu.t1.b1.r1"].Get()
-	if ra.Right != 1 || ra.Pictures != 2 || ra.Top1 != 0.5 || ra.Data != "drawn" || ra.Threads != 4 || ra.Interval.Low > 0.02 || ra.Interval.High < 0.98 {
+	if ra.Right != 1 || ra.Pictures != 2 || ra.Top1 != 0.5 || ra.Data != "drawn" || ra.Threads != 4 ||
+		ra.Interval.Low > 0.02 || ra.Interval.High < 0.98 {
 		t.Errorf("a on cpu: %+v", ra)
 	}
-	if same, _ := ra.Agreement.Get(); same.Same != 2 || math.Abs(same.Cosine-1) > 1e-9 || same.MaxError != 0 || same.Reference != "a on cpu" {
+	if same, _ := ra.Agreement.Get(); same.Same != 2 || math.Abs(same.Cosine-1) > 1e-9 || same.MaxError != 0 ||
+		same.Reference != "a on cpu" {
 		t.Errorf("a does not agree with itself: %+v", same)
 	}
 	rb, _ := got["b.cpu.t2.b1.r1"].Get()
@@ -290,12 +303,14 @@ func TestWithoutReference(t *testing.T) {
 	if r := got["a.cpu.t1.b1.r1"]; r.Unavailable != "bad model; fix it" {
 		t.Errorf("%+v", r)
 	}
-	if r, ok := got["b.cpu.t1.b1.r1"].Get(); !ok || r.Right != 2 || !strings.Contains(r.Agreement.Unavailable, "bad model") {
+	if r, ok := got["b.cpu.t1.b1.r1"].Get(); !ok || r.Right != 2 ||
+		!strings.Contains(r.Agreement.Unavailable, "bad model") {
 		t.Errorf("%+v", r)
 	}
 	p := plan([]string{"a", "b"}, "cpu")
 	p.Trials[0].Skip, p.Trials[1].Skip = "no", "no"
-	if r, ok := examineAll(t, p, a)["b.cpu.t1.b1.r1"].Get(); !ok || !strings.Contains(r.Agreement.Unavailable, "skipped") {
+	if r, ok := examineAll(t, p, a)["b.cpu.t1.b1.r1"].Get(); !ok ||
+		!strings.Contains(r.Agreement.Unavailable, "skipped") {
 		t.Errorf("%+v", r)
 	}
 }
@@ -316,7 +331,8 @@ func TestNonsenseIsNoAccuracy(t *testing.T) {
 func TestStoppedOrNotAsked(t *testing.T) {
 	a := &asked{t: t, calls: map[string]int{}, reply: map[string]any{"a.cpu": context.Canceled}}
 	p := plan([]string{"a"}, "cpu")
-	if _, err := Examinations(p, "", a.ask, a.record, a.note)[0](context.Background(), p.Trials[0]); !errors.Is(err, context.Canceled) {
+	if _, err := Examinations(p, "", a.ask, a.record, a.note)[0](context.Background(), p.Trials[0]); !errors.Is(err,
+		context.Canceled) {
 		t.Errorf("%v", err)
 	}
 	p.Accuracy = nil

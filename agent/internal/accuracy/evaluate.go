@@ -92,7 +92,8 @@ func evaluate(req Request, open func() (Engine, error), reply *Reply) error {
 			return reason.Errorf(reason.InferenceFailed, "an inference could not be prepared").Because(err)
 		}
 		if err := engine.Run(); err != nil {
-			return reason.Errorf(reason.InferenceFailed, "the inference of evaluation picture %d failed", i+1).Because(err)
+			return reason.Errorf(reason.InferenceFailed, "the inference of evaluation picture %d failed",
+				i+1).Because(err)
 		}
 		out, err := engine.FirstOutput()
 		if err != nil {
@@ -108,11 +109,13 @@ func evaluate(req Request, open func() (Engine, error), reply *Reply) error {
 // add keeps one picture's outputs.
 func (r *Reply) add(out []float32, label, classes, pictures int) error {
 	if len(out) != classes {
-		return reason.Errorf(reason.InputUnsupported, "the model has %d outputs for a picture, and the pictures have %d classes", len(out), classes).
+		return reason.Errorf(reason.InputUnsupported, "the model has %d outputs for a picture, and the pictures have "+
+			"%d classes", len(out), classes).
 			Advise("evaluate it on pictures of its own classes")
 	}
 	if len(out)*pictures > maxValues {
-		return reason.Errorf(reason.InputUnsupported, "%d outputs for each of %d pictures are more than %d values", len(out), pictures, maxValues).
+		return reason.Errorf(reason.InputUnsupported, "%d outputs for each of %d pictures are more than %d values",
+			len(out), pictures, maxValues).
 			Advise("evaluate fewer pictures")
 	}
 	r.Classes = classes
@@ -142,7 +145,8 @@ type input struct {
 func inputOf(e Engine) (in input, err error) {
 	all := e.Inputs()
 	if len(all) != 1 {
-		return in, reason.Errorf(reason.InputUnsupported, "the model has %d inputs; accuracy is measured on image models, which have one", len(all))
+		return in, reason.Errorf(reason.InputUnsupported,
+			"the model has %d inputs; accuracy is measured on image models, which have one", len(all))
 	}
 	in.Buffer = all[0]
 	s := in.Shape
@@ -152,7 +156,9 @@ func inputOf(e Engine) (in input, err error) {
 	case len(s) == 4 && s[0] == 1 && s[3] == 3:
 		in.height, in.width, in.last = int(s[1]), int(s[2]), true
 	default:
-		return in, reason.Errorf(reason.InputUnsupported, "input %q has the shape %v, but an image model's is [1, 3, height, width] or [1, height, width, 3]", in.Name, s)
+		return in, reason.Errorf(reason.InputUnsupported,
+			"input %q has the shape %v, but an image model's is [1, 3, height, width] or [1, height, width, 3]",
+			in.Name, s)
 	}
 	if in.Float32 == nil && in.Uint8 == nil {
 		return in, reason.Errorf(reason.InputUnsupported, "input %q is neither of float32 nor of uint8", in.Name)
@@ -203,7 +209,8 @@ func sourceOf(req Request, in input) (source, error) {
 		return openPack(req.Pack, in)
 	}
 	if in.height != in.width {
-		return nil, reason.Errorf(reason.InputUnsupported, "the model takes pictures of %d × %d pixels; drawn ones are square", in.width, in.height)
+		return nil, reason.Errorf(reason.InputUnsupported,
+			"the model takes pictures of %d × %d pixels; drawn ones are square", in.width, in.height)
 	}
 	d := &drawn{ahead: make(chan result, 4), stop: make(chan struct{})}
 	go d.draw(in.width)
@@ -243,7 +250,8 @@ type packed struct{ *pictures.Reader }
 func openPack(path string, in input) (source, error) {
 	r, err := pictures.Open(path)
 	if err != nil {
-		return nil, reason.Errorf(reason.InputUnsupported, "the pack %s cannot be read", filepath.Base(path)).Because(err)
+		return nil, reason.Errorf(reason.InputUnsupported, "the pack %s cannot be read",
+			filepath.Base(path)).Because(err)
 	}
 	h := r.Header
 	layout := "NCHW"
@@ -252,7 +260,8 @@ func openPack(path string, in input) (source, error) {
 	}
 	if h.Side != in.height || h.Side != in.width || h.Layout != layout {
 		r.Close()
-		return nil, reason.Errorf(reason.InputUnsupported, "the model takes %s pictures of %d × %d pixels, the pack was made for %s and %d × %d",
+		return nil, reason.Errorf(reason.InputUnsupported,
+			"the model takes %s pictures of %d × %d pixels, the pack was made for %s and %d × %d",
 			layout, in.width, in.height, h.Layout, h.Side, h.Side).
 			Advise("set accuracy.preprocess (crop, layout) as the model wants it")
 	}

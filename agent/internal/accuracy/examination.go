@@ -32,7 +32,8 @@ type Record interface {
 // happens. What stands in record is not evaluated again: the same model, provider,
 // runtime and pictures give the same answers, if the same agent asks on the same machine; who
 // runs this sees to those.
-func Examinations(plan *trial.Plan, dir string, ask Ask, record Record, note func(trial.Event) error) []matrix.Examination {
+func Examinations(plan *trial.Plan, dir string, ask Ask, record Record,
+	note func(trial.Event) error) []matrix.Examination {
 	if plan.Accuracy == nil {
 		return nil
 	}
@@ -114,7 +115,8 @@ func (e *examiner) of(ctx context.Context, t trial.Trial) (outputs, error) {
 	if answer, ok := e.record.Answer(question); ok {
 		if o.read(answer, req.Pictures); o.why == "" {
 			e.outputs[key] = o
-			return o, e.note(trial.Event{Type: trial.Note, Text: "accuracy of " + key + ": " + o.summary() + ", measured before the interruption"})
+			return o, e.note(trial.Event{Type: trial.Note,
+				Text: "accuracy of " + key + ": " + o.summary() + ", measured before the interruption"})
 		}
 		o = outputs{name: key}
 	}
@@ -128,7 +130,9 @@ func (e *examiner) of(ctx context.Context, t trial.Trial) (outputs, error) {
 	default:
 		if o.read(answer, req.Pictures); o.why == "" {
 			if err := e.record.Keep(question, answer); err != nil {
-				if err := e.note(trial.Event{Type: trial.Note, Text: "accuracy of " + key + " is not on record, should the agent be killed: " + err.Error()}); err != nil {
+				if err := e.note(trial.Event{Type: trial.Note,
+					Text: "accuracy of " + key + " is not on record, should the agent be killed: " +
+						err.Error()}); err != nil {
 					return outputs{}, err
 				}
 			}
@@ -183,13 +187,15 @@ func (o *outputs) read(answer []byte, pictures int) {
 		return
 	}
 	if !o.take(&r, pictures) {
-		o.why = fmt.Sprintf("the evaluation answered with %d bytes and %d labels for %d pictures of %d classes", len(r.Outputs), len(r.Labels), pictures, r.Classes)
+		o.why = fmt.Sprintf("the evaluation answered with %d bytes and %d labels for %d pictures of %d classes",
+			len(r.Outputs), len(r.Labels), pictures, r.Classes)
 	}
 }
 
 // take reads the outputs, unless the answer contradicts itself.
 func (o *outputs) take(r *Reply, pictures int) bool {
-	if r.Classes < 1 || r.Classes > maxValues || len(r.Labels) != pictures || len(r.Outputs) != 4*r.Classes*pictures || r.Threads < 1 {
+	if r.Classes < 1 || r.Classes > maxValues || len(r.Labels) != pictures || len(r.Outputs) != 4*r.Classes*pictures ||
+		r.Threads < 1 {
 		return false
 	}
 	o.labels, o.threads, o.finite = r.Labels, r.Threads, true
@@ -236,9 +242,11 @@ func score(o outputs, data string) trial.Accuracy {
 func agreement(mine, reference outputs) trial.Reading[trial.Agreement] {
 	switch {
 	case reference.why != "":
-		return trial.Unread[trial.Agreement](fmt.Sprintf("the reference, %s, has no outputs: %s", reference.name, reference.why))
+		return trial.Unread[trial.Agreement](fmt.Sprintf("the reference, %s, has no outputs: %s", reference.name,
+			reference.why))
 	case len(mine.values[0]) != len(reference.values[0]):
-		return trial.Unread[trial.Agreement](fmt.Sprintf("the reference, %s, has %d outputs, this model has %d", reference.name, len(reference.values[0]), len(mine.values[0])))
+		return trial.Unread[trial.Agreement](fmt.Sprintf("the reference, %s, has %d outputs, this model has %d",
+			reference.name, len(reference.values[0]), len(mine.values[0])))
 	case !mine.finite || !reference.finite:
 		return trial.Unread[trial.Agreement]("some outputs are infinite or no numbers")
 	}

@@ -1,6 +1,6 @@
 // Package bundle reads what the orchestrator pushed: the plan, and the sums over
-// every file. Nothing is measured with a file that is not the one that was meant;
-// a transfer that lost or changed a byte ends here, with the file's name.
+// every file. A transfer that lost or changed a byte ends here, with the file's
+// name, so nothing is measured with the wrong file.
 package bundle
 
 import (

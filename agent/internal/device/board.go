@@ -45,7 +45,8 @@ const withheld = "[withheld]"
 // serial number is no secret, but it names one machine, and this goes into
 // published results.
 var (
-	secretName  = regexp.MustCompile(`(?i)pass|pwd|secret|token|key|auth|cred|psk|pin$|cookie|session|mac|serial|uuid|hostname|^user|login`)
+	secretName = regexp.MustCompile(`(?i)pass|pwd|secret|token|key|auth|cred|psk|pin$|cookie|session|` +
+		`mac|serial|uuid|hostname|^user|login`)
 	secretValue = regexp.MustCompile(`(?i)//[^/ ]*@|\?|[0-9a-z+/_-]{24,}={0,2}|([0-9a-f]{2}[:-]){5}[0-9a-f]{2}`)
 )
 

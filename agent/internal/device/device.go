@@ -131,7 +131,8 @@ func maxClock(root fs.FS) trial.Reading[int64] {
 	var best trial.Reading[int64]
 	for _, cpu := range cpus {
 		r := Frequency(root, fmt.Sprintf("sys/devices/system/cpu/cpu%d/cpufreq/cpuinfo_max_freq", cpu))
-		if v, ok := r.Get(); ok && (best.Value == nil || v > *best.Value) || best.Value == nil && best.Unavailable == "" {
+		if v, ok := r.Get(); ok && (best.Value == nil || v > *best.Value) ||
+			best.Value == nil && best.Unavailable == "" {
 			best = r
 		}
 	}

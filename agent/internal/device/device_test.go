@@ -34,8 +34,9 @@ func tree(t *testing.T, files map[string]string) string {
 }
 
 var pi5 = map[string]string{
-	"proc/device-tree/model":    "Raspberry Pi 5 Model B Rev 1.0\x00",
-	"proc/cpuinfo":              "processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: 0xd0b\n\nprocessor\t: 1\nCPU implementer\t: 0x41\nCPU part\t: 0xd0b\n",
+	"proc/device-tree/model": "Raspberry Pi 5 Model B Rev 1.0\x00",
+	"proc/cpuinfo": "processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: 0xd0b\n\nprocessor\t: 1\nCPU " +
+		"implementer\t: 0x41\nCPU part\t: 0xd0b\n",
 	"proc/meminfo":              "MemTotal:        8245456 kB\nMemFree: 1 kB\n",
 	"proc/sys/kernel/osrelease": "6.6.31-v8-16k\n",
 	"sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": "ondemand\n",
@@ -83,9 +84,10 @@ func TestPi5(t *testing.T) {
 
 func TestServer(t *testing.T) {
 	d := Facts(os.DirFS(tree(t, map[string]string{
-		"sys/class/dmi/id/product_name":        "PowerEdge R6525\n",
-		"sys/class/dmi/id/sys_vendor":          "Dell Inc.\n",
-		"proc/cpuinfo":                         "vendor_id\t: AuthenticAMD\nmodel name\t: AMD EPYC 7763 64-Core Processor\ncpu MHz\t\t: 2445.406\n",
+		"sys/class/dmi/id/product_name": "PowerEdge R6525\n",
+		"sys/class/dmi/id/sys_vendor":   "Dell Inc.\n",
+		"proc/cpuinfo": "vendor_id\t: AuthenticAMD\nmodel name\t: AMD EPYC 7763 64-Core " +
+			"Processor\ncpu MHz\t\t: 2445.406\n",
 		"sys/class/thermal/thermal_zone0/type": "acpitz\n",
 		"sys/class/thermal/thermal_zone0/temp": "16800\n",
 		"sys/class/thermal/thermal_zone1/type": "x86_pkg_temp\n",
@@ -104,7 +106,8 @@ func TestServer(t *testing.T) {
 func TestEmpty(t *testing.T) {
 	d := Facts(os.DirFS(t.TempDir()), "arm64")
 	for name, why := range map[string]string{
-		"model": d.Model.Unavailable, "cpu": d.CPU.Unavailable, "memory": d.MemoryBytes.Unavailable, "kernel": d.Kernel.Unavailable,
+		"model": d.Model.Unavailable, "cpu": d.CPU.Unavailable, "memory": d.MemoryBytes.Unavailable,
+		"kernel":   d.Kernel.Unavailable,
 		"governor": d.Governor.Unavailable, "clock": d.ClockHz.Unavailable, "temperature": d.Temperature.Unavailable,
 	} {
 		if !strings.Contains(why, "/proc") && !strings.Contains(why, "/sys") {
@@ -133,7 +136,8 @@ func TestGarbage(t *testing.T) {
 
 func TestBigLittle(t *testing.T) {
 	d := Facts(os.DirFS(tree(t, with(pi5, map[string]string{
-		"proc/cpuinfo": "CPU implementer: 0x41\nCPU part: 0xd08\nCPU implementer: 0x41\nCPU part: 0xd03\nCPU implementer: 0x41\nCPU part: 0xd03\n",
+		"proc/cpuinfo": "CPU implementer: 0x41\nCPU part: 0xd08\nCPU implementer: 0x41\nCPU part: 0xd03\nCPU " +
+			"implementer: 0x41\nCPU part: 0xd03\n",
 	}))), "arm64")
 	check(t, "cpu", d.CPU, "Cortex-A53 + Cortex-A72")
 }
@@ -146,9 +150,12 @@ func TestEmulated(t *testing.T) {
 		sign    string // "" : none
 	}{
 		{"real", "arm64", nil, ""},
-		{"device tree", "arm64", map[string]string{"proc/device-tree/model": "Raspberry Pi 5 (emulated by chexp)\x00"}, "device tree"},
-		{"thread-self", "arm64", map[string]string{"proc/thread-self/exe": "->/usr/bin/qemu-aarch64-static"}, "qemu-aarch64-static"},
-		{"x86 cpuinfo", "arm64", map[string]string{"proc/cpuinfo": "vendor_id\t: GenuineIntel\nmodel name\t: Xeon\n"}, "GenuineIntel"},
+		{"device tree", "arm64", map[string]string{"proc/device-tree/model": "Raspberry Pi 5 (emulated by chexp)\x00"},
+			"device tree"},
+		{"thread-self", "arm64", map[string]string{"proc/thread-self/exe": "->/usr/bin/qemu-aarch64-static"},
+			"qemu-aarch64-static"},
+		{"x86 cpuinfo", "arm64", map[string]string{"proc/cpuinfo": "vendor_id\t: GenuineIntel\nmodel name\t: Xeon\n"},
+			"GenuineIntel"},
 		{"x86 kernel", "arm64", map[string]string{"proc/sys/kernel/osrelease": "6.1.0-18-amd64\n"}, "6.1.0-18-amd64"},
 		{"arm cpuinfo", "amd64", nil, "Arm"},
 	} {

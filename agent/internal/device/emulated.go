@@ -37,7 +37,8 @@ func emulated(root fs.FS, arch string) string {
 		return "an amd64 process on an Arm processor"
 	}
 	release, _ := kernelfs.Read(root, "proc/sys/kernel/osrelease")
-	for suffix, kernelArch := range map[string]string{"-amd64": "amd64", ".x86_64": "amd64", "-arm64": "arm64", ".aarch64": "arm64"} {
+	for suffix, kernelArch := range map[string]string{"-amd64": "amd64", ".x86_64": "amd64", "-arm64": "arm64",
+		".aarch64": "arm64"} {
 		if strings.HasSuffix(release, suffix) && kernelArch != arch {
 			return fmt.Sprintf("an %s process on the kernel %s", arch, kernelfs.Clip(release))
 		}

@@ -14,7 +14,9 @@ func TestFactsPi5(t *testing.T) {
 	d := Facts(devicetest.Pi5().FS(), "arm64")
 	check(t, "max clock", d.MaxClockHz, 2_400_000_000)
 	check(t, "board", d.Board, "d04170")
-	check(t, "command line", d.Cmdline, "reboot=w coherent_pool=1M numa_policy=interleave numa=fake=8 system_heap.max_order=0 smsc95xx.macaddr=[withheld] root=PARTUUID=fd3e6a0c-02 rootwait supervisor.api_key=[withheld] dm=\"0 1 linear\" quiet")
+	check(t, "command line", d.Cmdline, "reboot=w coherent_pool=1M numa_policy=interleave numa=fake=8 "+
+		"system_heap.max_order=0 smsc95xx.macaddr=[withheld] root=PARTUUID=fd3e6a0c-02 rootwait "+
+		"supervisor.api_key=[withheld] dm=\"0 1 linear\" quiet")
 	check(t, "quota", d.Quota, 3.5)
 	check(t, "memory limit", d.MemoryLimit, 2<<30)
 	check(t, "swap", d.SwapBytes, 204784*1024)
@@ -39,7 +41,8 @@ func TestFactsVM(t *testing.T) {
 	if f, ok := d.Features.Get(); !ok || len(f) != 8 || !slices.Contains(f, "avx512_vnni") {
 		t.Errorf("features %q %q", f, d.Features.Unavailable)
 	}
-	for name, why := range map[string]string{"max clock": d.MaxClockHz.Unavailable, "board": d.Board.Unavailable, "cooling": d.CoolingSteps.Unavailable} {
+	for name, why := range map[string]string{"max clock": d.MaxClockHz.Unavailable, "board": d.Board.Unavailable,
+		"cooling": d.CoolingSteps.Unavailable} {
 		if !strings.Contains(why, "/sys") && !strings.Contains(why, "/proc") {
 			t.Errorf("%s is unavailable because %q", name, why)
 		}
@@ -50,17 +53,22 @@ func TestFactsNothing(t *testing.T) {
 	for name, tree := range map[string]devicetest.Tree{
 		"nothing": devicetest.Nothing(),
 		"garbage": devicetest.Pi5().Set(map[string]string{
-			"proc/cpuinfo": "Features\t:\nRevision\t: shiny\n", "proc/device-tree/system/linux,revision": "\x01", "proc/cmdline": strings.Repeat("a=b ", 2000),
+			"proc/cpuinfo": "Features\t:\nRevision\t: shiny\n", "proc/device-tree/system/linux,revision": "\x01",
+			"proc/cmdline": strings.Repeat("a=b ", 2000),
 			"proc/meminfo": "SwapTotal: -1 kB\n", "sys/fs/cgroup/cpu.max": "\x00\xff", "sys/fs/cgroup/memory.max": "-1",
 			"sys/class/thermal/cooling_device0/cur_state":          "fast\n",
-			"sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq": "18446744073709551615\n", "sys/devices/system/cpu/cpu1/cpufreq/cpuinfo_max_freq": "0\n",
-			"sys/devices/system/cpu/cpu2/cpufreq/cpuinfo_max_freq": "-1\n", "sys/devices/system/cpu/cpu3/cpufreq/cpuinfo_max_freq": "\n",
+			"sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq": "18446744073709551615\n",
+			"sys/devices/system/cpu/cpu1/cpufreq/cpuinfo_max_freq": "0\n",
+			"sys/devices/system/cpu/cpu2/cpufreq/cpuinfo_max_freq": "-1\n",
+			"sys/devices/system/cpu/cpu3/cpufreq/cpuinfo_max_freq": "\n",
 		}),
 	} {
 		d := Facts(tree.FS(), "arm64")
 		for signal, r := range map[string][2]bool{
-			"max clock": told(d.MaxClockHz), "board": told(d.Board), "command line": told(d.Cmdline), "features": told(d.Features),
-			"quota": told(d.Quota), "memory limit": told(d.MemoryLimit), "swap": told(d.SwapBytes), "cooling": told(d.CoolingSteps),
+			"max clock": told(d.MaxClockHz), "board": told(d.Board), "command line": told(d.Cmdline),
+			"features": told(d.Features),
+			"quota":    told(d.Quota), "memory limit": told(d.MemoryLimit), "swap": told(d.SwapBytes),
+			"cooling": told(d.CoolingSteps),
 		} {
 			if r != [2]bool{false, true} {
 				t.Errorf("%s: %s has a value: %v, a reason: %v", name, signal, r[0], r[1])
@@ -77,11 +85,14 @@ func told[T any](r trial.Reading[T]) [2]bool { return [2]bool{r.Value != nil, r.
 func TestCommandLine(t *testing.T) {
 	for line, want := range map[string]string{
 		"quiet": "quiet",
-		"a=1 luks.passphrase=x rd.luks.uuid=1-2 nfs_secret=s":                         "a=1 luks.passphrase=[withheld] rd.luks.uuid=[withheld] nfs_secret=[withheld]",
-		"url=http://me:pw@host/x ks=https://h/f?sig=1 ip=dhcp":                        "url=[withheld] ks=[withheld] ip=dhcp",
-		"tok=c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0 c2VjcmV0c2VjcmV0c2VjcmV0c2Vj":           "tok=[withheld] [withheld]",
-		"eth=2c:cf:67:01:02:03 key=\"two words\" x":                                   "eth=[withheld] key=[withheld] x",
-		"isolcpus=2,3 nohz_full=2-3 cpufreq.default_governor=performance arm64.nosve": "isolcpus=2,3 nohz_full=2-3 cpufreq.default_governor=performance arm64.nosve",
+		"a=1 luks.passphrase=x rd.luks.uuid=1-2 nfs_secret=s": "a=1 luks.passphrase=[withheld] " +
+			"rd.luks.uuid=[withheld] nfs_secret=[withheld]",
+		"url=http://me:pw@host/x ks=https://h/f?sig=1 ip=dhcp":              "url=[withheld] ks=[withheld] ip=dhcp",
+		"tok=c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0 c2VjcmV0c2VjcmV0c2VjcmV0c2Vj": "tok=[withheld] [withheld]",
+		"eth=2c:cf:67:01:02:03 key=\"two words\" x": "eth=[withheld] " +
+			"key=[withheld] x",
+		"isolcpus=2,3 nohz_full=2-3 cpufreq.default_governor=performance arm64.nosve": "isolcpus=2,3 nohz_full=2-3 " +
+			"cpufreq.default_governor=performance arm64.nosve",
 		"x \xff": "x \uFFFD",
 	} {
 		check(t, line, commandLine(devicetest.Tree{}.Set(map[string]string{"proc/cmdline": line + "\n"}).FS()), want)
@@ -94,7 +105,8 @@ func TestBoardFromCPUInfo(t *testing.T) {
 }
 
 func TestFeaturesInCommon(t *testing.T) {
-	tree := devicetest.Tree{}.Set(map[string]string{"proc/cpuinfo": "Features: fp asimd asimddp\n\nFeatures: fp asimd\n"})
+	tree := devicetest.Tree{}.Set(map[string]string{"proc/cpuinfo": "Features: fp asimd asimddp\n\nFeatures: fp " +
+		"asimd\n"})
 	if f, _ := features(tree.FS(), "arm64").Get(); !slices.Equal(f, []string{"fp", "asimd"}) {
 		t.Errorf("%q", f)
 	}
@@ -108,7 +120,8 @@ func TestCooling(t *testing.T) {
 	tree := devicetest.Pi5()
 	const dir = "sys/class/thermal/cooling_device"
 	for _, n := range []string{"1", "2"} {
-		tree.Set(map[string]string{dir + n + "/type": "Processor\n", dir + n + "/cur_state": "0\n", dir + n + "/max_state": "10\n"})
+		tree.Set(map[string]string{dir + n + "/type": "Processor\n", dir + n + "/cur_state": "0\n",
+			dir + n + "/max_state": "10\n"})
 	}
 	check(t, "cooling", cooling(tree.FS()), "pwm-fan 1/4, 2× Processor 0/10")
 }
@@ -123,7 +136,8 @@ func TestPeak(t *testing.T) {
 		t.Errorf("%v GFLOPS, %v GOPS", flops, ops)
 	}
 	x86 := func(vendor, family, flags string) devicetest.Tree {
-		return devicetest.Tree{}.Set(map[string]string{"proc/cpuinfo": "vendor_id\t: " + vendor + "\ncpu family\t: " + family + "\nflags\t: " + flags + "\n"})
+		return devicetest.Tree{}.Set(map[string]string{"proc/cpuinfo": "vendor_id\t: " + vendor + "\ncpu family\t: " +
+			family + "\nflags\t: " + flags + "\n"})
 	}
 	for _, tc := range []struct {
 		name           string
@@ -137,9 +151,13 @@ func TestPeak(t *testing.T) {
 		{"Sapphire Rapids", x86("GenuineIntel", "6", "fma avx2 avx512f avx512bw amx_int8"), "amd64", 32, 1024},
 		{"Zen 5", x86("AuthenticAMD", "26", "fma avx2 avx512f avx512bw"), "amd64", 32, 128},
 		{"Sandy Bridge", x86("GenuineIntel", "6", "avx"), "amd64", 0, 0},
-		{"Cortex-A72", devicetest.Tree{}.Set(map[string]string{"proc/cpuinfo": "Features: fp asimd\nCPU implementer: 0x41\nCPU part: 0xd08\n"}), "arm64", 0, 0},
-		{"Arm big and little", devicetest.Tree{}.Set(map[string]string{"proc/cpuinfo": "Features: fp asimd asimddp\nCPU implementer: 0x41\nCPU part: 0xd0b\nCPU implementer: 0x41\nCPU part: 0xd05\n"}), "arm64", 0, 0},
-		{"Neoverse-V1", devicetest.Tree{}.Set(map[string]string{"proc/cpuinfo": "Features: fp asimd asimddp i8mm\nCPU implementer: 0x41\nCPU part: 0xd40\n"}), "arm64", 16, 128},
+		{"Cortex-A72", devicetest.Tree{}.Set(map[string]string{"proc/cpuinfo": "Features: fp asimd\nCPU implementer: " +
+			"0x41\nCPU part: 0xd08\n"}), "arm64", 0, 0},
+		{"Arm big and little", devicetest.Tree{}.Set(map[string]string{"proc/cpuinfo": "Features: fp asimd " +
+			"asimddp\nCPU implementer: 0x41\nCPU part: 0xd0b\nCPU implementer: 0x41\nCPU part: 0xd05\n"}), "arm64", 0,
+			0},
+		{"Neoverse-V1", devicetest.Tree{}.Set(map[string]string{"proc/cpuinfo": "Features: fp asimd asimddp " +
+			"i8mm\nCPU implementer: 0x41\nCPU part: 0xd40\n"}), "arm64", 16, 128},
 	} {
 		p, err := peakOf(tc.tree.FS(), tc.arch)
 		if (err == nil) != (tc.float > 0) || p.float != tc.float || p.integer != tc.integer {
@@ -155,13 +173,16 @@ func TestRoof(t *testing.T) {
 		t.Fatal(r.Unavailable)
 	}
 	// This machine's own probes, so only their order of size.
-	if roof.Cores != runtime.NumCPU() || roof.ClockHz < 2_400_000_000 || roof.FloatPerCycle != 8 || roof.IntegerPerCycle != 32 || !strings.Contains(roof.Source, "Cortex-A76") {
+	if roof.Cores != runtime.NumCPU() || roof.ClockHz < 2_400_000_000 || roof.FloatPerCycle != 8 ||
+		roof.IntegerPerCycle != 32 || !strings.Contains(roof.Source, "Cortex-A76") {
 		t.Errorf("%+v", roof)
 	}
-	if rate, ok := roof.MemoryBytesPerSecond.Get(); ok != (roof.MemoryBytesPerSecond.Unavailable == "") || ok && (rate < 1e7 || rate > 1e13) {
+	if rate, ok := roof.MemoryBytesPerSecond.Get(); ok != (roof.MemoryBytesPerSecond.Unavailable == "") ||
+		ok && (rate < 1e7 || rate > 1e13) {
 		t.Errorf("memory %v %q", rate, roof.MemoryBytesPerSecond.Unavailable)
 	}
-	emulated := Roof(devicetest.Pi5().Set(map[string]string{"proc/device-tree/model": "Raspberry Pi 5 (emulated by chexp)"}).FS(), "arm64")
+	emulated := Roof(devicetest.Pi5().Set(map[string]string{"proc/device-tree/model": "Raspberry Pi 5 (emulated by " +
+		"chexp)"}).FS(), "arm64")
 	if emulated.Value != nil || !strings.HasPrefix(emulated.Unavailable, "emulated") {
 		t.Errorf("%+v", emulated)
 	}

@@ -26,15 +26,17 @@ type peak struct {
 // operations, or has no dot product, are left out: no roof is better than a wrong
 // one.
 var armUnits = map[string]int{
-	"Cortex-A76": 2, "Neoverse-N1": 2, "Cortex-A77": 2, "Cortex-A78": 2, "Cortex-A78AE": 2, "Cortex-A78C": 2, "Neoverse-N2": 2,
-	"Cortex-X1": 4, "Neoverse-V1": 4, "Neoverse-V2": 4,
+	"Cortex-A76": 2, "Neoverse-N1": 2, "Cortex-A77": 2, "Cortex-A78": 2, "Cortex-A78AE": 2, "Cortex-A78C": 2,
+	"Neoverse-N2": 2,
+	"Cortex-X1":   4, "Neoverse-V1": 4, "Neoverse-V2": 4,
 }
 
 // peakOf derives the peak from the processor's name and its features.
 func peakOf(root fs.FS, arch string) (peak, error) {
 	list, ok := features(root, arch).Get()
 	if !ok {
-		return peak{}, fmt.Errorf("no roof: the processor's features are unknown (%s)", features(root, arch).Unavailable)
+		return peak{}, fmt.Errorf("no roof: the processor's features are unknown (%s)",
+			features(root, arch).Unavailable)
 	}
 	has := func(word string) bool { return slices.Contains(list, word) }
 	if isArm(arch) {
@@ -51,9 +53,11 @@ func armPeak(name trial.Reading[string], has func(string) bool) (peak, error) {
 	cpu, _ := name.Get()
 	units, ok := armUnits[cpu]
 	if !ok || !has("asimd") || !has("asimddp") {
-		return peak{}, fmt.Errorf("no roof: how many multiply-adds a cycle a core %q begins is not known here", cpu+name.Unavailable)
+		return peak{}, fmt.Errorf("no roof: how many multiply-adds a cycle a core %q begins is not known here",
+			cpu+name.Unavailable)
 	}
-	p := peak{float: float64(4 * units), integer: float64(16 * units), source: fmt.Sprintf("%s: %d × 128-bit FMLA and SDOT a cycle", cpu, units)}
+	p := peak{float: float64(4 * units), integer: float64(16 * units),
+		source: fmt.Sprintf("%s: %d × 128-bit FMLA and SDOT a cycle", cpu, units)}
 	if has("i8mm") {
 		p.integer *= 2
 		p.source = fmt.Sprintf("%s: %d × 128-bit FMLA and SMMLA a cycle", cpu, units)
@@ -76,7 +80,8 @@ func x86Peak(vendor, family string, has func(string) bool) (peak, error) {
 			bytes = 64
 		}
 	}
-	p := peak{float: float64(2 * bytes / 4), integer: float64(2 * bytes), source: fmt.Sprintf("%s: 2 × %d-bit units", words, 8*bytes)}
+	p := peak{float: float64(2 * bytes / 4), integer: float64(2 * bytes),
+		source: fmt.Sprintf("%s: 2 × %d-bit units", words, 8*bytes)}
 	if has("amx_int8") {
 		// TDPBUSD: 16 × 16 × 64 multiply-adds in 16 cycles [Intel's
 		// optimization manual, "Intel AMX"].
@@ -164,7 +169,8 @@ func bufferSize(root fs.FS) (int64, error) {
 	}
 	size = min(size, free/4)
 	if size < 2*cache || size < leastBuffer/4 {
-		return 0, fmt.Errorf("no reading probe: %d MiB of memory may be used, the last-level cache has %d MiB", free>>20, cache>>20)
+		return 0, fmt.Errorf("no reading probe: %d MiB of memory may be used, the last-level cache has %d MiB",
+			free>>20, cache>>20)
 	}
 	return size, nil
 }

@@ -4,14 +4,14 @@ package ort
 
 import (
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"slices"
 	"testing"
 
 	"chexp/experiments/stats"
+
+	"chexp/models/builtin"
 )
 
 // `make bench-harness` runs these.
@@ -44,11 +44,11 @@ func BenchmarkHarness(b *testing.B) {
 
 // The real INT8 model in both loops, in turns: no difference to be seen.
 func BenchmarkRealModel(b *testing.B) {
-	path := filepath.Join("..", "..", "..", "..", "shared", "models", "food11", "food11_quantized_aggressive.onnx")
-	if _, err := os.Stat(path); err != nil {
-		b.Skip("no ../shared/models/food11 beside the module:", err)
+	content, err := builtin.Generate("plates11-int8-static")
+	if err != nil {
+		b.Fatal(err)
 	}
-	s, err := library(b).Open(path, cpu)
+	s, err := library(b).Open(model(b, content), cpu)
 	if err != nil {
 		b.Fatal(err)
 	}

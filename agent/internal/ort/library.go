@@ -87,8 +87,8 @@ func (l *Library) Runtime() trial.Runtime {
 	return r
 }
 
-// listed are the providers that the library was compiled to know, lower case
-// and without the common suffix, in its order of priority.
+// listed returns the providers that the library was compiled to know, by their
+// names in experiments and in the library's order of priority.
 func (l *Library) listed() ([]string, error) {
 	var names **C.char
 	var count C.int
@@ -117,9 +117,10 @@ func (l *Library) usable(listed []string) []string {
 	})
 }
 
-// hidden reads an unexported pointer field of one of the module's structs: it
-// offers no accessor. A module that renamed the field is an error here and in
-// TestHiddenFields, never a wild pointer.
+// hidden reads an unexported pointer field of one of the module's structs, for
+// which the module has no accessor. If a later version of the module renames the
+// field, hidden returns an error and TestHiddenFields fails; there is never a wild
+// pointer.
 func hidden(structPtr any, fields ...string) (unsafe.Pointer, error) {
 	v := reflect.ValueOf(structPtr)
 	for i, field := range fields {

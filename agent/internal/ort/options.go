@@ -35,7 +35,7 @@ type Options struct {
 	Profile string
 }
 
-// sessionOptions makes them so.
+// sessionOptions makes ONNX Runtime's options of a session.
 func (l *Library) sessionOptions(o Options, set trial.Settings) (opts *onnx.SessionOptions, err error) {
 	opts, err = onnx.NewSessionOptions()
 	if err != nil {
@@ -71,8 +71,8 @@ func (l *Library) sessionOptions(o Options, set trial.Settings) (opts *onnx.Sess
 		}
 	}
 	for k, v := range set.Environment {
-		// With cgo this is the C library's environment too. What reads it is
-		// loaded when the provider is appended.
+		// With cgo this sets the C library's environment too. The provider that reads
+		// it is loaded later, when it is appended.
 		if err := os.Setenv(k, v); err != nil {
 			return nil, reason.Errorf(reason.RuntimeFailed, "the provider's environment cannot be set").Because(err)
 		}
@@ -133,8 +133,8 @@ func (l *Library) appendProvider(opts *onnx.SessionOptions, name string, options
 	return providerError(name, usable, opts.AppendExecutionProvider(cmp.Or(p.Generic, name), options))
 }
 
-// withOptionsOfItsOwn are the providers for whose options ONNX Runtime has a
-// type and a function.
+// withOptionsOfItsOwn holds the providers that ONNX Runtime has an own type of
+// options and an own function for.
 var withOptionsOfItsOwn = map[string]func(*onnx.SessionOptions, map[string]string) error{
 	"cuda": appendCUDA, "tensorrt": appendTensorRT,
 }

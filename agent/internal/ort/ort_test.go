@@ -92,7 +92,7 @@ func library(t testing.TB) *Library {
 	return l
 }
 
-func model(t *testing.T, content []byte) string {
+func model(t testing.TB, content []byte) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "m.onnx")
 	if err := os.WriteFile(path, content, 0o600); err != nil {

@@ -17,8 +17,8 @@ func (s *Session) FirstOutput() ([]float32, error) {
 		}
 		return s.outputs[0].Float32, nil
 	}
-	// The runtime allocated some outputs itself: they are asked for by their
-	// order in the binding, which is that of bind.
+	// The runtime allocated some outputs itself. The binding hands them out with
+	// their names.
 	ports, err := s.ports(true)
 	if err != nil {
 		return nil, err

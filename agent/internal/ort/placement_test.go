@@ -3,8 +3,6 @@
 package ort
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 
 	"chexp/agent/internal/placement"
@@ -12,6 +10,8 @@ import (
 	"chexp/agent/internal/testmodel"
 	"chexp/experiments/provider"
 	"chexp/experiments/trial"
+	"chexp/models/builtin"
+	"chexp/models/modeltest"
 )
 
 func place(t *testing.T, path string, o Options) *trial.Placement {
@@ -36,29 +36,17 @@ func TestPlacementOfOneNode(t *testing.T) {
 	}
 }
 
-// The tutorial's static INT8 model: 52 quantized convolutions, which is what
-// its file says, and whatever else the optimizer leaves.
-func TestPlacementOfFood11(t *testing.T) {
-	p := place(t, food11(t, "food11_quantized_aggressive.onnx"), cpu)
-	for _, o := range p.Operators {
-		if o.Operator == "QLinearConv" && o.Nodes == 52 && o.Provider == "cpu" {
-			t.Logf("%d nodes, QLinearConv %.0f %% of their time", p.Nodes, 100*float64(o.TimeNS)/float64(p.TimeNS))
-			return
+// A static INT8 model: 52 quantized convolutions, which is what its file says, and
+// whatever else the optimizer leaves.
+func TestPlacementOfStaticMobileNet(t *testing.T) {
+	modeltest.Each(t, modeltest.Static, builtin.Generate, func(t *testing.T, content []byte) {
+		p := place(t, model(t, content), cpu)
+		for _, o := range p.Operators {
+			if o.Operator == "QLinearConv" && o.Nodes == 52 && o.Provider == "cpu" {
+				t.Logf("%d nodes, QLinearConv %.0f %% of their time", p.Nodes, 100*float64(o.TimeNS)/float64(p.TimeNS))
+				return
+			}
 		}
-	}
-	t.Errorf("no 52 QLinearConv on cpu: %+v", p.Operators)
-}
-
-// food11 finds one of the tutorial's models in the folder shared beside the
-// clone, or beside the folder that holds it.
-func food11(t *testing.T, name string) string {
-	t.Helper()
-	for _, up := range []string{"../../../..", "../../../../.."} {
-		path := filepath.Join(up, "shared", "models", "food11", name)
-		if _, err := os.Stat(path); err == nil {
-			return path
-		}
-	}
-	t.Skip("the tutorial's models are not in ../shared/models/food11")
-	return ""
+		t.Errorf("no 52 QLinearConv on cpu: %+v", p.Operators)
+	})
 }

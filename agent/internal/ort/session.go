@@ -33,7 +33,7 @@ type Session struct {
 	session *onnx.DynamicAdvancedSession
 	binding *onnx.IoBinding
 	inputs  []session.Buffer
-	outputs []session.Buffer // those whose shape is known in advance
+	outputs []session.Buffer // only outputs whose shape is known in advance
 	tensors []onnx.Value     // held as long as the session: it has only bare pointers to them
 	memory  []unsafe.Pointer // behind the tensors
 	set     trial.Settings
@@ -44,7 +44,7 @@ type Session struct {
 
 // Open loads a model. Errors carry a reason.
 func (l *Library) Open(path string, o Options) (*Session, error) {
-	// A file that cannot be read so is for the runtime to judge.
+	// If the file cannot be read, the runtime will say so below.
 	names, _ := symbols.FirstDimensions(path)
 	return l.open(o, names, func(opts *onnx.SessionOptions) (*onnx.DynamicAdvancedSession, error) {
 		s, err := onnx.NewDynamicAdvancedSession(path, nil, nil, opts)
@@ -55,8 +55,8 @@ func (l *Library) Open(path string, o Options) (*Session, error) {
 	})
 }
 
-// open makes the session with its options, and binds it. names are those of
-// free first dimensions.
+// open makes the session with its options, and binds it. names are the symbols of
+// the inputs' first dimensions.
 func (l *Library) open(o Options, names []string,
 	create func(*onnx.SessionOptions) (*onnx.DynamicAdvancedSession, error)) (*Session, error) {
 	set, err := settings(o, names)
@@ -79,7 +79,7 @@ func (l *Library) open(o Options, names []string,
 	return s, nil
 }
 
-// createError sorts the runtime's refusals: only the text tells them apart.
+// createError gives the runtime's refusal a code, which only its text tells.
 func createError(path string, err error) error {
 	text := err.Error()
 	if isOutOfMemory(text) {

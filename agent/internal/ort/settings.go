@@ -25,7 +25,8 @@ const (
 	quantPrecision = "session.x64quantprecision"
 )
 
-// freeDimensions is an option of every provider that ONNX Runtime does not see.
+// freeDimensions is an option that every provider has here, and that ONNX Runtime
+// never sees.
 const freeDimensions = "chexp.free_dimensions"
 
 // settings translates what a trial asks for. symbols are the names of the first

@@ -12,8 +12,9 @@ import (
 	"chexp/experiments/trial"
 )
 
-// Answers keeps long evaluations of one agent on one machine over an end of the
-// agent: what they answered, by what was asked. Its zero value keeps nothing.
+// Answers keeps the answers of long evaluations, by their questions, so that an
+// agent that is started again need not ask them again. The zero value keeps
+// nothing.
 type Answers struct {
 	dir   string
 	asker string
@@ -21,13 +22,13 @@ type Answers struct {
 
 const (
 	answersDir = trial.OutDir + "/answers"
-	// maxAnswer bounds one: a quarter of what a process may answer (package
-	// matrix). A larger one is asked for again.
+	// maxAnswer bounds an answer: a quarter of what a process may answer (package
+	// matrix). The question of a larger one is asked again.
 	maxAnswer = 16 << 20
 )
 
-// OpenAnswers returns those of this agent (its SHA-256 is in a) on this machine;
-// other agents and machines may answer otherwise.
+// OpenAnswers returns the answers of this agent (a holds its SHA-256) on this
+// machine. Other agents and machines may answer otherwise.
 func OpenAnswers(dir string, a trial.Agent, d trial.Device) (Answers, error) {
 	cpu, _ := d.CPU.Get()
 	features, _ := d.Features.Get()
@@ -43,7 +44,7 @@ func (a Answers) path(question string) string {
 	return filepath.Join(a.dir, files.Sum([]byte(a.asker+"\n"+question)))
 }
 
-// Answer is what Keep kept of a question, if it is whole.
+// Answer returns the answer that Keep wrote for a question, if it is undamaged.
 func (a Answers) Answer(question string) ([]byte, bool) {
 	if a.dir == "" {
 		return nil, false

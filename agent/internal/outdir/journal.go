@@ -11,14 +11,13 @@ import (
 	"chexp/experiments/journal"
 )
 
-// maxJournals bounds what the journals of all living trials take on the device's
-// disk: as much as four trials with the most latencies that a result may hold.
+// maxJournals bounds the space that all open journals take on the device's disk:
+// as much as four trials with the most latencies that a result may hold.
 const maxJournals = 256 << 20
 
-// journals are the open journals of trials that are being measured. A line is
-// handed to the kernel as soon as there is one, so that a killed supervisor loses
-// none, and goes to the disk between rounds (Sync), so that no writing falls into a
-// timed block.
+// journals are the open journals of trials that are being measured. Each line is
+// handed to the kernel at once, so that a killed supervisor loses none. It goes to
+// the disk between rounds (Sync), so that no disk writes fall into a timed block.
 type journals struct {
 	dir   string
 	files map[string]*os.File
@@ -45,7 +44,7 @@ func (j *journals) close() (err error) {
 	return err
 }
 
-// remove ends a journal: what it held is in a result, or of no use.
+// remove deletes a journal whose blocks are in a result or are of no use.
 func (j *journals) remove(id string) {
 	if f := j.files[id]; f != nil {
 		f.Close()
@@ -83,8 +82,8 @@ func (j *journals) append(id string, line []byte) error {
 	return nil
 }
 
-// Journal is what an earlier start of the agent measured of a trial; nil if that
-// is nothing. What lies behind the last whole line is cut off.
+// Journal returns what an earlier start of the agent measured of a trial, nil if
+// it measured nothing. It cuts the file off after the last whole line.
 func (r *Recorder) Journal(id string) (*journal.Log, error) {
 	path := r.journals.path(id)
 	data, err := files.Read(path, maxJournals)
@@ -124,7 +123,7 @@ func (r *Recorder) Block(id string, b journal.Block) error {
 	return r.journals.append(id, line)
 }
 
-// Forget ends the journal of a trial without a result of it.
+// Forget deletes the journal of a trial that gets no result from it.
 func (r *Recorder) Forget(id string) { r.journals.remove(id) }
 
 // Sync brings the journals to the disk. It is called between blocks only.

@@ -1,9 +1,9 @@
 // Package outdir is the directory out/ of a bundle, the only place that the
 // agent writes to: the lock that makes a run exclusive, the state, the events
 // and the results. Everything in it is safe to read at any moment and after any
-// crash: files are replaced by rename, events are appended line by line and
-// synced, and whether the supervisor lives is told by the lock that its death
-// releases, not by a process id that another process may have got since.
+// crash: files are replaced by rename, and events are appended line by line and
+// synced. The lock tells whether the supervisor lives, because its death releases
+// it; a process id may belong to another process by now.
 package outdir
 
 import (
@@ -22,10 +22,10 @@ const (
 // ErrHeld means that a supervisor holds the lock.
 var ErrHeld = errors.New("another chexp-agent is running this bundle")
 
-// Open file description locks (fcntl(2)): like flock they belong to the opened
-// file, so a child inherits them and the last copy to be closed releases them;
-// unlike flock they can be asked about without being taken, so `status` never
-// makes a concurrent `start` believe that somebody runs.
+// Open file description locks (fcntl(2)). Like flock's they belong to the opened
+// file: a child inherits them, and closing the last copy releases them. Unlike
+// flock's they can be asked about without being taken, so a `status` never makes a
+// `start` at the same time believe that the bundle runs.
 const (
 	fOFDGetlk = 36
 	fOFDSetlk = 37

@@ -22,13 +22,13 @@ type Recorder struct {
 	echo   func(trial.Event) // for the foreground; may be nil
 
 	results  map[string]string // trial id → sha256 of its valid result file
-	partial  map[string]string // the same of those that are Partial: to be gone on with
+	partial  map[string]string // the same of Partial results, which the run goes on from
 	finished map[string]string // trial id → sha256 of the result that was announced
 	journals journals
 }
 
 // Open continues the record of a run, or begins it. Trials that have a valid
-// result keep it; a partial one is kept until there is a whole one.
+// result keep it. A partial result is kept until there is a whole one.
 func Open(dir string, p *trial.Plan, planSHA256 string, echo func(trial.Event)) (*Recorder, error) {
 	r := &Recorder{dir: dir, echo: echo, results: map[string]string{}, partial: map[string]string{},
 		finished: map[string]string{}}
@@ -38,7 +38,8 @@ func Open(dir string, p *trial.Plan, planSHA256 string, echo func(trial.Event)) 
 	if err := r.journals.open(filepath.Join(dir, trial.JournalDir)); err != nil {
 		return nil, err
 	}
-	// It would contradict the results that replace partial ones.
+	// The sums of the last start would contradict the results that replace partial
+	// ones.
 	if err := os.Remove(filepath.Join(dir, trial.ResultSums)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
@@ -100,8 +101,8 @@ func (r *Recorder) Started() time.Time { return r.state.Started }
 // Has reports whether a trial has its result, a whole one.
 func (r *Recorder) Has(id string) bool { return r.results[id] != "" }
 
-// Announced reports whether the end of a trial, with the result that there is, is
-// among the events.
+// Announced reports whether an event has told of a trial's end, with the result
+// that it has now.
 func (r *Recorder) Announced(id string) bool {
 	sum, said := r.finished[id]
 	return said && sum == r.Sum(id)
@@ -114,12 +115,12 @@ func (r *Recorder) Sum(id string) string { return cmp.Or(r.results[id], r.partia
 // what else is in it.
 const maxResult = 256 << 20
 
-// maxEventText bounds what one event carries of any text: a status answer must
-// pass through Zun's exec output.
+// maxEventText bounds each text of an event, in bytes: the answer of `status` must
+// pass through the output of Zun's exec.
 const maxEventText = 600
 
-// Event appends an event, on disk when it returns. Schema, sequence number and
-// time are filled in.
+// Event appends an event and fills in its schema, sequence number and time. It is
+// on the disk when Event returns.
 func (r *Recorder) Event(e trial.Event) error {
 	e.Schema, e.Seq, e.Time = trial.EventSchema, r.state.LastSeq+1, time.Now().UTC()
 	e.Text = clip(e.Text)
@@ -230,7 +231,7 @@ func (r *Recorder) whole(p *trial.Plan, t trial.Trial) (sum string, partial, ok 
 	return files.Sum(raw), res.Partial != nil, true
 }
 
-// ReadResult reads a result that Has.
+// ReadResult reads the result of a trial, which must have one (see [Recorder.Has]).
 func ReadResult(dir, trialID string) (*trial.Result, error) {
 	raw, err := files.Read(filepath.Join(dir, trial.ResultsDir, trialID+".json"), maxResult)
 	if err != nil {

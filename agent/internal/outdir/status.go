@@ -33,8 +33,8 @@ func ReadState(dir string) (s trial.State, found bool, err error) {
 // the events after since, as many as fit into about maxBytes of JSON (at least
 // one).
 func Status(dir string, since int64, maxBytes int) (trial.StatusReply, error) {
-	// The state first: the events read after it then include all that it
-	// stands for, and who sees "finished" misses none.
+	// The state is read first. The events that are read after it then include all
+	// that led to it: a reader of "finished" misses none.
 	state, err := current(dir)
 	reply := trial.StatusReply{State: state}
 	if err != nil {
@@ -79,7 +79,8 @@ func current(dir string) (trial.State, error) {
 	return s, nil
 }
 
-// maxLine bounds an event line; events that this package writes are far below.
+// maxLine bounds an event line, in bytes. The lines that this package writes are
+// far shorter.
 const maxLine = 1 << 20
 
 // scanEvents calls f for every complete event line and returns the last sequence

@@ -22,8 +22,8 @@ const (
 )
 
 // RequestStop asks the supervisor to stop, for a reason that the results will
-// name. A file and not a signal: it reaches the right process whatever the PID
-// namespaces are.
+// name. The request is a file and no signal, because a file reaches the right
+// process whatever the PID namespaces are.
 func RequestStop(dir, why string) error {
 	// Renamed into place: a request that is seen is whole.
 	return files.Write(filepath.Join(dir, stopFile), []byte(why))
@@ -52,11 +52,11 @@ func ClearStop(dir string) error {
 	return err
 }
 
-// SetDeadline says for how long from now the run may go on; 0: for as long as it
-// takes. now is CLOCK_MONOTONIC, the same in all processes since the machine was
-// booted: the wall clock of a board that has just come up jumps when it gets the
-// time. After another boot the deadline means nothing, and whoever starts the
-// agent again sets it anew.
+// SetDeadline says how long the run may go on from now; 0 is no limit. now is
+// CLOCK_MONOTONIC, which all processes share since the machine was booted. The
+// wall clock will not do: on a board that has just come up it jumps when it gets
+// the time. After another boot the deadline means nothing, and the next start sets
+// it again.
 func SetDeadline(dir string, now int64, left time.Duration) error {
 	path := filepath.Join(dir, deadlineFile)
 	if left <= 0 {
@@ -68,7 +68,8 @@ func SetDeadline(dir string, now int64, left time.Duration) error {
 	return files.Write(path, fmt.Appendf(nil, "%d\n", now+int64(left)))
 }
 
-// Deadline is what is left of the run's time; ok is false where none is set.
+// Deadline returns how much of the run's time is left; ok is false where there is
+// no limit.
 func Deadline(dir string, now int64) (left time.Duration, ok bool) {
 	raw, err := files.Read(filepath.Join(dir, deadlineFile), 100)
 	if err != nil {

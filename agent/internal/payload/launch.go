@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Tools are what a runner is started with: all paths of files.
+// Tools are the paths of the files that a runner is started with.
 type Tools struct {
 	Loader, Runner, Library string
 	Dirs                    []string // where libraries are looked for, and nowhere else
@@ -24,8 +24,8 @@ func (h Header) Tools(dir string) Tools {
 
 // Command is the argument vector that starts the runner: the carried loader runs
 // it with the carried libraries only. --inhibit-cache keeps the loader from the
-// image's /etc/ld.so.cache. The runner's own executable is then the loader, so it
-// must be told where the library is.
+// image's /etc/ld.so.cache. /proc/self/exe is then the loader, so the runner must
+// be told where the library is.
 func (t Tools) Command(args ...string) []string {
 	return append([]string{
 		t.Loader, "--inhibit-cache", "--library-path", strings.Join(t.Dirs, ":"), "--argv0",
@@ -37,8 +37,8 @@ func (t Tools) Command(args ...string) []string {
 // Command starts the runner of a payload unpacked into dir with its own library.
 func (h Header) Command(dir string, args ...string) []string { return h.Tools(dir).Command(args...) }
 
-// Environ drops what would make the carried loader load or tune anything of the
-// surroundings.
+// Environ drops the variables that would make the carried loader load libraries of
+// the image or change its behaviour.
 func Environ(env []string) []string {
 	var kept []string
 	for _, kv := range env {
@@ -49,8 +49,8 @@ func Environ(env []string) []string {
 	return kept
 }
 
-// Self is the path of the running agent. Without /proc the kernel does not tell,
-// and the name it was called by must do.
+// Self is the path of the running agent. Without /proc the kernel does not tell
+// it, and Self goes by the name that the agent was called by.
 func Self() (string, error) {
 	if path, err := os.Executable(); err == nil {
 		if _, err := os.Stat(path); err == nil {

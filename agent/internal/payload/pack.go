@@ -28,7 +28,7 @@ func Describe(paths map[string]string, h *Header) error {
 	}
 	slices.SortFunc(h.Files, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
 	for i, f := range h.Files {
-		// The kernel executes the loader; the runner only as good manners.
+		// The kernel executes the loader, which loads the runner.
 		h.Files[i].Exec = f.Name == h.Loader || f.Name == h.Runner
 	}
 	h.ID = h.identity()
@@ -48,9 +48,8 @@ func (h Header) identity() string {
 // the same files give the same bytes.
 func Compress(paths map[string]string, h Header) ([]byte, error) {
 	var out bytes.Buffer
-	// One encoder goroutine: with several the output is the same, but the
-	// window of 8 MiB is what makes the difference, and it is what a
-	// decoder must hold.
+	// The window of 8 MiB makes the file small, and is what a decoder must hold in
+	// memory.
 	z, err := zstd.NewWriter(&out, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderConcurrency(1),
 		zstd.WithWindowSize(8<<20))
 	if err != nil {

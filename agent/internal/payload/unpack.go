@@ -39,9 +39,9 @@ func Bases(self string) []string {
 }
 
 // Unpack makes the payload's files available and returns their directory:
-// <base>/chexp-<id>, of the first base where that works. A directory that is
-// already complete is used as it is; a new one appears by rename, so nobody ever
-// sees half of it.
+// <base>/chexp-<id>, below the first base where that works. A directory that is
+// already complete is used as it is. A new one appears by rename, so it is never
+// seen half done.
 func (p *Payload) Unpack(ctx context.Context, bases []string) (string, error) {
 	var tried []error
 	for _, base := range bases {
@@ -57,6 +57,28 @@ func (p *Payload) Unpack(ctx context.Context, bases []string) (string, error) {
 	return "", fmt.Errorf("the agent found no place to unpack ONNX Runtime "+
 		"(set %s to a writable directory that is not mounted noexec): %w",
 		CacheEnv, errors.Join(tried...))
+}
+
+// Own is the payload of the running agent, unpacked.
+type Own struct {
+	File   string // the agent's
+	Dir    string // where the payload's files are
+	Header Header
+}
+
+// UnpackSelf unpacks the payload of the running agent.
+func UnpackSelf(ctx context.Context) (own Own, err error) {
+	if own.File, err = Self(); err != nil {
+		return own, err
+	}
+	p, err := Open(own.File)
+	if err != nil {
+		return own, err
+	}
+	defer p.Close()
+	own.Header = p.Header
+	own.Dir, err = p.Unpack(ctx, Bases(own.File))
+	return own, err
 }
 
 func (p *Payload) unpackBelow(ctx context.Context, base string) (string, error) {
@@ -106,8 +128,8 @@ func (p *Payload) sweep(dir string) {
 }
 
 // complete says why a directory cannot be used as the unpacked payload. In a
-// shared /tmp somebody else could have put it there, so it must be ours, and
-// nobody else may be able to write to it.
+// shared /tmp another user could have put it there, so it must belong to this
+// user, and no other may be able to write to it.
 func (p *Payload) complete(dir string) error {
 	if err := private(dir); err != nil {
 		return err

@@ -22,9 +22,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"unicode"
 
 	"chexp/experiments/trial"
+	"chexp/experiments/words"
 )
 
 // Bounds on a profile. ONNX Runtime keeps at most a million events and writes
@@ -54,10 +54,10 @@ type event struct {
 	} `json:"args"`
 }
 
-// node is what makes a node one and the same in two inferences.
+// node identifies a node of the graph across inferences.
 type node struct{ index, name, operator, provider string }
 
-// kind is a line of the answer.
+// kind is an operator on a provider: one line of the answer.
 type kind struct{ operator, provider string }
 
 // count adds up the profiled inferences.
@@ -121,7 +121,7 @@ func (c *count) line(line []byte) error {
 	return nil
 }
 
-// inference ends one: its event comes after those of its nodes.
+// inference ends an inference, whose event comes after the events of its nodes.
 func (c *count) inference() error {
 	defer func() { c.pending = c.pending[:0] }()
 	if c.inferences++; c.inferences == 0 {
@@ -129,7 +129,7 @@ func (c *count) inference() error {
 	}
 	for i, self := range ownTimes(c.pending) {
 		e := &c.pending[i]
-		k := kind{operatorName(e.Args.Operator), printable(c.planName(e.Args.Provider))}
+		k := kind{operatorName(e.Args.Operator), words.Line(c.planName(e.Args.Provider), maxName-1)}
 		c.first[node{e.Args.Index, e.Name, k.operator, k.provider}] = true
 		c.times[k] += self * 1000
 		if c.total += self * 1000; c.total > maxTotalNS {
@@ -142,8 +142,8 @@ func (c *count) inference() error {
 	return nil
 }
 
-// ownTimes are the events' times without those of the events inside them: the
-// time of a Loop or If holds that of the nodes of its body. It sorts.
+// ownTimes returns the time of each event without the events inside it: the time
+// of a Loop or If includes the nodes of its body. It sorts the events.
 func ownTimes(events []event) []int64 {
 	slices.SortStableFunc(events, func(a, b event) int {
 		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(b.Duration, a.Duration))
@@ -205,9 +205,9 @@ const subgraph = " subgraph"
 // operatorName puts all the subgraphs of a provider into one line.
 func operatorName(op string) string {
 	if m := compiled.FindStringSubmatch(op); m != nil {
-		return printable(m[1]) + subgraph
+		return words.Line(m[1], maxName-1) + subgraph
 	}
-	return printable(op)
+	return words.Line(op, maxName-1)
 }
 
 // Expand counts a compiled subgraph by what is in it. A provider that compiles
@@ -235,23 +235,10 @@ func Expand(p *trial.Placement, provider string, inside map[string]int) error {
 			total)
 	}
 	more := total - p.Operators[at].Nodes
-	p.Operators[at].Operator = printable("subgraph: " + strings.Join(names, ", "))
+	p.Operators[at].Operator = words.Line("subgraph: "+strings.Join(names, ", "), maxName-1)
 	p.Operators[at].Nodes = total
 	p.Providers[share].Nodes += more
 	p.Nodes += more
 	slices.SortStableFunc(p.Providers, func(a, b trial.ProviderShare) int { return cmp.Compare(b.Nodes, a.Nodes) })
 	return nil
-}
-
-func printable(s string) string {
-	clean := strings.Map(func(r rune) rune {
-		if r == unicode.ReplacementChar || !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, s)
-	if r := []rune(clean); len(r) > maxName {
-		clean = string(r[:maxName-1]) + "…"
-	}
-	return clean
 }

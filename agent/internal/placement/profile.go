@@ -21,8 +21,8 @@ const (
 // Profile loads the model with the profiler on, runs a few inferences and
 // reads what the profiler wrote. open opens the model so that ONNX Runtime
 // writes its profile to prefix, a time and ".json" when the engine is closed;
-// planName is what an experiment calls a provider.
-// Below dir there is a file in the meantime.
+// planName says what an experiment calls a provider. The profile lies below dir
+// until Profile returns.
 func Profile(dir string, seed uint64, planName func(string) string,
 	open func(prefix string) (session.Engine, error)) (*trial.Placement, error) {
 	tmp, err := os.MkdirTemp(dir, ".profile-")

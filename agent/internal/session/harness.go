@@ -35,7 +35,8 @@ func MeasureHarness(engine Engine, bare Bare) (trial.Harness, error) {
 	ours, theirs := make([]int64, chunk), make([]int64, chunk)
 	var leastC int64
 	var before, after runtime.MemStats
-	for begin := time.Now(); h.Calls < mostChunks*chunk && (h.Calls == 0 || time.Since(begin) < harnessBudget); h.Calls += chunk {
+	for begin := time.Now(); h.Calls < mostChunks*chunk &&
+		(h.Calls == 0 || time.Since(begin) < harnessBudget); h.Calls += chunk {
 		runtime.ReadMemStats(&before)
 		for i := range ours {
 			if ours[i], err = m.one(); err != nil {

@@ -19,7 +19,8 @@ import (
 // Serve runs one trial: it says when it is ready, and then gives each Turn that
 // it reads its Block, until in ends. describe completes the first answer. A
 // trial that failed has said why when Serve returns; an error is about in and out.
-func Serve(req Request, in *json.Decoder, out io.Writer, open func() (Engine, error), describe func(*trial.Result)) error {
+func Serve(req Request, in *json.Decoder, out io.Writer, open func() (Engine, error),
+	describe func(*trial.Result)) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	m, res := begin(req, open)
@@ -79,7 +80,8 @@ func writeBlock(out io.Writer, s Stretch) error {
 func Monotonic() int64 {
 	var ts syscall.Timespec
 	const clockMonotonic = 1
-	if _, _, errno := syscall.Syscall(syscall.SYS_CLOCK_GETTIME, clockMonotonic, uintptr(unsafe.Pointer(&ts)), 0); errno != 0 {
+	if _, _, errno := syscall.Syscall(syscall.SYS_CLOCK_GETTIME, clockMonotonic, uintptr(unsafe.Pointer(&ts)),
+		0); errno != 0 {
 		return 0 // not on Linux
 	}
 	return ts.Nano()

@@ -51,7 +51,8 @@ func serve(t *testing.T, f *fake, p trial.Policy, seed uint64, turns ...Turn) (*
 	return serveWith(t, p, seed, func() (Engine, error) { return f, nil }, turns...)
 }
 
-func serveWith(t *testing.T, p trial.Policy, seed uint64, open func() (Engine, error), turns ...Turn) (*trial.Result, []Stretch) {
+func serveWith(t *testing.T, p trial.Policy, seed uint64, open func() (Engine, error), turns ...Turn) (*trial.Result,
+	[]Stretch) {
 	t.Helper()
 	var in, out bytes.Buffer
 	for _, turn := range turns {
@@ -62,7 +63,8 @@ func serveWith(t *testing.T, p trial.Policy, seed uint64, open func() (Engine, e
 			t.Fatal(err)
 		}
 	}
-	if err := Serve(Request{Policy: p, Seed: seed}, json.NewDecoder(&in), &out, open, func(*trial.Result) {}); err != nil {
+	if err := Serve(Request{Policy: p, Seed: seed}, json.NewDecoder(&in), &out, open,
+		func(*trial.Result) {}); err != nil {
 		t.Fatal(err)
 	}
 	answers := json.NewDecoder(&out)
@@ -88,7 +90,8 @@ func TestCounts(t *testing.T) {
 	if res.Outcome != trial.OK || len(res.Reasons) != 0 || len(blocks) != 2 {
 		t.Fatalf("outcome %s %v, %d blocks", res.Outcome, res.Reasons, len(blocks))
 	}
-	if len(res.WarmupNS) != 3 || len(blocks[0].LatenciesNS) != 7 || len(blocks[1].LatenciesNS) != 2 || f.runs != 1+3+7+1+2 || f.prepared != f.runs || !f.closed {
+	if len(res.WarmupNS) != 3 || len(blocks[0].LatenciesNS) != 7 || len(blocks[1].LatenciesNS) != 2 ||
+		f.runs != 1+3+7+1+2 || f.prepared != f.runs || !f.closed {
 		t.Errorf("warmup %d, timed %v, runs %d, closed %v", len(res.WarmupNS), blocks, f.runs, f.closed)
 	}
 	if blocks[0].Settled != 0 || blocks[1].Settled != 1 {
@@ -142,7 +145,8 @@ func TestBothMinima(t *testing.T) {
 func TestLimitsEndABlock(t *testing.T) {
 	f := &fake{delay: 2 * time.Millisecond}
 	_, blocks := serve(t, f, trial.Policy{}, 1,
-		Turn{MinRuns: 100000, Limit: 10 * time.Millisecond}, Turn{MinRuns: 100000, MaxRuns: 3}, Turn{MinRuns: 100000, Limit: 1})
+		Turn{MinRuns: 100000, Limit: 10 * time.Millisecond}, Turn{MinRuns: 100000, MaxRuns: 3},
+		Turn{MinRuns: 100000, Limit: 1})
 	if n := len(blocks[0].LatenciesNS); n < 1 || n > 6 {
 		t.Errorf("%d inferences of 2 ms in 10 ms", n)
 	}
@@ -157,14 +161,18 @@ func TestLimitsEndABlock(t *testing.T) {
 func TestFailures(t *testing.T) {
 	f := &fake{fail: 5}
 	_, blocks := serve(t, f, trial.Policy{Warmup: 1}, 1, Turn{MinRuns: 10}, Turn{MinRuns: 10})
-	if len(blocks) != 1 || blocks[0].Failed == nil || blocks[0].Failed.Code != reason.InferenceFailed || len(blocks[0].LatenciesNS) != 2 || !f.closed {
+	if len(blocks) != 1 || blocks[0].Failed == nil || blocks[0].Failed.Code != reason.InferenceFailed ||
+		len(blocks[0].LatenciesNS) != 2 || !f.closed {
 		t.Errorf("%+v", blocks)
 	}
 	f = &fake{fail: 2}
-	if res, blocks := serve(t, f, trial.Policy{Warmup: 1}, 1, Turn{MinRuns: 10}); res.Outcome != trial.Failed || res.Reasons[0].Code != reason.InferenceFailed || blocks != nil || !f.closed {
+	if res, blocks := serve(t, f, trial.Policy{Warmup: 1}, 1, Turn{MinRuns: 10}); res.Outcome != trial.Failed ||
+		res.Reasons[0].Code != reason.InferenceFailed || blocks != nil || !f.closed {
 		t.Errorf("%s %v", res.Outcome, res.Reasons)
 	}
-	res, _ := serveWith(t, trial.Policy{}, 1, func() (Engine, error) { return nil, reason.Errorf(reason.ModelInvalid, "no model") }, Turn{MinRuns: 1})
+	res, _ := serveWith(t, trial.Policy{}, 1, func() (Engine, error) {
+		return nil, reason.Errorf(reason.ModelInvalid, "no model")
+	}, Turn{MinRuns: 1})
 	if res.Outcome != trial.Failed || res.Reasons[0].Code != reason.ModelInvalid || res.LatenciesNS == nil {
 		t.Errorf("%s %v", res.Outcome, res.Reasons)
 	}
@@ -184,7 +192,8 @@ func TestWarmUpIsDetected(t *testing.T) {
 	}
 	policy := trial.Policy{Warmup: 10, MinTime: 4 * time.Second}
 	took, r, err := warmUp(policy, falling(4))
-	if w, ok := r.Get(); err != nil || !ok || !w.Steady || w.Slow < 10 || w.Ratio < 1.1 || len(took) < w.Slow+leastSeen {
+	if w, ok := r.Get(); err != nil || !ok || !w.Steady || w.Slow < 10 || w.Ratio < 1.1 ||
+		len(took) < w.Slow+leastSeen {
 		t.Errorf("a slow start: %+v %+v in %d", r, w, len(took))
 	}
 	took, r, _ = warmUp(policy, falling(50))
@@ -203,10 +212,12 @@ func TestWarmUpIsDetected(t *testing.T) {
 			t.Errorf("%d inferences, want %d, %+v", len(took), want, r)
 		}
 	}
-	if took, _, err := warmUp(policy, func() (int64, error) { return 0, errors.New("boom") }); err == nil || len(took) != 0 {
+	if took, _, err := warmUp(policy, func() (int64, error) { return 0, errors.New("boom") }); err == nil ||
+		len(took) != 0 {
 		t.Errorf("%v %v", took, err)
 	}
-	if r := seen([]int64{9, 9, 9, 9, 9, 3, 3}, 5); r.Value == nil || *r.Value != (trial.WarmUp{Steady: false, Slow: 5, Ratio: 3}) {
+	if r := seen([]int64{9, 9, 9, 9, 9, 3, 3}, 5); r.Value == nil ||
+		*r.Value != (trial.WarmUp{Steady: false, Slow: 5, Ratio: 3}) {
 		t.Errorf("a warm-up that was cut: %+v", r.Value)
 	}
 }
@@ -235,7 +246,8 @@ func TestHarness(t *testing.T) {
 		return nil
 	}
 	h, err := MeasureHarness(f, bare)
-	if c, ok := h.NullCNS.Get(); err != nil || !ok || c != 1500 || h.NullNS < 2000 || h.Calls != f.runs || h.Calls < chunk {
+	if c, ok := h.NullCNS.Get(); err != nil || !ok || c != 1500 || h.NullNS < 2000 || h.Calls != f.runs ||
+		h.Calls < chunk {
 		t.Errorf("%v %+v, C %d", err, h, c)
 	}
 	if h.Allocations > int64(h.Calls/100) {
@@ -249,7 +261,8 @@ func TestHarness(t *testing.T) {
 
 func TestPeakMemory(t *testing.T) {
 	dir := t.TempDir()
-	for text, want := range map[string]int64{"VmPeak:\t 9 kB\nVmHWM:\t    1234 kB\nVmRSS:\t 3 kB\n": 1234 * 1024, "VmHWM:\tx kB\n": 0, "": 0} {
+	for text, want := range map[string]int64{"VmPeak:\t 9 kB\nVmHWM:\t    1234 kB\nVmRSS:\t 3 kB\n": 1234 * 1024,
+		"VmHWM:\tx kB\n": 0, "": 0} {
 		path := filepath.Join(dir, "status")
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

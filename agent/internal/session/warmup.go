@@ -38,7 +38,8 @@ func warmUp(p trial.Policy, one func() (int64, error)) (took []int64, saw trial.
 	for len(took) < asked && next() {
 	}
 	if err != nil || asked < detectFrom {
-		return took, trial.Unread[trial.WarmUp](fmt.Sprintf("the policy asks for %d warm-up inferences; a slow start is looked for from %d on", asked, detectFrom)), err
+		return took, trial.Unread[trial.WarmUp](fmt.Sprintf("the policy asks for %d warm-up inferences; a slow start "+
+			"is looked for from %d on", asked, detectFrom)), err
 	}
 	cut, more := 0, time.Duration(0)
 	for {
@@ -62,7 +63,8 @@ func warmUp(p trial.Policy, one func() (int64, error)) (took []int64, saw trial.
 func seen(values []int64, cut int) trial.Reading[trial.WarmUp] {
 	rest := values[cut:]
 	if cut == 0 && len(rest) < leastSeen {
-		return trial.Unread[trial.WarmUp](fmt.Sprintf("it takes %d inferences to see one, the policy left time for %d", leastSeen, len(values)))
+		return trial.Unread[trial.WarmUp](fmt.Sprintf("it takes %d inferences to see one, the policy left time for %d",
+			leastSeen, len(values)))
 	}
 	w := trial.WarmUp{Steady: len(rest) >= leastSeen, Slow: cut, Ratio: 1}
 	if cut > 0 && len(rest) > 0 {

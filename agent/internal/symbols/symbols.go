@@ -1,8 +1,8 @@
 // Package symbols reads the names of symbolic dimensions out of an ONNX file.
 // ONNX Runtime can be told the size of a symbolic dimension, but only by its
-// name and before it has read the model. Nothing but the descriptions of the
-// graph's inputs is read; the rest, which may be gigabytes of weights, is stepped over.
-// Field numbers are those of onnx.proto.
+// name and before it has read the model. Only the descriptions of the graph's
+// inputs are read; the rest, which may be gigabytes of weights, is stepped over.
+// The field numbers come from onnx.proto.
 package symbols
 
 import (

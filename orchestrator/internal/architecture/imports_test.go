@@ -36,22 +36,34 @@ var rules = []rule{
 	{dir: "models/plates", only: []string{"std"},
 		why: "the agent draws the pictures on the device, so they bring nothing along"},
 	{dir: "models/pictures", only: []string{"std", "github.com/klauspost/compress", "chexp/experiments/files"},
-		why: "both sides import it, so it brings little along: one writes packs (as files that are whole), the other reads them"},
+		why: "both sides import it, so it brings little along: one writes packs (as files that are whole), the " +
+			"other reads them"},
 	{dir: "agent", never: []string{"chexp/models/builtin", "chexp/models/catalog", "chexp/models/quant"},
 		why: "an agent is carried to the device: no weights in it"},
 	{dir: "orchestrator/openstack", only: []string{"std", gophercloud, "chexp/orchestrator/openstack"},
 		why: "upstreamable as it stands: no experiments, no logging, no printing"},
-	{dir: "orchestrator/internal/emulator", never: []string{gophercloud, "chexp/orchestrator/openstack", "chexp/orchestrator/internal/run",
-		"chexp/orchestrator/internal/site", "chexp/orchestrator/internal/transport", "chexp/experiments", "chexp/models"}, tests: true,
+	{dir: "orchestrator/internal/emulator", never: []string{gophercloud, "chexp/orchestrator/openstack",
+		"chexp/orchestrator/internal/run",
+		"chexp/orchestrator/internal/site", "chexp/orchestrator/internal/transport", "chexp/experiments",
+		"chexp/models"}, tests: true,
 		why: "a client and an emulator that share structs agree with each other and not with Chameleon"},
-	{dir: "orchestrator/internal/run", never: []string{"chexp/orchestrator/internal/site", "chexp/orchestrator/internal/cli", "chexp/orchestrator/internal/emulator",
-		"chexp/orchestrator/internal/transport/zunexec", "chexp/orchestrator/internal/transport/sshexec", "chexp/orchestrator/openstack", gophercloud},
+	{dir: "orchestrator/internal/run", never: []string{"chexp/orchestrator/internal/site",
+		"chexp/orchestrator/internal/cli", "chexp/orchestrator/internal/emulator",
+		"chexp/orchestrator/internal/transport/zunexec", "chexp/orchestrator/internal/transport/sshexec",
+		"chexp/orchestrator/openstack", gophercloud},
 		why: "run knows interfaces; cli is where concrete types meet"},
-	{dir: "orchestrator/internal/signin", never: []string{"chexp/orchestrator/openstack/reservation", "chexp/orchestrator/openstack/container",
-		"chexp/orchestrator/internal/run", "chexp/orchestrator/internal/site", "chexp/orchestrator/internal/cli", "chexp/orchestrator/internal/transport"},
+	{dir: "orchestrator/internal/chameleon", never: []string{"chexp/orchestrator/openstack/container",
+		"chexp/orchestrator/internal/site/chiedge", "chexp/orchestrator/internal/transport",
+		"chexp/orchestrator/internal/cli"}, tests: true,
+		why: "it is what all of Chameleon's sites share: nothing of containers"},
+	{dir: "orchestrator/internal/signin", never: []string{"chexp/orchestrator/openstack/reservation",
+		"chexp/orchestrator/openstack/container",
+		"chexp/orchestrator/internal/run", "chexp/orchestrator/internal/site", "chexp/orchestrator/internal/cli",
+		"chexp/orchestrator/internal/transport"},
 		tests: true,
 		why:   "signing in is the same for every site: it knows nothing of leases, containers or runs"},
-	{dir: "orchestrator/internal/report", never: []string{"net", "net/http", "chexp/orchestrator/internal/site", "chexp/orchestrator/internal/transport", gophercloud},
+	{dir: "orchestrator/internal/report", never: []string{"net", "net/http", "chexp/orchestrator/internal/site",
+		"chexp/orchestrator/internal/transport", gophercloud},
 		why: "a report is made from the store; it cannot reach the network"},
 	{dir: ".", except: []string{"agent/internal/ort"}, never: []string{"C", "github.com/yalue/onnxruntime_go"},
 		why: "agent/internal/ort is the only package with cgo; all else builds without"},
@@ -113,12 +125,14 @@ func TestProcessWideThings(t *testing.T) {
 		if strings.HasSuffix(file, "_test.go") || strings.Contains(file, "/cmd/") {
 			continue
 		}
-		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(moduleRoot, file), nil, parser.SkipObjectResolution)
+		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(moduleRoot, file), nil,
+			parser.SkipObjectResolution)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, use := range selectors(f) {
-			if use == "os.Exit" || (use == "os.Stdout" || use == "os.Stderr") && !below(file, "orchestrator/internal/cli") {
+			if use == "os.Exit" || (use == "os.Stdout" || use == "os.Stderr") &&
+				!below(file, "orchestrator/internal/cli") {
 				t.Errorf("%s uses %s: only cmd/* (and cli, for the streams) may", file, use)
 			}
 		}
@@ -137,7 +151,8 @@ func sources(t *testing.T) map[string][]string {
 		}
 		name := d.Name()
 		if d.IsDir() {
-			if path != moduleRoot && (strings.HasPrefix(name, ".") || name == "bin" || name == "runs" || name == "testdata") {
+			if path != moduleRoot && (strings.HasPrefix(name, ".") || name == "bin" || name == "runs" ||
+				name == "testdata") {
 				return fs.SkipDir
 			}
 			return nil
@@ -191,7 +206,8 @@ func refused(r rule, path string) bool {
 		return false
 	}
 	for _, p := range r.only {
-		if path == p || strings.HasPrefix(path, p+"/") || p == "std" && !strings.Contains(strings.SplitN(path, "/", 2)[0], ".") && !strings.HasPrefix(path, "chexp/") {
+		if path == p || strings.HasPrefix(path, p+"/") || p == "std" &&
+			!strings.Contains(strings.SplitN(path, "/", 2)[0], ".") && !strings.HasPrefix(path, "chexp/") {
 			return false
 		}
 	}

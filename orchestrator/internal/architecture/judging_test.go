@@ -68,7 +68,8 @@ func TestReportJudgesNothing(t *testing.T) {
 			continue
 		}
 		seen++
-		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(moduleRoot, file), nil, parser.SkipObjectResolution)
+		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(moduleRoot, file), nil,
+			parser.SkipObjectResolution)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,8 +1,8 @@
 // Package bundle is what goes to a device before a run, and what comes back
-// after it. A Bundle is the agent, the plan, the models and a SHA256SUMS over
-// them; Push sends what the far end lacks. Fetch brings the results back and
-// believes nothing about them: names, sizes, kinds and sums are checked before
-// a file becomes part of the run's directory.
+// after it. A [Bundle] is the agent, the plan, the files that the plan names, and
+// a SHA256SUMS over them. [Bundle.Push] sends what the device lacks. [Fetch] brings
+// the results back and believes nothing about them: it checks names, sizes, kinds
+// and sums before a file becomes part of the run's directory.
 package bundle
 
 import (
@@ -33,10 +33,10 @@ type Bundle struct {
 	Files []File
 }
 
-// Assemble looks at every file and computes its sum. fileOf says where the model,
+// Assemble reads every file and computes its sum. fileOf says where the model,
 // runtime, plugin or pack of pictures with this SHA-256 lies on this machine. The
-// files are read again when they are pushed; one that changed in between is
-// noticed.
+// files are read again when they are pushed, and Push notices one that changed in
+// between.
 func Assemble(agentPath string, plan *trial.Plan,
 	fileOf func(sha256 string) (path string, err error)) (*Bundle, error) {
 	if err := plan.Check(); err != nil {
@@ -62,7 +62,7 @@ func Assemble(agentPath string, plan *trial.Plan,
 	return b, nil
 }
 
-// known is a file that the plan names, as it lies on this machine.
+// known finds a file that the plan names on this machine, and checks it.
 func known(want trial.File, fileOf func(string) (string, error)) (File, error) {
 	path, err := fileOf(want.SHA256)
 	if err != nil {

@@ -47,25 +47,25 @@ func (l Limits) orDefault() Limits {
 // sumsName is the list of sums within the directory of results.
 var sumsName = path.Base(trial.ResultSums)
 
-// Fetch brings the results from dir at the far end (trial.ResultsDir below the
-// bundle directory) into the directory dst of this machine, and returns the
-// names of all that the far end has, sorted. It may be called again and
-// again while trials run: what is in dst already is kept.
+// Fetch brings the results from the device's directory dir ([trial.ResultsDir]
+// below the bundle directory) into the directory dst of this machine. It returns
+// the sorted names of all files that the device has. It may be called again and
+// again while trials run: it keeps what is in dst already.
 //
-// What comes is hostile until checked. Only <trial id>.json and SHA256SUMS are
-// taken, regular files within the limits; names with a leading dot are the
-// agent's unfinished files and are passed over; anything else ends the fetch
+// What comes is hostile until checked. Fetch takes only <trial id>.json and
+// SHA256SUMS, and only regular files within the limits. It passes over names with
+// a leading dot, which are the agent's unfinished files. Anything else ends it
 // before dst changes. A SHA256SUMS that comes along must fit the files.
 //
-// Results are write-once: a file in dst with other content is left as it is and
-// reported, after all others have been put in place. Only SHA256SUMS is
+// Results are written once. A file in dst with other content stays as it is and
+// is reported, after all others have been put in place. Only SHA256SUMS is
 // replaced: a run that goes on after a stop writes a longer one.
 func Fetch(ctx context.Context, t transport.Transport, dir, dst string, limits Limits) ([]string, error) {
 	return fetch(ctx, t, dir, dst, ".json", limits)
 }
 
-// FetchJournals does the same for the journals of unfinished trials
-// (trial.JournalDir), <trial id>.jsonl, into an empty directory. While the agent
+// FetchJournals is [Fetch] for the journals of unfinished trials
+// ([trial.JournalDir], <trial id>.jsonl) into an empty directory. While the agent
 // writes them a Transport may find that a file grew, and fail.
 func FetchJournals(ctx context.Context, t transport.Transport, dir, dst string, limits Limits) ([]string, error) {
 	return fetch(ctx, t, dir, dst, ".jsonl", limits)
@@ -99,7 +99,7 @@ func fetch(ctx context.Context, t transport.Transport, dir, dst, suffix string, 
 		return nil, fmt.Errorf("fetching results: %w", err)
 	}
 	err = in.receive(stream)
-	_ = stream.Close() // all was read: what Close could say is about the device's disk
+	_ = stream.Close() // all was read, so its error would be about the device's disk
 	if err == nil {
 		err = in.check()
 	}
@@ -121,15 +121,13 @@ type incoming struct {
 	list     []byte     // SHA256SUMS, if it came
 }
 
-// storage words an error of this machine's disk.
+// storage explains an error of this machine's disk.
 func storage(dst string, err error) error {
 	next := "check that the directory exists and may be written"
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		next = "free some space"
 	}
-	return failure.Storage.Errorf("writing results to %s", dst).
-		Advise("%s; then `chexp results fetch` brings the results as long as the device is held", next).
-		Because(err)
+	return failure.Storage.Errorf("writing results to %s", dst).Advise("%s", next).Because(err)
 }
 
 func refused(format string, args ...any) error {
@@ -220,7 +218,8 @@ func (in *incoming) save(name string, r io.Reader) error {
 	return nil
 }
 
-// diskWriter remembers its error: a copy fails at the disk or at the device.
+// diskWriter remembers its error, which tells a failure of this machine's disk
+// from one of the device.
 type diskWriter struct {
 	w   io.Writer
 	err error
@@ -232,8 +231,8 @@ func (d *diskWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// check holds the files against SHA256SUMS. Files that it does not name came
-// after it was written.
+// check compares the files with SHA256SUMS. A file that the list does not name
+// was made after the list.
 func (in *incoming) check() error {
 	sums, err := files.ParseSums(in.list)
 	if err != nil {
@@ -257,7 +256,7 @@ func (in *incoming) check() error {
 
 const damagedNext = "fetch again; if it stays so, the device's storage is damaged and the trial must be run again"
 
-// install puts the files in place. Those that cannot be are reported together.
+// install puts the files in place, and reports those that cannot be together.
 func (in *incoming) install() ([]string, error) {
 	names := slices.Sorted(maps.Keys(in.sums))
 	var conflicts []string
@@ -284,8 +283,8 @@ func (in *incoming) install() ([]string, error) {
 
 var errDiffers = errors.New("the file exists with other content")
 
-// place links a file to its name, which fails where there is one: no result is
-// ever written over, whoever else fetches at the same time.
+// place links a file to its name. Linking fails where the name exists, so no
+// result is ever written over, not even by another fetch at the same time.
 func (in *incoming) place(name string) error {
 	from := in.tmp + "/" + name
 	err := in.root.Link(from, name)

@@ -26,13 +26,13 @@ type Pushed struct {
 	Skipped int64 // bytes of the files that were there already, with the right sum
 }
 
-// Push makes dir at the far end hold the bundle: what is there with the right
-// sum is left, the rest goes up as one tar, SHA256SUMS at its end. When Push
-// returns nil every file has been compared at the far end with its SHA-256.
+// Push makes the device's directory dir hold the bundle. Files that are there with
+// the right sum stay; the rest goes up as one tar, with SHA256SUMS at its end. When
+// Push returns no error, the device has compared every file with its SHA-256.
 //
-// progress, which may be nil, is called with the bytes of files that have
-// arrived (a Transport that verifies in parts counts whole verified parts) and
-// the bytes that have to; only after everything was verified are they equal.
+// progress, which may be nil, is called with the bytes that have arrived and with
+// the bytes that have to. They are equal only after everything was verified. (A
+// Transport that verifies in parts counts whole parts.)
 func (b *Bundle) Push(ctx context.Context, t transport.Transport, dir string,
 	progress func(sent, total int64)) (Pushed, error) {
 	var done Pushed
@@ -117,7 +117,7 @@ func writeFile(tw *tar.Writer, f File) error {
 	if err != nil {
 		return err
 	}
-	// One byte more than announced shows that it grew.
+	// One more byte than announced shows that the file grew.
 	more, _ := in.Read(make([]byte, 1))
 	if n != f.Size || more > 0 || hex.EncodeToString(h.Sum(nil)) != f.SHA256 {
 		return failure.Usage.Errorf("%s changed on this machine while it was sent", f.Path).
@@ -138,8 +138,8 @@ const (
 	askPause = time.Second
 )
 
-// present returns the sums of those files that are there and, where they must
-// be, executable. It asks in groups.
+// present asks the device, in groups, which files it has, and returns their sums.
+// A program that is not executable counts as absent.
 func present(ctx context.Context, t transport.Transport, dir string, list []File) (map[string]string, error) {
 	have := map[string]string{}
 	for len(list) > 0 {
@@ -169,10 +169,10 @@ func askAgain(ctx context.Context, t transport.Transport, dir string, list []Fil
 	}
 }
 
-// askScript answers from a file, because the sums of large files take longer
-// than Zun waits: it goes on then, and the file is looked for. $0 is the
-// directory, $1 the answer's name, then come the files; a program that may not
-// be run is as good as absent.
+// askScript writes the sums to a file and prints that. The sums of large files
+// take longer than Zun waits for a command; the script then goes on, and the file
+// has its answer later. $0 is the directory, $1 the name of the answer; the files
+// follow, each after "x:" if it must be executable, else after "-:".
 const askScript = `cd "$0" 2>/dev/null || exit 94
 a=$1; shift
 for f in "$@"; do
@@ -206,7 +206,7 @@ func ask(ctx context.Context, t transport.Transport, dir string, list []File, ha
 		return failure.Device.Errorf("the container has no sh: %s", exit.Output).
 			Advise("use an image with sh, tar and sha256sum, such as debian:bookworm-slim")
 	case exit.Code != 0:
-		return nil // it cannot be told: everything is sent
+		return nil // unknown what is there, so everything is sent
 	}
 	for line := range strings.Lines(string(exit.Output)) {
 		if one, err := files.ParseSums([]byte(line)); err == nil { // else it is noise of the image's shell

@@ -26,10 +26,10 @@ type app struct {
 	version  string
 	program  string // as the user called it
 	out, err io.Writer
-	// cleanup outlives the command's context: the first signal ends that one,
-	// the second this one.
+	// cleanup outlives the command's context: the first signal ends the command's,
+	// the second ends this one.
 	cleanup context.Context
-	warned  map[string]bool // what was said at the sign-in
+	warned  map[string]bool // the warnings that were printed at the sign-in
 	// deviceArch is the architecture of the emulator's devices; empty: the site's.
 	deviceArch string
 }

@@ -83,7 +83,8 @@ type calendar struct {
 }
 
 func newCalendar(devices []site.Device, machine string, now time.Time, days int) calendar {
-	cal := calendar{From: now.UTC().Truncate(time.Minute), Until: now.UTC().Truncate(time.Minute).AddDate(0, 0, days), Devices: []site.Device{}}
+	cal := calendar{From: now.UTC().Truncate(time.Minute), Until: now.UTC().Truncate(time.Minute).AddDate(0, 0, days),
+		Devices: []site.Device{}}
 	for _, d := range devices {
 		if machine != "" && d.MachineName != machine {
 			continue
@@ -101,11 +102,13 @@ func newCalendar(devices []site.Device, machine string, now time.Time, days int)
 }
 
 func (cal calendar) list() list {
-	l := list{columns: []string{"device", "machine", "from (UTC)", "until (UTC)", "from (here)", "until (here)", "mine", "user", "lease"}, json: cal}
+	l := list{columns: []string{"device", "machine", "from (UTC)", "until (UTC)", "from (here)", "until (here)", "mine",
+		"user", "lease"}, json: cal}
 	here := func(t time.Time) string { return t.In(clock.Here).Format("2006-01-02 15:04 MST") }
 	for _, d := range cal.Devices {
 		for _, b := range d.Bookings {
-			l.rows = append(l.rows, []string{d.Name, d.MachineName, minute(b.Start), minute(b.End), here(b.Start), here(b.End), fmt.Sprint(b.Mine), b.User, b.LeaseID})
+			l.rows = append(l.rows, []string{d.Name, d.MachineName, minute(b.Start), minute(b.End), here(b.Start),
+				here(b.End), fmt.Sprint(b.Mine), b.User, b.LeaseID})
 		}
 	}
 	return l
@@ -156,7 +159,8 @@ func (cal calendar) draw(w io.Writer, width int) error {
 
 // columnStep is the shortest time for a column with which the whole fits.
 func columnStep(whole time.Duration, columns int) time.Duration {
-	for _, step := range []time.Duration{30 * time.Minute, time.Hour, 2 * time.Hour, 3 * time.Hour, 4 * time.Hour, 6 * time.Hour, 12 * time.Hour} {
+	for _, step := range []time.Duration{30 * time.Minute, time.Hour, 2 * time.Hour, 3 * time.Hour, 4 * time.Hour,
+		6 * time.Hour, 12 * time.Hour} {
 		if int(whole/step)+1 <= columns {
 			return step
 		}

@@ -35,19 +35,23 @@ func at(t *testing.T, s string) time.Time {
 }
 
 func board(name string, bookings ...site.Booking) site.Device {
-	return site.Device{Device: run.Device{Name: name, MachineName: "raspberrypi5"}, Reservable: true, Authorized: true, Bookings: bookings}
+	return site.Device{Device: run.Device{Name: name, MachineName: "raspberrypi5"}, Reservable: true, Authorized: true,
+		Bookings: bookings}
 }
 
 func someDevices(t *testing.T) []site.Device {
 	book := func(from, to string, mine bool) site.Booking {
-		return site.Booking{Start: at(t, from), End: at(t, to), Mine: mine, User: map[bool]string{true: "alice@example.org", false: `<b>"bob"</b>`}[mine], LeaseID: from}
+		return site.Booking{Start: at(t, from), End: at(t, to), Mine: mine,
+			User: map[bool]string{true: "alice@example.org", false: `<b>"bob"</b>`}[mine], LeaseID: from}
 	}
 	broken, closed := board("iot-rpi5-broken"), board("iot-rpi5-private")
 	broken.Reservable, closed.Authorized = false, false
 	return []site.Device{
 		broken, closed,
-		board("nyu-rpi5-01", book("2026-12-01 13:00", "2026-12-01 15:55", false), book("2026-12-01 16:00", "2026-12-01 17:55", true)),
-		board("nyu-rpi5-02", book("2026-12-02 00:30", "2026-12-02 01:00", false), book("2026-12-02 02:30", "2026-12-02 02:55", true)),
+		board("nyu-rpi5-01", book("2026-12-01 13:00", "2026-12-01 15:55", false),
+			book("2026-12-01 16:00", "2026-12-01 17:55", true)),
+		board("nyu-rpi5-02", book("2026-12-02 00:30", "2026-12-02 01:00", false),
+			book("2026-12-02 02:30", "2026-12-02 02:55", true)),
 		board("nyu-rpi5-03-with-a-name-that-never-ends", book("2026-11-01 00:00", "2026-12-31 00:00", false)),
 		board("nyu-rpi5-04", book("2026-12-09 00:00", "2026-12-09 01:00", false)),
 	}
@@ -92,7 +96,8 @@ func TestCalendarFits(t *testing.T) {
 			for days := 1; days <= maxDays; days++ {
 				for _, width := range []int{80, 200} {
 					var b bytes.Buffer
-					if err := newCalendar(devices, "raspberrypi5", at(t, "2026-10-30 14:20"), days).draw(&b, width); err != nil {
+					if err := newCalendar(devices, "raspberrypi5", at(t, "2026-10-30 14:20"), days).draw(&b,
+						width); err != nil {
 						t.Fatal(err)
 					}
 					lines := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
@@ -119,7 +124,9 @@ func TestCalendarPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := b.String()
-	for _, want := range []string{"the next 2 days", "2026-12-01 14:20 UTC (09:20 EST)", `class="bar mine"`, "you: 2026-12-01 16:00 to 17:55 UTC (11:00 to 12:55 EST) (1 h 55 min)",
+	for _, want := range []string{"the next 2 days", "2026-12-01 14:20 UTC (09:20 EST)", `class="bar mine"`,
+		"you: 2026-12-01 " +
+			"16:00 to 17:55 UTC (11:00 to 12:55 EST) (1 h 55 min)",
 		"out of service", "&lt;b&gt;&#34;bob&#34;&lt;/b&gt;", "Wed 2 Dec"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("%q is not in the page", want)

@@ -44,7 +44,8 @@ func (cal calendar) page(w io.Writer) error {
 		Days            int
 		Ticks           []pageTick
 		Rows            []pageRow
-	}{Site: cal.Site, Now: clock.Both(cal.From), Zone: zone, UTCToo: offset != 0, Days: int(cal.Until.Sub(cal.From).Hours()+1) / 24, Ticks: cal.ticks()}
+	}{Site: cal.Site, Now: clock.Both(cal.From), Zone: zone, UTCToo: offset != 0,
+		Days: int(cal.Until.Sub(cal.From).Hours()+1) / 24, Ticks: cal.ticks()}
 	for _, d := range cal.Devices {
 		r := pageRow{Name: words.Printable(d.Name), Machine: words.Printable(d.MachineName)}
 		switch {
@@ -77,7 +78,8 @@ func (cal calendar) bars(d site.Device) []pageBar {
 		case who == "":
 			who = "another project or member"
 		}
-		bars = append(bars, pageBar{Left: cal.percent(from.Sub(cal.From)), Width: cal.percent(max(to.Sub(from), time.Minute)), Mine: b.Mine,
+		bars = append(bars, pageBar{Left: cal.percent(from.Sub(cal.From)),
+			Width: cal.percent(max(to.Sub(from), time.Minute)), Mine: b.Mine,
 			Who: who, When: clock.Window(b.Start, b.End), Length: clock.Span(b.End.Sub(b.Start))})
 	}
 	return bars
@@ -89,7 +91,8 @@ func (cal calendar) ticks() []pageTick {
 	step := columnStep(whole, 14)
 	var ticks []pageTick
 	for t := floorLocal(cal.From, step).Add(step); t.Before(cal.Until); t = t.Add(step) {
-		tick := pageTick{Left: cal.percent(t.Sub(cal.From)), Here: t.In(clock.Here).Format("15:04"), UTC: t.UTC().Format("15:04")}
+		tick := pageTick{Left: cal.percent(t.Sub(cal.From)), Here: t.In(clock.Here).Format("15:04"),
+			UTC: t.UTC().Format("15:04")}
 		if l := t.In(clock.Here); l.Hour() == 0 || step >= 24*time.Hour {
 			tick.Day = l.Format("Mon 2 Jan")
 		}

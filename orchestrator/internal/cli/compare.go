@@ -26,14 +26,20 @@ import (
 
 func (a *app) compareCommand() *cli.Command {
 	return &cli.Command{
-		Name: "compare", Usage: "put runs side by side: devices, days, before and after a change, a whole class", ArgsUsage: "RUN...",
-		Description: "A RUN is a run's name, a copy of its directory, a folder of result files or one of them; in quotes also a pattern,\n" +
+		Name: "compare", Usage: "put runs side by side: devices, days, before and after a change, a whole class",
+		ArgsUsage: "RUN...",
+		Description: "A RUN is a run's name, a copy of its directory, a folder of result files or one of them; " +
+			"in quotes also a pattern,\n" +
 			"such as 'class/*'. Trials match by the model's SHA-256, provider, runtime, threads and batch.\n\n" +
-			"   chexp results compare runs/*                    the spread over devices and days, and who has problems\n" +
-			"   chexp results compare --group before=RUN,RUN --group after=RUN,RUN    what changed, the first group being the base",
+			"   chexp results compare runs/*                    " +
+			"the spread over devices and days, and who has problems\n" +
+			"   chexp results compare --group before=RUN,RUN --group after=RUN,RUN    " +
+			"what changed, the first group being the base",
 		Flags: []cli.Flag{
-			&cli.StringSliceFlag{Name: "group", Usage: "`LABEL=RUN,RUN` compares groups of runs; give it twice or more"},
-			&cli.StringSliceFlag{Name: "budget", Usage: "hold every run against this `BUDGET`, such as 'p50 < 15 ms', instead of its own"},
+			&cli.StringSliceFlag{Name: "group",
+				Usage: "`LABEL=RUN,RUN` compares groups of runs; give it twice or more"},
+			&cli.StringSliceFlag{Name: "budget",
+				Usage: "hold every run against this `BUDGET`, such as 'p50 < 15 ms', instead of its own"},
 			&cli.StringFlag{Name: "html", Usage: "also write a page with a picture to `FILE`"},
 			formatFlag(),
 		},
@@ -69,7 +75,8 @@ func (a *app) resultsCompare(c *cli.Context) error {
 		return err
 	}
 	if len(groups) == 1 && len(in[0].Runs) == 2 && c.String("format") == "table" {
-		fmt.Fprintf(a.err, "two runs, taken as two of the same; for before and after: --group before=%s --group after=%s\n", in[0].Runs[0].ID, in[0].Runs[1].ID)
+		fmt.Fprintf(a.err, "two runs, taken as two of the same; for before and after: --group before=%s --group "+
+			"after=%s\n", in[0].Runs[0].ID, in[0].Runs[1].ID)
 	}
 	return verdictOf(result, damaged)
 }
@@ -81,17 +88,20 @@ func verdictOf(r *compare.Comparison, damaged []string) error {
 		if n := len(damaged) - 5; n > 0 {
 			damaged, more = damaged[:5], fmt.Sprintf("; and %d more", n)
 		}
-		return failure.New(failure.Storage, "left out, as damaged: "+strings.Join(damaged, "; ")+more, "copy those runs again from where they were measured", nil)
+		return failure.Storage.Errorf("left out, as damaged: %s%s", strings.Join(damaged, "; "), more).
+			Advise("copy those runs again from where they were measured")
 	}
 	if len(r.Rows) > 0 {
 		return nil
 	}
 	for _, g := range r.Groups {
 		if len(g.Runs) == 0 {
-			return failure.New(failure.Trials, "no usable result"+inGroup(g.Label), "the problems above say why; `chexp results show RUN` says what to do", nil)
+			return failure.Trials.Errorf("no usable result%s", inGroup(g.Label)).
+				Advise("the problems above say why; `chexp results show RUN` says what to do")
 		}
 	}
-	return failure.New(failure.Usage, "the groups have no trial in common", "compare runs with the same model files, providers, threads and batches", nil)
+	return failure.Usage.Errorf("the groups have no trial in common").
+		Advise("compare runs with the same model files, providers, threads and batches")
 }
 
 func inGroup(label string) string {
@@ -192,12 +202,13 @@ func usage(problems []string, next string) error {
 	if len(problems) == 0 {
 		return nil
 	}
-	return failure.New(failure.Usage, strings.Join(problems, "\n  "), next, nil)
+	return failure.Usage.Errorf("%s", strings.Join(problems, "\n  ")).Advise("%s", next)
 }
 
 // gather reads and judges all runs; what nobody could read is one error with
 // every name in it.
-func (a *app) gather(c *cli.Context, asked []askedGroup, budgets []judge.Budget) (groups []compare.Group, damaged []string, err error) {
+func (a *app) gather(c *cli.Context, asked []askedGroup, budgets []judge.Budget) (
+	groups []compare.Group, damaged []string, err error) {
 	var bad []string
 	in := map[string]string{} // run → label of its group
 	for _, g := range asked {
@@ -233,12 +244,14 @@ func (a *app) gather(c *cli.Context, asked []askedGroup, budgets []judge.Budget)
 		}
 		groups = append(groups, group)
 	}
-	return groups, damaged, usage(bad, "`chexp results list` shows the runs; a RUN is also the path of a run's directory, of a folder of results, or of a result file")
+	return groups, damaged, usage(bad, "`chexp results list` shows the runs; a RUN is also the path of a run's "+
+		"directory, of a folder of results, or of a result file")
 }
 
 // judged is a run with the verdict of its checks and budgets.
 func judged(g *store.Gathered, budgets []judge.Budget) compare.Run {
-	in := findings.Input{Plan: g.Plan, Results: g.Results, Budgets: budgets, Run: findings.Run{ID: g.RunID, Rehearsal: g.Rehearsal}}
+	in := findings.Input{Plan: g.Plan, Results: g.Results, Budgets: budgets,
+		Run: findings.Run{ID: g.RunID, Rehearsal: g.Rehearsal}}
 	remarks := g.Remarks
 	if g.Experiment != nil {
 		e, err := spec.ParseStored(store.ExperimentFile, ".", g.Experiment)
@@ -294,7 +307,7 @@ func (a *app) comparisonPage(file string, r *compare.Comparison) error {
 		err = errors.Join(page.Comparison(f, r), f.Close())
 	}
 	if err != nil {
-		return failure.New(failure.Storage, "the page cannot be written", "give another file to --html", err)
+		return failure.Storage.Errorf("the page cannot be written").Advise("give another file to --html").Because(err)
 	}
 	fmt.Fprintf(a.err, "wrote %s\n", file)
 	return nil

@@ -22,7 +22,8 @@ import (
 )
 
 // nasty values take the place of anything in a result.
-var nasty = []any{nil, -1, 0, 3, true, 1e300, 5e-324, json.Number("9223372036854775807"), json.Number("-9223372036854775808"),
+var nasty = []any{nil, -1, 0, 3, true, 1e300, 5e-324, json.Number("9223372036854775807"),
+	json.Number("-9223372036854775808"),
 	"", "x\x1b[31m<b>", []any{}, map[string]any{}}
 
 func mutated(rng *rand.Rand, v any, share float64) any {
@@ -104,7 +105,8 @@ func TestCompareMutatedResults(t *testing.T) {
 		for _, groups := range [][]compare.Group{{one}, each} {
 			c := compare.Runs(groups, 1)
 			var out bytes.Buffer
-			for _, err := range []error{page.Comparison(&out, c), report.ComparisonText(&out, c, 100, false), report.ComparisonCSV(&out, c), writeJSON(&out, c)} {
+			for _, err := range []error{page.Comparison(&out, c), report.ComparisonText(&out, c, 100, false),
+				report.ComparisonCSV(&out, c), writeJSON(&out, c)} {
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -20,7 +20,8 @@ func (a *app) doctorCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "doctor",
 		Usage: "check credentials, services, clock, devices and this machine; create nothing",
-		Description: "Each line is ok, ! (it will work, but) or ✗ (it will not), or says what cannot be read, with what to do.\n" +
+		Description: "Each line is ok, ! (it will work, but) or ✗ (it will not), or says what cannot be read, " +
+			"with what to do.\n" +
 			"The exit code is that of the first ✗: 4 for signing in, 6 for the cloud, 0 when there is none.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "image", Value: "debian:bookworm-slim", Usage: "look at this image `REFERENCE`"},
@@ -42,7 +43,8 @@ func (a *app) doctor(c *cli.Context) error {
 		if err != nil {
 			return err
 		}
-		found = append(found, site.Finding{Check: "experiment", State: site.OK, Detail: fmt.Sprintf("%s: %d models at site %s", e.Name, len(e.Models), e.Site)})
+		found = append(found, site.Finding{Check: "experiment", State: site.OK,
+			Detail: fmt.Sprintf("%s: %d models at site %s", e.Name, len(e.Models), e.Site)})
 		if e.Container.Image != "" {
 			image = e.Container.Image
 		}
@@ -63,21 +65,24 @@ func (a *app) examineCloud(c *cli.Context) []site.Finding {
 	}
 	d := cloud.Describe()
 	signedIn := site.Finding{Check: "sign-in", State: site.OK,
-		Detail: fmt.Sprintf("%s as %s, project %s (%s)", d["auth_host"], d["user"], d["project"], d["credentials_from"])}
+		Detail: fmt.Sprintf("%s as %s, project %s (%s)", d["auth_host"], d["user"], d["project"],
+			d["credentials_from"])}
 	return append([]site.Finding{signedIn}, cloud.Examine(c.Context)...)
 }
 
 // imageFinding can look at the name only.
 func imageFinding(image string) site.Finding {
 	f := site.Finding{Check: "image", State: site.OK,
-		Detail: image + "; whether it exists and has a linux/arm64 variant cannot be known from here: no registry is asked"}
+		Detail: image + "; whether it exists and has a linux/arm64 variant cannot be known from here: no " +
+			"registry is asked"}
 	if !spec.ValidImage(image) {
 		return site.Finding{Check: "image", State: site.Failed, Detail: fmt.Sprintf("%q is no image reference", image),
 			Next: "it looks like debian:bookworm-slim or ghcr.io/owner/name:tag", Kind: failure.Usage}
 	}
 	name := image[strings.LastIndexByte(image, '/')+1:]
 	if !strings.ContainsAny(name, ":@") || strings.HasSuffix(name, ":latest") {
-		f.State, f.Next = site.Warning, "name a tag other than latest, or a digest: results are compared for longer than a tag stays the same"
+		f.State, f.Next = site.Warning, "name a tag other than latest, or a digest: results are compared for "+
+			"longer than a tag stays the same"
 	}
 	return f
 }
@@ -101,9 +106,11 @@ func (a *app) machineFindings() []site.Finding {
 			missing = append(missing, "bin/images/debian-arm64.tar")
 		}
 	}
-	f := site.Finding{Check: "rehearsal", State: site.OK, Detail: strings.Join(rehearsalTools, ", ") + " and the images are here"}
+	f := site.Finding{Check: "rehearsal", State: site.OK, Detail: strings.Join(rehearsalTools, ", ") +
+		" and the images are here"}
 	if len(missing) > 0 {
-		f.State, f.Detail, f.Next = site.Warning, "missing: "+strings.Join(missing, ", "), "`make images`; only `chexp rehearse` and `chexp emulator` need them"
+		f.State, f.Detail, f.Next = site.Warning, "missing: "+strings.Join(missing, ", "), "`make images`; only "+
+			"`chexp rehearse` and `chexp emulator` need them"
 	}
 	return append(found, f)
 }
@@ -118,7 +125,8 @@ func (a *app) agentFinding(arch string, absent site.State) site.Finding {
 		f.State = absent
 		return f
 	}
-	f.Detail = fmt.Sprintf("%s, onnxruntime %s (%s)", m.Version, m.Runtime.Version, strings.Join(m.Runtime.Providers, ", "))
+	f.Detail = fmt.Sprintf("%s, onnxruntime %s (%s)", m.Version, m.Runtime.Version,
+		strings.Join(m.Runtime.Providers, ", "))
 	return f
 }
 

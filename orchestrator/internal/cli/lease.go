@@ -21,23 +21,31 @@ func (a *app) leaseCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "lease",
 		Usage: "reserve a device by hand",
-		Description: "Leases are made by the manners of the site's tutorials: short (two hours), from now or from a full hour, and over at\n" +
-			"HH:55, so that the next one can begin on the hour: the service counts the minute in which two leases meet as taken by both.\n" +
+		Description: "Leases are made by the manners of the site's tutorials: short (two hours), from now or " +
+			"from a full hour, and over at\n" +
+			"HH:55, so that the next one can begin on the hour: the service counts the minute in which two " +
+			"leases meet as taken by both.\n" +
 			"Those of other members of the project are listed and never touched.",
 		Subcommands: []*cli.Command{
 			a.leaseCreateCommand(),
-			{Name: "list", Usage: "list the project's leases, everybody's", Flags: []cli.Flag{formatFlag()}, Action: a.leaseList},
-			{Name: "show", Usage: "show all that is known of a lease", ArgsUsage: one, Flags: []cli.Flag{formatFlag()}, Action: a.leaseShow},
-			{Name: "wait", Usage: "wait until a lease is active, counting down to its start", ArgsUsage: one, Flags: []cli.Flag{formatFlag()}, Action: a.leaseWait},
+			{Name: "list", Usage: "list the project's leases, everybody's", Flags: []cli.Flag{formatFlag()},
+				Action: a.leaseList},
+			{Name: "show", Usage: "show all that is known of a lease", ArgsUsage: one, Flags: []cli.Flag{formatFlag()},
+				Action: a.leaseShow},
+			{Name: "wait", Usage: "wait until a lease is active, counting down to its start", ArgsUsage: one,
+				Flags: []cli.Flag{formatFlag()}, Action: a.leaseWait},
 			{
 				Name: "extend", Usage: "move the end of a lease of yours later", ArgsUsage: one, Action: a.leaseExtend,
 				Flags: []cli.Flag{&cli.Float64Flag{Name: "hours", Usage: "by how long"}, until, formatFlag()},
 			},
 			{
-				Name: "shorten", Usage: "move the end of a lease of yours earlier", ArgsUsage: one, Action: a.leaseShorten,
-				Flags: []cli.Flag{until, &cli.BoolFlag{Name: "now", Usage: "end it at once, and keep its record"}, formatFlag()},
+				Name: "shorten", Usage: "move the end of a lease of yours earlier", ArgsUsage: one,
+				Action: a.leaseShorten,
+				Flags: []cli.Flag{until, &cli.BoolFlag{Name: "now", Usage: "end it at once, and keep its record"},
+					formatFlag()},
 			},
-			{Name: "delete", Usage: "give a lease of yours back; its containers go with it", ArgsUsage: one, Action: a.leaseDelete},
+			{Name: "delete", Usage: "give a lease of yours back; its containers go with it", ArgsUsage: one,
+				Action: a.leaseDelete},
 		},
 	}
 }
@@ -67,15 +75,17 @@ func (a *app) leaseCreate(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.err, "  lease %s (%s): %s, %s\n", words.Printable(l.Name), l.ID, clock.Window(l.Start, l.End), clock.Span(l.End.Sub(l.Start)))
+	fmt.Fprintf(a.err, "  lease %s (%s): %s, %s\n", words.Printable(l.Name), l.ID, clock.Window(l.Start, l.End),
+		clock.Span(l.End.Sub(l.Start)))
 	if c.Bool("no-wait") {
 		return a.print(c, leaseRows([]run.Lease{l}, l))
 	}
 	if left := time.Until(l.Start); left > worthWaiting && !c.Bool("wait") {
-		fmt.Fprintf(a.err, "  it starts in %s: `chexp lease wait %s` counts down to it\n", clock.Span(left), words.Printable(l.Name))
+		fmt.Fprintf(a.err, "  it starts in %s: `chexp lease wait %s` counts down to it\n", clock.Span(left),
+			words.Printable(l.Name))
 		return a.print(c, leaseRows([]run.Lease{l}, l))
 	}
-	if l, err = a.await(c.Context, cloud, l); err != nil {
+	if l, err = a.await(c, cloud, l); err != nil {
 		return err
 	}
 	return a.print(c, leaseRows([]run.Lease{l}, l))
@@ -108,7 +118,8 @@ func (a *app) placeLease(ctx context.Context, cloud site.Cloud, want leaseWanted
 	}
 	unread, err := cloud.CheckFree(ctx, req)
 	if unread != "" {
-		fmt.Fprintf(a.err, "! the calendar cannot be read (%s): the site itself will tell whether a device is free\n", words.Printable(unread))
+		fmt.Fprintf(a.err, "! the calendar cannot be read (%s): the site itself will tell whether a device is free\n",
+			words.Printable(unread))
 	}
 	return req, err
 }
@@ -116,12 +127,12 @@ func (a *app) placeLease(ctx context.Context, cloud site.Cloud, want leaseWanted
 // await shows the countdown and the server's words until the lease is active.
 // A person asked for it and may want to look at it: on failure it is named,
 // not deleted.
-func (a *app) await(ctx context.Context, cloud site.Cloud, l run.Lease) (run.Lease, error) {
+func (a *app) await(c *cli.Context, cloud site.Cloud, l run.Lease) (run.Lease, error) {
 	obs := newProgress(a.err)
 	obs.Phase(run.PhaseLease, "")
-	got, err := cloud.Await(ctx, l.ID, obs.Say)
+	got, err := cloud.Await(c.Context, l.ID, obs.Say)
 	if err != nil {
-		return got, failure.KindOf(err).Wrap(err).Advise("to give it back: chexp lease delete %s", l.ID)
+		return got, failure.KindOf(err).Wrap(err).Advise("to give it back: %s", a.commands(c).DeleteLease(l.ID))
 	}
 	obs.PhaseEnd(run.PhaseLease, got.Device.Name)
 	return got, nil
@@ -132,15 +143,18 @@ func (a *app) leaseWait(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	got, err := a.await(c.Context, cloud, l.Lease)
+	got, err := a.await(c, cloud, l.Lease)
 	if err != nil {
 		return err
 	}
 	return a.print(c, leaseRows([]run.Lease{got}, got))
 }
 
+// findLease is a method of site.Cloud that finds a lease by its id or name.
+type findLease = func(cloud site.Cloud, ctx context.Context, idOrName string) (site.Lease, error)
+
 // theLease signs in and finds the lease that the only argument names.
-func (a *app) theLease(c *cli.Context, find func(site.Cloud, context.Context, string) (site.Lease, error)) (site.Cloud, site.Lease, error) {
+func (a *app) theLease(c *cli.Context, find findLease) (site.Cloud, site.Lease, error) {
 	name, err := argument(c, "a lease's id or name")
 	if err != nil {
 		return nil, site.Lease{}, err
@@ -175,7 +189,8 @@ func (a *app) leaseExtend(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.err, "lease %s (%s) lasts until %s, %s longer\n", words.Printable(l.Name), l.ID, clock.Both(changed.End), clock.Span(changed.End.Sub(l.End)))
+	fmt.Fprintf(a.err, "lease %s (%s) lasts until %s, %s longer\n", words.Printable(l.Name), l.ID,
+		clock.Both(changed.End), clock.Span(changed.End.Sub(l.End)))
 	return a.print(c, leaseRows([]run.Lease{changed.Lease}, changed))
 }
 
@@ -196,7 +211,8 @@ func (a *app) leaseShorten(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.err, "lease %s (%s) ends at %s; %s given back\n", words.Printable(l.Name), l.ID, clock.Both(changed.End), clock.Span(l.End.Sub(changed.End)))
+	fmt.Fprintf(a.err, "lease %s (%s) ends at %s; %s given back\n", words.Printable(l.Name), l.ID,
+		clock.Both(changed.End), clock.Span(l.End.Sub(changed.End)))
 	return a.print(c, leaseRows([]run.Lease{changed.Lease}, changed))
 }
 

@@ -27,7 +27,8 @@ const mannerly = 2 * time.Hour
 // [CIAB:kolla/defaults.yml].
 const longest = 7 * 24 * time.Hour
 
-const timeForms = "now, a full hour of UTC such as 14 (the next 14:00), or a date and time with a zone such as 2026-12-01T14:00-05:00 or 2026-12-01T19:00Z"
+const timeForms = "now, a full hour of UTC such as 14 (the next 14:00), or a date and time with a zone such as " +
+	"2026-12-01T14:00-05:00 or 2026-12-01T19:00Z"
 
 func (a *app) leaseCreateCommand() *cli.Command {
 	return &cli.Command{
@@ -36,10 +37,13 @@ func (a *app) leaseCreateCommand() *cli.Command {
 			&cli.StringFlag{Name: "machine", Usage: "any free device of this `TYPE`, such as raspberrypi5"},
 			&cli.StringFlag{Name: "device", Usage: "the device of this `NAME`, such as nyu-rpi5-01"},
 			&cli.StringFlag{Name: "uid", Usage: "the device with this `UID`"},
-			&cli.Float64Flag{Name: "hours", Value: mannerly.Hours(), Usage: "how long at most; the end is the last HH:55 within"},
+			&cli.Float64Flag{Name: "hours", Value: mannerly.Hours(), Usage: "how long at most; the end is the " +
+				"last HH:55 within"},
 			&cli.BoolFlag{Name: "exact", Usage: "end after exactly --hours, not at HH:55"},
-			&cli.StringFlag{Name: "at", Value: "now", Usage: "the start: next (the first time a device is free so long), " + timeForms},
-			&cli.StringFlag{Name: "experiment", Usage: "take device and name from this experiment `FILE`, and compare the length with its plan"},
+			&cli.StringFlag{Name: "at", Value: "now", Usage: "the start: next (the first time a device is free " +
+				"so long), " + timeForms},
+			&cli.StringFlag{Name: "experiment", Usage: "take device and name from this experiment `FILE`, and " +
+				"compare the length with its plan"},
 			&cli.StringFlag{Name: "name", Usage: "default <experiment>_<user>"},
 			&cli.BoolFlag{Name: "wait", Usage: "wait for the start however far away it is (by default 15 minutes)"},
 			&cli.BoolFlag{Name: "no-wait", Usage: "return as soon as the lease exists"},
@@ -70,14 +74,16 @@ func (w leaseWanted) end(start time.Time) time.Time {
 // readLeaseFlags refuses everything that is wrong with the flags at once.
 func readLeaseFlags(c *cli.Context, now time.Time) (leaseWanted, error) {
 	w := leaseWanted{exact: c.Bool("exact"), experiment: "chexp", file: c.String("experiment")}
-	w.Name, w.MachineName, w.DeviceName, w.DeviceUID = c.String("name"), c.String("machine"), c.String("device"), c.String("uid")
+	w.Name, w.MachineName, w.DeviceName, w.DeviceUID = c.String("name"), c.String("machine"), c.String("device"),
+		c.String("uid")
 	var problems []error
 	if n := w.filters(); n > 1 || n == 0 && w.file == "" {
 		problems = append(problems, errors.New("give exactly one of --machine, --device and --uid"))
 	}
 	w.length = time.Duration(c.Float64("hours") * float64(time.Hour))
 	if w.length < time.Minute || w.length > longest {
-		problems = append(problems, errors.New("--hours must be between one minute and seven days (168), which is what Chameleon allows"))
+		problems = append(problems, errors.New("--hours must be between one minute and seven days (168), which "+
+			"is what Chameleon allows"))
 	}
 	if w.next = c.String("at") == "next"; !w.next {
 		start, err := parseTime(c.String("at"), now)
@@ -96,7 +102,8 @@ func readLeaseFlags(c *cli.Context, now time.Time) (leaseWanted, error) {
 		problems = append(problems, errors.New("--wait contradicts --no-wait"))
 	}
 	if len(w.Name) > site.MaxLeaseName {
-		problems = append(problems, fmt.Errorf("--name is longer than the %d characters that Blazar keeps", site.MaxLeaseName))
+		problems = append(problems, fmt.Errorf("--name is longer than the %d characters that Blazar keeps",
+			site.MaxLeaseName))
 	}
 	if err := errors.Join(problems...); err != nil {
 		return w, failure.Usage.Wrap(err).Advise("`chexp lease create --help`; nothing was created")
@@ -145,7 +152,8 @@ func parseTime(s string, now time.Time) (time.Time, error) {
 		}
 		return t, nil
 	}
-	for _, layout := range []string{"2006-01-02T15:04Z07:00", "2006-01-02T15:04:05Z07:00", "2006-01-02 15:04Z07:00", "2006-01-02 15:04:05Z07:00"} {
+	for _, layout := range []string{"2006-01-02T15:04Z07:00", "2006-01-02T15:04:05Z07:00", "2006-01-02 15:04Z07:00",
+		"2006-01-02 15:04:05Z07:00"} {
 		if t, err := time.Parse(layout, s); err == nil {
 			if t.Second() != 0 {
 				return t, fmt.Errorf("is %q, but leases start and end on a whole minute", s)
@@ -194,9 +202,11 @@ func (a *app) warnLength(length, most time.Duration) {
 	needs := most + around
 	switch {
 	case length < most:
-		fmt.Fprintf(a.err, "! the plan may take %s, the lease lasts %s at most: trials that do not fit are left for `chexp run --resume`\n", clock.Span(most), clock.Span(length))
+		fmt.Fprintf(a.err, "! the plan may take %s, the lease lasts %s at most: trials that do not fit are left "+
+			"for `chexp run --resume`\n", clock.Span(most), clock.Span(length))
 	case length > needs+30*time.Minute:
-		fmt.Fprintf(a.err, "! the plan takes %s at most, and %s with all around it; %s is longer than it needs: --hours %.1f would do\n",
+		fmt.Fprintf(a.err, "! the plan takes %s at most, and %s with all around it; %s is longer than it needs: "+
+			"--hours %.1f would do\n",
 			clock.Span(most), clock.Span(needs), clock.Span(length), math.Ceil(10*needs.Hours())/10)
 	default:
 		a.warnManners(length)
@@ -205,6 +215,7 @@ func (a *app) warnLength(length, most time.Duration) {
 
 func (a *app) warnManners(length time.Duration) {
 	if length > mannerly {
-		fmt.Fprintf(a.err, "! %s in all on a device that others wait for; two hours are the custom\n", clock.Span(length))
+		fmt.Fprintf(a.err, "! %s in all on a device that others wait for; two hours are the custom\n",
+			clock.Span(length))
 	}
 }

@@ -11,8 +11,10 @@ func TestParseTime(t *testing.T) {
 	in(t, "America/New_York")
 	now := at(t, "2026-12-01 14:20")
 	for s, want := range map[string]string{
-		"15": "2026-12-01 15:00", "15Z": "2026-12-01 15:00", "14": "2026-12-02 14:00", "9": "2026-12-02 09:00", "00": "2026-12-02 00:00", "15:30": "2026-12-01 15:30",
-		"2026-12-01T14:00-05:00": "2026-12-01 19:00", "2026-12-01T19:00Z": "2026-12-01 19:00", "2026-12-01 19:00:00Z": "2026-12-01 19:00",
+		"15": "2026-12-01 15:00", "15Z": "2026-12-01 15:00", "14": "2026-12-02 14:00", "9": "2026-12-02 09:00",
+		"00": "2026-12-02 00:00", "15:30": "2026-12-01 15:30",
+		"2026-12-01T14:00-05:00": "2026-12-01 19:00", "2026-12-01T19:00Z": "2026-12-01 19:00",
+		"2026-12-01 19:00:00Z": "2026-12-01 19:00",
 	} {
 		if got, err := parseTime(s, now); err != nil || !got.Equal(at(t, want)) {
 			t.Errorf("%q: %v, %v; want %s", s, got, err, want)
@@ -22,7 +24,8 @@ func TestParseTime(t *testing.T) {
 		t.Errorf("now: %v, %v", got, err)
 	}
 	for s, words := range map[string]string{
-		"2026-12-01T14:00": "2026-12-01T14:00Z if you mean UTC, 2026-12-01T14:00-05:00 for the clock here", "24": "but takes now", "": "but takes now", "tomorrow": "but takes now",
+		"2026-12-01T14:00": "2026-12-01T14:00Z if you mean UTC, 2026-12-01T14:00-05:00 for the clock here",
+		"24":               "but takes now", "": "but takes now", "tomorrow": "but takes now",
 		"2026-12-01T14:00:30Z": "whole minute", "2026-13-01T14:00Z": "but takes now",
 	} {
 		if _, err := parseTime(s, now); err == nil || !strings.Contains(err.Error(), words) {
@@ -32,7 +35,8 @@ func TestParseTime(t *testing.T) {
 }
 
 func TestPlainName(t *testing.T) {
-	for in, want := range map[string]string{"alice@example.org": "alice_example.org", "ffund00": "ffund00", "jürgen o'neil": "j_rgen_o_neil", "": ""} {
+	for in, want := range map[string]string{"alice@example.org": "alice_example.org", "ffund00": "ffund00",
+		"jürgen o'neil": "j_rgen_o_neil", "": ""} {
 		if got := plain(in); got != want {
 			t.Errorf("%q became %q, want %q", in, got, want)
 		}

@@ -100,7 +100,8 @@ func (a *app) leaseShow(c *cli.Context) error {
 func leaseFields(l site.Lease, now time.Time) list {
 	rows := [][]string{
 		{"id", l.ID}, {"name", l.Name}, {"owner", owner(l)}, {"status", l.Status},
-		{"window", clock.Window(l.Start, l.End)}, {"length", clock.Span(l.End.Sub(l.Start))}, {"left", left(l.Lease, now)},
+		{"window", clock.Window(l.Start, l.End)}, {"length", clock.Span(l.End.Sub(l.Start))},
+		{"left", left(l.Lease, now)},
 		{"device", strings.TrimSpace(l.Device.Name + " " + l.Device.MachineName)}, {"device uid", l.Device.UID},
 		{"asked for", l.Asked}, {"reservation", l.ReservationID}, {"reservation status", l.ReservationStatus},
 		{"degraded", fmt.Sprint(l.Degraded)}, {"created", clock.Both(l.Created)},

@@ -85,7 +85,7 @@ func (a *app) modelFile(ctx context.Context, name string) (string, error) {
 	return found.File, err
 }
 
-// listed is an entry with what is here of it.
+// listedModel is an entry of the catalogue, and where this machine has its file.
 type listedModel struct {
 	catalog.Entry
 	File   string `json:"file,omitempty"` // where the cache has it

@@ -136,7 +136,8 @@ func judgeAndRace(
 	return nil
 }
 
-// loadTime is the least of three: what loading takes when nothing disturbs.
+// loadTime loads a model three times and returns the shortest time, which is the
+// least disturbed one.
 func loadTime(ctx context.Context, r infer.Runner, m *onnx.Model) (least time.Duration, err error) {
 	b, err := m.Marshal()
 	if err != nil {

@@ -51,7 +51,8 @@ func (a *app) modelQuantizeCommand() *cli.Command {
 	}
 }
 
-// targetFlag is of the commands that judge as another CPU computes.
+// targetFlag belongs to the commands that judge a model as another CPU would
+// compute it.
 func targetFlag() cli.Flag {
 	return &cli.StringFlag{Name: "target", Value: "arm64",
 		Usage: "`CPU` that will run it: arm64, amd64, amd64-vnni; decides about 7- or 8-bit weights"}
@@ -146,7 +147,7 @@ func (a *app) modelQuantize(c *cli.Context) error {
 	return a.printQuantized(c, q, res, out, path, b)
 }
 
-// quantizeFlags reads what does not need the model.
+// quantizeFlags reads the flags that can be judged without the model.
 func quantizeFlags(c *cli.Context) (q quant.Request, err error) {
 	q.Options = quant.Options{Mode: quant.Mode(c.String("mode")), Format: quant.Format(c.String("operators")),
 		PerTensor: c.Bool("per-tensor"), WeightBits: c.Int("weights"), Exclude: c.StringSlice("exclude")}
@@ -190,8 +191,8 @@ func quantizeFlags(c *cli.Context) (q quant.Request, err error) {
 	return q, nil
 }
 
-// target reads for which CPU to choose: how this machine must compute to
-// judge as it does, and how many bits its weights should have.
+// target reads --target: how this machine must compute to get that CPU's answers,
+// and how many bits its weights should have.
 func target(c *cli.Context) (exact map[string]string, bits func(quant.Mode) int, err error) {
 	name := c.String("target")
 	arch, vnni := strings.CutSuffix(name, "-vnni")
@@ -227,7 +228,7 @@ func preprocess(c *cli.Context) (samples.Preprocess, error) {
 	return p, nil
 }
 
-// fixBatch settles the free first dimensions.
+// fixBatch gives every free first dimension the size of --fix-batch.
 func fixBatch(m *onnx.Model, n int64) {
 	if n < 1 {
 		return
@@ -239,8 +240,8 @@ func fixBatch(m *onnx.Model, n int64) {
 	}
 }
 
-// settle gives the only input the shape of the samples and returns what it
-// was, nil if no shape was given.
+// settle gives the model's only input the shape of the samples. It returns the
+// shape that the input had, nil if --shape was not given.
 func settle(m *onnx.Model, shape string) ([]onnx.Dim, error) {
 	if shape == "" {
 		return nil, nil
@@ -267,7 +268,7 @@ func settle(m *onnx.Model, shape string) ([]onnx.Dim, error) {
 	return was, nil
 }
 
-// plainDynamic needs nothing but the model.
+// plainDynamic quantizes without samples.
 func plainDynamic(q quant.Request) (*quant.Result, error) {
 	if len(quant.Products(q.Float, q.Options)) == 0 {
 		return nil, fmt.Errorf(
@@ -298,7 +299,7 @@ func readSamples(c *cli.Context, m *onnx.Model, dir string) (list []quant.Sample
 	return list, set.Labels, nil
 }
 
-// quantizeWithData runs the agent of this machine.
+// quantizeWithData calibrates and judges on samples, in the agent of this machine.
 func (a *app) quantizeWithData(c *cli.Context, q quant.Request) (*quant.Result, error) {
 	var err error
 	if q.Samples, q.Labels, err = readSamples(c, q.Float, c.String("data")); err != nil {

@@ -132,7 +132,8 @@ func quantizedText(w io.Writer, x quantized) error {
 	return nil
 }
 
-// halvesText says what is in float32 still, and what the rounding costs.
+// halvesText says which nodes stay in float32, and what the rounding to float16
+// costs.
 func halvesText(w io.Writer, x quantized) error {
 	reasons, at := []string{}, map[string][]string{} // by reason, in the graph's order
 	for _, k := range x.Halves.Kept {

@@ -11,8 +11,8 @@ import (
 )
 
 // packPictures packs the user's evaluation pictures, if the experiment has any,
-// before anything is created: a broken picture must cost nobody a device.
-// files gets the pack, by its sum.
+// and adds the pack to files under its SHA-256. That happens before anything is
+// created, as a broken picture must not cost anybody a device.
 func packPictures(
 	ctx context.Context, e *spec.Experiment, cache string, files map[string]string, say func(string),
 ) error {

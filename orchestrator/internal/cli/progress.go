@@ -133,7 +133,7 @@ func remaining(ev trial.Event) string {
 	return ""
 }
 
-// Warn says a thing once, also what was said at the sign-in.
+// Warn prints a warning, unless it was printed before, perhaps at the sign-in.
 func (p *progress) Warn(text string) {
 	if !p.warned[text] {
 		p.warned[text] = true

@@ -27,7 +27,7 @@ func archFlag() cli.Flag {
 
 func faultFlag() cli.Flag {
 	return &cli.StringSliceFlag{Name: "fault",
-		Usage: "make something `GO-WRONG`; may be repeated: " + emulator.FaultGrammar}
+		Usage: "make something `GO-WRONG`; may be repeated: " + emulator.FaultGrammar()}
 }
 
 func (a *app) rehearseCommand() *cli.Command {
@@ -67,9 +67,9 @@ func (a *app) rehearse(c *cli.Context) error {
 	})
 }
 
-// shorten leaves of an experiment what shows that it works: every trial, once and
-// briefly. Under emulation one inference of MobileNetV2 takes seconds, and how long
-// it takes means nothing. What is brief already stays as it is, and false says so.
+// shorten reduces an experiment to what shows that it works: every trial runs
+// once and briefly. Under emulation one inference of MobileNetV2 takes seconds,
+// and how long it takes means nothing. It reports whether it changed anything.
 func shorten(e *spec.Experiment) bool {
 	t := &e.Trials
 	if t.Repetitions == 1 && t.MinRuns <= 10 && t.MinTime <= time.Second {
@@ -83,7 +83,8 @@ func shorten(e *spec.Experiment) bool {
 	return true
 }
 
-// withEmulator lends a cloud of its own to a rehearsal.
+// withEmulator starts an emulator, hands a rehearsal the options to reach it, and
+// stops it. What the rehearsal left on it is an error.
 func (a *app) withEmulator(c *cli.Context, rehearsal func(site.Options) error) error {
 	em, err := a.startEmulator(c, emulator.Options{
 		// The real Blazar acts every ten seconds; a rehearsal need not wait.
@@ -92,7 +93,7 @@ func (a *app) withEmulator(c *cli.Context, rehearsal func(site.Options) error) e
 	if err != nil {
 		return err
 	}
-	o := siteOptions(c)
+	o := a.siteOptions(c)
 	o.CloudsFile, o.Cloud = em.CloudsFile(), em.Cloud()
 	err = rehearsal(o)
 	if left := em.Leftovers(); !left.Empty() {
@@ -111,8 +112,8 @@ func leftBehind(c *cli.Context, what string) error {
 		Advise("on the real one, this would be for you to delete")
 }
 
-// startEmulator starts one in a directory of its own. It must outlive an
-// interrupted run, whose cleaning up it serves.
+// startEmulator starts an emulator with the command's --arch and --fault. It goes
+// on when the command is interrupted: the run still has to give everything back.
 func (a *app) startEmulator(c *cli.Context, o emulator.Options) (*emulator.Emulator, error) {
 	images, err := beside("images")
 	if err != nil {

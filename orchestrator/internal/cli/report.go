@@ -72,7 +72,8 @@ func timeline(entries []store.Entry) []findings.Phase {
 			if e.Kind == store.Failed {
 				outcome = "failed"
 			}
-			phases = append(phases, findings.Phase{Name: e.Phase, Start: began, End: e.Time, Outcome: outcome, Note: e.Text})
+			phases = append(phases, findings.Phase{Name: e.Phase, Start: began, End: e.Time, Outcome: outcome,
+				Note: e.Text})
 		}
 	}
 	return phases

@@ -45,7 +45,8 @@ func TestResultsAreReadOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := a.answer(cli.NewContext(nil, flags, nil), &run.Run{Store: s, Plan: simulation.Plan}, f, true); err != nil {
+	err = a.answer(cli.NewContext(nil, flags, nil), &run.Run{Store: s, Plan: simulation.Plan}, f, true)
+	if err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(out.String(), "sim-a") {

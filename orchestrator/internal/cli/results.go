@@ -18,18 +18,25 @@ func (a *app) resultsCommand() *cli.Command {
 		Name:  "results",
 		Usage: "list, fetch, show, report and compare what was measured",
 		Subcommands: []*cli.Command{
-			{Name: "list", Usage: "list the runs on this machine", Flags: []cli.Flag{formatFlag()}, Action: a.resultsList},
-			{Name: "show", Usage: "print a run's decision table", ArgsUsage: "RUN", Flags: []cli.Flag{formatFlag()}, Action: a.resultsShow},
+			{Name: "list", Usage: "list the runs on this machine", Flags: []cli.Flag{formatFlag()},
+				Action: a.resultsList},
+			{Name: "show", Usage: "print a run's decision table", ArgsUsage: "RUN", Flags: []cli.Flag{formatFlag()},
+				Action: a.resultsShow},
 			{
-				Name: "fetch", Usage: "bring back what is on the device, also of a run whose chexp has died or was detached", ArgsUsage: "RUN",
-				Description: "The agent goes on with its trials meanwhile. To finish the run and give the device back: chexp run --resume RUN",
+				Name:      "fetch",
+				Usage:     "bring back what is on the device, also of a run whose chexp has died or was detached",
+				ArgsUsage: "RUN",
+				Description: "The agent goes on with its trials meanwhile. To finish the run and give the device " +
+					"back: chexp run --resume RUN",
 				Flags: []cli.Flag{
-					&cli.StringFlag{Name: "from", Usage: "take the results from this `DIR`, where a full disk made chexp put them"},
+					&cli.StringFlag{Name: "from",
+						Usage: "take the results from this `DIR`, where a full disk made chexp put them"},
 					formatFlag(),
 				},
 				Action: a.resultsFetch,
 			},
-			{Name: "report", Usage: "write a run's reports again: HTML, text, Markdown, CSV, Go benchmark format", ArgsUsage: "RUN", Action: a.resultsReport},
+			{Name: "report", Usage: "write a run's reports again: HTML, text, Markdown, CSV, Go benchmark format",
+				ArgsUsage: "RUN", Action: a.resultsReport},
 			a.compareCommand(),
 		},
 	}
@@ -64,7 +71,8 @@ func (a *app) resultsList(c *cli.Context) error {
 		}
 		r := describe(s)
 		rows = append(rows, r)
-		l.rows = append(l.rows, []string{r.Run, r.Experiment, r.State, fmt.Sprintf("%d of %d", r.Results, r.Trials), fmt.Sprint(r.Rehearsal)})
+		l.rows = append(l.rows, []string{r.Run, r.Experiment, r.State, fmt.Sprintf("%d of %d", r.Results, r.Trials),
+			fmt.Sprint(r.Rehearsal)})
 	}
 	l.json = rows
 	return a.print(c, l)
@@ -180,7 +188,7 @@ func (a *app) fetchFromDevice(c *cli.Context, s *store.Run) error {
 		return failure.Locked.Errorf("run %s never got as far as a lease", s.ID).
 			Advise("`%s` starts it", r.Commands.Resume()).Because(err)
 	}
-	site, err := a.connect(c.Context, r.Experiment.Site, siteOptions(c))
+	site, err := a.connect(c.Context, r.Experiment.Site, a.siteOptions(c))
 	if err != nil {
 		return err
 	}
@@ -195,19 +203,23 @@ func (a *app) fetchFromDevice(c *cli.Context, s *store.Run) error {
 		return err
 	}
 	defer tr.Close()
-	agent := run.Agent{Tr: tr, Dir: cont.Dir}
-	reply, err := agent.Status(c.Context, 0)
+	return a.collect(c.Context, r, run.Agent{Tr: tr, Dir: cont.Dir}, obs)
+}
+
+// collect brings home what an agent has measured, and says how far it is.
+func (a *app) collect(ctx context.Context, r *run.Run, agent run.Agent, obs *progress) error {
+	reply, err := agent.Status(ctx, 0)
 	if err != nil {
 		return err
 	}
-	why := "the agent is dead" // a trial is not whole
+	why := "the agent is dead" // for the trials that are not whole
 	switch reply.State.Phase {
 	case trial.Finished, trial.Stopped:
 		why = ""
 	case trial.Running:
 		why = "it was fetched while the agent measured"
 	}
-	got, err := r.Collect(c.Context, agent, why)
+	got, err := r.Collect(ctx, agent, why)
 	if err != nil {
 		return err
 	}

@@ -25,8 +25,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// modelsFile, in a run's directory, says where this machine has the models and runtimes:
-// sha256 → file.
+// modelsFile, in a run's directory, is the JSON of [run.Run].Files.
 const modelsFile = "models.json"
 
 func runFlags() []cli.Flag {
@@ -77,7 +76,7 @@ func (a *app) run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return a.execute(c, e, siteOptions(c), false)
+	return a.execute(c, e, a.siteOptions(c), false)
 }
 
 // experimentArgument loads the file that the only argument names.
@@ -89,7 +88,7 @@ func experimentArgument(c *cli.Context, site string) (*spec.Experiment, error) {
 	return loadExperiment(file, site)
 }
 
-// loadExperiment reads a file, perhaps for another site than it says.
+// loadExperiment reads a file. A site that is not "" overrules the file's.
 func loadExperiment(file, site string) (*spec.Experiment, error) {
 	e, err := spec.Load(file)
 	if err != nil {
@@ -161,7 +160,8 @@ func runConfig(c *cli.Context) (run.Config, error) {
 }
 
 // resolve finds or makes the models, finds the runtimes for the device's
-// architecture, and expands the plan.
+// architecture (Go's word for it), and expands the plan. The map says where this
+// machine has each file, by its SHA-256.
 func resolve(
 	ctx context.Context, e *spec.Experiment, arch, runID string, say func(string),
 ) (*trial.Plan, map[string]string, error) {
@@ -291,7 +291,7 @@ func (a *app) resume(c *cli.Context, name string) error {
 	if isRehearsal(s) { // its cloud ended with it; the journal finds that out
 		return a.withEmulator(c, goOn)
 	}
-	return goOn(siteOptions(c))
+	return goOn(a.siteOptions(c))
 }
 
 // carryOut executes a run that has its site, and prints the answer.
@@ -356,8 +356,8 @@ func agentManifest(arch string) (m trial.Manifest, err error) {
 	return m, nil
 }
 
-// bundleBytes is what goes up for a plan, before anything is known of the far
-// end.
+// bundleBytes is how many bytes go up for a plan if the device has none of them
+// yet.
 func bundleBytes(plan *trial.Plan, files map[string]string, arch string) (int64, error) {
 	agent, err := agentFile(arch)
 	if err != nil {

@@ -228,7 +228,7 @@ func control(ts *testscript.TestScript) string {
 	return ""
 }
 
-// setFaults orders faults from the running emulator: `faults {"zun-503": -1}`.
+// setFaults orders faults from the running emulator: `faults {"zun=503": -1}`.
 func setFaults(ts *testscript.TestScript, neg bool, args []string) {
 	resp, err := http.Post(control(ts)+"/faults", "application/json", strings.NewReader(strings.Join(args, " ")))
 	ts.Check(err)
@@ -282,13 +282,13 @@ func interruptedTwice(ts *testscript.TestScript, neg bool, args []string) {
 		if !inPhase() {
 			return false
 		}
-		setFaults(ts, false, []string{`{"zun-503": -1, "blazar-503": -1}`})
+		setFaults(ts, false, []string{`{"zun=503": -1, "blazar=503": -1}`})
 		return true
 	}, journalSays(ts, "release"))
 	if code != 6 {
 		ts.Fatalf("exit code %d, want 6:\n%s", code, ts.ReadFile("stderr"))
 	}
-	setFaults(ts, false, []string{`{"zun-503": 0, "blazar-503": 0}`})
+	setFaults(ts, false, []string{`{"zun=503": 0, "blazar=503": 0}`})
 }
 
 // killAgentOnce kills the agent in its container as soon as a trial has begun,

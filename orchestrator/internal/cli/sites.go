@@ -22,8 +22,10 @@ import (
 var sites = site.Registry{chiedge.Kind, local.Kind}
 
 // siteOptions is how to reach a site, as the flags and the environment say.
-func siteOptions(c *cli.Context) site.Options {
-	return site.Options{Cloud: c.String("os-cloud"), PullGrace: c.Duration("pull-grace")}
+func (a *app) siteOptions(c *cli.Context) site.Options {
+	return site.Options{
+		Cloud: c.String("os-cloud"), PullGrace: c.Duration("pull-grace"), Commands: a.commands(c),
+	}
 }
 
 // connect reaches the site of this name, and says what to beware of.
@@ -60,7 +62,7 @@ func (a *app) connectCloud(c *cli.Context) (site.Cloud, error) {
 		if !kind.Leases {
 			continue
 		}
-		s, err := a.connect(c.Context, kind.Name, siteOptions(c))
+		s, err := a.connect(c.Context, kind.Name, a.siteOptions(c))
 		if err != nil {
 			return nil, err
 		}

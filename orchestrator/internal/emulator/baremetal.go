@@ -35,13 +35,15 @@ func (e *Emulator) addSites(names []string) error {
 	for _, name := range names {
 		machines := world.Machines(name)
 		if machines == nil {
-			return fmt.Errorf("emulator: there is no bare-metal site %q; there are %s", name, strings.Join(world.BareMetalSites(), ", "))
+			return fmt.Errorf("emulator: there is no bare-metal site %q; there are %s", name,
+				strings.Join(world.BareMetalSites(), ", "))
 		}
 		if slices.ContainsFunc(e.sites, func(s *bareMetal) bool { return s.world.Region == name }) {
 			return fmt.Errorf("emulator: site %s was asked for twice", name)
 		}
 		w := e.world.Beside(name, machines)
-		e.sites = append(e.sites, &bareMetal{world: w, keystone: keystone.New(w), blazar: blazar.NewBareMetal(w), nova: nova.New(w),
+		e.sites = append(e.sites, &bareMetal{world: w, keystone: keystone.New(w), blazar: blazar.NewBareMetal(w),
+			nova:   nova.New(w),
 			glance: glance.New(w), neutron: neutron.NewBareMetal(w)})
 	}
 	return nil
@@ -54,7 +56,8 @@ func (e *Emulator) serveSite(ctx context.Context, s *bareMetal, any string) erro
 		return err
 	}
 	s.keystone.URL, s.blazar.URL, s.nova.URL, s.glance.URL, s.neutron.URL = urls[0], urls[1], urls[2], urls[3], urls[4]
-	s.blazar.Containers, s.nova.Reservations, s.nova.Network, s.nova.Images, s.nova.Host = s.nova, s.blazar, s.neutron, s.glance, e.host
+	s.blazar.Containers, s.nova.Reservations, s.nova.Network, s.nova.Images, s.nova.Host = s.nova, s.blazar,
+		s.neutron, s.glance, e.host
 	s.neutron.Pods = s.nova
 	s.keystone.Endpoints = []keystone.Endpoint{
 		{Type: "identity", Name: "keystone", URL: urls[0] + "/v3"},
@@ -69,11 +72,11 @@ func (e *Emulator) serveSite(ctx context.Context, s *bareMetal, any string) erro
 		return &front.Gate{Keystone: urls[0], Tokens: s.keystone, Now: w.Now}
 	}
 	for i, h := range []http.Handler{
-		front.Service(s.keystone.Handler(), w, "keystone", ""),
-		front.Service(s.blazar.Handler(gate()), w, "blazar", world.BlazarDown),
-		front.Service(s.nova.Handler(gate()), w, "nova", ""),
-		front.Service(s.glance.Handler(gate()), w, "glance", ""),
-		front.Service(s.neutron.Handler(gate()), w, "neutron", world.NeutronDown),
+		front.Service(s.keystone.Handler(), w, keystone.API),
+		front.Service(s.blazar.Handler(gate()), w, blazar.API),
+		front.Service(s.nova.Handler(gate()), w, nova.API),
+		front.Service(s.glance.Handler(gate()), w, glance.API),
+		front.Service(s.neutron.Handler(gate()), w, neutron.API),
 	} {
 		e.answer(listeners[i], h)
 	}

@@ -58,15 +58,17 @@ func TestBareMetalReservations(t *testing.T) {
 		t.Fatalf("%d hosts", len(hosts))
 	}
 	one := object(hosts[0])
-	for key, want := range map[string]any{"id": "1", "hypervisor_type": "ironic", "node_type": "compute_gigaio", "gpu.gpu_model": "A100 80GB",
-		"reservable": true, "hypervisor_hostname": one["uid"], "disabled": false, "status": nil, "vcpus": 256.0} {
+	for key, want := range map[string]any{"id": "1", "hypervisor_type": "ironic", "node_type": "compute_gigaio",
+		"gpu.gpu_model": "A100 80GB",
+		"reservable":    true, "hypervisor_hostname": one["uid"], "disabled": false, "status": nil, "vcpus": 256.0} {
 		if v, ok := one[key]; !ok || v != want {
 			t.Errorf("host's %s is %v, want %v", key, v, want)
 		}
 	}
 	lease, reservation := c.activeHosts(1)
 	a := c.want(200, c.blazar("GET", "/leases/"+lease, nil))
-	want := strings.Fields("before_end created_at hypervisor_properties id lease_id max min missing_resources on_start resource_id " +
+	want := strings.Fields("before_end created_at hypervisor_properties id lease_id max min missing_resources " +
+		"on_start resource_id " +
 		"resource_properties resource_type resources_changed status updated_at")
 	if got := keysOf(a.at("lease", "reservations", 0)); !slices.Equal(got, want) {
 		t.Errorf("reservation has %v, want %v", got, want)
@@ -77,7 +79,8 @@ func TestBareMetalReservations(t *testing.T) {
 		t.Errorf("a lease's hosts have columns only: %v", mine)
 	}
 	all := list(c.want(200, c.blazar("GET", "/os-hosts/allocations", nil)).at("allocations"))
-	if len(all) != len(hosts) || dig(all, 0, "reservations", 0, "id") != reservation || len(list(dig(all, 1, "reservations"))) != 0 ||
+	if len(all) != len(hosts) || dig(all, 0, "reservations", 0, "id") != reservation ||
+		len(list(dig(all, 1, "reservations"))) != 0 ||
 		dig(all, 0, "reservations", 0, "extras", "user_name") != world.Alice {
 		t.Errorf("allocations %v", all)
 	}
@@ -103,14 +106,20 @@ func TestBareMetalReservationErrors(t *testing.T) {
 		{"more than there are", gigaio, nil, 500, "'resource_type': 'physical:host'"},
 		{"another kind", `["=", "$node_type", "compute_skylake"]`, nil, 201, "on_start"},
 		{"by uid", `["==", "$uid", "` + world.Machines(uc)[3].UID + `"]`, nil, 201, ""},
-		{"one that is being repaired", `["==", "$node_name", "compute-skylake-03"]`, nil, 500, "Not enough resources available"},
+		{"one that is being repaired", `["==", "$node_name", "compute-skylake-03"]`, nil, 500,
+			"Not enough resources available"},
 		{"unknown property", `["==", "$colour", "red"]`, nil, 500, "colour ComputeHostExtraCapability was not found"},
-		{"by size, as numbers", "", func(r map[string]any) { r["hypervisor_properties"] = `[">", "$vcpus", "1000"]` }, 500, "Not enough resources"},
-		{"no hypervisor_properties", gigaio, func(r map[string]any) { delete(r, "hypervisor_properties") }, 400, "Missing parameter hypervisor_properties"},
-		{"no resource_properties", gigaio, func(r map[string]any) { delete(r, "resource_properties") }, 400, "Missing parameter resource_properties"},
+		{"by size, as numbers", "", func(r map[string]any) { r["hypervisor_properties"] = `[">", "$vcpus", "1000"]` },
+			500, "Not enough resources"},
+		{"no hypervisor_properties", gigaio, func(r map[string]any) { delete(r, "hypervisor_properties") }, 400,
+			"Missing parameter hypervisor_properties"},
+		{"no resource_properties", gigaio, func(r map[string]any) { delete(r, "resource_properties") }, 400,
+			"Missing parameter resource_properties"},
 		{"on_start", gigaio, func(r map[string]any) { r["on_start"] = "dance" }, 400, "Malformed parameter on_start"},
-		{"before_end", gigaio, func(r map[string]any) { r["before_end"] = "never" }, 400, "Malformed parameter before_end"},
-		{"a board", gigaio, func(r map[string]any) { r["resource_type"] = "device" }, 500, "The device resource type is not supported"},
+		{"before_end", gigaio, func(r map[string]any) { r["before_end"] = "never" }, 400,
+			"Malformed parameter before_end"},
+		{"a board", gigaio, func(r map[string]any) { r["resource_type"] = "device" }, 500,
+			"The device resource type is not supported"},
 	} {
 		body := c.hostLease("x", tc.props, 1)
 		if tc.change != nil {
@@ -125,14 +134,17 @@ func TestBareMetalReservationErrors(t *testing.T) {
 		{method: "GET", path: "/os-hosts/99", status: 404, says: "Object with {'host_id': '99'} not found"},
 		{method: "GET", path: "/os-hosts/99/allocation", status: 404, says: "Object with {'host_id': '99'} not found"},
 		{method: "GET", path: "/os-hosts/properties", status: 200, says: `"property":"node_type"`},
-		{method: "DELETE", path: "/os-hosts/1", status: 403, says: "Policy doesn't allow blazar:oshosts:delete to be performed"},
+		{method: "DELETE", path: "/os-hosts/1", status: 403,
+			says: "Policy doesn't allow blazar:oshosts:delete to be performed"},
 	})
 }
 
 func (c *client) serverBody(name, reservation string) map[string]any {
 	images := c.want(200, c.do("GET", c.endpoints["image"]+"/v2/images?name=CC-Ubuntu24.04", nil))
-	return map[string]any{"server": map[string]any{"name": name, "imageRef": images.text("images", 0, "id"), "flavorRef": "baremetal",
-		"networks": []any{map[string]any{"uuid": world.Sharednet1ID}}}, "os:scheduler_hints": map[string]any{"reservation": reservation}}
+	return map[string]any{"server": map[string]any{"name": name, "imageRef": images.text("images", 0, "id"),
+		"flavorRef": "baremetal",
+		"networks":  []any{map[string]any{"uuid": world.Sharednet1ID}}},
+		"os:scheduler_hints": map[string]any{"reservation": reservation}}
 }
 
 // launch makes a server and waits for a status.
@@ -154,20 +166,26 @@ func TestBareMetalDeployment(t *testing.T) {
 	c := bareMetalClient(t, Options{Deploy: 10 * time.Minute})
 	lease, reservation := c.activeHosts(1)
 	made := c.nova("POST", "/servers", c.serverBody("box", reservation))
-	if got := keysOf(c.want(202, made).at("server")); !slices.Equal(got, strings.Fields("OS-DCF:diskConfig adminPass id links security_groups")) ||
+	if got := keysOf(c.want(202, made).at("server")); !slices.Equal(got,
+		strings.Fields("OS-DCF:diskConfig adminPass id links security_groups")) ||
 		!strings.HasSuffix(made.header.Get("Location"), made.text("server", "id")) {
 		t.Errorf("creation answers %v", made)
 	}
 	id := made.text("server", "id")
 	show := func() answer { return c.nova("GET", "/servers/"+id, nil) }
-	c.poll("the machine to be written", func() bool { return show().at("server", "OS-EXT-STS:task_state") == "spawning" })
+	c.poll("the machine to be written", func() bool {
+		return show().at("server",
+			"OS-EXT-STS:task_state") == "spawning"
+	})
 	c.e.Advance(9 * time.Minute)
-	if a := show(); a.at("server", "status") != "BUILD" || a.at("server", "addresses", "sharednet1", 0, "OS-EXT-IPS:type") != "fixed" {
+	if a := show(); a.at("server", "status") != "BUILD" ||
+		a.at("server", "addresses", "sharednet1", 0, "OS-EXT-IPS:type") != "fixed" {
 		t.Errorf("after nine minutes: %v", a)
 	}
 	c.e.Advance(time.Minute)
 	c.poll("the server to be ACTIVE", func() bool { return show().at("server", "status") == "ACTIVE" })
-	if a := show(); a.at("server", "OS-EXT-STS:vm_state") != "active" || a.at("server", "OS-EXT-STS:power_state") != 1.0 || a.at("server", "OS-SRV-USG:launched_at") == nil {
+	if a := show(); a.at("server", "OS-EXT-STS:vm_state") != "active" ||
+		a.at("server", "OS-EXT-STS:power_state") != 1.0 || a.at("server", "OS-SRV-USG:launched_at") == nil {
 		t.Errorf("%v", a)
 	}
 	if l := c.e.Leftovers(); len(l.Servers) != 1 || len(l.Leases) != 1 || !strings.Contains(l.String(), "server "+id) {
@@ -202,7 +220,8 @@ func TestBareMetalNoValidHost(t *testing.T) {
 		"not active yet":    fault(c, c.serverBody("bad", future)),
 		"another project's": fault(&carol, c.serverBody("bad", reservation)),
 	} {
-		if !strings.HasPrefix(got, "No valid host was found. There are not enough hosts available.") || !strings.Contains(got, "bit.ly/faq-instance-failure") {
+		if !strings.HasPrefix(got, "No valid host was found. There are not enough hosts available.") ||
+			!strings.Contains(got, "bit.ly/faq-instance-failure") {
 			t.Errorf("%s: fault %q", what, got)
 		}
 	}
@@ -213,10 +232,9 @@ func TestBareMetalNoValidHost(t *testing.T) {
 	// A machine is free again when its server is gone.
 	c.want(204, c.nova("DELETE", "/servers/"+good, nil))
 	c.poll("the server to be gone", func() bool { return c.nova("GET", "/servers/"+good, nil).status == 404 })
-	if err := c.e.SetFaults(Faults{world.ServerError: 1}); err != nil {
-		t.Fatal(err)
-	}
-	if got := fault(c, c.serverBody("broken", reservation)); !strings.HasPrefix(got, "Exceeded maximum number of retries.") {
+	c.order("nova.server=ERROR")
+	if got := fault(c, c.serverBody("broken", reservation)); !strings.HasPrefix(got,
+		"Exceeded maximum number of retries.") {
 		t.Errorf("a machine that fails: %q", got)
 	}
 }
@@ -247,7 +265,8 @@ func TestNovaNeighbours(t *testing.T) {
 		status       int
 		says         string
 	}{
-		{"GET", "/servers", nil, v("2.999"), 406, `{"computeFault":{"code":406,"message":"Version 2.999 is not supported by the API. Minimum is 2.1 and maximum is 2.95."}}`},
+		{"GET", "/servers", nil, v("2.999"), 406,
+			`{"computeFault":{"code":406,"message":"Version 2.999 is not supported by the API. Minimum is 2.1 and maximum is 2.95."}}`},
 		{"GET", "/servers", nil, v("two"), 400, "API Version String two is of invalid format."},
 		{"GET", "/servers", nil, v("latest"), 200, id},
 		{"GET", "/servers", nil, []string{"X-OpenStack-Nova-API-Version", "2.61"}, 200, id},
@@ -257,7 +276,8 @@ func TestNovaNeighbours(t *testing.T) {
 		{"GET", "/servers?limit=x", nil, nil, 400, "badRequest"},
 		{"GET", "/servers?marker=x", nil, nil, 400, "marker [x] not found"},
 		{"GET", "/servers/" + id, nil, v("2.61"), 200, `"original_name":"baremetal"`},
-		{"GET", "/servers/no", nil, nil, 404, `{"itemNotFound":{"code":404,"message":"Instance no could not be found."}}`},
+		{"GET", "/servers/no", nil, nil, 404,
+			`{"itemNotFound":{"code":404,"message":"Instance no could not be found."}}`},
 		{"DELETE", "/servers/no", nil, nil, 404, "Instance no could not be found."},
 		{"GET", "/servers/" + id + "/ips", nil, nil, 200, `{"addresses":{"sharednet1":[{"addr":"10.140.`},
 		{"GET", "/servers/" + id + "/os-interface", nil, nil, 200, world.Sharednet1ID},
@@ -270,36 +290,46 @@ func TestNovaNeighbours(t *testing.T) {
 		{"POST", "/servers", dict{}, nil, 400, "'server' is a required property"},
 		{"POST", "/servers", "[", nil, 400, "Malformed request body"},
 		{"POST", "/servers", server(dict{"name": nil}), nil, 400, "'name' is a required property"},
-		{"POST", "/servers", server(dict{"name": 7}), nil, 400, "Invalid input for field/attribute name. Value: 7. 7 is not of type 'string'"},
-		{"POST", "/servers", server(dict{"colour": "red"}), nil, 400, "Additional properties are not allowed ('colour' was unexpected)"},
+		{"POST", "/servers", server(dict{"name": 7}), nil, 400,
+			"Invalid input for field/attribute name. Value: 7. 7 is not of type 'string'"},
+		{"POST", "/servers", server(dict{"colour": "red"}), nil, 400,
+			"Additional properties are not allowed ('colour' was unexpected)"},
 		{"POST", "/servers", server(dict{"description": "new"}), nil, 400, "('description' was unexpected)"},
 		{"POST", "/servers", server(dict{"networks": nil}), v("2.37"), 400, "'networks' is a required property"},
 		{"POST", "/servers", server(dict{"imageRef": nil}), nil, 400, "Missing imageRef attribute"},
 		{"POST", "/servers", server(dict{"imageRef": world.NewUUID()}), nil, 400, "Can not find requested image"},
 		{"POST", "/servers", server(dict{"flavorRef": "m1.small"}), nil, 400, "Flavor m1.small could not be found."},
 		{"POST", "/servers", server(dict{"key_name": "nosuch"}), nil, 400, "Invalid key_name provided."},
-		{"POST", "/servers", server(dict{"networks": []dict{{"uuid": world.PublicNetID}}}), nil, 403, "It is not allowed to create an interface on external network"},
-		{"POST", "/servers", server(dict{"networks": []dict{{"uuid": "x"}}}), nil, 400, "Network x could not be found."},
+		{"POST", "/servers", server(dict{"networks": []dict{{"uuid": world.PublicNetID}}}), nil, 403,
+			"It is not allowed to create an interface on external network"},
+		{"POST", "/servers", server(dict{"networks": []dict{{"uuid": "x"}}}), nil, 400,
+			"Network x could not be found."},
 		{"POST", "/servers", server(dict{"min_count": 3, "max_count": 2}), nil, 400, "min_count must be <= max_count"},
 		{"POST", "/os-keypairs", dict{"keypair": dict{"name": "made"}}, nil, 409, "Key pair 'made' already exists."},
-		{"POST", "/os-keypairs", dict{"keypair": dict{"name": "bad", "public_key": "junk"}}, nil, 400, "Keypair data is invalid: failed to generate fingerprint"},
-		{"POST", "/os-keypairs", dict{"keypair": dict{"name": "new"}}, v("2.92"), 400, "'public_key' is a required property"},
-		{"POST", "/os-keypairs", dict{"keypair": dict{"name": "mine", "public_key": key}}, v("2.2"), 201, `"type":"ssh"`},
+		{"POST", "/os-keypairs", dict{"keypair": dict{"name": "bad", "public_key": "junk"}}, nil, 400,
+			"Keypair data is invalid: failed to generate fingerprint"},
+		{"POST", "/os-keypairs", dict{"keypair": dict{"name": "new"}}, v("2.92"), 400,
+			"'public_key' is a required property"},
+		{"POST", "/os-keypairs", dict{"keypair": dict{"name": "mine", "public_key": key}}, v("2.2"), 201,
+			`"type":"ssh"`},
 		{"GET", "/os-keypairs/mine", nil, nil, 200, `"deleted":false`},
 		{"DELETE", "/os-keypairs/mine", nil, nil, 202, ""},
 		{"DELETE", "/os-keypairs/mine", nil, nil, 404, "Keypair mine not found for user"},
 		{"GET", "/nosuch", nil, nil, 404, ""},
 	} {
-		if a := c.nova(n.method, n.path, n.body, n.headers...); a.status != n.status || !strings.Contains(a.raw, n.says) {
+		if a := c.nova(n.method, n.path, n.body, n.headers...); a.status != n.status ||
+			!strings.Contains(a.raw, n.says) {
 			t.Errorf("%s %s: %v; want %d %s", n.method, n.path, a, n.status, n.says)
 		}
 	}
 	image := c.endpoints["image"]
-	for path, want := range map[string]int{"/v2/images/no": 404, "/v2/images?limit=x": 400, "/v2/images?marker=no": 400, "/v2/schemas/image": 200,
+	for path, want := range map[string]int{"/v2/images/no": 404, "/v2/images?limit=x": 400,
+		"/v2/images?marker=no": 400, "/v2/schemas/image": 200,
 		"/v2/images?limit=1": 200, "/": 300} {
 		c.want(want, c.do("GET", image+path, nil))
 	}
-	if a := c.do("GET", image+"/v2/images?name=in:CC-Ubuntu22.04,CC-Ubuntu24.04-CUDA&limit=1", nil); len(list(a.at("images"))) != 1 || a.at("next") == nil {
+	if a := c.do("GET", image+"/v2/images?name=in:CC-Ubuntu22.04,CC-Ubuntu24.04-CUDA&limit=1",
+		nil); len(list(a.at("images"))) != 1 || a.at("next") == nil {
 		t.Errorf("images %v", a)
 	}
 	// Versions are told to everybody.
@@ -321,10 +351,12 @@ func TestBareMetalSSH(t *testing.T) {
 	object(body["server"])["key_name"] = "mine"
 	id := c.launch(body, "ACTIVE").text("server", "id")
 	port := c.want(200, c.neutron("GET", "/ports?device_id="+id, nil))
-	if port.at("ports", 0, "device_owner") != "compute:nova" || port.at("ports", 0, "binding:vnic_type") != "baremetal" {
+	if port.at("ports", 0, "device_owner") != "compute:nova" ||
+		port.at("ports", 0, "binding:vnic_type") != "baremetal" {
 		t.Errorf("port %v", port)
 	}
-	fip := c.want(201, c.neutron("POST", "/floatingips", dict{"floatingip": dict{"floating_network_id": world.PublicNetID, "port_id": port.at("ports", 0, "id")}}))
+	fip := c.want(201, c.neutron("POST", "/floatingips",
+		dict{"floatingip": dict{"floating_network_id": world.PublicNetID, "port_id": port.at("ports", 0, "id")}}))
 	address := fip.text("floatingip", "floating_ip_address")
 	if a := c.nova("GET", "/servers/"+id, nil); a.at("server", "addresses", "sharednet1", 1, "addr") != address {
 		t.Errorf("the floating address is not among %v", a.at("server", "addresses"))
@@ -343,14 +375,16 @@ func TestBareMetalSSH(t *testing.T) {
 	}
 	// The console shows the host's key, so that a client can pin it.
 	hostKey := strings.Fields(strings.SplitN(said, "\n", 4)[3])[1]
-	if a := c.want(200, c.nova("POST", "/servers/"+id+"/action", dict{"os-getConsoleOutput": dict{}})); !strings.Contains(a.text("output"), hostKey) {
+	if a := c.want(200, c.nova("POST", "/servers/"+id+"/action",
+		dict{"os-getConsoleOutput": dict{}})); !strings.Contains(a.text("output"), hostKey) {
 		t.Errorf("console %v, host key %s", a, hostKey)
 	}
 	c.want(204, c.nova("DELETE", "/servers/"+id, nil))
 	c.poll("the server to be gone", func() bool {
 		return len(c.e.Leftovers().Servers) == 0 && c.nova("GET", "/servers/"+id, nil).status == 404
 	})
-	if l := c.e.Leftovers(); len(l.FloatingIPs) != 1 || c.neutron("GET", "/floatingips", nil).at("floatingips", 0, "port_id") != nil {
+	if l := c.e.Leftovers(); len(l.FloatingIPs) != 1 ||
+		c.neutron("GET", "/floatingips", nil).at("floatingips", 0, "port_id") != nil {
 		t.Errorf("an address outlives its server: %v", fmt.Sprint(l))
 	}
 }

@@ -32,30 +32,44 @@ func TestLeaseCreationErrors(t *testing.T) {
 	}{
 		{"no name", func(b map[string]any) { delete(b, "name") }, 400, "Missing parameter name"},
 		{"no start", func(b map[string]any) { delete(b, "start_date") }, 400, "Missing parameter start_date"},
-		{"no type", func(b map[string]any) { delete(reservation(b), "resource_type") }, 400, "Missing parameter resource_type"},
+		{"no type", func(b map[string]any) { delete(reservation(b), "resource_type") }, 400,
+			"Missing parameter resource_type"},
 		{"no min", func(b map[string]any) { delete(reservation(b), "min") }, 400, "Missing parameter min"},
-		{"no properties", func(b map[string]any) { delete(reservation(b), "resource_properties") }, 400, "Missing parameter resource_properties"},
-		{"min 0", func(b map[string]any) { reservation(b)["min"] = 0 }, 400, "Malformed parameter min and max (must be greater than or equal to 1)"},
-		{"min over max", func(b map[string]any) { reservation(b)["min"] = 3 }, 400, "Invalid values for min/max of hosts. Max must be equal to or larger than min."},
+		{"no properties", func(b map[string]any) { delete(reservation(b), "resource_properties") }, 400,
+			"Missing parameter resource_properties"},
+		{"min 0", func(b map[string]any) { reservation(b)["min"] = 0 }, 400,
+			"Malformed parameter min and max (must be greater than or equal to 1)"},
+		{"min over max", func(b map[string]any) { reservation(b)["min"] = 3 }, 400,
+			"Invalid values for min/max of hosts. Max must be equal to or larger than min."},
 		{"min a word", func(b map[string]any) { reservation(b)["min"] = "one" }, 400, "Malformed parameter min"},
-		{"before_end", func(b map[string]any) { reservation(b)["before_end"] = "party" }, 400, "Malformed parameter before_end"},
-		{"toaster", func(b map[string]any) { reservation(b)["resource_type"] = "toaster" }, 500, "The toaster resource type is not supported"},
-		{"host", func(b map[string]any) { reservation(b)["resource_type"] = "physical:host" }, 500, "The physical:host resource type is not supported"},
-		{"or", props(`["or", ["==", "$uid", "a"], ["==", "$uid", "b"]]`), 400, "Malformed requirements ['or', ['==', '$uid', 'a'], ['==', '$uid', 'b']]"},
-		{"no dollar", props(`["==", "machine_name", "raspberrypi5"]`), 400, "Malformed requirements ['==', 'machine_name', 'raspberrypi5']"},
+		{"before_end", func(b map[string]any) { reservation(b)["before_end"] = "party" }, 400,
+			"Malformed parameter before_end"},
+		{"toaster", func(b map[string]any) { reservation(b)["resource_type"] = "toaster" }, 500,
+			"The toaster resource type is not supported"},
+		{"host", func(b map[string]any) { reservation(b)["resource_type"] = "physical:host" }, 500,
+			"The physical:host resource type is not supported"},
+		{"or", props(`["or", ["==", "$uid", "a"], ["==", "$uid", "b"]]`), 400,
+			"Malformed requirements ['or', ['==', '$uid', 'a'], ['==', '$uid', 'b']]"},
+		{"no dollar", props(`["==", "machine_name", "raspberrypi5"]`), 400,
+			"Malformed requirements ['==', 'machine_name', 'raspberrypi5']"},
 		{"no JSON", props("machine_name=raspberrypi5"), 400, "Malformed requirements machine_name=raspberrypi5"},
 		{"unknown property", props(`["==", "$colour", "red"]`), 500, "colour DeviceExtraCapability was not found"},
 		{"a list, no text", props([]any{"==", "$machine_name", "raspberrypi5"}), 500, "Internal Server Error"},
-		{"start in the past", func(b map[string]any) { b["start_date"] = c.minute(-2 * time.Minute) }, 400, "Start date must be later than current date"},
-		{"end before start", func(b map[string]any) { b["end_date"] = c.minute(-time.Hour) }, 400, "End date must be later than start date."},
+		{"start in the past", func(b map[string]any) { b["start_date"] = c.minute(-2 * time.Minute) }, 400,
+			"Start date must be later than current date"},
+		{"end before start", func(b map[string]any) { b["end_date"] = c.minute(-time.Hour) }, 400,
+			"End date must be later than start date."},
 		{"end now", func(b map[string]any) { b["end_date"] = "now" }, 400, "End date must be later than start date."},
-		{"ISO date", func(b map[string]any) { b["start_date"] = "2030-01-01T09:00:13" }, 400, "2030-01-01T09:00:13 is an invalid date. Required format: %Y-%m-%d %H:%M"},
+		{"ISO date", func(b map[string]any) { b["start_date"] = "2030-01-01T09:00:13" }, 400,
+			"2030-01-01T09:00:13 is an invalid date. Required format: %Y-%m-%d %H:%M"},
 		{"null date", func(b map[string]any) { b["start_date"] = nil }, 500, "Internal Server Error"},
 		{"eight days", func(b map[string]any) {
 			b["start_date"], b["end_date"] = c.minute(time.Hour), c.minute(time.Hour+8*24*time.Hour)
 		}, 403,
-			"Lease duration of 691200 seconds must be less than or equal to the maximum lease duration of 604800 seconds."},
-		{"reminder outside", func(b map[string]any) { b["before_end_date"] = c.minute(3 * time.Hour) }, 403, "Datetime is out of lease limits"},
+			"Lease duration of 691200 seconds must be less than or equal to the maximum lease duration of 604800 " +
+				"seconds."},
+		{"reminder outside", func(b map[string]any) { b["before_end_date"] = c.minute(3 * time.Hour) }, 403,
+			"Datetime is out of lease limits"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			body := c.leaseBody("x", anyPi5)
@@ -106,7 +120,8 @@ func TestPropertyGrammar(t *testing.T) {
 		`["=", "$name", "nyu-rpi5-03"]`: "nyu-rpi5-03",
 		`["and", ["==", "$machine_name", "raspberrypi5"], ["==", "$uid", "9a7823ea-bf40-4141-b7d7-943bfb389091"]]`: "nyu-rpi5-04",
 		`["and", ["==", "$machine_name", "raspberrypi5"], [">", "$name", "nyu-rpi5-06"]]`:                          "nyu-rpi5-07",
-		`["!=", "$machine_name", "raspberrypi5"]`:                                                                  "iot-rpi4-01", // the Jetson is taken
+		// the Jetson is taken
+		`["!=", "$machine_name", "raspberrypi5"]`:        "iot-rpi4-01",
 		`["==", "$pi_gpio", "True"]`:                     "nyu-rpi5-0|iot-rpi4-01",
 		`["==", "$machine_name", "raspberrypi5"]`:        "nyu-rpi5-0",
 		`["==", "$reservable", "True"]`:                  "nyu-rpi5-0|iot-",
@@ -143,7 +158,8 @@ func TestBoardsAreChosenAtRandomFreshFirst(t *testing.T) {
 		for i := range 7 {
 			body := c.leaseBody("x", anyPi5)
 			// The windows do not overlap: a used board would be free, yet fresh ones go first.
-			body["start_date"], body["end_date"] = c.minute(time.Duration(1+2*i)*time.Hour), c.minute(time.Duration(2+2*i)*time.Hour)
+			body["start_date"], body["end_date"] = c.minute(time.Duration(1+2*i)*time.Hour),
+				c.minute(time.Duration(2+2*i)*time.Hour)
 			id := c.want(201, c.blazar("POST", "/leases", body)).text("lease", "id")
 			name := c.blazar("GET", "/leases/"+id+"/devices", nil).text("devices", 0, "name")
 			seen[name] = true
@@ -201,7 +217,8 @@ func TestLifeOfALease(t *testing.T) {
 		return a
 	}
 	a = watch("ACTIVE")
-	if a.at("lease", "events", 0, "status") != "DONE" || a.at("lease", "events", 1, "status") != "UNDONE" || a.at("lease", "reservations", 0, "status") != "active" {
+	if a.at("lease", "events", 0, "status") != "DONE" || a.at("lease", "events", 1, "status") != "UNDONE" ||
+		a.at("lease", "reservations", 0, "status") != "active" {
 		t.Errorf("%v", a)
 	}
 	a = c.want(200, c.blazar("PUT", "/leases/"+id, map[string]any{"end_date": "now"}))
@@ -252,9 +269,11 @@ func TestLeaseUpdates(t *testing.T) {
 	}{
 		{map[string]any{"end_date": c.minute(6*time.Hour + 30*time.Minute)}, 500, "Not enough hosts available"},
 		{map[string]any{"start_date": c.minute(-time.Hour)}, 400, "Start date must be later than current date"},
-		{map[string]any{"end_date": c.minute(3 * time.Hour)}, 400, "End date must be later than current and start date"},
+		{map[string]any{"end_date": c.minute(3 * time.Hour)}, 400,
+			"End date must be later than current and start date"},
 		{map[string]any{"reservations": []any{map[string]any{"min": 1}}}, 400, "Missing parameter reservation ID"},
-		{map[string]any{"reservations": []any{map[string]any{"id": "x"}}}, 400, "Please enter valid reservation IDs. Invalid reservation IDs are: x"},
+		{map[string]any{"reservations": []any{map[string]any{"id": "x"}}}, 400,
+			"Please enter valid reservation IDs. Invalid reservation IDs are: x"},
 	} {
 		if a := put(tt.body); a.status != tt.status || a.at("error_message") != tt.says {
 			t.Errorf("%v: %v; want %q", tt.body, a, tt.says)
@@ -281,9 +300,9 @@ func TestLeaseUpdates(t *testing.T) {
 
 func TestLeaseFaults(t *testing.T) {
 	t.Parallel()
-	c := start(t, Options{Faults: Faults{world.LeaseError: 1, world.LeaseLost: 1}})
+	c := start(t, Options{Faults: faults(t, "blazar.lease=ERROR", "blazar.create=lost")})
 	if a := c.blazar("POST", "/leases", c.leaseBody("lost", anyPi5)); a.status != 0 {
-		t.Errorf("lost-lease answered: %v", a)
+		t.Errorf("blazar.create=lost answered: %v", a)
 	}
 	id := ""
 	for _, l := range c.blazar("GET", "/leases", nil).at("leases").([]any) {
@@ -297,11 +316,9 @@ func TestLeaseFaults(t *testing.T) {
 			a.at("lease", "events", 0, "status") == "ERROR"
 	})
 	c.want(200, c.blazar("DELETE", "/leases/"+id, nil))
-	if err := c.e.SetFaults(Faults{world.BlazarDown: 1}); err != nil {
-		t.Fatal(err)
-	}
+	c.order("blazar=503")
 	if a := c.blazar("GET", "/leases", nil); a.status != 503 || !strings.Contains(a.raw, "<html>") {
-		t.Errorf("blazar-503: %v", a)
+		t.Errorf("blazar=503: %v", a)
 	}
 	c.want(200, c.blazar("GET", "/leases", nil))
 }
@@ -344,10 +361,13 @@ func TestBlazarFrontDoor(t *testing.T) {
 		method, path, version string
 		status                int
 	}{
-		{"GET", "/leases.json", "", 200}, {"GET", "/leases/", "", 404}, {"GET", "", "", 404}, {"GET", "/os-hosts", "", 404},
-		{"PATCH", "/leases", "", 405}, {"GET", "/leases", "reservation 1.0", 200}, {"GET", "/leases", "reservation latest", 200},
+		{"GET", "/leases.json", "", 200}, {"GET", "/leases/", "", 404}, {"GET", "", "", 404},
+		{"GET", "/os-hosts", "", 404},
+		{"PATCH", "/leases", "", 405}, {"GET", "/leases", "reservation 1.0", 200},
+		{"GET", "/leases", "reservation latest", 200},
 		{"GET", "/leases", "reservation 1.2", 406}, {"GET", "/leases", "reservation x", 400},
-		{"GET", "/devices/properties", "", 200}, {"GET", "/devices/" + c.e.world.Devices[0].ID + "/allocation", "", 500}, {"GET", "/devices/x/allocation", "", 404}, {"GET", "/devices/x", "", 404},
+		{"GET", "/devices/properties", "", 200}, {"GET", "/devices/" + c.e.world.Devices[0].ID + "/allocation", "",
+			500}, {"GET", "/devices/x/allocation", "", 404}, {"GET", "/devices/x", "", 404},
 		{"POST", "/devices", "", 403},
 	} {
 		var headers []string
@@ -360,7 +380,8 @@ func TestBlazarFrontDoor(t *testing.T) {
 	}
 	c.token = "nonsense"
 	a := c.want(401, c.blazar("GET", "/leases", nil))
-	if a.at("error", "title") != "Unauthorized" || !strings.HasPrefix(a.header.Get("WWW-Authenticate"), "Keystone uri=") {
+	if a.at("error", "title") != "Unauthorized" || !strings.HasPrefix(a.header.Get("WWW-Authenticate"),
+		"Keystone uri=") {
 		t.Errorf("%v %v", a, a.header)
 	}
 }

@@ -16,32 +16,39 @@ var checklist = []struct {
 	tests string
 }{
 	// Keystone.
-	{"`GET /` 300, `GET /v3` 200 version documents", "TestKeystoneFrontDoor TestPasswordTokens TestApplicationCredentials TestTokensEnd"},
+	{"`GET /` 300, `GET /v3` 200 version documents", "TestKeystoneFrontDoor TestPasswordTokens " +
+		"TestApplicationCredentials TestTokensEnd"},
 	{"401 for bad secret, unknown/expired token", "TestApplicationCredentials TestPasswordTokens TestTokensEnd"},
 	{"Catalog types exactly", "TestSecondSite TestPasswordTokens"},
-	{"OIDC: discovery document", "TestSingleSignOn TestTokenEndpoint TestFederationRefuses TestTokenLife TestOIDCEntry TestKeystoneauthSignsIn"},
+	{"OIDC: discovery document", "TestSingleSignOn TestTokenEndpoint TestFederationRefuses TestTokenLife " +
+		"TestOIDCEntry TestKeystoneauthSignsIn"},
 	// Blazar.
 	{"Routes, codes and bodies of 2.2", "TestBlazarFrontDoor TestBlazarNeighbours TestLifeOfALease TestSecondSite"},
 	{"Date parsing exactly as 2.3", "TestLeaseCreationErrors TestLifeOfALease TestLeaseUpdates"},
 	{"Property grammar", "TestPropertyGrammar TestLeaseCreationErrors TestNoFreeDeviceIs500"},
-	{"**500 \"Not enough resources available", "TestNoFreeDeviceIs500 TestLeaseUpdates TestLeaseCreationErrors TestRestrictedCredentialIs500 TestOrderedLeases"},
+	{"**500 \"Not enough resources available", "TestNoFreeDeviceIs500 TestLeaseUpdates TestLeaseCreationErrors " +
+		"TestRestrictedCredentialIs500 TestOrderedLeases"},
 	{"PENDING on create", "TestLifeOfALease TestLeaseFaults"},
-	{"Overlap rule with inclusive minutes", "TestLeasesThatMeetDoNotCollide TestBoardsAreChosenAtRandomFreshFirst TestListsShowOtherPeople"},
+	{"Overlap rule with inclusive minutes", "TestLeasesThatMeetDoNotCollide TestBoardsAreChosenAtRandomFreshFirst " +
+		"TestListsShowOtherPeople"},
 	{"Lease list is project-wide", "TestListsShowOtherPeople TestEveryRecordedExchange"},
 	{"Lease end or delete kills its containers", "TestLeaseEndTakesItsContainers"},
 	// Zun.
 	{"Microversion header rules", "TestMicroversions TestCreateChecksAtOnce TestZunNeighbours"},
-	{"POST 202 + Location", "TestCreateChecksAtOnce TestReservationTroubleIsNoHTTPError TestZunQuota TestZunNeighbours"},
+	{"POST 202 + Location", "TestCreateChecksAtOnce TestReservationTroubleIsNoHTTPError TestZunQuota " +
+		"TestZunNeighbours"},
 	{"Asynchronous states Creating→Running", "TestWholeWay TestWorkersAndLateAddresses TestEveryRecordedExchange"},
 	{"**Error (not HTTP error)**", "TestReservationTroubleIsNoHTTPError TestLeaseEndTakesItsContainers"},
-	{"ErrImagePull stays Creating", "TestPullTroubleIsCreatingForEver TestMainCommandThatExitsEndsInError TestStopLosesFilesAndThePort"},
+	{"ErrImagePull stays Creating", "TestPullTroubleIsCreatingForEver TestMainCommandThatExitsEndsInError " +
+		"TestStopLosesFilesAndThePort"},
 	{"One device, many containers", "TestManyContainersOnOneBoard TestMainCommandThatExitsEndsInError"},
 	{"Execute: query parameters", "TestExecuteHasNoShell TestExecuteReportsExitCodes TestExecuteIsCutAndGoesOn"},
 	{"Interactive exec handshake", "TestInteractiveExecute"},
 	{"put_archive: base64 JSON", "TestPutArchive TestPutArchiveHangsOnAnUnpaddedTar"},
 	{"get_archive: directory", "TestGetArchive"},
 	{"Delete rules and 409s", "TestDeleteDependsOnTheState TestNamesAreNotUnique TestUnimplementedActionsAre500"},
-	{"Logs as JSON string/null", "TestMainCommandThatExitsEndsInError TestStopLosesFilesAndThePort TestUnimplementedActionsAre500"},
+	{"Logs as JSON string/null", "TestMainCommandThatExitsEndsInError TestStopLosesFilesAndThePort " +
+		"TestUnimplementedActionsAre500"},
 	{"`GET /v1/containers?name=` and paging", "TestListFiltersAndPages TestZunNeighbours"},
 	// Neutron.
 	{"`GET /v2.0/networks`", "TestNeutron TestNeutronNeighbours TestFloatingIPReachesSSH"},
@@ -49,7 +56,8 @@ var checklist = []struct {
 	// Inventory.
 	{"`/v1/hardware/export` without token", "TestInventory TestNoFreeDeviceIs500"},
 	// Bare metal.
-	{"physical:host leases", "TestBareMetalReservations TestBareMetalReservationErrors TestBareMetalDeployment TestBareMetalNoValidHost TestNovaNeighbours TestBareMetalSSH TestSecondSite"},
+	{"physical:host leases", "TestBareMetalReservations TestBareMetalReservationErrors TestBareMetalDeployment " +
+		"TestBareMetalNoValidHost TestNovaNeighbours TestBareMetalSSH TestSecondSite"},
 }
 
 // TestChecklist keeps the list true: every test exists, and where the contract is at hand, every

@@ -293,7 +293,8 @@ func (c *client) create(body map[string]any) string {
 
 func (c *client) execute(uuid, command string) answer {
 	c.t.Helper()
-	return c.zun("POST", "/containers/"+uuid+"/execute?"+url.Values{"command": {command}, "run": {"true"}, "interactive": {"false"}}.Encode(), nil)
+	return c.zun("POST", "/containers/"+uuid+"/execute?"+url.Values{"command": {command}, "run": {"true"},
+		"interactive": {"false"}}.Encode(), nil)
 }
 
 // output runs a command that must succeed.

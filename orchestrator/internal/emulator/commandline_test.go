@@ -16,7 +16,8 @@ import (
 func TestOpenStackCommandLine(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("openstack"); err != nil {
-		t.Skip("the openstack command is not installed (apt-get install python3-openstackclient python3-blazarclient python3-zunclient)")
+		t.Skip("the openstack command is not installed (apt-get install python3-openstackclient python3-blazarclient " +
+			"python3-zunclient)")
 	}
 	c := withContainers(t, "amd64", Options{})
 	lease, reservation := c.activeLease()
@@ -62,7 +63,8 @@ func TestOpenStackCommandLine(t *testing.T) {
 	if out := run(c.e.Cloud(), "appcontainer", "exec", box, "uname", "-m"); strings.TrimSpace(out) != "x86_64" {
 		t.Errorf("exec says %q", out)
 	}
-	if v := parse(run(cloudPasswordName, "floating", "ip", "create", "public", "-f", "json")); dig(v, "status") != "DOWN" {
+	if v := parse(run(cloudPasswordName, "floating", "ip", "create", "public", "-f", "json")); dig(v,
+		"status") != "DOWN" {
 		t.Errorf("floating IP %v", v)
 	}
 	run(c.e.Cloud(), "appcontainer", "delete", "--stop", box)

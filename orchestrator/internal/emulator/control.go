@@ -2,8 +2,11 @@ package emulator
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -68,7 +71,8 @@ type state struct {
 }
 
 // ControlURL is the root of the emulator's own pages, for tests and rehearsals that look
-// at it from outside: GET state; GET and PUT faults ({"lease-error": 1}); POST clock
+// at it from outside: GET state; GET and PUT faults
+// ({"blazar.lease=ERROR": 1}); POST clock
 // ({"advance": "1h"}). No cloud has these.
 func (e *Emulator) ControlURL() string { return e.keystone.URL + "/_emulator" }
 
@@ -76,25 +80,14 @@ func (e *Emulator) withControl(next http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", next)
 	mux.HandleFunc("GET /_emulator/state", func(w http.ResponseWriter, _ *http.Request) {
-		front.JSON(w, 200, state{e.Leftovers(), e.world.Faults.Left(), e.Arch(), e.ArchNote(), e.world.Now().Format(time.RFC3339)})
+		front.JSON(w, 200, state{e.Leftovers(), e.world.Orders.Left(), e.Arch(), e.ArchNote(),
+			e.world.Now().Format(time.RFC3339)})
 	})
 	mux.HandleFunc("GET /_emulator/faults", func(w http.ResponseWriter, _ *http.Request) {
-		front.JSON(w, 200, e.world.Faults.Left())
+		front.JSON(w, 200, e.world.Orders.Left())
 	})
-	set := func(w http.ResponseWriter, r *http.Request) {
-		var f Faults
-		err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<16)).Decode(&f)
-		if err == nil {
-			err = e.world.Faults.Set(f)
-		}
-		if err != nil {
-			front.JSON(w, 400, map[string]any{"error": err.Error()})
-			return
-		}
-		front.JSON(w, 200, e.world.Faults.Left())
-	}
-	mux.HandleFunc("PUT /_emulator/faults", set)
-	mux.HandleFunc("POST /_emulator/faults", set)
+	mux.HandleFunc("PUT /_emulator/faults", e.setFaults)
+	mux.HandleFunc("POST /_emulator/faults", e.setFaults)
 	mux.HandleFunc("POST /_emulator/tokens", e.setTokenLife)
 	mux.HandleFunc("POST /_emulator/clock", func(w http.ResponseWriter, r *http.Request) {
 		var body struct {
@@ -116,4 +109,26 @@ func (e *Emulator) withControl(next http.Handler) http.Handler {
 		front.JSON(w, 200, map[string]any{"now": e.world.Now().Format(time.RFC3339)})
 	})
 	return mux
+}
+
+// setFaults reads faults and how often they are to happen; a wrong one changes nothing.
+func (e *Emulator) setFaults(w http.ResponseWriter, r *http.Request) {
+	var order map[string]int
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<16)).Decode(&order); err != nil {
+		front.JSON(w, 400, map[string]any{"error": err.Error()})
+		return
+	}
+	faults := Faults{}
+	var problems []error
+	for _, text := range slices.Sorted(maps.Keys(order)) {
+		f, _, err := grammar.ParseOne(text)
+		problems = append(problems, err)
+		faults[f] = order[text]
+	}
+	if err := errors.Join(problems...); err != nil {
+		front.JSON(w, 400, map[string]any{"error": err.Error()})
+		return
+	}
+	e.SetFaults(faults)
+	front.JSON(w, 200, e.world.Orders.Left())
 }

@@ -48,7 +48,8 @@ func (d door) authURL() string { return d.keystone.URL + "/v3" }
 // entry is one cloud of clouds.yaml; auth are keys and values.
 func (d door) entry(name, kind string, auth ...string) string {
 	var y strings.Builder
-	fmt.Fprintf(&y, "  %s:\n    auth_type: %s\n    region_name: %q\n    interface: public\n    identity_api_version: 3\n    auth:\n      auth_url: %q\n",
+	fmt.Fprintf(&y, "  %s:\n    auth_type: %s\n    region_name: %q\n    interface: public\n    identity_api_version: "+
+		"3\n    auth:\n      auth_url: %q\n",
 		name, kind, d.region, d.authURL())
 	for i := 0; i < len(auth); i += 2 {
 		fmt.Fprintf(&y, "      %s: %q\n", auth[i], auth[i+1])
@@ -60,12 +61,15 @@ func (d door) entry(name, kind string, auth ...string) string {
 // credential as a shell file.
 func (d door) entries(u *world.User, name string) (yaml, rc string) {
 	id, secret := d.keystone.AddAppCred(u, "emulator", true, time.Time{})
-	yaml = d.entry(name, "v3applicationcredential", "application_credential_id", id, "application_credential_secret", secret) +
-		d.entry(name+"-password", "password", "username", u.Name, "password", u.Password, "project_name", u.Project.Name,
+	yaml = d.entry(name, "v3applicationcredential", "application_credential_id", id, "application_credential_secret",
+		secret) +
+		d.entry(name+"-password", "password", "username", u.Name, "password", u.Password, "project_name",
+			u.Project.Name,
 			"user_domain_name", world.DomainName, "project_domain_name", world.DomainName)
 	return yaml, fmt.Sprintf("export OS_AUTH_TYPE=v3applicationcredential\nexport OS_AUTH_URL=%s\n"+
 		"export OS_IDENTITY_API_VERSION=3\nexport OS_REGION_NAME=%s\nexport OS_INTERFACE=public\n"+
-		"export OS_APPLICATION_CREDENTIAL_ID=%s\nexport OS_APPLICATION_CREDENTIAL_SECRET=%s\n", d.authURL(), d.region, id, secret)
+		"export OS_APPLICATION_CREDENTIAL_ID=%s\nexport OS_APPLICATION_CREDENTIAL_SECRET=%s\n", d.authURL(), d.region,
+		id, secret)
 }
 
 func (e *Emulator) writeCredentials() error {
@@ -74,7 +78,8 @@ func (e *Emulator) writeCredentials() error {
 	text, rc := edge.entries(alice, cloudName)
 	text = "# Emulated Chameleon sites on this machine; useless once the emulator has ended.\nclouds:\n" + text
 	id, secret := e.keystone.AddAppCred(alice, "emulator-restricted", false, time.Time{})
-	text += edge.entry(cloudRestrictedName, "v3applicationcredential", "application_credential_id", id, "application_credential_secret", secret)
+	text += edge.entry(cloudRestrictedName, "v3applicationcredential", "application_credential_id", id,
+		"application_credential_secret", secret)
 	text += e.oidcEntry()
 	if err := writePrivate(e.OpenRC(), rc); err != nil {
 		return err

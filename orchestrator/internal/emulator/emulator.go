@@ -28,28 +28,31 @@ import (
 
 	"chexp/orchestrator/internal/emulator/blazar"
 	"chexp/orchestrator/internal/emulator/front"
+	"chexp/orchestrator/internal/emulator/glance"
 	"chexp/orchestrator/internal/emulator/inventory"
 	"chexp/orchestrator/internal/emulator/keystone"
 	"chexp/orchestrator/internal/emulator/neutron"
+	"chexp/orchestrator/internal/emulator/nova"
 	"chexp/orchestrator/internal/emulator/sandbox"
 	"chexp/orchestrator/internal/emulator/world"
 	"chexp/orchestrator/internal/emulator/zun"
 )
 
-// Faults orders what is to go wrong, and how often; a negative number means for ever.
-// ParseFaults makes them of what people write.
-type Faults = map[Fault]int
+// Faults says what is to go wrong, and how often; a negative number means for ever.
+// [ParseFaults] makes them of what people write.
+type Faults = world.Faults
 
-// Fault names one thing that can be made to go wrong; see package world.
-type Fault = world.Fault
+// grammar is what can be ordered of this cloud.
+var grammar = world.NewGrammar(front.Network, keystone.API.Vocabulary(), blazar.API.Vocabulary(), zun.API.Vocabulary(),
+	neutron.API.Vocabulary(), nova.API.Vocabulary(), glance.API.Vocabulary())
 
-// FaultGrammar says in one line what ParseFaults takes beside the faults' names.
-const FaultGrammar = world.Grammar
+// FaultGrammar describes in one line what [ParseFaults] takes.
+func FaultGrammar() string { return grammar.String() }
 
-// ParseFaults reads orders as a command line or an experiment gives them: "lease-error", "lost-lease=2",
-// "zun.create=500x2", "blazar.lease: ERROR", "execute=cut-5s", "network=cut-after-1MiB",
-// "token=expires-in-30s". An unknown one is an error that lists them all.
-func ParseFaults(texts []string) (Faults, error) { return world.ParseFaults(texts) }
+// ParseFaults reads orders as a command line gives them: "zun.create=500x2", "blazar.lease: ERROR",
+// "blazar.create=lost", "execute=cut-5s", "network=cut-after-1MiB", "token=expires-in-30s". The
+// error names every order that is wrong.
+func ParseFaults(texts []string) (Faults, error) { return grammar.Parse(texts) }
 
 // Options say how to run an emulator. The zero value works, without containers.
 type Options struct {
@@ -97,9 +100,7 @@ func Start(ctx context.Context, o Options) (*Emulator, error) {
 	if o.Region != "" {
 		w.Region = o.Region
 	}
-	if err := w.Faults.Set(o.Faults); err != nil {
-		return nil, err
-	}
+	w.Orders.Set(o.Faults)
 	e := &Emulator{world: w, dir: o.Dir}
 	err := e.addSites(o.Sites)
 	if err == nil {
@@ -164,7 +165,8 @@ func (e *Emulator) serve(listen string) error {
 		return fmt.Errorf("emulator: listen address %q: %w", listen, err)
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return fmt.Errorf("emulator: %s is not a loopback address; the emulator lets anybody who reaches it run commands on this machine", host)
+		return fmt.Errorf("emulator: %s is not a loopback address; the emulator lets anybody who reaches it run "+
+			"commands on this machine", host)
 	}
 	any := net.JoinHostPort(host, "0")
 	listeners, urls, err := listenOn(listen, any, any, any, any, any)
@@ -192,11 +194,11 @@ func (e *Emulator) serve(listen string) error {
 	e.cancel = cancel
 	go e.blazar.Run(ctx)
 	for i, h := range []http.Handler{
-		e.withControl(front.Service(e.keystone.Handler(), w, "keystone", "")),
-		front.Service(e.blazar.Handler(gate()), w, "blazar", world.BlazarDown),
-		front.Service(e.zun.Handler(gate()), w, "zun", world.ZunDown),
-		front.Service(e.neutron.Handler(gate()), w, "neutron", world.NeutronDown),
-		front.Service(inventory.Handler(w, gate()), w, "", ""),
+		e.withControl(front.Service(e.keystone.Handler(), w, keystone.API)),
+		front.Service(e.blazar.Handler(gate()), w, blazar.API),
+		front.Service(e.zun.Handler(gate()), w, zun.API),
+		front.Service(e.neutron.Handler(gate()), w, neutron.API),
+		front.Service(inventory.Handler(w, gate()), w, front.API{}),
 		e.zun.Proxy(),
 	} {
 		e.answer(listeners[i], h)
@@ -226,7 +228,8 @@ func listenOn(addresses ...string) (listeners []net.Listener, urls []string, err
 }
 
 func (e *Emulator) answer(l net.Listener, h http.Handler) {
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 30 * time.Second, ErrorLog: slog.NewLogLogger(e.world.Log.Handler(), slog.LevelDebug)}
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 30 * time.Second,
+		ErrorLog: slog.NewLogLogger(e.world.Log.Handler(), slog.LevelDebug)}
 	e.servers = append(e.servers, srv)
 	go srv.Serve(l)
 }
@@ -265,8 +268,8 @@ func (e *Emulator) Limits() string {
 // Advance moves the cloud's clock forward.
 func (e *Emulator) Advance(d time.Duration) { e.world.Advance(d) }
 
-// SetFaults orders faults while the cloud runs.
-func (e *Emulator) SetFaults(f Faults) error { return e.world.Faults.Set(f) }
+// SetFaults orders faults while the cloud runs; 0 withdraws one.
+func (e *Emulator) SetFaults(f Faults) { e.world.Orders.Set(f) }
 
 // Close ends the cloud: every container dies, their files and the credentials are
 // removed. More calls change nothing.

@@ -127,7 +127,8 @@ func (c *client) send(x *exchange, root string, vars map[string]string) answer {
 // capture remembers ids that later exchanges use.
 func capture(vars map[string]string, a answer) {
 	if id := a.at("application_credential", "secret"); id != nil {
-		vars["cred"], vars["secret"] = a.text("application_credential", "id"), a.text("application_credential", "secret")
+		vars["cred"], vars["secret"] = a.text("application_credential", "id"),
+			a.text("application_credential", "secret")
 	}
 	if a.status == 201 && a.at("floatingip") != nil {
 		suffix := ""
@@ -135,7 +136,8 @@ func capture(vars map[string]string, a answer) {
 			suffix = "2"
 		}
 		if vars["fip"+suffix] == "" {
-			vars["fip"+suffix], vars["address"+suffix] = a.text("floatingip", "id"), a.text("floatingip", "floating_ip_address")
+			vars["fip"+suffix], vars["address"+suffix] = a.text("floatingip", "id"),
+				a.text("floatingip", "floating_ip_address")
 		}
 	}
 }
@@ -204,8 +206,9 @@ func TestRecordedKeystone(t *testing.T) {
 	t.Parallel()
 	c := start(t, Options{})
 	alice := c.e.world.User(world.Alice)
-	vars := map[string]string{"user": alice.ID, "username": alice.Name, "project": alice.Project.Name, "projectid": alice.Project.ID,
-		"password": alice.Password, "token": c.token}
+	vars := map[string]string{"user": alice.ID, "username": alice.Name, "project": alice.Project.Name,
+		"projectid": alice.Project.ID,
+		"password":  alice.Password, "token": c.token}
 	c.replay("keystone", strings.TrimSuffix(c.e.AuthURL(), "/v3"), vars, map[string]func(){
 		"05-password-wrong":           func() { vars["password"] = "wrong" },
 		"08-password-project-unknown": func() { vars["password"] = alice.Password },
@@ -245,9 +248,11 @@ func TestRecordedNeutron(t *testing.T) {
 	box := c.runningContainer()
 	port := c.neutron("GET", "/ports?device_id="+box, nil)
 	vars := map[string]string{"public": world.PublicNetID, "container": box, "port": port.text("ports", 0, "id"),
-		"fixed": port.text("ports", 0, "fixed_ips", 0, "ip_address"), "projectid": c.e.world.User(world.Alice).Project.ID}
+		"fixed":     port.text("ports", 0, "fixed_ips", 0, "ip_address"),
+		"projectid": c.e.world.User(world.Alice).Project.ID}
 	bind := func(id string) answer {
-		return c.neutron("PUT", "/floatingips/"+id, map[string]any{"floatingip": map[string]any{"port_id": vars["port"]}})
+		return c.neutron("PUT", "/floatingips/"+id,
+			map[string]any{"floatingip": map[string]any{"port_id": vars["port"]}})
 	}
 	c.replay("neutron", c.endpoints["network"], vars, map[string]func(){
 		"11-bind-port-already-has-one": func() { c.want(200, bind(vars["fip"])) },
@@ -277,7 +282,8 @@ func TestRecordedZun(t *testing.T) {
 		"13-get-by-name":        func() { status("chexp-bench", "Running")() },
 		"83-stopping-2-Stopped": status(box, "Stopped"),
 		"87b-delete-again": func() {
-			c.poll("the container to be gone", func() bool { return get("/containers/"+url.PathEscape(box)).status == 404 })
+			c.poll("the container to be gone",
+				func() bool { return get("/containers/"+url.PathEscape(box)).status == 404 })
 		},
 	})
 }

@@ -8,84 +8,87 @@ import (
 	"testing"
 	"time"
 
+	"chexp/orchestrator/internal/emulator/blazar"
+	"chexp/orchestrator/internal/emulator/front"
+	"chexp/orchestrator/internal/emulator/neutron"
 	"chexp/orchestrator/internal/emulator/world"
+	"chexp/orchestrator/internal/emulator/zun"
 )
 
+// TestFaultGrammar reads one order of every kind with the services' own words; package world
+// tests the grammar itself.
 func TestFaultGrammar(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]Faults{
-		"lease-error":                 {world.LeaseError: 1},
-		"lease-error=-1":              {world.LeaseError: -1},
-		"lost-lease=2":                {world.LeaseLost: 2},
-		"interactive-off":             {world.InteractiveOff: -1},
-		"zun.create=500x2":            {"zun.create=500": 2},
-		"zun.create: 500 x2":          {"zun.create=500": 2},
-		"zun=503":                     {"zun=503": 1},
-		"neutron.update=drop":         {"neutron.update=drop": 1},
-		"blazar.create=lost":          {"blazar.create=lost": 1},
-		"blazar=slow-200ms x-1":       {"blazar=slow-200ms": -1},
-		"blazar.lease=ERROR":          {world.LeaseError: 1},
-		"blazar.lease: ERROR x3":      {world.LeaseError: 3},
-		"blazar.lease=degraded":       {world.LeaseDegraded: 1},
-		"blazar.start=slow-60s":       {"blazar.start=slow-60s": -1},
-		"exec=cut":                    {world.ExecuteCut: 1},
-		"exec: 5s cut":                {"execute=5s": -1},
-		"execute=cut-5s":              {"execute=5s": -1},
-		"zun.workers=1":               {"zun.workers=1": -1},
-		"network=cut-after-1MiB":      {"network=cut-after-1MiB": 1},
-		"network: cut after 1 MiB x2": {"network=cut-after-1-MiB": 2},
-		"token=expires-in-30s":        {"token=expires-in-30s": -1},
-		"token: expires in 30s":       {"token=expires-in-30s": -1},
-		"blazar.policy: upstream":     {"blazar.policy=upstream": -1},
-		"blazar.query=hidden":         {"blazar.query=hidden": -1},
-		"keystone.trusts=none":        {"keystone.trusts=none": -1},
-		"zun-db-locked":               {world.DatabaseLocked: 1},
-		"nova.create=500x2":           {"nova.create=500": 2},
-		"glance=503":                  {"glance=503": 1},
-		"server-error":                {world.ServerError: 1},
-	} {
-		got, err := ParseFaults([]string{text})
-		if err != nil || !maps.Equal(got, want) {
+	orders := map[string]Faults{
+		"blazar.lease=ERROR":          {blazar.LeaseError: 1},
+		"blazar.lease: error x3":      {blazar.LeaseError: 3},
+		"blazar.lease=degraded":       {blazar.LeaseDegraded: 1},
+		"blazar.node=gone":            {blazar.NodeGone: 1},
+		"blazar.free=none":            {blazar.NoFreeDevice: 1},
+		"blazar.allocation=used":      {blazar.NoAllocation: 1},
+		"blazar.extension=403":        {blazar.Extension403: -1},
+		"blazar.policy: upstream":     {blazar.UpstreamPolicy: -1},
+		"blazar.query=hidden":         {blazar.HiddenQuery: -1},
+		"zun.container=ERRORx-1":      {zun.ContainerError: -1},
+		"zun.container=deleted":       {zun.ContainerVanish: 1},
+		"zun.hosts=none":              {zun.NoHosts: 1},
+		"zun.image=never":             {zun.ImageNeverPulls: 1},
+		"zun.address=late":            {zun.AddressLate: 1},
+		"zun.interactive=off":         {zun.InteractiveOff: -1},
+		"execute=cut":                 {zun.ExecuteCut: 1},
+		"neutron.floatingip=dead":     {neutron.FloatingIPDead: 1},
+		"neutron.pool=dry":            {neutron.PoolDry: 1},
+		"neutron.quota=used":          {neutron.OverQuota: 1},
+		"keystone.trusts=none":        {front.NoneTrust: -1},
+		"keystone.trusts=all":         {front.AllTrust: -1},
+		"nova.server=ERROR":           {world.Word("nova.server", "ERROR"): 1},
+		"keystone.credential=expired": {world.Word("keystone.credential", "expired"): 1},
+		"keystone.project=inactive":   {world.Word("keystone.project", "inactive"): 1},
+	}
+	for text, want := range orders {
+		if got, err := ParseFaults([]string{text}); err != nil || !maps.Equal(got, want) {
 			t.Errorf("%q is %v, %v; want %v", text, got, err, want)
 		}
-		again := Faults{}
-		for k, n := range got {
-			again[k] = n
+	}
+	for text, want := range map[string]int{"execute=cut-5s": -1, "zun.workers=1": -1, "blazar.start=slow-60s": -1,
+		"token: expires in 30s": -1, "network: cut after 1 MiB x2": 2, "nova.create=500x2": 2, "glance=503": 1,
+		"keystone.catalog=429": 1, "neutron.update=drop": 1, "zun.put_archive=hang": 1, "blazar.allocations=lost": 1} {
+		got, err := ParseFaults([]string{text})
+		if err != nil || len(got) != 1 {
+			t.Errorf("%q is %v, %v", text, got, err)
 		}
-		if w := world.New(world.Pace{}, nil, nil); w.Faults.Set(again) != nil {
-			t.Errorf("%q: what ParseFaults made is refused: %v", text, w.Faults.Set(again))
+		for f, times := range got {
+			if times != want {
+				t.Errorf("%q happens %d times; want %d", text, times, want)
+			}
+			// What the control page shows can be ordered again.
+			if again, _, err := grammar.ParseOne(f.String()); err != nil || again != f {
+				t.Errorf("%q is shown as %s, which is %v, %v", text, f, again, err)
+			}
 		}
 	}
-	for text, says := range map[string]string{
-		"lease-eror":                "lease-error",
-		"lease-error=often":         "takes a number of times",
-		"zun.crate=500":             "there are create, list",
-		"swift=500":                 "unknown fault",
-		"zun.create=200":            "zun.create=500x2",
-		"zun.create=cut-after-1MiB": "nothing that can happen to zun.create",
-		"token=500":                 "nothing that can happen to token",
-		"keystone.trusts=some":      "can be set to all or none",
-		"blazar.policy=500":         "can be set to upstream",
-		"network=cut-after-0B":      "network=cut-after-1MiB",
-		"":                          "unknown fault",
-		"=":                         "",
-	} {
-		if got, err := ParseFaults([]string{text}); err == nil || !strings.Contains(err.Error(), says) {
-			t.Errorf("%q is %v, %v; want an error with %q", text, got, err, says)
+	// The help names everything that can be ordered.
+	for text := range orders {
+		target := text[:strings.IndexAny(text, ":=")]
+		if !strings.Contains(FaultGrammar(), target) {
+			t.Errorf("the help does not name %s: %s", target, FaultGrammar())
 		}
 	}
+}
+
+func faults(t *testing.T, texts ...string) Faults {
+	t.Helper()
+	f, err := ParseFaults(texts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
 }
 
 // order sets faults by what people write.
 func (c *client) order(texts ...string) {
 	c.t.Helper()
-	f, err := ParseFaults(texts)
-	if err == nil {
-		err = c.e.SetFaults(f)
-	}
-	if err != nil {
-		c.t.Fatal(err)
-	}
+	c.e.SetFaults(faults(c.t, texts...))
 }
 
 func TestOrderedAnswers(t *testing.T) {
@@ -94,7 +97,8 @@ func TestOrderedAnswers(t *testing.T) {
 	list := func() answer { return c.zun("GET", "/containers", nil) }
 	c.order("zun.list=500x2")
 	for range 2 {
-		if a := list(); a.status != 500 || !strings.Contains(a.text("errors", 0, "detail"), "Error Correlation id is:") {
+		if a := list(); a.status != 500 || !strings.Contains(a.text("errors", 0, "detail"),
+			"Error Correlation id is:") {
 			t.Errorf("zun.list=500: %v", a)
 		}
 	}
@@ -106,9 +110,11 @@ func TestOrderedAnswers(t *testing.T) {
 		send  func() answer
 		shape string
 	}{
-		{"blazar=500", func() answer { return c.blazar("GET", "/leases", nil) }, `"error_name":"INTERNAL_SERVER_ERROR"`},
+		{"blazar=500", func() answer { return c.blazar("GET", "/leases", nil) },
+			`"error_name":"INTERNAL_SERVER_ERROR"`},
 		{"neutron.list=500", func() answer { return c.neutron("GET", "/floatingips", nil) }, `"NeutronError"`},
-		{"keystone.catalog=500", func() answer { return c.do("GET", c.e.AuthURL()+"/auth/catalog", nil) }, `"title":"Internal Server Error"`},
+		{"keystone.catalog=500", func() answer { return c.do("GET", c.e.AuthURL()+"/auth/catalog", nil) },
+			`"title":"Internal Server Error"`},
 	} {
 		c.order(tt.order)
 		if a := tt.send(); a.status != 500 || !strings.Contains(a.raw, tt.shape) {
@@ -137,7 +143,7 @@ func TestOrderedAnswers(t *testing.T) {
 	if l := c.e.Leftovers(); len(l.Leases) != 1 {
 		t.Errorf("what was lost is an answer, not the lease: %v", l)
 	}
-	if left := c.e.world.Faults.Left(); len(left) != 1 || left["zun.create=500"] != 1 {
+	if left := c.e.world.Orders.Left(); !maps.Equal(left, faults(t, "zun.create=500")) {
 		t.Errorf("left to go wrong: %v", left)
 	}
 }
@@ -170,14 +176,14 @@ func TestTokensAndCredentialsExpireAsOrdered(t *testing.T) {
 	c.want(401, c.blazar("GET", "/leases", nil))
 	id, secret := c.e.keystone.AddAppCred(c.e.world.User(world.Alice), "short", true, time.Time{})
 	body := fmt.Sprintf(`{"auth":{"identity":{"methods":["application_credential"],"application_credential":{"id":%q,"secret":%q}}}}`, id, secret)
-	c.order("credential-expired")
+	c.order("keystone.credential=expired")
 	c.want(401, c.do("POST", c.e.AuthURL()+"/auth/tokens", body))
 	c.want(201, c.do("POST", c.e.AuthURL()+"/auth/tokens", body))
 }
 
 func TestOrderedLeases(t *testing.T) {
 	t.Parallel()
-	c := start(t, Options{Faults: Faults{world.LeaseDegraded: 1, world.NoAllocation: 1}})
+	c := start(t, Options{Faults: faults(t, "blazar.lease=degraded", "blazar.allocation=used")})
 	a := c.want(400, c.blazar("POST", "/leases", c.leaseBody("x", anyPi5)))
 	if !strings.Contains(a.text("error_message"), "would spend 2.0") {
 		t.Errorf("%v", a)
@@ -203,14 +209,14 @@ func TestOrderedLeases(t *testing.T) {
 	far := c.leaseBody("far", anyPi5)
 	far["start_date"], far["end_date"] = c.minute(72*time.Hour), c.minute(73*time.Hour)
 	far2 := c.want(201, c.blazar("POST", "/leases", far)).text("lease", "id")
-	c.order("extension-403=1")
+	c.order("blazar.extension=403x1")
 	c.want(403, c.blazar("PUT", "/leases/"+far2, map[string]any{"end_date": c.minute(74 * time.Hour)}))
 	c.want(400, c.blazar("PUT", "/leases/"+far2, map[string]any{"end_date": c.minute(74 * time.Hour)}))
 }
 
 func TestWorkersAndLateAddresses(t *testing.T) {
 	t.Parallel()
-	c := withContainers(t, "amd64", Options{Faults: Faults{world.AddressLate: 1}})
+	c := withContainers(t, "amd64", Options{Faults: faults(t, "zun.address=late")})
 	_, reservation := c.activeLease()
 	box := c.create(containerBody(reservation))
 	c.poll("an address", func() bool {
@@ -236,67 +242,50 @@ func TestWorkersAndLateAddresses(t *testing.T) {
 func TestOrderedSettings(t *testing.T) {
 	t.Parallel()
 	c := start(t, Options{Region: "CHI@Home", Sites: []string{uc}})
-	set := func(f Faults) {
-		t.Helper()
-		if err := c.e.SetFaults(f); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if region := c.do("GET", c.auth+"/auth/catalog", nil).at("catalog", 0, "endpoints", 0, "region"); region != "CHI@Home" {
+	if region := c.do("GET", c.auth+"/auth/catalog", nil).at("catalog", 0, "endpoints", 0,
+		"region"); region != "CHI@Home" {
 		t.Errorf("region %v", region)
 	}
-	set(Faults{"blazar.policy=upstream": -1})
-	for path, action := range map[string]string{"/devices": "get", "/devices/x": "get", "/devices/allocations": "get_allocations",
-		"/devices/properties": "get_resource_properties"} {
-		if a := c.want(403, c.blazar("GET", path, nil)); a.at("error_message") != "Policy doesn't allow blazar:devices:"+action+" to be performed" {
+	c.order("blazar.policy=upstream")
+	for path, action := range map[string]string{"/devices": "get", "/devices/x": "get",
+		"/devices/allocations": "get_allocations",
+		"/devices/properties":  "get_resource_properties"} {
+		if a := c.want(403, c.blazar("GET", path, nil)); a.at("error_message") != "Policy doesn't allow "+
+			"blazar:devices:"+action+" to be performed" {
 			t.Errorf("%s: %v", path, a)
 		}
 	}
 	metal := c.site(uc)
-	if a := metal.want(403, metal.blazar("GET", "/os-hosts", nil)); a.at("error_message") != "Policy doesn't allow blazar:oshosts:get to be performed" {
+	if a := metal.want(403, metal.blazar("GET", "/os-hosts",
+		nil)); a.at("error_message") != "Policy doesn't allow blazar:oshosts:get to be performed" {
 		t.Errorf("%v", a)
 	}
 	root := c.as(world.Root)
 	root.want(200, root.blazar("GET", "/devices", nil))
-	set(Faults{"blazar.policy=upstream": 0, "blazar.query=hidden": -1})
+	c.e.SetFaults(Faults{blazar.UpstreamPolicy: 0, blazar.HiddenQuery: -1})
 	c.want(200, c.blazar("GET", "/devices", nil))
 	many := c.leaseBody("many", anyPi5)
-	list(many["reservations"])[0].(map[string]any)["min"], list(many["reservations"])[0].(map[string]any)["max"] = 50, 50
+	list(many["reservations"])[0].(map[string]any)["min"], list(many["reservations"])[0].(map[string]any)["max"] = 50,
+		50
 	if a := c.want(500, c.blazar("POST", "/leases", many)); a.at("error_message") != "Not enough hosts available" {
 		t.Errorf("%v", a)
 	}
 	// Who may make trusts, and so leases.
-	for setting, want := range map[Fault][2]int{"": {500, 201}, "keystone.trusts=all": {201, 201}, "keystone.trusts=none": {500, 500}} {
-		if setting != "" {
-			set(Faults{setting: -1})
-		}
+	for setting, want := range map[world.Fault][2]int{{}: {500, 201}, front.AllTrust: {201, 201},
+		front.NoneTrust: {500, 500}} {
+		c.e.SetFaults(Faults{setting: -1})
 		for i, unrestricted := range []bool{false, true} {
-			id, secret := c.e.keystone.AddAppCred(c.e.world.User(world.Alice), fmt.Sprint(setting, unrestricted), unrestricted, time.Time{})
+			id, secret := c.e.keystone.AddAppCred(c.e.world.User(world.Alice), fmt.Sprint(setting, unrestricted),
+				unrestricted, time.Time{})
 			by := *c
 			by.token = ""
-			by.token = by.want(201, by.do("POST", by.auth+"/auth/tokens", dict{"auth": dict{"identity": dict{"methods": []string{"application_credential"},
-				"application_credential": dict{"id": id, "secret": secret}}}})).header.Get("X-Subject-Token")
+			by.token = by.want(201, by.do("POST", by.auth+"/auth/tokens",
+				dict{"auth": dict{"identity": dict{"methods": []string{"application_credential"},
+					"application_credential": dict{"id": id, "secret": secret}}}})).header.Get("X-Subject-Token")
 			if a := by.blazar("POST", "/leases", c.leaseBody("by credential", "")); a.status != want[i] {
 				t.Errorf("%s, unrestricted %v: %v; want %d", setting, unrestricted, a, want[i])
 			}
 		}
-		if setting != "" {
-			set(Faults{setting: 0})
-		}
+		c.e.SetFaults(Faults{setting: 0})
 	}
-}
-
-// TestDatabaseLocked: a container that shows Error comes up after all.
-func TestDatabaseLocked(t *testing.T) {
-	t.Parallel()
-	c := withContainers(t, "amd64", Options{Tick: time.Second})
-	_, reservation := c.activeLease()
-	if err := c.e.SetFaults(Faults{world.DatabaseLocked: 1}); err != nil {
-		t.Fatal(err)
-	}
-	box := c.want(202, c.zun("POST", "/containers?run=true", containerBody(reservation))).text("uuid")
-	if a := c.await(box, "Error"); !strings.Contains(a.text("status_reason"), "database is locked") || a.at("task_state") != "container_creating" {
-		t.Errorf("%v", a)
-	}
-	c.poll("the row to be put right", func() bool { return c.zun("GET", "/containers/"+box, nil).at("status") == "Running" })
 }

@@ -44,20 +44,23 @@ func TestPasswordTokens(t *testing.T) {
 	// Nothing tells a wrong password from a project that does not exist.
 	for _, a := range []answer{
 		c.authenticate(identity("wrong"), nil),
-		c.authenticate(identity(alice.Password), map[string]any{"project": map[string]any{"name": "CHI-999999", "domain": domain}}),
+		c.authenticate(identity(alice.Password), map[string]any{"project": map[string]any{"name": "CHI-999999",
+			"domain": domain}}),
 	} {
 		if a.status != 401 || a.at("error", "message") != "The request you have made requires authentication." ||
 			a.header.Get("WWW-Authenticate") != `Keystone uri="`+c.e.AuthURL()+`"` {
 			t.Errorf("%v", a)
 		}
 	}
-	a = c.want(201, c.authenticate(map[string]any{"methods": []string{"token"}, "token": map[string]any{"id": unscoped}},
+	a = c.want(201, c.authenticate(map[string]any{"methods": []string{"token"},
+		"token": map[string]any{"id": unscoped}},
 		map[string]any{"project": map[string]any{"id": alice.Project.ID}}))
 	if a.at("token", "methods", 1) != "token" || a.at("token", "project", "name") != alice.Project.Name {
 		t.Errorf("rescoped: %v", a)
 	}
 	c.want(400, c.authenticate(map[string]any{}, nil))
-	if a := c.authenticate(map[string]any{"methods": []string{"magic"}}, nil); a.status != 401 || a.at("error", "identity", "methods") == nil {
+	if a := c.authenticate(map[string]any{"methods": []string{"magic"}}, nil); a.status != 401 ||
+		a.at("error", "identity", "methods") == nil {
 		t.Errorf("unknown method: %v", a)
 	}
 	var types []string
@@ -85,23 +88,28 @@ func TestApplicationCredentials(t *testing.T) {
 		t.Errorf("same name again: %v", a)
 	}
 	a = c.want(201, c.byAppCred(id, secret))
-	if a.at("token", "application_credential", "restricted") != false || a.at("token", "project", "name") != "CHI-000001" {
+	if a.at("token", "application_credential", "restricted") != false ||
+		a.at("token", "project", "name") != "CHI-000001" {
 		t.Errorf("%v", a)
 	}
 	token := a.header.Get("X-Subject-Token")
 	byName := map[string]any{"methods": []string{"application_credential"}, "application_credential": map[string]any{
-		"name": "mine", "secret": secret, "user": map[string]any{"name": world.Alice, "domain": map[string]any{"name": "chameleon"}}}}
+		"name": "mine", "secret": secret, "user": map[string]any{"name": world.Alice,
+			"domain": map[string]any{"name": "chameleon"}}}}
 	c.want(201, c.authenticate(byName, nil))
 	a = c.want(401, c.authenticate(byName, map[string]any{"project": map[string]any{"name": "CHI-000001"}}))
-	if a.at("error", "message") != "Error authenticating with application credential: Application credentials cannot request a scope." {
+	if a.at("error", "message") != "Error authenticating with application credential: Application credentials cannot "+
+		"request a scope." {
 		t.Errorf("with a scope: %v", a)
 	}
 	c.want(401, c.byAppCred(id, "wrong"))
-	if a := c.byAppCred("nosuch", "x"); a.status != 404 || a.at("error", "message") != "Could not find Application Credential: nosuch." {
+	if a := c.byAppCred("nosuch", "x"); a.status != 404 ||
+		a.at("error", "message") != "Could not find Application Credential: nosuch." {
 		t.Errorf("unknown: %v", a)
 	}
 	a = c.authenticate(map[string]any{"methods": []string{"token"}, "token": map[string]any{"id": token}}, nil)
-	if a.status != 403 || !strings.Contains(a.text("error", "message"), "Using a delegated token to create another token is not allowed.") {
+	if a.status != 403 || !strings.Contains(a.text("error", "message"),
+		"Using a delegated token to create another token is not allowed.") {
 		t.Errorf("a delegated token exchanged: %v", a)
 	}
 	c.want(204, c.do("DELETE", c.credsURL()+"/"+id, nil))
@@ -127,8 +135,10 @@ func TestRestrictedCredentialIs500(t *testing.T) {
 	if a.raw != `{"error_code":500,"error_message":"Internal Server Error","error_name":"INTERNAL_SERVER_ERROR"}` {
 		t.Errorf("%v", a)
 	}
-	a = c.want(403, c.do("POST", c.credsURL(), map[string]any{"application_credential": map[string]any{"name": "second"}}))
-	if !strings.Contains(a.text("error", "message"), "Using method 'application_credential' is not allowed for managing") {
+	a = c.want(403, c.do("POST", c.credsURL(),
+		map[string]any{"application_credential": map[string]any{"name": "second"}}))
+	if !strings.Contains(a.text("error", "message"), "Using method 'application_credential' is not allowed for "+
+		"managing") {
 		t.Errorf("%v", a)
 	}
 }
@@ -156,10 +166,12 @@ func TestTokensEnd(t *testing.T) {
 	}
 	c.signIn(world.Alice)
 	expires := c.e.world.Now().Add(time.Minute).Format("2006-01-02T15:04:05.000000Z")
-	a = c.want(201, c.do("POST", c.credsURL(), map[string]any{"application_credential": map[string]any{"name": "short", "expires_at": expires}}))
+	a = c.want(201, c.do("POST", c.credsURL(),
+		map[string]any{"application_credential": map[string]any{"name": "short", "expires_at": expires}}))
 	id, secret := a.text("application_credential", "id"), a.text("application_credential", "secret")
 	if a := c.want(201, c.byAppCred(id, secret)); a.at("token", "expires_at") != strings.TrimSuffix(expires, "Z") {
-		t.Errorf("its token outlives it, or its end has a zone, which the real one's has not: %v", a.at("token", "expires_at"))
+		t.Errorf("its token outlives it, or its end has a zone, which the real one's has not: %v",
+			a.at("token", "expires_at"))
 	}
 	c.e.Advance(2 * time.Minute)
 	c.want(401, c.byAppCred(id, secret))
@@ -178,7 +190,8 @@ func TestKeystoneFrontDoor(t *testing.T) {
 	if a := c.want(200, c.do("GET", root+"/v3", nil)); a.at("version", "links", 0, "href") != root+"/v3/" {
 		t.Errorf("%v", a)
 	}
-	if a := c.want(404, c.do("GET", root+"/v3/nosuch", nil)); !strings.HasPrefix(a.header.Get("Content-Type"), "text/html") {
+	if a := c.want(404, c.do("GET", root+"/v3/nosuch", nil)); !strings.HasPrefix(a.header.Get("Content-Type"),
+		"text/html") {
 		t.Errorf("%v %v", a, a.header)
 	}
 	if a := c.want(405, c.do("PUT", root+"/v3/auth/tokens", nil)); a.at("message") == nil || a.at("error") != nil {
@@ -195,7 +208,8 @@ func TestNeutron(t *testing.T) {
 		t.Errorf("external networks: %v", nets)
 	}
 	public := nets.text("networks", 0, "id")
-	if a := c.want(200, c.neutron("GET", "/networks?name=caliconet", nil)); a.at("networks", 0, "router:external") != false {
+	if a := c.want(200, c.neutron("GET", "/networks?name=caliconet", nil)); a.at("networks", 0,
+		"router:external") != false {
 		t.Errorf("%v", a)
 	}
 	c.want(403, c.neutron("POST", "/networks", map[string]any{"network": map[string]any{"name": "mine"}}))
@@ -204,10 +218,12 @@ func TestNeutron(t *testing.T) {
 	}
 	a := c.want(201, fip(map[string]any{"floating_network_id": public, "description": "test"}))
 	id, address := a.text("floatingip", "id"), a.text("floatingip", "floating_ip_address")
-	if a.at("floatingip", "status") != "DOWN" || a.at("floatingip", "port_id") != nil || !strings.HasPrefix(address, "127.") {
+	if a.at("floatingip", "status") != "DOWN" || a.at("floatingip", "port_id") != nil ||
+		!strings.HasPrefix(address, "127.") {
 		t.Errorf("%v", a)
 	}
-	if a := c.want(200, c.neutron("GET", "/floatingips?floating_ip_address="+address, nil)); a.at("floatingips", 0, "id") != id {
+	if a := c.want(200, c.neutron("GET", "/floatingips?floating_ip_address="+address, nil)); a.at("floatingips", 0,
+		"id") != id {
 		t.Errorf("%v", a)
 	}
 	for _, tt := range []struct {
@@ -218,7 +234,8 @@ func TestNeutron(t *testing.T) {
 		{fip(map[string]any{}), 400, "HTTPBadRequest"},
 		{fip(map[string]any{"floating_network_id": world.NewUUID()}), 404, "NetworkNotFound"},
 		{c.neutron("POST", "/floatingips", "{"), 400, "MalformedRequestBody"},
-		{c.neutron("PUT", "/floatingips/"+id, map[string]any{"floatingip": map[string]any{"port_id": world.NewUUID()}}), 404, "PortNotFound"},
+		{c.neutron("PUT", "/floatingips/"+id,
+			map[string]any{"floatingip": map[string]any{"port_id": world.NewUUID()}}), 404, "PortNotFound"},
 		{c.neutron("GET", "/floatingips/"+world.NewUUID(), nil), 404, "FloatingIPNotFound"},
 		{c.neutron("GET", "/nosuch", nil), 404, "HTTPNotFound"},
 		{c.as(world.Carol).neutron("GET", "/floatingips/"+id, nil), 404, "FloatingIPNotFound"},

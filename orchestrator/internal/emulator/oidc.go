@@ -27,7 +27,8 @@ func (e *Emulator) oidcEntry() string {
 		{"client_id", keystone.ClientID}, {"access_token_type", "access_token"}, {"client_secret", "none"}} {
 		fmt.Fprintf(&y, "      %s: %q\n", kv[0], kv[1])
 	}
-	fmt.Fprintf(&y, "    project_name: %q\n    project_domain_name: %q\n    region_name: %q\n    interface: public\n    identity_api_version: 3\n",
+	fmt.Fprintf(&y, "    project_name: %q\n    project_domain_name: %q\n    region_name: %q\n    interface: public\n  "+
+		"  identity_api_version: 3\n",
 		alice.Project.Name, world.DomainName, e.world.Region)
 	return y.String()
 }

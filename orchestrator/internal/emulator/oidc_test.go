@@ -75,8 +75,10 @@ func TestSingleSignOn(t *testing.T) {
 		t.Errorf("discovery %v", d)
 	}
 	unscoped := c.want(201, send(t, "POST", c.federationURL(), "", "Authorization", "Bearer "+c.accessToken()))
-	if unscoped.at("token", "catalog") != nil || unscoped.at("token", "project") != nil || unscoped.at("token", "roles") != nil ||
-		unscoped.text("token", "methods", 0) != "openid" || unscoped.text("token", "user", "OS-FEDERATION", "identity_provider", "id") != "chameleon" {
+	if unscoped.at("token", "catalog") != nil || unscoped.at("token", "project") != nil ||
+		unscoped.at("token", "roles") != nil ||
+		unscoped.text("token", "methods", 0) != "openid" ||
+		unscoped.text("token", "user", "OS-FEDERATION", "identity_provider", "id") != "chameleon" {
 		t.Errorf("unscoped token %v", unscoped)
 	}
 	c.token = unscoped.header.Get("X-Subject-Token")
@@ -87,12 +89,14 @@ func TestSingleSignOn(t *testing.T) {
 	c.want(401, c.blazar("GET", "/leases", nil))
 	scope := func(project map[string]any) answer {
 		return c.do("POST", c.e.AuthURL()+"/auth/tokens", map[string]any{"auth": map[string]any{
-			"identity": map[string]any{"methods": []string{"token"}, "token": map[string]any{"id": c.token}}, "scope": map[string]any{"project": project}}})
+			"identity": map[string]any{"methods": []string{"token"}, "token": map[string]any{"id": c.token}},
+			"scope":    map[string]any{"project": project}}})
 	}
 	c.want(401, scope(map[string]any{"name": "CHI-000002", "domain": map[string]any{"name": "chameleon"}}))
 	c.want(201, scope(map[string]any{"id": projects.text("projects", 0, "id")}))
 	scoped := c.want(201, scope(map[string]any{"name": "CHI-000001", "domain": map[string]any{"name": "chameleon"}}))
-	if scoped.at("token", "catalog", 0) == nil || scoped.text("token", "methods", 1) != "token" || scoped.at("token", "user", "OS-FEDERATION") == nil {
+	if scoped.at("token", "catalog", 0) == nil || scoped.text("token", "methods", 1) != "token" ||
+		scoped.at("token", "user", "OS-FEDERATION") == nil {
 		t.Errorf("scoped token %v", scoped)
 	}
 	if scoped.text("token", "expires_at") != unscoped.text("token", "expires_at") {
@@ -110,7 +114,8 @@ func TestTokenEndpoint(t *testing.T) {
 		v.Del("client_id")
 		req, _ := http.NewRequest("GET", at, nil)
 		req.SetBasicAuth(keystone.ClientID, "none")
-		return send(t, "POST", at, v.Encode(), "Content-Type", formType, "Authorization", req.Header.Get("Authorization"))
+		return send(t, "POST", at, v.Encode(), "Content-Type", formType, "Authorization",
+			req.Header.Get("Authorization"))
 	}
 	good := c.want(200, basic())
 	if good.at("expires_in") != 300.0 || good.text("token_type") != "Bearer" || good.at("id_token") == nil {
@@ -126,17 +131,20 @@ func TestTokenEndpoint(t *testing.T) {
 		"a refresh token twice": {400, "invalid_grant", basic(refresh...)},
 		"wrong password":        {401, "invalid_grant", basic("password", "x")},
 		"unknown user":          {401, "invalid_grant", basic("username", "x")},
-		"unknown client":        {401, "invalid_client", send(t, "POST", at, c.form("client_id", "x"), "Content-Type", formType)},
-		"no password for this":  {400, "unauthorized_client", send(t, "POST", at, c.form("client_id", "chi-cli-device-token"), "Content-Type", formType)},
-		"another grant":         {400, "unsupported_grant_type", basic("grant_type", "magic")},
-		"no form":               {400, "invalid_request", send(t, "POST", at, c.form(), "Content-Type", "text/plain")},
+		"unknown client": {401, "invalid_client", send(t, "POST", at, c.form("client_id", "x"), "Content-Type",
+			formType)},
+		"no password for this": {400, "unauthorized_client",
+			send(t, "POST", at, c.form("client_id", "chi-cli-device-token"), "Content-Type", formType)},
+		"another grant": {400, "unsupported_grant_type", basic("grant_type", "magic")},
+		"no form":       {400, "invalid_request", send(t, "POST", at, c.form(), "Content-Type", "text/plain")},
 	} {
 		if x.got.status != x.status || x.got.text("error") != x.code {
 			t.Errorf("%s: %v, want %d %s", name, x.got, x.status, x.code)
 		}
 	}
 	userinfo := strings.Replace(at, "/token", "/userinfo", 1)
-	if u := c.want(200, send(t, "GET", userinfo, "", "Authorization", "Bearer "+good.text("access_token"))); u.text("preferred_username") != world.Alice {
+	if u := c.want(200, send(t, "GET", userinfo, "", "Authorization",
+		"Bearer "+good.text("access_token"))); u.text("preferred_username") != world.Alice {
 		t.Errorf("%v", u)
 	}
 	c.want(401, send(t, "GET", userinfo, ""))
@@ -146,16 +154,21 @@ func TestTokenEndpoint(t *testing.T) {
 func TestFederationRefuses(t *testing.T) {
 	c := start(t, Options{})
 	access := c.accessToken()
-	if a := c.want(302, send(t, "POST", c.federationURL(), "")); !strings.Contains(a.header.Get("Location"), "/openid-connect/auth?") {
+	if a := c.want(302, send(t, "POST", c.federationURL(), "")); !strings.Contains(a.header.Get("Location"),
+		"/openid-connect/auth?") {
 		t.Errorf("%v", a.header)
 	}
-	if a := c.want(401, send(t, "POST", c.federationURL(), "", "Authorization", "Bearer x")); !strings.HasPrefix(a.raw, "<html>") {
+	if a := c.want(401, send(t, "POST", c.federationURL(), "", "Authorization",
+		"Bearer x")); !strings.HasPrefix(a.raw, "<html>") {
 		t.Errorf("%v", a)
 	}
-	c.want(404, send(t, "POST", strings.Replace(c.federationURL(), "chameleon", "x", 1), "", "Authorization", "Bearer "+access))
-	c.want(401, send(t, "POST", strings.Replace(c.federationURL(), "openid", "x", 1), "", "Authorization", "Bearer "+access))
+	c.want(404, send(t, "POST", strings.Replace(c.federationURL(), "chameleon", "x", 1), "", "Authorization",
+		"Bearer "+access))
+	c.want(401, send(t, "POST", strings.Replace(c.federationURL(), "openid", "x", 1), "", "Authorization",
+		"Bearer "+access))
 	// An access token lives five minutes, what it was exchanged for does not die with it.
-	c.token = c.want(201, send(t, "POST", c.federationURL(), "", "Authorization", "Bearer "+access)).header.Get("X-Subject-Token")
+	c.token = c.want(201, send(t, "POST", c.federationURL(), "", "Authorization",
+		"Bearer "+access)).header.Get("X-Subject-Token")
 	c.e.Advance(5 * time.Minute)
 	c.want(401, send(t, "POST", c.federationURL(), "", "Authorization", "Bearer "+access))
 	c.want(200, c.do("GET", c.e.AuthURL()+"/auth/projects", nil))
@@ -172,7 +185,8 @@ func TestTokenLife(t *testing.T) {
 	c.want(200, c.do("POST", c.e.ControlURL()+"/tokens", map[string]any{"life": "30s", "access_life": "10s"}))
 	c.signIn(world.Alice)
 	late := c.token
-	if n := c.want(200, send(t, "POST", c.tokenEndpoint(), c.form(), "Content-Type", formType)).at("expires_in"); n != 10.0 {
+	if n := c.want(200, send(t, "POST", c.tokenEndpoint(), c.form(), "Content-Type",
+		formType)).at("expires_in"); n != 10.0 {
 		t.Errorf("expires_in %v", n)
 	}
 	for _, step := range []struct{ tokens, access int }{{200, 201}, {200, 401}, {401, 401}} {
@@ -192,7 +206,8 @@ func TestOIDCEntry(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, entry, ok := strings.Cut(string(b), "  chexp-emulator-oidc:\n")
-	if !ok || !strings.Contains(entry, "\n    project_name: ") || !strings.Contains(entry, "\n      client_secret: \"none\"") {
+	if !ok || !strings.Contains(entry, "\n    project_name: ") ||
+		!strings.Contains(entry, "\n      client_secret: \"none\"") {
 		t.Errorf("%s", b)
 	}
 }
@@ -209,8 +224,10 @@ func TestKeystoneauthSignsIn(t *testing.T) {
 	home := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}
 	for name, env := range map[string][]string{
 		"v3oidcpassword": {"OS_CLIENT_CONFIG_FILE=" + c.e.CloudsFile(), "OS_CLOUD=chexp-emulator-oidc"},
-		"v3oidcaccesstoken": {"OS_AUTH_TYPE=v3oidcaccesstoken", "OS_ACCESS_TOKEN=" + access, "OS_IDENTITY_PROVIDER=chameleon", "OS_PROTOCOL=openid",
-			"OS_PROJECT_DOMAIN_NAME=chameleon", "OS_PROJECT_NAME=CHI-000001", "OS_AUTH_URL=" + c.e.AuthURL(), "OS_REGION_NAME=CHI@Edge"},
+		"v3oidcaccesstoken": {"OS_AUTH_TYPE=v3oidcaccesstoken", "OS_ACCESS_TOKEN=" + access,
+			"OS_IDENTITY_PROVIDER=chameleon", "OS_PROTOCOL=openid",
+			"OS_PROJECT_DOMAIN_NAME=chameleon", "OS_PROJECT_NAME=CHI-000001", "OS_AUTH_URL=" + c.e.AuthURL(),
+			"OS_REGION_NAME=CHI@Edge"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -219,7 +236,8 @@ func TestKeystoneauthSignsIn(t *testing.T) {
 			cmd.Env = append(home, env...)
 			out, err := cmd.Output()
 			var token map[string]string
-			if err != nil || json.Unmarshal(out, &token) != nil || token["project_id"] != c.e.world.User(world.Alice).Project.ID {
+			if err != nil || json.Unmarshal(out, &token) != nil ||
+				token["project_id"] != c.e.world.User(world.Alice).Project.ID {
 				var exit *exec.ExitError
 				if errors.As(err, &exit) {
 					t.Logf("%s", exit.Stderr)

@@ -375,24 +375,25 @@ func brief(v any) string {
 
 // headers compares names and values. Content-Length must be that of the body sent.
 func (m *matcher) headers(a answer) {
-	seen := map[string]bool{}
+	recorded := http.Header{}
 	for _, line := range m.r.Response.Headers {
 		name, want, _ := strings.Cut(line, ": ")
-		key := http.CanonicalHeaderKey(name)
-		seen[key] = true
-		at := "header " + key
-		got, ok := a.header[key]
-		switch {
-		case !ok:
-			m.differ(at, "is missing, recorded %q", want)
-		case len(got) != 1:
-			m.differ(at, "came %d times", len(got))
-		case !m.header(key, want, got[0], a):
-			m.differ(at, "is %q, recorded %q", got[0], want)
+		recorded.Add(name, want)
+	}
+	for _, key := range slices.Sorted(maps.Keys(recorded)) {
+		at, got, want := "header "+key, a.header[key], recorded[key]
+		if len(got) != len(want) {
+			m.differ(at, "is %q, recorded %q", got, want)
+			continue
+		}
+		for i := range want {
+			if !m.header(key, want[i], got[i], a) {
+				m.differ(at, "is %q, recorded %q", got[i], want[i])
+			}
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(a.header)) {
-		if !seen[key] {
+		if recorded[key] == nil {
 			m.differ("header "+key, "was not recorded: %q", a.header.Get(key))
 		}
 	}

@@ -57,8 +57,9 @@ func newReplay(t *testing.T, folder string, all map[string][]*recording, tally *
 			p.introduce(r)
 		}
 	}
-	first := all[folder][0]
-	if !first.at.IsZero() {
+	dated := slices.IndexFunc(all[folder], func(r *recording) bool { return !r.at.IsZero() })
+	if dated >= 0 {
+		first := all[folder][dated]
 		p.shift = p.e.world.Now().Truncate(time.Minute).Sub(first.at.Truncate(time.Minute)) + time.Minute
 	}
 	return p
@@ -229,6 +230,20 @@ func (p *replay) prepare(r *recording, rest []*recording) {
 		f(p)
 	}
 	p.tidy(r, rest)
+	if p.folder == "fleet" && strings.HasSuffix(r.Request.Path, "/containers/?run=true") {
+		p.settled()
+	}
+}
+
+// settled waits until no lease is about to start, as the recorder did.
+func (p *replay) settled() {
+	p.poll("the leases to start", func() bool {
+		return !slices.ContainsFunc(list(p.blazar("GET", "/leases", nil).at("leases")), func(l any) bool {
+			start, _ := dig(l, "start_date").(string)
+			due := start <= p.e.world.Now().Format("2006-01-02T15:04:05")
+			return dig(l, "status") == "STARTING" || dig(l, "status") == "PENDING" && due
+		})
+	})
 }
 
 // failed says how an answer differs from the recorded one.
@@ -260,7 +275,10 @@ func (p *replay) exchange(r *recording) {
 
 // polled are recordings of something on its way: the number counts the polls, and the word
 // is the state that the recorder saw just before.
-var polled = regexp.MustCompile(`-(\d+-[A-Z][A-Za-z]+|gone)(\.\d+)?$`)
+var polled = regexp.MustCompile(`-(\d+-[A-Z][A-Za-z]+|gone|running|active|then)(\.\d+)?$`)
+
+// patience is how long a state may take to come.
+const patience = 20 * time.Second
 
 // follow polls until every recorded answer was seen, one after the other. The emulator
 // keeps each state until a poll has seen it, so none is missed.
@@ -275,7 +293,7 @@ func (p *replay) follow(group, rest []*recording) {
 		request := p.request(r)
 		var best []string
 		var closest answer
-		for deadline := time.Now().Add(20 * time.Second); ; {
+		for deadline := time.Now().Add(patience); ; {
 			a := last
 			if asked != r.Request.Path {
 				a = p.watcher.poll(request)

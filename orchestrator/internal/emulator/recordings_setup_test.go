@@ -7,8 +7,11 @@ import (
 	"strings"
 	"time"
 
+	"chexp/orchestrator/internal/emulator/blazar"
 	"chexp/orchestrator/internal/emulator/keystone"
+	"chexp/orchestrator/internal/emulator/neutron"
 	"chexp/orchestrator/internal/emulator/world"
+	"chexp/orchestrator/internal/emulator/zun"
 )
 
 // What had to be true before some of the recordings, because the call that made it so was
@@ -17,9 +20,9 @@ import (
 var beforeFolder = map[string]func(*replay){
 	"blazar":             (*replay).noLeases,
 	"keystone":           (*replay).noCredentials,
-	"zun-no-hosts":       func(p *replay) { p.fault(world.NoHosts, 1) },
-	"zun-race-deleted":   func(p *replay) { p.fault(world.ContainerVanish, 1) },
-	"zun-stuck-creating": func(p *replay) { p.fault(world.ImageNeverPulls, 1) },
+	"zun-no-hosts":       func(p *replay) { p.fault(zun.NoHosts, 1) },
+	"zun-race-deleted":   func(p *replay) { p.fault(zun.ContainerVanish, 1) },
+	"zun-stuck-creating": func(p *replay) { p.fault(zun.ImageNeverPulls, 1) },
 	"zun-unschedulable":  func(p *replay) { p.ids["45949a61-c916-47f9-a4c9-36d8d010af4f"] = world.NewUUID() },
 	"gophercloud": func(p *replay) {
 		p.noLeases()
@@ -50,15 +53,15 @@ var before = map[string]func(*replay){
 	"blazar/b6-ending-1-ACTIVE": func(p *replay) {
 		p.want(200, p.blazar("PUT", "/leases/"+p.ids["8ccce243-364f-4f46-94a6-8e28c1389b00"], map[string]any{"end_date": "now"}))
 	},
-	"blazar/d0-create-now-node-will-vanish": func(p *replay) { p.fault(world.NodeGone, 1) },
+	"blazar/d0-create-now-node-will-vanish": func(p *replay) { p.fault(blazar.NodeGone, 1) },
 	"neutron/11-bind-port-already-has-one": func(p *replay) {
 		p.bind("cfd461ba-a842-4832-91dd-d9e8792b3df2", "26d4dc87-97ea-419b-b46b-8d83821296ba")
 	},
 	"neutron/17b-delete-again": func(p *replay) {
 		p.want(204, p.neutron("DELETE", "/floatingips/"+p.ids["cfd461ba-a842-4832-91dd-d9e8792b3df2"], nil))
 	},
-	"neutron/18-exhaust.3":                func(p *replay) { p.fault(world.PoolDry, 2) },
-	"neutron/19-over-quota":               func(p *replay) { p.fault(world.OverQuota, 1) },
+	"neutron/18-exhaust.3":                func(p *replay) { p.fault(neutron.PoolDry, 2) },
+	"neutron/19-over-quota":               func(p *replay) { p.fault(neutron.OverQuota, 1) },
 	"zun/22b-exec-shell-not-implied":      func(p *replay) { p.running("b5048394-a726-4b74-9d8e-fc39c2343c7d") },
 	"zun/42b-get-archive-file-in-workdir": func(p *replay) { p.furnish("b5048394-a726-4b74-9d8e-fc39c2343c7d") },
 	"keystone/52-appcred-delete":          func(p *replay) { p.ids["orphan"] = p.tokenOf("94f148b1b6f2405ea137f54eb6c5ca12") },
@@ -86,11 +89,7 @@ var special = map[string]func(*replay) string{
 	"keystone/80-appcred-token-creates-trust-refused":                           func(p *replay) string { return p.appCredToken(false) },
 }
 
-func (p *replay) fault(f Fault, times int) {
-	if err := p.e.SetFaults(Faults{f: times}); err != nil {
-		p.t.Fatal(err)
-	}
-}
+func (p *replay) fault(f world.Fault, times int) { p.e.SetFaults(Faults{f: times}) }
 
 // appCredToken signs in with a new application credential.
 func (p *replay) appCredToken(unrestricted bool) string {
@@ -220,6 +219,13 @@ func (p *replay) remember(r *recording, want any, a answer) {
 
 // make brings into being what a recorded request speaks of and no recorded request made.
 func (p *replay) make(r *recording, id string) string {
+	signsIn := r != nil && strings.Contains(string(r.Request.Body), `"application_credential"`)
+	if (p.folder == "fleet" || strings.HasPrefix(p.folder, "baremetal/")) && !signsIn {
+		if len(id) == 32 {
+			return world.NewHex(16)
+		}
+		return world.NewUUID() // only what the recordings made is there
+	}
 	for _, list := range p.all {
 		for _, o := range list {
 			var body any

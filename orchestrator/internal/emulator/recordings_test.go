@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"chexp/orchestrator/internal/emulator/blazar"
+	"chexp/orchestrator/internal/emulator/front"
 	"chexp/orchestrator/internal/recordings"
 )
 
@@ -26,9 +28,6 @@ func (r *recording) has(words ...string) bool {
 
 var header = recordings.Header
 
-// notYet are folders that this test does not replay yet.
-var notYet = map[string]bool{"fleet": true}
-
 // loadRecordings reads all folders, each in the order of time.
 func loadRecordings(t *testing.T) map[string][]*recording {
 	t.Helper()
@@ -38,9 +37,7 @@ func loadRecordings(t *testing.T) map[string][]*recording {
 	}
 	all := map[string][]*recording{}
 	for _, x := range exchanges {
-		if !notYet[x.Folder] && !strings.HasPrefix(x.Folder, "baremetal/") {
-			all[x.Folder] = append(all[x.Folder], &recording{Exchange: x, folder: x.Folder, name: x.Name, at: x.Time()})
-		}
+		all[x.Folder] = append(all[x.Folder], &recording{Exchange: x, folder: x.Folder, name: x.Name, at: x.Time()})
 	}
 	for folder, list := range all {
 		slices.SortStableFunc(list, func(a, b *recording) int {
@@ -74,19 +71,15 @@ func (r *recording) rank() string {
 // during are the orders that hold while a recording is replayed that was made with other settings
 // than Chameleon's.
 var during = map[string]Faults{
-	"blazar/90-devices-list-member-blazar-default-policy":                       {"blazar.policy=upstream": -1},
-	"blazar/90b-allocations-member-blazar-default-policy":                       {"blazar.policy=upstream": -1},
-	"blazar/e1-not-enough-other-config":                                         {"blazar.query=hidden": -1},
-	"blazar/e2-uid-unknown-other-config":                                        {"blazar.query=hidden": -1},
-	"blazar/a0-create-with-restricted-appcred":                                  {"keystone.trusts=all": -1},
-	"blazar/a3-create-with-unrestricted-appcred-keystone-default-refuses-trust": {"keystone.trusts=none": -1},
+	"blazar/90-devices-list-member-blazar-default-policy":                       {blazar.UpstreamPolicy: -1},
+	"blazar/90b-allocations-member-blazar-default-policy":                       {blazar.UpstreamPolicy: -1},
+	"blazar/e1-not-enough-other-config":                                         {blazar.HiddenQuery: -1},
+	"blazar/e2-uid-unknown-other-config":                                        {blazar.HiddenQuery: -1},
+	"blazar/a0-create-with-restricted-appcred":                                  {front.AllTrust: -1},
+	"blazar/a3-create-with-unrestricted-appcred-keystone-default-refuses-trust": {front.NoneTrust: -1},
 }
 
-func (p *replay) order(f Faults) {
-	if err := p.e.SetFaults(f); err != nil {
-		p.t.Fatal(err)
-	}
-}
+func (p *replay) order(f Faults) { p.e.SetFaults(f) }
 
 func (p *replay) withdraw(f Faults) {
 	none := Faults{}
@@ -146,5 +139,5 @@ func TestEveryRecordedExchange(t *testing.T) {
 		}
 	})
 	mutants.report(t)
-	tally.report(t)
+	tally.report(t, all)
 }

@@ -18,7 +18,8 @@ import (
 // interactive asks for an interactive execute and returns the answer.
 func (c *client) interactive(box, command string) answer {
 	c.t.Helper()
-	return c.zun("POST", "/containers/"+box+"/execute?"+url.Values{"command": {command}, "run": {"false"}, "interactive": {"true"}}.Encode(), nil)
+	return c.zun("POST", "/containers/"+box+"/execute?"+url.Values{"command": {command}, "run": {"false"},
+		"interactive": {"true"}}.Encode(), nil)
 }
 
 // dial connects to a proxy's URL; status is that of a refusal.
@@ -88,11 +89,16 @@ func TestInteractiveExecute(t *testing.T) {
 	// Input, and base64 for clients that cannot do binary.
 	a = c.want(200, c.interactive(box, "sh -c 'read x; echo got $x; echo EXIT:$?'"))
 	ws, _ = dial(t, a.text("proxy_url"), &websocket.DialOptions{Subprotocols: []string{"base64"}})
-	if err := ws.Write(context.Background(), websocket.MessageText, []byte(base64.StdEncoding.EncodeToString([]byte("this\n")))); err != nil {
+	if err := ws.Write(context.Background(), websocket.MessageText,
+		[]byte(base64.StdEncoding.EncodeToString([]byte("this\n")))); err != nil {
 		t.Fatal(err)
 	}
 	all := ""
-	for _, frame := range regexp.MustCompile(`[A-Za-z0-9+/]+=*`).FindAllString(func() string { s, _ := drain(t, ws); return s }(), -1) {
+	for _, frame := range regexp.MustCompile(`[A-Za-z0-9+/]+=*`).FindAllString(func() string {
+		s,
+			_ := drain(t, ws)
+		return s
+	}(), -1) {
 		data, err := base64.StdEncoding.DecodeString(frame)
 		if err != nil {
 			t.Errorf("frame %q: %v", frame, err)
@@ -118,16 +124,17 @@ func TestInteractiveExecute(t *testing.T) {
 
 	// An Origin is refused, and so is a token with another container's uuid.
 	a = c.want(200, c.interactive(box, "true"))
-	if _, status := dial(t, a.text("proxy_url"), &websocket.DialOptions{HTTPHeader: http.Header{"Origin": {"http://x"}}}); status != 403 {
+	if _, status := dial(t, a.text("proxy_url"),
+		&websocket.DialOptions{HTTPHeader: http.Header{"Origin": {"http://x"}}}); status != 403 {
 		t.Errorf("with an Origin: %d", status)
 	}
 	if _, status := dial(t, strings.Replace(a.text("proxy_url"), box, world.NewUUID(), 1), nil); status != 403 {
 		t.Errorf("for another container: %d", status)
 	}
-	c.order("interactive-off")
+	c.order("zun.interactive=off")
 	c.want(500, c.interactive(box, "true"))
 	c.want(500, c.zun("POST", "/containers/"+box+"/execute?command=true&run=false&interactive=false", nil))
-	c.order("interactive-off=1")
+	c.order("zun.interactive=offx1")
 	c.want(500, c.interactive(box, "true"))
 	c.want(200, c.interactive(box, "true"))
 }
@@ -139,14 +146,16 @@ func TestAttachAndStats(t *testing.T) {
 	a := c.want(200, c.zun("GET", "/containers/"+box+"/attach", nil))
 	to := strings.Trim(strings.ReplaceAll(a.raw, `\u0026`, "&"), "\"\n")
 	ws, _ := dial(t, to, &websocket.DialOptions{Subprotocols: offered})
-	if err := ws.Write(context.Background(), websocket.MessageBinary, []byte("cd /root && echo here: $(pwd); exit\n")); err != nil {
+	if err := ws.Write(context.Background(), websocket.MessageBinary,
+		[]byte("cd /root && echo here: $(pwd); exit\n")); err != nil {
 		t.Fatal(err)
 	}
 	if all, _ := drain(t, ws); !strings.Contains(all, "here: /root\n") {
 		t.Errorf("the shell said %q", all)
 	}
 	a = c.want(200, c.zun("GET", "/containers/"+box+"/stats", nil))
-	if !regexp.MustCompile(`^\d+n$`).MatchString(a.text("cpu")) || !regexp.MustCompile(`^[1-9]\d*Ki$`).MatchString(a.text("memory")) {
+	if !regexp.MustCompile(`^\d+n$`).MatchString(a.text("cpu")) ||
+		!regexp.MustCompile(`^[1-9]\d*Ki$`).MatchString(a.text("memory")) {
 		t.Errorf("stats: %v", a)
 	}
 	c.want(202, c.zun("POST", "/containers/"+box+"/stop", nil))

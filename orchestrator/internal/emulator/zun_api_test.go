@@ -25,7 +25,8 @@ func TestMicroversions(t *testing.T) {
 		if status == 500 && (a.raw != "" || !strings.HasPrefix(a.header.Get("Content-Type"), "text/plain")) {
 			t.Errorf("%q: %v", header, a)
 		}
-		if status == 200 && (a.header.Get("OpenStack-API-Maximum-Version") != "container 1.41" || a.raw != `{"containers":[],"next":null}`) {
+		if status == 200 && (a.header.Get("OpenStack-API-Maximum-Version") != "container 1.41" ||
+			a.raw != `{"containers":[],"next":null}`) {
 			t.Errorf("%q: %v %v", header, a, a.header)
 		}
 	}
@@ -46,28 +47,42 @@ func TestCreateChecksAtOnce(t *testing.T) {
 		says    string
 	}{
 		{"no image", "1.41", func(b map[string]any) { delete(b, "image") }, 400, "'image' is a required property"},
-		{"bad name", "1.41", func(b map[string]any) { b["name"] = "bad name!" }, 400, "does not match '^[a-zA-Z0-9][a-zA-Z0-9_.-]+$'"},
+		{"bad name", "1.41", func(b map[string]any) { b["name"] = "bad name!" }, 400,
+			"does not match '^[a-zA-Z0-9][a-zA-Z0-9_.-]+$'"},
 		{"short name", "1.41", func(b map[string]any) { b["name"] = "x" }, 400, "'x' is too short"},
-		{"number in environment", "1.41", func(b map[string]any) { b["environment"] = map[string]any{"A": 1} }, 400, "1 is not of type 'string'"},
-		{"command is text", "1.41", func(b map[string]any) { b["command"] = "sleep 1" }, 400, "'sleep 1' is not of type 'array', 'null'"},
+		{"number in environment", "1.41", func(b map[string]any) { b["environment"] = map[string]any{"A": 1} }, 400,
+			"1 is not of type 'string'"},
+		{"command is text", "1.41", func(b map[string]any) { b["command"] = "sleep 1" }, 400,
+			"'sleep 1' is not of type 'array', 'null'"},
 		{"command is a list, old", "1.19", func(map[string]any) {}, 400, "is not of type 'string', 'null'"},
-		{"ports are a list", "1.41", func(b map[string]any) { b["exposed_ports"] = []any{"22/tcp"} }, 400, "['22/tcp'] is not of type 'object', 'null'"},
+		{"ports are a list", "1.41", func(b map[string]any) { b["exposed_ports"] = []any{"22/tcp"} }, 400,
+			"['22/tcp'] is not of type 'object', 'null'"},
 		{"bad protocol", "1.41", func(b map[string]any) { b["exposed_ports"] = map[string]any{"22/icmp": map[string]any{}} }, 400, "value icmp is an invalid protocol"},
-		{"bad port", "1.41", func(b map[string]any) { b["exposed_ports"] = map[string]any{"ssh": map[string]any{}} }, 400, "value ssh is invalid as publish port."},
-		{"ports, old", "1.23", func(b map[string]any) { b["exposed_ports"] = map[string]any{"22": map[string]any{}} }, 400, "exposed_ports is only supported from version 1.24"},
-		{"ports and groups", "1.41", func(b map[string]any) { b["exposed_ports"], b["security_groups"] = nil, []any{"default"} }, 400, "should not be valid under {'required': ['security_groups', 'exposed_ports']}"},
-		{"unknown key", "1.41", func(b map[string]any) { b["colour"] = "red" }, 400, "Additional properties are not allowed ('colour' was unexpected)"},
-		{"profiles, old", "1.40", func(b map[string]any) { b["device_profiles"] = []any{"pi_gpio"} }, 400, "('device_profiles' was unexpected)"},
-		{"hints are a list", "1.41", func(b map[string]any) { b["hints"] = []any{} }, 400, "is not of type 'object', 'null'"},
+		{"bad port", "1.41", func(b map[string]any) { b["exposed_ports"] = map[string]any{"ssh": map[string]any{}} },
+			400, "value ssh is invalid as publish port."},
+		{"ports, old", "1.23", func(b map[string]any) { b["exposed_ports"] = map[string]any{"22": map[string]any{}} },
+			400, "exposed_ports is only supported from version 1.24"},
+		{"ports and groups", "1.41", func(b map[string]any) {
+			b["exposed_ports"], b["security_groups"] = nil,
+				[]any{"default"}
+		}, 400, "should not be valid under {'required': ['security_groups', 'exposed_ports']}"},
+		{"unknown key", "1.41", func(b map[string]any) { b["colour"] = "red" }, 400,
+			"Additional properties are not allowed ('colour' was unexpected)"},
+		{"profiles, old", "1.40", func(b map[string]any) { b["device_profiles"] = []any{"pi_gpio"} }, 400,
+			"('device_profiles' was unexpected)"},
+		{"hints are a list", "1.41", func(b map[string]any) { b["hints"] = []any{} }, 400,
+			"is not of type 'object', 'null'"},
 		{"hints are null", "1.41", func(b map[string]any) { b["hints"] = nil }, 500, "problem in the server"},
-		{"privileged", "1.41", func(b map[string]any) { b["privileged"] = true }, 403, "Policy doesn't allow container:create:privileged"},
+		{"privileged", "1.41", func(b map[string]any) { b["privileged"] = true }, 403,
+			"Policy doesn't allow container:create:privileged"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			body := containerBody("x")
 			tt.change(body)
 			c.version = "container " + tt.version
 			a := c.zun("POST", "/containers", body)
-			if a.status != tt.status || !strings.Contains(a.text("errors", 0, "detail"), tt.says) || a.at("errors", 0, "status") != float64(tt.status) {
+			if a.status != tt.status || !strings.Contains(a.text("errors", 0, "detail"), tt.says) ||
+				a.at("errors", 0, "status") != float64(tt.status) {
 				t.Errorf("%v; want %d with %q", a, tt.status, tt.says)
 			}
 		})
@@ -95,10 +110,13 @@ func TestReservationTroubleIsNoHTTPError(t *testing.T) {
 		detail any
 	}{
 		{"no hint", func(b map[string]any) { delete(b, "hints") }, "has no reservaton ID set.", nil},
-		{"unknown", func(b map[string]any) { b["hints"] = map[string]any{"reservation": world.NewUUID()} }, "nodes are available", "Unschedulable"},
-		{"not started", func(b map[string]any) { b["hints"] = map[string]any{"reservation": later} }, "nodes are available", "Unschedulable"},
+		{"unknown", func(b map[string]any) { b["hints"] = map[string]any{"reservation": world.NewUUID()} },
+			"nodes are available", "Unschedulable"},
+		{"not started", func(b map[string]any) { b["hints"] = map[string]any{"reservation": later} },
+			"nodes are available", "Unschedulable"},
 		{"no DNS name", func(b map[string]any) { b["name"] = "Chexp_Bench" }, "Reason: Unprocessable Entity", nil},
-		{"unknown profile", func(b map[string]any) { b["device_profiles"] = []any{"warp"} }, "Missing mapping for device_profile", nil},
+		{"unknown profile", func(b map[string]any) { b["device_profiles"] = []any{"warp"} },
+			"Missing mapping for device_profile", nil},
 		{"disk", func(b map[string]any) { b["disk"] = 5 }, "disk quota", nil},
 		{"runtime", func(b map[string]any) { b["runtime"] = "nvidia" }, "There are not enough hosts available.", nil},
 	} {
@@ -130,7 +148,8 @@ func TestPullTroubleIsCreatingForEver(t *testing.T) {
 	t.Parallel()
 	c := start(t, Options{}) // no images at all
 	_, reservation := c.activeLease()
-	for image, detail := range map[string]string{"debian:12": "ErrImagePull", "example.org/no/such:1": "ErrImagePull", "Bad Reference": "InvalidImageName"} {
+	for image, detail := range map[string]string{"debian:12": "ErrImagePull", "example.org/no/such:1": "ErrImagePull",
+		"Bad Reference": "InvalidImageName"} {
 		body := containerBody(reservation)
 		body["image"] = image
 		uuid := c.want(202, c.zun("POST", "/containers", body)).text("uuid")
@@ -153,7 +172,8 @@ func TestNamesAreNotUnique(t *testing.T) {
 	c := start(t, Options{})
 	a := c.want(202, c.zun("POST", "/containers", containerBody("x"))).text("uuid")
 	b := c.want(202, c.zun("POST", "/containers", containerBody("x"))).text("uuid")
-	for _, call := range []answer{c.zun("GET", "/containers/box", nil), c.zun("DELETE", "/containers/box?force=true", nil)} {
+	for _, call := range []answer{c.zun("GET", "/containers/box", nil),
+		c.zun("DELETE", "/containers/box?force=true", nil)} {
 		if call.status != 409 || call.text("errors", 0, "code") != "container.conflict" {
 			t.Errorf("by a name that two have: %v", call)
 		}
@@ -175,7 +195,8 @@ func TestListFiltersAndPages(t *testing.T) {
 		uuids = append(uuids, c.want(202, c.zun("POST", "/containers", body)).text("uuid"))
 	}
 	a := c.zun("GET", "/containers?name=box-1", nil)
-	if list := a.at("containers").([]any); len(list) != 1 || dig(list, 0, "uuid") != uuids[1] || dig(list, 0, "links") != nil {
+	if list := a.at("containers").([]any); len(list) != 1 || dig(list, 0, "uuid") != uuids[1] ||
+		dig(list, 0, "links") != nil {
 		t.Errorf("by name: %v", a)
 	}
 	a = c.zun("GET", "/containers?limit=2", nil)

@@ -82,7 +82,8 @@ func TestExecuteIsCutAndGoesOn(t *testing.T) {
 	t.Parallel()
 	c := withContainers(t, "amd64", Options{ExecuteTimeout: 2 * time.Second})
 	box := c.runningContainer()
-	a := c.want(200, c.execute(box, "sh -c 'echo before; while ! test -e /go; do sleep 0.05; done; echo after >/done; sleep 100'"))
+	a := c.want(200, c.execute(box, "sh -c 'echo before; while ! test -e /go; do sleep 0.05; done; echo after >/done; "+
+		"sleep 100'"))
 	if a.at("output") != "before\n" || a.at("exit_code") != nil {
 		t.Errorf("%v; want the output so far and null", a)
 	}
@@ -91,17 +92,20 @@ func TestExecuteIsCutAndGoesOn(t *testing.T) {
 		return c.execute(box, "cat /done").at("output") == "after\n"
 	})
 	// A child that keeps the output open holds the call as well.
-	if a := c.want(200, c.execute(box, "sh -c 'sleep 100 & echo started'")); a.at("exit_code") != nil || a.at("output") != "started\n" {
+	if a := c.want(200, c.execute(box, "sh -c 'sleep 100 & echo started'")); a.at("exit_code") != nil ||
+		a.at("output") != "started\n" {
 		t.Errorf("output held: %v", a)
 	}
-	if a := c.want(200, c.execute(box, "sh -c 'setsid nohup sleep 100 >/dev/null 2>&1 </dev/null & echo started'")); a.at("exit_code") != 0.0 {
+	if a := c.want(200, c.execute(box, "sh -c 'setsid nohup sleep 100 >/dev/null 2>&1 </dev/null & echo "+
+		"started'")); a.at("exit_code") != 0.0 {
 		t.Errorf("detached: %v", a)
 	}
 }
 
 func put(c *client, box, dir string, data []byte) answer {
 	c.t.Helper()
-	return c.zun("POST", "/containers/"+box+"/put_archive?path="+url.QueryEscape(dir), map[string]any{"data": base64.StdEncoding.EncodeToString(data)})
+	return c.zun("POST", "/containers/"+box+"/put_archive?path="+url.QueryEscape(dir),
+		map[string]any{"data": base64.StdEncoding.EncodeToString(data)})
 }
 
 func TestPutArchive(t *testing.T) {
@@ -185,7 +189,8 @@ func TestMainCommandThatExitsEndsInError(t *testing.T) {
 		a := c.want(202, c.zun("POST", "/containers", body))
 		uuid := a.text("uuid")
 		a = c.await(uuid, "Error")
-		if a.at("status_detail") != "ContainersNotReady" || a.at("status_reason") != "containers with unready status: ["+name+"]" {
+		if a.at("status_detail") != "ContainersNotReady" ||
+			a.at("status_reason") != "containers with unready status: ["+name+"]" {
 			t.Errorf("%s: %v", name, a)
 		}
 		logs := c.want(200, c.zun("GET", "/containers/"+uuid+"/logs", nil)).raw
@@ -238,7 +243,8 @@ func TestStopLosesFilesAndThePort(t *testing.T) {
 	if ips, ok := old.at("port", "fixed_ips").([]any); !ok || len(ips) > 0 || old.at("port", "device_id") != box {
 		t.Errorf("the old port: %v", old)
 	}
-	if a, b := before.text("addresses", world.CaliconetID, 0, "addr"), after.text("addresses", world.CaliconetID, 0, "addr"); a == b {
+	if a, b := before.text("addresses", world.CaliconetID, 0, "addr"),
+		after.text("addresses", world.CaliconetID, 0, "addr"); a == b {
 		t.Errorf("the new pod has the old address %s", a)
 	}
 	c.want(202, c.zun("POST", "/containers/"+box+"/reboot", nil))
@@ -251,7 +257,8 @@ func TestDeleteDependsOnTheState(t *testing.T) {
 	_, reservation := c.activeLease()
 	box := c.create(containerBody(reservation))
 	a := c.want(409, c.zun("DELETE", "/containers/"+box, nil))
-	if a.text("errors", 0, "code") != "container.invalid-state-exception" || a.text("errors", 0, "title") != "Cannot delete container "+box+" in Running state" {
+	if a.text("errors", 0, "code") != "container.invalid-state-exception" ||
+		a.text("errors", 0, "title") != "Cannot delete container "+box+" in Running state" {
 		t.Errorf("%v", a)
 	}
 	c.want(400, c.zun("DELETE", "/containers/"+box+"?now=True", nil))
@@ -309,7 +316,8 @@ func sshKey(t *testing.T) (file, public string) {
 		}
 	}
 	file = filepath.Join(t.TempDir(), "key")
-	if out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", file).CombinedOutput(); err != nil {
+	if out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f",
+		file).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	b, err := os.ReadFile(file + ".pub")
@@ -321,7 +329,8 @@ func sshKey(t *testing.T) (file, public string) {
 
 // ssh runs a command by OpenSSH's own client, and says whether it worked.
 func ssh(key, to, command string) (output string, worked bool) {
-	out, err := exec.Command("ssh", "-F", "none", "-i", key, "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
+	out, err := exec.Command("ssh", "-F", "none", "-i", key, "-o", "StrictHostKeyChecking=no", "-o",
+		"UserKnownHostsFile=/dev/null",
 		"-o", "BatchMode=yes", "-o", "ConnectTimeout=10", to, command).Output()
 	return string(out), err == nil
 }
@@ -333,7 +342,8 @@ func TestFloatingIPReachesSSH(t *testing.T) {
 	c := withContainers(t, "amd64", Options{})
 	_, reservation := c.activeLease()
 	body := containerBody(reservation)
-	body["image"], body["exposed_ports"] = "ghcr.io/chameleoncloud/edge_ssh_image:latest", map[string]any{"22/tcp": map[string]any{}}
+	body["image"], body["exposed_ports"] = "ghcr.io/chameleoncloud/edge_ssh_image:latest",
+		map[string]any{"22/tcp": map[string]any{}}
 	delete(body, "command")
 	box := c.create(body)
 	c.want(200, put(c, box, "/root/.ssh", makeTar(t, "mine.pub", pub, true)))
@@ -370,53 +380,47 @@ func TestFaultsOfContainers(t *testing.T) {
 	t.Parallel()
 	c := withContainers(t, "amd64", Options{})
 	_, reservation := c.activeLease()
-	set := func(f Faults) {
-		t.Helper()
-		if err := c.e.SetFaults(f); err != nil {
-			t.Fatal(err)
-		}
-	}
 	box := c.create(containerBody(reservation))
-	set(Faults{world.ExecuteCut: 1})
+	c.order("execute=cut")
 	if a := c.want(200, c.execute(box, "true")); a.at("exit_code") != nil {
-		t.Errorf("execute-cut: %v", a)
+		t.Errorf("execute=cut: %v", a)
 	}
 	if a := c.want(200, c.execute(box, "true")); a.at("exit_code") != 0.0 {
-		t.Errorf("execute-cut happened twice: %v", a)
+		t.Errorf("execute=cut happened twice: %v", a)
 	}
-	set(Faults{world.PutArchive500: 1})
+	c.order("zun.put_archive=500")
 	c.want(500, put(c, box, "/root", makeTar(t, "a", "x", true)))
 	c.want(200, put(c, box, "/root", makeTar(t, "a", "x", true)))
-	set(Faults{world.ZunDown: 2})
+	c.order("zun=503x2")
 	for range 2 {
 		if a := c.zun("GET", "/containers", nil); a.status != http.StatusServiceUnavailable || a.body != nil {
-			t.Errorf("zun-503: %v", a)
+			t.Errorf("zun=503: %v", a)
 		}
 	}
 	c.want(200, c.zun("GET", "/containers", nil))
-	set(Faults{world.ContainerError: 1})
+	c.order("zun.container=ERROR")
 	body := containerBody(reservation)
 	body["name"] = "fails"
 	uuid := c.want(202, c.zun("POST", "/containers", body)).text("uuid")
 	c.await(uuid, "Error")
-	set(Faults{world.ImageNeverPulls: 1})
+	c.order("zun.image=never")
 	body["name"] = "pulls"
 	uuid = c.want(202, c.zun("POST", "/containers", body)).text("uuid")
 	c.poll("ErrImagePull", func() bool {
 		a := c.zun("GET", "/containers/"+uuid, nil)
 		return a.at("status") == "Creating" && a.at("status_detail") == "ErrImagePull"
 	})
-	set(Faults{world.ContainerLost: 1})
+	c.order("zun.create=lost")
 	body["name"] = "lost"
 	if a := c.zun("POST", "/containers", body); a.status != 0 {
-		t.Errorf("lost-container answered: %v", a)
+		t.Errorf("zun.create=lost answered: %v", a)
 	}
 	a := c.zun("GET", "/containers?name=lost", nil)
 	if len(a.at("containers").([]any)) != 1 {
 		t.Fatalf("the lost container was not made: %v", a)
 	}
 	c.await(a.text("containers", 0, "uuid"), "Running")
-	set(Faults{world.ContainerVanish: 1})
+	c.order("zun.container=deleted")
 	body["name"] = "vanish"
 	uuid = c.want(202, c.zun("POST", "/containers", body)).text("uuid")
 	c.poll("Deleted", func() bool { return c.zun("GET", "/containers/"+uuid, nil).at("status") == "Deleted" })

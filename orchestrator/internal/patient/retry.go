@@ -103,7 +103,8 @@ func mayPass(resp *http.Response, err error) (why string, hint time.Duration, ag
 	}
 	body, _ := io.ReadAll(resp.Body)
 	resp.Body = io.NopCloser(bytes.NewReader(body))
-	said := apierror.From(gophercloud.ErrUnexpectedResponseCode{Actual: resp.StatusCode, Body: body, ResponseHeader: resp.Header})
+	said := apierror.From(gophercloud.ErrUnexpectedResponseCode{Actual: resp.StatusCode, Body: body,
+		ResponseHeader: resp.Header})
 	return said.Error(), retryAfter(resp.Header.Get("Retry-After"), time.Now()), true
 }
 

@@ -18,8 +18,10 @@ func accurate(right ...int) *run {
 	r.Budgets = []judge.Budget{{Metric: judge.Accuracy, Op: ">=", Limit: 0.9, Text: "accuracy >= 90 %"}}
 	for i, m := range []trial.Model{fp32, static} {
 		res := r.add(m, cpu, 4, 1, 1, 700, 20*ms)
-		res.Accuracy = trial.Read(trial.Accuracy{Data: "made up for the tests", Pictures: 500, Right: right[i], Top1: 1, Threads: 4,
-			Agreement: trial.Read(trial.Agreement{Reference: "food-fp32 on cpu", Pictures: 500, Same: 450, Cosine: 0.99, MaxError: 1.5})})
+		res.Accuracy = trial.Read(trial.Accuracy{Data: "made up for the tests", Pictures: 500, Right: right[i],
+			Top1: 1, Threads: 4,
+			Agreement: trial.Read(trial.Agreement{Reference: "food-fp32 on cpu", Pictures: 500, Same: 450,
+				Cosine: 0.99, MaxError: 1.5})})
 	}
 	return r
 }
@@ -36,7 +38,8 @@ func shown(t *testing.T, table *findings.Table) string {
 func TestAccuracyInTheTable(t *testing.T) {
 	table := findings.Build(accurate(475, 420).Input)
 	text := shown(t, table)
-	for _, want := range []string{"top-1 % (95 %)", "95.0 (92.7-96.7)", "84.0 (80.5-87.1)", "agrees %, cos", "90.0, 0.9900", "made up for the tests", "exact (Clopper-Pearson)"} {
+	for _, want := range []string{"top-1 % (95 %)", "95.0 (92.7-96.7)", "84.0 (80.5-87.1)", "agrees %, cos",
+		"90.0, 0.9900", "made up for the tests", "exact (Clopper-Pearson)"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)
 		}
@@ -62,7 +65,8 @@ func TestAccuracyInTheTable(t *testing.T) {
 	for i, head := range lines[0] {
 		got[head] = lines[1][i]
 	}
-	if got["accuracy_right"] != "475" || got["accuracy_top1"] != "0.95" || got["agreement_same"] != "450" || got["agreement_max_error"] != "1.5" {
+	if got["accuracy_right"] != "475" || got["accuracy_top1"] != "0.95" || got["agreement_same"] != "450" ||
+		got["agreement_max_error"] != "1.5" {
 		t.Errorf("CSV %v", got)
 	}
 }

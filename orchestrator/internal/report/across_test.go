@@ -73,7 +73,8 @@ func sevenBoards(seed uint64, factor float64) simulated.Class {
 var comparisons = map[string]func() *compare.Comparison{
 	"across": func() *compare.Comparison { return compare.Runs([]compare.Group{class("", sevenBoards(1, 1))}, 1) },
 	"groups": func() *compare.Comparison {
-		return compare.Runs([]compare.Group{class("before", sevenBoards(1, 1)), class("after", sevenBoards(2, 0.94)), class("again", sevenBoards(3, 1))}, 1)
+		return compare.Runs([]compare.Group{class("before", sevenBoards(1, 1)), class("after", sevenBoards(2, 0.94)),
+			class("again", sevenBoards(3, 1))}, 1)
 	},
 	"two-devices": func() *compare.Comparison {
 		return compare.Runs([]compare.Group{class("", simulated.Quiet(1, 2, 4))}, 1)
@@ -132,11 +133,13 @@ func TestComparisonOfLongNamesFits(t *testing.T) {
 		for i := range r.Plan.Trials {
 			r.Plan.Trials[i].Model += "-" + long
 		}
-		run := findings.Evidence(findings.Input{Plan: r.Plan, Results: r.Results, Budgets: twoBudgets, Run: findings.Run{ID: r.Plan.RunID}})
+		run := findings.Evidence(findings.Input{Plan: r.Plan, Results: r.Results, Budgets: twoBudgets,
+			Run: findings.Run{ID: r.Plan.RunID}})
 		run.Device = strings.Repeat("nyu-rpi5-", 6) + r.Device
 		g.Runs = append(g.Runs, run)
 	}
-	for _, groups := range [][]compare.Group{{g}, {{Label: "before", Runs: g.Runs[:7]}, {Label: "after", Runs: g.Runs[7:]}}} {
+	for _, groups := range [][]compare.Group{{g}, {{Label: "before", Runs: g.Runs[:7]},
+		{Label: "after", Runs: g.Runs[7:]}}} {
 		var got bytes.Buffer
 		if err := ComparisonText(&got, compare.Runs(groups, 1), 100, false); err != nil {
 			t.Fatal(err)
@@ -157,7 +160,8 @@ func TestHostileFactsInComparison(t *testing.T) {
 	c.Change = func(run int, r *trial.Result) {
 		bad := trial.Read(fmt.Sprintf("%s%d%s", evil, run, strings.Repeat("x", 100_000)))
 		r.Device.Kernel, r.Device.Governor, r.Device.Board = bad, bad, bad
-		r.Runtime.Version, r.Runtime.BuildInfo, r.Agent.Version, r.Agent.SHA256 = *bad.Value, *bad.Value, *bad.Value, *bad.Value
+		r.Runtime.Version, r.Runtime.BuildInfo, r.Agent.Version, r.Agent.SHA256 = *bad.Value, *bad.Value, *bad.Value,
+			*bad.Value
 		r.Device.CPU, r.Device.Cmdline = bad, bad
 		r.Device.Quota = trial.Read(math.Inf(1))
 		if run == 1 {
@@ -204,7 +208,8 @@ func BenchmarkClass(b *testing.B) {
 		g := compare.Group{}
 		start := time.Now()
 		for _, r := range runs {
-			run := findings.Evidence(findings.Input{Plan: r.Plan, Results: r.Results, Budgets: twoBudgets, Run: findings.Run{ID: r.Plan.RunID}})
+			run := findings.Evidence(findings.Input{Plan: r.Plan, Results: r.Results, Budgets: twoBudgets,
+				Run: findings.Run{ID: r.Plan.RunID}})
 			run.Device = r.Device
 			g.Runs = append(g.Runs, run)
 		}

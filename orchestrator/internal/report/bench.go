@@ -31,7 +31,8 @@ const maxBenchLines = 1000
 // tables on every one of them; run and device are comments.
 func Bench(w io.Writer, t *findings.Table) error {
 	b := bufio.NewWriter(w)
-	fmt.Fprintf(b, "# chexp run %s, experiment %s, device %s\n", benchWord(t.Run.ID), benchWord(t.Run.Experiment), benchWord(t.Run.Device.Name))
+	fmt.Fprintf(b, "# chexp run %s, experiment %s, device %s\n", benchWord(t.Run.ID), benchWord(t.Run.Experiment),
+		benchWord(t.Run.Device.Name))
 	for _, c := range t.Caveats {
 		fmt.Fprintf(b, "# %s\n", c)
 	}
@@ -65,7 +66,8 @@ func benchConfig(r *findings.Row) string {
 }
 
 func benchRow(b *bufio.Writer, r *findings.Row) {
-	name := fmt.Sprintf("model=%s/provider=%s/threads=%d/batch=%d-%d", benchWord(r.Model), benchWord(r.Provider), r.Threads, r.Batch, r.Threads)
+	name := fmt.Sprintf("model=%s/provider=%s/threads=%d/batch=%d-%d", benchWord(r.Model), benchWord(r.Provider),
+		r.Threads, r.Batch, r.Threads)
 	n := len(r.Result.LatenciesNS)
 	lines := min(n, maxBenchLines)
 	if lines < n {

@@ -68,7 +68,8 @@ func TestBench(t *testing.T) {
 			t.Errorf("%s = %v, want %v twice", unit, v, want)
 		}
 	}
-	for key, want := range map[string]string{"goos": "linux", "goarch": "arm64", "cpu": "Cortex-A76", "emulated": "no"} {
+	for key, want := range map[string]string{"goos": "linux", "goarch": "arm64", "cpu": "Cortex-A76",
+		"emulated": "no"} {
 		if config[key] != want {
 			t.Errorf("%s: %q, want %q", key, config[key], want)
 		}
@@ -94,7 +95,8 @@ func TestBenchHostile(t *testing.T) {
 	in.Plan = nil
 	values, config := readBench(t, findings.Build(in))
 	for name := range values {
-		if bytes.Contains([]byte(name), []byte("Fake")) && !bytes.HasPrefix([]byte(name), []byte("Inference/")) && !bytes.HasPrefix([]byte(name), []byte("Session/")) {
+		if bytes.Contains([]byte(name), []byte("Fake")) && !bytes.HasPrefix([]byte(name), []byte("Inference/")) &&
+			!bytes.HasPrefix([]byte(name), []byte("Session/")) {
 			t.Errorf("a device's text became a benchmark: %s", name)
 		}
 	}

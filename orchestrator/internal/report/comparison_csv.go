@@ -25,8 +25,10 @@ func ComparisonCSV(w io.Writer, c *compare.Comparison) error {
 	}
 	for _, r := range c.Rows {
 		for _, p := range r.Pools {
-			line := []string{csvText(p.Group), csvText(r.Model), r.ModelSHA256, csvText(r.Provider), strconv.Itoa(r.Threads), strconv.Itoa(r.Batch),
-				r.Scenario, csvText(r.Shape), csvText(r.Board), strconv.Itoa(p.Runs), strconv.Itoa(p.Devices), strconv.Itoa(p.Starts),
+			line := []string{csvText(p.Group), csvText(r.Model), r.ModelSHA256, csvText(r.Provider),
+				strconv.Itoa(r.Threads), strconv.Itoa(r.Batch),
+				r.Scenario, csvText(r.Shape), csvText(r.Board), strconv.Itoa(p.Runs), strconv.Itoa(p.Devices),
+				strconv.Itoa(p.Starts),
 				strconv.Itoa(p.Suspect), csvNumber(p.Median)}
 			line = append(append(line, csvInterval(p.Interval)...), p.Unit, csvSpread(p))
 			line = append(append(line, csvChange(r, p.Group)...), csvBudgets(p, budgets)...)

@@ -50,7 +50,8 @@ var csvNumbers = []struct {
 // failed; the outcome column tells.
 func CSV(w io.Writer, t *findings.Table) error {
 	head := []string{"run", "experiment", "device", "rehearsal", "emulated", "trial", "option", "model", "model_sha256",
-		"model_bytes", "provider", "threads", "batch", "repetition", "outcome", "validity", "checks", "doubts", "reasons", "n"}
+		"model_bytes", "provider", "threads", "batch", "repetition", "outcome", "validity", "checks", "doubts",
+		"reasons", "n"}
 	for _, c := range csvNumbers {
 		head = append(head, c.head)
 	}
@@ -72,7 +73,8 @@ func CSV(w io.Writer, t *findings.Table) error {
 			strconv.FormatBool(t.Run.Rehearsal), csvText(words.Line(r.Device.Emulated, 64)), csvText(r.ID), r.Option,
 			csvText(r.Model), csvText(sha256(t, r)), strconv.FormatInt(r.Bytes, 10), csvText(r.Provider),
 			strconv.Itoa(r.Threads), strconv.Itoa(r.Batch), strconv.Itoa(r.Repetition), string(r.Outcome),
-			string(r.Validity), csvText(words.List(r.Complaints(), "; ", 8)), csvText(strings.Join(r.Doubts, "; ")), csvText(findings.Why(r.Reasons)), strconv.Itoa(r.N)}
+			string(r.Validity), csvText(words.List(r.Complaints(), "; ", 8)), csvText(strings.Join(r.Doubts, "; ")),
+			csvText(findings.Why(r.Reasons)), strconv.Itoa(r.N)}
 		for _, c := range csvNumbers {
 			s := ""
 			if v, ok := c.value(r).Get(); ok {

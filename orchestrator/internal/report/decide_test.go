@@ -38,20 +38,24 @@ func TestDecision(t *testing.T) {
 			r.add(fp32, cpu, 4, 1, 1, 200, 8*ms)
 			r.add(static, cpu, 4, 1, 1, 200, 8*ms)
 			return r
-		}, judge.SomeMeet, []string{"B"}, []string{"One of 2 options meets every budget: food-int8-static on cpu (2.42 MB, p50 "}, nil},
+		}, judge.SomeMeet, []string{"B"}, []string{"One of 2 options meets every budget: food-int8-static on cpu " +
+			"(2.42 MB, p50 "}, nil},
 		{"a failed trial is never an option", func() *run {
 			r := newRun(static)
 			res := r.add(static, cpu, 4, 1, 1, 200, 1*ms)
-			res.Outcome, res.Reasons = trial.Failed, []trial.Reason{{Code: "runner_crashed", Text: "it crashed"}} // with latencies
+			res.Outcome, res.Reasons = trial.Failed, []trial.Reason{{Code: "runner_crashed",
+				Text: "it crashed"}} // with latencies
 			r.add(static, acl, 4, 1, 1, 200, 20*ms)
 			return r
-		}, judge.NoneMeets, nil, []string{"No option meets every budget", "p50 < 15 ms: met by none; nearest is food-int8-static on acl"}, []string{"1.0", "met by 1 of 2"}},
+		}, judge.NoneMeets, nil, []string{"No option meets every budget",
+			"p50 < 15 ms: met by none; nearest is food-int8-static on acl"}, []string{"1.0", "met by 1 of 2"}},
 		{"a failed repetition leaves its option open", func() *run {
 			r := newRun(static)
 			r.add(static, cpu, 4, 1, 1, 200, 8*ms)
 			failed(r.add(static, cpu, 4, 1, 2, 200, 8*ms), trial.Failed, "timeout", "it hung", "")
 			return r
-		}, judge.Undecided, nil, []string{"Undecided", "Open: food-int8-static on cpu"}, []string{"meets every budget."}},
+		}, judge.Undecided, nil, []string{"Undecided", "Open: food-int8-static on cpu"},
+			[]string{"meets every budget."}},
 		{"one repetition that misses is a miss", func() *run {
 			r := newRun(static)
 			r.add(static, cpu, 4, 1, 1, 200, 8*ms)
@@ -63,7 +67,8 @@ func TestDecision(t *testing.T) {
 			r.add(static, cpu, 4, 1, 1, 200, 14*ms)
 			r.add(dynamic, cpu, 4, 1, 1, 200, 7*ms)
 			return r
-		}, judge.SomeMeet, []string{"A", "B"}, []string{"Smallest model: food-int8-static (2.42 MB)", "Fastest: food-int8-dynamic on cpu"}, []string{"cannot tell"}},
+		}, judge.SomeMeet, []string{"A", "B"}, []string{"Smallest model: food-int8-static (2.42 MB)",
+			"Fastest: food-int8-dynamic on cpu"}, []string{"cannot tell"}},
 		{"samples that overlap are called so", func() *run {
 			r := newRun(static)
 			r.add(static, cpu, 4, 1, 1, 200, 8*ms)
@@ -108,7 +113,8 @@ func TestDecision(t *testing.T) {
 			d := findings.Build(in.Input).Decision
 			all := d.Text + "\n" + strings.Join(d.Details, "\n")
 			if d.Verdict != c.verdict || !slices.Equal(d.Options, c.options) {
-				t.Errorf("verdict %s with options %v, want %s with %v: %s", d.Verdict, d.Options, c.verdict, c.options, all)
+				t.Errorf("verdict %s with options %v, want %s with %v: %s", d.Verdict, d.Options, c.verdict,
+					c.options, all)
 			}
 			for _, w := range c.words {
 				if !strings.Contains(all, w) {
@@ -142,7 +148,8 @@ func TestCloseCall(t *testing.T) {
 }
 
 func TestFormat(t *testing.T) {
-	for in, want := range map[float64]string{0: "0.00 ns", 999: "999 ns", 999.6: "1.00 µs", 1e3: "1.00 µs", 123456: "123 µs", 8.127e6: "8.13 ms",
+	for in, want := range map[float64]string{0: "0.00 ns", 999: "999 ns", 999.6: "1.00 µs", 1e3: "1.00 µs",
+		123456: "123 µs", 8.127e6: "8.13 ms",
 		14.98e6: "15.0 ms", 9.996e6: "10.0 ms", 1.2345e9: "1.23 s", 99.96e9: "100 s"} {
 		if got := words.Nanoseconds(in); got != want && !(in == 0 && got == "0 ns") {
 			t.Errorf("words.Nanoseconds(%v) = %q, want %q", in, got, want)
@@ -153,7 +160,8 @@ func TestFormat(t *testing.T) {
 			t.Errorf("words.Bytes(%v) = %q, want %q", in, got, want)
 		}
 	}
-	for in, want := range map[float64]string{1154: "1150", 43.72: "43.7", 0.0123: "0.0123", 0.99951: "1.00", 12345678: "1.23e+07"} {
+	for in, want := range map[float64]string{1154: "1150", 43.72: "43.7", 0.0123: "0.0123", 0.99951: "1.00",
+		12345678: "1.23e+07"} {
 		if got := words.Digits(in); got != want {
 			t.Errorf("words.Digits(%v) = %q, want %q", in, got, want)
 		}

@@ -19,11 +19,14 @@ import (
 var day = time.Date(2026, 3, 14, 9, 26, 53, 0, time.UTC)
 
 var (
-	fp32    = trial.Model{Name: "food-fp32", SHA256: strings.Repeat("a1", 32), Bytes: 8_911_656, Origin: "path food-fp32.onnx"}
-	static  = trial.Model{Name: "food-int8-static", SHA256: strings.Repeat("b2", 32), Bytes: 2_415_126, Origin: "url https://example.org/static.onnx"}
-	dynamic = trial.Model{Name: "food-int8-dynamic", SHA256: strings.Repeat("c3", 32), Bytes: 2_417_556, Origin: "url https://example.org/dynamic.onnx"}
-	cpu     = trial.Provider{Name: "cpu"}
-	acl     = trial.Provider{Name: "acl", Optional: true}
+	fp32 = trial.Model{Name: "food-fp32", SHA256: strings.Repeat("a1", 32), Bytes: 8_911_656,
+		Origin: "path food-fp32.onnx"}
+	static = trial.Model{Name: "food-int8-static", SHA256: strings.Repeat("b2", 32), Bytes: 2_415_126,
+		Origin: "url https://example.org/static.onnx"}
+	dynamic = trial.Model{Name: "food-int8-dynamic", SHA256: strings.Repeat("c3", 32), Bytes: 2_417_556,
+		Origin: "url https://example.org/dynamic.onnx"}
+	cpu = trial.Provider{Name: "cpu"}
+	acl = trial.Provider{Name: "acl", Optional: true}
 )
 
 const ms = 1e6
@@ -51,12 +54,16 @@ type run struct{ findings.Input }
 
 func newRun(models ...trial.Model) *run {
 	return &run{findings.Input{
-		Run: findings.Run{ID: "20260314T092653Z-serve-edge-abcd", Experiment: "serve-edge", Description: "Made up for the tests: which model fits the camera?",
-			Site: "CHI@Edge", Region: "CHI@Edge", Device: findings.Device{Name: "nyu-rpi5-01", UID: "3f2a0c9e-0000-4000-8000-000000000001", MachineName: "raspberrypi5"},
+		Run: findings.Run{ID: "20260314T092653Z-serve-edge-abcd", Experiment: "serve-edge",
+			Description: "Made up for the tests: which model fits the camera?",
+			Site:        "CHI@Edge", Region: "CHI@Edge", Device: findings.Device{Name: "nyu-rpi5-01",
+				UID: "3f2a0c9e-0000-4000-8000-000000000001", MachineName: "raspberrypi5"},
 			LeaseID: "lease-1", ContainerID: "container-1", Image: "docker.io/library/debian:12-slim",
-			Started: day, Ended: day.Add(7*time.Minute + 12*time.Second), ChexpVersion: "v0.0.0-test", Dir: "runs/20260314T092653Z-serve-edge-abcd"},
+			Started: day, Ended: day.Add(7*time.Minute + 12*time.Second), ChexpVersion: "v0.0.0-test",
+			Dir: "runs/20260314T092653Z-serve-edge-abcd"},
 		Plan: &trial.Plan{Schema: trial.PlanSchema, Experiment: "serve-edge", RunID: "run-1", Seed: 7, Models: models,
-			Policy: trial.Policy{Warmup: 10, MinRuns: 100, MinTime: 2 * time.Second, MaxTime: time.Minute, Timeout: 2 * time.Minute}},
+			Policy: trial.Policy{Warmup: 10, MinRuns: 100, MinTime: 2 * time.Second, MaxTime: time.Minute,
+				Timeout: 2 * time.Minute}},
 		Budgets: twoBudgets,
 		Phases: []findings.Phase{
 			{Name: "plan", Start: day, End: day.Add(120 * time.Millisecond), Outcome: "ok"},
@@ -73,20 +80,28 @@ func newRun(models ...trial.Model) *run {
 // add plans a trial and returns its result, which a test may change; p50 in
 // nanoseconds.
 func (r *run) add(m trial.Model, p trial.Provider, threads, batch, rep, n int, p50 float64) *trial.Result {
-	t := trial.Trial{ID: trial.NewID(m.Name, p.Name, threads, batch, rep), Model: m.Name, Provider: p, Threads: threads, Batch: batch, Repetition: rep}
+	t := trial.Trial{ID: trial.NewID(m.Name, p.Name, threads, batch, rep), Model: m.Name, Provider: p,
+		Threads: threads, Batch: batch, Repetition: rep}
 	r.Plan.Trials = append(r.Plan.Trials, t)
 	k := len(r.Plan.Trials)
 	lat := latencies(uint64(k), n, p50)
-	res := &trial.Result{Schema: trial.ResultSchema, RunID: "run-1", TrialID: t.ID, Model: m, Provider: p, Threads: threads, Batch: batch,
-		Repetition: rep, Policy: r.Plan.Policy, Seed: 7, Outcome: trial.OK, LatenciesNS: lat, WarmupNS: latencies(uint64(1000+k), 9, 1.2*p50),
-		SessionCreateNS: trial.Read(int64(40 * ms)), FirstInferenceNS: trial.Read(int64(3 * p50)), PeakMemoryBytes: trial.Read(int64(61_000_000)),
-		Summary: stats.NewSample(lat).Summary(batch),
-		Runtime: trial.Runtime{Name: "onnxruntime", Version: "1.27.0", Providers: []string{"cpu", "acl"}},
-		Agent:   trial.Agent{Version: "v0.0.0-test", OS: "linux", Arch: "arm64", SHA256: strings.Repeat("d4", 32)},
-		Device: trial.Device{Model: trial.Read("Raspberry Pi 5 Model B Rev 1.0"), CPU: trial.Read("Cortex-A76"), Cores: 4,
-			MemoryBytes: trial.Read(int64(8_000_000_000)), Kernel: trial.Read("6.6.31-v8"), Governor: trial.Read("ondemand"),
-			ClockHz: trial.Read(int64(2_400_000_000)), Temperature: trial.Read(52.5 + float64(k))},
-		Start: day.Add(time.Duration(k) * 20 * time.Second), End: day.Add(time.Duration(k)*20*time.Second + 12*time.Second)}
+	res := &trial.Result{Schema: trial.ResultSchema, RunID: "run-1", TrialID: t.ID, Model: m, Provider: p,
+		Threads: threads, Batch: batch,
+		Repetition: rep, Policy: r.Plan.Policy, Seed: 7, Outcome: trial.OK, LatenciesNS: lat,
+		WarmupNS:        latencies(uint64(1000+k), 9, 1.2*p50),
+		SessionCreateNS: trial.Read(int64(40 * ms)), FirstInferenceNS: trial.Read(int64(3 * p50)),
+		PeakMemoryBytes: trial.Read(int64(61_000_000)),
+		Summary:         stats.NewSample(lat).Summary(batch),
+		Runtime:         trial.Runtime{Name: "onnxruntime", Version: "1.27.0", Providers: []string{"cpu", "acl"}},
+		Agent: trial.Agent{Version: "v0.0.0-test", OS: "linux", Arch: "arm64",
+			SHA256: strings.Repeat("d4", 32)},
+		Device: trial.Device{Model: trial.Read("Raspberry Pi 5 Model B Rev 1.0"), CPU: trial.Read("Cortex-A76"),
+			Cores:       4,
+			MemoryBytes: trial.Read(int64(8_000_000_000)), Kernel: trial.Read("6.6.31-v8"),
+			Governor: trial.Read("ondemand"),
+			ClockHz:  trial.Read(int64(2_400_000_000)), Temperature: trial.Read(52.5 + float64(k))},
+		Start: day.Add(time.Duration(k) * 20 * time.Second),
+		End:   day.Add(time.Duration(k)*20*time.Second + 12*time.Second)}
 	r.Results = append(r.Results, res)
 	return res
 }
@@ -107,11 +122,13 @@ func tutorial() *run {
 		r.add(static, cpu, 4, 1, rep, 900, 8.13*ms)
 		res := r.add(static, acl, 4, 1, rep, 150, 8.2*ms)
 		if rep == 2 {
-			failed(res, trial.Failed, "runner_crashed", "the runner was killed by signal 11 (segmentation fault) after 34 inferences", "run it with provider cpu")
+			failed(res, trial.Failed, "runner_crashed", "the runner was killed by signal 11 (segmentation fault) "+
+				"after 34 inferences", "run it with provider cpu")
 		}
 		res = r.add(dynamic, cpu, 4, 1, rep, 120, 14.98*ms)
 		res.Device.Temperature = trial.Unread[float64]("/sys/class/thermal is not there")
-		failed(r.add(dynamic, acl, 4, 1, rep, 10, ms), trial.Skipped, "provider_absent", "the runtime was built without acl", "")
+		failed(r.add(dynamic, acl, 4, 1, rep, 10, ms), trial.Skipped, "provider_absent",
+			"the runtime was built without acl", "")
 	}
 	r.inTurns(25)
 	for _, res := range r.Results {
@@ -155,12 +172,21 @@ func onProviders(operators ...trial.OperatorsShare) (p trial.Placement) {
 // placements68 has counts of nodes as the tutorial's models have them; the times
 // are made up.
 var placements68 = map[string]trial.Placement{
-	"food-fp32 cpu":        onProviders(on("cpu", "Conv", 52, 930), on("cpu", "Gemm", 1, 20), on("cpu", "Add", 10, 30), on("cpu", "GlobalAveragePool", 1, 10), on("cpu", "Flatten", 1, 10)),
-	"food-fp32 acl":        onProviders(on("acl", "Conv", 52, 850), on("cpu", "Add", 10, 70), on("cpu", "Gemm", 1, 50), on("acl", "GlobalAveragePool", 1, 20), on("cpu", "Flatten", 1, 10)),
-	"food-int8-static cpu": onProviders(on("cpu", "QLinearConv", 52, 820), on("cpu", "QLinearAdd", 11, 90), on("cpu", "QuantizeLinear", 1, 40), on("cpu", "QLinearMatMul", 1, 20), on("cpu", "QLinearGlobalAveragePool", 1, 20), on("cpu", "Flatten", 1, 5), on("cpu", "DequantizeLinear", 1, 5)),
-	"food-int8-static acl": onProviders(on("cpu", "QLinearConv", 52, 820), on("cpu", "QLinearAdd", 11, 90), on("cpu", "QuantizeLinear", 1, 40), on("cpu", "QLinearMatMul", 1, 20), on("cpu", "QLinearGlobalAveragePool", 1, 20), on("cpu", "Flatten", 1, 5), on("cpu", "DequantizeLinear", 1, 5)),
-	"food-int8-dynamic cpu": onProviders(on("cpu", "ConvInteger", 52, 340), on("cpu", "Mul", 158, 170), on("cpu", "DynamicQuantizeLinear", 53, 150), on("cpu", "Cast", 105, 110), on("cpu", "Add", 63, 80), on("cpu", "Div", 52, 60),
-		on("cpu", "Floor", 52, 40), on("cpu", "Clip", 35, 30), on("cpu", "Reshape", 52, 10), on("cpu", "MatMulInteger", 1, 5), on("cpu", "GlobalAveragePool", 2, 5)),
+	"food-fp32 cpu": onProviders(on("cpu", "Conv", 52, 930), on("cpu", "Gemm", 1, 20),
+		on("cpu", "Add", 10, 30), on("cpu", "GlobalAveragePool", 1, 10), on("cpu", "Flatten", 1, 10)),
+	"food-fp32 acl": onProviders(on("acl", "Conv", 52, 850), on("cpu", "Add", 10, 70),
+		on("cpu", "Gemm", 1, 50), on("acl", "GlobalAveragePool", 1, 20), on("cpu", "Flatten", 1, 10)),
+	"food-int8-static cpu": onProviders(on("cpu", "QLinearConv", 52, 820), on("cpu", "QLinearAdd", 11, 90),
+		on("cpu", "QuantizeLinear", 1, 40), on("cpu", "QLinearMatMul", 1, 20),
+		on("cpu", "QLinearGlobalAveragePool", 1, 20), on("cpu", "Flatten", 1, 5), on("cpu", "DequantizeLinear", 1, 5)),
+	"food-int8-static acl": onProviders(on("cpu", "QLinearConv", 52, 820), on("cpu", "QLinearAdd", 11, 90),
+		on("cpu", "QuantizeLinear", 1, 40), on("cpu", "QLinearMatMul", 1, 20),
+		on("cpu", "QLinearGlobalAveragePool", 1, 20), on("cpu", "Flatten", 1, 5), on("cpu", "DequantizeLinear", 1, 5)),
+	"food-int8-dynamic cpu": onProviders(on("cpu", "ConvInteger", 52, 340), on("cpu", "Mul", 158, 170),
+		on("cpu", "DynamicQuantizeLinear", 53, 150), on("cpu", "Cast", 105, 110), on("cpu", "Add", 63, 80),
+		on("cpu", "Div", 52, 60),
+		on("cpu", "Floor", 52, 40), on("cpu", "Clip", 35, 30), on("cpu", "Reshape", 52, 10),
+		on("cpu", "MatMulInteger", 1, 5), on("cpu", "GlobalAveragePool", 2, 5)),
 }
 
 // inTurns cuts the latencies into blocks of which every trial of a repetition
@@ -180,7 +206,8 @@ func (r *run) inTurns(size int) *run {
 				}
 				any = true
 				turn++
-				b := trial.Block{Round: round, Turn: turn, First: at, N: min(size, len(res.LatenciesNS)-at), StartNS: clock}
+				b := trial.Block{Round: round, Turn: turn, First: at, N: min(size, len(res.LatenciesNS)-at),
+					StartNS: clock}
 				took := int64(0)
 				for j := at; j < at+b.N; j++ {
 					res.LatenciesNS[j] = int64(float64(res.LatenciesNS[j]) * (1 + 0.04*float64(turn)/250))
@@ -188,10 +215,12 @@ func (r *run) inTurns(size int) *run {
 				}
 				t := 50 + 8*float64(turn)/250
 				b.Conditions = &trial.Conditions{DurationNS: took,
-					ClockHz: trial.Read(trial.Range{Low: 2.4e9, High: 2.4e9}), ProbeHz: trial.Read(trial.Range{Low: 2.38e9, High: 2.39e9}),
+					ClockHz:  trial.Read(trial.Range{Low: 2.4e9, High: 2.4e9}),
+					ProbeHz:  trial.Read(trial.Range{Low: 2.38e9, High: 2.39e9}),
 					BelowTop: trial.Read(0.01), Temperature: trial.Read(trial.Range{Low: t, High: t + 1}),
 					Outside: trial.Read(0.05), Steal: trial.Read(0.0), Throttled: trial.Read(int64(0)),
-					Pressure: trial.Read(took / 100), Swapped: trial.Read(int64(0)), Firmware: trial.Unread[string]("/dev/vcio is not there")}
+					Pressure: trial.Read(took / 100), Swapped: trial.Read(int64(0)),
+					Firmware: trial.Unread[string]("/dev/vcio is not there")}
 				res.Blocks = append(res.Blocks, b)
 				clock += took + 2*ms
 			}
@@ -224,7 +253,8 @@ func (r *run) inTurns(size int) *run {
 }
 
 func emulatedRun() *run {
-	model := trial.Model{Name: "mobilenetv2", SHA256: strings.Repeat("e5", 32), Bytes: 8_900_000, Origin: "builtin mobilenetv2-11 (untrained)"}
+	model := trial.Model{Name: "mobilenetv2", SHA256: strings.Repeat("e5", 32), Bytes: 8_900_000,
+		Origin: "builtin mobilenetv2-11 (untrained)"}
 	r := newRun(model)
 	r.Run.Rehearsal = true
 	for _, threads := range []int{1, 2} {

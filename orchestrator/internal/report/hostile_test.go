@@ -18,7 +18,9 @@ import (
 )
 
 // poison is what a device could send in any text field.
-const poison = "=HYPERLINK(\"http://evil.example\")<script>alert(1)</script><img src=x onerror=alert(1)> {{.}} \x1b[31mred\x1b]0;title\x07 \u202eesrever\u200b |cell| [link](javascript:alert(1)) ![i](http://evil.example/x.png) `code` **bold** @everyone \r\nBenchmarkFake 1 1 ns/op\x00\xff"
+const poison = "=HYPERLINK(\"http://evil.example\")<script>alert(1)</script><img src=x onerror=alert(1)> {{.}} " +
+	"\x1b[31mred\x1b]0;title\x07 \u202eesrever\u200b |cell| [link](javascript:alert(1)) " +
+	"![i](http://evil.example/x.png) `code` **bold** @everyone \r\nBenchmarkFake 1 1 ns/op\x00\xff"
 
 // hostile is a run whose device lies in every field that it fills.
 func hostile() findings.Input {
@@ -26,18 +28,23 @@ func hostile() findings.Input {
 	r.Run.Note = poison
 	r.Budgets = append(r.Budgets[:2:2], judge.Budget{Metric: judge.P99, Op: "<", Limit: 2e7, Text: poison})
 	a := r.add(static, cpu, 4, 1, 1, 100, 9*ms)
-	a.Runtime = trial.Runtime{Name: poison, Version: poison, BuildInfo: strings.Repeat(poison, 1000), Providers: []string{poison, poison}}
+	a.Runtime = trial.Runtime{Name: poison, Version: poison, BuildInfo: strings.Repeat(poison, 1000),
+		Providers: []string{poison, poison}}
 	a.Agent = trial.Agent{Version: poison, OS: poison, Arch: poison, SHA256: poison}
-	a.Device = trial.Device{Model: trial.Read(poison), CPU: trial.Read(poison), Kernel: trial.Unread[string](poison), Emulated: poison,
-		Governor: trial.Reading[string]{}, Temperature: trial.Read(math.Inf(1)), ClockHz: trial.Read(int64(math.MinInt64)), Cores: -1}
+	a.Device = trial.Device{Model: trial.Read(poison), CPU: trial.Read(poison), Kernel: trial.Unread[string](poison),
+		Emulated: poison,
+		Governor: trial.Reading[string]{}, Temperature: trial.Read(math.Inf(1)),
+		ClockHz: trial.Read(int64(math.MinInt64)), Cores: -1}
 	a.Blocks = []trial.Block{{Round: math.MinInt, Turn: math.MaxInt, N: 50, Conditions: &trial.Conditions{DurationNS: 1,
 		Firmware: trial.Read(poison), Outside: trial.Read(math.NaN()), Steal: trial.Unread[float64](poison)}},
 		{Round: 1, Turn: -7, First: 50, N: 50}}
-	a.Placement = trial.Read(trial.Placement{Nodes: 9, Providers: []trial.ProviderShare{{Provider: poison, Nodes: 9, TimeNS: 1}},
+	a.Placement = trial.Read(trial.Placement{Nodes: 9,
+		Providers: []trial.ProviderShare{{Provider: poison, Nodes: 9, TimeNS: 1}},
 		Operators: []trial.OperatorsShare{{Operator: poison, Provider: poison, Nodes: -1, TimeNS: math.MinInt64}}})
 	a.Harness = trial.Read(trial.Harness{NullNS: math.MinInt64, NullCNS: trial.Unread[int64](poison), Calls: -1})
 	a.Device.Roof = trial.Read(trial.Roof{Cores: -1, FloatPerCycle: math.Inf(1), Source: poison})
-	a.Device.Board, a.Device.Cmdline, a.Device.Features = trial.Read(poison), trial.Unread[string](poison), trial.Read([]string{poison})
+	a.Device.Board, a.Device.Cmdline, a.Device.Features = trial.Read(poison), trial.Unread[string](poison),
+		trial.Read([]string{poison})
 	a.Model.Work = trial.Read(trial.Work{Float: math.MinInt64})
 	a.Summary.P99NS = trial.Unread[float64](poison)
 	a.PeakMemoryBytes = trial.Read(int64(-5))
@@ -106,7 +113,8 @@ func TestHostileHTML(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := strings.ToLower(out.String())
-	for _, bad := range []string{"<script", "<img", "<iframe", "<link", "<object", "@import", "url(", "href=\"http", "zgotmplz"} {
+	for _, bad := range []string{"<script", "<img", "<iframe", "<link", "<object", "@import", "url(", "href=\"http",
+		"zgotmplz"} {
 		if strings.Contains(s, bad) {
 			t.Errorf("the page holds %q", bad)
 		}
@@ -121,7 +129,8 @@ func TestHostileMarkdown(t *testing.T) {
 	if err := Markdown(&out, findings.Build(hostile())); err != nil {
 		t.Fatal(err)
 	}
-	for _, bad := range []string{`<script`, `<img`, `[^\\]\]\(`, `http://`, `@`, `[^\\]\|cell`, "[^\\\\]`", `[^\\]\*bold`} {
+	for _, bad := range []string{`<script`, `<img`, `[^\\]\]\(`, `http://`, `@`, `[^\\]\|cell`, "[^\\\\]`",
+		`[^\\]\*bold`} {
 		if found := regexp.MustCompile(bad).FindString(out.String()); found != "" {
 			t.Errorf("the Markdown holds %q", found)
 		}
@@ -156,7 +165,8 @@ func TestHostileCSV(t *testing.T) {
 }
 
 func TestCSVText(t *testing.T) {
-	for in, want := range map[string]string{"=1+1": "'=1+1", " =1+1": "' =1+1", "-x": "'-x", "@a": "'@a", "+a": "'+a", "a=b": "a=b", "": ""} {
+	for in, want := range map[string]string{"=1+1": "'=1+1", " =1+1": "' =1+1", "-x": "'-x", "@a": "'@a",
+		"+a": "'+a", "a=b": "a=b", "": ""} {
 		if got := csvText(in); got != want {
 			t.Errorf("csvText(%q) = %q, want %q", in, got, want)
 		}
@@ -180,7 +190,8 @@ func TestJSONKeys(t *testing.T) {
 	if doc.Schema != findings.Schema || len(doc.Rows) != 12 {
 		t.Fatalf("schema %q with %d rows", doc.Schema, len(doc.Rows))
 	}
-	for _, key := range []string{"trial", "model", "provider", "threads", "batch", "model_bytes", "n", "p50_ns", "p95_ns", "p99_ns",
+	for _, key := range []string{"trial", "model", "provider", "threads", "batch", "model_bytes", "n", "p50_ns",
+		"p95_ns", "p99_ns",
 		"throughput_per_s", "outcome", "verdicts"} {
 		if _, ok := doc.Rows[0][key]; !ok {
 			t.Errorf("a row lacks %q", key)

@@ -61,7 +61,8 @@ func Markdown(w io.Writer, t *findings.Table) error {
 		if i == 0 {
 			b.WriteString("\n| model | bytes | sha256 | origin |\n|---|---:|---|---|\n")
 		}
-		fmt.Fprintf(b, "| %s | %d | %s | %s |\n", escapeMarkdown(m.Name), m.Bytes, escapeMarkdown(m.SHA256), escapeMarkdown(m.Origin))
+		fmt.Fprintf(b, "| %s | %d | %s | %s |\n", escapeMarkdown(m.Name), m.Bytes, escapeMarkdown(m.SHA256),
+			escapeMarkdown(m.Origin))
 	}
 	return b.Flush()
 }
@@ -92,7 +93,7 @@ func markdownTable(b *bufio.Writer, t content.Table) {
 	}
 }
 
-// maxChecked is of how many trials the checks are written.
+// maxChecked bounds the trials whose checks are written.
 const maxChecked = 60
 
 // markdownChecks writes a section per trial; a long run's stand in the page and
@@ -107,10 +108,12 @@ func markdownChecks(b *bufio.Writer, t *findings.Table) {
 			b.WriteString("\n## Checks of each trial\n")
 		}
 		written++
-		fmt.Fprintf(b, "\n### %s: %s\n\n| check | verdict | value | limit | what was found | what to do |\n|---|---|---:|---:|---|---|\n",
+		fmt.Fprintf(b, "\n### %s: %s\n\n| check | verdict | value | limit | what was found | what to do "+
+			"|\n|---|---|---:|---:|---|---|\n",
 			escapeMarkdown(r.ID), r.Validity)
 		for _, c := range r.Checks {
-			fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s |\n", c.Name, escapeMarkdown(content.CheckVerdict(c)), escapeMarkdown(content.CheckValue(c)), escapeMarkdown(content.CheckLimit(c)),
+			fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s |\n", c.Name, escapeMarkdown(content.CheckVerdict(c)),
+				escapeMarkdown(content.CheckValue(c)), escapeMarkdown(content.CheckLimit(c)),
 				escapeMarkdown(c.Text), escapeMarkdown(c.Remedy))
 		}
 	}

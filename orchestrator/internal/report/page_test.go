@@ -16,7 +16,8 @@ func TestPage(t *testing.T) {
 	if err := page.Run(&out, findings.Build(tutorial().Input)); err != nil {
 		t.Fatal(err)
 	}
-	for _, part := range []string{`id="decision"`, `id="table"`, `id="scatter"`, `id="strips"`, `id="cards"`, `id="timeline"`,
+	for _, part := range []string{`id="decision"`, `id="table"`, `id="scatter"`, `id="strips"`, `id="cards"`,
+		`id="timeline"`,
 		`id="facts"`, `id="models"`, `id="troubles"`, `id="howto"`, "prefers-color-scheme: dark", "segmentation fault",
 		"unavailable: ", "b2b2b2", "1.27.0"} {
 		if !bytes.Contains(out.Bytes(), []byte(part)) {

@@ -42,10 +42,13 @@ func TestInterruptedRun(t *testing.T) {
 		validity stats.Validity
 		words    string
 	}{
-		"food-int8-static.cpu.t4.b1.r1":  {trial.OK, stats.Valid, ""},
-		"food-int8-dynamic.cpu.t4.b1.r1": {trial.OK, stats.Suspect, "completeness: stopped after 7 of 12 blocks: the lease ends"},
-		"food-int8-static.cpu.t4.b1.r2":  {judge.Missing, "", "not measured: stopped after 2 of 12 blocks: the lease ends; it takes 3"},
-		"food-int8-dynamic.cpu.t4.b1.r2": {judge.Missing, "", "not measured: the run ended before its turn: the lease ends"},
+		"food-int8-static.cpu.t4.b1.r1": {trial.OK, stats.Valid, ""},
+		"food-int8-dynamic.cpu.t4.b1.r1": {trial.OK, stats.Suspect,
+			"completeness: stopped after 7 of 12 blocks: the lease ends"},
+		"food-int8-static.cpu.t4.b1.r2": {judge.Missing, "",
+			"not measured: stopped after 2 of 12 blocks: the lease ends; it takes 3"},
+		"food-int8-dynamic.cpu.t4.b1.r2": {judge.Missing, "",
+			"not measured: the run ended before its turn: the lease ends"},
 	}
 	for _, row := range table.Rows {
 		w := want[row.ID]
@@ -54,7 +57,8 @@ func TestInterruptedRun(t *testing.T) {
 			t.Errorf("%s: %s %s %q, want %+v", row.ID, row.Outcome, row.Validity, words, w)
 		}
 	}
-	if want := "The run ended early (the lease ends): 1 of 4 trials has only some of the blocks asked for, 2 of 4 trials were not measured. chexp run --resume measures the rest."; table.Interrupted != want {
+	if want := "The run ended early (the lease ends): 1 of 4 trials has only some of the blocks asked for, 2 of 4 " +
+		"trials were not measured. chexp run --resume measures the rest."; table.Interrupted != want {
 		t.Errorf("%q, want %q", table.Interrupted, want)
 	}
 	// Eight blocks more would have been compared; seven are.
@@ -70,7 +74,8 @@ func TestInterruptedRun(t *testing.T) {
 		if err := render(&w); err != nil {
 			t.Fatal(err)
 		}
-		for _, part := range []string{"ended early", "stopped after 7 of 12 blocks: the lease ends", "stopped after 2 of 12 blocks", "before its turn"} {
+		for _, part := range []string{"ended early", "stopped after 7 of 12 blocks: the lease ends",
+			"stopped after 2 of 12 blocks", "before its turn"} {
 			if !strings.Contains(w.String(), part) {
 				t.Errorf("%s lacks %q:\n%s", name, part, w.String())
 			}

@@ -41,7 +41,8 @@ func TestComparisons(t *testing.T) {
 		t.Errorf("%+v", static)
 	}
 	provider := comparison(t, table, "acl is 0.9")
-	if !strings.HasSuffix(provider.Text, "] times cpu on food-fp32") || provider.Axis != "provider" || provider.Option != "B" || provider.Base != "A" {
+	if !strings.HasSuffix(provider.Text, "] times cpu on food-fp32") || provider.Axis != "provider" ||
+		provider.Option != "B" || provider.Base != "A" {
 		t.Errorf("%+v", provider)
 	}
 	for _, c := range table.Ratios {
@@ -59,7 +60,8 @@ func TestNoDifferenceIsSaid(t *testing.T) {
 	}
 	table := findings.Build(r.inTurns(25).Input)
 	c := table.Ratios[0]
-	if c.Differs || !strings.HasSuffix(c.Text, "times food-fp32 on cpu: no difference shown") || c.Starts != 2 || c.Pairs != 24 {
+	if c.Differs || !strings.HasSuffix(c.Text, "times food-fp32 on cpu: no difference shown") || c.Starts != 2 ||
+		c.Pairs != 24 {
 		t.Errorf("%+v", c)
 	}
 	if n := content.RatiosNote(table); !strings.Contains(n, "two process starts") {
@@ -89,7 +91,8 @@ func TestNotInTurns(t *testing.T) {
 	r.add(fp32, cpu, 1, 1, 1, 200, 10*ms)
 	r.add(fp32, cpu, 4, 1, 1, 200, 4*ms)
 	table := findings.Build(r.Input)
-	want := "4 threads take 0.402 times as long as 1 for food-fp32 on cpu (no interval: they were not measured in turns)"
+	want := "4 threads take 0.402 times as long as 1 for food-fp32 on cpu (no interval: they were not measured in " +
+		"turns)"
 	if got := table.Ratios[0].Text; got != want {
 		t.Errorf("%q", got)
 	}
@@ -119,7 +122,8 @@ func TestBlocksThatContradict(t *testing.T) {
 // nothing else has and a budget that it would meet.
 func fallback() *run {
 	r := newRun(static)
-	r.Budgets = []judge.Budget{{Metric: judge.P50, Op: "<", Limit: 7 * ms, Text: "p50 < 7 ms"}, {Metric: judge.Throughput, Op: ">", Limit: 1, Text: "throughput > 1 /s"}}
+	r.Budgets = []judge.Budget{{Metric: judge.P50, Op: "<", Limit: 7 * ms, Text: "p50 < 7 ms"},
+		{Metric: judge.Throughput, Op: ">", Limit: 1, Text: "throughput > 1 /s"}}
 	r.add(static, cpu, 4, 1, 1, 700, 8*ms)
 	res := r.add(static, acl, 4, 1, 1, 700, 6.123*ms)
 	res.Placement = trial.Read(placements68["food-int8-static acl"])
@@ -131,15 +135,18 @@ func fallback() *run {
 func TestFallbackIsNobodysLatency(t *testing.T) {
 	table := findings.Build(fallback().Input)
 	row := table.Rows[1]
-	if row.Validity != stats.Invalid || row.P50.Value != nil || row.Throughput.Value != nil || row.Answers[0].Verdict != judge.Unknown || row.Answers[1].Verdict != judge.Unknown {
+	if row.Validity != stats.Invalid || row.P50.Value != nil || row.Throughput.Value != nil ||
+		row.Answers[0].Verdict != judge.Unknown || row.Answers[1].Verdict != judge.Unknown {
 		t.Fatalf("%s, p50 %+v, %+v", row.Validity, row.P50, row.Answers)
 	}
-	if d := table.Decision; d.Verdict != judge.NoneMeets && d.Verdict != judge.Undecided || slices.Contains(d.Options, "B") || d.Fastest == "B" {
+	if d := table.Decision; d.Verdict != judge.NoneMeets && d.Verdict != judge.Undecided ||
+		slices.Contains(d.Options, "B") || d.Fastest == "B" {
 		t.Errorf("%+v", d)
 	}
 	s := row.Sample.Summary(1)
 	p95, _ := s.P95NS.Get()
-	numbers := []string{words.Digits(s.MedianNS / ms), fmt.Sprintf("%.0f", s.MedianNS), fmt.Sprintf("%.0f", p95), fmt.Sprint(s.MinNS)}
+	numbers := []string{words.Digits(s.MedianNS / ms), fmt.Sprintf("%.0f", s.MedianNS), fmt.Sprintf("%.0f", p95),
+		fmt.Sprint(s.MinNS)}
 	shows := func(text string) (found []string) {
 		return slices.DeleteFunc(slices.Clone(numbers), func(n string) bool { return !strings.Contains(text, n) })
 	}
@@ -160,7 +167,9 @@ func TestFallbackIsNobodysLatency(t *testing.T) {
 	r := fallback()
 	r.Results[1].Placement = trial.Read(onProviders(on("acl", "QLinearConv", 68, 100)))
 	var csv, text bytes.Buffer
-	if err := errors.Join(CSV(&csv, findings.Build(r.Input)), Terminal(&text, findings.Build(r.Input), 0, false)); err != nil || len(shows(csv.String()+text.String())) != len(numbers) {
+	if err := errors.Join(CSV(&csv, findings.Build(r.Input)),
+		Terminal(&text, findings.Build(r.Input), 0, false)); err != nil ||
+		len(shows(csv.String()+text.String())) != len(numbers) {
 		t.Errorf("this test shows nothing: %v of %v", shows(csv.String()+text.String()), numbers)
 	}
 }
@@ -187,7 +196,8 @@ func TestBeyondTheRoof(t *testing.T) {
 		res.Device.Roof = trial.Read(trial.Roof{Cores: 1, ClockHz: 1_000_000_000, FloatPerCycle: 4, IntegerPerCycle: 8})
 	}
 	table := findings.Build(r.Input)
-	if row := table.Rows[0]; row.Validity != stats.Invalid || content.Validity(row).Full() != "INVALID: physics" || table.Decision.Verdict != judge.NoResults {
+	if row := table.Rows[0]; row.Validity != stats.Invalid || content.Validity(row).Full() != "INVALID: physics" ||
+		table.Decision.Verdict != judge.NoResults {
 		t.Errorf("%s %q, %+v", row.Validity, content.Validity(row).Full(), table.Decision)
 	}
 	if len(table.Ratios) > 0 {
@@ -224,7 +234,8 @@ func TestFastestIsToldByTurns(t *testing.T) {
 			t.Errorf("options %v apart: %q", factor, table.Decision.Text)
 		}
 		if a, b := table.Rows[0], table.Rows[1]; !(*a.P50Low.Value <= *b.P50High.Value) {
-			t.Errorf("the intervals do not overlap: this test shows nothing: %v to %v, %v to %v", *a.P50Low.Value, *a.P50High.Value, *b.P50Low.Value, *b.P50High.Value)
+			t.Errorf("the intervals do not overlap: this test shows nothing: %v to %v, %v to %v", *a.P50Low.Value,
+				*a.P50High.Value, *b.P50Low.Value, *b.P50High.Value)
 		}
 	}
 }

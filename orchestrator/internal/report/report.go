@@ -33,7 +33,7 @@ type File struct {
 	Render func(io.Writer, *findings.Table) error
 }
 
-// Files are all of them.
+// Files lists every one of them.
 var Files = []File{
 	{"report.txt", func(w io.Writer, t *findings.Table) error { return Terminal(w, t, 0, false) }},
 	{"report.md", Markdown},

@@ -30,8 +30,10 @@ var cases = []struct {
 
 func allFailed() findings.Input {
 	r := newRun(fp32, static)
-	failed(r.add(fp32, cpu, 4, 1, 1, 10, ms), trial.Failed, "timeout", "the trial was killed after 2 min", "raise trials.timeout")
-	failed(r.add(static, cpu, 4, 1, 1, 10, ms), trial.Failed, "model_invalid", "models/b2.onnx is no ONNX model", "download it again")
+	failed(r.add(fp32, cpu, 4, 1, 1, 10, ms), trial.Failed, "timeout", "the trial was killed after 2 min",
+		"raise trials.timeout")
+	failed(r.add(static, cpu, 4, 1, 1, 10, ms), trial.Failed, "model_invalid", "models/b2.onnx is no ONNX model",
+		"download it again")
 	r.add(static, acl, 4, 1, 1, 10, ms)
 	r.Results = r.Results[:2]
 	r.Phases[4].Outcome = "failed"

@@ -34,7 +34,8 @@ func TestTerminalWidth(t *testing.T) {
 					t.Fatalf("at %d columns a line is %d wide: %q", width, n, line)
 				}
 			}
-			if len(in.Results) > 0 && width >= 60 && width < 100 && !strings.Contains(out.String(), "Left out at") && !strings.Contains(out.String(), "validity:") {
+			if len(in.Results) > 0 && width >= 60 && width < 100 && !strings.Contains(out.String(), "Left out at") &&
+				!strings.Contains(out.String(), "validity:") {
 				t.Errorf("at %d columns nothing is said to be left out:\n%s", width, out.String())
 			}
 		}
@@ -67,7 +68,8 @@ func TestTerminalColorOnlyColors(t *testing.T) {
 	if err := Terminal(&color, table, 100, true); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(color.String(), "\x1b[32mmet\x1b[0m") || !strings.Contains(color.String(), "\x1b[31mNOT met\x1b[0m") {
+	if !strings.Contains(color.String(), "\x1b[32mmet\x1b[0m") ||
+		!strings.Contains(color.String(), "\x1b[31mNOT met\x1b[0m") {
 		t.Error("verdicts have no colour")
 	}
 	if got := escapes.ReplaceAllString(color.String(), ""); got != plain.String() {

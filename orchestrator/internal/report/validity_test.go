@@ -34,13 +34,15 @@ func TestInvalidDecidesNothing(t *testing.T) {
 	if row.Validity != stats.Invalid || row.Valid() {
 		t.Fatalf("the row is %s: %+v", row.Validity, row.Checks)
 	}
-	if v := row.Answers[1]; v.Verdict != judge.Unknown || !strings.HasPrefix(v.Why, "the result is INVALID: the last third took ") {
+	if v := row.Answers[1]; v.Verdict != judge.Unknown || !strings.HasPrefix(v.Why, "the result is INVALID: the last "+
+		"third took ") {
 		t.Errorf("the p50 is judged: %+v", v)
 	}
 	if v := row.Answers[0]; v.Verdict != judge.Met {
 		t.Errorf("the size does not depend on latencies: %+v", v)
 	}
-	if d := table.Decision; d.Verdict != judge.NoResults || !strings.Contains(d.Text, "1 invalid") || len(d.Options) > 0 {
+	if d := table.Decision; d.Verdict != judge.NoResults || !strings.Contains(d.Text, "1 invalid") ||
+		len(d.Options) > 0 {
 		t.Errorf("decided: %+v", d)
 	}
 	var html bytes.Buffer
@@ -58,7 +60,8 @@ func TestInvalidDecidesNothing(t *testing.T) {
 		t.Fatalf("validity has the notes %v, the budget %v", marks, row.Marks[findings.BudgetColumn(1)])
 	}
 	note := table.Notes[marks[0]-1].Text
-	for _, part := range []string{"INVALID, drift: the last third took ", " %", "limit 5 %. ", "let the device cool down"} {
+	for _, part := range []string{"INVALID, drift: the last third took ", " %", "limit 5 %. ",
+		"let the device cool down"} {
 		if !strings.Contains(note, part) {
 			t.Errorf("%q lacks %q", note, part)
 		}
@@ -86,7 +89,8 @@ func TestFewInferences(t *testing.T) {
 	if len(table.Notes) != 1 {
 		t.Fatalf("a short policy has the notes %+v", table.Notes)
 	}
-	want := "SUSPECT, sample size: 12 inferences, it takes 30 to see whether the trial was steady, 130 for a p95 and 662 for a p99 " +
+	want := "SUSPECT, sample size: 12 inferences, it takes 30 to see whether the trial was steady, 130 for a p95 and " +
+		"662 for a p99 " +
 		"(so or alike in 2 trials). Raise trials.min_runs or trials.min_time."
 	if got := table.Notes[0].Text; got != want {
 		t.Errorf("%q, want %q", got, want)
@@ -126,7 +130,8 @@ func TestCloseCallOfPercentile(t *testing.T) {
 	r := newRun(static)
 	res := r.add(static, cpu, 4, 1, 1, 1000, 8*ms)
 	p95, _ := res.Summary.P95NS.Get()
-	r.Budgets = []judge.Budget{{Metric: judge.P95, Op: "<", Limit: 1.001 * p95, Text: "p95 < x"}, {Metric: judge.P95, Op: "<", Limit: 2 * p95, Text: "p95 < y"}}
+	r.Budgets = []judge.Budget{{Metric: judge.P95, Op: "<", Limit: 1.001 * p95, Text: "p95 < x"},
+		{Metric: judge.P95, Op: "<", Limit: 2 * p95, Text: "p95 < y"}}
 	table := findings.Build(r.Input)
 	v := table.Rows[0].Answers
 	if !v[0].Close || v[1].Close || v[0].Verdict != judge.Met {

@@ -12,9 +12,9 @@ import (
 	"chexp/orchestrator/internal/transport"
 )
 
-// stayAlive is the container's main command. A benchmark must not be it: on
-// CHI@Edge a command that ends is started again for ever, and a container's
-// files do not survive that [ZUN:zun/container/k8s/driver.py, a Deployment].
+// stayAlive is the container's main command. The agent cannot be it: CHI@Edge
+// starts a main command that ends again and again, and the container's files do
+// not survive that (zun/container/k8s/driver.py makes a Deployment).
 var stayAlive = []string{"sleep", "infinity"}
 
 // launch gets the container and opens the transport into it.

@@ -118,9 +118,11 @@ func (r *Run) bring(
 // rescue keeps the results of a run whose own disk is full: the device is about
 // to be given back, and with it everything in the container.
 func (r *Run) rescue(ctx context.Context, from Agent, cause error) error {
-	if failure.KindOf(cause) != failure.Storage {
+	var disk *failure.Error
+	if !errors.As(cause, &disk) || disk.Kind != failure.Storage {
 		return cause
 	}
+	disk.Advise("%s; then `%s` brings the results as long as the device is held", disk.Next, r.Commands.Fetch())
 	dir := filepath.Join(os.TempDir(), "chexp-results-"+r.Store.ID)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return errors.Join(cause, err)

@@ -58,8 +58,8 @@ type State struct {
 	Finished bool // nothing is left to do
 }
 
-// Replay computes the state from the journal. It is a pure function: that is
-// what makes resuming testable at every entry.
+// Replay computes the state from the journal. It is a pure function, so that
+// resuming can be tested after every entry.
 func Replay(entries []store.Entry) State {
 	var st State
 	for _, e := range entries {

@@ -14,8 +14,8 @@ import (
 	"chexp/experiments/trial"
 )
 
-// oldestAPI is the oldest ONNX Runtime whose C API the agent's runner can use:
-// version 24 of it came with it.
+// oldestAPI is the oldest ONNX Runtime that the agent's runner can use: the first
+// with version 24 of the C API.
 const oldestAPI = "1.24"
 
 // library looks at a plain libonnxruntime.
@@ -95,10 +95,10 @@ func (r Resolver) open(path string) (*elf.File, error) {
 	return f, nil
 }
 
-// suits checks that a library finds what it needs among what is carried.
+// suits checks that the carried libraries have everything that a library needs.
 func (r Resolver) suits(f *elf.File, path string, carried trial.Manifest) error {
 	if carried.Libraries == nil {
-		return nil // an agent built before its manifest told: the device decides
+		return nil // an agent of before its manifest told: the device will find out
 	}
 	needed, err := f.ImportedLibraries()
 	if err != nil {
@@ -121,8 +121,8 @@ func (r Resolver) suits(f *elf.File, path string, carried trial.Manifest) error 
 		path, strings.Join(lacks, ", "))
 }
 
-// newerInterfaces are those that a library needs and that are newer than what
-// is there: "GLIBC 2.38 (not 2.36)".
+// newerInterfaces lists what a library needs in a newer version than there is, as
+// "GLIBC 2.38 (not 2.36)".
 func newerInterfaces(f *elf.File, have map[string]string) (list []string) {
 	versions, err := f.DynamicVersionNeeds()
 	if err != nil {

@@ -1,11 +1,11 @@
 // Package runtimes finds the ONNX Runtimes that an experiment names, before
-// anything is reserved: those that this repository builds, bundles of chexp-pack,
-// and plain shared libraries. It says which providers each has, so that one that is
-// absent costs no lease, and refuses what could not be loaded on the device: a
+// anything is reserved: runtimes that this repository builds, bundles of
+// chexp-pack, and plain shared libraries. It says which providers each has, so that
+// an absent provider costs no lease. It refuses what the device could not load: a
 // library for another processor, or one that needs newer interfaces than the
 // agent's own libraries have.
 //
-// The files are the user's, and are only read: nothing of them runs here.
+// The files are the user's. They are read here and never run.
 package runtimes
 
 import (
@@ -44,15 +44,15 @@ type Resolver struct {
 	Built func(name string) (string, error)
 }
 
-// Found is the answer: what spec.Expand needs, and where the files of a
-// SHA-256 are.
+// Found is what Resolve found: what [spec.Expand] needs, and the path of each file
+// by its SHA-256.
 type Found struct {
 	Runtimes []spec.Runtime // the agent's own first
 	Files    map[string]string
 }
 
-// Resolve finds all runtimes of an experiment; every problem is reported, as
-// spec.Problems.
+// Resolve finds all runtimes of an experiment. It reports every problem at once,
+// as [spec.Problems].
 func (r Resolver) Resolve(e *spec.Experiment) (Found, error) {
 	found := Found{Files: map[string]string{}}
 	found.Runtimes = []spec.Runtime{{Version: r.Agent.Runtime.Version, Providers: r.Agent.Runtime.Providers}}

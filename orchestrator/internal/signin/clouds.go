@@ -41,8 +41,9 @@ type rawEntry struct {
 }
 
 // aliases are other spellings of settings.
-var aliases = map[string]string{"tenant_name": "project_name", "tenant_id": "project_id", "user_domain": "user_domain_name",
-	"scope": "openid_scope", "endpoint_type": "interface"}
+var aliases = map[string]string{"tenant_name": "project_name", "tenant_id": "project_id",
+	"user_domain": "user_domain_name",
+	"scope":       "openid_scope", "endpoint_type": "interface"}
 
 func canonical(key string) string {
 	key = strings.ReplaceAll(key, "-", "_")
@@ -62,8 +63,10 @@ func flatten(all ...rawEntry) entry {
 			auth[canonical(k)] = v
 		}
 	}
-	e := entry{auth: settings{}, authType: beside["auth_type"], region: beside["region_name"], iface: beside["interface"],
-		verify: beside["verify"], cacert: beside["cacert"], cert: beside["cert"], key: beside["key"], profile: cmp.Or(beside["profile"], beside["cloud"])}
+	e := entry{auth: settings{}, authType: beside["auth_type"], region: beside["region_name"],
+		iface:  beside["interface"],
+		verify: beside["verify"], cacert: beside["cacert"], cert: beside["cert"], key: beside["key"],
+		profile: cmp.Or(beside["profile"], beside["cloud"])}
 	for _, setting := range known {
 		if v := cmp.Or(auth[setting], beside[setting]); v != "" {
 			e.auth[setting] = v
@@ -115,8 +118,9 @@ func (c *credentials) addSecret(e *entry) {
 	if err != nil {
 		return
 	}
-	setting := map[string]string{byPassword: "password", byOIDCPassword: "password", byAppCred: "application_credential_secret",
-		byToken: "token", byOIDCAccessToken: "access_token"}[how]
+	setting := map[string]string{byPassword: "password", byOIDCPassword: "password",
+		byAppCred: "application_credential_secret",
+		byToken:   "token", byOIDCAccessToken: "access_token"}[how]
 	if name, value := variable(setting); e.auth[setting] == "" && value != "" {
 		e.auth[setting] = value
 		c.from += ", with " + name

@@ -69,15 +69,18 @@ func variable(setting string) (name, value string) {
 	return names[0], ""
 }
 
-const threeWays = `give them in one of three ways: (1) a clouds.yaml in this directory or in ~/.config/openstack, with --os-cloud NAME or OS_CLOUD=NAME; ` +
-	`(2) OS_CLIENT_CONFIG_FILE=PATH for a clouds.yaml elsewhere; (3) OS_AUTH_URL, OS_APPLICATION_CREDENTIAL_ID and OS_APPLICATION_CREDENTIAL_SECRET ` +
+const threeWays = "give them in one of three ways: (1) a clouds.yaml in this directory or in " +
+	"~/.config/openstack, with --os-cloud NAME or OS_CLOUD=NAME; " +
+	"(2) OS_CLIENT_CONFIG_FILE=PATH for a clouds.yaml elsewhere; (3) OS_AUTH_URL, OS_APPLICATION_CREDENTIAL_ID " +
+	"and OS_APPLICATION_CREDENTIAL_SECRET " +
 	`in the environment, by sourcing the openrc file that the site's dashboard makes. ` + RemedyAppCred
 
 // RemedyAppCred is where application credentials come from.
 const RemedyAppCred = "The dashboard's Identity > Application Credentials makes one; tick \"Unrestricted\"."
 
 // RemedyUnrestricted is what to do about a restricted application credential.
-const RemedyUnrestricted = "Make another in the dashboard, Identity > Application Credentials, with \"Unrestricted\" ticked."
+const RemedyUnrestricted = "Make another in the dashboard, Identity > Application Credentials, with " +
+	`"Unrestricted" ticked.`
 
 const remedyCompare = "compare it with the clouds.yaml that the site's dashboard makes"
 
@@ -119,7 +122,8 @@ func cloudsFile(o Options) (file string, looked []string) {
 		if home, err := os.UserHomeDir(); config == "" && err == nil {
 			config = filepath.Join(home, ".config")
 		}
-		looked = []string{"clouds.yaml", filepath.Join(config, "openstack", "clouds.yaml"), "/etc/openstack/clouds.yaml"}
+		looked = []string{"clouds.yaml", filepath.Join(config, "openstack", "clouds.yaml"),
+			"/etc/openstack/clouds.yaml"}
 	}
 	for _, f := range looked {
 		if info, err := os.Stat(f); err == nil && !info.IsDir() {

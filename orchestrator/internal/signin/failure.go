@@ -177,7 +177,8 @@ func discoveryFailure(cred credentials, e *oidc.Error) error {
 		return failure.Cloud.Errorf("the identity provider %s is out of order", where).
 			Advise("try again in some minutes").
 			Because(briefly(e))
-	case e.Status != 0 || errors.Is(e, oidc.ErrNotJSON) || errors.Is(e, oidc.ErrTooLong) || errors.Is(e, oidc.ErrNoTokenEndpoint):
+	case e.Status != 0 || errors.Is(e, oidc.ErrNotJSON) || errors.Is(e, oidc.ErrTooLong) ||
+		errors.Is(e, oidc.ErrNoTokenEndpoint):
 		return failure.Auth.Errorf("there is no discovery document of an identity provider %s", where).
 			Advise("check discovery_endpoint (OS_DISCOVERY_ENDPOINT); on Chameleon it is %s", discoveryExample).
 			Because(briefly(e))
@@ -228,7 +229,8 @@ func grantFailure(cred credentials, e *oidc.Error) error {
 			cred.given["username"], where).
 			Advise("check username, password (the CLI password of your Chameleon account) and client_id").
 			Because(briefly(e))
-	case e.Status != 0 || errors.Is(e, oidc.ErrNotJSON) || errors.Is(e, oidc.ErrTooLong) || errors.Is(e, oidc.ErrNoAccessToken):
+	case e.Status != 0 || errors.Is(e, oidc.ErrNotJSON) || errors.Is(e, oidc.ErrTooLong) ||
+		errors.Is(e, oidc.ErrNoAccessToken):
 		return failure.Auth.Errorf("the identity provider gave no access token %s", where).
 			Advise("check client_id, access_token_type and discovery_endpoint against the file that this site's "+
 				"dashboard makes, or use an application credential. %s", RemedyAppCred).
@@ -247,7 +249,8 @@ func federationFailure(ctx context.Context, cred credentials, rt http.RoundTripp
 			cred.from).
 			Advise("it looks like https://chi.edge.chameleoncloud.org:5000/v3").
 			Because(federationAnswer(e))
-	case e.Status == http.StatusNotFound || strings.Contains(apierror.From(e.Err).Message, "unsupported method"): // the protocol's 401
+	// the protocol's 401
+	case e.Status == http.StatusNotFound || strings.Contains(apierror.From(e.Err).Message, "unsupported method"):
 		return failure.Auth.Errorf("Keystone at %s knows no %s (%s)", cred.host(), idp, cred.from).
 			Advise("check identity_provider and protocol (on Chameleon chameleon and openid) and auth_url").
 			Because(federationAnswer(e))
@@ -256,7 +259,8 @@ func federationFailure(ctx context.Context, cred credentials, rt http.RoundTripp
 			cred.from).
 			Advise("you need to be in a project with an active allocation: see chameleoncloud.org").
 			Because(federationAnswer(e))
-	case (e.Status == http.StatusUnauthorized || e.Status/100 == 3 || errors.Is(e, oidc.ErrNoAccessToken)) && cred.how == byOIDCAccessToken:
+	case (e.Status == http.StatusUnauthorized || e.Status/100 == 3 || errors.Is(e, oidc.ErrNoAccessToken)) &&
+		cred.how == byOIDCAccessToken:
 		return failure.Auth.Errorf("Keystone at %s did not accept the access token (%s)", cred.host(), cred.from).
 			Advise("it lives for minutes and cannot be renewed outside of Chameleon's Jupyter: get a fresh one, "+
 				"or use an application credential. %s", RemedyAppCred).

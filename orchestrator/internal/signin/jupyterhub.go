@@ -34,7 +34,8 @@ func newJupyterHub(env func(string) string, given string) (*jupyterHub, bool) {
 	if api == "" || user == "" || token == "" {
 		return nil, false
 	}
-	return &jupyterHub{url: strings.TrimSuffix(api, "/") + "/users/" + url.PathEscape(user), token: token, given: given}, true
+	return &jupyterHub{url: strings.TrimSuffix(api, "/") + "/users/" + url.PathEscape(user), token: token,
+		given: given}, true
 }
 
 // errHub is a hub that gives no access token.

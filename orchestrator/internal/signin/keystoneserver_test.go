@@ -150,7 +150,8 @@ func tail(b []byte) []byte { return b[max(0, len(b)-4000):] }
 func (k *keystone) serve(ctx context.Context) {
 	k.t.Helper()
 	script := k.write("serve.py", keystoneServer)
-	userinfo := strings.Replace(k.em.DiscoveryURL(), "/.well-known/openid-configuration", "/protocol/openid-connect/userinfo", 1)
+	userinfo := strings.Replace(k.em.DiscoveryURL(), "/.well-known/openid-configuration",
+		"/protocol/openid-connect/userinfo", 1)
 	cmd := exec.Command(keystonePython, script, fmt.Sprint(k.port), userinfo, adminPassword)
 	cmd.Env = []string{"PATH=/usr/bin:/bin", "HOME=" + k.dir, "LANG=C.UTF-8", "OS_KEYSTONE_CONFIG_DIR=" + k.dir}
 	cmd.Dir = k.dir
@@ -209,7 +210,8 @@ func (l *lockedBuffer) bytes() []byte {
 
 func (k *keystone) signInAdmin(ctx context.Context) {
 	k.t.Helper()
-	provider, err := openstack.AuthenticatedClient(ctx, gophercloud.AuthOptions{IdentityEndpoint: k.url, Username: "admin", Password: adminPassword,
+	provider, err := openstack.AuthenticatedClient(ctx, gophercloud.AuthOptions{IdentityEndpoint: k.url,
+		Username: "admin", Password: adminPassword,
 		DomainID: "default", TenantName: "admin", AllowReauth: true})
 	if err == nil {
 		k.admin, err = openstack.NewIdentityV3(provider, gophercloud.EndpointOpts{})
@@ -242,24 +244,30 @@ func (k *keystone) populate() {
 	domain := k.call("POST", "domains", "domain", map[string]any{"name": "chameleon"})
 	ours := k.call("POST", "projects", "project", map[string]any{"name": "CHI-000001", "domain_id": domain})
 	k.call("POST", "projects", "project", map[string]any{"name": "CHI-000002", "domain_id": domain})
-	alice := k.call("POST", "users", "user", map[string]any{"name": "alice", "domain_id": domain, "password": alicesPassword})
+	alice := k.call("POST", "users", "user", map[string]any{"name": "alice", "domain_id": domain,
+		"password": alicesPassword})
 	var roles struct{ Roles []struct{ ID string } }
-	if _, err := k.admin.Request(k.t.Context(), "GET", k.admin.ServiceURL("roles")+"?name=member", &gophercloud.RequestOpts{JSONResponse: &roles}); err != nil || len(roles.Roles) != 1 {
+	if _, err := k.admin.Request(k.t.Context(), "GET", k.admin.ServiceURL("roles")+"?name=member",
+		&gophercloud.RequestOpts{JSONResponse: &roles}); err != nil || len(roles.Roles) != 1 {
 		k.t.Fatalf("roles %v, %v", roles, err)
 	}
 	k.call("PUT", "projects/"+ours+"/users/"+alice+"/roles/"+roles.Roles[0].ID, "", nil)
 	service := k.service()
 	for typ, path := range map[string]string{"reservation": "/v1", "container": "/v1/"} {
 		id := k.call("POST", "services", "service", map[string]any{"type": typ, "name": typ})
-		k.call("POST", "endpoints", "endpoint", map[string]any{"service_id": id, "interface": "public", "region_id": "CHI@Edge", "url": service + path})
+		k.call("POST", "endpoints", "endpoint", map[string]any{"service_id": id, "interface": "public",
+			"region_id": "CHI@Edge", "url": service + path})
 	}
-	k.call("PUT", "OS-FEDERATION/identity_providers/chameleon", "identity_provider", map[string]any{"enabled": true, "remote_ids": []string{"emulator"}, "domain_id": domain})
+	k.call("PUT", "OS-FEDERATION/identity_providers/chameleon", "identity_provider",
+		map[string]any{"enabled": true, "remote_ids": []string{"emulator"}, "domain_id": domain})
 	k.call("PUT", "OS-FEDERATION/mappings/chameleon", "mapping", map[string]any{"rules": []any{map[string]any{
 		"remote": []any{map[string]any{"type": "OIDC-preferred_username"}},
 		"local": []any{map[string]any{"user": map[string]any{"name": "{0}"}},
-			map[string]any{"projects": []any{map[string]any{"name": "CHI-000001", "roles": []any{map[string]any{"name": "member"}}}}}},
+			map[string]any{"projects": []any{map[string]any{"name": "CHI-000001",
+				"roles": []any{map[string]any{"name": "member"}}}}}},
 	}}})
-	k.call("PUT", "OS-FEDERATION/identity_providers/chameleon/protocols/openid", "protocol", map[string]any{"mapping_id": "chameleon"})
+	k.call("PUT", "OS-FEDERATION/identity_providers/chameleon/protocols/openid", "protocol",
+		map[string]any{"mapping_id": "chameleon"})
 }
 
 // service is a reservation service with nothing in it, which asks Keystone
@@ -267,10 +275,13 @@ func (k *keystone) populate() {
 func (k *keystone) service() string {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !k.valid(r.Context(), r.Header.Get("X-Auth-Token")) {
-			reply(w, 401, map[string]any{"error": map[string]any{"code": 401, "title": "Unauthorized", "message": "The request you have made requires authentication."}})
+			reply(w, 401, map[string]any{"error": map[string]any{"code": 401, "title": "Unauthorized",
+				"message": "The request you " +
+					"have made requires authentication."}})
 			return
 		}
-		list := map[string]string{"/v1/leases": "leases", "/v1/devices": "devices", "/v1/devices/allocations": "allocations"}[r.URL.Path]
+		list := map[string]string{"/v1/leases": "leases", "/v1/devices": "devices",
+			"/v1/devices/allocations": "allocations"}[r.URL.Path]
 		reply(w, 200, map[string]any{list: []any{}})
 	}))
 	k.t.Cleanup(srv.Close)
@@ -317,16 +328,19 @@ func (k *keystone) appCred(s *Session, name string, unrestricted bool, expires t
 		AppCred struct{ ID, Secret string } `json:"application_credential"`
 	}
 	_, err := s.Provider.Request(k.t.Context(), "POST", k.url+"/users/"+s.Token.User.ID+"/application_credentials",
-		&gophercloud.RequestOpts{JSONBody: map[string]any{"application_credential": body}, JSONResponse: &answer, OkCodes: []int{201}})
+		&gophercloud.RequestOpts{JSONBody: map[string]any{"application_credential": body}, JSONResponse: &answer,
+			OkCodes: []int{201}})
 	if err != nil {
 		k.t.Fatal(err)
 	}
-	return k.entry("v3applicationcredential", "application_credential_id", answer.AppCred.ID, "application_credential_secret", answer.AppCred.Secret)
+	return k.entry("v3applicationcredential", "application_credential_id", answer.AppCred.ID,
+		"application_credential_secret", answer.AppCred.Secret)
 }
 
 func (k *keystone) deleteAppCred(s *Session, e entry) {
 	k.t.Helper()
-	_, err := s.Provider.Request(k.t.Context(), "DELETE", k.url+"/users/"+s.Token.User.ID+"/application_credentials/"+e.auth["application_credential_id"],
+	_, err := s.Provider.Request(k.t.Context(), "DELETE", k.url+"/users/"+s.Token.User.ID+"/application_credentials/"+
+		e.auth["application_credential_id"],
 		&gophercloud.RequestOpts{OkCodes: []int{204}})
 	if err != nil {
 		k.t.Fatal(err)

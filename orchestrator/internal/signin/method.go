@@ -32,7 +32,8 @@ func chooseMethod(e entry, from string) (string, error) {
 		return byToken, nil
 	case "":
 		switch {
-		case e.auth["application_credential_id"] != "" || e.auth["application_credential_name"] != "" || e.auth["application_credential_secret"] != "":
+		case e.auth["application_credential_id"] != "" || e.auth["application_credential_name"] != "" ||
+			e.auth["application_credential_secret"] != "":
 			return byAppCred, nil
 		case e.auth["token"] != "" && e.auth["password"] == "":
 			return byToken, nil
@@ -49,9 +50,11 @@ func unspoken(authType string) string {
 	const instead = "make an application credential and use that. " + RemedyAppCred
 	switch {
 	case authType == "v3chameleonoidc":
-		return "that is cc-login's own: run cc-login, which makes an application credential as well, and use the clouds.yaml or openrc file that it writes for that"
+		return "that is cc-login's own: run cc-login, which makes an application credential as well, and use the " +
+			"clouds.yaml or openrc file that it writes for that"
 	case strings.HasPrefix(authType, "v2"):
-		return "version 2 of the identity API is gone from Chameleon: take a new clouds.yaml from the dashboard, or " + instead
+		return "version 2 of the identity API is gone from Chameleon: take a new clouds.yaml from the dashboard, or " +
+			instead
 	case authType == "v3oidcauthcode" || authType == "v3oidcdeviceauthz" || authType == "v3websso":
 		return "it needs a browser in the middle of a run: " + instead
 	case authType == "v3oidcclientcredentials":
@@ -63,7 +66,8 @@ func unspoken(authType string) string {
 	case authType == "none" || authType == "noauth" || authType == "admin_token" || authType == "http_basic":
 		return "it goes without Keystone, which a lease needs: " + instead
 	}
-	return "perhaps it is misspelt: v3applicationcredential, v3oidcpassword, v3oidcaccesstoken, password and token are spoken. Or " + instead
+	return "perhaps it is misspelt: v3applicationcredential, v3oidcpassword, v3oidcaccesstoken, password and " +
+		"token are spoken. Or " + instead
 }
 
 // fill takes the method's own settings, and only those: what is left over from
@@ -137,7 +141,8 @@ func (c *credentials) fillAppCred(g settings) error {
 	c.auth.Username = g["username"]
 	c.auth.DomainID, c.auth.DomainName = domain(g, "user_domain")
 	if c.auth.Username == "" || c.auth.DomainID == "" && c.auth.DomainName == "" {
-		return c.lacks("application_credential_id (OS_APPLICATION_CREDENTIAL_ID), or username and user_domain_name beside application_credential_name")
+		return c.lacks("application_credential_id (OS_APPLICATION_CREDENTIAL_ID), or username and " +
+			"user_domain_name beside application_credential_name")
 	}
 	return nil
 }
@@ -158,9 +163,11 @@ func (c *credentials) fillOIDC(g settings) error {
 		if err == nil {
 			err = c.require("client_id", "username", "password")
 		}
-		opts.Source = oidc.Password{DiscoveryEndpoint: g["discovery_endpoint"], TokenEndpoint: g["access_token_endpoint"],
-			ClientID: g["client_id"], ClientSecret: g["client_secret"], Username: g["username"], Password: g["password"],
-			Scope: g["openid_scope"], AccessTokenType: g["access_token_type"]}
+		opts.Source = oidc.Password{DiscoveryEndpoint: g["discovery_endpoint"],
+			TokenEndpoint: g["access_token_endpoint"],
+			ClientID:      g["client_id"], ClientSecret: g["client_secret"], Username: g["username"],
+			Password: g["password"],
+			Scope:    g["openid_scope"], AccessTokenType: g["access_token_type"]}
 	} else if hub, ok := newJupyterHub(os.Getenv, g["access_token"]); ok {
 		opts.Source = oidc.Cached(hub)
 	} else {
@@ -219,7 +226,8 @@ func (c *credentials) lacks(what string) error {
 	case setting == "auth_url":
 		next = "it looks like https://chi.edge.chameleoncloud.org:5000/v3: each site has its own; " + remedyCompare
 	case setting == "password":
-		next = "the dashboard's files leave it out: put it into secure.yaml beside clouds.yaml, or into OS_PASSWORD. Or use an application credential. " + RemedyAppCred
+		next = "the dashboard's files leave it out: put it into secure.yaml beside clouds.yaml, or into " +
+			"OS_PASSWORD. Or use an application credential. " + RemedyAppCred
 	case setting == "application_credential_secret":
 		next = "it is shown once, when the credential is made; if it is lost, make another. " + RemedyAppCred
 	case c.how == byPassword && c.given["username"] == "" && c.given["user_id"] == "":

@@ -27,13 +27,15 @@ func hub(t *testing.T, em *emulator.Emulator, expires func(time.Time) any) *atom
 	t.Helper()
 	asked := new(atomic.Int32)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/hub/api/users/alice@example.org" || r.Header.Get("Authorization") != "token token-of-the-hub" {
+		if r.URL.Path != "/hub/api/users/alice@example.org" || r.Header.Get(
+			"Authorization") != "token token-of-the-hub" {
 			w.WriteHeader(403)
 			return
 		}
 		asked.Add(1)
 		token, at := em.AccessToken()
-		_ = json.NewEncoder(w).Encode(map[string]any{"name": "alice", "auth_state": map[string]any{"access_token": token, "expires_at": expires(at)}})
+		_ = json.NewEncoder(w).Encode(map[string]any{"name": "alice", "auth_state": map[string]any{
+			"access_token": token, "expires_at": expires(at)}})
 	}))
 	t.Cleanup(srv.Close)
 	t.Setenv("JUPYTERHUB_API_URL", srv.URL+"/hub/api/")
@@ -48,8 +50,10 @@ func unix(t time.Time) any { return t.Unix() }
 // [JH:jupyterhub_chameleon/authenticator/keycloak.py].
 func inJupyter(t *testing.T, em *emulator.Emulator, access string) {
 	t.Helper()
-	for k, v := range map[string]string{"AUTH_TYPE": "v3oidcaccesstoken", "ACCESS_TOKEN": access, "IDENTITY_PROVIDER": "chameleon", "PROTOCOL": "openid",
-		"PROJECT_DOMAIN_NAME": "chameleon", "PROJECT_NAME": "CHI-000001", "AUTH_URL": em.AuthURL(), "REGION_NAME": "CHI@Edge"} {
+	for k, v := range map[string]string{"AUTH_TYPE": "v3oidcaccesstoken", "ACCESS_TOKEN": access,
+		"IDENTITY_PROVIDER": "chameleon", "PROTOCOL": "openid",
+		"PROJECT_DOMAIN_NAME": "chameleon", "PROJECT_NAME": "CHI-000001", "AUTH_URL": em.AuthURL(),
+		"REGION_NAME": "CHI@Edge"} {
 		if v != "" {
 			t.Setenv("OS_"+k, v)
 		}
@@ -68,16 +72,19 @@ func TestEachAuthType(t *testing.T) {
 			openrc(t, e[emulated])
 			return Options{}
 		}, "application credential emulator, unrestricted"},
-		"application credential by name, no auth_type": {func(t *testing.T, _ *emulator.Emulator, e map[string]entry) Options {
-			openrc(t, e[emulated], "OS_AUTH_TYPE", "", "OS_APPLICATION_CREDENTIAL_ID", "", "OS_APPLICATION_CREDENTIAL_NAME", "emulator",
+		"application credential by name, no auth_type": {func(t *testing.T, _ *emulator.Emulator,
+			e map[string]entry) Options {
+			openrc(t, e[emulated], "OS_AUTH_TYPE", "", "OS_APPLICATION_CREDENTIAL_ID", "",
+				"OS_APPLICATION_CREDENTIAL_NAME", "emulator",
 				"OS_USERNAME", "alice@example.org", "OS_USER_DOMAIN_NAME", "chameleon")
 			return Options{}
 		}, "application credential emulator, unrestricted"},
-		"application credential, with a project and another's password about": {func(t *testing.T, _ *emulator.Emulator, e map[string]entry) Options {
-			openrc(t, e["password"], "OS_PASSWORD", "wr0ng")
-			openrc(t, e[emulated])
-			return Options{}
-		}, "application credential emulator, unrestricted"},
+		"application credential, with a project and another's password about": {
+			func(t *testing.T, _ *emulator.Emulator, e map[string]entry) Options {
+				openrc(t, e["password"], "OS_PASSWORD", "wr0ng")
+				openrc(t, e[emulated])
+				return Options{}
+			}, "application credential emulator, unrestricted"},
 		"password":   {changed("password"), "password"},
 		"v3password": {changed("password", "auth_type", "v3password"), "password"},
 		"no auth_type": {func(t *testing.T, _ *emulator.Emulator, e map[string]entry) Options {
@@ -89,10 +96,13 @@ func TestEachAuthType(t *testing.T) {
 			return Options{CloudsFile: file(t, e["password"], "password", "")}
 		}, "password"},
 		"token": {func(t *testing.T, _ *emulator.Emulator, e map[string]entry) Options {
-			return Options{CloudsFile: file(t, e["password"], "auth_type", "token", "password", "", "token", takenToken(t, e["password"]))}
+			return Options{CloudsFile: file(t, e["password"], "auth_type", "token", "password", "", "token",
+				takenToken(t, e["password"]))}
 		}, "token"},
-		"v3token of an application credential, openrc": {func(t *testing.T, _ *emulator.Emulator, e map[string]entry) Options {
-			openrc(t, entry{authType: "v3token", region: "CHI@Edge", auth: settings{"auth_url": e[emulated].auth["auth_url"], "token": takenToken(t, e[emulated])}})
+		"v3token of an application credential, openrc": {func(t *testing.T, _ *emulator.Emulator,
+			e map[string]entry) Options {
+			openrc(t, entry{authType: "v3token", region: "CHI@Edge", auth: settings{
+				"auth_url": e[emulated].auth["auth_url"], "token": takenToken(t, e[emulated])}})
 			return Options{}
 		}, "application credential emulator, unrestricted"},
 		"single sign-on, the dashboard's file": {func(_ *testing.T, em *emulator.Emulator, _ map[string]entry) Options {
@@ -100,15 +110,18 @@ func TestEachAuthType(t *testing.T) {
 		}, "single sign-on, password"},
 		"single sign-on, everything inside auth":  {changed("oidc"), "single sign-on, password"},
 		"single sign-on, without a client secret": {changed("oidc", "client_secret", ""), "single sign-on, password"},
-		"single sign-on, the dashboard's openrc": {func(t *testing.T, em *emulator.Emulator, e map[string]entry) Options {
+		"single sign-on, the dashboard's openrc": {func(t *testing.T, em *emulator.Emulator,
+			e map[string]entry) Options {
 			s, err := connect(t.Context(), Options{CloudsFile: em.CloudsFile(), Cloud: "chexp-emulator-oidc"})
 			if err != nil {
 				t.Fatal(err)
 			}
-			openrc(t, e["oidc"], "OS_PROJECT_NAME", "", "OS_PROJECT_DOMAIN_NAME", "", "OS_PROJECT_ID", s.Describe()["project_id"])
+			openrc(t, e["oidc"], "OS_PROJECT_NAME", "", "OS_PROJECT_DOMAIN_NAME", "", "OS_PROJECT_ID",
+				s.Describe()["project_id"])
 			return Options{}
 		}, "single sign-on, password"},
-		"single sign-on, password in secure.yaml": {func(t *testing.T, _ *emulator.Emulator, e map[string]entry) Options {
+		"single sign-on, password in secure.yaml": {func(t *testing.T, _ *emulator.Emulator,
+			e map[string]entry) Options {
 			f := file(t, e["oidc"], "password", "")
 			secure := fmt.Sprintf("clouds:\n  edge:\n    auth:\n      password: %q\n", e["oidc"].auth["password"])
 			if err := os.WriteFile(filepath.Join(filepath.Dir(f), "secure.yaml"), []byte(secure), 0o600); err != nil {
@@ -126,7 +139,8 @@ func TestEachAuthType(t *testing.T) {
 			inJupyter(t, em, "token-of-long-ago")
 			return Options{}
 		}, "single sign-on, access token"},
-		"access token, good, from a hub that has none": {func(t *testing.T, em *emulator.Emulator, _ map[string]entry) Options {
+		"access token, good, from a hub that has none": {func(t *testing.T, em *emulator.Emulator,
+			_ map[string]entry) Options {
 			hub(t, em, unix)
 			t.Setenv("JUPYTERHUB_API_TOKEN", "token-of-nobody")
 			access, _ := em.AccessToken()
@@ -142,13 +156,15 @@ func TestEachAuthType(t *testing.T) {
 				t.Fatalf("%v (%s)", err, failure.NextOf(err))
 			}
 			d := s.Describe()
-			if d["auth_method"] != c.method || d["project"] != "CHI-000001" || d["user"] != "alice@example.org" || d["region"] != "CHI@Edge" {
+			if d["auth_method"] != c.method || d["project"] != "CHI-000001" || d["user"] != "alice@example.org" ||
+				d["region"] != "CHI@Edge" {
 				t.Errorf("%v", d)
 			}
 			if err := ask(t, s); err != nil {
 				t.Error(err)
 			}
-			for _, secret := range []string{entries["password"].auth["password"], entries[emulated].auth["application_credential_secret"], "access.", "gAAAA"} {
+			for _, secret := range []string{entries["password"].auth["password"],
+				entries[emulated].auth["application_credential_secret"], "access.", "gAAAA"} {
 				if said := fmt.Sprint(d, s.Warnings()); strings.Contains(said, secret) {
 					t.Errorf("a secret in %s", said)
 				}
@@ -241,7 +257,8 @@ func TestSentencesInARun(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := applicationcredentials.Delete(t.Context(), identity, s.Token.User.ID, s.Token.AppCred.ID).ExtractErr(); err != nil {
+			if err := applicationcredentials.Delete(t.Context(), identity, s.Token.User.ID,
+				s.Token.AppCred.ID).ExtractErr(); err != nil {
 				t.Fatal(err)
 			}
 		}},
@@ -250,7 +267,8 @@ func TestSentencesInARun(t *testing.T) {
 			s.Provider.ReauthFunc = renewing(s, "wr0ng") // Keystone's 401 is the same
 		}},
 		{"token ended", func(t *testing.T, _ *emulator.Emulator, e map[string]entry) Options {
-			return Options{CloudsFile: file(t, e["password"], "auth_type", "token", "token", takenToken(t, e["password"]))}
+			return Options{CloudsFile: file(t, e["password"], "auth_type", "token", "token",
+				takenToken(t, e["password"]))}
 		}, nil},
 		{"access token ended", func(t *testing.T, em *emulator.Emulator, _ map[string]entry) Options {
 			access, _ := em.AccessToken()
@@ -263,7 +281,8 @@ func TestSentencesInARun(t *testing.T) {
 			return Options{}
 		}, func(t *testing.T, _ *emulator.Emulator, s *Session) {
 			gone, _ := newJupyterHub(func(name string) string {
-				return map[string]string{"JUPYTERHUB_API_URL": nobody(t), "JUPYTERHUB_USER": "a", "JUPYTERHUB_API_TOKEN": "t"}[name]
+				return map[string]string{"JUPYTERHUB_API_URL": nobody(t), "JUPYTERHUB_USER": "a",
+					"JUPYTERHUB_API_TOKEN": "t"}[name]
 			}, "")
 			s.cred.oidc.Source = gone
 			s.Provider.ReauthFunc = renewing(s, "")
@@ -282,7 +301,8 @@ func TestSentencesInARun(t *testing.T) {
 			em.Advance(5 * time.Hour)
 			err = ask(t, s)
 			check(t, err, failure.Auth, "listing the leases")
-			fmt.Fprintf(&all, "\n%s\n  ! %s\n  what to do: %s\n", c.name, plain(err.Error()), plain(failure.NextOf(err)))
+			fmt.Fprintf(&all, "\n%s\n  ! %s\n  what to do: %s\n", c.name, plain(err.Error()),
+				plain(failure.NextOf(err)))
 		})
 	}
 	golden(t, "midrun", all.String())
@@ -321,39 +341,53 @@ func TestWarnings(t *testing.T) {
 		{name: "nothing to warn of", setup: changed(emulated), none: true},
 		{name: "single sign-on, nothing to warn of", setup: changed("oidc"), none: true},
 		{name: "restricted application credential", setup: changed("restricted")},
-		{name: "application credential ends within the lease", setup: changed(emulated), after: func(s *Session) { s.ends = now.Add(41 * time.Minute) }},
-		{name: "application credential ends later", setup: changed(emulated), after: func(s *Session) { s.ends = now.Add(175 * time.Minute) }, none: true},
+		{name: "application credential ends within the lease", setup: changed(emulated),
+			after: func(s *Session) { s.ends = now.Add(41 * time.Minute) }},
+		{name: "application credential ends later", setup: changed(emulated),
+			after: func(s *Session) { s.ends = now.Add(175 * time.Minute) }, none: true},
 		{name: "token", setup: func(t *testing.T, _ *emulator.Emulator, e map[string]entry) Options {
-			return Options{CloudsFile: file(t, e["password"], "auth_type", "token", "token", takenToken(t, e["password"]))}
+			return Options{CloudsFile: file(t, e["password"], "auth_type", "token", "token",
+				takenToken(t, e["password"]))}
 		}, after: func(s *Session) { s.ends = now.Add(2 * time.Hour) }},
-		{name: "access token outside of Jupyter", setup: func(t *testing.T, em *emulator.Emulator, _ map[string]entry) Options {
+		{name: "access token outside of Jupyter", setup: func(t *testing.T, em *emulator.Emulator,
+			_ map[string]entry) Options {
 			access, _ := em.AccessToken()
 			inJupyter(t, em, access)
 			return Options{}
 		}, after: func(s *Session) { s.ends = now.Add(2 * time.Hour) }},
-		{name: "http", setup: changed(emulated), after: func(s *Session) { s.cred.auth.IdentityEndpoint = "http://keystone.example.org:5000/v3" }},
-		{name: "stale variables beside a file", setup: func(t *testing.T, _ *emulator.Emulator, e map[string]entry) Options {
-			for k, v := range map[string]string{"OS_AUTH_URL": "https://kvm.tacc.chameleoncloud.org:5000/v3", "OS_PROJECT_NAME": "CHI-000009",
-				"OS_PASSWORD": "s3cret-of-another", "OS_AUTH_TYPE": "v3oidcpassword", "OS_REGION_NAME": "KVM@TACC", "OS_INTERFACE": "public"} {
+		{name: "http", setup: changed(emulated), after: func(s *Session) {
+			s.cred.auth.IdentityEndpoint = "http://keystone.example.org:5000/v3"
+		}},
+		{name: "stale variables beside a file", setup: func(t *testing.T, _ *emulator.Emulator,
+			e map[string]entry) Options {
+			for k, v := range map[string]string{"OS_AUTH_URL": "https://kvm.tacc.chameleoncloud.org:5000/v3",
+				"OS_PROJECT_NAME": "CHI-000009",
+				"OS_PASSWORD":     "s3cret-of-another", "OS_AUTH_TYPE": "v3oidcpassword", "OS_REGION_NAME": "KVM@TACC",
+				"OS_INTERFACE": "public"} {
 				t.Setenv(k, v)
 			}
 			return Options{CloudsFile: file(t, e["password"]), Region: "CHI@Edge"}
 		}},
-		{name: "the same variables as in the file", setup: func(t *testing.T, _ *emulator.Emulator, e map[string]entry) Options {
-			openrc(t, e["password"], "OS_AUTH_URL", strings.TrimSuffix(e["password"].auth["auth_url"], "v3"), "OS_AUTH_TYPE", "v3password")
+		{name: "the same variables as in the file", setup: func(t *testing.T, _ *emulator.Emulator,
+			e map[string]entry) Options {
+			openrc(t, e["password"], "OS_AUTH_URL", strings.TrimSuffix(e["password"].auth["auth_url"], "v3"),
+				"OS_AUTH_TYPE", "v3password")
 			return Options{CloudsFile: file(t, e["password"])}
 		}, none: true},
-		{name: "region variable wins over the file", setup: func(t *testing.T, _ *emulator.Emulator, e map[string]entry) Options {
+		{name: "region variable wins over the file", setup: func(t *testing.T, _ *emulator.Emulator,
+			e map[string]entry) Options {
 			other := e[emulated]
 			other.region = "CHI@UC"
 			t.Setenv("OS_REGION_NAME", "CHI@Edge")
 			return Options{CloudsFile: file(t, other)}
 		}},
-		{name: "project variable beside an application credential", setup: func(t *testing.T, _ *emulator.Emulator, e map[string]entry) Options {
+		{name: "project variable beside an application credential", setup: func(t *testing.T, _ *emulator.Emulator,
+			e map[string]entry) Options {
 			openrc(t, e[emulated], "OS_PROJECT_NAME", "CHI-000009")
 			return Options{}
 		}},
-		{name: "two openrc files one after the other", setup: func(t *testing.T, _ *emulator.Emulator, e map[string]entry) Options {
+		{name: "two openrc files one after the other", setup: func(t *testing.T, _ *emulator.Emulator,
+			e map[string]entry) Options {
 			openrc(t, e["password"], "OS_AUTH_TYPE", "")
 			openrc(t, e[emulated], "OS_AUTH_TYPE", "")
 			return Options{}
@@ -407,12 +441,14 @@ func TestEndIsRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	end := time.Now().Add(90 * time.Minute).UTC().Truncate(time.Second)
-	made, err := applicationcredentials.Create(t.Context(), identity, s.Token.User.ID, applicationcredentials.CreateOpts{
-		Name: "short", Secret: "s3cret-of-short", ExpiresAt: &end}).Extract()
+	made, err := applicationcredentials.Create(t.Context(), identity, s.Token.User.ID,
+		applicationcredentials.CreateOpts{
+			Name: "short", Secret: "s3cret-of-short", ExpiresAt: &end}).Extract()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err = connect(t.Context(), Options{CloudsFile: file(t, entries[emulated], "application_credential_id", made.ID, "application_credential_secret", "s3cret-of-short")})
+	s, err = connect(t.Context(), Options{CloudsFile: file(t, entries[emulated], "application_credential_id", made.ID,
+		"application_credential_secret", "s3cret-of-short")})
 	if err != nil {
 		t.Fatal(err)
 	}

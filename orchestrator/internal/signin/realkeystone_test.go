@@ -58,17 +58,23 @@ func (k *keystone) eachAuthType(t *testing.T, unrestricted, restricted entry) {
 		"password":     {k.password(), "password"},
 		"unrestricted": {unrestricted, "application credential unrestricted, unrestricted"},
 		"restricted":   {restricted, "application credential restricted, restricted"},
-		"by name": {k.entry("v3applicationcredential", "application_credential_name", "unrestricted", "username", "alice", "user_domain_name", "chameleon",
-			"application_credential_secret", unrestricted.auth["application_credential_secret"]), "application credential unrestricted, unrestricted"},
-		"token":                              {k.entry("v3token", "token", takenToken(t, k.password()), "project_name", "CHI-000001", "project_domain_name", "chameleon"), "token"},
-		"token of an application credential": {k.entry("token", "token", takenToken(t, unrestricted)), "application credential unrestricted, unrestricted"},
-		"single sign-on":                     {k.singleSignOn(), "single sign-on, password"},
-		"access token": {k.entry("v3oidcaccesstoken", "access_token", access, "identity_provider", "chameleon", "protocol", "openid",
+		"by name": {k.entry("v3applicationcredential", "application_credential_name", "unrestricted", "username",
+			"alice", "user_domain_name", "chameleon",
+			"application_credential_secret", unrestricted.auth["application_credential_secret"]), "application " +
+			"credential unrestricted, unrestricted"},
+		"token": {k.entry("v3token", "token", takenToken(t, k.password()), "project_name", "CHI-000001",
+			"project_domain_name", "chameleon"), "token"},
+		"token of an application credential": {k.entry("token", "token", takenToken(t, unrestricted)), "application " +
+			"credential unrestricted, unrestricted"},
+		"single sign-on": {k.singleSignOn(), "single sign-on, password"},
+		"access token": {k.entry("v3oidcaccesstoken", "access_token", access, "identity_provider", "chameleon",
+			"protocol", "openid",
 			"project_name", "CHI-000001", "project_domain_name", "chameleon"), "single sign-on, access token"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := connectTo(t, c.entry)
-			if d := s.Describe(); d["auth_method"] != c.method || d["project"] != "CHI-000001" || !strings.HasPrefix(d["user"], "alice") {
+			if d := s.Describe(); d["auth_method"] != c.method || d["project"] != "CHI-000001" ||
+				!strings.HasPrefix(d["user"], "alice") {
 				t.Errorf("%v", d)
 			}
 			if err := ask(t, s); err != nil {
@@ -79,7 +85,10 @@ func (k *keystone) eachAuthType(t *testing.T, unrestricted, restricted entry) {
 			}
 		})
 	}
-	t.Run("auth_url without /v3", func(t *testing.T) { connectTo(t, unrestricted, "auth_url", strings.TrimSuffix(k.url, "/v3")) })
+	t.Run("auth_url without /v3", func(t *testing.T) {
+		connectTo(t, unrestricted, "auth_url",
+			strings.TrimSuffix(k.url, "/v3"))
+	})
 }
 
 // refusals: the sentences of testdata/signin.golden hold for the real answers.
@@ -92,20 +101,34 @@ func (k *keystone) refusals(t *testing.T, alice *Session, unrestricted entry) {
 		changes []string
 		words   []string
 	}{
-		"wrong secret":                           {unrestricted, []string{"application_credential_secret", "wr0ng"}, []string{"did not accept the application credential", "secret is wrong, or it has expired"}},
-		"deleted":                                {deleted, nil, []string{"does not know the application credential", "it was deleted"}},
-		"wrong password":                         {k.password(), []string{"password", "wr0ng"}, []string{"did not accept the user alice", "user domain"}},
-		"unknown user":                           {k.password(), []string{"username", "nobody"}, []string{"did not accept the user nobody"}},
-		"another's project":                      {k.password(), []string{"project_name", "CHI-000002"}, []string{"accepts the user alice, but not for project CHI-000002", "yours are: CHI-000001"}},
-		"unknown project":                        {k.password(), []string{"project_name", "CHI-999999"}, []string{"accepts the user alice, but not for project CHI-999999"}},
-		"no project":                             {k.password(), []string{"project_name", ""}, []string{"signed in at", "but for no project", "yours are: CHI-000001"}},
-		"no token":                               {k.password(), []string{"auth_type", "token", "token", "gAAAAAnonsense"}, []string{"does not accept the token"}},
-		"delegated token":                        {k.password(), []string{"auth_type", "token", "token", takenToken(t, unrestricted)}, []string{"does not exchange this token", "came from an application credential"}},
-		"single sign-on, another's project":      {k.singleSignOn(), []string{"project_name", "CHI-000002"}, []string{"accepts the user alice@example.org, but not for project CHI-000002", "yours are: CHI-000001"}},
-		"single sign-on, no project":             {k.singleSignOn(), []string{"project_name", ""}, []string{"but for no project", "yours are: CHI-000001"}},
-		"single sign-on, unknown to Keystone":    {k.singleSignOn(), []string{"identity_provider", "google"}, []string{"knows no identity provider google"}},
-		"single sign-on, token of another realm": {k.singleSignOn(), []string{"discovery_endpoint", foreign}, []string{"did not accept the identity provider's access token"}},
-		"single sign-on, unknown protocol":       {k.singleSignOn(), []string{"protocol", "saml2"}, []string{"knows no identity provider chameleon with protocol saml2"}},
+		"wrong secret": {unrestricted, []string{"application_credential_secret", "wr0ng"},
+			[]string{"did not accept the application credential", "secret is wrong, or it has expired"}},
+		"deleted": {deleted, nil, []string{"does not know the application credential", "it was deleted"}},
+		"wrong password": {k.password(), []string{"password", "wr0ng"},
+			[]string{"did not accept the user alice", "user domain"}},
+		"unknown user": {k.password(), []string{"username", "nobody"}, []string{"did not accept the user nobody"}},
+		"another's project": {k.password(), []string{"project_name", "CHI-000002"}, []string{"accepts the " +
+			"user alice, but not for project CHI-000002", "yours are: CHI-000001"}},
+		"unknown project": {k.password(), []string{"project_name", "CHI-999999"}, []string{"accepts the " +
+			"user alice, but not for project CHI-999999"}},
+		"no project": {k.password(), []string{"project_name", ""},
+			[]string{"signed in at", "but for no project", "yours are: CHI-000001"}},
+		"no token": {k.password(), []string{"auth_type", "token", "token", "gAAAAAnonsense"},
+			[]string{"does not accept the token"}},
+		"delegated token": {k.password(), []string{"auth_type", "token", "token", takenToken(t, unrestricted)},
+			[]string{"does not exchange this token", "came from an application credential"}},
+		"single sign-on, another's project": {k.singleSignOn(), []string{"project_name", "CHI-000002"},
+			[]string{"accepts the " +
+				"user alice@example.org, but not for project CHI-000002", "yours are: CHI-000001"}},
+		"single sign-on, no project": {k.singleSignOn(), []string{"project_name", ""},
+			[]string{"but for no project", "yours are: CHI-000001"}},
+		"single sign-on, unknown to Keystone": {k.singleSignOn(), []string{"identity_provider", "google"},
+			[]string{"knows no identity provider google"}},
+		"single sign-on, token of another realm": {k.singleSignOn(), []string{"discovery_endpoint", foreign},
+			[]string{"did not accept " +
+				"the identity provider's access token"}},
+		"single sign-on, unknown protocol": {k.singleSignOn(), []string{"protocol", "saml2"}, []string{"knows no " +
+			"identity provider chameleon with protocol saml2"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := connect(t.Context(), Options{CloudsFile: file(t, c.entry, c.changes...)})
@@ -205,7 +228,8 @@ func (k *keystone) appCredEnds(t *testing.T, alice *Session, short entry, expiri
 	}
 	k.deleteAppCred(alice, doomed)
 	err := ask(t, deleted)
-	check(t, err, failure.Auth, "the token has ended, and there is no other", "does not know the application credential", "it was deleted")
+	check(t, err, failure.Auth, "the token has ended, and there is no other",
+		"does not know the application credential", "it was deleted")
 	k.awaitEnd(t, "short", expiring.Provider.Token())
 	err = ask(t, expiring)
 	check(t, err, failure.Auth, "the token has ended, and there is no other", "expired at", "lasts longer")
@@ -220,9 +244,12 @@ func (k *keystone) program(t *testing.T, chexp string, unrestricted, restricted 
 	}
 	access, _ := k.em.AccessToken()
 	for name, e := range map[string]entry{
-		"password": k.password(), "unrestricted": unrestricted, "restricted": restricted, "single sign-on": k.singleSignOn(),
-		"token": k.entry("v3token", "token", takenToken(t, k.password()), "project_name", "CHI-000001", "project_domain_name", "chameleon"),
-		"access token": k.entry("v3oidcaccesstoken", "access_token", access, "identity_provider", "chameleon", "protocol", "openid",
+		"password": k.password(), "unrestricted": unrestricted, "restricted": restricted,
+		"single sign-on": k.singleSignOn(),
+		"token": k.entry("v3token", "token", takenToken(t, k.password()), "project_name", "CHI-000001",
+			"project_domain_name", "chameleon"),
+		"access token": k.entry("v3oidcaccesstoken", "access_token", access, "identity_provider", "chameleon",
+			"protocol", "openid",
 			"project_name", "CHI-000001", "project_domain_name", "chameleon"),
 	} {
 		clouds := file(t, e)
@@ -237,7 +264,8 @@ func (k *keystone) program(t *testing.T, chexp string, unrestricted, restricted 
 			if err != nil || strings.TrimSpace(string(out)) != "[]" {
 				t.Errorf("%v: %s%s", err, out, stderr.String())
 			}
-			if said := fmt.Sprint(stderr.String(), string(out)); strings.Contains(said, "passw0rd") || strings.Contains(said, "gAAAA") {
+			if said := fmt.Sprint(stderr.String(), string(out)); strings.Contains(said, "passw0rd") ||
+				strings.Contains(said, "gAAAA") {
 				t.Errorf("a secret in %s", said)
 			}
 		})

@@ -196,7 +196,8 @@ func (s *Session) WarningsUntil(end time.Time) []string { return s.warnings(time
 func (s *Session) warnings(now, end time.Time) []string {
 	var w []string
 	if s.Token.Restricted() {
-		w = append(w, fmt.Sprintf("the application credential %s is restricted: this site may refuse to make leases with it. %s",
+		w = append(w, fmt.Sprintf("the application credential %s is restricted: this site may refuse to make "+
+			"leases with it. %s",
 			apierror.Line(s.Token.AppCred.Name), RemedyUnrestricted))
 	}
 	if at, what := s.Ends(); !at.IsZero() && at.Before(end) {

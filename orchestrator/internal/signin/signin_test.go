@@ -42,7 +42,8 @@ func edge(t *testing.T) (*emulator.Emulator, map[string]entry) {
 // changes are names and values, "" leaves one out.
 func openrc(t *testing.T, e entry, changes ...string) {
 	t.Helper()
-	env := map[string]string{"OS_AUTH_TYPE": e.authType, "OS_REGION_NAME": e.region, "OS_INTERFACE": "public", "OS_IDENTITY_API_VERSION": "3"}
+	env := map[string]string{"OS_AUTH_TYPE": e.authType, "OS_REGION_NAME": e.region, "OS_INTERFACE": "public",
+		"OS_IDENTITY_API_VERSION": "3"}
 	for k, v := range e.auth {
 		env["OS_"+strings.ToUpper(k)] = v
 	}
@@ -90,7 +91,8 @@ func provider(t *testing.T, status int, body string) string {
 			_, _ = io.WriteString(w, body)
 			return
 		}
-		reply(w, 200, map[string]any{"token_endpoint": srv.URL + "/token", "grant_types_supported": []string{"password"}})
+		reply(w, 200, map[string]any{"token_endpoint": srv.URL + "/token",
+			"grant_types_supported": []string{"password"}})
 	}))
 	t.Cleanup(srv.Close)
 	return srv.URL + "/.well-known/openid-configuration"
@@ -159,8 +161,14 @@ func takenToken(t *testing.T, e entry) string {
 }
 
 var sentences = []sentence{
-	{name: "no credentials", setup: func(*testing.T, *emulator.Emulator, map[string]entry) Options { return Options{} }},
-	{name: "cloud without a file", setup: func(*testing.T, *emulator.Emulator, map[string]entry) Options { return Options{Cloud: "edge"} }},
+	{name: "no credentials", setup: func(*testing.T, *emulator.Emulator,
+		map[string]entry) Options {
+		return Options{}
+	}},
+	{name: "cloud without a file", setup: func(*testing.T, *emulator.Emulator,
+		map[string]entry) Options {
+		return Options{Cloud: "edge"}
+	}},
 	{name: "no such cloud", setup: func(t *testing.T, _ *emulator.Emulator, e map[string]entry) Options {
 		return Options{CloudsFile: file(t, e[emulated]), Cloud: "uc"}
 	}},
@@ -170,7 +178,8 @@ var sentences = []sentence{
 	{name: "no auth section", setup: text("clouds:\n  edge: {region_name: CHI@Edge}\n")},
 	{name: "nothing to sign in with", setup: text("clouds:\n  edge:\n    auth: {auth_url: \"https://x/v3\"}\n")},
 	{name: "no auth_url", setup: text("clouds:\n  edge:\n    auth: {username: alice, password: s3cret}\n")},
-	{name: "auth_url from a profile", setup: text("clouds:\n  edge:\n    profile: chameleon\n    auth: {username: alice, password: s3cret}\n")},
+	{name: "auth_url from a profile", setup: text("clouds:\n  edge:\n    profile: chameleon\n    auth: " +
+		"{username: alice, password: s3cret}\n")},
 	{name: "auth_url is none", setup: changed(emulated, "auth_url", "chi.edge.chameleoncloud.org")},
 	{name: "secret missing", setup: changed(emulated, "application_credential_secret", "")},
 	{name: "password missing", setup: changed("password", "password", "")},
@@ -190,8 +199,10 @@ var sentences = []sentence{
 	{name: "a type without Keystone", setup: changed(emulated, "auth_type", "none")},
 	{name: "a misspelt type", setup: changed(emulated, "auth_type", "application_credential")},
 
-	{name: "application credential, wrong secret or expired", setup: changed(emulated, "application_credential_secret", "wr0ng")},
-	{name: "application credential, deleted or another site's", setup: changed(emulated, "application_credential_id", "0123456789abcdef0123456789abcdef")},
+	{name: "application credential, wrong secret or expired", setup: changed(emulated, "application_credential_secret",
+		"wr0ng")},
+	{name: "application credential, deleted or another site's", setup: changed(emulated, "application_credential_id",
+		"0123456789abcdef0123456789abcdef")},
 	{name: "password, wrong", setup: changed("password", "password", "wr0ng")},
 	{name: "password, wrong project", setup: changed("password", "project_name", "CHI-000002")},
 	{name: "password, no project", setup: changed("password", "project_name", "")},
@@ -201,32 +212,49 @@ var sentences = []sentence{
 		return Options{CloudsFile: file(t, e["password"], "auth_type", "token", "token", token)}
 	}},
 	{name: "token, wrong project", setup: func(t *testing.T, _ *emulator.Emulator, e map[string]entry) Options {
-		return Options{CloudsFile: file(t, e["password"], "auth_type", "v3token", "token", takenToken(t, e["password"]), "project_name", "CHI-000002")}
+		return Options{CloudsFile: file(t, e["password"], "auth_type", "v3token", "token", takenToken(t, e["password"]),
+			"project_name", "CHI-000002")}
 	}},
-	{name: "token, of an application credential", setup: func(t *testing.T, _ *emulator.Emulator, e map[string]entry) Options {
+	{name: "token, of an application credential", setup: func(t *testing.T, _ *emulator.Emulator,
+		e map[string]entry) Options {
 		return Options{CloudsFile: file(t, e["password"], "auth_type", "v3token", "token", takenToken(t, e[emulated]))}
 	}},
 
 	{name: "single sign-on, provider unreachable", setup: discovering(nobody)},
-	{name: "single sign-on, no provider there", setup: discovering(func(t *testing.T) string { return page(t, 200, "<html>") })},
-	{name: "single sign-on, no such realm", setup: discovering(func(t *testing.T) string { return page(t, 404, `{"error":"Realm does not exist"}`) })},
-	{name: "single sign-on, provider down", setup: discovering(func(t *testing.T) string { return page(t, 503, "") }), kind: failure.Cloud},
-	{name: "single sign-on, provider not https", setup: discovering(func(*testing.T) string { return "http://192.0.2.1/x" })},
+	{name: "single sign-on, no provider there", setup: discovering(func(t *testing.T) string {
+		return page(t, 200, "<html>")
+	})},
+	{name: "single sign-on, no such realm", setup: discovering(func(t *testing.T) string {
+		return page(t, 404, `{"error":"Realm does not exist"}`)
+	})},
+	{name: "single sign-on, provider down", setup: discovering(func(t *testing.T) string { return page(t, 503, "") }),
+		kind: failure.Cloud},
+	{name: "single sign-on, provider not https", setup: discovering(func(*testing.T) string {
+		return "http://192.0.2.1/x"
+	})},
 	{name: "single sign-on, passwords not offered", setup: discovering(func(t *testing.T) string {
 		return page(t, 200, `{"token_endpoint":"https://x/","grant_types_supported":["authorization_code"]}`)
 	})},
-	{name: "single sign-on, password not sent in the clear", setup: discovering(func(t *testing.T) string { return page(t, 200, `{"token_endpoint":"http://192.0.2.1/t"}`) })},
+	{name: "single sign-on, password not sent in the clear", setup: discovering(
+		func(t *testing.T) string { return page(t, 200, `{"token_endpoint":"http://192.0.2.1/t"}`) })},
 	{name: "single sign-on, wrong password", setup: changed("oidc", "password", "wr0ng")},
 	{name: "single sign-on, unknown client", setup: changed("oidc", "client_id", "keystone-nowhere")},
 	{name: "single sign-on, grant not allowed", setup: changed("oidc", "client_id", "chi-cli-device-token")},
-	{name: "single sign-on, 401 without a reason", setup: discovering(func(t *testing.T) string { return provider(t, 401, "<html>") })},
-	{name: "single sign-on, token endpoint down", setup: discovering(func(t *testing.T) string { return provider(t, 502, "<html>") }), kind: failure.Cloud},
-	{name: "single sign-on, no token in the answer", setup: discovering(func(t *testing.T) string { return provider(t, 200, "{}") })},
-	{name: "single sign-on, token of another realm", setup: discovering(func(t *testing.T) string { return provider(t, 200, `{"access_token":"token-of-another"}`) })},
+	{name: "single sign-on, 401 without a reason", setup: discovering(
+		func(t *testing.T) string { return provider(t, 401, "<html>") })},
+	{name: "single sign-on, token endpoint down", setup: discovering(func(t *testing.T) string {
+		return provider(t, 502, "<html>")
+	}), kind: failure.Cloud},
+	{name: "single sign-on, no token in the answer", setup: discovering(
+		func(t *testing.T) string { return provider(t, 200, "{}") })},
+	{name: "single sign-on, token of another realm", setup: discovering(
+		func(t *testing.T) string { return provider(t, 200, `{"access_token":"token-of-another"}`) })},
 	{name: "single sign-on, unknown to Keystone", setup: changed("oidc", "identity_provider", "google")},
 	{name: "single sign-on, wrong project", setup: changed("oidc", "project_name", "CHI-000002"), same: true},
-	{name: "access token, ended", setup: changed("oidc", "auth_type", "v3oidcaccesstoken", "access_token", "token-of-long-ago")},
-	{name: "access token, none from JupyterHub", setup: func(t *testing.T, _ *emulator.Emulator, e map[string]entry) Options {
+	{name: "access token, ended", setup: changed("oidc", "auth_type", "v3oidcaccesstoken", "access_token",
+		"token-of-long-ago")},
+	{name: "access token, none from JupyterHub", setup: func(t *testing.T, _ *emulator.Emulator,
+		e map[string]entry) Options {
 		t.Setenv("JUPYTERHUB_API_URL", page(t, 200, `{"name":"alice","auth_state":null}`))
 		t.Setenv("JUPYTERHUB_USER", "alice")
 		t.Setenv("JUPYTERHUB_API_TOKEN", "token-of-the-hub")
@@ -240,21 +268,25 @@ var sentences = []sentence{
 		return Options{CloudsFile: file(t, e[emulated], "auth_url", page(t, 503, "<html><h1>503</h1>")+"/v3")}
 	}, kind: failure.Cloud},
 	{name: "no Keystone there", setup: func(t *testing.T, _ *emulator.Emulator, e map[string]entry) Options {
-		return Options{CloudsFile: file(t, e[emulated], "auth_url", page(t, 404, "<html><title>404 Not Found</title>")+"/v3")}
+		return Options{CloudsFile: file(t, e[emulated], "auth_url", page(t, 404, "<html><title>404 Not Found</title>")+
+			"/v3")}
 	}},
 	{name: "no such region", setup: func(t *testing.T, _ *emulator.Emulator, e map[string]entry) Options {
 		return Options{CloudsFile: file(t, e[emulated]), Region: "CHI@UC"}
 	}},
-	{name: "a region from a stale variable", setup: func(t *testing.T, _ *emulator.Emulator, e map[string]entry) Options {
+	{name: "a region from a stale variable", setup: func(t *testing.T, _ *emulator.Emulator,
+		e map[string]entry) Options {
 		t.Setenv("OS_REGION_NAME", "KVM@TACC")
 		return Options{CloudsFile: file(t, e[emulated])}
 	}},
-	{name: "stale variables beside a wrong secret", setup: func(t *testing.T, _ *emulator.Emulator, e map[string]entry) Options {
+	{name: "stale variables beside a wrong secret", setup: func(t *testing.T, _ *emulator.Emulator,
+		e map[string]entry) Options {
 		t.Setenv("OS_AUTH_URL", "https://kvm.tacc.chameleoncloud.org:5000/v3")
 		t.Setenv("OS_APPLICATION_CREDENTIAL_SECRET", "s3cret-of-another")
 		return Options{CloudsFile: file(t, e[emulated], "application_credential_secret", "wr0ng")}
 	}},
-	{name: "two openrc files one after the other", setup: func(t *testing.T, _ *emulator.Emulator, e map[string]entry) Options {
+	{name: "two openrc files one after the other", setup: func(t *testing.T, _ *emulator.Emulator,
+		e map[string]entry) Options {
 		openrc(t, e["password"], "OS_PASSWORD", "wr0ng-passw0rd")
 		openrc(t, e[emulated], "OS_APPLICATION_CREDENTIAL_SECRET", "wr0ng")
 		return Options{}
@@ -265,7 +297,8 @@ var sentences = []sentence{
 // through: testdata/signin.golden.
 func TestSentences(t *testing.T) {
 	var all strings.Builder
-	fmt.Fprintf(&all, "What chexp says when it cannot sign in, and what to do then. `go test ./orchestrator/internal/signin -run TestSentences -update` writes this file.\n")
+	fmt.Fprintf(&all, "What chexp says when it cannot sign in, and what to do then. `go test "+
+		"./orchestrator/internal/signin -run TestSentences -update` writes this file.\n")
 	seen := map[string]string{}
 	for _, c := range sentences {
 		t.Run(c.name, func(t *testing.T) {
@@ -322,7 +355,8 @@ func golden(t *testing.T, name, got string) {
 	a, b := strings.Split(got, "\n"), strings.Split(string(want), "\n")
 	for i := range max(len(a), len(b)) {
 		if i >= len(a) || i >= len(b) || a[i] != b[i] {
-			t.Errorf("%s, line %d (run with -update if it is right):\n got %s\nwant %s", path, i+1, at1(a, i), at1(b, i))
+			t.Errorf("%s, line %d (run with -update if it is right):\n got %s\nwant %s", path, i+1, at1(a, i),
+				at1(b, i))
 			return
 		}
 	}

@@ -32,7 +32,8 @@ func contradictions(o Options, e entry, from string) []string {
 			differs(setting, name, env, file)
 		}
 	}
-	if env := os.Getenv("OS_AUTH_TYPE"); env != "" && e.authType != "" && strings.TrimPrefix(env, "v3") != strings.TrimPrefix(e.authType, "v3") {
+	if env := os.Getenv("OS_AUTH_TYPE"); env != "" && e.authType != "" &&
+		strings.TrimPrefix(env, "v3") != strings.TrimPrefix(e.authType, "v3") {
 		differs("auth_type", "OS_AUTH_TYPE", env, e.authType)
 	}
 	var all []string
@@ -49,12 +50,15 @@ func staleRegion(o Options, e entry, from string) []string {
 	switch {
 	case env == "":
 	case o.Region != "" && o.Region != env:
-		all = append(all, fmt.Sprintf("OS_REGION_NAME is %s, but region %s was asked for, which wins. If it is from another openrc file: unset OS_REGION_NAME", env, o.Region))
+		all = append(all, fmt.Sprintf("OS_REGION_NAME is %s, but region %s was asked for, which wins. If it is "+
+			"from another openrc file: unset OS_REGION_NAME", env, o.Region))
 	case o.Region == "" && e.region != "" && e.region != env:
-		all = append(all, fmt.Sprintf("OS_REGION_NAME is %s, but %s says %s: the variable wins. If it is from another openrc file: unset OS_REGION_NAME", env, from, e.region))
+		all = append(all, fmt.Sprintf("OS_REGION_NAME is %s, but %s says %s: the variable wins. If it is from "+
+			"another openrc file: unset OS_REGION_NAME", env, from, e.region))
 	}
 	if env := os.Getenv("OS_INTERFACE"); env != "" && e.iface != "" && availability(env) != availability(e.iface) {
-		all = append(all, fmt.Sprintf("OS_INTERFACE is %s, but %s says %s: the variable wins. If it is from another openrc file: unset OS_INTERFACE", env, from, e.iface))
+		all = append(all, fmt.Sprintf("OS_INTERFACE is %s, but %s says %s: the variable wins. If it is from "+
+			"another openrc file: unset OS_INTERFACE", env, from, e.iface))
 	}
 	return all
 }
@@ -71,8 +75,9 @@ func sameSetting(setting, a, b string) bool {
 // surplus finds secrets in the environment that the chosen way of signing in
 // does not use: two openrc files were sourced one after the other.
 func (c credentials) surplus() []string {
-	uses := map[string][]string{byPassword: {"password"}, byOIDCPassword: {"password", "client_secret"}, byAppCred: {"application_credential_secret"},
-		byToken: {"token"}, byOIDCAccessToken: {"access_token"}}[c.how]
+	uses := map[string][]string{byPassword: {"password"}, byOIDCPassword: {"password", "client_secret"},
+		byAppCred: {"application_credential_secret"},
+		byToken:   {"token"}, byOIDCAccessToken: {"access_token"}}[c.how]
 	var names []string
 	for _, setting := range secrets {
 		// OS_CLIENT_SECRET is "none" in the dashboard's openrc and nobody's secret.
@@ -91,7 +96,8 @@ func (c credentials) surplus() []string {
 	if os.Getenv("OS_AUTH_TYPE") == "" {
 		why = "OS_AUTH_TYPE is not set"
 	}
-	return []string{fmt.Sprintf("%s %s set too and not used: chexp signs in by %s (%s). If that is from another openrc file: unset %s",
+	return []string{fmt.Sprintf("%s %s set too and not used: chexp signs in by %s (%s). If that is from another "+
+		"openrc file: unset %s",
 		strings.Join(names, ", "), what, c.how, why, strings.Join(names, " "))}
 }
 

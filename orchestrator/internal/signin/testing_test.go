@@ -21,7 +21,8 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 // would.
 func ask(t *testing.T, s *Session) error {
 	t.Helper()
-	opts := gophercloud.EndpointOpts{Type: "reservation", Region: s.Endpoints.Region, Availability: gophercloud.AvailabilityPublic}
+	opts := gophercloud.EndpointOpts{Type: "reservation", Region: s.Endpoints.Region,
+		Availability: gophercloud.AvailabilityPublic}
 	endpoint, err := s.Provider.EndpointLocator(opts)
 	if err != nil {
 		t.Fatal(err)
@@ -39,7 +40,8 @@ func ask(t *testing.T, s *Session) error {
 func clean(t *testing.T) {
 	t.Helper()
 	for _, kv := range os.Environ() {
-		if name, _, _ := strings.Cut(kv, "="); strings.HasPrefix(name, "OS_") || strings.HasPrefix(name, "JUPYTERHUB_") {
+		if name, _, _ := strings.Cut(kv, "="); strings.HasPrefix(name, "OS_") ||
+			strings.HasPrefix(name, "JUPYTERHUB_") {
 			t.Setenv(name, "")
 		}
 	}

@@ -93,7 +93,8 @@ func (s *Session) requireProject(ctx context.Context) error {
 	if s.Token.Project != nil {
 		return nil
 	}
-	next := "set project_name and project_domain_name in the cloud's auth section (OS_PROJECT_NAME, OS_PROJECT_DOMAIN_NAME; the domain is chameleon on Chameleon)"
+	next := "set project_name and project_domain_name in the cloud's auth section (OS_PROJECT_NAME, " +
+		"OS_PROJECT_DOMAIN_NAME; the domain is chameleon on Chameleon)"
 	if names := projectNames(ctx, s.Provider); len(names) > 0 {
 		next += "; " + yours(names)
 	}
@@ -129,7 +130,8 @@ func (t Token) region(cred credentials, needs []Service) (string, error) {
 		if slices.ContainsFunc(s.Types, func(typ string) bool { return offers[region][typ] }) {
 			continue
 		}
-		next := "the catalog of this site has: " + describeRegions(offers) + ". CHI@Edge is its own site, https://chi.edge.chameleoncloud.org:5000/v3, with its own credentials"
+		next := "the catalog of this site has: " + describeRegions(offers) + ". CHI@Edge is its own site, " +
+			"https://chi.edge.chameleoncloud.org:5000/v3, with its own credentials"
 		if env := os.Getenv("OS_REGION_NAME"); env != "" && env == region {
 			next += ". The region comes from OS_REGION_NAME, perhaps of another site's openrc file"
 		}

@@ -9,12 +9,13 @@ import (
 // Device is one board and when it can be had.
 type Device struct {
 	run.Device
-	Model      string    `json:"model,omitempty"`
-	Reservable bool      `json:"reservable"`          // false: taken out of service
-	Authorized bool      `json:"authorized"`          // false: kept for other projects
-	FreeNow    bool      `json:"free_now"`            // reservable, authorized, and nobody has it
-	NextFree   time.Time `json:"next_free,omitzero"`  // when nobody will have it; zero when it is free now or cannot be had
-	FreeUntil  time.Time `json:"free_until,omitzero"` // the next lease after that; zero: none is known
+	Model      string `json:"model,omitempty"`
+	Reservable bool   `json:"reservable"` // false: taken out of service
+	Authorized bool   `json:"authorized"` // false: kept for other projects
+	FreeNow    bool   `json:"free_now"`   // reservable, authorized, and nobody has it
+	// when nobody will have it; zero when it is free now or cannot be had
+	NextFree  time.Time `json:"next_free,omitzero"`
+	FreeUntil time.Time `json:"free_until,omitzero"` // the next lease after that; zero: none is known
 
 	Bookings []Booking `json:"bookings"` // that end now or later, by start
 }

@@ -76,8 +76,10 @@ func TestTaken(t *testing.T) {
 
 // Bookings come out as JSON with both times in UTC.
 func TestBookingJSON(t *testing.T) {
-	b, err := json.Marshal(Booking{Start: utcTime(t, "2026-12-01 12:00"), End: utcTime(t, "2026-12-01 12:55"), LeaseID: "l", Mine: true})
-	if want := `{"start":"2026-12-01T12:00:00Z","end":"2026-12-01T12:55:00Z","lease_id":"l","mine":true}`; err != nil || !bytes.Equal(b, []byte(want)) {
+	b, err := json.Marshal(Booking{Start: utcTime(t, "2026-12-01 12:00"), End: utcTime(t, "2026-12-01 12:55"),
+		LeaseID: "l", Mine: true})
+	if want := `{"start":"2026-12-01T12:00:00Z","end":"2026-12-01T12:55:00Z","lease_id":"l","mine":true}`; err != nil ||
+		!bytes.Equal(b, []byte(want)) {
 		t.Errorf("%s, %v", b, err)
 	}
 }

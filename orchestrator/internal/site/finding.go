@@ -24,5 +24,6 @@ type Finding struct {
 
 // FindingOf makes one of an error, with its advice.
 func FindingOf(check string, err error) Finding {
-	return Finding{Check: check, State: Failed, Detail: err.Error(), Next: failure.NextOf(err), Kind: failure.KindOf(err)}
+	return Finding{Check: check, State: Failed, Detail: err.Error(), Next: failure.NextOf(err),
+		Kind: failure.KindOf(err)}
 }

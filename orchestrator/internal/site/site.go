@@ -27,6 +27,9 @@ type Options struct {
 	CloudsFile string // a clouds.yaml; "" looks for one in the usual places
 	Cloud      string // the entry in it; "" is OS_CLOUD, or the only entry there is
 
+	// Commands writes the command lines that advice consists of.
+	Commands run.Commands
+
 	CacheDir  string        // for work on this machine
 	PullGrace time.Duration // how long an image may look impossible to pull; 0 is the site's own
 

@@ -84,13 +84,16 @@ func (k Kind) String() string {
 
 // Error is a failed request.
 type Error struct {
-	Kind      Kind
-	Status    int    // HTTP status; 0 when there was no answer
-	Message   string // the service's own words: one line, bounded, printable
-	Code      string // the service's name for it, where it has one: "container.quota-exceeded", "OverQuota". Not stable across versions.
+	Kind    Kind
+	Status  int    // HTTP status; 0 when there was no answer
+	Message string // the service's own words: one line, bounded, printable
+	// the service's name for it, where it has one: "container.quota-exceeded", "OverQuota". Not stable across versions.
+	Code      string
 	RequestID string // from the X-Openstack-Request-Id header; what an operator asks for
-	Service   string // catalog type of who answered: "identity", "reservation", "container", "network"; "" when it was a proxy or cannot be told
-	Err       error  // what gophercloud or net/http reported
+	// catalog type of who answered: "identity", "reservation", "container", "network";
+	// "" when it was a proxy or cannot be told
+	Service string
+	Err     error // what gophercloud or net/http reported
 }
 
 func (e *Error) Error() string {
@@ -172,7 +175,8 @@ func Is(err error, kind Kind) bool {
 }
 
 func fromAnswer(answer gophercloud.ErrUnexpectedResponseCode, err error) *Error {
-	e := &Error{Status: answer.Actual, RequestID: oneLine(answer.ResponseHeader.Get("X-Openstack-Request-Id"), 80), Err: err}
+	e := &Error{Status: answer.Actual, RequestID: oneLine(answer.ResponseHeader.Get("X-Openstack-Request-Id"), 80),
+		Err: err}
 	parse(e, answer.Body)
 	if e.Service == "" {
 		e.Service = serviceOf(answer.URL, e)

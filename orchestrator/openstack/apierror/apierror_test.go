@@ -48,7 +48,8 @@ func recorded(t *testing.T, file string) error {
 	defer srv.Close()
 	provider := &gophercloud.ProviderClient{}
 	provider.HTTPClient.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	_, err = provider.Request(context.Background(), method, srv.URL+path, &gophercloud.RequestOpts{OkCodes: []int{200, 201, 202, 204}})
+	_, err = provider.Request(context.Background(), method, srv.URL+path,
+		&gophercloud.RequestOpts{OkCodes: []int{200, 201, 202, 204}})
 	return err
 }
 
@@ -61,7 +62,8 @@ func TestRecordedAnswers(t *testing.T) {
 		words   string // in the message
 	}{
 		{"keystone-wrong-secret", apierror.Unauthorized, 401, "identity", "requires authentication"},
-		{"keystone-appcred-deleted", apierror.CredentialUnknown, 404, "identity", "Could not find Application Credential"},
+		{"keystone-appcred-deleted", apierror.CredentialUnknown, 404, "identity",
+			"Could not find Application Credential"},
 		{"keystone-appcred-with-scope", apierror.Unauthorized, 401, "identity", "cannot request a scope"},
 		{"keystone-no-such-path", apierror.NoRoute, 404, "", "404 Not Found"},
 		{"keystone-method", apierror.Invalid, 405, "", "not allowed"},
@@ -118,7 +120,8 @@ func TestRecordedAnswers(t *testing.T) {
 				t.Fatal("no error")
 			}
 			if e.Kind != c.kind || e.Status != c.status || e.Service != c.service {
-				t.Errorf("kind %s, status %d, service %q; want %s, %d, %q", e.Kind, e.Status, e.Service, c.kind, c.status, c.service)
+				t.Errorf("kind %s, status %d, service %q; want %s, %d, %q", e.Kind, e.Status, e.Service, c.kind,
+					c.status, c.service)
 			}
 			if !strings.Contains(e.Message, c.words) {
 				t.Errorf("message %q lacks %q", e.Message, c.words)
@@ -160,7 +163,8 @@ func TestAmbiguousAndTemporary(t *testing.T) {
 	for _, c := range cases {
 		e := apierror.From(recorded(t, filepath.Join("testdata", c.file+".http")))
 		if e.Ambiguous() != c.ambiguous || e.Temporary() != c.temporary {
-			t.Errorf("%s: ambiguous %t, temporary %t; want %t, %t", c.file, e.Ambiguous(), e.Temporary(), c.ambiguous, c.temporary)
+			t.Errorf("%s: ambiguous %t, temporary %t; want %t, %t", c.file, e.Ambiguous(), e.Temporary(), c.ambiguous,
+				c.temporary)
 		}
 	}
 }
@@ -178,7 +182,8 @@ func TestLongMessageIsCut(t *testing.T) {
 	if n := len([]rune(e.Message)); n > 401 || n < 100 {
 		t.Errorf("message of %d runes", n)
 	}
-	e = apierror.From(gophercloud.ErrUnexpectedResponseCode{Actual: 500, URL: "http://h/v1/containers", Body: bytes.Repeat([]byte("<p>x</p>"), 1<<20)})
+	e = apierror.From(gophercloud.ErrUnexpectedResponseCode{Actual: 500, URL: "http://h/v1/containers",
+		Body: bytes.Repeat([]byte("<p>x</p>"), 1<<20)})
 	if n := len([]rune(e.Message)); n > 401 {
 		t.Errorf("message of %d runes from HTML", n)
 	}
@@ -186,7 +191,8 @@ func TestLongMessageIsCut(t *testing.T) {
 
 func TestNoAnswer(t *testing.T) {
 	get := func(ctx context.Context, url string) error {
-		_, err := (&gophercloud.ProviderClient{}).Request(ctx, "GET", url, &gophercloud.RequestOpts{JSONResponse: new(any)})
+		_, err := (&gophercloud.ProviderClient{}).Request(ctx, "GET", url,
+			&gophercloud.RequestOpts{JSONResponse: new(any)})
 		return err
 	}
 	hangUp := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -270,7 +276,8 @@ func TestReauthenticationLeavesNothingBehind(t *testing.T) {
 		{io.ErrUnexpectedEOF, apierror.Unreachable},
 		{context.Canceled, apierror.Canceled},
 	} {
-		e := apierror.From(fmt.Errorf("x: %w", &gophercloud.ErrUnableToReauthenticate{ErrOriginal: errors.New("401"), ErrReauth: c.cause}))
+		e := apierror.From(fmt.Errorf("x: %w", &gophercloud.ErrUnableToReauthenticate{ErrOriginal: errors.New("401"),
+			ErrReauth: c.cause}))
 		if e.Kind != c.kind {
 			t.Errorf("%v: %s, want %s", c.cause, e.Kind, c.kind)
 		}

@@ -107,7 +107,8 @@ func reservationKind(e *Error, msg, method, rawURL string) Kind {
 // and Blazar's own words when the portal gives no reason
 // [BLZ:blazar/enforcement/filters/external_service_filter.py (_post)].
 func allocationWords(msg string) bool {
-	for _, w := range []string{" sus", "service unit", "allocation", "project expiration", "enforcement filter denied"} {
+	for _, w := range []string{" sus", "service unit", "allocation", "project expiration",
+		"enforcement filter denied"} {
 		if strings.Contains(msg, w) {
 			return true
 		}

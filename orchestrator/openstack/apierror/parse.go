@@ -7,7 +7,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"unicode"
+
+	"chexp/orchestrator/openstack/internal/foreign"
 )
 
 // maxBody bounds what is looked at of an answer's body. The longest real one
@@ -124,20 +125,9 @@ func plainText(body []byte) string {
 // errors, hence only one line.
 func oneLine(s string, limit int) string {
 	for line := range strings.Lines(s) {
-		line = strings.Map(func(r rune) rune {
-			if unicode.IsPrint(r) {
-				return r
-			}
-			return ' '
-		}, line)
-		line = strings.Join(strings.Fields(line), " ")
-		if line == "" {
-			continue
+		if line = foreign.Line(line, limit); line != "" {
+			return line
 		}
-		if r := []rune(line); len(r) > limit {
-			return string(r[:limit]) + "…"
-		}
-		return line
 	}
 	return ""
 }

@@ -156,7 +156,8 @@ func isRoot(root fs.FS, dir string) bool {
 
 // least is the smallest of what limit finds in the groups, 0 where none limits,
 // or why nothing can be told. limit's ok is false where a group sets no limit.
-func least[T int64 | float64](root fs.FS, controller string, limit func(p Path, dir string) (v T, ok bool, err error)) trial.Reading[T] {
+func least[T int64 | float64](root fs.FS, controller string,
+	limit func(p Path, dir string) (v T, ok bool, err error)) trial.Reading[T] {
 	p, err := Find(root, controller)
 	if err != nil {
 		return trial.Unread[T](err.Error())

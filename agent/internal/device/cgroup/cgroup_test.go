@@ -12,7 +12,8 @@ const (
 	own      = "sys/fs/cgroup/"
 	notRoot  = "cgroup.type"
 	ctlr     = "cgroup.controllers"
-	v1Mounts = "32 31 0:29 %ROOT% /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n33 31 0:30 %ROOT% /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
+	v1Mounts = "32 31 0:29 %ROOT% /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n33 31 0:30 %ROOT% " +
+		"/sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
 )
 
 func v2(root, group string, files map[string]string) devicetest.Tree {
@@ -41,36 +42,50 @@ func TestLimits(t *testing.T) {
 		{"VM, limit on the parent", devicetest.VM(), 1, 0, ""},
 		{"v2 host, root group", v2("/", "/", map[string]string{own + ctlr: "cpu memory\n"}), 0, 0, ""},
 		{"v2 host, slice above limits", v2("/", "/a/b", map[string]string{
-			own + ctlr: "cpu\n", own + "a/" + notRoot: "domain\n", own + "a/cpu.max": "20000 100000\n", own + "a/memory.max": "1048576\n",
+			own + ctlr: "cpu\n", own + "a/" + notRoot: "domain\n", own + "a/cpu.max": "20000 100000\n",
+			own + "a/memory.max":   "1048576\n",
 			own + "a/b/" + notRoot: "domain\n", own + "a/b/cpu.max": "max 100000\n", own + "a/b/memory.max": "max\n",
 		}), 0.2, 1 << 20, ""},
 		{"v2 container without a namespace", v2("/kubepods/pod1/c1", "/kubepods/pod1/c1", map[string]string{
-			own + ctlr: "cpu\n", own + notRoot: "domain\n", own + "cpu.max": "150000 100000\n", own + "memory.max": "4096\n",
+			own + ctlr: "cpu\n", own + notRoot: "domain\n", own + "cpu.max": "150000 100000\n",
+			own + "memory.max": "4096\n",
 		}), 1.5, 4096, ""},
 		{"v2 container without a namespace, subgroup", v2("/k/c1", "/k/c1/sub", map[string]string{
-			own + ctlr: "cpu\n", own + notRoot: "domain\n", own + "cpu.max": "150000 100000\n", own + "memory.max": "max\n",
+			own + ctlr: "cpu\n", own + notRoot: "domain\n", own + "cpu.max": "150000 100000\n",
+			own + "memory.max":  "max\n",
 			own + "sub/cpu.max": "50000 100000\n", own + "sub/memory.max": "8192\n",
 		}), 0.5, 8192, ""},
 		{"v2, moved out of the namespace", v2("/", "/../other", map[string]string{
-			own + ctlr: "cpu\n", own + notRoot: "domain\n", own + "cpu.max": "max 100000\n", own + "memory.max": "max\n",
+			own + ctlr: "cpu\n", own + notRoot: "domain\n", own + "cpu.max": "max 100000\n",
+			own + "memory.max": "max\n",
 		}), 0, 0, ""},
 		{"v1 container without a namespace", v1("/docker/c1", "/docker/c1", map[string]string{
-			cpu + "cpu.cfs_quota_us": "200000\n", cpu + "cpu.cfs_period_us": "100000\n", memory + "memory.limit_in_bytes": "1073741824\n",
+			cpu + "cpu.cfs_quota_us": "200000\n", cpu + "cpu.cfs_period_us": "100000\n",
+			memory + "memory.limit_in_bytes": "1073741824\n",
 		}), 2, 1 << 30, ""},
 		{"v1, path of the host not mounted", v1("/", "/docker/c1", map[string]string{
-			cpu + "cpu.cfs_quota_us": "-1\n", cpu + "cpu.cfs_period_us": "100000\n", memory + "memory.limit_in_bytes": "9223372036854771712\n",
+			cpu + "cpu.cfs_quota_us": "-1\n", cpu + "cpu.cfs_period_us": "100000\n",
+			memory + "memory.limit_in_bytes": "9223372036854771712\n",
 		}), 0, 0, ""},
-		{"v2, controller not enabled", v2("/", "/", map[string]string{own + ctlr: "\n", own + notRoot: "domain\n"}), 0, 0, "cpu.max"},
+		{"v2, controller not enabled", v2("/", "/", map[string]string{own + ctlr: "\n", own + notRoot: "domain\n"}), 0,
+			0, "cpu.max"},
 		{"nothing", devicetest.Nothing(), 0, 0, "/proc/self/cgroup"},
-		{"nothing mounted", devicetest.Tree{}.Set(map[string]string{"proc/self/cgroup": "0::/\n", "proc/self/mountinfo": "1 2 0:1 / / rw - ext4 /dev/sda rw\n"}), 0, 0, "no cgroup file system"},
-		{"garbage", v2("/", "/", map[string]string{own + ctlr: "cpu\n", own + notRoot: "d\n", own + "cpu.max": "-5 0\n", own + "memory.max": "lots\n"}), 0, 0, "allows"},
-		{"zero period", v2("/", "/", map[string]string{own + ctlr: "cpu\n", own + notRoot: "d\n", own + "cpu.max": "100 0\n", own + "memory.max": "0\n"}), 0, 0, "allows"},
-		{"a group that climbs", v2("/", "/a/../../../../etc", map[string]string{own + ctlr: "cpu\n", own + notRoot: "d\n", own + "cpu.max": "max 1\n", own + "memory.max": "max\n"}), 0, 0, ""},
+		{"nothing mounted", devicetest.Tree{}.Set(map[string]string{"proc/self/cgroup": "0::/\n",
+			"proc/self/mountinfo": "1 2 0:1 / / rw - ext4 /dev/sda rw\n"}), 0, 0, "no cgroup file system"},
+		{"garbage", v2("/", "/", map[string]string{own + ctlr: "cpu\n", own + notRoot: "d\n", own + "cpu.max": "-5 0\n",
+			own + "memory.max": "lots\n"}), 0, 0, "allows"},
+		{"zero period", v2("/", "/", map[string]string{own + ctlr: "cpu\n", own + notRoot: "d\n",
+			own + "cpu.max": "100 0\n", own + "memory.max": "0\n"}), 0, 0, "allows"},
+		{"a group that climbs", v2("/", "/a/../../../../etc",
+			map[string]string{own + ctlr: "cpu\n", own + notRoot: "d\n", own + "cpu.max": "max 1\n",
+				own + "memory.max": "max\n"}), 0, 0, ""},
 	} {
 		quota, limit := Quota(tc.tree.FS()), MemoryLimit(tc.tree.FS())
 		if tc.reason != "" {
-			if quota.Value != nil || !strings.Contains(quota.Unavailable, tc.reason) || limit.Value != nil || limit.Unavailable == "" {
-				t.Errorf("%s: quota %v %q, limit %v %q", tc.name, quota.Value, quota.Unavailable, limit.Value, limit.Unavailable)
+			if quota.Value != nil || !strings.Contains(quota.Unavailable, tc.reason) || limit.Value != nil ||
+				limit.Unavailable == "" {
+				t.Errorf("%s: quota %v %q, limit %v %q", tc.name, quota.Value, quota.Unavailable, limit.Value,
+					limit.Unavailable)
 			}
 			continue
 		}

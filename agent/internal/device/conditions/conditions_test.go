@@ -67,8 +67,9 @@ var twoSeconds = map[string]string{
 	policy0 + "stats/time_in_state":        "1500000 1050\n1600000 0\n2400000 5150\n",
 	"sys/class/thermal/thermal_zone0/temp": "55000\n",
 	"sys/fs/cgroup/cpu.stat":               "nr_throttled 3\nthrottled_usec 90250\n",
-	"proc/pressure/cpu":                    "some avg10=0.00 avg60=0.00 avg300=0.00 total=31000\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n",
-	"proc/vmstat":                          "pswpin 13\npswpout 5\n",
+	"proc/pressure/cpu": "some avg10=0.00 avg60=0.00 avg300=0.00 total=31000\nfull avg10=0.00 " +
+		"avg60=0.00 avg300=0.00 total=0\n",
+	"proc/vmstat": "pswpin 13\npswpout 5\n",
 }
 
 func TestPi5(t *testing.T) {
@@ -126,11 +127,14 @@ func TestNothing(t *testing.T) {
 	for name := range tree {
 		gone[name] = ""
 	}
-	for _, c := range []*trial.Conditions{around(devicetest.Nothing(), time.Second, nil), around(tree, time.Second, gone)} {
+	for _, c := range []*trial.Conditions{around(devicetest.Nothing(), time.Second, nil),
+		around(tree, time.Second, gone)} {
 		checkTold(t, c)
 		for name, has := range map[string]bool{
-			"clock": c.ClockHz.Value != nil, "below top": c.BelowTop.Value != nil, "temperature": c.Temperature.Value != nil, "outside": c.Outside.Value != nil,
-			"steal": c.Steal.Value != nil, "throttled": c.Throttled.Value != nil, "pressure": c.Pressure.Value != nil, "swapped": c.Swapped.Value != nil,
+			"clock": c.ClockHz.Value != nil, "below top": c.BelowTop.Value != nil,
+			"temperature": c.Temperature.Value != nil, "outside": c.Outside.Value != nil,
+			"steal": c.Steal.Value != nil, "throttled": c.Throttled.Value != nil, "pressure": c.Pressure.Value != nil,
+			"swapped":  c.Swapped.Value != nil,
 			"firmware": c.Firmware.Value != nil,
 		} {
 			if has {
@@ -170,10 +174,13 @@ func TestMisled(t *testing.T) {
 		checkTold(t, c)
 		why(t, name, c.Outside, sign)
 	}
-	outside("a /proc/stat that stands still", "counted 0 s", map[string]string{"proc/stat": devicetest.ProcStat(4, 1000, 500, 90000, 100, 0)})
-	outside("one processor less", "from 4 to 3", map[string]string{"proc/stat": devicetest.ProcStat(3, 1450, 550, 90280, 120, 0)})
+	outside("a /proc/stat that stands still", "counted 0 s",
+		map[string]string{"proc/stat": devicetest.ProcStat(4, 1000, 500, 90000, 100, 0)})
+	outside("one processor less", "from 4 to 3", map[string]string{"proc/stat": devicetest.ProcStat(3, 1450, 550, 90280,
+		120, 0)})
 	outside("backwards", "backwards", map[string]string{"proc/stat": devicetest.ProcStat(4, 1, 550, 91680, 120, 0)})
-	outside("overflow", "begins with", map[string]string{"proc/stat": "cpu  9223372036854775807 0 9223372036854775807 1 1 1 1 1\ncpu0 1\n"})
+	outside("overflow", "begins with", map[string]string{"proc/stat": "cpu  9223372036854775807 0 " +
+		"9223372036854775807 1 1 1 1 1\ncpu0 1\n"})
 	outside("far too much", "counted", map[string]string{"proc/stat": devicetest.ProcStat(4, 9e12, 550, 90280, 120, 0)})
 	outside("negative", "begins with", map[string]string{"proc/stat": "cpu  -5 0 1 1 1 1 1 1\ncpu0 1\n"})
 	outside("short line", "begins with", map[string]string{"proc/stat": "cpu  5 0 1\n"})
@@ -181,7 +188,8 @@ func TestMisled(t *testing.T) {
 	outside("the process ended", "/proc/42/stat", map[string]string{"proc/42/stat": ""})
 	outside("a cut line", "/proc/42/stat", map[string]string{"proc/42/stat": "42 (x) R 1\n"})
 	outside("no parenthesis", "/proc/42/stat", map[string]string{"proc/42/stat": "42\n"})
-	outside("its time goes backwards", "backwards", map[string]string{"proc/42/stat": devicetest.Stat(devicetest.Trial, 0, 0)})
+	outside("its time goes backwards", "backwards", map[string]string{"proc/42/stat": devicetest.Stat(devicetest.Trial,
+		0, 0)})
 
 	s, _ := on(devicetest.Pi5())
 	s.self = 1234
@@ -193,7 +201,8 @@ func TestMisled(t *testing.T) {
 
 	c := around(devicetest.Pi5(), 2*time.Second, map[string]string{
 		policy0 + "stats/time_in_state": "hot 5\n", policy0 + "scaling_cur_freq": "<unknown>\n",
-		"sys/class/thermal/thermal_zone0/temp": "999999999\n", "proc/pressure/cpu": "some total=many\n", "proc/vmstat": "pswpin 0\n",
+		"sys/class/thermal/thermal_zone0/temp": "999999999\n", "proc/pressure/cpu": "some total=many\n",
+		"proc/vmstat":            "pswpin 0\n",
 		"sys/fs/cgroup/cpu.stat": "throttled_usec -1\n", word: "never\n", alarm: "?\n",
 	})
 	checkTold(t, c)
@@ -204,7 +213,8 @@ func TestMisled(t *testing.T) {
 	why(t, "swapped", c.Swapped, "pswpout")
 	why(t, "throttled", c.Throttled, "no count")
 	why(t, "firmware", c.Firmware, "?")
-	c = around(devicetest.Pi5(), 2*time.Second, map[string]string{"proc/vmstat": "pswpin 0\npswpout 0\n", policy0 + "stats/time_in_state": "1500000 0\n2400000 1\n"})
+	c = around(devicetest.Pi5(), 2*time.Second, map[string]string{"proc/vmstat": "pswpin 0\npswpout 0\n",
+		policy0 + "stats/time_in_state": "1500000 0\n2400000 1\n"})
 	why(t, "swapped", c.Swapped, "back to")
 	why(t, "below top", c.BelowTop, "backwards")
 }
@@ -217,9 +227,12 @@ func TestProcessTime(t *testing.T) {
 		changes map[string]string
 		want    float64 // outside, in cores; the process took 4 s of 2 s × 4
 	}{
-		{"a thread ended", map[string]string{"proc/42/task/43/schedstat": "", "proc/42/stat": devicetest.Stat(devicetest.Trial, 500, 20)}, 0.51},
-		{"no schedstat", map[string]string{"proc/42/task/42/schedstat": "", "proc/42/task/43/schedstat": "", "proc/42/stat": devicetest.Stat(devicetest.Trial, 510, 20)}, 0.45},
-		{"nonsense", map[string]string{"proc/42/task/42/schedstat": "x y z\n", "proc/42/stat": devicetest.Stat(devicetest.Trial, 510, 20)}, 0.45},
+		{"a thread ended", map[string]string{"proc/42/task/43/schedstat": "",
+			"proc/42/stat": devicetest.Stat(devicetest.Trial, 500, 20)}, 0.51},
+		{"no schedstat", map[string]string{"proc/42/task/42/schedstat": "", "proc/42/task/43/schedstat": "",
+			"proc/42/stat": devicetest.Stat(devicetest.Trial, 510, 20)}, 0.45},
+		{"nonsense", map[string]string{"proc/42/task/42/schedstat": "x y z\n",
+			"proc/42/stat": devicetest.Stat(devicetest.Trial, 510, 20)}, 0.45},
 	} {
 		tree := devicetest.Pi5()
 		s, clock := on(tree)
@@ -279,7 +292,8 @@ func TestPolicies(t *testing.T) {
 	ranged(t, "without the others", c.ClockHz, 24e8, 24e8)
 	tree.Set(map[string]string{"proc/self/status": "Cpus_allowed_list:\t3-4\n"})
 	c = around(tree, time.Second, map[string]string{
-		policy0 + "stats/time_in_state": "1500000 1000\n1600000 0\n2400000 5100\n", little + "stats/time_in_state": "1000000 100\n2000000 0\n",
+		policy0 + "stats/time_in_state": "1500000 1000\n1600000 0\n2400000 5100\n",
+		little + "stats/time_in_state":  "1000000 100\n2000000 0\n",
 	})
 	ranged(t, "one of each", c.ClockHz, 10e8, 24e8)
 	near(t, "below top", c.BelowTop, 0.5)
@@ -290,7 +304,8 @@ func TestPolicies(t *testing.T) {
 func TestTemperature(t *testing.T) {
 	const zone = "sys/class/thermal/thermal_zone"
 	s, _ := on(devicetest.Pi5().Set(map[string]string{
-		zone + "1/type": "acpitz\n", zone + "1/temp": "90000\n", zone + "2/type": "cpu1-thermal\n", zone + "2/temp": "61500\n",
+		zone + "1/type": "acpitz\n", zone + "1/temp": "90000\n", zone + "2/type": "cpu1-thermal\n",
+		zone + "2/temp": "61500\n",
 	}))
 	near(t, "the hottest of the processor's", s.Temperature(), 61.5)
 	s, _ = on(devicetest.Nothing())

@@ -215,7 +215,8 @@ func (s *Sampler) foreign() string {
 		return err.Error()
 	}
 	if pid, _, _ := strings.Cut(text, " "); pid != strconv.Itoa(s.self) {
-		return fmt.Sprintf("/proc belongs to another PID namespace: this process is %s there, and %d here", kernelfs.Clip(pid), s.self)
+		return fmt.Sprintf("/proc belongs to another PID namespace: this process is %s there, and %d here",
+			kernelfs.Clip(pid), s.self)
 	}
 	return ""
 }

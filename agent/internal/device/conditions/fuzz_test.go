@@ -25,19 +25,22 @@ func sane(t *testing.T, c *trial.Conditions) {
 	if len(text) > 6000 {
 		t.Errorf("%d bytes: %.300s", len(text), text)
 	}
-	for name, r := range map[string]trial.Reading[float64]{"outside": c.Outside, "steal": c.Steal, "below top": c.BelowTop} {
+	for name, r := range map[string]trial.Reading[float64]{"outside": c.Outside, "steal": c.Steal,
+		"below top": c.BelowTop} {
 		if v, ok := r.Get(); ok && (v < 0 || name == "below top" && v > 1) {
 			t.Errorf("%s is %v", name, v)
 		}
 	}
-	for name, r := range map[string]trial.Reading[int64]{"throttled": c.Throttled, "pressure": c.Pressure, "swapped": c.Swapped} {
+	for name, r := range map[string]trial.Reading[int64]{"throttled": c.Throttled, "pressure": c.Pressure,
+		"swapped": c.Swapped} {
 		if v, ok := r.Get(); ok && v < 0 {
 			t.Errorf("%s is %v", name, v)
 		}
 	}
 }
 
-var numbers = []string{"0", "1", "-1", "10", "999999", "4611686018427387903", "9223372036854775807", "18446744073709551615", "1e9", "NaN", "x", "", "0x10", "\xff", strings.Repeat("9", 300)}
+var numbers = []string{"0", "1", "-1", "10", "999999", "4611686018427387903", "9223372036854775807",
+	"18446744073709551615", "1e9", "NaN", "x", "", "0x10", "\xff", strings.Repeat("9", 300)}
 
 // TestAnything replaces words in all files of a machine by others, before and after.
 func TestAnything(t *testing.T) {
@@ -77,8 +80,10 @@ func TestAnything(t *testing.T) {
 func FuzzCounters(f *testing.F) {
 	pi := devicetest.Pi5()
 	text := func(name string) string { return string(pi[name].Data) }
-	f.Add(text("proc/stat"), text("proc/42/stat"), text(policy0+"stats/time_in_state"), text("proc/pressure/cpu"), text("sys/fs/cgroup/cpu.stat"), text(word), int64(2e9))
-	f.Add("cpu  1 1 1 1 1 1 1 1\ncpu0", "42 () a", "1 1\n1 1", "some total=5", "throttled_usec 5", "ffffffff", int64(-1))
+	f.Add(text("proc/stat"), text("proc/42/stat"), text(policy0+"stats/time_in_state"), text("proc/pressure/cpu"),
+		text("sys/fs/cgroup/cpu.stat"), text(word), int64(2e9))
+	f.Add("cpu  1 1 1 1 1 1 1 1\ncpu0", "42 () a", "1 1\n1 1", "some total=5", "throttled_usec 5", "ffffffff",
+		int64(-1))
 	f.Fuzz(func(t *testing.T, stat, process, states, pressure, cgroup, firmware string, d int64) {
 		sane(t, around(devicetest.Pi5(), time.Duration(d), map[string]string{
 			"proc/stat": stat, "proc/42/stat": process, policy0 + "stats/time_in_state": states,

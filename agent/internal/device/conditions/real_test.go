@@ -41,9 +41,11 @@ func TestHere(t *testing.T) {
 func checkTold(t *testing.T, c *trial.Conditions) {
 	t.Helper()
 	for name, told := range map[string][2]bool{
-		"clock": told(c.ClockHz), "probe": told(c.ProbeHz), "below top": told(c.BelowTop), "temperature": told(c.Temperature),
-		"outside": told(c.Outside), "steal": told(c.Steal), "throttled": told(c.Throttled), "pressure": told(c.Pressure),
-		"swapped": told(c.Swapped), "firmware": told(c.Firmware),
+		"clock": told(c.ClockHz), "probe": told(c.ProbeHz), "below top": told(c.BelowTop),
+		"temperature": told(c.Temperature),
+		"outside":     told(c.Outside), "steal": told(c.Steal), "throttled": told(c.Throttled),
+		"pressure": told(c.Pressure),
+		"swapped":  told(c.Swapped), "firmware": told(c.Firmware),
 	} {
 		if told[0] == told[1] {
 			t.Errorf("%s: a value: %v, a reason: %v", name, told[0], told[1])

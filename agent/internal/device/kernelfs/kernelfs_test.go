@@ -18,7 +18,8 @@ func files(m map[string]string) fstest.MapFS {
 func TestList(t *testing.T) {
 	for s, want := range map[string][]int{
 		"0-3,8": {0, 1, 2, 3, 8}, "0 1 2\n": {0, 1, 2}, "5": {5}, "0-1,3-4": {0, 1, 3, 4},
-		"": nil, "x": nil, "3-1": nil, "-1": nil, "0-8192": nil, "99999999999": nil, "1-": nil, strings.Repeat("0-8191,", 3): nil,
+		"": nil, "x": nil, "3-1": nil, "-1": nil, "0-8192": nil, "99999999999": nil, "1-": nil,
+		strings.Repeat("0-8191,", 3): nil,
 	} {
 		got, err := List(s)
 		if !slices.Equal(got, want) || (err == nil) != (want != nil) {
@@ -33,7 +34,8 @@ func TestCounts(t *testing.T) {
 			t.Errorf("%q: %d %v", s, n, err)
 		}
 	}
-	for _, s := range []string{"", "-1", "+1", "4611686018427387904", "18446744073709551616", "1e3", "0x5", " 1", strings.Repeat("9", 5000)} {
+	for _, s := range []string{"", "-1", "+1", "4611686018427387904", "18446744073709551616", "1e3", "0x5", " 1",
+		strings.Repeat("9", 5000)} {
 		n, err := ParseCount(s)
 		if err == nil {
 			t.Errorf("%.20q: %d", s, n)
@@ -45,7 +47,8 @@ func TestCounts(t *testing.T) {
 
 func TestReading(t *testing.T) {
 	root := files(map[string]string{
-		"proc/m": "A: 5 kB\nB 6\nC: x\nD\n", "proc/n": " 7\n", "proc/dt": "board\x00", "proc/big": strings.Repeat("x", maxRead+5),
+		"proc/m": "A: 5 kB\nB 6\nC: x\nD\n", "proc/n": " 7\n", "proc/dt": "board\x00",
+		"proc/big":         strings.Repeat("x", maxRead+5),
 		"proc/self/status": "Name: x\nCpus_allowed_list:\t1-2\n",
 	})
 	for key, want := range map[string]int64{"A": 5, "B": 6} {
@@ -54,7 +57,8 @@ func TestReading(t *testing.T) {
 		}
 	}
 	for key, sign := range map[string]string{"C": "no count", "D": "has no D", "E": "has no E"} {
-		if _, err := Keyed(root, "proc/m", key); err == nil || !strings.Contains(err.Error(), "/proc/m") || !strings.Contains(err.Error(), sign) {
+		if _, err := Keyed(root, "proc/m", key); err == nil || !strings.Contains(err.Error(), "/proc/m") ||
+			!strings.Contains(err.Error(), sign) {
 			t.Errorf("%s: %v", key, err)
 		}
 	}

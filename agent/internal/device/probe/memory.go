@@ -83,7 +83,8 @@ func ReadRate(cores int, size int64) (float64, error) {
 		}
 	}
 	if fastest == 0 {
-		return 0, fmt.Errorf("the memory's reading rate is not known: for %v other programs or a quota kept the %d cores from reading at the same time", patience, cores)
+		return 0, fmt.Errorf("the memory's reading rate is not known: for %v other programs or a quota kept the %d "+
+			"cores from reading at the same time", patience, cores)
 	}
 	return float64(share*int64(cores)) / fastest.Seconds(), nil
 }

@@ -71,11 +71,7 @@ func (s *Service) fail(w http.ResponseWriter, p *problem) {
 	if p == internal {
 		s.World.Log.Debug("blazar answers Internal Server Error")
 	}
-	var name any = p.code
-	if p == internal {
-		name = "INTERNAL_SERVER_ERROR"
-	}
-	front.JSON(w, p.code, map[string]any{"error_code": p.code, "error_message": p.text, "error_name": name})
+	writeError(w, p)
 }
 
 // flask answers in the web framework's shape, which is another one.
@@ -84,9 +80,11 @@ func flask(w http.ResponseWriter, code int, text string) {
 }
 
 const (
-	textNotFound   = "The requested URL was not found on the server. If you entered the URL manually please check your spelling and try again."
+	textNotFound = "The requested URL was not found on the server. If you entered the URL manually please check " +
+		"your spelling and try again."
 	textNotAllowed = "The method is not allowed for the requested URL."
-	textBroken     = "The server encountered an internal error and was unable to complete your request. Either the server is overloaded or there is an error in the application."
+	textBroken     = "The server encountered an internal error and was unable to complete your request. Either the " +
+		"server is overloaded or there is an error in the application."
 )
 
 type call struct {
@@ -284,7 +282,8 @@ func (s *Service) versions(w http.ResponseWriter) {
 		return []any{map[string]any{"href": s.URL + "/" + v, "rel": "self"}}
 	}
 	front.JSON(w, 300, map[string]any{"versions": []any{
-		map[string]any{"id": "v1.0", "status": "CURRENT", "links": link("v1"), "min_version": "1.0", "max_version": "1.0"},
+		map[string]any{"id": "v1.0", "status": "CURRENT", "links": link("v1"), "min_version": "1.0",
+			"max_version": "1.0"},
 		map[string]any{"id": "v2.0", "status": "DEPRECATED", "links": link("v2")},
 	}})
 }
@@ -304,7 +303,7 @@ func (s *Service) operators(action string, h func(call)) func(call) {
 // that only administrators may look at boards [CIAB:kolla/node_custom_config/blazar/policy.yaml].
 func (s *Service) readers(action string, h func(call)) func(call) {
 	return func(c call) {
-		if s.World.Faults.Chosen("blazar.policy", "upstream") && !c.caller.Admin() {
+		if s.World.Orders.Holds(UpstreamPolicy) && !c.caller.Admin() {
 			s.refuse(c, action)
 			return
 		}

@@ -40,7 +40,7 @@ type ask struct {
 func (s *Service) createLease(c call) {
 	// Every creation makes a Keystone trust in the user's name, and Keystone refuses
 	// that to a restricted application credential; what comes out is a bare 500.
-	if !c.caller.MayTrust(s.World.Faults) {
+	if !c.caller.MayTrust(s.World.Orders) {
 		s.fail(c.w, internal)
 		return
 	}
@@ -54,9 +54,6 @@ func (s *Service) createLease(c call) {
 	if p != nil {
 		s.fail(c.w, p)
 		return
-	}
-	if s.World.Faults.Take(world.LeaseLost) {
-		front.Drop()
 	}
 	s.World.Log.Debug("lease created", "id", view.ID, "name", view.Name)
 	front.JSON(c.w, 201, map[string]any{"lease": view})
@@ -97,9 +94,10 @@ func (s *Service) create(body *pyrepr.Dict, who front.Caller) (*lease, *problem)
 	if d := end.Sub(start); d > maxDuration {
 		return nil, tooLong(d, 403)
 	}
-	if s.World.Faults.Take(world.NoAllocation) {
+	if s.World.Orders.Take(NoAllocation) {
 		// The words are the portal's [PORTAL:balance_service/enforcement/usage_enforcement.py].
-		return nil, &problem{400, fmt.Sprintf("Reservation for project %s would spend %.2f SUs, only %.2f left", who.ProjectName, end.Sub(start).Hours(), 0.0)}
+		return nil, &problem{400, fmt.Sprintf("Reservation for project %s would spend %.2f SUs, only %.2f left",
+			who.ProjectName, end.Sub(start).Hours(), 0.0)}
 	}
 	remind, p := beforeEnd(body, start, end)
 	if p != nil {
@@ -139,7 +137,8 @@ func readWindow(body *pyrepr.Dict, minute time.Time) (start, end time.Time, p *p
 }
 
 func tooLong(d time.Duration, code int) *problem {
-	return &problem{code, fmt.Sprintf("Lease duration of %d seconds must be less than or equal to the maximum lease duration of %d seconds.",
+	return &problem{code, fmt.Sprintf("Lease duration of %d seconds must be less than or equal to the maximum lease "+
+		"duration of %d seconds.",
 		int(d.Seconds()), int(maxDuration.Seconds()))}
 }
 
@@ -185,8 +184,9 @@ func (s *Service) reserve(l *lease, asks []*ask, now time.Time) *problem {
 			return notEnough
 		}
 		l.reservations = append(l.reservations, &reservation{
-			id: world.NewUUID(), resourceID: world.NewUUID(), status: "pending", props: a.props, hyper: a.hyper, onStart: a.onStart,
-			before: a.before, min: a.min, max: a.max, devices: devices, created: now, updated: now,
+			id: world.NewUUID(), resourceID: world.NewUUID(), status: "pending", props: a.props, hyper: a.hyper,
+			onStart: a.onStart,
+			before:  a.before, min: a.min, max: a.max, devices: devices, created: now, updated: now,
 		})
 	}
 	return nil
@@ -399,8 +399,8 @@ func (s *Service) candidates(a *ask, taken []*world.Device) ([]*world.Device, *p
 	if len(fresh) < a.min {
 		pool = append(free, fresh...)
 	}
-	if len(pool) < a.min || s.World.Faults.Take(world.NoFreeDevice) {
-		if s.World.Faults.Chosen("blazar.query", "hidden") {
+	if len(pool) < a.min || s.World.Orders.Take(NoFreeDevice) {
+		if s.World.Orders.Holds(HiddenQuery) {
 			return nil, notEnough // display_default_resource_properties is off
 		}
 		return nil, &problem{500, "Not enough resources available with query " + pyrepr.Repr(a.params)}

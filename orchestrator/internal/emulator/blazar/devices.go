@@ -63,7 +63,8 @@ func (s *Service) createDevice(c call) {
 			return
 		}
 	}
-	s.fail(c.w, &problem{404, strings.ToUpper(s.kind.one[:1]) + s.kind.one[1:] + " '" + pyrepr.Str(name) + "' not found!"})
+	s.fail(c.w, &problem{404, strings.ToUpper(s.kind.one[:1]) + s.kind.one[1:] + " '" + pyrepr.Str(name) +
+		"' not found!"})
 }
 
 // updateDevice checks, and leaves the board as it is: its capabilities are this emulator's own.
@@ -73,7 +74,8 @@ func (s *Service) updateDevice(c call) {
 	case d == nil:
 		s.fail(c.w, s.notFound(c.r.PathValue("id")))
 	case len(c.body.Keys()) == 0:
-		front.JSON(c.w, 400, map[string]any{"error_code": 400, "error_message": "No data to update", "error_name": "INTERNAL_SERVER_ERROR"})
+		front.JSON(c.w, 400, map[string]any{"error_code": 400, "error_message": "No data to update",
+			"error_name": "INTERNAL_SERVER_ERROR"})
 	default:
 		front.JSON(c.w, 200, map[string]any{s.kind.one: s.view(d, true)})
 	}
@@ -89,7 +91,8 @@ func (s *Service) deleteDevice(c call) {
 	defer s.mu.Unlock()
 	for _, l := range s.leases {
 		if !l.deleted && slices.Contains(l.devices(), d) {
-			s.fail(c.w, &problem{409, "Can't delete " + s.kind.one + " " + d.ID + ". The " + s.kind.one + " is reserved."})
+			s.fail(c.w, &problem{409, "Can't delete " + s.kind.one + " " + d.ID + ". The " + s.kind.one +
+				" is reserved."})
 			return
 		}
 	}
@@ -201,8 +204,9 @@ func (s *Service) booking(c call) map[string][]allocationView {
 			if resID != "" && r.id != resID {
 				continue
 			}
-			v := allocationView{ID: r.id, LeaseID: l.id, StartDate: l.start.Format(dateTime), EndDate: l.end.Format(dateTime),
-				Extras: map[string]string{"user_name": l.userName}}
+			v := allocationView{ID: r.id, LeaseID: l.id, StartDate: l.start.Format(dateTime),
+				EndDate: l.end.Format(dateTime),
+				Extras:  map[string]string{"user_name": l.userName}}
 			if c.caller.Admin() {
 				v.Status, v.LeaseName, v.ProjectID = r.status, l.name, l.projectID
 			}

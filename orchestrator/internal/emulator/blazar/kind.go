@@ -24,13 +24,16 @@ type kind struct {
 }
 
 // devices is the plugin of CHI@Edge [BLZ:plugins/devices].
-var devices = kind{resource: "device", path: "devices", one: "device", many: "devices", policy: "blazar:devices:", id: "device_id",
+var devices = kind{resource: "device", path: "devices", one: "device", many: "devices", policy: "blazar:devices:",
+	id:         "device_id",
 	capability: "DeviceExtraCapability", random: true, columns: (*Service).deviceColumns, capabilities: extras}
 
 // hosts is the plugin of the bare-metal sites [BLZ:plugins/oshosts/host_plugin.py]. By default it
 // takes free machines in the order of their rows.
-var hosts = kind{resource: "physical:host", path: "os-hosts", one: "host", many: "hosts", policy: "blazar:oshosts:", id: "host_id",
-	capability: "ComputeHostExtraCapability", hypervisor: true, columns: (*Service).hostColumns, capabilities: hostExtras}
+var hosts = kind{resource: "physical:host", path: "os-hosts", one: "host", many: "hosts", policy: "blazar:oshosts:",
+	id:         "host_id",
+	capability: "ComputeHostExtraCapability", hypervisor: true, columns: (*Service).hostColumns,
+	capabilities: hostExtras}
 
 func (s *Service) deviceColumns(d *world.Device) *pyrepr.Dict {
 	v := pyrepr.NewDict()

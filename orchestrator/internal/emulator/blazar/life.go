@@ -37,7 +37,7 @@ func (s *Service) fire(ctx context.Context) {
 			continue
 		}
 		switch {
-		case due(l.startEvent) && l.status == pending && now.Sub(l.created) >= s.lateStart():
+		case due(l.startEvent) && l.status == pending && now.Sub(l.created) >= s.late():
 			l.startEvent.set(inProgress, now)
 			go s.steps(ctx, l, enter(starting), s.start, settle)
 		case due(l.endEvent) && (l.status == active || l.status == failed):
@@ -94,24 +94,24 @@ func settle(l *lease, now time.Time) func() {
 	return nil
 }
 
-// lateStart is how much later than usual a lease starts, when that was ordered.
-func (s *Service) lateStart() time.Duration {
-	a, _ := s.World.Faults.Setting("blazar.start")
-	return a.Slow
+// late is how much later than usual a lease starts, when that was ordered.
+func (s *Service) late() time.Duration {
+	f, _ := s.World.Orders.Of(lateStart)
+	return f.Action.Time
 }
 
 // start gives the reservations their boards.
 func (s *Service) start(l *lease, now time.Time) func() {
 	status := "active"
 	switch {
-	case s.World.Faults.Take(world.NodeGone):
+	case s.World.Orders.Take(NodeGone):
 		status, l.nodeGone = "error", true
-	case s.World.Faults.Take(world.LeaseError):
+	case s.World.Orders.Take(LeaseError):
 		status = "error"
 	}
 	if status == "error" {
 		l.startEvent.set(eventError, now)
-	} else if s.World.Faults.Take(world.LeaseDegraded) {
+	} else if s.World.Orders.Take(LeaseDegraded) {
 		// The monitor finds the board's node not ready and no other board to move to.
 		l.degraded = true
 		for _, r := range l.reservations {
@@ -156,7 +156,8 @@ func (s *Service) Machines(reservationID, projectID string) []*world.Device {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, l := range s.leases {
-		if r := l.reservation(reservationID); r != nil && !l.deleted && r.status == "active" && l.projectID == projectID {
+		if r := l.reservation(reservationID); r != nil && !l.deleted && r.status == "active" &&
+			l.projectID == projectID {
 			return slices.Clone(r.devices)
 		}
 	}

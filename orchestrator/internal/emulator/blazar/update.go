@@ -75,7 +75,7 @@ func (s *Service) update(l *lease, body *pyrepr.Dict) *problem {
 		}
 	}
 	if p := extension(l, start, end, now); p != nil {
-		if p.code == 400 && s.World.Faults.Take(world.Extension403) {
+		if p.code == 400 && s.World.Orders.Take(Extension403) {
 			p = &problem{403, p.text}
 		}
 		return p
@@ -139,7 +139,8 @@ func (s *Service) changedReservations(l *lease, body *pyrepr.Dict) ([]*pyrepr.Di
 		}
 	}
 	if unknown != nil {
-		return nil, &problem{400, "Please enter valid reservation IDs. Invalid reservation IDs are: " + strings.Join(unknown, ",")}
+		return nil, &problem{400, "Please enter valid reservation IDs. Invalid reservation IDs are: " +
+			strings.Join(unknown, ",")}
 	}
 	return list, nil
 }
@@ -161,7 +162,8 @@ func extension(l *lease, start, end, now time.Time) *problem {
 		return nil
 	}
 	if now.Before(l.end.Add(-extensionWindow)) {
-		return &problem{400, fmt.Sprintf("Lease can only be extended within %d seconds of the leases current end time.", int(extensionWindow.Seconds()))}
+		return &problem{400, fmt.Sprintf("Lease can only be extended within %d seconds of the leases current end "+
+			"time.", int(extensionWindow.Seconds()))}
 	}
 	if d := end.Sub(l.end); d > maxDuration {
 		return tooLong(d, 400)
@@ -179,7 +181,8 @@ func (s *Service) reallocate(l *lease, changes []*pyrepr.Dict, start, end, now t
 	}
 	var plans []plan
 	for _, r := range l.reservations {
-		a := &ask{start: start, end: end, project: l.projectID, min: r.min, max: r.max, props: r.props, hyper: r.hyper, before: r.before}
+		a := &ask{start: start, end: end, project: l.projectID, min: r.min, max: r.max, props: r.props,
+			hyper: r.hyper, before: r.before}
 		changed := false
 		for _, res := range changes {
 			if id, _ := res.Get("id"); id == r.id {
@@ -202,7 +205,8 @@ func (s *Service) reallocate(l *lease, changes []*pyrepr.Dict, start, end, now t
 	}
 	for _, p := range plans {
 		// Another board is no "resources_changed": only the repair of a lost one sets that.
-		p.r.devices, p.r.props, p.r.hyper, p.r.min, p.r.max, p.r.updated = p.devices, p.a.props, p.a.hyper, p.a.min, p.a.max, now
+		p.r.devices, p.r.props, p.r.hyper, p.r.min, p.r.max, p.r.updated = p.devices, p.a.props, p.a.hyper, p.a.min,
+			p.a.max, now
 	}
 	return nil
 }

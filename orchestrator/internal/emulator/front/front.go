@@ -28,16 +28,23 @@ type Caller struct {
 // Admin tells whether the caller may do operators' things.
 func (c Caller) Admin() bool { return slices.Contains(c.Roles, "admin") }
 
-// MayTrust tells whether Keystone lets the caller make trusts. A token of an application credential
-// may not, unless the site allows it (security_compliance.allow_insecure_application_credential_trust_escalation,
-// which Chameleon sets) and the credential is unrestricted: that is what users of production see
-// (contract, section 8). The Keystone of the recordings took restricted ones too with the option on,
-// and refused all with its own default; "keystone.trusts=all" and "=none" order these.
-func (c Caller) MayTrust(f *world.Faults) bool {
+// Which application credentials may make leases, when that was ordered: all, or none.
+var (
+	AllTrust  = world.Word("keystone.trusts", "all")
+	NoneTrust = world.Word("keystone.trusts", "none")
+)
+
+// MayTrust tells whether Keystone lets the caller make trusts, and so leases. A token of an
+// application credential may not, unless the site allows it
+// (security_compliance.allow_insecure_application_credential_trust_escalation, which Chameleon
+// sets) and the credential is unrestricted: that is what users of production see (contract,
+// section 8). The Keystone of the recordings took restricted ones too with the option on, and
+// refused all with its own default; [AllTrust] and [NoneTrust] order these.
+func (c Caller) MayTrust(o *world.Orders) bool {
 	switch {
-	case !c.Delegated || f.Chosen("keystone.trusts", "all"):
+	case !c.Delegated || o.Holds(AllTrust):
 		return true
-	case f.Chosen("keystone.trusts", "none"):
+	case o.Holds(NoneTrust):
 		return false
 	}
 	return !c.Restricted
@@ -138,14 +145,8 @@ func NotFoundPage(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(404)
 	io.WriteString(w, "<!doctype html>\n<html lang=en>\n<title>404 Not Found</title>\n<h1>Not Found</h1>\n"+
-		"<p>The requested URL was not found on the server. If you entered the URL manually please check your spelling and try again.</p>\n")
-}
-
-// HTML answers as the load balancer or a WSGI server does on its own account.
-func HTML(w http.ResponseWriter, status int, text string) {
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.WriteHeader(status)
-	io.WriteString(w, "<html><body><h1>"+strconv.Itoa(status)+" "+http.StatusText(status)+"</h1>\n"+text+"\n</body></html>\n")
+		"<p>The requested URL was not found on the server. "+
+		"If you entered the URL manually please check your spelling and try again.</p>\n")
 }
 
 // RequestID is the header with the request's id. Not every answer of every service has it.

@@ -2,50 +2,99 @@ package front
 
 import (
 	"io"
+	"maps"
 	"net/http"
-	"strings"
+	"slices"
+	"strconv"
 
 	"chexp/orchestrator/internal/emulator/world"
 )
 
-// Service is one listener's outermost handler: request ids, Apache's limit on the
-// request line, and what was ordered to go wrong between a client and the service. name is
-// the service's in an order, "" for one that nothing can happen to; down is the old name of its
-// outage.
-func Service(h http.Handler, w *world.World, name string, down world.Fault) http.Handler {
+// API is what a service tells the front about itself. The zero value is a service that nothing
+// can be ordered of.
+type API struct {
+	Name string // in an order, such as "zun"
+	// Calls are the names of the service's calls in orders, by the routes of [http.ServeMux] that
+	// lead to them: "POST /v1/leases": "create". A request on another route is the call "other".
+	Calls map[string]string
+	// Fail answers with an error in the service's own shape. Its text is the service's own for
+	// status 500, else the status in words.
+	Fail func(w http.ResponseWriter, status int)
+	// Targets are what can go wrong besides calls.
+	Targets []world.Target
+}
+
+// other is the name of a call without one.
+const other = "other"
+
+// Vocabulary is what orders can name of the service.
+func (a API) Vocabulary() world.Vocabulary {
+	calls := slices.Sorted(maps.Values(a.Calls))
+	return world.Vocabulary{Service: a.Name, Calls: append(slices.Compact(calls), other), Targets: a.Targets}
+}
+
+// Network is the vocabulary of what happens to connections, whoever answers.
+var Network = world.Vocabulary{Targets: []world.Target{{Name: network, Value: world.Size("cut-after")}}}
+
+const network = "network"
+
+// named is a route's handler that only carries the name of its call.
+type named string
+
+func (named) ServeHTTP(http.ResponseWriter, *http.Request) {}
+
+// namer returns the function that tells the name of a request's call.
+func (a API) namer() func(*http.Request) string {
+	mux := http.NewServeMux()
+	for route, call := range a.Calls {
+		mux.Handle(route, named(call))
+	}
+	return func(r *http.Request) string {
+		h, _ := mux.Handler(r)
+		if call, ok := h.(named); ok {
+			return string(call)
+		}
+		return other
+	}
+}
+
+// maxRequestLine is Apache's LimitRequestLine in bytes.
+const maxRequestLine = 8190
+
+// Service is one listener's outermost handler: request ids, Apache's limit on the request line,
+// and what was ordered to go wrong between a client and the service.
+func Service(h http.Handler, w *world.World, api API) http.Handler {
+	call := api.namer()
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		rw.Header().Set(RequestID, "req-"+world.NewUUID())
-		// Method, blanks and "HTTP/1.1" belong to the line; Apache's LimitRequestLine
-		// is 8190 bytes.
-		if len(r.Method)+len(r.RequestURI)+len(r.Proto)+2 > 8190 {
-			HTML(rw, http.StatusRequestURITooLong, "The requested URL's length exceeds the capacity limit for this server.")
-			return
-		}
-		if down != "" && w.Faults.Take(down) {
-			HTML(rw, http.StatusServiceUnavailable, "No server is available to handle this request.")
+		// The line has the method, the address, "HTTP/1.1" and two blanks.
+		if len(r.Method)+len(r.RequestURI)+len(r.Proto)+2 > maxRequestLine {
+			HTML(rw, http.StatusRequestURITooLong,
+				"The requested URL's length exceeds the capacity limit for this server.")
 			return
 		}
 		r.Body = http.MaxBytesReader(rw, r.Body, MaxBody)
-		if name == "" {
+		if api.Name == "" {
 			h.ServeHTTP(rw, r)
 			return
 		}
-		if a, key, ok := w.Faults.Network(); ok {
-			line := &line{left: a.After, cut: func() { w.Faults.Take(key); Drop() }}
+		if f, ok := w.Orders.Of(network); ok {
+			line := &line{left: f.Action.Bytes, cut: func() { w.Orders.Take(f); Drop() }}
 			rw = &cutWriter{rw, line}
 			r.Body = cutReader{r.Body, line}
 		}
-		if a, ok := w.Faults.Call(name, call(name, r)); ok {
-			w.Log.Debug("emulator: ordered to go wrong", "service", name, "call", call(name, r))
-			happen(a, h, w, name, rw, r)
+		name := call(r)
+		if a, ok := w.Orders.Call(api.Name, name); ok {
+			w.Log.Debug("emulator: ordered to go wrong", "service", api.Name, "call", name)
+			carryOut(a, h, w, api, rw, r)
 			return
 		}
 		h.ServeHTTP(rw, r)
 	})
 }
 
-// happen carries out an order.
-func happen(a world.Action, h http.Handler, w *world.World, name string, rw http.ResponseWriter, r *http.Request) {
+// carryOut does to a call what was ordered.
+func carryOut(a world.Action, h http.Handler, w *world.World, api API, rw http.ResponseWriter, r *http.Request) {
 	switch {
 	case a.Drop:
 		Drop()
@@ -56,171 +105,37 @@ func happen(a world.Action, h http.Handler, w *world.World, name string, rw http
 		if !world.Pause(r.Context(), w.Pace.GatewayTimeout) {
 			Drop()
 		}
-		HTML(rw, http.StatusGatewayTimeout, "The server didn't respond in time.")
-	case a.Slow > 0:
-		if !world.Pause(r.Context(), a.Slow) {
+		balancer(rw, http.StatusGatewayTimeout)
+	case a.Time > 0:
+		if !world.Pause(r.Context(), a.Time) {
 			Drop()
 		}
 		h.ServeHTTP(rw, r)
+	case a.Status == http.StatusTooManyRequests || a.Status >= http.StatusBadGateway:
+		balancer(rw, a.Status)
 	default:
-		own(name, rw, a.Status)
+		api.Fail(rw, a.Status)
 	}
 }
 
-// own answers with a status in the service's own shape; what only a load balancer says, in HTML.
-func own(name string, rw http.ResponseWriter, status int) {
+// balancer answers what only the load balancer in front of all services says: HAProxy's pages.
+func balancer(w http.ResponseWriter, status int) {
 	text := http.StatusText(status)
-	switch {
-	case status == 429 || status >= 502:
-		if status == 429 {
-			rw.Header().Set("Retry-After", "1")
-		}
-		HTML(rw, status, text)
-	case name == "keystone":
-		if status == 500 {
-			text = "An unexpected error prevented the server from fulfilling your request."
-		}
-		JSON(rw, status, map[string]any{"error": map[string]any{"code": status, "message": text, "title": http.StatusText(status)}})
-	case name == "blazar":
-		var word any = status
-		if status == 500 {
-			word = "INTERNAL_SERVER_ERROR"
-		}
-		JSON(rw, status, map[string]any{"error_code": status, "error_message": text, "error_name": word})
-	case name == "nova":
-		word := "computeFault"
-		if status == 500 {
-			text = "Unexpected API Error. Please report this at http://bugs.launchpad.net/nova/ and attach the Nova API log if possible."
-		}
-		JSON(rw, status, map[string]any{word: map[string]any{"code": status, "message": text}})
-	case name == "glance":
-		HTML(rw, status, text)
-	case name == "neutron":
-		if status == 500 {
-			text = "Request Failed: internal server error while processing your request."
-		}
-		JSON(rw, status, map[string]any{"NeutronError": map[string]any{"type": "HTTP" + strings.ReplaceAll(http.StatusText(status), " ", ""), "message": text, "detail": ""}})
-	default:
-		detail := text
-		if status == 500 {
-			detail = "Your request could not be handled because of a problem in the server. Error Correlation id is: " + world.NewUUID()
-		}
-		JSON(rw, status, map[string]any{"errors": []any{map[string]any{"request_id": "", "code": "container.", "status": status,
-			"title": text, "detail": detail, "links": []any{}}}})
+	switch status {
+	case http.StatusTooManyRequests:
+		w.Header().Set("Retry-After", "1")
+	case http.StatusServiceUnavailable:
+		text = "No server is available to handle this request."
+	case http.StatusGatewayTimeout:
+		text = "The server didn't respond in time."
 	}
+	HTML(w, status, text)
 }
 
-// call names a request as orders do.
-func call(service string, r *http.Request) string {
-	path := strings.Trim(r.URL.Path, "/")
-	parts := strings.Split(path, "/")
-	if len(parts) > 0 && strings.HasPrefix(parts[0], "v") {
-		parts = parts[1:]
-	}
-	one := len(parts) > 1
-	switch {
-	case service == "keystone":
-		switch {
-		case len(parts) == 2 && parts[1] == "tokens":
-			return "token"
-		case len(parts) == 2 && parts[1] == "catalog":
-			return "catalog"
-		}
-		return "other"
-	case service == "nova" || service == "glance":
-		return computeCall(service, r.Method, parts)
-	case service == "blazar" && len(parts) > 0 && (parts[0] == "devices" || parts[0] == "os-hosts"):
-		if one && strings.HasPrefix(parts[1], "allocation") {
-			return "allocations"
-		}
-		return "devices"
-	case service == "zun" && len(parts) == 3:
-		return parts[2]
-	case service == "neutron" && (len(parts) == 0 || parts[0] != "floatingips"), service == "zun" && (len(parts) == 0 || parts[0] != "containers"):
-		return "other"
-	}
-	return verb(r.Method, one)
+// HTML answers as the load balancer or a WSGI server does on its own account.
+func HTML(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	io.WriteString(w, "<html><body><h1>"+strconv.Itoa(status)+" "+http.StatusText(status)+"</h1>\n"+
+		text+"\n</body></html>\n")
 }
-
-func verb(method string, one bool) string {
-	switch method {
-	case "POST":
-		return "create"
-	case "PUT", "PATCH":
-		return "update"
-	case "DELETE":
-		return "delete"
-	}
-	if one {
-		return "show"
-	}
-	return "list"
-}
-
-// computeCall names the calls of a bare-metal site's Nova and Glance.
-func computeCall(service, method string, parts []string) string {
-	what, one := "", len(parts) > 1 && parts[1] != "detail"
-	if len(parts) > 0 {
-		what = parts[0]
-	}
-	switch {
-	case service == "glance" && what == "images":
-		return verb(method, one)
-	case what == "os-keypairs":
-		return "keypairs"
-	case what == "flavors":
-		return "flavors"
-	case what == "servers" && len(parts) == 3 && parts[2] == "action":
-		return "action"
-	case service == "nova" && what == "servers" && len(parts) < 3:
-		return verb(method, one)
-	}
-	return "other"
-}
-
-// line counts what goes over one exchange, both ways.
-type line struct {
-	left int64
-	cut  func()
-}
-
-func (l *line) pass(n int) {
-	if l.left -= int64(n); l.left < 0 {
-		l.cut()
-	}
-}
-
-type cutWriter struct {
-	http.ResponseWriter
-	line *line
-}
-
-// Write lets through what still may pass, so that the client gets the beginning.
-func (c *cutWriter) Write(p []byte) (int, error) {
-	if int64(len(p)) > c.line.left {
-		c.ResponseWriter.Write(p[:max(0, c.line.left)])
-		http.NewResponseController(c.ResponseWriter).Flush()
-	}
-	c.line.pass(len(p))
-	return c.ResponseWriter.Write(p)
-}
-
-func (c *cutWriter) Unwrap() http.ResponseWriter { return c.ResponseWriter }
-
-type cutReader struct {
-	io.ReadCloser
-	line *line
-}
-
-func (c cutReader) Read(p []byte) (int, error) {
-	n, err := c.ReadCloser.Read(p)
-	c.line.pass(n)
-	return n, err
-}
-
-// void takes an answer that nobody gets.
-type void struct{ header http.Header }
-
-func (v *void) Header() http.Header         { return v.header }
-func (v *void) Write(p []byte) (int, error) { return len(p), nil }
-func (v *void) WriteHeader(int)             {}

@@ -6,6 +6,7 @@ import (
 	"crypto/md5"
 	"crypto/sha512"
 	"encoding/hex"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -71,34 +72,50 @@ func (s *Service) Handler(gate *front.Gate) http.Handler {
 	mux.HandleFunc("GET /versions", func(w http.ResponseWriter, _ *http.Request) { versions(w, 200) })
 	handle := func(pattern string, h front.Handler) { mux.HandleFunc(pattern, gate.Wrap(h)) }
 	handle("GET /v2/images", func(w http.ResponseWriter, r *http.Request, _ front.Caller) { s.list(w, r) })
-	handle("GET /v2/images/{id}", func(w http.ResponseWriter, r *http.Request, _ front.Caller) { s.show(w, r.PathValue("id")) })
+	handle("GET /v2/images/{id}", func(w http.ResponseWriter, r *http.Request, _ front.Caller) { s.show(w, r) })
 	handle("GET /v2/schemas/image", func(w http.ResponseWriter, _ *http.Request, _ front.Caller) { front.JSON(w, 200, s.schema()) })
 	for _, method := range []string{"POST /v2/images", "PUT /v2/images/{id}/file", "PATCH /v2/images/{id}", "DELETE /v2/images/{id}"} {
-		handle(method, func(w http.ResponseWriter, _ *http.Request, _ front.Caller) {
-			page(w, 403, "403 Forbidden", "This emulator keeps its images as they are.")
+		handle(method, func(w http.ResponseWriter, r *http.Request, _ front.Caller) {
+			page(w, r, 403, "This emulator keeps its images as they are.")
 		})
 	}
-	handle("/", func(w http.ResponseWriter, _ *http.Request, _ front.Caller) {
-		page(w, 404, "404 Not Found", "The resource could not be found.")
+	handle("/", func(w http.ResponseWriter, r *http.Request, _ front.Caller) {
+		page(w, r, 404, "The resource could not be found.")
 	})
 	return mux
 }
 
-// page is an error as Glance's WSGI library writes it: HTML.
-func page(w http.ResponseWriter, status int, title, text string) {
+// page is an error of the web framework, which speaks JSON to a client that asks for it
+// and HTML to all others [webob/exc.py].
+func page(w http.ResponseWriter, r *http.Request, status int, text string) {
+	accept := r.Header.Get("Accept")
+	if strings.Contains(accept, "application/json") && !strings.Contains(accept, "text/html") {
+		problem(w, status, text)
+		return
+	}
+	code := strconv.Itoa(status) + " " + http.StatusText(status)
 	w.Header().Set("Content-Type", "text/html; charset=UTF-8")
 	w.WriteHeader(status)
-	w.Write([]byte("<html>\n <head>\n  <title>" + title + "</title>\n </head>\n <body>\n  <h1>" + title + "</h1>\n  " + text + "<br /><br />\n\n\n </body>\n</html>"))
+	fmt.Fprintf(w, "<html>\n <head>\n  <title>%s</title>\n </head>\n <body>\n  <h1>%[1]s</h1>\n  %s\n </body>\n</html>",
+		code, text+"<br /><br />\n\n\n")
 }
 
-func (s *Service) show(w http.ResponseWriter, id string) {
+// problem is the same error as JSON.
+func problem(w http.ResponseWriter, status int, text string) {
+	title := http.StatusText(status)
+	front.JSON(w, status, map[string]any{"message": text + "<br /><br />\n\n\n", "code": strconv.Itoa(status) + " " + title,
+		"title": title})
+}
+
+func (s *Service) show(w http.ResponseWriter, r *http.Request) {
+	id := r.PathValue("id")
 	for _, i := range s.images {
 		if i["id"] == id {
 			front.JSON(w, 200, i)
 			return
 		}
 	}
-	page(w, 404, "404 Not Found", "No image found with ID "+id)
+	page(w, r, 404, "No image found with ID "+id)
 }
 
 // shaping are the parameters that are no filters.
@@ -111,7 +128,7 @@ func (s *Service) list(w http.ResponseWriter, r *http.Request) {
 	if q.Has("limit") {
 		n, err := strconv.Atoi(q.Get("limit"))
 		if err != nil || n < 0 {
-			page(w, 400, "400 Bad Request", "limit param must be an integer")
+			page(w, r, 400, "limit param must be an integer")
 			return
 		}
 		limit = n
@@ -124,7 +141,7 @@ func (s *Service) list(w http.ResponseWriter, r *http.Request) {
 		passed = passed || i["id"] == q.Get("marker")
 	}
 	if !passed {
-		page(w, 400, "400 Bad Request", "Invalid marker. Image "+q.Get("marker")+" could not be found.")
+		page(w, r, 400, "Invalid marker. Image "+q.Get("marker")+" could not be found.")
 		return
 	}
 	first := "/v2/images"

@@ -24,7 +24,8 @@ func (c *appCred) allowed() bool { return c.unrestricted != nil && *c.unrestrict
 // AddAppCred makes an application credential for a user, as the dashboard
 // would, and returns its id and secret. A zero expires means never.
 func (s *Service) AddAppCred(u *world.User, name string, unrestricted bool, expires time.Time) (id, secret string) {
-	c := &appCred{id: world.NewHex(16), name: name, secret: world.NewHex(32), user: u, unrestricted: &unrestricted, expires: expires}
+	c := &appCred{id: world.NewHex(16), name: name, secret: world.NewHex(32), user: u, unrestricted: &unrestricted,
+		expires: expires}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.creds[c.id] = c
@@ -116,7 +117,8 @@ func (s *Service) createCred(w http.ResponseWriter, r *http.Request, t *token) {
 	for _, other := range s.creds {
 		if other.user == c.user && other.name == c.name {
 			s.mu.Unlock()
-			s.fail(w, 409, "Conflict occurred attempting to store application_credential - Duplicate entry found with name "+c.name+".")
+			s.fail(w, 409, "Conflict occurred attempting to store application_credential - Duplicate entry found with "+
+				"name "+c.name+".")
 			return
 		}
 	}

@@ -30,7 +30,8 @@ func (s *Service) federate(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.Header.Get("Authorization") == "" {
-		at := s.URL + realm + "/protocol/openid-connect/auth?client_id=" + ClientID + "&redirect_uri=" + url.QueryEscape(s.URL+r.URL.Path)
+		at := s.URL + realm + "/protocol/openid-connect/auth?client_id=" + ClientID + "&redirect_uri=" +
+			url.QueryEscape(s.URL+r.URL.Path)
 		http.Redirect(w, r, at, http.StatusFound)
 		return
 	}

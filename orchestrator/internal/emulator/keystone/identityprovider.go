@@ -56,7 +56,8 @@ func (s *Service) discovery(w http.ResponseWriter, _ *http.Request) {
 	front.JSON(w, 200, map[string]any{
 		"issuer": s.URL + realm, "authorization_endpoint": at + "/auth", "token_endpoint": at + "/token",
 		"userinfo_endpoint": at + "/userinfo", "jwks_uri": at + "/certs",
-		"grant_types_supported":                 []string{"authorization_code", "implicit", "refresh_token", "password", "client_credentials"},
+		"grant_types_supported": []string{"authorization_code", "implicit", "refresh_token",
+			"password", "client_credentials"},
 		"response_types_supported":              []string{"code", "id_token", "token"},
 		"token_endpoint_auth_methods_supported": []string{"client_secret_basic", "client_secret_post"},
 		"scopes_supported":                      []string{"openid", "profile", "email", "offline_access"},
@@ -153,7 +154,8 @@ func (s *Service) bearer(r *http.Request) *world.User {
 func (s *Service) userinfo(w http.ResponseWriter, r *http.Request) {
 	u := s.bearer(r)
 	if u == nil {
-		w.Header().Set("WWW-Authenticate", `Bearer realm="chameleon", error="invalid_token", error_description="Token verification failed"`)
+		w.Header().Set("WWW-Authenticate",
+			`Bearer realm="chameleon", error="invalid_token", error_description="Token verification failed"`)
 		oauthError(w, 401, "invalid_token", "Token verification failed")
 		return
 	}

@@ -54,7 +54,8 @@ func (s *Service) Validate(id string) (front.Caller, time.Time, bool) {
 
 // caller is who a token speaks for.
 func (s *Service) caller(t *token) front.Caller {
-	c := front.Caller{UserID: t.user.ID, UserName: t.user.Name, Delegated: t.cred != nil, Restricted: t.cred != nil && !t.cred.allowed()}
+	c := front.Caller{UserID: t.user.ID, UserName: t.user.Name, Delegated: t.cred != nil,
+		Restricted: t.cred != nil && !t.cred.allowed()}
 	if t.scoped {
 		c.ProjectID, c.ProjectName, c.Roles = t.user.Project.ID, t.user.Project.Name, t.user.Roles
 	}
@@ -106,8 +107,9 @@ func (s *Service) authTokens(w http.ResponseWriter, r *http.Request) {
 func (s *Service) versionEntry() map[string]any {
 	return map[string]any{
 		"id": "v3.14", "status": "stable", "updated": "2020-04-07T00:00:00Z",
-		"links":       []any{map[string]any{"rel": "self", "href": s.URL + "/v3/"}},
-		"media-types": []any{map[string]any{"base": "application/json", "type": "application/vnd.openstack.identity-v3+json"}},
+		"links": []any{map[string]any{"rel": "self", "href": s.URL + "/v3/"}},
+		"media-types": []any{map[string]any{"base": "application/json",
+			"type": "application/vnd.openstack.identity-v3+json"}},
 	}
 }
 
@@ -125,9 +127,7 @@ func (s *Service) fail(w http.ResponseWriter, code int, message string) {
 	if code == 401 {
 		w.Header().Set("WWW-Authenticate", `Keystone uri="`+s.URL+`/v3"`)
 	}
-	front.JSON(w, code, map[string]any{"error": map[string]any{
-		"code": code, "message": message, "title": http.StatusText(code),
-	}})
+	writeError(w, code, message)
 }
 
 // unauthorized is one text for a wrong password, an unknown user or project, and a
@@ -183,7 +183,8 @@ func (s *Service) collection(path string) map[string]any {
 }
 
 func (s *Service) showCatalog(w http.ResponseWriter, _ *http.Request, _ *token) {
-	front.JSON(w, 200, map[string]any{"catalog": s.catalog(), "links": map[string]any{"self": s.URL + "/v3/auth/catalog"}})
+	front.JSON(w, 200, map[string]any{"catalog": s.catalog(),
+		"links": map[string]any{"self": s.URL + "/v3/auth/catalog"}})
 }
 
 // catalog has exactly the services of CHI@Edge that users meet: no compute, no

@@ -135,7 +135,8 @@ func kindOf(v any) string {
 // problem is the text of jsonschema's ValidationError, with Keystone's words before it
 // [KEYSTONE:keystone/common/validation/validators.py].
 func (s *schema) problem(v any, path, where []string, keyword, message string) string {
-	text := message + "\n\nFailed validating '" + keyword + "' in schema" + index(where) + ":\n" + indent(pretty(s.python(), 0, 0)) +
+	text := message + "\n\nFailed validating '" + keyword + "' in schema" + index(where) + ":\n" +
+		indent(pretty(s.python(), 0, 0)) +
 		"\n\nOn instance" + index(path) + ":\n" + indent(pretty(v, 0, 0))
 	if len(path) > 0 {
 		return "Invalid input for field '" + strings.Join(path, "/") + "': " + text

@@ -98,7 +98,8 @@ func (s *Service) find(ref userRef) *world.User {
 // malformed is Keystone's sentence about a part of a request that is not what it wants
 // [KEYSTONE:keystone/exception.py ValidationError].
 func malformed(attribute, target string) string {
-	return "Expecting to find " + attribute + " in " + target + ". The server could not comply with the request since it is " +
+	return "Expecting to find " + attribute + " in " + target +
+		". The server could not comply with the request since it is " +
 		"either malformed or otherwise incorrect. The client is assumed to be in error."
 }
 
@@ -153,7 +154,8 @@ func (s *Service) unsupportedMethod(w http.ResponseWriter) {
 	w.Header().Set("WWW-Authenticate", `Keystone uri="`+s.URL+`/v3"`)
 	front.JSON(w, 401, map[string]any{"error": map[string]any{
 		"code": 401, "title": "Unauthorized", "message": "Attempted to authenticate with an unsupported method.",
-		"identity": map[string]any{"methods": []string{"external", "password", "token", "oauth1", "mapped", "application_credential", "totp"}},
+		"identity": map[string]any{"methods": []string{"external", "password", "token", "oauth1", "mapped",
+			"application_credential", "totp"}},
 	}})
 }
 
@@ -189,7 +191,7 @@ func (s *Service) byPassword(w http.ResponseWriter, r *http.Request, req authReq
 		return
 	}
 	want, ok := scope(req.Auth.Scope, u)
-	if want && s.World.Faults.Take(world.NoProject) {
+	if want && s.World.Orders.Take(noProject) {
 		ok = false // its allocation has ended, and with it the role
 	}
 	if !ok {
@@ -223,15 +225,18 @@ func (s *Service) byToken(w http.ResponseWriter, r *http.Request, req authReques
 	if !slices.Contains(methods, "token") {
 		methods = append(methods, "token")
 	}
-	s.grant(w, r, &token{methods: methods, user: old.user, scoped: want, audit: old.audit[len(old.audit)-1:]}, old.expires)
+	s.grant(w, r, &token{methods: methods, user: old.user, scoped: want, audit: old.audit[len(old.audit)-1:]},
+		old.expires)
 }
 
-func (s *Service) byAppCred(w http.ResponseWriter, r *http.Request, req authRequest, id, name, secret string, ref *userRef) {
+func (s *Service) byAppCred(w http.ResponseWriter, r *http.Request, req authRequest, id, name, secret string,
+	ref *userRef) {
 	if raw := req.Auth.Scope; len(raw) > 0 && string(raw) != "null" {
 		w.Header().Set("WWW-Authenticate", `Keystone uri="`+s.URL+`/v3"`)
 		front.JSON(w, 401, map[string]any{"error": map[string]any{
 			"code": 401, "identity": map[string]any{}, "title": "Unauthorized",
-			"message": "Error authenticating with application credential: Application credentials cannot request a scope.",
+			"message": "Error authenticating with application credential: Application credentials cannot request a " +
+				"scope.",
 		}})
 		return
 	}
@@ -255,7 +260,8 @@ func (s *Service) byAppCred(w http.ResponseWriter, r *http.Request, req authRequ
 		return
 	}
 	now := s.World.Now()
-	if secret != cred.secret || s.World.Faults.Take(world.CredExpired) || !cred.expires.IsZero() && !now.Before(cred.expires) {
+	if secret != cred.secret || s.World.Orders.Take(credentialExpired) || !cred.expires.IsZero() &&
+		!now.Before(cred.expires) {
 		s.unauthorized(w)
 		return
 	}
@@ -277,8 +283,8 @@ func (s *Service) grant(w http.ResponseWriter, r *http.Request, t *token, expire
 	if t.cred == nil || !expires.Equal(t.cred.expires) {
 		t.expires = expires.Truncate(time.Second)
 	}
-	if a, ok := s.World.Faults.Setting("token"); ok && t.issued.Add(a.Life).Before(expires) {
-		t.expires = t.issued.Add(a.Life)
+	if f, ok := s.World.Orders.Of(tokenLife); ok && t.issued.Add(f.Action.Time).Before(expires) {
+		t.expires = t.issued.Add(f.Action.Time)
 	}
 	s.mu.Lock()
 	s.tokens[t.id] = t
@@ -315,7 +321,8 @@ func (s *Service) writeToken(w http.ResponseWriter, r *http.Request, status int,
 		body["catalog"] = s.catalog()
 	}
 	if t.cred != nil {
-		body["application_credential"] = map[string]any{"id": t.cred.id, "name": t.cred.name, "restricted": !t.cred.allowed()}
+		body["application_credential"] = map[string]any{"id": t.cred.id, "name": t.cred.name,
+			"restricted": !t.cred.allowed()}
 	}
 	if r.URL.Query().Has("nocatalog") {
 		delete(body, "catalog")

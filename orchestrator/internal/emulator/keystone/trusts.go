@@ -11,7 +11,7 @@ import (
 // createTrust makes a trust, which Blazar does with the caller's token at every lease creation. It is
 // answered, not kept: nothing here uses it.
 func (s *Service) createTrust(w http.ResponseWriter, r *http.Request, t *token) {
-	if !s.caller(t).MayTrust(s.World.Faults) {
+	if !s.caller(t).MayTrust(s.World.Orders) {
 		s.deny(w, "Delegated tokens cannot manage trusts.")
 		return
 	}
@@ -41,8 +41,9 @@ func (s *Service) createTrust(w http.ResponseWriter, r *http.Request, t *token) 
 	}
 	front.JSON(w, 201, map[string]any{"trust": map[string]any{
 		"id": id, "roles": rs, "trustor_user_id": req.Trust.Trustor, "trustee_user_id": req.Trust.Trustee,
-		"project_id": req.Trust.Project, "impersonation": *req.Trust.Impersonation, "expires_at": nil, "remaining_uses": nil,
-		"deleted_at": nil, "redelegated_trust_id": nil, "redelegation_count": 0,
+		"project_id": req.Trust.Project, "impersonation": *req.Trust.Impersonation, "expires_at": nil,
+		"remaining_uses": nil,
+		"deleted_at":     nil, "redelegated_trust_id": nil, "redelegation_count": 0,
 		"roles_links": map[string]any{"self": s.URL + "/v3/" + id + "/roles", "next": nil, "previous": nil},
 		"links":       map[string]any{"self": s.URL + "/v3/OS-TRUST/trusts/" + id},
 	}})

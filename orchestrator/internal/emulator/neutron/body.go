@@ -13,12 +13,15 @@ import (
 
 // attributes of a floating IP in a request; true may be changed later.
 var attributes = map[string]bool{
-	"floating_network_id": false, "floating_ip_address": false, "subnet_id": false, "tenant_id": false, "project_id": false,
-	"port_id": true, "fixed_ip_address": true, "description": true, "qos_policy_id": true, "dns_name": false, "dns_domain": false,
+	"floating_network_id": false, "floating_ip_address": false, "subnet_id": false, "tenant_id": false,
+	"project_id": false,
+	"port_id":    true, "fixed_ip_address": true, "description": true, "qos_policy_id": true, "dns_name": false,
+	"dns_domain": false,
 }
 
 // readOnly are attributes that only answers have.
-var readOnly = []string{"id", "status", "router_id", "port_details", "tags", "created_at", "updated_at", "revision_number"}
+var readOnly = []string{"id", "status", "router_id", "port_details", "tags", "created_at", "updated_at",
+	"revision_number"}
 
 var aUUID = regexp.MustCompile(`^[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}$`)
 
@@ -32,11 +35,11 @@ func (s *Service) readBody(w http.ResponseWriter, r *http.Request, create bool) 
 	}
 	var body map[string]json.RawMessage
 	if json.Unmarshal(data, &body) != nil {
-		s.fail(w, 400, "MalformedRequestBody", "Malformed request body: Cannot understand JSON.")
+		fail(w, 400, "MalformedRequestBody", "Malformed request body: Cannot understand JSON.")
 		return nil, false
 	}
 	refuse := func(text string) (map[string]json.RawMessage, bool) {
-		s.fail(w, 400, "HTTPBadRequest", text)
+		fail(w, 400, "HTTPBadRequest", text)
 		return nil, false
 	}
 	raw, given := body["floatingip"]

@@ -54,8 +54,9 @@ func (s *Service) view(f *floatingIP) object {
 			}
 		}
 	}
-	o := object{"id": f.id, "tenant_id": f.projectID, "floating_ip_address": f.address, "floating_network_id": world.PublicNetID,
-		"router_id": router, "port_id": null(f.portID), "fixed_ip_address": null(f.fixed), "status": f.status,
+	o := object{"id": f.id, "tenant_id": f.projectID, "floating_ip_address": f.address,
+		"floating_network_id": world.PublicNetID,
+		"router_id":           router, "port_id": null(f.portID), "fixed_ip_address": null(f.fixed), "status": f.status,
 		"project_id": f.projectID, "description": f.description, "port_details": details, "tags": []any{},
 		"created_at": f.created.Format(format), "updated_at": f.updated.Format(format), "revision_number": f.revision}
 	return o
@@ -87,26 +88,27 @@ func (s *Service) create(w http.ResponseWriter, r *http.Request, c front.Caller)
 	switch text(netID) {
 	case world.PublicNetID:
 	case s.inside().id:
-		s.fail(w, 400, "BadRequest", "Bad floatingip request: Network "+text(netID)+" is not a valid external network.")
+		fail(w, 400, "BadRequest", "Bad floatingip request: Network "+text(netID)+" is not a valid external network.")
 		return
 	default:
-		s.fail(w, 404, "NetworkNotFound", "Network "+text(netID)+" could not be found.")
+		fail(w, 404, "NetworkNotFound", "Network "+text(netID)+" could not be found.")
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.World.Faults.Take(world.OverQuota) {
-		s.fail(w, 409, "OverQuota", "Quota exceeded for resources: ['floatingip'].")
+	if s.World.Orders.Take(OverQuota) {
+		fail(w, 409, "OverQuota", "Quota exceeded for resources: ['floatingip'].")
 		return
 	}
 	address, ok := s.freeAddress()
-	if !ok || s.World.Faults.Take(world.PoolDry) {
-		s.fail(w, 409, "IpAddressGenerationFailure", "No more IP addresses available on network "+world.PublicNetID+".")
+	if !ok || s.World.Orders.Take(PoolDry) {
+		fail(w, 409, "IpAddressGenerationFailure", "No more IP addresses available on network "+world.PublicNetID+".")
 		return
 	}
 	now := s.World.Now()
-	f := &floatingIP{id: world.NewUUID(), projectID: c.ProjectID, address: address, description: text(body["description"]),
-		status: "DOWN", created: now, updated: now}
+	f := &floatingIP{id: world.NewUUID(), projectID: c.ProjectID, address: address,
+		description: text(body["description"]),
+		status:      "DOWN", created: now, updated: now}
 	if port := text(body["port_id"]); port != "" && !s.bind(w, c, f, port) {
 		return
 	}
@@ -135,7 +137,7 @@ func (s *Service) find(w http.ResponseWriter, r *http.Request, c front.Caller) *
 			return f
 		}
 	}
-	s.fail(w, 404, "FloatingIPNotFound", "Floating IP "+id+" could not be found")
+	fail(w, 404, "FloatingIPNotFound", "Floating IP "+id+" could not be found")
 	return nil
 }
 
@@ -189,19 +191,21 @@ func (s *Service) bind(w http.ResponseWriter, c front.Caller, f *floatingIP, por
 		}
 	}
 	if port == nil {
-		s.fail(w, 404, "PortNotFound", "Port "+portID+" could not be found.")
+		fail(w, 404, "PortNotFound", "Port "+portID+" could not be found.")
 		return false
 	}
 	for _, o := range s.ips {
 		if o != f && o.portID == portID {
-			s.fail(w, 409, "FloatingIPPortAlreadyAssociated", "Cannot associate floating IP "+f.address+" ("+f.id+") with port "+portID+
-				" using fixed IP "+port.Address+", as that fixed IP already has a floating IP on external network "+world.PublicNetID+".")
+			fail(w, 409, "FloatingIPPortAlreadyAssociated", "Cannot associate floating IP "+f.address+" ("+f.id+") "+
+				"with port "+portID+
+				" using fixed IP "+port.Address+", as that fixed IP already has a floating IP on external "+
+				"network "+world.PublicNetID+".")
 			return false
 		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	f.portID, f.fixed, f.status, f.cancel = portID, port.Address, "DOWN", cancel
-	if !s.World.Faults.Take(world.FloatingIPDead) {
+	if !s.World.Orders.Take(FloatingIPDead) {
 		for _, tcp := range port.TCP {
 			s.listen(ctx, f, tcp)
 		}
@@ -222,7 +226,8 @@ func (s *Service) bind(w http.ResponseWriter, c front.Caller, f *floatingIP, por
 func (s *Service) listen(ctx context.Context, f *floatingIP, tcp int) {
 	l, err := net.Listen("tcp4", net.JoinHostPort(f.address, strconv.Itoa(tcp)))
 	if err != nil {
-		s.World.Log.Warn("this floating IP carries no traffic (ports below 1024 need root)", "address", f.address, "port", tcp, "error", err)
+		s.World.Log.Warn("this floating IP carries no traffic (ports below 1024 need root)", "address", f.address,
+			"port", tcp, "error", err)
 		return
 	}
 	f.listeners = append(f.listeners, l)

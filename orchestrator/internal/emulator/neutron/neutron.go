@@ -60,12 +60,8 @@ func (s *Service) inside() inner {
 	return inner{world.CaliconetID, world.CaliSubnetID, "caliconet", "192.168.64.0/18", "192.168.64.1", false}
 }
 
-func (s *Service) fail(w http.ResponseWriter, code int, kind, text string) {
-	front.JSON(w, code, map[string]any{"NeutronError": map[string]any{"type": kind, "message": text, "detail": ""}})
-}
-
-func notFound(s *Service, w http.ResponseWriter) {
-	s.fail(w, 404, "HTTPNotFound", "The resource could not be found.")
+func notFound(w http.ResponseWriter) {
+	fail(w, 404, "HTTPNotFound", "The resource could not be found.")
 }
 
 // Handler serves the API.
@@ -112,21 +108,21 @@ func (s *Service) Handler(gate *front.Gate) http.Handler {
 	handle("DELETE /v2.0/floatingips/{id}", s.delete)
 	for _, kind := range []string{"network", "subnet", "port", "router"} {
 		handle("POST /v2.0/"+kind+"s", func(w http.ResponseWriter, _ *http.Request, _ front.Caller) {
-			s.fail(w, 403, "PolicyNotAuthorized", "(rule:create_"+kind+") is disallowed by policy")
+			fail(w, 403, "PolicyNotAuthorized", "(rule:create_"+kind+") is disallowed by policy")
 		})
 	}
 	// What a collection or one of its members has no method for.
 	for _, kind := range []string{"networks", "ports", "floatingips", "routers", "subnets", "security-groups"} {
 		for _, path := range []string{"/v2.0/" + kind, "/v2.0/" + kind + "/{id}"} {
 			handle(path, func(w http.ResponseWriter, _ *http.Request, _ front.Caller) {
-				s.fail(w, 405, "HTTPMethodNotAllowed", "The server could not comply with the request since it is either malformed or otherwise incorrect.")
+				fail(w, 405, "HTTPMethodNotAllowed", "The server could not comply with the request since it is either malformed or otherwise incorrect.")
 			})
 		}
 	}
 	handle("GET /v2.0/quotas/{id}", s.quotas(false))
 	handle("GET /v2.0/quotas/{id}/{details}", s.quotas(true))
 	handle("GET /v2.0/{$}", func(w http.ResponseWriter, _ *http.Request, _ front.Caller) { s.resources(w) })
-	handle("/", func(w http.ResponseWriter, _ *http.Request, _ front.Caller) { notFound(s, w) })
+	handle("/", func(w http.ResponseWriter, _ *http.Request, _ front.Caller) { notFound(w) })
 	return mux
 }
 
@@ -145,14 +141,14 @@ func (s *Service) listOf(w http.ResponseWriter, r *http.Request, key string, kno
 	}
 	if unknown != nil {
 		slices.Sort(unknown)
-		s.fail(w, 400, "HTTPBadRequest", "["+strings.Join(unknown, ", ")+"] is invalid attribute for filtering")
+		fail(w, 400, "HTTPBadRequest", "["+strings.Join(unknown, ", ")+"] is invalid attribute for filtering")
 		return
 	}
 	limit := len(all)
 	if q.Has("limit") {
 		n, err := strconv.Atoi(q.Get("limit"))
 		if err != nil || n < 0 {
-			s.fail(w, 400, "BadRequest", "Bad limit request: Limit must be an integer 0 or greater and not '"+q.Get("limit")+"'.")
+			fail(w, 400, "BadRequest", "Bad limit request: Limit must be an integer 0 or greater and not '"+q.Get("limit")+"'.")
 			return
 		}
 		if n > 0 {
@@ -220,7 +216,7 @@ func (s *Service) oneOf(w http.ResponseWriter, r *http.Request, key string, all 
 			return
 		}
 	}
-	s.fail(w, 404, kind, strings.Replace(text, "%s", id, 1))
+	fail(w, 404, kind, strings.Replace(text, "%s", id, 1))
 }
 
 // resources lists the collections.
@@ -268,11 +264,15 @@ func (s *Service) subnets() []object {
 func (s *Service) networks() []object {
 	admin := s.World.User(world.Root).Project.ID
 	network := func(id, subnet, name string, external bool) object {
-		return object{"id": id, "name": name, "tenant_id": admin, "admin_state_up": true, "mtu": 1500, "status": "ACTIVE",
+		net := object{"id": id, "name": name, "tenant_id": admin, "admin_state_up": true, "mtu": 1500, "status": "ACTIVE",
 			"subnets": []any{subnet}, "shared": !external, "availability_zone_hints": []any{}, "availability_zones": []any{},
 			"ipv4_address_scope": nil, "ipv6_address_scope": nil, "router:external": external, "description": "",
-			"port_security_enabled": true, "is_default": false, "tags": []any{}, "created_at": "2026-01-01T00:00:00Z",
-			"updated_at": "2026-01-01T00:00:00Z", "revision_number": 1, "project_id": admin}
+			"port_security_enabled": true, "tags": []any{}, "created_at": "2026-01-01T00:00:00Z",
+			"updated_at": "2026-01-01T00:00:00Z", "revision_number": 2, "project_id": admin}
+		if external {
+			net["is_default"] = false
+		}
+		return net
 	}
 	return []object{network(world.PublicNetID, world.PublicSubnetID, "public", true),
 		network(s.inside().id, s.inside().subnet, s.inside().name, false)}

@@ -17,10 +17,13 @@ import (
 
 // known are the keys of a server in a request, and the microversion that brought each
 // [nova/api/openstack/compute/schemas/servers.py].
-var known = map[string]version{"name": 1, "imageRef": 1, "flavorRef": 1, "adminPass": 1, "metadata": 1, "networks": 1, "OS-DCF:diskConfig": 1,
-	"accessIPv4": 1, "accessIPv6": 1, "availability_zone": 1, "block_device_mapping": 1, "block_device_mapping_v2": 1, "config_drive": 1,
-	"key_name": 1, "min_count": 1, "max_count": 1, "return_reservation_id": 1, "security_groups": 1, "user_data": 1,
-	"description": 19, "tags": 52, "trusted_image_certificates": 63, "host": 74, "hypervisor_hostname": 74, "hostname": 90}
+var known = map[string]version{"name": 1, "imageRef": 1, "flavorRef": 1, "adminPass": 1, "metadata": 1, "networks": 1,
+	"OS-DCF:diskConfig": 1,
+	"accessIPv4":        1, "accessIPv6": 1, "availability_zone": 1, "block_device_mapping": 1, "block_device_mapping_v2": 1,
+	"config_drive": 1,
+	"key_name":     1, "min_count": 1, "max_count": 1, "return_reservation_id": 1, "security_groups": 1, "user_data": 1,
+	"description": 19, "tags": 52, "trusted_image_certificates": 63, "host": 74, "hypervisor_hostname": 74,
+	"hostname": 90}
 
 // problem is a refusal.
 type problem struct {
@@ -216,7 +219,8 @@ func (w *wish) counts(get func(string) any) *problem {
 		return bad("min_count must be <= max_count")
 	}
 	if w.count > 100 {
-		return &problem{403, "Quota exceeded for instances: Requested " + strconv.Itoa(w.count) + ", but already used 0 of 100 instances"}
+		return &problem{403, "Quota exceeded for instances: Requested " + strconv.Itoa(w.count) +
+			", but already used 0 of 100 instances"}
 	}
 	return nil
 }
@@ -237,7 +241,8 @@ func checkNetworks(networks any) *problem {
 		}
 		if id, ok := d.Get("uuid"); ok && id != world.Sharednet1ID {
 			if id == world.PublicNetID {
-				return &problem{403, "It is not allowed to create an interface on external network " + world.PublicNetID}
+				return &problem{403, "It is not allowed to create an interface on external network " +
+					world.PublicNetID}
 			}
 			return bad("Network %s could not be found.", pyrepr.Str(id))
 		}
@@ -262,7 +267,8 @@ func (s *Service) add(c call, w wish) (*server, *problem) {
 	group := "r-" + world.NewHex(4)
 	var first *server
 	for i := range w.count {
-		v := &server{id: world.NewUUID(), name: w.name, projectID: c.caller.ProjectID, userID: c.caller.UserID, image: w.image,
+		v := &server{id: world.NewUUID(), name: w.name, projectID: c.caller.ProjectID, userID: c.caller.UserID,
+			image:       w.image,
 			description: w.description, metadata: w.metadata, tags: w.tags, key: key, reservation: w.hint, group: group,
 			status: building, task: "scheduling", created: now, updated: now, deleted: make(chan struct{})}
 		if w.count > 1 {

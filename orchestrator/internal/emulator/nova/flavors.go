@@ -10,7 +10,8 @@ const (
 	flavorDisk   = 20
 )
 
-var extraSpecs = map[string]string{"resources:CUSTOM_BAREMETAL": "1", "resources:VCPU": "0", "resources:MEMORY_MB": "0", "resources:DISK_GB": "0"}
+var extraSpecs = map[string]string{"resources:CUSTOM_BAREMETAL": "1", "resources:VCPU": "0",
+	"resources:MEMORY_MB": "0", "resources:DISK_GB": "0"}
 
 func (s *Service) flavorView(v version, full bool) map[string]any {
 	f := map[string]any{"id": flavorID, "name": "baremetal", "links": s.links("flavors", flavorID)}
@@ -21,7 +22,8 @@ func (s *Service) flavorView(v version, full bool) map[string]any {
 		return f
 	}
 	f["ram"], f["disk"], f["vcpus"], f["swap"] = flavorMemory, flavorDisk, 1, any("")
-	f["OS-FLV-EXT-DATA:ephemeral"], f["OS-FLV-DISABLED:disabled"], f["os-flavor-access:is_public"], f["rxtx_factor"] = 0, false, true, 1.0
+	f["OS-FLV-EXT-DATA:ephemeral"], f["OS-FLV-DISABLED:disabled"], f["os-flavor-access:is_public"],
+		f["rxtx_factor"] = 0, false, true, 1.0
 	if v >= 61 {
 		f["extra_specs"] = extraSpecs
 	}

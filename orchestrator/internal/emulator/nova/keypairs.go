@@ -76,11 +76,13 @@ func (s *Service) newKeypair(c call) (k *keypair, private string) {
 	case req.Keypair.Name == nil:
 		c.fail(400, "Invalid input for field/attribute keypair. Value: {}. 'name' is a required property")
 		return nil, ""
-	case *req.Keypair.Name == "" || len(*req.Keypair.Name) > 255 || c.v >= 92 && !keyName.MatchString(*req.Keypair.Name):
+	case *req.Keypair.Name == "" || len(*req.Keypair.Name) > 255 || c.v >= 92 &&
+		!keyName.MatchString(*req.Keypair.Name):
 		c.fail(400, "Invalid input for field/attribute name. Value: %s. '%[1]s' is too short", *req.Keypair.Name)
 		return nil, ""
 	case req.Keypair.Public == nil && c.v >= 92:
-		c.fail(400, "Invalid input for field/attribute keypair. Value: {'name': '%s'}. 'public_key' is a required property", *req.Keypair.Name)
+		c.fail(400, "Invalid input for field/attribute keypair. Value: {'name': '%s'}. 'public_key' is a required "+
+			"property", *req.Keypair.Name)
 		return nil, ""
 	}
 	k = &keypair{name: strings.TrimSpace(*req.Keypair.Name), created: s.World.Now()}
@@ -141,7 +143,8 @@ func generate() (public, private string, err error) {
 		return "", "", err
 	}
 	block := &pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}
-	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(pub))) + " Generated-by-Nova", string(pem.EncodeToMemory(block)), nil
+	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(pub))) + " Generated-by-Nova",
+		string(pem.EncodeToMemory(block)), nil
 }
 
 // key finds a user's key pair; the caller holds s.mu.

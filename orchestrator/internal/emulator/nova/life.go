@@ -16,7 +16,8 @@ import (
 
 // noValidHost is the end of it in Chameleon's words
 // [TEMP:tests/scenario/test_oshost_basic_ops.py, line 61].
-const noValidHost = "No valid host was found. There are not enough hosts available. To troubleshoot, please see bit.ly/faq-instance-failure"
+const noValidHost = "No valid host was found. There are not enough hosts available. To troubleshoot, please see " +
+	"bit.ly/faq-instance-failure"
 
 // begin lets a server be built in the background; the caller holds s.mu.
 func (s *Service) begin(v *server) {
@@ -60,9 +61,10 @@ func (s *Service) build(ctx context.Context, v *server) {
 	if !s.World.Until(ctx, v.created.Add(s.World.Pace.Deploy)) {
 		return
 	}
-	if s.World.Faults.Take(world.ServerError) {
+	if s.World.Orders.Take(serverError) {
 		s.change(ctx, v, func() {
-			s.fails(v, "Exceeded maximum number of retries. Exhausted all hosts available for retrying build failures for instance "+v.id+".")
+			s.fails(v, "Exceeded maximum number of retries. Exhausted all hosts available for retrying build failures "+
+				"for instance "+v.id+".")
 		})
 		return
 	}
@@ -125,8 +127,9 @@ func (s *Service) boot(v *server) (*sandbox.Container, error) {
 	if v.key != nil {
 		key = v.key.public
 	}
-	return s.Host.Start(sandbox.Spec{Name: hostname(v.name), Arch: runtime.GOARCH, Command: []string{"/bin/sh", "-c", firstBoot},
-		Env: map[string]string{"CHEXP_KEY": key}, Address: v.address})
+	return s.Host.Start(sandbox.Spec{Name: hostname(v.name), Arch: runtime.GOARCH,
+		Command: []string{"/bin/sh", "-c", firstBoot},
+		Env:     map[string]string{"CHEXP_KEY": key}, Address: v.address})
 }
 
 // hostname is what Nova makes of a name.
@@ -188,8 +191,10 @@ func (s *Service) Ports() []world.Port {
 	var out []world.Port
 	for _, v := range s.servers {
 		if v.portID != "" {
-			out = append(out, world.Port{ID: v.portID, ProjectID: v.projectID, DeviceID: v.id, DeviceOwner: "compute:nova", Address: v.address,
-				Created: v.created.Format("2006-01-02T15:04:05.000000"), Type: "baremetal", Status: "ACTIVE", TCP: []int{22}})
+			out = append(out, world.Port{ID: v.portID, ProjectID: v.projectID, DeviceID: v.id,
+				DeviceOwner: "compute:nova", Address: v.address,
+				Created: v.created.Format("2006-01-02T15:04:05.000000"), Type: "baremetal", Status: "ACTIVE",
+				TCP: []int{22}})
 		}
 	}
 	return out

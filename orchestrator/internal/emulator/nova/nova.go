@@ -131,8 +131,10 @@ func (s *Service) Handler(gate *front.Gate) http.Handler {
 			map[string]any{"id": "v2.0", "status": "SUPPORTED", "version": "", "min_version": "", "updated": "2011-01-21T11:33:21Z",
 				"links": []any{map[string]any{"rel": "self", "href": s.URL + "/v2/"}}}, s.versionEntry(false)}})
 	})
-	one := func(w http.ResponseWriter, _ *http.Request) {
-		front.JSON(w, 200, map[string]any{"version": s.versionEntry(true)})
+	one := func(w http.ResponseWriter, r *http.Request) {
+		if _, ok := microversion(w, r); ok {
+			front.JSON(w, 200, map[string]any{"version": s.versionEntry(true)})
+		}
 	}
 	mux.HandleFunc("GET /v2.1", one)
 	mux.HandleFunc("GET /v2.1/{$}", one)
@@ -158,7 +160,7 @@ func (s *Service) Handler(gate *front.Gate) http.Handler {
 		"DELETE /os-keypairs/{id}":                s.deleteKeypair,
 		"GET /os-availability-zone":               s.zones,
 		"GET /limits":                             s.limits,
-		"/":                                       func(c call) { c.fail(404, "The resource could not be found.") },
+		"/":                                       unknownPath,
 	} {
 		method, path, _ := strings.Cut(pattern, " ")
 		if path == "" {
@@ -186,6 +188,15 @@ func (s *Service) versionEntry(full bool) map[string]any {
 	}
 	v["links"] = links
 	return v
+}
+
+// unknownPath is the web framework's answer, which knows no microversion.
+func unknownPath(c call) {
+	for _, h := range []string{"OpenStack-API-Version", "X-OpenStack-Nova-API-Version", "Vary"} {
+		c.w.Header().Del(h)
+	}
+	front.JSON(c.w, 404, map[string]any{"message": "The resource could not be found.<br /><br />\n\n\n", "code": "404 Not Found",
+		"title": "Not Found"})
 }
 
 // links point at a resource, with the version and without.

@@ -82,10 +82,12 @@ func (v *server) hostID() string {
 func (s *Service) view(c call, v *server, floating string, show bool) map[string]any {
 	vm, power := v.states()
 	o := map[string]any{
-		"id": v.id, "name": v.name, "status": v.status, "tenant_id": v.projectID, "user_id": v.userID, "metadata": v.metadata,
-		"hostId": v.hostID(), "created": v.created.Format(isoTime), "updated": v.updated.Format(isoTime),
+		"id": v.id, "name": v.name, "status": v.status, "tenant_id": v.projectID, "user_id": v.userID,
+		"metadata": v.metadata,
+		"hostId":   v.hostID(), "created": v.created.Format(isoTime), "updated": v.updated.Format(isoTime),
 		"accessIPv4": "", "accessIPv6": "", "addresses": s.addressesOf(v, floating), "links": s.links("servers", v.id),
-		"image":                       map[string]any{"id": v.image, "links": []any{map[string]any{"rel": "bookmark", "href": s.URL + "/images/" + v.image}}},
+		"image": map[string]any{"id": v.image,
+			"links": []any{map[string]any{"rel": "bookmark", "href": s.URL + "/images/" + v.image}}},
 		"flavor":                      map[string]any{"id": flavorID, "links": s.links("flavors", flavorID)[1:]},
 		"OS-DCF:diskConfig":           "MANUAL",
 		"OS-EXT-AZ:availability_zone": "", "config_drive": "", "key_name": nil,
@@ -115,13 +117,16 @@ func (s *Service) view(c call, v *server, floating string, show bool) map[string
 // since adds what came with later microversions.
 func (s *Service) since(c call, v *server, o map[string]any, show bool) {
 	if c.caller.Admin() {
-		o["OS-EXT-SRV-ATTR:host"], o["OS-EXT-SRV-ATTR:hypervisor_hostname"], o["OS-EXT-SRV-ATTR:instance_name"] = nil, nil, "instance-"+v.id[:8]
+		o["OS-EXT-SRV-ATTR:host"], o["OS-EXT-SRV-ATTR:hypervisor_hostname"], o["OS-EXT-SRV-ATTR:instance_name"] = nil,
+			nil, "instance-"+v.id[:8]
 		if v.machine != nil {
 			o["OS-EXT-SRV-ATTR:host"], o["OS-EXT-SRV-ATTR:hypervisor_hostname"] = "ironic-compute", v.machine.UID
 		}
 		if c.v >= 3 {
-			o["OS-EXT-SRV-ATTR:hostname"], o["OS-EXT-SRV-ATTR:reservation_id"], o["OS-EXT-SRV-ATTR:launch_index"] = v.name, v.group, 0
-			o["OS-EXT-SRV-ATTR:kernel_id"], o["OS-EXT-SRV-ATTR:ramdisk_id"], o["OS-EXT-SRV-ATTR:root_device_name"] = "", "", "/dev/sda"
+			o["OS-EXT-SRV-ATTR:hostname"], o["OS-EXT-SRV-ATTR:reservation_id"],
+				o["OS-EXT-SRV-ATTR:launch_index"] = v.name, v.group, 0
+			o["OS-EXT-SRV-ATTR:kernel_id"], o["OS-EXT-SRV-ATTR:ramdisk_id"],
+				o["OS-EXT-SRV-ATTR:root_device_name"] = "", "", "/dev/sda"
 			o["OS-EXT-SRV-ATTR:user_data"] = nil
 		}
 		if c.v >= 16 {
@@ -138,7 +143,8 @@ func (s *Service) since(c call, v *server, o map[string]any, show bool) {
 		o["tags"] = v.tags
 	}
 	if c.v >= 47 {
-		o["flavor"] = map[string]any{"original_name": "baremetal", "vcpus": 1, "ram": flavorMemory, "disk": flavorDisk, "ephemeral": 0, "swap": 0,
+		o["flavor"] = map[string]any{"original_name": "baremetal", "vcpus": 1, "ram": flavorMemory,
+			"disk": flavorDisk, "ephemeral": 0, "swap": 0,
 			"extra_specs": extraSpecs}
 	}
 	if c.v >= 63 {

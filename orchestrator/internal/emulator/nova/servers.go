@@ -65,14 +65,16 @@ func (s *Service) listServers(c call, full bool) {
 	q := c.r.URL.Query()
 	all := q.Get("all_tenants") == "1" || strings.EqualFold(q.Get("all_tenants"), "true")
 	if all && !c.caller.Admin() {
-		c.fail(403, "Policy doesn't allow os_compute_api:servers:%s:get_all_tenants to be performed.", map[bool]string{true: "detail", false: "index"}[full])
+		c.fail(403, "Policy doesn't allow os_compute_api:servers:%s:get_all_tenants to be performed.",
+			map[bool]string{true: "detail", false: "index"}[full])
 		return
 	}
 	limit := 1000 // Nova's max_limit
 	if q.Has("limit") {
 		n, err := strconv.Atoi(q.Get("limit"))
 		if err != nil || n < 0 {
-			c.fail(400, "Invalid input for query parameters limit. Value: %s. '%[1]s' does not match '^[0-9]*$'", q.Get("limit"))
+			c.fail(400, "Invalid input for query parameters limit. Value: %s. '%[1]s' does not match '^[0-9]*$'",
+				q.Get("limit"))
 			return
 		}
 		limit = min(limit, n)
@@ -101,7 +103,8 @@ func (s *Service) listServers(c call, full bool) {
 		case full:
 			found, last = append(found, s.view(c, v, fip, false)), v.id
 		default:
-			found, last = append(found, map[string]any{"id": v.id, "name": v.name, "links": s.links("servers", v.id)}), v.id
+			found, last = append(found, map[string]any{"id": v.id, "name": v.name,
+				"links": s.links("servers", v.id)}), v.id
 		}
 		s.mu.Unlock()
 	}
@@ -118,8 +121,10 @@ func (s *Service) listServers(c call, full bool) {
 }
 
 // actions are Nova's that this emulator knows of and does not carry out.
-var actions = []string{"reboot", "os-start", "os-stop", "rebuild", "rescue", "unrescue", "lock", "unlock", "resize", "createImage", "shelve",
-	"unshelve", "pause", "unpause", "suspend", "resume", "addFloatingIp", "removeFloatingIp", "addSecurityGroup", "removeSecurityGroup",
+var actions = []string{"reboot", "os-start", "os-stop", "rebuild", "rescue", "unrescue", "lock", "unlock", "resize",
+	"createImage", "shelve",
+	"unshelve", "pause", "unpause", "suspend", "resume", "addFloatingIp", "removeFloatingIp", "addSecurityGroup",
+	"removeSecurityGroup",
 	"os-getVNCConsole", "os-getSerialConsole", "forceDelete", "restore"}
 
 // act reads the console, which has the server's host keys; other actions are not emulated.
@@ -209,7 +214,8 @@ func (s *Service) interfaces(c call) {
 	defer s.mu.Unlock()
 	list := []any{}
 	if v.portID != "" {
-		one := map[string]any{"net_id": world.Sharednet1ID, "port_id": v.portID, "mac_addr": neutron.MACAddress(v.portID), "port_state": "ACTIVE",
+		one := map[string]any{"net_id": world.Sharednet1ID, "port_id": v.portID,
+			"mac_addr": neutron.MACAddress(v.portID), "port_state": "ACTIVE",
 			"fixed_ips": []any{map[string]any{"subnet_id": world.Sharednet1Subnet, "ip_address": v.address}}}
 		if c.v >= 70 {
 			one["tag"] = nil

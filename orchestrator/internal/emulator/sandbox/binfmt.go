@@ -35,7 +35,8 @@ func (h *Host) registerQEMU() error {
 		return fmt.Errorf("qemu-aarch64 is not installed (apt-get install qemu-user-static)")
 	}
 	if err := h.run(nil, "mount", "-t", "binfmt_misc", "none", binfmtDir); err != nil {
-		return fmt.Errorf("no private binfmt_misc (Linux 6.7 or newer has it), and no registration of qemu-aarch64 with flag F on the machine: %w", err)
+		return fmt.Errorf("no private binfmt_misc (Linux 6.7 or newer has it), and no registration of qemu-aarch64 "+
+			"with flag F on the machine: %w", err)
 	}
 	if err := h.run(strings.NewReader(arm64ELF+qemu+":F"), "sh", "-c", "cat >"+binfmtDir+"/register"); err != nil {
 		return fmt.Errorf("cannot register %s for arm64 programs: %w", qemu, err)

@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -64,7 +66,8 @@ func (h *Host) Start(spec Spec) (*Container, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Container{host: h, spec: spec, root: root, logs: &tail{max: 1 << 20}, done: make(chan struct{}), started: time.Now()}
+	c := &Container{host: h, spec: spec, root: root, logs: &tail{max: 1 << 20}, done: make(chan struct{}),
+		started: time.Now()}
 	c.env = c.environment()
 	if err := c.start(); err != nil {
 		h.removeRoot(root)
@@ -112,7 +115,7 @@ func (c *Container) start() error {
 	// Programs that inherit standard output may outlive the main process by an
 	// instant; do not wait for them.
 	cmd.WaitDelay = time.Second
-	err = c.host.spawn.start(cmd)
+	err = begin(cmd)
 	infoW.Close()
 	if err != nil {
 		return err
@@ -122,7 +125,7 @@ func (c *Container) start() error {
 	if err := c.awaitSetup(infoR); err != nil {
 		c.kill()
 		<-c.done
-		return err
+		return fmt.Errorf("bubblewrap made no container: %w: %s", err, c.logs)
 	}
 	return nil
 }
@@ -190,20 +193,18 @@ func (c *Container) arguments() ([]string, error) {
 func (c *Container) awaitSetup(info *os.File) error {
 	deadline := time.Now().Add(setupTime)
 	info.SetReadDeadline(deadline)
+	// bubblewrap tells the process's id as soon as there is one. The number itself is of the
+	// holder's process namespace and means nothing here.
 	var made struct {
 		PID int `json:"child-pid"`
 	}
-	err := json.NewDecoder(io.LimitReader(info, 1<<16)).Decode(&made)
-	if err != nil {
-		select {
-		case <-c.done:
-			err = errors.New(c.logs.String())
-		case <-time.After(time.Second):
-		}
-		return fmt.Errorf("bubblewrap made no container: %w", err)
+	if err := json.NewDecoder(io.LimitReader(info, 1<<16)).Decode(&made); err != nil {
+		return err
 	}
-	c.pid = made.PID
-	if c.main, err = os.FindProcess(c.pid); err != nil { // a handle: the number may be another's later
+	if err := c.findMain(); err != nil {
+		if c.endsWithin(time.Second) {
+			return nil // it ran and ended already; the exit code tells how
+		}
 		return err
 	}
 	want, err := os.Stat(c.host.reach(c.root))
@@ -215,24 +216,59 @@ func (c *Container) awaitSetup(info *os.File) error {
 		if err == nil && os.SameFile(have, want) {
 			break
 		}
-		select {
-		case <-c.done:
-			return nil // it ran and ended already; the exit code tells how
-		case <-time.After(2 * time.Millisecond):
+		if c.endsWithin(2 * time.Millisecond) {
+			return nil
 		}
 		if time.Now().After(deadline) {
-			return errors.New("bubblewrap did not finish in time")
+			return errors.New("it was not ready in time")
 		}
 	}
-	if err := c.address(); err != nil {
-		select {
-		case <-c.done:
-			return nil // it ended meanwhile; its exit code tells how
-		case <-time.After(time.Second):
-			return err
-		}
+	if err := c.address(); err != nil && !c.endsWithin(time.Second) {
+		return err
 	}
 	return nil
+}
+
+// endsWithin waits for the main process's end, and tells whether it came.
+func (c *Container) endsWithin(d time.Duration) bool {
+	select {
+	case <-c.done:
+		return true
+	case <-time.After(d):
+		return false
+	}
+}
+
+// findMain finds process 1 of the container: the only child of bubblewrap, which is nsenter's.
+func (c *Container) findMain() error {
+	pid := c.cmd.Process.Pid
+	for range 2 {
+		child, err := onlyChild(pid)
+		if err != nil {
+			return err
+		}
+		pid = child
+	}
+	main, err := os.FindProcess(pid) // a handle: the number may be another's later
+	c.pid, c.main = pid, main
+	return err
+}
+
+// onlyChild returns the first child of a process.
+func onlyChild(parent int) (int, error) {
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, path := range stats {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			continue // it ended meanwhile
+		}
+		// The name in parentheses may contain anything; state and parent come behind it.
+		_, rest, _ := strings.Cut(string(data), ") ")
+		if f := strings.Fields(rest); len(f) > 1 && f[1] == strconv.Itoa(parent) {
+			return strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		}
+	}
+	return 0, fmt.Errorf("process %d has no child", parent)
 }
 
 func (c *Container) wait() {
@@ -262,13 +298,17 @@ func (c *Container) ExitCode() int {
 // Logs returns what the main process printed, at most its last MiB.
 func (c *Container) Logs() string { return c.logs.String() }
 
-// kill ends process 1, and with it all others, and bubblewrap. The latter alone is not enough:
-// for an instant after the root is in place, its child does not die with it yet.
+// kill ends process 1, and with it all others, or what was to become it: nsenter, bubblewrap and
+// its child are one process group until the container's program runs.
 func (c *Container) kill() {
 	if c.main != nil {
 		c.main.Kill()
 	}
-	c.cmd.Process.Kill()
+	select {
+	case <-c.done: // the group's number may be another's by now
+	default:
+		syscall.Kill(-c.cmd.Process.Pid, syscall.SIGKILL)
+	}
 }
 
 // Remove kills all processes and removes the root file system.

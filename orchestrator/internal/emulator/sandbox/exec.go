@@ -70,7 +70,7 @@ func (c *Container) exec(argv []string, stdin, merged bool, output io.Writer) (*
 		}
 		p.Stdin = in
 	}
-	if err := c.host.spawn.start(cmd); err != nil {
+	if err := begin(cmd); err != nil {
 		return nil, err
 	}
 	go func() {
@@ -94,7 +94,8 @@ func notFound(code int, program, output string) bool {
 	if code != 126 && code != 127 {
 		return false
 	}
-	return strings.TrimSpace(output) == fmt.Sprintf("nsenter: failed to execute %s: %s", program, "No such file or directory") ||
+	return strings.TrimSpace(output) == fmt.Sprintf("nsenter: failed to execute %s: %s", program,
+		"No such file or directory") ||
 		strings.TrimSpace(output) == fmt.Sprintf("nsenter: failed to execute %s: %s", program, "Permission denied")
 }
 
@@ -131,7 +132,8 @@ func (c *capture) Write(p []byte) (int, error) {
 	if c.also != nil {
 		limit = kept
 		c.held = append(c.held, p...)
-		if own := []byte("nsenter: failed to execute "); !bytes.HasPrefix(own, c.held) && !bytes.HasPrefix(c.held, own) {
+		if own := []byte("nsenter: failed to execute "); !bytes.HasPrefix(own, c.held) &&
+			!bytes.HasPrefix(c.held, own) {
 			c.flush()
 		}
 	}
@@ -168,9 +170,11 @@ func (h *Host) hostKey(root string) error {
 	key := h.dir + "/ssh_host_ed25519_key"
 	if _, err := os.Stat(key); err != nil {
 		if _, err := exec.LookPath("ssh-keygen"); err != nil {
-			return errors.New("an image with an SSH server needs ssh-keygen on this machine (apt-get install openssh-client)")
+			return errors.New("an image with an SSH server needs ssh-keygen on this machine (apt-get install " +
+				"openssh-client)")
 		}
-		if err := h.run(nil, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "chexp-emulator", "-f", key); err != nil {
+		if err := h.run(nil, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "chexp-emulator", "-f",
+			key); err != nil {
 			return err
 		}
 	}

@@ -26,8 +26,11 @@ import (
 	"time"
 )
 
-// Host is the machine under the containers. It holds one process whose user and
-// mount namespaces all containers share.
+// Host is the machine under the containers. It holds one process, the holder, whose user, mount
+// and process namespaces all containers share. The holder is process 1 of its namespace: when it
+// ends, the kernel kills everything in it. It ends when its standard input does, which happens on
+// Close and, whatever this process was doing, when this process dies. So no child needs a
+// parent-death signal, which would leave a gap until each child has asked for it.
 type Host struct {
 	dir    string // state: unpacked images, containers' root file systems
 	images string
@@ -35,9 +38,8 @@ type Host struct {
 	note   string
 	root   bool // this process is root: full user mapping, network reachable
 	log    *slog.Logger
-	spawn  *spawner
 	holder *exec.Cmd
-	alive  io.Closer // the holder ends when this closes
+	alive  io.Closer // the write end of the holder's standard input; no other process has it
 
 	noLayers atomic.Bool // root file systems have to be copied
 
@@ -55,10 +57,11 @@ var tools = []string{"bwrap", "nsenter", "tar", "cp", "mount", "umount"}
 func NewHost(dir, images, arch string, log *slog.Logger) (*Host, error) {
 	for _, t := range tools {
 		if _, err := exec.LookPath(t); err != nil {
-			return nil, fmt.Errorf("the emulator's containers need %s, which is not installed (apt-get install bubblewrap util-linux mount tar coreutils)", t)
+			return nil, fmt.Errorf("the emulator's containers need %s, which is not installed (apt-get install "+
+				"bubblewrap util-linux mount tar coreutils)", t)
 		}
 	}
-	h := &Host{dir: dir, images: images, log: log, root: os.Geteuid() == 0, spawn: newSpawner(), live: map[*Container]bool{}}
+	h := &Host{dir: dir, images: images, log: log, root: os.Geteuid() == 0, live: map[*Container]bool{}}
 	if err := h.start(); err != nil {
 		h.Close()
 		return nil, err
@@ -81,7 +84,8 @@ func (h *Host) Limits() string {
 	if h.root {
 		return ""
 	}
-	return "not root: a container has the user id 0 only, so its sshd cannot drop privileges and floating IPs carry no traffic"
+	return "not root: a container has the user id 0 only, so its sshd cannot drop privileges and floating IPs carry " +
+		"no traffic"
 }
 
 func (h *Host) chooseArch(want string) error {
@@ -148,19 +152,20 @@ func (h *Host) works(arch string) error {
 	return nil
 }
 
-// start makes the holder. It reports "ready", then waits for its standard input to
-// end, which happens on Close and when this process dies.
+// start makes the holder. It reports "ready", then waits for its standard input to end. It has a
+// /proc of its own process namespace, because bubblewrap looks its child up there. It ignores
+// SIGCHLD, so that the kernel reaps the orphans that become its children.
 func (h *Host) start() error {
 	if err := os.MkdirAll(h.dir, 0o755); err != nil {
 		return err
 	}
-	cmd := exec.Command("/bin/sh", "-c", "echo ready; exec cat >/dev/null")
+	cmd := exec.Command("/bin/sh", "-c", "mount -t proc proc /proc 2>&1 && trap '' CHLD && echo ready && exec cat "+
+		">/dev/null")
 	uid, gid := os.Geteuid(), os.Getegid()
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID,
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: uid, Size: 1}},
 		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: gid, Size: 1}},
-		Pdeathsig:   syscall.SIGKILL,
 	}
 	if h.root {
 		// sshd switches to a user of its own, so more than root must exist.
@@ -176,22 +181,36 @@ func (h *Host) start() error {
 	if err != nil {
 		return err
 	}
-	if err := h.spawn.start(cmd); err != nil {
-		return fmt.Errorf("cannot make a user namespace for the emulator's containers: %w (see /proc/sys/user/max_user_namespaces and kernel.unprivileged_userns_clone)", err)
+	if err := begin(cmd); err != nil {
+		return fmt.Errorf("cannot make a user namespace for the emulator's containers: %w (see "+
+			"/proc/sys/user/max_user_namespaces and kernel.unprivileged_userns_clone)", err)
 	}
 	h.holder, h.alive = cmd, in
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if line != "ready\n" {
-		return fmt.Errorf("the process that holds the containers' namespaces did not start: %v", err)
+		return fmt.Errorf("the process that holds the containers' namespaces did not start: %s %v",
+			strings.TrimSpace(line), err)
 	}
 	// A predecessor that was killed left its files.
 	return errors.Join(removeTree(h, filepath.Join(h.dir, "containers")), removeTree(h, filepath.Join(h.dir, "images")))
 }
 
-// inside makes a command that runs in the holder's user and mount namespaces.
+// begin starts a command in a session of its own: a Ctrl-C at the terminal is meant for the
+// client, whose cleaning up needs the containers alive.
+func begin(cmd *exec.Cmd) error {
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Setsid = true
+	return cmd.Start()
+}
+
+// inside makes a command that runs in the holder's user, mount and process namespaces. nsenter
+// itself stays outside and ends as its child does, with the same exit code.
 func (h *Host) inside(args ...string) *exec.Cmd {
 	pid := fmt.Sprint(h.holder.Process.Pid)
-	return exec.Command("nsenter", append([]string{"-t", pid, "-U", "-m", "--preserve-credentials", "--"}, args...)...)
+	return exec.Command("nsenter", append([]string{"-t", pid, "-U", "-m", "-p", "--preserve-credentials", "--"},
+		args...)...)
 }
 
 // run runs a command in the holder's namespaces to its end.
@@ -199,7 +218,7 @@ func (h *Host) run(stdin io.Reader, args ...string) error {
 	cmd := h.inside(args...)
 	var out strings.Builder
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, &out, &out
-	if err := h.spawn.start(cmd); err != nil {
+	if err := begin(cmd); err != nil {
 		return err
 	}
 	if err := cmd.Wait(); err != nil {
@@ -231,6 +250,5 @@ func (h *Host) Close() error {
 		h.holder.Process.Kill()
 		h.holder.Wait()
 	}
-	h.spawn.stop()
 	return errors.Join(errs...)
 }

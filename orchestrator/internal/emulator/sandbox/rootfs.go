@@ -71,7 +71,8 @@ func (h *Host) layer(image, dir string) error {
 		err = errors.New("the path has characters that mean something to mount")
 	}
 	if err == nil {
-		err = h.run(nil, "mount", "-t", "overlay", "overlay", "-o", "userxattr,lowerdir="+image+",upperdir="+upper+",workdir="+work, dir)
+		err = h.run(nil, "mount", "-t", "overlay", "overlay", "-o",
+			"userxattr,lowerdir="+image+",upperdir="+upper+",workdir="+work, dir)
 	}
 	if err == nil {
 		return nil
@@ -125,7 +126,8 @@ func hardware(root string, b world.Board) error {
 		return err
 	}
 	for _, list := range []string{"possible", "present", "online"} {
-		if err := fs.WriteFile("sys/devices/system/cpu/"+list, fmt.Appendf(nil, "0-%d\n", b.Cores-1), 0o444); err != nil {
+		if err := fs.WriteFile("sys/devices/system/cpu/"+list, fmt.Appendf(nil, "0-%d\n", b.Cores-1),
+			0o444); err != nil {
 			return err
 		}
 	}
@@ -138,8 +140,10 @@ func cpuinfo(b world.Board) string {
 	var s strings.Builder
 	for i := range b.Cores {
 		fmt.Fprintf(&s, "processor\t: %d\nBogoMIPS\t: 108.00\n"+
-			"Features\t: fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp\n"+
-			"CPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: %s\nCPU part\t: %s\nCPU revision\t: %s\n\n", i, b.CPUVar, b.CPUPart, b.CPURev)
+			"Features\t: fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop "+
+			"asimddp\n"+
+			"CPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: %s\nCPU part\t: %s\nCPU revision\t: %s\n\n",
+			i, b.CPUVar, b.CPUPart, b.CPURev)
 	}
 	fmt.Fprintf(&s, "Model\t\t: %s\n", b.Model)
 	return s.String()

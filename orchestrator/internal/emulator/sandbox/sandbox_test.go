@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -91,7 +92,8 @@ func TestContainer(t *testing.T) {
 			code int
 		}{
 			{[]string{"uname", "-m"}, machine, 0},
-			{[]string{"sh", "-c", "pwd; echo $GREETING; id -u; cat /etc/given; exit 7"}, "/srv/dir\nhello\n0\ngiven\n", 7},
+			{[]string{"sh", "-c", "pwd; echo $GREETING; id -u; cat /etc/given; exit 7"},
+				"/srv/dir\nhello\n0\ngiven\n", 7},
 			{[]string{"sh", "-c", "echo out; echo err >&2; echo out2"}, "out\nerr\nout2\n", 0},
 			{[]string{"sh", "-c", "kill -9 $$"}, "", 137},
 			{[]string{"cat", "/proc/1/comm"}, "sleep\n", 0},
@@ -112,7 +114,8 @@ func TestContainer(t *testing.T) {
 			t.Errorf("a program that does not exist was found; output %q", p.Output())
 		}
 		if h.Arch() == "arm64" {
-			out, _ := run(t, c, "sh", "-c", "grep -c 'CPU part.*0xd0b' /proc/cpuinfo; cat /sys/firmware/devicetree/base/model")
+			out, _ := run(t, c, "sh", "-c", "grep -c 'CPU part.*0xd0b' /proc/cpuinfo; cat "+
+				"/sys/firmware/devicetree/base/model")
 			if out != "4\nRaspberry Pi 5 Model B (chexp emulator)\x00" {
 				t.Errorf("the board shows as %q", out)
 			}
@@ -170,7 +173,8 @@ func TestBackgroundProcessSurvivesItsExec(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, "amd64")
 	c := mustStart(t, h, "sleep", "infinity")
-	out, code := run(t, c, "sh", "-c", "setsid nohup sh -c 'while ! test -e /go; do sleep 0.05; done; echo done >/result' >/dev/null 2>&1 </dev/null & echo started")
+	out, code := run(t, c, "sh", "-c", "setsid nohup sh -c 'while ! test -e /go; do sleep 0.05; done; echo done "+
+		">/result' >/dev/null 2>&1 </dev/null & echo started")
 	if out != "started\n" || code != 0 {
 		t.Fatalf("%q, exit %d", out, code)
 	}
@@ -192,7 +196,8 @@ func TestExecWaitsForInheritedOutput(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, "amd64")
 	c := mustStart(t, h, "sleep", "infinity")
-	p, err := c.Exec([]string{"sh", "-c", "(while ! test -e /go; do sleep 0.05; done; echo late) & echo early"}, false, true)
+	p, err := c.Exec([]string{"sh", "-c", "(while ! test -e /go; do sleep 0.05; done; echo late) & echo early"},
+		false, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -246,7 +251,8 @@ func TestSSHServerIsReachable(t *testing.T) {
 		t.Skip("reaching into a container's network needs root")
 	}
 	forEachArch(t, func(t *testing.T, h *Host) {
-		c, err := h.Start(Spec{Name: "box", Command: []string{"/usr/sbin/sshd", "-D", "-e"}, Address: "192.168.64.9", HostKeys: true})
+		c, err := h.Start(Spec{Name: "box", Command: []string{"/usr/sbin/sshd", "-D", "-e"}, Address: "192.168.64.9",
+			HostKeys: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -294,16 +300,16 @@ func TestMissingImageIsExplained(t *testing.T) {
 
 func TestHolderDiesWithHost(t *testing.T) {
 	t.Parallel()
-	h, err := NewHost(t.TempDir(), images(t, "amd64"), "amd64", slog.New(slog.DiscardHandler))
+	dir := t.TempDir()
+	h, err := NewHost(dir, images(t, "amd64"), "amd64", slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Skipf("this machine cannot run amd64 containers: %v", err)
 	}
-	c := mustStart(t, h, "sleep", "infinity")
-	pids := []int{h.holder.Process.Pid, c.pid}
+	mustStart(t, h, "sh", "-c", "sleep infinity; : "+dir)
 	if err := h.Close(); err != nil {
 		t.Fatal(err)
 	}
-	awaitGone(t, pids...)
+	awaitGone(t, dir)
 }
 
 // TestNoteSaysWhyNotARM64: without an arm64 image the boards have this machine's
@@ -330,66 +336,78 @@ func TestNoteSaysWhyNotARM64(t *testing.T) {
 
 // TestHelperRunsAContainer is no test: the next one starts it as a process of its own.
 func TestHelperRunsAContainer(t *testing.T) {
-	t.Parallel()
 	dir := os.Getenv("CHEXP_TEST_SANDBOX")
 	if dir == "" {
 		t.Skip("helper of TestKilledParentLeavesNoProcess")
 	}
+	fmt.Println("starts")
 	h, err := NewHost(dir, images(t, runtime.GOARCH), runtime.GOARCH, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := mustStart(t, h, "sleep", "infinity")
-	fmt.Printf("pids %d %d\n", c.pid, h.holder.Process.Pid)
+	// The command line has dir in it, by which the test knows its processes.
+	mustStart(t, h, "sh", "-c", "sleep infinity; : "+dir)
+	fmt.Println("runs")
 	select {}
 }
 
-// TestKilledParentLeavesNoProcess kills a process that runs a container with SIGKILL,
-// so that it cannot clean up.
+// TestKilledParentLeavesNoProcess kills a process that runs a container with SIGKILL, so that it
+// cannot clean up: while the container runs, and at some moments while it is made.
 func TestKilledParentLeavesNoProcess(t *testing.T) {
 	t.Parallel()
-	images(t, runtime.GOARCH)
-	if _, err := exec.LookPath("bwrap"); err != nil {
-		t.Skip("bubblewrap is not installed")
+	newHost(t, runtime.GOARCH) // skips where no container can run
+	for name, kill := range map[string]struct {
+		line  string // of the helper's output
+		after time.Duration
+	}{
+		"holder": {"starts", 0},
+		"probe":  {"starts", 20 * time.Millisecond},
+		"image":  {"starts", 80 * time.Millisecond},
+		"late":   {"starts", time.Duration(rand.IntN(400)) * time.Millisecond},
+		"runs":   {"runs", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			cmd := exec.Command(os.Args[0], "-test.run=^TestHelperRunsAContainer$", "-test.timeout=2m")
+			cmd.Env = append(os.Environ(), "CHEXP_TEST_SANDBOX="+dir)
+			out, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			lines := bufio.NewScanner(out)
+			for lines.Scan() && lines.Text() != kill.line {
+			}
+			time.Sleep(kill.after) // a moment in the middle of its work, not a wait for anything
+			cmd.Process.Kill()
+			cmd.Wait()
+			if lines.Text() != kill.line {
+				t.Fatalf("the helper never said %q", kill.line)
+			}
+			awaitGone(t, dir)
+		})
 	}
-	cmd := exec.Command(os.Args[0], "-test.run=^TestHelperRunsAContainer$", "-test.timeout=2m")
-	cmd.Env = append(os.Environ(), "CHEXP_TEST_SANDBOX="+t.TempDir())
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	var main, holder int
-	lines := bufio.NewScanner(out)
-	for lines.Scan() && main == 0 {
-		if n, _ := fmt.Sscanf(lines.Text(), "pids %d %d", &main, &holder); n == 2 {
-			break
-		}
-	}
-	cmd.Process.Kill()
-	cmd.Wait()
-	if main == 0 {
-		t.Skip("the helper could run no container")
-	}
-	awaitGone(t, main, holder)
 }
 
-func awaitGone(t *testing.T, pids ...int) {
+// awaitGone waits until no process has the text in its command line. A zombie has none.
+func awaitGone(t *testing.T, text string) {
 	t.Helper()
-	for _, pid := range pids {
-		deadline := time.Now().Add(20 * time.Second)
-		for {
-			// A zombie of somebody else's is as good as gone.
-			stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-			if err != nil || strings.Contains(string(stat), ") Z ") {
-				break
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		left := ""
+		all, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+		for _, path := range all {
+			if line, _ := os.ReadFile(path); strings.Contains(string(line), text) {
+				left = path + ": " + strings.ReplaceAll(string(line), "\x00", " ")
 			}
-			if time.Now().After(deadline) {
-				t.Fatalf("process %d lives on: %s", pid, stat)
-			}
-			time.Sleep(5 * time.Millisecond)
+		}
+		if left == "" {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("a process lives on: " + left)
 		}
 	}
 }

@@ -36,11 +36,14 @@ type Board struct {
 func (d *Device) Board() (Board, bool) {
 	switch d.MachineName {
 	case "raspberrypi5":
-		return Board{Model: "Raspberry Pi 5 Model B (chexp emulator)", CPUPart: "0xd0b", CPUVar: "0x4", CPURev: "1", Cores: 4, QEMUName: "cortex-a76"}, true
+		return Board{Model: "Raspberry Pi 5 Model B (chexp emulator)", CPUPart: "0xd0b", CPUVar: "0x4", CPURev: "1",
+			Cores: 4, QEMUName: "cortex-a76"}, true
 	case "raspberrypi4-64":
-		return Board{Model: "Raspberry Pi 4 Model B (chexp emulator)", CPUPart: "0xd08", CPUVar: "0x0", CPURev: "3", Cores: 4, QEMUName: "cortex-a72"}, true
+		return Board{Model: "Raspberry Pi 4 Model B (chexp emulator)", CPUPart: "0xd08", CPUVar: "0x0", CPURev: "3",
+			Cores: 4, QEMUName: "cortex-a72"}, true
 	case "jetson-nano":
-		return Board{Model: "NVIDIA Jetson Nano Developer Kit (chexp emulator)", CPUPart: "0xd07", CPUVar: "0x1", CPURev: "1", Cores: 4, QEMUName: "cortex-a57"}, true
+		return Board{Model: "NVIDIA Jetson Nano Developer Kit (chexp emulator)", CPUPart: "0xd07", CPUVar: "0x1",
+			CPURev: "1", Cores: 4, QEMUName: "cortex-a57"}, true
 	}
 	return Board{}, false
 }

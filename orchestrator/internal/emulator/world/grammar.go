@@ -10,196 +10,202 @@ import (
 	"time"
 )
 
-// Grammar is the orders that have no name of their own, in one line for help texts.
-const Grammar = "SERVICE[.CALL]=STATUS|drop|lost|hang|slow-TIME (as in zun.create=500x2), blazar.lease=ERROR|degraded, " +
-	"blazar.start=slow-60s, blazar.policy=upstream, blazar.query=hidden, keystone.trusts=all|none, execute=cut, execute=cut-5s, zun.workers=1, network=cut-after-1MiB, token=expires-in-30s; xTIMES behind any"
-
-// calls are the calls of each service that an order may name.
-var calls = map[string][]string{
-	"keystone": {"token", "catalog", "other"},
-	"blazar":   {"create", "list", "show", "update", "delete", "devices", "allocations"},
-	"zun": {"create", "list", "show", "delete", "update", "execute", "put_archive", "get_archive", "logs", "start", "stop", "reboot",
-		"stats", "attach", "other"},
-	"neutron": {"create", "list", "show", "update", "delete", "other"},
-	"nova":    {"create", "list", "show", "delete", "action", "keypairs", "flavors", "other"},
-	"glance":  {"list", "show", "other"},
+// Vocabulary is what orders can name of one service.
+type Vocabulary struct {
+	Service string
+	Calls   []string // by the service's own names, such as "create"
+	Targets []Target
 }
 
-// settings are choices of a site's operators, and the values that are not Chameleon's.
-var settings = map[string][]string{
-	"blazar.policy":   {"upstream"},    // Blazar's own: only administrators may read boards and allocations
-	"blazar.query":    {"hidden"},      // display_default_resource_properties off: "Not enough hosts available" says no more
-	"keystone.trusts": {"all", "none"}, // which application credentials may make leases; else the unrestricted ones
+// Target is something that can go wrong besides a call: a container, the pool of addresses, a
+// setting of the site's operators.
+type Target struct {
+	Name  string   // "blazar.lease"
+	Words []string // what can happen to it
+	Value Value    // or, instead of words, a value
+	// Lasts is true if an order without a number holds until it is withdrawn; else it holds once.
+	Lasts bool
 }
 
-// forEver are orders that hold until they are withdrawn, unless a number of times is given.
-var forEver = regexp.MustCompile(`^(blazar\.policy=|blazar\.query=|keystone\.trusts=|token=|zun\.workers=|blazar\.start=|execute=|interactive-off|extension-403)`)
+// Value is a kind of value that a target takes.
+type Value struct {
+	Shows string // in help texts: "cut-TIME"
+	read  func(text string) (Action, bool)
+}
 
-// ParseFault reads one order: NAME, NAME=TIMES, TARGET=ACTION or TARGET=ACTIONxTIMES. A colon does for
-// the sign and blanks for the dashes, so that "zun.create: 500 x2" is the same as "zun.create=500x2".
-// An order without a number holds once; one that changes how the cloud is, for ever. -1 is for ever.
-func ParseFault(text string) (Fault, int, error) {
-	s := strings.Join(strings.Fields(text), "-")
-	if i := strings.IndexAny(s, ":="); i >= 0 {
-		s = s[:i] + "=" + strings.Trim(s[i+1:], "-:= ")
-		// A leading dash is part of "NAME=-1".
-		if after := strings.TrimLeft(text[strings.IndexAny(text, ":=")+1:], " "); strings.HasPrefix(after, "-") {
-			s = s[:i] + "=-" + strings.Trim(s[i+1:], "-:= ")
+// takes says in words what can happen to the target.
+func (t Target) takes(or string) string {
+	if t.Value.read != nil {
+		return t.Value.Shows
+	}
+	return strings.Join(t.Words, or)
+}
+
+// read returns the action that the text names, if it is one of this target's.
+func (t Target) read(text string) (Action, bool) {
+	for _, word := range t.Words {
+		if strings.EqualFold(word, text) {
+			return Action{Text: word}, true
 		}
 	}
-	name, value, given := strings.Cut(s, "=")
-	if n, err := strconv.Atoi(value); slices.Contains(knownFaults, Fault(name)) {
-		switch {
-		case !given:
-			return Fault(name), times(Fault(name), 0), nil
-		case err != nil || n == 0:
-			return "", 0, fmt.Errorf("emulator: %q: %s takes a number of times, such as %s=2; -1 is for ever", text, name, name)
+	if t.Value.read == nil {
+		return Action{}, false
+	}
+	a, ok := t.Value.read(text)
+	a.Text = text
+	return a, ok
+}
+
+// Time is a duration behind a word: Time("cut") reads "cut-5s".
+func Time(word string) Value {
+	return Value{Shows: word + "-TIME", read: func(text string) (Action, bool) {
+		rest, ok := strings.CutPrefix(text, word+"-")
+		d, err := time.ParseDuration(rest)
+		return Action{Time: d}, ok && err == nil && d > 0
+	}}
+}
+
+// Number is a whole number from 1 to 99.
+var Number = Value{Shows: "NUMBER", read: func(text string) (Action, bool) {
+	n, err := strconv.Atoi(text)
+	return Action{Number: n}, err == nil && n > 0 && n < 100
+}}
+
+var (
+	size  = regexp.MustCompile(`^([0-9.]+)-?(B|KiB|MiB|GiB|KB|MB|GB)$`)
+	units = map[string]float64{
+		"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "KB": 1e3, "MB": 1e6, "GB": 1e9}
+)
+
+// Size is a number of bytes behind a word: Size("cut-after") reads "cut-after-1MiB".
+func Size(word string) Value {
+	return Value{Shows: word + "-SIZE", read: func(text string) (Action, bool) {
+		rest, ok := strings.CutPrefix(text, word+"-")
+		m := size.FindStringSubmatch(rest)
+		if !ok || m == nil {
+			return Action{}, false
 		}
-		return Fault(name), n, nil
-	}
-	key, n, err := parseName(s)
-	if err != nil {
-		return "", 0, err
-	}
-	return key, times(key, n), nil
+		n, err := strconv.ParseFloat(m[1], 64)
+		bytes := n * units[m[2]]
+		return Action{Bytes: int64(bytes)}, err == nil && bytes >= 1 && bytes < 1<<60
+	}}
 }
 
-func times(key Fault, n int) int {
-	switch {
-	case n != 0:
-		return n
-	case forEver.MatchString(string(key)):
-		return -1
+// callTakes is what can happen to a call or to all calls of a service.
+const callTakes = "STATUS|drop|lost|hang|slow-TIME"
+
+// readCall returns what an order says of a call.
+func readCall(text string) (Action, bool) {
+	switch text {
+	case "drop":
+		return Action{Text: text, Drop: true}, true
+	case "lost":
+		return Action{Text: text, Lose: true}, true
+	case "hang":
+		return Action{Text: text, Hang: true}, true
 	}
-	return 1
+	if n, err := strconv.Atoi(text); err == nil {
+		return Action{Text: text, Status: n}, n >= 400 && n <= 599
+	}
+	return Target{Value: Time("slow")}.read(text)
 }
 
-// ParseFaults reads a list of orders.
-func ParseFaults(texts []string) (map[Fault]int, error) {
-	order := map[Fault]int{}
-	for _, t := range texts {
-		key, n, err := ParseFault(t)
+// Grammar reads orders: it knows every service's calls and targets.
+type Grammar struct {
+	services []Vocabulary
+}
+
+// NewGrammar makes the grammar of some services; one without a name has targets only.
+func NewGrammar(services ...Vocabulary) *Grammar { return &Grammar{services} }
+
+// String describes all orders in one line.
+func (g *Grammar) String() string {
+	says := []string{"SERVICE[.CALL]=" + callTakes + " (as in zun.create=500x2)"}
+	for _, s := range g.services {
+		for _, t := range s.Targets {
+			says = append(says, t.Name+"="+t.takes("|"))
+		}
+	}
+	return strings.Join(says, ", ") + "; xTIMES behind any, x-1 for ever"
+}
+
+// Parse reads a list of orders. The error names every one that is wrong.
+func (g *Grammar) Parse(texts []string) (Faults, error) {
+	faults := Faults{}
+	var problems []error
+	for _, text := range texts {
+		f, times, err := g.ParseOne(text)
 		if err != nil {
-			return nil, err
+			problems = append(problems, err)
+			continue
 		}
-		order[key] = n
+		faults[f] = times
 	}
-	return order, nil
+	if problems != nil {
+		return nil, errors.Join(problems...)
+	}
+	return faults, nil
 }
 
 var repeat = regexp.MustCompile(`-?x(-?\d+)$`)
 
-// parseName checks an order and writes it in one way; n is the number behind x, 0 without one.
-func parseName(s string) (key Fault, n int, err error) {
-	if slices.Contains(knownFaults, Fault(s)) {
-		return Fault(s), 0, nil
+// ParseOne reads TARGET=ACTION or TARGET=ACTIONxTIMES. A colon does for the sign and blanks for
+// the dashes: "zun.create: 500 x2" is "zun.create=500x2". times is -1 for ever.
+func (g *Grammar) ParseOne(text string) (f Fault, times int, err error) {
+	s := strings.Join(strings.Fields(text), "-")
+	i := strings.IndexAny(s, ":=")
+	if i < 0 {
+		i = len(s)
 	}
-	target, value, ok := strings.Cut(s, "=")
-	if !ok {
-		return "", 0, unknownFault(s)
-	}
-	if m := repeat.FindStringSubmatch(value); m != nil {
-		n, _ = strconv.Atoi(m[1])
-		value = strings.TrimSuffix(value, m[0])
-	}
-	if target == "exec" {
-		target = "execute"
-	}
-	switch {
-	case target == "blazar.lease" && strings.EqualFold(value, "error"):
-		return LeaseError, n, nil
-	case target == "blazar.lease" && strings.EqualFold(value, "degraded"):
-		return LeaseDegraded, n, nil
-	case target == "execute" && value == "cut":
-		return ExecuteCut, n, nil
-	}
-	if values, is := settings[target]; is {
-		if !slices.Contains(values, value) {
-			return "", 0, fmt.Errorf("emulator: %q: %s can be set to %s", s, target, strings.Join(values, " or "))
+	target, what := s[:i], strings.Trim(s[min(i+1, len(s)):], "-")
+	if m := repeat.FindStringSubmatch(what); m != nil {
+		what = strings.TrimSuffix(what, m[0])
+		if times, err = strconv.Atoi(m[1]); err != nil || times == 0 {
+			return Fault{}, 0, fmt.Errorf("emulator: fault %q: x takes a number of times, such as x2; x-1 is for "+
+				"ever", text)
 		}
-		return Fault(target + "=" + value), n, nil
 	}
-	a, err := parseAction(value)
+	action, lasts, err := g.action(target, what)
 	if err != nil {
-		return "", 0, fmt.Errorf("emulator: fault %q: %w", s, err)
+		return Fault{}, 0, fmt.Errorf("emulator: fault %q: %w", text, err)
 	}
-	fits, err := a.fits(s, target)
-	if err != nil {
-		return "", 0, err
+	if times == 0 {
+		times = 1
+		if lasts {
+			times = -1
+		}
 	}
-	if m := cutTime.FindStringSubmatch(value); m != nil && (target == "execute" || target == "blazar.start") {
-		value = m[1] + m[2]
-	}
-	if !fits {
-		return "", 0, fmt.Errorf("emulator: fault %q: %q is nothing that can happen to %s; %s", s, value, target, Grammar)
-	}
-	return Fault(target + "=" + value), n, nil
+	return Fault{target, action}, times, nil
 }
 
-// fits says whether the action can happen to the target; the error is for a
-// target that there is not. s is the fault as it was written.
-func (a Action) fits(s, target string) (bool, error) {
-	switch target {
-	case "token":
-		return a.Life > 0, nil
-	case "network":
-		return a.After > 0, nil
-	case "zun.workers":
-		return a.Number > 0, nil
-	case "execute", "blazar.start":
-		return a.Slow > 0, nil
+// action finds what the target is and reads what is to happen to it.
+func (g *Grammar) action(target, what string) (a Action, lasts bool, err error) {
+	var takes []string
+	for _, s := range g.services {
+		for _, t := range s.Targets {
+			if t.Name != target {
+				continue
+			}
+			if a, ok := t.read(what); ok {
+				return a, t.Lasts, nil
+			}
+			takes = append(takes, t.takes(" or "))
+		}
+	}
+	if takes != nil {
+		return a, false, fmt.Errorf("%s takes %s, not %q", target, strings.Join(takes, " or "), what)
 	}
 	service, call, named := strings.Cut(target, ".")
-	list, known := calls[service]
-	switch {
-	case !known:
-		return false, unknownFault(s)
-	case named && !slices.Contains(list, call):
-		return false, fmt.Errorf("emulator: fault %q: %s has no call %q; there are %s", s, service, call, strings.Join(list, ", "))
+	i := slices.IndexFunc(g.services, func(v Vocabulary) bool { return v.Service == service })
+	if i < 0 || service == "" {
+		return a, false, fmt.Errorf("there is no %q; there are %s", target, g)
 	}
-	return a.Status > 0 || a.Drop || a.Lose || a.Hang || a.Slow > 0, nil
-}
-
-var (
-	cutTime  = regexp.MustCompile(`^(?:cut-(?:after-)?|)([0-9.]+(?:ms|s|m))(?:-cut)?$|^([0-9.]+(?:ms|s|m))$`)
-	cutBytes = regexp.MustCompile(`^cut-after-([0-9.]+)-?(B|KiB|MiB|GiB|KB|MB|GB)$`)
-	units    = map[string]float64{"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "KB": 1e3, "MB": 1e6, "GB": 1e9}
-)
-
-// parseAction reads what is to happen.
-func parseAction(s string) (Action, error) {
-	switch s {
-	case "drop", "dropped":
-		return Action{Drop: true}, nil
-	case "lost", "lose":
-		return Action{Lose: true}, nil
-	case "hang":
-		return Action{Hang: true}, nil
+	if calls := g.services[i].Calls; named && !slices.Contains(calls, call) {
+		return a, false, fmt.Errorf("%s has no call %q; there are %s", service, call, strings.Join(calls, ", "))
 	}
-	if n, err := strconv.Atoi(s); err == nil {
-		if n >= 400 && n <= 599 {
-			return Action{Status: n}, nil
-		}
-		if n > 0 && n < 100 {
-			return Action{Number: n}, nil
-		}
+	a, ok := readCall(what)
+	if !ok {
+		return a, false, fmt.Errorf("%s takes %s (a status is 400 to 599), not %q", target, callTakes, what)
 	}
-	if m := cutBytes.FindStringSubmatch(s); m != nil {
-		n, err := strconv.ParseFloat(m[1], 64)
-		if err == nil && n*units[m[2]] >= 1 {
-			return Action{After: int64(n * units[m[2]])}, nil
-		}
-	}
-	if rest, ok := strings.CutPrefix(s, "expires-in-"); ok {
-		if d, err := time.ParseDuration(rest); err == nil && d > 0 {
-			return Action{Life: d}, nil
-		}
-	}
-	rest, _ := strings.CutPrefix(s, "slow-")
-	if m := cutTime.FindStringSubmatch(rest); m != nil {
-		if d, err := time.ParseDuration(m[1] + m[2]); err == nil && d > 0 {
-			return Action{Slow: d}, nil
-		}
-	}
-	return Action{}, errors.New("what is " + strconv.Quote(s) + "? " + Grammar)
+	return a, false, nil
 }

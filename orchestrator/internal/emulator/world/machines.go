@@ -19,12 +19,16 @@ type Host struct {
 // that the tutorials use [SMC:README.md, 0_intro.ipynb]; the other numbers are of such machines.
 var sites = map[string][]nodeType{
 	"CHI@UC": {
-		{name: "compute_gigaio", cpu: "AMD EPYC 7763 64-Core Processor", gpu: "A100 80GB", count: 2, cpus: 256, memory: 524288, disk: 960},
-		{name: "compute_skylake", cpu: "Intel(R) Xeon(R) Gold 6126 CPU @ 2.60GHz", count: 3, cpus: 48, memory: 196608, disk: 240},
+		{name: "compute_gigaio", cpu: "AMD EPYC 7763 64-Core Processor", gpu: "A100 80GB", count: 2, cpus: 256,
+			memory: 524288, disk: 960},
+		{name: "compute_skylake", cpu: "Intel(R) Xeon(R) Gold 6126 CPU @ 2.60GHz", count: 3, cpus: 48, memory: 196608,
+			disk: 240},
 	},
 	"CHI@TACC": {
-		{name: "compute_liqid", cpu: "AMD EPYC 7763 64-Core Processor", gpu: "A100 40GB", count: 2, cpus: 256, memory: 524288, disk: 960},
-		{name: "gpu_mi100", cpu: "AMD EPYC 7763 64-Core Processor", gpu: "MI100", count: 2, cpus: 256, memory: 262144, disk: 480},
+		{name: "compute_liqid", cpu: "AMD EPYC 7763 64-Core Processor", gpu: "A100 40GB", count: 2, cpus: 256,
+			memory: 524288, disk: 960},
+		{name: "gpu_mi100", cpu: "AMD EPYC 7763 64-Core Processor", gpu: "MI100", count: 2, cpus: 256, memory: 262144,
+			disk: 480},
 	},
 }
 
@@ -49,8 +53,10 @@ func Machines(region string) []Device {
 			if t.gpu != "" {
 				caps["gpu.gpu"], caps["gpu.gpu_count"], caps["gpu.gpu_model"] = "True", "1", t.gpu
 			}
-			all = append(all, Device{ID: fmt.Sprint(len(all) + 1), UID: fixedUUID("node " + region + " " + name), Name: name, MachineName: t.name,
-				Reservable: true, InBlazar: true, Host: &Host{CPUs: t.cpus, MemoryMB: t.memory, DiskGB: t.disk, Capabilities: caps}})
+			all = append(all, Device{ID: fmt.Sprint(len(all) + 1), UID: fixedUUID("node " + region + " " + name),
+				Name: name, MachineName: t.name,
+				Reservable: true, InBlazar: true, Host: &Host{CPUs: t.cpus, MemoryMB: t.memory, DiskGB: t.disk,
+					Capabilities: caps}})
 		}
 	}
 	if len(all) > 0 {

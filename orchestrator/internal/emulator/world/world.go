@@ -24,7 +24,7 @@ const DomainName = "chameleon"
 type World struct {
 	Region  string
 	Log     *slog.Logger
-	Faults  *Faults
+	Orders  *Orders   // what is to go wrong
 	Devices []*Device // fixed after New; boards, or machines at a bare-metal site
 	Users   []*User   // fixed after New
 	Pace    Pace
@@ -41,7 +41,8 @@ type clock struct {
 
 // Pace is how long things take. The real values are in Default.
 type Pace struct {
-	Tick           time.Duration // Blazar's manager looks for due events this often [BLZ:blazar/manager/service.py EVENT_INTERVAL]
+	// Blazar's manager looks for due events this often [BLZ:blazar/manager/service.py EVENT_INTERVAL]
+	Tick           time.Duration
 	PullDelay      time.Duration // time to get an image
 	ExecuteTimeout time.Duration // after this Zun answers an execute without an exit code [ZUN:zun/conf/k8s.py]
 	GatewayTimeout time.Duration // HAProxy and RPC limit of one call
@@ -73,7 +74,7 @@ func New(pace Pace, devices []Device, log *slog.Logger) *World {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	w := &World{Region: Edge, Log: log, Faults: newFaults(), Pace: pace.Default(), Users: people(),
+	w := &World{Region: Edge, Log: log, Orders: &Orders{left: Faults{}}, Pace: pace.Default(), Users: people(),
 		clock: &clock{moved: make(chan struct{})}}
 	if len(devices) == 0 {
 		devices = StandardDevices()

@@ -22,7 +22,8 @@ func (s *Service) show(c call, ident string) {
 	if p == nil {
 		var all bool
 		if all, p = allProjects(c.query.Get("all_projects")); p == nil && all && !c.caller.Admin() {
-			p = &problem{403, "policy-not-authorized", "Policy doesn't allow container:get_one_all_projects to be performed."}
+			p = &problem{403, "policy-not-authorized", "Policy doesn't allow container:get_one_all_projects to be " +
+				"performed."}
 		}
 	}
 	if p != nil {
@@ -96,12 +97,14 @@ func (s *Service) stats(c call, ident string) {
 		return
 	}
 	cpu, memory := row.pod.Usage()
-	c.ok(200, map[string]any{"cpu": strconv.FormatInt(cpu, 10) + "n", "memory": strconv.FormatInt(memory>>10, 10) + "Ki"})
+	c.ok(200, map[string]any{"cpu": strconv.FormatInt(cpu, 10) + "n",
+		"memory": strconv.FormatInt(memory>>10, 10) + "Ki"})
 }
 
 // delete answers at once and works afterwards.
 func (s *Service) delete(c call, ident string) {
-	if p := c.checkParameters(map[string]rule{"force": booleanExtended, "stop": booleanExtended, "all_projects": booleanExtended}); p != nil {
+	if p := c.checkParameters(map[string]rule{"force": booleanExtended, "stop": booleanExtended,
+		"all_projects": booleanExtended}); p != nil {
 		c.fail(p)
 		return
 	}
@@ -117,7 +120,8 @@ func (s *Service) delete(c call, ident string) {
 	row, p := s.find(c, ident)
 	if p == nil && c.v < needs {
 		key := strings.TrimPrefix(strings.TrimPrefix(action, "delete_after_"), "delete_")
-		p = &problem{400, "invalid-param-in-version", "Invalid param " + key + " because current request version is " + c.v.String() +
+		p = &problem{400, "invalid-param-in-version", "Invalid param " + key +
+			" because current request version is " + c.v.String() +
 			". " + key + " is only supported from version " + needs.String()}
 	}
 	if p == nil {
@@ -259,7 +263,8 @@ func (s *Service) reboot(c call, ident string) {
 // logs answers a JSON string, or null when there is no pod. Standard output and error
 // are one stream whatever the flags say.
 func (s *Service) logs(c call, ident string) {
-	flags := map[string]rule{"stdout": booleanExtended, "stderr": booleanExtended, "timestamps": booleanExtended, "tail": logsTail, "since": logsSince}
+	flags := map[string]rule{"stdout": booleanExtended, "stderr": booleanExtended, "timestamps": booleanExtended,
+		"tail": logsTail, "since": logsSince}
 	if p := c.checkParameters(flags); p != nil {
 		c.fail(p)
 		return
@@ -385,8 +390,9 @@ func (s *Service) Ports() []world.Port {
 
 // port is the container's Neutron port.
 func (c *container) port() world.Port {
-	p := world.Port{ID: c.portID, Name: "zun-" + c.uuid, DeviceID: c.uuid, DeviceOwner: "k8s:cni", ProjectID: c.projectID,
-		Created: c.portMade.Format(actionTime), Type: "normal", Status: "DOWN"}
+	p := world.Port{ID: c.portID, Name: "zun-" + c.uuid, DeviceID: c.uuid, DeviceOwner: "k8s:cni",
+		ProjectID: c.projectID,
+		Created:   c.portMade.Format(actionTime), Type: "normal", Status: "DOWN"}
 	if c.hasAddress {
 		p.Address = c.address
 	}

@@ -151,11 +151,15 @@ func (s *Service) render(c *container, fresh, links bool) view {
 	v := view{
 		UUID: c.uuid, Name: c.name, ProjectID: c.projectID, UserID: c.userID, Image: r.Image,
 		CPU: json.RawMessage(cpu), CPUPolicy: "shared", Memory: r.Memory,
-		Command: list(r.Command, fresh && !r.HasCommand), Status: c.status, StatusReason: null(c.reason), TaskState: null(c.taskState),
-		Workdir: null(r.Workdir), AutoRemove: r.AutoRemove, Ports: []int{}, Hostname: null(r.Hostname), Labels: dict(r.Labels, fresh),
+		Command: list(r.Command, fresh && !r.HasCommand), Status: c.status, StatusReason: null(c.reason),
+		TaskState: null(c.taskState),
+		Workdir:   null(r.Workdir), AutoRemove: r.AutoRemove, Ports: []int{}, Hostname: null(r.Hostname),
+		Labels:    dict(r.Labels, fresh),
 		Addresses: map[string]any{}, RestartPolicy: dict(r.RestartPolicy, fresh), StatusDetail: null(c.detail),
-		Interactive: r.Interactive, TTY: r.TTY, ImageDriver: "docker", SecurityGroups: list(r.Groups, fresh && !r.HasGroups),
-		Disk: r.Disk, AutoHeal: r.AutoHeal, Healthcheck: dict(r.Healthcheck, fresh), Entrypoint: list(r.Entrypoint, fresh && !r.HasEntrypoint),
+		Interactive: r.Interactive, TTY: r.TTY, ImageDriver: "docker",
+		SecurityGroups: list(r.Groups, fresh && !r.HasGroups),
+		Disk:           r.Disk, AutoHeal: r.AutoHeal, Healthcheck: dict(r.Healthcheck, fresh),
+		Entrypoint: list(r.Entrypoint, fresh && !r.HasEntrypoint),
 	}
 	if r.Env != nil {
 		v.Environment = r.Env

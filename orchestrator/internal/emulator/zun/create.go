@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 
-	"chexp/orchestrator/internal/emulator/front"
 	"chexp/orchestrator/internal/emulator/pyrepr"
 	"chexp/orchestrator/internal/emulator/world"
 )
@@ -37,7 +36,8 @@ func (s *Service) create(c call, run string) {
 		p = checkBody(body, c.v)
 	}
 	if _, bad := allProjects(run); p == nil && bad != nil {
-		p = &problem{400, "invalid-value", "Valid run or interactive values are: 1, t, true, on, y, yes, 0, f, false, off, n, no"}
+		p = &problem{400, "invalid-value", "Valid run or interactive values are: 1, t, true, on, y, yes, 0, f, false, " +
+			"off, n, no"}
 	}
 	if p != nil {
 		c.fail(p)
@@ -54,9 +54,6 @@ func (s *Service) create(c call, run string) {
 	if p != nil {
 		c.fail(p)
 		return
-	}
-	if s.World.Faults.Take(world.ContainerLost) {
-		front.Drop()
 	}
 	s.World.Log.Debug("container created", "uuid", row.uuid, "name", row.name)
 	c.w.Header().Set("Location", s.URL+"/v1/containers/"+row.uuid)
@@ -78,10 +75,11 @@ func (s *Service) add(c call, name string, req request) (*container, view, *prob
 	if name == "" {
 		name = generatedName()
 	}
-	row := &container{uuid: world.NewUUID(), name: name, projectID: c.caller.ProjectID, userID: c.caller.UserID, req: req, status: creating}
+	row := &container{uuid: world.NewUUID(), name: name, projectID: c.caller.ProjectID, userID: c.caller.UserID,
+		req: req, status: creating}
 	s.record(c, row, "create")
 	s.rows = append(s.rows, row)
-	if req.Runtime != "" || s.World.Faults.Take(world.NoHosts) {
+	if req.Runtime != "" || s.World.Orders.Take(NoHosts) {
 		// No compute host is up, or offers this runtime; that is known before the answer.
 		row.status, row.reason = failed, "There are not enough hosts available."
 	} else {
@@ -92,7 +90,8 @@ func (s *Service) add(c call, name string, req request) (*container, view, *prob
 }
 
 func generatedName() string {
-	letters := strings.Fields("alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau upsilon phi chi psi omega")
+	letters := strings.Fields("alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi " +
+		"rho sigma tau upsilon phi chi psi omega")
 	return letters[rand.IntN(len(letters))] + "-" + strconv.Itoa(1+rand.IntN(24)) + "-container"
 }
 
@@ -102,17 +101,21 @@ func (c call) allowed(get func(key string) any) *problem {
 	for _, gate := range []struct {
 		key   string
 		since version
-	}{{"auto_remove", 3}, {"runtime", 5}, {"hostname", 9}, {"healthcheck", 22}, {"mounts", 11}, {"privileged", 21}, {"exposed_ports", 24}, {"registry", 31}} {
+	}{{"auto_remove", 3}, {"runtime", 5}, {"hostname", 9}, {"healthcheck", 22}, {"mounts", 11}, {"privileged", 21},
+		{"exposed_ports", 24}, {"registry", 31}} {
 		if get(gate.key) != nil && c.v < gate.since {
 			return &problem{400, "invalid-param-in-version", fmt.Sprintf(
-				"Invalid param %s because current request version is %s. %s is only supported from version %s", gate.key, c.v, gate.key, gate.since)}
+				"Invalid param %s because current request version is %s. %s is only supported from version %s",
+				gate.key, c.v, gate.key, gate.since)}
 		}
 		if gate.key == "privileged" && get(gate.key) != nil {
-			return &problem{403, "policy-not-authorized", "Policy doesn't allow container:create:privileged to be performed."}
+			return &problem{403, "policy-not-authorized", "Policy doesn't allow container:create:privileged to be " +
+				"performed."}
 		}
 	}
 	if policy := get("image_pull_policy"); policy != nil && !c.caller.Admin() {
-		return &problem{403, "policy-not-authorized", "Policy doesn't allow container:create:image_pull_policy to be performed."}
+		return &problem{403, "policy-not-authorized", "Policy doesn't allow container:create:image_pull_policy to be " +
+			"performed."}
 	}
 	return nil
 }
@@ -133,7 +136,8 @@ func (s *Service) readRequest(c call, body *pyrepr.Dict) (request, *problem) {
 		r.HasGroups = true
 		for _, g := range groups {
 			if g != "default" {
-				return r, &problem{404, "security-group-not-found", "Security group " + pyrepr.Str(g) + " could not be found."}
+				return r, &problem{404, "security-group-not-found",
+					"Security group " + pyrepr.Str(g) + " could not be found."}
 			}
 			r.Groups = append(r.Groups, world.NewUUID())
 		}
@@ -148,7 +152,8 @@ func (s *Service) readRequest(c call, body *pyrepr.Dict) (request, *problem) {
 		return r, p
 	}
 	if reg := get("registry"); reg != nil && s.registryOf(c, reg) == nil {
-		return r, &problem{404, "registry-not-found", "Registry " + pyrepr.Str(get("registry")) + " could not be found."}
+		return r, &problem{404, "registry-not-found", "Registry " + pyrepr.Str(get("registry")) +
+			" could not be found."}
 	}
 	if ports, ok := get("exposed_ports").(*pyrepr.Dict); ok {
 		if p := r.readPorts(ports); p != nil {
@@ -178,9 +183,11 @@ func checkNets(v any) *problem {
 	for _, n := range nets {
 		d, ok := n.(*pyrepr.Dict)
 		if !ok {
-			return schemaError("Invalid input for field '0'.Value: '" + pyrepr.Str(n) + "'. " + pyrepr.Repr(n) + " is not of type 'object'")
+			return schemaError("Invalid input for field '0'.Value: '" + pyrepr.Str(n) + "'. " + pyrepr.Repr(n) +
+				" is not of type 'object'")
 		}
-		if name, ok := d.Get("network"); ok && !slices.Contains([]any{"public", "caliconet", world.PublicNetID, world.CaliconetID}, name) {
+		if name, ok := d.Get("network"); ok && !slices.Contains([]any{"public", "caliconet", world.PublicNetID,
+			world.CaliconetID}, name) {
 			return &problem{404, "network-not-found", "Neutron network " + pyrepr.Str(name) + " could not be found."}
 		}
 		if port, ok := d.Get("port"); ok {

@@ -30,7 +30,8 @@ func (s *Service) execute(c call, ident string) {
 		c.fail(internal)
 		return
 	}
-	if p := c.checkParameters(map[string]rule{"run": boolean, "interactive": boolean, "command": execCommand}); p != nil {
+	if p := c.checkParameters(map[string]rule{"run": boolean, "interactive": boolean,
+		"command": execCommand}); p != nil {
 		c.fail(p)
 		return
 	}
@@ -57,11 +58,10 @@ func (s *Service) execute(c call, ident string) {
 		return
 	}
 	limit := s.World.Pace.ExecuteTimeout
-	if a, ok := s.World.Faults.Setting("execute"); ok {
-		limit = a.Slow
-	}
-	if s.World.Faults.Take(world.ExecuteCut) {
+	if s.World.Orders.Take(ExecuteCut) {
 		limit = 0
+	} else if f, ok := s.World.Orders.Of(execute); ok {
+		limit = f.Action.Time
 	}
 	if !await(proc, limit) {
 		// Bytes that are no UTF-8 become U+FFFD, one each, when the answer is encoded.
@@ -78,13 +78,13 @@ func (s *Service) execute(c call, ident string) {
 // worker takes one of the compute service's threads, when their number is limited, and returns
 // what gives it back. A call that gets none in the gateway's time is dropped by the client's end.
 func (s *Service) worker(c call) func() {
-	a, ok := s.World.Faults.Setting("zun.workers")
+	f, ok := s.World.Orders.Of(workers)
 	if !ok {
 		return func() {}
 	}
 	for {
 		s.mu.Lock()
-		if s.busy < a.Number {
+		if s.busy < f.Action.Number {
 			s.busy++
 			s.mu.Unlock()
 			return func() { s.mu.Lock(); s.busy--; s.mu.Unlock() }
@@ -118,8 +118,10 @@ func (s *Service) enter(c call, ident, action string) (*container, *sandbox.Cont
 	}
 	if row.pod == nil {
 		return nil, nil, &problem{404, "container-not-found-remote", "Container %(container)s could not be found.\n" +
-			"Traceback (most recent call last):\n\n  File \"/usr/lib/python3/dist-packages/oslo_messaging/rpc/server.py\", line 165, in _process_incoming\n" +
-			"    res = self.dispatcher.dispatch(message)\n\nzun.common.exception.ContainerNotFound: Container %(container)s could not be found.\n"}
+			"Traceback (most recent call last):\n\n  File " +
+			"\"/usr/lib/python3/dist-packages/oslo_messaging/rpc/server.py\", line 165, in _process_incoming\n" +
+			"    res = self.dispatcher.dispatch(message)\n\nzun.common.exception.ContainerNotFound: Container " +
+			"%(container)s could not be found.\n"}
 	}
 	return row, row.pod, nil
 }
@@ -141,7 +143,7 @@ func (s *Service) putArchive(c call, ident string) {
 		return
 	}
 	dir, data, ok := c.archive(args)
-	if !ok || s.World.Faults.Take(world.PutArchive500) {
+	if !ok {
 		c.fail(internal)
 		return
 	}

@@ -27,7 +27,8 @@ var foreignPrefix = map[string]string{"amd64/": "amd64", "arm64v8/": "arm64"}
 // image that cannot be pulled.
 func lookUp(ref, arch string) image {
 	if !shape.MatchString(ref) {
-		return image{trouble: "InvalidImageName", message: `Failed to apply default image tag "` + ref + `": couldn't parse image name "` + ref + `": invalid reference format`}
+		return image{trouble: "InvalidImageName", message: `Failed to apply default image tag "` + ref +
+			`": couldn't parse image name "` + ref + `": invalid reference format`}
 	}
 	name := strings.TrimPrefix(strings.TrimPrefix(ref, "docker.io/"), "library/")
 	name, _, _ = strings.Cut(name, "@")
@@ -56,9 +57,13 @@ func lookUp(ref, arch string) image {
 	case repo == "quay.io/jupyter/minimal-notebook" && tag == "latest":
 		// No Jupyter here, and root instead of jovyan; it stays alive like the real one.
 		return image{dir: "/home/jovyan", command: []string{"sh", "-c",
-			"echo 'chexp emulator: a Debian root file system stands in for this image; there is no Jupyter server in it'; exec sleep infinity"}}
+			"echo 'chexp emulator: a Debian root file system stands in for this image; there is no Jupyter server in " +
+				"it'; exec sleep infinity"}}
 	}
-	return image{trouble: "ErrImagePull", message: `rpc error: code = NotFound desc = failed to pull and unpack image "` + ref + `": failed to resolve reference "` + ref + `": ` + ref + `: not found`}
+	return image{trouble: "ErrImagePull",
+		message: `rpc error: code = NotFound desc = failed to pull and unpack image "` + ref +
+			`": failed to resolve reference "` + ref + `": ` + ref + `: not found`}
 }
 
-var debianTags = map[string]bool{"12": true, "12-slim": true, "bookworm": true, "bookworm-slim": true, "latest": true, "stable": true, "stable-slim": true}
+var debianTags = map[string]bool{"12": true, "12-slim": true, "bookworm": true, "bookworm-slim": true, "latest": true,
+	"stable": true, "stable-slim": true}

@@ -79,7 +79,8 @@ func (s *Service) scheduled(ctx context.Context, c *container) bool {
 	s.mu.Unlock()
 	for _, p := range c.req.Profiles {
 		if !slices.Contains(knownProfiles, p) {
-			return s.errs(ctx, c, "Missing mapping for device_profile '"+p+"', please contact your system administrator", "", task)
+			return s.errs(ctx, c, "Missing mapping for device_profile '"+p+"', please contact your system "+
+				"administrator", "", task)
 		}
 	}
 	switch {
@@ -89,9 +90,9 @@ func (s *Service) scheduled(ctx context.Context, c *container) bool {
 		return s.errs(ctx, c, "container "+c.uuid+" has no reservaton ID set.", "", task)
 	case !dnsLabel.MatchString(c.name):
 		return s.errs(ctx, c, s.unprocessable(c), "", task)
-	case s.World.Faults.Take(world.ContainerError):
+	case s.World.Orders.Take(ContainerError):
 		return s.errs(ctx, c, "containers with unready status: ["+c.name+"]", "ContainersNotReady", "")
-	case s.World.Faults.Take(world.ContainerVanish):
+	case s.World.Orders.Take(ContainerVanish):
 		s.change(ctx, c, func() { c.status, c.taskState = deleted, "" })
 		return false
 	}
@@ -99,30 +100,12 @@ func (s *Service) scheduled(ctx context.Context, c *container) bool {
 	if !ok {
 		n := s.Reservations.Nodes()
 		s.change(ctx, c, func() { c.synced = true })
-		return s.errs(ctx, c, fmt.Sprintf("0/%d nodes are available: %d node(s) didn't match Pod's node affinity/selector. "+
-			"preemption: 0/%d nodes are available: %d Preemption is not helpful for scheduling.", n, n, n, n), "Unschedulable", "")
-	}
-	if s.World.Faults.Take(world.DatabaseLocked) {
-		return s.locked(ctx, c, task) && s.change(ctx, c, func() { c.device, c.synced = device, true })
+		return s.errs(ctx, c, fmt.Sprintf("0/%d nodes are available: %d node(s) didn't match Pod's node "+
+			"affinity/selector. "+
+			"preemption: 0/%d nodes are available: %d Preemption is not helpful for scheduling.", n, n, n, n),
+			"Unschedulable", "")
 	}
 	return s.change(ctx, c, func() { c.device, c.taskState, c.synced = device, task, true })
-}
-
-// locked is what a database that refuses one update makes of a container: Error with the
-// database's words, although the Deployment exists. The next sync, every 15 s on the real thing,
-// finds its pod and puts the row right (recorded, zun/81-dup; the text is SQLite's, as there).
-func (s *Service) locked(ctx context.Context, c *container, task string) bool {
-	const words = "(sqlite3.OperationalError) database is locked\n[SQL: UPDATE container SET updated_at=?, interactive=?, tty=?, auto_remove=? " +
-		"WHERE container.id = ?]\n[parameters: ('%s', 1, 1, 1, %d)]\n(Background on this error at: https://sqlalche.me/e/14/e3q8)"
-	s.mu.Lock()
-	row := 1 + slices.Index(s.rows, c)
-	c.marked = true
-	s.mu.Unlock()
-	s.errs(ctx, c, fmt.Sprintf(words, s.World.Now().Format("2006-01-02 15:04:05.000000"), row), "", task)
-	if !s.World.Pace.Hold(ctx, s.World.Pace.Tick*3/2) {
-		return false
-	}
-	return s.change(ctx, c, func() { c.status, c.reason, c.taskState = creating, "", "" })
 }
 
 // unprocessable is the Kubernetes client's exception text.
@@ -130,7 +113,8 @@ func (s *Service) unprocessable(c *container) string {
 	body := `{"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": "Deployment.apps \"zun-` + c.uuid +
 		`\" is invalid: spec.template.spec.containers[0].name: Invalid value: \"` + c.name +
 		`\": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character", "reason": "Invalid", "code": 422, "details": {"name": "zun-` + c.uuid + `", "kind": "deployments"}}`
-	return "(422)\nReason: Unprocessable Entity\nHTTP response headers: HTTPHeaderDict({'Content-Type': 'application/json', 'Content-Length': '" +
+	return "(422)\nReason: Unprocessable Entity\nHTTP response headers: HTTPHeaderDict({'Content-Type': " +
+		"'application/json', 'Content-Length': '" +
 		fmt.Sprint(len(body)) + "'})\nHTTP response body: " + body + "\n"
 }
 
@@ -143,10 +127,12 @@ func (s *Service) runs(ctx context.Context, c *container) {
 	}
 	img := lookUp(c.req.Image, arch)
 	if img.trouble == "" && s.Host == nil {
-		img.trouble, img.message = "ErrImagePull", "this emulator was started without a container sandbox, so no image can be pulled"
+		img.trouble, img.message = "ErrImagePull", "this emulator was started without a container sandbox, so no "+
+			"image can be pulled"
 	}
-	if s.World.Faults.Take(world.ImageNeverPulls) {
-		img.trouble, img.message = "ErrImagePull", `rpc error: code = Unknown desc = failed to pull image "`+c.req.Image+`": i/o timeout`
+	if s.World.Orders.Take(ImageNeverPulls) {
+		img.trouble, img.message = "ErrImagePull",
+			`rpc error: code = Unknown desc = failed to pull image "`+c.req.Image+`": i/o timeout`
 	}
 	if !s.World.Pace.Hold(ctx, s.World.Pace.PullDelay) {
 		return
@@ -239,7 +225,7 @@ func (s *Service) startPod(ctx context.Context, c *container, img image, address
 
 func (s *Service) attach(c *container, pod *sandbox.Container, address string) {
 	c.pod, c.hasPod, c.address, c.hasAddress = pod, true, address, true
-	if s.World.Faults.Take(world.AddressLate) {
+	if s.World.Orders.Take(AddressLate) {
 		c.hasAddress = false
 		time.AfterFunc(s.World.Pace.Tick, func() {
 			s.mu.Lock()

@@ -26,7 +26,8 @@ func (c call) readListing() (l listing, p *problem) {
 		return l, p
 	}
 	if l.all && !c.caller.Admin() {
-		return l, &problem{403, "policy-not-authorized", "Policy doesn't allow container:get_all_all_projects to be performed."}
+		return l, &problem{403, "policy-not-authorized", "Policy doesn't allow container:get_all_all_projects to be " +
+			"performed."}
 	}
 	l.limit = maxPage
 	if q.Has("limit") {
@@ -38,7 +39,8 @@ func (c call) readListing() (l listing, p *problem) {
 	}
 	l.marker, l.dir = q.Get("marker"), q.Get("sort_dir")
 	if q.Has("sort_dir") && l.dir != "asc" && l.dir != "desc" {
-		return l, &problem{400, "invalid-value", "Invalid sort direction: " + l.dir + ". Acceptable values are 'asc' or 'desc'"}
+		return l, &problem{400, "invalid-value", "Invalid sort direction: " + l.dir +
+			". Acceptable values are 'asc' or 'desc'"}
 	}
 	l.filters = map[string]string{}
 	for k := range q {
@@ -94,7 +96,8 @@ func (s *Service) list(c call, _ string) {
 	// A page that is full promises another, even where there is none.
 	var next any
 	if len(views) == l.limit {
-		next = s.URL + "/v1/containers?sort_key=" + c.queryOr("sort_key", "id") + "&sort_dir=" + c.queryOr("sort_dir", "asc") +
+		next = s.URL + "/v1/containers?sort_key=" + c.queryOr("sort_key", "id") + "&sort_dir=" +
+			c.queryOr("sort_dir", "asc") +
 			"&limit=" + strconv.Itoa(l.limit) + "&marker=" + last
 	}
 	c.ok(200, map[string]any{"containers": views, "next": next})
@@ -115,17 +118,22 @@ func allProjects(text string) (bool, *problem) {
 	case "", "0", "f", "false", "off", "n", "no":
 		return false, nil
 	}
-	return false, &problem{400, "invalid-value", "Valid all_projects values are: 1, t, true, on, y, yes, 0, f, false, off, n, no"}
+	return false, &problem{400, "invalid-value", "Valid all_projects values are: 1, t, true, on, y, yes, 0, f, false, " +
+		"off, n, no"}
 }
 
 // sortRows sorts by a column; the database refuses one that it has not.
 func sortRows(rows []*container, key, dir string) *problem {
 	column := map[string]func(*container) string{
 		"uuid": func(c *container) string { return c.uuid }, "name": func(c *container) string { return c.name },
-		"image": func(c *container) string { return c.req.Image }, "status": func(c *container) string { return c.status },
-		"memory": func(c *container) string { return c.req.Memory }, "project_id": func(c *container) string { return c.projectID },
-		"user_id": func(c *container) string { return c.userID }, "task_state": func(c *container) string { return c.taskState },
-		"host": func(*container) string { return "" }, "created_at": func(*container) string { return "" }, "": func(*container) string { return "" },
+		"image":      func(c *container) string { return c.req.Image },
+		"status":     func(c *container) string { return c.status },
+		"memory":     func(c *container) string { return c.req.Memory },
+		"project_id": func(c *container) string { return c.projectID },
+		"user_id":    func(c *container) string { return c.userID },
+		"task_state": func(c *container) string { return c.taskState },
+		"host":       func(*container) string { return "" }, "created_at": func(*container) string { return "" },
+		"":   func(*container) string { return "" },
 		"id": func(*container) string { return "" },
 	}[key]
 	if column == nil {

@@ -19,7 +19,8 @@ func (s *Service) others(c call, kind string, parts []string) {
 	switch {
 	case kind == "registries":
 		s.registries(c, parts)
-	case !slices.Contains([]string{"services", "hosts", "images", "networks", "capsules", "availability_zones", "quotas", "quota_classes", "drivers"}, kind):
+	case !slices.Contains([]string{"services", "hosts", "images", "networks", "capsules", "availability_zones",
+		"quotas", "quota_classes", "drivers"}, kind):
 		if c.r.Method == "GET" {
 			c.failHTTP(404, "")
 		} else {
@@ -94,7 +95,8 @@ func (s *Service) createRegistry(c call) {
 	}
 	d, ok := v.(*pyrepr.Dict)
 	if !ok {
-		c.fail(schemaError("Invalid input for field 'registry'.Value: '" + pyrepr.Str(v) + "'. " + pyrepr.Repr(v) + " is not of type 'object'"))
+		c.fail(schemaError("Invalid input for field 'registry'.Value: '" + pyrepr.Str(v) + "'. " + pyrepr.Repr(v) +
+			" is not of type 'object'"))
 		return
 	}
 	get := map[string]string{}
@@ -102,17 +104,20 @@ func (s *Service) createRegistry(c call) {
 		val, _ := d.Get(k)
 		text, isText := val.(string)
 		if !slices.Contains(registryKeys, k) {
-			c.fail(schemaError("Invalid input for field 'registry'.Value: '" + pyrepr.Str(d) + "'. Additional properties are not allowed ('" + k + "' was unexpected)"))
+			c.fail(schemaError("Invalid input for field 'registry'.Value: '" + pyrepr.Str(d) +
+				"'. Additional properties are not allowed ('" + k + "' was unexpected)"))
 			return
 		}
 		if !isText && val != nil {
-			c.fail(schemaError("Invalid input for field '" + k + "'.Value: '" + pyrepr.Str(val) + "'. " + pyrepr.Repr(val) + " is not of type 'string', 'null'"))
+			c.fail(schemaError("Invalid input for field '" + k + "'.Value: '" + pyrepr.Str(val) + "'. " +
+				pyrepr.Repr(val) + " is not of type 'string', 'null'"))
 			return
 		}
 		get[k] = text
 	}
 	if get["domain"] == "" {
-		c.fail(schemaError("Invalid input for field 'registry'.Value: '" + pyrepr.Str(d) + "'. 'domain' is a required property"))
+		c.fail(schemaError("Invalid input for field 'registry'.Value: '" + pyrepr.Str(d) +
+			"'. 'domain' is a required property"))
 		return
 	}
 	r := &registry{uuid: world.NewUUID(), name: get["name"], domain: get["domain"], username: get["username"],
@@ -127,7 +132,8 @@ func (s *Service) createRegistry(c call) {
 // findRegistry looks a registry up by uuid or name; the caller holds s.mu.
 func (s *Service) findRegistry(c call, ident string) *registry {
 	for _, r := range s.regs {
-		if (r.uuid == ident || r.name == ident && ident != "") && (r.projectID == c.caller.ProjectID || c.caller.Admin()) {
+		if (r.uuid == ident || r.name == ident && ident != "") &&
+			(r.projectID == c.caller.ProjectID || c.caller.Admin()) {
 			return r
 		}
 	}

@@ -12,7 +12,8 @@ import (
 	"chexp/orchestrator/internal/emulator/pyrepr"
 )
 
-var versionHeaders = []string{"OpenStack-API-Minimum-Version", "OpenStack-API-Maximum-Version", "OpenStack-API-Version", "Vary"}
+var versionHeaders = []string{"OpenStack-API-Minimum-Version", "OpenStack-API-Maximum-Version",
+	"OpenStack-API-Version", "Vary"}
 
 // Handler serves the API. The root documents need no token. A path without a version
 // means v1 [ZUN:zun/api/controllers/root.py _route].
@@ -70,7 +71,8 @@ func (s *Service) versioned(w http.ResponseWriter, r *http.Request, next func(ve
 		}
 		v = version(n)
 	}
-	for i, value := range []string{"container " + minVersion.String(), "container " + maxVersion.String(), "container " + v.String(), "OpenStack-API-Version"} {
+	for i, value := range []string{"container " + minVersion.String(), "container " + maxVersion.String(),
+		"container " + v.String(), "OpenStack-API-Version"} {
 		w.Header().Set(versionHeaders[i], value)
 	}
 	next(v)
@@ -185,10 +187,12 @@ func (s *Service) actions() map[string]action {
 		"POST rename":           {h: s.rename, until: 13},
 		// The k8s driver implements none of these; the two that the caller does not wait for
 		// answer 202 and leave a mark in task_state for ever.
-		"POST commit":                {h: s.unimplemented("commit", map[string]rule{"repository": psArgs, "tag": psArgs})},
-		"GET top":                    {h: s.unimplemented("top", map[string]rule{"ps_args": psArgs})},
-		"POST resize":                {h: s.unimplemented("resize", map[string]rule{"h": positive, "w": positive})},
-		"POST execute_resize":        {h: s.unimplemented("execute_resize", map[string]rule{"exec_id": execID, "h": positive, "w": positive})},
+		"POST commit": {h: s.unimplemented("commit",
+			map[string]rule{"repository": psArgs, "tag": psArgs})},
+		"GET top":     {h: s.unimplemented("top", map[string]rule{"ps_args": psArgs})},
+		"POST resize": {h: s.unimplemented("resize", map[string]rule{"h": positive, "w": positive})},
+		"POST execute_resize": {h: s.unimplemented("execute_resize",
+			map[string]rule{"exec_id": execID, "h": positive, "w": positive})},
 		"POST resize_container":      {h: s.unimplemented("resize_container", nil), since: 19},
 		"POST pause":                 {h: s.swallowed("pause", "container_pausing")},
 		"POST unpause":               {h: s.swallowed("unpause", "container_unpausing")},
@@ -207,7 +211,8 @@ func (s *Service) act(c call, method, ident, name string) bool {
 		return false
 	}
 	if c.v < a.since || a.until > 0 && c.v > a.until {
-		c.failHTTP(406, "Version "+c.v.String()+" was requested but the requested API is not supported for this version.")
+		c.failHTTP(406, "Version "+c.v.String()+" was requested but the requested API is not supported for this "+
+			"version.")
 		return true
 	}
 	a.h(c, ident)
@@ -286,10 +291,13 @@ func (s *Service) root() any {
 func (s *Service) v1() any {
 	d := pyrepr.NewDict()
 	d.Set("id", "v1")
-	d.Set("media_types", []any{map[string]any{"base": "application/json", "type": "application/vnd.openstack.zun.v1+json"}})
+	d.Set("media_types", []any{map[string]any{"base": "application/json",
+		"type": "application/vnd.openstack.zun.v1+json"}})
 	d.Set("links", []any{map[string]any{"href": s.URL + "/v1/", "rel": "self"},
-		map[string]any{"href": "https://docs.openstack.org/developer/zun/dev/api-spec-v1.html", "rel": "describedby", "type": "text/html"}})
-	for _, kind := range []string{"services", "containers", "images", "networks", "hosts", "capsules", "availability_zones", "quotas", "quota_classes", "registries"} {
+		map[string]any{"href": "https://docs.openstack.org/developer/zun/dev/api-spec-v1.html", "rel": "describedby",
+			"type": "text/html"}})
+	for _, kind := range []string{"services", "containers", "images", "networks", "hosts", "capsules",
+		"availability_zones", "quotas", "quota_classes", "registries"} {
 		d.Set(kind, s.links(kind, ""))
 	}
 	return d

@@ -24,9 +24,11 @@ type rule struct {
 }
 
 var (
-	boolean         = rule{types: []string{"boolean", "string"}, enum: []any{true, "True", "true", false, "False", "false"}}
-	booleanExtended = rule{types: []string{"boolean", "string"}, enum: []any{true, "True", "TRUE", "true", "1", "ON", "On", "on", "YES", "Yes", "yes",
-		false, "False", "FALSE", "false", "0", "OFF", "Off", "off", "NO", "No", "no"}}
+	boolean = rule{types: []string{"boolean", "string"},
+		enum: []any{true, "True", "true", false, "False", "false"}}
+	booleanExtended = rule{types: []string{"boolean", "string"},
+		enum: []any{true, "True", "TRUE", "true", "1", "ON", "On", "on", "YES", "Yes", "yes",
+			false, "False", "FALSE", "false", "0", "OFF", "Off", "off", "NO", "No", "no"}}
 	textOrNull   = rule{types: []string{"string", "null"}}
 	objectOrNull = rule{types: []string{"object", "null"}}
 	arrayOrNull  = rule{types: []string{"array", "null"}}
@@ -36,8 +38,9 @@ var (
 	psArgs       = rule{types: []string{"string"}, pattern: "[a-zA-Z- ,+]*"}
 	positive     = rule{types: []string{"integer", "string"}, pattern: "^[0-9]*$"}
 	execID       = rule{types: []string{"string"}, min: 64, max: 64, pattern: "^[a-f0-9]*$"}
-	logsSince    = rule{types: []string{"string", "integer", "null"}, pattern: "(^[0-9]*$)|([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2},[0-9]{1,3})"}
-	logsTail     = rule{types: []string{"string", "integer", "null"}}
+	logsSince    = rule{types: []string{"string", "integer", "null"},
+		pattern: "(^[0-9]*$)|([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2},[0-9]{1,3})"}
+	logsTail = rule{types: []string{"string", "integer", "null"}}
 )
 
 // bounded adds the bounds of Zun's configuration [ZUN:zun/conf/container_driver.py].
@@ -51,16 +54,19 @@ var bodyRules = map[string]struct {
 	rule
 	since version
 }{
-	"name":              {rule{types: []string{"string", "null"}, min: 2, max: 255, pattern: "^[a-zA-Z0-9][a-zA-Z0-9_.-]+$"}, 1},
-	"image":             {rule{types: []string{"string"}, min: 2, max: 255, pattern: "[a-zA-Z0-9][a-zA-Z0-9_.-]"}, 1},
-	"command":           {arrayOrNull, 1}, // a string below 1.20
-	"cpu":               {rule{types: []string{"number", "string", "null"}, min: 1, pattern: `^[0-9]*(\.([0-9]+))?$`, low: 0.1, top: 16}, 1},
-	"cpu_policy":        {rule{types: []string{"string"}, enum: []any{"dedicated", "shared"}}, 1},
-	"memory":            {bounded(digits, 4, 8192), 1},
-	"disk":              {bounded(digits, 1, 160), 1},
-	"workdir":           {textOrNull, 1},
-	"auto_remove":       {rule{types: []string{"boolean", "null"}}, 1},
-	"image_pull_policy": {rule{types: []string{"string", "null"}, enum: []any{"never", "always", "ifnotpresent", "Never", "Always", "IfNotPresent", nil}}, 1},
+	"name": {rule{types: []string{"string", "null"}, min: 2, max: 255,
+		pattern: "^[a-zA-Z0-9][a-zA-Z0-9_.-]+$"}, 1},
+	"image":   {rule{types: []string{"string"}, min: 2, max: 255, pattern: "[a-zA-Z0-9][a-zA-Z0-9_.-]"}, 1},
+	"command": {arrayOrNull, 1}, // a string below 1.20
+	"cpu": {rule{types: []string{"number", "string", "null"}, min: 1, pattern: `^[0-9]*(\.([0-9]+))?$`,
+		low: 0.1, top: 16}, 1},
+	"cpu_policy":  {rule{types: []string{"string"}, enum: []any{"dedicated", "shared"}}, 1},
+	"memory":      {bounded(digits, 4, 8192), 1},
+	"disk":        {bounded(digits, 1, 160), 1},
+	"workdir":     {textOrNull, 1},
+	"auto_remove": {rule{types: []string{"boolean", "null"}}, 1},
+	"image_pull_policy": {rule{types: []string{"string", "null"},
+		enum: []any{"never", "always", "ifnotpresent", "Never", "Always", "IfNotPresent", nil}}, 1},
 	"labels":            {objectOrNull, 1},
 	"environment":       {rule{types: []string{"object", "null"}, each: &rule{types: []string{"string"}}}, 1},
 	"restart_policy":    {objectOrNull, 1},
@@ -95,7 +101,8 @@ func unexpected(keys []string) *problem {
 	if len(keys) > 1 {
 		verb = "were"
 	}
-	return schemaError("Additional properties are not allowed (" + strings.Join(quoted, ", ") + " " + verb + " unexpected)")
+	return schemaError("Additional properties are not allowed (" + strings.Join(quoted, ", ") + " " + verb +
+		" unexpected)")
 }
 
 // checkBody is the schema of a creation. Errors about the object as a whole win over
@@ -117,7 +124,8 @@ func checkBody(body *pyrepr.Dict, v version) *problem {
 	_, ports := body.Get("exposed_ports")
 	if groups && ports && v >= 20 {
 		// The keys' presence counts, not their value.
-		return schemaError(pyrepr.Repr(body) + " should not be valid under {'required': ['security_groups', 'exposed_ports']}")
+		return schemaError(pyrepr.Repr(body) + " should not be valid under {'required': ['security_groups', " +
+			"'exposed_ports']}")
 	}
 	return checkValues(body, v)
 }
@@ -174,7 +182,8 @@ func checkArguments(args map[string]any, rules map[string]rule) *problem {
 	}
 	for k, v := range args {
 		if text := rules[k].check(v, "['properties']['"+k+"']", ""); text != "" {
-			return schemaError("Invalid input for query parameters '" + k + "'. Value: '" + pyrepr.Str(v) + "'. " + text)
+			return schemaError("Invalid input for query parameters '" + k + "'. Value: '" + pyrepr.Str(v) + "'. " +
+				text)
 		}
 	}
 	return nil
@@ -198,10 +207,12 @@ func (r rule) check(v any, schemaPath, instancePath string) string {
 	}
 	if n, err := strconv.ParseFloat(pyrepr.Str(v), 64); err == nil && r.top > 0 {
 		if n < r.low {
-			return said(pyrepr.Str(v)+" is less than the minimum of "+strconv.FormatFloat(r.low, 'g', -1, 64), "minimum")
+			return said(pyrepr.Str(v)+" is less than the minimum of "+strconv.FormatFloat(r.low, 'g', -1, 64),
+				"minimum")
 		}
 		if n > r.top {
-			return said(pyrepr.Str(v)+" is greater than the maximum of "+strconv.FormatFloat(r.top, 'g', -1, 64), "maximum")
+			return said(pyrepr.Str(v)+" is greater than the maximum of "+strconv.FormatFloat(r.top, 'g', -1, 64),
+				"maximum")
 		}
 	}
 	text, ok := v.(string)

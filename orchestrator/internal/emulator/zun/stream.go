@@ -45,13 +45,14 @@ func (s *Service) open(row *container, words []string, execID string) (token str
 // production does since 2026 and its nightly tests assert; the public code of 2024 answers 500,
 // which the fault "interactive-off" brings back.
 func (s *Service) interactive(c call, row *container, words []string) {
-	if s.World.Faults.Take(world.InteractiveOff) {
+	if s.World.Orders.Take(InteractiveOff) {
 		c.fail(internal)
 		return
 	}
 	execID := world.NewHex(32)
 	token := s.open(row, words, execID)
-	c.ok(200, executed{ExecID: execID, ProxyURL: s.ProxyURL + "/?token=" + token + "&uuid=" + row.uuid + "&exec_id=" + execID})
+	c.ok(200, executed{ExecID: execID, ProxyURL: s.ProxyURL + "/?token=" + token + "&uuid=" + row.uuid + "&exec_id=" +
+		execID})
 }
 
 // attachURL answers the address of a shell in the container, as a JSON string.
@@ -96,7 +97,8 @@ func (s *Service) Proxy() http.Handler {
 			http.Error(w, "The token is unknown, used or expired", http.StatusForbidden)
 			return
 		}
-		ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"binary", "base64"}, CompressionMode: websocket.CompressionDisabled})
+		ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"binary", "base64"},
+			CompressionMode: websocket.CompressionDisabled})
 		if err != nil {
 			return // it has answered
 		}
@@ -142,7 +144,8 @@ func stream(ctx context.Context, ws *websocket.Conn, pod *sandbox.Container, wor
 	select {
 	case <-proc.Done():
 		if _, found := proc.Result(); !found {
-			io.WriteString(frames, "OCI runtime exec failed: exec failed: unable to start container process: exec: \""+words[0]+"\": no such file or directory: unknown")
+			io.WriteString(frames, "OCI runtime exec failed: exec failed: unable to start container process: exec: "+
+				"\""+words[0]+"\": no such file or directory: unknown")
 		}
 		ws.Close(websocket.StatusNormalClosure, "")
 	case <-ctx.Done(): // the client went away; the command goes on

@@ -97,12 +97,14 @@ func (c call) fail(p *problem) {
 	if p.status >= 500 {
 		// The cause never reaches the client.
 		title = "Internal Server Error"
-		detail = "Your request could not be handled because of a problem in the server. Error Correlation id is: " + world.NewUUID()
+		detail = "Your request could not be handled because of a problem in the server. Error Correlation id is: " +
+			world.NewUUID()
 	} else if p.kind == "" {
 		title = http.StatusText(p.status)
 	}
 	front.JSON(c.w, p.status, map[string]any{"errors": []any{map[string]any{
-		"request_id": "", "code": "container." + p.kind, "status": p.status, "title": title, "detail": detail, "links": []any{},
+		"request_id": "", "code": "container." + p.kind, "status": p.status, "title": title, "detail": detail,
+		"links": []any{},
 	}}})
 }
 
@@ -144,15 +146,17 @@ func (s *Service) find(c call, ident string) (*container, *problem) {
 	case 1:
 		return found[0], nil
 	}
-	return nil, &problem{409, "conflict", "Multiple containers exist with same name. Please use the container uuid instead."}
+	return nil, &problem{409, "conflict", "Multiple containers exist with same name. Please use the container uuid " +
+		"instead."}
 }
 
 const anyState = "Creating Created Running Stopped Error Deleting Deleted Restarting Rebuilding Unknown Dead Paused"
 
 // validStates says in which states an action may begin [ZUN:zun/common/utils.py].
 var validStates = map[string]string{
-	"delete":                "Created Error Stopped Deleted Dead",
-	"delete_force":          "Created Creating Error Running Stopped Unknown Deleted Dead Restarting Rebuilding Deleting",
+	"delete": "Created Error Stopped Deleted Dead",
+	"delete_force": "Created Creating Error Running Stopped Unknown Deleted Dead Restarting Rebuilding " +
+		"Deleting",
 	"delete_after_stop":     "Running Created Error Stopped Deleted Dead",
 	"start":                 "Created Stopped Error",
 	"stop":                  "Running",
@@ -190,7 +194,8 @@ func (s *Service) begin(c call, ident, action string) (*container, *problem) {
 			return row, nil
 		}
 	}
-	return nil, &problem{409, "invalid-state-exception", "Cannot " + action + " container " + row.uuid + " in " + row.status + " state"}
+	return nil, &problem{409, "invalid-state-exception",
+		"Cannot " + action + " container " + row.uuid + " in " + row.status + " state"}
 }
 
 // may is begin for an action that needs the lock no longer: nil where the call

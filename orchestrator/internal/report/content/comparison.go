@@ -2,28 +2,17 @@ package content
 
 import (
 	"fmt"
-	"slices"
-	"strconv"
-	"strings"
 
 	"chexp/experiments/compare"
-	"chexp/experiments/stats"
-	"chexp/experiments/trial"
 	"chexp/experiments/words"
-	"chexp/orchestrator/internal/report/findings"
 )
 
-// How much a terminal shows of what may be long; the page and the JSON document
-// hold all.
-const (
-	maxProblemLines = 40
-	maxScatterLines = 8
-)
+// maxProblemLines is how many problems a terminal shows; the page and the JSON
+// document hold all.
+const maxProblemLines = 40
 
-// Across is a comparison of runs, as renderers see it.
-type Across struct{ *compare.Comparison }
-
-// OfComparison is what a comparison of runs says. The brief one is for a terminal.
+// OfComparison makes the document of a comparison of runs. The brief one, for a
+// terminal, bounds its lists and says in tables what a page shows in pictures.
 func OfComparison(c *compare.Comparison, brief bool) *Document {
 	v := Across{c}
 	d := &Document{Headline: v.headline(), Cautions: c.Notes, Legend: []string{v.legend()}}
@@ -66,21 +55,6 @@ func OfComparison(c *compare.Comparison, brief bool) *Document {
 	return d
 }
 
-// Changed reports whether there are groups to hold against each other.
-func (v Across) Changed() bool { return len(v.Groups) > 1 }
-
-// Title names the comparison in one line.
-func (v Across) Title() string {
-	if !v.Changed() {
-		return "Runs side by side"
-	}
-	var labels []string
-	for _, g := range v.Groups {
-		labels = append(labels, g.Label)
-	}
-	return strings.Join(labels[1:], ", ") + " against " + labels[0]
-}
-
 func (v Across) headline() (out []string) {
 	for _, g := range v.Groups {
 		s := words.Plural(len(g.Runs), "run") + " on " + words.Plural(len(g.Devices), "device")
@@ -95,7 +69,8 @@ func (v Across) headline() (out []string) {
 	return out
 }
 
-// days are the first and the last on which a group was measured.
+// days returns the first and the last day on which a group was measured, in UTC;
+// both are empty if no run says when it started.
 func days(g compare.Summary) (from, to string) {
 	for _, r := range g.Runs {
 		if r.Started.IsZero() {
@@ -108,205 +83,4 @@ func days(g compare.Summary) (from, to string) {
 		to = max(to, d)
 	}
 	return from, to
-}
-
-// fewest is the width to which a long name may be shortened.
-const fewest = 12
-
-type acrossField = field[compare.Row]
-
-// identity are the columns that say which trial a row is.
-func (v Across) identity() []acrossField {
-	text := func(c Column, get func(compare.Row) string) acrossField {
-		return acrossField{c, func(r compare.Row) Cell { return Cell{Text: get(r)} }}
-	}
-	out := []acrossField{
-		text(Column{Key: "model", Head: "model", Least: fewest}, func(r compare.Row) string { return r.Model }),
-		text(Column{Key: "provider", Head: "provider", Fold: 4, Least: fewest},
-			func(r compare.Row) string { return r.Provider }),
-		text(Column{Key: "threads", Head: "threads", Fold: 2, Right: true},
-			func(r compare.Row) string { return strconv.Itoa(r.Threads) }),
-		text(Column{Key: "batch", Head: "batch", Fold: 1, Right: true},
-			func(r compare.Row) string { return strconv.Itoa(r.Batch) }),
-	}
-	if v.Varies(shape) {
-		out = append(out, text(Column{Key: "shape", Head: "shape", Fold: 3, Least: fewest}, shape))
-	}
-	if v.Varies(board) {
-		out = append(out, text(Column{Key: "board", Head: "device", Fold: 5, Least: fewest}, board))
-	}
-	return out
-}
-
-func shape(r compare.Row) string { return r.Shape }
-func board(r compare.Row) string { return r.Board }
-
-// Identity are the keys of the columns that say which trial a row is.
-var Identity = []string{"model", "provider", "threads", "batch", "repetition", "shape", "board"}
-
-// fields are the columns of the table that shows group g+1 against the first, or
-// the only group.
-func (v Across) fields(g int) []acrossField {
-	out, u := v.identity(), v.unit()
-	number := func(key, head string, get func(compare.Row) string) {
-		out = append(out, acrossField{Column{Key: key, Head: head, Right: true},
-			func(r compare.Row) Cell { return Cell{Text: get(r)} }})
-	}
-	p50 := func(pool int) func(compare.Row) string {
-		return func(r compare.Row) string {
-			if m, ok := r.Pools[pool].Median.Get(); ok {
-				return words.Digits(m / u.Size)
-			}
-			return Dash
-		}
-	}
-	suspect := func(pools ...int) {
-		if v.suspect() {
-			out = append(out, acrossField{Column{Key: "suspect", Head: "suspect", Right: true},
-				func(r compare.Row) Cell { return suspectCell(r, pools) }})
-		}
-	}
-	if v.Changed() {
-		label := v.Groups[g+1].Label
-		number("base", v.Groups[0].Label+" "+u.Name, p50(0))
-		number("other", label+" "+u.Name, p50(g+1))
-		suspect(0, g+1)
-		return append(out, acrossField{Column{Key: "change", Head: "change", Least: 24},
-			func(r compare.Row) Cell { return changeCell(r, label) }})
-	}
-	number("runs", "runs", func(r compare.Row) string { return strconv.Itoa(r.Pools[0].Runs) })
-	number("devices", "devices", func(r compare.Row) string { return strconv.Itoa(r.Pools[0].Devices) })
-	number("p50", "p50 "+u.Name, p50(0))
-	out = append(out, acrossField{Column{Key: "interval", Head: "95 %"},
-		func(r compare.Row) Cell { return Cell{Text: IntervalText(r.Pools[0].Interval, u)} }})
-	number("spread", "spread", func(r compare.Row) string {
-		if s, ok := r.Pools[0].Spread.Get(); ok {
-			return words.Percent(s.Relative)
-		}
-		return Dash
-	})
-	suspect(0)
-	for i, b := range v.Budgets() {
-		c := Column{Key: findings.BudgetColumn(i), Head: b, Short: fmt.Sprintf("B%d", i+1), Means: "in how many runs " + b}
-		out = append(out, acrossField{c, func(r compare.Row) Cell { return budgetCell(r.Pools[0], b) }})
-	}
-	return out
-}
-
-// levels of scatter, from the outermost.
-var levels = []string{"device", "run", "process start", "block", "inference"}
-
-// scatter is how much each level adds, and what to have more of; nil where that
-// is not known.
-func (v Across) scatter() *Table {
-	rows := slices.DeleteFunc(slices.Clone(v.Rows), func(r compare.Row) bool { return len(r.Pools[0].Components) < 2 })
-	if len(rows) == 0 {
-		return nil
-	}
-	left := len(rows) - maxScatterLines
-	rows = rows[:min(len(rows), maxScatterLines)]
-	out := slices.DeleteFunc(v.identity(), func(f acrossField) bool { return f.Key == "shape" })
-	for _, level := range levels {
-		get := func(r compare.Row) Cell {
-			i := slices.IndexFunc(r.Pools[0].Components, func(c stats.Component) bool { return c.Level == level })
-			if i < 0 {
-				return Cell{Text: Dash}
-			}
-			return Cell{Text: words.Percent(r.Pools[0].Components[i].SD)}
-		}
-		if slices.ContainsFunc(rows, func(r compare.Row) bool { return !get(r).Empty() }) {
-			out = append(out, acrossField{Column{Key: level, Head: level + "s", Right: true}, get})
-		}
-	}
-	out = append(out, acrossField{Column{Key: "advice", Head: "narrower with", Least: 13},
-		func(r compare.Row) Cell { return Cell{Text: r.Pools[0].Advice} }})
-	t := tabulate(rows, out)
-	t.Title = "Where the latencies scatter: relative standard deviation of each level, beyond those inside of it"
-	if left > 0 {
-		t.Foot = []string{fmt.Sprintf("%d more rows: --html or -f json.", left)}
-	}
-	return &t
-}
-
-// unit is the one in which the middle median reads best.
-func (v Across) unit() words.Unit {
-	var all []float64
-	for _, r := range v.Rows {
-		for _, p := range r.Pools {
-			if m, ok := p.Median.Get(); ok {
-				all = append(all, m)
-			}
-		}
-	}
-	return middleUnit(all)
-}
-
-// Varies reports whether a property is not the same in all rows.
-func (v Across) Varies(get func(compare.Row) string) bool {
-	return slices.ContainsFunc(v.Rows, func(r compare.Row) bool { return get(r) != get(v.Rows[0]) })
-}
-
-// IntervalText writes an interval in a unit.
-func IntervalText(i trial.Reading[trial.Interval], u words.Unit) string {
-	if x, ok := i.Get(); ok {
-		return "[" + words.Digits(x.Low/u.Size) + ", " + words.Digits(x.High/u.Size) + "]"
-	}
-	return Dash
-}
-
-// Budgets are those that any run was held against.
-func (v Across) Budgets() (out []string) {
-	for _, r := range v.Rows {
-		for _, p := range r.Pools {
-			for _, b := range p.Budgets {
-				if !slices.Contains(out, b.Budget) {
-					out = append(out, b.Budget)
-				}
-			}
-		}
-	}
-	return out
-}
-
-// suspectCell counts the runs that count with a mark: "3 of 12".
-func suspectCell(r compare.Row, pools []int) Cell {
-	n, of := 0, 0
-	for _, g := range pools {
-		n, of = n+r.Pools[g].Suspect, of+r.Pools[g].Runs
-	}
-	if n == 0 {
-		return Cell{Text: Dash}
-	}
-	return Cell{Text: fmt.Sprintf("%d of %d", n, of), Tone: Open}
-}
-
-// budgetCell says how many runs met a budget: "7 of 7", "5 of 7, 1 ?".
-func budgetCell(p compare.Pool, budget string) Cell {
-	for _, b := range p.Budgets {
-		if b.Budget != budget {
-			continue
-		}
-		c := Cell{Text: fmt.Sprintf("%d of %d", b.Met, b.Met+b.NotMet+b.Unknown), Tone: Good}
-		switch {
-		case b.Unknown > 0:
-			c.Text, c.Tone = c.Text+fmt.Sprintf(", %d ?", b.Unknown), Open
-		case b.NotMet > 0:
-			c.Tone = Bad
-		}
-		return c
-	}
-	return Cell{Text: Dash}
-}
-
-func changeCell(r compare.Row, group string) Cell {
-	for _, c := range r.Changes {
-		if c.Group == group {
-			x := Cell{Text: c.Text, Tone: map[compare.Finding]Tone{compare.Faster: Good, compare.Slower: Bad, compare.NoInterval: Open}[c.Finding]}
-			if c.Small {
-				x.Tone = Plain
-			}
-			return x
-		}
-	}
-	return Cell{Text: "not in both", Tone: Open}
 }

@@ -13,8 +13,8 @@ import (
 	"chexp/experiments/words"
 )
 
-// basis say once for all rows that share it what an interval is made of; of
-// one group, or of all.
+// basis says which units the intervals of the changes are taken over, once for all
+// rows that share the answer. With a group it speaks of that group alone.
 func (v Across) basis(group string) (out []string) {
 	for _, r := range v.Rows {
 		for _, c := range r.Changes {
@@ -41,7 +41,8 @@ func basisText(c compare.Change) string {
 	return s + words.When(c.Caveat != "", "; "+c.Caveat)
 }
 
-// deviceLines say how far devices are apart, and which is unlike the others.
+// deviceLines say how far the slowest device is from the fastest, and name the
+// devices that are unlike the others.
 func (v Across) deviceLines() (out []string) {
 	for g, group := range v.Groups {
 		var most compare.Spread
@@ -61,11 +62,13 @@ func (v Across) deviceLines() (out []string) {
 		if n == 0 {
 			continue
 		}
-		out = append(out, fmt.Sprintf("the slowest of %d, %s, takes %s longer than the fastest, %s,%s%s", n, most.Slowest, words.Percent(most.Relative), most.Fastest,
+		out = append(out, fmt.Sprintf("the slowest of %d, %s, takes %s longer than the fastest, %s,%s%s", n,
+			most.Slowest, words.Percent(most.Relative), most.Fastest,
 			where, words.When(len(v.Rows) > 1, ", more than in any other row")))
 		for _, d := range slices.Sorted(maps.Keys(odd)) {
 			low, high := slices.Min(odd[d]), slices.Max(odd[d])
-			out = append(out, fmt.Sprintf("%s is unlike the others: %s the median device in %d of %d rows%s", d, far(low, high), len(odd[d]), len(v.Rows), words.When(group.Label != "", " ("+group.Label+")")))
+			out = append(out, fmt.Sprintf("%s is unlike the others: %s the median device in %d of %d rows%s", d,
+				far(low, high), len(odd[d]), len(v.Rows), words.When(group.Label != "", " ("+group.Label+")")))
 		}
 	}
 	return out
@@ -88,7 +91,7 @@ func span(low, high float64) string {
 	return words.When(a != b, strings.TrimSuffix(a, " %")+" to ") + b
 }
 
-// Where names a row in a sentence.
+// Where names a row in a sentence: " for sim-a on cpu, 2 threads (before)".
 func (v Across) Where(r compare.Row, p compare.Pool) string {
 	s := " for " + r.Model + " on " + r.Provider
 	if v.Varies(func(r compare.Row) string { return strconv.Itoa(r.Threads) }) {
@@ -100,7 +103,8 @@ func (v Across) Where(r compare.Row, p compare.Pool) string {
 	return s + words.When(p.Group != "", " ("+p.Group+")")
 }
 
-// ScatterText is the same of one row, in words.
+// ScatterText says how far the latencies of a row scatter at each level, and what
+// to have more of.
 func ScatterText(p compare.Pool) string {
 	var levels []string
 	for _, x := range p.Components {
@@ -112,7 +116,8 @@ func ScatterText(p compare.Pool) string {
 	return strings.Join(levels, ", ") + words.When(p.Advice != "", "; "+p.Advice+" would narrow the interval most")
 }
 
-// differenceLines name the runs of all values but the commonest.
+// differenceLines list what is not the same in all runs. They name the runs that
+// differ from most.
 func (v Across) differenceLines() (out []string) {
 	for _, d := range v.Differences {
 		var parts []string
@@ -123,7 +128,8 @@ func (v Across) differenceLines() (out []string) {
 			}
 			parts = append(parts, s)
 		}
-		out = append(out, d.Name+": "+words.List(parts, "; ", 6)+words.When(d.BetweenGroups, "; it differs between the groups and only there"))
+		out = append(out, d.Name+": "+words.List(parts, "; ", 6)+words.When(d.BetweenGroups,
+			"; it differs between the groups and only there"))
 	}
 	return out
 }
@@ -145,8 +151,8 @@ func shortRuns(ids []string) (out []string) {
 	return out
 }
 
-// problemLines: first those of runs of which something is left out. Runs with the
-// same problem share a line.
+// problemLines say what is left out of the comparison, then what is only marked. Runs
+// with the same problem share a line.
 func (v Across) problemLines() []string {
 	var out, marked grouped
 	for _, p := range v.Problems {
@@ -160,7 +166,8 @@ func (v Across) problemLines() []string {
 	return append(out.lines(), marked.lines()...)
 }
 
-// grouped are runs by what is said of them.
+// grouped holds the runs that share a sentence, in the order of their first
+// appearance.
 type grouped struct {
 	order []string
 	runs  map[string][]compare.Problem
@@ -192,11 +199,12 @@ func (g *grouped) lines() (out []string) {
 	return out
 }
 
-// legend says what the numbers are.
+// legend explains the numbers of the table.
 func (v Across) legend() string {
 	if v.Changed() {
-		return "Medians over devices, each counting once. In brackets the 95 % interval of the difference. \"Detectable from\" is " +
-			"how large a difference would have been found four times out of five." + words.When(v.suspect(), markedRuns)
+		return "Medians over devices, each counting once. In brackets the 95 % interval of the difference. " +
+			"\"Detectable from\" is how large a difference would have been found four times out of five." +
+			words.When(v.suspect(), markedRuns)
 	}
 	s := "p50 is the median over devices of each device's median over its runs."
 	units := map[string]bool{}
@@ -208,20 +216,15 @@ func (v Across) legend() string {
 		}
 	}
 	if units["device"] {
-		s += " 95 %: interval of that median, from how devices differ, each counting once (from " + strconv.Itoa(stats.FewestUnits) +
+		s += " 95 %: interval of that median, from how devices differ, each counting once (from " +
+			strconv.Itoa(stats.FewestUnits) +
 			" devices by Student's t, from 6 by order statistics)."
 	}
 	if units["run"] {
 		s += " Where there is one device, the interval is from how its runs differ, and holds for that device."
 	}
-	return s + " Spread: how much longer the slowest device" + words.When(units["run"], " (or run)") + " takes than the fastest." + words.When(v.suspect(), markedRuns)
+	return s + " Spread: how much longer the slowest device" + words.When(units["run"], " (or run)") +
+		" takes than the fastest." + words.When(v.suspect(), markedRuns)
 }
 
 const markedRuns = " Suspect: runs that count, with a mark, which is told under \"Left out, or marked\"."
-
-// suspect reports whether any run that counts is SUSPECT.
-func (v Across) suspect() bool {
-	return slices.ContainsFunc(v.Groups, func(g compare.Summary) bool {
-		return slices.ContainsFunc(g.Runs, func(r compare.RunRef) bool { return r.Suspect > 0 })
-	})
-}

@@ -36,13 +36,13 @@ type Section struct {
 	Foot  string
 }
 
-// Line is a line of a section; one Below another belongs to it.
+// Line is a line of a section. A line that is Below explains the one above it.
 type Line struct {
 	Text  string
 	Below bool
 }
 
-// Table is rows of cells under columns.
+// Table has rows of cells, one cell for each column.
 type Table struct {
 	Title   string
 	Columns []Column
@@ -97,7 +97,7 @@ const (
 	Open  Tone = "open" // unknown, skipped, doubtful
 )
 
-// Without returns the table without some columns.
+// Without returns the table without the columns of these keys.
 func (t Table) Without(keys ...string) Table {
 	for i := len(t.Columns) - 1; i >= 0; i-- {
 		if slices.Contains(keys, t.Columns[i].Key) {
@@ -118,13 +118,13 @@ func (t Table) Drop(i int) Table {
 	return t
 }
 
-// field is a column with where its cells come from.
+// field is a column together with the function that makes its cells.
 type field[R any] struct {
 	Column
 	cell func(R) Cell
 }
 
-// tabulate makes a table of rows.
+// tabulate makes a table with one row of cells for each of rows.
 func tabulate[R any](rows []R, fields []field[R]) (t Table) {
 	for _, f := range fields {
 		t.Columns = append(t.Columns, f.Column)

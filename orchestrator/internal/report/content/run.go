@@ -15,11 +15,11 @@ import (
 	"chexp/orchestrator/internal/report/options"
 )
 
-// OfRun is what a run's report says. The brief one, for a terminal, leaves out
-// what explains nothing unexpected.
+// OfRun makes the document of a run. The brief one, for a terminal, leaves out what
+// explains nothing unexpected.
 func OfRun(t *findings.Table, brief bool) *Document {
-	d := &Document{Cautions: t.Caveats, Answer: t.Decision.Text, Details: t.Decision.Details, Sections: sections(t, brief),
-		Notes: t.Notes, Legend: []string{legend}, Dir: t.Run.Dir}
+	d := &Document{Cautions: t.Caveats, Answer: t.Decision.Text, Details: t.Decision.Details,
+		Sections: sections(t, brief), Notes: t.Notes, Legend: []string{legend}, Dir: t.Run.Dir}
 	name := words.When(t.Run.ID != "", "run "+t.Run.ID)
 	if t.Run.Experiment != "" {
 		name = t.Run.Experiment + words.When(name != "", ", ") + name
@@ -44,15 +44,16 @@ const legend = "Latency is the time of one inference of a whole batch; inputs/s 
 
 // RunTable has a row for each of the findings' rows. Numbers of a column share
 // one unit, which stands in its head.
-func RunTable(t *findings.Table) Table { return tabulate(t.Rows, fields(t)) }
+func RunTable(t *findings.Table) Table { return tabulate(t.Rows, runFields(t)) }
 
 type rowField = field[*findings.Row]
 
-// fields are the columns of a run.
-func fields(t *findings.Table) []rowField {
+// runFields returns the columns of a run's table.
+func runFields(t *findings.Table) []rowField {
 	out := []rowField{
 		textField(Column{Key: "model", Head: "model"}, func(r *findings.Row) string { return r.Model }),
-		textField(Column{Key: "provider", Head: "provider", Fold: 4}, func(r *findings.Row) string { return r.Provider }),
+		textField(Column{Key: "provider", Head: "provider", Fold: 4},
+			func(r *findings.Row) string { return r.Provider }),
 		countField(Column{Key: "threads", Head: "threads", Fold: 2}, func(r *findings.Row) int { return r.Threads }),
 		countField(Column{Key: "batch", Head: "batch", Fold: 1}, func(r *findings.Row) int { return r.Batch }),
 	}
@@ -76,7 +77,8 @@ func fields(t *findings.Table) []rowField {
 	out = append(out, numberField(Column{Key: "throughput", Head: "inputs/s", Leave: 4}, 1,
 		func(r *findings.Row) trial.Reading[float64] { return r.Throughput }))
 	if slices.ContainsFunc(t.Rows, func(r *findings.Row) bool { return r.Roof.Value != nil }) {
-		out = append(out, numberField(Column{Key: "roof", Head: "% of roof", Leave: 1}, 0.01, (*findings.Row).RoofShare))
+		out = append(out, numberField(Column{Key: "roof", Head: "% of roof", Leave: 1}, 0.01,
+			(*findings.Row).RoofShare))
 	}
 	if t.WithAccuracy() {
 		out = append(out, accuracyField, agreementField)
@@ -116,21 +118,23 @@ func sizeText(r *findings.Row) string {
 	return words.Digits(float64(r.Bytes) / 1e6)
 }
 
-// accuracyField is the share of right answers with its interval.
-var accuracyField = textField(Column{Key: "accuracy", Head: "top-1 % (95 %)", Right: true}, func(r *findings.Row) string {
-	if a, ok := r.Accuracy.Get(); ok {
-		return fmt.Sprintf("%.1f (%.1f-%.1f)", 100*a.Top1, 100*a.Interval.Low, 100*a.Interval.High)
-	}
-	return Dash
-})
+// accuracyField shows the share of right answers with its 95 % interval.
+var accuracyField = textField(Column{Key: "accuracy", Head: "top-1 % (95 %)", Right: true},
+	func(r *findings.Row) string {
+		if a, ok := r.Accuracy.Get(); ok {
+			return fmt.Sprintf("%.1f (%.1f-%.1f)", 100*a.Top1, 100*a.Interval.Low, 100*a.Interval.High)
+		}
+		return Dash
+	})
 
-// agreementField is how near the outputs were to the reference's.
-var agreementField = textField(Column{Key: "agreement", Head: "agrees %, cos", Right: true}, func(r *findings.Row) string {
-	if g, ok := r.Agreement(); ok {
-		return fmt.Sprintf("%.1f, %.4f", 100*float64(g.Same)/float64(g.Pictures), g.Cosine)
-	}
-	return Dash
-})
+// agreementField shows how near the outputs were to those of the reference.
+var agreementField = textField(Column{Key: "agreement", Head: "agrees %, cos", Right: true},
+	func(r *findings.Row) string {
+		if g, ok := r.Agreement(); ok {
+			return fmt.Sprintf("%.1f, %.4f", 100*float64(g.Same)/float64(g.Pictures), g.Cosine)
+		}
+		return Dash
+	})
 
 func verdictCell(r *findings.Row, i int) Cell {
 	c := Cell{Marks: r.Marks[findings.BudgetColumn(i)]}
@@ -170,7 +174,7 @@ func Validity(r *findings.Row) Cell {
 	return c
 }
 
-// LatencyUnit is the unit in which the middle one of the medians reads best.
+// LatencyUnit returns the unit in which the middle one of the medians reads best.
 func LatencyUnit(t *findings.Table) words.Unit {
 	var p50s []float64
 	for _, r := range t.Rows {
@@ -181,7 +185,8 @@ func LatencyUnit(t *findings.Table) words.Unit {
 	return middleUnit(p50s)
 }
 
-// middleUnit is the unit of the middle one of times, milliseconds without any.
+// middleUnit returns the unit that suits the middle one of times given in
+// nanoseconds. Without any it is milliseconds.
 func middleUnit(times []float64) words.Unit {
 	if len(times) == 0 {
 		return words.Times[2]
@@ -190,7 +195,7 @@ func middleUnit(times []float64) words.Unit {
 	return words.UnitFor(times[len(times)/2], words.Times)
 }
 
-// sections are what the table does not show: how the options compare, which
+// sections say what the table does not show: how the options compare, which
 // provider ran them, and where their latencies scatter.
 func sections(t *findings.Table, brief bool) (out []Section) {
 	add := func(s Section) {
@@ -218,7 +223,8 @@ func sections(t *findings.Table, brief bool) (out []Section) {
 	return out
 }
 
-// RatiosNote says of what the intervals of the ratios speak.
+// RatiosNote explains the intervals of the ratios: what they are taken over, and what
+// would make them hold for more than these process starts.
 func RatiosNote(t *findings.Table) string {
 	fewest := 0
 	for _, c := range t.Ratios {
@@ -235,7 +241,8 @@ func RatiosNote(t *findings.Table) string {
 	}
 	switch fewest {
 	case 1:
-		note += " They speak of these processes: another start may differ by more, so set trials.repetitions to 3 or more."
+		note += " They speak of these processes: another start may differ by more, " +
+			"so set trials.repetitions to 3 or more."
 	case 2:
 		note += " They are from two process starts, which is too few to know how starts differ: " +
 			"set trials.repetitions to 3 or more."

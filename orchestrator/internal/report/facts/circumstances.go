@@ -19,9 +19,8 @@ type circumstance struct {
 	fact   string // its name in the report of a run; "": it has no line there
 	factor string // its name in a comparison; "": it changes no latency
 	newer  bool   // agents did not tell it at first: no line where no result does
-	// of reads it from a row, as a value or as the reason why there is none. Of a
-	// number the report gives the range instead.
-	of     func(*trial.Result) (value, why string)
+	of     reader
+	// number is what of is for the others; the report gives the range.
 	number func(*trial.Result) trial.Reading[float64]
 	format func(float64) string
 }
@@ -34,12 +33,12 @@ func (c circumstance) read(r *trial.Result) (value, why string) {
 	return words.When(ok, c.format(v)), c.number(r).Unavailable
 }
 
-// circumstances are all that results tell, by topic.
+// circumstances lists everything that results tell, by topic.
 var circumstances = []circumstance{
-	{fact: "Board", factor: "device model", of: text(func(r *trial.Result) trial.Reading[string] { return r.Device.Model })},
+	{fact: "Board", factor: "device model", of: text(func(d *trial.Device) trial.Reading[string] { return d.Model })},
 	{fact: "Board revision", factor: "board revision", newer: true,
-		of: word(func(r *trial.Result) trial.Reading[string] { return r.Device.Board })},
-	{fact: "Processor", factor: "processor", of: text(func(r *trial.Result) trial.Reading[string] { return r.Device.CPU })},
+		of: word(func(d *trial.Device) trial.Reading[string] { return d.Board })},
+	{fact: "Processor", factor: "processor", of: text(func(d *trial.Device) trial.Reading[string] { return d.CPU })},
 	{fact: "Usable cores", factor: "cores", of: plain(func(r *trial.Result) string {
 		return words.When(r.Device.Cores > 0, strconv.Itoa(r.Device.Cores))
 	})},
@@ -49,15 +48,15 @@ var circumstances = []circumstance{
 	{fact: "Emulated by", of: func(r *trial.Result) (string, string) {
 		return cmp.Or(r.Device.Emulated, "nothing: no sign of it"), ""
 	}},
-	{fact: "Kernel", factor: "kernel", of: text(func(r *trial.Result) trial.Reading[string] { return r.Device.Kernel })},
+	{fact: "Kernel", factor: "kernel", of: text(func(d *trial.Device) trial.Reading[string] { return d.Kernel })},
 	{fact: "Page size", factor: "page size", newer: true, of: func(r *trial.Result) (string, string) {
 		return words.When(r.Device.PageSize > 0, fmt.Sprintf("%d bytes", r.Device.PageSize)), ""
 	}},
 	{factor: "kernel settings", of: func(r *trial.Result) (string, string) { return settingsOf(r.Device.Cmdline), "" }},
 	{fact: "Clock governor", factor: "governor",
-		of: text(func(r *trial.Result) trial.Reading[string] { return r.Device.Governor })},
+		of: text(func(d *trial.Device) trial.Reading[string] { return d.Governor })},
 	{fact: "Top clock", factor: "top clock", newer: true,
-		of: number(func(r *trial.Result) trial.Reading[int64] { return r.Device.MaxClockHz }, gigahertz)},
+		of: number(func(d *trial.Device) trial.Reading[int64] { return d.MaxClockHz }, gigahertz)},
 	{fact: "Clock at the start of trials", number: clock, format: gigahertz},
 	{fact: "Temperature at the start of trials",
 		number: func(r *trial.Result) trial.Reading[float64] { return r.Device.Temperature },
@@ -68,10 +67,10 @@ var circumstances = []circumstance{
 		return value, r.Device.Quota.Unavailable
 	}},
 	{fact: "Memory limit", factor: "memory limit", newer: true,
-		of: number(func(r *trial.Result) trial.Reading[int64] { return r.Device.MemoryLimit }, bytesOrNone)},
+		of: number(func(d *trial.Device) trial.Reading[int64] { return d.MemoryLimit }, bytesOrNone)},
 	{fact: "Swap", newer: true,
-		of: number(func(r *trial.Result) trial.Reading[int64] { return r.Device.SwapBytes }, bytesOrNone)},
-	{fact: "Cooling", newer: true, of: word(func(r *trial.Result) trial.Reading[string] { return r.Device.CoolingSteps })},
+		of: number(func(d *trial.Device) trial.Reading[int64] { return d.SwapBytes }, bytesOrNone)},
+	{fact: "Cooling", newer: true, of: word(func(d *trial.Device) trial.Reading[string] { return d.CoolingSteps })},
 	{fact: "What it can do at best", newer: true, of: func(r *trial.Result) (string, string) {
 		v, ok := r.Device.Roof.Get()
 		return words.When(ok, roofText(v)), r.Device.Roof.Unavailable
@@ -81,14 +80,16 @@ var circumstances = []circumstance{
 		return words.List(v, " ", 60), r.Device.Features.Unavailable
 	}},
 	{fact: "Kernel command line", newer: true,
-		of: word(func(r *trial.Result) trial.Reading[string] { return r.Device.Cmdline })},
+		of: word(func(d *trial.Device) trial.Reading[string] { return d.Cmdline })},
 	{factor: "firmware", of: plain(func(r *trial.Result) string { return firmware(r.Blocks) })},
 	{fact: "Runtime", factor: "runtime",
 		of: plain(func(r *trial.Result) string { return strings.TrimSpace(r.Runtime.Name + " " + r.Runtime.Version) })},
 	{fact: "Providers in the runtime",
 		of: plain(func(r *trial.Result) string { return words.List(r.Runtime.Providers, ", ", 12) })},
-	{fact: "Runtime build", factor: "runtime build", of: plain(func(r *trial.Result) string { return r.Runtime.BuildInfo })},
-	{factor: "session settings", of: plain(func(r *trial.Result) string { return sessionSettings(r.Runtime.Settings) })},
+	{fact: "Runtime build", factor: "runtime build",
+		of: plain(func(r *trial.Result) string { return r.Runtime.BuildInfo })},
+	{factor: "session settings",
+		of: plain(func(r *trial.Result) string { return sessionSettings(r.Runtime.Settings) })},
 	{factor: "provider options", of: plain(func(r *trial.Result) string { return pairs(r.Provider.Options, "none") })},
 	{fact: "Agent", factor: "agent", of: plain(func(r *trial.Result) string {
 		return strings.TrimSpace(r.Agent.Version + " " + strings.Trim(r.Agent.OS+"/"+r.Agent.Arch, "/"))
@@ -97,34 +98,37 @@ var circumstances = []circumstance{
 	{factor: "agent sha256", of: plain(func(r *trial.Result) string { return words.Line(r.Agent.SHA256, 12) })},
 }
 
-func text(get func(*trial.Result) trial.Reading[string]) func(*trial.Result) (string, string) {
+// reader reads a circumstance from a result: its value, or why there is none.
+type reader func(*trial.Result) (value, why string)
+
+func text(get func(*trial.Device) trial.Reading[string]) reader {
 	return func(r *trial.Result) (string, string) {
-		v, _ := get(r).Get()
-		return v, get(r).Unavailable
+		v, _ := get(&r.Device).Get()
+		return v, get(&r.Device).Unavailable
 	}
 }
 
-// word is text that may be read and empty.
-func word(get func(*trial.Result) trial.Reading[string]) func(*trial.Result) (string, string) {
+// word is like [text], for what may be read and be empty: that is "nothing".
+func word(get func(*trial.Device) trial.Reading[string]) reader {
 	return func(r *trial.Result) (string, string) {
-		v, ok := get(r).Get()
-		return words.When(ok, cmp.Or(v, "nothing")), get(r).Unavailable
+		v, ok := get(&r.Device).Get()
+		return words.When(ok, cmp.Or(v, "nothing")), get(&r.Device).Unavailable
 	}
 }
 
-// plain is what every agent tells.
-func plain(get func(*trial.Result) string) func(*trial.Result) (string, string) {
+// plain makes a reader of what every agent tells.
+func plain(get func(*trial.Result) string) reader {
 	return func(r *trial.Result) (string, string) { return get(r), "not told by the agent" }
 }
 
-func number(get func(*trial.Result) trial.Reading[int64], format func(float64) string) func(*trial.Result) (string, string) {
+func number(get func(*trial.Device) trial.Reading[int64], format func(float64) string) reader {
 	return func(r *trial.Result) (string, string) {
-		v, ok := get(r).Get()
-		return words.When(ok, format(float64(v))), get(r).Unavailable
+		v, ok := get(&r.Device).Get()
+		return words.When(ok, format(float64(v))), get(&r.Device).Unavailable
 	}
 }
 
-func memory(r *trial.Result) trial.Reading[int64] { return r.Device.MemoryBytes }
+func memory(d *trial.Device) trial.Reading[int64] { return d.MemoryBytes }
 
 func clock(r *trial.Result) trial.Reading[float64] {
 	if v, ok := r.Device.ClockHz.Get(); ok {
@@ -144,15 +148,16 @@ func bytesOrNone(v float64) string {
 
 func roofText(r trial.Roof) string {
 	s := fmt.Sprintf("%s float and %s 8-bit multiply-adds a second on %s",
-		words.Count(float64(r.Cores)*float64(r.ClockHz)*r.FloatPerCycle), words.Count(float64(r.Cores)*float64(r.ClockHz)*r.IntegerPerCycle), words.Plural(r.Cores, "core"))
+		words.Count(float64(r.Cores)*float64(r.ClockHz)*r.FloatPerCycle),
+		words.Count(float64(r.Cores)*float64(r.ClockHz)*r.IntegerPerCycle), words.Plural(r.Cores, "core"))
 	if v, ok := r.MemoryBytesPerSecond.Get(); ok {
 		s += ", " + words.Bytes(v) + "/s from memory"
 	}
 	return s + words.When(r.Source != "", " ("+r.Source+")")
 }
 
-// firmware is what it reported while the trial was measured, the first complaint
-// if there was any.
+// firmware returns what the firmware reported while the trial was measured: its first
+// complaint, if there was any.
 func firmware(blocks []trial.Block) (said string) {
 	for _, b := range blocks {
 		if b.Conditions == nil {
@@ -165,9 +170,10 @@ func firmware(blocks []trial.Block) (said string) {
 	return said
 }
 
-// speedSettings are the parts of a kernel's command line that change speed;
-// others name a board's own disk or network.
-var speedSettings = regexp.MustCompile(`^(numa|numa_policy|isolcpus|nohz_full|maxcpus|nr_cpus|mem|mitigations|cpufreq\.\S*|cpuidle\.\S*|transparent_hugepage|hugepages|idle|nosmt|preempt)(=|$)`)
+// speedSettings matches the parts of a kernel's command line that change its speed.
+// The other parts name a board's own disk or network.
+var speedSettings = regexp.MustCompile(`^(numa|numa_policy|isolcpus|nohz_full|maxcpus|nr_cpus|mem|mitigations` +
+	`|cpufreq\.\S*|cpuidle\.\S*|transparent_hugepage|hugepages|idle|nosmt|preempt)(=|$)`)
 
 func settingsOf(cmdline trial.Reading[string]) string {
 	s, ok := cmdline.Get()
@@ -188,7 +194,8 @@ func sessionSettings(s *trial.Settings) string {
 	if s == nil {
 		return ""
 	}
-	parts := []string{fmt.Sprintf("%d inter-op", s.InterOpThreads), pairs(s.Session, ""), pairs(s.Provider, ""), pairs(s.Environment, "")}
+	parts := []string{fmt.Sprintf("%d inter-op", s.InterOpThreads), pairs(s.Session, ""), pairs(s.Provider, ""),
+		pairs(s.Environment, "")}
 	return strings.Join(words.Present(parts...), ", ")
 }
 

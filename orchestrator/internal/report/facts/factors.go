@@ -11,13 +11,13 @@ import (
 	"chexp/experiments/words"
 )
 
-var revision = regexp.MustCompile(` Rev [0-9.]+$`)
+var revisionSuffix = regexp.MustCompile(` Rev [0-9.]+$`)
 
-// Kind is what boards must share to be devices of one kind: revisions of
-// one model are, other processors are not.
+// Kind names the kind of a board. Revisions of one model are of one kind; boards with
+// other processors are not.
 func Kind(d trial.Device) string {
 	model, _ := d.Model.Get()
-	model = revision.ReplaceAllString(words.Line(model, words.MaxName), "")
+	model = revisionSuffix.ReplaceAllString(words.Line(model, words.MaxName), "")
 	cpu, _ := d.CPU.Get()
 	if cpu = words.Line(cpu, words.MaxName); model == "" || !strings.HasPrefix(model, "Raspberry Pi") && cpu != "" {
 		model = strings.Join(words.Present(model, cpu), ", ") // a hypervisor's product name says little
@@ -38,7 +38,7 @@ func Factors(r *trial.Result, plan *trial.Plan, image string) (out []compare.Fac
 	return append(append(out, runtimeFiles(plan, r.Provider)), planned(plan, image)...)
 }
 
-// planned are the factors that the plan tells.
+// planned lists the factors that the plan tells.
 func planned(plan *trial.Plan, image string) (out []compare.Fact) {
 	add := func(name, value string) {
 		out = append(out, compare.Fact{Name: name, Value: cmp.Or(value, "not told")})
@@ -50,13 +50,15 @@ func planned(plan *trial.Plan, image string) (out []compare.Fact) {
 		if p.Block > 0 {
 			block = "blocks of " + words.Span(p.Block)
 		}
-		add("trials", fmt.Sprintf("%s, %s, %s to %s, %s", words.Plural(p.Warmup, "warm-up"), words.Plural(p.MinRuns, "run")+" or more",
-			words.Span(p.MinTime), words.Span(p.MaxTime), block)+words.When(p.Precision > 0, fmt.Sprintf(", to ±%s", words.Percent(p.Precision))))
+		add("trials", fmt.Sprintf("%s, %s, %s to %s, %s", words.Plural(p.Warmup, "warm-up"),
+			words.Plural(p.MinRuns, "run")+" or more",
+			words.Span(p.MinTime), words.Span(p.MaxTime), block)+words.When(p.Precision > 0,
+			fmt.Sprintf(", to ±%s", words.Percent(p.Precision))))
 	}
 	return out
 }
 
-// runtimeFiles are the sums of a named runtime and of its plugins; what the agent
+// runtimeFiles gives the sums of a named runtime and of its plugins. What the agent
 // itself carries is in the agent's sum.
 func runtimeFiles(p *trial.Plan, provider trial.Provider) compare.Fact {
 	f := compare.Fact{Name: "runtime files", Value: "those of the agent"}

@@ -88,7 +88,8 @@ func harnessFact(results []*trial.Result) Fact {
 		} else if w := words.Line(h.NullCNS.Unavailable, 200); w != "" {
 			f.Value += ", in C unavailable: " + w
 		}
-		f.Value += fmt.Sprintf("; %s in %s", words.Plural(int(max(0, h.Allocations)), "allocation"), words.Plural(max(0, h.Calls), "call"))
+		f.Value += fmt.Sprintf("; %s in %s", words.Plural(int(max(0, h.Allocations)), "allocation"),
+			words.Plural(max(0, h.Calls), "call"))
 		return f
 	}
 	return f
@@ -98,7 +99,8 @@ func harnessFact(results []*trial.Result) Fact {
 func HarnessCost(facts []Fact) string {
 	for _, f := range facts {
 		if f.Name == harnessName {
-			return "Measuring costs: an empty call takes " + f.Value + words.When(f.Value == "", "unavailable: "+f.Unavailable) + "."
+			return "Measuring costs: an empty call takes " + f.Value +
+				words.When(f.Value == "", "unavailable: "+f.Unavailable) + "."
 		}
 	}
 	return ""

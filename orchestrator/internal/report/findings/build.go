@@ -16,7 +16,8 @@ import (
 // as package judge lists them.
 func Build(in Input) *Table {
 	run := judge.Results(in.Plan, in.Results, in.Budgets)
-	b := &builder{Table: &Table{Schema: Schema, Run: cleanRun(in.Run), Budgets: run.Budgets, Models: models(in.Plan, run),
+	b := &builder{Table: &Table{Schema: Schema, Run: cleanRun(in.Run), Budgets: run.Budgets,
+		Models: models(in.Plan, run),
 		Phases: cleanPhases(in.Phases), Judged: run}}
 	for _, t := range run.Trials {
 		b.Rows = append(b.Rows, newRow(t))
@@ -37,12 +38,6 @@ func Build(in Input) *Table {
 	b.Caveats = caveats(b.Table)
 	b.Decision = decide(b.Table)
 	return b.Table
-}
-
-type builder struct {
-	*Table
-	notes  map[string]int     // key → index in Table.Notes
-	shared map[string]*shared // of the footnotes of several trials, by key
 }
 
 func cleanRun(r Run) Run {
@@ -92,7 +87,8 @@ func models(plan *trial.Plan, run *judge.Run) (out []Model) {
 	return out
 }
 
-// telling are the results that tell of the circumstances under which they came.
+// telling returns the results that say anything of the circumstances under which they
+// were measured.
 func telling(rows []*Row) (out []*trial.Result) {
 	for _, r := range rows {
 		if r.Outcome != judge.Missing && !(r.Start.IsZero() && r.Agent.Version == "" && r.Runtime.Name == "") {
@@ -110,7 +106,8 @@ func protocol(r Run, p *trial.Plan) (out []facts.Fact) {
 		}
 	}
 	if p != nil {
-		rule := fmt.Sprintf("%s not counted, then at least %s and %s of timed work", words.Plural(p.Policy.Warmup, "warm-up inference"),
+		rule := fmt.Sprintf("%s not counted, then at least %s and %s of timed work",
+			words.Plural(p.Policy.Warmup, "warm-up inference"),
 			words.Plural(p.Policy.MinRuns, "inference"), words.Span(p.Policy.MinTime))
 		if p.Policy.MaxTime > 0 {
 			rule += ", at most " + words.Span(p.Policy.MaxTime)

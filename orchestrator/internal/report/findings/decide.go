@@ -10,19 +10,6 @@ import (
 	"chexp/experiments/words"
 )
 
-// Decision is package judge's decision in words.
-type Decision struct {
-	Verdict judge.Conclusion `json:"verdict"`
-	// RealDevice is false for a rehearsal or an emulated processor: the
-	// decision then says how the report reads and nothing about a device.
-	RealDevice bool     `json:"real_device"`
-	Text       string   `json:"text"`
-	Details    []string `json:"details,omitempty"`
-	Options    []string `json:"options,omitempty"` // letters of the options that meet every budget
-	Smallest   string   `json:"smallest,omitempty"`
-	Fastest    string   `json:"fastest,omitempty"`
-}
-
 func decide(t *Table) Decision {
 	emulated := slices.ContainsFunc(t.Rows, func(r *Row) bool { return r.Device.Emulated != "" })
 	j := t.Judged.Decide()

@@ -29,17 +29,21 @@ func (b *builder) interrupted() {
 	}
 	for _, r := range b.Rows {
 		if r.Outcome == judge.Missing && r.Partial == nil {
-			r.Reasons = []trial.Reason{{Code: trial.ReasonStopped, Text: "not measured: the run ended before its turn: " + why}}
+			r.Reasons = []trial.Reason{{Code: trial.ReasonStopped,
+				Text: "not measured: the run ended before its turn: " + why}}
 		}
 	}
 	var parts []string
 	if partial > 0 {
-		parts = append(parts, fmt.Sprintf("%d of %s %s only some of the blocks asked for", partial, words.Plural(len(b.Rows), "trial"), have(partial)))
+		parts = append(parts, fmt.Sprintf("%d of %s %s only some of the blocks asked for", partial,
+			words.Plural(len(b.Rows), "trial"), have(partial)))
 	}
 	if missing > 0 {
-		parts = append(parts, fmt.Sprintf("%d of %s %s not measured", missing, words.Plural(len(b.Rows), "trial"), were(missing)))
+		parts = append(parts, fmt.Sprintf("%d of %s %s not measured", missing, words.Plural(len(b.Rows), "trial"),
+			were(missing)))
 	}
-	b.Interrupted = "The run ended early (" + why + "): " + strings.Join(parts, ", ") + ". chexp run --resume measures the rest."
+	b.Interrupted = "The run ended early (" + why + "): " + strings.Join(parts, ", ") +
+		". chexp run --resume measures the rest."
 }
 
 func have(n int) string {

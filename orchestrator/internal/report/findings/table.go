@@ -154,7 +154,7 @@ type Note struct {
 	Text string `json:"text"`
 }
 
-// RoofShare is how much of what its device can do a trial achieved, 0 to 1.
+// RoofShare says which share, from 0 to 1, a trial achieved of what its device can do.
 func (r *Row) RoofShare() trial.Reading[float64] {
 	if b, ok := r.Roof.Get(); ok {
 		return trial.Read(b.Achieved)
@@ -177,3 +177,33 @@ func (t *Table) Percentiles() (out []*judge.Metric) {
 
 // BudgetColumn is the key of the column of budget i.
 func BudgetColumn(i int) string { return fmt.Sprintf("budget %d", i) }
+
+// WithAccuracy reports whether any trial was asked for it.
+func (t *Table) WithAccuracy() bool {
+	return slices.ContainsFunc(t.Rows, func(r *Row) bool {
+		_, ok := r.Accuracy.Get()
+		return ok || r.Accuracy.Unavailable != ""
+	})
+}
+
+// Agreement is how near the outputs were to a reference's, if that was measured.
+func (r *Row) Agreement() (g trial.Agreement, ok bool) {
+	a, ok := r.Accuracy.Get()
+	if !ok {
+		return g, false
+	}
+	return a.Agreement.Get()
+}
+
+// Decision puts the decision of package judge into words.
+type Decision struct {
+	Verdict judge.Conclusion `json:"verdict"`
+	// RealDevice is false for a rehearsal or an emulated processor: the
+	// decision then says how the report reads and nothing about a device.
+	RealDevice bool     `json:"real_device"`
+	Text       string   `json:"text"`
+	Details    []string `json:"details,omitempty"`
+	Options    []string `json:"options,omitempty"` // letters of the options that meet every budget
+	Smallest   string   `json:"smallest,omitempty"`
+	Fastest    string   `json:"fastest,omitempty"`
+}

@@ -39,7 +39,8 @@ type Share struct {
 // Placements makes one entry per option, from the first repetition that knows.
 func Placements(run *judge.Run) (out []Placement) {
 	for _, c := range run.Options {
-		p := Placement{Option: c.Letter, Model: c.Model, Provider: c.Trials[0].Provider, Unavailable: "the trial has no usable result"}
+		p := Placement{Option: c.Letter, Model: c.Model, Provider: c.Trials[0].Provider,
+			Unavailable: "the trial has no usable result"}
 		known := false
 		for _, r := range c.Trials {
 			if !r.Sound() || known {
@@ -113,20 +114,21 @@ const (
 	otherWork   = "do other arithmetic"
 )
 
-var kindNames = map[string]string{
-	"ConvInteger": integerWork, "MatMulInteger": integerWork, "QLinearConv": integerWork, "QLinearMatMul": integerWork, "QGemm": integerWork,
-	"MatMulIntegerToFloat": integerWork, "DynamicQuantizeMatMul": integerWork, "NhwcQLinearConv": integerWork,
-	"Conv": floatWork, "FusedConv": floatWork, "NhwcConv": floatWork, "NhwcFusedConv": floatWork, "Gemm": floatWork, "FusedGemm": floatWork, "MatMul": floatWork, "FusedMatMul": floatWork,
-	"ConvTranspose": floatWork,
-	"Cast":          conversion, "QuantizeLinear": conversion, "DequantizeLinear": conversion, "DynamicQuantizeLinear": conversion,
-	"Reshape": layout, "Transpose": layout, "ReorderInput": layout, "ReorderOutput": layout, "Concat": layout, "Slice": layout, "Squeeze": layout,
-	"Unsqueeze": layout, "Gather": layout, "Flatten": layout, "Identity": layout, "Shape": layout, "Expand": layout, "Split": layout,
-	"MemcpyFromHost": layout, "MemcpyToHost": layout,
+// operators of each kind; those of none do other arithmetic.
+var operators = map[string][]string{
+	integerWork: strings.Fields("ConvInteger MatMulInteger QLinearConv QLinearMatMul QGemm MatMulIntegerToFloat " +
+		"DynamicQuantizeMatMul NhwcQLinearConv"),
+	floatWork:  strings.Fields("Conv FusedConv NhwcConv NhwcFusedConv Gemm FusedGemm MatMul FusedMatMul ConvTranspose"),
+	conversion: strings.Fields("Cast QuantizeLinear DequantizeLinear DynamicQuantizeLinear"),
+	layout: strings.Fields("Reshape Transpose ReorderInput ReorderOutput Concat Slice Squeeze Unsqueeze Gather " +
+		"Flatten Identity Shape Expand Split MemcpyFromHost MemcpyToHost"),
 }
 
 func kindOf(operator string) string {
-	if k := kindNames[operator]; k != "" {
-		return k
+	for kind, names := range operators {
+		if slices.Contains(names, operator) {
+			return kind
+		}
 	}
 	return otherWork
 }
@@ -144,8 +146,10 @@ func workText(nodes int, kinds map[string]*Share, top []Share) string {
 		return ""
 	}
 	var ops []string
-	for _, o := range slices.SortedStableFunc(slices.Values(top), func(a, b Share) int { return cmp.Compare(b.Time, a.Time) })[:min(3, len(top))] {
+	for _, o := range slices.SortedStableFunc(slices.Values(top),
+		func(a, b Share) int { return cmp.Compare(b.Time, a.Time) })[:min(3, len(top))] {
 		ops = append(ops, fmt.Sprintf("%s %s", o.Name, words.Percent(o.Time)))
 	}
-	return fmt.Sprintf("%s: %s. Most time: %s", words.Plural(nodes, "node"), strings.Join(parts, ", "), strings.Join(ops, ", "))
+	return fmt.Sprintf("%s: %s. Most time: %s", words.Plural(nodes, "node"), strings.Join(parts, ", "),
+		strings.Join(ops, ", "))
 }

@@ -53,7 +53,8 @@ func (t run) card(r *findings.Row) card {
 	c := card{Row: r, Series: t.series(r.Provider)}
 
 	c.Axis = drawing{Height: int(height)}
-	c.Seq = drawing{Height: int(height), Label: fmt.Sprintf("Latencies of %d inferences in order, between %s and %s", r.N, words.Nanoseconds(*r.Min.Value), words.Nanoseconds(*r.Max.Value))}
+	c.Seq = drawing{Height: int(height), Label: fmt.Sprintf("Latencies of %d inferences in order, between %s and %s",
+		r.N, words.Nanoseconds(*r.Min.Value), words.Nanoseconds(*r.Max.Value))}
 	c.Hist = drawing{Height: int(height), Label: "Histogram of the same latencies"}
 	for _, v := range s.ticks(4) {
 		c.Axis.text(1, -5, min(up(v)+4, height-1), "end", "tick", strings.TrimSpace(tickText(v, u)))
@@ -65,7 +66,8 @@ func (t run) card(r *findings.Row) card {
 	counts, highest, beyond := bins(r.Sample.Sorted(), s, n)
 	for i, k := range counts {
 		if k > 0 {
-			c.Hist.rect(0, height*(1-float64(i+1)/n), max(0.02, float64(k)/float64(highest)), height/n, "fill "+c.Series)
+			c.Hist.rect(0, height*(1-float64(i+1)/n), max(0.02, float64(k)/float64(highest)), height/n,
+				"fill "+c.Series)
 		}
 	}
 	for _, d := range []*drawing{&c.Seq, &c.Hist} {
@@ -131,7 +133,8 @@ func cardStats(r *findings.Row) []facts.Fact {
 		r      trial.Reading[float64]
 		format func(float64) string
 	}{
-		{"p95", r.P95, words.Nanoseconds}, {"p99", r.P99, words.Nanoseconds}, {"session", r.SessionCreate, words.Nanoseconds},
+		{"p95", r.P95, words.Nanoseconds}, {"p99", r.P99, words.Nanoseconds},
+		{"session", r.SessionCreate, words.Nanoseconds},
 		{"first inference", r.FirstInference, words.Nanoseconds}, {"peak memory", r.PeakMemory, words.Bytes},
 		{"of the roof", r.RoofShare(), words.Percent}, {"measuring", r.Harness, words.Nanoseconds},
 	} {

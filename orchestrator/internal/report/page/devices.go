@@ -12,6 +12,12 @@ import (
 	"chexp/orchestrator/internal/report/content"
 )
 
+// How much of a trial is drawn.
+const (
+	maxFigureDevices = 60
+	maxFigureDots    = 60 // of one device
+)
+
 // deviceFigure is one trial: every run of every device on one axis.
 type deviceFigure struct {
 	Name, Sub, AxisName string
@@ -155,17 +161,18 @@ func deviceRow(r compare.Row, device string, s scale, u words.Unit) deviceStrip 
 			if own.Runs > 5 { // many would hide each other
 				off = float64(drawn%3-1) * 5
 			}
-			d.run(x, s, y+off, series)
+			d.point(x, s, y+off, series)
 		}
 		d.line(s.at(own.Median), y-9, s.at(own.Median), y+9, "middle "+series)
-		d.Label += strings.TrimSpace(p.Group+" ") + words.Plural(own.Runs, "run") + ", median " + u.Format(own.Median) + " "
+		d.Label += strings.TrimSpace(p.Group+" ") + words.Plural(own.Runs, "run") + ", median " +
+			u.Format(own.Median) + " "
 	}
 	d.Label = device + ": " + strings.TrimSpace(d.Label)
 	row.Value, row.Plot = strings.Join(values, " "), d
 	return row
 }
 
-func (d *drawing) run(x compare.Point, s scale, y float64, series string) {
+func (d *drawing) point(x compare.Point, s scale, y float64, series string) {
 	if i, ok := x.Interval.Get(); ok {
 		d.line(math.Max(0, s.at(i.Low)), y, math.Min(1, s.at(i.High)), y, "range "+series)
 	}
@@ -176,7 +183,8 @@ func (d *drawing) run(x compare.Point, s scale, y float64, series string) {
 	d.circle(s.at(x.Median), y, 3.4, class)
 }
 
-// deviceLabel is what ByDevice calls a point's device.
+// deviceLabel returns the name that [compare.Pool] gives a point's device in
+// ByDevice.
 func deviceLabel(name string) string {
 	if name == "" {
 		return compare.Unnamed

@@ -32,11 +32,13 @@ func percent(share float64) string { return fmt.Sprintf("%.2f%%", 100*share) }
 func pixel(v float64) string       { return fmt.Sprintf("%.1f", v) }
 
 func (d *drawing) line(x1, y1, x2, y2 float64, class string) {
-	d.Shapes = append(d.Shapes, shape{Kind: "line", X: percent(x1), Y: pixel(y1), X2: percent(x2), Y2: pixel(y2), Class: class})
+	d.Shapes = append(d.Shapes, shape{Kind: "line", X: percent(x1), Y: pixel(y1), X2: percent(x2), Y2: pixel(y2),
+		Class: class})
 }
 
 func (d *drawing) rect(x, y, w, h float64, class string) {
-	d.Shapes = append(d.Shapes, shape{Kind: "rect", X: percent(x), Y: pixel(y), W: percent(w), H: pixel(h), Class: class})
+	d.Shapes = append(d.Shapes, shape{Kind: "rect", X: percent(x), Y: pixel(y), W: percent(w), H: pixel(h),
+		Class: class})
 }
 
 func (d *drawing) circle(x, y, r float64, class string) {
@@ -45,7 +47,8 @@ func (d *drawing) circle(x, y, r float64, class string) {
 
 // text is anchored at x; dx moves it by pixels.
 func (d *drawing) text(x, dx, y float64, anchor, class, text string) {
-	d.Shapes = append(d.Shapes, shape{Kind: "text", X: percent(x), Dx: pixel(dx), Y: pixel(y), Anchor: anchor, Class: class, Text: text})
+	d.Shapes = append(d.Shapes, shape{Kind: "text", X: percent(x), Dx: pixel(dx), Y: pixel(y), Anchor: anchor,
+		Class: class, Text: text})
 }
 
 // scale maps values to 0 … 1.

@@ -9,6 +9,9 @@ import (
 	"chexp/orchestrator/internal/report/findings"
 )
 
+// run draws the figures of a run.
+type run struct{ *findings.Table }
+
 // How much is drawn. A page with hundreds of trials is no longer a picture;
 // the table and the CSV hold them all.
 const (
@@ -48,3 +51,6 @@ func (t run) latencyBudgets() (out []judge.Budget) {
 	}
 	return out
 }
+
+// key names a colour.
+type key struct{ Name, Series string }

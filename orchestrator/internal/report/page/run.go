@@ -2,7 +2,6 @@ package page
 
 import (
 	"cmp"
-	"embed"
 	"fmt"
 	"html/template"
 	"io"
@@ -13,23 +12,6 @@ import (
 	"chexp/orchestrator/internal/report/content"
 	"chexp/orchestrator/internal/report/findings"
 )
-
-//go:embed *.tmpl *.css
-var files embed.FS
-
-// css is ours, so it may go into the page unescaped; nothing else may.
-var css = func() template.CSS {
-	b, err := files.ReadFile("report.css")
-	if err != nil {
-		panic(err)
-	}
-	return template.CSS(b)
-}()
-
-var pageTemplate = template.Must(template.New("report.html.tmpl").Funcs(template.FuncMap{
-	"plural": words.Plural, "percent": words.Percent, "verdict": content.CheckVerdict, "value": content.CheckValue, "limit": content.CheckLimit,
-	"size": findings.Size, "tie": words.Tie,
-}).ParseFS(files, "report.html.tmpl"))
 
 // maxRows bounds the table of the page; a browser chokes on more.
 const maxRows = 2000
@@ -43,13 +25,13 @@ type view struct {
 	When        string
 	Sign, Tone  string // of the decision
 	Columns     []content.Column
-	Lines       []line
+	Lines       []trialLine
 	Left        int // rows that are not shown
 	Versus      []versus
 	CompareNote string
 	Strips      *strips
 	Scatter     *scatter
-	Options     []option
+	Options     []badge
 	Cards       []card
 	CardNote    string
 	Timeline    []bar
@@ -58,11 +40,8 @@ type view struct {
 	Legend      string
 }
 
-// run draws the figures of a run.
-type run struct{ *findings.Table }
-
-// line is a row of the table, with what names its option in its first cell.
-type line struct {
+// trialLine is a row of the table, with what names its option in its first cell.
+type trialLine struct {
 	*findings.Row
 	Sub                  string // threads, batch, repetition
 	Marks, ProviderMarks []int
@@ -71,13 +50,7 @@ type line struct {
 	NewFrom              bool // the first of its model
 }
 
-// cell knows its column: a phone writes the head before the text.
-type cell struct {
-	content.Column
-	content.Cell
-}
-
-type option struct{ Letter, Label, Series string }
+type badge struct{ Letter, Label, Series string }
 
 // Run writes the report of a run as one file that needs nothing else: no script,
 // no font, no picture from anywhere. It follows the reader's light or dark
@@ -94,7 +67,7 @@ func Run(w io.Writer, t *findings.Table) error {
 		v.table(said.Tables[0])
 	}
 	for _, c := range t.Judged.Options {
-		v.Options = append(v.Options, option{c.Letter, c.Label, r.series(c.Trials[0].Provider)})
+		v.Options = append(v.Options, badge{c.Letter, c.Label, r.series(c.Trials[0].Provider)})
 	}
 	for _, r := range t.Rows {
 		if !r.Valid() && len(v.Troubles) < maxRows {
@@ -123,7 +96,7 @@ func (v *view) table(t content.Table) {
 	t = t.Without(content.Identity...)
 	v.Columns, v.Left = t.Columns, max(0, len(v.Rows)-maxRows)
 	for i, r := range v.Rows[:len(v.Rows)-v.Left] {
-		l := line{Row: r, Series: v.series(r.Provider), NewFrom: i > 0 && v.Rows[i-1].Model != r.Model,
+		l := trialLine{Row: r, Series: v.series(r.Provider), NewFrom: i > 0 && v.Rows[i-1].Model != r.Model,
 			Marks: r.Marks["model"], ProviderMarks: r.Marks["provider"], Cells: cells(t, i)}
 		l.Sub = fmt.Sprintf(", %s, batch %d", words.Plural(r.Threads, "thread"), r.Batch)
 		if reps {
@@ -131,12 +104,4 @@ func (v *view) table(t content.Table) {
 		}
 		v.Lines = append(v.Lines, l)
 	}
-}
-
-// cells are those of a row, each with its column.
-func cells(t content.Table, row int) (out []cell) {
-	for i, c := range t.Rows[row] {
-		out = append(out, cell{t.Columns[i], c})
-	}
-	return out
 }

@@ -49,11 +49,13 @@ func (t run) scatter() *scatter {
 	up := func(v float64) float64 { return height - foot - y.at(v)*(height-foot) }
 	u := words.UnitFor(high, words.Times)
 	out.YName = metric.String() + " latency, " + u.Name
-	d := drawing{Height: int(height), Label: fmt.Sprintf("Model size in MB against %s latency in %s, one dot per trial", metric, u.Name)}
+	d := drawing{Height: int(height), Label: fmt.Sprintf("Model size in MB against %s latency in %s, one dot per "+
+		"trial", metric, u.Name)}
 	labels := drawing{Height: int(height)}
 	for _, v := range y.ticks(6) {
 		d.line(0, up(v), 1, up(v), "grid")
-		labels.Shapes = append(labels.Shapes, shape{Kind: "text", X: "100%", Dx: "-6", Y: pixel(up(v) + 4), Anchor: "end", Class: "tick", Text: tickText(v, u)})
+		labels.Shapes = append(labels.Shapes, shape{Kind: "text", X: "100%", Dx: "-6", Y: pixel(up(v) + 4),
+			Anchor: "end", Class: "tick", Text: tickText(v, u)})
 	}
 	for _, v := range x.ticks(6) {
 		d.line(x.at(v), height-foot, x.at(v), height-foot+5, "base")
@@ -134,7 +136,8 @@ type placed struct {
 
 // dot draws one trial: the value, a whisker up to its p95, and the letter of
 // its option beside it, moved down where another letter is in the way.
-func (t run) dot(d *drawing, r *findings.Row, x float64, metric *judge.Metric, up func(float64) float64, meets bool, taken *[]placed) {
+func (t run) dot(d *drawing, r *findings.Row, x float64, metric *judge.Metric, up func(float64) float64, meets bool,
+	taken *[]placed) {
 	v, _ := metric.Read(r.Trial).Get()
 	s := t.series(r.Provider)
 	if p95, ok := r.P95.Get(); ok && p95 > v {

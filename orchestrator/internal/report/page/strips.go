@@ -56,7 +56,8 @@ func (t run) strips() *strips {
 	}
 	const height = 36
 	for _, r := range rows {
-		st := strip{Row: r, Series: t.series(r.Provider), P50: words.Nanoseconds(*r.P50.Value), Sub: r.Provider + t.Judged.Setting(r.Trial)}
+		st := strip{Row: r, Series: t.series(r.Provider), P50: words.Nanoseconds(*r.P50.Value),
+			Sub: r.Provider + t.Judged.Setting(r.Trial)}
 		if r.Repetition > 1 {
 			st.Sub += fmt.Sprintf(", rep %d", r.Repetition)
 		}

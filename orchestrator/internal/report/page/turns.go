@@ -22,13 +22,6 @@ type versus struct {
 	Clipped  int
 }
 
-// ratioRow is one comparison: the interval around its ratio, beside 1.
-type ratioRow struct {
-	Name, Series, Value string
-	Remark, Text        string
-	Plot                drawing
-}
-
 // maxTurns bounds the blocks of one picture.
 const maxTurns = 3000
 
@@ -36,7 +29,9 @@ const maxTurns = 3000
 func (t run) versuses() (out []versus) {
 	var groups [][]options.Ratio
 	for _, c := range t.Ratios {
-		i := slices.IndexFunc(groups, func(g []options.Ratio) bool { return g[0].Axis == c.Axis && g[0].Base == c.Base })
+		i := slices.IndexFunc(groups, func(g []options.Ratio) bool {
+			return g[0].Axis == c.Axis && g[0].Base == c.Base
+		})
 		if i < 0 {
 			groups = append(groups, nil)
 			i = len(groups) - 1
@@ -88,7 +83,8 @@ func (v *versus) ratios(g []options.Ratio) {
 	}
 	const height = 26
 	for i, c := range g {
-		r := ratioRow{Name: options.Variant(c.Axis, c.Judged.Option), Series: v.Variants[i+1].Series, Value: words.Digits(c.Ratio), Text: c.Text}
+		r := ratioRow{Name: options.Variant(c.Axis, c.Judged.Option), Series: v.Variants[i+1].Series,
+			Value: words.Digits(c.Ratio), Text: c.Text}
 		d := drawing{Height: height, Label: c.Text}
 		d.line(s.at(1), 0, s.at(1), height, "limit")
 		if x, ok := c.Interval.Get(); ok {
@@ -138,7 +134,8 @@ func (v *versus) turns(shown []*judge.Option) {
 			blocks := r.Sample.Blocks()
 			for j, b := range blocks[:min(len(blocks), maxTurns/len(shown))] {
 				sorted := slices.Sorted(slices.Values(b))
-				x := mark{turn: r.Result.Blocks[j].Turn, mid: stats.Median(sorted) / m, lo: float64(stats.NearestRank(sorted, 25)) / m,
+				x := mark{turn: r.Result.Blocks[j].Turn, mid: stats.Median(sorted) / m,
+					lo: float64(stats.NearestRank(sorted, 25)) / m,
 					hi: float64(stats.NearestRank(sorted, 75)) / m, series: v.Variants[i].Series}
 				if x.turn < 1 {
 					continue
@@ -160,7 +157,8 @@ func (v *versus) turns(shown []*judge.Option) {
 	s := scale{lo: low, hi: high}
 	up := func(y float64) float64 { return height * (1 - math.Min(1, math.Max(0, s.at(y)))) }
 	at := func(turn int) float64 { return (float64(turn) - 0.5) / float64(last) }
-	d := drawing{Height: int(height), Label: fmt.Sprintf("Latency of %d blocks over %d turns, each relative to its option's median", len(marks), last)}
+	d := drawing{Height: int(height), Label: fmt.Sprintf("Latency of %d blocks over %d turns, each relative to its "+
+		"option's median", len(marks), last)}
 	v.Y = drawing{Height: int(height)}
 	for _, tick := range s.ticks(5) {
 		d.line(0, up(tick), 1, up(tick), "grid")

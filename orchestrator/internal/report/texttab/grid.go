@@ -50,7 +50,8 @@ func fit(t content.Table, width int) (*grid, bool) {
 		}
 	}
 	if len(gone) > 0 {
-		g.said = append(g.said, fmt.Sprintf("Left out at %d columns: %s. A wider terminal, report.html and report.csv show them.",
+		g.said = append(g.said, fmt.Sprintf("Left out at %d columns: %s. A wider terminal, report.html and report.csv "+
+			"show them.",
 			width, strings.Join(gone, ", ")))
 	}
 	return g, g.width() <= width

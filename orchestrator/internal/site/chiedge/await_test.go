@@ -58,7 +58,8 @@ func TestDeviceByAllocation(t *testing.T) {
 
 func TestArchOfDevice(t *testing.T) {
 	for _, f := range []struct{ key, value, want string }{
-		{"x", "", "arm64"}, {"cpu_arch", "x86_64", "amd64"}, {"architecture", "aarch64", "arm64"}, {"cpu_arch", "riscv64", "riscv64"},
+		{"x", "", "arm64"}, {"cpu_arch", "x86_64", "amd64"}, {"architecture", "aarch64", "arm64"},
+		{"cpu_arch", "riscv64", "riscv64"},
 	} {
 		c := newCloud(t)
 		s := connect(t, c)
@@ -78,7 +79,8 @@ func TestAwaitFailures(t *testing.T) {
 		next  []string
 		words []string
 	}{
-		"error":      {[]string{"PENDING", "STARTING", "ERROR"}, []string{"lease chexp-a failed: its status is ERROR", "start_lease failed", "another device"}},
+		"error": {[]string{"PENDING", "STARTING", "ERROR"}, []string{"lease chexp-a failed: its status is ERROR",
+			"start_lease failed", "another device"}},
 		"terminated": {[]string{"ACTIVE"}, nil},
 	} {
 		c, s, l := reserved(t)
@@ -95,7 +97,7 @@ func TestAwaitFailures(t *testing.T) {
 func TestAwaitBounds(t *testing.T) {
 	c, s, l := reserved(t)
 	c.leases[0].next = nil // for ever PENDING
-	s.pace.lease = 20 * time.Millisecond
+	s.Pace.Lease = 20 * time.Millisecond
 	_, err := s.Await(t.Context(), l.ID, quiet)
 	check(t, err, failure.Cloud, "still PENDING")
 

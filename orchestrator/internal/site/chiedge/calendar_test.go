@@ -18,8 +18,10 @@ func crowded(c *cloud, devices, leases int, name bool) (now time.Time) {
 	n := 0
 	for i := range devices {
 		id := fmt.Sprintf("dev-%d", i)
-		boards = append(boards, map[string]any{"id": id, "name": fmt.Sprintf("iot-rpi5-%03d", i), "reservable": true, "created_at": "2026-11-23 04:42:38.890640", "updated_at": nil,
-			"machine_name": []string{"raspberrypi5", "raspberrypi4-64"}[i%2], "uid": "uid-" + id, "device_type": "container", "device_driver": "k8s"})
+		boards = append(boards, map[string]any{"id": id, "name": fmt.Sprintf("iot-rpi5-%03d", i), "reservable": true,
+			"created_at": "2026-11-23 04:42:38.890640", "updated_at": nil,
+			"machine_name": []string{"raspberrypi5", "raspberrypi4-64"}[i%2], "uid": "uid-" + id,
+			"device_type": "container", "device_driver": "k8s"})
 		booked := []any{}
 		for j := range perDevice {
 			extras := map[string]any{}
@@ -27,14 +29,16 @@ func crowded(c *cloud, devices, leases int, name bool) (now time.Time) {
 				extras["user_name"] = []string{"bob@example.org", "alice@example.org"}[n%10/9]
 			}
 			start := now.Add(time.Duration(3*j) * time.Hour)
-			booked = append(booked, map[string]any{"id": fmt.Sprint("res", n), "lease_id": fmt.Sprint("lease", n), "start_date": start.Format(blazarTime),
-				"end_date": start.Add(115 * time.Minute).Format(blazarTime), "extras": extras})
+			booked = append(booked, map[string]any{"id": fmt.Sprint("res", n), "lease_id": fmt.Sprint("lease", n),
+				"start_date": start.Format(blazarTime),
+				"end_date":   start.Add(115 * time.Minute).Format(blazarTime), "extras": extras})
 			n++
 		}
 		allocations = append(allocations, map[string]any{"resource_id": id, "reservations": booked})
 	}
 	answers := map[string][]byte{}
-	for path, body := range map[string]any{"/v1/devices": map[string]any{"devices": boards}, "/v1/devices/allocations": map[string]any{"allocations": allocations}} {
+	for path, body := range map[string]any{"/v1/devices": map[string]any{"devices": boards},
+		"/v1/devices/allocations": map[string]any{"allocations": allocations}} {
 		var err error
 		if answers[path], err = json.Marshal(body); err != nil {
 			panic(err)
@@ -57,7 +61,8 @@ func TestCalendarRequests(t *testing.T) {
 		c := newCloud(t)
 		s := connect(t, c)
 		now := crowded(c, 200, 2000, named)
-		c.leases = append(c.leases, &fakeLease{id: "lease9", name: "mine", user: alice, status: "PENDING", start: now, end: now.Add(time.Hour)})
+		c.leases = append(c.leases, &fakeLease{id: "lease9", name: "mine", user: alice, status: "PENDING", start: now,
+			end: now.Add(time.Hour)})
 		before := len(c.calls)
 		all, err := s.Calendar(t.Context())
 		if err != nil {
@@ -76,7 +81,8 @@ func TestCalendarRequests(t *testing.T) {
 		if !named {
 			wantCalls, wantMine = 3, 1
 		}
-		if calls := c.calls[before:]; len(all) != 200 || bookings != 2000 || mine != wantMine || len(calls) != wantCalls {
+		if calls := c.calls[before:]; len(all) != 200 || bookings != 2000 || mine != wantMine ||
+			len(calls) != wantCalls {
 			t.Errorf("named %t: %d devices, %d bookings, %d mine; requests %v", named, len(all), bookings, mine, calls)
 		}
 	}
@@ -84,7 +90,8 @@ func TestCalendarRequests(t *testing.T) {
 
 func BenchmarkCalendar(b *testing.B) {
 	t := &testing.T{}
-	c := &cloud{t: t, tokens: map[string]bool{}, appCreds: map[string]appCred{"ac1": {"s3cret-of-ac1", false}}, project: true, region: "CHI@Edge",
+	c := &cloud{t: t, tokens: map[string]bool{}, appCreds: map[string]appCred{"ac1": {"s3cret-of-ac1", false}},
+		project: true, region: "CHI@Edge",
 		types: []string{"identity", "reservation", "container", "network"}}
 	c.serveAt(b)
 	file := b.TempDir() + "/clouds.yaml"

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/orchestrator/internal/chameleon"
 	"chexp/orchestrator/internal/patient"
 )
 
@@ -19,7 +20,8 @@ import (
 func clean(t *testing.T) {
 	t.Helper()
 	for _, kv := range os.Environ() {
-		if name, _, _ := strings.Cut(kv, "="); strings.HasPrefix(name, "OS_") || strings.HasPrefix(name, "JUPYTERHUB_") {
+		if name, _, _ := strings.Cut(kv, "="); strings.HasPrefix(name, "OS_") ||
+			strings.HasPrefix(name, "JUPYTERHUB_") {
 			t.Setenv(name, "")
 		}
 	}
@@ -37,7 +39,8 @@ func write(t *testing.T, name, text string) string {
 }
 
 func (c *cloud) cloudsYAML(auth string) string {
-	return fmt.Sprintf("clouds:\n  edge:\n    auth_type: v3applicationcredential\n    region_name: CHI@Edge\n    auth:\n      auth_url: %s/v3\n%s", c.srv.URL, auth)
+	return fmt.Sprintf("clouds:\n  edge:\n    auth_type: v3applicationcredential\n    region_name: CHI@Edge\n    "+
+		"auth:\n      auth_url: %s/v3\n%s", c.srv.URL, auth)
 }
 
 const appCred1 = "      application_credential_id: ac1\n      application_credential_secret: s3cret-of-ac1\n"
@@ -46,14 +49,15 @@ const appCred1 = "      application_credential_id: ac1\n      application_creden
 func connect(t *testing.T, c *cloud) *Site {
 	t.Helper()
 	clean(t)
-	s, err := Connect(t.Context(), Options{CloudsFile: write(t, "clouds.yaml", c.cloudsYAML(appCred1)), HTTP: http.DefaultTransport})
+	s, err := Connect(t.Context(), Options{CloudsFile: write(t, "clouds.yaml", c.cloudsYAML(appCred1)),
+		HTTP: http.DefaultTransport})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.pace = pace{
+	s.tcp = 10 * time.Second
+	s.Pace = chameleon.Pace{
 		Pace:   patient.Pace{First: time.Millisecond, Most: 2 * time.Millisecond, Failures: 5},
-		create: 10 * time.Second, settle: 100 * time.Millisecond,
-		lease: 10 * time.Second, cleanup: 10 * time.Second, tcp: 10 * time.Second,
+		Create: 10 * time.Second, Settle: 100 * time.Millisecond, Lease: 10 * time.Second, Cleanup: 10 * time.Second,
 	}
 	return s
 }
@@ -62,8 +66,10 @@ func TestConnect(t *testing.T) {
 	c := newCloud(t)
 	s := connect(t, c)
 	d := s.Describe()
-	for k, want := range map[string]string{"region": "CHI@Edge", "user": "alice@example.org", "project": "CHI-231138", "project_id": projectID,
-		"auth_host": c.host(), "cloud": "edge", "container_api": "1.41", "auth_method": "application credential name-of-ac1, unrestricted"} {
+	for k, want := range map[string]string{"region": "CHI@Edge", "user": "alice@example.org", "project": "CHI-231138",
+		"project_id": projectID,
+		"auth_host":  c.host(), "cloud": "edge", "container_api": "1.41", "auth_method": "application credential " +
+			"name-of-ac1, unrestricted"} {
 		if d[k] != want {
 			t.Errorf("%s is %q, want %q", k, d[k], want)
 		}
@@ -79,19 +85,22 @@ func TestConnect(t *testing.T) {
 func TestRestrictedWarns(t *testing.T) {
 	c := newCloud(t)
 	clean(t)
-	file := write(t, "clouds.yaml", c.cloudsYAML("      application_credential_id: ac2\n      application_credential_secret: s3cret-of-ac2\n"))
+	file := write(t, "clouds.yaml", c.cloudsYAML("      application_credential_id: ac2\n      "+
+		"application_credential_secret: s3cret-of-ac2\n"))
 	s, err := Connect(t.Context(), Options{CloudsFile: file, Cloud: "edge"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w := s.Warnings(); len(w) != 1 || !strings.Contains(w[0], "restricted") || !strings.Contains(w[0], "Unrestricted") {
+	if w := s.Warnings(); len(w) != 1 || !strings.Contains(w[0], "restricted") ||
+		!strings.Contains(w[0], "Unrestricted") {
 		t.Errorf("warnings %v", w)
 	}
 }
 
 func TestWaysToGiveCredentials(t *testing.T) {
 	c := newCloud(t)
-	password := "      username: alice@example.org\n      password: alices-passw0rd\n      user_domain_name: chameleon\n      project_name: CHI-231138\n      project_domain_name: chameleon\n"
+	password := "      username: alice@example.org\n      password: alices-passw0rd\n      user_domain_name: " +
+		"chameleon\n      project_name: CHI-231138\n      project_domain_name: chameleon\n"
 	for name, prepare := range map[string]func(t *testing.T) Options{
 		"clouds.yaml here, OS_CLOUD": func(t *testing.T) Options {
 			if err := os.WriteFile("clouds.yaml", []byte(c.cloudsYAML(appCred1)), 0o600); err != nil {
@@ -115,7 +124,8 @@ func TestWaysToGiveCredentials(t *testing.T) {
 			if err := os.MkdirAll(dir, 0o700); err != nil {
 				t.Fatal(err)
 			}
-			if err := os.WriteFile(filepath.Join(dir, "clouds.yaml"), []byte(c.cloudsYAML(appCred1)), 0o600); err != nil {
+			if err := os.WriteFile(filepath.Join(dir, "clouds.yaml"), []byte(c.cloudsYAML(appCred1)),
+				0o600); err != nil {
 				t.Fatal(err)
 			}
 			return Options{Cloud: "edge"}
@@ -123,13 +133,15 @@ func TestWaysToGiveCredentials(t *testing.T) {
 		"secure.yaml": func(t *testing.T) Options {
 			file := write(t, "clouds.yaml", c.cloudsYAML("      application_credential_id: ac1\n"))
 			secure := "clouds:\n  edge:\n    auth:\n      application_credential_secret: s3cret-of-ac1\n"
-			if err := os.WriteFile(filepath.Join(filepath.Dir(file), "secure.yaml"), []byte(secure), 0o600); err != nil {
+			if err := os.WriteFile(filepath.Join(filepath.Dir(file), "secure.yaml"), []byte(secure),
+				0o600); err != nil {
 				t.Fatal(err)
 			}
 			return Options{CloudsFile: file, Cloud: "edge"}
 		},
 		"password": func(t *testing.T) Options {
-			return Options{CloudsFile: write(t, "clouds.yaml", strings.Replace(c.cloudsYAML(password), "v3applicationcredential", "password", 1)), Cloud: "edge"}
+			return Options{CloudsFile: write(t, "clouds.yaml", strings.Replace(c.cloudsYAML(password),
+				"v3applicationcredential", "password", 1)), Cloud: "edge"}
 		},
 		"environment, application credential": func(t *testing.T) Options {
 			t.Setenv("OS_AUTH_URL", c.srv.URL+"/v3")
@@ -140,8 +152,10 @@ func TestWaysToGiveCredentials(t *testing.T) {
 			return Options{}
 		},
 		"environment, password, as openrc files have it": func(t *testing.T) Options {
-			for k, v := range map[string]string{"AUTH_URL": c.srv.URL + "/v3", "USERNAME": "alice@example.org", "PASSWORD": "alices-passw0rd",
-				"USER_DOMAIN_NAME": "chameleon", "PROJECT_NAME": "CHI-231138", "PROJECT_DOMAIN_NAME": "chameleon", "INTERFACE": "public"} {
+			for k, v := range map[string]string{"AUTH_URL": c.srv.URL + "/v3", "USERNAME": "alice@example.org",
+				"PASSWORD":         "alices-passw0rd",
+				"USER_DOMAIN_NAME": "chameleon", "PROJECT_NAME": "CHI-231138", "PROJECT_DOMAIN_NAME": "chameleon",
+				"INTERFACE": "public"} {
 				t.Setenv("OS_"+k, v)
 			}
 			return Options{}
@@ -169,13 +183,19 @@ func TestConnectFails(t *testing.T) {
 		opts  Options
 		words []string // in the message and the advice
 	}{
-		"no project":     {yaml: yaml, cloud: func(c *cloud) { c.project = false }, words: []string{"for no project", "project_name", "CHI-231138"}},
-		"no reservation": {yaml: yaml, cloud: func(c *cloud) { c.types = []string{"identity", "compute"} }, words: []string{"no reservation service in region", "CHI@Edge (compute, identity)"}},
-		"no container":   {yaml: yaml, cloud: func(c *cloud) { c.types = []string{"identity", "reservation"} }, words: []string{"no container service"}},
-		"wrong region":   {yaml: yaml, opts: Options{Region: "CHI@UC"}, words: []string{`"CHI@UC"`, "CHI@Edge (container, identity, network, reservation)"}},
-		"no id":          {yaml: c.cloudsYAML("      application_credential_secret: s3cret-of-ac1\n"), words: []string{"lacks application_credential_id"}},
-		"not yaml":       {yaml: "clouds:\n  edge:\n    auth: [s3cret-of-ac1\n  x: {", words: []string{"not a valid clouds.yaml", "line"}},
-		"no such file":   {opts: Options{CloudsFile: "nowhere.yaml"}, words: []string{"nowhere.yaml", "three ways"}},
+		"no project": {yaml: yaml, cloud: func(c *cloud) { c.project = false },
+			words: []string{"for no project", "project_name", "CHI-231138"}},
+		"no reservation": {yaml: yaml, cloud: func(c *cloud) { c.types = []string{"identity", "compute"} },
+			words: []string{"no reservation service in region", "CHI@Edge (compute, identity)"}},
+		"no container": {yaml: yaml, cloud: func(c *cloud) { c.types = []string{"identity", "reservation"} },
+			words: []string{"no container service"}},
+		"wrong region": {yaml: yaml, opts: Options{Region: "CHI@UC"}, words: []string{`"CHI@UC"`, "CHI@Edge " +
+			"(container, identity, network, reservation)"}},
+		"no id": {yaml: c.cloudsYAML("      application_credential_secret: s3cret-of-ac1\n"),
+			words: []string{"lacks application_credential_id"}},
+		"not yaml": {yaml: "clouds:\n  edge:\n    auth: [s3cret-of-ac1\n  x: {",
+			words: []string{"not a valid clouds.yaml", "line"}},
+		"no such file": {opts: Options{CloudsFile: "nowhere.yaml"}, words: []string{"nowhere.yaml", "three ways"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			clean(t)
@@ -219,7 +239,8 @@ func check(t *testing.T, err error, kind failure.Kind, words ...string) {
 func TestNoCredentials(t *testing.T) {
 	clean(t)
 	_, err := Connect(t.Context(), Options{})
-	check(t, err, failure.Auth, "no credentials found", "clouds.yaml", "OS_CLIENT_CONFIG_FILE", "OS_AUTH_URL", "Unrestricted")
+	check(t, err, failure.Auth, "no credentials found", "clouds.yaml", "OS_CLIENT_CONFIG_FILE", "OS_AUTH_URL",
+		"Unrestricted")
 	_, err = Connect(t.Context(), Options{Cloud: "edge"})
 	check(t, err, failure.Auth, `cloud "edge"`, "three ways")
 }
@@ -229,7 +250,8 @@ func TestConnectInterrupted(t *testing.T) {
 	clean(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Connect(ctx, Options{CloudsFile: write(t, "clouds.yaml", c.cloudsYAML(appCred1))}); !errors.Is(err, context.Canceled) {
+	if _, err := Connect(ctx, Options{CloudsFile: write(t, "clouds.yaml", c.cloudsYAML(appCred1))}); !errors.Is(err,
+		context.Canceled) {
 		t.Errorf("%v", err)
 	}
 }
@@ -256,7 +278,8 @@ func TestTokenCannotBeRenewed(t *testing.T) {
 	c.tokens, c.appCreds = map[string]bool{}, nil
 	c.mu.Unlock()
 	_, err := s.Leases(t.Context())
-	check(t, err, failure.Auth, "listing the leases", "the token has ended", "Could not find Application Credential", "it was deleted")
+	check(t, err, failure.Auth, "listing the leases", "the token has ended", "Could not find Application Credential",
+		"it was deleted")
 }
 
 // A token must not follow a redirect to wherever it leads.

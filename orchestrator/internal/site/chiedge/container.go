@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/orchestrator/internal/chameleon"
 	"chexp/orchestrator/internal/patient"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/openstack/apierror"
@@ -26,7 +27,8 @@ var errVanished = errors.New("the service marked the new container as deleted")
 
 // Launch creates the container and waits until it runs, or adopts the one of
 // this name. See run.Launcher.
-func (s *containerClient) Launch(ctx context.Context, req run.ContainerRequest, progress func(string)) (run.Container, error) {
+func (s *containerClient) Launch(ctx context.Context, req run.ContainerRequest,
+	progress func(string)) (run.Container, error) {
 	if err := checkContainer(req); err != nil {
 		return run.Container{}, err
 	}
@@ -39,7 +41,7 @@ func (s *containerClient) Launch(ctx context.Context, req run.ContainerRequest, 
 		if err == nil {
 			return toContainer(running), nil
 		}
-		clean, cancel := patient.Detached(ctx, s.pace.cleanup)
+		clean, cancel := patient.Detached(ctx, s.Pace.Cleanup)
 		cleanErr := s.Destroy(clean, made.UUID)
 		cancel()
 		if cleanErr != nil {
@@ -71,7 +73,8 @@ func checkContainer(req run.ContainerRequest) error {
 
 // obtain adopts the live container of this name, or removes a dead one and
 // makes it.
-func (s *containerClient) obtain(ctx context.Context, req run.ContainerRequest, progress func(string)) (*containers.Container, error) {
+func (s *containerClient) obtain(ctx context.Context, req run.ContainerRequest,
+	progress func(string)) (*containers.Container, error) {
 	c, err := s.theContainer(ctx, req.Name)
 	if err != nil {
 		return nil, err
@@ -99,7 +102,8 @@ func dead(c containers.Container) bool {
 
 // createContainer posts once, and once more only after it has seen that the
 // first made nothing, like createLease.
-func (s *containerClient) createContainer(ctx context.Context, req run.ContainerRequest) (*containers.Container, error) {
+func (s *containerClient) createContainer(ctx context.Context,
+	req run.ContainerRequest) (*containers.Container, error) {
 	what := "making the container " + req.Name
 	for again := false; ; again = true {
 		made, err := s.postContainer(ctx, req)
@@ -108,9 +112,9 @@ func (s *containerClient) createContainer(ctx context.Context, req run.Container
 		}
 		e := apierror.From(err)
 		if !e.Ambiguous() && e.Kind != apierror.Unreachable {
-			return nil, s.failed(what, e)
+			return nil, s.Failed(what, e)
 		}
-		found, lookErr := s.settle(ctx, e, func() (bool, error) {
+		found, lookErr := s.Settle(ctx, e, func() (bool, error) {
 			made, err = s.theContainer(ctx, req.Name)
 			return made != nil, err
 		})
@@ -121,8 +125,8 @@ func (s *containerClient) createContainer(ctx context.Context, req run.Container
 			return nil, failure.Cloud.Errorf("%s: no answer, and whether it exists cannot be found out", what).
 				Advise("deleting the lease removes it as well").
 				Because(errors.Join(e, lookErr))
-		case again || !mayRepeat(e):
-			return nil, s.failed(what, e)
+		case again || !chameleon.MayRepeat(e):
+			return nil, s.Failed(what, e)
 		}
 	}
 }
@@ -131,9 +135,10 @@ func (s *containerClient) postContainer(ctx context.Context, req run.ContainerRe
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	ctx, cancel := patient.Detached(ctx, s.pace.create)
+	ctx, cancel := patient.Detached(ctx, s.Pace.Create)
 	defer cancel()
-	opts := containers.CreateOpts{Name: req.Name, Image: req.Image, Command: req.Command, Reservation: req.ReservationID}
+	opts := containers.CreateOpts{Name: req.Name, Image: req.Image, Command: req.Command,
+		Reservation: req.ReservationID}
 	if len(opts.Command) == 0 {
 		opts.Command = []string{"sleep", "infinity"}
 	}
@@ -149,14 +154,14 @@ func (s *containerClient) theContainer(ctx context.Context, name string) (*conta
 	what := "looking for the container " + name
 	pages, err := containers.List(s.container, containers.ListOpts{Name: name}).AllPages(ctx)
 	if err != nil {
-		return nil, s.failed(what, err)
+		return nil, s.Failed(what, err)
 	}
 	all, err := containers.ExtractContainers(pages)
 	if err != nil {
-		return nil, s.failed(what, err)
+		return nil, s.Failed(what, err)
 	}
 	all = slices.DeleteFunc(all, func(c containers.Container) bool {
-		return c.Name != name || c.UserID != s.me() || c.Status == containers.StatusDeleted
+		return c.Name != name || c.UserID != s.Me() || c.Status == containers.StatusDeleted
 	})
 	switch len(all) {
 	case 0:
@@ -189,10 +194,11 @@ func toContainer(c containers.Container) run.Container {
 
 // awaitRunning waits for Running. Neither a failing image pull nor a device
 // without connection ends the status Creating, so time does.
-func (s *containerClient) awaitRunning(ctx context.Context, c containers.Container, req run.ContainerRequest, progress func(string)) (containers.Container, error) {
+func (s *containerClient) awaitRunning(ctx context.Context, c containers.Container, req run.ContainerRequest,
+	progress func(string)) (containers.Container, error) {
 	start := launch{client: s, image: req.Image, began: time.Now()}
-	said, patience := "", s.pace.Patience()
-	err := s.pace.Poll(ctx, func() (bool, error) {
+	said, patience := "", s.Pace.Patience()
+	err := s.Pace.Poll(ctx, func() (bool, error) {
 		got, err := containers.Get(ctx, s.container, c.UUID).Extract()
 		if apierror.Is(err, apierror.NotFound) {
 			return false, failure.Cloud.Errorf("container %s is gone before it ran", c.Name).
@@ -214,7 +220,7 @@ func (s *containerClient) awaitRunning(ctx context.Context, c containers.Contain
 		return start.look(ctx, c)
 	})
 	if err != nil {
-		return c, s.failed("waiting for the container "+c.Name, err)
+		return c, s.Failed("waiting for the container "+c.Name, err)
 	}
 	return c, nil
 }
@@ -291,9 +297,11 @@ func (s *containerClient) containerFailure(ctx context.Context, c containers.Con
 	next := "try again, with another device if it is always the same"
 	switch {
 	case c.StatusDetail == "Unschedulable", strings.Contains(why, "not enough hosts available"):
-		next = "the reservation is not active on any device that answers: look at the lease (`chexp lease show`), and try another device"
+		next = "the reservation is not active on any device that answers: look at the lease (`chexp lease " +
+			"show`), and try another device"
 	case c.StatusDetail == "ContainersNotReady":
-		next = "its command keeps ending: the image must be for the device's architecture (linux/arm64) and the command one that stays alive, like sleep infinity"
+		next = "its command keeps ending: the image must be for the device's architecture (linux/arm64) and the " +
+			"command one that stays alive, like sleep infinity"
 		if log := s.lastLog(ctx, c.UUID); log != "" {
 			msg += "; it printed: " + log
 		}
@@ -321,11 +329,12 @@ func (s *containerClient) lastLog(ctx context.Context, id string) string {
 func (s *containerClient) Destroy(ctx context.Context, id string) error {
 	ipErr := s.addresses.release(ctx, id)
 	what := "removing the container " + id
-	end := time.Now().Add(s.pace.cleanup)
-	patience, asked, force := s.pace.Patience(), false, false
-	err := s.pace.Poll(ctx, func() (bool, error) {
+	end := time.Now().Add(s.Pace.Cleanup)
+	patience, asked, force := s.Pace.Patience(), false, false
+	err := s.Pace.Poll(ctx, func() (bool, error) {
 		if !asked {
-			err := containers.Delete(ctx, s.container, id, containers.DeleteOpts{Stop: !force, Force: force}).ExtractErr()
+			err := containers.Delete(ctx, s.container, id, containers.DeleteOpts{Stop: !force,
+				Force: force}).ExtractErr()
 			switch {
 			case apierror.Is(err, apierror.NotFound):
 				return true, nil
@@ -357,5 +366,5 @@ func (s *containerClient) Destroy(ctx context.Context, id string) error {
 		}
 		return false, nil
 	})
-	return errors.Join(ipErr, s.failed(what, err))
+	return errors.Join(ipErr, s.Failed(what, err))
 }

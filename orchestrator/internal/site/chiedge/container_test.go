@@ -16,7 +16,8 @@ import (
 )
 
 func bench() run.ContainerRequest {
-	return run.ContainerRequest{Name: "chexp-bench", Image: "docker.io/library/debian:12-slim", ReservationID: "res-of-lease-1", Transport: "zun"}
+	return run.ContainerRequest{Name: "chexp-bench", Image: "docker.io/library/debian:12-slim",
+		ReservationID: "res-of-lease-1", Transport: "zun"}
 }
 
 func TestLaunchFindDestroy(t *testing.T) {
@@ -33,7 +34,8 @@ func TestLaunchFindDestroy(t *testing.T) {
 	if k.ID != c.containers[0].id || k.Name != "chexp-bench" || k.Status != "Running" || k.Dir != "/tmp/chexp-bench" {
 		t.Errorf("%+v", k)
 	}
-	if got := strings.Join(said, "; "); got != "container chexp-bench is Creating; container chexp-bench is Created; container chexp-bench is Running" {
+	if got := strings.Join(said, "; "); got != "container chexp-bench is Creating; container chexp-bench is "+
+		"Created; container chexp-bench is Running" {
 		t.Errorf("said %s", got)
 	}
 	body := c.containers[0].body
@@ -83,9 +85,13 @@ func TestLaunchRefusesNonsense(t *testing.T) {
 	c := newCloud(t)
 	s := connect(t, c)
 	for name, spoil := range map[string]func(*run.ContainerRequest){
-		"upper case": func(r *run.ContainerRequest) { r.Name = "Chexp" }, "underscore": func(r *run.ContainerRequest) { r.Name = "a_b" },
-		"dash": func(r *run.ContainerRequest) { r.Name = "a-" }, "long": func(r *run.ContainerRequest) { r.Name = strings.Repeat("a", 64) },
-		"image": func(r *run.ContainerRequest) { r.Image = "" }, "reservation": func(r *run.ContainerRequest) { r.ReservationID = "" },
+		"upper case": func(r *run.ContainerRequest) { r.Name = "Chexp" },
+		"underscore": func(r *run.ContainerRequest) { r.Name = "a_b" },
+		"dash":       func(r *run.ContainerRequest) { r.Name = "a-" },
+		"long":       func(r *run.ContainerRequest) { r.Name = strings.Repeat("a", 64) },
+		"image":      func(r *run.ContainerRequest) { r.Image = "" }, "reservation": func(r *run.ContainerRequest) {
+			r.ReservationID = ""
+		},
 	} {
 		req := bench()
 		spoil(&req)
@@ -107,17 +113,25 @@ func TestLaunchFails(t *testing.T) {
 		hurry  func(*Site)
 		words  []string
 	}{
-		"wrong reservation": {script: []state{creating, {status: "Error", reason: "0/8 nodes are available: 8 node(s) didn't match", detail: "Unschedulable"}},
+		"wrong reservation": {script: []state{creating, {status: "Error",
+			reason: "0/8 nodes are available: 8 node(s) didn't match", detail: "Unschedulable"}},
 			words: []string{"0/8 nodes are available", "reservation is not active"}},
-		"no reservation": {script: []state{{status: "Error", reason: "container x has no reservaton ID set."}}, words: []string{"no reservaton ID set"}},
-		"crash loop": {script: []state{{status: "Created"}, {status: "Error", reason: "containers with unready status: [x]", detail: "ContainersNotReady"}},
+		"no reservation": {script: []state{{status: "Error", reason: "container x has no reservaton ID set."}},
+			words: []string{"no reservaton ID set"}},
+		"crash loop": {script: []state{{status: "Created"}, {status: "Error",
+			reason: "containers with unready status: [x]", detail: "ContainersNotReady"}},
 			words: []string{"exec format error", "linux/arm64", "unready"}},
-		"image": {script: []state{creating, {status: "Creating", reason: "rpc error", detail: "ErrImagePull"}, pull}, hurry: func(s *Site) { s.opts.PullGrace = 20 * time.Millisecond },
-			words: []string{"image docker.io/library/debian:12-slim cannot be pulled", "docker pull", "Back-off pulling"}},
-		"for ever": {script: []state{creating}, hurry: func(s *Site) { s.opts.LaunchTimeout = 20 * time.Millisecond }, words: []string{"still Creating", "pulled"}},
-		"vanished": {script: []state{creating, {status: "Deleted"}}, words: []string{"never started", "marked the new container as deleted"}},
-		"stopped":  {script: []state{creating, {status: "Stopped"}}, words: []string{"status is Stopped"}},
-		"traceback": {script: []state{{status: "Error", reason: "(422)\nReason: Unprocessable Entity\nHTTP response headers: HTTPHeaderDict({'Server': 'BaseHTTP/0.6'})"}},
+		"image": {script: []state{creating, {status: "Creating", reason: "rpc error", detail: "ErrImagePull"}, pull},
+			hurry: func(s *Site) { s.opts.PullGrace = 20 * time.Millisecond },
+			words: []string{"image docker.io/library/debian:12-slim cannot be pulled", "docker pull",
+				"Back-off pulling"}},
+		"for ever": {script: []state{creating}, hurry: func(s *Site) { s.opts.LaunchTimeout = 20 * time.Millisecond },
+			words: []string{"still Creating", "pulled"}},
+		"vanished": {script: []state{creating, {status: "Deleted"}}, words: []string{"never started",
+			"marked the new container as deleted"}},
+		"stopped": {script: []state{creating, {status: "Stopped"}}, words: []string{"status is Stopped"}},
+		"traceback": {script: []state{{status: "Error", reason: "(422)\nReason: Unprocessable Entity\nHTTP " +
+			"response headers: HTTPHeaderDict({'Server': 'BaseHTTP/0.6'})"}},
 			words: []string{"(422)"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -147,7 +161,8 @@ func TestLaunchPullRecovers(t *testing.T) {
 	c := newCloud(t)
 	s := connect(t, c)
 	s.opts.PullGrace = time.Hour
-	c.script = []state{{status: "Creating", detail: "ErrImagePull"}, {status: "Creating", detail: "ImagePullBackOff"}, {status: "Creating"}, {status: "Running"}}
+	c.script = []state{{status: "Creating", detail: "ErrImagePull"}, {status: "Creating", detail: "ImagePullBackOff"},
+		{status: "Creating"}, {status: "Running"}}
 	if _, err := s.Launch(t.Context(), bench(), quiet); err != nil {
 		t.Error(err)
 	}
@@ -173,13 +188,15 @@ func TestLaunchVanishedOnce(t *testing.T) {
 func TestLaunchReplacesDead(t *testing.T) {
 	c := newCloud(t)
 	s := connect(t, c)
-	c.containers = []*fakeContainer{{id: "dead", name: "chexp-bench", user: alice, now: state{status: "Error"}, body: map[string]any{}},
+	c.containers = []*fakeContainer{{id: "dead", name: "chexp-bench", user: alice, now: state{status: "Error"},
+		body: map[string]any{}},
 		{id: "bobs", name: "chexp-bench", user: bob, now: state{status: "Running"}, body: map[string]any{}}}
 	k, err := s.Launch(t.Context(), bench(), quiet)
 	if err != nil || k.ID == "dead" || k.ID == "bobs" || len(c.containers) != 2 {
 		t.Fatalf("%+v, %v", k, err)
 	}
-	c.containers = append(c.containers, &fakeContainer{id: "twin", name: "chexp-bench", user: alice, now: state{status: "Running"}, body: map[string]any{}})
+	c.containers = append(c.containers, &fakeContainer{id: "twin", name: "chexp-bench", user: alice,
+		now: state{status: "Running"}, body: map[string]any{}})
 	_, err = s.Launch(t.Context(), bench(), quiet)
 	check(t, err, failure.Cloud, "2 containers are named chexp-bench", "twin (Running)")
 }
@@ -200,8 +217,10 @@ func TestLaunchLostAnswer(t *testing.T) {
 			c.before = lose
 		}
 		k, err := s.Launch(t.Context(), bench(), quiet)
-		if err != nil || !lost || len(c.containers) != 1 || c.containers[0].id != k.ID || c.count("POST /v1/containers/") != want {
-			t.Errorf("%s: %+v, %v, %d containers, %d creations", name, k, err, len(c.containers), c.count("POST /v1/containers/"))
+		if err != nil || !lost || len(c.containers) != 1 || c.containers[0].id != k.ID ||
+			c.count("POST /v1/containers/") != want {
+			t.Errorf("%s: %+v, %v, %d containers, %d creations", name, k, err, len(c.containers),
+				c.count("POST /v1/containers/"))
 		}
 	}
 }
@@ -242,7 +261,8 @@ func TestLaunchRefused(t *testing.T) {
 		code   string
 		kind   failure.Kind
 	}{
-		"quota": {403, "quota-exceeded", failure.Capacity}, "policy": {403, "policy-not-authorized", failure.Auth}, "schema": {400, "schema-validation-error", failure.Usage},
+		"quota": {403, "quota-exceeded", failure.Capacity}, "policy": {403, "policy-not-authorized", failure.Auth},
+		"schema": {400, "schema-validation-error", failure.Usage},
 		"server": {500, "", failure.Cloud},
 	} {
 		c := newCloud(t)
@@ -265,7 +285,8 @@ func TestLaunchRefused(t *testing.T) {
 func TestDestroyForces(t *testing.T) {
 	c := newCloud(t)
 	s := connect(t, c)
-	c.containers = []*fakeContainer{{id: "x", name: "n", user: alice, now: state{status: "Creating"}, body: map[string]any{}}}
+	c.containers = []*fakeContainer{{id: "x", name: "n", user: alice, now: state{status: "Creating"},
+		body: map[string]any{}}}
 	bad := 2
 	c.before = func(w http.ResponseWriter, r *http.Request) bool {
 		if r.Method == "DELETE" && bad > 0 {

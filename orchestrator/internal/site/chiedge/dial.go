@@ -40,7 +40,7 @@ type zun struct{ client *containerClient }
 func (z zun) Execute(ctx context.Context, id, command string) (zunexec.Result, error) {
 	x, err := containers.Execute(ctx, z.client.container, id, command).Extract()
 	if err != nil {
-		return zunexec.Result{}, z.client.failed("running a command in container "+id, err)
+		return zunexec.Result{}, z.client.Failed("running a command in container "+id, err)
 	}
 	return zunexec.Result{Output: x.Output, ExitCode: x.ExitCode}, nil
 }
@@ -48,20 +48,21 @@ func (z zun) Execute(ctx context.Context, id, command string) (zunexec.Result, e
 // PutArchive unpacks a tar below path, or does not: nothing tells.
 func (z zun) PutArchive(ctx context.Context, id, path string, tar []byte) error {
 	err := containers.PutArchive(ctx, z.client.container, id, path, tar).ExtractErr()
-	return z.client.failed("uploading to container "+id, err)
+	return z.client.Failed("uploading to container "+id, err)
 }
 
 // GetArchive returns a directory as a tar, an empty one when it is not there.
 func (z zun) GetArchive(ctx context.Context, id, path string) ([]byte, error) {
 	a, err := containers.GetArchive(ctx, z.client.container, id, path).Extract()
 	if err != nil {
-		return nil, z.client.failed("downloading from container "+id, err)
+		return nil, z.client.Failed("downloading from container "+id, err)
 	}
 	return a.Data, nil
 }
 
 // Dial opens the transport that the request asked for; "" is zun.
-func (s *containerClient) Dial(ctx context.Context, c run.Container, req run.ContainerRequest, progress func(string)) (transport.Transport, error) {
+func (s *containerClient) Dial(ctx context.Context, c run.Container, req run.ContainerRequest,
+	progress func(string)) (transport.Transport, error) {
 	switch req.Transport {
 	case "", transportZun:
 		return s.ways.zun(zun{s}, c.ID), nil

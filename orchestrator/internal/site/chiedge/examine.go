@@ -17,6 +17,7 @@ import (
 	"github.com/gophercloud/gophercloud/v2/pagination"
 
 	"chexp/experiments/failure"
+	"chexp/orchestrator/internal/chameleon"
 	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/signin"
 	"chexp/orchestrator/internal/site"
@@ -36,7 +37,8 @@ func (s *Site) Examine(ctx context.Context) []site.Finding {
 	e := examiner{s}
 	var all []site.Finding
 	for _, check := range []func(context.Context) []site.Finding{
-		e.examineCredential, e.examineCatalogue, e.examineReservation, e.examineContainer, e.examineNetwork, e.examineLeases,
+		e.examineCredential, e.examineCatalogue, e.examineReservation, e.examineContainer, e.examineNetwork,
+		e.examineLeases,
 	} {
 		if ctx.Err() != nil {
 			break
@@ -47,7 +49,8 @@ func (s *Site) Examine(ctx context.Context) []site.Finding {
 	}
 	return append(all, site.Finding{Check: "allocation", State: site.Unknown,
 		Detail: "the Chameleon portal keeps it and does not tell it to this credential",
-		Next:   "see https://chameleoncloud.org/user/dashboard; a lease that it cannot pay is refused with the portal's words"})
+		Next: "see https://chameleoncloud.org/user/dashboard; a lease that it cannot pay is refused with the " +
+			"portal's words"})
 }
 
 // soon is how little life of a credential is worth a warning: those that
@@ -55,30 +58,35 @@ func (s *Site) Examine(ctx context.Context) []site.Finding {
 const soon = 24 * time.Hour
 
 func (s examiner) examineCredential(ctx context.Context) []site.Finding {
-	f := site.Finding{Check: "credential", State: site.OK, Detail: s.session.Method()}
-	if s.session.Token.Restricted() {
+	f := site.Finding{Check: "credential", State: site.OK, Detail: s.Session.Method()}
+	if s.Session.Token.Restricted() {
 		f.State, f.Next = site.Warning, "this site may refuse to make leases with it. "+signin.RemedyUnrestricted
 	}
 	life := site.Finding{Check: "credential's end", State: site.OK}
-	if at, what := s.session.Ends(); s.session.Token.AppCred == nil && !at.IsZero() {
-		life.State, life.Detail = site.Warning, fmt.Sprintf("%s ends at %s, in %s, and cannot be renewed", what, clock.Both(at), clock.Span(time.Until(at)))
-		life.Next = "a run that is not over by then cannot clean up after itself. " + s.session.LongerLasting()
+	if at, what := s.Session.Ends(); s.Session.Token.AppCred == nil && !at.IsZero() {
+		life.State, life.Detail = site.Warning, fmt.Sprintf("%s ends at %s, in %s, and cannot be renewed", what,
+			clock.Both(at), clock.Span(time.Until(at)))
+		life.Next = "a run that is not over by then cannot clean up after itself. " + s.Session.LongerLasting()
 		return []site.Finding{f, life}
 	}
-	if s.session.Token.AppCred == nil {
-		life.Detail = "no application credential: it lasts as long as the password; the token until " + clock.Both(s.session.Token.ExpiresAt)
+	if s.Session.Token.AppCred == nil {
+		life.Detail = "no application credential: it lasts as long as the password; the token until " +
+			clock.Both(s.Session.Token.ExpiresAt)
 		return []site.Finding{f, life}
 	}
-	end, err := s.session.AppCredEnd(ctx)
+	end, err := s.Session.AppCredEnd(ctx)
 	switch {
 	case err != nil:
 		life.State, life.Detail = site.Unknown, apierror.From(err).Error()
-		life.Next = "the dashboard shows it (Identity, Application Credentials); the token is good until " + clock.Both(s.session.Token.ExpiresAt)
+		life.Next = "the dashboard shows it (Identity, Application Credentials); the token is good until " +
+			clock.Both(s.Session.Token.ExpiresAt)
 	case end.IsZero():
 		life.Detail = "never expires"
 	case time.Until(end) < soon:
-		life.State, life.Detail = site.Warning, fmt.Sprintf("expires at %s, in %s", clock.Both(end), clock.Span(time.Until(end)))
-		life.Next = "a run that is not over by then cannot clean up after itself: make a new one first. " + signin.RemedyAppCred
+		life.State, life.Detail = site.Warning, fmt.Sprintf("expires at %s, in %s", clock.Both(end),
+			clock.Span(time.Until(end)))
+		life.Next = "a run that is not over by then cannot clean up after itself: make a new one first. " +
+			signin.RemedyAppCred
 	default:
 		life.Detail = fmt.Sprintf("expires at %s, in %s", clock.Both(end), clock.Span(time.Until(end)))
 	}
@@ -86,8 +94,9 @@ func (s examiner) examineCredential(ctx context.Context) []site.Finding {
 }
 
 func (s examiner) examineCatalogue(context.Context) []site.Finding {
-	region, types := s.session.Endpoints.Region, s.session.Services()
-	f := site.Finding{Check: "catalogue", State: site.OK, Detail: fmt.Sprintf("region %s has %s", region, strings.Join(types, ", "))}
+	region, types := s.Session.Endpoints.Region, s.Session.Services()
+	f := site.Finding{Check: "catalogue", State: site.OK, Detail: fmt.Sprintf("region %s has %s", region,
+		strings.Join(types, ", "))}
 	if !slices.Contains(types, "network") {
 		f.State, f.Next = site.Warning, "without a network service there are no floating IPs: use transport zun"
 	}
@@ -98,12 +107,14 @@ func (s examiner) examineCatalogue(context.Context) []site.Finding {
 // its clock and the free devices as well.
 func (s examiner) examineReservation(ctx context.Context) []site.Finding {
 	asked := time.Now()
-	r := devices.ListAllocations(ctx, s.reservation)
+	r := devices.ListAllocations(ctx, s.Reservation)
 	answered := time.Now()
 	if _, err := r.Extract(); err != nil {
-		return []site.Finding{site.FindingOf("reservation service", s.failed("reading the calendar at "+signin.HostOf(s.reservation.Endpoint), err))}
+		return []site.Finding{site.FindingOf("reservation service", s.Failed("reading the calendar at "+
+			signin.HostOf(s.Reservation.Endpoint), err))}
 	}
-	api := site.Finding{Check: "reservation service", State: site.OK, Detail: signin.HostOf(s.reservation.Endpoint) + ", " + cmp.Or(r.Header.Get("OpenStack-API-Version"), "which does not tell its version")}
+	api := site.Finding{Check: "reservation service", State: site.OK, Detail: signin.HostOf(s.Reservation.Endpoint) +
+		", " + cmp.Or(r.Header.Get("OpenStack-API-Version"), "which does not tell its version")}
 	all, err := s.Devices(ctx)
 	if err != nil {
 		return []site.Finding{api, clockFinding(r.Header, asked, answered), site.FindingOf("devices", err)}
@@ -130,7 +141,8 @@ func clockFinding(h http.Header, asked, answered time.Time) site.Finding {
 		f.Detail = fmt.Sprintf("%s %s the server's", off.Abs().Round(time.Second), aheadOf(off))
 	default:
 		f.State, f.Detail = site.Warning, fmt.Sprintf("%s %s the server's", off.Abs().Round(time.Second), aheadOf(off))
-		f.Next = "set this machine's clock: ends of leases and countdowns are off by that; a start of `now` is the server's all the same"
+		f.Next = "set this machine's clock: ends of leases and countdowns are off by that; a start of `now` is " +
+			"the server's all the same"
 	}
 	return f
 }
@@ -164,7 +176,8 @@ func devicesFinding(all []site.Device) site.Finding {
 		f.State, f.Detail, f.Kind = site.Failed, "this project can reserve none", failure.Capacity
 		f.Next = "`chexp device list` shows why; the site's help desk opens devices to projects"
 	case total == 0:
-		f.State, f.Next = site.Warning, "`chexp device calendar` shows when; `chexp lease create --at next` takes the first free time"
+		f.State, f.Next = site.Warning, "`chexp device calendar` shows when; `chexp lease create --at next` "+
+			"takes the first free time"
 	}
 	return f
 }
@@ -177,22 +190,26 @@ func (s examiner) examineContainer(ctx context.Context) []site.Finding {
 	_, r.Header, err = gophercloud.ParseResponse(resp, err)
 	var all []containers.Container
 	if err == nil {
-		all, err = containers.ExtractContainers(containers.ContainerPage{LinkedPageBase: pagination.LinkedPageBase{PageResult: pagination.PageResult{Result: r}}})
+		all, err = containers.ExtractContainers(containers.ContainerPage{
+			LinkedPageBase: pagination.LinkedPageBase{PageResult: pagination.PageResult{Result: r}}})
 	}
 	if err != nil {
-		return []site.Finding{site.FindingOf(check, s.failed("listing the containers at "+signin.HostOf(s.container.Endpoint), err))}
+		return []site.Finding{site.FindingOf(check, s.Failed("listing the containers at "+
+			signin.HostOf(s.container.Endpoint), err))}
 	}
 	h, mine := r.Header, 0
 	for _, c := range all {
-		if c.UserID == s.me() && c.Status != containers.StatusDeleted {
+		if c.UserID == s.Me() && c.Status != containers.StatusDeleted {
 			mine++
 		}
 	}
-	f := site.Finding{Check: check, State: site.OK, Detail: fmt.Sprintf("%s, %s; containers of yours: %d", signin.HostOf(s.container.Endpoint), containerVersions(h), mine)}
+	f := site.Finding{Check: check, State: site.OK, Detail: fmt.Sprintf("%s, %s; containers of yours: %d",
+		signin.HostOf(s.container.Endpoint), containerVersions(h), mine)}
 	if !speaks(h.Get("OpenStack-API-Maximum-Version"), containers.Microversion) {
 		f.State, f.Next = site.Warning, "chexp speaks "+containers.Microversion+"; the service answered all the same"
 	}
-	return []site.Finding{f, {Check: "container quota", State: site.Unknown, Detail: "the service tells it only by refusing (40 containers a project by default)"}}
+	return []site.Finding{f, {Check: "container quota", State: site.Unknown, Detail: "the service tells it only " +
+		"by refusing (40 containers a project by default)"}}
 }
 
 func containerVersions(h http.Header) string {
@@ -214,24 +231,25 @@ func speaks(highest, want string) bool {
 }
 
 func (s examiner) examineNetwork(ctx context.Context) []site.Finding {
-	if !s.session.Offers("network") {
+	if !s.Session.Offers("network") {
 		return nil // the catalogue's line has said so
 	}
 	client, err := s.addresses.networkClient()
 	if err != nil {
-		return []site.Finding{site.FindingOf("network service", s.failed("reaching the network service", err))}
+		return []site.Finding{site.FindingOf("network service", s.Failed("reaching the network service", err))}
 	}
 	ips, err := s.addresses.floatingIPs(ctx, client)
 	if err != nil {
-		return []site.Finding{site.FindingOf("network service", s.failed("listing the floating IPs", err))}
+		return []site.Finding{site.FindingOf("network service", s.Failed("listing the floating IPs", err))}
 	}
-	f := site.Finding{Check: "network service", State: site.OK, Detail: fmt.Sprintf("%s; floating IPs of the project: %d", signin.HostOf(client.Endpoint), len(ips))}
+	f := site.Finding{Check: "network service", State: site.OK, Detail: fmt.Sprintf(
+		"%s; floating IPs of the project: %d", signin.HostOf(client.Endpoint), len(ips))}
 	return []site.Finding{f, s.networkQuota(ctx, client, len(ips))}
 }
 
 func (s examiner) networkQuota(ctx context.Context, client *gophercloud.ServiceClient, used int) site.Finding {
 	f := site.Finding{Check: "floating IP quota", State: site.OK}
-	q, err := quotas.Get(ctx, client, s.session.Token.Project.ID).Extract()
+	q, err := quotas.Get(ctx, client, s.Session.Token.Project.ID).Extract()
 	switch {
 	case err != nil:
 		f.State, f.Detail = site.Unknown, apierror.From(err).Error()
@@ -247,25 +265,26 @@ func (s examiner) networkQuota(ctx context.Context, client *gophercloud.ServiceC
 }
 
 func (s examiner) examineLeases(ctx context.Context) []site.Finding {
-	all, err := s.allLeases(ctx)
+	all, err := s.AllLeases(ctx)
 	if err != nil {
 		if errors.Is(err, context.Canceled) {
 			return nil
 		}
-		return []site.Finding{site.FindingOf("leases", s.failed("listing the leases", err))}
+		return []site.Finding{site.FindingOf("leases", s.Failed("listing the leases", err))}
 	}
 	live, over, others := 0, 0, 0
 	for _, l := range all {
 		switch {
-		case l.UserID != s.me():
+		case l.UserID != s.Me():
 			others++
-		case ended(l):
+		case chameleon.Ended(l):
 			over++
 		default:
 			live++
 		}
 	}
-	f := site.Finding{Check: "leases", State: site.OK, Detail: fmt.Sprintf("yours: %d live, %d ended or failed; other members': %d", live, over, others)}
+	f := site.Finding{Check: "leases", State: site.OK, Detail: fmt.Sprintf("yours: %d live, %d ended or failed; "+
+		"other members': %d", live, over, others)}
 	if over > 0 {
 		f.Next = "those that are over cost nothing; `chexp lease delete` tidies up"
 	}

@@ -55,12 +55,13 @@ func TestExamine(t *testing.T) {
 func TestExamineTroubles(t *testing.T) {
 	c := newCloud(t)
 	s := connect(t, c)
-	s.session.Token.ExpiresAt = time.Now().Add(time.Hour)
+	s.Session.Token.ExpiresAt = time.Now().Add(time.Hour)
 	c.before = func(w http.ResponseWriter, r *http.Request) bool {
 		switch {
 		case strings.Contains(r.URL.Path, "/application_credentials/"):
-			reply(w, 200, map[string]any{"application_credential": map[string]any{"id": "ac1", "name": "n", "unrestricted": true,
-				"expires_at": time.Now().UTC().Add(90 * time.Minute).Format("2006-01-02T15:04:05.000000")}})
+			reply(w, 200, map[string]any{"application_credential": map[string]any{"id": "ac1", "name": "n",
+				"unrestricted": true,
+				"expires_at":   time.Now().UTC().Add(90 * time.Minute).Format("2006-01-02T15:04:05.000000")}})
 		case strings.HasPrefix(r.URL.Path, "/v1/containers"):
 			return status(503)(w)
 		case strings.HasPrefix(r.URL.Path, "/v2.0/quotas/"):
@@ -100,7 +101,8 @@ func TestExamineTroubles(t *testing.T) {
 }
 
 func TestSpeaks(t *testing.T) {
-	for highest, want := range map[string]bool{"container 1.41": true, "container 1.40": false, "container 1.100": true, "": true, "container 1.5": false} {
+	for highest, want := range map[string]bool{"container 1.41": true, "container 1.40": false, "container 1.100": true,
+		"": true, "container 1.5": false} {
 		if speaks(highest, "1.41") != want {
 			t.Errorf("%q", highest)
 		}

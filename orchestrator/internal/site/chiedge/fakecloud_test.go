@@ -79,18 +79,24 @@ const (
 func newCloud(t *testing.T) *cloud {
 	t.Helper()
 	c := &cloud{
-		t: t, tokens: map[string]bool{}, appCreds: map[string]appCred{"ac1": {"s3cret-of-ac1", false}, "ac2": {"s3cret-of-ac2", true}},
+		t: t, tokens: map[string]bool{}, appCreds: map[string]appCred{"ac1": {"s3cret-of-ac1", false},
+			"ac2": {"s3cret-of-ac2", true}},
 		secret: "alices-passw0rd", project: true, region: "CHI@Edge",
 		types: []string{"identity", "reservation", "container", "network"}, free: 7,
 		script: []state{{status: "Creating"}, {status: "Creating"}, {status: "Created"}, {status: "Running"}},
 	}
 	for i := 1; i <= 7; i++ {
-		c.devices = append(c.devices, map[string]any{"created_at": "2026-11-23 04:42:38.890640", "updated_at": nil, "id": fmt.Sprintf("dev-%d", i),
-			"name": fmt.Sprintf("nyu-rpi5-%02d", i), "device_type": "container", "device_driver": "k8s", "reservable": true,
-			"uid": fmt.Sprintf("uid-%d", i), "supported_device_profiles": "pi_gpio", "model": "Raspberry Pi 5", "machine_name": "raspberrypi5", "vendor": "Raspberry Pi"})
+		c.devices = append(c.devices, map[string]any{"created_at": "2026-11-23 04:42:38.890640", "updated_at": nil,
+			"id":   fmt.Sprintf("dev-%d", i),
+			"name": fmt.Sprintf("nyu-rpi5-%02d", i), "device_type": "container", "device_driver": "k8s",
+			"reservable": true,
+			"uid":        fmt.Sprintf("uid-%d", i), "supported_device_profiles": "pi_gpio", "model": "Raspberry Pi 5",
+			"machine_name": "raspberrypi5", "vendor": "Raspberry Pi"})
 	}
-	c.devices = append(c.devices, map[string]any{"created_at": "2026-11-23 04:42:44.478669", "updated_at": nil, "id": "dev-8", "name": "iot-rpi4-01",
-		"device_type": "container", "device_driver": "k8s", "reservable": true, "machine_name": "raspberrypi4-64", "uid": "uid-8"})
+	c.devices = append(c.devices, map[string]any{"created_at": "2026-11-23 04:42:44.478669", "updated_at": nil,
+		"id": "dev-8", "name": "iot-rpi4-01",
+		"device_type": "container", "device_driver": "k8s", "reservable": true, "machine_name": "raspberrypi4-64",
+		"uid": "uid-8"})
 	c.serveAt(t)
 	return c
 }
@@ -128,11 +134,14 @@ func (c *cloud) route(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if p == "/" {
-		reply(w, 200, map[string]any{"versions": []any{map[string]any{"id": "v2.0", "status": "CURRENT", "links": []any{}}}})
+		reply(w, 200, map[string]any{"versions": []any{map[string]any{"id": "v2.0", "status": "CURRENT",
+			"links": []any{}}}})
 		return
 	}
 	if !c.tokens[r.Header.Get("X-Auth-Token")] {
-		reply(w, 401, map[string]any{"error": map[string]any{"code": 401, "title": "Unauthorized", "message": "The request you have made requires authentication."}})
+		reply(w, 401, map[string]any{"error": map[string]any{"code": 401, "title": "Unauthorized",
+			"message": "The request you " +
+				"have made requires authentication."}})
 		return
 	}
 	switch {
@@ -142,7 +151,8 @@ func (c *cloud) route(w http.ResponseWriter, r *http.Request) {
 		c.blazar(w, r, strings.Split(strings.TrimPrefix(p, "/v1/"), "/"))
 	case strings.HasPrefix(p, "/v1/containers"):
 		if r.Header.Get("OpenStack-API-Version") != "container 1.41" {
-			reply(w, 406, map[string]any{"errors": []any{map[string]any{"status": 406, "code": "container.", "title": "Not Acceptable"}}})
+			reply(w, 406, map[string]any{"errors": []any{map[string]any{"status": 406, "code": "container.",
+				"title": "Not Acceptable"}}})
 			return
 		}
 		c.zun(w, r, strings.Split(strings.Trim(strings.TrimPrefix(p, "/v1/containers"), "/"), "/"))
@@ -198,31 +208,38 @@ func at(m any, keys ...string) any {
 func (c *cloud) authenticate(w http.ResponseWriter, r *http.Request) {
 	auth := readJSON(r)["auth"]
 	token := map[string]any{
-		"methods": []any{"password"}, "expires_at": "2036-11-23T08:43:41.000000Z", "issued_at": "2026-11-23T04:43:41.000000Z",
-		"user": map[string]any{"id": alice, "name": "alice@example.org", "domain": map[string]any{"id": "d", "name": "chameleon"}},
+		"methods": []any{"password"}, "expires_at": "2036-11-23T08:43:41.000000Z",
+		"issued_at": "2026-11-23T04:43:41.000000Z",
+		"user": map[string]any{"id": alice, "name": "alice@example.org",
+			"domain": map[string]any{"id": "d", "name": "chameleon"}},
 	}
 	ok := false
 	if ac, given := at(auth, "identity", "application_credential").(map[string]any); given {
 		id, _ := ac["id"].(string)
 		known, there := c.appCreds[id]
 		if !there {
-			reply(w, 404, map[string]any{"error": map[string]any{"code": 404, "message": "Could not find Application Credential: " + id + ".", "title": "Not Found"}})
+			reply(w, 404, map[string]any{"error": map[string]any{"code": 404,
+				"message": "Could not find Application Credential: " + id + ".", "title": "Not Found"}})
 			return
 		}
 		if at(auth, "scope") != nil {
 			c.t.Error("a scope beside an application credential")
 		}
 		ok = ac["secret"] == known.secret
-		token["application_credential"] = map[string]any{"id": id, "name": "name-of-" + id, "restricted": known.restricted}
+		token["application_credential"] = map[string]any{"id": id, "name": "name-of-" + id,
+			"restricted": known.restricted}
 	} else {
-		ok = at(auth, "identity", "password", "user", "name") == "alice@example.org" && at(auth, "identity", "password", "user", "password") == c.secret
+		ok = at(auth, "identity", "password", "user", "name") == "alice@example.org" &&
+			at(auth, "identity", "password", "user", "password") == c.secret
 	}
 	if !ok {
-		reply(w, 401, map[string]any{"error": map[string]any{"code": 401, "message": "The request you have made requires authentication.", "title": "Unauthorized"}})
+		reply(w, 401, map[string]any{"error": map[string]any{"code": 401, "message": "The request you have made " +
+			"requires authentication.", "title": "Unauthorized"}})
 		return
 	}
 	if c.project {
-		token["project"] = map[string]any{"id": projectID, "name": "CHI-231138", "domain": map[string]any{"id": "d", "name": "chameleon"}}
+		token["project"] = map[string]any{"id": projectID, "name": "CHI-231138",
+			"domain": map[string]any{"id": "d", "name": "chameleon"}}
 		token["catalog"] = c.catalog()
 	}
 	c.tokenCount++
@@ -233,12 +250,14 @@ func (c *cloud) authenticate(w http.ResponseWriter, r *http.Request) {
 }
 
 func (c *cloud) catalog() []any {
-	paths := map[string]string{"identity": "/v3", "reservation": "/v1", "container": "/v1/", "network": "", "compute": "/v2.1"}
+	paths := map[string]string{"identity": "/v3", "reservation": "/v1", "container": "/v1/", "network": "",
+		"compute": "/v2.1"}
 	var entries []any
 	for _, typ := range c.types {
 		var endpoints []any
 		for _, i := range []string{"public", "internal"} {
-			endpoints = append(endpoints, map[string]any{"id": typ + i, "interface": i, "region_id": c.region, "region": c.region, "url": c.srv.URL + paths[typ]})
+			endpoints = append(endpoints, map[string]any{"id": typ + i, "interface": i, "region_id": c.region,
+				"region": c.region, "url": c.srv.URL + paths[typ]})
 		}
 		entries = append(entries, map[string]any{"id": typ, "type": typ, "name": typ, "endpoints": endpoints})
 	}
@@ -249,12 +268,17 @@ const blazarTime = "2006-01-02T15:04:05.000000"
 
 func (l *fakeLease) json() map[string]any {
 	return map[string]any{
-		"created_at": "2026-11-23 04:44:01.945348", "updated_at": nil, "id": l.id, "name": l.name, "user_id": l.user, "project_id": projectID,
-		"start_date": l.start.Format(blazarTime), "end_date": l.end.Format(blazarTime), "trust_id": "t", "status": l.status, "degraded": false,
-		"reservations": []any{map[string]any{"created_at": "2026-11-23 04:44:01.998431", "updated_at": nil, "id": "res-of-" + l.id, "lease_id": l.id,
-			"resource_id": "row", "resource_type": "device", "status": l.resStatus, "missing_resources": false, "resources_changed": false,
+		"created_at": "2026-11-23 04:44:01.945348", "updated_at": nil, "id": l.id, "name": l.name, "user_id": l.user,
+		"project_id": projectID,
+		"start_date": l.start.Format(blazarTime), "end_date": l.end.Format(blazarTime), "trust_id": "t",
+		"status": l.status, "degraded": false,
+		"reservations": []any{map[string]any{"created_at": "2026-11-23 04:44:01.998431", "updated_at": nil,
+			"id": "res-of-" + l.id, "lease_id": l.id,
+			"resource_id": "row", "resource_type": "device", "status": l.resStatus, "missing_resources": false,
+			"resources_changed":   false,
 			"resource_properties": l.properties, "before_end": "default", "min": 1, "max": 1}},
-		"events": []any{map[string]any{"id": "e", "lease_id": l.id, "event_type": "start_lease", "time": l.start.Format(blazarTime),
+		"events": []any{map[string]any{"id": "e", "lease_id": l.id, "event_type": "start_lease",
+			"time":   l.start.Format(blazarTime),
 			"status": map[bool]string{true: "ERROR", false: "UNDONE"}[l.status == "ERROR"]}},
 	}
 }
@@ -310,7 +334,8 @@ func (c *cloud) blazar(w http.ResponseWriter, r *http.Request, path []string) {
 		c.leases = slices.DeleteFunc(c.leases, func(o *fakeLease) bool { return o == l })
 		reply(w, 200, map[string]any{})
 	case "GET leases/ID/devices":
-		reply(w, 200, map[string]any{"devices": []any{map[string]any{"id": l.device, "name": "n", "device_type": "container", "device_driver": "k8s", "reservable": true}}})
+		reply(w, 200, map[string]any{"devices": []any{map[string]any{"id": l.device, "name": "n",
+			"device_type": "container", "device_driver": "k8s", "reservable": true}}})
 	case "GET devices":
 		reply(w, 200, map[string]any{"devices": c.devices})
 	case "GET devices/ID": // allocations is the only one asked for
@@ -319,7 +344,9 @@ func (c *cloud) blazar(w http.ResponseWriter, r *http.Request, path []string) {
 			res := []any{}
 			for _, l := range c.leases {
 				if l.device == d["id"] {
-					res = append(res, map[string]any{"id": "res-of-" + l.id, "lease_id": l.id, "start_date": l.start.Format(blazarTime), "end_date": l.end.Format(blazarTime), "extras": map[string]any{}})
+					res = append(res, map[string]any{"id": "res-of-" + l.id, "lease_id": l.id,
+						"start_date": l.start.Format(blazarTime), "end_date": l.end.Format(blazarTime),
+						"extras": map[string]any{}})
 				}
 			}
 			all = append(all, map[string]any{"resource_id": d["id"], "reservations": res})
@@ -335,7 +362,8 @@ func (c *cloud) createLease(w http.ResponseWriter, r *http.Request) {
 	start, err := blazarDate(body["start_date"])
 	end, err2 := blazarDate(body["end_date"])
 	if err != nil || err2 != nil {
-		blazarError(w, 400, fmt.Sprintf("%v is an invalid date. Required format: %%Y-%%m-%%d %%H:%%M", body["start_date"]))
+		blazarError(w, 400, fmt.Sprintf("%v is an invalid date. Required format: %%Y-%%m-%%d %%H:%%M",
+			body["start_date"]))
 		return
 	}
 	if !end.After(start) {
@@ -343,17 +371,21 @@ func (c *cloud) createLease(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if d := end.Sub(start); d > 7*24*time.Hour {
-		blazarError(w, 403, fmt.Sprintf("Lease duration of %d seconds must be less than or equal to the maximum lease duration of 604800 seconds.", int(d.Seconds())))
+		blazarError(w, 403, fmt.Sprintf("Lease duration of %d seconds must be less than or equal to the maximum "+
+			"lease duration of 604800 seconds.", int(d.Seconds())))
 		return
 	}
 	res := body["reservations"].([]any)[0].(map[string]any)
 	if c.free == 0 {
-		blazarError(w, 500, "Not enough resources available with query {'resource_type': 'device', 'start_date': datetime.datetime(2026, 11, 25, 4, 0)}")
+		blazarError(w, 500, "Not enough resources available with query {'resource_type': 'device', 'start_date': "+
+			"datetime.datetime(2026, 11, 25, 4, 0)}")
 		return
 	}
 	c.free--
-	l := &fakeLease{id: fmt.Sprintf("lease-%d", len(c.leases)+1), name: body["name"].(string), user: alice, status: "PENDING", resStatus: "pending",
-		start: start, end: end, properties: res["resource_properties"].(string), device: fmt.Sprintf("dev-%d", c.free+1), next: []string{"PENDING", "STARTING", "ACTIVE"}}
+	l := &fakeLease{id: fmt.Sprintf("lease-%d", len(c.leases)+1), name: body["name"].(string), user: alice,
+		status: "PENDING", resStatus: "pending",
+		start: start, end: end, properties: res["resource_properties"].(string),
+		device: fmt.Sprintf("dev-%d", c.free+1), next: []string{"PENDING", "STARTING", "ACTIVE"}}
 	c.leases = append(c.leases, l)
 	reply(w, 201, map[string]any{"lease": l.json()})
 }

@@ -7,7 +7,8 @@ import (
 )
 
 func zunError(w http.ResponseWriter, status int, code, title string) {
-	reply(w, status, map[string]any{"errors": []any{map[string]any{"request_id": "", "code": "container." + code, "status": status, "title": title, "detail": title, "links": []any{}}}})
+	reply(w, status, map[string]any{"errors": []any{map[string]any{"request_id": "", "code": "container." + code,
+		"status": status, "title": title, "detail": title, "links": []any{}}}})
 }
 
 func (k *fakeContainer) json() map[string]any {
@@ -24,9 +25,12 @@ func (k *fakeContainer) json() map[string]any {
 		}
 		return s
 	}
-	return map[string]any{"uuid": k.id, "links": []any{}, "name": k.name, "project_id": projectID, "user_id": k.user, "image": k.body["image"], "cpu": 0,
-		"memory": "0", "command": []any{}, "status": k.now.status, "status_reason": null(k.now.reason), "status_detail": null(k.now.detail), "task_state": nil,
-		"environment": map[string]any{}, "workdir": nil, "ports": ports, "addresses": addresses, "labels": map[string]any{}}
+	return map[string]any{"uuid": k.id, "links": []any{}, "name": k.name, "project_id": projectID, "user_id": k.user,
+		"image": k.body["image"], "cpu": 0,
+		"memory": "0", "command": []any{}, "status": k.now.status, "status_reason": null(k.now.reason),
+		"status_detail": null(k.now.detail), "task_state": nil,
+		"environment": map[string]any{}, "workdir": nil, "ports": ports, "addresses": addresses,
+		"labels": map[string]any{}}
 }
 
 func (c *cloud) zun(w http.ResponseWriter, r *http.Request, path []string) {
@@ -84,7 +88,8 @@ func (c *cloud) zun(w http.ResponseWriter, r *http.Request, path []string) {
 
 func (c *cloud) createContainer(w http.ResponseWriter, r *http.Request) {
 	body := readJSON(r)
-	k := &fakeContainer{id: fmt.Sprintf("c-%d-%d", len(c.containers)+1, len(c.calls)), name: body["name"].(string), user: alice, body: body, now: state{status: "Creating"}, next: slices.Clone(c.script)}
+	k := &fakeContainer{id: fmt.Sprintf("c-%d-%d", len(c.containers)+1, len(c.calls)), name: body["name"].(string),
+		user: alice, body: body, now: state{status: "Creating"}, next: slices.Clone(c.script)}
 	c.containers = append(c.containers, k)
 	w.Header().Set("Location", c.srv.URL+"/v1/containers/"+k.id)
 	reply(w, 202, k.json())
@@ -115,7 +120,8 @@ func (c *cloud) neutron(w http.ResponseWriter, r *http.Request, path []string) {
 		if r.URL.Query().Get("router:external") != "true" {
 			c.t.Errorf("networks asked with %s", r.URL.RawQuery)
 		}
-		reply(w, 200, map[string]any{"networks": []any{map[string]any{"id": "pub", "name": "public", "router:external": true, "status": "ACTIVE", "subnets": []any{}}}})
+		reply(w, 200, map[string]any{"networks": []any{map[string]any{"id": "pub", "name": "public",
+			"router:external": true, "status": "ACTIVE", "subnets": []any{}}}})
 	case "GET floatingips":
 		reply(w, 200, map[string]any{"floatingips": c.fips})
 	case "POST floatingips":
@@ -127,7 +133,8 @@ func (c *cloud) neutron(w http.ResponseWriter, r *http.Request, path []string) {
 		n := len(c.fips)
 		c.fips = slices.DeleteFunc(c.fips, func(f map[string]any) bool { return f["id"] == path[1] })
 		if len(c.fips) == n {
-			reply(w, 404, map[string]any{"NeutronError": map[string]any{"type": "FloatingIPNotFound", "message": "Floating IP could not be found", "detail": ""}})
+			reply(w, 404, map[string]any{"NeutronError": map[string]any{"type": "FloatingIPNotFound",
+				"message": "Floating IP could not be found", "detail": ""}})
 			return
 		}
 		w.WriteHeader(204)

@@ -32,7 +32,7 @@ func (s *addressClient) networkClient() (*gophercloud.ServiceClient, error) {
 	s.networkMu.Lock()
 	defer s.networkMu.Unlock()
 	if s.network == nil {
-		client, err := openstack.NewNetworkV2(s.session.Provider, s.session.Endpoints)
+		client, err := openstack.NewNetworkV2(s.Session.Provider, s.Session.Endpoints)
 		if err != nil {
 			return nil, err
 		}
@@ -55,7 +55,7 @@ func (s *addressClient) floatingIP(ctx context.Context, c containers.Container) 
 	}
 	client, err := s.networkClient()
 	if err != nil {
-		return "", s.failed(what, err)
+		return "", s.Failed(what, err)
 	}
 	find := func() (string, error) {
 		all, err := s.floatingIPs(ctx, client)
@@ -67,13 +67,13 @@ func (s *addressClient) floatingIP(ctx context.Context, c containers.Container) 
 		return "", err
 	}
 	if address, err := find(); err != nil || address != "" {
-		return address, s.failed(what, err)
+		return address, s.Failed(what, err)
 	}
 	network, err := publicNetwork(ctx, client)
 	if err != nil {
-		return "", s.failed(what, err)
+		return "", s.Failed(what, err)
 	}
-	post, cancel := patient.Detached(ctx, s.pace.create)
+	post, cancel := patient.Detached(ctx, s.Pace.Create)
 	defer cancel()
 	ip, err := floatingips.Create(post, client, floatingips.CreateOpts{
 		FloatingNetworkID: network, PortID: port, Description: ipNote(c.UUID),
@@ -92,7 +92,7 @@ func (s *addressClient) floatingIP(ctx context.Context, c containers.Container) 
 			Advise("use transport: zun, which needs none, or delete floating IPs that are not in use").
 			Because(e)
 	}
-	return "", s.failed(what, e)
+	return "", s.Failed(what, e)
 }
 
 // networkPort is the first port of the container. It outlives a restart of the
@@ -111,7 +111,8 @@ func networkPort(c containers.Container) string {
 // publicNetwork is the external network; its id differs from year to year.
 func publicNetwork(ctx context.Context, client *gophercloud.ServiceClient) (string, error) {
 	yes := true
-	pages, err := networks.List(client, external.ListOptsExt{ListOptsBuilder: networks.ListOpts{}, External: &yes}).AllPages(ctx)
+	pages, err := networks.List(client, external.ListOptsExt{ListOptsBuilder: networks.ListOpts{},
+		External: &yes}).AllPages(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -130,7 +131,8 @@ func publicNetwork(ctx context.Context, client *gophercloud.ServiceClient) (stri
 	return all[0].ID, nil
 }
 
-func (s *addressClient) floatingIPs(ctx context.Context, client *gophercloud.ServiceClient) ([]floatingips.FloatingIP, error) {
+func (s *addressClient) floatingIPs(ctx context.Context,
+	client *gophercloud.ServiceClient) ([]floatingips.FloatingIP, error) {
 	pages, err := floatingips.List(client, floatingips.ListOpts{}).AllPages(ctx)
 	if err != nil {
 		return nil, err
@@ -141,7 +143,7 @@ func (s *addressClient) floatingIPs(ctx context.Context, client *gophercloud.Ser
 // release deletes those at the container's ports, and those that
 // were made for it. A site without a network service has none.
 func (s *addressClient) release(ctx context.Context, containerID string) error {
-	if !s.session.Offers("network") {
+	if !s.Session.Offers("network") {
 		return nil
 	}
 	what := "giving back the floating IP of container " + containerID
@@ -154,21 +156,22 @@ func (s *addressClient) release(ctx context.Context, containerID string) error {
 	}
 	client, err := s.networkClient()
 	if err != nil {
-		return s.failed(what, err)
+		return s.Failed(what, err)
 	}
-	patience := s.pace.Patience()
-	err = s.pace.Poll(ctx, func() (bool, error) {
+	patience := s.Pace.Patience()
+	err = s.Pace.Poll(ctx, func() (bool, error) {
 		left, err := s.deleteFloatingIPs(ctx, client, port, ipNote(containerID))
 		if !patience.Forgive(err) {
 			return false, err
 		}
 		return err == nil && left == 0, nil
 	})
-	return s.failed(what, err)
+	return s.Failed(what, err)
 }
 
 // deleteFloatingIPs returns how many it deleted: none means that all are gone.
-func (s *addressClient) deleteFloatingIPs(ctx context.Context, client *gophercloud.ServiceClient, port, note string) (int, error) {
+func (s *addressClient) deleteFloatingIPs(ctx context.Context, client *gophercloud.ServiceClient, port,
+	note string) (int, error) {
 	all, err := s.floatingIPs(ctx, client)
 	if err != nil {
 		return 0, err
@@ -180,7 +183,8 @@ func (s *addressClient) deleteFloatingIPs(ctx context.Context, client *gopherclo
 			continue
 		}
 		n++
-		if err := floatingips.Delete(ctx, client, ip.ID).ExtractErr(); err != nil && !apierror.Is(err, apierror.NotFound) {
+		if err := floatingips.Delete(ctx, client, ip.ID).ExtractErr(); err != nil &&
+			!apierror.Is(err, apierror.NotFound) {
 			errs = errors.Join(errs, err)
 		}
 	}

@@ -16,6 +16,7 @@ var Kind = site.Kind{
 	Connect: func(ctx context.Context, o site.Options) (run.Site, error) {
 		s, err := Connect(ctx, Options{
 			CloudsFile: o.CloudsFile, Cloud: o.Cloud, Region: "CHI@Edge", PullGrace: o.PullGrace, Notice: o.Notice,
+			Commands: o.Commands,
 		})
 		if err != nil {
 			return nil, err

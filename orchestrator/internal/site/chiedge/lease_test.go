@@ -51,7 +51,8 @@ func TestReserveAwaitRelease(t *testing.T) {
 	if l.Status != "ACTIVE" || l.Device != want {
 		t.Errorf("%+v", l)
 	}
-	if got := strings.Join(said, "; "); got != "lease chexp-a is PENDING; lease chexp-a is STARTING; lease chexp-a is ACTIVE" {
+	if got := strings.Join(said, "; "); got != "lease chexp-a is PENDING; lease chexp-a is STARTING; lease "+
+		"chexp-a is ACTIVE" {
 		t.Errorf("said %s", got)
 	}
 	for range 2 { // the second finds it gone
@@ -111,7 +112,8 @@ func TestReserveAdopts(t *testing.T) {
 	s := connect(t, c)
 	now := time.Now().UTC()
 	add := func(id, user, status string) {
-		c.leases = append(c.leases, &fakeLease{id: id, name: "chexp-a", user: user, status: status, resStatus: "pending", start: now, end: now.Add(time.Hour)})
+		c.leases = append(c.leases, &fakeLease{id: id, name: "chexp-a", user: user, status: status,
+			resStatus: "pending", start: now, end: now.Add(time.Hour)})
 	}
 	add("others", bob, "ACTIVE")
 	add("over", alice, "TERMINATED")
@@ -144,9 +146,11 @@ func TestReserveAdopts(t *testing.T) {
 // The answer to the creation gets lost, in the ways it can; there must be one
 // lease in the end, and no second creation where the first worked.
 func TestReserveLostAnswer(t *testing.T) {
-	late := &fakeLease{id: "late", name: "chexp-a", user: alice, status: "PENDING", start: time.Now().UTC(), end: time.Now().UTC().Add(time.Hour)}
+	late := &fakeLease{id: "late", name: "chexp-a", user: alice, status: "PENDING", start: time.Now().UTC(),
+		end: time.Now().UTC().Add(time.Hour)}
 	for name, f := range map[string]struct {
-		made, late bool                             // before the answer is lost; later, when the list is asked for the third time
+		// before the answer is lost; later, when the list is asked for the third time
+		made, late bool
 		answer     func(w http.ResponseWriter) bool // what comes in place of it
 		posts      int
 	}{
@@ -256,13 +260,19 @@ func TestReserveRefused(t *testing.T) {
 		kind   failure.Kind
 		words  []string
 	}{
-		"bare 500":     {500, bare, failure.Auth, []string{"name-of-ac1", "may not make trusts", "Unrestricted"}},
-		"past":         {400, `{"error_code": 400, "error_message": "Start date must be later than current date", "error_name": 400}`, failure.Usage, []string{"Start date must be later"}},
-		"allocation":   {400, `{"error_code": 400, "error_message": "would spend 48 SUs, only 3 left", "error_name": 400}`, failure.Capacity, []string{"48 SUs", "PI"}},
-		"policy":       {403, `{"error_code": 403, "error_message": "Policy doesn't allow it", "error_name": 403}`, failure.Auth, []string{"roles"}},
-		"wrong route":  {404, `{"error": 404, "error_message": "The requested URL was not found"}`, failure.Cloud, []string{"catalog"}},
-		"another 500":  {500, `{"error_code": 500, "error_message": "Something broke", "error_name": 500}`, failure.Cloud, []string{"Something broke"}},
-		"not a device": {500, `{"error_code": 500, "error_message": "colour DeviceExtraCapability was not found", "error_name": 500}`, failure.Usage, []string{"colour"}},
+		"bare 500": {500, bare, failure.Auth, []string{"name-of-ac1", "may not make trusts", "Unrestricted"}},
+		"past": {400, `{"error_code": 400, "error_message": "Start date must be later than current ` +
+			`date", "error_name": 400}`, failure.Usage, []string{"Start date must be later"}},
+		"allocation": {400, `{"error_code": 400, "error_message": "would spend 48 SUs, only 3 left", ` +
+			`"error_name": 400}`, failure.Capacity, []string{"48 SUs", "PI"}},
+		"policy": {403, `{"error_code": 403, "error_message": "Policy doesn't allow it", "error_name": 403}`,
+			failure.Auth, []string{"roles"}},
+		"wrong route": {404, `{"error": 404, "error_message": "The requested URL was not found"}`, failure.Cloud,
+			[]string{"catalog"}},
+		"another 500": {500, `{"error_code": 500, "error_message": "Something broke", "error_name": 500}`,
+			failure.Cloud, []string{"Something broke"}},
+		"not a device": {500, `{"error_code": 500, "error_message": "colour DeviceExtraCapability was not ` +
+			`found", "error_name": 500}`, failure.Usage, []string{"colour"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newCloud(t)
@@ -298,15 +308,18 @@ func TestReserveNoCapacity(t *testing.T) {
 	now := time.Now().UTC().Truncate(time.Minute)
 	c.free = 0
 	for i := 1; i <= 5; i++ { // the first is free again soonest
-		c.leases = append(c.leases, &fakeLease{id: fmt.Sprint(i), name: "x", user: bob, status: "ACTIVE", device: fmt.Sprintf("dev-%d", i), start: now.Add(-time.Hour), end: now.Add(time.Duration(i) * time.Hour)})
+		c.leases = append(c.leases, &fakeLease{id: fmt.Sprint(i), name: "x", user: bob, status: "ACTIVE",
+			device: fmt.Sprintf("dev-%d", i), start: now.Add(-time.Hour), end: now.Add(time.Duration(i) * time.Hour)})
 	}
 	// Between its leases there is not enough time: the second is next.
-	c.leases = append(c.leases, &fakeLease{id: "y", name: "y", user: bob, status: "PENDING", device: "dev-1", start: now.Add(2 * time.Hour), end: now.Add(9 * time.Hour)})
+	c.leases = append(c.leases, &fakeLease{id: "y", name: "y", user: bob, status: "PENDING", device: "dev-1",
+		start: now.Add(2 * time.Hour), end: now.Add(9 * time.Hour)})
 	c.devices[5]["reservable"] = false
 	c.devices[6]["authorized_projects"] = "somebody,else"
 	req := pi5("chexp-a")
 	_, err := s.Reserve(t.Context(), req)
-	check(t, err, failure.Capacity, "no raspberrypi5 is free from", "7 match", "5 reserved then", "1 out of service", "1 kept for other projects",
+	check(t, err, failure.Capacity, "no raspberrypi5 is free from", "7 match", "5 reserved then", "1 out of service",
+		"1 kept for other projects",
 		"nyu-rpi5-02 is free for that long from "+clock.UTC(now.Add(2*time.Hour+time.Minute)), "Not enough resources")
 
 	req.MachineName = "raspberrypi6"

@@ -19,7 +19,8 @@ func withLease(t *testing.T) (*cloud, *Site, site.Lease) {
 	c := newCloud(t)
 	s := connect(t, c)
 	now := time.Now().UTC().Truncate(time.Minute)
-	c.leases = append(c.leases, &fakeLease{id: "lease-1", name: "mine", user: alice, status: "ACTIVE", resStatus: "active", device: "dev-1", start: now.Add(-time.Hour), end: now.Add(time.Hour)})
+	c.leases = append(c.leases, &fakeLease{id: "lease-1", name: "mine", user: alice, status: "ACTIVE",
+		resStatus: "active", device: "dev-1", start: now.Add(-time.Hour), end: now.Add(time.Hour)})
 	l, err := s.OwnLease(t.Context(), "mine")
 	if err != nil {
 		t.Fatal(err)
@@ -35,9 +36,11 @@ func TestExtendLease(t *testing.T) {
 		t.Fatalf("%+v, %v", got, err)
 	}
 	// Somebody is after it.
-	c.leases = append(c.leases, &fakeLease{id: "next", name: "x", user: bob, status: "PENDING", device: "dev-1", start: end.Add(time.Hour), end: end.Add(2 * time.Hour)})
+	c.leases = append(c.leases, &fakeLease{id: "next", name: "x", user: bob, status: "PENDING", device: "dev-1",
+		start: end.Add(time.Hour), end: end.Add(2 * time.Hour)})
 	_, err = s.ExtendLease(t.Context(), got, end.Add(time.Hour))
-	check(t, err, failure.Capacity, "cannot last until", "nyu-rpi5-01", "the minute in which they meet", "it can last until "+clock.UTC(end.Add(59*time.Minute)))
+	check(t, err, failure.Capacity, "cannot last until", "nyu-rpi5-01", "the minute in which they meet",
+		"it can last until "+clock.UTC(end.Add(59*time.Minute)))
 	if n := c.count("PUT"); n != 1 {
 		t.Errorf("%d updates", n)
 	}
@@ -68,7 +71,8 @@ func TestShortenLease(t *testing.T) {
 	_, err = s.ShortenLease(t.Context(), got, time.Time{})
 	check(t, err, failure.Usage, "has ended")
 
-	c.leases[0].start, c.leases[0].end, c.leases[0].status, c.leases[0].next = time.Now().Add(time.Hour), time.Now().Add(3*time.Hour), "PENDING", nil
+	c.leases[0].start, c.leases[0].end, c.leases[0].status, c.leases[0].next = time.Now().Add(time.Hour),
+		time.Now().Add(3*time.Hour), "PENDING", nil
 	l, err = s.OwnLease(t.Context(), "mine")
 	if err != nil {
 		t.Fatal(err)
@@ -145,11 +149,14 @@ func TestUpdateRefused(t *testing.T) {
 		words  []string
 		puts   int
 	}{
-		"taken":     {500, "Not enough hosts available", failure.Capacity, []string{"reserved by others after it", "device calendar"}, 1},
-		"too early": {403, "Lease can only be extended within 172800 seconds of the leases current end time.", failure.Usage, []string{"last hours", "172800"}, 1},
-		"too long":  {403, "Lease duration of 691200 seconds must be less than or equal to the maximum lease duration of 604800 seconds.", failure.Usage, []string{"this site allows 168 hours"}, 1},
-		"budget":    {400, "would spend 48 SUs, only 3 left", failure.Capacity, []string{"48 SUs"}, 1},
-		"moment":    {500, "Invalid lease status.", failure.Cloud, []string{"Invalid lease status"}, 6}, // five times more
+		"taken": {500, "Not enough hosts available", failure.Capacity,
+			[]string{"reserved by others after it", "device calendar"}, 1},
+		"too early": {403, "Lease can only be extended within 172800 seconds of the leases current end time.",
+			failure.Usage, []string{"last hours", "172800"}, 1},
+		"too long": {403, "Lease duration of 691200 seconds must be less than or equal to the maximum lease " +
+			"duration of 604800 seconds.", failure.Usage, []string{"this site allows 168 hours"}, 1},
+		"budget": {400, "would spend 48 SUs, only 3 left", failure.Capacity, []string{"48 SUs"}, 1},
+		"moment": {500, "Invalid lease status.", failure.Cloud, []string{"Invalid lease status"}, 6}, // five times more
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, s, l := withLease(t)
@@ -193,7 +200,7 @@ func TestGivenBack(t *testing.T) {
 // A lease that stays in transition is not waited for without end.
 func TestUpdateNeverEnds(t *testing.T) {
 	c, s, l := withLease(t)
-	s.pace.lease = 20 * time.Millisecond
+	s.Pace.Lease = 20 * time.Millisecond
 	c.after = func(_ http.ResponseWriter, r *http.Request) bool {
 		if r.Method == "PUT" {
 			c.leases[0].next = nil

@@ -14,21 +14,28 @@ func TestReleaseFailures(t *testing.T) {
 		kind   failure.Kind // 0: it works
 		words  []string
 	}{
-		"the answer is lost, then it is gone": {answer: func(n int, w http.ResponseWriter) bool { return n == 1 && hangUp(w) }},
+		"the answer is lost, then it is gone": {answer: func(n int, w http.ResponseWriter) bool {
+			return n == 1 &&
+				hangUp(w)
+		}},
 		"in transition": {answer: func(n int, w http.ResponseWriter) bool {
 			if n < 3 {
 				blazarError(w, 500, "Invalid lease status.")
 			}
 			return n < 3
 		}},
-		"the node is away": {answer: func(_ int, w http.ResponseWriter) bool { blazarError(w, 500, "Internal Server Error"); return true },
+		"the node is away": {answer: func(_ int, w http.ResponseWriter) bool {
+			blazarError(w, 500, "Internal Server Error")
+			return true
+		},
 			kind: failure.Cloud, words: []string{"giving back the lease lease-1", "ends by itself"}},
 		"a 404 of a proxy proves nothing": {answer: func(_ int, w http.ResponseWriter) bool {
 			w.WriteHeader(404)
 			_, _ = w.Write([]byte("<html><title>404</title></html>"))
 			return true
 		}, kind: failure.Cloud, words: []string{"giving back"}},
-		"not allowed": {answer: func(_ int, w http.ResponseWriter) bool { blazarError(w, 403, "Policy"); return true }, kind: failure.Auth, words: []string{"Policy"}},
+		"not allowed": {answer: func(_ int, w http.ResponseWriter) bool { blazarError(w, 403, "Policy"); return true },
+			kind: failure.Auth, words: []string{"Policy"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, s, l := reserved(t)
@@ -59,7 +66,8 @@ func TestLeaseCommands(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := time.Now().UTC()
-	c.leases = append(c.leases, &fakeLease{id: "bobs", name: "b", user: bob, status: "ACTIVE", resStatus: "active", start: now.Add(-time.Hour), end: now})
+	c.leases = append(c.leases, &fakeLease{id: "bobs", name: "b", user: bob, status: "ACTIVE", resStatus: "active",
+		start: now.Add(-time.Hour), end: now})
 	all, err := s.Leases(t.Context())
 	if err != nil || len(all) != 2 || all[0].ID != "bobs" || all[0].Mine || !all[1].Mine {
 		t.Errorf("%+v, %v", all, err)
@@ -83,9 +91,12 @@ func TestDevices(t *testing.T) {
 	c := newCloud(t)
 	s := connect(t, c)
 	now := time.Now().UTC().Truncate(time.Minute)
-	c.leases = append(c.leases, &fakeLease{id: "1", name: "x", user: bob, device: "dev-1", start: now.Add(-time.Hour), end: now.Add(time.Hour)},
-		&fakeLease{id: "2", name: "x", user: bob, device: "dev-1", start: now.Add(61 * time.Minute), end: now.Add(2 * time.Hour)},
-		&fakeLease{id: "3", name: "x", user: bob, device: "dev-2", start: now.Add(time.Hour), end: now.Add(2 * time.Hour)})
+	c.leases = append(c.leases, &fakeLease{id: "1", name: "x", user: bob, device: "dev-1", start: now.Add(-time.Hour),
+		end: now.Add(time.Hour)},
+		&fakeLease{id: "2", name: "x", user: bob, device: "dev-1", start: now.Add(61 * time.Minute),
+			end: now.Add(2 * time.Hour)},
+		&fakeLease{id: "3", name: "x", user: bob, device: "dev-2", start: now.Add(time.Hour),
+			end: now.Add(2 * time.Hour)})
 	all, err := s.Devices(t.Context())
 	if err != nil || len(all) != 8 || all[0].Name != "iot-rpi4-01" {
 		t.Fatalf("%+v, %v", all, err)

@@ -13,15 +13,17 @@ import (
 // ended or deleted is over.
 func TestStatesOfALease(t *testing.T) {
 	for status, want := range map[string]run.LeaseState{
-		"CREATING": run.LeasePending, "PENDING": run.LeasePending, "STARTING": run.LeasePending, "UPDATING": run.LeasePending,
-		"ACTIVE": run.LeaseActive, "TERMINATING": run.LeaseEnding, "DELETING": run.LeaseEnding,
+		"CREATING": run.LeasePending, "PENDING": run.LeasePending, "STARTING": run.LeasePending,
+		"UPDATING": run.LeasePending,
+		"ACTIVE":   run.LeaseActive, "TERMINATING": run.LeaseEnding, "DELETING": run.LeaseEnding,
 		"TERMINATED": run.LeaseOver, "ERROR": run.LeaseFailed,
 	} {
 		c := newCloud(t)
 		s := connect(t, c)
 		now := time.Now().UTC().Truncate(time.Minute)
 		c.leases = append(c.leases, &fakeLease{
-			id: "l1", name: "chexp-a", user: alice, status: status, start: now.Add(-time.Minute), end: now.Add(time.Hour),
+			id: "l1", name: "chexp-a", user: alice, status: status, start: now.Add(-time.Minute),
+			end: now.Add(time.Hour),
 		})
 		l, found, err := s.FindLease(t.Context(), "chexp-a")
 		if err != nil || !found || l.State != want || l.Status != status {

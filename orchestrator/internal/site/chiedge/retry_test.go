@@ -17,8 +17,8 @@ func hurried(t *testing.T, c *cloud) (*Site, *[]string) {
 	t.Helper()
 	s := connect(t, c)
 	var said []string
-	s.pace.Retries, s.pace.RetryFirst, s.pace.RetryMost = 3, time.Millisecond, 20*time.Millisecond
-	s.session.Provider.HTTPClient.Transport.(*patient.Retry).Notice = func(text string) { said = append(said, text) }
+	s.Pace.Retries, s.Pace.RetryFirst, s.Pace.RetryMost = 3, time.Millisecond, 20*time.Millisecond
+	s.Session.Provider.HTTPClient.Transport.(*patient.Retry).Notice = func(text string) { said = append(said, text) }
 	return s, &said
 }
 
@@ -29,7 +29,8 @@ func faulty(c *cloud, n int, method, path string, fault func(w http.ResponseWrit
 
 // answering is a cloud's before or after: it answers the first n requests for
 // the path.
-func answering(n int, method, path string, answer func(w http.ResponseWriter) bool) func(w http.ResponseWriter, r *http.Request) bool {
+func answering(n int, method, path string, answer func(w http.ResponseWriter) bool) func(w http.ResponseWriter,
+	r *http.Request) bool {
 	return func(w http.ResponseWriter, r *http.Request) bool {
 		if n == 0 || r.Method != method || r.URL.Path != path {
 			return false
@@ -46,7 +47,8 @@ func status(code int, header ...string) func(http.ResponseWriter) bool {
 		}
 		w.Header().Set("Content-Type", "text/html")
 		w.WriteHeader(code)
-		_, _ = w.Write([]byte("<html><body><h1>" + http.StatusText(code) + "</h1>No server is available.</body></html>"))
+		_, _ = w.Write([]byte("<html><body><h1>" + http.StatusText(code) +
+			"</h1>No server is available.</body></html>"))
 		return true
 	}
 }
@@ -62,7 +64,8 @@ func halfAnAnswer(code int) func(http.ResponseWriter) bool {
 
 func TestReadsAreRepeated(t *testing.T) {
 	for name, fault := range map[string]func(http.ResponseWriter) bool{
-		"429": status(429, "Retry-After", "0"), "502": status(502), "503": status(503), "504": status(504), "hang up": hangUp, "half an answer": halfAnAnswer(200),
+		"429": status(429, "Retry-After", "0"), "502": status(502), "503": status(503), "504": status(504),
+		"hang up": hangUp, "half an answer": halfAnAnswer(200),
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newCloud(t)
@@ -71,11 +74,13 @@ func TestReadsAreRepeated(t *testing.T) {
 			if _, err := s.Leases(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if n := c.count("GET /v1/leases"); n < 3 || len(*said) < 2 && name != "hang up" { // net/http repeats some hang-ups itself
+			// net/http repeats some hang-ups itself
+			if n := c.count("GET /v1/leases"); n < 3 || len(*said) < 2 && name != "hang up" {
 				t.Errorf("%d requests, said %q", n, *said)
 			}
 			for _, text := range *said {
-				if !strings.Contains(text, c.host()) || !strings.Contains(text, "once more in") || !strings.Contains(text, "of 3)") {
+				if !strings.Contains(text, c.host()) || !strings.Contains(text, "once more in") ||
+					!strings.Contains(text, "of 3)") {
 					t.Errorf("said %q", text)
 				}
 			}
@@ -98,7 +103,8 @@ func TestRetriesEnd(t *testing.T) {
 // will be away for longer than anybody waits.
 func TestNotRepeated(t *testing.T) {
 	for name, fault := range map[string]func(http.ResponseWriter) bool{
-		"500": status(500), "404": status(404), "403": status(403), "back in an hour": status(503, "Retry-After", "3600"),
+		"500": status(500), "404": status(404), "403": status(403), "back in an hour": status(503, "Retry-After",
+			"3600"),
 	} {
 		c := newCloud(t)
 		s, said := hurried(t, c)
@@ -116,9 +122,9 @@ func TestNotRepeated(t *testing.T) {
 func TestRetryCancelled(t *testing.T) {
 	c := newCloud(t)
 	s, _ := hurried(t, c)
-	s.pace.RetryFirst, s.pace.RetryMost = time.Hour, time.Hour
+	s.Pace.RetryFirst, s.Pace.RetryMost = time.Hour, time.Hour
 	ctx, cancel := context.WithCancel(t.Context())
-	s.session.Provider.HTTPClient.Transport.(*patient.Retry).Notice = func(string) { cancel() }
+	s.Session.Provider.HTTPClient.Transport.(*patient.Retry).Notice = func(string) { cancel() }
 	faulty(c, -1, "GET", "/v1/leases", status(503))
 	if _, err := s.Leases(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
@@ -159,7 +165,7 @@ func TestCreationsAreNotRepeated(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		resp, err := s.session.Provider.HTTPClient.Do(req)
+		resp, err := s.Session.Provider.HTTPClient.Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}

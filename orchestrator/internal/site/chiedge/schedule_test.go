@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
-	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/site"
 )
@@ -22,30 +21,6 @@ func utcTime(t *testing.T, s string) time.Time {
 	return at
 }
 
-func TestFirstFit(t *testing.T) {
-	now := utcTime(t, "2026-12-01 14:20")
-	book := func(from, to string) site.Booking { return site.Booking{Start: utcTime(t, from), End: utcTime(t, to)} }
-	twoHours := func(start time.Time) time.Time { return site.EndOf(start, 2*time.Hour) }
-	for name, c := range map[string]struct {
-		taken []site.Booking
-		want  string
-	}{
-		"free":                     {nil, "2026-12-01 14:20"},
-		"free for long enough":     {[]site.Booking{book("2026-12-01 15:56", "2026-12-01 20:00")}, "2026-12-01 14:20"},
-		"the next minute taken":    {[]site.Booking{book("2026-12-01 15:55", "2026-12-01 20:00")}, "2026-12-01 21:00"},
-		"ends at :55":              {[]site.Booking{book("2026-12-01 13:00", "2026-12-01 15:55")}, "2026-12-01 16:00"},
-		"ends on the hour":         {[]site.Booking{book("2026-12-01 13:00", "2026-12-01 16:00")}, "2026-12-01 17:00"},
-		"over":                     {[]site.Booking{book("2026-12-01 13:00", "2026-12-01 14:19")}, "2026-12-01 14:20"},
-		"over in this minute":      {[]site.Booking{book("2026-12-01 13:00", "2026-12-01 14:20")}, "2026-12-01 15:00"},
-		"a gap that is too small":  {[]site.Booking{book("2026-12-01 13:00", "2026-12-01 15:55"), book("2026-12-01 17:00", "2026-12-01 17:55")}, "2026-12-01 18:00"},
-		"a gap that is just right": {[]site.Booking{book("2026-12-01 13:00", "2026-12-01 15:55"), book("2026-12-01 18:00", "2026-12-01 19:55")}, "2026-12-01 16:00"},
-	} {
-		if got := firstFit(c.taken, now, twoHours); !got.Equal(utcTime(t, c.want)) {
-			t.Errorf("%s: %s, want %s", name, clock.UTC(got), c.want)
-		}
-	}
-}
-
 func TestNextSlot(t *testing.T) {
 	c := newCloud(t)
 	s := connect(t, c)
@@ -56,14 +31,16 @@ func TestNextSlot(t *testing.T) {
 		if i == 3 {
 			end = hour.Add(2*time.Hour + 55*time.Minute)
 		}
-		c.leases = append(c.leases, &fakeLease{id: fmt.Sprint(i), name: "x", user: bob, status: "ACTIVE", device: fmt.Sprintf("dev-%d", i), start: now.Add(-time.Hour), end: end})
+		c.leases = append(c.leases, &fakeLease{id: fmt.Sprint(i), name: "x", user: bob, status: "ACTIVE",
+			device: fmt.Sprintf("dev-%d", i), start: now.Add(-time.Hour), end: end})
 	}
 	c.devices[5]["reservable"] = false
 	c.devices[6]["authorized_projects"] = "somebody,else"
 	twoHours := func(start time.Time) time.Time { return site.EndOf(start, 2*time.Hour) }
 	before := len(c.calls)
 	got, err := s.NextSlot(t.Context(), run.LeaseRequest{MachineName: "raspberrypi5"}, twoHours)
-	if err != nil || !got.Start.Equal(hour.Add(3*time.Hour)) || got.End.Sub(got.Start) != 115*time.Minute || got.Device.Name != "nyu-rpi5-03" {
+	if err != nil || !got.Start.Equal(hour.Add(3*time.Hour)) || got.End.Sub(got.Start) != 115*time.Minute ||
+		got.Device.Name != "nyu-rpi5-03" {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if n := len(c.calls) - before; n != 2 {
@@ -85,10 +62,12 @@ func TestCheckFree(t *testing.T) {
 	now := time.Now().UTC().Truncate(time.Minute)
 	start, end := now.Add(24*time.Hour), now.Add(26*time.Hour)
 	add := func(id, user string, from, to time.Time) {
-		c.leases = append(c.leases, &fakeLease{id: id, name: "x", user: user, status: "PENDING", device: "dev-1", start: from, end: to})
+		c.leases = append(c.leases, &fakeLease{id: id, name: "x", user: user, status: "PENDING", device: "dev-1",
+			start: from, end: to})
 	}
 	ask := func() error {
-		unread, err := s.CheckFree(t.Context(), run.LeaseRequest{Name: "n", DeviceName: "nyu-rpi5-01", Start: start, End: end})
+		unread, err := s.CheckFree(t.Context(), run.LeaseRequest{Name: "n", DeviceName: "nyu-rpi5-01", Start: start,
+			End: end})
 		if unread != "" {
 			t.Errorf("unread: %s", unread)
 		}
@@ -100,7 +79,8 @@ func TestCheckFree(t *testing.T) {
 		t.Errorf("between two leases: %v", err)
 	}
 	c.leases[0].end = start // they meet in one minute
-	check(t, ask(), failure.Capacity, "no device nyu-rpi5-01 is free from "+start.Format("2006-01-02 15:04"), "the minute in which they meet", "--at next")
+	check(t, ask(), failure.Capacity, "no device nyu-rpi5-01 is free from "+start.Format("2006-01-02 15:04"),
+		"the minute in which they meet", "--at next")
 	c.leases[0].end = start.Add(-time.Minute)
 	c.leases[1].start = end
 	check(t, ask(), failure.Capacity, "the minute in which they meet")
@@ -112,19 +92,9 @@ func TestCheckFree(t *testing.T) {
 	c.before = func(w http.ResponseWriter, r *http.Request) bool {
 		return strings.HasPrefix(r.URL.Path, "/v1/devices") && status(403)(w)
 	}
-	unread, err := s.CheckFree(t.Context(), run.LeaseRequest{Name: "n", DeviceName: "nyu-rpi5-01", Start: start, End: end})
+	unread, err := s.CheckFree(t.Context(), run.LeaseRequest{Name: "n", DeviceName: "nyu-rpi5-01", Start: start,
+		End: end})
 	if unread == "" || err != nil {
 		t.Errorf("unread %q, %v", unread, err)
-	}
-}
-
-func TestCountdown(t *testing.T) {
-	// Every step is a line of a log: a day's wait must not fill it.
-	lines := map[string]bool{}
-	for left := 24 * time.Hour; left > 0; left -= 7 * time.Second {
-		lines[countdown(left)] = true
-	}
-	if len(lines) > 120 || !lines["1 min"] || !lines["10 s"] || !lines["30 min"] {
-		t.Errorf("%d lines: %v", len(lines), lines)
 	}
 }

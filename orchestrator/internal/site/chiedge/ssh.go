@@ -27,10 +27,11 @@ import (
 // container, and its public half comes back through Zun, over TLS and with our
 // token. So the host key is pinned before the first packet, and two containers
 // of one image do not share one. A resumed run simply dials again.
-func (s *containerClient) dialSSH(ctx context.Context, c run.Container, progress func(string)) (transport.Transport, error) {
+func (s *containerClient) dialSSH(ctx context.Context, c run.Container,
+	progress func(string)) (transport.Transport, error) {
 	got, err := containers.Get(ctx, s.container, c.ID).Extract()
 	if err != nil {
-		return nil, s.failed("looking at container "+c.Name, err)
+		return nil, s.Failed("looking at container "+c.Name, err)
 	}
 	signer, err := newSigner()
 	if err != nil {
@@ -45,7 +46,7 @@ func (s *containerClient) dialSSH(ctx context.Context, c run.Container, progress
 	if err != nil {
 		return nil, err
 	}
-	address := net.JoinHostPort(ip, s.pace.sshPort)
+	address := net.JoinHostPort(ip, s.sshPort)
 	progress("waiting for " + address)
 	if err := s.awaitTCP(ctx, address); err != nil {
 		if ctx.Err() != nil {
@@ -53,9 +54,9 @@ func (s *containerClient) dialSSH(ctx context.Context, c run.Container, progress
 		}
 		// A new floating IP that carries nothing is a known fault of the
 		// site, for which another one helps.
-		clean, cancel := patient.Detached(ctx, s.pace.cleanup)
+		clean, cancel := patient.Detached(ctx, s.Pace.Cleanup)
 		defer cancel()
-		return nil, failure.Device.Errorf("%s does not answer after %s", address, s.pace.tcp).
+		return nil, failure.Device.Errorf("%s does not answer after %s", address, s.tcp).
 			Advise("resume the run, which gets another floating IP; or use transport: zun").
 			Because(errors.Join(err, s.addresses.release(clean, c.ID)))
 	}
@@ -94,24 +95,27 @@ old=$(cat pid 2>/dev/null) && kill "$old" 2>/dev/null
 for i in 1 2 3 4 5 6 7 8 9 10; do test -n "$old" && kill -0 "$old" 2>/dev/null && sleep 0.1; done
 rm -f pid log host host.pub
 echo "%s" >keys
-for line in "Port 22" "HostKey ` + sshDir + `/host" "PidFile ` + sshDir + `/pid" "AuthorizedKeysFile ` + sshDir + `/keys" "AuthenticationMethods publickey" "PermitRootLogin prohibit-password" "StrictModes no" "UsePAM no" "UseDNS no"; do echo "$line"; done >conf
+for line in "Port 22" "HostKey ` + sshDir + `/host" "PidFile ` + sshDir + `/pid" "AuthorizedKeysFile ` + sshDir + `/keys" \
+	"AuthenticationMethods publickey" "PermitRootLogin prohibit-password" \
+	"StrictModes no" "UsePAM no" "UseDNS no"; do echo "$line"; done >conf
 ssh-keygen -q -t ed25519 -N "" -f host && "$sshd" -f ` + sshDir + `/conf -E ` + sshDir + `/log`
 
 // startSSHD runs the script and returns the host key that it made.
-func (s *containerClient) startSSHD(ctx context.Context, c containers.Container, admit ssh.PublicKey) (ssh.PublicKey, error) {
+func (s *containerClient) startSSHD(ctx context.Context, c containers.Container,
+	admit ssh.PublicKey) (ssh.PublicKey, error) {
 	what := "setting up an sshd in container " + c.Name
 	script := fmt.Sprintf(sshScript, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(admit))))
 	x, err := s.shell(ctx, c.UUID, script)
 	if err != nil {
-		return nil, s.failed(what, err)
+		return nil, s.Failed(what, err)
 	}
 	// A nil exit code: a slow device is still at it, the pid will tell.
 	if x.ExitCode != nil && *x.ExitCode != 0 {
 		return nil, sshdFailure(what, c, *x.ExitCode, x.Output)
 	}
 	var line string
-	end, patience := time.Now().Add(s.pace.tcp), s.pace.Patience()
-	err = s.pace.Poll(ctx, func() (bool, error) {
+	end, patience := time.Now().Add(s.tcp), s.Pace.Patience()
+	err = s.Pace.Poll(ctx, func() (bool, error) {
 		x, err := s.shell(ctx, c.UUID, "cd "+sshDir+" && test -s pid && cat host.pub || tail -n 3 log")
 		if !patience.Forgive(err) {
 			return false, err
@@ -130,7 +134,7 @@ func (s *containerClient) startSSHD(ctx context.Context, c containers.Container,
 		return false, nil
 	})
 	if err != nil {
-		return nil, s.failed(what, err)
+		return nil, s.Failed(what, err)
 	}
 	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(line))
 	if err != nil {
@@ -162,11 +166,11 @@ func sshdFailure(what string, c containers.Container, code int, output string) e
 
 // awaitTCP waits until something accepts connections at address.
 func (s *containerClient) awaitTCP(ctx context.Context, address string) error {
-	ctx, cancel := context.WithTimeout(ctx, s.pace.tcp)
+	ctx, cancel := context.WithTimeout(ctx, s.tcp)
 	defer cancel()
 	dialer := net.Dialer{Timeout: 5 * time.Second}
 	var last error
-	err := s.pace.Poll(ctx, func() (bool, error) {
+	err := s.Pace.Poll(ctx, func() (bool, error) {
 		conn, err := dialer.DialContext(ctx, "tcp", address)
 		if err != nil {
 			last = err

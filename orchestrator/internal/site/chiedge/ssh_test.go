@@ -51,7 +51,8 @@ func newSSHD(t *testing.T) *sshd {
 }
 
 func (d *sshd) serve() {
-	config := &ssh.ServerConfig{PublicKeyCallback: func(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
+	config := &ssh.ServerConfig{PublicKeyCallback: func(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions,
+		error) {
 		if strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key))) != d.admitted {
 			return nil, errors.New("another key")
 		}
@@ -94,7 +95,7 @@ func TestDialSSH(t *testing.T) {
 	s := connect(t, c)
 	d := newSSHD(t)
 	d.slow = 3
-	c.exec, s.pace.sshPort = d.exec, d.port
+	c.exec, s.sshPort = d.exec, d.port
 	req := bench()
 	req.Transport = "ssh"
 	k, err := s.Launch(t.Context(), req, quiet)
@@ -104,7 +105,8 @@ func TestDialSSH(t *testing.T) {
 	dialled := 0
 	s.ways.ssh = func(_ context.Context, to sshexec.Config) (transport.Transport, error) {
 		dialled++
-		client, err := ssh.Dial("tcp", to.Address, &ssh.ClientConfig{User: to.User, Auth: []ssh.AuthMethod{ssh.PublicKeys(to.Signer)}, HostKeyCallback: ssh.FixedHostKey(to.HostKey)})
+		client, err := ssh.Dial("tcp", to.Address, &ssh.ClientConfig{User: to.User,
+			Auth: []ssh.AuthMethod{ssh.PublicKeys(to.Signer)}, HostKeyCallback: ssh.FixedHostKey(to.HostKey)})
 		if err != nil {
 			return nil, err
 		}
@@ -119,10 +121,12 @@ func TestDialSSH(t *testing.T) {
 			t.Error("the key is the same")
 		}
 	}
-	if dialled != 2 || len(c.fips) != 1 || c.fips[0]["port_id"] != "port-of-"+k.ID || c.fips[0]["description"] != "chexp container "+k.ID {
+	if dialled != 2 || len(c.fips) != 1 || c.fips[0]["port_id"] != "port-of-"+k.ID ||
+		c.fips[0]["description"] != "chexp container "+k.ID {
 		t.Errorf("dialled %d times, floating IPs %v", dialled, c.fips)
 	}
-	c.fips = append(c.fips, map[string]any{"id": "others", "floating_ip_address": "192.0.2.9", "port_id": "another", "description": "chexp container other"})
+	c.fips = append(c.fips, map[string]any{"id": "others", "floating_ip_address": "192.0.2.9", "port_id": "another",
+		"description": "chexp container other"})
 	if err := s.Destroy(t.Context(), k.ID); err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +139,8 @@ func TestDialSSH(t *testing.T) {
 func TestDestroyFindsOrphanedIP(t *testing.T) {
 	c := newCloud(t)
 	s := connect(t, c)
-	c.fips = []map[string]any{{"id": "f", "floating_ip_address": "192.0.2.9", "port_id": nil, "description": "chexp container gone"}}
+	c.fips = []map[string]any{{"id": "f", "floating_ip_address": "192.0.2.9", "port_id": nil,
+		"description": "chexp container gone"}}
 	if err := s.Destroy(t.Context(), "gone"); err != nil || len(c.fips) != 0 {
 		t.Errorf("%v, left %v", err, c.fips)
 	}
@@ -148,13 +153,15 @@ func TestDialSSHFails(t *testing.T) {
 		words   []string
 		fips    int
 	}{
-		"no sshd":  {func(c *cloud, _ *Site, _ *sshd) { c.exec = func(string) (string, any) { return "", 43 } }, failure.Device, []string{"no OpenSSH server", "transport: zun"}, 0},
-		"not root": {func(c *cloud, _ *Site, _ *sshd) { c.exec = func(string) (string, any) { return "", 41 } }, failure.Device, []string{"root"}, 0},
+		"no sshd": {func(c *cloud, _ *Site, _ *sshd) { c.exec = func(string) (string, any) { return "", 43 } },
+			failure.Device, []string{"no OpenSSH server", "transport: zun"}, 0},
+		"not root": {func(c *cloud, _ *Site, _ *sshd) { c.exec = func(string) (string, any) { return "", 41 } },
+			failure.Device, []string{"root"}, 0},
 		"no sh": {func(c *cloud, _ *Site, _ *sshd) {
 			c.exec = func(string) (string, any) { return "Malformed command, or binary not found in container", -1 }
 		}, failure.Device, []string{"no sh"}, 0},
 		"port taken": {func(c *cloud, s *Site, _ *sshd) {
-			s.pace.tcp = 20 * time.Millisecond
+			s.tcp = 20 * time.Millisecond
 			c.exec = func(cmd string) (string, any) {
 				if strings.Contains(cmd, "host.pub ||") {
 					return "error: Bind to port 22 on 0.0.0.0 failed: Address already in use.\n", 0
@@ -165,14 +172,15 @@ func TestDialSSHFails(t *testing.T) {
 		"pool empty": {func(c *cloud, _ *Site, _ *sshd) {
 			c.before = func(w http.ResponseWriter, r *http.Request) bool {
 				if isPost(r, "/v2.0/floatingips") {
-					reply(w, 409, map[string]any{"NeutronError": map[string]any{"type": "IpAddressGenerationFailure", "message": "No more IP addresses available on network x.", "detail": ""}})
+					reply(w, 409, map[string]any{"NeutronError": map[string]any{"type": "IpAddressGenerationFailure",
+						"message": "No more IP addresses available on network x.", "detail": ""}})
 					return true
 				}
 				return false
 			}
 		}, failure.Capacity, []string{"none is left", "transport: zun"}, 0},
 		"no traffic": {func(_ *cloud, s *Site, d *sshd) {
-			s.pace.tcp = 20 * time.Millisecond
+			s.tcp = 20 * time.Millisecond
 			d.listener.Close()
 		}, failure.Device, []string{"does not answer", "resume"}, 0},
 	} {
@@ -180,7 +188,7 @@ func TestDialSSHFails(t *testing.T) {
 			c := newCloud(t)
 			s := connect(t, c)
 			d := newSSHD(t)
-			c.exec, s.pace.sshPort = d.exec, d.port
+			c.exec, s.sshPort = d.exec, d.port
 			s.ways.ssh = func(context.Context, sshexec.Config) (transport.Transport, error) {
 				t.Error("dialled all the same")
 				return nil, nil
@@ -206,7 +214,7 @@ func TestFloatingIPLostAnswer(t *testing.T) {
 	c := newCloud(t)
 	s := connect(t, c)
 	d := newSSHD(t)
-	c.exec, s.pace.sshPort = d.exec, d.port
+	c.exec, s.sshPort = d.exec, d.port
 	s.ways.ssh = func(context.Context, sshexec.Config) (transport.Transport, error) { return nil, nil }
 	c.after = func(w http.ResponseWriter, r *http.Request) bool {
 		return isPost(r, "/v2.0/floatingips") && hangUp(w)

@@ -27,7 +27,8 @@ func TestSSHScriptForReal(t *testing.T) {
 		t.Skip("sshd admits root only when it runs as root")
 	}
 	dir := t.TempDir()
-	sandbox := []string{"--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/var/lib", "--tmpfs", "/run", "--tmpfs", "/root",
+	sandbox := []string{"--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/var/lib", "--tmpfs",
+		"/run", "--tmpfs", "/root",
 		"--bind", dir, "/mnt", "--unshare-net", "--unshare-pid", "--die-with-parent"}
 	if out, err := exec.Command("bwrap", append(sandbox, "true")...).CombinedOutput(); err != nil {
 		t.Skipf("bwrap cannot make a sandbox here: %v: %s", err, out)
@@ -43,7 +44,8 @@ func TestSSHScriptForReal(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("key%d", i)), pem.EncodeToMemory(block), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("key%d", i)), pem.EncodeToMemory(block),
+			0o600); err != nil {
 			t.Fatal(err)
 		}
 		key, err := ssh.NewPublicKey(public)
@@ -58,7 +60,11 @@ func TestSSHScriptForReal(t *testing.T) {
 		all.WriteString("for i in $(seq 100); do test -s " + sshDir + "/pid && break; sleep 0.1; done\n")
 		fmt.Fprintf(&all, "echo \"127.0.0.1 $(cat %s/host.pub)\" >/mnt/known%d\n", sshDir, i)
 	}
-	all.WriteString(`try() { ssh -F none -i /mnt/key$1 -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=yes -o UserKnownHostsFile=/mnt/known$2 root@127.0.0.1 echo in with key $1, host $2; }
+	all.WriteString(
+		`try() {
+	ssh -F none -i /mnt/key$1 -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=yes \
+		-o UserKnownHostsFile=/mnt/known$2 root@127.0.0.1 echo in with key $1, host $2
+}
 try 2 2 && ! try 1 2 && ! try 2 1`)
 	out, err := exec.Command("bwrap", append(sandbox, "sh", "-c", all.String())...).CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "in with key 2, host 2") {

@@ -14,6 +14,8 @@ import (
 var Kind = site.Kind{
 	Name: "local",
 	Connect: func(_ context.Context, o site.Options) (run.Site, error) {
-		return New(filepath.Join(o.CacheDir, "local"), func(dir string) transport.Transport { return localexec.New(dir) })
+		return New(filepath.Join(o.CacheDir, "local"), func(dir string) transport.Transport {
+			return localexec.New(dir)
+		})
 	},
 }

@@ -110,7 +110,8 @@ func makeWork(dir string) error {
 	}
 	switch err := os.Mkdir(dir, 0o700); {
 	case err == nil:
-		return os.WriteFile(filepath.Join(dir, marker), []byte("made by chexp run, which removes this directory\n"), 0o600)
+		return os.WriteFile(filepath.Join(dir, marker), []byte("made by chexp run, which removes this directory\n"),
+			0o600)
 	case errors.Is(err, fs.ErrExist):
 		_, err := os.Lstat(filepath.Join(dir, marker))
 		return err
@@ -122,7 +123,8 @@ func makeWork(dir string) error {
 // container is the work directory in run's words. The run fills a directory of
 // its own in it, beside the marker.
 func container(dir string) run.Container {
-	return run.Container{ID: dir, Name: filepath.Base(dir), Status: "Running", Dir: filepath.ToSlash(filepath.Join(dir, "work"))}
+	return run.Container{ID: dir, Name: filepath.Base(dir), Status: "Running",
+		Dir: filepath.ToSlash(filepath.Join(dir, "work"))}
 }
 
 // FindContainer finds a directory that Launch made.
@@ -142,7 +144,8 @@ func (s *Site) FindContainer(_ context.Context, name string) (run.Container, boo
 }
 
 // Dial opens the transport into the directory, whichever the request names.
-func (s *Site) Dial(_ context.Context, c run.Container, _ run.ContainerRequest, _ func(string)) (transport.Transport, error) {
+func (s *Site) Dial(_ context.Context, c run.Container, _ run.ContainerRequest,
+	_ func(string)) (transport.Transport, error) {
 	return s.open(c.ID), nil
 }
 

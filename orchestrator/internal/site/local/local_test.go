@@ -28,7 +28,8 @@ func TestRun(t *testing.T) {
 	if err != nil || l.ID == "" || l.ReservationID == "" || !l.End.Equal(end) {
 		t.Errorf("%+v, %v", l, err)
 	}
-	if l, err = s.Await(ctx, l.ID, quiet); err != nil || l.Device.Arch != runtime.GOARCH || l.Device.Name == "" || l.Name != "chexp-a" {
+	if l, err = s.Await(ctx, l.ID, quiet); err != nil || l.Device.Arch != runtime.GOARCH || l.Device.Name == "" ||
+		l.Name != "chexp-a" {
 		t.Errorf("%+v, %v", l, err)
 	}
 	if f, found, err := s.FindLease(ctx, "chexp-a"); !found || err != nil || f.ID != l.ID {
@@ -92,13 +93,15 @@ func TestNotOurs(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Launch(t.Context(), run.ContainerRequest{Name: "mine"}, quiet); failure.KindOf(err) != failure.Storage {
+	if _, err := s.Launch(t.Context(), run.ContainerRequest{Name: "mine"},
+		quiet); failure.KindOf(err) != failure.Storage {
 		t.Errorf("%v", err)
 	}
 	if err := os.Symlink(mine, filepath.Join(root, "link")); err != nil {
 		t.Fatal(err)
 	}
-	for _, id := range []string{mine, root, filepath.Dir(root), "/", "", filepath.Join(root, "..", filepath.Base(root)), filepath.Join(root, "link"), filepath.Join(mine, "sub")} {
+	for _, id := range []string{mine, root, filepath.Dir(root), "/", "", filepath.Join(root, "..", filepath.Base(root)),
+		filepath.Join(root, "link"), filepath.Join(mine, "sub")} {
 		if err := s.Destroy(t.Context(), id); err == nil {
 			t.Errorf("%q was destroyed without a word", id)
 		}
@@ -107,7 +110,8 @@ func TestNotOurs(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"../x", "a/b", "", "Up"} {
-		if _, err := s.Launch(t.Context(), run.ContainerRequest{Name: name}, quiet); failure.KindOf(err) != failure.Usage {
+		if _, err := s.Launch(t.Context(), run.ContainerRequest{Name: name},
+			quiet); failure.KindOf(err) != failure.Usage {
 			t.Errorf("%q: %v", name, err)
 		}
 	}

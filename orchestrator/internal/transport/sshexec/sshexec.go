@@ -24,10 +24,11 @@ const (
 	exitBadSums     = 93
 )
 
-// launcher runs a command as it is, its output merged in the order in which it
-// came. sshd runs everything by the login shell, and there a missing program
-// is 127 like any program that says 127: so we look ourselves, and print $0, a
-// word that nobody can guess, when there is none.
+// launcher runs a command unchanged, with stdout and stderr merged in the order
+// in which they came. sshd runs everything through the login shell, which ends
+// with 127 for a missing program, as a program itself may. So the launcher looks
+// for the program first, and prints $0, a word that nobody can guess, when there
+// is none.
 const launcher = `exec 2>&1; m=$0; p=
 case $1 in
 */*) p=$1 ;;
@@ -102,8 +103,8 @@ func (t *Transport) open(ctx context.Context) (session, error) {
 	return session{s}, nil
 }
 
-// closeWith ends the session when ctx ends: the far end's command is sent a
-// signal, where sshd passes it on, and loses its pipes.
+// closeWith ends the session when ctx ends. The command at the far end then loses
+// its pipes, and gets a signal where sshd passes one on.
 func (s session) closeWith(ctx context.Context) (stop func() bool) {
 	return context.AfterFunc(ctx, func() {
 		_ = s.Signal(ssh.SIGKILL)
@@ -223,9 +224,9 @@ func (t *Transport) send(ctx context.Context, dir string, stream io.Reader) (*ta
 	if err != nil {
 		return nil, err
 	}
-	// o, p: as whom we sign in, with the modes of the stream whatever the
-	// umask. m: the device's clock gives the times; it is often wrong, and tar
-	// would complain about the future.
+	// o: the files belong to the user that signed in. p: they have the stream's
+	// modes, whatever the umask. m: they get the device's time, which is often
+	// wrong: tar would complain about times in the future.
 	script := `mkdir -p "$0" && exec tar xpmof - -C "$0"`
 	if err := s.Start(transport.Quote([]string{"sh", "-c", script, dir})); err != nil {
 		return nil, cause(ctx, err)
@@ -314,7 +315,7 @@ type getting struct {
 	head    []byte // read already
 	stop    func() bool
 	unwatch func()
-	ended   error // what the end of the stream was, once it was met
+	ended   error // how the stream ended; nil while it goes on
 }
 
 func (g *getting) Read(p []byte) (int, error) {

@@ -20,8 +20,9 @@ import (
 	"chexp/orchestrator/internal/transport"
 )
 
-// packScript makes the archive that Get will fetch in pieces, and says its sum
-// and size. That files changed meanwhile (GNU tar: exit 1) spoils no archive.
+// packScript makes the archive that Get fetches in pieces, and prints its SHA-256
+// and size. GNU tar ends with 1 when files changed meanwhile; the archive is well
+// formed all the same.
 const packScript = `LC_ALL=C tar cf all -C %s . 2>err; r=$?
 if [ $r = 1 ] && [ -s err ] && ! grep -qv -e "changed as we read it" -e "removed before we read it" err; then r=0; fi
 if [ $r != 0 ]; then head -c 1000 err; exit $r; fi
@@ -240,7 +241,8 @@ func member(archive []byte, name string, n int64) ([]byte, error) {
 	}
 }
 
-// noEOF keeps an end inside from being taken for the end of the stream.
+// noEOF replaces the io.EOF of one piece, which a reader would take for the end
+// of the whole stream.
 func noEOF(err error) error {
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF

@@ -109,8 +109,8 @@ func (u *upload) flush() error {
 	return nil
 }
 
-// unanswered is how often a part may be lost without any error before it is
-// taken for the far end's tar failing (200 all the same).
+// unanswered is how often a part may fail to arrive although Zun answers 200.
+// After that, tar at the far end is taken to fail: Zun does not say so.
 const unanswered = 3
 
 // send brings one part there and proves it. It returns the part's name, or the
@@ -137,7 +137,7 @@ func (u *upload) send(data []byte) ([]string, error) {
 		if last != nil && final(last) {
 			return nil, last
 		}
-		// Only a look tells: 200 may be a tar that failed, 500 one that worked.
+		// The status tells nothing: tar may have failed at 200 and worked at 500.
 		ok, err := u.there(name, sum)
 		if err != nil {
 			return nil, err
@@ -218,9 +218,9 @@ func padded(name string, data []byte) ([]byte, error) {
 
 // Exit codes of the assembling script.
 const (
-	exitParts  = 91 // the parts do not give the stream
-	exitUnpack = 92 // tar, or the directory
-	exitSums   = 93 // the files are not what was sent
+	exitParts  = 91 // the parts together are not the stream that was sent
+	exitUnpack = 92 // tar failed, or the directory could not be made
+	exitSums   = 93 // the files are not those that were sent
 )
 
 // assembleScript gets, in this order: staging directory, names of the parts one a

@@ -27,8 +27,8 @@ echo $! >"$1.pid"`
 
 const stepBody = `sh -c "$1" >"$0.log" 2>&1; echo $? >"$0.tmp"; mv "$0.tmp" "$0.done"`
 
-// stepLook says done CODE and what the step printed, running, or gone: a
-// process that was killed, or died with a container that was started again.
+// stepLook prints "done CODE" and what the step printed, "running", or "gone".
+// A step is gone when it was killed, or died with a container that was restarted.
 const stepLook = `cd "$0" || exit 95
 if [ -f "$1.done" ]; then echo "done $(cat "$1.done")"; head -c 4000 "$1.log"; exit 0; fi
 p=$(cat "$1.pid" 2>/dev/null) && kill -0 "$p" 2>/dev/null &&
@@ -40,8 +40,8 @@ const stepKill = `for f in "$0"/*.pid; do [ -f "$f" ] || continue
 [ -f "${f%.pid}.done" ] || { p=$(cat "$f"); kill -KILL "-$p" || kill -KILL "$p"; } 2>/dev/null
 rm -f "$f"; done`
 
-// maxGone is how many times in a row a step must look gone: between its last
-// command and the done file it does for a moment.
+// maxGone is how many times in a row a step must look gone before it is. For a
+// moment between its last command and its done file, every step looks so.
 const maxGone = 3
 
 // step runs a script that may take long: detached, then polled until it has
@@ -104,8 +104,8 @@ mkdir -p "$0" 2>&1`
 // cleanup bounds the removal of a staging directory.
 const cleanup = 5 * time.Second
 
-// remove takes the staging directory away. It goes on when ctx has ended, for a
-// while: what lies there may be large.
+// remove deletes the staging directory, which may be large. It has a time limit of
+// its own, so that it also works when ctx has ended.
 func (t *Transport) remove(ctx context.Context, stage string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanup)
 	defer cancel()

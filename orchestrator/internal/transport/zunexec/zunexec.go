@@ -75,7 +75,7 @@ type Transport struct {
 	zun  Zun
 	id   string
 	opts Options
-	part int // bytes of a piece: what the site was found to take
+	part int // bytes of a piece; halved when the site refuses one
 }
 
 var _ transport.Transport = (*Transport)(nil)
@@ -141,7 +141,8 @@ func (t *Transport) Exec(ctx context.Context, cmd transport.Command) (transport.
 	return transport.Exit{Code: *res.ExitCode, Output: []byte(out)}, nil
 }
 
-// cause prefers the context's error: clients wrap it or not.
+// cause returns ctx's error if it has ended: some clients return it wrapped, some
+// return another one.
 func cause(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err()
@@ -158,8 +159,9 @@ func status(err error) int {
 	return 0
 }
 
-// final reports whether asking again is useless: the request was understood
-// and refused. 404 and 409 are: the container is gone, or not running.
+// final reports whether asking again is useless because the request was
+// understood and refused. 404 and 409 count as refusals: the container is gone,
+// or does not run.
 func final(err error) bool {
 	s := status(err)
 	return s >= 400 && s < 500 && s != 408 && s != 413 && s != 429

@@ -6,7 +6,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"unicode"
+
+	"chexp/orchestrator/openstack/internal/foreign"
 
 	"github.com/gophercloud/gophercloud/v2"
 )
@@ -48,7 +49,7 @@ var (
 	// another server altogether.
 	ErrNotJSON = errors.New("the answer is not a JSON object")
 	// ErrTooLong is an answer of more than a megabyte.
-	ErrTooLong = errors.New("the answer is too long")
+	ErrTooLong = foreign.ErrTooLong
 	// ErrGrantNotOffered is a discovery document whose list of grants lacks
 	// "password".
 	ErrGrantNotOffered = errors.New("the identity provider does not offer the password grant")
@@ -62,11 +63,12 @@ var (
 // Status, Code and Description; for Keystone's, and for a connection that
 // failed, see Err.
 type Error struct {
-	Step        Step
-	URL         string // scheme, host and path of what was asked
-	Status      int    // HTTP status; 0 when there was no answer
-	Code        string // of OAuth 2.0: "invalid_grant", "unauthorized_client", "invalid_client" [RFC 6749, 5.2]
-	Description string // the identity provider's own words: one line, bounded, printable, without the secrets that were sent
+	Step   Step
+	URL    string // scheme, host and path of what was asked
+	Status int    // HTTP status; 0 when there was no answer
+	Code   string // of OAuth 2.0: "invalid_grant", "unauthorized_client", "invalid_client" [RFC 6749, 5.2]
+	// the identity provider's own words: one line, bounded, printable, without the secrets that were sent
+	Description string
 	Location    string // where a redirect leads, which is not followed
 	Err         error
 }
@@ -120,9 +122,5 @@ func words(s string, limit int, secrets ...string) string {
 		s = strings.ReplaceAll(s, secret, "***")
 		s = strings.ReplaceAll(s, url.QueryEscape(secret), "***")
 	}
-	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }), " ")
-	if r := []rune(s); len(r) > limit {
-		return string(r[:limit]) + "…"
-	}
-	return s
+	return foreign.Line(s, limit)
 }

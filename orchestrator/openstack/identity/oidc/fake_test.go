@@ -38,7 +38,8 @@ type fake struct {
 
 func newFake(t *testing.T) *fake {
 	t.Helper()
-	f := &fake{t: t, grants: []string{"refresh_token", "password"}, scope: "openid profile", field: "access_token", tokens: map[string]bool{}}
+	f := &fake{t: t, grants: []string{"refresh_token", "password"}, scope: "openid profile", field: "access_token",
+		tokens: map[string]bool{}}
 	f.srv = httptest.NewServer(f)
 	t.Cleanup(f.srv.Close)
 	return f
@@ -91,7 +92,8 @@ func (f *fake) grant(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case id != "keystone-edge":
-		reply(w, 401, map[string]any{"error": "invalid_client", "error_description": "Invalid client or Invalid client credentials"})
+		reply(w, 401, map[string]any{"error": "invalid_client",
+			"error_description": "Invalid client or Invalid client credentials"})
 	case r.PostForm.Get("grant_type") != "password" || r.PostForm.Get("scope") != f.scope:
 		f.t.Errorf("form %v", r.PostForm)
 		reply(w, 400, map[string]any{"error": "invalid_request"})
@@ -113,8 +115,9 @@ func (f *fake) federate(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("X-Subject-Token", unscoped)
-	reply(w, 201, map[string]any{"token": map[string]any{"methods": []any{"openid"}, "expires_at": "2036-11-23T08:43:41.000000Z",
-		"user": map[string]any{"id": "u1", "name": "alice"}}})
+	reply(w, 201, map[string]any{"token": map[string]any{"methods": []any{"openid"},
+		"expires_at": "2036-11-23T08:43:41.000000Z",
+		"user":       map[string]any{"id": "u1", "name": "alice"}}})
 }
 
 func (f *fake) rescope(w http.ResponseWriter, r *http.Request) {
@@ -146,9 +149,12 @@ func (f *fake) rescope(w http.ResponseWriter, r *http.Request) {
 	id := fmt.Sprintf("scoped-t0ken-%d", f.count)
 	f.tokens[id] = true
 	w.Header().Set("X-Subject-Token", id)
-	reply(w, 201, map[string]any{"token": map[string]any{"methods": []any{"openid", "token"}, "expires_at": "2036-11-23T08:43:41.000000Z",
-		"project": map[string]any{"id": "p1", "name": "CHI-1"}, "catalog": []any{map[string]any{"type": "reservation", "endpoints": []any{
-			map[string]any{"interface": "public", "region": "CHI@Edge", "region_id": "CHI@Edge", "url": f.srv.URL + "/service"}}}}}})
+	reply(w, 201, map[string]any{"token": map[string]any{"methods": []any{"openid", "token"},
+		"expires_at": "2036-11-23T08:43:41.000000Z",
+		"project":    map[string]any{"id": "p1", "name": "CHI-1"}, "catalog": []any{
+			map[string]any{"type": "reservation", "endpoints": []any{
+				map[string]any{"interface": "public", "region": "CHI@Edge", "region_id": "CHI@Edge",
+					"url": f.srv.URL + "/service"}}}}}})
 }
 
 func reply(w http.ResponseWriter, status int, body any) {
@@ -158,5 +164,6 @@ func reply(w http.ResponseWriter, status int, body any) {
 }
 
 func keystoneError(w http.ResponseWriter, status int, message string) {
-	reply(w, status, map[string]any{"error": map[string]any{"code": status, "message": message, "title": http.StatusText(status)}})
+	reply(w, status, map[string]any{"error": map[string]any{"code": status, "message": message,
+		"title": http.StatusText(status)}})
 }

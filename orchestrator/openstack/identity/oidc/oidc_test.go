@@ -28,7 +28,8 @@ func (f *fake) client() *gophercloud.ProviderClient {
 }
 
 func (f *fake) source() oidc.Password {
-	return oidc.Password{DiscoveryEndpoint: f.discovery(), ClientID: "keystone-edge", Username: "alice", Password: password}
+	return oidc.Password{DiscoveryEndpoint: f.discovery(), ClientID: "keystone-edge", Username: "alice",
+		Password: password}
 }
 
 func options(source oidc.TokenSource) oidc.AuthOptions {
@@ -38,7 +39,8 @@ func options(source oidc.TokenSource) oidc.AuthOptions {
 
 // things asks the service in the catalog.
 func things(ctx context.Context, c *gophercloud.ProviderClient) error {
-	base, err := c.EndpointLocator(gophercloud.EndpointOpts{Type: "reservation", Region: "CHI@Edge", Availability: gophercloud.AvailabilityPublic})
+	base, err := c.EndpointLocator(gophercloud.EndpointOpts{Type: "reservation", Region: "CHI@Edge",
+		Availability: gophercloud.AvailabilityPublic})
 	if err != nil {
 		return err
 	}
@@ -49,8 +51,11 @@ func things(ctx context.Context, c *gophercloud.ProviderClient) error {
 func TestAuthenticate(t *testing.T) {
 	for name, change := range map[string]func(*fake, *oidc.Password, *oidc.AuthOptions){
 		"client_id in the form": func(*fake, *oidc.Password, *oidc.AuthOptions) {},
-		"Basic":                 func(f *fake, p *oidc.Password, _ *oidc.AuthOptions) { f.basic, p.ClientSecret = true, "n@ne" },
-		"no list of grants":     func(f *fake, _ *oidc.Password, _ *oidc.AuthOptions) { f.grants = nil },
+		"Basic": func(f *fake, p *oidc.Password, _ *oidc.AuthOptions) {
+			f.basic, p.ClientSecret = true,
+				"n@ne"
+		},
+		"no list of grants": func(f *fake, _ *oidc.Password, _ *oidc.AuthOptions) { f.grants = nil },
 		"id_token": func(f *fake, p *oidc.Password, _ *oidc.AuthOptions) {
 			f.field, p.AccessTokenType = "id_token", "id_token"
 		},
@@ -90,7 +95,8 @@ func TestWithoutProject(t *testing.T) {
 	if c.Token() != unscoped || c.GetAuthResult() == nil {
 		t.Errorf("token %q", c.Token())
 	}
-	if _, err := c.EndpointLocator(gophercloud.EndpointOpts{Type: "reservation", Availability: gophercloud.AvailabilityPublic}); err == nil {
+	if _, err := c.EndpointLocator(gophercloud.EndpointOpts{Type: "reservation",
+		Availability: gophercloud.AvailabilityPublic}); err == nil {
 		t.Error("an endpoint without a catalog")
 	}
 }
@@ -210,31 +216,47 @@ func TestFailures(t *testing.T) {
 		code   string
 		words  string
 	}{
-		"discovery unreachable":  {source: func(p *oidc.Password) { p.DiscoveryEndpoint = nobody + "/x?token=t0ken" }, step: oidc.StepDiscovery, words: "refused"},
-		"discovery insecure":     {source: func(p *oidc.Password) { p.DiscoveryEndpoint = "http://192.0.2.1/x" }, step: oidc.StepDiscovery, is: oidc.ErrInsecure},
-		"discovery no address":   {source: func(p *oidc.Password) { p.DiscoveryEndpoint = "idp\x00" }, step: oidc.StepDiscovery, words: "not an address"},
-		"discovery is a page":    {fake: at("configuration", say(200, "<html>welcome</html>")), step: oidc.StepDiscovery, is: oidc.ErrNotJSON},
-		"discovery not found":    {fake: at("configuration", say(404, `{"error":"Realm does not exist"}`)), step: oidc.StepDiscovery, status: 404, words: "Realm does not exist"},
-		"discovery endless":      {fake: at("configuration", say(200, "{"+strings.Repeat(" ", 1<<20)+"}")), step: oidc.StepDiscovery, is: oidc.ErrTooLong},
-		"discovery empty":        {fake: at("configuration", say(200, "{}")), step: oidc.StepDiscovery, is: oidc.ErrNoTokenEndpoint},
-		"grant not offered":      {fake: func(f *fake) { f.grants = []string{"authorization_code"} }, step: oidc.StepDiscovery, is: oidc.ErrGrantNotOffered},
-		"token address insecure": {fake: at("configuration", say(200, `{"token_endpoint":"http://192.0.2.1/token"}`)), step: oidc.StepGrant, is: oidc.ErrInsecure},
-		"wrong password":         {source: func(p *oidc.Password) { p.Password = "wrong-passw0rd" }, step: oidc.StepGrant, status: 401, code: "invalid_grant", words: "Invalid user credentials"},
-		"wrong client":           {source: func(p *oidc.Password) { p.ClientID = "another" }, step: oidc.StepGrant, status: 401, code: "invalid_client"},
-		"grant forbidden": {fake: at("/token", say(400, `{"error":"unauthorized_client","error_description":"Client not allowed for direct access grants"}`)),
+		"discovery unreachable": {source: func(p *oidc.Password) { p.DiscoveryEndpoint = nobody + "/x?token=t0ken" },
+			step: oidc.StepDiscovery, words: "refused"},
+		"discovery insecure": {source: func(p *oidc.Password) { p.DiscoveryEndpoint = "http://192.0.2.1/x" },
+			step: oidc.StepDiscovery, is: oidc.ErrInsecure},
+		"discovery no address": {source: func(p *oidc.Password) { p.DiscoveryEndpoint = "idp\x00" },
+			step: oidc.StepDiscovery, words: "not an address"},
+		"discovery is a page": {fake: at("configuration", say(200, "<html>welcome</html>")),
+			step: oidc.StepDiscovery, is: oidc.ErrNotJSON},
+		"discovery not found": {fake: at("configuration", say(404, `{"error":"Realm does not exist"}`)),
+			step: oidc.StepDiscovery, status: 404, words: "Realm does not exist"},
+		"discovery endless": {fake: at("configuration", say(200, "{"+strings.Repeat(" ", 1<<20)+"}")),
+			step: oidc.StepDiscovery, is: oidc.ErrTooLong},
+		"discovery empty": {fake: at("configuration", say(200, "{}")), step: oidc.StepDiscovery,
+			is: oidc.ErrNoTokenEndpoint},
+		"grant not offered": {fake: func(f *fake) { f.grants = []string{"authorization_code"} },
+			step: oidc.StepDiscovery, is: oidc.ErrGrantNotOffered},
+		"token address insecure": {fake: at("configuration", say(200, `{"token_endpoint":"http://192.0.2.1/token"}`)),
+			step: oidc.StepGrant, is: oidc.ErrInsecure},
+		"wrong password": {source: func(p *oidc.Password) { p.Password = "wrong-passw0rd" }, step: oidc.StepGrant,
+			status: 401, code: "invalid_grant", words: "Invalid user credentials"},
+		"wrong client": {source: func(p *oidc.Password) { p.ClientID = "another" }, step: oidc.StepGrant, status: 401,
+			code: "invalid_client"},
+		"grant forbidden": {fake: at("/token",
+			say(400,
+				`{"error":"unauthorized_client","error_description":"Client not allowed for direct access grants"}`)),
 			step: oidc.StepGrant, status: 400, code: "unauthorized_client", words: "direct access"},
 		"echoed": {fake: at("/token", func(w http.ResponseWriter, r *http.Request) {
 			b, _ := io.ReadAll(r.Body)
 			w.WriteHeader(400)
 			_, _ = fmt.Fprintf(w, `{"error":"bad\u001b[31m","error_description":%q}`, string(b)+" "+password)
 		}), step: oidc.StepGrant, status: 400, words: "***"},
-		"token page":       {fake: at("/token", say(200, "<html>")), step: oidc.StepGrant, is: oidc.ErrNotJSON},
-		"no token":         {fake: at("/token", say(200, `{"id_token":"x"}`)), step: oidc.StepGrant, is: oidc.ErrNoAccessToken},
-		"token with lines": {fake: at("/token", say(200, `{"access_token":"x\r\nX-Evil: 1"}`)), step: oidc.StepGrant, is: oidc.ErrNoAccessToken},
+		"token page": {fake: at("/token", say(200, "<html>")), step: oidc.StepGrant, is: oidc.ErrNotJSON},
+		"no token": {fake: at("/token", say(200, `{"id_token":"x"}`)), step: oidc.StepGrant,
+			is: oidc.ErrNoAccessToken},
+		"token with lines": {fake: at("/token", say(200, `{"access_token":"x\r\nX-Evil: 1"}`)), step: oidc.StepGrant,
+			is: oidc.ErrNoAccessToken},
 		"redirected": {fake: at("/token", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "https://elsewhere.example.org/token?x=t0ken", http.StatusTemporaryRedirect)
 		}), step: oidc.StepGrant, status: 307, words: "to https://elsewhere.example.org/token"},
-		"keystone says no": {fake: at("/auth", say(401, `{"error":{"message":"no"}}`)), step: oidc.StepFederation, status: 401, words: "no"},
+		"keystone says no": {fake: at("/auth", say(401, `{"error":{"message":"no"}}`)), step: oidc.StepFederation,
+			status: 401, words: "no"},
 		"keystone sends away": {fake: at("/auth", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "https://idp.example.org/login", http.StatusFound)
 		}), step: oidc.StepFederation, status: 302, words: "to https://idp.example.org/login"},
@@ -242,8 +264,10 @@ func TestFailures(t *testing.T) {
 			w.WriteHeader(400)
 			_, _ = io.WriteString(w, r.Header.Get("Authorization"))
 		}), step: oidc.StepFederation, status: 400, words: "Bearer ***"},
-		"keystone without a token": {fake: at("/auth", say(201, `{"token":{}}`)), step: oidc.StepFederation, words: "no token"},
-		"wrong project":            {opts: func(o *oidc.AuthOptions) { o.Scope = &gophercloud.AuthScope{ProjectID: "p2"} }, step: oidc.StepScope, status: 401},
+		"keystone without a token": {fake: at("/auth", say(201, `{"token":{}}`)), step: oidc.StepFederation,
+			words: "no token"},
+		"wrong project": {opts: func(o *oidc.AuthOptions) { o.Scope = &gophercloud.AuthScope{ProjectID: "p2"} },
+			step: oidc.StepScope, status: 401},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFake(t)
@@ -279,7 +303,8 @@ func TestFailures(t *testing.T) {
 
 func TestMissingInput(t *testing.T) {
 	f := newFake(t)
-	for _, opts := range []oidc.AuthOptions{{Protocol: "p", Source: oidc.Static("x")}, {IdentityProvider: "i", Source: oidc.Static("x")}, {IdentityProvider: "i", Protocol: "p"}} {
+	for _, opts := range []oidc.AuthOptions{{Protocol: "p", Source: oidc.Static("x")},
+		{IdentityProvider: "i", Source: oidc.Static("x")}, {IdentityProvider: "i", Protocol: "p"}} {
 		var missing gophercloud.ErrMissingInput
 		if err := oidc.AuthenticateV3(t.Context(), f.client(), opts); !errors.As(err, &missing) {
 			t.Errorf("%v", err)
@@ -303,7 +328,8 @@ func TestPrintsNoSecret(t *testing.T) {
 	token := oidc.AccessToken{Value: "t0ken"}
 	for _, v := range []any{source, static, token, options(source), options(static)} {
 		for _, verb := range []string{"%v", "%+v", "%s", "%#v"} {
-			if s := fmt.Sprintf(verb, v); strings.Contains(s, "passw0rd") || strings.Contains(s, "t0ken") || strings.Contains(s, "secret\"") {
+			if s := fmt.Sprintf(verb, v); strings.Contains(s, "passw0rd") || strings.Contains(s, "t0ken") ||
+				strings.Contains(s, "secret\"") {
 				t.Errorf("%s of %T: %s", verb, v, s)
 			}
 		}

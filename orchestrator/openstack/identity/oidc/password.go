@@ -6,13 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
+
+	"chexp/orchestrator/openstack/internal/foreign"
 )
 
 // maxAnswer bounds what is read of an identity provider's answer; Keycloak's
@@ -104,7 +105,8 @@ func (p Password) request(ctx context.Context, endpoint string) (*http.Request, 
 	if err := secure(endpoint); err != nil {
 		return nil, err
 	}
-	form := url.Values{"grant_type": {"password"}, "username": {p.Username}, "password": {p.Password}, "scope": {p.Scope}}
+	form := url.Values{"grant_type": {"password"}, "username": {p.Username}, "password": {p.Password},
+		"scope": {p.Scope}}
 	if p.Scope == "" {
 		form.Set("scope", DefaultScope)
 	}
@@ -130,7 +132,8 @@ func (p Password) read(answer map[string]json.RawMessage, from string) (AccessTo
 	}
 	var token AccessToken
 	if raw, ok := answer[field]; !ok || json.Unmarshal(raw, &token.Value) != nil || !bearer(token.Value) {
-		return AccessToken{}, &Error{Step: StepGrant, URL: from, Err: fmt.Errorf("%w (field %q)", ErrNoAccessToken, words(field, 40))}
+		return AccessToken{}, &Error{Step: StepGrant, URL: from, Err: fmt.Errorf("%w (field %q)", ErrNoAccessToken,
+			words(field, 40))}
 	}
 	var seconds float64
 	if raw, ok := answer["expires_in"]; ok && json.Unmarshal(raw, &seconds) == nil && seconds > 0 && seconds < 1e9 {
@@ -189,13 +192,10 @@ func exchange(client *http.Client, req *http.Request, step Step, into any, secre
 		return fail
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	body, err := foreign.Read(resp.Body, maxAnswer)
 	switch {
 	case err != nil:
 		fail.Err = err
-		return fail
-	case len(body) > maxAnswer:
-		fail.Err = ErrTooLong
 		return fail
 	case resp.StatusCode != http.StatusOK:
 		fail.refused(resp, body, secrets)
@@ -233,7 +233,8 @@ func secure(raw string) error {
 	if u.Scheme == "https" {
 		return nil
 	}
-	if ip := net.ParseIP(u.Hostname()); u.Scheme == "http" && (u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()) {
+	if ip := net.ParseIP(u.Hostname()); u.Scheme == "http" && (u.Hostname() == "localhost" || ip != nil &&
+		ip.IsLoopback()) {
 		return nil
 	}
 	return ErrInsecure

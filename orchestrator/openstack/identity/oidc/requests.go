@@ -88,7 +88,8 @@ func signIn(ctx context.Context, client *gophercloud.ProviderClient, opts AuthOp
 	}
 	id, err := unscoped.ExtractTokenID()
 	if err == nil && id == "" {
-		err = failed(StepFederation, federationURL(identity, opts.IdentityProvider, opts.Protocol), errors.New("the answer has no token"), "")
+		err = failed(StepFederation, federationURL(identity, opts.IdentityProvider, opts.Protocol),
+			errors.New("the answer has no token"), "")
 	}
 	if err != nil || opts.Scope == nil {
 		return unscoped, err
@@ -115,7 +116,8 @@ func unauthorized(err error) bool {
 }
 
 // Create gives an access token to Keystone, for an unscoped token.
-func Create(ctx context.Context, identity *gophercloud.ServiceClient, identityProvider, protocol string, token AccessToken) (r tokens.CreateResult) {
+func Create(ctx context.Context, identity *gophercloud.ServiceClient, identityProvider, protocol string,
+	token AccessToken) (r tokens.CreateResult) {
 	endpoint := federationURL(identity, identityProvider, protocol)
 	if r.Err = secure(endpoint); r.Err == nil && !bearer(token.Value) {
 		r.Err = ErrNoAccessToken

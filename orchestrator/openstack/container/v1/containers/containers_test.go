@@ -19,7 +19,8 @@ import (
 )
 
 // zun answers one request and hands back the body that was sent.
-func zun(t *testing.T, method, path string, status int, answer string) (client *gophercloud.ServiceClient, sent *[]byte) {
+func zun(t *testing.T, method, path string, status int,
+	answer string) (client *gophercloud.ServiceClient, sent *[]byte) {
 	t.Helper()
 	sent = new([]byte)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -43,7 +44,8 @@ func zun(t *testing.T, method, path string, status int, answer string) (client *
 		_, _ = io.WriteString(w, answer)
 	}))
 	t.Cleanup(srv.Close)
-	provider := &gophercloud.ProviderClient{TokenID: "t0ken", EndpointLocator: func(eo gophercloud.EndpointOpts) (string, error) {
+	provider := &gophercloud.ProviderClient{TokenID: "t0ken", EndpointLocator: func(eo gophercloud.EndpointOpts) (
+		string, error) {
 		return srv.URL + "/v1/", nil
 	}}
 	client, err := containers.NewContainerV1(provider, gophercloud.EndpointOpts{Region: "CHI@Edge"})
@@ -74,15 +76,18 @@ func TestCreate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.UUID != id || c.Status != containers.StatusCreating || c.StatusReason != "" || c.Addresses != nil || c.Ports != nil {
+	if c.UUID != id || c.Status != containers.StatusCreating || c.StatusReason != "" || c.Addresses != nil ||
+		c.Ports != nil {
 		t.Errorf("%+v", c)
 	}
 	var got, want any
 	if err := json.Unmarshal(*sent, &got); err != nil {
 		t.Fatal(err)
 	}
-	if err := json.Unmarshal([]byte(`{"name":"chexp-bench","image":"docker.io/library/python:3.11-slim","command":["sleep","100000"],
-		"environment":{"CHEXP_RUN":"r1"},"exposed_ports":{"22/tcp":{}},"workdir":"/root","hints":{"reservation":"b654f3f6-32c2-429e-97d8-f010ff8f37b6"}}`), &want); err != nil {
+	if err := json.Unmarshal(
+		[]byte(`{"name":"chexp-bench","image":"docker.io/library/python:3.11-slim","command":["sleep","100000"],
+		"environment":{"CHEXP_RUN":"r1"},"exposed_ports":{"22/tcp":{}},"workdir":"/root",
+		"hints":{"reservation":"b654f3f6-32c2-429e-97d8-f010ff8f37b6"}}`), &want); err != nil {
 		t.Fatal(err)
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -109,7 +114,8 @@ func TestGetRunning(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := c.Addresses["fc1afc6b-55b2-4ed8-988d-83932a7ba636"]
-	if c.Status != containers.StatusRunning || len(a) != 1 || a[0].Port != "26d4dc87-97ea-419b-b46b-8d83821296ba" || a[0].Addr != "10.42.0.205" || len(c.Ports) != 2 {
+	if c.Status != containers.StatusRunning || len(a) != 1 || a[0].Port != "26d4dc87-97ea-419b-b46b-8d83821296ba" ||
+		a[0].Addr != "10.42.0.205" || len(c.Ports) != 2 {
 		t.Errorf("%+v", c)
 	}
 }
@@ -117,7 +123,8 @@ func TestGetRunning(t *testing.T) {
 func TestGetFailed(t *testing.T) {
 	client, _ := zun(t, "GET", "/v1/containers/"+id, 200, recorded(t, "unschedulable.json"))
 	c, err := containers.Get(t.Context(), client, id).Extract()
-	if err != nil || c.Status != containers.StatusError || c.StatusDetail != "Unschedulable" || !strings.HasPrefix(c.StatusReason, "0/8 nodes are available") {
+	if err != nil || c.Status != containers.StatusError || c.StatusDetail != "Unschedulable" ||
+		!strings.HasPrefix(c.StatusReason, "0/8 nodes are available") {
 		t.Errorf("%+v, %v", c, err)
 	}
 }
@@ -129,7 +136,8 @@ func TestListPages(t *testing.T) {
 		asked = append(asked, r.URL.RequestURI())
 		w.Header().Set("Content-Type", "application/json")
 		if r.URL.Query().Get("marker") == "" {
-			_, _ = io.WriteString(w, `{"containers":[{"uuid":"a","name":"n"}],"next":"`+srv.URL+`/v1/containers/?name=n&marker=a"}`)
+			_, _ = io.WriteString(w, `{"containers":[{"uuid":"a","name":"n"}],"next":"`+srv.URL+
+				`/v1/containers/?name=n&marker=a"}`)
 			return
 		}
 		_, _ = io.WriteString(w, `{"containers":[{"uuid":"b","name":"n"}],"next":null}`)
@@ -147,7 +155,8 @@ func TestListPages(t *testing.T) {
 }
 
 func TestDelete(t *testing.T) {
-	for query, opts := range map[string]containers.DeleteOpts{"": {}, "?stop=True": {Stop: true}, "?force=True": {Force: true}} {
+	for query, opts := range map[string]containers.DeleteOpts{"": {}, "?stop=True": {Stop: true},
+		"?force=True": {Force: true}} {
 		client, _ := zun(t, "DELETE", "/v1/containers/"+id+query, 204, "")
 		if err := containers.Delete(t.Context(), client, id, opts).ExtractErr(); err != nil {
 			t.Error(err)
@@ -220,14 +229,16 @@ func TestPutArchivePads(t *testing.T) {
 		if err != nil || len(body) != 1 {
 			t.Fatalf("%v, %v", err, body)
 		}
-		if len(data)%10240 != 0 || len(data)-len(in) >= 10240 || !bytes.HasPrefix(data, in) || bytes.Trim(data[len(in):], "\x00") != nil && len(bytes.Trim(data[len(in):], "\x00")) > 0 {
+		if len(data)%10240 != 0 || len(data)-len(in) >= 10240 || !bytes.HasPrefix(data, in) ||
+			bytes.Trim(data[len(in):], "\x00") != nil && len(bytes.Trim(data[len(in):], "\x00")) > 0 {
 			t.Errorf("%d bytes became %d", len(in), len(data))
 		}
 	}
 }
 
 func TestGetArchive(t *testing.T) {
-	client, _ := zun(t, "GET", "/v1/containers/x/get_archive?path=%2Froot%2Fout", 200, `{"data":"dGFyIQ==","stat":{"name":"/root/out.tar","size":307200}}`)
+	client, _ := zun(t, "GET", "/v1/containers/x/get_archive?path=%2Froot%2Fout", 200,
+		`{"data":"dGFyIQ==","stat":{"name":"/root/out.tar","size":307200}}`)
 	a, err := containers.GetArchive(t.Context(), client, "x", "/root/out").Extract()
 	if err != nil || string(a.Data) != "tar!" || a.Name != "/root/out.tar" {
 		t.Errorf("%+v, %v", a, err)
@@ -247,7 +258,8 @@ func TestLogs(t *testing.T) {
 		}
 	}
 	client, _ := zun(t, "GET", "/v1/containers/x/logs?stderr=True&stdout=True&tail=all&timestamps=True", 200, `{}`)
-	if _, err := containers.Logs(t.Context(), client, "x", containers.LogsOpts{Timestamps: true}).Extract(); err == nil {
+	opts := containers.LogsOpts{Timestamps: true}
+	if _, err := containers.Logs(t.Context(), client, "x", opts).Extract(); err == nil {
 		t.Error("no error for an object")
 	}
 }

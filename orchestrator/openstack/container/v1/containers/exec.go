@@ -44,9 +44,10 @@ func Execute(ctx context.Context, client *gophercloud.ServiceClient, id, command
 // no blanks and no quotes, since it becomes part of a command line there.
 func PutArchive(ctx context.Context, client *gophercloud.ServiceClient, id, path string, tar []byte) (r ActionResult) {
 	body := map[string]any{"data": base64.StdEncoding.EncodeToString(padRecord(tar))}
-	resp, err := client.Post(ctx, actionURL(client, id, "put_archive")+"?"+pathQuery(path), body, nil, &gophercloud.RequestOpts{
-		OkCodes: []int{200},
-	})
+	resp, err := client.Post(ctx, actionURL(client, id, "put_archive")+"?"+pathQuery(path), body, nil,
+		&gophercloud.RequestOpts{
+			OkCodes: []int{200},
+		})
 	_, r.Header, r.Err = gophercloud.ParseResponse(resp, err)
 	return
 }
@@ -66,9 +67,10 @@ func padRecord(tar []byte) []byte {
 // ("./a.json"). A file's path gives the file of that name in the container's
 // working directory, or an empty tar [ZUN:zun/container/k8s/driver.py (get_archive)].
 func GetArchive(ctx context.Context, client *gophercloud.ServiceClient, id, path string) (r ArchiveResult) {
-	resp, err := client.Get(ctx, actionURL(client, id, "get_archive")+"?"+pathQuery(path), &r.Body, &gophercloud.RequestOpts{
-		OkCodes: []int{200},
-	})
+	resp, err := client.Get(ctx, actionURL(client, id, "get_archive")+"?"+pathQuery(path), &r.Body,
+		&gophercloud.RequestOpts{
+			OkCodes: []int{200},
+		})
 	_, r.Header, r.Err = gophercloud.ParseResponse(resp, err)
 	return
 }

@@ -18,7 +18,8 @@ const Microversion = "1.41"
 // names for the region. The microversion goes out in a header of our own:
 // gophercloud's Microversion field would name the service
 // "application-container", which Zun refuses with 406.
-func NewContainerV1(provider *gophercloud.ProviderClient, eo gophercloud.EndpointOpts) (*gophercloud.ServiceClient, error) {
+func NewContainerV1(provider *gophercloud.ProviderClient,
+	eo gophercloud.EndpointOpts) (*gophercloud.ServiceClient, error) {
 	client, err := openstack.NewContainerV1(provider, eo)
 	if err != nil {
 		return client, err

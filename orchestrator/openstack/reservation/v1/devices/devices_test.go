@@ -28,7 +28,8 @@ func blazar(t *testing.T, path, file string) *gophercloud.ServiceClient {
 		_, _ = w.Write(answer)
 	}))
 	t.Cleanup(srv.Close)
-	return &gophercloud.ServiceClient{ProviderClient: &gophercloud.ProviderClient{TokenID: "t0ken"}, Endpoint: srv.URL + "/v1/"}
+	return &gophercloud.ServiceClient{ProviderClient: &gophercloud.ProviderClient{TokenID: "t0ken"},
+		Endpoint: srv.URL + "/v1/"}
 }
 
 func TestList(t *testing.T) {
@@ -41,10 +42,12 @@ func TestList(t *testing.T) {
 		t.Fatalf("%+v, %v", all, err)
 	}
 	d := all[0]
-	if d.ID != "f1be91ce-a037-46e7-8171-51cd718727b9" || d.Name != "nyu-rpi5-01" || !d.Reservable || d.DeviceType != "container" {
+	if d.ID != "f1be91ce-a037-46e7-8171-51cd718727b9" || d.Name != "nyu-rpi5-01" || !d.Reservable ||
+		d.DeviceType != "container" {
 		t.Errorf("%+v", d)
 	}
-	if d.Capability("machine_name") != "raspberrypi5" || d.Capability("uid") != "c516acb2-4c88-42be-857f-2f9eb4139f99" || d.Capability("nothing") != "" {
+	if d.Capability("machine_name") != "raspberrypi5" || d.Capability(
+		"uid") != "c516acb2-4c88-42be-857f-2f9eb4139f99" || d.Capability("nothing") != "" {
 		t.Errorf("capabilities %v", d.ExtraCapabilities)
 	}
 	for _, own := range []string{"id", "name", "created_at", "updated_at", "device_type", "reservable"} {
@@ -74,8 +77,10 @@ func TestListAllocations(t *testing.T) {
 		t.Fatalf("%+v, %v", all, err)
 	}
 	r := all[0].Reservations[0]
-	if all[0].ResourceID != "f1be91ce-a037-46e7-8171-51cd718727b9" || r.LeaseID != "60067cda-5aa6-4407-b01c-9193461dd921" ||
-		!r.StartDate.Equal(time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)) || !r.EndDate.Equal(time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)) {
+	if all[0].ResourceID != "f1be91ce-a037-46e7-8171-51cd718727b9" ||
+		r.LeaseID != "60067cda-5aa6-4407-b01c-9193461dd921" ||
+		!r.StartDate.Equal(time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)) ||
+		!r.EndDate.Equal(time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)) {
 		t.Errorf("%+v", all[0])
 	}
 	if len(all[1].Reservations) != 0 {
@@ -85,7 +90,8 @@ func TestListAllocations(t *testing.T) {
 
 func TestListProperties(t *testing.T) {
 	names, err := devices.ListProperties(t.Context(), blazar(t, "/v1/devices/properties", "properties.json")).Extract()
-	if err != nil || !slices.Equal(names, []string{"uid", "supported_device_profiles", "model", "machine_name", "vendor"}) {
+	if err != nil || !slices.Equal(names, []string{"uid", "supported_device_profiles", "model", "machine_name",
+		"vendor"}) {
 		t.Errorf("%v, %v", names, err)
 	}
 }

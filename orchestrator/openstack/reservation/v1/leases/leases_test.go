@@ -41,8 +41,10 @@ func blazar(t *testing.T, method, path, wantBody string, status int, file string
 		if wantBody != "" {
 			sameJSON(t, string(body), wantBody)
 			// Blazar answers a body without Content-Length with 500.
-			if len(r.TransferEncoding) > 0 || r.ContentLength != int64(len(body)) || r.Header.Get("Content-Type") != "application/json" {
-				t.Errorf("body of %d bytes sent as length %d, %v, %s", len(body), r.ContentLength, r.TransferEncoding, r.Header.Get("Content-Type"))
+			if len(r.TransferEncoding) > 0 || r.ContentLength != int64(len(body)) ||
+				r.Header.Get("Content-Type") != "application/json" {
+				t.Errorf("body of %d bytes sent as length %d, %v, %s", len(body), r.ContentLength, r.TransferEncoding,
+					r.Header.Get("Content-Type"))
 			}
 		}
 		w.Header().Set("Content-Type", "application/json")
@@ -55,7 +57,8 @@ func blazar(t *testing.T, method, path, wantBody string, status int, file string
 			t.Error("nothing was asked")
 		}
 	})
-	return &gophercloud.ServiceClient{ProviderClient: &gophercloud.ProviderClient{TokenID: "t0ken"}, Endpoint: srv.URL + "/v1/"}
+	return &gophercloud.ServiceClient{ProviderClient: &gophercloud.ProviderClient{TokenID: "t0ken"},
+		Endpoint: srv.URL + "/v1/"}
 }
 
 func sameJSON(t *testing.T, got, want string) {
@@ -78,23 +81,28 @@ func deviceLease() leases.CreateOpts {
 		StartDate: time.Date(2026, 11, 24, 4, 0, 59, 0, time.UTC),
 		EndDate:   time.Date(2026, 11, 24, 1, 0, 0, 0, time.FixedZone("EST", -5*3600)),
 		Reservations: []leases.ReservationOpts{{
-			ResourceType: "device", Min: 1, Max: 1, ResourceProperties: leases.Properties(leases.Equal("machine_name", "raspberrypi5")),
+			ResourceType: "device", Min: 1, Max: 1, ResourceProperties: leases.Properties(
+				leases.Equal("machine_name", "raspberrypi5")),
 		}},
 	}
 }
 
 func TestCreate(t *testing.T) {
-	client := blazar(t, "POST", "/v1/leases", `{"name":"chexp-future","start_date":"2026-11-24 04:00","end_date":"2026-11-24 06:00",
-		"reservations":[{"resource_type":"device","min":1,"max":1,"resource_properties":"[\"==\",\"$machine_name\",\"raspberrypi5\"]"}],"events":[]}`,
+	client := blazar(t, "POST", "/v1/leases",
+		`{"name":"chexp-future","start_date":"2026-11-24 04:00","end_date":"2026-11-24 06:00",
+		"reservations":[{"resource_type":"device","min":1,"max":1,"resource_properties":"[\"==\",\"$machine_name\",\"raspberrypi5\"]"}],
+		"events":[]}`,
 		201, "lease.json")
 	l, err := leases.Create(t.Context(), client, deviceLease()).Extract()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if l.ID != "ebad754f-f7c5-4754-9332-492029a91e20" || l.Status != leases.StatusPending || l.UserID != "2187b09cc2d64fa1bc5cca8bba7bf4b9" {
+	if l.ID != "ebad754f-f7c5-4754-9332-492029a91e20" || l.Status != leases.StatusPending ||
+		l.UserID != "2187b09cc2d64fa1bc5cca8bba7bf4b9" {
 		t.Errorf("%+v", l)
 	}
-	if len(l.Reservations) != 1 || l.Reservations[0].ID != "598bdea0-0b64-4a8a-9af4-91fd6c967ea6" || l.Reservations[0].Status != "pending" || l.Reservations[0].Min != 1 {
+	if len(l.Reservations) != 1 || l.Reservations[0].ID != "598bdea0-0b64-4a8a-9af4-91fd6c967ea6" ||
+		l.Reservations[0].Status != "pending" || l.Reservations[0].Min != 1 {
 		t.Errorf("reservations %+v", l.Reservations)
 	}
 	// Both formats of time, and the null of an event that never happened.
@@ -142,7 +150,8 @@ func TestProperties(t *testing.T) {
 	for want, terms := range map[string][]leases.Term{
 		``:                      nil,
 		`["==","$name","a\"b"]`: {leases.Equal("name", `a"b`)},
-		`["and",["==","$machine_name","raspberrypi5"],["!=","$uid","x"]]`: {leases.Equal("machine_name", "raspberrypi5"), {"!=", "$uid", "x"}},
+		`["and",["==","$machine_name","raspberrypi5"],["!=","$uid","x"]]`: {
+			leases.Equal("machine_name", "raspberrypi5"), {"!=", "$uid", "x"}},
 	} {
 		if got := leases.Properties(terms...); got != want {
 			t.Errorf("%s, want %s", got, want)
@@ -155,12 +164,14 @@ func TestGetAndList(t *testing.T) {
 	if err != nil || l.Name != "chexp-future" {
 		t.Errorf("%+v, %v", l, err)
 	}
-	pages, err := leases.List(blazar(t, "GET", "/v1/leases", "", 200, "leases.json"), leases.ListOpts{}).AllPages(t.Context())
+	pages, err := leases.List(blazar(t, "GET", "/v1/leases", "", 200, "leases.json"),
+		leases.ListOpts{}).AllPages(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	all, err := leases.ExtractLeases(pages)
-	if err != nil || len(all) != 2 || all[0].Status != leases.StatusActive || !all[1].UpdatedAt.IsZero() || all[1].Status != leases.StatusError {
+	if err != nil || len(all) != 2 || all[0].Status != leases.StatusActive || !all[1].UpdatedAt.IsZero() ||
+		all[1].Status != leases.StatusError {
 		t.Errorf("%+v, %v", all, err)
 	}
 }
@@ -173,11 +184,13 @@ func TestGetOfSomethingElse(t *testing.T) {
 
 func TestUpdate(t *testing.T) {
 	client := blazar(t, "PUT", "/v1/leases/x", `{"end_date":"2026-11-24 08:00"}`, 200, "lease.json")
-	if _, err := leases.Update(t.Context(), client, "x", leases.UpdateOpts{EndDate: time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC)}).Extract(); err != nil {
+	if _, err := leases.Update(t.Context(), client, "x", leases.UpdateOpts{
+		EndDate: time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC)}).Extract(); err != nil {
 		t.Error(err)
 	}
 	client = blazar(t, "PUT", "/v1/leases/x", `{"name":"n","end_date":"now"}`, 200, "lease.json")
-	if _, err := leases.Update(t.Context(), client, "x", leases.UpdateOpts{Name: "n", EndNow: true}).Extract(); err != nil {
+	opts := leases.UpdateOpts{Name: "n", EndNow: true}
+	if _, err := leases.Update(t.Context(), client, "x", opts).Extract(); err != nil {
 		t.Error(err)
 	}
 	for _, opts := range []leases.UpdateOpts{
@@ -190,13 +203,15 @@ func TestUpdate(t *testing.T) {
 }
 
 func TestDelete(t *testing.T) {
-	if err := leases.Delete(t.Context(), blazar(t, "DELETE", "/v1/leases/x", "", 200, ""), "x").ExtractErr(); err != nil {
+	client := blazar(t, "DELETE", "/v1/leases/x", "", 200, "")
+	if err := leases.Delete(t.Context(), client, "x").ExtractErr(); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestListDevices(t *testing.T) {
-	d, err := leases.ListDevices(t.Context(), blazar(t, "GET", "/v1/leases/x/devices", "", 200, "lease-devices.json"), "x").Extract()
+	client := blazar(t, "GET", "/v1/leases/x/devices", "", 200, "lease-devices.json")
+	d, err := leases.ListDevices(t.Context(), client, "x").Extract()
 	if err != nil || len(d) != 1 || d[0].Name != "nyu-rpi5-01" || d[0].ID != "f1be91ce-a037-46e7-8171-51cd718727b9" {
 		t.Errorf("%+v, %v", d, err)
 	}

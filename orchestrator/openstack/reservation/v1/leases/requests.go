@@ -12,7 +12,8 @@ import (
 
 // NewReservationV1 makes a client for the reservation service that the
 // catalog names for the region.
-func NewReservationV1(provider *gophercloud.ProviderClient, eo gophercloud.EndpointOpts) (*gophercloud.ServiceClient, error) {
+func NewReservationV1(provider *gophercloud.ProviderClient,
+	eo gophercloud.EndpointOpts) (*gophercloud.ServiceClient, error) {
 	return openstack.NewReservationV1(provider, eo)
 }
 
@@ -245,7 +246,8 @@ func (opts UpdateOpts) ToLeaseUpdateMap() (map[string]any, error) {
 // Update changes a lease. The lease in the answer has the status UPDATING: get
 // it again to learn the real one. 500 "Invalid lease status." means that the
 // lease is in transition; try again in a moment [BLZ:blazar/status.py (lease_status)].
-func Update(ctx context.Context, client *gophercloud.ServiceClient, id string, opts UpdateOptsBuilder) (r UpdateResult) {
+func Update(ctx context.Context, client *gophercloud.ServiceClient, id string,
+	opts UpdateOptsBuilder) (r UpdateResult) {
 	b, err := opts.ToLeaseUpdateMap()
 	if err != nil {
 		r.Err = err

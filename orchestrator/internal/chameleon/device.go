@@ -1,4 +1,4 @@
-package chiedge
+package chameleon
 
 import (
 	"cmp"
@@ -16,38 +16,44 @@ import (
 	"chexp/orchestrator/openstack/reservation/v1/leases"
 )
 
-func (s *deviceClient) allDevices(ctx context.Context) ([]devices.Device, error) {
-	pages, err := devices.List(s.reservation).AllPages(ctx)
+// DeviceClient lists the devices and their calendar.
+type DeviceClient struct{ client *Client }
+
+// NewDeviceClient returns the client of the site's devices.
+func NewDeviceClient(c *Client) *DeviceClient { return &DeviceClient{c} }
+
+func (c *DeviceClient) allDevices(ctx context.Context) ([]devices.Device, error) {
+	pages, err := devices.List(c.client.Reservation).AllPages(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return devices.ExtractDevices(pages)
 }
 
-func (s *deviceClient) allocations(ctx context.Context) ([]devices.Allocation, error) {
-	return devices.ListAllocations(ctx, s.reservation).Extract()
+func (c *DeviceClient) allocations(ctx context.Context) ([]devices.Allocation, error) {
+	return devices.ListAllocations(ctx, c.client.Reservation).Extract()
 }
 
 // Devices lists the boards of the site by name, and when each is free.
-func (s *deviceClient) Devices(ctx context.Context) ([]site.Device, error) {
+func (c *DeviceClient) Devices(ctx context.Context) ([]site.Device, error) {
 	const what = "listing the devices"
-	all, err := s.allDevices(ctx)
+	all, err := c.allDevices(ctx)
 	if err != nil {
-		return nil, s.failed(what, err)
+		return nil, c.client.Failed(what, err)
 	}
-	allocations, err := s.allocations(ctx)
+	allocations, err := c.allocations(ctx)
 	if err != nil {
-		return nil, s.failed(what, err)
+		return nil, c.client.Failed(what, err)
 	}
 	taken := map[string][]site.Booking{}
 	for _, a := range allocations {
 		for _, r := range a.Reservations {
-			taken[a.ResourceID] = append(taken[a.ResourceID], s.booking(r))
+			taken[a.ResourceID] = append(taken[a.ResourceID], c.booking(r))
 		}
 	}
 	infos := make([]site.Device, 0, len(all))
 	for _, d := range all {
-		infos = append(infos, s.deviceInfo(d, taken[d.ID], time.Now().UTC()))
+		infos = append(infos, c.deviceInfo(d, taken[d.ID], time.Now().UTC()))
 	}
 	slices.SortFunc(infos, func(a, b site.Device) int {
 		return cmp.Or(cmp.Compare(a.MachineName, b.MachineName), cmp.Compare(a.Name, b.Name))
@@ -57,18 +63,21 @@ func (s *deviceClient) Devices(ctx context.Context) ([]site.Device, error) {
 
 // booking reads the name of the user, which Chameleon's sites put among the
 // extras [CIAB:kolla/defaults.yml (allocation_extras)].
-func (s *deviceClient) booking(r devices.Reservation) site.Booking {
+func (c *DeviceClient) booking(r devices.Reservation) site.Booking {
 	user, _ := r.Extras["user_name"].(string)
-	return site.Booking{Start: r.StartDate, End: r.EndDate, LeaseID: r.LeaseID, User: user, Mine: user != "" && user == s.session.Token.User.Name}
+	return site.Booking{Start: r.StartDate, End: r.EndDate, LeaseID: r.LeaseID, User: user,
+		Mine: user != "" && user == c.client.Session.Token.User.Name}
 }
 
-func (s *deviceClient) deviceInfo(d devices.Device, taken []site.Booking, now time.Time) site.Device {
+func (c *DeviceClient) deviceInfo(d devices.Device, taken []site.Booking, now time.Time) site.Device {
 	i := site.Device{
 		Device:     toDevice(d),
 		Model:      d.Capability("model"),
 		Reservable: d.Reservable,
-		Authorized: s.authorized(d.Capability("authorized_projects")),
-		Bookings:   slices.SortedFunc(slices.Values(taken), func(a, b site.Booking) int { return a.Start.Compare(b.Start) }),
+		Authorized: c.authorized(d.Capability("authorized_projects")),
+		Bookings: slices.SortedFunc(slices.Values(taken), func(a, b site.Booking) int {
+			return a.Start.Compare(b.Start)
+		}),
 	}
 	if i.Reservable && i.Authorized {
 		from, until := gap(i.Bookings, now, time.Minute)
@@ -82,12 +91,12 @@ func (s *deviceClient) deviceInfo(d devices.Device, taken []site.Booking, now ti
 
 // authorized reads the capability of that name: a list with commas, or nothing
 // for all projects [BLZ:blazar/plugins/base.py (is_project_allowed)].
-func (s *deviceClient) authorized(list string) bool {
+func (c *DeviceClient) authorized(list string) bool {
 	if list == "" || list == "all" {
 		return true
 	}
 	for p := range strings.SplitSeq(list, ",") {
-		if p = strings.TrimSpace(p); p == s.session.Token.Project.ID || p == s.session.Token.Project.Name {
+		if p = strings.TrimSpace(p); p == c.client.Session.Token.Project.ID || p == c.client.Session.Token.Project.Name {
 			return true
 		}
 	}
@@ -135,12 +144,12 @@ func machineNames(all []site.Device) string {
 
 // deviceOf finds the device of an active lease: by Chameleon's own route, else
 // among the allocations.
-func (s *deviceClient) deviceOf(ctx context.Context, leaseID string) (run.Device, error) {
-	id, err := s.deviceID(ctx, leaseID)
+func (c *DeviceClient) deviceOf(ctx context.Context, leaseID string) (run.Device, error) {
+	id, err := c.deviceID(ctx, leaseID)
 	if err != nil {
 		return run.Device{}, err
 	}
-	all, err := s.allDevices(ctx)
+	all, err := c.allDevices(ctx)
 	if err != nil {
 		return run.Device{}, err
 	}
@@ -152,12 +161,12 @@ func (s *deviceClient) deviceOf(ctx context.Context, leaseID string) (run.Device
 	return run.Device{}, fmt.Errorf("device %s is not listed", id)
 }
 
-func (s *deviceClient) deviceID(ctx context.Context, leaseID string) (string, error) {
-	listed, err := leases.ListDevices(ctx, s.reservation, leaseID).Extract()
+func (c *DeviceClient) deviceID(ctx context.Context, leaseID string) (string, error) {
+	listed, err := leases.ListDevices(ctx, c.client.Reservation, leaseID).Extract()
 	if err == nil && len(listed) > 0 {
 		return listed[0].ID, nil
 	}
-	allocations, allocErr := s.allocations(ctx)
+	allocations, allocErr := c.allocations(ctx)
 	if allocErr != nil {
 		return "", errors.Join(err, allocErr)
 	}

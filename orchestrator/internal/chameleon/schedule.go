@@ -1,4 +1,4 @@
-package chiedge
+package chameleon
 
 import (
 	"context"
@@ -44,8 +44,9 @@ func conflict(taken []site.Booking, start, end time.Time) (site.Booking, bool) {
 // request matches is free: now, else from a full hour on. end makes the end of
 // a lease from its start, EndOf for one. It costs two requests, however many
 // devices there are.
-func (s *deviceClient) NextSlot(ctx context.Context, req run.LeaseRequest, end func(start time.Time) time.Time) (site.Slot, error) {
-	all, err := s.Devices(ctx)
+func (c *DeviceClient) NextSlot(ctx context.Context, req run.LeaseRequest,
+	end func(start time.Time) time.Time) (site.Slot, error) {
+	all, err := c.Devices(ctx)
 	if err != nil {
 		return site.Slot{}, err
 	}
@@ -95,8 +96,8 @@ func firstFit(taken []site.Booking, now time.Time, end func(time.Time) time.Time
 // CheckFree refuses a request that cannot be met as far as the calendar tells,
 // with who is in the way: Blazar says as much only in a 500. When the calendar
 // cannot be read the request passes, with the reason.
-func (s *deviceClient) CheckFree(ctx context.Context, req run.LeaseRequest) (unread string, err error) {
-	all, err := s.Devices(ctx)
+func (c *DeviceClient) CheckFree(ctx context.Context, req run.LeaseRequest) (unread string, err error) {
+	all, err := c.Devices(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
 			return "", err
@@ -147,11 +148,13 @@ func noSuchDevice(req run.LeaseRequest, all []site.Device) error {
 // whoIsFree words a shortage: how many devices there are, why none can be had
 // in the window, and when one can. It costs two requests; without their
 // answers it says less.
-func (s *deviceClient) whoIsFree(ctx context.Context, req run.LeaseRequest) (msg, next string) {
+func (c *DeviceClient) whoIsFree(ctx context.Context, req run.LeaseRequest) (msg, next string) {
 	now := time.Now().UTC()
-	all, err := s.Devices(ctx)
+	all, err := c.Devices(ctx)
 	if err != nil {
-		return fmt.Sprintf("no %s is free from %s", wantedText(req), clock.Window(site.Later(req.Start, now).Truncate(time.Minute), req.End)), "`chexp device list` shows when devices are free"
+		return fmt.Sprintf("no %s is free from %s", wantedText(req), clock.Window(
+				site.Later(req.Start, now).Truncate(time.Minute), req.End)),
+			"`chexp device list` shows when devices are free"
 	}
 	return shortage(all, req, now)
 }
@@ -189,7 +192,8 @@ func shortage(all []site.Device, req run.LeaseRequest, now time.Time) (msg, next
 	if match == 0 {
 		return "this site has no " + wantedText(req), "it has: " + machineNames(all)
 	}
-	msg = fmt.Sprintf("no %s is free from %s: %d match, of which %d reserved then, %d out of service, %d kept for other projects",
+	msg = fmt.Sprintf("no %s is free from %s: %d match, of which %d reserved then, %d out of service, %d kept "+
+		"for other projects",
 		wantedText(req), clock.Window(start, req.End), match, taken, out, closed)
 	if free > 0 {
 		msg += fmt.Sprintf("; the calendar shows %d free by now", free)
@@ -201,7 +205,8 @@ func shortage(all []site.Device, req run.LeaseRequest, now time.Time) (msg, next
 	case soonest.IsZero():
 		next = "ask for another device: `chexp device list`"
 	case soonest.After(start):
-		next = fmt.Sprintf("%s is free for that long from %s: start the lease then, make it shorter, or ask for another device (`chexp device list`)", name, clock.Both(soonest))
+		next = fmt.Sprintf("%s is free for that long from %s: start the lease then, make it shorter, or ask for "+
+			"another device (`chexp device list`)", name, clock.Both(soonest))
 	default:
 		next = fmt.Sprintf("%s looks free by now: try again", name)
 	}
@@ -219,7 +224,8 @@ func described(b site.Booking, start, end time.Time) string {
 		who = "a lease of " + b.User
 	}
 	text := fmt.Sprintf("%s has it: %s", who, clock.Window(b.Start, b.End))
-	if b.End.Truncate(time.Minute).Equal(start.Truncate(time.Minute)) || b.Start.Truncate(time.Minute).Equal(end.Truncate(time.Minute)) {
+	if b.End.Truncate(time.Minute).Equal(start.Truncate(time.Minute)) ||
+		b.Start.Truncate(time.Minute).Equal(end.Truncate(time.Minute)) {
 		text += "; both would have the minute in which they meet, and Blazar counts it as taken"
 	}
 	return text

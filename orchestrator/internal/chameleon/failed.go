@@ -1,4 +1,4 @@
-package chiedge
+package chameleon
 
 import (
 	"context"
@@ -11,10 +11,10 @@ import (
 	"chexp/orchestrator/openstack/apierror"
 )
 
-// failed says what a failed request means where nothing more special is known
+// Failed says what a failed request means where nothing more special is known
 // of it. what is what was being done, "making the lease x". An interruption
 // stays one.
-func (s *client) failed(what string, err error) error {
+func (c *Client) Failed(what string, err error) error {
 	var known *failure.Error
 	if err == nil || errors.As(err, &known) {
 		return err
@@ -22,7 +22,7 @@ func (s *client) failed(what string, err error) error {
 	if errors.Is(err, context.Canceled) {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	if refused := s.session.Refused(context.Background(), what, err); refused != nil {
+	if refused := c.Session.Refused(context.Background(), what, err); refused != nil {
 		return refused
 	}
 	e := apierror.From(err)
@@ -41,9 +41,11 @@ func remedy(e *apierror.Error) (failure.Kind, string) {
 		return failure.Auth, "the credential's roles do not allow this: it needs member and, at some sites, reader"
 	case apierror.QuotaExceeded:
 		if strings.Contains(strings.ToLower(e.Message), "expiration") {
-			return failure.Capacity, "end the lease before the project does, or ask its PI to renew it on chameleoncloud.org"
+			return failure.Capacity, "end the lease before the project does, or ask its PI to renew it on " +
+				"chameleoncloud.org"
 		}
-		return failure.Capacity, "the project's quota or allocation is used up: give back what is not needed, or ask its PI to renew it on chameleoncloud.org"
+		return failure.Capacity, "the project's quota or allocation is used up: give back what is not needed, or " +
+			"ask its PI to renew it on chameleoncloud.org"
 	case apierror.Invalid:
 		return invalidRemedy(e)
 	case apierror.Conflict:
@@ -51,7 +53,8 @@ func remedy(e *apierror.Error) (failure.Kind, string) {
 	case apierror.Busy:
 		return failure.Cloud, "it is just starting, changing or ending: try again in a moment"
 	case apierror.NoRoute:
-		return failure.Cloud, "the address in the site's catalog is not that of the service; check the region, and tell the site's help desk"
+		return failure.Cloud, "the address in the site's catalog is not that of the service; check the region, " +
+			"and tell the site's help desk"
 	case apierror.Unreachable:
 		return failure.Cloud, "check the network"
 	case apierror.NotFound:
@@ -65,9 +68,11 @@ func remedy(e *apierror.Error) (failure.Kind, string) {
 func invalidRemedy(e *apierror.Error) (failure.Kind, string) {
 	msg := strings.ToLower(e.Message)
 	for _, known := range []struct{ words, next string }{
-		{"start date must be later", "start now, or later; if that is what was asked, this machine's clock is off: `chexp doctor`"},
+		{"start date must be later", "start now, or later; if that is what was asked, this machine's clock is " +
+			"off: `chexp doctor`"},
 		{"end date must be later", "the lease would be over before it began: give it a later end"},
-		{"deviceextracapability was not found", "no device of this site has that property: choose by machine_name, name or uid"},
+		{"deviceextracapability was not found", "no device of this site has that property: choose by " +
+			"machine_name, name or uid"},
 		{"resource type is not supported", "this site lends no such thing: check the region, CHI@Edge for devices"},
 	} {
 		if strings.Contains(msg, known.words) {
@@ -82,7 +87,8 @@ func invalidRemedy(e *apierror.Error) (failure.Kind, string) {
 	case http.StatusNotAcceptable, http.StatusUnsupportedMediaType, http.StatusMethodNotAllowed:
 		return failure.Cloud, "this site speaks another version of its interface than chexp: a newer chexp may know it"
 	}
-	return failure.Usage, "change what was asked for, in the flags or the experiment; if it looks right, it is a fault of chexp: report it with the request id"
+	return failure.Usage, "change what was asked for, in the flags or the experiment; if it looks right, it is a " +
+		"fault of chexp: report it with the request id"
 }
 
 func conflictRemedy(e *apierror.Error) (failure.Kind, string) {
@@ -90,7 +96,8 @@ func conflictRemedy(e *apierror.Error) (failure.Kind, string) {
 	case e.Code == "FloatingIPPortAlreadyAssociated":
 		return failure.Cloud, "release the floating IP of that port in the dashboard, or use transport zun"
 	case e.Service == "container":
-		return failure.Cloud, "the container is not in a state for this: it stopped, or its lease ended (`chexp lease list`); `chexp run --resume` goes on from there"
+		return failure.Cloud, "the container is not in a state for this: it stopped, or its lease ended (`chexp " +
+			"lease list`); `chexp run --resume` goes on from there"
 	}
 	return failure.Cloud, "it is in a state in which this cannot be done: look with `chexp lease list`, then try again"
 }

@@ -1,4 +1,4 @@
-package chiedge
+package chameleon
 
 import (
 	"cmp"
@@ -22,24 +22,24 @@ const tooLateToChange = 2 * time.Minute
 
 // OwnLease returns a lease of the user's own. Blazar lets any member of the
 // project change and delete the others', so theirs are refused here.
-func (s *leaseClient) OwnLease(ctx context.Context, idOrName string) (site.Lease, error) {
-	l, err := s.resolve(ctx, idOrName)
+func (c *LeaseClient) OwnLease(ctx context.Context, idOrName string) (site.Lease, error) {
+	l, err := c.resolve(ctx, idOrName)
 	if err != nil {
 		return site.Lease{}, err
 	}
-	if l.UserID != s.me() {
+	if l.UserID != c.client.Me() {
 		return site.Lease{}, failure.Usage.Errorf("lease %s (%s) was made by another member of the project, and "+
 			"is left alone", l.Name, l.ID).
 			Advise("ask its owner; the dashboard shows who it is")
 	}
-	return s.leaseInfo(l), nil
+	return c.leaseInfo(l), nil
 }
 
 // ExtendLease moves the end of the user's own lease later, if its device is
 // free until then.
-func (s *leaseClient) ExtendLease(ctx context.Context, l site.Lease, end time.Time) (site.Lease, error) {
+func (c *LeaseClient) ExtendLease(ctx context.Context, l site.Lease, end time.Time) (site.Lease, error) {
 	now := time.Now()
-	if err := changeable(l, now); err != nil {
+	if err := c.changeable(l, now); err != nil {
 		return l, err
 	}
 	end = end.Truncate(time.Minute)
@@ -48,17 +48,17 @@ func (s *leaseClient) ExtendLease(ctx context.Context, l site.Lease, end time.Ti
 			clock.Both(end)).
 			Advise("`chexp lease shorten` moves an end earlier")
 	}
-	if err := s.checkNext(ctx, l, end); err != nil {
+	if err := c.checkNext(ctx, l, end); err != nil {
 		return l, err
 	}
-	return s.changeEnd(ctx, l, leases.UpdateOpts{EndDate: end}, end, "extending the lease "+l.Name)
+	return c.changeEnd(ctx, l, leases.UpdateOpts{EndDate: end}, end, "extending the lease "+l.Name)
 }
 
 // ShortenLease moves the end of the user's own lease earlier; a zero end is
 // now, which ends it and keeps its record.
-func (s *leaseClient) ShortenLease(ctx context.Context, l site.Lease, end time.Time) (site.Lease, error) {
+func (c *LeaseClient) ShortenLease(ctx context.Context, l site.Lease, end time.Time) (site.Lease, error) {
 	now := time.Now()
-	if err := changeable(l, now); err != nil {
+	if err := c.changeable(l, now); err != nil {
 		return l, err
 	}
 	wrong := ""
@@ -66,9 +66,10 @@ func (s *leaseClient) ShortenLease(ctx context.Context, l site.Lease, end time.T
 	case l.Start.After(now) && (end.IsZero() || !end.After(l.Start)):
 		wrong = fmt.Sprintf("lease %s starts at %s; it would end before it began", l.Name, clock.Both(l.Start))
 		return l, failure.Usage.Errorf("%s", wrong).
-			Advise("`chexp lease delete %s` gives all of it back", l.Name)
+			Advise("`%s` gives all of it back", c.client.Commands.DeleteLease(l.Name))
 	case end.IsZero():
-		return s.changeEnd(ctx, l, leases.UpdateOpts{EndNow: true}, now.Truncate(time.Minute), "ending the lease "+l.Name)
+		return c.changeEnd(ctx, l, leases.UpdateOpts{EndNow: true}, now.Truncate(time.Minute),
+			"ending the lease "+l.Name)
 	case !end.Truncate(time.Minute).After(now):
 		wrong = clock.Both(end) + " has passed"
 	case !end.Truncate(time.Minute).Before(l.End):
@@ -79,14 +80,15 @@ func (s *leaseClient) ShortenLease(ctx context.Context, l site.Lease, end time.T
 			Advise("`chexp lease shorten --now` ends it at once, `chexp lease extend` moves an end later")
 	}
 	end = end.Truncate(time.Minute)
-	return s.changeEnd(ctx, l, leases.UpdateOpts{EndDate: end}, end, "shortening the lease "+l.Name)
+	return c.changeEnd(ctx, l, leases.UpdateOpts{EndDate: end}, end, "shortening the lease "+l.Name)
 }
 
-func changeable(l site.Lease, now time.Time) error {
+// changeable refuses a lease whose end can no longer be moved.
+func (c *LeaseClient) changeable(l site.Lease, now time.Time) error {
 	switch {
 	case l.State == run.LeaseFailed:
 		return failure.Cloud.Errorf("lease %s failed: its status is ERROR", l.Name).
-			Advise("`chexp lease delete %s`, then make another", l.Name)
+			Advise("`%s`, then make another", c.client.Commands.DeleteLease(l.Name))
 	case !l.State.Serves(), !l.End.After(now):
 		return failure.Usage.Errorf("lease %s has ended (%s, at %s)", l.Name, l.Status, clock.Both(l.End)).
 			Advise("make another: `chexp lease create`")
@@ -101,8 +103,8 @@ func changeable(l site.Lease, now time.Time) error {
 
 // checkNext refuses an extension into the next booking of the lease's device.
 // A lease does not move to another device. Without the calendar Blazar decides.
-func (s *leaseClient) checkNext(ctx context.Context, l site.Lease, end time.Time) error {
-	all, err := s.devices.Devices(ctx)
+func (c *LeaseClient) checkNext(ctx context.Context, l site.Lease, end time.Time) error {
+	all, err := c.devices.Devices(ctx)
 	if err != nil {
 		return ctx.Err()
 	}
@@ -133,16 +135,17 @@ func (s *leaseClient) checkNext(ctx context.Context, l site.Lease, end time.Time
 
 // changeEnd sends the update and sees that it was done. Before it is sent once
 // more, after an answer that got lost, the lease is looked at.
-func (s *leaseClient) changeEnd(ctx context.Context, l site.Lease, opts leases.UpdateOpts, end time.Time, what string) (site.Lease, error) {
-	patience, limit := s.pace.Patience(), time.Now().Add(s.pace.lease)
+func (c *LeaseClient) changeEnd(ctx context.Context, l site.Lease, opts leases.UpdateOpts, end time.Time,
+	what string) (site.Lease, error) {
+	patience, limit := c.client.Pace.Patience(), time.Now().Add(c.client.Pace.Lease)
 	sent := false
 	var got *leases.Lease
-	err := s.pace.Poll(ctx, func() (bool, error) {
+	err := c.client.Pace.Poll(ctx, func() (bool, error) {
 		var err error
 		if !sent {
-			_, err = leases.Update(ctx, s.reservation, l.ID, opts).Extract()
+			_, err = leases.Update(ctx, c.client.Reservation, l.ID, opts).Extract()
 		}
-		now, lookErr := leases.Get(ctx, s.reservation, l.ID).Extract()
+		now, lookErr := leases.Get(ctx, c.client.Reservation, l.ID).Extract()
 		if lookErr == nil {
 			got = now
 			done := got.EndDate.Equal(end) || opts.EndNow && got.EndDate.Before(l.End)
@@ -160,19 +163,19 @@ func (s *leaseClient) changeEnd(ctx context.Context, l site.Lease, opts leases.U
 		if sent && !time.Now().Before(limit) {
 			return false, failure.Cloud.Errorf("%s: it is still %s, until %s", what, got.Status,
 				clock.Both(got.EndDate)).
-				Advise("look again with `chexp lease show %s`", l.Name)
+				Advise("look again with `%s`", c.client.Commands.Line("lease", "show", l.Name))
 		}
 		return false, nil
 	})
 	if err != nil {
-		return l, s.changeFailure(l, what, err)
+		return l, c.changeFailure(l, what, err)
 	}
-	changed := s.leaseInfo(*got)
+	changed := c.leaseInfo(*got)
 	changed.Device = l.Device
 	return changed, nil
 }
 
-func (s *leaseClient) changeFailure(l site.Lease, what string, err error) error {
+func (c *LeaseClient) changeFailure(l site.Lease, what string, err error) error {
 	var known *failure.Error
 	if errors.As(err, &known) {
 		return err
@@ -189,7 +192,7 @@ func (s *leaseClient) changeFailure(l site.Lease, what string, err error) error 
 				"days").
 			Because(e)
 	case apierror.LeaseTooLong, apierror.QuotaExceeded:
-		return s.reserveFailure(context.Background(), run.LeaseRequest{Name: l.Name}, what, e)
+		return c.reserveFailure(context.Background(), run.LeaseRequest{Name: l.Name}, what, e)
 	}
-	return s.failed(what, err)
+	return c.client.Failed(what, err)
 }

@@ -1,4 +1,4 @@
-package chiedge
+package chameleon
 
 import (
 	"cmp"
@@ -21,20 +21,29 @@ import (
 	"chexp/orchestrator/openstack/reservation/v1/leases"
 )
 
+// LeaseClient makes, finds, changes and gives back leases of one device each.
+type LeaseClient struct {
+	client  *Client
+	devices *DeviceClient
+}
+
+// NewLeaseClient returns the client of the site's leases.
+func NewLeaseClient(c *Client) *LeaseClient { return &LeaseClient{c, NewDeviceClient(c)} }
+
 // Reserve makes the lease, or adopts the one of this name. See run.Reserver.
-func (s *leaseClient) Reserve(ctx context.Context, req run.LeaseRequest) (run.Lease, error) {
+func (c *LeaseClient) Reserve(ctx context.Context, req run.LeaseRequest) (run.Lease, error) {
 	opts, err := leaseOptions(req, time.Now())
 	if err != nil {
 		return run.Lease{}, err
 	}
-	existing, err := s.liveLease(ctx, req.Name)
+	existing, err := c.liveLease(ctx, req.Name)
 	if err != nil {
 		return run.Lease{}, err
 	}
 	if existing != nil {
 		return toLease(*existing), nil
 	}
-	made, err := s.createLease(ctx, req, opts)
+	made, err := c.createLease(ctx, req, opts)
 	if err != nil {
 		return run.Lease{}, err
 	}
@@ -45,7 +54,8 @@ func (s *leaseClient) Reserve(ctx context.Context, req run.LeaseRequest) (run.Le
 func leaseOptions(req run.LeaseRequest, now time.Time) (leases.CreateOpts, error) {
 	var terms []leases.Term
 	for _, t := range []leases.Term{
-		leases.Equal("machine_name", req.MachineName), leases.Equal("name", req.DeviceName), leases.Equal("uid", req.DeviceUID),
+		leases.Equal("machine_name", req.MachineName), leases.Equal("name", req.DeviceName),
+		leases.Equal("uid", req.DeviceUID),
 	} {
 		if t[2] != "" {
 			terms = append(terms, t)
@@ -84,23 +94,24 @@ func leaseOptions(req run.LeaseRequest, now time.Time) (leases.CreateOpts, error
 // createLease posts once, and once more only after it has seen that the first
 // made nothing. Every answer that leaves open whether a lease was made is
 // followed by a look for it.
-func (s *leaseClient) createLease(ctx context.Context, req run.LeaseRequest, opts leases.CreateOpts) (*leases.Lease, error) {
+func (c *LeaseClient) createLease(ctx context.Context, req run.LeaseRequest,
+	opts leases.CreateOpts) (*leases.Lease, error) {
 	what := "making the lease " + req.Name
 	for again := false; ; again = true {
-		made, err := s.postLease(ctx, opts)
+		made, err := c.postLease(ctx, opts)
 		if err == nil && !again {
 			return made, nil
 		}
 		if err == nil {
 			// The first may have been slower than the wait for it.
-			return s.theLease(ctx, req.Name, what, nil)
+			return c.theLease(ctx, req.Name, what, nil)
 		}
 		e := apierror.From(err)
 		if !e.Ambiguous() && e.Kind != apierror.Unreachable {
-			return nil, s.reserveFailure(ctx, req, what, e)
+			return nil, c.reserveFailure(ctx, req, what, e)
 		}
-		found, lookErr := s.settle(ctx, e, func() (bool, error) {
-			made, err = s.liveLease(ctx, req.Name)
+		found, lookErr := c.client.Settle(ctx, e, func() (bool, error) {
+			made, err = c.liveLease(ctx, req.Name)
 			return made != nil, err
 		})
 		switch {
@@ -110,25 +121,25 @@ func (s *leaseClient) createLease(ctx context.Context, req run.LeaseRequest, opt
 			return nil, failure.Cloud.Errorf("%s: no answer, and whether the lease exists cannot be found out", what).
 				Advise("look with `chexp lease list` before you try again, and delete it there").
 				Because(errors.Join(e, lookErr))
-		case again || !mayRepeat(e):
-			return nil, s.reserveFailure(ctx, req, what, e)
+		case again || !MayRepeat(e):
+			return nil, c.reserveFailure(ctx, req, what, e)
 		}
 	}
 }
 
 // postLease does not end with ctx: a Ctrl-C must not lose the answer.
-func (s *leaseClient) postLease(ctx context.Context, opts leases.CreateOpts) (*leases.Lease, error) {
+func (c *LeaseClient) postLease(ctx context.Context, opts leases.CreateOpts) (*leases.Lease, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	ctx, cancel := patient.Detached(ctx, s.pace.create)
+	ctx, cancel := patient.Detached(ctx, c.client.Pace.Create)
 	defer cancel()
-	return leases.Create(ctx, s.reservation, opts).Extract()
+	return leases.Create(ctx, c.client.Reservation, opts).Extract()
 }
 
 // theLease is the one live lease of this name.
-func (s *leaseClient) theLease(ctx context.Context, name, what string, cause error) (*leases.Lease, error) {
-	l, err := s.liveLease(ctx, name)
+func (c *LeaseClient) theLease(ctx context.Context, name, what string, cause error) (*leases.Lease, error) {
+	l, err := c.liveLease(ctx, name)
 	if err == nil && l == nil {
 		err = failure.Cloud.Errorf("%s: it was made and is not listed", what).
 			Advise("look with `chexp lease list`").
@@ -139,12 +150,12 @@ func (s *leaseClient) theLease(ctx context.Context, name, what string, cause err
 
 // mine lists this user's leases of this name. Another member's is not ours,
 // whatever its name.
-func (s *leaseClient) mine(ctx context.Context, name string) ([]leases.Lease, error) {
-	all, err := s.allLeases(ctx)
+func (c *LeaseClient) mine(ctx context.Context, name string) ([]leases.Lease, error) {
+	all, err := c.client.AllLeases(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(all, func(l leases.Lease) bool { return l.Name != name || l.UserID != s.me() }), nil
+	return slices.DeleteFunc(all, func(l leases.Lease) bool { return l.Name != name || l.UserID != c.client.Me() }), nil
 }
 
 // stateOf translates Blazar's statuses [BLZ:blazar/status.py (LeaseStatus)].
@@ -163,16 +174,17 @@ func stateOf(status string) run.LeaseState {
 	return run.LeasePending // CREATING, PENDING, STARTING, and UPDATING, which goes back to what it was
 }
 
-func ended(l leases.Lease) bool { return !stateOf(l.Status).Serves() }
+// Ended reports whether a lease serves no more.
+func Ended(l leases.Lease) bool { return !stateOf(l.Status).Serves() }
 
 // liveLease returns the lease of this name that has not ended or failed; nil
 // when there is none. Two are an error: names carry the id of the run.
-func (s *leaseClient) liveLease(ctx context.Context, name string) (*leases.Lease, error) {
-	all, err := s.mine(ctx, name)
+func (c *LeaseClient) liveLease(ctx context.Context, name string) (*leases.Lease, error) {
+	all, err := c.mine(ctx, name)
 	if err != nil {
-		return nil, s.failed("looking for the lease "+name, err)
+		return nil, c.client.Failed("looking for the lease "+name, err)
 	}
-	live := slices.DeleteFunc(all, ended)
+	live := slices.DeleteFunc(all, Ended)
 	switch len(live) {
 	case 0:
 		return nil, nil
@@ -184,22 +196,22 @@ func (s *leaseClient) liveLease(ctx context.Context, name string) (*leases.Lease
 		ids = append(ids, l.ID)
 	}
 	return nil, failure.Cloud.Errorf("%d leases are named %s: %s", len(live), name, strings.Join(ids, ", ")).
-		Advise("delete all but one with `chexp lease delete ID`, then resume")
+		Advise("delete all but one with `%s`, then resume", c.client.Commands.DeleteLease("ID"))
 }
 
 // FindLease looks a lease up by exact name. A live one comes before one that
 // failed or ended, which is returned so that it can be released.
-func (s *leaseClient) FindLease(ctx context.Context, name string) (run.Lease, bool, error) {
-	live, err := s.liveLease(ctx, name)
+func (c *LeaseClient) FindLease(ctx context.Context, name string) (run.Lease, bool, error) {
+	live, err := c.liveLease(ctx, name)
 	if err != nil {
 		return run.Lease{}, false, err
 	}
 	if live != nil {
 		return toLease(*live), true, nil
 	}
-	all, err := s.mine(ctx, name)
+	all, err := c.mine(ctx, name)
 	if err != nil {
-		return run.Lease{}, false, s.failed("looking for the lease "+name, err)
+		return run.Lease{}, false, c.client.Failed("looking for the lease "+name, err)
 	}
 	if len(all) == 0 {
 		return run.Lease{}, false, nil
@@ -210,18 +222,18 @@ func (s *leaseClient) FindLease(ctx context.Context, name string) (run.Lease, bo
 
 // Release deletes the lease and sees that it is gone. Deleting is safe to
 // repeat, so failures are, as long as they look like passing ones.
-func (s *leaseClient) Release(ctx context.Context, id string) error {
+func (c *LeaseClient) Release(ctx context.Context, id string) error {
 	what := "giving back the lease " + id
-	patience := s.pace.Patience()
-	err := s.pace.Poll(ctx, func() (bool, error) {
-		err := leases.Delete(ctx, s.reservation, id).ExtractErr()
+	patience := c.client.Pace.Patience()
+	err := c.client.Pace.Poll(ctx, func() (bool, error) {
+		err := leases.Delete(ctx, c.client.Reservation, id).ExtractErr()
 		if apierror.Is(err, apierror.NotFound) {
 			return true, nil
 		}
 		if err == nil {
 			// Deleting is synchronous, but not believed: look, and the next
 			// round deletes again if it is still there.
-			_, err = leases.Get(ctx, s.reservation, id).Extract()
+			_, err = leases.Get(ctx, c.client.Reservation, id).Extract()
 			if apierror.Is(err, apierror.NotFound) {
 				return true, nil
 			}
@@ -236,15 +248,16 @@ func (s *leaseClient) Release(ctx context.Context, id string) error {
 	})
 	if e := apierror.From(err); e != nil && (e.Kind == apierror.ServerFault || e.Kind == apierror.Busy) {
 		return failure.Cloud.Errorf("%s", what).
-			Advise("the device's node may be away: try `chexp lease delete %s` later; a lease ends by itself at "+
-				"its end", id).
+			Advise("the device's node may be away: try `%s` later; a lease ends by itself at its end",
+				c.client.Commands.DeleteLease(id)).
 			Because(e)
 	}
-	return s.failed(what, err)
+	return c.client.Failed(what, err)
 }
 
 func toLease(l leases.Lease) run.Lease {
-	r := run.Lease{ID: l.ID, Name: l.Name, Status: l.Status, State: stateOf(l.Status), Start: l.StartDate, End: l.EndDate}
+	r := run.Lease{ID: l.ID, Name: l.Name, Status: l.Status, State: stateOf(l.Status), Start: l.StartDate,
+		End: l.EndDate}
 	if res := deviceReservation(l); res != nil {
 		r.ReservationID = res.ID
 	}
@@ -263,10 +276,10 @@ func deviceReservation(l leases.Lease) *leases.Reservation {
 var maximumSeconds = regexp.MustCompile(`maximum lease duration of (\d+) seconds`)
 
 // reserveFailure says what a refused lease means.
-func (s *leaseClient) reserveFailure(ctx context.Context, req run.LeaseRequest, what string, e *apierror.Error) error {
+func (c *LeaseClient) reserveFailure(ctx context.Context, req run.LeaseRequest, what string, e *apierror.Error) error {
 	switch e.Kind {
 	case apierror.NoDeviceFree:
-		msg, next := s.devices.whoIsFree(ctx, req)
+		msg, next := c.devices.whoIsFree(ctx, req)
 		return failure.Capacity.Errorf("%s", msg).Advise("%s", next).Because(e)
 	case apierror.LeaseTooLong:
 		next := "shorten the lease's duration"
@@ -277,11 +290,12 @@ func (s *leaseClient) reserveFailure(ctx context.Context, req run.LeaseRequest, 
 		}
 		return failure.Usage.Errorf("%s: it would be too long", what).Advise("%s", next).Because(e)
 	case apierror.CredentialRestricted:
-		if s.session.Token.AppCred == nil {
+		if c.client.Session.Token.AppCred == nil {
 			break
 		}
-		msg := what + ": the reservation service failed without a reason, as it does when the application credential " + s.session.Token.AppCred.Name + " may not make trusts"
-		if !s.session.Token.Restricted() {
+		msg := what + ": the reservation service failed without a reason, as it does when the application credential " +
+			c.client.Session.Token.AppCred.Name + " may not make trusts"
+		if !c.client.Session.Token.Restricted() {
 			return failure.Auth.Errorf("%s", msg).
 				Advise("this credential says that it is unrestricted: try again in some minutes, then with "+
 					"another credential. %s", signin.RemedyUnrestricted).
@@ -291,5 +305,5 @@ func (s *leaseClient) reserveFailure(ctx context.Context, req run.LeaseRequest, 
 			Advise("%s", signin.RemedyUnrestricted).
 			Because(e)
 	}
-	return s.failed(what, e)
+	return c.client.Failed(what, e)
 }

@@ -1,4 +1,4 @@
-package chiedge
+package chameleon
 
 import (
 	"cmp"
@@ -14,13 +14,14 @@ import (
 	"chexp/orchestrator/openstack/reservation/v1/leases"
 )
 
-func (s *leaseClient) leaseInfo(l leases.Lease) site.Lease {
-	i := site.Lease{Lease: toLease(l), Mine: l.UserID == s.me(), UserID: l.UserID, Degraded: l.Degraded, Created: l.CreatedAt, Updated: l.UpdatedAt}
+func (c *LeaseClient) leaseInfo(l leases.Lease) site.Lease {
+	i := site.Lease{Lease: toLease(l), Mine: l.UserID == c.client.Me(), UserID: l.UserID, Degraded: l.Degraded,
+		Created: l.CreatedAt, Updated: l.UpdatedAt}
 	if r := deviceReservation(l); r != nil {
 		i.Asked, i.ReservationStatus = r.ResourceProperties, r.Status
 	}
 	if i.Mine {
-		i.User = s.session.Token.User.Name
+		i.User = c.client.Session.Token.User.Name
 	}
 	for _, e := range l.Events {
 		i.Events = append(i.Events, site.Event{Type: e.EventType, Time: e.Time, Status: e.Status})
@@ -31,16 +32,16 @@ func (s *leaseClient) leaseInfo(l leases.Lease) site.Lease {
 // Leases lists the project's leases by start, those that ended and were not
 // deleted included. Devices and owners come from the calendar, where it can be
 // read: it has those of leases that have not ended. Three requests in all.
-func (s *leaseClient) Leases(ctx context.Context) ([]site.Lease, error) {
-	all, err := s.allLeases(ctx)
+func (c *LeaseClient) Leases(ctx context.Context) ([]site.Lease, error) {
+	all, err := c.client.AllLeases(ctx)
 	if err != nil {
-		return nil, s.failed("listing the leases", err)
+		return nil, c.client.Failed("listing the leases", err)
 	}
 	infos := make([]site.Lease, 0, len(all))
 	for _, l := range all {
-		infos = append(infos, s.leaseInfo(l))
+		infos = append(infos, c.leaseInfo(l))
 	}
-	if calendar, err := s.devices.Devices(ctx); err == nil {
+	if calendar, err := c.devices.Devices(ctx); err == nil {
 		fillIn(infos, calendar)
 	}
 	slices.SortStableFunc(infos, func(a, b site.Lease) int { return a.Start.Compare(b.Start) })
@@ -63,34 +64,34 @@ func fillIn(infos []site.Lease, calendar []site.Device) {
 }
 
 // ShowLease returns one lease with its device.
-func (s *leaseClient) ShowLease(ctx context.Context, idOrName string) (site.Lease, error) {
-	l, err := s.resolve(ctx, idOrName)
+func (c *LeaseClient) ShowLease(ctx context.Context, idOrName string) (site.Lease, error) {
+	l, err := c.resolve(ctx, idOrName)
 	if err != nil {
 		return site.Lease{}, err
 	}
-	i := s.leaseInfo(l)
-	if d, err := s.devices.deviceOf(ctx, l.ID); err == nil {
+	i := c.leaseInfo(l)
+	if d, err := c.devices.deviceOf(ctx, l.ID); err == nil {
 		i.Device = d
 	}
 	return i, nil
 }
 
 // DeleteLease deletes a lease of the user's own.
-func (s *leaseClient) DeleteLease(ctx context.Context, idOrName string) error {
-	l, err := s.OwnLease(ctx, idOrName)
+func (c *LeaseClient) DeleteLease(ctx context.Context, idOrName string) error {
+	l, err := c.OwnLease(ctx, idOrName)
 	if err != nil {
 		return err
 	}
-	return s.Release(ctx, l.ID)
+	return c.Release(ctx, l.ID)
 }
 
 // resolve finds a lease of the project by id or by name. Blazar has no look-up
 // by name, and its look-up by id does not check the project: both go through
 // the list, which does.
-func (s *leaseClient) resolve(ctx context.Context, idOrName string) (leases.Lease, error) {
-	all, err := s.allLeases(ctx)
+func (c *LeaseClient) resolve(ctx context.Context, idOrName string) (leases.Lease, error) {
+	all, err := c.client.AllLeases(ctx)
 	if err != nil {
-		return leases.Lease{}, s.failed("looking for the lease "+idOrName, err)
+		return leases.Lease{}, c.client.Failed("looking for the lease "+idOrName, err)
 	}
 	var named []leases.Lease
 	for _, l := range all {
@@ -119,8 +120,8 @@ func (s *leaseClient) resolve(ctx context.Context, idOrName string) (leases.Leas
 
 // LiveLease looks for the user's own lease of this name that has not ended or
 // failed.
-func (s *leaseClient) LiveLease(ctx context.Context, name string) (run.Lease, bool, error) {
-	l, err := s.liveLease(ctx, name)
+func (c *LeaseClient) LiveLease(ctx context.Context, name string) (run.Lease, bool, error) {
+	l, err := c.liveLease(ctx, name)
 	if err != nil || l == nil {
 		return run.Lease{}, false, err
 	}

@@ -1,4 +1,4 @@
-package chiedge
+package chameleon
 
 import (
 	"context"
@@ -11,8 +11,8 @@ import (
 // marked. It costs two requests, whatever the number of devices and leases,
 // and a third one at a site that does not name the users of bookings: then the
 // list of leases tells which are one's own.
-func (s *deviceClient) Calendar(ctx context.Context) ([]site.Device, error) {
-	all, err := s.Devices(ctx)
+func (c *DeviceClient) Calendar(ctx context.Context) ([]site.Device, error) {
+	all, err := c.Devices(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -22,18 +22,18 @@ func (s *deviceClient) Calendar(ctx context.Context) ([]site.Device, error) {
 	if !unnamed {
 		return all, nil
 	}
-	leases, err := s.allLeases(ctx)
+	leases, err := c.client.AllLeases(ctx)
 	if err != nil {
-		return nil, s.failed("listing the leases", err)
+		return nil, c.client.Failed("listing the leases", err)
 	}
 	own := map[string]bool{}
 	for _, l := range leases {
-		own[l.ID] = l.UserID == s.me()
+		own[l.ID] = l.UserID == c.client.Me()
 	}
 	for _, d := range all {
 		for i, b := range d.Bookings {
 			if own[b.LeaseID] {
-				d.Bookings[i].Mine, d.Bookings[i].User = true, s.session.Token.User.Name
+				d.Bookings[i].Mine, d.Bookings[i].User = true, c.client.Session.Token.User.Name
 			}
 		}
 	}

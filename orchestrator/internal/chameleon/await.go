@@ -1,4 +1,4 @@
-package chiedge
+package chameleon
 
 import (
 	"context"
@@ -17,13 +17,13 @@ import (
 
 // Await waits until the lease is active, at most pace.lease beyond its start,
 // and finds out its device. Blazar looks for due leases every 10 s.
-func (s *leaseClient) Await(ctx context.Context, id string, progress func(string)) (run.Lease, error) {
+func (c *LeaseClient) Await(ctx context.Context, id string, progress func(string)) (run.Lease, error) {
 	what := "waiting for the lease " + id
 	var got leases.Lease
-	said, patience := "", s.pace.Patience()
+	said, patience := "", c.client.Pace.Patience()
 	asked := time.Now()
-	err := pollLease(ctx, s.pace, func() (time.Duration, bool, error) {
-		l, err := leases.Get(ctx, s.reservation, id).Extract()
+	err := pollLease(ctx, c.client.Pace, func() (time.Duration, bool, error) {
+		l, err := leases.Get(ctx, c.client.Reservation, id).Extract()
 		if !patience.Forgive(err) {
 			return 0, false, err
 		}
@@ -40,7 +40,7 @@ func (s *leaseClient) Await(ctx context.Context, id string, progress func(string
 			return 0, done, err
 		}
 		left := time.Until(got.StartDate)
-		if over := time.Since(site.Later(got.StartDate, asked)); over > s.pace.lease {
+		if over := time.Since(site.Later(got.StartDate, asked)); over > c.client.Pace.Lease {
 			return 0, false, failure.Cloud.Errorf("lease %s is still %s, %s after it should have started", got.Name,
 				got.Status, over.Round(time.Second)).
 				Advise("delete it and try again, with another device if it is always the same")
@@ -53,10 +53,10 @@ func (s *leaseClient) Await(ctx context.Context, id string, progress func(string
 			Because(apierror.From(err))
 	}
 	if err != nil {
-		return toLease(got), s.failed(what, err)
+		return toLease(got), c.client.Failed(what, err)
 	}
 	lease := toLease(got)
-	device, err := s.devices.deviceOf(ctx, id)
+	device, err := c.devices.deviceOf(ctx, id)
 	if err != nil {
 		// The container can be started without it.
 		progress("the device of the lease is unknown: " + err.Error())
@@ -68,7 +68,7 @@ func (s *leaseClient) Await(ctx context.Context, id string, progress func(string
 
 // pollLease is poll with longer pauses while the start is far away: half of
 // what is left, up to a minute.
-func pollLease(ctx context.Context, p pace, look func() (left time.Duration, done bool, err error)) error {
+func pollLease(ctx context.Context, p Pace, look func() (left time.Duration, done bool, err error)) error {
 	return p.Poll(ctx, func() (bool, error) {
 		left, done, err := look()
 		if done || err != nil || left/2 <= p.Most {
@@ -93,7 +93,8 @@ func describeLease(l leases.Lease) string {
 // a line of a log.
 func countdown(left time.Duration) string {
 	for _, step := range []struct{ above, step time.Duration }{
-		{2 * time.Hour, 30 * time.Minute}, {20 * time.Minute, 10 * time.Minute}, {2 * time.Minute, time.Minute}, {0, 10 * time.Second},
+		{2 * time.Hour, 30 * time.Minute}, {20 * time.Minute, 10 * time.Minute}, {2 * time.Minute, time.Minute},
+		{0, 10 * time.Second},
 	} {
 		if left > step.above {
 			return clock.Span((left + step.step - 1).Truncate(step.step))
@@ -111,7 +112,7 @@ func leaseReady(l leases.Lease) (bool, error) {
 		return false, failure.Cloud.Errorf("lease %s failed: its status is %s%s", l.Name, l.Status, failedEvent(l)).
 			Advise("the device could not be set up: delete the lease and try again, with another device if it is " +
 				"always the same")
-	case ended(l):
+	case Ended(l):
 		return false, failure.Cloud.Errorf("lease %s has ended (%s, at %s)", l.Name, l.Status, clock.UTC(l.EndDate)).
 			Advise("start again")
 	case res == nil:

@@ -1,0 +1,101 @@
+package chameleon
+
+import (
+	"context"
+	"time"
+
+	"github.com/gophercloud/gophercloud/v2"
+
+	"chexp/orchestrator/internal/patient"
+	"chexp/orchestrator/internal/run"
+	"chexp/orchestrator/internal/signin"
+	"chexp/orchestrator/openstack/apierror"
+	"chexp/orchestrator/openstack/reservation/v1/leases"
+)
+
+// Client is what the clients of leases and devices share, and those of whatever
+// else a site has: a signed-in user, the reservation service, and how patient to
+// be.
+type Client struct {
+	Session     *signin.Session
+	Reservation *gophercloud.ServiceClient
+	Pace        Pace
+
+	// Commands writes the command lines that advice consists of; its zero value
+	// writes them without flags.
+	Commands run.Commands
+}
+
+// Pace is how long to wait for what; tests hurry it up.
+type Pace struct {
+	patient.Pace
+	Create  time.Duration // for the answer to a creation: Blazar's takes 2 s, its proxy gives up after 60 s
+	Settle  time.Duration // for the result of a creation to show up whose answer was lost
+	Lease   time.Duration // for a lease to become active after its start; the site says "up to a minute"
+	Cleanup time.Duration // for removing one thing
+}
+
+// UsualPace is the pace for Chameleon's sites.
+var UsualPace = Pace{
+	Pace:   patient.Usual,
+	Create: 90 * time.Second, Settle: 15 * time.Second, Lease: 300 * time.Second, Cleanup: 3 * time.Minute,
+}
+
+// Connect signs in to a site that offers a reservation service and the services
+// in o.Needs. Its errors are those of [signin.Connect].
+func Connect(ctx context.Context, o signin.Options) (*Client, error) {
+	c := &Client{Pace: UsualPace}
+	o.Needs = append([]signin.Service{{Name: "reservation", Types: []string{"reservation"}}}, o.Needs...)
+	o.Retry = func() patient.Pace { return c.Pace.Pace }
+	var err error
+	if c.Session, err = signin.Connect(ctx, o); err != nil {
+		return nil, err
+	}
+	if c.Reservation, err = leases.NewReservationV1(c.Session.Provider, c.Session.Endpoints); err != nil {
+		return nil, c.Failed("finding the reservation service", err)
+	}
+	return c, nil
+}
+
+// Me is the id of the user who is signed in.
+func (c *Client) Me() string { return c.Session.Token.User.ID }
+
+// MayRepeat reports whether a creation whose absence was seen is worth another
+// try: the answer got lost or the service was away. A 500 of its own is its
+// answer.
+func MayRepeat(e *apierror.Error) bool {
+	switch e.Kind {
+	case apierror.Lost, apierror.Transient, apierror.Unreachable:
+		return true
+	}
+	return false
+}
+
+// Settle looks for the result of a creation that failed with e. After a lost
+// answer the service may still be at work, so it looks for a while.
+func (c *Client) Settle(ctx context.Context, e *apierror.Error, look func() (bool, error)) (bool, error) {
+	var limit time.Duration
+	if e.Kind == apierror.Lost || e.Kind == apierror.Transient || e.Kind == apierror.Canceled {
+		limit = c.Pace.Settle
+	}
+	end := time.Now().Add(limit)
+	patience, found := c.Pace.Patience(), false
+	err := c.Pace.Poll(ctx, func() (bool, error) {
+		var err error
+		found, err = look()
+		if !patience.Forgive(err) {
+			return false, err
+		}
+		return found || err == nil && !time.Now().Before(end), nil
+	})
+	return found, err
+}
+
+// AllLeases lists the leases of the project, everybody's.
+func (c *Client) AllLeases(ctx context.Context) ([]leases.Lease, error) {
+	pages, err := leases.List(c.Reservation, nil).AllPages(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return leases.ExtractLeases(pages)
+}

@@ -1,0 +1,62 @@
+package zun
+
+import (
+	"net/http"
+
+	"chexp/orchestrator/internal/emulator/front"
+	"chexp/orchestrator/internal/emulator/world"
+)
+
+// What can go wrong with containers.
+var (
+	ContainerError = world.Word("zun.container", "ERROR") // it goes to Error while it starts
+	// it shows as Deleted when fresh: a race of Zun's sync, seen on the real code
+	ContainerVanish = world.Word("zun.container", "deleted")
+	NoHosts         = world.Word("zun.hosts", "none")   // no compute service is up: it is made in Error
+	ImageNeverPulls = world.Word("zun.image", "never")  // its image cannot be fetched: Creating for ever
+	AddressLate     = world.Word("zun.address", "late") // it runs for a while before it shows an address
+	// an execute is cut at once: exit_code null, the process goes on
+	ExecuteCut     = world.Word(execute, "cut")
+	InteractiveOff = world.Word("zun.interactive", "off") // no interactive execute, as in the public code of 2024
+)
+
+// Targets with values.
+const (
+	execute = "execute"     // after how long Zun answers an execute without an exit code
+	workers = "zun.workers" // how many calls the compute service works at
+)
+
+// API is what Zun tells the front.
+var API = front.API{
+	Name: "zun",
+	Calls: map[string]string{
+		"POST /v1/containers":        "create",
+		"GET /v1/containers":         "list",
+		"GET /v1/containers/{id}":    "show",
+		"PATCH /v1/containers/{id}":  "update",
+		"DELETE /v1/containers/{id}": "delete",
+
+		"POST /v1/containers/{id}/execute":     "execute",
+		"POST /v1/containers/{id}/put_archive": "put_archive",
+		"GET /v1/containers/{id}/get_archive":  "get_archive",
+		"GET /v1/containers/{id}/logs":         "logs",
+		"POST /v1/containers/{id}/start":       "start",
+		"POST /v1/containers/{id}/stop":        "stop",
+		"POST /v1/containers/{id}/reboot":      "reboot",
+		"GET /v1/containers/{id}/stats":        "stats",
+		"GET /v1/containers/{id}/attach":       "attach",
+	},
+	Fail: func(w http.ResponseWriter, status int) {
+		call{w: w}.fail(&problem{status: status, text: http.StatusText(status)})
+	},
+	Targets: []world.Target{
+		{Name: "zun.container", Words: []string{"ERROR", "deleted"}},
+		{Name: "zun.hosts", Words: []string{"none"}},
+		{Name: "zun.image", Words: []string{"never"}},
+		{Name: "zun.address", Words: []string{"late"}},
+		{Name: "zun.interactive", Words: []string{"off"}, Lasts: true},
+		{Name: workers, Value: world.Number, Lasts: true},
+		{Name: execute, Words: []string{"cut"}},
+		{Name: execute, Value: world.Time("cut"), Lasts: true},
+	},
+}
