@@ -90,7 +90,8 @@ func (r *reader) site(s *section, e *Experiment) {
 		case n != nil:
 			read[key](n, e)
 		case key == "lease" && kind.Leases:
-			s.require("lease", "which device, and how long; for example lease: {machine_name: raspberrypi5, duration: 2h}")
+			s.require("lease",
+				"which device, and how long; for example lease: {machine_name: raspberrypi5, duration: 2h}")
 		}
 	}
 	e.clearUntaken()
@@ -125,7 +126,8 @@ func (e *Experiment) At(site string) error {
 	case site == "" || site == e.Site:
 		return nil
 	case !known:
-		return failure.Usage.Errorf("there is no site %q", site).Advise("--site takes %s", strings.Join(SiteNames(), " or "))
+		return failure.Usage.Errorf("there is no site %q", site).
+			Advise("--site takes %s", strings.Join(SiteNames(), " or "))
 	case kind.Leases && !e.SiteKind().Leases:
 		return failure.Usage.Errorf("%s is made for site %s and says nothing of a lease", e.file, e.Site).
 			Advise("add lease: and container: to it")

@@ -81,6 +81,14 @@ func (x exchange) ServeHTTP(t *testing.T, w http.ResponseWriter) {
 	_, _ = w.Write(x.body(t))
 }
 
+// notAsked are answers to requests that no client of ours makes, and why they cannot be
+// given to one.
+var notAsked = map[string]string{
+	"baremetal/neutron/00-networks-limit": "its next page is on the recorder's machine",
+	"baremetal/neutron/06-fip-list-limit": "its next page is on the recorder's machine",
+	"baremetal/neutron/06-fip-tag":        "we set no tags",
+}
+
 // TestRecordedAnswers gives every recorded answer to the function of ours (or
 // gophercloud's, for Neutron and Keystone) that makes such a request. A success
 // must be read as one, a failure must become an error with a kind and words.
@@ -89,9 +97,14 @@ func TestRecordedAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	read, all := map[string]int{}, map[string]int{}
+	unread, read, all := 0, map[string]int{}, map[string]int{}
 	for _, x := range exchanges {
-		if x.Folder == "fleet" || strings.HasPrefix(x.Folder, "baremetal/") {
+		if x.Service == "nova" || x.Service == "glance" {
+			unread++ // the clients of bare-metal sites are gophercloud's
+			continue
+		}
+		if notAsked[x.String()] != "" {
+			unread++
 			continue
 		}
 		all[x.Folder]++
@@ -106,7 +119,7 @@ func TestRecordedAnswers(t *testing.T) {
 		t.Logf("%-18s %3d of %3d read", dir, read[dir], n)
 		sumRead, sumAll = sumRead+read[dir], sumAll+n
 	}
-	fmt.Printf("recorded answers read by our packages: %d of %d\n", sumRead, sumAll)
+	t.Logf("recorded answers read by our packages: %d of %d; %d are not ours to read", sumRead, sumAll, unread)
 }
 
 func replay(t *testing.T, x exchange) bool {
@@ -172,26 +185,35 @@ var requests = []struct {
 		for _, l := range all {
 			err = firstError(err, whole(&l))
 		}
-		return firstError(err, count(x, "leases", len(all)))
+		return firstError(err, holds(x, "leases", all))
 	}},
-	{"POST", `^/v1/leases$`, func(ctx context.Context, c *gophercloud.ServiceClient, _ exchange) error {
+	{"POST", `^/v1/leases$`, func(ctx context.Context, c *gophercloud.ServiceClient, x exchange) error {
 		l, err := leases.Create(ctx, at(c, "v1/"), rawBody{}).Extract()
-		return firstError(err, whole(l))
+		if err != nil {
+			return err
+		}
+		return firstError(whole(l), holds(x, "lease", l))
 	}},
-	{"GET", `^/v1/leases/[^/]+$`, func(ctx context.Context, c *gophercloud.ServiceClient, _ exchange) error {
+	{"GET", `^/v1/leases/[^/]+$`, func(ctx context.Context, c *gophercloud.ServiceClient, x exchange) error {
 		l, err := leases.Get(ctx, at(c, "v1/"), "id").Extract()
-		return firstError(err, whole(l))
+		if err != nil {
+			return err
+		}
+		return firstError(whole(l), holds(x, "lease", l))
 	}},
-	{"PUT", `^/v1/leases/[^/]+$`, func(ctx context.Context, c *gophercloud.ServiceClient, _ exchange) error {
+	{"PUT", `^/v1/leases/[^/]+$`, func(ctx context.Context, c *gophercloud.ServiceClient, x exchange) error {
 		l, err := leases.Update(ctx, at(c, "v1/"), "id", rawBody{}).Extract()
-		return firstError(err, whole(l))
+		if err != nil {
+			return err
+		}
+		return firstError(whole(l), holds(x, "lease", l))
 	}},
 	{"DELETE", `^/v1/leases/[^/]+$`, func(ctx context.Context, c *gophercloud.ServiceClient, _ exchange) error {
 		return leases.Delete(ctx, at(c, "v1/"), "id").ExtractErr()
 	}},
 	{"GET", `^/v1/leases/[^/]+/devices$`, func(ctx context.Context, c *gophercloud.ServiceClient, x exchange) error {
 		all, err := leases.ListDevices(ctx, at(c, "v1/"), "id").Extract()
-		return firstError(err, count(x, "devices", len(all)))
+		return firstError(err, holds(x, "devices", all))
 	}},
 	{"GET", `^/v1/devices$`, func(ctx context.Context, c *gophercloud.ServiceClient, x exchange) error {
 		pages, err := devices.List(at(c, "v1/")).AllPages(ctx)
@@ -199,11 +221,11 @@ var requests = []struct {
 			return err
 		}
 		all, err := devices.ExtractDevices(pages)
-		return firstError(err, count(x, "devices", len(all)))
+		return firstError(err, holds(x, "devices", all))
 	}},
 	{"GET", `^/v1/devices/allocations$`, func(ctx context.Context, c *gophercloud.ServiceClient, x exchange) error {
 		all, err := devices.ListAllocations(ctx, at(c, "v1/")).Extract()
-		return firstError(err, count(x, "allocations", len(all)))
+		return firstError(err, holds(x, "allocations", all))
 	}},
 	{"GET", `^/v1/devices/properties$`, func(ctx context.Context, c *gophercloud.ServiceClient, x exchange) error {
 		all, err := devices.ListProperties(ctx, at(c, "v1/")).Extract()
@@ -219,15 +241,21 @@ var requests = []struct {
 			return err
 		}
 		all, err := containers.ExtractContainers(pages)
-		return firstError(err, count(x, "containers", len(all)))
+		return firstError(err, holds(x, "containers", all))
 	}},
-	{"POST", `^/v1/containers/$`, func(ctx context.Context, c *gophercloud.ServiceClient, _ exchange) error {
+	{"POST", `^/v1/containers/$`, func(ctx context.Context, c *gophercloud.ServiceClient, x exchange) error {
 		k, err := containers.Create(ctx, at(c, "v1/"), rawBody{}).Extract()
-		return firstError(err, running(k))
+		if err != nil {
+			return err
+		}
+		return firstError(running(k), holds(x, "", k))
 	}},
-	{"GET", `^/v1/containers/[^/]+$`, func(ctx context.Context, c *gophercloud.ServiceClient, _ exchange) error {
+	{"GET", `^/v1/containers/[^/]+$`, func(ctx context.Context, c *gophercloud.ServiceClient, x exchange) error {
 		k, err := containers.Get(ctx, at(c, "v1/"), "id").Extract()
-		return firstError(err, running(k))
+		if err != nil {
+			return err
+		}
+		return firstError(running(k), holds(x, "", k))
 	}},
 	{"DELETE", `^/v1/containers/[^/]+$`, func(ctx context.Context, c *gophercloud.ServiceClient, _ exchange) error {
 		return containers.Delete(ctx, at(c, "v1/"), "id", containers.DeleteOpts{Stop: true}).ExtractErr()

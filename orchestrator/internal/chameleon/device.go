@@ -95,8 +95,9 @@ func (c *DeviceClient) authorized(list string) bool {
 	if list == "" || list == "all" {
 		return true
 	}
+	own := c.client.Session.Token.Project
 	for p := range strings.SplitSeq(list, ",") {
-		if p = strings.TrimSpace(p); p == c.client.Session.Token.Project.ID || p == c.client.Session.Token.Project.Name {
+		if p = strings.TrimSpace(p); p == own.ID || p == own.Name {
 			return true
 		}
 	}

@@ -25,9 +25,9 @@ func (a *app) modelCompareCommand() *cli.Command {
 		ArgsUsage: "FLOAT MODEL...",
 		Description: "" +
 			"Agreement, accuracy and error are against the first model's answers. Times are of inferences in turns,\n" +
-			"one thread, and ratios against the second model: an order of the models on this machine, no measurement\n" +
-			"of a device. A float16 model answers here with what each node makes rounded to float16, and sums in\n" +
-			"float32.",
+			"one thread, and ratios against the second model: an order of the models on this machine, no\n" +
+			"measurement of a device. A float16 model answers here with what each node makes rounded to float16,\n" +
+			"and sums in float32.",
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "data", Usage: "`DIR` of pictures or .npy arrays", Required: true},
 			&cli.IntFlag{Name: "rounds", Value: 12, Usage: "`N` blocks of inferences for each model; 0: no race"},

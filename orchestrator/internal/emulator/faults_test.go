@@ -289,3 +289,54 @@ func TestOrderedSettings(t *testing.T) {
 		c.e.SetFaults(Faults{setting: 0})
 	}
 }
+
+func TestFaultsOfContainers(t *testing.T) {
+	t.Parallel()
+	c := withContainers(t, "amd64", Options{})
+	_, reservation := c.activeLease()
+	box := c.create(containerBody(reservation))
+	c.order("execute=cut")
+	if a := c.want(200, c.execute(box, "true")); a.at("exit_code") != nil {
+		t.Errorf("execute=cut: %v", a)
+	}
+	if a := c.want(200, c.execute(box, "true")); a.at("exit_code") != 0.0 {
+		t.Errorf("execute=cut happened twice: %v", a)
+	}
+	c.order("zun.put_archive=500")
+	c.want(500, put(c, box, "/root", makeTar(t, "a", "x", true)))
+	c.want(200, put(c, box, "/root", makeTar(t, "a", "x", true)))
+	c.order("zun=503x2")
+	for range 2 {
+		if a := c.zun("GET", "/containers", nil); a.status != 503 || a.body != nil {
+			t.Errorf("zun=503: %v", a)
+		}
+	}
+	c.want(200, c.zun("GET", "/containers", nil))
+	c.order("zun.container=ERROR")
+	body := containerBody(reservation)
+	body["name"] = "fails"
+	uuid := c.want(202, c.zun("POST", "/containers", body)).text("uuid")
+	c.await(uuid, "Error")
+	c.order("zun.image=never")
+	body["name"] = "pulls"
+	uuid = c.want(202, c.zun("POST", "/containers", body)).text("uuid")
+	c.poll("ErrImagePull", func() bool {
+		a := c.zun("GET", "/containers/"+uuid, nil)
+		return a.at("status") == "Creating" && a.at("status_detail") == "ErrImagePull"
+	})
+	c.order("zun.create=lost")
+	body["name"] = "lost"
+	if a := c.zun("POST", "/containers", body); a.status != 0 {
+		t.Errorf("zun.create=lost answered: %v", a)
+	}
+	a := c.zun("GET", "/containers?name=lost", nil)
+	if len(a.at("containers").([]any)) != 1 {
+		t.Fatalf("the lost container was not made: %v", a)
+	}
+	c.await(a.text("containers", 0, "uuid"), "Running")
+	c.order("zun.container=deleted")
+	body["name"] = "vanish"
+	uuid = c.want(202, c.zun("POST", "/containers", body)).text("uuid")
+	c.poll("Deleted", func() bool { return c.zun("GET", "/containers/"+uuid, nil).at("status") == "Deleted" })
+	c.want(204, c.zun("DELETE", "/containers/"+uuid, nil))
+}

@@ -40,7 +40,8 @@ func (e *exemption) usedBy(r *recording) {
 // everywhere are exemptions that say nothing about a service.
 var everywhere = []*exemption{
 	{cases: `.*`, place: `header Connection`, why: "the recorder's web server closes, Go's keeps"},
-	{cases: `.*`, place: `header (Date|Content-Length|Transfer-Encoding)`, why: "Go's web server dates every answer, and sends a long one in chunks"},
+	{cases: `.*`, place: `header (Date|Content-Length|Transfer-Encoding)`,
+		why: "Go's web server dates every answer, and sends a long one in chunks"},
 }
 
 const chance = "which of the free boards a lease gets is left to chance"
@@ -56,26 +57,38 @@ var exemptions = append(slices.Concat(everywhere, adapted),
 	&exemption{cases: `blazar/9.*`, place: `\.devices?(\[\d+\])?\.(device_name|pi_gpio|platform_version)`,
 		why: "the recorder wrote the boards' capabilities by hand, doni writes these as well"},
 	&exemption{cases: `blazar/9[67].*`, place: `\.allocations`, why: chance},
-	&exemption{cases: `blazar/(13-lease-devices|b4-active-devices|d2-.*)`, place: `\.devices\[\d+\]\.(id|name)`, why: chance},
-	&exemption{cases: `fleet/.*`, place: `.*\.(events|reservations)`, why: "MariaDB gives the rows of a lease in any order"},
-	&exemption{cases: `fleet/.*`, place: `\.(allocations|devices)`, why: "the recorder had fifty boards, and which a lease gets is left to chance"},
-	&exemption{cases: `baremetal/clients/.*`, place: `\.token\.catalog`, why: "the recorder's catalog has Placement and Ironic, Chameleon's users see neither"},
-	&exemption{cases: `baremetal/clients/.*`, place: `\.token\.roles`, why: "the recorder's alice had one role, here she has the reader's besides"},
-	&exemption{cases: `baremetal/clients/.*`, place: `\.token\.expires_at`, why: "the recorder's tokens lived eight hours, the site's four"},
+	&exemption{cases: `blazar/(13-lease-devices|b4-active-devices|d2-.*)`, place: `\.devices\[\d+\]\.(id|name)`,
+		why: chance},
+	&exemption{cases: `fleet/.*`, place: `.*\.(events|reservations)`,
+		why: "MariaDB gives the rows of a lease in any order"},
+	&exemption{cases: `fleet/.*`, place: `\.(allocations|devices)`,
+		why: "the recorder had fifty boards, and which a lease gets is left to chance"},
+	&exemption{cases: `baremetal/clients/.*`, place: `\.token\.catalog`,
+		why: "the recorder's catalog has Placement and Ironic, Chameleon's users see neither"},
+	&exemption{cases: `baremetal/clients/.*`, place: `\.token\.roles`,
+		why: "the recorder's alice had one role, here she has the reader's besides"},
+	&exemption{cases: `baremetal/clients/.*`, place: `\.token\.expires_at`,
+		why: "the recorder's tokens lived eight hours, the site's four"},
 	&exemption{cases: `blazar/b8b-.*`, place: `\.devices`, why: chance},
 	&exemption{cases: `blazar/98b-device-properties`, place: `\.resource_properties`,
 		why: "the recorder wrote the boards' capabilities by hand, doni writes more of them"},
-	&exemption{cases: `gophercloud/(02|08)-.*`, place: `\.leases\[0\]\.(start_date|end_date|events\[\d\]\.(time|status))`,
-		why: "the recorder made this lease earlier, off the record; this replay makes one of two hours"},
-	&exemption{cases: `zun/70-list-after`, place: `\.containers`, why: "which containers the recorder had deleted by then was not recorded"},
-	&exemption{cases: `zun/49c-gnutar-get-dir`, place: `\.stat\.size`, why: "the recorder cut this archive off, and its folder held other files"},
+	&exemption{cases: `gophercloud/(02|08)-.*`,
+		place: `\.leases\[0\]\.(start_date|end_date|events\[\d\]\.(time|status))`,
+		why:   "the recorder made this lease earlier, off the record; this replay makes one of two hours"},
+	&exemption{cases: `zun/70-list-after`, place: `\.containers`,
+		why: "which containers the recorder had deleted by then was not recorded"},
+	&exemption{cases: `zun/49c-gnutar-get-dir`, place: `\.stat\.size`,
+		why: "the recorder cut this archive off, and its folder held other files"},
 	&exemption{cases: `neutron/(06|20)-.*|neutron/06b-.*`, place: `.*\.(created_at|updated_at)`,
 		why: "this replay makes the port when it is asked for; the group is as old as the emulator's story"},
-	&exemption{cases: `neutron/18-exhaust.*`, place: `\.floatingip\.floating_ip_address`, why: "the recorder's pool had few addresses and gave one again"},
-	&exemption{cases: `neutron/01b?-networks-.*|baremetal/(neutron|clients)/.*`, place: `\.(networks?|subnets?)(\[\d+\])?\.(created_at|updated_at)`,
-		why: "the emulator's networks were made in a story of their own"},
-	&exemption{cases: `blazar/.*|gophercloud/.*|baremetal/blazar-hosts/.*|baremetal/clients/.*\.blazar`, place: `.*\.(created_at|updated_at)`,
-		why: "the recorder's Blazar was on SQLite, which keeps microseconds; the site's database does not"},
+	&exemption{cases: `neutron/18-exhaust.*`, place: `\.floatingip\.floating_ip_address`,
+		why: "the recorder's pool had few addresses and gave one again"},
+	&exemption{cases: `neutron/01b?-networks-.*|baremetal/(neutron|clients)/.*`,
+		place: `\.(networks?|subnets?)(\[\d+\])?\.(created_at|updated_at)`,
+		why:   "the emulator's networks were made in a story of their own"},
+	&exemption{cases: `blazar/.*|gophercloud/.*|baremetal/blazar-hosts/.*|baremetal/clients/.*\.blazar`,
+		place: `.*\.(created_at|updated_at)`,
+		why:   "the recorder's Blazar was on SQLite, which keeps microseconds; the site's database does not"},
 )
 
 // notReplayed are recordings that the emulator does not answer as recorded, with the
@@ -110,7 +123,8 @@ type tally struct {
 }
 
 func newTally() *tally {
-	return &tally{recorded: map[string]int{}, strictly: map[string]int{}, exempted: map[string]int{}, left: map[string]map[string]int{}}
+	return &tally{recorded: map[string]int{}, strictly: map[string]int{}, exempted: map[string]int{},
+		left: map[string]map[string]int{}}
 }
 
 func (t *tally) record(r *recording) {

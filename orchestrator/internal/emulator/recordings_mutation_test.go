@@ -50,7 +50,10 @@ var mutations = []mutation{
 	{"empty text for null", replace(func(v any) (any, bool) { return "", v == nil })},
 	{"an empty list for null", replace(func(v any) (any, bool) { return []any{}, v == nil })},
 	{"null for an empty list", replace(func(v any) (any, bool) { l, ok := v.([]any); return nil, ok && len(l) == 0 })},
-	{"null for an empty object", replace(func(v any) (any, bool) { o, ok := v.(map[string]any); return nil, ok && len(o) == 0 })},
+	{"null for an empty object", replace(func(v any) (any, bool) {
+		o, ok := v.(map[string]any)
+		return nil, ok && len(o) == 0
+	})},
 	{"the other truth", replace(func(v any) (any, bool) { b, ok := v.(bool); return !b, ok })},
 	{"text for a truth", replace(func(v any) (any, bool) { b, ok := v.(bool); return fmt.Sprint(b), ok })},
 	{"a number more", replace(func(v any) (any, bool) {
@@ -77,9 +80,16 @@ var mutations = []mutation{
 		slices.Reverse(l)
 		return l
 	})},
-	{"a list in place of its only element", replace(func(v any) (any, bool) { l, ok := v.([]any); return first(l), ok && len(l) == 1 })},
-	{"a new id for a known thing", replace(names2("id", func(d *mutant, id string) string { return strings.Repeat("0", len(id)-1) + "1" }))},
-	{"a new address for a known thing", replace(names2("address", func(_ *mutant, a string) string { return "10.9.8.7" + port(a) }))},
+	{"a list in place of its only element", replace(func(v any) (any, bool) {
+		l, ok := v.([]any)
+		return first(l), ok && len(l) == 1
+	})},
+	{"a new id for a known thing", replace(aName("id", func(id string) string {
+		return strings.Repeat("0", len(id)-1) + "1"
+	}))},
+	{"a new address for a known thing", replace(aName("address", func(a string) string {
+		return "10.9.8.7" + port(a)
+	}))},
 	{"a time in another format", replace(times(func(s string) string {
 		if strings.Contains(s, "T") {
 			return strings.Replace(s, "T", " ", 1)
@@ -161,15 +171,15 @@ func words(f func(string) string) func(any) (any, bool) {
 	}
 }
 
-// names2 gives a text that is one name another.
-func names2(kind string, f func(*mutant, string) string) func(any) (any, bool) {
+// aName gives a text that is one name another.
+func aName(kind string, f func(string) string) func(any) (any, bool) {
 	return func(v any) (any, bool) {
 		s, _ := v.(string)
 		p := pieces(s)
 		if len(p) != 3 || p[1].kind != kind || p[0].text != "" || p[2].text != "" {
 			return nil, false
 		}
-		return f(nil, s), true
+		return f(s), true
 	}
 }
 
@@ -263,7 +273,8 @@ func (d *mutant) inObjects(f func(o map[string]any, k string) bool) string {
 }
 
 func (d *mutant) inHeaders(f func(h http.Header, k string)) string {
-	keys := slices.DeleteFunc(slices.Sorted(maps.Keys(d.answer.header)), func(k string) bool { return d.m.exemption("header "+k) != nil })
+	exempt := func(k string) bool { return d.m.exemption("header "+k) != nil }
+	keys := slices.DeleteFunc(slices.Sorted(maps.Keys(d.answer.header)), exempt)
 	if len(keys) == 0 {
 		return ""
 	}

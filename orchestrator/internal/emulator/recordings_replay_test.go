@@ -1,13 +1,11 @@
 package emulator
 
 import (
-	"context"
 	"encoding/json"
 	"maps"
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -31,7 +29,8 @@ type replay struct {
 
 func newReplay(t *testing.T, folder string, all map[string][]*recording, tally *tally, mutants *mutants) *replay {
 	n, w := newNames(), newWatcher()
-	p := &replay{folder: folder, all: all, tally: tally, mutants: mutants, names: n, ids: n.live, people: map[string]*client{}, watcher: w}
+	p := &replay{folder: folder, all: all, tally: tally, mutants: mutants, names: n, ids: n.live,
+		people: map[string]*client{}, watcher: w}
 	o := Options{Tick: 100 * time.Millisecond, PullDelay: 100 * time.Millisecond, ExecuteTimeout: 3 * time.Second,
 		GatewayTimeout: 2 * time.Second, seen: w.seen, Devices: recordedDevices(all["blazar"])}
 	switch {
@@ -91,38 +90,6 @@ func recordedDevices(list []*recording) (devices []world.Device) {
 	return devices
 }
 
-// watcher makes the emulator keep a passing state until a poll has seen it.
-type watcher struct {
-	mu         sync.Mutex
-	changed    *sync.Cond
-	watching   bool
-	begun, end int // polls
-}
-
-func newWatcher() *watcher {
-	w := &watcher{}
-	w.changed = sync.NewCond(&w.mu)
-	return w
-}
-
-func (w *watcher) set(f func()) {
-	w.mu.Lock()
-	f()
-	w.mu.Unlock()
-	w.changed.Broadcast()
-}
-
-func (w *watcher) start() { w.set(func() { w.watching = true }) }
-func (w *watcher) stop()  { w.set(func() { w.watching = false }) }
-
-// poll does one poll.
-func (w *watcher) poll(f func() answer) answer {
-	w.set(func() { w.begun++ })
-	a := f()
-	w.set(func() { w.end++ })
-	return a
-}
-
 // The setup's own polls count as well: the emulator waits for them.
 func (p *replay) poll(what string, f func() bool) {
 	p.t.Helper()
@@ -140,16 +107,6 @@ func (p *replay) await(uuid, status string) {
 	p.poll("container "+uuid+" to be "+status, func() bool {
 		return p.zun("GET", "/containers/"+uuid, nil).at("status") == status
 	})
-}
-
-// seen waits until a poll that begins now is over.
-func (w *watcher) seen(ctx context.Context) {
-	defer context.AfterFunc(ctx, w.changed.Broadcast)()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for want := w.begun + 1; w.watching && w.end < want && ctx.Err() == nil; {
-		w.changed.Wait()
-	}
 }
 
 // introduce learns from an answer which ids are people, projects, networks and boards.

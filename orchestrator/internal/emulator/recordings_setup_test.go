@@ -51,7 +51,8 @@ var before = map[string]func(*replay){
 	"blazar/35-create-and-query":             func(p *replay) { p.book("nyu-rpi5-03", "2026-11-24 04:00", "2026-11-24 05:00") },
 	"blazar/94-allocations-member-no-leases": (*replay).noLeases,
 	"blazar/b6-ending-1-ACTIVE": func(p *replay) {
-		p.want(200, p.blazar("PUT", "/leases/"+p.ids["8ccce243-364f-4f46-94a6-8e28c1389b00"], map[string]any{"end_date": "now"}))
+		p.want(200, p.blazar("PUT", "/leases/"+p.ids["8ccce243-364f-4f46-94a6-8e28c1389b00"],
+			map[string]any{"end_date": "now"}))
 	},
 	"blazar/d0-create-now-node-will-vanish": func(p *replay) { p.fault(blazar.NodeGone, 1) },
 	"neutron/11-bind-port-already-has-one": func(p *replay) {
@@ -79,17 +80,22 @@ var special = map[string]func(*replay) string{
 	"blazar/04-expired-token":                                                   (*replay).expired,
 	"neutron/00c-expired-token":                                                 (*replay).expired,
 	"keystone/71-expired-token-used":                                            (*replay).expired,
-	"keystone/49-revoked-token-used":                                            func(p *replay) string { return p.ids["revoked"] },
-	"keystone/53-token-of-deleted-appcred-used":                                 func(p *replay) string { return p.ids["orphan"] },
-	"blazar/a0-create-with-restricted-appcred":                                  func(p *replay) string { return p.appCredToken(false) },
-	"blazar/a2-create-with-unrestricted-appcred":                                func(p *replay) string { return p.appCredToken(true) },
-	"blazar/a3-create-with-unrestricted-appcred-keystone-default-refuses-trust": func(p *replay) string { return p.appCredToken(true) },
-	"keystone/28-appcred-restricted-cannot-make-another":                        func(p *replay) string { return p.appCredToken(false) },
-	"keystone/29b-appcred-token-rescope-noscope":                                func(p *replay) string { return p.appCredToken(false) },
-	"keystone/80-appcred-token-creates-trust-refused":                           func(p *replay) string { return p.appCredToken(false) },
+	"keystone/49-revoked-token-used":                                            (*replay).revoked,
+	"keystone/53-token-of-deleted-appcred-used":                                 (*replay).orphan,
+	"blazar/a0-create-with-restricted-appcred":                                  (*replay).restricted,
+	"blazar/a2-create-with-unrestricted-appcred":                                (*replay).unrestricted,
+	"blazar/a3-create-with-unrestricted-appcred-keystone-default-refuses-trust": (*replay).unrestricted,
+	"keystone/28-appcred-restricted-cannot-make-another":                        (*replay).restricted,
+	"keystone/29b-appcred-token-rescope-noscope":                                (*replay).restricted,
+	"keystone/80-appcred-token-creates-trust-refused":                           (*replay).restricted,
 }
 
 func (p *replay) fault(f world.Fault, times int) { p.e.SetFaults(Faults{f: times}) }
+
+func (p *replay) restricted() string   { return p.appCredToken(false) }
+func (p *replay) unrestricted() string { return p.appCredToken(true) }
+func (p *replay) revoked() string      { return p.ids["revoked"] }
+func (p *replay) orphan() string       { return p.ids["orphan"] }
 
 // appCredToken signs in with a new application credential.
 func (p *replay) appCredToken(unrestricted bool) string {
@@ -112,7 +118,8 @@ func (p *replay) tokenOf(recorded string) string {
 
 // expired is a token whose time is over: it dies with its application credential.
 func (p *replay) expired() string {
-	id, secret := p.keystone().AddAppCred(p.e.world.User(world.Alice), "short "+world.NewHex(4), true, p.e.world.Now().Add(time.Second))
+	id, secret := p.keystone().AddAppCred(p.e.world.User(world.Alice), "short "+world.NewHex(4), true,
+		p.e.world.Now().Add(time.Second))
 	token := p.login(id, secret)
 	p.e.Advance(2 * time.Second)
 	return token
@@ -164,18 +171,22 @@ func (p *replay) book(device, from, to string) {
 }
 
 func (p *replay) bind(fip, port string) {
-	p.want(200, p.neutron("PUT", "/floatingips/"+p.ids[fip], map[string]any{"floatingip": map[string]any{"port_id": p.ids[port]}}))
+	p.want(200, p.neutron("PUT", "/floatingips/"+p.ids[fip],
+		map[string]any{"floatingip": map[string]any{"port_id": p.ids[port]}}))
 }
 
 func (p *replay) gone(recorded string) {
-	p.poll("the container to be gone", func() bool { return p.zun("GET", "/containers/"+p.ids[recorded], nil).status == 404 })
+	p.poll("the container to be gone", func() bool {
+		return p.zun("GET", "/containers/"+p.ids[recorded], nil).status == 404
+	})
 }
 
 func (p *replay) running(recorded string) { p.await(p.ids[recorded], "Running") }
 
 // furnish writes the files that the recorder's container had.
 func (p *replay) furnish(recorded string) {
-	p.output(p.ids[recorded], `sh -c 'cd /root && echo home >home.txt && mkdir -p out/sub && printf "{}\n" >out/a.json && printf "[1]\n" >out/sub/b.json'`)
+	p.output(p.ids[recorded], `sh -c 'cd /root && echo home >home.txt && `+
+		`mkdir -p out/sub && printf "{}\n" >out/a.json && printf "[1]\n" >out/sub/b.json'`)
 }
 
 // keep are leases that a later refusal needs.
@@ -212,7 +223,8 @@ func (p *replay) remember(r *recording, want any, a answer) {
 	if id, ok := dig(want, "lease", "id").(string); ok && a.status == 201 && !slices.Contains(keep, r.name) {
 		p.made = append(p.made, id)
 	}
-	if token := a.header.Get("X-Subject-Token"); a.status == 201 && (p.folder == "gophercloud" && token != "" || r.name == "03-password-scoped") {
+	if token := a.header.Get("X-Subject-Token"); a.status == 201 &&
+		(p.folder == "gophercloud" && token != "" || r.name == "03-password-scoped") {
 		p.token = token
 	}
 }
@@ -294,7 +306,9 @@ func (p *replay) makeLease(recorded any, id string) string {
 	a := p.want(201, p.blazar("POST", "/leases", body))
 	live := a.text("lease", "id")
 	if now {
-		p.poll("the lease to be active", func() bool { return p.blazar("GET", "/leases/"+live, nil).at("lease", "status") == "ACTIVE" })
+		p.poll("the lease to be active", func() bool {
+			return p.blazar("GET", "/leases/"+live, nil).at("lease", "status") == "ACTIVE"
+		})
 	}
 	if recorded != nil {
 		p.names.note(recorded, a.at("lease"))
@@ -341,7 +355,8 @@ func (p *replay) makeContainer(r *recording, recorded map[string]any, id string)
 		reservation = p.make(nil, "b654f3f6-32c2-429e-97d8-f010ff8f37b6")
 	}
 	body := map[string]any{"name": recorded["name"], "image": recorded["image"], "command": []string{"sleep", "100000"},
-		"environment": map[string]any{"CHEXP_RUN": "r1"}, "workdir": "/root", "hints": map[string]any{"reservation": reservation},
+		"environment": map[string]any{"CHEXP_RUN": "r1"}, "workdir": "/root",
+		"hints":         map[string]any{"reservation": reservation},
 		"exposed_ports": map[string]any{"22/tcp": map[string]any{}, "8888": map[string]any{}}}
 	if p.exposesNothing(uuid) {
 		delete(body, "exposed_ports")

@@ -94,22 +94,28 @@ func (p *replay) withdraw(f Faults) {
 var adapted = []*exemption{
 	{cases: `zun/22c-exec-env`, place: `\.output`, why: "another root file system and users' database",
 		adapt: without(`uid=0\(root\) gid=0.*`)},
-	{cases: `zun/24b-exec-interactive`, place: `\.output`, why: "another kernel", adapt: without(`^Linux \S+ .* GNU/Linux\n$`)},
+	{cases: `zun/24b-exec-interactive`, place: `\.output`,
+		why: "another kernel", adapt: without(`^Linux \S+ .* GNU/Linux\n$`)},
 	{cases: `zun/41-exec-after-put-busybox`, place: `\.output`, why: "another clock and users' database in the listing",
 		adapt: without(`(?m) +1 root +(?:0|root) +| \w+ +\d+ [\d:]+ `)},
-	{cases: `zun/94b-logs`, place: ``, why: "the recorder's stand-in for Kubernetes kept the log over two restarts, kubelet gives the last one",
+	{cases: `zun/94b-logs`, place: ``,
+		why:   "the recorder's stand-in for Kubernetes kept the log over two restarts, kubelet gives the last one",
 		adapt: once},
-	{cases: `zun/(20|84b)-.*`, place: `\.errors\[0\]\.(detail|title)`, why: "a Python traceback with the lines of the recorder's code",
+	{cases: `zun/(20|84b)-.*`, place: `\.errors\[0\]\.(detail|title)`,
+		why:   "a Python traceback with the lines of the recorder's code",
 		adapt: without(`(?s)Traceback \(most recent call last\):.*`)},
-	{cases: `zun/96-.*`, place: `\.status_reason`, why: "headers of another Kubernetes", adapt: without(`HTTPHeaderDict\(\{[^}]*\}\)`)},
-	{cases: `zun-unschedulable/.*`, place: `\.status_reason`, why: "the recorder had eight boards that day", adapt: without(`\d+`)},
+	{cases: `zun/96-.*`, place: `\.status_reason`,
+		why: "headers of another Kubernetes", adapt: without(`HTTPHeaderDict\(\{[^}]*\}\)`)},
+	{cases: `zun-unschedulable/.*`, place: `\.status_reason`,
+		why: "the recorder had eight boards that day", adapt: without(`\d+`)},
 	{cases: `zun/45-.*`, place: `\.data`, why: "raw bytes in a JSON text are garbled, only names and sizes are left",
 		adapt: func(text string) string { return strings.Join(members([]byte(text), false), " ") }},
 	{cases: `zun/49c-.*`, place: `\.data`, why: "the recorder cut this archive off", adapt: func(text string) string {
 		data, _ := base64.StdEncoding.DecodeString(text[:min(400, len(text))])
 		return strings.Join(members(data, false), " ")
 	}},
-	{cases: `zun/50b-name-missing-generated`, place: `\.name`, why: "a name made by chance", adapt: without(`^[a-z]+-\d+-`)},
+	{cases: `zun/50b-name-missing-generated`, place: `\.name`,
+		why: "a name made by chance", adapt: without(`^[a-z]+-\d+-`)},
 }
 
 func without(pattern string) func(string) string {

@@ -72,7 +72,8 @@ func pack(root fs.FS) ([]byte, error) {
 		for _, s := range scrub {
 			data = s.pattern.ReplaceAll(data, []byte(s.with))
 		}
-		if err := t.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(data)), Format: tar.FormatUSTAR}); err != nil {
+		h := &tar.Header{Name: name, Mode: 0o644, Size: int64(len(data)), Format: tar.FormatUSTAR}
+		if err := t.WriteHeader(h); err != nil {
 			return err
 		}
 		_, err = t.Write(data)
@@ -84,7 +85,8 @@ func pack(root fs.FS) ([]byte, error) {
 	if err := t.Close(); err != nil {
 		return nil, err
 	}
-	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithWindowSize(zstd.MaxWindowSize>>6),
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression),
+		zstd.WithWindowSize(zstd.MaxWindowSize>>6),
 		zstd.WithEncoderConcurrency(1))
 	if err != nil {
 		return nil, err
@@ -117,7 +119,8 @@ func TestExchangesAreWhole(t *testing.T) {
 	}
 	services := []string{"keystone", "blazar", "zun", "neutron", "nova", "glance", "placement", "ironic"}
 	for _, x := range all {
-		if x.Request.Method == "" || !strings.HasPrefix(x.Request.Path, "/") || x.Response.Status < 200 || len(x.Response.Headers) == 0 {
+		if x.Request.Method == "" || !strings.HasPrefix(x.Request.Path, "/") ||
+			x.Response.Status < 200 || len(x.Response.Headers) == 0 {
 			t.Errorf("%s is half an exchange", x)
 		}
 		if !slices.Contains(services, x.Service) {

@@ -2,7 +2,6 @@ package run
 
 import (
 	"fmt"
-	"time"
 
 	"chexp/orchestrator/internal/store"
 	"chexp/orchestrator/internal/transport"
@@ -22,13 +21,12 @@ type attempt struct {
 	arch      string // of the container, in Go's words
 	tr        transport.Transport
 
-	lastSeq int64     // of the agent's events already mirrored
-	copied  time.Time // when its results were last copied home
-	why     string    // it ended early, in the words of partial results; "" if nothing says so
+	lastSeq int64  // of the agent's events already mirrored
+	why     string // it ended early, in the words of partial results; "" if nothing says so
 }
 
 func newAttempt(cfg Config, held Attempt, rest todo) *attempt {
-	return &attempt{Config: cfg, held: held, todo: rest, copied: time.Now()}
+	return &attempt{Config: cfg, held: held, todo: rest}
 }
 
 // agent speaks to the agent in its container.

@@ -145,7 +145,7 @@ func (a *attempt) salvage(ctx context.Context, why string) error {
 	ctx, cancel := context.WithTimeout(ctx, a.Patience.Salvage)
 	defer cancel()
 	a.Observe.Say("stopping the agent and bringing home what it has measured")
-	st, stopped := a.stop(ctx, why)
+	st, stopped := stop(ctx, a.agent(), why, a.Patience.PollMin)
 	if reply, err := a.agent().Status(ctx, a.lastSeq); err == nil {
 		stopped = errors.Join(stopped, a.mirror(reply))
 	}
@@ -159,34 +159,19 @@ func (a *attempt) salvage(ctx context.Context, why string) error {
 	return errors.Join(stopped, err, got.Unfinished)
 }
 
-// stop asks the agent to stop until it has: writing partial results may take it
-// longer than an exec may last.
-func (a *attempt) stop(ctx context.Context, why string) (trial.State, error) {
+// stop asks the agent to stop until it has, with a pause in between: writing
+// partial results may take it longer than an exec may last.
+func stop(ctx context.Context, agent Agent, why string, pause time.Duration) (trial.State, error) {
 	for try := 1; ; try++ {
-		reply, err := a.agent().Stop(ctx, why)
+		reply, err := agent.Stop(ctx, why)
 		if err == nil && reply.State.Phase != trial.Running {
 			return reply.State, nil
 		}
 		if try == 5 || ctx.Err() != nil {
 			return reply.State, err
 		}
-		if err := wait.For(ctx, a.Patience.PollMin); err != nil {
+		if err := wait.For(ctx, pause); err != nil {
 			return reply.State, err
 		}
-	}
-}
-
-// backup brings home, now and then, what a long run has measured so far: a device
-// can be lost with all that is on it. That it fails once is no news.
-func (a *attempt) backup(ctx context.Context) {
-	if time.Since(a.copied) < a.Patience.Backup {
-		return
-	}
-	a.copied = time.Now()
-	got, err := a.Collect(ctx, a.agent(), "the device was lost")
-	if err = errors.Join(err, got.Unfinished); err != nil {
-		a.Observe.Say("what is measured so far could not be copied: " + err.Error())
-	} else if got.Whole+got.Partial > 0 {
-		a.Observe.Say("copied in case the device is lost: " + got.String())
 	}
 }

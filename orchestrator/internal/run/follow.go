@@ -22,7 +22,7 @@ func (a *attempt) measure(ctx context.Context) (string, error) {
 	if a.Detach {
 		return "the agent runs on its own", nil
 	}
-	f := &follower{attempt: a, pause: a.Patience.PollMin, answered: time.Now()}
+	f := &follower{attempt: a, pause: a.Patience.PollMin, answered: time.Now(), copied: time.Now()}
 	for {
 		st, done, err := f.poll(ctx)
 		if err != nil {
@@ -68,6 +68,7 @@ type follower struct {
 	pause    time.Duration // before the next poll
 	answered time.Time     // the agent, for the last time
 	restarts int           // of the agent
+	copied   time.Time     // when its results were last copied home
 	timeUp   bool          // the agent has ended by itself, at the time that it was given
 	looked   time.Time     // when the lease was last looked at
 }
@@ -143,24 +144,39 @@ func (f *follower) rest(ctx context.Context, reply trial.StatusReply) error {
 
 // lost decides whether a poll's failure means that the device is gone. A
 // container that is no longer there is; otherwise patience decides.
-func (a *attempt) lost(ctx context.Context, cause error, silent time.Duration) error {
-	c, found, err := a.Site.FindContainer(ctx, a.container.Name)
+func (f *follower) lost(ctx context.Context, cause error, silent time.Duration) error {
+	c, found, err := f.Site.FindContainer(ctx, f.container.Name)
 	switch {
-	case err == nil && (!found || c.ID != a.container.ID):
-		a.record(store.Entry{
-			Kind: store.Gone, What: aContainer, ID: a.container.ID, Text: "it vanished while the agent ran",
+	case err == nil && (!found || c.ID != f.container.ID):
+		f.record(store.Entry{
+			Kind: store.Gone, What: aContainer, ID: f.container.ID, Text: "it vanished while the agent ran",
 		})
-		return failure.Device.Errorf("the container %s has vanished while the agent ran in it", a.container.Name).
-			Advise("somebody deleted it, or its lease has ended; `%s` goes on in a new one", a.Commands.Resume()).
+		return failure.Device.Errorf("the container %s has vanished while the agent ran in it", f.container.Name).
+			Advise("somebody deleted it, or its lease has ended; `%s` goes on in a new one", f.Commands.Resume()).
 			Because(cause)
-	case err == nil && c.Status != "" && c.Status != a.container.Status:
-		return failure.Device.Errorf("the container %s is now in state %s", a.container.Name, c.Status).
-			Advise("its files are lost with its process; `%s` goes on in a new one", a.Commands.Resume()).
+	case err == nil && c.Status != "" && c.Status != f.container.Status:
+		return failure.Device.Errorf("the container %s is now in state %s", f.container.Name, c.Status).
+			Advise("its files are lost with its process; `%s` goes on in a new one", f.Commands.Resume()).
 			Because(cause)
-	case silent > a.Patience.Polls:
+	case silent > f.Patience.Polls:
 		return failure.Device.Errorf("the device has not answered for %s", silent.Round(time.Second)).
-			Advise("`%s` tries again; the agent goes on by itself meanwhile", a.Commands.Resume()).
+			Advise("`%s` tries again; the agent goes on by itself meanwhile", f.Commands.Resume()).
 			Because(cause)
 	}
 	return nil
+}
+
+// backup brings home, now and then, what a long run has measured so far: a device
+// can be lost with all that is on it. That it fails once is no news.
+func (f *follower) backup(ctx context.Context) {
+	if time.Since(f.copied) < f.Patience.Backup {
+		return
+	}
+	f.copied = time.Now()
+	got, err := f.Collect(ctx, f.agent(), "the device was lost")
+	if err = errors.Join(err, got.Unfinished); err != nil {
+		f.Observe.Say("what is measured so far could not be copied: " + err.Error())
+	} else if got.Whole+got.Partial > 0 {
+		f.Observe.Say("copied in case the device is lost: " + got.String())
+	}
 }

@@ -35,14 +35,14 @@ func (f *follower) watchLease(ctx context.Context) error {
 }
 
 // extended asks whether the lease has another end by now. No answer means no.
-func (a *attempt) extended(ctx context.Context) bool {
-	l, found, err := a.Site.FindLease(ctx, a.held.Lease.Name)
-	if err != nil || !found || l.End.IsZero() || l.End.Equal(a.lease.End) {
+func (f *follower) extended(ctx context.Context) bool {
+	l, found, err := f.Site.FindLease(ctx, f.held.Lease.Name)
+	if err != nil || !found || l.End.IsZero() || l.End.Equal(f.lease.End) {
 		return false
 	}
-	a.lease.End = l.End
-	a.writeFacts()
-	a.Observe.Say("the lease now ends at " + clock(l.End))
+	f.lease.End = l.End
+	f.writeFacts()
+	f.Observe.Say("the lease now ends at " + clock(l.End))
 	return true
 }
 

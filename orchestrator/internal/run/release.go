@@ -26,8 +26,8 @@ func (a *attempt) release(ctx context.Context) error {
 	defer cancel()
 	a.Observe.Phase(PhaseRelease, "")
 	a.record(store.Entry{Kind: store.Began, Phase: string(PhaseRelease)})
-	container := a.giveBack(ctx, aContainer, a.held.Container, a.findContainer, a.Site.Destroy)
-	lease := a.giveBack(ctx, aLease, a.held.Lease, a.findLease, a.Site.Release)
+	container := a.giveBack(ctx, aContainer, a.held.Container, containerID(a.Site), a.Site.Destroy)
+	lease := a.giveBack(ctx, aLease, a.held.Lease, leaseID(a.Site), a.Site.Release)
 	if err := errors.Join(container, lease); err != nil {
 		a.record(store.Entry{Kind: store.Failed, Phase: string(PhaseRelease), Text: err.Error()})
 		return failure.Cloud.Errorf("not everything could be given back").
@@ -40,9 +40,8 @@ func (a *attempt) release(ctx context.Context) error {
 
 // giveBack removes one thing and records that it is gone. An intent whose
 // answer was lost is looked up by its name: there may be something to remove.
-func (a *attempt) giveBack(ctx context.Context, what string, held Held,
-	find func(ctx context.Context, name string) (id string, err error),
-	remove func(ctx context.Context, id string) error,
+func (a *attempt) giveBack(
+	ctx context.Context, what string, held Held, find finder, remove func(ctx context.Context, id string) error,
 ) error {
 	if !held.Open() {
 		return nil
@@ -63,22 +62,28 @@ func (a *attempt) giveBack(ctx context.Context, what string, held Held,
 	return nil
 }
 
-// findLease returns the lease's id, "" if there is none.
-func (a *attempt) findLease(ctx context.Context, name string) (string, error) {
-	l, found, err := a.Site.FindLease(ctx, name)
-	if !found {
-		return "", err
+// finder looks something up by its exact name and returns its id, "" if there is
+// none.
+type finder func(ctx context.Context, name string) (id string, err error)
+
+func leaseID(s Site) finder {
+	return func(ctx context.Context, name string) (string, error) {
+		l, found, err := s.FindLease(ctx, name)
+		if !found {
+			return "", err
+		}
+		return l.ID, err
 	}
-	return l.ID, err
 }
 
-// findContainer returns the container's id, "" if there is none.
-func (a *attempt) findContainer(ctx context.Context, name string) (string, error) {
-	c, found, err := a.Site.FindContainer(ctx, name)
-	if !found {
-		return "", err
+func containerID(s Site) finder {
+	return func(ctx context.Context, name string) (string, error) {
+		c, found, err := s.FindContainer(ctx, name)
+		if !found {
+			return "", err
+		}
+		return c.ID, err
 	}
-	return c.ID, err
 }
 
 // byHand lists the commands that give back what this process could not.

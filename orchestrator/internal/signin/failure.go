@@ -35,9 +35,40 @@ func signInFailure(ctx context.Context, cred credentials, rt http.RoundTripper, 
 }
 
 func keystoneFailure(ctx context.Context, cred credentials, rt http.RoundTripper, ends time.Time, err error) error {
-	host, who := cred.host(), cred.user()
 	e := apierror.From(err)
+	if refused := appCredFailure(cred, ends, e); refused != nil {
+		return refused
+	}
+	if e.Kind == apierror.Unauthorized && cred.auth.Scope != nil {
+		if wrong := wrongProject(ctx, cred, rt, e); wrong != nil {
+			return wrong
+		}
+	}
+	if refused := userFailure(cred, e); refused != nil {
+		return refused
+	}
 	var sent *url.Error
+	switch {
+	case e.Kind == apierror.Unreachable || errors.As(err, &sent):
+		return failure.Auth.Errorf("cannot reach Keystone at %s (%s)", cred.host(), cred.from).
+			Advise("check auth_url, the network and, for a certificate of your own, cacert").
+			Because(patient.Reason(err))
+	case e.Status != 0 && e.Temporary():
+		return failure.Cloud.Errorf("Keystone at %s is out of order", cred.host()).
+			Advise("try again in some minutes").
+			Because(e)
+	case e.Status != 0:
+		return failure.Auth.Errorf("what answers at %s is no Keystone, or not under that path",
+			cred.auth.IdentityEndpoint).
+			Advise("auth_url looks like https://chi.edge.chameleoncloud.org:5000/v3").
+			Because(e)
+	}
+	return failure.Auth.Errorf("%s is incomplete", cred.from).Advise("%s", remedyCompare).Because(err)
+}
+
+// appCredFailure is about an application credential; nil if it is not.
+func appCredFailure(cred credentials, ends time.Time, e *apierror.Error) error {
+	host, who := cred.host(), cred.user()
 	switch {
 	case e.Kind == apierror.CredentialUnknown:
 		return failure.Auth.Errorf("%s does not know the %s (%s)", host, who, cred.from).
@@ -52,18 +83,20 @@ func keystoneFailure(ctx context.Context, cred credentials, rt http.RoundTripper
 			Advise("its secret is wrong, or it has expired (those that cc-login makes live 24 hours). %s",
 				RemedyAppCred).
 			Because(e)
+	}
+	return nil
+}
+
+// userFailure is about a token or a password that was refused; nil if none was.
+func userFailure(cred credentials, e *apierror.Error) error {
+	host := cred.host()
+	switch {
 	case e.Kind == apierror.Forbidden && cred.how == byToken:
 		return failure.Auth.Errorf("%s does not exchange this token for one of project %s (%s)", host,
 			cred.project(), cred.from).
 			Advise("it came from an application credential, which has a project of its own: leave the project out " +
 				"(unset OS_PROJECT_NAME OS_PROJECT_ID), or use the application credential itself").
 			Because(e)
-	case e.Kind == apierror.Unauthorized && cred.auth.Scope != nil:
-		if wrong := wrongProject(ctx, cred, rt, e); wrong != nil {
-			return wrong
-		}
-	}
-	switch {
 	case cred.how == byToken && (e.Kind == apierror.Unauthorized || e.Kind == apierror.NotFound):
 		return failure.Auth.Errorf("%s does not accept the token (%s)", host, cred.from).
 			Advise("it has ended, was revoked, or is of another site. Get a fresh one (`openstack token issue`), "+
@@ -71,26 +104,13 @@ func keystoneFailure(ctx context.Context, cred credentials, rt http.RoundTripper
 				RemedyAppCred).
 			Because(e)
 	case e.Kind == apierror.Unauthorized:
-		return failure.Auth.Errorf("%s did not accept the %s (%s)", host, who, cred.from).
+		return failure.Auth.Errorf("%s did not accept the %s (%s)", host, cred.user(), cred.from).
 			Advise("check user name, password and user domain; Keystone does not tell which is wrong. Users who "+
 				"sign in through the Chameleon portal have no password here: use auth_type v3oidcpassword or an "+
 				"application credential. %s", RemedyAppCred).
 			Because(e)
-	case e.Kind == apierror.Unreachable || errors.As(err, &sent):
-		return failure.Auth.Errorf("cannot reach Keystone at %s (%s)", host, cred.from).
-			Advise("check auth_url, the network and, for a certificate of your own, cacert").
-			Because(patient.Reason(err))
-	case e.Status != 0 && e.Temporary():
-		return failure.Cloud.Errorf("Keystone at %s is out of order", host).
-			Advise("try again in some minutes").
-			Because(e)
-	case e.Status != 0:
-		return failure.Auth.Errorf("what answers at %s is no Keystone, or not under that path",
-			cred.auth.IdentityEndpoint).
-			Advise("auth_url looks like https://chi.edge.chameleoncloud.org:5000/v3").
-			Because(e)
 	}
-	return failure.Auth.Errorf("%s is incomplete", cred.from).Advise("%s", remedyCompare).Because(err)
+	return nil
 }
 
 // wrongProject tries without the project: if that works, it was the project

@@ -38,9 +38,12 @@ func New(w *world.World) *Service {
 	for i, name := range names {
 		id := world.FixedUUID("image " + name)
 		sum, long := md5.Sum([]byte(id)), sha512.Sum512([]byte(id))
-		s.images = append(s.images, image{"id": id, "name": name, "status": "active", "visibility": "public", "protected": false,
-			"os_hidden": false, "tags": []any{}, "container_format": "bare", "disk_format": "qcow2", "min_disk": 0, "min_ram": 0,
-			"size": int64(2+i) << 30, "virtual_size": nil, "owner": w.User(world.Root).Project.ID, "checksum": hex.EncodeToString(sum[:]),
+		s.images = append(s.images, image{"id": id, "name": name, "status": "active", "visibility": "public",
+			"protected": false,
+			"os_hidden": false, "tags": []any{}, "container_format": "bare", "disk_format": "qcow2", "min_disk": 0,
+			"min_ram": 0,
+			"size":    int64(2+i) << 30, "virtual_size": nil, "owner": w.User(world.Root).Project.ID,
+			"checksum":     hex.EncodeToString(sum[:]),
 			"os_hash_algo": "sha512", "os_hash_value": hex.EncodeToString(long[:]), "created_at": at, "updated_at": at,
 			"self": "/v2/images/" + id, "file": "/v2/images/" + id + "/file", "schema": "/v2/schemas/image",
 			// python-chi tells Chameleon's own images by this property.
@@ -59,12 +62,14 @@ func (s *Service) Handler(gate *front.Gate) http.Handler {
 	mux := http.NewServeMux()
 	versions := func(w http.ResponseWriter, status int) {
 		list := []any{}
-		for i, v := range []string{"v2.16", "v2.15", "v2.13", "v2.12", "v2.11", "v2.10", "v2.9", "v2.7", "v2.6", "v2.5", "v2.4", "v2.3", "v2.2", "v2.1", "v2.0"} {
+		for i, v := range []string{"v2.16", "v2.15", "v2.13", "v2.12", "v2.11", "v2.10", "v2.9", "v2.7", "v2.6",
+			"v2.5", "v2.4", "v2.3", "v2.2", "v2.1", "v2.0"} {
 			state := "SUPPORTED"
 			if i == 0 {
 				state = "CURRENT"
 			}
-			list = append(list, map[string]any{"id": v, "status": state, "links": []any{map[string]any{"rel": "self", "href": s.URL + "/v2/"}}})
+			list = append(list, map[string]any{"id": v, "status": state,
+				"links": []any{map[string]any{"rel": "self", "href": s.URL + "/v2/"}}})
 		}
 		front.JSON(w, status, map[string]any{"versions": list})
 	}
@@ -73,8 +78,12 @@ func (s *Service) Handler(gate *front.Gate) http.Handler {
 	handle := func(pattern string, h front.Handler) { mux.HandleFunc(pattern, gate.Wrap(h)) }
 	handle("GET /v2/images", func(w http.ResponseWriter, r *http.Request, _ front.Caller) { s.list(w, r) })
 	handle("GET /v2/images/{id}", func(w http.ResponseWriter, r *http.Request, _ front.Caller) { s.show(w, r) })
-	handle("GET /v2/schemas/image", func(w http.ResponseWriter, _ *http.Request, _ front.Caller) { front.JSON(w, 200, s.schema()) })
-	for _, method := range []string{"POST /v2/images", "PUT /v2/images/{id}/file", "PATCH /v2/images/{id}", "DELETE /v2/images/{id}"} {
+	handle("GET /v2/schemas/image", func(w http.ResponseWriter, _ *http.Request,
+		_ front.Caller) {
+		front.JSON(w, 200, s.schema())
+	})
+	for _, method := range []string{"POST /v2/images", "PUT /v2/images/{id}/file", "PATCH /v2/images/{id}",
+		"DELETE /v2/images/{id}"} {
 		handle(method, func(w http.ResponseWriter, r *http.Request, _ front.Caller) {
 			page(w, r, 403, "This emulator keeps its images as they are.")
 		})
@@ -103,7 +112,8 @@ func page(w http.ResponseWriter, r *http.Request, status int, text string) {
 // problem is the same error as JSON.
 func problem(w http.ResponseWriter, status int, text string) {
 	title := http.StatusText(status)
-	front.JSON(w, status, map[string]any{"message": text + "<br /><br />\n\n\n", "code": strconv.Itoa(status) + " " + title,
+	front.JSON(w, status, map[string]any{"message": text + "<br /><br />\n\n\n",
+		"code":  strconv.Itoa(status) + " " + title,
 		"title": title})
 }
 
@@ -205,7 +215,9 @@ func (s *Service) schema() map[string]any {
 			properties[k] = map[string]any{"type": []string{"null", kind}}
 		}
 	}
-	return map[string]any{"name": "image", "properties": properties, "additionalProperties": map[string]any{"type": "string"},
-		"links": []any{map[string]any{"rel": "self", "href": "{self}"}, map[string]any{"rel": "enclosure", "href": "{file}"},
+	return map[string]any{"name": "image", "properties": properties,
+		"additionalProperties": map[string]any{"type": "string"},
+		"links": []any{map[string]any{"rel": "self", "href": "{self}"},
+			map[string]any{"rel": "enclosure", "href": "{file}"},
 			map[string]any{"rel": "describedby", "href": "{schema}"}}}
 }

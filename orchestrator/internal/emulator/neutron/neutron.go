@@ -115,7 +115,8 @@ func (s *Service) Handler(gate *front.Gate) http.Handler {
 	for _, kind := range []string{"networks", "ports", "floatingips", "routers", "subnets", "security-groups"} {
 		for _, path := range []string{"/v2.0/" + kind, "/v2.0/" + kind + "/{id}"} {
 			handle(path, func(w http.ResponseWriter, _ *http.Request, _ front.Caller) {
-				fail(w, 405, "HTTPMethodNotAllowed", "The server could not comply with the request since it is either malformed or otherwise incorrect.")
+				fail(w, 405, "HTTPMethodNotAllowed", "The server could not comply with the request since it is either "+
+					"malformed or otherwise incorrect.")
 			})
 		}
 	}
@@ -135,7 +136,8 @@ func (s *Service) listOf(w http.ResponseWriter, r *http.Request, key string, kno
 	q := r.URL.Query()
 	var unknown []string
 	for k := range q {
-		if !slices.Contains(known, k) && !slices.Contains([]string{"fields", "limit", "marker", "page_reverse", "sort_key", "sort_dir"}, k) {
+		if !slices.Contains(known, k) && !slices.Contains([]string{"fields", "limit", "marker", "page_reverse",
+			"sort_key", "sort_dir"}, k) {
 			unknown = append(unknown, "'"+k+"'")
 		}
 	}
@@ -148,7 +150,8 @@ func (s *Service) listOf(w http.ResponseWriter, r *http.Request, key string, kno
 	if q.Has("limit") {
 		n, err := strconv.Atoi(q.Get("limit"))
 		if err != nil || n < 0 {
-			fail(w, 400, "BadRequest", "Bad limit request: Limit must be an integer 0 or greater and not '"+q.Get("limit")+"'.")
+			fail(w, 400, "BadRequest", "Bad limit request: Limit must be an integer 0 or greater and not "+
+				"'"+q.Get("limit")+"'.")
 			return
 		}
 		if n > 0 {
@@ -173,7 +176,8 @@ func (s *Service) listOf(w http.ResponseWriter, r *http.Request, key string, kno
 	body := map[string]any{}
 	if len(found) > limit {
 		found = found[:limit]
-		body[key+"_links"] = []any{map[string]any{"rel": "next", "href": s.URL + r.URL.Path + "?limit=" + q.Get("limit") + "&marker=" + found[limit-1]["id"].(string)}}
+		body[key+"_links"] = []any{map[string]any{"rel": "next",
+			"href": s.URL + r.URL.Path + "?limit=" + q.Get("limit") + "&marker=" + found[limit-1]["id"].(string)}}
 	}
 	for i, o := range found {
 		found[i] = only(o, q["fields"])
@@ -223,8 +227,9 @@ func (s *Service) oneOf(w http.ResponseWriter, r *http.Request, key string, all 
 func (s *Service) resources(w http.ResponseWriter) {
 	list := []any{}
 	for _, kind := range []string{"networks", "subnets", "ports", "routers", "floatingips", "security-groups"} {
-		list = append(list, map[string]any{"name": strings.TrimSuffix(kind, "s"), "collection": strings.ReplaceAll(kind, "-", "_"),
-			"links": []any{map[string]any{"rel": "self", "href": s.URL + "/v2.0/" + kind}}})
+		list = append(list, map[string]any{"name": strings.TrimSuffix(kind, "s"),
+			"collection": strings.ReplaceAll(kind, "-", "_"),
+			"links":      []any{map[string]any{"rel": "self", "href": s.URL + "/v2.0/" + kind}}})
 	}
 	front.JSON(w, 200, map[string]any{"resources": list})
 }
@@ -239,21 +244,27 @@ func keys(all []object) []string {
 	return ks
 }
 
-var portKeys = []string{"id", "name", "network_id", "tenant_id", "mac_address", "admin_state_up", "status", "device_id", "device_owner",
-	"fixed_ips", "security_groups", "description", "binding:vnic_type", "port_security_enabled", "tags", "revision_number", "project_id",
+var portKeys = []string{"id", "name", "network_id", "tenant_id", "mac_address", "admin_state_up", "status",
+	"device_id", "device_owner",
+	"fixed_ips", "security_groups", "description", "binding:vnic_type", "port_security_enabled", "tags",
+	"revision_number", "project_id",
 	"created_at", "updated_at"}
 
-var floatingIPKeys = []string{"id", "tenant_id", "floating_ip_address", "floating_network_id", "router_id", "port_id", "fixed_ip_address",
+var floatingIPKeys = []string{"id", "tenant_id", "floating_ip_address", "floating_network_id", "router_id", "port_id",
+	"fixed_ip_address",
 	"status", "project_id", "description", "tags", "created_at", "updated_at", "revision_number"}
 
 // subnets are one for each network.
 func (s *Service) subnets() []object {
 	admin := s.World.User(world.Root).Project.ID
 	subnet := func(id, network, name, cidr, gateway string, dhcp bool) object {
-		return object{"id": id, "name": name, "tenant_id": admin, "network_id": network, "ip_version": 4, "subnetpool_id": nil,
-			"enable_dhcp": dhcp, "ipv6_ra_mode": nil, "ipv6_address_mode": nil, "gateway_ip": gateway, "cidr": cidr,
-			"allocation_pools": []any{}, "host_routes": []any{}, "dns_nameservers": []any{}, "description": "", "service_types": []any{},
-			"tags": []any{}, "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z", "revision_number": 0, "project_id": admin}
+		return object{"id": id, "name": name, "tenant_id": admin, "network_id": network, "ip_version": 4,
+			"subnetpool_id": nil,
+			"enable_dhcp":   dhcp, "ipv6_ra_mode": nil, "ipv6_address_mode": nil, "gateway_ip": gateway, "cidr": cidr,
+			"allocation_pools": []any{}, "host_routes": []any{}, "dns_nameservers": []any{}, "description": "",
+			"service_types": []any{},
+			"tags":          []any{}, "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z",
+			"revision_number": 0, "project_id": admin}
 	}
 	block := fmt.Sprintf("127.%d.%d.", s.block[0], s.block[1])
 	in := s.inside()
@@ -264,8 +275,10 @@ func (s *Service) subnets() []object {
 func (s *Service) networks() []object {
 	admin := s.World.User(world.Root).Project.ID
 	network := func(id, subnet, name string, external bool) object {
-		net := object{"id": id, "name": name, "tenant_id": admin, "admin_state_up": true, "mtu": 1500, "status": "ACTIVE",
-			"subnets": []any{subnet}, "shared": !external, "availability_zone_hints": []any{}, "availability_zones": []any{},
+		net := object{"id": id, "name": name, "tenant_id": admin, "admin_state_up": true, "mtu": 1500,
+			"status":  "ACTIVE",
+			"subnets": []any{subnet}, "shared": !external, "availability_zone_hints": []any{},
+			"availability_zones": []any{},
 			"ipv4_address_scope": nil, "ipv6_address_scope": nil, "router:external": external, "description": "",
 			"port_security_enabled": true, "tags": []any{}, "created_at": "2026-01-01T00:00:00Z",
 			"updated_at": "2026-01-01T00:00:00Z", "revision_number": 2, "project_id": admin}
@@ -293,8 +306,9 @@ func (s *Service) ports(c front.Caller) []object {
 		at, _, _ := strings.Cut(p.Created, ".")
 		out = append(out, object{"id": p.ID, "name": p.Name, "network_id": s.inside().id, "tenant_id": p.ProjectID,
 			"mac_address": MACAddress(p.ID), "admin_state_up": true, "status": p.Status,
-			"device_id": p.DeviceID, "device_owner": p.DeviceOwner, "fixed_ips": fixed, "allowed_address_pairs": []any{},
-			"extra_dhcp_opts": []any{}, "security_groups": []any{}, "description": "", "binding:vnic_type": p.Type,
+			"device_id": p.DeviceID, "device_owner": p.DeviceOwner, "fixed_ips": fixed,
+			"allowed_address_pairs": []any{},
+			"extra_dhcp_opts":       []any{}, "security_groups": []any{}, "description": "", "binding:vnic_type": p.Type,
 			"port_security_enabled": false, "tags": []any{}, "created_at": at + "Z", "updated_at": at + "Z",
 			"revision_number": 2, "project_id": p.ProjectID})
 	}
@@ -312,9 +326,11 @@ func securityGroups(c front.Caller) []object {
 		if r[1] == "ingress" {
 			remote = group
 		}
-		rules = append(rules, object{"id": id("000" + strconv.Itoa(i+1)), "tenant_id": c.ProjectID, "security_group_id": group, "ethertype": r[0],
+		rules = append(rules, object{"id": id("000" + strconv.Itoa(i+1)), "tenant_id": c.ProjectID,
+			"security_group_id": group, "ethertype": r[0],
 			"direction": r[1], "protocol": nil, "port_range_min": nil, "port_range_max": nil, "remote_ip_prefix": nil,
-			"remote_address_group_id": nil, "normalized_cidr": nil, "remote_group_id": remote, "standard_attr_id": 16 + i, "description": nil,
+			"remote_address_group_id": nil, "normalized_cidr": nil, "remote_group_id": remote,
+			"standard_attr_id": 16 + i, "description": nil,
 			"tags": []any{}, "created_at": at, "updated_at": at, "revision_number": 0, "project_id": c.ProjectID})
 	}
 	return []object{{"id": group, "name": "default", "stateful": true, "tenant_id": c.ProjectID,

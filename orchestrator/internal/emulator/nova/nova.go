@@ -74,8 +74,10 @@ type call struct {
 }
 
 // faultNames are Nova's words for status codes [nova/api/openstack/wsgi.py Fault].
-var faultNames = map[int]string{400: "badRequest", 401: "unauthorized", 403: "forbidden", 404: "itemNotFound", 405: "badMethod",
-	409: "conflictingRequest", 413: "overLimit", 415: "badMediaType", 429: "overLimit", 501: "notImplemented", 503: "serviceUnavailable"}
+var faultNames = map[int]string{400: "badRequest", 401: "unauthorized", 403: "forbidden", 404: "itemNotFound",
+	405: "badMethod",
+	409: "conflictingRequest", 413: "overLimit", 415: "badMediaType", 429: "overLimit", 501: "notImplemented",
+	503: "serviceUnavailable"}
 
 func (c call) fail(code int, format string, args ...any) {
 	fail(c.w, code, fmt.Sprintf(format, args...))
@@ -112,7 +114,8 @@ func microversion(w http.ResponseWriter, r *http.Request) (version, bool) {
 		}
 		n, err := strconv.Atoi(m[2])
 		if v = version(n); err != nil || m[1] != "2" || v < oldest || v > newest {
-			fail(w, 406, fmt.Sprintf("Version %s is not supported by the API. Minimum is %s and maximum is %s.", want, oldest, newest))
+			fail(w, 406, fmt.Sprintf("Version %s is not supported by the API. Minimum is %s and maximum is %s.", want,
+				oldest, newest))
 			return 0, false
 		}
 	}
@@ -128,8 +131,9 @@ func (s *Service) Handler(gate *front.Gate) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		front.JSON(w, 200, map[string]any{"versions": []any{
-			map[string]any{"id": "v2.0", "status": "SUPPORTED", "version": "", "min_version": "", "updated": "2011-01-21T11:33:21Z",
-				"links": []any{map[string]any{"rel": "self", "href": s.URL + "/v2/"}}}, s.versionEntry(false)}})
+			map[string]any{"id": "v2.0", "status": "SUPPORTED", "version": "", "min_version": "",
+				"updated": "2011-01-21T11:33:21Z",
+				"links":   []any{map[string]any{"rel": "self", "href": s.URL + "/v2/"}}}, s.versionEntry(false)}})
 	})
 	one := func(w http.ResponseWriter, r *http.Request) {
 		if _, ok := microversion(w, r); ok {
@@ -166,13 +170,17 @@ func (s *Service) Handler(gate *front.Gate) http.Handler {
 		if path == "" {
 			method, path = "", pattern
 		}
-		mux.HandleFunc(strings.TrimSpace(method+" /v2.1"+path), gate.Wrap(func(w http.ResponseWriter, r *http.Request, who front.Caller) {
-			if v, ok := microversion(w, r); ok {
-				h(call{w, r, who, v})
-			}
-		}))
+		mux.HandleFunc(strings.TrimSpace(method+" /v2.1"+path),
+			gate.Wrap(func(w http.ResponseWriter, r *http.Request, who front.Caller) {
+				if v, ok := microversion(w, r); ok {
+					h(call{w, r, who, v})
+				}
+			}))
 	}
-	mux.HandleFunc("/", gate.Wrap(func(w http.ResponseWriter, _ *http.Request, _ front.Caller) { http.Error(w, "404 Not Found", 404) }))
+	mux.HandleFunc("/", gate.Wrap(func(w http.ResponseWriter, _ *http.Request,
+		_ front.Caller) {
+		http.Error(w, "404 Not Found", 404)
+	}))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Compute-Request-Id", w.Header().Get(front.RequestID))
 		mux.ServeHTTP(w, r)
@@ -181,10 +189,13 @@ func (s *Service) Handler(gate *front.Gate) http.Handler {
 
 func (s *Service) versionEntry(full bool) map[string]any {
 	links := []any{map[string]any{"rel": "self", "href": s.URL + "/v2.1/"}}
-	v := map[string]any{"id": "v2.1", "status": "CURRENT", "version": newest.String(), "min_version": oldest.String(), "updated": "2013-07-23T11:33:21Z"}
+	v := map[string]any{"id": "v2.1", "status": "CURRENT", "version": newest.String(), "min_version": oldest.String(),
+		"updated": "2013-07-23T11:33:21Z"}
 	if full {
-		links = append(links, map[string]any{"rel": "describedby", "type": "text/html", "href": "http://docs.openstack.org/"})
-		v["media-types"] = []any{map[string]any{"base": "application/json", "type": "application/vnd.openstack.compute+json;version=2.1"}}
+		links = append(links, map[string]any{"rel": "describedby", "type": "text/html",
+			"href": "http://docs.openstack.org/"})
+		v["media-types"] = []any{map[string]any{"base": "application/json",
+			"type": "application/vnd.openstack.compute+json;version=2.1"}}
 	}
 	v["links"] = links
 	return v
@@ -195,7 +206,8 @@ func unknownPath(c call) {
 	for _, h := range []string{"OpenStack-API-Version", "X-OpenStack-Nova-API-Version", "Vary"} {
 		c.w.Header().Del(h)
 	}
-	front.JSON(c.w, 404, map[string]any{"message": "The resource could not be found.<br /><br />\n\n\n", "code": "404 Not Found",
+	front.JSON(c.w, 404, map[string]any{"message": "The resource could not be found.<br /><br />\n\n\n",
+		"code":  "404 Not Found",
 		"title": "Not Found"})
 }
 
@@ -221,7 +233,8 @@ func (s *Service) limits(c call) {
 		}
 	}
 	front.JSON(c.w, 200, map[string]any{"limits": map[string]any{"rate": []any{}, "absolute": map[string]any{
-		"maxServerMeta": 128, "maxTotalInstances": -1, "maxTotalCores": -1, "maxTotalRAMSize": -1, "maxTotalKeypairs": maxKeys,
+		"maxServerMeta": 128, "maxTotalInstances": -1, "maxTotalCores": -1, "maxTotalRAMSize": -1,
+		"maxTotalKeypairs":   maxKeys,
 		"totalInstancesUsed": used, "totalCoresUsed": used, "totalRAMUsed": used * flavorMemory,
 		"maxServerGroups": -1, "maxServerGroupMembers": -1, "totalServerGroupsUsed": 0}}})
 }

@@ -110,9 +110,12 @@ func (s *Service) scheduled(ctx context.Context, c *container) bool {
 
 // unprocessable is the Kubernetes client's exception text.
 func (s *Service) unprocessable(c *container) string {
-	body := `{"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": "Deployment.apps \"zun-` + c.uuid +
+	body := `{"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", ` +
+		`"message": "Deployment.apps \"zun-` + c.uuid +
 		`\" is invalid: spec.template.spec.containers[0].name: Invalid value: \"` + c.name +
-		`\": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character", "reason": "Invalid", "code": 422, "details": {"name": "zun-` + c.uuid + `", "kind": "deployments"}}`
+		`\": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', ` +
+		`and must start and end with an alphanumeric character", "reason": "Invalid", "code": 422, ` +
+		`"details": {"name": "zun-` + c.uuid + `", "kind": "deployments"}}`
 	return "(422)\nReason: Unprocessable Entity\nHTTP response headers: HTTPHeaderDict({'Content-Type': " +
 		"'application/json', 'Content-Length': '" +
 		fmt.Sprint(len(body)) + "'})\nHTTP response body: " + body + "\n"

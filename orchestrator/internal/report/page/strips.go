@@ -54,41 +54,46 @@ func (t run) strips() *strips {
 	if s.log {
 		out.Caption += "Logarithmic axis. "
 	}
-	const height = 36
 	for _, r := range rows {
-		st := strip{Row: r, Series: t.series(r.Provider), P50: words.Nanoseconds(*r.P50.Value),
-			Sub: r.Provider + t.Judged.Setting(r.Trial)}
-		if r.Repetition > 1 {
-			st.Sub += fmt.Sprintf(", rep %d", r.Repetition)
-		}
-		d := drawing{Height: height, Label: fmt.Sprintf("Distribution of %d latencies: median %s, from %s to %s",
-			r.N, st.P50, words.Nanoseconds(*r.Min.Value), words.Nanoseconds(*r.Max.Value))}
-		const n = 120
-		counts, highest, beyond := bins(r.Sample.Sorted(), s, n)
-		for i, c := range counts {
-			if c > 0 {
-				h := max(1.5, float64(c)/float64(highest)*(height-8))
-				d.rect(float64(i)/n, height-h, 1.0/n, h, "fill "+st.Series)
-			}
-		}
-		d.line(0, height-0.5, 1, height-0.5, "base")
-		for _, b := range limits {
-			if p := s.at(b.Limit); p >= 0 && p <= 1 {
-				d.line(p, 0, p, height, "limit")
-			}
-		}
-		d.line(s.at(*r.P50.Value), 3, s.at(*r.P50.Value), height, "p50")
-		if v, ok := r.P95.Get(); ok && s.at(v) <= 1 {
-			d.line(s.at(v), 14, s.at(v), height, "p95")
-		}
-		if beyond > 0 {
-			st.Beyond = fmt.Sprintf("%d beyond", beyond)
-		}
-		st.Plot = d
-		out.Rows = append(out.Rows, st)
+		out.Rows = append(out.Rows, t.strip(r, s, limits))
 	}
 	out.Axis = axis(s, u, limits)
 	return out
+}
+
+// strip draws the distribution of one trial's latencies.
+func (t run) strip(r *findings.Row, s scale, limits []judge.Budget) strip {
+	const height = 36
+	st := strip{Row: r, Series: t.series(r.Provider), P50: words.Nanoseconds(*r.P50.Value),
+		Sub: r.Provider + t.Judged.Setting(r.Trial)}
+	if r.Repetition > 1 {
+		st.Sub += fmt.Sprintf(", rep %d", r.Repetition)
+	}
+	d := drawing{Height: height, Label: fmt.Sprintf("Distribution of %d latencies: median %s, from %s to %s",
+		r.N, st.P50, words.Nanoseconds(*r.Min.Value), words.Nanoseconds(*r.Max.Value))}
+	const n = 120
+	counts, highest, beyond := bins(r.Sample.Sorted(), s, n)
+	for i, c := range counts {
+		if c > 0 {
+			h := max(1.5, float64(c)/float64(highest)*(height-8))
+			d.rect(float64(i)/n, height-h, 1.0/n, h, "fill "+st.Series)
+		}
+	}
+	d.line(0, height-0.5, 1, height-0.5, "base")
+	for _, b := range limits {
+		if p := s.at(b.Limit); p >= 0 && p <= 1 {
+			d.line(p, 0, p, height, "limit")
+		}
+	}
+	d.line(s.at(*r.P50.Value), 3, s.at(*r.P50.Value), height, "p50")
+	if v, ok := r.P95.Get(); ok && s.at(v) <= 1 {
+		d.line(s.at(v), 14, s.at(v), height, "p95")
+	}
+	if beyond > 0 {
+		st.Beyond = fmt.Sprintf("%d beyond", beyond)
+	}
+	st.Plot = d
+	return st
 }
 
 // axis is the horizontal axis under the strips, with the names of the limits.

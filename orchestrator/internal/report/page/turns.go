@@ -116,37 +116,14 @@ func (v *versus) ratios(g []options.Ratio) {
 // slope, whatever the options' own speeds. A bar reaches over the middle half of
 // a block.
 func (v *versus) turns(shown []*judge.Option) {
-	type mark struct {
-		turn        int
-		mid, lo, hi float64
-		series      string
-	}
-	var marks []mark
-	var mids []float64
-	last := 1
-	for i, c := range shown {
-		var all []int64
-		for _, r := range c.Comparable() {
-			all = append(all, r.Result.LatenciesNS...)
-		}
-		m := stats.NewSample(all).Median()
-		for _, r := range c.Comparable() {
-			blocks := r.Sample.Blocks()
-			for j, b := range blocks[:min(len(blocks), maxTurns/len(shown))] {
-				sorted := slices.Sorted(slices.Values(b))
-				x := mark{turn: r.Result.Blocks[j].Turn, mid: stats.Median(sorted) / m,
-					lo: float64(stats.NearestRank(sorted, 25)) / m,
-					hi: float64(stats.NearestRank(sorted, 75)) / m, series: v.Variants[i].Series}
-				if x.turn < 1 {
-					continue
-				}
-				last = max(last, x.turn)
-				marks, mids = append(marks, x), append(mids, x.mid)
-			}
-		}
-	}
+	marks := v.marks(shown)
 	if len(marks) == 0 {
 		return
+	}
+	last := 1
+	var mids []float64
+	for _, m := range marks {
+		last, mids = max(last, m.turn), append(mids, m.mid)
 	}
 	slices.Sort(mids)
 	// The bulk fills the picture; at least 4 % to either side, so that noise is
@@ -177,4 +154,36 @@ func (v *versus) turns(shown []*judge.Option) {
 	d.text(0, 0, height+15, "start", "tick", "turn 1")
 	d.text(1, 0, height+15, "end", "tick", fmt.Sprint(last))
 	v.Turns = d
+}
+
+// turn is one block beside the median of its option: its own median, and the
+// quartiles to either side.
+type turn struct {
+	turn        int
+	mid, lo, hi float64
+	series      string
+}
+
+// marks are the blocks of the options that know their turn.
+func (v *versus) marks(shown []*judge.Option) (out []turn) {
+	for i, c := range shown {
+		var all []int64
+		for _, r := range c.Comparable() {
+			all = append(all, r.Result.LatenciesNS...)
+		}
+		m := stats.NewSample(all).Median()
+		for _, r := range c.Comparable() {
+			blocks := r.Sample.Blocks()
+			for j, b := range blocks[:min(len(blocks), maxTurns/len(shown))] {
+				if r.Result.Blocks[j].Turn < 1 {
+					continue
+				}
+				sorted := slices.Sorted(slices.Values(b))
+				out = append(out, turn{turn: r.Result.Blocks[j].Turn, mid: stats.Median(sorted) / m,
+					lo: float64(stats.NearestRank(sorted, 25)) / m,
+					hi: float64(stats.NearestRank(sorted, 75)) / m, series: v.Variants[i].Series})
+			}
+		}
+	}
+	return out
 }

@@ -95,8 +95,8 @@ old=$(cat pid 2>/dev/null) && kill "$old" 2>/dev/null
 for i in 1 2 3 4 5 6 7 8 9 10; do test -n "$old" && kill -0 "$old" 2>/dev/null && sleep 0.1; done
 rm -f pid log host host.pub
 echo "%s" >keys
-for line in "Port 22" "HostKey ` + sshDir + `/host" "PidFile ` + sshDir + `/pid" "AuthorizedKeysFile ` + sshDir + `/keys" \
-	"AuthenticationMethods publickey" "PermitRootLogin prohibit-password" \
+for line in "Port 22" "HostKey ` + sshDir + `/host" "PidFile ` + sshDir + `/pid" \
+	"AuthorizedKeysFile ` + sshDir + `/keys" "AuthenticationMethods publickey" "PermitRootLogin prohibit-password" \
 	"StrictModes no" "UsePAM no" "UseDNS no"; do echo "$line"; done >conf
 ssh-keygen -q -t ed25519 -N "" -f host && "$sshd" -f ` + sshDir + `/conf -E ` + sshDir + `/log`
 

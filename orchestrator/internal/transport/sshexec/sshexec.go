@@ -203,7 +203,8 @@ printf "%s\n" "$o" | grep -v ": OK$" | head -n 5; exit 93`
 	case err != nil:
 		return fmt.Errorf("ssh: checking the files in %s: %w", dir, err)
 	case code == exitBadSums:
-		return failure.Device.Errorf("ssh: files in %s differ from what was sent: %s", dir, transport.Said(out.Bytes())).
+		return failure.Device.
+			Errorf("ssh: files in %s differ from what was sent: %s", dir, transport.Said(out.Bytes())).
 			Advise("check the device's disk (df) and try again")
 	case code != 0:
 		return fmt.Errorf("ssh: checking the files in %s: exit %d: %s", dir, code, transport.Said(out.Bytes()))

@@ -4,6 +4,7 @@ package fronttest
 import (
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"chexp/orchestrator/internal/emulator/front"
@@ -26,12 +27,23 @@ func Answer(t *testing.T, api front.API, order, method, path string) *httptest.R
 	return answer
 }
 
-// Calls sends one request for every call, a route "GET /path" by the call's name, and wants each to
-// be known by that name only.
-func Calls(t *testing.T, api front.API, routes map[string]string) {
+// Check wants the service's answer to an ordered 500 to contain its error shape, and its calls to
+// have their names.
+func Check(t *testing.T, api front.API, shape string, routes map[string]string) {
+	t.Helper()
+	a := Answer(t, api, "other=500", "GET", "/nowhere")
+	if a.Code != 500 || !strings.Contains(a.Body.String(), shape) {
+		t.Errorf("an ordered 500 is %d %s; want %s in it", a.Code, a.Body, shape)
+	}
+	checkCalls(t, api, routes)
+}
+
+// checkCalls sends one request for every call, a route "GET /path" by the call's name, and wants
+// each to be known by that name only.
+func checkCalls(t *testing.T, api front.API, routes map[string]string) {
 	t.Helper()
 	for call, route := range routes {
-		method, path := split(route)
+		method, path, _ := strings.Cut(route, " ")
 		for other := range routes {
 			got, want := Answer(t, api, other+"=418", method, path).Code, 299
 			if call == other {
@@ -42,13 +54,4 @@ func Calls(t *testing.T, api front.API, routes map[string]string) {
 			}
 		}
 	}
-}
-
-func split(route string) (method, path string) {
-	for i := range route {
-		if route[i] == ' ' {
-			return route[:i], route[i+1:]
-		}
-	}
-	return "GET", route
 }

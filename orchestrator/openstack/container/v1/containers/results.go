@@ -105,8 +105,8 @@ type Address struct {
 	Addr    string `json:"addr"`
 	Version int    `json:"version"`
 
-	// Port is the network port, to which a floating IP is bound. It outlives
-	// a restart of the pod; the address does not.
+	// Port is the network port, to which a floating IP is bound. A container
+	// that was started again or rebooted has a new one, and a new address.
 	Port string `json:"port"`
 }
 

@@ -90,7 +90,8 @@ func deviceLease() leases.CreateOpts {
 func TestCreate(t *testing.T) {
 	client := blazar(t, "POST", "/v1/leases",
 		`{"name":"chexp-future","start_date":"2026-11-24 04:00","end_date":"2026-11-24 06:00",
-		"reservations":[{"resource_type":"device","min":1,"max":1,"resource_properties":"[\"==\",\"$machine_name\",\"raspberrypi5\"]"}],
+		"reservations":[{"resource_type":"device","min":1,"max":1,
+			"resource_properties":"[\"==\",\"$machine_name\",\"raspberrypi5\"]"}],
 		"events":[]}`,
 		201, "lease.json")
 	l, err := leases.Create(t.Context(), client, deviceLease()).Extract()
