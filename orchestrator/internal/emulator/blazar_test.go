@@ -95,8 +95,10 @@ func TestNoFreeDeviceIs500(t *testing.T) {
 	one := `["==", "$uid", "8334d598-d25d-4dbb-a416-d90f8e93ccc4"]`
 	c.want(201, c.blazar("POST", "/leases", c.leaseBody("first", one)))
 	a := c.want(500, c.blazar("POST", "/leases", c.leaseBody("second", one)))
-	pattern := regexp.MustCompile(`^Not enough resources available with query \{.*'resource_properties': '\["==", "\$uid", "8334d598-[^']*'.*` +
-		`'start_date': datetime\.datetime\(\d+, \d+, \d+, \d+, \d+\), 'end_date': datetime\.datetime\([^)]*\), 'project_id': '[0-9a-f]{32}', ` +
+	pattern := regexp.MustCompile(`^Not enough resources available with query \{.*` +
+		`'resource_properties': '\["==", "\$uid", "8334d598-[^']*'.*` +
+		`'start_date': datetime\.datetime\(\d+, \d+, \d+, \d+, \d+\), ` +
+		`'end_date': datetime\.datetime\([^)]*\), 'project_id': '[0-9a-f]{32}', ` +
 		`'count_range': '1-1', 'before_end': 'default', 'on_start': 'default'\}$`)
 	if !pattern.MatchString(a.text("error_message")) || a.at("error_name") != 500.0 {
 		t.Errorf("%v", a)
