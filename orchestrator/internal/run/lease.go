@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -40,6 +41,9 @@ func (a *attempt) reserve(ctx context.Context) (string, error) {
 	if err := a.intend(aLease, req.Name, req); err != nil {
 		return "", err
 	}
+	if err := a.writeFacts(); err != nil { // in whose list it is going to stand
+		return "", fmt.Errorf("no lease is made, as it could not be found again: %w", err)
+	}
 	l, err := a.Site.Reserve(ctx, req)
 	if err != nil {
 		return "", err
@@ -55,7 +59,7 @@ func (a *attempt) await(ctx context.Context, l Lease) (string, error) {
 		return "", err
 	}
 	a.lease = l
-	a.writeFacts()
+	a.noteFacts()
 	for _, w := range a.Site.WarningsUntil(l.End) {
 		a.Observe.Warn(w)
 	}
