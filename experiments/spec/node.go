@@ -22,7 +22,8 @@ type reader struct {
 }
 
 func (r *reader) addf(n *node, path, format string, args ...any) {
-	p := Problem{File: r.file, Path: words.Line(path, maxProblem), Msg: words.Line(fmt.Sprintf(format, args...), maxProblem)}
+	msg := fmt.Sprintf(format, args...)
+	p := Problem{File: r.file, Path: words.Line(path, maxProblem), Msg: words.Line(msg, maxProblem)}
 	if n != nil {
 		p.Line, p.Column = n.Line, n.Column
 	}
