@@ -133,14 +133,14 @@ func (x *execution) reserve(ctx context.Context) (string, error) {
 			return "", err
 		}
 		if serves {
-			x.Observe.Say(x.attempt.foundAgain(l))
+			x.Observe.Say(foundAgain(l))
 			return x.attempt.await(ctx, l)
 		}
 	}
 	if !x.attempt.held.Lease.Open() { // an open one was asked for, and is asked for again
 		x.attempt = newAttempt(x.Config, Attempt{N: x.attempt.held.N}, x.attempt.todo)
 	}
-	return x.attempt.reserve(ctx)
+	return reserving{x.attempt}.reserve(ctx)
 }
 
 // finish renders the reports and closes the journal when nothing is left.

@@ -52,9 +52,12 @@ type Choice struct {
 	Request LeaseRequest // of the one to make; its name is the run's to give
 }
 
+// reserving is how an attempt comes by its lease.
+type reserving struct{ *attempt }
+
 // reserve makes the lease, or takes the one that was chosen. One that was asked
 // for before, without an answer, is asked for by its own name again.
-func (a *attempt) reserve(ctx context.Context) (string, error) {
+func (a reserving) reserve(ctx context.Context) (string, error) {
 	for taken := error(nil); ; {
 		choice, err := a.choose(ctx, taken)
 		if err != nil {
@@ -81,7 +84,7 @@ func (a *attempt) reserve(ctx context.Context) (string, error) {
 
 // choose says which lease is to be used or made. A booking whose answer got lost
 // is asked for as it was.
-func (a *attempt) choose(ctx context.Context, taken error) (Choice, error) {
+func (a reserving) choose(ctx context.Context, taken error) (Choice, error) {
 	now := time.Now().UTC()
 	switch asked := a.held.Asked; {
 	case taken == nil && a.held.Lease.Open() && asked.Start.After(now):
@@ -94,7 +97,7 @@ func (a *attempt) choose(ctx context.Context, taken error) (Choice, error) {
 
 // adopt uses a lease that the run did not make. It is the run's to give back only
 // where that was asked for.
-func (a *attempt) adopt(ctx context.Context, l Lease) (string, error) {
+func (a reserving) adopt(ctx context.Context, l Lease) (string, error) {
 	e := store.Entry{Kind: store.Intent, What: aLease, Name: l.Name, ID: l.ID, Text: adopted, Data: raw(l)}
 	if a.Release {
 		e.Text = ""
@@ -152,22 +155,18 @@ func (a *attempt) bookingStays(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		kind, what, err = failure.Interrupted, "interrupted; ", context.Cause(ctx)
 	}
-	return kind.Errorf("%sthe lease %s stays booked%s", what, a.held.Lease.Name, a.window()).
+	when := ""
+	if a.lease.ID != "" {
+		when = ", " + clock.Window(a.lease.Start, a.lease.End)
+	}
+	return kind.Errorf("%sthe lease %s stays booked%s", what, a.held.Lease.Name, when).
 		Advise("`%s` comes back to it, from any shell, also late; `%s` gives it up", a.Commands.Resume(),
 			a.Commands.DeleteLease(a.held.Lease.ID)).
 		Because(err)
 }
 
-// window is ", " and when the lease is, where that is known.
-func (a *attempt) window() string {
-	if a.lease.ID == "" {
-		return ""
-	}
-	return ", " + clock.Window(a.lease.Start, a.lease.End)
-}
-
 // foundAgain says which lease of an earlier process is gone on with.
-func (a *attempt) foundAgain(l Lease) string {
+func foundAgain(l Lease) string {
 	text := "found the lease " + l.Name + " of before"
 	if l.State != LeaseActive || l.End.IsZero() {
 		return text
@@ -186,7 +185,7 @@ func (a *attempt) ended(l Lease) bool {
 
 // leaseName is the name of the attempt's lease: it carries the run's id, so that
 // the lease is found by it.
-func (a *attempt) leaseName() string {
+func (a reserving) leaseName() string {
 	if l := a.held.Lease; l.Open() {
 		return l.Name
 	}
@@ -198,7 +197,7 @@ func (a *attempt) leaseName() string {
 }
 
 // leaseRequest asks for the device that the experiment names.
-func (a *attempt) leaseRequest(now time.Time) LeaseRequest {
+func (a reserving) leaseRequest(now time.Time) LeaseRequest {
 	want := a.Experiment.Lease
 	req := LeaseRequest{MachineName: want.MachineName, DeviceName: want.Device, DeviceUID: want.UID}
 	start := now
