@@ -71,6 +71,9 @@ func (a reserving) reserve(ctx context.Context) (string, error) {
 		if err := a.intend(aLease, req.Name, req); err != nil {
 			return "", err
 		}
+		if err := a.writeFacts(); err != nil { // in whose list it is going to stand
+			return "", fmt.Errorf("no lease is made, as it could not be found again: %w", err)
+		}
 		l, err := a.Site.Reserve(ctx, req)
 		if err == nil {
 			return a.await(ctx, l)
@@ -106,6 +109,9 @@ func (a reserving) adopt(ctx context.Context, l Lease) (string, error) {
 		return "", fmt.Errorf("the lease %s is not used, as the journal cannot be written: %w", l.Name, err)
 	}
 	a.held = a.held.advance(e)
+	if err := a.writeFacts(); err != nil { // in whose list it stands
+		return "", fmt.Errorf("the lease %s is not used, as it could not be found again: %w", l.Name, err)
+	}
 	return a.await(ctx, l)
 }
 
@@ -125,7 +131,7 @@ func (a *attempt) await(ctx context.Context, l Lease) (string, error) {
 		return "", err
 	}
 	a.lease = l
-	a.writeFacts()
+	a.noteFacts()
 	for _, w := range a.Site.WarningsUntil(l.End) {
 		a.Observe.Warn(w)
 	}

@@ -41,7 +41,7 @@ func (f *follower) extended(ctx context.Context) bool {
 		return false
 	}
 	f.lease.End = l.End
-	f.writeFacts()
+	f.noteFacts()
 	f.Observe.Say("the lease now ends at " + timeOfDay(l.End))
 	return true
 }

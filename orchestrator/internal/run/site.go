@@ -12,7 +12,7 @@ import (
 type Site interface {
 	Reserver
 	Launcher
-	// Describe returns facts for site.json: names, endpoints, versions, user
+	// Describe returns facts for attempts/N.json: names, endpoints, versions, user
 	// and project. Never a secret.
 	Describe() map[string]string
 	// WarningsUntil says what is going to hurt before a time, such as a
