@@ -120,8 +120,9 @@ func TestPropertyGrammar(t *testing.T) {
 		``:                              "nyu-rpi5-0|iot-",
 		`[]`:                            "nyu-rpi5-0|iot-",
 		`["=", "$name", "nyu-rpi5-03"]`: "nyu-rpi5-03",
-		`["and", ["==", "$machine_name", "raspberrypi5"], ["==", "$uid", "9a7823ea-bf40-4141-b7d7-943bfb389091"]]`: "nyu-rpi5-04",
-		`["and", ["==", "$machine_name", "raspberrypi5"], [">", "$name", "nyu-rpi5-06"]]`:                          "nyu-rpi5-07",
+		`["and", ["==", "$machine_name", "raspberrypi5"],
+			["==", "$uid", "9a7823ea-bf40-4141-b7d7-943bfb389091"]]`: "nyu-rpi5-04",
+		`["and", ["==", "$machine_name", "raspberrypi5"], [">", "$name", "nyu-rpi5-06"]]`: "nyu-rpi5-07",
 		// the Jetson is taken
 		`["!=", "$machine_name", "raspberrypi5"]`:        "iot-rpi4-01",
 		`["==", "$pi_gpio", "True"]`:                     "nyu-rpi5-0|iot-rpi4-01",
@@ -199,7 +200,8 @@ func TestLifeOfALease(t *testing.T) {
 	if a.at("lease", "status") != "PENDING" || a.at("lease", "reservations", 0, "status") != "pending" {
 		t.Errorf("%v", a)
 	}
-	if s := a.text("lease", "start_date"); !regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:00\.000000$`).MatchString(s) {
+	whole := regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:00\.000000$`)
+	if s := a.text("lease", "start_date"); !whole.MatchString(s) {
 		t.Errorf("start_date %s", s)
 	}
 	if s := a.text("lease", "created_at"); !regexp.MustCompile(`^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$`).MatchString(s) {
