@@ -2,7 +2,7 @@
 #
 #   make demo             set up what is missing, build, and rehearse experiments/quickstart.yaml
 #   make test             set up what is missing, build, and run every test
-#   make lint             gofmt, go vet, and golangci-lint where it is installed
+#   make lint             gofmt, go vet, golangci-lint, staticcheck and deadcode, of the versions in .ci/tools
 #   make clean            remove bin/ (runs/ and the download cache stay)
 #
 # What is built, one by one:
@@ -99,10 +99,14 @@ test-acl: agents
 	@.ci/apt-install $(PACKAGES) libonnx-testdata qemu-user
 	agent/acl/test.sh
 
+TOOL := go tool -modfile=.ci/tools/go.mod
+
 lint:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt-ed: $$unformatted"; exit 1; }
 	go vet ./...
-	@if command -v golangci-lint >/dev/null; then golangci-lint run; fi
+	$(TOOL) golangci-lint run
+	$(TOOL) staticcheck ./...
+	@dead=$$($(TOOL) deadcode -test ./...); test -z "$$dead" || { echo "$$dead"; exit 1; }
 
 clean:
 	rm -rf bin

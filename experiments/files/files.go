@@ -106,7 +106,7 @@ func create(dir string, mode fs.FileMode, write func(io.Writer) (name string, er
 // cannot sync a folder has done what it can, so there is no error.
 func SyncDir(path string) {
 	if d, err := os.Open(path); err == nil {
-		d.Sync()
+		_ = d.Sync()
 		d.Close()
 	}
 }

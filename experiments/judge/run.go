@@ -109,15 +109,14 @@ func (r *Run) planned(plan *trial.Plan, in []*trial.Result) {
 // providers in the order of their first appearance, then by repetition.
 func inOrder(in []trial.Trial) []trial.Trial {
 	models, providers := map[string]int{}, map[string]int{}
-	at := func(order map[string]int, name string) int {
+	meet := func(order map[string]int, name string) {
 		if _, ok := order[name]; !ok {
 			order[name] = len(order)
 		}
-		return order[name]
 	}
 	for _, t := range in {
-		at(models, t.Model)
-		at(providers, t.Provider.Label())
+		meet(models, t.Model)
+		meet(providers, t.Provider.Label())
 	}
 	out := slices.Clone(in)
 	slices.SortStableFunc(out, func(a, b trial.Trial) int {

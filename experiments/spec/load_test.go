@@ -213,18 +213,6 @@ func TestAStoredCopyNeedsNoModelFiles(t *testing.T) {
 	}
 }
 
-func TestNearest(t *testing.T) {
-	words := []string{"builtin", "path", "url", "sha256", "min_time", "max_time"}
-	for in, want := range map[string]string{
-		"bultin": "builtin", "buitlin": "builtin", "pth": "path", "ulr": "url", "sha": "", "SHA256": "sha256",
-		"min-time": "min_time", "elephant": "", "": "", strings.Repeat("x", 1000): "",
-	} {
-		if got := nearest(in, words); got != want {
-			t.Errorf("nearest(%.20q) = %q, want %q", in, got, want)
-		}
-	}
-}
-
 // FuzzParse: no input may panic, and what is accepted must stay accepted.
 func FuzzParse(f *testing.F) {
 	for _, pattern := range []string{"testdata/valid-*.yaml", "testdata/invalid-*.yaml", "../*.yaml"} {

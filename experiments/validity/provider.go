@@ -5,6 +5,7 @@ import (
 	"math"
 	"strings"
 
+	"chexp/experiments/provider"
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
 	"chexp/experiments/words"
@@ -69,7 +70,7 @@ func checkProvider(r *trial.Result) stats.Check {
 	c := stats.Check{Name: Provider, Outcome: stats.Valid, Limit: 100 * leastShare, Unit: "%"}
 	t, ok := Ran(r).Get()
 	if !ok {
-		if r.Provider.Name == "cpu" { // it has nobody to leave nodes to
+		if r.Provider.Name == provider.CPU { // it has nobody to leave nodes to
 			return unread(Provider, Ran(r).Unavailable)
 		}
 		c.Outcome, c.Value = stats.Suspect, trial.Unread[float64](Ran(r).Unavailable)

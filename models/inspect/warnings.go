@@ -27,7 +27,7 @@ func (f *facts) warnings(r *Report, o Options) []Warning {
 	if version == "" {
 		version = AgentRuntime
 	}
-	f.tooNew(version, r, add)
+	f.tooNew(version, add)
 	if a := r.Quantization.Activations; a != nil && a.LostBounds > 0 {
 		add("relu6_bound_lost", "quantize the float model again with 8-bit activations: `chexp model quantize`",
 			"%d ReLU6 outputs were quantized to 7 bits (scale 6/127), but 8 bits hold up to %.2f: nothing cuts off "+
@@ -59,7 +59,7 @@ func (f *facts) warnings(r *Report, o Options) []Warning {
 	return list
 }
 
-func (f *facts) tooNew(version string, r *Report, add func(code, next, format string, args ...any)) {
+func (f *facts) tooNew(version string, add func(code, next, format string, args ...any)) {
 	short := version
 	if parts := strings.SplitN(version, ".", 3); len(parts) > 2 {
 		short = parts[0] + "." + parts[1]

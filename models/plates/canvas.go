@@ -7,7 +7,8 @@ func mul(a, b float32) float32 { return float32(a * b) }
 
 func sqrt(x float32) float32 { return float32(math.Sqrt(float64(x))) }
 
-func clamp(x, low, high float32) float32 { return min(max(x, low), high) }
+// clamp keeps x between 0 and high.
+func clamp(x, high float32) float32 { return min(max(x, 0), high) }
 
 // mix goes from a (t = 0) to b (t = 1).
 func mix(a, b, t float32) float32 { return a + mul(b-a, t) }
@@ -84,7 +85,7 @@ func (c *canvas) fill(centre point, reach float32, s shape, how paint) {
 		for x := x0; x < x1; x++ {
 			p := point{(float32(x) + 0.5) / n, (float32(y) + 0.5) / n}
 			d := s(p)
-			cover := clamp(0.5-mul(d, n), 0, 1)
+			cover := clamp(0.5-mul(d, n), 1)
 			if cover == 0 {
 				continue
 			}
@@ -102,7 +103,7 @@ func (c *canvas) fill(centre point, reach float32, s shape, how paint) {
 
 func (c *canvas) span(from, to float32) (int, int) {
 	n := float32(c.size)
-	return int(clamp(mul(from, n), 0, n)), int(clamp(mul(to, n)+1, 0, n))
+	return int(clamp(mul(from, n), n)), int(clamp(mul(to, n)+1, n))
 }
 
 // shadow darkens what lies below a shape, a little to its side.
@@ -152,7 +153,7 @@ func stick(a, b point, r float32) shape {
 	square := max(ab.dot(ab), 1e-9)
 	return func(p point) float32 {
 		ap := p.minus(a)
-		t := clamp(ap.dot(ab)/square, 0, 1)
+		t := clamp(ap.dot(ab)/square, 1)
 		return ap.minus(ab.times(t)).length() - r
 	}
 }

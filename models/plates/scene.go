@@ -45,7 +45,7 @@ func drawTable(c *canvas, r *random) {
 				col = other
 			}
 		case 3: // stone
-			col = blend(base, other, clamp(mul(c.noise(q, frequency), 2)+0.5, 0, 1))
+			col = blend(base, other, clamp(mul(c.noise(q, frequency), 2)+0.5, 1))
 		}
 		c.pixels[i] = col.times(1 + mul(grain, c.noise(q, 60)))
 	}
@@ -167,7 +167,7 @@ func (c *canvas) bytes(r *random) []uint8 {
 		for _, v := range [...]float32{col.r, col.g, col.b} {
 			grain := (float32(bits&0xfffff) - 1<<19) / (1 << 19)
 			bits >>= 20
-			out = append(out, uint8(clamp(mul(v+mul(strength, grain), 255)+0.5, 0, 255)))
+			out = append(out, uint8(clamp(mul(v+mul(strength, grain), 255)+0.5, 255)))
 		}
 	}
 	return out

@@ -121,12 +121,12 @@ func (e *emitter) product(n *onnx.Node) error {
 		bias = e.constant(q+".b", onnx.Int32Tensor("", []int64{int64(len(w.bias))}, w.bias))
 	}
 	if e.o.Format == QOperator {
-		return e.productOperator(n, w, q, scale, zero, bias)
+		return e.productOperator(n, q, scale, zero, bias)
 	}
 	return e.productQDQ(n, w, q, scale, zero, bias, in.scale)
 }
 
-func (e *emitter) productOperator(n *onnx.Node, w *weights, q, scale, zero, bias string) error {
+func (e *emitter) productOperator(n *onnx.Node, q, scale, zero, bias string) error {
 	x, err := e.asQuantized(n.Inputs[0])
 	if err != nil {
 		return err

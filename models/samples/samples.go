@@ -69,7 +69,7 @@ func Read(dir string, input *onnx.Value, p Preprocess, limit int) (*Set, error) 
 	}
 	s := &Set{Classes: classes}
 	for _, f := range files {
-		t, err := read(f.path, input, dims, p)
+		t, err := read(f.path, dims, p)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", f.path, err)
 		}
@@ -167,7 +167,7 @@ func dimensions(v *onnx.Value) ([]int64, error) {
 	return dims, nil
 }
 
-func read(path string, input *onnx.Value, dims []int64, p Preprocess) (*onnx.Tensor, error) {
+func read(path string, dims []int64, p Preprocess) (*onnx.Tensor, error) {
 	b, err := files.Read(path, maxFileBytes)
 	if err != nil {
 		return nil, err

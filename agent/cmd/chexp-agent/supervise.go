@@ -69,7 +69,9 @@ func runForeground(dir string, stdout io.Writer) (int, error) {
 		return 0, err
 	}
 	events := json.NewEncoder(stdout)
-	failures, err := supervise(dir, plan, sum, func(e trial.Event) { events.Encode(e) })
+	failures, err := supervise(dir, plan, sum, func(e trial.Event) {
+		_ = events.Encode(e) // nobody may be listening any more
+	})
 	return countedExit(failures), err
 }
 

@@ -78,8 +78,8 @@ func isELF(path string) bool {
 	}
 	defer f.Close()
 	head := make([]byte, len(elf.ELFMAG))
-	io.ReadFull(f, head)
-	return string(head) == elf.ELFMAG
+	_, err = io.ReadFull(f, head)
+	return err == nil && string(head) == elf.ELFMAG
 }
 
 // describeRuntime reads version and providers out of the library. Providers whose

@@ -139,7 +139,7 @@ func fakeRunner() {
 		}
 		if behaviour == "restless" && block == 1 {
 			go func() {
-				for {
+				for n := 0; ; n++ { // it takes a processor
 				}
 			}()
 		}

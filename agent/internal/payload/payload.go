@@ -132,8 +132,8 @@ func Append(w io.Writer, launcher io.Reader, compressed []byte, h Header) error 
 	var tail bytes.Buffer
 	tail.Write(compressed)
 	tail.Write(raw)
-	binary.Write(&tail, binary.BigEndian, uint64(len(compressed)))
-	binary.Write(&tail, binary.BigEndian, uint64(len(raw)))
+	tail.Write(binary.BigEndian.AppendUint64(nil, uint64(len(compressed))))
+	tail.Write(binary.BigEndian.AppendUint64(nil, uint64(len(raw))))
 	tail.WriteString(magic)
 	_, err = w.Write(tail.Bytes())
 	return err

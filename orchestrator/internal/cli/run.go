@@ -283,12 +283,12 @@ func (a *app) resume(c *cli.Context, name string) error {
 	goOn := func(o site.Options) error {
 		obs := newProgress(a.err)
 		o.Notice = obs.Say
-		if cfg.Site, err = a.connect(c.Context, cfg.Experiment.Site, o); err != nil {
+		if cfg.Site, err = a.connectOwn(c.Context, cfg.Run, o); err != nil {
 			return err
 		}
 		return a.carryOut(c, cfg, obs)
 	}
-	if isRehearsal(s) { // its cloud ended with it; the journal finds that out
+	if isRehearsal(s) {
 		return a.withEmulator(c, goOn)
 	}
 	return goOn(a.siteOptions(c))

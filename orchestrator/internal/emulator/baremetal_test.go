@@ -266,7 +266,8 @@ func TestNovaNeighbours(t *testing.T) {
 		says         string
 	}{
 		{"GET", "/servers", nil, v("2.999"), 406,
-			`{"computeFault":{"code":406,"message":"Version 2.999 is not supported by the API. Minimum is 2.1 and maximum is 2.95."}}`},
+			`{"computeFault":{"code":406,"message":` +
+				`"Version 2.999 is not supported by the API. Minimum is 2.1 and maximum is 2.95."}}`},
 		{"GET", "/servers", nil, v("two"), 400, "API Version String two is of invalid format."},
 		{"GET", "/servers", nil, v("latest"), 200, id},
 		{"GET", "/servers", nil, []string{"X-OpenStack-Nova-API-Version", "2.61"}, 200, id},

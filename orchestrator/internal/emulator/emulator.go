@@ -231,7 +231,7 @@ func (e *Emulator) answer(l net.Listener, h http.Handler) {
 	srv := &http.Server{Handler: h, ReadHeaderTimeout: 30 * time.Second,
 		ErrorLog: slog.NewLogLogger(e.world.Log.Handler(), slog.LevelDebug)}
 	e.servers = append(e.servers, srv)
-	go srv.Serve(l)
+	go func() { _ = srv.Serve(l) }() // ends when Close does
 }
 
 // Cloud is the name of the clouds.yaml entry to use.

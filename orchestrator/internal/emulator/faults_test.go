@@ -175,7 +175,8 @@ func TestTokensAndCredentialsExpireAsOrdered(t *testing.T) {
 	c.e.Advance(31 * time.Second)
 	c.want(401, c.blazar("GET", "/leases", nil))
 	id, secret := c.e.keystone.AddAppCred(c.e.world.User(world.Alice), "short", true, time.Time{})
-	body := fmt.Sprintf(`{"auth":{"identity":{"methods":["application_credential"],"application_credential":{"id":%q,"secret":%q}}}}`, id, secret)
+	body := fmt.Sprintf(`{"auth":{"identity":{"methods":["application_credential"],`+
+		`"application_credential":{"id":%q,"secret":%q}}}}`, id, secret)
 	c.order("keystone.credential=expired")
 	c.want(401, c.do("POST", c.e.AuthURL()+"/auth/tokens", body))
 	c.want(201, c.do("POST", c.e.AuthURL()+"/auth/tokens", body))

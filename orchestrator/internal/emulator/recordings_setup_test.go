@@ -45,10 +45,13 @@ var beforeFolder = map[string]func(*replay){
 var before = map[string]func(*replay){
 	"blazar/11-show": (*replay).futureLease,
 	"blazar/26-update-reservation-uid": func(p *replay) {
-		p.want(200, p.blazar("PUT", "/leases/"+p.ids["ebad754f-f7c5-4754-9332-492029a91e20"], map[string]any{"reservations": []any{
-			map[string]any{"id": p.ids["598bdea0-0b64-4a8a-9af4-91fd6c967ea6"], "min": 2, "max": 2, "resource_properties": anyPi5}}}))
+		lease, reservation := p.ids["ebad754f-f7c5-4754-9332-492029a91e20"], p.ids["598bdea0-0b64-4a8a-9af4-91fd6c967ea6"]
+		p.want(200, p.blazar("PUT", "/leases/"+lease, map[string]any{"reservations": []any{
+			map[string]any{"id": reservation, "min": 2, "max": 2, "resource_properties": anyPi5}}}))
 	},
-	"blazar/35-create-and-query":             func(p *replay) { p.book("nyu-rpi5-03", "2026-11-24 04:00", "2026-11-24 05:00") },
+	"blazar/35-create-and-query": func(p *replay) {
+		p.book("nyu-rpi5-03", "2026-11-24 04:00", "2026-11-24 05:00")
+	},
 	"blazar/94-allocations-member-no-leases": (*replay).noLeases,
 	"blazar/b6-ending-1-ACTIVE": func(p *replay) {
 		p.want(200, p.blazar("PUT", "/leases/"+p.ids["8ccce243-364f-4f46-94a6-8e28c1389b00"],
@@ -65,10 +68,12 @@ var before = map[string]func(*replay){
 	"neutron/19-over-quota":               func(p *replay) { p.fault(neutron.OverQuota, 1) },
 	"zun/22b-exec-shell-not-implied":      func(p *replay) { p.running("b5048394-a726-4b74-9d8e-fc39c2343c7d") },
 	"zun/42b-get-archive-file-in-workdir": func(p *replay) { p.furnish("b5048394-a726-4b74-9d8e-fc39c2343c7d") },
-	"keystone/52-appcred-delete":          func(p *replay) { p.ids["orphan"] = p.tokenOf("94f148b1b6f2405ea137f54eb6c5ca12") },
-	"zun/13-get-by-name":                  func(p *replay) { p.running("b5048394-a726-4b74-9d8e-fc39c2343c7d") },
-	"zun/83b-stop":                        func(p *replay) { p.running("df6ac91e-2a97-4b45-bf5a-2754e7b375ba") },
-	"zun/87b-delete-again":                func(p *replay) { p.gone("df6ac91e-2a97-4b45-bf5a-2754e7b375ba") },
+	"keystone/52-appcred-delete": func(p *replay) {
+		p.ids["orphan"] = p.tokenOf("94f148b1b6f2405ea137f54eb6c5ca12")
+	},
+	"zun/13-get-by-name":   func(p *replay) { p.running("b5048394-a726-4b74-9d8e-fc39c2343c7d") },
+	"zun/83b-stop":         func(p *replay) { p.running("df6ac91e-2a97-4b45-bf5a-2754e7b375ba") },
+	"zun/87b-delete-again": func(p *replay) { p.gone("df6ac91e-2a97-4b45-bf5a-2754e7b375ba") },
 	"zun/91b-deleting-1-Deleting": func(p *replay) {
 		p.want(204, p.zun("DELETE", "/containers/"+p.ids["cffe83ce-1acf-402f-92fb-18c69cb2ccf5"]+"?force=True", nil))
 	},
@@ -99,15 +104,18 @@ func (p *replay) orphan() string       { return p.ids["orphan"] }
 
 // appCredToken signs in with a new application credential.
 func (p *replay) appCredToken(unrestricted bool) string {
-	id, secret := p.keystone().AddAppCred(p.e.world.User(world.Alice), "made "+world.NewHex(4), unrestricted, time.Time{})
+	alice := p.e.world.User(world.Alice)
+	id, secret := p.keystone().AddAppCred(alice, "made "+world.NewHex(4), unrestricted, time.Time{})
 	return p.login(id, secret)
 }
 
 func (p *replay) login(id, secret string) string {
 	c := *p.client
 	c.token = ""
-	a := c.want(201, c.do("POST", c.e.AuthURL()+"/auth/tokens", map[string]any{"auth": map[string]any{"identity": map[string]any{
-		"methods": []string{"application_credential"}, "application_credential": map[string]any{"id": id, "secret": secret}}}}))
+	identity := map[string]any{"methods": []string{"application_credential"},
+		"application_credential": map[string]any{"id": id, "secret": secret}}
+	a := c.want(201, c.do("POST", c.e.AuthURL()+"/auth/tokens",
+		map[string]any{"auth": map[string]any{"identity": identity}}))
 	return a.header.Get("X-Subject-Token")
 }
 
@@ -300,7 +308,8 @@ func (p *replay) makeLease(recorded any, id string) string {
 			s, _ := dig(recorded, key).(string)
 			return p.moved(strings.Replace(s[:16], "T", " ", 1))
 		}
-		body = p.leaseBody(dig(recorded, "name").(string), dig(recorded, "reservations", 0, "resource_properties").(string))
+		props := dig(recorded, "reservations", 0, "resource_properties").(string)
+		body = p.leaseBody(dig(recorded, "name").(string), props)
 		body["start_date"], body["end_date"] = minute("start_date"), minute("end_date")
 	}
 	a := p.want(201, p.blazar("POST", "/leases", body))

@@ -57,7 +57,9 @@ func TestCreateChecksAtOnce(t *testing.T) {
 		{"command is a list, old", "1.19", func(map[string]any) {}, 400, "is not of type 'string', 'null'"},
 		{"ports are a list", "1.41", func(b map[string]any) { b["exposed_ports"] = []any{"22/tcp"} }, 400,
 			"['22/tcp'] is not of type 'object', 'null'"},
-		{"bad protocol", "1.41", func(b map[string]any) { b["exposed_ports"] = map[string]any{"22/icmp": map[string]any{}} }, 400, "value icmp is an invalid protocol"},
+		{"bad protocol", "1.41", func(b map[string]any) {
+			b["exposed_ports"] = map[string]any{"22/icmp": map[string]any{}}
+		}, 400, "value icmp is an invalid protocol"},
 		{"bad port", "1.41", func(b map[string]any) { b["exposed_ports"] = map[string]any{"ssh": map[string]any{}} },
 			400, "value ssh is invalid as publish port."},
 		{"ports, old", "1.23", func(b map[string]any) { b["exposed_ports"] = map[string]any{"22": map[string]any{}} },

@@ -23,8 +23,9 @@ var scrub = []struct {
 	pattern *regexp.Regexp
 	with    string
 }{
-	{regexp.MustCompile(`/opt/(zun|blazar)/`), ""},                                              // where the recorder kept the services' code
-	{regexp.MustCompile(`/usr/lib/python3/dist-packages/`), ""},                                 // and Debian its libraries
+	// Where the recorder kept the services' code, and Debian its libraries.
+	{regexp.MustCompile(`/opt/(zun|blazar)/`), ""},
+	{regexp.MustCompile(`/usr/lib/python3/dist-packages/`), ""},
 	{regexp.MustCompile(`Linux \S+ \S+ #1 [^"\\]*`), "Linux pod 6.1.0 #1 SMP x86_64 GNU/Linux"}, // its uname -a
 }
 

@@ -15,6 +15,8 @@ type attempt struct {
 	held Attempt // what the journal knows of it
 	todo todo    // when it began
 
+	leases int // that the run asked for before it
+
 	lease     Lease
 	request   ContainerRequest
 	container Container

@@ -19,7 +19,9 @@ func (a *attempt) ask(req *LeaseRequest) {
 	}
 	want := a.Experiment.Lease
 	req.Devices, req.AllFree = len(a.shared), want.AllFree
-	req.Not = a.others
+	if a.others != nil {
+		req.Not = a.others
+	}
 	for _, m := range a.shared {
 		if k := m.slot() - 1; k < len(want.Boards) {
 			req.Boards = append(req.Boards, want.Boards[k])
@@ -33,7 +35,7 @@ func (a *attempt) ask(req *LeaseRequest) {
 func (a *attempt) take(l Lease) error {
 	if a.shared == nil {
 		a.lease = l
-		a.writeFacts()
+		a.noteFacts()
 		return nil
 	}
 	var failed error
@@ -86,7 +88,7 @@ func (a *attempt) hold(l Lease, b Board) error {
 			Kind: store.Done, What: aBoard, Name: b.Device.Name, ID: b.ReservationID, Data: raw(b.Device),
 		})
 	}
-	a.writeFacts()
+	a.noteFacts()
 	return nil
 }
 
@@ -97,7 +99,7 @@ func (a *attempt) boards() string {
 	}
 	var names []string
 	for _, m := range a.shared {
-		if m.lease.ID != "" {
+		if m.held.Board.ID != "" {
 			names = append(names, m.name())
 		}
 	}

@@ -46,8 +46,7 @@ func (r *Run) Boards(st State) ([]BoardState, error) {
 			return nil, err
 		}
 		b := BoardState{Slot: slot, Trials: len(r.Plan.Trials)}
-		facts, _ := ReadFacts(part) // none yet: the journal may know the name
-		b.Device = cmp.Or(facts.Lease.Device.Name, st.Slot(slot).Board.Name, fmt.Sprintf("device %d", slot))
+		b.Device = cmp.Or(st.Slot(slot).Board.Name, fmt.Sprintf("device %d", slot))
 		for _, res := range results {
 			if res.Partial != nil {
 				b.Partial++

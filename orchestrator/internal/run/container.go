@@ -41,7 +41,7 @@ func (a *attempt) launch(ctx context.Context) (string, error) {
 		return "", err
 	}
 	a.container = c
-	a.writeFacts()
+	a.noteFacts()
 	a.Observe.Say("opening the transport")
 	if a.tr, err = a.Site.Dial(ctx, c, a.request, a.Observe.Say); err != nil {
 		return "", err
@@ -49,7 +49,7 @@ func (a *attempt) launch(ctx context.Context) (string, error) {
 	if a.arch, err = a.askArch(ctx); err != nil {
 		return "", err
 	}
-	a.writeFacts()
+	a.noteFacts()
 	return fmt.Sprintf("%s, %s", a.tr.Properties().Name, a.arch), nil
 }
 

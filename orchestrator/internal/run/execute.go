@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/store"
@@ -86,6 +87,9 @@ func (a *attempt) conclude(ctx, cleanup context.Context, err error) error {
 
 // interrupted gives a cancelled run its own words.
 func (a *attempt) interrupted(ctx context.Context, err error) error {
+	if a.booked() {
+		return a.bookingStays(ctx, err)
+	}
 	if ctx.Err() == nil {
 		return err
 	}
@@ -108,10 +112,19 @@ func (x *execution) forward(ctx context.Context) (stop bool, err error) {
 	if len(x.attempts[0].todo.trials) == 0 {
 		return false, nil // every trial has its result: only giving back is left
 	}
-	if stop, err = x.attempts[0].step(ctx, PhaseLease, x.reserve); stop || err != nil {
+	if stop, err = x.step(ctx, PhaseLease, x.reserve); stop || err != nil {
 		return stop, err
 	}
+	if x.detached() {
+		return true, nil
+	}
 	return x.attempts[0].forward(ctx)
+}
+
+// detached reports whether there is nothing to wait for by a run that detaches: its
+// lease is booked for later.
+func (x *execution) detached() bool {
+	return x.Detach && slices.ContainsFunc(x.attempts, (*attempt).booked)
 }
 
 // forward carries out the phases that follow the lease.
@@ -125,7 +138,11 @@ func (a *attempt) forward(ctx context.Context) (stop bool, err error) {
 		{PhaseRun, a.measure},
 		{PhaseFetch, a.fetch},
 	} {
-		if stop, err = a.step(ctx, s.phase, s.do); stop || err != nil {
+		do := func(ctx context.Context) (string, error) { return inTurn(ctx, a.crowd.room(s.phase), s.do) }
+		if stop, err = a.step(ctx, s.phase, do); stop || err != nil {
+			if stop {
+				a.hangUp()
+			}
 			return stop, err
 		}
 	}
@@ -133,24 +150,20 @@ func (a *attempt) forward(ctx context.Context) (stop bool, err error) {
 }
 
 // step carries one phase out and says whether the run is to stop after it.
-func (a *attempt) step(
+func (c *Config) step(
 	ctx context.Context, p Phase, do func(context.Context) (string, error),
 ) (stop bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return false, err
 	}
-	a.write(store.Entry{Kind: store.Began, Phase: string(p)})
-	text, err := inTurn(ctx, a.crowd.room(p), do)
+	c.write(store.Entry{Kind: store.Began, Phase: string(p)})
+	text, err := do(ctx)
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", p, err)
 	}
-	a.write(store.Entry{Kind: store.Ended, Phase: string(p), Text: text})
-	a.Observe.PhaseEnd(p, text)
-	if a.Until == p || a.Detach && p == PhaseRun {
-		a.hangUp()
-		return true, nil
-	}
-	return false, nil
+	c.write(store.Entry{Kind: store.Ended, Phase: string(p), Text: text})
+	c.Observe.PhaseEnd(p, text)
+	return c.Until == p || c.Detach && p == PhaseRun, nil
 }
 
 // reserve goes on with the lease of an earlier process if that still serves,
@@ -165,7 +178,7 @@ func (x *execution) reserve(ctx context.Context) (string, error) {
 	if !a.held.Lease.Open() { // an open one was asked for, and is asked for again
 		a = x.again(a)
 	}
-	return a.reserve(ctx)
+	return reserving{a}.reserve(ctx)
 }
 
 // goOn goes on with the lease of an earlier process, if that still serves.
@@ -177,15 +190,15 @@ func (a *attempt) goOn(ctx context.Context) (text string, serves bool, err error
 	if !serves || err != nil {
 		return "", false, err
 	}
-	a.Observe.Say("found the lease " + l.Name + " of before")
+	a.Observe.Say(foundAgain(l))
 	text, err = a.await(ctx, l)
 	return text, true, err
 }
 
 // again begins the next attempt at a's device.
 func (x *execution) again(a *attempt) *attempt {
-	next := newAttempt(a.Config, Attempt{N: x.leases + 1}, a.todo)
-	next.crowd = a.crowd
+	next := newAttempt(a.Config, Attempt{N: a.held.N}, a.todo)
+	next.crowd, next.leases = a.crowd, x.leases
 	x.attempts[a.slot()-1] = next
 	return next
 }

@@ -135,7 +135,7 @@ func (f *fleet) Reserve(_ context.Context, req LeaseRequest) (l Lease, err error
 func (f *fleet) FindLease(_ context.Context, name string) (l Lease, found bool, err error) {
 	f.call("find lease", func() {
 		for _, have := range f.leases {
-			if have.Name == name {
+			if have.Name == name || have.ID == name {
 				l, found = have, true
 			}
 		}

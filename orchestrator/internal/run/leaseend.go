@@ -42,18 +42,18 @@ func (f *follower) extended(ctx context.Context) bool {
 		return false
 	}
 	f.lease.End = l.End
-	f.writeFacts()
-	f.Observe.Say("the lease now ends at " + clock(l.End))
+	f.noteFacts()
+	f.Observe.Say("the lease now ends at " + timeOfDay(l.End))
 	return true
 }
 
 // lookAtLease asks for the lease, once for all devices in it.
 func (a *attempt) lookAtLease(ctx context.Context) (Lease, bool, error) {
-	look := func() (Lease, bool, error) { return a.Site.FindLease(ctx, a.held.Lease.Name) }
+	look := func() (Lease, bool, error) { return a.Site.FindLease(ctx, a.held.Lease.Key()) }
 	if a.crowd == nil {
 		return look()
 	}
-	return a.crowd.findLease(a.held.Lease.Name, a.Patience.LeaseLook/8, look)
+	return a.crowd.findLease(a.held.Lease.Key(), a.Patience.LeaseLook/8, look)
 }
 
 // leaseOver says that the lease's end ends the measuring.
@@ -64,7 +64,7 @@ func (a *attempt) leaseOver() error {
 			left.Round(time.Second)))
 	}
 	return failure.Trials.
-		Errorf("the lease ends at %s, before every trial was measured", clock(a.lease.End)).
+		Errorf("the lease ends at %s, before every trial was measured", timeOfDay(a.lease.End)).
 		Advise("`%s` measures in a new lease what is not whole; or give the lease a longer duration",
 			a.Commands.Resume())
 }

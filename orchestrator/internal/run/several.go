@@ -13,11 +13,10 @@ import (
 // Slots is how many devices a run has: those that its experiment asks for, or,
 // where that takes what is free, those that it got.
 func (r *Run) Slots(st State) int {
-	want := r.Experiment.Lease.Count()
-	if have := len(r.Store.Devices()); r.Experiment.Lease.AllFree && have > 0 {
-		return have
+	if r.Experiment.Lease.AllFree && st.Boards > 0 {
+		return st.Boards
 	}
-	return max(want, len(st.Slots))
+	return max(r.Experiment.Lease.Count(), len(st.Slots))
 }
 
 // device is the configuration for the work on one of n devices.
@@ -72,7 +71,7 @@ type end struct {
 func (a *attempt) carryOut(ctx, cleanup context.Context, leaseErr error) end {
 	err := leaseErr
 	if err == nil && len(a.todo.trials) > 0 {
-		if a.lease.ID == "" {
+		if a.held.Board.ID == "" {
 			err = failure.Capacity.Errorf("no board was free for it")
 		} else {
 			var stop bool
@@ -148,16 +147,13 @@ func (x *execution) reserveAll(ctx context.Context) (stop bool, err error) {
 		x.tieTogether()
 		return false, nil
 	}
-	stop, err = x.whole().step(ctx, PhaseLease, func(ctx context.Context) (string, error) {
+	stop, err = x.step(ctx, PhaseLease, func(ctx context.Context) (string, error) {
 		x.Observe.Phase(PhaseLease, "")
 		return x.obtainAll(ctx)
 	})
 	x.tieTogether()
-	return stop, err
+	return stop || err == nil && x.detached(), err
 }
-
-// whole is an attempt that stands for the run, where a phase is about all devices.
-func (x *execution) whole() *attempt { return newAttempt(x.Config, Attempt{}, todo{}) }
 
 // tieTogether lets every attempt know who else holds its lease.
 func (x *execution) tieTogether() {
@@ -185,7 +181,7 @@ func (x *execution) obtainAll(ctx context.Context) (text string, err error) {
 		}
 		if lead.held.Lease.Open() { // asked for, without an answer
 			lead = x.share(group)
-			said, err := lead.reserve(ctx)
+			said, err := reserving{lead}.reserve(ctx)
 			x.own(lead)
 			if err != nil {
 				return "", err
@@ -219,7 +215,7 @@ func (x *execution) obtainNew(ctx context.Context) (string, error) {
 	lead := x.share(group)
 	lead.others = others
 	defer x.own(lead)
-	return lead.reserve(ctx)
+	return reserving{lead}.reserve(ctx)
 }
 
 // own gives an attempt that spoke for others its own observer again.
@@ -234,7 +230,7 @@ func (x *execution) own(lead *attempt) {
 func (x *execution) drop() {
 	if x.Experiment.Lease.AllFree {
 		x.attempts = slices.DeleteFunc(x.attempts, func(a *attempt) bool {
-			return a.lease.ID == "" && len(a.todo.trials) > 0
+			return a.held.Board.ID == "" && len(a.todo.trials) > 0
 		})
 	}
 }

@@ -62,15 +62,27 @@ func (l *lab) whole(t *testing.T, f *fleet, n int) {
 		if err != nil || len(results) != len(l.plan.Trials) {
 			t.Errorf("device %d: %d results, %v", d.Slot(), len(results), err)
 		}
-		facts, err := ReadFacts(d)
-		if err != nil {
-			t.Fatal(err)
+		name := measuredOn(t, d)
+		if seen[name] || name == "" {
+			t.Errorf("device %d is %q, as is another", d.Slot(), name)
 		}
-		if seen[facts.Lease.Device.Name] || facts.Lease.Device.Name == "" {
-			t.Errorf("device %d is %q, as is another", d.Slot(), facts.Lease.Device.Name)
-		}
-		seen[facts.Lease.Device.Name] = true
+		seen[name] = true
 	}
+}
+
+// measuredOn is the board of the last attempt at a device.
+func measuredOn(t *testing.T, d *store.Run) string {
+	t.Helper()
+	entries, err := d.Entries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := Replay(entries).Slot(d.Slot()).N
+	facts, err := ReadFacts(d, n)
+	if err != nil || n == 0 {
+		t.Fatal(n, err)
+	}
+	return facts[n-1].Lease.Device.Name
 }
 
 // Three devices in one run: one lease, each measures all trials, all is given back.
@@ -97,8 +109,8 @@ func TestNamedDevices(t *testing.T) {
 	l.whole(t, f, 2)
 	s, _ := l.root.Open(l.plan.RunID)
 	for i, d := range s.Devices() {
-		if facts, err := ReadFacts(d); err != nil || facts.Lease.Device.Name != want[i] {
-			t.Errorf("device %d is %s, %v", i+1, facts.Lease.Device.Name, err)
+		if got := measuredOn(t, d); got != want[i] {
+			t.Errorf("device %d is %s", i+1, got)
 		}
 	}
 }

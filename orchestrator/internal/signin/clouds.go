@@ -17,6 +17,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/files"
 )
 
 // entry is one cloud, flattened.
@@ -93,23 +94,52 @@ func fromFile(o Options, file, name string) (credentials, error) {
 		return credentials{}, failure.Auth.Errorf("%s has no cloud %q", file, name).
 			Advise("it has: %s", strings.Join(names, ", "))
 	}
-	private := rawEntry{}
-	if f := filepath.Join(filepath.Dir(file), "secure.yaml"); exists(f) {
-		all, err := readClouds(f)
-		if err != nil {
-			return credentials{}, err
-		}
-		private = all[name]
-	}
 	c := credentials{cloud: name, from: fmt.Sprintf("cloud %q of %s", name, file)}
-	if public.Auth == nil && private.Auth == nil {
-		return c, failure.Auth.Errorf("%s has no auth: section", c.from).Advise("%s", remedyCompare)
+	private, err := c.private(file, name)
+	if err != nil {
+		return credentials{}, err
 	}
 	e := flatten(public, private)
+	if public.Auth == nil && private.Auth == nil && len(e.auth) == 0 {
+		return c, failure.Auth.Errorf("%s has no auth: section", c.from).Advise("%s", remedyCompare)
+	}
 	c.stale = contradictions(o, e, c.from)
 	c.addSecret(&e)
 	return c, c.withStale(c.build(o, e))
 }
+
+// private reads what a secure.yaml has of the cloud. Like the OpenStack command
+// line it looks beside clouds.yaml and then wherever clouds.yaml may lie;
+// OS_CLIENT_SECURE_FILE names the only one.
+func (c *credentials) private(clouds, name string) (rawEntry, error) {
+	beside, given := filepath.Join(filepath.Dir(clouds), secureName), os.Getenv("OS_CLIENT_SECURE_FILE")
+	places := []string{beside}
+	for _, p := range usualPlaces() {
+		places = append(places, filepath.Join(filepath.Dir(p), secureName))
+	}
+	if given != "" {
+		places = []string{given}
+	}
+	for _, f := range places {
+		if _, err := os.Stat(f); err != nil && given == "" {
+			continue
+		}
+		all, err := readClouds(f)
+		if err != nil {
+			return rawEntry{}, err
+		}
+		if entry, ok := all[name]; ok {
+			if f != beside {
+				c.from += " and " + f
+			}
+			return entry, nil
+		}
+	}
+	return rawEntry{}, nil
+}
+
+// secureName is the file that holds the secrets of a clouds.yaml.
+const secureName = "secure.yaml"
 
 // addSecret takes the one thing that the dashboard leaves out of a clouds.yaml
 // from the environment, if there is no other.
@@ -127,17 +157,15 @@ func (c *credentials) addSecret(e *entry) {
 	}
 }
 
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}
+// maxClouds bounds a clouds.yaml, and a file of certificates.
+const maxClouds = 4 << 20
 
 var yamlLine = regexp.MustCompile(`line \d+`)
 
 // readClouds reads clouds.yaml or secure.yaml. The parser's messages quote the
 // file, which holds secrets: only the number of the line is passed on.
 func readClouds(file string) (map[string]rawEntry, error) {
-	b, err := os.ReadFile(file)
+	b, err := files.Read(file, maxClouds)
 	if err != nil {
 		return nil, failure.Auth.Errorf("cannot read %s", file).Because(bare(err))
 	}
@@ -177,7 +205,7 @@ func (e entry) tlsConfig() (*tls.Config, error) {
 		config.InsecureSkipVerify = true
 	}
 	if file := cmp.Or(os.Getenv("OS_CACERT"), e.cacert); file != "" {
-		pem, err := os.ReadFile(untilde(file))
+		pem, err := files.Read(untilde(file), maxClouds)
 		if err != nil {
 			return nil, fmt.Errorf("cannot read %s: %w", file, bare(err))
 		}

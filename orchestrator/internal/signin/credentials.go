@@ -84,12 +84,18 @@ const RemedyUnrestricted = "Make another in the dashboard, Identity > Applicatio
 
 const remedyCompare = "compare it with the clouds.yaml that the site's dashboard makes"
 
+// theVariables is openstacksdk's name for the cloud that the OS_* variables
+// describe.
+const theVariables = "envvars"
+
 // findCredentials prefers a cloud that was named, then the environment, then a
 // clouds.yaml with one entry.
 func findCredentials(o Options) (credentials, error) {
 	name := cmp.Or(o.Cloud, os.Getenv("OS_CLOUD"))
 	file, looked := cloudsFile(o)
 	switch {
+	case name == theVariables && o.CloudsFile == "":
+		return fromEnvironment(o)
 	case file != "" && (name != "" || o.CloudsFile != ""):
 		return fromFile(o, file, name)
 	case name != "":
@@ -118,12 +124,7 @@ func cloudsFile(o Options) (file string, looked []string) {
 	case os.Getenv("OS_CLIENT_CONFIG_FILE") != "":
 		looked = []string{os.Getenv("OS_CLIENT_CONFIG_FILE")}
 	default:
-		config := os.Getenv("XDG_CONFIG_HOME")
-		if home, err := os.UserHomeDir(); config == "" && err == nil {
-			config = filepath.Join(home, ".config")
-		}
-		looked = []string{"clouds.yaml", filepath.Join(config, "openstack", "clouds.yaml"),
-			"/etc/openstack/clouds.yaml"}
+		looked = usualPlaces()
 	}
 	for _, f := range looked {
 		if info, err := os.Stat(f); err == nil && !info.IsDir() {
@@ -131,6 +132,15 @@ func cloudsFile(o Options) (file string, looked []string) {
 		}
 	}
 	return "", looked
+}
+
+// usualPlaces are where a clouds.yaml may lie, the first first.
+func usualPlaces() []string {
+	config := os.Getenv("XDG_CONFIG_HOME")
+	if home, err := os.UserHomeDir(); config == "" && err == nil {
+		config = filepath.Join(home, ".config")
+	}
+	return []string{"clouds.yaml", filepath.Join(config, "openstack", "clouds.yaml"), "/etc/openstack/clouds.yaml"}
 }
 
 // fromEnvironment reads the OS_* variables of an openrc file.

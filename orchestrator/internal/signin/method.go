@@ -3,10 +3,12 @@ package signin
 import (
 	"os"
 	"strings"
+	"unicode"
 
 	"github.com/gophercloud/gophercloud/v2"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/words"
 	"chexp/orchestrator/openstack/identity/oidc"
 )
 
@@ -45,9 +47,30 @@ func chooseMethod(e entry, from string) (string, error) {
 	}
 }
 
+// spoken are the auth_types that [chooseMethod] takes.
+var spoken = []string{byAppCred, byOIDCPassword, byOIDCAccessToken, byPassword, byToken, "password", "token"}
+
+// meant is the spoken auth_type of which this one is another spelling, such as
+// "v3-application-credential"; "" if it is none.
+func meant(authType string) string {
+	letters := strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, authType)
+	for _, t := range spoken {
+		if letters == t || "v3"+letters == t {
+			return t
+		}
+	}
+	return words.Nearest(letters, spoken)
+}
+
 // unspoken is what to do instead of another way of signing in.
 func unspoken(authType string) string {
 	const instead = "make an application credential and use that. " + RemedyAppCred
+	near := meant(authType)
 	switch {
 	case authType == "v3chameleonoidc":
 		return "that is cc-login's own: run cc-login, which makes an application credential as well, and use the " +
@@ -61,6 +84,8 @@ func unspoken(authType string) string {
 		return "it is for services, not for people: " + instead
 	case authType == "v3totp" || authType == "v3multifactor":
 		return "a one-time code cannot be given again when the token ends: " + instead
+	case near != "":
+		return "it is spelt auth_type: " + near
 	case strings.HasPrefix(authType, "v3"):
 		return "it is another federation's: " + instead
 	case authType == "none" || authType == "noauth" || authType == "admin_token" || authType == "http_basic":

@@ -198,6 +198,9 @@ var sentences = []sentence{
 	{name: "version 2's type", setup: changed(emulated, "auth_type", "v2password")},
 	{name: "a type without Keystone", setup: changed(emulated, "auth_type", "none")},
 	{name: "a misspelt type", setup: changed(emulated, "auth_type", "application_credential")},
+	{name: "a type in other letters", setup: changed(emulated, "auth_type", "v3ApplicationCredential"), same: true},
+	{name: "a type with a slip", setup: changed("oidc", "auth_type", "v3oicdpassword")},
+	{name: "no type at all", setup: changed(emulated, "auth_type", "elephant")},
 
 	{name: "application credential, wrong secret or expired", setup: changed(emulated, "application_credential_secret",
 		"wr0ng")},

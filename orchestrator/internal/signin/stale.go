@@ -19,7 +19,7 @@ import (
 // region was asked for.
 func contradictions(o Options, e entry, from string) []string {
 	var lost, shown []string
-	differs := func(setting, name, env, file string) {
+	differs := func(setting, name, env string) {
 		what := fmt.Sprintf("%s is %s", name, env)
 		if slices.Contains(secrets, setting) {
 			what = name + " differs"
@@ -29,12 +29,12 @@ func contradictions(o Options, e entry, from string) []string {
 	for _, setting := range known {
 		name, env := variable(setting)
 		if file := e.auth[setting]; env != "" && file != "" && !sameSetting(setting, env, file) {
-			differs(setting, name, env, file)
+			differs(setting, name, env)
 		}
 	}
 	if env := os.Getenv("OS_AUTH_TYPE"); env != "" && e.authType != "" &&
 		strings.TrimPrefix(env, "v3") != strings.TrimPrefix(e.authType, "v3") {
-		differs("auth_type", "OS_AUTH_TYPE", env, e.authType)
+		differs("auth_type", "OS_AUTH_TYPE", env)
 	}
 	var all []string
 	if lost != nil {

@@ -113,9 +113,6 @@ func (r *Run) keepPartial(name string, data []byte, res *trial.Result) error {
 		len(old.LatenciesNS) > len(res.LatenciesNS) {
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Join(r.Dir, partialDir), 0o755); err != nil {
-		return Explain(err)
-	}
 	return r.Replace(filepath.Join(partialDir, name), data)
 }
 

@@ -21,6 +21,7 @@ const (
 	maxResultBytes = 64 << 20
 	maxGathered    = 20000 // files in one folder
 	maxSums        = 4 << 20
+	maxAttempts    = 1000 // of one run
 )
 
 // RehearsalFile marks a run's directory as a rehearsal.
@@ -121,6 +122,13 @@ func gatherDir(source, dir string) ([]*Gathered, error) {
 	g := &Gathered{Source: source, RunID: plan.RunID, Plan: plan, sums: map[string]string{}}
 	g.Experiment, _ = files.ReadIn(root, ExperimentFile, 1<<20)
 	g.Site, _ = files.ReadIn(root, SiteFile, 1<<20)
+	for n := 1; n <= maxAttempts; n++ {
+		data, err := files.ReadIn(root, fmt.Sprintf("%s/%d.json", AttemptsDir, n), 1<<20)
+		if err != nil {
+			break
+		}
+		g.Site = data
+	}
 	if st, err := root.Lstat(RehearsalFile); err == nil {
 		g.Rehearsal = st.Mode().IsRegular()
 	}

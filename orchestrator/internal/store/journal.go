@@ -86,7 +86,7 @@ func (r *Run) appendLine(line []byte) error {
 	if f, err := os.Open(filepath.Join(r.Dir, journalFile)); err == nil {
 		last := []byte{'\n'}
 		if st, err := f.Stat(); err == nil && st.Size() > 0 {
-			f.ReadAt(last, st.Size()-1)
+			_, _ = f.ReadAt(last, st.Size()-1) // unread, the line counts as whole
 		}
 		f.Close()
 		if last[0] != '\n' {

@@ -4,7 +4,8 @@
 // secret.
 //
 //	runs/<id>/
-//	  experiment.yaml plan.json site.json     what was asked, what was planned, where it ran
+//	  experiment.yaml plan.json               what was asked, what was planned
+//	  attempts/<n>.json                       where the n-th attempt measured (runs of before: site.json)
 //	  journal.jsonl                           what was done, fsynced entry by entry
 //	  events.jsonl                            what the agent said (events.2.jsonl: second attempt)
 //	  results/<trial id>.json SHA256SUMS      raw values, write-once
@@ -37,7 +38,8 @@ import (
 const (
 	ExperimentFile = "experiment.yaml"
 	PlanFile       = "plan.json"
-	SiteFile       = "site.json"
+	AttemptsDir    = "attempts"
+	SiteFile       = "site.json" // in runs from before there was a file for each attempt
 	journalFile    = "journal.jsonl"
 	lockFile       = ".lock"
 	ballastFile    = ".ballast"
@@ -216,8 +218,13 @@ func (r *Run) WriteOnce(name string, data []byte) error {
 	return r.Replace(name, data)
 }
 
-// Replace writes a derived file atomically.
+// Replace writes a derived file atomically, and makes its directory in the run's.
 func (r *Run) Replace(name string, data []byte) error {
+	if dir := filepath.Dir(name); dir != "." {
+		if err := os.MkdirAll(filepath.Join(r.Dir, dir), 0o755); err != nil {
+			return Explain(err)
+		}
+	}
 	return Explain(files.Write(filepath.Join(r.Dir, name), data))
 }
 

@@ -89,6 +89,6 @@ func (s *Service) readBody(w http.ResponseWriter, r *http.Request, create bool) 
 
 func text(raw json.RawMessage) string {
 	var s string
-	json.Unmarshal(raw, &s)
+	_ = json.Unmarshal(raw, &s) // "" for what is no text
 	return s
 }

@@ -260,10 +260,10 @@ func (s *Service) forward(ctx context.Context, outside net.Conn, portID string, 
 	defer stop()
 	var both sync.WaitGroup
 	pipe := func(to, from net.Conn) {
-		io.Copy(to, from)
+		_, _ = io.Copy(to, from) // until one end closes
 		// The other direction may still have something to say.
 		if half, ok := to.(interface{ CloseWrite() error }); ok {
-			half.CloseWrite()
+			_ = half.CloseWrite()
 		}
 	}
 	both.Go(func() { pipe(inside, outside) })

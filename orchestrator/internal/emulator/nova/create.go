@@ -22,7 +22,8 @@ var known = map[string]version{"name": 1, "imageRef": 1, "flavorRef": 1, "adminP
 	"accessIPv4":        1, "accessIPv6": 1, "availability_zone": 1, "block_device_mapping": 1,
 	"block_device_mapping_v2": 1,
 	"config_drive":            1,
-	"key_name":                1, "min_count": 1, "max_count": 1, "return_reservation_id": 1, "security_groups": 1, "user_data": 1,
+	"key_name":                1, "min_count": 1, "max_count": 1, "return_reservation_id": 1,
+	"security_groups": 1, "user_data": 1,
 	"description": 19, "tags": 52, "trusted_image_certificates": 63, "host": 74, "hypervisor_hostname": 74,
 	"hostname": 90}
 

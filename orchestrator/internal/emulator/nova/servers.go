@@ -156,7 +156,7 @@ func (s *Service) consoleOutput(c call, v *server, raw json.RawMessage) {
 	var options struct {
 		Length any `json:"length"`
 	}
-	json.Unmarshal(raw, &options)
+	_ = json.Unmarshal(raw, &options) // what is no object has no length
 	s.mu.Lock()
 	box, ready := v.box, v.status == active
 	s.mu.Unlock()

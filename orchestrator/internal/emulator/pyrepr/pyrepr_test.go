@@ -13,7 +13,8 @@ func TestReprIsPythons(t *testing.T) {
 	d := v.(*Dict)
 	d.Set("t", time.Date(2026, 11, 24, 4, 0, 0, 0, time.UTC))
 	// Printed by Python 3.11 from the same values.
-	want := `{'z': 1, 'a': [True, None, "it's", 'say "hi"', 'both \' "'], 'n': 1.5, 'd': {}, 't': datetime.datetime(2026, 11, 24, 4, 0)}`
+	want := `{'z': 1, 'a': [True, None, "it's", 'say "hi"', 'both \' "'], ` +
+		`'n': 1.5, 'd': {}, 't': datetime.datetime(2026, 11, 24, 4, 0)}`
 	if got := Repr(d); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -70,9 +70,7 @@ func (h *Host) Start(spec Spec) (*Container, error) {
 		started: time.Now()}
 	c.env = c.environment()
 	if err := c.start(); err != nil {
-		h.removeRoot(root)
-		os.Remove(root + ".cpuinfo")
-		return nil, err
+		return nil, errors.Join(err, h.removeRoot(root), os.RemoveAll(root+".cpuinfo"))
 	}
 	h.mu.Lock()
 	h.live[c] = true

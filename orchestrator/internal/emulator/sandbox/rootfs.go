@@ -54,8 +54,7 @@ func (h *Host) newRoot(arch string) (string, error) {
 		return dir, os.Chmod(dir, 0o755)
 	}
 	if err := h.run(nil, "cp", "-a", "--reflink=auto", image+"/.", dir); err != nil {
-		h.removeRoot(dir)
-		return "", err
+		return "", errors.Join(err, h.removeRoot(dir))
 	}
 	return dir, os.Chmod(dir, 0o755)
 }
@@ -91,7 +90,7 @@ func (h *Host) reach(path string) string {
 // removeRoot undoes newRoot.
 func (h *Host) removeRoot(dir string) error {
 	if !h.noLayers.Load() {
-		h.run(nil, "umount", "-l", dir) // not mounted: nothing to do
+		_ = h.run(nil, "umount", "-l", dir) // not mounted: nothing to do
 	}
 	return errors.Join(removeTree(h, dir), removeTree(h, dir+".upper"), removeTree(h, dir+".work"))
 }

@@ -48,14 +48,15 @@ func TestOrders(t *testing.T) {
 func TestWrongOrders(t *testing.T) {
 	t.Parallel()
 	for text, says := range map[string]string{
-		"":                             `there is no ""; there are SERVICE[.CALL]=`,
-		"=":                            `there is no ""`,
-		"lease-error":                  `there is no "lease-error"; there are SERVICE[.CALL]=`,
-		"swift=500":                    `there is no "swift"`,
-		".create=500":                  `there is no ".create"`,
-		"zun":                          `zun takes STATUS|drop`,
-		"zun.crate=500":                `zun has no call "crate"; there are create, list, other`,
-		"zun.create=200":               `zun.create takes STATUS|drop|lost|hang|slow-TIME (a status is 400 to 599), not "200"`,
+		"":              `there is no ""; there are SERVICE[.CALL]=`,
+		"=":             `there is no ""`,
+		"lease-error":   `there is no "lease-error"; there are SERVICE[.CALL]=`,
+		"swift=500":     `there is no "swift"`,
+		".create=500":   `there is no ".create"`,
+		"zun":           `zun takes STATUS|drop`,
+		"zun.crate=500": `zun has no call "crate"; there are create, list, other`,
+		"zun.create=200": `zun.create takes STATUS|drop|lost|hang|slow-TIME ` +
+			`(a status is 400 to 599), not "200"`,
 		"zun.create=slow--1s":          `not "slow--1s"`,
 		"zun.create=cut-after-1MiB":    `not "cut-after-1MiB"`,
 		"zun=500x0":                    `x takes a number of times`,

@@ -183,7 +183,7 @@ func (c call) archive(args map[string]any) (dir string, data []byte, ok bool) {
 // feed gives data to a process, and says whether it ended in time and was found.
 func (s *Service) feed(proc *sandbox.Process, data []byte) bool {
 	go func() {
-		io.Copy(proc.Stdin, bytes.NewReader(data)) // fails when tar ends early; tar's business
+		_, _ = io.Copy(proc.Stdin, bytes.NewReader(data)) // fails when tar ends early; tar's business
 	}()
 	if !await(proc, s.World.Pace.GatewayTimeout) {
 		// The archive's own limit is twice that; then the input closes, and what tar

@@ -17,7 +17,8 @@ type image struct {
 }
 
 // shape is a registry reference: lower-case names, a tag or a digest.
-var shape = regexp.MustCompile(`^[a-z0-9]+([._:/-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?(@sha256:[0-9a-f]{64})?$`)
+var shape = regexp.MustCompile(`^[a-z0-9]+([._:/-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*` +
+	`(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?(@sha256:[0-9a-f]{64})?$`)
 
 // foreignPrefix names the repositories on Docker Hub that hold one architecture only.
 var foreignPrefix = map[string]string{"amd64/": "amd64", "arm64v8/": "arm64"}

@@ -51,7 +51,7 @@ func (s *Service) ends(c *container) {
 }
 
 // change alters the row unless its life was ended meanwhile.
-func (s *Service) change(ctx context.Context, c *container, f func()) bool {
+func (s *Service) change(ctx context.Context, f func()) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if ctx.Err() != nil {
@@ -63,7 +63,7 @@ func (s *Service) change(ctx context.Context, c *container, f func()) bool {
 
 func (s *Service) errs(ctx context.Context, c *container, reason, detail, task string) bool {
 	s.World.Log.Debug("container failed", "uuid", c.uuid, "reason", reason)
-	s.change(ctx, c, func() { c.status, c.reason, c.detail, c.taskState = failed, reason, detail, task })
+	s.change(ctx, func() { c.status, c.reason, c.detail, c.taskState = failed, reason, detail, task })
 	return false
 }
 
@@ -93,19 +93,19 @@ func (s *Service) scheduled(ctx context.Context, c *container) bool {
 	case s.World.Orders.Take(ContainerError):
 		return s.errs(ctx, c, "containers with unready status: ["+c.name+"]", "ContainersNotReady", "")
 	case s.World.Orders.Take(ContainerVanish):
-		s.change(ctx, c, func() { c.status, c.taskState = deleted, "" })
+		s.change(ctx, func() { c.status, c.taskState = deleted, "" })
 		return false
 	}
 	device, ok := s.Reservations.Active(c.req.Reservation, c.projectID)
 	if !ok {
 		n := s.Reservations.Nodes()
-		s.change(ctx, c, func() { c.synced = true })
+		s.change(ctx, func() { c.synced = true })
 		return s.errs(ctx, c, fmt.Sprintf("0/%d nodes are available: %d node(s) didn't match Pod's node "+
 			"affinity/selector. "+
 			"preemption: 0/%d nodes are available: %d Preemption is not helpful for scheduling.", n, n, n, n),
 			"Unschedulable", "")
 	}
-	return s.change(ctx, c, func() { c.device, c.taskState, c.synced = device, task, true })
+	return s.change(ctx, func() { c.device, c.taskState, c.synced = device, task, true })
 }
 
 // unprocessable is the Kubernetes client's exception text.
@@ -159,7 +159,7 @@ func (s *Service) runs(ctx context.Context, c *container) {
 			s.errs(ctx, c, "containers with unready status: ["+c.name+"]", "ContainersNotReady", "")
 			return
 		}
-		s.change(ctx, c, func() { c.status, c.taskState = created, "container_starting" })
+		s.change(ctx, func() { c.status, c.taskState = created, "container_starting" })
 		if !s.World.Pace.Hold(ctx, s.backoff(restarts)) {
 			return
 		}
@@ -180,7 +180,7 @@ func (s *Service) backoff(restarts int) time.Duration {
 // fragment of 2026 shows these.
 func (s *Service) neverPulls(ctx context.Context, c *container, img image) {
 	detail := img.trouble
-	for s.change(ctx, c, func() { c.detail, c.reason = detail, img.message }) {
+	for s.change(ctx, func() { c.detail, c.reason = detail, img.message }) {
 		if !s.World.Pace.Hold(ctx, s.World.Pace.Tick) {
 			return
 		}
@@ -202,7 +202,7 @@ func (s *Service) startPod(ctx context.Context, c *container, img image, address
 	// Kubernetes' command is Zun's entrypoint, its args are Zun's command.
 	command = append(slices.Clone(c.req.Entrypoint), command...)
 	if img.foreign {
-		s.change(ctx, c, func() {
+		s.change(ctx, func() {
 			s.attach(c, nil, address)
 			c.logs = "exec " + command[0] + ": exec format error\n"
 		})
@@ -220,7 +220,7 @@ func (s *Service) startPod(ctx context.Context, c *container, img image, address
 	if err != nil {
 		return nil, err
 	}
-	if !s.change(ctx, c, func() { s.attach(c, pod, address) }) {
+	if !s.change(ctx, func() { s.attach(c, pod, address) }) {
 		pod.Remove() // stopped or deleted meanwhile
 	}
 	return pod, nil

@@ -144,7 +144,7 @@ func stream(ctx context.Context, ws *websocket.Conn, pod *sandbox.Container, wor
 	select {
 	case <-proc.Done():
 		if _, found := proc.Result(); !found {
-			io.WriteString(frames, "OCI runtime exec failed: exec failed: unable to start container process: exec: "+
+			_, _ = io.WriteString(frames, "OCI runtime exec failed: exec failed: unable to start container process: exec: "+
 				"\""+words[0]+"\": no such file or directory: unknown")
 		}
 		ws.Close(websocket.StatusNormalClosure, "")

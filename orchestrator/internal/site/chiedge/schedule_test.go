@@ -12,15 +12,6 @@ import (
 	"chexp/orchestrator/internal/site"
 )
 
-func utcTime(t *testing.T, s string) time.Time {
-	t.Helper()
-	at, err := time.Parse("2006-01-02 15:04", s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return at
-}
-
 func TestNextSlot(t *testing.T) {
 	c := newCloud(t)
 	s := connect(t, c)
