@@ -83,7 +83,8 @@ func checkProvider(r *trial.Result) stats.Check {
 	case t.Wrong():
 		c.Outcome = stats.Invalid
 		c.Remedy = "leave " + r.Provider.Name +
-			" out for this model, or give it a model that it can run: `chexp results show` names the operators"
+			" out for this model, or give it a model that it can run: `chexp results show " + r.RunID +
+			"` names the operators"
 	case t.Time < leastShare:
 		c.Outcome = stats.Suspect
 		c.Text += fmt.Sprintf(", limit %s: mostly a result of the others", words.Percent(leastShare))
