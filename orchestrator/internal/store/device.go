@@ -36,7 +36,11 @@ func (r *Run) Slot() int { return r.slot }
 // Devices lists the devices of a run with several, in order; none for a run with
 // one, whose results lie in its own directory.
 func (r *Run) Devices() []*Run {
-	entries, err := os.ReadDir(filepath.Join(r.Dir, devicesDir))
+	dir := filepath.Join(r.Dir, devicesDir)
+	if st, err := os.Lstat(dir); err != nil || !st.IsDir() {
+		return nil
+	}
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil
 	}
