@@ -37,7 +37,7 @@ func (a *attempt) revisit(ctx context.Context) (l Lease, serves bool, err error)
 // reserve makes the lease. One that was asked for before, without an answer, is
 // asked for by its own name again.
 func (a *attempt) reserve(ctx context.Context) (string, error) {
-	req := a.leaseRequest(time.Now().UTC())
+	req := a.leaseRequest(a.Site.Now())
 	if err := a.intend(aLease, req.Name, req); err != nil {
 		return "", err
 	}
@@ -75,8 +75,11 @@ func clock(t time.Time) string { return t.UTC().Format("15:04 UTC") }
 // ended reports whether a lease can serve no more: it is over, or too little of
 // it is left to measure and bring the results home.
 func (a *attempt) ended(l Lease) bool {
-	return !l.State.Serves() || !l.End.IsZero() && time.Until(l.End) < a.Patience.LeaseTail
+	return !l.State.Serves() || !l.End.IsZero() && a.until(l.End) < a.Patience.LeaseTail
 }
+
+// until is how long it is until t, by the site's clock.
+func (c *Config) until(t time.Time) time.Duration { return t.Sub(c.Site.Now()) }
 
 // leaseRequest asks for the device that the experiment names.
 func (a *attempt) leaseRequest(now time.Time) LeaseRequest {
