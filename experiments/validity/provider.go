@@ -5,6 +5,7 @@ import (
 	"math"
 	"strings"
 
+	"chexp/experiments/provider"
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
 	"chexp/experiments/words"
@@ -69,7 +70,7 @@ func checkProvider(r *trial.Result) stats.Check {
 	c := stats.Check{Name: Provider, Outcome: stats.Valid, Limit: 100 * leastShare, Unit: "%"}
 	t, ok := Ran(r).Get()
 	if !ok {
-		if r.Provider.Name == "cpu" { // it has nobody to leave nodes to
+		if r.Provider.Name == provider.CPU { // it has nobody to leave nodes to
 			return unread(Provider, Ran(r).Unavailable)
 		}
 		c.Outcome, c.Value = stats.Suspect, trial.Unread[float64](Ran(r).Unavailable)
@@ -82,7 +83,8 @@ func checkProvider(r *trial.Result) stats.Check {
 	case t.Wrong():
 		c.Outcome = stats.Invalid
 		c.Remedy = "leave " + r.Provider.Name +
-			" out for this model, or give it a model that it can run: `chexp results show` names the operators"
+			" out for this model, or give it a model that it can run: `chexp results show " + r.RunID +
+			"` names the operators"
 	case t.Time < leastShare:
 		c.Outcome = stats.Suspect
 		c.Text += fmt.Sprintf(", limit %s: mostly a result of the others", words.Percent(leastShare))

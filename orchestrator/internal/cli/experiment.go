@@ -117,8 +117,8 @@ func (a *app) experimentPlan(c *cli.Context) error {
 	fmt.Fprintf(a.out, "takes    %s to %s of measuring by the trial policy, on top of lease, image and transfer\n",
 		short(ans.AtLeast), short(ans.AtMost))
 	if ans.Lease > 0 && ans.AtMost > ans.Lease {
-		fmt.Fprintf(a.err, "! the lease lasts %s: trials that do not fit are left for `chexp run --resume`\n",
-			short(ans.Lease))
+		fmt.Fprintf(a.err, "! the lease lasts %s: trials that do not fit are left for `%s`\n",
+			short(ans.Lease), a.commands(c).Resume())
 	}
 	return nil
 }

@@ -84,8 +84,8 @@ func (a *app) leaseCreate(c *cli.Context) error {
 		return a.print(c, leaseRows([]run.Lease{l}, l))
 	}
 	if left := l.Start.Sub(cloud.Now()); left > worthWaiting && !c.Bool("wait") {
-		fmt.Fprintf(a.err, "  it starts in %s: `chexp lease wait %s` counts down to it\n", clock.Span(left),
-			words.Printable(l.Name))
+		fmt.Fprintf(a.err, "  it starts in %s: `%s` counts down to it\n", clock.Span(left),
+			words.Printable(a.commands(c).Line("lease", "wait", l.Name)))
 		return a.print(c, leaseRows([]run.Lease{l}, l))
 	}
 	if l, err = a.await(c, cloud, l); err != nil {
@@ -258,8 +258,7 @@ func leaseName(ctx context.Context, cloud site.Cloud, want leaseWanted) (string,
 		if want.Name != "" {
 			return name, failure.Usage.Errorf("you have a lease named %s (%s, %s), %s", name, l.ID, l.Status,
 				clock.Window(l.Start, l.End)).
-				Advise("give another --name, extend that one (`chexp lease extend`) or delete it; nothing was " +
-					"created")
+				Advise("give another --name, or extend or delete that one; nothing was created")
 		}
 		if n > 99 {
 			return name, errors.New("a hundred leases of one name")

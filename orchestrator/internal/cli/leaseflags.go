@@ -217,7 +217,7 @@ func (a *app) warnLength(length, most time.Duration) {
 	switch {
 	case length < most:
 		fmt.Fprintf(a.err, "! the plan may take %s, the lease lasts %s at most: trials that do not fit are left "+
-			"for `chexp run --resume`\n", clock.Span(most), clock.Span(length))
+			"for `%s`\n", clock.Span(most), clock.Span(length), run.Commands{Program: a.program}.Resume())
 	case length > needs+30*time.Minute:
 		fmt.Fprintf(a.err, "! the plan takes %s at most, and %s with all around it; %s is longer than it needs: "+
 			"--hours %.1f would do\n",

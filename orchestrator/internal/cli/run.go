@@ -122,7 +122,7 @@ func (a *app) execute(c *cli.Context, e *spec.Experiment, o site.Options, rehear
 	if err != nil {
 		return err
 	}
-	o.Notice = obs.Say
+	o.Notice, o.Commands.Run = obs.Say, id
 	if cfg.Site, err = a.connect(c.Context, e.Site, o); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"context"
 	"time"
 
 	"chexp/experiments/trial"
@@ -28,9 +29,16 @@ type Config struct {
 	Observe  Observer
 	Patience Patience // its zero value: DefaultPatience
 
+	// Choose says by which lease the next attempt comes by its device; nil: by a
+	// new one, now. When the site finds the device of a choice taken, it is asked
+	// again, with what the site said.
+	Choose func(ctx context.Context, taken error) (Choice, error)
+
+	Release bool // at the end, give back also a lease that the run found and did not make
+
 	Keep   bool  // leave lease and container as they are at the end
 	Until  Phase // stop after this phase, leaving all as it is; "" for all
-	Detach bool  // return as soon as the agent has started
+	Detach bool  // return as soon as the agent has started, or the lease is booked for later
 }
 
 // Patience bounds waits that no server bounds.

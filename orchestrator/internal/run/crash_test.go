@@ -79,7 +79,7 @@ func (c *cloud) Reserve(_ context.Context, req LeaseRequest) (l Lease, err error
 func (c *cloud) FindLease(_ context.Context, name string) (l Lease, found bool, err error) {
 	c.call(func() {
 		for _, have := range c.leases {
-			if have.Name == name {
+			if have.Name == name || have.ID == name {
 				l, found = have, true
 			}
 		}

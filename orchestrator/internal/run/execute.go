@@ -54,6 +54,9 @@ func Execute(ctx, cleanup context.Context, cfg Config) error {
 
 // interrupted gives a cancelled run its own words.
 func (x *execution) interrupted(ctx context.Context, err error) error {
+	if x.attempt.booked() {
+		return x.attempt.bookingStays(ctx, err)
+	}
 	if ctx.Err() == nil {
 		return err
 	}
@@ -113,7 +116,7 @@ func (x *execution) step(
 	}
 	x.write(store.Entry{Kind: store.Ended, Phase: string(p), Text: text})
 	x.Observe.PhaseEnd(p, text)
-	if x.Until == p || x.Detach && p == PhaseRun {
+	if x.Until == p || x.Detach && (p == PhaseRun || x.attempt.booked()) {
 		x.attempt.hangUp()
 		return true, nil
 	}
@@ -130,14 +133,14 @@ func (x *execution) reserve(ctx context.Context) (string, error) {
 			return "", err
 		}
 		if serves {
-			x.Observe.Say("found the lease " + l.Name + " of before")
+			x.Observe.Say(x.attempt.foundAgain(l))
 			return x.attempt.await(ctx, l)
 		}
 	}
 	if !x.attempt.held.Lease.Open() { // an open one was asked for, and is asked for again
 		x.attempt = newAttempt(x.Config, Attempt{N: x.attempt.held.N}, x.attempt.todo)
 	}
-	return x.attempt.reserve(ctx)
+	return reserving{x.attempt}.reserve(ctx)
 }
 
 // finish renders the reports and closes the journal when nothing is left.

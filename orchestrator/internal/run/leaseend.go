@@ -36,13 +36,13 @@ func (f *follower) watchLease(ctx context.Context) error {
 
 // extended asks whether the lease has another end by now. No answer means no.
 func (f *follower) extended(ctx context.Context) bool {
-	l, found, err := f.Site.FindLease(ctx, f.held.Lease.Name)
+	l, found, err := f.Site.FindLease(ctx, f.held.Lease.Key())
 	if err != nil || !found || l.End.IsZero() || l.End.Equal(f.lease.End) {
 		return false
 	}
 	f.lease.End = l.End
 	f.noteFacts()
-	f.Observe.Say("the lease now ends at " + clock(l.End))
+	f.Observe.Say("the lease now ends at " + timeOfDay(l.End))
 	return true
 }
 
@@ -54,7 +54,7 @@ func (a *attempt) leaseOver() error {
 			left.Round(time.Second)))
 	}
 	return failure.Trials.
-		Errorf("the lease ends at %s, before every trial was measured", clock(a.lease.End)).
+		Errorf("the lease ends at %s, before every trial was measured", timeOfDay(a.lease.End)).
 		Advise("`%s` measures in a new lease what is not whole; or give the lease a longer duration",
 			a.Commands.Resume())
 }

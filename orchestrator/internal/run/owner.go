@@ -40,14 +40,14 @@ func (o owner) String() string {
 
 // CheckOwner refuses a site that is reached as somebody else than the one who
 // made what the run may still hold: there, "not in my list" does not mean "gone".
-// A run that holds nothing can go on anywhere.
+// A run that holds nothing, and uses nothing, can go on anywhere.
 func (r *Run) CheckOwner(s Site) error {
 	entries, err := r.Store.Entries()
 	if err != nil {
 		return err
 	}
 	held := Replay(entries).Attempt
-	if !held.Open() {
+	if !held.Lease.Open() && !held.Container.Open() {
 		return nil
 	}
 	facts, err := ReadFacts(r.Store, held.N)

@@ -29,8 +29,9 @@ type Reserver interface {
 	// exact name and was made by this user: names carry the run's id, so a
 	// match is ours. It never creates twice: two matches are an error.
 	Reserve(ctx context.Context, req LeaseRequest) (Lease, error)
-	// FindLease looks a lease up by exact name; found=false when there is none.
-	FindLease(ctx context.Context, name string) (lease Lease, found bool, err error)
+	// FindLease looks a lease of this user up by exact name or by id;
+	// found=false when there is none.
+	FindLease(ctx context.Context, nameOrID string) (lease Lease, found bool, err error)
 	// Await waits until the lease is active and its device is known.
 	// progress (never nil) is called with what the server says meanwhile.
 	Await(ctx context.Context, id string, progress func(string)) (Lease, error)

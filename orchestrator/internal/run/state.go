@@ -1,6 +1,7 @@
 package run
 
 import (
+	"encoding/json"
 	"fmt"
 
 	"chexp/orchestrator/internal/store"
@@ -31,26 +32,39 @@ const (
 	anAgent    = "agent"
 )
 
+// adopted is the text of an intent to use a lease that the run did not make.
+const adopted = "adopted"
+
 // Held is something on the cloud that this run asked for.
 type Held struct {
-	Name string // under which it can be found; "" when never asked for
-	ID   string // the server's; "" when the answer is not known
-	Gone bool   // given back, or found to have vanished
+	Name    string // under which it can be found; "" when never asked for
+	ID      string // the server's; "" when the answer is not known
+	Gone    bool   // given back, or found to have vanished
+	Adopted bool   // the run found it and did not make it: it is used, and never given back
 }
 
 // Open reports whether it may exist now.
 func (h Held) Open() bool { return h.Name != "" && !h.Gone }
 
+// Key finds it again. The name of what the run did not make may not be its only one.
+func (h Held) Key() string {
+	if h.Adopted {
+		return h.ID
+	}
+	return h.Name
+}
+
 // Attempt is what the journal knows of one device held once.
 type Attempt struct {
 	N         int // counts the run's leases from 1; 0: none was asked for yet
 	Lease     Held
+	Asked     LeaseRequest // what the lease was asked for with; empty when it was adopted
 	Container Held
 	Started   bool // the agent was told to start in this container
 }
 
-// Open reports whether something of it may exist now.
-func (a Attempt) Open() bool { return a.Lease.Open() || a.Container.Open() }
+// Open reports whether something of it may exist now that is to be given back.
+func (a Attempt) Open() bool { return a.Lease.Open() && !a.Lease.Adopted || a.Container.Open() }
 
 // State is what the journal knows of a run.
 type State struct {
@@ -85,7 +99,11 @@ func (a Attempt) advance(e store.Entry) Attempt {
 		if a.Lease.Name != e.Name {
 			a = Attempt{N: a.N + 1}
 		}
-		a.Lease = Held{Name: e.Name}
+		a.Lease = Held{Name: e.Name, ID: e.ID, Adopted: e.Text == adopted}
+		a.Asked = LeaseRequest{}
+		if e.ID == "" {
+			json.Unmarshal(e.Data, &a.Asked) // what cannot be read is asked for anew
+		}
 	case e.Kind == store.Done && e.What == aLease:
 		a.Lease.ID = e.ID
 	case e.Kind == store.Gone && e.What == aLease:

@@ -119,7 +119,7 @@ func (s examiner) examineReservation(ctx context.Context) []site.Finding {
 	if err != nil {
 		return []site.Finding{api, clockFinding(r.Header, asked, answered), site.FindingOf("devices", err)}
 	}
-	return []site.Finding{api, clockFinding(r.Header, asked, answered), devicesFinding(all)}
+	return []site.Finding{api, clockFinding(r.Header, asked, answered), s.devicesFinding(all)}
 }
 
 // clockFinding compares the server's Date, which counts seconds, with the
@@ -153,7 +153,7 @@ func aheadOf(off time.Duration) string {
 	return "behind"
 }
 
-func devicesFinding(all []site.Device) site.Finding {
+func (s examiner) devicesFinding(all []site.Device) site.Finding {
 	free, usable := map[string]int{}, map[string]int{}
 	total := 0
 	for _, d := range all {
@@ -173,10 +173,10 @@ func devicesFinding(all []site.Device) site.Finding {
 	switch {
 	case len(usable) == 0:
 		f.State, f.Detail, f.Kind = site.Failed, "this project can reserve none", failure.Capacity
-		f.Next = "`chexp device list` shows why; the site's help desk opens devices to projects"
+		f.Next = "`" + s.Commands.Line("device", "list") + "` shows why; the site's help desk opens devices to projects"
 	case total == 0:
-		f.State, f.Next = site.Warning, "`chexp device calendar` shows when; `chexp lease create --at next` "+
-			"takes the first free time"
+		f.State, f.Next = site.Warning, fmt.Sprintf("`%s` shows when; `--at next` of a new lease takes the first "+
+			"free time", s.Commands.Line("device", "calendar"))
 	}
 	return f
 }
@@ -285,7 +285,7 @@ func (s examiner) examineLeases(ctx context.Context) []site.Finding {
 	f := site.Finding{Check: "leases", State: site.OK, Detail: fmt.Sprintf("yours: %d live, %d ended or failed; "+
 		"other members': %d", live, over, others)}
 	if over > 0 {
-		f.Next = "those that are over cost nothing; `chexp lease delete` tidies up"
+		f.Next = "those that are over cost nothing; `" + s.Commands.DeleteLease("ID") + "` tidies up"
 	}
 	return []site.Finding{f}
 }
