@@ -53,7 +53,7 @@ func (a *app) rehearse(c *cli.Context) error {
 	}
 	if kind, _ := sites.Named(e.Site); !kind.Rehearsals {
 		file := c.Args().First()
-		return failure.Usage.Errorf("%s is made for site local, which needs no rehearsal", file).
+		return failure.Usage.Errorf("%s is made for site %s, which needs no rehearsal", file, e.Site).
 			Advise("`%s`", a.commands(c).Line("run", file))
 	}
 	return a.withEmulator(c, func(o site.Options) error {

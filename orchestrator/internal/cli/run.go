@@ -248,8 +248,12 @@ func (a *app) load(c *cli.Context, s *store.Run) (*run.Run, error) {
 
 func storedExperiment(s *store.Run) (*spec.Experiment, error) {
 	entries, err := s.Entries()
-	if err != nil || len(entries) == 0 {
-		return nil, errors.Join(err, errors.New("the journal is empty"))
+	if err != nil {
+		return nil, err
+	}
+	if len(entries) == 0 {
+		return nil, failure.Storage.Errorf("the journal of run %s is empty", s.ID).
+			Advise("the run was cut off before it began: start a new one")
 	}
 	data, err := s.Read(store.ExperimentFile)
 	if err != nil {
@@ -257,7 +261,7 @@ func storedExperiment(s *store.Run) (*spec.Experiment, error) {
 	}
 	e, err := spec.ParseStored(store.ExperimentFile, s.Dir, data)
 	if err != nil {
-		return nil, err
+		return nil, s.Damaged(store.ExperimentFile, err)
 	}
 	return e, e.At(entries[0].Text)
 }
@@ -276,7 +280,9 @@ func (a *app) resume(c *cli.Context, name string) error {
 		return err
 	}
 	defer s.Unlock()
-	if cfg.Run, err = a.load(c, s); err != nil {
+	if cfg.Run, err = a.load(c, s); failure.KindOf(err) == failure.Storage {
+		return err
+	} else if err != nil {
 		return failure.Locked.Errorf("run %s cannot be resumed", s.ID).
 			Advise("it was cut off before it had a plan: start a new one").Because(err)
 	}

@@ -3,12 +3,13 @@ package store
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
-	"os"
+	"errors"
+	"io/fs"
 	"path/filepath"
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/files"
 )
 
 // Kind of a journal entry.
@@ -63,17 +64,24 @@ func (r *Run) Record(e Entry) error {
 // ignores a damaged line that a blank one follows.
 func (r *Run) appendLine(line []byte) error {
 	var mend string
-	if f, err := os.Open(filepath.Join(r.Dir, journalFile)); err == nil {
-		last := []byte{'\n'}
-		if st, err := f.Stat(); err == nil && st.Size() > 0 {
-			_, _ = f.ReadAt(last, st.Size()-1) // unread, the line counts as whole
-		}
-		f.Close()
-		if last[0] != '\n' {
-			mend = "\n\n"
-		}
+	if r.torn() {
+		mend = "\n\n"
 	}
 	return r.Append(journalFile, append([]byte(mend), append(line, '\n')...))
+}
+
+// torn reports whether the journal ends within a line.
+func (r *Run) torn() bool {
+	f, err := files.Open(filepath.Join(r.Dir, journalFile), files.NoLimit)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	last := []byte{'\n'}
+	if st, err := f.Stat(); err == nil && st.Size() > 0 {
+		f.ReadAt(last, st.Size()-1)
+	}
+	return last[0] != '\n'
 }
 
 // Entries reads the journal. A torn line (see appendLine) is ignored, as its
@@ -81,7 +89,11 @@ func (r *Run) appendLine(line []byte) error {
 func (r *Run) Entries() ([]Entry, error) {
 	data, err := r.Read(journalFile)
 	if err != nil {
-		return nil, fmt.Errorf("journal of run %s: %w", r.ID, err)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = failure.Storage.Errorf("run %s has no %s", r.ID, journalFile).
+				Advise("copy the run's directory again from where it was made").Because(err)
+		}
+		return nil, err
 	}
 	var entries []Entry
 	lines := bytes.Split(data, []byte{'\n'})
