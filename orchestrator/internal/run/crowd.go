@@ -67,6 +67,10 @@ func (c *crowd) room(p Phase) chan struct{} {
 // of them, one handshake is under way for 2 % of the time.
 const perDevice = 5 * time.Second
 
+// perFetch is what bringing one device's results home may take, while the others
+// wait: some ten executes, and a piece or two.
+const perFetch = 3 * time.Second
+
 // among is the patience with one device among n: all of them together ask the
 // site no more often than so many executes a minute, however many they are.
 func (p Patience) among(n int) Patience {
@@ -77,6 +81,7 @@ func (p Patience) among(n int) Patience {
 	p.PollMin, p.PollMax = max(p.PollMin, most/8), max(p.PollMax, most)
 	p.Backup = max(p.Backup, 12*most)
 	p.Polls = max(p.Polls, 3*most)
+	p.LeaseTail += time.Duration(n) * perFetch // they come home one after the other
 	return p
 }
 

@@ -190,7 +190,7 @@ func (a *attempt) goOn(ctx context.Context) (text string, serves bool, err error
 	if !serves || err != nil {
 		return "", false, err
 	}
-	a.Observe.Say(foundAgain(l))
+	a.Observe.Say(a.foundAgain(l))
 	text, err = a.await(ctx, l)
 	return text, true, err
 }

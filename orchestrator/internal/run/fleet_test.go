@@ -96,6 +96,8 @@ func (f *fleet) call(kind string, effect func()) {
 
 func (f *fleet) Describe() map[string]string { return map[string]string{"site": "test"} }
 
+func (f *fleet) Now() time.Time { return time.Now().UTC() }
+
 func (f *fleet) WarningsUntil(time.Time) []string { return nil }
 
 var errBroken = errors.New("it is broken")

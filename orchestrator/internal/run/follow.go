@@ -41,7 +41,7 @@ func (a *attempt) start(ctx context.Context) error {
 	for try := 1; ; try++ {
 		limit := time.Duration(0)
 		if end, ok := a.deadline(); ok {
-			if limit = time.Until(end); limit <= 0 {
+			if limit = a.until(end); limit <= 0 {
 				return a.leaseOver()
 			}
 		}
@@ -140,7 +140,11 @@ func (f *follower) rest(ctx context.Context, reply trial.StatusReply) error {
 		return nil
 	}
 	f.backup(ctx)
-	err := wait.For(ctx, f.pause)
+	pause := f.pause
+	if end, ok := f.deadline(); ok { // it ends by itself then, and its results have to come home
+		pause = max(min(pause, f.until(end)), f.Patience.PollMin)
+	}
+	err := wait.For(ctx, pause)
 	f.pause = min(f.pause*3/2, f.Patience.PollMax)
 	return err
 }
