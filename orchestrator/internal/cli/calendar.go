@@ -47,7 +47,7 @@ func (a *app) deviceCalendar(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	cal := newCalendar(devices, c.String("machine"), time.Now(), days)
+	cal := newCalendar(devices, c.String("machine"), cloud.Now(), days)
 	cal.Site = cloud.Describe()["site"]
 	if file := c.String("html"); file != "" {
 		return a.writePage(file, cal.page)

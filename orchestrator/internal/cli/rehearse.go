@@ -162,6 +162,7 @@ func (a *app) emulatorCommand() *cli.Command {
 				strings.Join(emulator.BareMetalSites(), ", ") + "; may be repeated"},
 			&cli.DurationFlag{Name: "deploy", Value: 10 * time.Minute,
 				Usage: "how long a bare-metal server takes to deploy"},
+			&cli.DurationFlag{Name: "clock", Usage: "how far its clock is ahead of this machine's, such as 3m or -3h"},
 			&cli.BoolFlag{Name: "verbose", Usage: "log every request on stderr"},
 			archFlag(), faultFlag(),
 		},
@@ -174,7 +175,7 @@ func (a *app) emulator(c *cli.Context) error {
 		return err
 	}
 	o := emulator.Options{Listen: c.String("listen"), Tick: c.Duration("tick"), PullDelay: c.Duration("pull"),
-		Region: c.String("region"), Sites: c.StringSlice("site"), Deploy: c.Duration("deploy")}
+		Region: c.String("region"), Sites: c.StringSlice("site"), Deploy: c.Duration("deploy"), Clock: c.Duration("clock")}
 	for i, site := range o.Sites {
 		if !slices.Contains(emulator.BareMetalSites(), site) || slices.Contains(o.Sites[:i], site) {
 			return failure.Usage.

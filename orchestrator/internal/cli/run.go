@@ -118,9 +118,6 @@ func (a *app) execute(c *cli.Context, e *spec.Experiment, o site.Options, rehear
 	obs := newProgress(a.err)
 	obs.Phase(run.PhasePlan, "")
 	id := store.NewID(e.Name, time.Now())
-	if err := e.CheckStart(time.Now()); err != nil {
-		return asUsage(err)
-	}
 	plan, files, err := resolve(c.Context, e, a.archOf(e), id, obs.Say)
 	if err != nil {
 		return err
@@ -128,6 +125,9 @@ func (a *app) execute(c *cli.Context, e *spec.Experiment, o site.Options, rehear
 	o.Notice, o.Commands.Run = obs.Say, id
 	if cfg.Site, err = a.connect(c.Context, e.Site, o); err != nil {
 		return err
+	}
+	if err := e.CheckStart(cfg.Site.Now()); err != nil {
+		return asUsage(err)
 	}
 	s, err := a.runs(c).Create(id)
 	if err != nil {
