@@ -13,7 +13,7 @@ import (
 )
 
 // ask puts into a request which boards the attempts at its devices want.
-func (a *attempt) ask(req *LeaseRequest) {
+func (a reserving) ask(req *LeaseRequest) {
 	if a.shared == nil {
 		return
 	}
@@ -23,8 +23,8 @@ func (a *attempt) ask(req *LeaseRequest) {
 		req.Not = a.others
 	}
 	for _, m := range a.shared {
-		if k := m.slot() - 1; k < len(want.Boards) {
-			req.Boards = append(req.Boards, want.Boards[k])
+		if board := m.named(); board != "" {
+			req.Boards = append(req.Boards, board)
 		}
 	}
 }
@@ -32,7 +32,7 @@ func (a *attempt) ask(req *LeaseRequest) {
 // take hands the boards of a lease to the attempts that share it. A board goes to
 // the attempt that had it before, or that asked for it by name; the others go by
 // name. An attempt for which none is left gets none.
-func (a *attempt) take(l Lease) error {
+func (a reserving) take(l Lease) error {
 	if a.shared == nil {
 		a.lease = l
 		a.noteFacts()
@@ -59,22 +59,27 @@ func (a *attempt) take(l Lease) error {
 		})
 	}
 	give(func(m *attempt, b Board) bool { return m.held.Board.ID == b.ReservationID })
-	give(func(m *attempt, b Board) bool { return m.wants(b.Device) })
-	give(func(m *attempt, _ Board) bool { return m.anyBoard() })
+	give(func(m *attempt, b Board) bool { return wants(m.named(), b.Device) })
+	give(func(m *attempt, _ Board) bool { return m.named() == "" })
 	for _, m := range left {
 		m.record(store.Entry{Kind: store.Remark, Text: "the lease " + l.Name + " has no board for this device"})
 	}
 	return failed
 }
 
-// wants reports whether the experiment names this board for the attempt's device.
-func (a *attempt) wants(d Device) bool {
-	k, boards := a.slot()-1, a.Experiment.Lease.Boards
-	return k < len(boards) && (boards[k] == d.Name || strings.EqualFold(boards[k], d.UID))
+// named is the name or uid of the board that the experiment names for the attempt's
+// device; "" where any of a kind will do.
+func (a *attempt) named() string {
+	if k := a.slot() - 1; k < len(a.Experiment.Lease.Boards) {
+		return a.Experiment.Lease.Boards[k]
+	}
+	return ""
 }
 
-// anyBoard reports whether any board of the kind will do.
-func (a *attempt) anyBoard() bool { return a.slot() > len(a.Experiment.Lease.Boards) }
+// wants reports whether this is the board that was named.
+func wants(named string, d Device) bool {
+	return named != "" && (named == d.Name || strings.EqualFold(named, d.UID))
+}
 
 // hold makes one board of a lease the attempt's.
 func (a *attempt) hold(l Lease, b Board) error {
@@ -93,7 +98,7 @@ func (a *attempt) hold(l Lease, b Board) error {
 }
 
 // boards names the devices of the lease.
-func (a *attempt) boards() string {
+func (a reserving) boards() string {
 	if a.shared == nil {
 		return a.lease.Device.Name
 	}
@@ -117,9 +122,9 @@ func (a *attempt) name() string {
 }
 
 // together does something for every attempt that shares the lease, at once.
-func (a *attempt) together(do func(*attempt)) {
+func (a reserving) together(do func(*attempt)) {
 	if a.shared == nil {
-		do(a)
+		do(a.attempt)
 		return
 	}
 	var all sync.WaitGroup

@@ -62,9 +62,10 @@ func (c *crowd) room(p Phase) chan struct{} {
 	return nil
 }
 
-// perDevice is Patience.PerDevice where that is 0. On Chameleon an execute is open to harm, and does harm, for the 0.1 s
-// of its handshake; with 5 s times the number of devices between two looks at one
-// of them, one handshake is under way for 2 % of the time.
+// perDevice is Patience.PerDevice where that is 0. On Chameleon an execute is open
+// to harm, and does harm, for the 0.1 s of its handshake; with 5 s times the number
+// of devices between two looks at one of them, one handshake is under way for 2 %
+// of the time.
 const perDevice = 5 * time.Second
 
 // perFetch is what bringing one device's results home may take, while the others

@@ -46,7 +46,7 @@ func Execute(ctx, cleanup context.Context, cfg Config) error {
 	if stop {
 		return nil
 	}
-	a := x.attempts[0]
+	a := concluding{x.attempts[0]}
 	err = a.conclude(ctx, cleanup, err)
 	// What is left on a cloud outweighs every other news.
 	kept := a.release(cleanup)
@@ -71,9 +71,12 @@ func newExecution(cfg Config, st State) (*execution, error) {
 	return x, nil
 }
 
+// concluding is how the work on an attempt's device ends.
+type concluding struct{ *attempt }
+
 // conclude ends the work on a device that failed with err, which may be nil: what
 // is measured comes home, and nobody speaks to the agent any more.
-func (a *attempt) conclude(ctx, cleanup context.Context, err error) error {
+func (a concluding) conclude(ctx, cleanup context.Context, err error) error {
 	if err != nil {
 		a.write(store.Entry{Kind: store.Failed, Text: err.Error()})
 		err = a.interrupted(ctx, err)
@@ -86,7 +89,7 @@ func (a *attempt) conclude(ctx, cleanup context.Context, err error) error {
 }
 
 // interrupted gives a cancelled run its own words.
-func (a *attempt) interrupted(ctx context.Context, err error) error {
+func (a concluding) interrupted(ctx context.Context, err error) error {
 	if a.booked() {
 		return a.bookingStays(ctx, err)
 	}
@@ -99,7 +102,7 @@ func (a *attempt) interrupted(ctx context.Context, err error) error {
 }
 
 // early is why a run ended before its trials, in the words of partial results.
-func (a *attempt) early(ctx context.Context) string {
+func (a concluding) early(ctx context.Context) string {
 	if ctx.Err() != nil {
 		return "interrupted"
 	}
@@ -171,7 +174,7 @@ func (c *Config) step(
 func (x *execution) reserve(ctx context.Context) (string, error) {
 	x.Observe.Phase(PhaseLease, "")
 	a := x.attempts[0]
-	text, serves, err := a.goOn(ctx)
+	text, serves, err := reserving{a}.goOn(ctx)
 	if serves || err != nil {
 		return text, err
 	}
@@ -182,7 +185,7 @@ func (x *execution) reserve(ctx context.Context) (string, error) {
 }
 
 // goOn goes on with the lease of an earlier process, if that still serves.
-func (a *attempt) goOn(ctx context.Context) (text string, serves bool, err error) {
+func (a reserving) goOn(ctx context.Context) (text string, serves bool, err error) {
 	if !a.held.Lease.Open() {
 		return "", false, nil
 	}

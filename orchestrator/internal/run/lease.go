@@ -14,7 +14,7 @@ import (
 // revisit looks at the lease of an earlier process. serves is true when it can
 // be gone on with; one that cannot is given back, after what its agent has left
 // was brought home.
-func (a *attempt) revisit(ctx context.Context) (l Lease, serves bool, err error) {
+func (a reserving) revisit(ctx context.Context) (l Lease, serves bool, err error) {
 	l, found, err := a.Site.FindLease(ctx, a.held.Lease.Key())
 	if err != nil {
 		return l, false, err
@@ -23,7 +23,7 @@ func (a *attempt) revisit(ctx context.Context) (l Lease, serves bool, err error)
 		return l, true, nil
 	}
 	if found {
-		a.together(func(m *attempt) { m.lastCall(ctx, l) })
+		a.together(func(m *attempt) { reserving{m}.lastCall(ctx, l) })
 		if err := a.leave(ctx, l); err != nil {
 			return l, false, err
 		}
@@ -38,7 +38,7 @@ func (a *attempt) revisit(ctx context.Context) (l Lease, serves bool, err error)
 
 // leave gives back a lease that serves no more. One that the run did not make
 // stays: only the container in it is removed.
-func (a *attempt) leave(ctx context.Context, l Lease) error {
+func (a reserving) leave(ctx context.Context, l Lease) error {
 	if a.held.Lease.Adopted {
 		return a.giveBack(ctx, aContainer, a.held.Container, containerID(a.Site), a.Site.Destroy)
 	}
@@ -118,7 +118,7 @@ func (a reserving) adopt(ctx context.Context, l Lease) (string, error) {
 
 // await waits for the lease and says which device it gave, and until when. A
 // lease that is booked for later is not waited for by a run that detaches.
-func (a *attempt) await(ctx context.Context, l Lease) (string, error) {
+func (a reserving) await(ctx context.Context, l Lease) (string, error) {
 	a.record(store.Entry{Kind: store.Done, What: aLease, ID: l.ID, Data: raw(l)})
 	a.lease = l
 	if a.Detach && a.booked() {
@@ -158,7 +158,7 @@ func (a *attempt) booked() bool {
 }
 
 // bookingStays says that a run ended before its lease began, and what to type.
-func (a *attempt) bookingStays(ctx context.Context, err error) error {
+func (a concluding) bookingStays(ctx context.Context, err error) error {
 	kind, what := failure.KindOf(err), ""
 	if ctx.Err() != nil {
 		kind, what, err = failure.Interrupted, "interrupted; ", context.Cause(ctx)
@@ -174,7 +174,7 @@ func (a *attempt) bookingStays(ctx context.Context, err error) error {
 }
 
 // foundAgain says which lease of an earlier process is gone on with.
-func (a *attempt) foundAgain(l Lease) string {
+func (a reserving) foundAgain(l Lease) string {
 	text := "found the lease " + l.Name + " of before"
 	if l.State != LeaseActive || l.End.IsZero() {
 		return text
@@ -187,7 +187,7 @@ func timeOfDay(t time.Time) string { return t.UTC().Format("15:04 UTC") }
 
 // ended reports whether a lease can serve no more: it is over, or too little of
 // it is left to measure and bring the results home.
-func (a *attempt) ended(l Lease) bool {
+func (a reserving) ended(l Lease) bool {
 	return !l.State.Serves() || !l.End.IsZero() && a.until(l.End) < a.Patience.LeaseTail
 }
 

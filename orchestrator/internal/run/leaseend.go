@@ -71,7 +71,7 @@ func (a *attempt) leaseOver() error {
 
 // lastCall brings home what an agent of an earlier process has left in a lease
 // that is too short to go on in, but not over.
-func (a *attempt) lastCall(ctx context.Context, l Lease) {
+func (a reserving) lastCall(ctx context.Context, l Lease) {
 	held := a.held.Container
 	if !held.Open() || !a.held.Started || !l.End.IsZero() && a.until(l.End) < 0 {
 		return

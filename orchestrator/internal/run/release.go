@@ -14,7 +14,7 @@ import (
 // release gives back what was acquired, in reverse order, and goes on with the
 // lease when the container resists. What can't be given back stays open in the
 // journal, and the error holds the commands to type.
-func (a *attempt) release(ctx context.Context) error {
+func (a concluding) release(ctx context.Context) error {
 	if !a.held.Open() {
 		return nil
 	}
@@ -50,7 +50,7 @@ func (a *attempt) release(ctx context.Context) error {
 }
 
 // releaseLease gives back a lease that the devices of a run share.
-func (a *attempt) releaseLease(ctx context.Context) error {
+func (a concluding) releaseLease(ctx context.Context) error {
 	if !a.held.Lease.Open() || a.booked() {
 		return nil
 	}
@@ -123,7 +123,7 @@ func containerID(s Site) finder {
 }
 
 // byHand lists the commands that give back what this process could not.
-func (a *attempt) byHand() []string {
+func (a concluding) byHand() []string {
 	var lines []string
 	if l := a.held.Lease; l.Open() && !l.Adopted {
 		lines = append(lines, a.Commands.DeleteLease(cmp.Or(l.ID, l.Name)))

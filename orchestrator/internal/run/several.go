@@ -50,7 +50,7 @@ func (x *execution) several(ctx, cleanup context.Context) error {
 	ends := make([]end, len(x.attempts))
 	var all sync.WaitGroup
 	for i, a := range x.attempts {
-		all.Go(func() { ends[i] = a.carryOut(ctx, cleanup, err) })
+		all.Go(func() { ends[i] = concluding{a}.carryOut(ctx, cleanup, err) })
 	}
 	all.Wait()
 	if slices.ContainsFunc(ends, func(e end) bool { return e.left }) {
@@ -68,7 +68,7 @@ type end struct {
 }
 
 // carryOut does all work on one device, once its lease is there or has failed.
-func (a *attempt) carryOut(ctx, cleanup context.Context, leaseErr error) end {
+func (a concluding) carryOut(ctx, cleanup context.Context, leaseErr error) end {
 	err := leaseErr
 	if err == nil && len(a.todo.trials) > 0 {
 		if a.held.Board.ID == "" {
@@ -95,7 +95,7 @@ func (a *attempt) carryOut(ctx, cleanup context.Context, leaseErr error) end {
 
 // releaseContainer gives back an attempt's container and leaves its lease to those
 // that share it.
-func (a *attempt) releaseContainer(ctx context.Context) error {
+func (a concluding) releaseContainer(ctx context.Context) error {
 	if !a.held.Container.Open() || a.Keep {
 		return nil
 	}
@@ -170,7 +170,7 @@ func (x *execution) obtainAll(ctx context.Context) (text string, err error) {
 	for _, name := range names {
 		group := of[name]
 		lead := x.share(group)
-		said, serves, err := lead.goOn(ctx)
+		said, serves, err := reserving{lead}.goOn(ctx)
 		x.own(lead)
 		if err != nil {
 			return "", err
@@ -249,7 +249,7 @@ func (x *execution) giveBackLeases(cleanup context.Context) error {
 	for _, name := range names {
 		group := of[name]
 		lead := x.share(group)
-		kept = append(kept, lead.releaseLease(cleanup))
+		kept = append(kept, concluding{lead}.releaseLease(cleanup))
 	}
 	return errors.Join(kept...)
 }

@@ -154,7 +154,9 @@ func TestOneDeviceFails(t *testing.T) {
 			if failure.KindOf(err) != failure.Trials {
 				t.Fatalf("%d: %v", failure.KindOf(err), err)
 			}
-			for _, want := range []string{"2 whole (nyu-rpi5-01, nyu-rpi5-03)", "1 missing (" + bad + ")", string(phase) + ": "} {
+			for _, want := range []string{
+				"2 whole (nyu-rpi5-01, nyu-rpi5-03)", "1 missing (" + bad + ")", string(phase) + ": ",
+			} {
 				if !strings.Contains(err.Error(), want) {
 					t.Errorf("%q does not say %q", err, want)
 				}
