@@ -84,11 +84,7 @@ func (a *app) resultsCompare(c *cli.Context) error {
 // verdictOf is the exit code of a comparison that was printed.
 func verdictOf(r *compare.Comparison, damaged []string) error {
 	if len(damaged) > 0 {
-		more := ""
-		if n := len(damaged) - 5; n > 0 {
-			damaged, more = damaged[:5], fmt.Sprintf("; and %d more", n)
-		}
-		return failure.Storage.Errorf("left out, as damaged: %s%s", strings.Join(damaged, "; "), more).
+		return failure.Storage.Errorf("left out, as damaged: %s", words.List(damaged, "; ", 5)).
 			Advise("copy those runs again from where they were measured")
 	}
 	if len(r.Rows) > 0 {
