@@ -241,7 +241,8 @@ func (a *app) emulator(c *cli.Context) error {
 		return err
 	}
 	o := emulator.Options{Listen: c.String("listen"), Tick: c.Duration("tick"), PullDelay: c.Duration("pull"),
-		Region: c.String("region"), Sites: c.StringSlice("site"), Deploy: c.Duration("deploy"), Arch: c.String("arch"), Clock: c.Duration("clock")}
+		Region: c.String("region"), Sites: c.StringSlice("site"), Deploy: c.Duration("deploy"), Arch: c.String("arch"),
+		Clock: c.Duration("clock")}
 	for i, site := range o.Sites {
 		if !slices.Contains(emulator.BareMetalSites(), site) || slices.Contains(o.Sites[:i], site) {
 			return failure.Usage.
