@@ -149,7 +149,7 @@ func (a Attempt) advance(e store.Entry) Attempt {
 		a.Lease = Held{Name: e.Name, ID: e.ID, Adopted: e.Text == adopted}
 		a.Asked = LeaseRequest{}
 		if e.ID == "" {
-			json.Unmarshal(e.Data, &a.Asked) // what cannot be read is asked for anew
+			_ = json.Unmarshal(e.Data, &a.Asked) // what cannot be read is asked for anew
 		}
 	case e.Kind == store.Done && e.What == aLease:
 		a.Lease.ID = e.ID
