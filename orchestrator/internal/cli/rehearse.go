@@ -117,7 +117,7 @@ func archAgain(c *cli.Context, s *store.Run) (string, error) {
 		}
 	}
 	if was.Arch == "" { // a run of before: its container said it
-		all, err := run.ReadFacts(s, run.Replay(entries).N)
+		all, err := run.ReadFacts(s, run.Replay(entries).Slot(max(1, s.Slot())).N)
 		if err != nil {
 			return "", err
 		}
