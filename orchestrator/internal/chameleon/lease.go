@@ -32,7 +32,7 @@ func NewLeaseClient(c *Client) *LeaseClient { return &LeaseClient{c, NewDeviceCl
 
 // Reserve makes the lease, or adopts the one of this name. See run.Reserver.
 func (c *LeaseClient) Reserve(ctx context.Context, req run.LeaseRequest) (run.Lease, error) {
-	opts, err := leaseOptions(req, time.Now())
+	opts, err := leaseOptions(req, c.client.Now())
 	if err != nil {
 		return run.Lease{}, err
 	}

@@ -38,7 +38,7 @@ func (c *LeaseClient) OwnLease(ctx context.Context, idOrName string) (site.Lease
 // ExtendLease moves the end of the user's own lease later, if its device is
 // free until then.
 func (c *LeaseClient) ExtendLease(ctx context.Context, l site.Lease, end time.Time) (site.Lease, error) {
-	now := time.Now()
+	now := c.client.Now()
 	if err := c.changeable(l, now); err != nil {
 		return l, err
 	}
@@ -57,7 +57,7 @@ func (c *LeaseClient) ExtendLease(ctx context.Context, l site.Lease, end time.Ti
 // ShortenLease moves the end of the user's own lease earlier; a zero end is
 // now, which ends it and keeps its record.
 func (c *LeaseClient) ShortenLease(ctx context.Context, l site.Lease, end time.Time) (site.Lease, error) {
-	now := time.Now()
+	now := c.client.Now()
 	if err := c.changeable(l, now); err != nil {
 		return l, err
 	}

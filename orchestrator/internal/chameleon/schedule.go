@@ -50,7 +50,7 @@ func (c *DeviceClient) NextSlot(ctx context.Context, req run.LeaseRequest,
 	if err != nil {
 		return site.Slot{}, err
 	}
-	now := time.Now().UTC()
+	now := c.client.Now()
 	best, match := site.Slot{}, 0
 	var bestStart time.Time
 	for _, d := range all {
@@ -104,7 +104,7 @@ func (c *DeviceClient) CheckFree(ctx context.Context, req run.LeaseRequest) (unr
 		}
 		return err.Error(), nil
 	}
-	now := time.Now().UTC()
+	now := c.client.Now()
 	start := site.Later(req.Start.UTC(), now)
 	for _, d := range all {
 		if !wanted(req, d.Device) || !d.Reservable || !d.Authorized {
@@ -149,7 +149,7 @@ func noSuchDevice(req run.LeaseRequest, all []site.Device) error {
 // in the window, and when one can. It costs two requests; without their
 // answers it says less.
 func (c *DeviceClient) whoIsFree(ctx context.Context, req run.LeaseRequest) (msg, next string) {
-	now := time.Now().UTC()
+	now := c.client.Now()
 	all, err := c.Devices(ctx)
 	if err != nil {
 		return fmt.Sprintf("no %s is free from %s", wantedText(req), clock.Window(

@@ -58,7 +58,6 @@ func (a *app) root() *cli.App {
 		UseShortOptionHandling: true,
 		ExitErrHandler:         func(*cli.Context, error) {}, // the library would exit by itself
 		OnUsageError:           usageError,
-		CommandNotFound:        nil,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "runs", Value: runsDir, EnvVars: []string{"CHEXP_RUNS"},
 				Usage: "directory that holds the runs"},

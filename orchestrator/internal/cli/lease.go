@@ -55,7 +55,7 @@ func (a *app) leaseCreate(c *cli.Context) error {
 	if err := noArguments(c); err != nil {
 		return err
 	}
-	want, err := readLeaseFlags(c, time.Now())
+	want, err := readLeaseFlags(c)
 	if err != nil {
 		return err
 	}
@@ -66,6 +66,9 @@ func (a *app) leaseCreate(c *cli.Context) error {
 	}
 	cloud, err := a.connectCloud(c)
 	if err != nil {
+		return err
+	}
+	if err := want.begin(cloud.Now()); err != nil {
 		return err
 	}
 	req, err := a.placeLease(c.Context, cloud, want)
@@ -81,7 +84,7 @@ func (a *app) leaseCreate(c *cli.Context) error {
 	if c.Bool("no-wait") {
 		return a.print(c, leaseRows([]run.Lease{l}, l))
 	}
-	if left := time.Until(l.Start); left > worthWaiting && !c.Bool("wait") {
+	if left := l.Start.Sub(cloud.Now()); left > worthWaiting && !c.Bool("wait") {
 		fmt.Fprintf(a.err, "  it starts in %s: `%s` counts down to it\n", clock.Span(left),
 			words.Printable(a.commands(c).Line("lease", "wait", l.Name)))
 		return a.print(c, leaseRows([]run.Lease{l}, l))
@@ -174,11 +177,14 @@ func (a *app) leaseExtend(c *cli.Context) error {
 		return failure.Usage.Errorf("give either --hours, more than 0, or --until").
 			Advise("`chexp lease extend --help`; nothing was changed")
 	}
-	end, err := endFlag(c, time.Now())
-	if err != nil {
+	if _, err := endFlag(c, time.Now()); err != nil {
 		return err
 	}
 	cloud, l, err := a.theLease(c, site.Cloud.OwnLease)
+	if err != nil {
+		return err
+	}
+	end, err := endFlag(c, cloud.Now())
 	if err != nil {
 		return err
 	}
@@ -200,11 +206,14 @@ func (a *app) leaseShorten(c *cli.Context) error {
 		return failure.Usage.Errorf("give either --until or --now").
 			Advise("`chexp lease shorten --help`; nothing was changed")
 	}
-	end, err := endFlag(c, time.Now())
-	if err != nil {
+	if _, err := endFlag(c, time.Now()); err != nil {
 		return err
 	}
 	cloud, l, err := a.theLease(c, site.Cloud.OwnLease)
+	if err != nil {
+		return err
+	}
+	end, err := endFlag(c, cloud.Now())
 	if err != nil {
 		return err
 	}
@@ -226,7 +235,7 @@ func (a *app) leaseDelete(c *cli.Context) error {
 		return err
 	}
 	given := "it was over"
-	if left := site.Left(l.Lease, time.Now()); left > 0 {
+	if left := site.Left(l.Lease, cloud.Now()); left > 0 {
 		given = clock.Span(left) + " given back"
 	}
 	fmt.Fprintf(a.err, "lease %s (%s) is deleted; %s\n", words.Printable(l.Name), l.ID, given)

@@ -58,6 +58,7 @@ func (a *app) leaseCreateCommand() *cli.Command {
 // leaseWanted is what a person asks for; its Name is empty for the default.
 type leaseWanted struct {
 	run.LeaseRequest
+	at         string
 	next       bool // the first free time
 	length     time.Duration
 	exact      bool
@@ -74,8 +75,9 @@ func (w leaseWanted) end(start time.Time) time.Time {
 }
 
 // readLeaseFlags refuses everything that is wrong with the flags at once.
-func readLeaseFlags(c *cli.Context, now time.Time) (leaseWanted, error) {
-	w := leaseWanted{exact: c.Bool("exact"), experiment: "chexp", file: c.String("experiment")}
+// When the lease begins and ends is up to the site's clock, see begin.
+func readLeaseFlags(c *cli.Context) (leaseWanted, error) {
+	w := leaseWanted{at: c.String("at"), exact: c.Bool("exact"), experiment: "chexp", file: c.String("experiment")}
 	w.Name, w.MachineName, w.DeviceName, w.DeviceUID = c.String("name"), c.String("machine"), c.String("device"),
 		c.String("uid")
 	var problems []error
@@ -83,19 +85,7 @@ func readLeaseFlags(c *cli.Context, now time.Time) (leaseWanted, error) {
 		problems = append(problems, errors.New("give exactly one of --machine, --device and --uid"))
 	}
 	w.length = time.Duration(c.Float64("hours") * float64(time.Hour))
-	if w.next = c.String("at") == "next"; !w.next {
-		start, err := parseTime(c.String("at"), now)
-		switch {
-		case err != nil:
-			problems = append(problems, fmt.Errorf("--at %w", err))
-		case start.IsZero():
-			w.End = w.end(now)
-		case start.Before(now.Truncate(time.Minute)):
-			problems = append(problems, fmt.Errorf("--at %s has passed", clock.Both(start)))
-		default:
-			w.Start, w.End = start, w.end(start)
-		}
-	}
+	w.next = w.at == "next"
 	if c.Bool("wait") && c.Bool("no-wait") {
 		problems = append(problems, errors.New("--wait contradicts --no-wait"))
 	}
@@ -103,6 +93,26 @@ func readLeaseFlags(c *cli.Context, now time.Time) (leaseWanted, error) {
 		return w, failure.Usage.Wrap(err).Advise("`chexp lease create --help`; nothing was created")
 	}
 	return w, nil
+}
+
+// begin sets when the lease begins and ends; now is the site's.
+func (w *leaseWanted) begin(now time.Time) error {
+	if w.next {
+		return nil
+	}
+	start, err := parseTime(w.at, now)
+	switch {
+	case err != nil:
+		return failure.Usage.Errorf("--at %s", err.Error()).Advise("nothing was created")
+	case start.IsZero():
+		w.End = w.end(now)
+	case start.Before(now.Truncate(time.Minute)):
+		return failure.Usage.Errorf("--at %s has passed: it is %s at the site", clock.Both(start), clock.Both(now)).
+			Advise("nothing was created")
+	default:
+		w.Start, w.End = start, w.end(start)
+	}
+	return nil
 }
 
 // hours is the rule of a lease's length.
@@ -113,7 +123,8 @@ func hours(_ *cli.Context, h float64) error {
 	return nil
 }
 
-// aTime is the rule of a time, startTime that of a lease's start.
+// aTime is the rule of a time, startTime that of a lease's start. Whether it has
+// passed is for the site's clock to say.
 func aTime(s string) error {
 	_, err := parseTime(s, time.Now())
 	return err

@@ -3,8 +3,10 @@ package cli
 import (
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"text/tabwriter"
 
@@ -60,6 +62,19 @@ func write(w io.Writer, format string, l list) error {
 		return tw.Flush()
 	}
 	return badFormat(format)
+}
+
+// writePage writes a page to the file that --html names.
+func (a *app) writePage(file string, draw func(io.Writer) error) error {
+	f, err := os.Create(file)
+	if err == nil {
+		err = errors.Join(draw(f), f.Close())
+	}
+	if err != nil {
+		return failure.Storage.Errorf("the page cannot be written").Advise("give another file to --html").Because(err)
+	}
+	fmt.Fprintf(a.err, "wrote %s\n", file)
+	return nil
 }
 
 // badFormat is an answer's that lacks a format which its command's flag allows.

@@ -86,7 +86,7 @@ func (a *app) run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return a.execute(c, e, a.siteOptions(c), false)
+	return a.execute(c, e, a.siteOptions(c), nil)
 }
 
 // experimentArgument loads the file that the only argument names, and judges the
@@ -125,14 +125,11 @@ func asUsage(err error) error {
 }
 
 // execute plans a new run and carries it out.
-func (a *app) execute(c *cli.Context, e *spec.Experiment, o site.Options, rehearsal bool) error {
+func (a *app) execute(c *cli.Context, e *spec.Experiment, o site.Options, how *rehearsed) error {
 	cfg := runConfig(c)
 	obs := newProgress(a.err)
 	obs.Phase(run.PhasePlan, "")
 	id := store.NewID(e.Name, time.Now())
-	if err := e.CheckStart(time.Now()); err != nil {
-		return asUsage(err)
-	}
 	plan, files, err := resolve(c.Context, e, a.archOf(e), id, obs.Say)
 	if err != nil {
 		return err
@@ -141,13 +138,16 @@ func (a *app) execute(c *cli.Context, e *spec.Experiment, o site.Options, rehear
 	if cfg.Site, err = a.connect(c.Context, e.Site, o); err != nil {
 		return err
 	}
+	if err := e.CheckStart(cfg.Site.Now()); err != nil {
+		return asUsage(err)
+	}
 	s, err := a.runs(c).Create(id)
 	if err != nil {
 		return err
 	}
 	defer s.Unlock()
 	cfg.Run = &run.Run{Store: s, Experiment: e, Plan: plan, Files: files, Commands: a.commandsFor(c, s)}
-	if err := begin(cfg.Run, rehearsal); err != nil {
+	if err := begin(cfg.Run, how); err != nil {
 		return err
 	}
 	obs.PhaseEnd(run.PhasePlan, fmt.Sprintf("%d trials; %s", len(plan.Trials), s.Dir))
@@ -209,8 +209,9 @@ func resolve(
 	return plan, files, nil
 }
 
-// begin writes what a run starts with, the journal last.
-func begin(r *run.Run, rehearsal bool) error {
+// begin writes what a run starts with, the journal last; how is nil for a run that
+// is no rehearsal.
+func begin(r *run.Run, how *rehearsed) error {
 	if err := r.Store.WriteOnce(store.ExperimentFile, r.Experiment.Raw); err != nil {
 		return err
 	}
@@ -226,16 +227,21 @@ func begin(r *run.Run, rehearsal bool) error {
 			return err
 		}
 	}
-	if rehearsal {
+	if how != nil {
 		const text = "This run was a rehearsal against an emulated CHI@Edge.\n"
 		if err := r.Store.WriteOnce(store.RehearsalFile, []byte(text)); err != nil {
 			return err
 		}
 	}
 	// --site may have overruled the file: the journal knows where it runs.
-	return r.Store.Record(store.Entry{
-		Kind: store.Ended, Phase: string(run.PhasePlan), Name: r.Store.ID, Text: r.Experiment.Site,
-	})
+	e := store.Entry{Kind: store.Ended, Phase: string(run.PhasePlan), Name: r.Store.ID, Text: r.Experiment.Site}
+	if how != nil {
+		var err error
+		if e.Data, err = json.Marshal(how); err != nil {
+			return err
+		}
+	}
+	return r.Store.Record(e)
 }
 
 // load reads what begin wrote.
@@ -305,7 +311,11 @@ func (a *app) resume(c *cli.Context, name string) error {
 		return a.carryOut(c, cfg, obs)
 	}
 	if isRehearsal(s) {
-		return a.withEmulator(c, goOn)
+		arch, err := archAgain(c, s)
+		if err != nil {
+			return err
+		}
+		return a.withEmulator(c, arch, goOn)
 	}
 	return goOn(a.siteOptions(c))
 }

@@ -133,7 +133,7 @@ func (x *execution) reserve(ctx context.Context) (string, error) {
 			return "", err
 		}
 		if serves {
-			x.Observe.Say(foundAgain(l))
+			x.Observe.Say(x.attempt.foundAgain(l))
 			return x.attempt.await(ctx, l)
 		}
 	}

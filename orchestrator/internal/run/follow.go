@@ -41,7 +41,7 @@ func (a *attempt) start(ctx context.Context) error {
 	for try := 1; ; try++ {
 		limit := time.Duration(0)
 		if end, ok := a.deadline(); ok {
-			if limit = time.Until(end); limit <= 0 {
+			if limit = a.until(end); limit <= 0 {
 				return a.leaseOver()
 			}
 		}

@@ -88,7 +88,7 @@ func (a reserving) reserve(ctx context.Context) (string, error) {
 // choose says which lease is to be used or made. A booking whose answer got lost
 // is asked for as it was.
 func (a reserving) choose(ctx context.Context, taken error) (Choice, error) {
-	now := time.Now().UTC()
+	now := a.Site.Now()
 	switch asked := a.held.Asked; {
 	case taken == nil && a.held.Lease.Open() && asked.Start.After(now):
 		return Choice{Request: asked}, nil
@@ -152,7 +152,7 @@ func (a *attempt) booked() bool {
 	if a.lease.ID == "" { // not looked at yet by this process
 		start = a.held.Asked.Start
 	}
-	return a.held.Lease.Open() && a.held.Lease.ID != "" && a.lease.State == LeasePending && time.Until(start) > soon
+	return a.held.Lease.Open() && a.held.Lease.ID != "" && a.lease.State == LeasePending && a.until(start) > soon
 }
 
 // bookingStays says that a run ended before its lease began, and what to type.
@@ -172,12 +172,12 @@ func (a *attempt) bookingStays(ctx context.Context, err error) error {
 }
 
 // foundAgain says which lease of an earlier process is gone on with.
-func foundAgain(l Lease) string {
+func (a *attempt) foundAgain(l Lease) string {
 	text := "found the lease " + l.Name + " of before"
 	if l.State != LeaseActive || l.End.IsZero() {
 		return text
 	}
-	return text + ", " + clock.Span(time.Until(l.End)) + " left"
+	return text + ", " + clock.Span(a.until(l.End)) + " left"
 }
 
 // timeOfDay writes a time of day for people.
@@ -186,8 +186,11 @@ func timeOfDay(t time.Time) string { return t.UTC().Format("15:04 UTC") }
 // ended reports whether a lease can serve no more: it is over, or too little of
 // it is left to measure and bring the results home.
 func (a *attempt) ended(l Lease) bool {
-	return !l.State.Serves() || !l.End.IsZero() && time.Until(l.End) < a.Patience.LeaseTail
+	return !l.State.Serves() || !l.End.IsZero() && a.until(l.End) < a.Patience.LeaseTail
 }
+
+// until is how long it is until t, by the site's clock.
+func (c *Config) until(t time.Time) time.Duration { return t.Sub(c.Site.Now()) }
 
 // leaseName is the name of the attempt's lease: it carries the run's id, so that
 // the lease is found by it.

@@ -14,13 +14,13 @@ import (
 // home what there is.
 func (f *follower) watchLease(ctx context.Context) error {
 	end, ok := f.deadline()
-	if !ok || !f.timeUp && time.Until(end) > f.Patience.LeaseLook {
+	if !ok || !f.timeUp && f.until(end) > f.Patience.LeaseLook {
 		return nil
 	}
 	if f.timeUp || time.Since(f.looked) > f.Patience.LeaseLook/4 {
 		f.looked = time.Now()
 		if f.extended(ctx) {
-			if end, _ = f.deadline(); time.Until(end) > 0 {
+			if end, _ = f.deadline(); f.until(end) > 0 {
 				f.timeUp = false
 				return f.start(ctx)
 			}
@@ -28,7 +28,7 @@ func (f *follower) watchLease(ctx context.Context) error {
 	}
 	// The agent ends by itself at this time, at the end of a block; one that does
 	// not is stopped.
-	if f.timeUp || time.Now().After(end.Add(f.Patience.LeaseGrace)) {
+	if f.timeUp || f.until(end) < -f.Patience.LeaseGrace {
 		return f.leaseOver()
 	}
 	return nil
@@ -49,7 +49,7 @@ func (f *follower) extended(ctx context.Context) bool {
 // leaseOver says that the lease's end ends the measuring.
 func (a *attempt) leaseOver() error {
 	a.why = "the lease ends"
-	if left := time.Until(a.lease.End); left > 0 {
+	if left := a.until(a.lease.End); left > 0 {
 		a.Observe.Warn(fmt.Sprintf("the lease ends in %s: stopping to bring home what is measured",
 			left.Round(time.Second)))
 	}
@@ -63,7 +63,7 @@ func (a *attempt) leaseOver() error {
 // that is too short to go on in, but not over.
 func (a *attempt) lastCall(ctx context.Context, l Lease) {
 	held := a.held.Container
-	if !held.Open() || !a.held.Started || !l.End.IsZero() && time.Now().After(l.End) {
+	if !held.Open() || !a.held.Started || !l.End.IsZero() && a.until(l.End) < 0 {
 		return
 	}
 	err := func() error {

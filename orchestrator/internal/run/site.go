@@ -12,6 +12,9 @@ import (
 type Site interface {
 	Reserver
 	Launcher
+	// Now is the site's time, by which leases begin and end: this machine's clock
+	// may be off.
+	Now() time.Time
 	// Describe returns facts for attempts/N.json: names, endpoints, versions, user
 	// and project. Never a secret.
 	Describe() map[string]string

@@ -65,7 +65,7 @@ func (s examiner) examineCredential(ctx context.Context) []site.Finding {
 	life := site.Finding{Check: "credential's end", State: site.OK}
 	if at, what := s.Session.Ends(); s.Session.Token.AppCred == nil && !at.IsZero() {
 		life.State, life.Detail = site.Warning, fmt.Sprintf("%s ends at %s, in %s, and cannot be renewed", what,
-			clock.Both(at), clock.Span(time.Until(at)))
+			clock.Both(at), clock.Span(s.Session.Clock.Until(at)))
 		life.Next = "a run that is not over by then cannot clean up after itself. " + s.Session.LongerLasting()
 		return []site.Finding{f, life}
 	}
@@ -82,13 +82,13 @@ func (s examiner) examineCredential(ctx context.Context) []site.Finding {
 			clock.Both(s.Session.Token.ExpiresAt)
 	case end.IsZero():
 		life.Detail = "never expires"
-	case time.Until(end) < soon:
+	case s.Session.Clock.Until(end) < soon:
 		life.State, life.Detail = site.Warning, fmt.Sprintf("expires at %s, in %s", clock.Both(end),
-			clock.Span(time.Until(end)))
+			clock.Span(s.Session.Clock.Until(end)))
 		life.Next = "a run that is not over by then cannot clean up after itself: make a new one first. " +
 			signin.RemedyAppCred
 	default:
-		life.Detail = fmt.Sprintf("expires at %s, in %s", clock.Both(end), clock.Span(time.Until(end)))
+		life.Detail = fmt.Sprintf("expires at %s, in %s", clock.Both(end), clock.Span(s.Session.Clock.Until(end)))
 	}
 	return []site.Finding{f, life}
 }
@@ -141,8 +141,7 @@ func clockFinding(h http.Header, asked, answered time.Time) site.Finding {
 		f.Detail = fmt.Sprintf("%s %s the server's", off.Abs().Round(time.Second), aheadOf(off))
 	default:
 		f.State, f.Detail = site.Warning, fmt.Sprintf("%s %s the server's", off.Abs().Round(time.Second), aheadOf(off))
-		f.Next = "set this machine's clock: ends of leases and countdowns are off by that; a start of `now` is " +
-			"the server's all the same"
+		f.Next = "set this machine's clock: leases and deadlines go by the server's, but dates here look wrong"
 	}
 	return f
 }
