@@ -119,7 +119,7 @@ func archAgain(c *cli.Context, s *store.Run) (string, error) {
 		}
 	}
 	if was.Arch == "" { // a run of before: its container said it
-		all, err := run.ReadFacts(s, run.Replay(entries).N)
+		all, err := run.ReadFacts(s, run.Replay(entries).Slot(max(1, s.Slot())).N)
 		if err != nil {
 			return "", err
 		}
@@ -224,7 +224,8 @@ func (a *app) emulatorCommand() *cli.Command {
 			&cli.StringFlag{Name: "listen", Value: "127.0.0.1:0", Usage: "loopback address and port", Action: text(loopback)},
 			&cli.DurationFlag{Name: "tick", Value: 10 * time.Second,
 				Usage: "how often Blazar's manager acts; 10 s as on the real one", Action: atLeast(time.Millisecond)},
-			&cli.DurationFlag{Name: "pull", Value: 2 * time.Second, Usage: "how long an image takes to pull", Action: atLeast(0)},
+			&cli.DurationFlag{Name: "pull", Value: 2 * time.Second, Usage: "how long an image takes to pull",
+				Action: atLeast(0)},
 			&cli.StringFlag{Name: "region", Value: "CHI@Edge", Usage: "`NAME` of the region that the devices are in",
 				Action: aName(longName)},
 			&cli.StringSliceFlag{Name: "site", Usage: "emulate the bare-metal `SITE` as well: " +

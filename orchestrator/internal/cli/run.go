@@ -14,7 +14,6 @@ import (
 	"chexp/experiments/failure"
 	"chexp/experiments/spec"
 	"chexp/experiments/trial"
-	"chexp/models"
 	"chexp/orchestrator/internal/bundle"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/runtimes"
@@ -175,10 +174,7 @@ func resolve(
 	if err != nil {
 		return nil, nil, err
 	}
-	r := models.Resolver{
-		CacheDir: filepath.Join(cache, "models"), SearchPath: models.DefaultSearchPath(), Progress: say,
-	}
-	found, err := r.ResolveAll(ctx, e)
+	found, err := resolverIn(cache, say).ResolveAll(ctx, e)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -147,7 +147,7 @@ func (a *attempt) salvage(ctx context.Context, why string) error {
 	ctx, cancel := context.WithTimeout(ctx, a.Patience.Salvage)
 	defer cancel()
 	a.Observe.Say("stopping the agent and bringing home what it has measured")
-	st, stopped := stop(ctx, a.agent(), why, a.Patience.PollMin)
+	st, stopped := stop(ctx, a.agent(), why, min(a.Patience.PollMin, time.Second))
 	if reply, err := a.agent().Status(ctx, a.lastSeq); err == nil {
 		stopped = errors.Join(stopped, a.mirror(reply))
 	}

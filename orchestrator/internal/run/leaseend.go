@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -36,7 +37,7 @@ func (f *follower) watchLease(ctx context.Context) error {
 
 // extended asks whether the lease has another end by now. No answer means no.
 func (f *follower) extended(ctx context.Context) bool {
-	l, found, err := f.Site.FindLease(ctx, f.held.Lease.Key())
+	l, found, err := f.lookAtLease(ctx)
 	if err != nil || !found || l.End.IsZero() || l.End.Equal(f.lease.End) {
 		return false
 	}
@@ -44,6 +45,15 @@ func (f *follower) extended(ctx context.Context) bool {
 	f.noteFacts()
 	f.Observe.Say("the lease now ends at " + timeOfDay(l.End))
 	return true
+}
+
+// lookAtLease asks for the lease, once for all devices in it.
+func (a *attempt) lookAtLease(ctx context.Context) (Lease, bool, error) {
+	look := func() (Lease, bool, error) { return a.Site.FindLease(ctx, a.held.Lease.Key()) }
+	if a.crowd == nil {
+		return look()
+	}
+	return a.crowd.findLease(a.held.Lease.Key(), a.Patience.LeaseLook/8, look)
 }
 
 // leaseOver says that the lease's end ends the measuring.
@@ -61,7 +71,7 @@ func (a *attempt) leaseOver() error {
 
 // lastCall brings home what an agent of an earlier process has left in a lease
 // that is too short to go on in, but not over.
-func (a *attempt) lastCall(ctx context.Context, l Lease) {
+func (a reserving) lastCall(ctx context.Context, l Lease) {
 	held := a.held.Container
 	if !held.Open() || !a.held.Started || !l.End.IsZero() && a.until(l.End) < 0 {
 		return
@@ -73,7 +83,7 @@ func (a *attempt) lastCall(ctx context.Context, l Lease) {
 		}
 		req := ContainerRequest{
 			Name: held.Name, Image: a.Experiment.Container.Image,
-			ReservationID: l.ReservationID, Transport: a.Experiment.Container.Transport,
+			ReservationID: cmp.Or(a.held.Board.ID, l.ReservationID), Transport: a.Experiment.Container.Transport,
 		}
 		if a.tr, err = a.Site.Dial(ctx, c, req, a.Observe.Say); err != nil {
 			a.tr = nil

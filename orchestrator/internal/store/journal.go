@@ -39,12 +39,32 @@ type Entry struct {
 	ID    string          `json:"id,omitempty"`
 	Text  string          `json:"text,omitempty"`
 	Data  json.RawMessage `json:"data,omitempty"`
+	// Slots are the devices of the run that the entry is about, each counted
+	// from 1; absent: the first, which in most runs is the only one. One lease
+	// may hold several.
+	Slots []int `json:"slots,omitempty"`
+}
+
+// Devices are the slots that the entry is about.
+func (e Entry) Devices() []int {
+	if len(e.Slots) == 0 {
+		return []int{1}
+	}
+	return e.Slots
 }
 
 // Record appends an entry and syncs it to the disk before it returns: what
 // follows may create something on a cloud. On a full disk the ballast is freed
 // and the entry tried once more.
 func (r *Run) Record(e Entry) error {
+	if r.whole != nil {
+		if len(e.Slots) == 0 {
+			e.Slots = []int{r.slot}
+		}
+		return r.whole.Record(e)
+	}
+	r.journal.Lock()
+	defer r.journal.Unlock()
 	if e.Time.IsZero() {
 		e.Time = time.Now().UTC()
 	}
@@ -87,6 +107,9 @@ func (r *Run) torn() bool {
 // Entries reads the journal. A torn line (see appendLine) is ignored, as its
 // call was never made; damage elsewhere is an error.
 func (r *Run) Entries() ([]Entry, error) {
+	if r.whole != nil {
+		return r.whole.ofSlot(r.slot)
+	}
 	data, err := r.Read(journalFile)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {

@@ -10,6 +10,8 @@
 //	  events.jsonl                            what the agent said (events.2.jsonl: second attempt)
 //	  results/<trial id>.json SHA256SUMS      raw values, write-once
 //	  report.*                                derived, rebuilt by `chexp results report`
+//	  devices/<n>/                            of a run with several devices: site.json, events.jsonl, results/ and
+//	                                          report.* of the n-th, from 1; the rest is the run's
 package store
 
 import (
@@ -23,6 +25,7 @@ import (
 	"regexp"
 	"sort"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -66,7 +69,12 @@ type Run struct {
 	ID  string
 	Dir string
 
-	lock *os.File
+	lock    *os.File
+	journal sync.Mutex // one entry at a time
+
+	// Of one device among several: the run, and which device it is.
+	whole *Run
+	slot  int
 }
 
 var idPattern = regexp.MustCompile(`^[0-9]{8}t[0-9]{6}z-[a-z0-9-]{1,40}-[a-z]{4}$`)
@@ -245,6 +253,9 @@ func (r *Run) Replace(name string, data []byte) error {
 // Read returns a file of the run: a regular one, whatever lies in the directory,
 // which others may have written.
 func (r *Run) Read(name string) ([]byte, error) {
+	if r.whole != nil && ofTheRun(name) {
+		return r.whole.Read(name)
+	}
 	root, err := files.OpenRoot(r.Dir)
 	if err != nil {
 		return nil, err
