@@ -43,7 +43,15 @@ type Lease struct {
 	UID         string
 	Start       time.Time // zero: now
 	Duration    time.Duration
+
+	// For a run with several devices, each measuring all trials.
+	Devices int      // how many of MachineName; with AllFree at most; 0: one, or those of Boards
+	AllFree bool     // as many as are free when the lease is made
+	Boards  []string // names or uids, each once
 }
+
+// Count is how many devices a run has, at most.
+func (l Lease) Count() int { return max(1, l.Devices, len(l.Boards)) }
 
 // Container says what runs on the device.
 type Container struct {

@@ -32,7 +32,7 @@ func NewLeaseClient(c *Client) *LeaseClient { return &LeaseClient{c, NewDeviceCl
 
 // Reserve makes the lease, or adopts the one of this name. See run.Reserver.
 func (c *LeaseClient) Reserve(ctx context.Context, req run.LeaseRequest) (run.Lease, error) {
-	opts, err := leaseOptions(req, time.Now())
+	opts, err := leaseOptions(req, c.client.Now())
 	if err != nil {
 		return run.Lease{}, err
 	}
@@ -119,7 +119,7 @@ func (c *LeaseClient) createLease(ctx context.Context, req run.LeaseRequest,
 			return made, nil
 		case lookErr != nil:
 			return nil, failure.Cloud.Errorf("%s: no answer, and whether the lease exists cannot be found out", what).
-				Advise("look with `chexp lease list` before you try again, and delete it there").
+				Advise("look with `%s` before you try again, and delete it there", c.client.Commands.Line("lease", "list")).
 				Because(errors.Join(e, lookErr))
 		case again || !MayRepeat(e):
 			return nil, c.reserveFailure(ctx, req, what, e)
@@ -142,20 +142,22 @@ func (c *LeaseClient) theLease(ctx context.Context, name, what string, cause err
 	l, err := c.liveLease(ctx, name)
 	if err == nil && l == nil {
 		err = failure.Cloud.Errorf("%s: it was made and is not listed", what).
-			Advise("look with `chexp lease list`").
+			Advise("look with `%s`", c.client.Commands.Line("lease", "list")).
 			Because(cause)
 	}
 	return l, err
 }
 
-// mine lists this user's leases of this name. Another member's is not ours,
-// whatever its name.
+// mine lists this user's leases of this name, or the one with it for an id.
+// Another member's is not ours, whatever its name.
 func (c *LeaseClient) mine(ctx context.Context, name string) ([]leases.Lease, error) {
 	all, err := c.client.AllLeases(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(all, func(l leases.Lease) bool { return l.Name != name || l.UserID != c.client.Me() }), nil
+	return slices.DeleteFunc(all, func(l leases.Lease) bool {
+		return l.Name != name && l.ID != name || l.UserID != c.client.Me()
+	}), nil
 }
 
 // stateOf translates Blazar's statuses [BLZ:blazar/status.py (LeaseStatus)].
@@ -199,7 +201,7 @@ func (c *LeaseClient) liveLease(ctx context.Context, name string) (*leases.Lease
 		Advise("delete all but one with `%s`, then resume", c.client.Commands.DeleteLease("ID"))
 }
 
-// FindLease looks a lease up by exact name. A live one comes before one that
+// FindLease looks a lease up by exact name or id. A live one comes before one that
 // failed or ended, which is returned so that it can be released.
 func (c *LeaseClient) FindLease(ctx context.Context, name string) (run.Lease, bool, error) {
 	live, err := c.liveLease(ctx, name)

@@ -1,14 +1,11 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
-	"chexp/experiments/failure"
 	"chexp/experiments/words"
 	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/site"
@@ -21,8 +18,9 @@ func (a *app) calendarCommand() *cli.Command {
 		Name:  "calendar",
 		Usage: "draw when each device is taken, as the site's web calendar does",
 		Flags: []cli.Flag{
-			&cli.IntFlag{Name: "days", Value: 2, Usage: "how many days from now"},
-			&cli.StringFlag{Name: "machine", Usage: "only devices of this `TYPE`, such as raspberrypi5"},
+			&cli.IntFlag{Name: "days", Value: 2, Usage: "how many days from now", Action: between(1, maxDays)},
+			&cli.StringFlag{Name: "machine", Usage: "only devices of this `TYPE`, such as raspberrypi5",
+				Action: aName(longName)},
 			&cli.StringFlag{Name: "html", Usage: "write a page that needs nothing else to this `FILE`"},
 			formatFlag(),
 		},
@@ -38,9 +36,6 @@ func (a *app) deviceCalendar(c *cli.Context) error {
 		return err
 	}
 	days := c.Int("days")
-	if days < 1 || days > maxDays {
-		return failure.Usage.Errorf("--days is %d", days).Advise("1 to %d", maxDays)
-	}
 	cloud, err := a.connectCloud(c)
 	if err != nil {
 		return err
@@ -49,29 +44,15 @@ func (a *app) deviceCalendar(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	cal := newCalendar(devices, c.String("machine"), time.Now(), days)
+	cal := newCalendar(devices, c.String("machine"), cloud.Now(), days)
 	cal.Site = cloud.Describe()["site"]
 	if file := c.String("html"); file != "" {
-		return a.calendarPage(file, cal)
+		return a.writePage(file, cal.page)
 	}
 	if c.String("format") == "table" {
 		return cal.draw(a.out, newProgress(a.err).width)
 	}
 	return a.print(c, cal.list())
-}
-
-func (a *app) calendarPage(file string, cal calendar) error {
-	f, err := os.Create(file)
-	if err == nil {
-		err = errors.Join(cal.page(f), f.Close())
-	}
-	if err != nil {
-		return failure.Storage.Errorf("the page cannot be written").
-			Advise("give another file to --html").
-			Because(err)
-	}
-	fmt.Fprintf(a.err, "wrote %s\n", file)
-	return nil
 }
 
 // calendar is the next days of some devices.

@@ -17,7 +17,8 @@ import (
 
 func (a *app) leaseCommand() *cli.Command {
 	one := "ID|NAME"
-	until := &cli.StringFlag{Name: "until", Usage: "the new end, as a `TIME` like --at's of `chexp lease create`"}
+	until := &cli.StringFlag{Name: "until", Usage: "the new end, as a `TIME` like --at's of `chexp lease create`",
+		Action: text(aTime)}
 	return &cli.Command{
 		Name:  "lease",
 		Usage: "reserve a device by hand",
@@ -36,7 +37,7 @@ func (a *app) leaseCommand() *cli.Command {
 				Flags: []cli.Flag{formatFlag()}, Action: a.leaseWait},
 			{
 				Name: "extend", Usage: "move the end of a lease of yours later", ArgsUsage: one, Action: a.leaseExtend,
-				Flags: []cli.Flag{&cli.Float64Flag{Name: "hours", Usage: "by how long"}, until, formatFlag()},
+				Flags: []cli.Flag{&cli.Float64Flag{Name: "hours", Usage: "by how long", Action: hours}, until, formatFlag()},
 			},
 			{
 				Name: "shorten", Usage: "move the end of a lease of yours earlier", ArgsUsage: one,
@@ -54,7 +55,7 @@ func (a *app) leaseCreate(c *cli.Context) error {
 	if err := noArguments(c); err != nil {
 		return err
 	}
-	want, err := readLeaseFlags(c, time.Now())
+	want, err := readLeaseFlags(c)
 	if err != nil {
 		return err
 	}
@@ -65,6 +66,9 @@ func (a *app) leaseCreate(c *cli.Context) error {
 	}
 	cloud, err := a.connectCloud(c)
 	if err != nil {
+		return err
+	}
+	if err := want.begin(cloud.Now()); err != nil {
 		return err
 	}
 	req, err := a.placeLease(c.Context, cloud, want)
@@ -80,9 +84,9 @@ func (a *app) leaseCreate(c *cli.Context) error {
 	if c.Bool("no-wait") {
 		return a.print(c, leaseRows([]run.Lease{l}, l))
 	}
-	if left := time.Until(l.Start); left > worthWaiting && !c.Bool("wait") {
-		fmt.Fprintf(a.err, "  it starts in %s: `chexp lease wait %s` counts down to it\n", clock.Span(left),
-			words.Printable(l.Name))
+	if left := l.Start.Sub(cloud.Now()); left > worthWaiting && !c.Bool("wait") {
+		fmt.Fprintf(a.err, "  it starts in %s: `%s` counts down to it\n", clock.Span(left),
+			words.Printable(a.commands(c).Line("lease", "wait", l.Name)))
 		return a.print(c, leaseRows([]run.Lease{l}, l))
 	}
 	if l, err = a.await(c, cloud, l); err != nil {
@@ -173,11 +177,14 @@ func (a *app) leaseExtend(c *cli.Context) error {
 		return failure.Usage.Errorf("give either --hours, more than 0, or --until").
 			Advise("`chexp lease extend --help`; nothing was changed")
 	}
-	end, err := endFlag(c, time.Now())
-	if err != nil {
+	if _, err := endFlag(c, time.Now()); err != nil {
 		return err
 	}
 	cloud, l, err := a.theLease(c, site.Cloud.OwnLease)
+	if err != nil {
+		return err
+	}
+	end, err := endFlag(c, cloud.Now())
 	if err != nil {
 		return err
 	}
@@ -199,11 +206,14 @@ func (a *app) leaseShorten(c *cli.Context) error {
 		return failure.Usage.Errorf("give either --until or --now").
 			Advise("`chexp lease shorten --help`; nothing was changed")
 	}
-	end, err := endFlag(c, time.Now())
-	if err != nil {
+	if _, err := endFlag(c, time.Now()); err != nil {
 		return err
 	}
 	cloud, l, err := a.theLease(c, site.Cloud.OwnLease)
+	if err != nil {
+		return err
+	}
+	end, err := endFlag(c, cloud.Now())
 	if err != nil {
 		return err
 	}
@@ -225,7 +235,7 @@ func (a *app) leaseDelete(c *cli.Context) error {
 		return err
 	}
 	given := "it was over"
-	if left := site.Left(l.Lease, time.Now()); left > 0 {
+	if left := site.Left(l.Lease, cloud.Now()); left > 0 {
 		given = clock.Span(left) + " given back"
 	}
 	fmt.Fprintf(a.err, "lease %s (%s) is deleted; %s\n", words.Printable(l.Name), l.ID, given)
@@ -249,8 +259,7 @@ func leaseName(ctx context.Context, cloud site.Cloud, want leaseWanted) (string,
 		if want.Name != "" {
 			return name, failure.Usage.Errorf("you have a lease named %s (%s, %s), %s", name, l.ID, l.Status,
 				clock.Window(l.Start, l.End)).
-				Advise("give another --name, extend that one (`chexp lease extend`) or delete it; nothing was " +
-					"created")
+				Advise("give another --name, or extend or delete that one; nothing was created")
 		}
 		if n > 99 {
 			return name, errors.New("a hundred leases of one name")

@@ -34,17 +34,19 @@ func (a *app) leaseCreateCommand() *cli.Command {
 	return &cli.Command{
 		Name: "create", Usage: "reserve one device and wait until it is ready",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "machine", Usage: "any free device of this `TYPE`, such as raspberrypi5"},
-			&cli.StringFlag{Name: "device", Usage: "the device of this `NAME`, such as nyu-rpi5-01"},
-			&cli.StringFlag{Name: "uid", Usage: "the device with this `UID`"},
+			&cli.StringFlag{Name: "machine", Usage: "any free device of this `TYPE`, such as raspberrypi5",
+				Action: aName(longName)},
+			&cli.StringFlag{Name: "device", Usage: "the device of this `NAME`, such as nyu-rpi5-01",
+				Action: aName(longName)},
+			&cli.StringFlag{Name: "uid", Usage: "the device with this `UID`", Action: aName(longName)},
 			&cli.Float64Flag{Name: "hours", Value: mannerly.Hours(), Usage: "how long at most; the end is the " +
-				"last HH:55 within"},
+				"last HH:55 within", Action: hours},
 			&cli.BoolFlag{Name: "exact", Usage: "end after exactly --hours, not at HH:55"},
 			&cli.StringFlag{Name: "at", Value: "now", Usage: "the start: next (the first time a device is free " +
-				"so long), " + timeForms},
+				"so long), " + timeForms, Action: text(startTime)},
 			&cli.StringFlag{Name: "experiment", Usage: "take device and name from this experiment `FILE`, and " +
 				"compare the length with its plan"},
-			&cli.StringFlag{Name: "name", Usage: "default <experiment>_<user>"},
+			&cli.StringFlag{Name: "name", Usage: "default <experiment>_<user>", Action: aName(site.MaxLeaseName)},
 			&cli.BoolFlag{Name: "wait", Usage: "wait for the start however far away it is (by default 15 minutes)"},
 			&cli.BoolFlag{Name: "no-wait", Usage: "return as soon as the lease exists"},
 			formatFlag(),
@@ -56,6 +58,7 @@ func (a *app) leaseCreateCommand() *cli.Command {
 // leaseWanted is what a person asks for; its Name is empty for the default.
 type leaseWanted struct {
 	run.LeaseRequest
+	at         string
 	next       bool // the first free time
 	length     time.Duration
 	exact      bool
@@ -72,8 +75,9 @@ func (w leaseWanted) end(start time.Time) time.Time {
 }
 
 // readLeaseFlags refuses everything that is wrong with the flags at once.
-func readLeaseFlags(c *cli.Context, now time.Time) (leaseWanted, error) {
-	w := leaseWanted{exact: c.Bool("exact"), experiment: "chexp", file: c.String("experiment")}
+// When the lease begins and ends is up to the site's clock, see begin.
+func readLeaseFlags(c *cli.Context) (leaseWanted, error) {
+	w := leaseWanted{at: c.String("at"), exact: c.Bool("exact"), experiment: "chexp", file: c.String("experiment")}
 	w.Name, w.MachineName, w.DeviceName, w.DeviceUID = c.String("name"), c.String("machine"), c.String("device"),
 		c.String("uid")
 	var problems []error
@@ -81,34 +85,56 @@ func readLeaseFlags(c *cli.Context, now time.Time) (leaseWanted, error) {
 		problems = append(problems, errors.New("give exactly one of --machine, --device and --uid"))
 	}
 	w.length = time.Duration(c.Float64("hours") * float64(time.Hour))
-	if w.length < time.Minute || w.length > longest {
-		problems = append(problems, errors.New("--hours must be between one minute and seven days (168), which "+
-			"is what Chameleon allows"))
-	}
-	if w.next = c.String("at") == "next"; !w.next {
-		start, err := parseTime(c.String("at"), now)
-		switch {
-		case err != nil:
-			problems = append(problems, fmt.Errorf("--at %w", err))
-		case start.IsZero():
-			w.End = w.end(now)
-		case start.Before(now.Truncate(time.Minute)):
-			problems = append(problems, fmt.Errorf("--at %s has passed", clock.Both(start)))
-		default:
-			w.Start, w.End = start, w.end(start)
-		}
-	}
+	w.next = w.at == "next"
 	if c.Bool("wait") && c.Bool("no-wait") {
 		problems = append(problems, errors.New("--wait contradicts --no-wait"))
-	}
-	if len(w.Name) > site.MaxLeaseName {
-		problems = append(problems, fmt.Errorf("--name is longer than the %d characters that Blazar keeps",
-			site.MaxLeaseName))
 	}
 	if err := errors.Join(problems...); err != nil {
 		return w, failure.Usage.Wrap(err).Advise("`chexp lease create --help`; nothing was created")
 	}
 	return w, nil
+}
+
+// begin sets when the lease begins and ends; now is the site's.
+func (w *leaseWanted) begin(now time.Time) error {
+	if w.next {
+		return nil
+	}
+	start, err := parseTime(w.at, now)
+	switch {
+	case err != nil:
+		return failure.Usage.Errorf("--at %s", err.Error()).Advise("nothing was created")
+	case start.IsZero():
+		w.End = w.end(now)
+	case start.Before(now.Truncate(time.Minute)):
+		return failure.Usage.Errorf("--at %s has passed: it is %s at the site", clock.Both(start), clock.Both(now)).
+			Advise("nothing was created")
+	default:
+		w.Start, w.End = start, w.end(start)
+	}
+	return nil
+}
+
+// hours is the rule of a lease's length.
+func hours(_ *cli.Context, h float64) error {
+	if !(h*60 >= 1 && h <= longest.Hours()) { // also no number at all
+		return fmt.Errorf("is %v; it takes one minute (0.0167) to seven days (168), which is what Chameleon allows", h)
+	}
+	return nil
+}
+
+// aTime is the rule of a time, startTime that of a lease's start. Whether it has
+// passed is for the site's clock to say.
+func aTime(s string) error {
+	_, err := parseTime(s, time.Now())
+	return err
+}
+
+func startTime(s string) error {
+	if s == "next" {
+		return nil
+	}
+	return aTime(s)
 }
 
 func (w leaseWanted) filters() (given int) {
@@ -203,7 +229,7 @@ func (a *app) warnLength(length, most time.Duration) {
 	switch {
 	case length < most:
 		fmt.Fprintf(a.err, "! the plan may take %s, the lease lasts %s at most: trials that do not fit are left "+
-			"for `chexp run --resume`\n", clock.Span(most), clock.Span(length))
+			"for `%s`\n", clock.Span(most), clock.Span(length), run.Commands{Program: a.program}.Resume())
 	case length > needs+30*time.Minute:
 		fmt.Fprintf(a.err, "! the plan takes %s at most, and %s with all around it; %s is longer than it needs: "+
 			"--hours %.1f would do\n",

@@ -3,8 +3,10 @@ package cli
 import (
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"text/tabwriter"
 
@@ -16,8 +18,14 @@ import (
 
 // formatFlag is on every command that lists or shows, as in the OpenStack
 // client.
-func formatFlag() cli.Flag {
-	return &cli.StringFlag{Name: "format", Aliases: []string{"f"}, Value: "table", Usage: "`table`, json or csv"}
+func formatFlag() cli.Flag { return formats("table", "json", "csv") }
+
+// formats is the flag of a command whose answer has these formats, the usual one
+// first.
+func formats(words ...string) cli.Flag {
+	usage := "`" + words[0] + "`" + strings.TrimPrefix(either(words), words[0])
+	return &cli.StringFlag{Name: "format", Aliases: []string{"f"}, Value: words[0], Usage: usage,
+		Action: oneOf(words...)}
 }
 
 // list is an answer made of rows. JSON gets the values themselves.
@@ -56,8 +64,22 @@ func write(w io.Writer, format string, l list) error {
 	return badFormat(format)
 }
 
+// writePage writes a page to the file that --html names.
+func (a *app) writePage(file string, draw func(io.Writer) error) error {
+	f, err := os.Create(file)
+	if err == nil {
+		err = errors.Join(draw(f), f.Close())
+	}
+	if err != nil {
+		return failure.Storage.Errorf("the page cannot be written").Advise("give another file to --html").Because(err)
+	}
+	fmt.Fprintf(a.err, "wrote %s\n", file)
+	return nil
+}
+
+// badFormat is an answer's that lacks a format which its command's flag allows.
 func badFormat(format string) error {
-	return failure.Usage.Errorf("there is no format %q", format).Advise("-f takes table, json or csv")
+	return failure.Unexpected.Errorf("there is no format %q here", format)
 }
 
 func writeJSON(w io.Writer, v any) error {

@@ -46,7 +46,8 @@ func readFindings(s *store.Run) (*found, error) {
 		Image: e.Container.Image, Started: entries[0].Time, Ended: entries[len(entries)-1].Time,
 		Rehearsal: isRehearsal(s), Dir: s.Dir,
 	}
-	if f, err := run.ReadFacts(s); err == nil {
+	if all, err := run.ReadFacts(s, run.Replay(entries).Slot(max(1, s.Slot())).N); err == nil && len(all) > 0 {
+		f := all[len(all)-1]
 		d := f.Lease.Device
 		in.Run.Device = findings.Device{Name: d.Name, UID: d.UID, MachineName: d.MachineName}
 		in.Run.LeaseID, in.Run.ContainerID = f.Lease.ID, f.Container.ID

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"chexp/experiments/failure"
@@ -92,8 +93,8 @@ func describe(s *store.Run) runRow {
 		r.State = "running"
 	case st.Finished:
 		r.State = "finished"
-	case st.Lease.Open() || st.Container.Open():
-		r.State = "holds " + st.Lease.Name
+	case st.Open():
+		r.State = "holds " + strings.Join(st.Held(), ", ")
 	default:
 		r.State = "incomplete"
 	}
@@ -162,10 +163,15 @@ func (a *app) resultsFetch(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	r := &run.Run{Store: s, Plan: plan, Commands: a.commandsFor(c, s)}
 	if from := c.String("from"); from != "" {
 		if _, err := s.Adopt(from, plan); err != nil {
 			return err
 		}
+	} else if whole, err := r.Whole(); err != nil {
+		return err
+	} else if whole {
+		a.nothingToFetch(r)
 	} else if err := a.fetchFromDevice(c, s); err != nil {
 		return err
 	}
@@ -173,7 +179,19 @@ func (a *app) resultsFetch(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return a.answer(c, &run.Run{Store: s, Plan: plan, Commands: a.commandsFor(c, s)}, f, true)
+	return a.answer(c, r, f, true)
+}
+
+// nothingToFetch says so, and what the run still holds.
+func (a *app) nothingToFetch(r *run.Run) {
+	fmt.Fprintf(a.err, "  all %d results are here\n", len(r.Plan.Trials))
+	if entries, err := r.Store.Entries(); err == nil && run.Replay(entries).Open() {
+		a.sayReserved(r)
+	}
+}
+
+func (a *app) sayReserved(r *run.Run) {
+	fmt.Fprintf(a.err, "  the device is still reserved; to finish and give it back: %s\n", r.Commands.Resume())
 }
 
 // fetchFromDevice brings home what a run has on its device, and leaves the agent
@@ -183,22 +201,40 @@ func (a *app) fetchFromDevice(c *cli.Context, s *store.Run) error {
 	if err != nil {
 		return err
 	}
-	facts, err := run.ReadFacts(s)
-	if err != nil {
-		return failure.Locked.Errorf("run %s never got as far as a lease", s.ID).
-			Advise("`%s` starts it", r.Commands.Resume()).Because(err)
-	}
-	site, err := a.connect(c.Context, r.Experiment.Site, a.siteOptions(c))
+	entries, err := s.Entries()
 	if err != nil {
 		return err
 	}
-	cont, err := findContainer(c.Context, r, site)
+	held := run.Replay(entries).Slot(max(1, s.Slot()))
+	if held.N == 0 {
+		return failure.Locked.Errorf("run %s never got as far as a lease", s.ID).
+			Advise("`%s` starts it", r.Commands.Resume())
+	}
+	if !held.Container.Open() {
+		return failure.Locked.
+			Errorf("run %s has no container any more; what it brought home is all there is", s.ID).
+			Advise("`%s`; `%s` measures what is missing", r.Commands.Show(), r.Commands.Resume())
+	}
+	if isRehearsal(s) {
+		return failure.Locked.
+			Errorf("run %s was a rehearsal: its cloud has ended, and with it what was not fetched", s.ID).
+			Advise("`%s` measures what is missing", r.Commands.Resume())
+	}
+	facts, err := run.ReadFacts(s, held.N)
+	if err != nil {
+		return failure.Storage.Errorf("where run %s measures cannot be read", s.ID).Because(err)
+	}
+	site, err := a.connectOwn(c.Context, r, a.siteOptions(c))
+	if err != nil {
+		return err
+	}
+	cont, err := findContainer(c.Context, r, site, held.Container.Name)
 	if err != nil {
 		return err
 	}
 	obs := newProgress(a.err)
 	obs.Phase(run.PhaseFetch, "")
-	tr, err := site.Dial(c.Context, cont, facts.Request(), obs.Say)
+	tr, err := site.Dial(c.Context, cont, facts[held.N-1].Request(), obs.Say)
 	if err != nil {
 		return err
 	}
@@ -232,26 +268,16 @@ func (a *app) collect(ctx context.Context, r *run.Run, agent run.Agent, obs *pro
 	}
 	obs.PhaseEnd(run.PhaseFetch, fmt.Sprintf("%s; the agent is %s (%d of %d)",
 		got, reply.State.Phase, reply.State.Done, reply.State.Total))
-	fmt.Fprintf(a.err, "  the device is still reserved; to finish and give it back: %s\n", r.Commands.Resume())
+	a.sayReserved(r)
 	return nil
 }
 
-// findContainer finds the container that a run's journal knows of.
-func findContainer(ctx context.Context, r *run.Run, site run.Site) (run.Container, error) {
-	entries, err := r.Store.Entries()
-	if err != nil {
-		return run.Container{}, err
-	}
-	held := run.Replay(entries).Container
-	if !held.Open() {
-		return run.Container{}, failure.Locked.
-			Errorf("run %s has no container any more; what it brought home is all there is", r.Store.ID).
-			Advise("`%s`; `%s` measures what is missing", r.Commands.Show(), r.Commands.Resume())
-	}
-	cont, found, err := site.FindContainer(ctx, held.Name)
+// findContainer finds the container that a run's journal knows of by its name.
+func findContainer(ctx context.Context, r *run.Run, site run.Site, name string) (run.Container, error) {
+	cont, found, err := site.FindContainer(ctx, name)
 	if err == nil && !found {
 		err = failure.Device.
-			Errorf("the container %s is gone, and with it what was not fetched", held.Name).
+			Errorf("the container %s is gone, and with it what was not fetched", name).
 			Advise("`%s` measures what is missing", r.Commands.Resume())
 	}
 	return cont, err

@@ -8,14 +8,12 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"chexp/experiments/failure"
 	"chexp/experiments/spec"
 	"chexp/experiments/trial"
-	"chexp/models"
 	"chexp/orchestrator/internal/bundle"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/runtimes"
@@ -32,13 +30,24 @@ func runFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "keep", Usage: "leave lease and container as they are at the end"},
 		&cli.DurationFlag{Name: "pull-grace", Value: 2 * time.Minute,
-			Usage: "give up on an image that has looked impossible to pull for this long"},
+			Usage:  "give up on an image that has looked impossible to pull for this long",
+			Action: atLeast(time.Second)},
 		&cli.DurationFlag{Name: "fetch-time",
 			Usage: "stop measuring this long before the lease ends, to bring the results home",
-			Value: run.DefaultPatience().LeaseTail},
+			Value: run.DefaultPatience().LeaseTail, Action: atLeast(time.Second)},
 		&cli.StringFlag{Name: "until",
-			Usage: "stop after this `PHASE` and leave all as it is: plan, lease, container, push, run, fetch"},
+			Usage:  "stop after this `PHASE` and leave all as it is: " + strings.Join(phaseNames(), ", "),
+			Action: oneOf(phaseNames()...)},
 	}
+}
+
+// phaseNames are the phases after which a run can stop.
+func phaseNames() []string {
+	var names []string
+	for _, p := range run.Phases[:6] {
+		names = append(names, string(p))
+	}
+	return names
 }
 
 func (a *app) runCommand() *cli.Command {
@@ -58,7 +67,7 @@ func (a *app) runCommand() *cli.Command {
 				Usage: "return as soon as the agent works on the device; " +
 					"chexp run --resume, or results fetch, comes later"},
 			&cli.StringFlag{Name: "site", Usage: "run at this `SITE` instead of the file's: " +
-				strings.Join(spec.SiteNames(), " or ")},
+				strings.Join(spec.SiteNames(), " or "), Action: oneOf(spec.SiteNames()...)},
 			formatFlag(),
 		),
 		Action: a.run,
@@ -76,16 +85,21 @@ func (a *app) run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return a.execute(c, e, a.siteOptions(c), false)
+	return a.execute(c, e, a.siteOptions(c), nil)
 }
 
-// experimentArgument loads the file that the only argument names.
+// experimentArgument loads the file that the only argument names, and judges the
+// flags that are about it.
 func experimentArgument(c *cli.Context, site string) (*spec.Experiment, error) {
 	file, err := argument(c, "the experiment's file")
 	if err != nil {
 		return nil, err
 	}
-	return loadExperiment(file, site)
+	e, err := loadExperiment(file, site)
+	if err != nil {
+		return nil, err
+	}
+	return e, checkTimes(c, e)
 }
 
 // loadExperiment reads a file. A site that is not "" overrules the file's.
@@ -110,24 +124,21 @@ func asUsage(err error) error {
 }
 
 // execute plans a new run and carries it out.
-func (a *app) execute(c *cli.Context, e *spec.Experiment, o site.Options, rehearsal bool) error {
-	cfg, err := runConfig(c)
-	if err != nil {
-		return err
-	}
+func (a *app) execute(c *cli.Context, e *spec.Experiment, o site.Options, how *rehearsed) error {
+	cfg := runConfig(c)
 	obs := newProgress(a.err)
 	obs.Phase(run.PhasePlan, "")
 	id := store.NewID(e.Name, time.Now())
-	if err := e.CheckStart(time.Now()); err != nil {
-		return asUsage(err)
-	}
 	plan, files, err := resolve(c.Context, e, a.archOf(e), id, obs.Say)
 	if err != nil {
 		return err
 	}
-	o.Notice = obs.Say
+	o.Notice, o.Commands.Run = obs.Say, id
 	if cfg.Site, err = a.connect(c.Context, e.Site, o); err != nil {
 		return err
+	}
+	if err := e.CheckStart(cfg.Site.Now()); err != nil {
+		return asUsage(err)
 	}
 	s, err := a.runs(c).Create(id)
 	if err != nil {
@@ -135,7 +146,7 @@ func (a *app) execute(c *cli.Context, e *spec.Experiment, o site.Options, rehear
 	}
 	defer s.Unlock()
 	cfg.Run = &run.Run{Store: s, Experiment: e, Plan: plan, Files: files, Commands: a.commandsFor(c, s)}
-	if err := begin(cfg.Run, rehearsal); err != nil {
+	if err := begin(cfg.Run, how); err != nil {
 		return err
 	}
 	obs.PhaseEnd(run.PhasePlan, fmt.Sprintf("%d trials; %s", len(plan.Trials), s.Dir))
@@ -143,20 +154,14 @@ func (a *app) execute(c *cli.Context, e *spec.Experiment, o site.Options, rehear
 }
 
 // runConfig is what the flags say about how a run goes.
-func runConfig(c *cli.Context) (run.Config, error) {
+func runConfig(c *cli.Context) run.Config {
 	cfg := run.Config{
 		Until: run.Phase(c.String("until")), Keep: c.Bool("keep"), Detach: c.Bool("detach"),
 		AgentFile: agentFile,
 		Patience:  run.DefaultPatience(),
 	}
-	if d := c.Duration("fetch-time"); d > 0 {
-		cfg.Patience.LeaseTail = d
-	}
-	if cfg.Until != "" && !slices.Contains(run.Phases[:6], cfg.Until) {
-		return cfg, failure.Usage.Errorf("there is no phase %q to stop after", cfg.Until).
-			Advise("--until takes plan, lease, container, push, run or fetch")
-	}
-	return cfg, nil
+	cfg.Patience.LeaseTail = c.Duration("fetch-time")
+	return cfg
 }
 
 // resolve finds or makes the models, finds the runtimes for the device's
@@ -169,10 +174,7 @@ func resolve(
 	if err != nil {
 		return nil, nil, err
 	}
-	r := models.Resolver{
-		CacheDir: filepath.Join(cache, "models"), SearchPath: models.DefaultSearchPath(), Progress: say,
-	}
-	found, err := r.ResolveAll(ctx, e)
+	found, err := resolverIn(cache, say).ResolveAll(ctx, e)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -203,8 +205,9 @@ func resolve(
 	return plan, files, nil
 }
 
-// begin writes what a run starts with, the journal last.
-func begin(r *run.Run, rehearsal bool) error {
+// begin writes what a run starts with, the journal last; how is nil for a run that
+// is no rehearsal.
+func begin(r *run.Run, how *rehearsed) error {
 	if err := r.Store.WriteOnce(store.ExperimentFile, r.Experiment.Raw); err != nil {
 		return err
 	}
@@ -220,16 +223,21 @@ func begin(r *run.Run, rehearsal bool) error {
 			return err
 		}
 	}
-	if rehearsal {
+	if how != nil {
 		const text = "This run was a rehearsal against an emulated CHI@Edge.\n"
 		if err := r.Store.WriteOnce(store.RehearsalFile, []byte(text)); err != nil {
 			return err
 		}
 	}
 	// --site may have overruled the file: the journal knows where it runs.
-	return r.Store.Record(store.Entry{
-		Kind: store.Ended, Phase: string(run.PhasePlan), Name: r.Store.ID, Text: r.Experiment.Site,
-	})
+	e := store.Entry{Kind: store.Ended, Phase: string(run.PhasePlan), Name: r.Store.ID, Text: r.Experiment.Site}
+	if how != nil {
+		var err error
+		if e.Data, err = json.Marshal(how); err != nil {
+			return err
+		}
+	}
+	return r.Store.Record(e)
 }
 
 // load reads what begin wrote.
@@ -248,8 +256,12 @@ func (a *app) load(c *cli.Context, s *store.Run) (*run.Run, error) {
 
 func storedExperiment(s *store.Run) (*spec.Experiment, error) {
 	entries, err := s.Entries()
-	if err != nil || len(entries) == 0 {
-		return nil, errors.Join(err, errors.New("the journal is empty"))
+	if err != nil {
+		return nil, err
+	}
+	if len(entries) == 0 {
+		return nil, failure.Storage.Errorf("the journal of run %s is empty", s.ID).
+			Advise("the run was cut off before it began: start a new one")
 	}
 	data, err := s.Read(store.ExperimentFile)
 	if err != nil {
@@ -257,17 +269,18 @@ func storedExperiment(s *store.Run) (*spec.Experiment, error) {
 	}
 	e, err := spec.ParseStored(store.ExperimentFile, s.Dir, data)
 	if err != nil {
-		return nil, err
+		return nil, s.Damaged(store.ExperimentFile, err)
 	}
 	return e, e.At(entries[0].Text)
 }
 
 // resume goes on with a run.
 func (a *app) resume(c *cli.Context, name string) error {
-	cfg, err := runConfig(c)
-	if err != nil {
-		return err
+	if c.IsSet("site") {
+		return failure.Usage.Errorf("--site and --resume contradict each other: a run goes on where it was begun").
+			Advise("leave --site out; nothing was created")
 	}
+	cfg := runConfig(c)
 	s, err := a.open(c, name)
 	if err != nil {
 		return err
@@ -276,20 +289,29 @@ func (a *app) resume(c *cli.Context, name string) error {
 		return err
 	}
 	defer s.Unlock()
-	if cfg.Run, err = a.load(c, s); err != nil {
+	if cfg.Run, err = a.load(c, s); failure.KindOf(err) == failure.Storage {
+		return err
+	} else if err != nil {
 		return failure.Locked.Errorf("run %s cannot be resumed", s.ID).
 			Advise("it was cut off before it had a plan: start a new one").Because(err)
+	}
+	if err := checkTimes(c, cfg.Experiment); err != nil {
+		return err
 	}
 	goOn := func(o site.Options) error {
 		obs := newProgress(a.err)
 		o.Notice = obs.Say
-		if cfg.Site, err = a.connect(c.Context, cfg.Experiment.Site, o); err != nil {
+		if cfg.Site, err = a.connectOwn(c.Context, cfg.Run, o); err != nil {
 			return err
 		}
 		return a.carryOut(c, cfg, obs)
 	}
-	if isRehearsal(s) { // its cloud ended with it; the journal finds that out
-		return a.withEmulator(c, goOn)
+	if isRehearsal(s) {
+		arch, err := archAgain(c, s)
+		if err != nil {
+			return err
+		}
+		return a.withEmulator(c, arch, goOn)
 	}
 	return goOn(a.siteOptions(c))
 }

@@ -55,6 +55,18 @@ func (a *app) connect(ctx context.Context, name string, o site.Options) (run.Sit
 	return s, nil
 }
 
+// connectOwn is connect to the site of a run that goes on. It refuses an account in
+// whose lists its lease and container cannot stand. The cloud of a rehearsal ended
+// with it: there is nothing to confuse.
+func (a *app) connectOwn(ctx context.Context, r *run.Run, o site.Options) (run.Site, error) {
+	o.Commands = r.Commands
+	s, err := a.connect(ctx, r.Experiment.Site, o)
+	if err != nil || isRehearsal(r.Store) {
+		return s, err
+	}
+	return s, r.CheckOwner(s)
+}
+
 // connectCloud signs in to the site whose devices and leases the commands are
 // about: the first one that lends any.
 func (a *app) connectCloud(c *cli.Context) (site.Cloud, error) {

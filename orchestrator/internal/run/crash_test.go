@@ -30,7 +30,8 @@ type cloud struct {
 	dir        string // of the device
 	leases     map[string]Lease
 	containers map[string]Container
-	made       int // leases and containers ever created
+	ahead      time.Duration // of this machine's clock
+	made       int           // leases and containers ever created
 
 	calls, killAt int
 	after         bool
@@ -52,6 +53,8 @@ func (c *cloud) call(effect func()) {
 }
 
 func (c *cloud) Describe() map[string]string { return map[string]string{"site": "test"} }
+
+func (c *cloud) Now() time.Time { return time.Now().UTC().Add(c.ahead) }
 
 func (c *cloud) WarningsUntil(time.Time) []string { return nil }
 
@@ -76,7 +79,7 @@ func (c *cloud) Reserve(_ context.Context, req LeaseRequest) (l Lease, err error
 func (c *cloud) FindLease(_ context.Context, name string) (l Lease, found bool, err error) {
 	c.call(func() {
 		for _, have := range c.leases {
-			if have.Name == name {
+			if have.Name == name || have.ID == name {
 				l, found = have, true
 			}
 		}

@@ -2,17 +2,20 @@ package run
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
+	"chexp/experiments/failure"
+	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/store"
 )
 
 // revisit looks at the lease of an earlier process. serves is true when it can
 // be gone on with; one that cannot is given back, after what its agent has left
 // was brought home.
-func (a *attempt) revisit(ctx context.Context) (l Lease, serves bool, err error) {
-	l, found, err := a.Site.FindLease(ctx, a.held.Lease.Name)
+func (a reserving) revisit(ctx context.Context) (l Lease, serves bool, err error) {
+	l, found, err := a.Site.FindLease(ctx, a.held.Lease.Key())
 	if err != nil {
 		return l, false, err
 	}
@@ -20,8 +23,8 @@ func (a *attempt) revisit(ctx context.Context) (l Lease, serves bool, err error)
 		return l, true, nil
 	}
 	if found {
-		a.lastCall(ctx, l)
-		if err := a.Site.Release(ctx, l.ID); err != nil {
+		a.together(func(m *attempt) { reserving{m}.lastCall(ctx, l) })
+		if err := a.leave(ctx, l); err != nil {
 			return l, false, err
 		}
 	}
@@ -33,70 +36,197 @@ func (a *attempt) revisit(ctx context.Context) (l Lease, serves bool, err error)
 	return l, false, nil
 }
 
-// reserve makes the lease. One that was asked for before, without an answer, is
-// asked for by its own name again.
-func (a *attempt) reserve(ctx context.Context) (string, error) {
-	req := a.leaseRequest(time.Now().UTC())
-	if err := a.intend(aLease, req.Name, req); err != nil {
-		return "", err
+// leave gives back a lease that serves no more. One that the run did not make
+// stays: only the container in it is removed.
+func (a reserving) leave(ctx context.Context, l Lease) error {
+	if a.held.Lease.Adopted {
+		return a.giveBack(ctx, aContainer, a.held.Container, containerID(a.Site), a.Site.Destroy)
 	}
-	l, err := a.Site.Reserve(ctx, req)
-	if err != nil {
-		return "", err
+	return a.Site.Release(ctx, l.ID)
+}
+
+// Choice is how an attempt comes by its device: by a lease that exists, or by
+// one that it makes.
+type Choice struct {
+	Lease   *Lease       // the one that exists; nil: one is made
+	Request LeaseRequest // of the one to make; its name is the run's to give
+}
+
+// reserving is how an attempt comes by its lease.
+type reserving struct{ *attempt }
+
+// reserve makes the lease, or takes the one that was chosen. One that was asked
+// for before, without an answer, is asked for by its own name again.
+func (a reserving) reserve(ctx context.Context) (string, error) {
+	for taken := error(nil); ; {
+		choice, err := a.choose(ctx, taken)
+		if err != nil {
+			return "", err
+		}
+		if choice.Lease != nil {
+			return a.adopt(ctx, *choice.Lease)
+		}
+		req := choice.Request
+		req.Name = a.leaseName()
+		a.ask(&req)
+		if err := a.intend(aLease, req.Name, req); err != nil {
+			return "", err
+		}
+		if err := a.writeFacts(); err != nil { // in whose list it is going to stand
+			return "", fmt.Errorf("no lease is made, as it could not be found again: %w", err)
+		}
+		l, err := a.Site.Reserve(ctx, req)
+		if err == nil {
+			return a.await(ctx, l)
+		}
+		if a.Choose == nil || failure.KindOf(err) != failure.Capacity {
+			return "", err
+		}
+		taken = err
+	}
+}
+
+// choose says which lease is to be used or made. A booking whose answer got lost
+// is asked for as it was.
+func (a reserving) choose(ctx context.Context, taken error) (Choice, error) {
+	now := a.Site.Now()
+	switch asked := a.held.Asked; {
+	case taken == nil && a.held.Lease.Open() && asked.Start.After(now):
+		return Choice{Request: asked}, nil
+	case a.Choose != nil:
+		return a.Choose(ctx, taken)
+	}
+	return Choice{Request: a.leaseRequest(now)}, nil
+}
+
+// adopt uses a lease that the run did not make. It is the run's to give back only
+// where that was asked for.
+func (a reserving) adopt(ctx context.Context, l Lease) (string, error) {
+	e := store.Entry{Kind: store.Intent, What: aLease, Name: l.Name, ID: l.ID, Text: adopted, Data: raw(l)}
+	if a.Release {
+		e.Text = ""
+	}
+	if err := a.Store.Record(a.address(&e)); err != nil {
+		return "", fmt.Errorf("the lease %s is not used, as the journal cannot be written: %w", l.Name, err)
+	}
+	a.learn(e)
+	if err := a.writeFacts(); err != nil { // in whose list it stands
+		return "", fmt.Errorf("the lease %s is not used, as it could not be found again: %w", l.Name, err)
 	}
 	return a.await(ctx, l)
 }
 
-// await waits for the lease and says which device it gave, and until when.
-func (a *attempt) await(ctx context.Context, l Lease) (string, error) {
+// await waits for the lease and says which device it gave, and until when. A
+// lease that is booked for later is not waited for by a run that detaches.
+func (a reserving) await(ctx context.Context, l Lease) (string, error) {
 	a.record(store.Entry{Kind: store.Done, What: aLease, ID: l.ID, Data: raw(l)})
+	a.lease = l
+	if a.Detach && a.booked() {
+		return l.Name + ": " + clock.Window(l.Start, l.End), nil
+	}
 	l, err := a.Site.Await(ctx, l.ID, a.Observe.Say)
 	if err != nil {
+		if l.ID != "" {
+			a.lease = l
+		}
 		return "", err
 	}
-	a.lease = l
-	a.writeFacts()
+	if err := a.take(l); err != nil {
+		return "", err
+	}
 	for _, w := range a.Site.WarningsUntil(l.End) {
 		a.Observe.Warn(w)
 	}
-	if l.Device.Name == "" || l.End.IsZero() {
-		return l.Device.Name, nil
+	if l.End.IsZero() {
+		return a.boards(), nil
 	}
-	return l.Device.Name + " until " + clock(l.End), nil
+	return strings.TrimSpace(a.boards() + " until " + timeOfDay(l.End)), nil
 }
 
-// clock writes a time of day for people.
-func clock(t time.Time) string { return t.UTC().Format("15:04 UTC") }
+// soon is how close to its start a lease counts as begun. Blazar counts in whole
+// minutes, and looks for due leases every ten seconds.
+const soon = time.Minute
+
+// booked reports whether the lease exists and is to begin later. It is not given
+// back then: nothing has been held up, and the run can come back to it.
+func (a *attempt) booked() bool {
+	start := a.lease.Start
+	if a.lease.ID == "" { // not looked at yet by this process
+		start = a.held.Asked.Start
+	}
+	return a.held.Lease.Open() && a.held.Lease.ID != "" && a.lease.State == LeasePending && a.until(start) > soon
+}
+
+// bookingStays says that a run ended before its lease began, and what to type.
+func (a concluding) bookingStays(ctx context.Context, err error) error {
+	kind, what := failure.KindOf(err), ""
+	if ctx.Err() != nil {
+		kind, what, err = failure.Interrupted, "interrupted; ", context.Cause(ctx)
+	}
+	when := ""
+	if a.lease.ID != "" {
+		when = ", " + clock.Window(a.lease.Start, a.lease.End)
+	}
+	return kind.Errorf("%sthe lease %s stays booked%s", what, a.held.Lease.Name, when).
+		Advise("`%s` comes back to it, from any shell, also late; `%s` gives it up", a.Commands.Resume(),
+			a.Commands.DeleteLease(a.held.Lease.ID)).
+		Because(err)
+}
+
+// foundAgain says which lease of an earlier process is gone on with.
+func (a reserving) foundAgain(l Lease) string {
+	text := "found the lease " + l.Name + " of before"
+	if l.State != LeaseActive || l.End.IsZero() {
+		return text
+	}
+	return text + ", " + clock.Span(a.until(l.End)) + " left"
+}
+
+// timeOfDay writes a time of day for people.
+func timeOfDay(t time.Time) string { return t.UTC().Format("15:04 UTC") }
 
 // ended reports whether a lease can serve no more: it is over, or too little of
 // it is left to measure and bring the results home.
-func (a *attempt) ended(l Lease) bool {
-	return !l.State.Serves() || !l.End.IsZero() && time.Until(l.End) < a.Patience.LeaseTail
+func (a reserving) ended(l Lease) bool {
+	return !l.State.Serves() || !l.End.IsZero() && a.until(l.End) < a.Patience.LeaseTail
+}
+
+// until is how long it is until t, by the site's clock.
+func (c *Config) until(t time.Time) time.Duration { return t.Sub(c.Site.Now()) }
+
+// leaseName is the name of the attempt's lease: it carries the run's id, so that
+// the lease is found by it.
+func (a reserving) leaseName() string {
+	if l := a.held.Lease; l.Open() {
+		return l.Name
+	}
+	base := a.Store.ID
+	if name := a.Experiment.Lease.Name; name != "" {
+		base = name + a.Store.ID[strings.LastIndexByte(a.Store.ID, '-'):]
+	}
+	return attemptName(base, a.leases+1)
 }
 
 // leaseRequest asks for the device that the experiment names.
-func (a *attempt) leaseRequest(now time.Time) LeaseRequest {
+func (a reserving) leaseRequest(now time.Time) LeaseRequest {
 	want := a.Experiment.Lease
-	req := LeaseRequest{
-		Name: a.held.Lease.Name, MachineName: want.MachineName, DeviceName: want.Device, DeviceUID: want.UID,
-	}
-	if req.Name == "" {
-		base := a.Store.ID
-		if want.Name != "" {
-			base = want.Name + a.Store.ID[strings.LastIndexByte(a.Store.ID, '-'):]
-		}
-		req.Name = attemptName(base, a.held.N+1)
-	}
+	req := LeaseRequest{MachineName: want.MachineName, DeviceName: want.Device, DeviceUID: want.UID}
 	start := now
 	if want.Start.After(now) {
 		req.Start, start = want.Start, want.Start
 	}
-	// Blazar counts in whole minutes.
-	req.End = start.Add(want.Duration).Truncate(time.Minute)
-	if req.End.Before(start.Add(want.Duration)) {
-		req.End = req.End.Add(time.Minute)
-	}
+	req.End = EndAfter(start, want.Duration)
 	return req
+}
+
+// EndAfter is when a lease ends that lasts at least so long: Blazar counts in
+// whole minutes.
+func EndAfter(start time.Time, length time.Duration) time.Time {
+	end := start.Add(length).Truncate(time.Minute)
+	if end.Before(start.Add(length)) {
+		end = end.Add(time.Minute)
+	}
+	return end
 }
 
 // deadline is when measuring must stop so that the results can be brought

@@ -61,6 +61,12 @@ type todo struct {
 	begun  int           // how many of them have a partial one
 }
 
+// Whole reports whether every trial has a whole result at home.
+func (r *Run) Whole() (bool, error) {
+	rest, err := r.todo()
+	return len(rest.trials) == 0, err
+}
+
 // todo compares the plan with the results at home.
 func (r *Run) todo() (todo, error) {
 	results, err := r.Store.Results(r.Plan)

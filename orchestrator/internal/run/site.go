@@ -12,7 +12,10 @@ import (
 type Site interface {
 	Reserver
 	Launcher
-	// Describe returns facts for site.json: names, endpoints, versions, user
+	// Now is the site's time, by which leases begin and end: this machine's clock
+	// may be off.
+	Now() time.Time
+	// Describe returns facts for attempts/N.json: names, endpoints, versions, user
 	// and project. Never a secret.
 	Describe() map[string]string
 	// WarningsUntil says what is going to hurt before a time, such as a
@@ -26,8 +29,9 @@ type Reserver interface {
 	// exact name and was made by this user: names carry the run's id, so a
 	// match is ours. It never creates twice: two matches are an error.
 	Reserve(ctx context.Context, req LeaseRequest) (Lease, error)
-	// FindLease looks a lease up by exact name; found=false when there is none.
-	FindLease(ctx context.Context, name string) (lease Lease, found bool, err error)
+	// FindLease looks a lease of this user up by exact name or by id;
+	// found=false when there is none.
+	FindLease(ctx context.Context, nameOrID string) (lease Lease, found bool, err error)
 	// Await waits until the lease is active and its device is known.
 	// progress (never nil) is called with what the server says meanwhile.
 	Await(ctx context.Context, id string, progress func(string)) (Lease, error)
@@ -50,8 +54,9 @@ type Launcher interface {
 	Destroy(ctx context.Context, id string) error
 }
 
-// LeaseRequest asks for one device. Exactly one of MachineName, DeviceName and
-// DeviceUID is set.
+// LeaseRequest asks for one device, or for several that are each reserved on
+// their own. For one, exactly one of MachineName, DeviceName and DeviceUID is set;
+// for several, either MachineName or Boards.
 type LeaseRequest struct {
 	Name        string    `json:"name"`
 	MachineName string    `json:"machine_name,omitempty"` // "raspberrypi5"
@@ -59,6 +64,11 @@ type LeaseRequest struct {
 	DeviceUID   string    `json:"uid,omitempty"`
 	Start       time.Time `json:"start,omitzero"` // zero: now
 	End         time.Time `json:"end"`
+
+	Devices int      `json:"devices,omitempty"`  // how many; 0: one, without a reservation of its own
+	AllFree bool     `json:"all_free,omitempty"` // fewer than Devices will do
+	Boards  []string `json:"boards,omitempty"`   // names or uids, one for each device
+	Not     []string `json:"not,omitempty"`      // names of boards that the run has results of
 }
 
 // LeaseState is how far a lease has got. Each site translates its own statuses
@@ -86,7 +96,14 @@ type Lease struct {
 	ReservationID string     `json:"reservation_id"` // Zun's scheduling hint
 	Start         time.Time  `json:"start"`
 	End           time.Time  `json:"end"`
-	Device        Device     `json:"device"` // zero until known
+	Device        Device     `json:"device"`           // zero until known
+	Boards        []Board    `json:"boards,omitempty"` // of a lease of several devices, once it is active
+}
+
+// Board is a device in a lease of several, under a reservation of its own.
+type Board struct {
+	ReservationID string `json:"reservation_id"`
+	Device        Device `json:"device"`
 }
 
 // Device is one reservable board.

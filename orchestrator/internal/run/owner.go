@@ -1,0 +1,83 @@
+package run
+
+import (
+	"cmp"
+	"fmt"
+
+	"chexp/experiments/failure"
+)
+
+// owner is the account in whose lists a run's lease and container stand. Of what
+// a site does not have, or a run of before does not say, it has nothing.
+type owner struct{ region, host, project, projectID, user, userID, from string }
+
+func ownerOf(site map[string]string) owner {
+	return owner{
+		region: cmp.Or(site["region"], site["site"]), host: site["auth_host"],
+		project: site["project"], projectID: site["project_id"],
+		user: site["user"], userID: site["user_id"], from: site["credentials_from"],
+	}
+}
+
+// is reports whether two accounts are one, as far as both are known.
+func (o owner) is(other owner) bool {
+	for _, x := range [][2]string{{o.region, other.region}, {o.host, other.host}, {o.projectID, other.projectID},
+		{o.userID, other.userID}} {
+		if x[0] != "" && x[1] != "" && x[0] != x[1] {
+			return false
+		}
+	}
+	return true
+}
+
+func (o owner) String() string {
+	if o.host == "" {
+		return "site " + o.region
+	}
+	return fmt.Sprintf("project %s, user %s, at %s (%s)",
+		cmp.Or(o.project, o.projectID), cmp.Or(o.user, o.userID), o.region, o.host)
+}
+
+// CheckOwner refuses a site that is reached as somebody else than the one who
+// made what the run may still hold: there, "not in my list" does not mean "gone".
+// A run that holds nothing, and uses nothing, can go on anywhere.
+func (r *Run) CheckOwner(s Site) error {
+	entries, err := r.Store.Entries()
+	if err != nil {
+		return err
+	}
+	st := Replay(entries)
+	for slot := range st.Slots {
+		if err := r.checkOwner(s, slot+1, st); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkOwner is CheckOwner for one of the run's devices.
+func (r *Run) checkOwner(s Site, slot int, st State) error {
+	held, part := st.Slot(slot), r.Store
+	if !held.Lease.Open() && !held.Container.Open() {
+		return nil
+	}
+	if r.Slots(st) > 1 {
+		part = r.Store.Device(slot)
+	}
+	facts, err := ReadFacts(part, held.N)
+	if err != nil {
+		return failure.Storage.Errorf("whose run %s is cannot be read, so it is left alone", r.Store.ID).
+			Advise("repair the file, or give back by hand what it holds: `%s`",
+				r.Commands.DeleteLease(cmp.Or(held.Lease.ID, held.Lease.Name))).Because(err)
+	}
+	theirs, mine := ownerOf(facts[held.N-1].Site), ownerOf(s.Describe())
+	if theirs.is(mine) {
+		return nil
+	}
+	e := failure.Auth.Errorf("run %s belongs to %s; you are signed in to %s, where its lease and its results "+
+		"cannot be seen. Nothing was changed", r.Store.ID, theirs, mine)
+	if theirs.from == "" {
+		return e.Advise("sign in there, then `%s`", r.Commands.Resume())
+	}
+	return e.Advise("sign in there (the run was begun with %s), then `%s`", theirs.from, r.Commands.Resume())
+}
