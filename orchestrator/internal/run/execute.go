@@ -62,7 +62,7 @@ func newExecution(cfg Config, st State) (*execution, error) {
 		if err != nil {
 			return nil, err
 		}
-		rest, err := own.todo()
+		rest, err := own.unmeasured()
 		if err != nil {
 			return nil, err
 		}
