@@ -56,6 +56,10 @@ func (a *app) rehearse(c *cli.Context) error {
 		return failure.Usage.Errorf("%s is made for site local, which needs no rehearsal", file).
 			Advise("`%s`", a.commands(c).Line("run", file))
 	}
+	if e.Lease.Next || e.Lease.Start.After(time.Now()) {
+		fmt.Fprintln(a.err, "! a rehearsal begins now, whatever lease.start says")
+		e.Lease.Next, e.Lease.Start = false, time.Time{}
+	}
 	return a.withEmulator(c, func(o site.Options) error {
 		if a.deviceArch != runtime.GOARCH && !c.Bool("full") {
 			if shorten(e) {

@@ -52,7 +52,7 @@ func (a *app) runCommand() *cli.Command {
 			"given back. A run that was cut off goes on with --resume RUN (its id, or the last four letters): in\n" +
 			"the same container with the next round; in a new lease the interrupted trials start over, as that\n" +
 			"may be another device.",
-		Flags: append(runFlags(),
+		Flags: append(append(runFlags(),
 			&cli.StringFlag{Name: "resume", Usage: "go on with this `RUN`"},
 			&cli.BoolFlag{Name: "detach",
 				Usage: "return as soon as the agent works on the device; " +
@@ -60,7 +60,7 @@ func (a *app) runCommand() *cli.Command {
 			&cli.StringFlag{Name: "site", Usage: "run at this `SITE` instead of the file's: " +
 				strings.Join(spec.SiteNames(), " or ")},
 			formatFlag(),
-		),
+		), leaseChoiceFlags()...),
 		Action: a.run,
 	}
 }
@@ -121,12 +121,18 @@ func (a *app) execute(c *cli.Context, e *spec.Experiment, o site.Options, rehear
 	if err := e.CheckStart(time.Now()); err != nil {
 		return asUsage(err)
 	}
+	if err := checkLeaseFlags(c, e, cfg.Patience.LeaseTail); err != nil {
+		return err
+	}
 	plan, files, err := resolve(c.Context, e, a.archOf(e), id, obs.Say)
 	if err != nil {
 		return err
 	}
 	o.Notice = obs.Say
 	if cfg.Site, err = a.connect(c.Context, e.Site, o); err != nil {
+		return err
+	}
+	if err := a.chooseLease(c, &cfg, e, plan, obs, "run", c.Args().First()); err != nil {
 		return err
 	}
 	s, err := a.runs(c).Create(id)
@@ -148,6 +154,11 @@ func runConfig(c *cli.Context) (run.Config, error) {
 		Until: run.Phase(c.String("until")), Keep: c.Bool("keep"), Detach: c.Bool("detach"),
 		AgentFile: agentFile,
 		Patience:  run.DefaultPatience(),
+	}
+	for _, name := range []string{"fetch-time", "pull-grace"} {
+		if c.Duration(name) < 0 {
+			return cfg, failure.Usage.Errorf("--%s is less than nothing", name).Advise("nothing was created")
+		}
 	}
 	if d := c.Duration("fetch-time"); d > 0 {
 		cfg.Patience.LeaseTail = d
@@ -280,10 +291,17 @@ func (a *app) resume(c *cli.Context, name string) error {
 		return failure.Locked.Errorf("run %s cannot be resumed", s.ID).
 			Advise("it was cut off before it had a plan: start a new one").Because(err)
 	}
+	if err := checkLeaseFlags(c, cfg.Experiment, cfg.Patience.LeaseTail); err != nil {
+		return err
+	}
 	goOn := func(o site.Options) error {
 		obs := newProgress(a.err)
 		o.Notice = obs.Say
 		if cfg.Site, err = a.connectOwn(c.Context, cfg.Run, o); err != nil {
+			return err
+		}
+		err := a.chooseLease(c, &cfg, cfg.Experiment, cfg.Plan, obs, "run", "--resume", cfg.Commands.Run)
+		if err != nil {
 			return err
 		}
 		return a.carryOut(c, cfg, obs)
