@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"chexp/experiments/files"
 )
 
 // Bounds of a search: a search path that points at a large tree must not make
@@ -20,18 +22,18 @@ const (
 // people put files there by hand, in the cache. The name does not matter.
 // cut says in words if bounds ended the search early.
 func (r *Resolver) search(ctx context.Context, sum string) (file, cut string) {
-	files, bytes := 0, int64(0)
+	looked, bytes := 0, int64(0)
 	for _, dir := range append(append([]string(nil), r.SearchPath...), r.CacheDir) {
 		for _, path := range onnxFiles(dir) {
 			info, err := os.Stat(path) // follows links: a link to a model is fine
 			if err != nil || !info.Mode().IsRegular() || info.Size() > MaxBytes {
 				continue
 			}
-			files++
+			looked++
 			bytes += info.Size()
-			if files > maxSearchFiles || bytes > maxSearchBytes {
+			if looked > maxSearchFiles || bytes > maxSearchBytes {
 				return "", fmt.Sprintf("the search ended in %s after %d files, which is as far as it goes", dir,
-					files-1)
+					looked-1)
 			}
 			if got, _, err := hash(ctx, path); err == nil && got == sum {
 				return path, ""
@@ -47,12 +49,10 @@ func (r *Resolver) search(ctx context.Context, sum string) (file, cut string) {
 // onnxFiles lists a directory's .onnx files by name; none if it cannot be read,
 // since a search path often names what another machine has.
 func onnxFiles(dir string) []string {
-	d, err := os.Open(dir)
+	entries, err := files.ReadDir(dir, 10*maxSearchFiles)
 	if err != nil {
 		return nil
 	}
-	defer d.Close()
-	entries, _ := d.ReadDir(10 * maxSearchFiles)
 	var names []string
 	for _, entry := range entries {
 		if isONNX(entry) {

@@ -9,6 +9,7 @@ import (
 
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
+	"chexp/experiments/words"
 )
 
 // key is what must be equal for two trials to be the same.
@@ -24,10 +25,7 @@ func keyOf(r *trial.Result) key {
 		batch:    r.Batch,
 		scenario: string(r.Scenario)}
 	if k.scenario == "" { // agents before it was added: one rule always held
-		k.scenario = string(trial.SingleStream)
-		if r.Batch > 1 {
-			k.scenario = string(trial.Offline)
-		}
+		k.scenario = string(trial.ScenarioOf(r.Batch))
 	}
 	if s := r.Runtime.Settings; s != nil {
 		var parts []string
@@ -246,18 +244,14 @@ func (y *tally) text(of int) string {
 		return ""
 	}
 	slices.SortStableFunc(y.order, func(a, b string) int { return cmp.Compare(y.count[b], y.count[a]) })
-	var words []string
-	for i, w := range y.order {
-		if i == 5 {
-			words = append(words, fmt.Sprintf("and %d more", len(y.order)-i))
-			break
-		}
+	var all []string
+	for _, w := range y.order {
 		if n := y.count[w]; n > 1 {
 			w += fmt.Sprintf(" (%d)", n)
 		}
-		words = append(words, w)
+		all = append(all, w)
 	}
-	return fmt.Sprintf("%s %d of %d: %s", y.word, y.n, of, strings.Join(words, ", "))
+	return fmt.Sprintf("%s %d of %d: %s", y.word, y.n, of, words.List(all, ", ", 5))
 }
 
 // sort puts rows in the order of models and of providers in which they first
@@ -311,13 +305,8 @@ func (t *table) sameName() {
 
 // summarize adds what was taken, and the notes.
 func (t *table) summarize(out *Comparison, kind Kind) {
-	if n := len(t.alone); n > 0 {
-		const most = 6
-		names := strings.Join(t.alone[:min(n, most)], "; ")
-		if n > most {
-			names += fmt.Sprintf("; and %d more", n-most)
-		}
-		t.notes = append(t.notes, "Not compared, as only one group has it: "+names+".")
+	if len(t.alone) > 0 {
+		t.notes = append(t.notes, "Not compared, as only one group has it: "+words.List(t.alone, "; ", 6)+".")
 	}
 	switch kind {
 	case Rehearsal:
@@ -332,7 +321,7 @@ func (t *table) summarize(out *Comparison, kind Kind) {
 			r := &t.groups[g].Runs[i]
 			if ref := t.refs[r]; ref.Trials > 0 {
 				s.Runs = append(s.Runs, *ref)
-				if d := deviceName(r.Device); !slices.Contains(s.Devices, d) {
+				if d := DeviceName(r.Device); !slices.Contains(s.Devices, d) {
 					s.Devices = append(s.Devices, d)
 				}
 			}
@@ -360,4 +349,5 @@ func of(label string) string {
 // Unnamed is the device of all results that do not name theirs.
 const Unnamed = "(device not named)"
 
-func deviceName(d string) string { return cmp.Or(d, Unnamed) }
+// DeviceName is the name of a device, or [Unnamed].
+func DeviceName(d string) string { return cmp.Or(d, Unnamed) }

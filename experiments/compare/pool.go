@@ -68,7 +68,7 @@ func pool(label string, runs []*runValue) Pool {
 		if slices.ContainsFunc(v.starts, func(s start) bool { return s.trial.Validity == stats.Suspect }) {
 			p.Suspect++
 		}
-		d := deviceName(v.run.Device)
+		d := DeviceName(v.run.Device)
 		if p.byDevice[d] == nil {
 			devices = append(devices, d)
 		}

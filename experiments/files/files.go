@@ -121,37 +121,30 @@ func Read(path string, limit int64) ([]byte, error) {
 	return readAll(f, limit)
 }
 
-// ReadIn returns a regular file below root of at most limit bytes. It follows
-// no symbolic link in the name's last part, and none that leaves root.
-func ReadIn(root *os.Root, name string, limit int64) ([]byte, error) {
-	f, err := openIn(root, name, limit)
-	if err != nil {
-		return nil, err
-	}
-	return readAll(f, limit)
-}
-
-func openIn(root *os.Root, name string, limit int64) (*os.File, error) {
-	st, err := root.Lstat(name)
-	if err != nil {
-		return nil, err
-	}
-	if err := check(name, st, limit); err != nil {
-		return nil, err
-	}
-	return root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-}
-
-// Open opens a regular file of at most limit bytes for reading. It never waits:
-// opening a pipe would wait for a writer.
+// Open opens a regular file of at most limit bytes for reading. It never waits,
+// as opening a pipe would for a writer, and never opens a device: some do
+// something then.
 func Open(path string, limit int64) (*os.File, error) {
+	st, err := os.Stat(path)
+	if err == nil {
+		err = check(path, st, limit)
+	}
+	if err != nil {
+		return nil, err
+	}
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	return opened(f, err, path, limit)
+}
+
+// opened checks once more what was opened: somebody may have put another file
+// in its place meanwhile.
+func opened(f *os.File, err error, name string, limit int64) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
 	st, err := f.Stat()
 	if err == nil {
-		err = check(path, st, limit)
+		err = check(name, st, limit)
 	}
 	if err != nil {
 		f.Close()
@@ -196,7 +189,7 @@ func Hash(ctx context.Context, path string, limit int64) (sum string, size int64
 
 // HashIn is [Hash] of a file below root, opened as [ReadIn] does.
 func HashIn(ctx context.Context, root *os.Root, name string, limit int64) (sum string, size int64, err error) {
-	f, err := openIn(root, name, limit)
+	f, err := openOwn(root, name, limit)
 	if err != nil {
 		return "", 0, err
 	}

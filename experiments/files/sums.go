@@ -41,7 +41,7 @@ func ParseSums(raw []byte) (Sums, error) {
 		if ok && len(name) > 1 && (name[0] == ' ' || name[0] == '*') {
 			name = strings.TrimPrefix(name[1:], "./")
 		}
-		if !ok || !isSum(sum) || !fs.ValidPath(name) || name == "." {
+		if !ok || !IsSum(sum) || !fs.ValidPath(name) || name == "." {
 			return nil, fmt.Errorf("%s line %d is not well formed", SumsName, n)
 		}
 		if sums[name] != "" && sums[name] != sum {
@@ -52,6 +52,7 @@ func ParseSums(raw []byte) (Sums, error) {
 	return sums, nil
 }
 
-func isSum(s string) bool {
+// IsSum reports whether s is a SHA-256 in lower-case hex.
+func IsSum(s string) bool {
 	return len(s) == 2*sha256.Size && strings.Trim(s, "0123456789abcdef") == ""
 }

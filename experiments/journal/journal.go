@@ -187,7 +187,7 @@ func Settle(res *trial.Result, asked int, why string) error {
 	if short := validity.TooFew(res); short != "" {
 		res.Outcome = trial.Failed
 		res.Reasons = append([]trial.Reason{{Code: trial.ReasonStopped, Text: "not measured: " + short,
-			Next: "`chexp run --resume` measures it again"}}, res.Reasons...)
+			Next: fmt.Sprintf("`chexp run --resume %s` measures it again", res.RunID)}}, res.Reasons...)
 	}
 	sample, err := stats.SampleOf(res)
 	if err != nil {

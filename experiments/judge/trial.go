@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"chexp/experiments/provider"
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
 	"chexp/experiments/validity"
@@ -90,7 +91,7 @@ func (t *Trial) Own() bool {
 }
 
 // OnCPU reports whether the trial was measured with the CPU provider.
-func (t *Trial) OnCPU() bool { return t.Result != nil && t.Result.Provider.Name == "cpu" }
+func (t *Trial) OnCPU() bool { return t.Result != nil && t.Result.Provider.Name == provider.CPU }
 
 // Failing are the checks that are not VALID, the worst first.
 func (t *Trial) Failing() (out []stats.Check) {

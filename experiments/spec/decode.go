@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"chexp/experiments/provider"
 	"chexp/experiments/trial"
 )
 
@@ -28,7 +29,7 @@ func defaults() *Experiment {
 	return &Experiment{
 		Lease:     Lease{Duration: 2 * time.Hour},
 		Container: Container{Image: "debian:bookworm-slim", Transport: "zun"},
-		Providers: []trial.Provider{{Name: "cpu"}},
+		Providers: []trial.Provider{{Name: provider.CPU}},
 		Threads:   []int{1},
 		Batches:   []int{1},
 		Trials: TrialPolicy{

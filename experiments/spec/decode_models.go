@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"chexp/experiments/files"
 	"chexp/experiments/provider"
 	"chexp/experiments/trial"
 	"chexp/models/catalog"
@@ -60,7 +61,7 @@ func (r *reader) model(m *section) ModelSource {
 	}
 	if v, ok := m.literal("sha256", "64 hexadecimal digits"); ok {
 		src.SHA256 = strings.ToLower(v)
-		if !trial.ValidSum(src.SHA256) {
+		if !files.IsSum(src.SHA256) {
 			m.addf("sha256", "is %q (%d characters), but must be 64 hexadecimal digits, as `sha256sum FILE` prints", short(v),
 				len(v))
 		} else if m.has("builtin") {

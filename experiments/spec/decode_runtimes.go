@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"chexp/experiments/files"
+	"chexp/experiments/provider"
 	"chexp/experiments/trial"
 )
 
@@ -100,7 +102,7 @@ func (s *section) sum(key, needs string) string {
 	}
 	v = strings.ToLower(v)
 	switch {
-	case !trial.ValidSum(v):
+	case !files.IsSum(v):
 		s.addf(key, "is %q (%d characters), but must be 64 hexadecimal digits, as `sha256sum FILE` prints", short(v), len(v))
 	case !s.has(needs):
 		s.addf(key, "says what %s must hold, which is not here", needs)
@@ -166,12 +168,12 @@ func (r *reader) ofRuntimes(e *Experiment) {
 func withCPU(list []trial.Provider) (out []trial.Provider) {
 	has := map[string]bool{}
 	for _, p := range list {
-		has[p.Runtime] = has[p.Runtime] || p.Name == "cpu"
+		has[p.Runtime] = has[p.Runtime] || p.Name == provider.CPU
 	}
 	for _, p := range list {
 		if !has[p.Runtime] {
 			has[p.Runtime] = true
-			out = append(out, trial.Provider{Name: "cpu", Runtime: p.Runtime})
+			out = append(out, trial.Provider{Name: provider.CPU, Runtime: p.Runtime})
 		}
 		out = append(out, p)
 	}

@@ -100,7 +100,8 @@ func TestWhatAFullFileSays(t *testing.T) {
 		t.Errorf("start is %v, want %v", e.Lease.Start, want)
 	}
 	e.Lease.Start = time.Time{}
-	if want := (Lease{Name: "my.lease_1", MachineName: "raspberrypi5", Duration: 90 * time.Minute}); e.Lease != want {
+	want := Lease{Name: "my.lease_1", MachineName: "raspberrypi5", Duration: 90 * time.Minute}
+	if !reflect.DeepEqual(e.Lease, want) {
 		t.Errorf("lease is %+v, want %+v", e.Lease, want)
 	}
 	wantModels := []ModelSource{

@@ -5,9 +5,10 @@ import (
 	"math"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"go.yaml.in/yaml/v4"
+
+	"chexp/experiments/words"
 )
 
 // reader walks the YAML and collects problems. It follows the format, never
@@ -21,23 +22,16 @@ type reader struct {
 }
 
 func (r *reader) addf(n *node, path, format string, args ...any) {
-	p := Problem{File: r.file, Path: printable(path), Msg: printable(fmt.Sprintf(format, args...))}
+	msg := fmt.Sprintf(format, args...)
+	p := Problem{File: r.file, Path: words.Line(path, maxProblem), Msg: words.Line(msg, maxProblem)}
 	if n != nil {
 		p.Line, p.Column = n.Line, n.Column
 	}
 	r.problems = append(r.problems, p)
 }
 
-// printable keeps a problem on one line, and a file's control characters away
-// from the terminal.
-func printable(s string) string {
-	return strings.Map(func(c rune) rune {
-		if unicode.IsPrint(c) {
-			return c
-		}
-		return '?'
-	}, s)
-}
+// maxProblem bounds the text of a problem, in runes: it quotes the file.
+const maxProblem = 2000
 
 // plain refuses what this format has no use for: aliases, anchors and tags.
 // An alias would make one line mean another one; a tag could turn text into

@@ -45,7 +45,15 @@ type Lease struct {
 	Start       time.Time // zero: now
 	Next        bool      // begin at the first time at which a device is free so long
 	Duration    time.Duration
+
+	// For a run with several devices, each measuring all trials.
+	Devices int      // how many of MachineName; with AllFree at most; 0: one, or those of Boards
+	AllFree bool     // as many as are free when the lease is made
+	Boards  []string // names or uids, each once
 }
+
+// Count is how many devices a run has, at most.
+func (l Lease) Count() int { return max(1, l.Devices, len(l.Boards)) }
 
 // Container says what runs on the device.
 type Container struct {

@@ -3,6 +3,8 @@ package trial
 import (
 	"fmt"
 	"time"
+
+	"chexp/experiments/files"
 )
 
 // Sources of evaluation pictures.
@@ -44,7 +46,7 @@ func (e *Evaluation) check(models map[string]bool) error {
 	switch {
 	case e == nil:
 		return nil
-	case e.Data == PackedData && !ValidSum(e.SHA256),
+	case e.Data == PackedData && !files.IsSum(e.SHA256),
 		e.Data == PlatesData && e.SHA256 != "",
 		e.Data != PlatesData && e.Data != PackedData:
 		return fmt.Errorf("plan: accuracy on data %q with sha256 %q is not well formed", e.Data, e.SHA256)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"regexp"
 	"time"
+
+	"chexp/experiments/files"
 )
 
 // Bounds of what a result may hold. Nobody measures more.
@@ -28,7 +30,7 @@ func (r *Result) Check() error {
 		return fmt.Errorf("it has the schema %.40q, this program reads %q", r.Schema, ResultSchema)
 	case !ValidRunID(r.RunID) || !ValidID(r.TrialID):
 		return fmt.Errorf("it names run %.40q and trial %.40q, which are no names", r.RunID, r.TrialID)
-	case !ValidName(r.Model.Name) || !ValidSum(r.Model.SHA256):
+	case !ValidName(r.Model.Name) || !files.IsSum(r.Model.SHA256):
 		return fmt.Errorf("it names model %.40q with sha256 %.12q, which is not well formed",
 			r.Model.Name, r.Model.SHA256)
 	case !ValidName(r.Provider.Name) || runtime != "" && !ValidName(runtime):

@@ -11,6 +11,16 @@ const (
 	Offline      Scenario = "Offline"
 )
 
+// ScenarioOf is the scenario of batches of this size. Inputs that come one after
+// the other are a stream of requests; those that come many at a time were all
+// there before.
+func ScenarioOf(batch int) Scenario {
+	if batch > 1 {
+		return Offline
+	}
+	return SingleStream
+}
+
 // Block is a stretch of timed inferences during which one trial had the device
 // to itself. Trials that are compared take turns block by block.
 type Block struct {

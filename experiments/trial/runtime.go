@@ -2,7 +2,8 @@ package trial
 
 import (
 	"fmt"
-	"strings"
+
+	"chexp/experiments/files"
 )
 
 // Stock is what an experiment calls the ONNX Runtime that the agent carries. In
@@ -43,25 +44,20 @@ func (p Plugin) Path() string { return RuntimesDir + "/" + p.SHA256 }
 func (p *Plan) checkRuntimes() (map[string]bool, error) {
 	seen := map[string]bool{}
 	for _, r := range p.Runtimes {
-		if !ValidName(r.Name) || seen[r.Name] || r.SHA256 != "" && !ValidSum(r.SHA256) ||
+		if !ValidName(r.Name) || seen[r.Name] || r.SHA256 != "" && !files.IsSum(r.SHA256) ||
 			r.SHA256 == "" && len(r.Plugins) == 0 {
 			return nil, fmt.Errorf("plan: runtime %q with sha256 %q is not well formed, or is there twice",
 				r.Name, r.SHA256)
 		}
 		seen[r.Name] = true
 		for _, x := range r.Plugins {
-			if !ValidName(x.Provider) || !ValidSum(x.SHA256) {
+			if !ValidName(x.Provider) || !files.IsSum(x.SHA256) {
 				return nil, fmt.Errorf("plan: runtime %s: plugin %q with sha256 %q is not well formed",
 					r.Name, x.Provider, x.SHA256)
 			}
 		}
 	}
 	return seen, nil
-}
-
-// ValidSum reports whether s is a SHA-256 in lower-case hex.
-func ValidSum(s string) bool {
-	return len(s) == 64 && strings.Trim(s, "0123456789abcdef") == ""
 }
 
 // Settings are what was set on the session: what the experiment asked for and

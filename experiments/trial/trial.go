@@ -14,6 +14,8 @@ import (
 	"regexp"
 	"strconv"
 	"time"
+
+	"chexp/experiments/files"
 )
 
 // Schema names, written into every document.
@@ -176,7 +178,7 @@ func (p *Plan) Check() error {
 	}
 	models := map[string]bool{}
 	for _, m := range p.Models {
-		if !ValidName(m.Name) || !ValidSum(m.SHA256) {
+		if !ValidName(m.Name) || !files.IsSum(m.SHA256) {
 			return fmt.Errorf("plan: model %q with sha256 %q is not well formed", m.Name, m.SHA256)
 		}
 		models[m.Name] = true

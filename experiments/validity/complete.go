@@ -39,7 +39,7 @@ func checkComplete(r *trial.Result) stats.Check {
 	p := r.Partial
 	c := stats.Check{Name: Complete, Outcome: stats.Suspect, Value: trial.Read(float64(p.Blocks)), Limit: float64(p.Asked),
 		Unit: "blocks",
-		Text: p.String(), Remedy: "measure the rest with `chexp run --resume`"}
+		Text: p.String(), Remedy: fmt.Sprintf("measure the rest with `chexp run --resume %s`", r.RunID)}
 	if short := TooFew(r); short != "" {
 		c.Outcome, c.Text = stats.Invalid, short
 	}

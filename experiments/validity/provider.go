@@ -5,6 +5,7 @@ import (
 	"math"
 	"strings"
 
+	"chexp/experiments/provider"
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
 	"chexp/experiments/words"
@@ -28,9 +29,18 @@ func (t Truth) String() string { return t.Provider + ": " + t.Share() }
 // Share is [Truth.String] without the provider.
 func (t Truth) Share() string {
 	if t.Wrong() {
-		return fmt.Sprintf("0 of %d nodes: not an %s result", t.Of, strings.ToUpper(t.Provider))
+		return fmt.Sprintf("0 of %d nodes: not %s result", t.Of, spelled(strings.ToUpper(t.Provider)))
 	}
 	return fmt.Sprintf("%d of %d nodes, %s of the time", t.Nodes, t.Of, words.Percent(t.Time))
+}
+
+// spelled puts the article before a name whose letters are read one by one: "an
+// ACL", "a CPU".
+func spelled(name string) string {
+	if name != "" && strings.Contains("AEFHILMNORSX", name[:1]) {
+		return "an " + name
+	}
+	return "a " + name
 }
 
 // Ran says what the provider of the trial really ran. It is unavailable where
@@ -69,7 +79,7 @@ func checkProvider(r *trial.Result) stats.Check {
 	c := stats.Check{Name: Provider, Outcome: stats.Valid, Limit: 100 * leastShare, Unit: "%"}
 	t, ok := Ran(r).Get()
 	if !ok {
-		if r.Provider.Name == "cpu" { // it has nobody to leave nodes to
+		if r.Provider.Name == provider.CPU { // it has nobody to leave nodes to
 			return unread(Provider, Ran(r).Unavailable)
 		}
 		c.Outcome, c.Value = stats.Suspect, trial.Unread[float64](Ran(r).Unavailable)
@@ -82,7 +92,8 @@ func checkProvider(r *trial.Result) stats.Check {
 	case t.Wrong():
 		c.Outcome = stats.Invalid
 		c.Remedy = "leave " + r.Provider.Name +
-			" out for this model, or give it a model that it can run: `chexp results show` names the operators"
+			" out for this model, or give it a model that it can run: `chexp results show " + r.RunID +
+			"` names the operators"
 	case t.Time < leastShare:
 		c.Outcome = stats.Suspect
 		c.Text += fmt.Sprintf(", limit %s: mostly a result of the others", words.Percent(leastShare))

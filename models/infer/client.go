@@ -61,7 +61,7 @@ func (p *Process) Close() error {
 		return err
 	case <-time.After(10 * time.Second):
 		p.cmd.Process.Kill()
-		_ = <-ended // that it was killed is said below
+		<-ended //nolint:errcheck // that it was killed is said below
 		return errors.New("the program that runs models did not end, and was killed")
 	}
 }

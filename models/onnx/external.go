@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+
+	"chexp/experiments/files"
 )
 
 // Load reads a model file and checks it, and that the files that hold the
@@ -31,7 +33,7 @@ func Load(path string) (*Model, error) {
 }
 
 func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := files.Open(path, files.NoLimit)
 	if err != nil {
 		return nil, err
 	}
@@ -40,8 +42,6 @@ func readFile(path string) ([]byte, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s is no file", path)
 	case info.Size() > MaxBytes:
 		return nil, fmt.Errorf("%s has %d bytes; an ONNX file ends at 2 GB (larger models keep their weights in "+
 			"files of their own)", path, info.Size())
@@ -148,9 +148,9 @@ func (m *Model) LoadExternal(dir string) error {
 // below dir only, whatever links there are.
 func (m *Model) external(dir string, visit func(t *Tensor, f *os.File, offset, length int64) error) error {
 	var root *os.Root
-	files := map[string]*os.File{}
+	opened := map[string]*os.File{}
 	defer func() {
-		for _, f := range files {
+		for _, f := range opened {
 			f.Close()
 		}
 		if root != nil {
@@ -166,29 +166,27 @@ func (m *Model) external(dir string, visit func(t *Tensor, f *os.File, offset, l
 			return err
 		}
 		if root == nil {
-			if root, err = os.OpenRoot(dir); err != nil {
+			if root, err = files.OpenRoot(dir); err != nil {
 				return err
 			}
 		}
-		f := files[name]
+		f := opened[name]
 		if f == nil {
-			if len(files) == maxExternalFiles {
+			if len(opened) == maxExternalFiles {
 				return fmt.Errorf("the model's values are in more than %d files", maxExternalFiles)
 			}
-			if f, err = root.Open(name); errors.Is(err, fs.ErrNotExist) {
+			if f, err = files.OpenIn(root, name, files.NoLimit); errors.Is(err, fs.ErrNotExist) {
 				return fmt.Errorf("the values of tensor %q (%d bytes) are in %s, which is not beside the model", t.Name,
 					length, name)
 			} else if err != nil {
 				return fmt.Errorf("the values of tensor %q: %w", t.Name, err)
 			}
-			files[name] = f
+			opened[name] = f
 		}
 		info, err := f.Stat()
 		switch {
 		case err != nil:
 			return err
-		case !info.Mode().IsRegular():
-			return fmt.Errorf("the values of tensor %q are in %s, which is no file", t.Name, name)
 		case info.Size() < offset+length:
 			return fmt.Errorf("the values of tensor %q end at byte %d of %s, which has %d", t.Name, offset+length, name,
 				info.Size())

@@ -2,9 +2,11 @@ package onnx
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -60,7 +62,8 @@ func TestFilesThatHoldNoWeightsAreRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.Symlink(secret, filepath.Join(dir, "link")); err != nil {
+	if err := errors.Join(os.Symlink(secret, filepath.Join(dir, "link")),
+		syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	for name, x := range map[string]struct{ location, offset, length, says string }{
@@ -69,7 +72,8 @@ func TestFilesThatHoldNoWeightsAreRefused(t *testing.T) {
 		"above":      {"../secret", "0", "8", "not a file beside the model"},
 		"absolute":   {secret, "0", "8", "not a file beside the model"},
 		"link":       {"link", "0", "8", "escapes"},
-		"directory":  {".", "0", "8", "no file"},
+		"directory":  {".", "0", "8", "no regular file"},
+		"pipe":       {"pipe", "0", "8", "no regular file"},
 		"no place":   {"", "0", "8", "not a file beside the model"},
 		"wrong size": {"w.bin", "0", "4", "ask for 8"},
 		"no number":  {"w.bin", "x", "8", `"x"`},

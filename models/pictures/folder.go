@@ -41,6 +41,7 @@ type Packed struct {
 // set) and archives that unpack to more than anyone meant.
 const (
 	maxPictures = 100000
+	maxPicture  = 256 << 20 // bytes of one
 	maxUnpacked = 8 << 30
 	maxProblems = 20
 )
@@ -107,13 +108,13 @@ func (s Source) write(ctx context.Context, files fs.FS, items []item, h Header, 
 	return w.Close()
 }
 
-func (s Source) load(files fs.FS, name string) ([]uint8, error) {
-	f, err := files.Open(name)
+func (s Source) load(tree fs.FS, name string) ([]uint8, error) {
+	f, err := tree.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return Decode(f, Scale{Resize: s.Resize, Width: s.Crop, Height: s.Crop})
+	return Decode(io.LimitReader(f, maxPicture), Scale{Resize: s.Resize, Width: s.Crop, Height: s.Crop})
 }
 
 // list finds the classes and their pictures.
@@ -255,7 +256,6 @@ func readLabels(file string) (labels []string, err error) {
 
 // open gives the source as a file system.
 func (s Source) open(ctx context.Context) (fs.FS, func() error, error) {
-	nothing := func() error { return nil }
 	info, err := os.Stat(s.Path)
 	if err != nil {
 		return nil, nil, err
@@ -263,13 +263,17 @@ func (s Source) open(ctx context.Context) (fs.FS, func() error, error) {
 	lower := strings.ToLower(s.Path)
 	switch {
 	case info.IsDir():
-		return os.DirFS(s.Path), nothing, nil
+		return below(s.Path)
 	case strings.HasSuffix(lower, ".zip"):
-		z, err := zip.OpenReader(s.Path)
+		f, err := files.Open(s.Path, files.NoLimit)
 		if err != nil {
 			return nil, nil, err
 		}
-		return z, z.Close, nil
+		z, err := zip.NewReader(f, info.Size())
+		if err != nil {
+			return nil, nil, errors.Join(err, f.Close())
+		}
+		return z, f.Close, nil
 	case strings.HasSuffix(lower, ".tar"), strings.HasSuffix(lower, ".tar.gz"), strings.HasSuffix(lower, ".tgz"):
 		dir, err := os.MkdirTemp("", "chexp-pictures-")
 		if err != nil {
@@ -279,14 +283,28 @@ func (s Source) open(ctx context.Context) (fs.FS, func() error, error) {
 		if err := untar(ctx, s.Path, dir, !strings.HasSuffix(lower, ".tar")); err != nil {
 			return nil, nil, errors.Join(err, remove())
 		}
-		return os.DirFS(dir), remove, nil
+		tree, closeTree, err := below(dir)
+		if err != nil {
+			return nil, nil, errors.Join(err, remove())
+		}
+		return tree, func() error { return errors.Join(closeTree(), remove()) }, nil
 	}
 	return nil, nil, errors.New("it is neither a folder nor a .zip, .tar, .tar.gz or .tgz archive")
 }
 
+// below gives a folder as a file system that no link leaves and that holds
+// nothing but folders and regular files.
+func below(dir string) (fs.FS, func() error, error) {
+	root, err := files.OpenRoot(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	return files.FS(root, maxPicture, 2*maxPictures), root.Close, nil
+}
+
 // untar unpacks plain files, and pictures only, below dir and nowhere else.
 func untar(ctx context.Context, file, dir string, zipped bool) error {
-	f, err := os.Open(file)
+	f, err := files.Open(file, files.NoLimit)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ package samples
 
 import (
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -49,32 +50,38 @@ const (
 // the first dimension 1. With a limit it takes files evenly spread over the
 // sorted names.
 func Read(dir string, input *onnx.Value, p Preprocess, limit int) (*Set, error) {
-	files, classes, err := list(dir)
+	root, err := files.OpenRoot(dir)
 	if err != nil {
 		return nil, err
 	}
-	if len(files) == 0 {
+	defer root.Close()
+	found, classes, err := list(root)
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
 		return nil, fmt.Errorf("%s holds no .png, .jpg, .jpeg, .gif or .npy file", dir)
 	}
-	if limit > 0 && len(files) > limit {
+	if limit > 0 && len(found) > limit {
 		var some []file
 		for i := range limit {
-			some = append(some, files[i*len(files)/limit])
+			some = append(some, found[i*len(found)/limit])
 		}
-		files = some
+		found = some
 	}
 	dims, err := dimensions(input)
 	if err != nil {
 		return nil, err
 	}
 	s := &Set{Classes: classes}
-	for _, f := range files {
-		t, err := read(f.path, dims, p)
+	for _, f := range found {
+		path := filepath.Join(dir, f.path)
+		t, err := read(root, f.path, dims, p)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", f.path, err)
+			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 		t.Name = input.Name
-		s.Inputs, s.Names = append(s.Inputs, t), append(s.Names, f.path)
+		s.Inputs, s.Names = append(s.Inputs, t), append(s.Names, path)
 		if classes != nil {
 			s.Labels = append(s.Labels, f.label)
 		}
@@ -83,13 +90,13 @@ func Read(dir string, input *onnx.Value, p Preprocess, limit int) (*Set, error) 
 }
 
 type file struct {
-	path  string
+	path  string // below the folder
 	label int
 }
 
 // list finds the files, sorted by name, and the classes if there are folders.
-func list(dir string) (files []file, classes []string, err error) {
-	entries, err := os.ReadDir(dir)
+func list(root *os.Root) (found []file, classes []string, err error) {
+	entries, err := files.ReadDirIn(root, ".", maxFiles)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -97,11 +104,11 @@ func list(dir string) (files []file, classes []string, err error) {
 		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") {
 			classes = append(classes, e.Name())
 		} else if usable(e) {
-			files = append(files, file{path: filepath.Join(dir, e.Name())})
+			found = append(found, file{path: e.Name()})
 		}
 	}
-	if len(classes) == 0 || len(files) > 0 {
-		return files, nil, nil
+	if len(classes) == 0 || len(found) > 0 {
+		return found, nil, nil
 	}
 	numbers := map[string]int{} // classes that are numbers are their own labels
 	for _, c := range classes {
@@ -113,7 +120,7 @@ func list(dir string) (files []file, classes []string, err error) {
 		slices.SortFunc(classes, func(a, b string) int { return numbers[a] - numbers[b] })
 	}
 	for i, c := range classes {
-		entries, err := os.ReadDir(filepath.Join(dir, c))
+		entries, err := files.ReadDirIn(root, c, maxFiles)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -123,14 +130,14 @@ func list(dir string) (files []file, classes []string, err error) {
 		}
 		for _, e := range entries {
 			if usable(e) {
-				files = append(files, file{filepath.Join(dir, c, e.Name()), label})
+				found = append(found, file{filepath.Join(c, e.Name()), label})
 			}
 		}
-		if len(files) > maxFiles {
-			return nil, nil, fmt.Errorf("%s holds more than %d files", dir, maxFiles)
+		if len(found) > maxFiles {
+			return nil, nil, fmt.Errorf("%s holds more than %d files", root.Name(), maxFiles)
 		}
 	}
-	return files, classes, nil
+	return found, classes, nil
 }
 
 func usable(e fs.DirEntry) bool {
@@ -167,8 +174,13 @@ func dimensions(v *onnx.Value) ([]int64, error) {
 	return dims, nil
 }
 
-func read(path string, dims []int64, p Preprocess) (*onnx.Tensor, error) {
-	b, err := files.Read(path, maxFileBytes)
+func read(root *os.Root, path string, dims []int64, p Preprocess) (*onnx.Tensor, error) {
+	f, err := files.OpenIn(root, path, maxFileBytes)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxFileBytes))
 	if err != nil {
 		return nil, err
 	}

@@ -30,8 +30,8 @@ type Record interface {
 // if the plan does not ask for accuracy. dir is the bundle's. note is told what
 // was found: an evaluation takes seconds to minutes, in which nothing else
 // happens. What stands in record is not evaluated again: the same model, provider,
-// runtime and pictures give the same answers, if the same agent asks on the same machine; who
-// runs this sees to those.
+// runtime and pictures give the same answers on the same machine. The caller makes
+// sure that record holds no answers of another agent or another machine.
 func Examinations(plan *trial.Plan, dir string, ask Ask, record Record,
 	note func(trial.Event) error) []matrix.Examination {
 	if plan.Accuracy == nil {

@@ -11,6 +11,7 @@ import (
 
 	"chexp/agent/internal/device/kernelfs"
 	"chexp/experiments/trial"
+	"chexp/experiments/words"
 )
 
 // board is the revision code of a Raspberry Pi, in hex: memory size, maker and
@@ -123,8 +124,5 @@ func cooling(root fs.FS) trial.Reading[string] {
 			kinds[i] = fmt.Sprintf("%d× %s", n, says)
 		}
 	}
-	if more := len(kinds) - maxCooling; more > 0 {
-		kinds = append(kinds[:maxCooling], fmt.Sprintf("and %d more", more))
-	}
-	return trial.Read(strings.Join(kinds, ", "))
+	return trial.Read(words.List(kinds, ", ", maxCooling))
 }

@@ -154,7 +154,8 @@ func (r *record) complete(l *living, res *trial.Result) {
 	t := l.Trial
 	res.Schema, res.RunID, res.TrialID = trial.ResultSchema, r.plan.RunID, t.ID
 	res.Model, res.Provider, res.Threads, res.Batch = modelOf(r.plan, t), t.Provider, t.Threads, t.Batch
-	res.Repetition, res.Policy, res.Seed, res.Scenario = t.Repetition, r.plan.Policy, r.plan.Seed, scenario(t)
+	res.Repetition, res.Policy, res.Seed = t.Repetition, r.plan.Policy, r.plan.Seed
+	res.Scenario = trial.ScenarioOf(t.Batch)
 	res.Agent, res.Device, res.Start = r.agent, l.device, l.start
 	if res.Runtime.Name == "" {
 		res.Runtime = trial.Runtime{Name: "onnxruntime"}
@@ -165,15 +166,6 @@ func (r *record) complete(l *living, res *trial.Result) {
 	for _, f := range r.found[variantOf(t)] {
 		f(res)
 	}
-}
-
-// scenario: inputs that come one after the other are a stream of requests; those
-// that come many at a time were all there before.
-func scenario(t trial.Trial) trial.Scenario {
-	if t.Batch > 1 {
-		return trial.Offline
-	}
-	return trial.SingleStream
 }
 
 // begin opens, or goes on with, the journal of a trial that is about to get its

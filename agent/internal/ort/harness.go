@@ -15,6 +15,7 @@ import (
 
 	"chexp/agent/internal/session"
 	"chexp/agent/internal/testmodel"
+	"chexp/experiments/provider"
 	"chexp/experiments/trial"
 )
 
@@ -36,7 +37,7 @@ func (l *Library) Harness() trial.Reading[trial.Harness] {
 // openData loads a small model from memory, on one thread of the runtime's own
 // kernels.
 func (l *Library) openData(content []byte) (*Session, error) {
-	o := Options{Provider: trial.Provider{Name: "cpu"}, Threads: 1, Batch: 1}
+	o := Options{Provider: trial.Provider{Name: provider.CPU}, Threads: 1, Batch: 1}
 	return l.open(o, nil, func(opts *onnx.SessionOptions) (*onnx.DynamicAdvancedSession, error) {
 		return onnx.NewDynamicAdvancedSessionWithONNXData(content, nil, nil, opts)
 	})

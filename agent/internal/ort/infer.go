@@ -12,6 +12,7 @@ import (
 
 	onnx "github.com/yalue/onnxruntime_go"
 
+	"chexp/experiments/provider"
 	"chexp/experiments/trial"
 	"chexp/models/infer"
 	format "chexp/models/onnx"
@@ -27,7 +28,7 @@ func (r Inference) Open(_ context.Context, model []byte, o infer.Options) (infer
 	if err != nil {
 		return nil, err
 	}
-	how := Options{Provider: trial.Provider{Name: "cpu", Options: o.Config}, Threads: max(1, o.Threads)}
+	how := Options{Provider: trial.Provider{Name: provider.CPU, Options: o.Config}, Threads: max(1, o.Threads)}
 	set, err := settings(how, nil)
 	if err != nil {
 		return nil, err

@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 
 	"chexp/experiments/failure"
 	"chexp/experiments/files"
@@ -85,7 +84,7 @@ func known(want trial.File, fileOf func(string) (string, error)) (File, error) {
 
 func onDisk(name, path string, mode fs.FileMode) (File, error) {
 	sum, size, err := files.Hash(context.Background(), path, files.NoLimit)
-	open := func() (io.ReadCloser, error) { return os.Open(path) }
+	open := func() (io.ReadCloser, error) { return files.Open(path, files.NoLimit) }
 	return File{Path: name, SHA256: sum, Size: size, Mode: mode, Open: open}, err
 }
 

@@ -75,7 +75,7 @@ func fetch(ctx context.Context, t transport.Transport, dir, dst, suffix string, 
 	if err := os.MkdirAll(dst, 0o755); err != nil {
 		return nil, storage(dst, err)
 	}
-	root, err := os.OpenRoot(dst)
+	root, err := files.OpenRoot(dst)
 	if err != nil {
 		return nil, storage(dst, err)
 	}

@@ -15,13 +15,13 @@ import (
 	"chexp/orchestrator/openstack/reservation/v1/leases"
 )
 
-// Await waits until the lease is active, at most pace.lease beyond its start,
+// Await waits until the lease is active, at most [Pace.Lease] beyond its start,
 // and finds out its device. Blazar looks for due leases every 10 s.
 func (c *LeaseClient) Await(ctx context.Context, id string, progress func(string)) (run.Lease, error) {
 	what := "waiting for the lease " + id
 	var got leases.Lease
 	said, patience := "", c.client.Pace.Patience()
-	asked := time.Now()
+	asked := c.client.Now()
 	err := pollLease(ctx, c.client.Pace, func() (time.Duration, bool, error) {
 		l, err := leases.Get(ctx, c.client.Reservation, id).Extract()
 		if !patience.Forgive(err) {
@@ -32,20 +32,20 @@ func (c *LeaseClient) Await(ctx context.Context, id string, progress func(string
 			return 0, false, nil
 		}
 		got = *l
-		if say := describeLease(got); say != said {
+		if say := describeLease(got, c.client.Now()); say != said {
 			progress(say)
 			said = say
 		}
 		if done, err := leaseReady(got); done || err != nil {
 			return 0, done, err
 		}
-		left := time.Until(got.StartDate)
-		if over := time.Since(site.Later(got.StartDate, asked)); over > c.client.Pace.Lease {
+		now := c.client.Now()
+		if over := now.Sub(site.Later(got.StartDate, asked)); over > c.client.Pace.Lease {
 			return 0, false, failure.Cloud.Errorf("lease %s is still %s, %s after it should have started", got.Name,
 				got.Status, over.Round(time.Second)).
 				Advise("delete it and try again, with another device if it is always the same")
 		}
-		return left, false, nil
+		return got.StartDate.Sub(now), false, nil
 	})
 	if apierror.Is(err, apierror.NotFound) {
 		return toLease(got), failure.Cloud.Errorf("lease %s is gone: somebody deleted it", id).
@@ -66,8 +66,8 @@ func (c *LeaseClient) Await(ctx context.Context, id string, progress func(string
 	return lease, nil
 }
 
-// pollLease is poll with longer pauses while the start is far away: half of
-// what is left, up to a minute.
+// pollLease is [patient.Pace.Poll] with longer pauses while the start is far
+// away: half of what is left, up to a minute.
 func pollLease(ctx context.Context, p Pace, look func() (left time.Duration, done bool, err error)) error {
 	return p.Poll(ctx, func() (bool, error) {
 		left, done, err := look()
@@ -78,9 +78,9 @@ func pollLease(ctx context.Context, p Pace, look func() (left time.Duration, don
 	})
 }
 
-func describeLease(l leases.Lease) string {
+func describeLease(l leases.Lease, now time.Time) string {
 	say := fmt.Sprintf("lease %s is %s", l.Name, l.Status)
-	if left := time.Until(l.StartDate); l.Status == leases.StatusPending && left > 10*time.Second {
+	if left := l.StartDate.Sub(now); l.Status == leases.StatusPending && left > 10*time.Second {
 		say += fmt.Sprintf(", starts at %s, in %s", clock.Both(l.StartDate), countdown(left))
 	}
 	if l.Degraded {

@@ -60,6 +60,9 @@ func Connect(ctx context.Context, o signin.Options) (*Client, error) {
 // Me is the id of the user who is signed in.
 func (c *Client) Me() string { return c.Session.Token.User.ID }
 
+// Now is the site's time: what is reserved begins and ends by it.
+func (c *Client) Now() time.Time { return c.Session.Clock.Now() }
+
 // MayRepeat reports whether a creation whose absence was seen is worth another
 // try: the answer got lost or the service was away. A 500 of its own is its
 // answer.

@@ -53,7 +53,7 @@ func (c *DeviceClient) Devices(ctx context.Context) ([]site.Device, error) {
 	}
 	infos := make([]site.Device, 0, len(all))
 	for _, d := range all {
-		infos = append(infos, c.deviceInfo(d, taken[d.ID], time.Now().UTC()))
+		infos = append(infos, c.deviceInfo(d, taken[d.ID], c.client.Now()))
 	}
 	slices.SortFunc(infos, func(a, b site.Device) int {
 		return cmp.Or(cmp.Compare(a.MachineName, b.MachineName), cmp.Compare(a.Name, b.Name))

@@ -26,7 +26,7 @@ func (c *Client) Failed(what string, err error) error {
 		return refused
 	}
 	e := apierror.From(err)
-	kind, next := remedy(e)
+	kind, next := c.remedy(e)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return failure.Cloud.Errorf("%s: no answer in time", what).Advise("%s", next).Because(err)
 	}
@@ -35,7 +35,7 @@ func (c *Client) Failed(what string, err error) error {
 
 // remedy is what to do about a failed request, by its kind and, where one kind
 // is several things, by status and words.
-func remedy(e *apierror.Error) (failure.Kind, string) {
+func (c *Client) remedy(e *apierror.Error) (failure.Kind, string) {
 	switch e.Kind {
 	case apierror.Forbidden:
 		return failure.Auth, "the credential's roles do not allow this: it needs member and, at some sites, reader"
@@ -47,9 +47,9 @@ func remedy(e *apierror.Error) (failure.Kind, string) {
 		return failure.Capacity, "the project's quota or allocation is used up: give back what is not needed, or " +
 			"ask its PI to renew it on chameleoncloud.org"
 	case apierror.Invalid:
-		return invalidRemedy(e)
+		return c.invalidRemedy(e)
 	case apierror.Conflict:
-		return conflictRemedy(e)
+		return c.conflictRemedy(e)
 	case apierror.Busy:
 		return failure.Cloud, "it is just starting, changing or ending: try again in a moment"
 	case apierror.NoRoute:
@@ -65,11 +65,11 @@ func remedy(e *apierror.Error) (failure.Kind, string) {
 
 // invalidRemedy tells what a person can change from what only a new version of
 // chexp can: dates, filters and versions are its own.
-func invalidRemedy(e *apierror.Error) (failure.Kind, string) {
+func (c *Client) invalidRemedy(e *apierror.Error) (failure.Kind, string) {
 	msg := strings.ToLower(e.Message)
 	for _, known := range []struct{ words, next string }{
 		{"start date must be later", "start now, or later; if that is what was asked, this machine's clock is " +
-			"off: `chexp doctor`"},
+			"off: `" + c.Commands.Line("doctor") + "`"},
 		{"end date must be later", "the lease would be over before it began: give it a later end"},
 		{"deviceextracapability was not found", "no device of this site has that property: choose by " +
 			"machine_name, name or uid"},
@@ -91,13 +91,14 @@ func invalidRemedy(e *apierror.Error) (failure.Kind, string) {
 		"fault of chexp: report it with the request id"
 }
 
-func conflictRemedy(e *apierror.Error) (failure.Kind, string) {
+func (c *Client) conflictRemedy(e *apierror.Error) (failure.Kind, string) {
 	switch {
 	case e.Code == "FloatingIPPortAlreadyAssociated":
 		return failure.Cloud, "release the floating IP of that port in the dashboard, or use transport zun"
 	case e.Service == "container":
-		return failure.Cloud, "the container is not in a state for this: it stopped, or its lease ended (`chexp " +
-			"lease list`); `chexp run --resume` goes on from there"
+		return failure.Cloud, fmt.Sprintf("the container is not in a state for this: it stopped, or its lease ended "+
+			"(`%s`); `%s` goes on from there", c.Commands.Line("lease", "list"), c.Commands.Resume())
 	}
-	return failure.Cloud, "it is in a state in which this cannot be done: look with `chexp lease list`, then try again"
+	return failure.Cloud, fmt.Sprintf("it is in a state in which this cannot be done: look with `%s`, then try again",
+		c.Commands.Line("lease", "list"))
 }

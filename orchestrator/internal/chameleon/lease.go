@@ -32,7 +32,7 @@ func NewLeaseClient(c *Client) *LeaseClient { return &LeaseClient{c, NewDeviceCl
 
 // Reserve makes the lease, or adopts the one of this name. See run.Reserver.
 func (c *LeaseClient) Reserve(ctx context.Context, req run.LeaseRequest) (run.Lease, error) {
-	opts, err := leaseOptions(req, time.Now())
+	opts, err := leaseOptions(req, c.client.Now())
 	if err != nil {
 		return run.Lease{}, err
 	}
@@ -119,7 +119,7 @@ func (c *LeaseClient) createLease(ctx context.Context, req run.LeaseRequest,
 			return made, nil
 		case lookErr != nil:
 			return nil, failure.Cloud.Errorf("%s: no answer, and whether the lease exists cannot be found out", what).
-				Advise("look with `chexp lease list` before you try again, and delete it there").
+				Advise("look with `%s` before you try again, and delete it there", c.client.Commands.Line("lease", "list")).
 				Because(errors.Join(e, lookErr))
 		case again || !MayRepeat(e):
 			return nil, c.reserveFailure(ctx, req, what, e)
@@ -142,7 +142,7 @@ func (c *LeaseClient) theLease(ctx context.Context, name, what string, cause err
 	l, err := c.liveLease(ctx, name)
 	if err == nil && l == nil {
 		err = failure.Cloud.Errorf("%s: it was made and is not listed", what).
-			Advise("look with `chexp lease list`").
+			Advise("look with `%s`", c.client.Commands.Line("lease", "list")).
 			Because(cause)
 	}
 	return l, err

@@ -38,7 +38,7 @@ func (c *LeaseClient) OwnLease(ctx context.Context, idOrName string) (site.Lease
 // ExtendLease moves the end of the user's own lease later, if its device is
 // free until then.
 func (c *LeaseClient) ExtendLease(ctx context.Context, l site.Lease, end time.Time) (site.Lease, error) {
-	now := time.Now()
+	now := c.client.Now()
 	if err := c.changeable(l, now); err != nil {
 		return l, err
 	}
@@ -46,7 +46,7 @@ func (c *LeaseClient) ExtendLease(ctx context.Context, l site.Lease, end time.Ti
 	if !end.After(l.End) {
 		return l, failure.Usage.Errorf("lease %s ends at %s already; %s is not later", l.Name, clock.Both(l.End),
 			clock.Both(end)).
-			Advise("`chexp lease shorten` moves an end earlier")
+			Advise("to move an end earlier: `%s`", c.client.Commands.Line("lease", "shorten", "--help"))
 	}
 	if err := c.checkNext(ctx, l, end); err != nil {
 		return l, err
@@ -57,15 +57,15 @@ func (c *LeaseClient) ExtendLease(ctx context.Context, l site.Lease, end time.Ti
 // ShortenLease moves the end of the user's own lease earlier; a zero end is
 // now, which ends it and keeps its record.
 func (c *LeaseClient) ShortenLease(ctx context.Context, l site.Lease, end time.Time) (site.Lease, error) {
-	now := time.Now()
+	now := c.client.Now()
 	if err := c.changeable(l, now); err != nil {
 		return l, err
 	}
 	wrong := ""
 	switch {
 	case l.Start.After(now) && (end.IsZero() || !end.After(l.Start)):
-		wrong = fmt.Sprintf("lease %s starts at %s; it would end before it began", l.Name, clock.Both(l.Start))
-		return l, failure.Usage.Errorf("%s", wrong).
+		return l, failure.Usage.
+			Errorf("lease %s starts at %s; it would end before it began", l.Name, clock.Both(l.Start)).
 			Advise("`%s` gives all of it back", c.client.Commands.DeleteLease(l.Name))
 	case end.IsZero():
 		return c.changeEnd(ctx, l, leases.UpdateOpts{EndNow: true}, now.Truncate(time.Minute),
@@ -77,7 +77,9 @@ func (c *LeaseClient) ShortenLease(ctx context.Context, l site.Lease, end time.T
 	}
 	if wrong != "" {
 		return l, failure.Usage.Errorf("%s", wrong).
-			Advise("`chexp lease shorten --now` ends it at once, `chexp lease extend` moves an end later")
+			Advise("`%s` ends it at once; to move an end later: `%s`",
+				c.client.Commands.Line("lease", "shorten", l.Name, "--now"),
+				c.client.Commands.Line("lease", "extend", "--help"))
 	}
 	end = end.Truncate(time.Minute)
 	return c.changeEnd(ctx, l, leases.UpdateOpts{EndDate: end}, end, "shortening the lease "+l.Name)
@@ -91,7 +93,7 @@ func (c *LeaseClient) changeable(l site.Lease, now time.Time) error {
 			Advise("`%s`, then make another", c.client.Commands.DeleteLease(l.Name))
 	case !l.State.Serves(), !l.End.After(now):
 		return failure.Usage.Errorf("lease %s has ended (%s, at %s)", l.Name, l.Status, clock.Both(l.End)).
-			Advise("make another: `chexp lease create`")
+			Advise("make another: `%s`", c.client.Commands.Line("lease", "create", "--help"))
 	case l.End.Sub(now) < tooLateToChange:
 		return failure.Usage.Errorf("lease %s ends at %s, in %s: too late to change it", l.Name, clock.Both(l.End),
 			clock.Span(l.End.Sub(now))).
@@ -121,9 +123,10 @@ func (c *LeaseClient) checkNext(ctx context.Context, l site.Lease, end time.Time
 				continue
 			}
 			latest := b.Start.Add(-time.Minute)
-			next := "it can last until " + clock.Both(latest) + " at most: `chexp lease extend --until`"
+			next := fmt.Sprintf("it can last until %s at most: `%s`", clock.Both(latest), c.client.Commands.Line(
+				"lease", "extend", l.Name, "--until", latest.UTC().Format("2006-01-02T15:04Z07:00")))
 			if !latest.After(l.End) {
-				next = "it cannot be extended at all; `chexp lease create --at next` finds another time"
+				next = "it cannot be extended at all; `--at next` of a new lease finds another time"
 			}
 			return failure.Capacity.Errorf("lease %s cannot last until %s on %s: %s", l.Name, clock.Both(end),
 				d.Name, described(b, l.Start, end)).
@@ -184,7 +187,8 @@ func (c *LeaseClient) changeFailure(l site.Lease, what string, err error) error 
 	switch e.Kind {
 	case apierror.NoDeviceFree:
 		return failure.Capacity.Errorf("%s: its device is reserved by others after it", what).
-			Advise("`chexp device calendar` shows until when; make another lease for the rest").
+			Advise("`%s` shows until when; make another lease for the rest",
+				c.client.Commands.Line("device", "calendar")).
 			Because(e)
 	case apierror.ExtensionRefused:
 		return failure.Usage.Errorf("%s: the site extends a lease only in its last hours", what).

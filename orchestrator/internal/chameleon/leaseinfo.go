@@ -105,7 +105,7 @@ func (c *LeaseClient) resolve(ctx context.Context, idOrName string) (leases.Leas
 	switch len(named) {
 	case 0:
 		return leases.Lease{}, failure.Usage.Errorf("the project has no lease with the id or name %q", idOrName).
-			Advise("`chexp lease list` shows all").
+			Advise("`%s` shows all", c.client.Commands.Line("lease", "list")).
 			Because(&apierror.Error{Kind: apierror.NotFound, Message: "not in the list"})
 	case 1:
 		return named[0], nil

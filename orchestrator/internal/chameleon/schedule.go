@@ -50,7 +50,7 @@ func (c *DeviceClient) NextSlot(ctx context.Context, req run.LeaseRequest,
 	if err != nil {
 		return site.Slot{}, err
 	}
-	now := time.Now().UTC()
+	now := c.client.Now()
 	best, match := site.Slot{}, 0
 	var bestStart time.Time
 	for _, d := range all {
@@ -72,7 +72,7 @@ func (c *DeviceClient) NextSlot(ctx context.Context, req run.LeaseRequest,
 	case bestStart.IsZero():
 		return site.Slot{}, failure.Capacity.Errorf("no %s can be reserved: of %d, all are out of service or kept "+
 			"for other projects", wantedText(req), match).
-			Advise("ask for another device: `chexp device list`")
+			Advise("ask for another device: `%s`", c.deviceList())
 	case bestStart.Equal(now):
 		best.Start = time.Time{}
 	}
@@ -104,7 +104,7 @@ func (c *DeviceClient) CheckFree(ctx context.Context, req run.LeaseRequest) (unr
 		}
 		return err.Error(), nil
 	}
-	now := time.Now().UTC()
+	now := c.client.Now()
 	start := site.Later(req.Start.UTC(), now)
 	for _, d := range all {
 		if !req.Wants(d.Device) || !d.Reservable || !d.Authorized {
@@ -114,7 +114,7 @@ func (c *DeviceClient) CheckFree(ctx context.Context, req run.LeaseRequest) (unr
 			return "", nil
 		}
 	}
-	msg, next := shortage(all, req, now)
+	msg, next := c.shortage(all, req, now)
 	return "", failure.Capacity.Errorf("%s", msg).
 		Advise("%s; `--at next` takes the first free time", next)
 }
@@ -138,18 +138,21 @@ func noSuchDevice(req run.LeaseRequest, all []site.Device) error {
 // in the window, and when one can. It costs two requests; without their
 // answers it says less.
 func (c *DeviceClient) whoIsFree(ctx context.Context, req run.LeaseRequest) (msg, next string) {
-	now := time.Now().UTC()
+	now := c.client.Now()
 	all, err := c.Devices(ctx)
 	if err != nil {
 		return fmt.Sprintf("no %s is free from %s", wantedText(req), clock.Window(
 				site.Later(req.Start, now).Truncate(time.Minute), req.End)),
-			"`chexp device list` shows when devices are free"
+			"`" + c.deviceList() + "` shows when devices are free"
 	}
-	return shortage(all, req, now)
+	return c.shortage(all, req, now)
 }
 
+// deviceList is the command that shows the devices and when each is free.
+func (c *DeviceClient) deviceList() string { return c.client.Commands.Line("device", "list") }
+
 // shortage says why none of the devices can be had in the window.
-func shortage(all []site.Device, req run.LeaseRequest, now time.Time) (msg, next string) {
+func (c *DeviceClient) shortage(all []site.Device, req run.LeaseRequest, now time.Time) (msg, next string) {
 	start := site.Later(req.Start.UTC(), now).Truncate(time.Minute)
 	length := req.End.Sub(start)
 	var match, out, closed, taken, free int
@@ -192,10 +195,10 @@ func shortage(all []site.Device, req run.LeaseRequest, now time.Time) (msg, next
 	}
 	switch {
 	case soonest.IsZero():
-		next = "ask for another device: `chexp device list`"
+		next = "ask for another device: `" + c.deviceList() + "`"
 	case soonest.After(start):
 		next = fmt.Sprintf("%s is free for that long from %s: start the lease then, make it shorter, or ask for "+
-			"another device (`chexp device list`)", name, clock.Both(soonest))
+			"another device (`%s`)", name, clock.Both(soonest), c.deviceList())
 	default:
 		next = fmt.Sprintf("%s looks free by now: try again", name)
 	}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"chexp/experiments/failure"
@@ -58,7 +59,6 @@ func (a *app) root() *cli.App {
 		UseShortOptionHandling: true,
 		ExitErrHandler:         func(*cli.Context, error) {}, // the library would exit by itself
 		OnUsageError:           usageError,
-		CommandNotFound:        nil,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "runs", Value: runsDir, EnvVars: []string{"CHEXP_RUNS"},
 				Usage: "directory that holds the runs"},
@@ -137,9 +137,15 @@ func (a *app) explain(err error) int {
 	}
 	fmt.Fprintf(a.err, "chexp: %s\n", words.Printable(err.Error()))
 	for _, next := range failure.Advice(err) {
-		fmt.Fprintf(a.err, "  what to do: %s\n", words.Printable(next))
+		fmt.Fprintf(a.err, "  what to do: %s\n", words.Printable(a.typed(next)))
 	}
 	return int(kind)
+}
+
+// typed writes the commands in an advice as this program was called, such as
+// bin/chexp: they work when pasted.
+func (a *app) typed(advice string) string {
+	return strings.ReplaceAll(advice, "`chexp ", "`"+run.Commands{Program: a.program}.Line()+" ")
 }
 
 func usageError(c *cli.Context, err error, _ bool) error {

@@ -1,10 +1,8 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -49,29 +47,15 @@ func (a *app) deviceCalendar(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	cal := newCalendar(devices, c.String("machine"), time.Now(), days)
+	cal := newCalendar(devices, c.String("machine"), cloud.Now(), days)
 	cal.Site = cloud.Describe()["site"]
 	if file := c.String("html"); file != "" {
-		return a.calendarPage(file, cal)
+		return a.writePage(file, cal.page)
 	}
 	if c.String("format") == "table" {
 		return cal.draw(a.out, newProgress(a.err).width)
 	}
 	return a.print(c, cal.list())
-}
-
-func (a *app) calendarPage(file string, cal calendar) error {
-	f, err := os.Create(file)
-	if err == nil {
-		err = errors.Join(cal.page(f), f.Close())
-	}
-	if err != nil {
-		return failure.Storage.Errorf("the page cannot be written").
-			Advise("give another file to --html").
-			Because(err)
-	}
-	fmt.Fprintf(a.err, "wrote %s\n", file)
-	return nil
 }
 
 // calendar is the next days of some devices.

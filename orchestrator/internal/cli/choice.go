@@ -56,8 +56,10 @@ func (c *chooser) choose(ctx context.Context, taken error) (run.Choice, error) {
 		if err != nil || l != nil {
 			return run.Choice{Lease: l}, err
 		}
-	} else if l, err := c.whicheverFits(ctx, all); err != nil || l != nil {
-		return run.Choice{Lease: l}, err
+	} else if !c.several {
+		if l, err := c.whicheverFits(ctx, all); err != nil || l != nil {
+			return run.Choice{Lease: l}, err
+		}
 	}
 	req, err := c.placeInTime(ctx, taken)
 	return run.Choice{Request: req}, err
@@ -79,7 +81,7 @@ func (c *chooser) theNamed(ctx context.Context, all []site.Lease) (*run.Lease, e
 		}
 		return nil, failure.Usage.Errorf("%d leases of yours are named %q", len(live), c.named).
 			Advise("use the id of one: %s", strings.Join(ids, ", "))
-	case len(live) == 0 && c.fromFile && c.want.filters() > 0:
+	case len(live) == 0 && c.fromFile && (c.several || c.want.filters() > 0):
 		return nil, nil
 	case len(found) == 0:
 		return nil, failure.Usage.Errorf("the project has no lease with the id or name %q", c.named).
@@ -149,7 +151,7 @@ func (c *chooser) whicheverFits(ctx context.Context, all []site.Lease) (*run.Lea
 
 // notByItself is why a lease that could be used is used only by its name.
 func (c *chooser) notByItself(ctx context.Context, l site.Lease, all []site.Lease) (string, error) {
-	begin := site.Later(c.want.Start, time.Now())
+	begin := site.Later(c.want.Start, c.cloud.Now())
 	if l.State != run.LeaseActive && l.Start.After(begin.Add(time.Minute)) {
 		return "it begins later", nil
 	}
@@ -179,7 +181,7 @@ func (c *chooser) refusal(l site.Lease) error {
 	case l.ReservationID == "":
 		return failure.Usage.Errorf("%s has no reservation of a device", label).
 			Advise("`%s` shows what it has; or %s", c.lines.Line("lease", "show", l.ID), c.orNew())
-	case l.Device.Name != "" && c.want.filters() > 0 && !c.want.Wants(l.Device):
+	case !c.several && l.Device.Name != "" && c.want.filters() > 0 && !c.want.Wants(l.Device):
 		return failure.Usage.Errorf("%s has %s (%s), and the experiment asks for %s", label, l.Device.Name,
 			l.Device.MachineName, c.wanted()).
 			Advise("change lease: in the experiment, or %s", c.orNew())
@@ -205,7 +207,7 @@ func (c *chooser) warnTime(l site.Lease) {
 }
 
 // left is how much of a lease there is for this run.
-func (c *chooser) left(l site.Lease) time.Duration { return site.Left(l.Lease, time.Now()) }
+func (c *chooser) left(l site.Lease) time.Duration { return site.Left(l.Lease, c.cloud.Now()) }
 
 // length is how long a new lease would be.
 func (c *chooser) length() time.Duration { return c.want.length }
@@ -227,7 +229,7 @@ func (c *chooser) use(lease string) string {
 
 // orNew says how to run the experiment in a lease of its own.
 func (c *chooser) orNew() string {
-	if c.want.filters() == 0 {
+	if c.want.filters() == 0 && !c.several {
 		return "add machine_name to the file's lease:, for a new one"
 	}
 	if c.fromFile {

@@ -3,9 +3,8 @@ package cli
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
+	"io"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -67,7 +66,8 @@ func (a *app) resultsCompare(c *cli.Context) error {
 	const seed = 1
 	result := compare.Runs(in, seed)
 	if file := c.String("html"); file != "" {
-		if err := a.comparisonPage(file, result); err != nil {
+		draw := func(w io.Writer) error { return page.Comparison(w, result) }
+		if err := a.writePage(file, draw); err != nil {
 			return err
 		}
 	}
@@ -84,11 +84,7 @@ func (a *app) resultsCompare(c *cli.Context) error {
 // verdictOf is the exit code of a comparison that was printed.
 func verdictOf(r *compare.Comparison, damaged []string) error {
 	if len(damaged) > 0 {
-		more := ""
-		if n := len(damaged) - 5; n > 0 {
-			damaged, more = damaged[:5], fmt.Sprintf("; and %d more", n)
-		}
-		return failure.Storage.Errorf("left out, as damaged: %s%s", strings.Join(damaged, "; "), more).
+		return failure.Storage.Errorf("left out, as damaged: %s", words.List(damaged, "; ", 5)).
 			Advise("copy those runs again from where they were measured")
 	}
 	if len(r.Rows) > 0 {
@@ -299,16 +295,4 @@ func deviceOf(g *store.Gathered, run compare.Run) string {
 		return name + " (" + board + ")"
 	}
 	return name
-}
-
-func (a *app) comparisonPage(file string, r *compare.Comparison) error {
-	f, err := os.Create(file)
-	if err == nil {
-		err = errors.Join(page.Comparison(f, r), f.Close())
-	}
-	if err != nil {
-		return failure.Storage.Errorf("the page cannot be written").Advise("give another file to --html").Because(err)
-	}
-	fmt.Fprintf(a.err, "wrote %s\n", file)
-	return nil
 }

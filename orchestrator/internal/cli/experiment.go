@@ -11,6 +11,7 @@ import (
 	"chexp/experiments/failure"
 	"chexp/experiments/spec"
 	"chexp/experiments/trial"
+	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/store"
 
 	"github.com/urfave/cli/v2"
@@ -118,8 +119,8 @@ func (a *app) experimentPlan(c *cli.Context) error {
 	fmt.Fprintf(a.out, "takes    %s to %s of measuring by the trial policy, on top of lease, image and transfer\n",
 		short(ans.AtLeast), short(ans.AtMost))
 	if ans.Lease > 0 && ans.AtMost > ans.Lease {
-		fmt.Fprintf(a.err, "! the lease lasts %s: trials that do not fit are left for `chexp run --resume`\n",
-			short(ans.Lease))
+		fmt.Fprintf(a.err, "! the lease lasts %s: trials that do not fit are left for `%s`\n",
+			short(ans.Lease), a.commands(c).Resume())
 	}
 	return nil
 }
@@ -152,8 +153,7 @@ func creates(e *spec.Experiment) []string {
 	}
 	when := "now"
 	if !e.Lease.Start.IsZero() {
-		start := e.Lease.Start
-		when = start.UTC().Format("2006-01-02 15:04 UTC") + " (" + start.Local().Format("15:04 MST") + ")"
+		when = clock.Both(e.Lease.Start)
 	}
 	if e.Lease.Next {
 		when = "the first free time"

@@ -54,7 +54,7 @@ func (a *app) leaseCreate(c *cli.Context) error {
 	if err := noArguments(c); err != nil {
 		return err
 	}
-	want, err := readLeaseFlags(c, time.Now())
+	want, err := readLeaseFlags(c)
 	if err != nil {
 		return err
 	}
@@ -65,6 +65,9 @@ func (a *app) leaseCreate(c *cli.Context) error {
 	}
 	cloud, err := a.connectCloud(c)
 	if err != nil {
+		return err
+	}
+	if err := want.begin(cloud.Now()); err != nil {
 		return err
 	}
 	if want.Name, err = leaseName(c.Context, cloud, want); err != nil {
@@ -88,7 +91,7 @@ func (a *app) leaseCreate(c *cli.Context) error {
 	if want.file != "" {
 		p.say("to run it there: " + p.lines.Line("run", want.file, "--lease", l.Name))
 	}
-	left := time.Until(l.Start)
+	left := l.Start.Sub(cloud.Now())
 	switch {
 	case c.Bool("no-wait"):
 	case left > worthWaiting && !c.Bool("wait"):
@@ -109,7 +112,7 @@ func (a *app) awaitNew(c *cli.Context, cloud site.Cloud, l run.Lease) (run.Lease
 	if err == nil || c.Context.Err() == nil {
 		return got, err
 	}
-	if time.Until(l.Start) > time.Minute {
+	if l.Start.Sub(cloud.Now()) > time.Minute {
 		return got, failure.Interrupted.Errorf("interrupted; the lease %s stays booked, %s", l.Name,
 			clock.Window(l.Start, l.End)).
 			Advise("`%s` waits for it; `%s` gives it up", a.commands(c).Line("lease", "wait", l.ID),
@@ -178,11 +181,14 @@ func (a *app) leaseExtend(c *cli.Context) error {
 		return failure.Usage.Errorf("give either --hours, more than 0, or --until").
 			Advise("`chexp lease extend --help`; nothing was changed")
 	}
-	end, err := endFlag(c, time.Now())
-	if err != nil {
+	if _, err := endFlag(c, time.Now()); err != nil {
 		return err
 	}
 	cloud, l, err := a.theLease(c, site.Cloud.OwnLease)
+	if err != nil {
+		return err
+	}
+	end, err := endFlag(c, cloud.Now())
 	if err != nil {
 		return err
 	}
@@ -204,15 +210,18 @@ func (a *app) leaseShorten(c *cli.Context) error {
 		return failure.Usage.Errorf("give either --until or --now").
 			Advise("`chexp lease shorten --help`; nothing was changed")
 	}
-	end, err := endFlag(c, time.Now())
-	if err != nil {
+	if _, err := endFlag(c, time.Now()); err != nil {
 		return err
 	}
 	cloud, l, err := a.theLease(c, site.Cloud.OwnLease)
 	if err != nil {
 		return err
 	}
-	if now := time.Now(); end.After(now) && !c.Bool("exact") {
+	end, err := endFlag(c, cloud.Now())
+	if err != nil {
+		return err
+	}
+	if now := cloud.Now(); end.After(now) && !c.Bool("exact") {
 		start := site.Later(l.Start, now)
 		end = site.EndOf(start, end.Sub(start))
 	}
@@ -234,7 +243,7 @@ func (a *app) leaseDelete(c *cli.Context) error {
 		return err
 	}
 	given := "it was over"
-	if left := site.Left(l.Lease, time.Now()); left > 0 {
+	if left := site.Left(l.Lease, cloud.Now()); left > 0 {
 		given = clock.Span(left) + " given back"
 	}
 	fmt.Fprintf(a.err, "lease %s (%s) is deleted; %s\n", words.Printable(l.Name), l.ID, given)
@@ -258,8 +267,7 @@ func leaseName(ctx context.Context, cloud site.Cloud, want leaseWanted) (string,
 		if want.Name != "" {
 			return name, failure.Usage.Errorf("you have a lease named %s (%s, %s), %s", name, l.ID, l.Status,
 				clock.Window(l.Start, l.End)).
-				Advise("give another --name, extend that one (`chexp lease extend`) or delete it; nothing was " +
-					"created")
+				Advise("give another --name, or extend or delete that one; nothing was created")
 		}
 		if n > 99 {
 			return name, errors.New("a hundred leases of one name")

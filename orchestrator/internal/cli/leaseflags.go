@@ -56,6 +56,7 @@ func (a *app) leaseCreateCommand() *cli.Command {
 // leaseWanted is what a person asks for; its Name is empty for the default.
 type leaseWanted struct {
 	run.LeaseRequest
+	at         string
 	next       bool // the first free time
 	length     time.Duration
 	exact      bool
@@ -77,8 +78,9 @@ func (w leaseWanted) end(start time.Time) time.Time {
 }
 
 // readLeaseFlags refuses everything that is wrong with the flags at once.
-func readLeaseFlags(c *cli.Context, now time.Time) (leaseWanted, error) {
-	w := leaseWanted{exact: c.Bool("exact"), experiment: "chexp", file: c.String("experiment")}
+// When the lease begins and ends is up to the site's clock, see begin.
+func readLeaseFlags(c *cli.Context) (leaseWanted, error) {
+	w := leaseWanted{at: c.String("at"), exact: c.Bool("exact"), experiment: "chexp", file: c.String("experiment")}
 	w.Name, w.MachineName, w.DeviceName, w.DeviceUID = c.String("name"), c.String("machine"), c.String("device"),
 		c.String("uid")
 	var problems []error
@@ -90,17 +92,9 @@ func readLeaseFlags(c *cli.Context, now time.Time) (leaseWanted, error) {
 		problems = append(problems, errors.New("--hours must be between one minute and seven days (168), which "+
 			"is what Chameleon allows"))
 	}
-	if w.next = c.String("at") == "next"; !w.next {
-		start, err := parseTime(c.String("at"), now)
-		switch {
-		case err != nil:
+	if w.next = w.at == "next"; !w.next {
+		if _, err := parseTime(w.at, time.Now()); err != nil {
 			problems = append(problems, fmt.Errorf("--at %w", err))
-		case start.IsZero():
-			w.End = w.end(now)
-		case start.Before(now.Truncate(time.Minute)):
-			problems = append(problems, fmt.Errorf("--at %s has passed", clock.Both(start)))
-		default:
-			w.Start, w.End = start, w.end(start)
 		}
 	}
 	if c.Bool("wait") && c.Bool("no-wait") {
@@ -114,6 +108,26 @@ func readLeaseFlags(c *cli.Context, now time.Time) (leaseWanted, error) {
 		return w, failure.Usage.Wrap(err).Advise("`chexp lease create --help`; nothing was created")
 	}
 	return w, nil
+}
+
+// begin sets when the lease begins and ends; now is the site's.
+func (w *leaseWanted) begin(now time.Time) error {
+	if w.next {
+		return nil
+	}
+	start, err := parseTime(w.at, now)
+	switch {
+	case err != nil:
+		return failure.Usage.Errorf("--at %s", err.Error()).Advise("nothing was created")
+	case start.IsZero():
+		w.End = w.end(now)
+	case start.Before(now.Truncate(time.Minute)):
+		return failure.Usage.Errorf("--at %s has passed: it is %s at the site", clock.Both(start), clock.Both(now)).
+			Advise("nothing was created")
+	default:
+		w.Start, w.End = start, w.end(start)
+	}
+	return nil
 }
 
 func (w leaseWanted) filters() (given int) {
@@ -208,7 +222,7 @@ func (a *app) warnLength(length, most time.Duration) {
 	switch {
 	case length < most:
 		fmt.Fprintf(a.err, "! the plan may take %s, the lease lasts %s at most: trials that do not fit are left "+
-			"for `chexp run --resume`\n", clock.Span(most), clock.Span(length))
+			"for `%s`\n", clock.Span(most), clock.Span(length), run.Commands{Program: a.program}.Resume())
 	case length > needs+30*time.Minute:
 		fmt.Fprintf(a.err, "! the plan takes %s at most, and %s with all around it; %s is longer than it needs: "+
 			"--hours %.1f would do\n",

@@ -60,7 +60,7 @@ func (a *app) leaseList(c *cli.Context) error {
 	}
 	l := list{columns: append([]string{"owner"}, append(leaseColumns, "left")...), json: leases}
 	for _, x := range leases {
-		l.rows = append(l.rows, append([]string{owner(x)}, append(leaseRow(x.Lease), left(x.Lease, time.Now()))...))
+		l.rows = append(l.rows, append([]string{owner(x)}, append(leaseRow(x.Lease), left(x.Lease, cloud.Now()))...))
 	}
 	return a.print(c, l)
 }
@@ -88,11 +88,11 @@ func left(x run.Lease, now time.Time) string {
 }
 
 func (a *app) leaseShow(c *cli.Context) error {
-	_, l, err := a.theLease(c, site.Cloud.ShowLease)
+	cloud, l, err := a.theLease(c, site.Cloud.ShowLease)
 	if err != nil {
 		return err
 	}
-	return a.print(c, leaseFields(l, time.Now()))
+	return a.print(c, leaseFields(l, cloud.Now()))
 }
 
 // leaseFields is a lease as a list of fields, as the OpenStack client shows

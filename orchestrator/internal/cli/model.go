@@ -48,10 +48,14 @@ func (a *app) resolver() (*models.Resolver, error) {
 	if err != nil {
 		return nil, err
 	}
-	say := func(text string) { fmt.Fprintln(a.err, text) }
+	return resolverIn(cache, func(text string) { fmt.Fprintln(a.err, text) }), nil
+}
+
+// resolverIn finds models, and keeps in the cache what it makes or downloads.
+func resolverIn(cache string, say func(string)) *models.Resolver {
 	return &models.Resolver{
 		CacheDir: filepath.Join(cache, "models"), SearchPath: models.DefaultSearchPath(), Progress: say,
-	}, nil
+	}
 }
 
 // refused is the error of a command about one model: bad input, unless the

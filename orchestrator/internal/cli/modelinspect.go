@@ -213,7 +213,7 @@ func providerText(p inspect.Provider) string {
 		s = "takes " + countsText(p.Takes)
 	}
 	if p.Share >= 0 {
-		s += fmt.Sprintf(" (%.0f %% of the multiply-adds)", 100*p.Share)
+		s += " (" + words.Percent(p.Share) + " of the multiply-adds)"
 	}
 	var left []string
 	for i, l := range p.Leaves {

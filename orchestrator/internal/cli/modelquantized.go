@@ -188,7 +188,7 @@ func share(v float64) string {
 	if v < 0 {
 		return "unknown"
 	}
-	return fmt.Sprintf("%.0f %%", 100*v)
+	return words.Percent(v)
 }
 
 func milliseconds(d time.Duration) string { return fmt.Sprintf("%.2f ms", float64(d)/1e6) }

@@ -3,8 +3,10 @@ package cli
 import (
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"text/tabwriter"
 
@@ -54,6 +56,19 @@ func write(w io.Writer, format string, l list) error {
 		return tw.Flush()
 	}
 	return badFormat(format)
+}
+
+// writePage writes a page to the file that --html names.
+func (a *app) writePage(file string, draw func(io.Writer) error) error {
+	f, err := os.Create(file)
+	if err == nil {
+		err = errors.Join(draw(f), f.Close())
+	}
+	if err != nil {
+		return failure.Storage.Errorf("the page cannot be written").Advise("give another file to --html").Because(err)
+	}
+	fmt.Fprintf(a.err, "wrote %s\n", file)
+	return nil
 }
 
 func badFormat(format string) error {

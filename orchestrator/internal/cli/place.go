@@ -22,12 +22,20 @@ type placer struct {
 	want      leaseWanted
 	lines     run.Commands
 	say, warn func(string)
+	several   bool // devices: which ones, the site's client draws when it reserves them
 }
 
 // place says which device to ask for, and when. What it announces is what is
 // asked for: that device, by its uid.
 func (p *placer) place(ctx context.Context) (run.LeaseRequest, error) {
 	req := p.want.LeaseRequest
+	if p.several {
+		if req.Start.IsZero() {
+			req.End = p.want.end(p.cloud.Now())
+		}
+		p.manners(req)
+		return req, nil
+	}
 	if p.want.filters() == 0 {
 		return req, failure.Usage.Errorf("the experiment says no device for a lease to be made").
 			Advise("add machine_name to its lease:")
@@ -47,7 +55,7 @@ func (p *placer) place(ctx context.Context) (run.LeaseRequest, error) {
 		return p.apart(ctx, req, slot.Device)
 	}
 	if req.Start.IsZero() {
-		req.End = p.want.end(time.Now())
+		req.End = p.want.end(p.cloud.Now())
 	}
 	unread, err := p.cloud.CheckFree(ctx, req)
 	if err != nil {
@@ -84,7 +92,7 @@ func (p *placer) apart(ctx context.Context, req run.LeaseRequest, d run.Device) 
 		return req, err
 	}
 	var beside []site.Lease
-	start := site.Later(req.Start, time.Now())
+	start := site.Later(req.Start, p.cloud.Now())
 	for _, l := range all {
 		before, after := start.Sub(l.End), l.Start.Sub(req.End)
 		near := before >= 0 && before <= backToBack || after >= 0 && after <= backToBack

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,7 +17,9 @@ import (
 	"chexp/experiments/failure"
 	"chexp/experiments/spec"
 	"chexp/orchestrator/internal/emulator"
+	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/site"
+	"chexp/orchestrator/internal/store"
 
 	"github.com/urfave/cli/v2"
 )
@@ -38,37 +42,98 @@ func (a *app) rehearseCommand() *cli.Command {
 		Description: "" +
 			"The same as `chexp run`, with another cloud: Keystone, Blazar, Zun and Neutron on loopback, and\n" +
 			"containers that are real processes on this machine. Latencies say nothing about a real device; where\n" +
-			"its processor is emulated, every trial runs once and with few inferences.",
+			"its processor is emulated, every trial runs once and with few inferences. The cloud ends with the\n" +
+			"command: --resume RUN measures what is missing on a new one, with devices of the same kind.",
 		Flags: append(runFlags(), archFlag(), faultFlag(), formatFlag(),
 			&cli.BoolFlag{Name: "full",
-				Usage: "as many inferences and repetitions as the file says, also on an emulated processor"}),
+				Usage: "as many inferences and repetitions as the file says, also on an emulated processor"},
+			&cli.StringFlag{Name: "resume", Usage: "go on with this `RUN`"}),
 		Action: a.rehearse,
 	}
 }
 
 func (a *app) rehearse(c *cli.Context) error {
+	if name := c.String("resume"); name != "" {
+		return a.resumeRehearsal(c, name)
+	}
 	e, err := experimentArgument(c, "")
 	if err != nil {
 		return err
 	}
 	if kind, _ := sites.Named(e.Site); !kind.Rehearsals {
 		file := c.Args().First()
-		return failure.Usage.Errorf("%s is made for site local, which needs no rehearsal", file).
+		return failure.Usage.Errorf("%s is made for site %s, which needs no rehearsal", file, e.Site).
 			Advise("`%s`", a.commands(c).Line("run", file))
 	}
 	if e.Lease.Next || e.Lease.Start.After(time.Now()) {
 		fmt.Fprintln(a.err, "! a rehearsal begins now, whatever lease.start says")
 		e.Lease.Next, e.Lease.Start = false, time.Time{}
 	}
-	return a.withEmulator(c, func(o site.Options) error {
+	return a.withEmulator(c, c.String("arch"), func(o site.Options) error {
 		if a.deviceArch != runtime.GOARCH && !c.Bool("full") {
 			if shorten(e) {
 				fmt.Fprintf(a.err, "! shortened, because the processor is emulated: "+
 					"each trial once, with %d inferences; --full runs the file as it is\n", e.Trials.MinRuns)
 			}
 		}
-		return a.execute(c, e, o, true)
+		return a.execute(c, e, o, &rehearsed{Arch: a.deviceArch})
 	})
+}
+
+// resumeRehearsal goes on with a rehearsal; [app.resume] does the same for
+// `chexp run --resume`.
+func (a *app) resumeRehearsal(c *cli.Context, name string) error {
+	if err := noArguments(c); err != nil {
+		return err
+	}
+	if c.Bool("full") {
+		return failure.Usage.Errorf("--full cannot be given with --resume: the run's plan stands").
+			Advise("begin another with `%s`", a.commands(c).Line("rehearse", "--full", "FILE"))
+	}
+	s, err := a.open(c, name)
+	if err != nil {
+		return err
+	}
+	if !isRehearsal(s) {
+		return failure.Usage.Errorf("run %s is no rehearsal", s.ID).
+			Advise("`%s`", a.commandsFor(c, s).Resume())
+	}
+	return a.resume(c, name)
+}
+
+// rehearsed is what the journal of a rehearsal keeps of its cloud.
+type rehearsed struct {
+	Arch string `json:"arch"` // of the emulated devices
+}
+
+// archAgain is the architecture of the devices that a rehearsal is to go on with:
+// the one that it began with. Results of two kinds of device are no one run's.
+func archAgain(c *cli.Context, s *store.Run) (string, error) {
+	entries, err := s.Entries()
+	if err != nil || len(entries) == 0 {
+		return "", errors.Join(err, errors.New("the journal is empty"))
+	}
+	var was rehearsed
+	if data := entries[0].Data; data != nil {
+		if err := json.Unmarshal(data, &was); err != nil {
+			return "", failure.Storage.Errorf("the journal of run %s does not say how it was rehearsed", s.ID).
+				Because(err)
+		}
+	}
+	if was.Arch == "" { // a run of before: its container said it
+		all, err := run.ReadFacts(s, run.Replay(entries).Slot(max(1, s.Slot())).N)
+		if err != nil {
+			return "", err
+		}
+		for _, f := range all {
+			was.Arch = cmp.Or(was.Arch, f.Arch)
+		}
+	}
+	if asked := c.String("arch"); asked != "" && was.Arch != "" && asked != was.Arch {
+		return "", failure.Usage.Errorf("run %s was begun on %s devices; it cannot go on on %s ones", s.ID, was.Arch,
+			asked).Advise("leave --arch out, or begin another rehearsal")
+	}
+	return cmp.Or(was.Arch, c.String("arch")), nil
 }
 
 // shorten reduces an experiment to what shows that it works: every trial runs
@@ -89,8 +154,9 @@ func shorten(e *spec.Experiment) bool {
 
 // withEmulator starts an emulator, hands a rehearsal the options to reach it, and
 // stops it. What the rehearsal left on it is an error.
-func (a *app) withEmulator(c *cli.Context, rehearsal func(site.Options) error) error {
+func (a *app) withEmulator(c *cli.Context, arch string, rehearsal func(site.Options) error) error {
 	em, err := a.startEmulator(c, emulator.Options{
+		Arch: arch,
 		// The real Blazar acts every ten seconds; a rehearsal need not wait.
 		Tick: 500 * time.Millisecond, PullDelay: time.Second,
 	})
@@ -116,14 +182,14 @@ func leftBehind(c *cli.Context, what string) error {
 		Advise("on the real one, this would be for you to delete")
 }
 
-// startEmulator starts an emulator with the command's --arch and --fault. It goes
-// on when the command is interrupted: the run still has to give everything back.
+// startEmulator starts an emulator with the command's --fault. It goes on when the
+// command is interrupted: the run still has to give everything back.
 func (a *app) startEmulator(c *cli.Context, o emulator.Options) (*emulator.Emulator, error) {
 	images, err := beside("images")
 	if err != nil {
 		return nil, err
 	}
-	o.Images, o.Arch = images, c.String("arch")
+	o.Images = images
 	if o.Faults, err = emulator.ParseFaults(c.StringSlice("fault")); err != nil {
 		return nil, failure.Usage.Wrap(err)
 	}
@@ -166,6 +232,7 @@ func (a *app) emulatorCommand() *cli.Command {
 				strings.Join(emulator.BareMetalSites(), ", ") + "; may be repeated"},
 			&cli.DurationFlag{Name: "deploy", Value: 10 * time.Minute,
 				Usage: "how long a bare-metal server takes to deploy"},
+			&cli.DurationFlag{Name: "clock", Usage: "how far its clock is ahead of this machine's, such as 3m or -3h"},
 			&cli.BoolFlag{Name: "verbose", Usage: "log every request on stderr"},
 			archFlag(), faultFlag(),
 		},
@@ -178,7 +245,8 @@ func (a *app) emulator(c *cli.Context) error {
 		return err
 	}
 	o := emulator.Options{Listen: c.String("listen"), Tick: c.Duration("tick"), PullDelay: c.Duration("pull"),
-		Region: c.String("region"), Sites: c.StringSlice("site"), Deploy: c.Duration("deploy")}
+		Region: c.String("region"), Sites: c.StringSlice("site"), Deploy: c.Duration("deploy"), Arch: c.String("arch"),
+		Clock: c.Duration("clock")}
 	for i, site := range o.Sites {
 		if !slices.Contains(emulator.BareMetalSites(), site) || slices.Contains(o.Sites[:i], site) {
 			return failure.Usage.

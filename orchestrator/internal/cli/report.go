@@ -46,7 +46,7 @@ func readFindings(s *store.Run) (*found, error) {
 		Image: e.Container.Image, Started: entries[0].Time, Ended: entries[len(entries)-1].Time,
 		Rehearsal: isRehearsal(s), Dir: s.Dir,
 	}
-	if all, err := run.ReadFacts(s, run.Replay(entries).N); err == nil && len(all) > 0 {
+	if all, err := run.ReadFacts(s, run.Replay(entries).Slot(max(1, s.Slot())).N); err == nil && len(all) > 0 {
 		f := all[len(all)-1]
 		d := f.Lease.Device
 		in.Run.Device = findings.Device{Name: d.Name, UID: d.UID, MachineName: d.MachineName}

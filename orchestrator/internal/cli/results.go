@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"chexp/experiments/failure"
@@ -92,8 +93,8 @@ func describe(s *store.Run) runRow {
 		r.State = "running"
 	case st.Finished:
 		r.State = "finished"
-	case st.Lease.Open() || st.Container.Open():
-		r.State = "holds " + st.Lease.Name
+	case st.Open():
+		r.State = "holds " + strings.Join(st.Held(), ", ")
 	default:
 		r.State = "incomplete"
 	}
@@ -204,7 +205,7 @@ func (a *app) fetchFromDevice(c *cli.Context, s *store.Run) error {
 	if err != nil {
 		return err
 	}
-	held := run.Replay(entries).Attempt
+	held := run.Replay(entries).Slot(max(1, s.Slot()))
 	if held.N == 0 {
 		return failure.Locked.Errorf("run %s never got as far as a lease", s.ID).
 			Advise("`%s` starts it", r.Commands.Resume())

@@ -15,7 +15,6 @@ import (
 	"chexp/experiments/failure"
 	"chexp/experiments/spec"
 	"chexp/experiments/trial"
-	"chexp/models"
 	"chexp/orchestrator/internal/bundle"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/runtimes"
@@ -76,7 +75,7 @@ func (a *app) run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return a.execute(c, e, a.siteOptions(c), false)
+	return a.execute(c, e, a.siteOptions(c), nil)
 }
 
 // experimentArgument loads the file that the only argument names.
@@ -110,7 +109,7 @@ func asUsage(err error) error {
 }
 
 // execute plans a new run and carries it out.
-func (a *app) execute(c *cli.Context, e *spec.Experiment, o site.Options, rehearsal bool) error {
+func (a *app) execute(c *cli.Context, e *spec.Experiment, o site.Options, how *rehearsed) error {
 	cfg, err := runConfig(c)
 	if err != nil {
 		return err
@@ -118,19 +117,19 @@ func (a *app) execute(c *cli.Context, e *spec.Experiment, o site.Options, rehear
 	obs := newProgress(a.err)
 	obs.Phase(run.PhasePlan, "")
 	id := store.NewID(e.Name, time.Now())
-	if err := e.CheckStart(time.Now()); err != nil {
-		return asUsage(err)
-	}
-	if err := checkLeaseFlags(c, e, cfg.Patience.LeaseTail); err != nil {
+	if err := checkLeaseFlags(c, e); err != nil {
 		return err
 	}
 	plan, files, err := resolve(c.Context, e, a.archOf(e), id, obs.Say)
 	if err != nil {
 		return err
 	}
-	o.Notice = obs.Say
+	o.Notice, o.Commands.Run = obs.Say, id
 	if cfg.Site, err = a.connect(c.Context, e.Site, o); err != nil {
 		return err
+	}
+	if err := e.CheckStart(cfg.Site.Now()); err != nil {
+		return asUsage(err)
 	}
 	if err := a.chooseLease(c, &cfg, e, plan, obs, "run", c.Args().First()); err != nil {
 		return err
@@ -141,7 +140,7 @@ func (a *app) execute(c *cli.Context, e *spec.Experiment, o site.Options, rehear
 	}
 	defer s.Unlock()
 	cfg.Run = &run.Run{Store: s, Experiment: e, Plan: plan, Files: files, Commands: a.commandsFor(c, s)}
-	if err := begin(cfg.Run, rehearsal); err != nil {
+	if err := begin(cfg.Run, how); err != nil {
 		return err
 	}
 	obs.PhaseEnd(run.PhasePlan, fmt.Sprintf("%d trials; %s", len(plan.Trials), s.Dir))
@@ -154,11 +153,6 @@ func runConfig(c *cli.Context) (run.Config, error) {
 		Until: run.Phase(c.String("until")), Keep: c.Bool("keep"), Detach: c.Bool("detach"),
 		AgentFile: agentFile,
 		Patience:  run.DefaultPatience(),
-	}
-	for _, name := range []string{"fetch-time", "pull-grace"} {
-		if c.Duration(name) < 0 {
-			return cfg, failure.Usage.Errorf("--%s is less than nothing", name).Advise("nothing was created")
-		}
 	}
 	if d := c.Duration("fetch-time"); d > 0 {
 		cfg.Patience.LeaseTail = d
@@ -180,10 +174,7 @@ func resolve(
 	if err != nil {
 		return nil, nil, err
 	}
-	r := models.Resolver{
-		CacheDir: filepath.Join(cache, "models"), SearchPath: models.DefaultSearchPath(), Progress: say,
-	}
-	found, err := r.ResolveAll(ctx, e)
+	found, err := resolverIn(cache, say).ResolveAll(ctx, e)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -214,8 +205,9 @@ func resolve(
 	return plan, files, nil
 }
 
-// begin writes what a run starts with, the journal last.
-func begin(r *run.Run, rehearsal bool) error {
+// begin writes what a run starts with, the journal last; how is nil for a run that
+// is no rehearsal.
+func begin(r *run.Run, how *rehearsed) error {
 	if err := r.Store.WriteOnce(store.ExperimentFile, r.Experiment.Raw); err != nil {
 		return err
 	}
@@ -231,16 +223,21 @@ func begin(r *run.Run, rehearsal bool) error {
 			return err
 		}
 	}
-	if rehearsal {
+	if how != nil {
 		const text = "This run was a rehearsal against an emulated CHI@Edge.\n"
 		if err := r.Store.WriteOnce(store.RehearsalFile, []byte(text)); err != nil {
 			return err
 		}
 	}
 	// --site may have overruled the file: the journal knows where it runs.
-	return r.Store.Record(store.Entry{
-		Kind: store.Ended, Phase: string(run.PhasePlan), Name: r.Store.ID, Text: r.Experiment.Site,
-	})
+	e := store.Entry{Kind: store.Ended, Phase: string(run.PhasePlan), Name: r.Store.ID, Text: r.Experiment.Site}
+	if how != nil {
+		var err error
+		if e.Data, err = json.Marshal(how); err != nil {
+			return err
+		}
+	}
+	return r.Store.Record(e)
 }
 
 // load reads what begin wrote.
@@ -259,8 +256,12 @@ func (a *app) load(c *cli.Context, s *store.Run) (*run.Run, error) {
 
 func storedExperiment(s *store.Run) (*spec.Experiment, error) {
 	entries, err := s.Entries()
-	if err != nil || len(entries) == 0 {
-		return nil, errors.Join(err, errors.New("the journal is empty"))
+	if err != nil {
+		return nil, err
+	}
+	if len(entries) == 0 {
+		return nil, failure.Storage.Errorf("the journal of run %s is empty", s.ID).
+			Advise("the run was cut off before it began: start a new one")
 	}
 	data, err := s.Read(store.ExperimentFile)
 	if err != nil {
@@ -268,7 +269,7 @@ func storedExperiment(s *store.Run) (*spec.Experiment, error) {
 	}
 	e, err := spec.ParseStored(store.ExperimentFile, s.Dir, data)
 	if err != nil {
-		return nil, err
+		return nil, s.Damaged(store.ExperimentFile, err)
 	}
 	return e, e.At(entries[0].Text)
 }
@@ -287,11 +288,13 @@ func (a *app) resume(c *cli.Context, name string) error {
 		return err
 	}
 	defer s.Unlock()
-	if cfg.Run, err = a.load(c, s); err != nil {
+	if cfg.Run, err = a.load(c, s); failure.KindOf(err) == failure.Storage {
+		return err
+	} else if err != nil {
 		return failure.Locked.Errorf("run %s cannot be resumed", s.ID).
 			Advise("it was cut off before it had a plan: start a new one").Because(err)
 	}
-	if err := checkLeaseFlags(c, cfg.Experiment, cfg.Patience.LeaseTail); err != nil {
+	if err := checkLeaseFlags(c, cfg.Experiment); err != nil {
 		return err
 	}
 	goOn := func(o site.Options) error {
@@ -307,7 +310,11 @@ func (a *app) resume(c *cli.Context, name string) error {
 		return a.carryOut(c, cfg, obs)
 	}
 	if isRehearsal(s) {
-		return a.withEmulator(c, goOn)
+		arch, err := archAgain(c, s)
+		if err != nil {
+			return err
+		}
+		return a.withEmulator(c, arch, goOn)
 	}
 	return goOn(a.siteOptions(c))
 }

@@ -19,12 +19,13 @@ import (
 func leaseChoiceFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "lease", Usage: "use this lease of yours, an `ID|NAME`, and leave it at the end; " + newLease +
-			" makes one even if an idle one of yours fits"},
+			" makes one even if an idle one of yours fits", Action: aName(longName)},
 		&cli.BoolFlag{Name: "release", Usage: "give the lease back at the end also where the run did not make it"},
 		&cli.StringFlag{Name: "at", Usage: "book a lease and begin at this `TIME`: next (the first time a device is free " +
-			"so long), " + timeForms},
+			"so long), " + timeForms, Action: text(startTime)},
 		&cli.BoolFlag{Name: "exact", Usage: "end a new lease after exactly lease.duration, not at HH:55"},
-		&cli.DurationFlag{Name: "wait", Usage: "wait up to `SO-LONG` for a device to become free, such as 2h"},
+		&cli.DurationFlag{Name: "wait", Usage: "wait up to `SO-LONG` for a device to become free, such as 2h",
+			Action: atLeast(time.Second)},
 	}
 }
 
@@ -45,8 +46,8 @@ func (a *app) chooseLease(c *cli.Context, cfg *run.Config, e *spec.Experiment, p
 		k.named, k.fromFile = e.Lease.Name, true
 	}
 	var err error
-	k.placer = placer{cloud: cloud, lines: a.commands(c), say: obs.Say, warn: obs.Warn}
-	if k.want, err = runWants(c, e, min(k.most+around, e.Lease.Duration), time.Now()); err != nil {
+	k.placer = placer{cloud: cloud, several: e.Lease.Count() > 1 || e.Lease.AllFree, lines: a.commands(c), say: obs.Say, warn: obs.Warn}
+	if k.want, err = runWants(c, e, min(k.most+around, e.Lease.Duration), cloud.Now()); err != nil {
 		return err
 	}
 	cfg.Choose, cfg.Release = k.choose, c.Bool("release")
@@ -92,7 +93,7 @@ func runWants(c *cli.Context, e *spec.Experiment, least time.Duration, now time.
 }
 
 // checkLeaseFlags refuses flags that contradict each other or the file.
-func checkLeaseFlags(c *cli.Context, e *spec.Experiment, tail time.Duration) error {
+func checkLeaseFlags(c *cli.Context, e *spec.Experiment) error {
 	given := func(name string) bool { return c.IsSet(name) }
 	var problems []error
 	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
@@ -110,13 +111,10 @@ func checkLeaseFlags(c *cli.Context, e *spec.Experiment, tail time.Duration) err
 	if given("at") && given("wait") {
 		problem("--wait waits for a device that is free now; --at next takes the first free time")
 	}
-	if c.Duration("wait") < 0 {
-		problem("--wait is less than nothing")
-	}
-	now := time.Now()
-	if e.SiteKind().Leases && !named && tail >= run.EndAfter(now, e.Lease.Duration).Sub(now) {
-		problem("--fetch-time %s leaves nothing to measure in of a lease of %s", spec.FormatDuration(tail),
-			spec.FormatDuration(e.Lease.Duration))
+	if e.Lease.Count() > 1 || e.Lease.AllFree {
+		if c.String("at") == "next" || e.Lease.Next {
+			problem("the first free time (next) is that of one device, and the experiment wants several: give a time")
+		}
 	}
 	if err := errors.Join(problems...); err != nil {
 		return failure.Usage.Wrap(err).Advise("`chexp run --help`; nothing was created")

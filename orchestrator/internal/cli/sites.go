@@ -59,6 +59,7 @@ func (a *app) connect(ctx context.Context, name string, o site.Options) (run.Sit
 // whose lists its lease and container cannot stand. The cloud of a rehearsal ended
 // with it: there is nothing to confuse.
 func (a *app) connectOwn(ctx context.Context, r *run.Run, o site.Options) (run.Site, error) {
+	o.Commands = r.Commands
 	s, err := a.connect(ctx, r.Experiment.Site, o)
 	if err != nil || isRehearsal(r.Store) {
 		return s, err

@@ -67,6 +67,8 @@ type Options struct {
 	// How long things take; zero is the real site's (pull: 2 s; deploying a server: 10 min).
 	Tick, PullDelay, ExecuteTimeout, GatewayTimeout, TokenLife, Deploy time.Duration
 
+	Clock time.Duration // how far the cloud's clock is ahead of this machine's; negative: behind
+
 	Faults  Faults
 	Devices []world.Device // nil: world.StandardDevices
 	Log     *slog.Logger   // nil: silent
@@ -101,6 +103,7 @@ func Start(ctx context.Context, o Options) (*Emulator, error) {
 		w.Region = o.Region
 	}
 	w.Orders.Set(o.Faults)
+	w.Advance(o.Clock)
 	e := &Emulator{world: w, dir: o.Dir}
 	err := e.addSites(o.Sites)
 	if err == nil {
@@ -228,7 +231,12 @@ func listenOn(addresses ...string) (listeners []net.Listener, urls []string, err
 }
 
 func (e *Emulator) answer(l net.Listener, h http.Handler) {
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 30 * time.Second,
+	// The Date of an answer is the cloud's, too.
+	dated := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Date", e.world.Now().Format(http.TimeFormat))
+		h.ServeHTTP(w, r)
+	})
+	srv := &http.Server{Handler: dated, ReadHeaderTimeout: 30 * time.Second,
 		ErrorLog: slog.NewLogLogger(e.world.Log.Handler(), slog.LevelDebug)}
 	e.servers = append(e.servers, srv)
 	go func() { _ = srv.Serve(l) }() // ends when Close does

@@ -159,7 +159,7 @@ func readTime(text string) time.Time {
 
 func readPython(text string) time.Time {
 	n := [6]int{}
-	for i, word := range strings.Split(strings.Trim(text, "datetime.()"), ", ") {
+	for i, word := range strings.Split(strings.TrimSuffix(strings.TrimPrefix(text, "datetime.datetime("), ")"), ", ") {
 		if i < len(n) {
 			n[i], _ = strconv.Atoi(word)
 		}

@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"chexp/orchestrator/internal/clock"
 )
 
 // Limits on one exchange. Zun answers execute and archives within its proxy's
@@ -94,4 +96,23 @@ func Reason(err error) error {
 		return u.Err
 	}
 	return err
+}
+
+// Listen is an [http.RoundTripper] that tells a clock the Date of each answer.
+type Listen struct {
+	Next  http.RoundTripper
+	Clock *clock.Service
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (l Listen) RoundTrip(req *http.Request) (*http.Response, error) {
+	asked := time.Now()
+	resp, err := l.Next.RoundTrip(req)
+	if err != nil || resp.Header.Get("Age") != "" { // an answer from a cache is as old as it says
+		return resp, err
+	}
+	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		l.Clock.Hear(asked, time.Now(), date)
+	}
+	return resp, nil
 }

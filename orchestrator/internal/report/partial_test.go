@@ -58,7 +58,8 @@ func TestInterruptedRun(t *testing.T) {
 		}
 	}
 	if want := "The run ended early (the lease ends): 1 of 4 trials has only some of the blocks asked for, 2 of 4 " +
-		"trials were not measured. chexp run --resume measures the rest."; table.Interrupted != want {
+		"trials were not measured. chexp run --resume 20260314T092653Z-serve-edge-abcd measures the " +
+		"rest."; table.Interrupted != want {
 		t.Errorf("%q, want %q", table.Interrupted, want)
 	}
 	// Eight blocks more would have been compared; seven are.

@@ -15,11 +15,19 @@ type attempt struct {
 	held Attempt // what the journal knows of it
 	todo todo    // when it began
 
+	leases int // that the run asked for before it
+
 	lease     Lease
 	request   ContainerRequest
 	container Container
 	arch      string // of the container, in Go's words
 	tr        transport.Transport
+
+	// shared are the attempts at all devices of the lease, this one among them, and
+	// crowd what they have in common; nil where the lease holds one device.
+	shared []*attempt
+	crowd  *crowd
+	others []string // names of the boards that the run's other devices had
 
 	lastSeq int64  // of the agent's events already mirrored
 	why     string // it ended early, in the words of partial results; "" if nothing says so
@@ -42,20 +50,44 @@ func (a *attempt) hangUp() {
 
 // record writes to the journal and keeps held in step with it.
 func (a *attempt) record(e store.Entry) {
-	a.write(e)
-	a.held = a.held.advance(e)
+	a.write(a.address(&e))
+	a.learn(e)
 }
 
 // intend writes an intent and refuses to go on if it is not on the disk: what
 // is not in the journal must not be created.
 func (a *attempt) intend(what, name string, request any) error {
 	e := store.Entry{Kind: store.Intent, What: what, Name: name, Data: raw(request)}
-	if err := a.Store.Record(e); err != nil {
+	if err := a.Store.Record(a.address(&e)); err != nil {
 		return fmt.Errorf("%s is not created, as the journal cannot be written: %w", what, err)
 	}
-	a.held = a.held.advance(e)
+	a.learn(e)
 	return nil
 }
+
+// address says which devices an entry is about: a lease may hold several.
+func (a *attempt) address(e *store.Entry) store.Entry {
+	if e.What == aLease {
+		for _, m := range a.shared {
+			e.Slots = append(e.Slots, m.slot())
+		}
+	}
+	return *e
+}
+
+// learn keeps what is held in step with the journal.
+func (a *attempt) learn(e store.Entry) {
+	if e.What != aLease || a.shared == nil {
+		a.held = a.held.advance(e)
+		return
+	}
+	for _, m := range a.shared {
+		m.held = m.held.advance(e)
+	}
+}
+
+// slot is which of the run's devices this is, counted from 1.
+func (a *attempt) slot() int { return max(1, a.Store.Slot()) }
 
 // file names one of the attempt's own files in the run's directory: "events.jsonl"
 // for the first attempt, "events.2.jsonl" for the second.

@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -39,7 +40,7 @@ func TestLeaseThatExistsIsUsed(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.only(t, "mine")
-	if st := l.replay(t); !st.Finished || st.N != 1 {
+	if st := l.replay(t); !st.Finished || st.Slot(1).N != 1 {
 		t.Errorf("the journal says %+v", st)
 	}
 
@@ -109,7 +110,7 @@ func TestLeaseThatExistsEndsTooSoon(t *testing.T) {
 	}
 	c.made -= 2 // a lease and a container of the run's own
 	c.only(t, "mine")
-	if st := l.replay(t); !st.Finished || st.N != 2 {
+	if st := l.replay(t); !st.Finished || st.Slot(1).N != 2 {
 		t.Errorf("the journal says %+v", st)
 	}
 }
@@ -202,11 +203,11 @@ func TestBookingIsAskedForAgain(t *testing.T) {
 	if _, dead := l.execute(t, t.Context(), c, book); !dead {
 		t.Fatal("was not killed")
 	}
-	asked := l.replay(t).Asked
+	asked := l.replay(t).Slot(1).Asked
 	if err, _ := l.execute(t, t.Context(), c, func(cfg *Config) { cfg.Detach = true }); err != nil {
 		t.Fatal(err)
 	}
-	if len(c.asked) != 1 || asked.DeviceUID != "u" || c.asked[0] != asked {
+	if len(c.asked) != 1 || asked.DeviceUID != "u" || !reflect.DeepEqual(c.asked[0], asked) {
 		t.Errorf("asked for %+v, want %+v", c.asked, asked)
 	}
 }
@@ -218,7 +219,7 @@ func TestReplayOfAdoption(t *testing.T) {
 		{Kind: store.Done, What: aLease, ID: "1"},
 	}
 	st := Replay(entries)
-	if !st.Lease.Open() || st.Open() || st.Lease.Key() != "1" {
+	if !st.Slot(1).Lease.Open() || st.Open() || st.Slot(1).Lease.Key() != "1" {
 		t.Errorf("%+v is the run's to give back", st)
 	}
 	st = Replay(append(entries, store.Entry{Kind: store.Intent, What: aContainer, Name: "c"}))

@@ -11,7 +11,7 @@ import (
 // are quoted for a shell and work when pasted where chexp was called.
 type Commands struct {
 	Program string   // as the user called it, such as "bin/chexp"; "": chexp
-	Run     string   // names the run: its id, or the path of its directory
+	Run     string   // names the run: its id, or the path of its directory; "": RUN stands for it
 	Flags   []string // of the program, which the user gave: "--runs", "my runs"
 }
 
@@ -21,16 +21,18 @@ func (c Commands) Line(args ...string) string {
 }
 
 // Resume is the command that goes on with the run, and gives back what it holds.
-func (c Commands) Resume() string { return c.Line("run", "--resume", c.Run) }
+func (c Commands) Resume() string { return c.Line("run", "--resume", c.run()) }
+
+func (c Commands) run() string { return cmp.Or(c.Run, "RUN") }
 
 // Fetch is the command that brings home what the device has, or what lies in
 // the directory that flags name: "--from", dir.
 func (c Commands) Fetch(flags ...string) string {
-	return c.Line(append([]string{"results", "fetch", c.Run}, flags...)...)
+	return c.Line(append([]string{"results", "fetch", c.run()}, flags...)...)
 }
 
 // Show is the command that prints the run's results.
-func (c Commands) Show() string { return c.Line("results", "show", c.Run) }
+func (c Commands) Show() string { return c.Line("results", "show", c.run()) }
 
 // DeleteLease is the command that gives a lease back by its name or id.
 func (c Commands) DeleteLease(lease string) string { return c.Line("lease", "delete", lease) }

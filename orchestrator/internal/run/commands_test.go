@@ -8,6 +8,7 @@ func TestCommandsArePasteable(t *testing.T) {
 		Flags: []string{"--runs", "$HOME/runs"}}
 	for _, c := range []struct{ got, want string }{
 		{plain.Resume(), "chexp run --resume 20261123t110445z-a-issf"},
+		{Commands{}.Resume(), "chexp run --resume RUN"}, // no run is known: the reader sees what to put there
 		{plain.Fetch("--from", "/tmp/a b"), "chexp results fetch 20261123t110445z-a-issf --from '/tmp/a b'"},
 		{plain.Show(), "chexp results show 20261123t110445z-a-issf"},
 		{plain.DeleteLease("a;b"), "chexp lease delete 'a;b'"},

@@ -25,8 +25,12 @@ type Config struct {
 	// AgentFile returns the agent's file for a processor architecture.
 	AgentFile func(arch string) (string, error)
 	// Report renders the reports from the run's directory.
-	Report   func() error
-	Observe  Observer
+	Report  func() error
+	Observe Observer
+	// Device returns who hears of one device, from a goroutine of its own, where a
+	// run has several: of the n-th, counted from 1. nil: Observe hears it all, from
+	// several goroutines. What is about all devices, Observe hears.
+	Device   func(slot int) Observer
 	Patience Patience // its zero value: DefaultPatience
 
 	// Choose says by which lease the next attempt comes by its device; nil: by a
@@ -53,6 +57,9 @@ type Patience struct {
 	LeaseGrace time.Duration // after the tail began, before an agent that has not ended by itself is stopped
 	Backup     time.Duration // between copies of what a run has measured so far
 	Restarts   int           // of an agent that died
+	// PerDevice times the number of devices is the time between two looks at one of
+	// several; 0: the usual one.
+	PerDevice time.Duration
 }
 
 // DefaultPatience suits boards on the far side of the internet: transfers of

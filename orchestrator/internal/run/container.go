@@ -21,7 +21,7 @@ var stayAlive = []string{"sleep", "infinity"}
 func (a *attempt) launch(ctx context.Context) (string, error) {
 	a.Observe.Phase(PhaseContainer, a.Experiment.Container.Image)
 	a.request = ContainerRequest{
-		Name:          strings.ToLower(attemptName(a.Store.ID, a.held.N)),
+		Name:          containerName(a.Store.ID, a.Store.Slot(), a.held.N),
 		Image:         a.Experiment.Container.Image,
 		Command:       stayAlive,
 		ReservationID: a.lease.ReservationID,
@@ -51,6 +51,25 @@ func (a *attempt) launch(ctx context.Context) (string, error) {
 	}
 	a.noteFacts()
 	return fmt.Sprintf("%s, %s", a.tr.Properties().Name, a.arch), nil
+}
+
+// maxContainerName is what a DNS label holds.
+const maxContainerName = 63
+
+// containerName names the container of the n-th attempt, at the device of this slot
+// if the run has several. Of an id that leaves no room for that, the experiment's
+// name in its middle gives way: time and letters stay.
+func containerName(runID string, slot, n int) string {
+	end := attemptName("", n)
+	if slot > 0 {
+		end = fmt.Sprintf("-d%d%s", slot, end)
+	}
+	id := strings.ToLower(runID)
+	if over := len(id) + len(end) - maxContainerName; over > 0 {
+		letters := max(strings.LastIndexByte(id, '-'), over)
+		id = strings.TrimRight(id[:letters-over], "-") + id[letters:]
+	}
+	return id + end
 }
 
 // askArch asks the container what processor it runs on, in Go's words. It is the

@@ -30,7 +30,8 @@ type cloud struct {
 	dir        string // of the device
 	leases     map[string]Lease
 	containers map[string]Container
-	made       int // leases and containers ever created
+	ahead      time.Duration // of this machine's clock
+	made       int           // leases and containers ever created
 
 	calls, killAt int
 	after         bool
@@ -52,6 +53,8 @@ func (c *cloud) call(effect func()) {
 }
 
 func (c *cloud) Describe() map[string]string { return map[string]string{"site": "test"} }
+
+func (c *cloud) Now() time.Time { return time.Now().UTC().Add(c.ahead) }
 
 func (c *cloud) WarningsUntil(time.Time) []string { return nil }
 

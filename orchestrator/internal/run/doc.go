@@ -2,9 +2,14 @@
 // ([Site], [Observer]) and knows no cloud.
 //
 //	Execute → execution: phases in order, report, the journal's end
-//	          └ attempt: one device held once
+//	          └ attempt: one device held once; one at a time for each slot of the run
 //	              lease.go → container.go → push.go → follow.go → fetch.go → release.go
 //	              the journal knows of it what [Attempt] holds
+//
+// A run has one device or several, its slots, counted from 1 (several.go). Each
+// measures the whole plan and has its files below devices/<n>; they share the
+// journal, whose entries say which slots they are about, and their lease, in which
+// each has a reservation of its own.
 //
 // Three rules make it safe to kill at any moment:
 //

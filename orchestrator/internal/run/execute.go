@@ -6,16 +6,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/store"
 )
 
 // execution is one process's go at a run. What it does with a device is an
-// [attempt]'s; there is one at a time.
+// [attempt]'s; there is one at a time for each of the run's devices.
 type execution struct {
 	Config
-	attempt *attempt // never nil; before the first lease it holds nothing
+	leases   int        // asked for so far
+	attempts []*attempt // by slot; never empty, and before the first lease they hold nothing
 }
 
 // Execute starts a run, or goes on with one whose journal has entries. ctx ends
@@ -30,62 +32,106 @@ func Execute(ctx, cleanup context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	todo, err := cfg.todo()
+	x, err := newExecution(cfg, Replay(entries))
 	if err != nil {
 		return err
 	}
-	x := &execution{Config: cfg, attempt: newAttempt(cfg, Replay(entries).Attempt, todo)}
+	if x.Until == PhasePlan {
+		return nil
+	}
+	if len(x.attempts) > 1 {
+		return x.several(ctx, cleanup)
+	}
 	stop, err := x.forward(ctx)
 	if stop {
 		return nil
 	}
-	if err != nil {
-		x.write(store.Entry{Kind: store.Failed, Text: err.Error()})
-		err = x.interrupted(ctx, err)
-		if rescued := x.attempt.salvage(cleanup, x.early(ctx)); rescued != nil {
-			x.Observe.Warn("partial results could not be brought home: " + rescued.Error())
-		}
-	}
-	x.attempt.hangUp()
+	a := concluding{x.attempts[0]}
+	err = a.conclude(ctx, cleanup, err)
 	// What is left on a cloud outweighs every other news.
-	kept := x.attempt.release(cleanup)
+	kept := a.release(cleanup)
 	return errors.Join(kept, err, x.finish(err == nil && kept == nil))
 }
 
+// newExecution takes a run up where its journal ends.
+func newExecution(cfg Config, st State) (*execution, error) {
+	x := &execution{Config: cfg, leases: st.Leases}
+	n := cfg.Slots(st)
+	for slot := 1; slot <= n; slot++ {
+		own, err := cfg.device(slot, n)
+		if err != nil {
+			return nil, err
+		}
+		rest, err := own.todo()
+		if err != nil {
+			return nil, err
+		}
+		x.attempts = append(x.attempts, newAttempt(own, st.Slot(slot), rest))
+	}
+	return x, nil
+}
+
+// concluding is how the work on an attempt's device ends.
+type concluding struct{ *attempt }
+
+// conclude ends the work on a device that failed with err, which may be nil: what
+// is measured comes home, and nobody speaks to the agent any more.
+func (a concluding) conclude(ctx, cleanup context.Context, err error) error {
+	if err != nil {
+		a.write(store.Entry{Kind: store.Failed, Text: err.Error()})
+		err = a.interrupted(ctx, err)
+		if rescued := a.salvage(cleanup, a.early(ctx)); rescued != nil {
+			a.Observe.Warn("partial results could not be brought home: " + rescued.Error())
+		}
+	}
+	a.hangUp()
+	return err
+}
+
 // interrupted gives a cancelled run its own words.
-func (x *execution) interrupted(ctx context.Context, err error) error {
-	if x.attempt.booked() {
-		return x.attempt.bookingStays(ctx, err)
+func (a concluding) interrupted(ctx context.Context, err error) error {
+	if a.booked() {
+		return a.bookingStays(ctx, err)
 	}
 	if ctx.Err() == nil {
 		return err
 	}
 	return failure.Interrupted.Errorf("interrupted").
-		Advise("`%s` goes on with the trials that are not whole", x.Commands.Resume()).
+		Advise("`%s` goes on with the trials that are not whole", a.Commands.Resume()).
 		Because(context.Cause(ctx))
 }
 
 // early is why a run ended before its trials, in the words of partial results.
-func (x *execution) early(ctx context.Context) string {
+func (a concluding) early(ctx context.Context) string {
 	if ctx.Err() != nil {
 		return "interrupted"
 	}
-	return cmp.Or(x.attempt.why, "the run failed")
+	return cmp.Or(a.why, "the run failed")
 }
 
 // forward carries the phases out until one fails. stop is true when the caller
 // asked to leave everything as it is.
 func (x *execution) forward(ctx context.Context) (stop bool, err error) {
-	if x.Until == PhasePlan {
-		return true, nil
-	}
-	if len(x.attempt.todo.trials) == 0 {
+	if len(x.attempts[0].todo.trials) == 0 {
 		return false, nil // every trial has its result: only giving back is left
 	}
 	if stop, err = x.step(ctx, PhaseLease, x.reserve); stop || err != nil {
 		return stop, err
 	}
-	a := x.attempt
+	if x.detached() {
+		return true, nil
+	}
+	return x.attempts[0].forward(ctx)
+}
+
+// detached reports whether there is nothing to wait for by a run that detaches: its
+// lease is booked for later.
+func (x *execution) detached() bool {
+	return x.Detach && slices.ContainsFunc(x.attempts, (*attempt).booked)
+}
+
+// forward carries out the phases that follow the lease.
+func (a *attempt) forward(ctx context.Context) (stop bool, err error) {
 	for _, s := range []struct {
 		phase Phase
 		do    func(context.Context) (string, error)
@@ -95,7 +141,11 @@ func (x *execution) forward(ctx context.Context) (stop bool, err error) {
 		{PhaseRun, a.measure},
 		{PhaseFetch, a.fetch},
 	} {
-		if stop, err = x.step(ctx, s.phase, s.do); stop || err != nil {
+		do := func(ctx context.Context) (string, error) { return inTurn(ctx, a.crowd.room(s.phase), s.do) }
+		if stop, err = a.step(ctx, s.phase, do); stop || err != nil {
+			if stop {
+				a.hangUp()
+			}
 			return stop, err
 		}
 	}
@@ -103,44 +153,57 @@ func (x *execution) forward(ctx context.Context) (stop bool, err error) {
 }
 
 // step carries one phase out and says whether the run is to stop after it.
-func (x *execution) step(
+func (c *Config) step(
 	ctx context.Context, p Phase, do func(context.Context) (string, error),
 ) (stop bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return false, err
 	}
-	x.write(store.Entry{Kind: store.Began, Phase: string(p)})
+	c.write(store.Entry{Kind: store.Began, Phase: string(p)})
 	text, err := do(ctx)
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", p, err)
 	}
-	x.write(store.Entry{Kind: store.Ended, Phase: string(p), Text: text})
-	x.Observe.PhaseEnd(p, text)
-	if x.Until == p || x.Detach && (p == PhaseRun || x.attempt.booked()) {
-		x.attempt.hangUp()
-		return true, nil
-	}
-	return false, nil
+	c.write(store.Entry{Kind: store.Ended, Phase: string(p), Text: text})
+	c.Observe.PhaseEnd(p, text)
+	return c.Until == p || c.Detach && p == PhaseRun, nil
 }
 
 // reserve goes on with the lease of an earlier process if that still serves,
 // else it begins the next attempt with a new one.
 func (x *execution) reserve(ctx context.Context) (string, error) {
 	x.Observe.Phase(PhaseLease, "")
-	if x.attempt.held.Lease.Open() {
-		l, serves, err := x.attempt.revisit(ctx)
-		if err != nil {
-			return "", err
-		}
-		if serves {
-			x.Observe.Say(foundAgain(l))
-			return x.attempt.await(ctx, l)
-		}
+	a := x.attempts[0]
+	text, serves, err := reserving{a}.goOn(ctx)
+	if serves || err != nil {
+		return text, err
 	}
-	if !x.attempt.held.Lease.Open() { // an open one was asked for, and is asked for again
-		x.attempt = newAttempt(x.Config, Attempt{N: x.attempt.held.N}, x.attempt.todo)
+	if !a.held.Lease.Open() { // an open one was asked for, and is asked for again
+		a = x.again(a)
 	}
-	return reserving{x.attempt}.reserve(ctx)
+	return reserving{a}.reserve(ctx)
+}
+
+// goOn goes on with the lease of an earlier process, if that still serves.
+func (a reserving) goOn(ctx context.Context) (text string, serves bool, err error) {
+	if !a.held.Lease.Open() {
+		return "", false, nil
+	}
+	l, serves, err := a.revisit(ctx)
+	if !serves || err != nil {
+		return "", false, err
+	}
+	a.Observe.Say(a.foundAgain(l))
+	text, err = a.await(ctx, l)
+	return text, true, err
+}
+
+// again begins the next attempt at a's device.
+func (x *execution) again(a *attempt) *attempt {
+	next := newAttempt(a.Config, Attempt{N: a.held.N}, a.todo)
+	next.crowd, next.leases = a.crowd, x.leases
+	x.attempts[a.slot()-1] = next
+	return next
 }
 
 // finish renders the reports and closes the journal when nothing is left.
@@ -152,7 +215,10 @@ func (x *execution) finish(complete bool) error {
 	}
 	x.write(store.Entry{Kind: store.Ended, Phase: string(PhaseReport)})
 	x.Observe.PhaseEnd(PhaseReport, x.Store.Dir+"/report.html")
-	if complete && !x.attempt.held.Open() {
+	for _, a := range x.attempts {
+		complete = complete && !a.held.Open()
+	}
+	if complete {
 		x.write(store.Entry{Kind: store.Finished})
 	}
 	return nil

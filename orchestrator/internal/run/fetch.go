@@ -123,11 +123,13 @@ func (r *Run) rescue(ctx context.Context, from Agent, cause error) error {
 		return cause
 	}
 	disk.Advise("%s; then `%s` brings the results as long as the device is held", disk.Next, r.Commands.Fetch())
-	dir := filepath.Join(os.TempDir(), "chexp-results-"+r.Store.ID)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	// A name that nobody can foresee, and so put a link there before.
+	dir, err := os.MkdirTemp("", "chexp-results-"+r.Store.ID+"-*")
+	if err != nil {
 		return errors.Join(cause, err)
 	}
 	if _, err := bundle.Fetch(ctx, from.Tr, path.Join(from.Dir, trial.ResultsDir), dir, bundle.Limits{}); err != nil {
+		os.RemoveAll(dir)
 		return errors.Join(cause, fmt.Errorf("nor could the results be kept in %s: %w", dir, err))
 	}
 	return failure.Storage.Errorf("the results do not fit into %s; they are in %s", r.Store.Dir, dir).
@@ -145,7 +147,7 @@ func (a *attempt) salvage(ctx context.Context, why string) error {
 	ctx, cancel := context.WithTimeout(ctx, a.Patience.Salvage)
 	defer cancel()
 	a.Observe.Say("stopping the agent and bringing home what it has measured")
-	st, stopped := stop(ctx, a.agent(), why, a.Patience.PollMin)
+	st, stopped := stop(ctx, a.agent(), why, min(a.Patience.PollMin, time.Second))
 	if reply, err := a.agent().Status(ctx, a.lastSeq); err == nil {
 		stopped = errors.Join(stopped, a.mirror(reply))
 	}

@@ -41,7 +41,7 @@ func (a *attempt) start(ctx context.Context) error {
 	for try := 1; ; try++ {
 		limit := time.Duration(0)
 		if end, ok := a.deadline(); ok {
-			if limit = time.Until(end); limit <= 0 {
+			if limit = a.until(end); limit <= 0 {
 				return a.leaseOver()
 			}
 		}
@@ -55,11 +55,14 @@ func (a *attempt) start(ctx context.Context) error {
 			return err
 		}
 		a.Observe.Say("starting the agent: " + err.Error())
-		if err := wait.For(ctx, a.Patience.PollMax); err != nil {
+		if err := wait.For(ctx, min(a.Patience.PollMax, retry)); err != nil {
 			return err
 		}
 	}
 }
+
+// retry is at most between two tries to start an agent.
+const retry = 10 * time.Second
 
 // follower polls the agent of an attempt, mirrors its events, starts it again if
 // it dies, and stops it when the lease draws to its end.
@@ -137,7 +140,11 @@ func (f *follower) rest(ctx context.Context, reply trial.StatusReply) error {
 		return nil
 	}
 	f.backup(ctx)
-	err := wait.For(ctx, f.pause)
+	pause := f.pause
+	if end, ok := f.deadline(); ok { // it ends by itself then, and its results have to come home
+		pause = max(min(pause, f.until(end)), f.Patience.PollMin)
+	}
+	err := wait.For(ctx, pause)
 	f.pause = min(f.pause*3/2, f.Patience.PollMax)
 	return err
 }

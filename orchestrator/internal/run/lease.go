@@ -14,7 +14,7 @@ import (
 // revisit looks at the lease of an earlier process. serves is true when it can
 // be gone on with; one that cannot is given back, after what its agent has left
 // was brought home.
-func (a *attempt) revisit(ctx context.Context) (l Lease, serves bool, err error) {
+func (a reserving) revisit(ctx context.Context) (l Lease, serves bool, err error) {
 	l, found, err := a.Site.FindLease(ctx, a.held.Lease.Key())
 	if err != nil {
 		return l, false, err
@@ -23,7 +23,7 @@ func (a *attempt) revisit(ctx context.Context) (l Lease, serves bool, err error)
 		return l, true, nil
 	}
 	if found {
-		a.lastCall(ctx, l)
+		a.together(func(m *attempt) { reserving{m}.lastCall(ctx, l) })
 		if err := a.leave(ctx, l); err != nil {
 			return l, false, err
 		}
@@ -38,7 +38,7 @@ func (a *attempt) revisit(ctx context.Context) (l Lease, serves bool, err error)
 
 // leave gives back a lease that serves no more. One that the run did not make
 // stays: only the container in it is removed.
-func (a *attempt) leave(ctx context.Context, l Lease) error {
+func (a reserving) leave(ctx context.Context, l Lease) error {
 	if a.held.Lease.Adopted {
 		return a.giveBack(ctx, aContainer, a.held.Container, containerID(a.Site), a.Site.Destroy)
 	}
@@ -68,6 +68,7 @@ func (a reserving) reserve(ctx context.Context) (string, error) {
 		}
 		req := choice.Request
 		req.Name = a.leaseName()
+		a.ask(&req)
 		if err := a.intend(aLease, req.Name, req); err != nil {
 			return "", err
 		}
@@ -88,7 +89,7 @@ func (a reserving) reserve(ctx context.Context) (string, error) {
 // choose says which lease is to be used or made. A booking whose answer got lost
 // is asked for as it was.
 func (a reserving) choose(ctx context.Context, taken error) (Choice, error) {
-	now := time.Now().UTC()
+	now := a.Site.Now()
 	switch asked := a.held.Asked; {
 	case taken == nil && a.held.Lease.Open() && asked.Start.After(now):
 		return Choice{Request: asked}, nil
@@ -105,10 +106,10 @@ func (a reserving) adopt(ctx context.Context, l Lease) (string, error) {
 	if a.Release {
 		e.Text = ""
 	}
-	if err := a.Store.Record(e); err != nil {
+	if err := a.Store.Record(a.address(&e)); err != nil {
 		return "", fmt.Errorf("the lease %s is not used, as the journal cannot be written: %w", l.Name, err)
 	}
-	a.held = a.held.advance(e)
+	a.learn(e)
 	if err := a.writeFacts(); err != nil { // in whose list it stands
 		return "", fmt.Errorf("the lease %s is not used, as it could not be found again: %w", l.Name, err)
 	}
@@ -117,7 +118,7 @@ func (a reserving) adopt(ctx context.Context, l Lease) (string, error) {
 
 // await waits for the lease and says which device it gave, and until when. A
 // lease that is booked for later is not waited for by a run that detaches.
-func (a *attempt) await(ctx context.Context, l Lease) (string, error) {
+func (a reserving) await(ctx context.Context, l Lease) (string, error) {
 	a.record(store.Entry{Kind: store.Done, What: aLease, ID: l.ID, Data: raw(l)})
 	a.lease = l
 	if a.Detach && a.booked() {
@@ -130,15 +131,16 @@ func (a *attempt) await(ctx context.Context, l Lease) (string, error) {
 		}
 		return "", err
 	}
-	a.lease = l
-	a.noteFacts()
+	if err := a.take(l); err != nil {
+		return "", err
+	}
 	for _, w := range a.Site.WarningsUntil(l.End) {
 		a.Observe.Warn(w)
 	}
-	if l.Device.Name == "" || l.End.IsZero() {
-		return l.Device.Name, nil
+	if l.End.IsZero() {
+		return a.boards(), nil
 	}
-	return l.Device.Name + " until " + timeOfDay(l.End), nil
+	return strings.TrimSpace(a.boards() + " until " + timeOfDay(l.End)), nil
 }
 
 // soon is how close to its start a lease counts as begun. Blazar counts in whole
@@ -152,11 +154,11 @@ func (a *attempt) booked() bool {
 	if a.lease.ID == "" { // not looked at yet by this process
 		start = a.held.Asked.Start
 	}
-	return a.held.Lease.Open() && a.held.Lease.ID != "" && a.lease.State == LeasePending && time.Until(start) > soon
+	return a.held.Lease.Open() && a.held.Lease.ID != "" && a.lease.State == LeasePending && a.until(start) > soon
 }
 
 // bookingStays says that a run ended before its lease began, and what to type.
-func (a *attempt) bookingStays(ctx context.Context, err error) error {
+func (a concluding) bookingStays(ctx context.Context, err error) error {
 	kind, what := failure.KindOf(err), ""
 	if ctx.Err() != nil {
 		kind, what, err = failure.Interrupted, "interrupted; ", context.Cause(ctx)
@@ -172,12 +174,12 @@ func (a *attempt) bookingStays(ctx context.Context, err error) error {
 }
 
 // foundAgain says which lease of an earlier process is gone on with.
-func foundAgain(l Lease) string {
+func (a reserving) foundAgain(l Lease) string {
 	text := "found the lease " + l.Name + " of before"
 	if l.State != LeaseActive || l.End.IsZero() {
 		return text
 	}
-	return text + ", " + clock.Span(time.Until(l.End)) + " left"
+	return text + ", " + clock.Span(a.until(l.End)) + " left"
 }
 
 // timeOfDay writes a time of day for people.
@@ -185,9 +187,12 @@ func timeOfDay(t time.Time) string { return t.UTC().Format("15:04 UTC") }
 
 // ended reports whether a lease can serve no more: it is over, or too little of
 // it is left to measure and bring the results home.
-func (a *attempt) ended(l Lease) bool {
-	return !l.State.Serves() || !l.End.IsZero() && time.Until(l.End) < a.Patience.LeaseTail
+func (a reserving) ended(l Lease) bool {
+	return !l.State.Serves() || !l.End.IsZero() && a.until(l.End) < a.Patience.LeaseTail
 }
+
+// until is how long it is until t, by the site's clock.
+func (c *Config) until(t time.Time) time.Duration { return t.Sub(c.Site.Now()) }
 
 // leaseName is the name of the attempt's lease: it carries the run's id, so that
 // the lease is found by it.
@@ -199,7 +204,7 @@ func (a reserving) leaseName() string {
 	if name := a.Experiment.Lease.Name; name != "" {
 		base = name + a.Store.ID[strings.LastIndexByte(a.Store.ID, '-'):]
 	}
-	return attemptName(base, a.held.N+1)
+	return attemptName(base, a.leases+1)
 }
 
 // leaseRequest asks for the device that the experiment names.

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -14,13 +15,13 @@ import (
 // home what there is.
 func (f *follower) watchLease(ctx context.Context) error {
 	end, ok := f.deadline()
-	if !ok || !f.timeUp && time.Until(end) > f.Patience.LeaseLook {
+	if !ok || !f.timeUp && f.until(end) > f.Patience.LeaseLook {
 		return nil
 	}
 	if f.timeUp || time.Since(f.looked) > f.Patience.LeaseLook/4 {
 		f.looked = time.Now()
 		if f.extended(ctx) {
-			if end, _ = f.deadline(); time.Until(end) > 0 {
+			if end, _ = f.deadline(); f.until(end) > 0 {
 				f.timeUp = false
 				return f.start(ctx)
 			}
@@ -28,7 +29,7 @@ func (f *follower) watchLease(ctx context.Context) error {
 	}
 	// The agent ends by itself at this time, at the end of a block; one that does
 	// not is stopped.
-	if f.timeUp || time.Now().After(end.Add(f.Patience.LeaseGrace)) {
+	if f.timeUp || f.until(end) < -f.Patience.LeaseGrace {
 		return f.leaseOver()
 	}
 	return nil
@@ -36,7 +37,7 @@ func (f *follower) watchLease(ctx context.Context) error {
 
 // extended asks whether the lease has another end by now. No answer means no.
 func (f *follower) extended(ctx context.Context) bool {
-	l, found, err := f.Site.FindLease(ctx, f.held.Lease.Key())
+	l, found, err := f.lookAtLease(ctx)
 	if err != nil || !found || l.End.IsZero() || l.End.Equal(f.lease.End) {
 		return false
 	}
@@ -46,10 +47,19 @@ func (f *follower) extended(ctx context.Context) bool {
 	return true
 }
 
+// lookAtLease asks for the lease, once for all devices in it.
+func (a *attempt) lookAtLease(ctx context.Context) (Lease, bool, error) {
+	look := func() (Lease, bool, error) { return a.Site.FindLease(ctx, a.held.Lease.Key()) }
+	if a.crowd == nil {
+		return look()
+	}
+	return a.crowd.findLease(a.held.Lease.Key(), a.Patience.LeaseLook/8, look)
+}
+
 // leaseOver says that the lease's end ends the measuring.
 func (a *attempt) leaseOver() error {
 	a.why = "the lease ends"
-	if left := time.Until(a.lease.End); left > 0 {
+	if left := a.until(a.lease.End); left > 0 {
 		a.Observe.Warn(fmt.Sprintf("the lease ends in %s: stopping to bring home what is measured",
 			left.Round(time.Second)))
 	}
@@ -61,9 +71,9 @@ func (a *attempt) leaseOver() error {
 
 // lastCall brings home what an agent of an earlier process has left in a lease
 // that is too short to go on in, but not over.
-func (a *attempt) lastCall(ctx context.Context, l Lease) {
+func (a reserving) lastCall(ctx context.Context, l Lease) {
 	held := a.held.Container
-	if !held.Open() || !a.held.Started || !l.End.IsZero() && time.Now().After(l.End) {
+	if !held.Open() || !a.held.Started || !l.End.IsZero() && a.until(l.End) < 0 {
 		return
 	}
 	err := func() error {
@@ -73,7 +83,7 @@ func (a *attempt) lastCall(ctx context.Context, l Lease) {
 		}
 		req := ContainerRequest{
 			Name: held.Name, Image: a.Experiment.Container.Image,
-			ReservationID: l.ReservationID, Transport: a.Experiment.Container.Transport,
+			ReservationID: cmp.Or(a.held.Board.ID, l.ReservationID), Transport: a.Experiment.Container.Transport,
 		}
 		if a.tr, err = a.Site.Dial(ctx, c, req, a.Observe.Say); err != nil {
 			a.tr = nil

@@ -46,11 +46,25 @@ func (r *Run) CheckOwner(s Site) error {
 	if err != nil {
 		return err
 	}
-	held := Replay(entries).Attempt
+	st := Replay(entries)
+	for slot := range st.Slots {
+		if err := r.checkOwner(s, slot+1, st); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkOwner is CheckOwner for one of the run's devices.
+func (r *Run) checkOwner(s Site, slot int, st State) error {
+	held, part := st.Slot(slot), r.Store
 	if !held.Lease.Open() && !held.Container.Open() {
 		return nil
 	}
-	facts, err := ReadFacts(r.Store, held.N)
+	if r.Slots(st) > 1 {
+		part = r.Store.Device(slot)
+	}
+	facts, err := ReadFacts(part, held.N)
 	if err != nil {
 		return failure.Storage.Errorf("whose run %s is cannot be read, so it is left alone", r.Store.ID).
 			Advise("repair the file, or give back by hand what it holds: `%s`",

@@ -66,7 +66,7 @@ func TestOnlyItsOwnerGoesOnWithARun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := Replay(entries).Lease
+	l := Replay(entries).Slot(1).Lease
 	if err := cfg.Store.Record(store.Entry{Kind: store.Gone, What: aLease, ID: l.ID}); err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 // release gives back what was acquired, in reverse order, and goes on with the
 // lease when the container resists. What can't be given back stays open in the
 // journal, and the error holds the commands to type.
-func (a *attempt) release(ctx context.Context) error {
+func (a concluding) release(ctx context.Context) error {
 	if !a.held.Open() {
 		return nil
 	}
@@ -46,6 +46,31 @@ func (a *attempt) release(ctx context.Context) error {
 	}
 	a.record(store.Entry{Kind: store.Ended, Phase: string(PhaseRelease)})
 	a.Observe.PhaseEnd(PhaseRelease, gone)
+	return nil
+}
+
+// releaseLease gives back a lease that the devices of a run share.
+func (a concluding) releaseLease(ctx context.Context) error {
+	if !a.held.Lease.Open() || a.booked() {
+		return nil
+	}
+	if a.Keep {
+		a.Observe.Warn("lease and containers are kept. To give them back: " + a.Commands.Resume())
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, a.Patience.Cleanup/2)
+	defer cancel()
+	a.Observe.Phase(PhaseRelease, "")
+	if a.held.Lease.Adopted {
+		a.Observe.PhaseEnd(PhaseRelease, "the containers are gone, the lease "+a.held.Lease.Name+" stays yours")
+		return nil
+	}
+	if err := a.giveBack(ctx, aLease, a.held.Lease, leaseID(a.Site), a.Site.Release); err != nil {
+		a.record(store.Entry{Kind: store.Failed, Phase: string(PhaseRelease), Text: err.Error()})
+		return failure.Cloud.Errorf("not everything could be given back").
+			Advise("type: %s", strings.Join(a.byHand(), " ; ")).Because(err)
+	}
+	a.Observe.PhaseEnd(PhaseRelease, "containers and lease are gone")
 	return nil
 }
 
@@ -98,7 +123,7 @@ func containerID(s Site) finder {
 }
 
 // byHand lists the commands that give back what this process could not.
-func (a *attempt) byHand() []string {
+func (a concluding) byHand() []string {
 	var lines []string
 	if l := a.held.Lease; l.Open() && !l.Adopted {
 		lines = append(lines, a.Commands.DeleteLease(cmp.Or(l.ID, l.Name)))

@@ -12,6 +12,9 @@ import (
 type Site interface {
 	Reserver
 	Launcher
+	// Now is the site's time, by which leases begin and end: this machine's clock
+	// may be off.
+	Now() time.Time
 	// Describe returns facts for attempts/N.json: names, endpoints, versions, user
 	// and project. Never a secret.
 	Describe() map[string]string
@@ -51,8 +54,9 @@ type Launcher interface {
 	Destroy(ctx context.Context, id string) error
 }
 
-// LeaseRequest asks for one device. Exactly one of MachineName, DeviceName and
-// DeviceUID is set.
+// LeaseRequest asks for one device, or for several that are each reserved on
+// their own. For one, exactly one of MachineName, DeviceName and DeviceUID is set;
+// for several, either MachineName or Boards.
 type LeaseRequest struct {
 	Name        string    `json:"name"`
 	MachineName string    `json:"machine_name,omitempty"` // "raspberrypi5"
@@ -60,6 +64,11 @@ type LeaseRequest struct {
 	DeviceUID   string    `json:"uid,omitempty"`
 	Start       time.Time `json:"start,omitzero"` // zero: now
 	End         time.Time `json:"end"`
+
+	Devices int      `json:"devices,omitempty"`  // how many; 0: one, without a reservation of its own
+	AllFree bool     `json:"all_free,omitempty"` // fewer than Devices will do
+	Boards  []string `json:"boards,omitempty"`   // names or uids, one for each device
+	Not     []string `json:"not,omitempty"`      // names of boards that the run has results of
 }
 
 // Wants reports whether the request could be met by this device.
@@ -98,7 +107,14 @@ type Lease struct {
 	ReservationID string     `json:"reservation_id"` // Zun's scheduling hint
 	Start         time.Time  `json:"start"`
 	End           time.Time  `json:"end"`
-	Device        Device     `json:"device"` // zero until known
+	Device        Device     `json:"device"`           // zero until known
+	Boards        []Board    `json:"boards,omitempty"` // of a lease of several devices, once it is active
+}
+
+// Board is a device in a lease of several, under a reservation of its own.
+type Board struct {
+	ReservationID string `json:"reservation_id"`
+	Device        Device `json:"device"`
 }
 
 // Device is one reservable board.

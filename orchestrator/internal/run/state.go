@@ -3,6 +3,7 @@ package run
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"chexp/orchestrator/internal/store"
 )
@@ -28,6 +29,7 @@ var Phases = []Phase{PhasePlan, PhaseLease, PhaseContainer, PhasePush, PhaseRun,
 // What the journal's intents are about.
 const (
 	aLease     = "lease"
+	aBoard     = "board" // a reservation in a lease of several devices; no intent precedes it
 	aContainer = "container"
 	anAgent    = "agent"
 )
@@ -56,8 +58,9 @@ func (h Held) Key() string {
 
 // Attempt is what the journal knows of one device held once.
 type Attempt struct {
-	N         int // counts the run's leases from 1; 0: none was asked for yet
+	N         int // counts the device's leases from 1; 0: none was asked for yet
 	Lease     Held
+	Board     Held         // the reservation in the lease, under the device's name; empty in a lease of one device
 	Asked     LeaseRequest // what the lease was asked for with; empty when it was adopted
 	Container Held
 	Started   bool // the agent was told to start in this container
@@ -68,31 +71,75 @@ func (a Attempt) Open() bool { return a.Lease.Open() && !a.Lease.Adopted || a.Co
 
 // State is what the journal knows of a run.
 type State struct {
-	Attempt       // the last one
-	Finished bool // nothing is left to do
+	Slots    []Attempt // the last attempt of each device of the run; at least one
+	Leases   int       // asked for so far
+	Boards   int       // the highest slot that ever had a board in a lease of several
+	Finished bool      // nothing is left to do
+}
+
+// Slot is the last attempt of the run's n-th device, counted from 1.
+func (s State) Slot(n int) Attempt {
+	if n > len(s.Slots) {
+		return Attempt{}
+	}
+	return s.Slots[n-1]
+}
+
+// Open reports whether something of the run may exist now.
+func (s State) Open() bool { return slices.ContainsFunc(s.Slots, Attempt.Open) }
+
+// Held lists the names of the leases that may exist now.
+func (s State) Held() []string {
+	var names []string
+	for _, a := range s.Slots {
+		if a.Lease.Open() && !slices.Contains(names, a.Lease.Name) {
+			names = append(names, a.Lease.Name)
+		}
+	}
+	return names
 }
 
 // Replay computes the state from the journal. It is a pure function, so that
 // resuming can be tested after every entry.
 func Replay(entries []store.Entry) State {
-	var st State
+	st := State{Slots: make([]Attempt, 1)}
 	for _, e := range entries {
-		st = advance(st, e)
+		st = st.advance(e)
 	}
 	return st
 }
 
-func advance(st State, e store.Entry) State {
-	st.Attempt = st.Attempt.advance(e)
+// advance returns the state after one more entry, and leaves s as it is.
+func (s State) advance(e store.Entry) State {
+	s.Slots = slices.Clone(s.Slots)
+	asked := false // for another lease
+	for _, n := range e.Devices() {
+		if n < 1 || n > store.MaxDevices {
+			continue // damaged, or written by another version
+		}
+		for len(s.Slots) < n {
+			s.Slots = append(s.Slots, Attempt{})
+		}
+		a := &s.Slots[n-1]
+		asked = asked || e.Kind == store.Intent && e.What == aLease && a.Lease.Name != e.Name
+		if e.Kind == store.Done && e.What == aBoard {
+			s.Boards = max(s.Boards, n)
+		}
+		*a = a.advance(e)
+	}
+	if asked {
+		s.Leases++
+	}
 	switch e.Kind {
 	case store.Finished:
-		st.Finished = true
+		s.Finished = true
 	case store.Intent:
-		st.Finished = false
+		s.Finished = false
 	}
-	return st
+	return s
 }
 
+// advance returns the attempt after one more entry about it.
 func (a Attempt) advance(e store.Entry) Attempt {
 	switch {
 	case e.Kind == store.Intent && e.What == aLease:
@@ -102,10 +149,12 @@ func (a Attempt) advance(e store.Entry) Attempt {
 		a.Lease = Held{Name: e.Name, ID: e.ID, Adopted: e.Text == adopted}
 		a.Asked = LeaseRequest{}
 		if e.ID == "" {
-			json.Unmarshal(e.Data, &a.Asked) // what cannot be read is asked for anew
+			_ = json.Unmarshal(e.Data, &a.Asked) // what cannot be read is asked for anew
 		}
 	case e.Kind == store.Done && e.What == aLease:
 		a.Lease.ID = e.ID
+	case e.Kind == store.Done && e.What == aBoard:
+		a.Board = Held{Name: e.Name, ID: e.ID}
 	case e.Kind == store.Gone && e.What == aLease:
 		// A lease's end takes its containers along.
 		a.Lease.Gone, a.Container.Gone = true, true

@@ -55,6 +55,8 @@ type Session struct {
 	Endpoints gophercloud.EndpointOpts
 	// Token is what Keystone told when the session began.
 	Token Token
+	// Clock is the services' time.
+	Clock *clock.Service
 
 	cred credentials
 	ends time.Time // from when on signing in fails, see Ends
@@ -79,10 +81,11 @@ func Connect(ctx context.Context, o Options) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
+	s := &Session{Provider: provider, Clock: new(clock.Service), cred: cred, rt: o.HTTP}
+	provider.HTTPClient.Transport = patient.Listen{Next: provider.HTTPClient.Transport, Clock: s.Clock}
 	if err := cred.signIn(ctx, provider); err != nil {
 		return nil, signInFailure(ctx, cred, o.HTTP, time.Time{}, err)
 	}
-	s := &Session{Provider: provider, cred: cred, rt: o.HTTP}
 	if s.Token, err = readToken(provider); err != nil {
 		return nil, failure.Auth.Errorf("Keystone at %s gave a token that cannot be read", cred.host()).Because(err)
 	}
@@ -187,11 +190,17 @@ func (s *Session) Services() []string {
 const expiresSoon = 3 * time.Hour
 
 // Warnings are things that are going to hurt in the next hours, in sentences.
-func (s *Session) Warnings() []string { return s.warnings(time.Now(), time.Now().Add(expiresSoon)) }
+func (s *Session) Warnings() []string {
+	w := s.WarningsUntil(s.Clock.Now().Add(expiresSoon))
+	if off := s.Clock.Warning(); off != "" {
+		w = append(w, off)
+	}
+	return w
+}
 
 // WarningsUntil are the warnings for work that goes on until end, such as a
 // lease's.
-func (s *Session) WarningsUntil(end time.Time) []string { return s.warnings(time.Now(), end) }
+func (s *Session) WarningsUntil(end time.Time) []string { return s.warnings(s.Clock.Now(), end) }
 
 func (s *Session) warnings(now, end time.Time) []string {
 	var w []string

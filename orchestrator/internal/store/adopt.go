@@ -35,9 +35,14 @@ func (a Adopted) String() string {
 // Partial one is kept apart, until the trial has a whole one: a resumed run
 // measures it again.
 func (r *Run) Adopt(dir string, plan *trial.Plan) (n Adopted, err error) {
+	from, err := openFetched(dir)
+	if err != nil {
+		return n, err
+	}
+	defer from.Close()
 	for _, t := range plan.Trials {
 		name := t.ID + ".json"
-		data, err := files.Read(filepath.Join(dir, name), maxFile)
+		data, err := files.ReadIn(from, name, maxFile)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -67,11 +72,27 @@ func (r *Run) Adopt(dir string, plan *trial.Plan) (n Adopted, err error) {
 	return n, errors.Join(r.sum(resultsDir, plan), r.sum(partialDir, plan))
 }
 
+// openFetched opens the folder that something was fetched into. The user names
+// one of his own, too: `chexp results fetch --from`.
+func openFetched(dir string) (*os.Root, error) {
+	root, err := files.OpenRoot(dir)
+	if err != nil {
+		return nil, failure.Usage.Errorf("cannot open %s", dir).
+			Advise("give the folder in which chexp said that the results are").Because(err)
+	}
+	return root, nil
+}
+
 // AdoptJournals makes partial results of the journals in dir, of trials that have
 // no whole one.
 func (r *Run) AdoptJournals(dir string, plan *trial.Plan, why string) (n Adopted, err error) {
+	from, err := openFetched(dir)
+	if err != nil {
+		return n, err
+	}
+	defer from.Close()
 	for _, t := range plan.Trials {
-		data, err := files.Read(filepath.Join(dir, t.ID+".jsonl"), maxFile)
+		data, err := files.ReadIn(from, t.ID+".jsonl", maxFile)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -105,7 +126,7 @@ func (r *Run) AdoptJournals(dir string, plan *trial.Plan, why string) (n Adopted
 // keepPartial writes a partial result, unless there is a whole one, or a partial
 // one that was measured for longer: somebody waited for that.
 func (r *Run) keepPartial(name string, data []byte, res *trial.Result) error {
-	if _, err := os.Stat(filepath.Join(r.Dir, resultsDir, name)); err == nil {
+	if _, err := os.Lstat(filepath.Join(r.Dir, resultsDir, name)); err == nil {
 		return nil
 	}
 	old := new(trial.Result)

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -94,7 +93,7 @@ func gatherFile(name string) ([]*Gathered, error) {
 			return all, nil
 		}
 	}
-	root, err := os.OpenRoot(dir)
+	root, err := files.OpenRoot(dir)
 	if err != nil {
 		return nil, failure.Usage.Errorf("cannot open %s", dir).Because(err)
 	}
@@ -106,7 +105,7 @@ func gatherFile(name string) ([]*Gathered, error) {
 }
 
 func gatherDir(source, dir string) ([]*Gathered, error) {
-	root, err := os.OpenRoot(dir)
+	root, err := files.OpenRoot(dir)
 	if err != nil {
 		return nil, failure.Usage.Errorf("cannot open %s", dir).Because(err)
 	}
@@ -132,7 +131,7 @@ func gatherDir(source, dir string) ([]*Gathered, error) {
 	if st, err := root.Lstat(RehearsalFile); err == nil {
 		g.Rehearsal = st.Mode().IsRegular()
 	}
-	results, err := root.OpenRoot(resultsDir)
+	results, err := files.OpenRootIn(root, resultsDir)
 	if err != nil {
 		return []*Gathered{g}, nil // a run that never measured
 	}
@@ -174,24 +173,15 @@ func readPlan(root *os.Root) (*trial.Plan, error) {
 
 // gatherFolder takes all results of a folder, or of results/ in it.
 func gatherFolder(source string, root *os.Root) ([]*Gathered, error) {
-	if sub, err := root.OpenRoot(resultsDir); err == nil {
+	if sub, err := files.OpenRootIn(root, resultsDir); err == nil {
 		defer sub.Close()
 		root = sub
 	}
-	dir, err := root.Open(".")
+	entries, err := files.ReadDirIn(root, ".", maxGathered)
 	if err != nil {
-		return nil, Explain(err)
+		return nil, failure.Usage.Errorf("%s cannot be listed", source).
+			Advise("name the runs one by one").Because(err)
 	}
-	defer dir.Close()
-	entries, err := dir.ReadDir(maxGathered + 1)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, Explain(err)
-	}
-	if len(entries) > maxGathered {
-		return nil, failure.Usage.Errorf("%s holds more than %d files", source, maxGathered).
-			Advise("name the runs one by one")
-	}
-	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 	b := batch{source: source, root: root}
 	b.readSums()
 	for _, e := range entries {

@@ -3,12 +3,13 @@ package store
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
-	"os"
+	"errors"
+	"io/fs"
 	"path/filepath"
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/files"
 )
 
 // Kind of a journal entry.
@@ -38,12 +39,32 @@ type Entry struct {
 	ID    string          `json:"id,omitempty"`
 	Text  string          `json:"text,omitempty"`
 	Data  json.RawMessage `json:"data,omitempty"`
+	// Slots are the devices of the run that the entry is about, each counted
+	// from 1; absent: the first, which in most runs is the only one. One lease
+	// may hold several.
+	Slots []int `json:"slots,omitempty"`
+}
+
+// Devices are the slots that the entry is about.
+func (e Entry) Devices() []int {
+	if len(e.Slots) == 0 {
+		return []int{1}
+	}
+	return e.Slots
 }
 
 // Record appends an entry and syncs it to the disk before it returns: what
 // follows may create something on a cloud. On a full disk the ballast is freed
 // and the entry tried once more.
 func (r *Run) Record(e Entry) error {
+	if r.whole != nil {
+		if len(e.Slots) == 0 {
+			e.Slots = []int{r.slot}
+		}
+		return r.whole.Record(e)
+	}
+	r.journal.Lock()
+	defer r.journal.Unlock()
 	if e.Time.IsZero() {
 		e.Time = time.Now().UTC()
 	}
@@ -63,25 +84,39 @@ func (r *Run) Record(e Entry) error {
 // ignores a damaged line that a blank one follows.
 func (r *Run) appendLine(line []byte) error {
 	var mend string
-	if f, err := os.Open(filepath.Join(r.Dir, journalFile)); err == nil {
-		last := []byte{'\n'}
-		if st, err := f.Stat(); err == nil && st.Size() > 0 {
-			_, _ = f.ReadAt(last, st.Size()-1) // unread, the line counts as whole
-		}
-		f.Close()
-		if last[0] != '\n' {
-			mend = "\n\n"
-		}
+	if r.torn() {
+		mend = "\n\n"
 	}
 	return r.Append(journalFile, append([]byte(mend), append(line, '\n')...))
+}
+
+// torn reports whether the journal ends within a line.
+func (r *Run) torn() bool {
+	f, err := files.Open(filepath.Join(r.Dir, journalFile), files.NoLimit)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	last := []byte{'\n'}
+	if st, err := f.Stat(); err == nil && st.Size() > 0 {
+		f.ReadAt(last, st.Size()-1)
+	}
+	return last[0] != '\n'
 }
 
 // Entries reads the journal. A torn line (see appendLine) is ignored, as its
 // call was never made; damage elsewhere is an error.
 func (r *Run) Entries() ([]Entry, error) {
+	if r.whole != nil {
+		return r.whole.ofSlot(r.slot)
+	}
 	data, err := r.Read(journalFile)
 	if err != nil {
-		return nil, fmt.Errorf("journal of run %s: %w", r.ID, err)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = failure.Storage.Errorf("run %s has no %s", r.ID, journalFile).
+				Advise("copy the run's directory again from where it was made").Because(err)
+		}
+		return nil, err
 	}
 	var entries []Entry
 	lines := bytes.Split(data, []byte{'\n'})

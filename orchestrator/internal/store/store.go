@@ -10,6 +10,8 @@
 //	  events.jsonl                            what the agent said (events.2.jsonl: second attempt)
 //	  results/<trial id>.json SHA256SUMS      raw values, write-once
 //	  report.*                                derived, rebuilt by `chexp results report`
+//	  devices/<n>/                            of a run with several devices: site.json, events.jsonl, results/ and
+//	                                          report.* of the n-th, from 1; the rest is the run's
 package store
 
 import (
@@ -23,6 +25,7 @@ import (
 	"regexp"
 	"sort"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -52,6 +55,9 @@ const ballastBytes = 256 << 10
 // mail.
 const maxFile = 256 << 20
 
+// maxRuns bounds the runs in one directory.
+const maxRuns = 100_000
+
 // Root is the directory that holds the runs, by default ./runs.
 type Root struct{ dir string }
 
@@ -63,7 +69,12 @@ type Run struct {
 	ID  string
 	Dir string
 
-	lock *os.File
+	lock    *os.File
+	journal sync.Mutex // one entry at a time
+
+	// Of one device among several: the run, and which device it is.
+	whole *Run
+	slot  int
 }
 
 var idPattern = regexp.MustCompile(`^[0-9]{8}t[0-9]{6}z-[a-z0-9-]{1,40}-[a-z]{4}$`)
@@ -102,7 +113,7 @@ func (r *Root) Create(id string) (*Run, error) {
 }
 
 func (r *Run) layBallast() error {
-	f, err := os.OpenFile(filepath.Join(r.Dir, ballastFile), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	f, err := os.OpenFile(filepath.Join(r.Dir, ballastFile), os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
@@ -120,7 +131,7 @@ func (r *Run) DropBallast() bool {
 func (r *Root) Open(name string) (*Run, error) {
 	if strings.ContainsRune(name, filepath.Separator) {
 		name = filepath.Clean(name)
-		if st, err := os.Stat(filepath.Join(name, journalFile)); err == nil && st.Mode().IsRegular() {
+		if st, err := os.Lstat(filepath.Join(name, journalFile)); err == nil && st.Mode().IsRegular() {
 			abs, err := filepath.Abs(name)
 			if err != nil {
 				return nil, err
@@ -158,7 +169,7 @@ func (r *Root) Open(name string) (*Run, error) {
 
 // IDs lists the runs, oldest first.
 func (r *Root) IDs() ([]string, error) {
-	entries, err := os.ReadDir(r.dir)
+	entries, err := files.ReadDir(r.dir, maxRuns)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -177,7 +188,7 @@ func (r *Root) IDs() ([]string, error) {
 
 // Lock makes this process the run's only writer until Unlock or its death.
 func (r *Run) Lock() error {
-	f, err := os.OpenFile(filepath.Join(r.Dir, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := r.lockable()
 	if err != nil {
 		return Explain(err)
 	}
@@ -188,6 +199,21 @@ func (r *Run) Lock() error {
 	}
 	r.lock = f
 	return nil
+}
+
+// lockable opens what is locked: a file of its own, or the run's directory
+// where something else has that name, so that a damaged directory does not keep
+// anybody from giving back.
+func (r *Run) lockable() (*os.File, error) {
+	root, err := files.OpenRoot(r.Dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	if st, err := root.Lstat(lockFile); err == nil && !st.Mode().IsRegular() {
+		return root.OpenFile(".", os.O_RDONLY, 0)
+	}
+	return root.OpenFile(lockFile, os.O_CREATE|os.O_RDWR|syscall.O_NONBLOCK, 0o600)
 }
 
 // Unlock gives the lock back; it may be called twice.
@@ -212,17 +238,31 @@ func (r *Run) WriteOnce(name string, data []byte) error {
 
 // Replace writes a derived file atomically, and makes its directory in the run's.
 func (r *Run) Replace(name string, data []byte) error {
-	if dir := filepath.Dir(name); dir != "." {
-		if err := os.MkdirAll(filepath.Join(r.Dir, dir), 0o755); err != nil {
+	if dir := filepath.Join(r.Dir, filepath.Dir(name)); dir != r.Dir {
+		if st, err := os.Lstat(dir); err == nil && !st.IsDir() {
+			return failure.Storage.Errorf("%s is no folder", dir).
+				Advise("move it away: chexp writes through no link in a run's directory")
+		}
+		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return Explain(err)
 		}
 	}
 	return Explain(files.Write(filepath.Join(r.Dir, name), data))
 }
 
-// Read returns a file of the run.
+// Read returns a file of the run: a regular one, whatever lies in the directory,
+// which others may have written.
 func (r *Run) Read(name string) ([]byte, error) {
-	return files.Read(filepath.Join(r.Dir, name), maxFile)
+	if r.whole != nil && ofTheRun(name) {
+		return r.whole.Read(name)
+	}
+	root, err := files.OpenRoot(r.Dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	data, err := files.ReadIn(root, name, maxFile)
+	return data, r.Damaged(name, err)
 }
 
 // ReadJSON decodes a file of the run into v.
@@ -231,10 +271,18 @@ func (r *Run) ReadJSON(name string, v any) error {
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(data, v); err != nil {
-		return fmt.Errorf("%s of run %s: %w", name, r.ID, err)
+	return r.Damaged(name, json.Unmarshal(data, v))
+}
+
+// Damaged words why a file of the run is not what it must be. No error, and one
+// that says that the file is not there, stay as they are.
+func (r *Run) Damaged(name string, err error) error {
+	var known *failure.Error
+	if err == nil || errors.Is(err, fs.ErrNotExist) || errors.As(err, &known) {
+		return err
 	}
-	return nil
+	return failure.Storage.Errorf("%s of run %s is damaged", name, r.ID).
+		Advise("copy it again from where the run was made").Because(err)
 }
 
 // WriteJSON replaces a derived file by the JSON of v.
@@ -248,12 +296,12 @@ func (r *Run) WriteJSON(name string, v any) error {
 
 // Append adds to a file and syncs it, as the event mirror does.
 func (r *Run) Append(name string, data []byte) error {
-	f, err := os.OpenFile(filepath.Join(r.Dir, name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	root, err := files.OpenRoot(r.Dir)
 	if err != nil {
 		return Explain(err)
 	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+	defer root.Close()
+	if err := files.AppendIn(root, name, data); err != nil {
 		return Explain(fmt.Errorf("append to %s of run %s: %w", name, r.ID, err))
 	}
 	return nil
@@ -265,7 +313,7 @@ func (r *Run) Plan() (*trial.Plan, error) {
 	if err := r.ReadJSON(PlanFile, p); err != nil {
 		return nil, err
 	}
-	return p, p.Check()
+	return p, r.Damaged(PlanFile, p.Check())
 }
 
 // Results reads the results that have been fetched, in the plan's order; of trials

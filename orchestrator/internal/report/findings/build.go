@@ -43,10 +43,10 @@ func Build(in Input) *Table {
 func cleanRun(r Run) Run {
 	for _, s := range []*string{&r.ID, &r.Experiment, &r.Site, &r.Region, &r.Device.Name, &r.Device.UID,
 		&r.Device.MachineName, &r.LeaseID, &r.ContainerID, &r.ChexpVersion} {
-		*s = words.Line(*s, 2*maxName)
+		*s = words.Line(*s, 2*words.MaxName)
 	}
 	for _, s := range []*string{&r.Image, &r.Description, &r.Note, &r.Dir} {
-		*s = words.Line(*s, maxSentence)
+		*s = words.Line(*s, words.MaxSentence)
 	}
 	return r
 }
@@ -58,9 +58,9 @@ func cleanPhases(in []Phase) []Phase {
 	}
 	out := slices.Clone(in)
 	for i := range out {
-		out[i].Name = words.Line(out[i].Name, maxName)
-		out[i].Outcome = words.Line(out[i].Outcome, maxName)
-		out[i].Note = words.Line(out[i].Note, maxSentence)
+		out[i].Name = words.Line(out[i].Name, words.MaxName)
+		out[i].Outcome = words.Line(out[i].Outcome, words.MaxName)
+		out[i].Note = words.Line(out[i].Note, words.MaxSentence)
 	}
 	return out
 }
@@ -72,7 +72,7 @@ func models(plan *trial.Plan, run *judge.Run) (out []Model) {
 		if key := m.Name + "\x00" + m.SHA256; !seen[key] {
 			seen[key] = true
 			out = append(out, Model{Name: trial.ShowName(m.Name), Bytes: m.Bytes,
-				SHA256: words.Line(m.SHA256, maxName), Origin: words.Line(m.Origin, maxSentence)})
+				SHA256: words.Line(m.SHA256, words.MaxName), Origin: words.Line(m.Origin, words.MaxSentence)})
 		}
 	}
 	if plan != nil {

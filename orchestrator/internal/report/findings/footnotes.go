@@ -127,7 +127,7 @@ func Why(reasons []trial.Reason) string {
 		}
 		parts = append(parts, s)
 	}
-	return words.Line(words.List(parts, "; ", 3), maxSentence)
+	return words.Line(words.List(parts, "; ", 3), words.MaxSentence)
 }
 
 func outcomeWord(r *Row) string {
@@ -150,7 +150,7 @@ func caveats(t *Table) (out []string) {
 	}
 	var by []string
 	for _, r := range t.Rows {
-		if e := words.Line(r.Device.Emulated, maxName); e != "" && !slices.Contains(by, e) {
+		if e := words.Line(r.Device.Emulated, words.MaxName); e != "" && !slices.Contains(by, e) {
 			by = append(by, e)
 		}
 	}

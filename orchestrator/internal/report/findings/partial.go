@@ -1,6 +1,7 @@
 package findings
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -43,7 +44,7 @@ func (b *builder) interrupted() {
 			were(missing)))
 	}
 	b.Interrupted = "The run ended early (" + why + "): " + strings.Join(parts, ", ") +
-		". chexp run --resume measures the rest."
+		". chexp run --resume " + cmp.Or(b.Run.ID, "RUN") + " measures the rest."
 }
 
 func have(n int) string {

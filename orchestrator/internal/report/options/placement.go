@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"chexp/experiments/judge"
+	"chexp/experiments/provider"
 	"chexp/experiments/trial"
 	"chexp/experiments/validity"
 	"chexp/experiments/words"
@@ -88,7 +89,7 @@ func (p *Placement) fill(r *judge.Trial, truth validity.Truth) {
 		}
 		if o.Provider != r.Result.Provider.Name && len(p.Left) < most {
 			left := fmt.Sprintf("%d %s", o.Nodes, op)
-			if o.Provider != "cpu" {
+			if o.Provider != provider.CPU {
 				left += " (to " + trial.ShowName(o.Provider) + ")"
 			}
 			p.Left = append(p.Left, left)

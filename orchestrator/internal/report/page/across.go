@@ -75,11 +75,7 @@ func (v across) changeFigure(g int) changeFigure {
 		row.Plot = d
 		f.Rows = append(f.Rows, row)
 	}
-	f.Axis = drawing{Height: 20, Label: "Axis: ratio of medians"}
-	for _, tick := range s.ticks(6) {
-		f.Axis.line(s.at(tick), 0, s.at(tick), 5, "base")
-		f.Axis.text(s.at(tick), 0, 17, "middle", "tick", fmt.Sprintf("%.4g", tick))
-	}
+	f.Axis = ratioAxis(s)
 	return f
 }
 

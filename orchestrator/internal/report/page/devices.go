@@ -153,7 +153,7 @@ func deviceRow(r compare.Row, device string, s scale, u words.Unit) deviceStrip 
 		values = append(values, words.Digits(own.Median/u.Size))
 		drawn := 0
 		for _, x := range p.Points {
-			if deviceLabel(x.Device) != device || drawn == maxFigureDots {
+			if compare.DeviceName(x.Device) != device || drawn == maxFigureDots {
 				continue
 			}
 			drawn++
@@ -181,13 +181,4 @@ func (d *drawing) point(x compare.Point, s scale, y float64, series string) {
 		class = "ring " + series
 	}
 	d.circle(s.at(x.Median), y, 3.4, class)
-}
-
-// deviceLabel returns the name that [compare.Pool] gives a point's device in
-// ByDevice.
-func deviceLabel(name string) string {
-	if name == "" {
-		return compare.Unnamed
-	}
-	return name
 }

@@ -1,6 +1,9 @@
 package page
 
-import "math"
+import (
+	"fmt"
+	"math"
+)
 
 // ratioRow is one comparison: the interval around its ratio, beside 1.
 type ratioRow struct {
@@ -9,7 +12,17 @@ type ratioRow struct {
 	Plot                drawing
 }
 
-// interval with its ends, as far as they lie on the scale.
+// ratioAxis is the axis under some ratios.
+func ratioAxis(s scale) drawing {
+	d := drawing{Height: 20, Label: "Axis: ratio of medians"}
+	for _, tick := range s.ticks(6) {
+		d.line(s.at(tick), 0, s.at(tick), 5, "base")
+		d.text(s.at(tick), 0, 17, "middle", "tick", fmt.Sprintf("%.4g", tick))
+	}
+	return d
+}
+
+// interval draws an interval with its ends, as far as they lie on the scale.
 func (d *drawing) interval(s scale, low, high, y float64, class string) {
 	a, b := math.Max(0, s.at(low)), math.Min(1, s.at(high))
 	d.line(a, y, b, y, class)

@@ -92,10 +92,7 @@ func (v *versus) ratios(g []options.Ratio) {
 			if !c.Differs {
 				r.Remark = "no difference shown"
 			}
-			d.line(s.at(x.Low), height/2, s.at(x.High), height/2, "interval "+r.Series)
-			for _, end := range []float64{x.Low, x.High} {
-				d.line(s.at(end), height/2-4, s.at(end), height/2+4, "interval "+r.Series)
-			}
+			d.interval(s, x.Low, x.High, height/2, "interval "+r.Series)
 		}
 		if c.Interval.Value == nil {
 			r.Remark = "no interval"
@@ -104,11 +101,7 @@ func (v *versus) ratios(g []options.Ratio) {
 		r.Plot = d
 		v.Ratios = append(v.Ratios, r)
 	}
-	v.Axis = drawing{Height: 20, Label: "Axis: ratio of medians"}
-	for _, tick := range s.ticks(6) {
-		v.Axis.line(s.at(tick), 0, s.at(tick), 5, "base")
-		v.Axis.text(s.at(tick), 0, 17, "middle", "tick", fmt.Sprintf("%.4g", tick))
-	}
+	v.Axis = ratioAxis(s)
 }
 
 // turns draws the median of every block over that of its option, in the order in

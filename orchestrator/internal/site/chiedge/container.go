@@ -224,7 +224,7 @@ func (s *containerClient) awaitRunning(ctx context.Context, c containers.Contain
 		got, err := containers.Get(ctx, s.container, c.UUID).Extract()
 		if apierror.Is(err, apierror.NotFound) {
 			return false, failure.Cloud.Errorf("container %s is gone before it ran", c.Name).
-				Advise("its lease may have ended: `chexp lease list`").
+				Advise("its lease may have ended: `%s`", s.Commands.Line("lease", "list")).
 				Because(apierror.From(err))
 		}
 		if !patience.Forgive(err) {
@@ -319,8 +319,8 @@ func (s *containerClient) containerFailure(ctx context.Context, c containers.Con
 	next := "try again, with another device if it is always the same"
 	switch {
 	case c.StatusDetail == "Unschedulable", strings.Contains(why, "not enough hosts available"):
-		next = "the reservation is not active on any device that answers: look at the lease (`chexp lease " +
-			"show`), and try another device"
+		next = fmt.Sprintf("the reservation is not active on any device that answers: look at the lease (`%s`), and "+
+			"try another device", s.Commands.Line("lease", "list"))
 	case c.StatusDetail == "ContainersNotReady":
 		next = "its command keeps ending: the image must be for the device's architecture (linux/arm64) and the " +
 			"command one that stays alive, like sleep infinity"
@@ -384,7 +384,7 @@ func (s *containerClient) Destroy(ctx context.Context, id string) error {
 		}
 		if !time.Now().Before(end) {
 			return false, failure.Cloud.Errorf("%s: it is still there", what).
-				Advise("deleting the lease removes it as well: `chexp lease delete`")
+				Advise("deleting the lease removes it as well: `%s` shows it", s.Commands.Line("lease", "list"))
 		}
 		return false, nil
 	})

@@ -65,7 +65,7 @@ func (s examiner) examineCredential(ctx context.Context) []site.Finding {
 	life := site.Finding{Check: "credential's end", State: site.OK}
 	if at, what := s.Session.Ends(); s.Session.Token.AppCred == nil && !at.IsZero() {
 		life.State, life.Detail = site.Warning, fmt.Sprintf("%s ends at %s, in %s, and cannot be renewed", what,
-			clock.Both(at), clock.Span(time.Until(at)))
+			clock.Both(at), clock.Span(s.Session.Clock.Until(at)))
 		life.Next = "a run that is not over by then cannot clean up after itself. " + s.Session.LongerLasting()
 		return []site.Finding{f, life}
 	}
@@ -82,13 +82,13 @@ func (s examiner) examineCredential(ctx context.Context) []site.Finding {
 			clock.Both(s.Session.Token.ExpiresAt)
 	case end.IsZero():
 		life.Detail = "never expires"
-	case time.Until(end) < soon:
+	case s.Session.Clock.Until(end) < soon:
 		life.State, life.Detail = site.Warning, fmt.Sprintf("expires at %s, in %s", clock.Both(end),
-			clock.Span(time.Until(end)))
+			clock.Span(s.Session.Clock.Until(end)))
 		life.Next = "a run that is not over by then cannot clean up after itself: make a new one first. " +
 			signin.RemedyAppCred
 	default:
-		life.Detail = fmt.Sprintf("expires at %s, in %s", clock.Both(end), clock.Span(time.Until(end)))
+		life.Detail = fmt.Sprintf("expires at %s, in %s", clock.Both(end), clock.Span(s.Session.Clock.Until(end)))
 	}
 	return []site.Finding{f, life}
 }
@@ -119,7 +119,7 @@ func (s examiner) examineReservation(ctx context.Context) []site.Finding {
 	if err != nil {
 		return []site.Finding{api, clockFinding(r.Header, asked, answered), site.FindingOf("devices", err)}
 	}
-	return []site.Finding{api, clockFinding(r.Header, asked, answered), devicesFinding(all)}
+	return []site.Finding{api, clockFinding(r.Header, asked, answered), s.devicesFinding(all)}
 }
 
 // clockFinding compares the server's Date, which counts seconds, with the
@@ -141,8 +141,7 @@ func clockFinding(h http.Header, asked, answered time.Time) site.Finding {
 		f.Detail = fmt.Sprintf("%s %s the server's", off.Abs().Round(time.Second), aheadOf(off))
 	default:
 		f.State, f.Detail = site.Warning, fmt.Sprintf("%s %s the server's", off.Abs().Round(time.Second), aheadOf(off))
-		f.Next = "set this machine's clock: ends of leases and countdowns are off by that; a start of `now` is " +
-			"the server's all the same"
+		f.Next = "set this machine's clock: leases and deadlines go by the server's, but dates here look wrong"
 	}
 	return f
 }
@@ -154,7 +153,7 @@ func aheadOf(off time.Duration) string {
 	return "behind"
 }
 
-func devicesFinding(all []site.Device) site.Finding {
+func (s examiner) devicesFinding(all []site.Device) site.Finding {
 	free, usable := map[string]int{}, map[string]int{}
 	total := 0
 	for _, d := range all {
@@ -174,10 +173,10 @@ func devicesFinding(all []site.Device) site.Finding {
 	switch {
 	case len(usable) == 0:
 		f.State, f.Detail, f.Kind = site.Failed, "this project can reserve none", failure.Capacity
-		f.Next = "`chexp device list` shows why; the site's help desk opens devices to projects"
+		f.Next = "`" + s.Commands.Line("device", "list") + "` shows why; the site's help desk opens devices to projects"
 	case total == 0:
-		f.State, f.Next = site.Warning, "`chexp device calendar` shows when; `chexp lease create --at next` "+
-			"takes the first free time"
+		f.State, f.Next = site.Warning, fmt.Sprintf("`%s` shows when; `--at next` of a new lease takes the first "+
+			"free time", s.Commands.Line("device", "calendar"))
 	}
 	return f
 }
@@ -286,7 +285,7 @@ func (s examiner) examineLeases(ctx context.Context) []site.Finding {
 	f := site.Finding{Check: "leases", State: site.OK, Detail: fmt.Sprintf("yours: %d live, %d ended or failed; "+
 		"other members': %d", live, over, others)}
 	if over > 0 {
-		f.Next = "those that are over cost nothing; `chexp lease delete` tidies up"
+		f.Next = "those that are over cost nothing; `" + s.Commands.DeleteLease("ID") + "` tidies up"
 	}
 	return []site.Finding{f}
 }

@@ -113,6 +113,9 @@ func (s *Site) Describe() map[string]string {
 	return d
 }
 
+// Now is the site's time.
+func (s *Site) Now() time.Time { return s.Session.Clock.Now() }
+
 // Warnings are things that are going to hurt a run of the usual length, in
 // sentences.
 func (s *Site) Warnings() []string { return s.Session.Warnings() }

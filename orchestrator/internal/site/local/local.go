@@ -47,6 +47,9 @@ func (s *Site) Describe() map[string]string {
 	return map[string]string{"site": "local", "host": host, "os": runtime.GOOS, "arch": runtime.GOARCH, "root": s.root}
 }
 
+// Now is this machine's time.
+func (s *Site) Now() time.Time { return time.Now().UTC() }
+
 // WarningsUntil has nothing to warn of.
 func (s *Site) WarningsUntil(time.Time) []string { return nil }
 

@@ -230,7 +230,7 @@ func archiveOne(tw *tar.Writer, root *os.Root, name string, d fs.DirEntry) error
 		h.Name = memberName(name, d.IsDir())
 		return tw.WriteHeader(h)
 	}
-	f, err := root.Open(name)
+	f, err := files.OpenIn(root, name, files.NoLimit)
 	if err != nil {
 		return err
 	}

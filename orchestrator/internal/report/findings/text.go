@@ -1,9 +1,0 @@
-package findings
-
-import "chexp/experiments/words"
-
-// Longest texts that a report takes over, in runes.
-const (
-	maxName     = words.MaxName
-	maxSentence = words.MaxSentence
-)

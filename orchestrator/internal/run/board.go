@@ -1,0 +1,135 @@
+package run
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"chexp/experiments/failure"
+	"chexp/orchestrator/internal/store"
+)
+
+// ask puts into a request which boards the attempts at its devices want.
+func (a reserving) ask(req *LeaseRequest) {
+	if a.shared == nil {
+		return
+	}
+	want := a.Experiment.Lease
+	req.Devices, req.AllFree = len(a.shared), want.AllFree
+	if a.others != nil {
+		req.Not = a.others
+	}
+	for _, m := range a.shared {
+		if board := m.named(); board != "" {
+			req.Boards = append(req.Boards, board)
+		}
+	}
+}
+
+// take hands the boards of a lease to the attempts that share it. A board goes to
+// the attempt that had it before, or that asked for it by name; the others go by
+// name. An attempt for which none is left gets none.
+func (a reserving) take(l Lease) error {
+	if a.shared == nil {
+		a.lease = l
+		a.noteFacts()
+		return nil
+	}
+	var failed error
+	if len(l.Boards) == 0 {
+		return failure.Cloud.Errorf("the lease %s holds no board", l.Name).
+			Advise("`%s` gives it back; then `%s`", a.Commands.DeleteLease(cmp.Or(l.ID, l.Name)), a.Commands.Resume())
+	}
+	free := slices.SortedFunc(slices.Values(l.Boards), func(x, y Board) int {
+		return cmp.Or(cmp.Compare(x.Device.Name, y.Device.Name), cmp.Compare(x.ReservationID, y.ReservationID))
+	})
+	left := slices.Clone(a.shared)
+	give := func(fits func(*attempt, Board) bool) {
+		left = slices.DeleteFunc(left, func(m *attempt) bool {
+			i := slices.IndexFunc(free, func(b Board) bool { return fits(m, b) })
+			if i < 0 {
+				return false
+			}
+			failed = errors.Join(failed, m.hold(l, free[i]))
+			free = slices.Delete(free, i, i+1)
+			return true
+		})
+	}
+	give(func(m *attempt, b Board) bool { return m.held.Board.ID == b.ReservationID })
+	give(func(m *attempt, b Board) bool { return wants(m.named(), b.Device) })
+	give(func(m *attempt, _ Board) bool { return m.named() == "" })
+	for _, m := range left {
+		m.record(store.Entry{Kind: store.Remark, Text: "the lease " + l.Name + " has no board for this device"})
+	}
+	return failed
+}
+
+// named is the name or uid of the board that the experiment names for the attempt's
+// device; "" where any of a kind will do.
+func (a *attempt) named() string {
+	if k := a.slot() - 1; k < len(a.Experiment.Lease.Boards) {
+		return a.Experiment.Lease.Boards[k]
+	}
+	return ""
+}
+
+// wants reports whether this is the board that was named.
+func wants(named string, d Device) bool {
+	return named != "" && (named == d.Name || strings.EqualFold(named, d.UID))
+}
+
+// hold makes one board of a lease the attempt's.
+func (a *attempt) hold(l Lease, b Board) error {
+	if err := a.Store.MakeDevice(); err != nil {
+		return err
+	}
+	l.ReservationID, l.Device, l.Boards = b.ReservationID, b.Device, nil
+	a.lease = l
+	if a.held.Board.ID != b.ReservationID || a.held.Board.Name != b.Device.Name {
+		a.record(store.Entry{
+			Kind: store.Done, What: aBoard, Name: b.Device.Name, ID: b.ReservationID, Data: raw(b.Device),
+		})
+	}
+	a.noteFacts()
+	return nil
+}
+
+// boards names the devices of the lease.
+func (a reserving) boards() string {
+	if a.shared == nil {
+		return a.lease.Device.Name
+	}
+	var names []string
+	for _, m := range a.shared {
+		if m.held.Board.ID != "" {
+			names = append(names, m.name())
+		}
+	}
+	const most = 4
+	text := strings.Join(names[:min(len(names), most)], ", ")
+	if more := len(names) - most; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return fmt.Sprintf("%d devices (%s)", len(names), text)
+}
+
+// name is what the attempt's device is called: by its site, else by its slot.
+func (a *attempt) name() string {
+	return cmp.Or(a.lease.Device.Name, a.held.Board.Name, fmt.Sprintf("device %d", a.slot()))
+}
+
+// together does something for every attempt that shares the lease, at once.
+func (a reserving) together(do func(*attempt)) {
+	if a.shared == nil {
+		do(a.attempt)
+		return
+	}
+	var all sync.WaitGroup
+	for _, m := range a.shared {
+		all.Go(func() { do(m) })
+	}
+	all.Wait()
+}

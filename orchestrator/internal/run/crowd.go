@@ -1,0 +1,104 @@
+package run
+
+import (
+	"cmp"
+	"context"
+	"sync"
+	"time"
+)
+
+// How many devices of a run are at once in a phase that costs this machine or the
+// site something. They bound memory: a transfer holds some pieces of 4 MiB.
+const (
+	launches  = 16 // each polls its container
+	transfers = 4  // the site takes one execute, put or get at a time anyway
+	removals  = 8
+)
+
+// crowd is what the devices of a run with several share.
+type crowd struct {
+	launching, moving, removing chan struct{}
+
+	mu     sync.Mutex
+	looked time.Time // when the lease of this name was looked at
+	name   string
+	lease  Lease
+	found  bool
+}
+
+func newCrowd() *crowd {
+	return &crowd{
+		launching: make(chan struct{}, launches), moving: make(chan struct{}, transfers),
+		removing: make(chan struct{}, removals),
+	}
+}
+
+// inTurn does something when there is room for it.
+func inTurn[T any](ctx context.Context, room chan struct{}, do func(context.Context) (T, error)) (got T, err error) {
+	if room != nil {
+		select {
+		case room <- struct{}{}:
+			defer func() { <-room }()
+		case <-ctx.Done():
+			return got, ctx.Err()
+		}
+	}
+	return do(ctx)
+}
+
+// room is the bound of a phase; nil: there is none.
+func (c *crowd) room(p Phase) chan struct{} {
+	if c == nil {
+		return nil
+	}
+	switch p {
+	case PhaseContainer:
+		return c.launching
+	case PhasePush, PhaseFetch:
+		return c.moving
+	case PhaseRelease:
+		return c.removing
+	}
+	return nil
+}
+
+// perDevice is Patience.PerDevice where that is 0. On Chameleon an execute is open
+// to harm, and does harm, for the 0.1 s of its handshake; with 5 s times the number
+// of devices between two looks at one of them, one handshake is under way for 2 %
+// of the time.
+const perDevice = 5 * time.Second
+
+// perFetch is what bringing one device's results home may take, while the others
+// wait: some ten executes, and a piece or two.
+const perFetch = 3 * time.Second
+
+// among is the patience with one device among n: all of them together ask the
+// site no more often than so many executes a minute, however many they are.
+func (p Patience) among(n int) Patience {
+	if n <= 1 {
+		return p
+	}
+	most := time.Duration(n) * cmp.Or(p.PerDevice, perDevice)
+	p.PollMin, p.PollMax = max(p.PollMin, most/8), max(p.PollMax, most)
+	p.Backup = max(p.Backup, 12*most)
+	p.Polls = max(p.Polls, 3*most)
+	p.LeaseTail += time.Duration(n) * perFetch // they come home one after the other
+	return p
+}
+
+// findLease looks for the lease that devices share, once for all of them as long
+// as the answer is fresh.
+func (c *crowd) findLease(
+	name string, fresh time.Duration, look func() (Lease, bool, error),
+) (Lease, bool, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.name == name && time.Since(c.looked) < fresh {
+		return c.lease, c.found, nil
+	}
+	l, found, err := look()
+	if err == nil {
+		c.looked, c.name, c.lease, c.found = time.Now(), name, l, found
+	}
+	return l, found, err
+}
