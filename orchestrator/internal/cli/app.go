@@ -150,12 +150,12 @@ func (a *app) typed(advice string) string {
 
 func usageError(c *cli.Context, err error, _ bool) error {
 	return failure.Usage.Wrap(err).
-		Advise("`chexp help` and `chexp COMMAND --help` show what there is")
+		Advise("`chexp help` and `chexp COMMAND --help` show what there is; nothing was created")
 }
 
 func setUsageErrors(commands []*cli.Command) {
 	for _, c := range commands {
-		c.OnUsageError = usageError
+		c.OnUsageError, c.Before = usageError, checkFlags
 		if c.Action == nil {
 			c.Action = func(c *cli.Context) error {
 				if c.Args().Present() {

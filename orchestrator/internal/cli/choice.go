@@ -201,8 +201,8 @@ func (c *chooser) refusal(l site.Lease) error {
 // warnTime says that a lease may be too short for the whole plan.
 func (c *chooser) warnTime(l site.Lease) {
 	if left := c.left(l); left < c.most+c.tail {
-		c.warn(fmt.Sprintf("the plan may take %s, and lease %s has %s left: trials that do not fit are left for "+
-			"`chexp run --resume`", clock.Span(c.most), l.Name, clock.Span(left)))
+		c.warn(fmt.Sprintf("the plan may take %s, and lease %s has %s left: trials that do not fit are left to be "+
+			"resumed", clock.Span(c.most), l.Name, clock.Span(left)))
 	}
 }
 

@@ -29,7 +29,8 @@ func (a *app) modelCommand() *cli.Command {
 				Name: "fetch", Usage: "make or download a model into the cache", ArgsUsage: "NAME|URL",
 				Action: a.modelFetch,
 				Flags: []cli.Flag{
-					&cli.StringFlag{Name: "sha256", Usage: "what the file at a URL must be, 64 hexadecimal `DIGITS`"},
+					&cli.StringFlag{Name: "sha256", Usage: "what the file at a URL must be, 64 hexadecimal `DIGITS`",
+						Action: text(aSum)},
 					formatFlag(),
 				},
 			},

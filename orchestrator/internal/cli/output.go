@@ -18,8 +18,14 @@ import (
 
 // formatFlag is on every command that lists or shows, as in the OpenStack
 // client.
-func formatFlag() cli.Flag {
-	return &cli.StringFlag{Name: "format", Aliases: []string{"f"}, Value: "table", Usage: "`table`, json or csv"}
+func formatFlag() cli.Flag { return formats("table", "json", "csv") }
+
+// formats is the flag of a command whose answer has these formats, the usual one
+// first.
+func formats(words ...string) cli.Flag {
+	usage := "`" + words[0] + "`" + strings.TrimPrefix(either(words), words[0])
+	return &cli.StringFlag{Name: "format", Aliases: []string{"f"}, Value: words[0], Usage: usage,
+		Action: oneOf(words...)}
 }
 
 // list is an answer made of rows. JSON gets the values themselves.
@@ -71,8 +77,9 @@ func (a *app) writePage(file string, draw func(io.Writer) error) error {
 	return nil
 }
 
+// badFormat is an answer's that lacks a format which its command's flag allows.
 func badFormat(format string) error {
-	return failure.Usage.Errorf("there is no format %q", format).Advise("-f takes table, json or csv")
+	return failure.Unexpected.Errorf("there is no format %q here", format)
 }
 
 func writeJSON(w io.Writer, v any) error {

@@ -46,7 +46,9 @@ func (a *app) chooseLease(c *cli.Context, cfg *run.Config, e *spec.Experiment, p
 		k.named, k.fromFile = e.Lease.Name, true
 	}
 	var err error
-	k.placer = placer{cloud: cloud, several: e.Lease.Count() > 1 || e.Lease.AllFree, lines: a.commands(c), say: obs.Say, warn: obs.Warn}
+	k.placer = placer{
+		cloud: cloud, several: e.Lease.Count() > 1 || e.Lease.AllFree, lines: a.commands(c), say: obs.Say, warn: obs.Warn,
+	}
 	if k.want, err = runWants(c, e, min(k.most+around, e.Lease.Duration), cloud.Now()); err != nil {
 		return err
 	}
