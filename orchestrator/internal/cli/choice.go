@@ -110,7 +110,7 @@ func (c *chooser) theNamed(ctx context.Context, all []site.Lease) (*run.Lease, e
 	}
 	for _, k := range append(runs, others...) {
 		c.warn(fmt.Sprintf("container %s (%s) of yours %s: it is left alone, and what it does disturbs what is "+
-			"measured", k.Name, k.Image, k.where(l)))
+			"measured", k.Name, k.Image, k.where()))
 	}
 	c.warnTime(l)
 	return &l.Lease, nil
@@ -160,7 +160,7 @@ func (c *chooser) notByItself(ctx context.Context, l site.Lease, all []site.Leas
 	}
 	runs, others, err := c.inside(ctx, l, all)
 	for _, k := range append(runs, others...) {
-		return fmt.Sprintf("container %s of yours %s", k.Name, k.where(l)), err
+		return fmt.Sprintf("container %s of yours %s", k.Name, k.where()), err
 	}
 	return "", err
 }
@@ -262,7 +262,7 @@ type tenant struct {
 	certain bool
 }
 
-func (k tenant) where(l site.Lease) string {
+func (k tenant) where() string {
 	if k.certain {
 		return "is on its device"
 	}
