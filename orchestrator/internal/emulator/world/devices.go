@@ -17,6 +17,8 @@ type Device struct {
 	// InBlazar is false for a board whose registration failed: the inventory shows
 	// it, nobody can reserve it [EHD:hwdiscovery/v1/api.py].
 	InBlazar bool
+	// BootID is the kernel's own, new when the board is switched on: with the emulator.
+	BootID string
 	// Host is what Nova knows of a bare-metal machine, nil for a board.
 	Host *Host
 }

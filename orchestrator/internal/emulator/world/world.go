@@ -84,6 +84,7 @@ func New(pace Pace, devices []Device, log *slog.Logger) *World {
 		if d.ID == "" {
 			d.ID = FixedUUID("blazar device " + d.Name)
 		}
+		d.BootID = NewUUID()
 		w.Devices = append(w.Devices, &d)
 	}
 	return w
