@@ -58,10 +58,7 @@ func newExecution(cfg Config, st State) (*execution, error) {
 	x := &execution{Config: cfg, leases: st.Leases}
 	n := cfg.Slots(st)
 	for slot := 1; slot <= n; slot++ {
-		own, err := cfg.device(slot, n)
-		if err != nil {
-			return nil, err
-		}
+		own := cfg.device(slot, n)
 		rest, err := own.todo()
 		if err != nil {
 			return nil, err
