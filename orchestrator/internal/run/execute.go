@@ -59,7 +59,7 @@ func newExecution(cfg Config, st State) (*execution, error) {
 	n := cfg.Slots(st)
 	for slot := 1; slot <= n; slot++ {
 		own := cfg.device(slot, n)
-		rest, err := own.todo()
+		rest, err := own.unmeasured()
 		if err != nil {
 			return nil, err
 		}
