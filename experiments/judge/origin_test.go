@@ -12,8 +12,8 @@ import (
 func twoBoards() *run {
 	r := &run{origins: Origins{}}
 	for rep := 1; rep <= 3; rep++ {
-		for model, p50 := range map[string]float64{"a": 10 * ms, "b": 20 * ms} {
-			from := Origin{Attempt: 1, Device: "nyu-rpi5-01"}
+		for i, model := range []string{"a", "b"} {
+			from, p50 := Origin{Attempt: 1, Device: "nyu-rpi5-01"}, float64(i+1)*10*ms
 			if rep == 3 {
 				from, p50 = Origin{Attempt: 2, Device: "nyu-rpi5-05"}, 2*p50
 			}

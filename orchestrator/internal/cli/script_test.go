@@ -32,7 +32,7 @@ import (
 //	code N CMD...            run a command and want this exit code
 //	killed-in PHASE CMD...   run a command and kill -9 it when that phase begins
 //	interrupted-in PHASE CMD...  the same with Ctrl-C; the exit code is 130
-//	interrupted-at-result N CMD...  Ctrl-C when N trials have finished
+//	interrupted-at N CMD...  Ctrl-C when N trials have finished
 //	take-board               lease the board of the run's first attempt, and put its name into FIRST
 //	interrupted-after N CMD...  Ctrl-C when every trial on the device has N blocks on record
 //	await-blocks N           wait until every trial on the device has N blocks on record
@@ -45,6 +45,9 @@ import (
 //	partial N                the runs here hold N partial results with latencies, and each says so
 //	results N                the runs here hold N results with latencies
 //	draw, accuracies, same-accuracies  see accuracy_test.go
+//	clock-to FILE            move the emulator's clock to the time in the file
+//	interrupted-booked CMD...  Ctrl-C when the run waits for its lease to begin; the exit code is 130
+//	freed-while FILE CMD...  delete the lease whose id is in the file when the command says that it waits for a device
 //	simulate DIR SEED DEVICES RUNS FACTOR  write made-up runs, FACTOR times as slow
 func TestScripts(t *testing.T) {
 	bin, err := filepath.Abs("../../../bin")
@@ -89,26 +92,30 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"emulator":              startEmulator,
-			"nothing-left":          nothingLeft,
-			"code":                  wantCode,
-			"killed-in":             killedIn,
-			"interrupted-in":        interruptedIn,
-			"interrupted-twice":     interruptedTwice,
-			"interrupted-at-result": interruptedAtResult,
-			"take-board":            takeBoard,
-			"interrupted-after":     interruptedAfter,
-			"agent-dies-after":      agentDiesAfter,
-			"await-blocks":          awaitBlocks,
-			"ends-in":               endsIn,
-			"partial":               wantPartial,
-			"kill-agent-once":       killAgentOnce,
-			"faults":                setFaults,
-			"results":               wantResults,
-			"draw":                  drawPlates,
-			"accuracies":            wantAccuracies,
-			"same-accuracies":       sameAccuracies,
-			"simulate":              simulate,
+			"emulator":          startEmulator,
+			"nothing-left":      nothingLeft,
+			"code":              wantCode,
+			"killed-in":         killedIn,
+			"interrupted-in":    interruptedIn,
+			"interrupted-twice": interruptedTwice,
+			"interrupted-at":    interruptedAtResult,
+			"take-board":        takeBoard,
+			"interrupted-after": interruptedAfter,
+			"agent-dies-after":  agentDiesAfter,
+			"await-blocks":      awaitBlocks,
+			"ends-in":           endsIn,
+			"partial":           wantPartial,
+			"kill-agent-once":   killAgentOnce,
+			"faults":            setFaults,
+			"results":           wantResults,
+			"draw":              drawPlates,
+			"accuracies":        wantAccuracies,
+			"same-accuracies":   sameAccuracies,
+			"simulate":          simulate,
+
+			"clock-to":           clockTo,
+			"interrupted-booked": interruptedBooked,
+			"freed-while":        freedWhile,
 		},
 		RequireExplicitExec: true,
 	})

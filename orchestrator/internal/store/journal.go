@@ -10,6 +10,7 @@ import (
 
 	"chexp/experiments/failure"
 	"chexp/experiments/files"
+	"chexp/experiments/secret"
 )
 
 // Kind of a journal entry.
@@ -67,6 +68,10 @@ func (r *Run) Record(e Entry) error {
 	defer r.journal.Unlock()
 	if e.Time.IsZero() {
 		e.Time = time.Now().UTC()
+	}
+	e.Text = secret.Redact(e.Text)
+	if e.Data != nil {
+		e.Data = secret.RedactJSON(e.Data)
 	}
 	line, err := json.Marshal(e)
 	if err != nil {
