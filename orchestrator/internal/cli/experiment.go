@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -148,11 +149,14 @@ func creates(e *spec.Experiment) []string {
 	}
 	device := "one " + e.Lease.MachineName
 	if e.Lease.MachineName == "" {
-		device = "device " + e.Lease.Device + e.Lease.UID
+		device = "device " + cmp.Or(e.Lease.Device+e.Lease.UID, "of the lease "+e.Lease.Name)
 	}
 	when := "now"
 	if !e.Lease.Start.IsZero() {
 		when = clock.Both(e.Lease.Start)
+	}
+	if e.Lease.Next {
+		when = "the first free time"
 	}
 	all := []string{
 		fmt.Sprintf("a lease on %s, from %s for %s", device, when, short(e.Lease.Duration)),

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"text/tabwriter"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/secret"
 	"chexp/experiments/words"
 
 	"github.com/urfave/cli/v2"
@@ -36,7 +38,12 @@ type list struct {
 }
 
 func (a *app) print(c *cli.Context, l list) error {
-	return write(a.out, c.String("format"), l)
+	var answer bytes.Buffer
+	if err := write(&answer, c.String("format"), l); err != nil {
+		return err
+	}
+	_, err := io.WriteString(a.out, secret.Redact(answer.String()))
+	return err
 }
 
 func write(w io.Writer, format string, l list) error {
