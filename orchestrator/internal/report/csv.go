@@ -50,7 +50,8 @@ var csvNumbers = []struct {
 // frame. Unlike the tables for people it keeps the numbers of trials that
 // failed; the outcome column tells.
 func CSV(w io.Writer, t *findings.Table) error {
-	head := []string{"run", "experiment", "device", "attempt", "rehearsal", "emulated", "trial", "option", "model", "model_sha256",
+	head := []string{"run", "experiment", "device", "attempt", "rehearsal", "emulated", "trial", "option", "model",
+		"model_sha256",
 		"model_bytes", "provider", "threads", "batch", "repetition", "outcome", "validity", "checks", "doubts",
 		"reasons", "n"}
 	for _, c := range csvNumbers {
@@ -70,7 +71,8 @@ func CSV(w io.Writer, t *findings.Table) error {
 		return err
 	}
 	for _, r := range t.Rows {
-		line := []string{csvText(t.Run.ID), csvText(t.Run.Experiment), csvText(cmp.Or(r.Origin.Device, t.Run.Device.Name)), csvAttempt(r),
+		line := []string{csvText(t.Run.ID), csvText(t.Run.Experiment),
+			csvText(cmp.Or(r.Origin.Device, t.Run.Device.Name)), csvAttempt(r),
 			strconv.FormatBool(t.Run.Rehearsal), csvText(words.Line(r.Device.Emulated, 64)), csvText(r.ID), r.Option,
 			csvText(r.Model), csvText(sha256(t, r)), strconv.FormatInt(r.Bytes, 10), csvText(r.Provider),
 			strconv.Itoa(r.Threads), strconv.Itoa(r.Batch), strconv.Itoa(r.Repetition), string(r.Outcome),

@@ -61,7 +61,7 @@ func (r *Run) Adopt(dir string, plan *trial.Plan, origin Origin) (n Adopted, err
 			return n, failure.Device.Errorf("the device's result of %s is not what the plan asked for", t.ID).
 				Because(err)
 		}
-		if err := r.noteOrigin(known, origin, res, data); err != nil {
+		if err := noteOrigin(r, known, origin, res, data); err != nil {
 			return n, err
 		}
 		if res.Partial != nil {
@@ -127,7 +127,7 @@ func (r *Run) AdoptJournals(dir string, plan *trial.Plan, why string, origin Ori
 			return n, err
 		}
 		raw = append(raw, '\n')
-		if err := r.noteOrigin(known, origin, res, raw); err != nil {
+		if err := noteOrigin(r, known, origin, res, raw); err != nil {
 			return n, err
 		}
 		if err := r.keepPartial(t.ID+".json", raw, res); err != nil {

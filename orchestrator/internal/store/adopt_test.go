@@ -90,7 +90,8 @@ func TestForeignJournal(t *testing.T) {
 	if err := os.WriteFile(name, journalOf(t, &other), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := run.AdoptJournals(dir, p, "x", Origin{Attempt: 2}); err == nil || !strings.Contains(err.Error(), "another") {
+	n, err := run.AdoptJournals(dir, p, "x", Origin{Attempt: 2})
+	if err == nil || !strings.Contains(err.Error(), "another") {
 		t.Errorf("a foreign run's: %v, %v", n, err)
 	}
 	if err := os.WriteFile(name, journalOf(t, p), 0o644); err != nil {

@@ -28,7 +28,8 @@ func in(t *testing.T, limit time.Duration, what string, f func()) {
 // A run's directory may be a copy of somebody else's: a pipe in it makes nobody
 // wait, and no link in it is followed, for reading or for writing.
 func TestForeignFilesInARunsDirectory(t *testing.T) {
-	names := []string{"journal.jsonl", "plan.json", "experiment.yaml", "site.json", "attempts/1.json", "origins.jsonl", "REHEARSAL", ".lock", "results",
+	names := []string{"journal.jsonl", "plan.json", "experiment.yaml", "site.json", "attempts/1.json",
+		"origins.jsonl", "REHEARSAL", ".lock", "results",
 		"results/SHA256SUMS"}
 	for kind, put := range map[string]func(string) error{
 		"pipe": func(path string) error { return syscall.Mkfifo(path, 0o600) },

@@ -61,7 +61,7 @@ func (r *Run) Origins() (Origins, error) {
 
 // noteOrigin writes down where a result comes from that is about to be kept. A line
 // end stands before it as well, so that it is no part of a torn line.
-func (r *Run) noteOrigin(known Origins, from Origin, res *trial.Result, data []byte) error {
+func noteOrigin(r *Run, known Origins, from Origin, res *trial.Result, data []byte) error {
 	from.Trial, from.SHA256, from.Partial = res.TrialID, files.Sum(data), res.Partial != nil
 	if _, ok := known[from.SHA256]; ok {
 		return nil

@@ -322,7 +322,7 @@ func (r *Run) Plan() (*trial.Plan, error) {
 // that have no whole one, the partial one. A file that is no result of this run is
 // an error: results are evidence.
 func (r *Run) Results(plan *trial.Plan) (results []*trial.Result, err error) {
-	err = r.eachResult(plan, func(res *trial.Result, _ []byte) { results = append(results, res) })
+	err = eachResult(r, plan, func(res *trial.Result, _ []byte) { results = append(results, res) })
 	return results, err
 }
 
@@ -332,13 +332,13 @@ func (r *Run) Brought(plan *trial.Plan) (results []Brought, err error) {
 	if err != nil {
 		return nil, err
 	}
-	err = r.eachResult(plan, func(res *trial.Result, data []byte) {
+	err = eachResult(r, plan, func(res *trial.Result, data []byte) {
 		results = append(results, Brought{res, origins[files.Sum(data)].Attempt})
 	})
 	return results, err
 }
 
-func (r *Run) eachResult(plan *trial.Plan, use func(*trial.Result, []byte)) error {
+func eachResult(r *Run, plan *trial.Plan, use func(*trial.Result, []byte)) error {
 	for _, t := range plan.Trials {
 		data, err := r.Read(filepath.Join(resultsDir, t.ID+".json"))
 		if errors.Is(err, fs.ErrNotExist) {

@@ -55,7 +55,8 @@ func cleanRun(r Run) Run {
 			&a.ReservationID, &a.ContainerID} {
 			*s = words.Line(*s, 2*words.MaxName)
 		}
-		a.Image, a.Digest.Unavailable = words.Line(a.Image, words.MaxSentence), words.Line(a.Digest.Unavailable, words.MaxSentence)
+		a.Image = words.Line(a.Image, words.MaxSentence)
+		a.Digest.Unavailable = words.Line(a.Digest.Unavailable, words.MaxSentence)
 		if d, ok := a.Digest.Get(); ok {
 			a.Digest = trial.Read(words.Line(d, 2*words.MaxName))
 		}
