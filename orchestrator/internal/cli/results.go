@@ -165,7 +165,7 @@ func (a *app) resultsFetch(c *cli.Context) error {
 	}
 	r := &run.Run{Store: s, Plan: plan, Commands: a.commandsFor(c, s)}
 	if from := c.String("from"); from != "" {
-		if _, err := s.Adopt(from, plan); err != nil {
+		if _, err := s.Adopt(from, plan, store.Origin{Attempt: onlyAttempt(s)}); err != nil {
 			return err
 		}
 	} else if whole, err := r.Whole(); err != nil {
@@ -239,7 +239,8 @@ func (a *app) fetchFromDevice(c *cli.Context, s *store.Run) error {
 		return err
 	}
 	defer tr.Close()
-	return a.collect(c.Context, r, run.Agent{Tr: tr, Dir: cont.Dir}, obs)
+	return a.collect(c.Context, r, run.Agent{Tr: tr, Dir: cont.Dir,
+		Origin: store.Origin{Attempt: held.N, Container: cont.ID}}, obs)
 }
 
 // collect brings home what an agent has measured, and says how far it is.

@@ -32,6 +32,8 @@ import (
 //	code N CMD...            run a command and want this exit code
 //	killed-in PHASE CMD...   run a command and kill -9 it when that phase begins
 //	interrupted-in PHASE CMD...  the same with Ctrl-C; the exit code is 130
+//	interrupted-at N CMD...  Ctrl-C when N trials have finished
+//	take-board               lease the board of the run's first attempt, and put its name into FIRST
 //	interrupted-after N CMD...  Ctrl-C when every trial on the device has N blocks on record
 //	await-blocks N           wait until every trial on the device has N blocks on record
 //	ends-in DURATION CMD...  run a command so that measuring must end that long from now: its lease of 2 minutes
@@ -96,6 +98,8 @@ func TestScripts(t *testing.T) {
 			"killed-in":         killedIn,
 			"interrupted-in":    interruptedIn,
 			"interrupted-twice": interruptedTwice,
+			"interrupted-at":    interruptedAtResult,
+			"take-board":        takeBoard,
 			"interrupted-after": interruptedAfter,
 			"agent-dies-after":  agentDiesAfter,
 			"await-blocks":      awaitBlocks,
