@@ -46,7 +46,7 @@ import (
 //	results N                the runs here hold N results with latencies
 //	draw, accuracies, same-accuracies  see accuracy_test.go
 //	clock-to FILE            move the emulator's clock to the time in the file
-//	interrupted-booked CMD...  Ctrl-C when the run waits for its lease to begin; the exit code is 130
+//	interrupted-saying TEXT CMD...  Ctrl-C when the command has said this; the exit code is 130
 //	freed-while FILE CMD...  delete the lease whose id is in the file when the command says that it waits for a device
 //	simulate DIR SEED DEVICES RUNS FACTOR  write made-up runs, FACTOR times as slow
 func TestScripts(t *testing.T) {
@@ -114,7 +114,7 @@ func TestScripts(t *testing.T) {
 			"simulate":          simulate,
 
 			"clock-to":           clockTo,
-			"interrupted-booked": interruptedBooked,
+			"interrupted-saying": interruptedSaying,
 			"freed-while":        freedWhile,
 		},
 		RequireExplicitExec: true,
