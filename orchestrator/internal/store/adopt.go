@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"chexp/experiments/files"
 	"chexp/experiments/journal"
 	"chexp/experiments/trial"
+	"chexp/experiments/words"
 )
 
 // Adopted counts what Adopt found.
@@ -33,43 +35,91 @@ func (a Adopted) String() string {
 // Adopt moves fetched results from dir into the run, each checked against the
 // plan, and renews SHA256SUMS over all of them. Whole ones are written once. A
 // Partial one is kept apart, until the trial has a whole one: a resumed run
-// measures it again.
+// measures it again. What is no result of the plan is left out, and the error
+// names it when all that is good has been taken.
 func (r *Run) Adopt(dir string, plan *trial.Plan) (n Adopted, err error) {
 	from, err := openFetched(dir)
 	if err != nil {
 		return n, err
 	}
 	defer from.Close()
+	var out leftOut
 	for _, t := range plan.Trials {
-		name := t.ID + ".json"
-		data, err := files.ReadIn(from, name, maxFile)
+		data, err := files.ReadIn(from, t.ID+".json", maxFile)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err != nil {
-			return n, Explain(err)
-		}
 		res := new(trial.Result)
-		if err := json.Unmarshal(data, res); err != nil {
-			return n, failure.Device.Errorf("the device's result of %s is no JSON", t.ID).Because(err)
+		if err == nil {
+			err = json.Unmarshal(data, res)
 		}
-		if err := res.Fits(plan, t); err != nil {
-			return n, failure.Device.Errorf("the device's result of %s is not what the plan asked for", t.ID).
-				Because(err)
+		if err == nil {
+			err = res.Fits(plan, t)
 		}
-		if res.Partial != nil {
-			if err := r.keepPartial(name, data, res); err != nil {
-				return n, err
-			}
-			n.Partial++
+		if err != nil {
+			out.add(t, err)
 			continue
 		}
-		if err := r.WriteOnce(filepath.Join(resultsDir, name), data); err != nil {
+		if err := r.keep(plan, t, res, data, &n, &out); err != nil {
 			return n, err
 		}
-		n.Whole++
 	}
-	return n, errors.Join(r.sum(resultsDir, plan), r.sum(partialDir, plan))
+	return n, errors.Join(out.err(), r.sum(resultsDir, plan), r.sum(partialDir, plan))
+}
+
+// keep writes a result that fits its trial.
+func (r *Run) keep(plan *trial.Plan, t trial.Trial, res *trial.Result, data []byte, n *Adopted, out *leftOut) error {
+	name := t.ID + ".json"
+	if res.Partial != nil {
+		n.Partial++
+		return r.keepPartial(name, data, res)
+	}
+	path := filepath.Join(resultsDir, name)
+	old := new(trial.Result)
+	switch err := r.ReadJSON(path, old); {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil || old.Fits(plan, t) != nil:
+		if err := r.setAside(path); err != nil {
+			return err
+		}
+	default:
+		if have, err := r.Read(path); err != nil || !bytes.Equal(have, data) {
+			out.add(t, fmt.Errorf("it differs from %s, which was fetched before and stays", path))
+			return nil
+		}
+	}
+	n.Whole++
+	return r.WriteOnce(path, data)
+}
+
+// setAside moves a damaged file of the run out of the way, into damaged/.
+func (r *Run) setAside(name string) error {
+	to := filepath.Join(r.Dir, damagedDir, filepath.Base(name))
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return Explain(err)
+	}
+	return Explain(os.Rename(filepath.Join(r.Dir, name), to))
+}
+
+// leftOut is what of the device's results was not taken.
+type leftOut struct {
+	trials []string
+	cause  error // the first one's
+}
+
+func (l *leftOut) add(t trial.Trial, why error) {
+	if l.cause == nil {
+		l.cause = why
+	}
+	l.trials = append(l.trials, t.ID)
+}
+
+func (l *leftOut) err() error {
+	if l.cause == nil {
+		return nil
+	}
+	return failure.Device.Errorf("the device's results of %s are left out: they are not what the plan asked for",
+		words.List(l.trials, ", ", 5)).Because(l.cause)
 }
 
 // openFetched opens the folder that something was fetched into. The user names
@@ -91,13 +141,15 @@ func (r *Run) AdoptJournals(dir string, plan *trial.Plan, why string) (n Adopted
 		return n, err
 	}
 	defer from.Close()
+	var out leftOut
 	for _, t := range plan.Trials {
 		data, err := files.ReadIn(from, t.ID+".jsonl", maxFile)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return n, Explain(err)
+			out.add(t, err)
+			continue
 		}
 		log, err := journal.Read(data)
 		if err != nil {
@@ -108,8 +160,8 @@ func (r *Run) AdoptJournals(dir string, plan *trial.Plan, why string) (n Adopted
 			err = res.Fits(plan, t)
 		}
 		if err != nil {
-			return n, failure.Device.Errorf("the device's journal of %s is not what the plan asked for", t.ID).
-				Because(err)
+			out.add(t, err)
+			continue
 		}
 		raw, err := json.Marshal(res)
 		if err != nil {
@@ -120,7 +172,7 @@ func (r *Run) AdoptJournals(dir string, plan *trial.Plan, why string) (n Adopted
 		}
 		n.Partial++
 	}
-	return n, r.sum(partialDir, plan)
+	return n, errors.Join(out.err(), r.sum(partialDir, plan))
 }
 
 // keepPartial writes a partial result, unless there is a whole one, or a partial
@@ -146,11 +198,8 @@ func (r *Run) sum(dir string, plan *trial.Plan) error {
 	for _, t := range plan.Trials {
 		name := t.ID + ".json"
 		data, err := r.Read(filepath.Join(dir, name))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
 		if err != nil {
-			return err
+			continue // not there, or damaged; who reads the results says so
 		}
 		sums[name] = files.Sum(data)
 	}

@@ -46,6 +46,7 @@ const (
 	ballastFile    = ".ballast"
 	resultsDir     = "results"
 	partialDir     = "partial"
+	damagedDir     = "damaged" // what lay in results/ and was no result
 )
 
 // ballastBytes are set aside when a run is created and freed when the disk is
@@ -332,16 +333,21 @@ func (r *Run) Results(plan *trial.Plan) ([]*trial.Result, error) {
 			continue
 		}
 		if err != nil {
-			return nil, failure.Storage.Errorf("cannot read the result of %s", t.ID).
-				Advise("the file is damaged; fetch it again into an empty results directory").
-				Because(err)
+			return nil, r.badResult(t, err)
 		}
 		if err := res.Fits(plan, t); err != nil {
-			return nil, failure.Storage.Errorf("result of %s is not what the plan asked for", t.ID).Because(err)
+			return nil, r.badResult(t, err)
 		}
 		results = append(results, res)
 	}
 	return results, nil
+}
+
+func (r *Run) badResult(t trial.Trial, cause error) error {
+	return failure.Storage.Errorf("the result of %s at home is damaged", t.ID).
+		Advise("move %s.json out of %s and %s; then the run can go on, and measures it again", t.ID,
+			filepath.Join(r.Dir, resultsDir), filepath.Join(r.Dir, partialDir)).
+		Because(cause)
 }
 
 // Explain turns the disk's own errors into ones with a remedy.
