@@ -333,17 +333,17 @@ func (r *Run) Results(plan *trial.Plan) ([]*trial.Result, error) {
 			continue
 		}
 		if err != nil {
-			return nil, r.badResult(t, err)
+			return nil, badResult(r, t, err)
 		}
 		if err := res.Fits(plan, t); err != nil {
-			return nil, r.badResult(t, err)
+			return nil, badResult(r, t, err)
 		}
 		results = append(results, res)
 	}
 	return results, nil
 }
 
-func (r *Run) badResult(t trial.Trial, cause error) error {
+func badResult(r *Run, t trial.Trial, cause error) error {
 	return failure.Storage.Errorf("the result of %s at home is damaged", t.ID).
 		Advise("move %s.json out of %s and %s; then the run can go on, and measures it again", t.ID,
 			filepath.Join(r.Dir, resultsDir), filepath.Join(r.Dir, partialDir)).
