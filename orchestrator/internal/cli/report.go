@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"time"
 
+	"chexp/experiments/failure"
 	"chexp/experiments/trial"
 	"chexp/orchestrator/internal/report"
 	"chexp/orchestrator/internal/report/findings"
-	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/store"
 
 	"github.com/urfave/cli/v2"
@@ -28,7 +28,7 @@ func readFindings(s *store.Run) (*found, error) {
 	if err != nil {
 		return nil, err
 	}
-	results, err := s.Results(plan)
+	brought, err := s.Brought(plan)
 	if err != nil {
 		return nil, err
 	}
@@ -40,19 +40,18 @@ func readFindings(s *store.Run) (*found, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := findings.Input{Plan: plan, Results: results, Budgets: e.Budgets, Phases: timeline(entries)}
+	in := findings.Input{Plan: plan, Budgets: e.Budgets, Phases: timeline(entries)}
 	in.Run = findings.Run{
 		ID: s.ID, Experiment: e.Name, Description: e.Description, Site: e.Site,
 		Image: e.Container.Image, Started: entries[0].Time, Ended: entries[len(entries)-1].Time,
 		Rehearsal: isRehearsal(s), Dir: s.Dir,
 	}
-	if all, err := run.ReadFacts(s, run.Replay(entries).Slot(max(1, s.Slot())).N); err == nil && len(all) > 0 {
-		f := all[len(all)-1]
-		d := f.Lease.Device
-		in.Run.Device = findings.Device{Name: d.Name, UID: d.UID, MachineName: d.MachineName}
-		in.Run.LeaseID, in.Run.ContainerID = f.Lease.ID, f.Container.ID
+	facts, err := attemptsOf(s)
+	if err != nil {
+		return nil, failure.Storage.Errorf("where run %s measured cannot be read", s.ID).Because(err)
 	}
-	return &found{s, results, findings.Build(in)}, nil
+	whereabouts(&in, brought, facts)
+	return &found{s, in.Results, findings.Build(in)}, nil
 }
 
 // timeline turns the journal's phases into what the report draws.

@@ -168,7 +168,7 @@ func (a *app) resultsFetch(c *cli.Context) error {
 	var left error // what did not come, beside what did
 	if from := c.String("from"); from != "" {
 		var n store.Adopted
-		if n, left = s.Adopt(from, plan); left != nil && n.Whole+n.Partial == 0 {
+		if n, left = s.Adopt(from, plan, store.Origin{Attempt: onlyAttempt(s)}); left != nil && n.Whole+n.Partial == 0 {
 			return left
 		}
 	} else if whole, damaged := r.Whole(); damaged == nil && whole {
@@ -240,7 +240,8 @@ func (a *app) fetchFromDevice(c *cli.Context, s *store.Run) (left, err error) {
 		return nil, err
 	}
 	defer tr.Close()
-	return a.collect(c.Context, r, run.Agent{Tr: tr, Dir: cont.Dir}, obs)
+	return a.collect(c.Context, r, run.Agent{Tr: tr, Dir: cont.Dir,
+		Origin: store.Origin{Attempt: held.N, Container: cont.ID}}, obs)
 }
 
 // collect brings home what an agent has measured, and says how far it is. left is

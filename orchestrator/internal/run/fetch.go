@@ -75,7 +75,7 @@ func (r *Run) Fetch(ctx context.Context, from Agent) (store.Adopted, error) {
 			return r.rescue(ctx, from, err)
 		}
 		return err
-	}, func(dir string) (store.Adopted, error) { return r.Store.Adopt(dir, r.Plan) })
+	}, func(dir string) (store.Adopted, error) { return r.Store.Adopt(dir, r.Plan, from.Origin) })
 }
 
 // fetchJournals brings what the agent has on record of trials that have no whole
@@ -85,7 +85,7 @@ func (r *Run) fetchJournals(ctx context.Context, from Agent, why string) (store.
 	n, err := r.bring(func(dir string) error {
 		_, err := bundle.FetchJournals(ctx, from.Tr, path.Join(from.Dir, trial.JournalDir), dir, bundle.Limits{})
 		return err
-	}, func(dir string) (store.Adopted, error) { return r.Store.AdoptJournals(dir, r.Plan, why) })
+	}, func(dir string) (store.Adopted, error) { return r.Store.AdoptJournals(dir, r.Plan, why, from.Origin) })
 	if errors.Is(err, fs.ErrNotExist) {
 		return n, nil
 	}

@@ -32,68 +32,140 @@ func (a Adopted) String() string {
 	return fmt.Sprintf("%d results and %d partial ones", a.Whole, a.Partial)
 }
 
+// adopting is fetched results on their way into the run.
+type adopting struct {
+	run    *Run
+	plan   *trial.Plan
+	from   *os.Root
+	origin Origin
+	known  Origins
+	n      Adopted
+	out    leftOut
+}
+
+// adopt opens the folder that something was fetched into, and hands each trial of
+// the plan to take. The user names a folder of his own, too: `chexp results fetch
+// --from`.
+func (r *Run) adopt(
+	dir string, plan *trial.Plan, origin Origin, take func(*adopting, trial.Trial) error,
+) (n Adopted, err error) {
+	from, err := files.OpenRoot(dir)
+	if err != nil {
+		return n, failure.Usage.Errorf("cannot open %s", dir).
+			Advise("give the folder in which chexp said that the results are").Because(err)
+	}
+	defer from.Close()
+	a := &adopting{run: r, plan: plan, from: from, origin: origin}
+	if a.known, err = r.Origins(); err != nil {
+		return n, err
+	}
+	for _, t := range plan.Trials {
+		if err := take(a, t); err != nil {
+			return a.n, err
+		}
+	}
+	return a.n, errors.Join(a.out.err(), r.sum(resultsDir, plan), r.sum(partialDir, plan))
+}
+
 // Adopt moves fetched results from dir into the run, each checked against the
 // plan, and renews SHA256SUMS over all of them. Whole ones are written once. A
 // Partial one is kept apart, until the trial has a whole one: a resumed run
-// measures it again. What is no result of the plan is left out, and the error
-// names it when all that is good has been taken.
-func (r *Run) Adopt(dir string, plan *trial.Plan) (n Adopted, err error) {
-	from, err := openFetched(dir)
-	if err != nil {
-		return n, err
-	}
-	defer from.Close()
-	var out leftOut
-	for _, t := range plan.Trials {
-		data, err := files.ReadIn(from, t.ID+".json", maxFile)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		res := new(trial.Result)
-		if err == nil {
-			err = json.Unmarshal(data, res)
-		}
-		if err == nil {
-			err = res.Fits(plan, t)
-		}
-		if err != nil {
-			out.add(t, err)
-			continue
-		}
-		if err := r.keep(plan, t, res, data, &n, &out); err != nil {
-			return n, err
-		}
-	}
-	return n, errors.Join(out.err(), r.sum(resultsDir, plan), r.sum(partialDir, plan))
+// measures it again. Where each came from is written down. What is no result of
+// the plan is left out, and the error names it when all that is good is taken.
+func (r *Run) Adopt(dir string, plan *trial.Plan, origin Origin) (Adopted, error) {
+	return r.adopt(dir, plan, origin, (*adopting).result)
 }
 
-// keep writes a result that fits its trial.
-func (r *Run) keep(plan *trial.Plan, t trial.Trial, res *trial.Result, data []byte, n *Adopted, out *leftOut) error {
-	name := t.ID + ".json"
-	if res.Partial != nil {
-		n.Partial++
-		return r.keepPartial(name, data, res)
+// AdoptJournals makes partial results of the journals in dir, of trials that have
+// no whole one.
+func (r *Run) AdoptJournals(dir string, plan *trial.Plan, why string, origin Origin) (Adopted, error) {
+	return r.adopt(dir, plan, origin, func(a *adopting, t trial.Trial) error { return a.journal(t, why) })
+}
+
+// result takes the result of a trial, if there is one.
+func (a *adopting) result(t trial.Trial) error {
+	data, err := files.ReadIn(a.from, t.ID+".json", maxFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
-	path := filepath.Join(resultsDir, name)
+	res := new(trial.Result)
+	if err == nil {
+		err = json.Unmarshal(data, res)
+	}
+	if err == nil {
+		err = res.Fits(a.plan, t)
+	}
+	switch {
+	case err != nil:
+		a.out.add(t, err)
+		return nil
+	case res.Partial != nil:
+		return a.partial(t, res, data)
+	}
+	return a.whole(t, res, data)
+}
+
+func (a *adopting) whole(t trial.Trial, res *trial.Result, data []byte) error {
+	path := filepath.Join(resultsDir, t.ID+".json")
 	old := new(trial.Result)
-	switch err := r.ReadJSON(path, old); {
+	switch err := a.run.ReadJSON(path, old); {
 	case errors.Is(err, fs.ErrNotExist):
-	case err != nil || old.Fits(plan, t) != nil:
-		if err := r.setAside(path); err != nil {
+	case err != nil || old.Fits(a.plan, t) != nil:
+		if err := setAside(a.run, path); err != nil {
 			return err
 		}
 	default:
-		if have, err := r.Read(path); err != nil || !bytes.Equal(have, data) {
-			out.add(t, fmt.Errorf("it differs from %s, which was fetched before and stays", path))
+		if have, err := a.run.Read(path); err != nil || !bytes.Equal(have, data) {
+			a.out.add(t, fmt.Errorf("it differs from %s, which was fetched before and stays", path))
 			return nil
 		}
 	}
-	n.Whole++
-	return r.WriteOnce(path, data)
+	if err := noteOrigin(a.run, a.known, a.origin, res, data); err != nil {
+		return err
+	}
+	a.n.Whole++
+	return a.run.WriteOnce(path, data)
+}
+
+func (a *adopting) partial(t trial.Trial, res *trial.Result, data []byte) error {
+	if err := noteOrigin(a.run, a.known, a.origin, res, data); err != nil {
+		return err
+	}
+	a.n.Partial++
+	return a.run.keepPartial(t.ID+".json", data, res)
+}
+
+// journal makes a partial result of the journal of a trial, if there is one.
+func (a *adopting) journal(t trial.Trial, why string) error {
+	data, err := files.ReadIn(a.from, t.ID+".jsonl", maxFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		a.out.add(t, err)
+		return nil
+	}
+	log, err := journal.Read(data)
+	if err != nil {
+		return nil // begun, and nothing measured
+	}
+	res, err := log.Partial(why)
+	if err == nil {
+		err = res.Fits(a.plan, t)
+	}
+	if err != nil {
+		a.out.add(t, err)
+		return nil
+	}
+	raw, err := json.Marshal(res)
+	if err != nil {
+		return err
+	}
+	return a.partial(t, res, append(raw, '\n'))
 }
 
 // setAside moves a damaged file of the run out of the way, into damaged/.
-func (r *Run) setAside(name string) error {
+func setAside(r *Run, name string) error {
 	to := filepath.Join(r.Dir, damagedDir, filepath.Base(name))
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return Explain(err)
@@ -120,59 +192,6 @@ func (l *leftOut) err() error {
 	}
 	return failure.Device.Errorf("the device's results of %s are left out: they are not what the plan asked for",
 		words.List(l.trials, ", ", 5)).Because(l.cause)
-}
-
-// openFetched opens the folder that something was fetched into. The user names
-// one of his own, too: `chexp results fetch --from`.
-func openFetched(dir string) (*os.Root, error) {
-	root, err := files.OpenRoot(dir)
-	if err != nil {
-		return nil, failure.Usage.Errorf("cannot open %s", dir).
-			Advise("give the folder in which chexp said that the results are").Because(err)
-	}
-	return root, nil
-}
-
-// AdoptJournals makes partial results of the journals in dir, of trials that have
-// no whole one.
-func (r *Run) AdoptJournals(dir string, plan *trial.Plan, why string) (n Adopted, err error) {
-	from, err := openFetched(dir)
-	if err != nil {
-		return n, err
-	}
-	defer from.Close()
-	var out leftOut
-	for _, t := range plan.Trials {
-		data, err := files.ReadIn(from, t.ID+".jsonl", maxFile)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			out.add(t, err)
-			continue
-		}
-		log, err := journal.Read(data)
-		if err != nil {
-			continue // begun, and nothing measured
-		}
-		res, err := log.Partial(why)
-		if err == nil {
-			err = res.Fits(plan, t)
-		}
-		if err != nil {
-			out.add(t, err)
-			continue
-		}
-		raw, err := json.Marshal(res)
-		if err != nil {
-			return n, err
-		}
-		if err := r.keepPartial(t.ID+".json", append(raw, '\n'), res); err != nil {
-			return n, err
-		}
-		n.Partial++
-	}
-	return n, errors.Join(out.err(), r.sum(partialDir, plan))
 }
 
 // keepPartial writes a partial result, unless there is a whole one, or a partial
