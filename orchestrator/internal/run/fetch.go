@@ -33,7 +33,7 @@ func (a *attempt) fetch(ctx context.Context) (string, error) {
 				a.Observe.Warn(left.Error())
 			}
 			return n.String() + ", checked by SHA-256", nil
-		case !a.again(ctx, try, left):
+		case !again(ctx, a, try, left):
 			return "", failure.Device.
 				Errorf("%d of %d trials have no whole result although the agent finished; the first is %s",
 					len(missing), len(a.Plan.Trials), missing[0].ID).
@@ -46,7 +46,7 @@ func (a *attempt) fetch(ctx context.Context) (string, error) {
 // again waits before results are fetched once more. It is false where that is
 // not worth while: it was tried often enough, this machine's disk is at fault, or
 // the lease leaves no time.
-func (a *attempt) again(ctx context.Context, try int, left error) bool {
+func again(ctx context.Context, a *attempt, try int, left error) bool {
 	pause := time.Duration(try) * a.Patience.PollMax
 	end := a.lease.End
 	switch {

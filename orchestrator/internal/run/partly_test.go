@@ -85,11 +85,11 @@ func TestResultThatComesWholeLater(t *testing.T) {
 func TestNoOtherTryAtTheLeasesEnd(t *testing.T) {
 	a := &attempt{Config: Config{Observe: quiet{}, Patience: impatient()}}
 	a.lease.End = time.Now().Add(a.Patience.Cleanup)
-	if a.again(t.Context(), 1, nil) {
+	if again(t.Context(), a, 1, nil) {
 		t.Error("it is fetched again when there is only the time to give back")
 	}
 	a.lease.End = time.Now().Add(time.Hour)
-	if !a.again(t.Context(), 1, nil) || a.again(t.Context(), maxFetches, nil) {
+	if !again(t.Context(), a, 1, nil) || again(t.Context(), a, maxFetches, nil) {
 		t.Error("the tries are not counted")
 	}
 }

@@ -145,7 +145,8 @@ func TestDamagedResultAtHomeGivesWay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n, err := run.Adopt(dir, onePlan(run), Origin{Attempt: 1}); err == nil || n.Whole != 0 || !strings.Contains(err.Error(), "stays") {
+	if n, err := run.Adopt(dir, onePlan(run), Origin{Attempt: 1}); err == nil ||
+		n.Whole != 0 || !strings.Contains(err.Error(), "stays") {
 		t.Errorf("another one: %v, %v", n, err)
 	}
 	if now, err := os.ReadFile(path); string(now) != string(other) || err != nil {
