@@ -287,6 +287,10 @@ func deviceOf(g *store.Gathered, run compare.Run) string {
 	name := words.Line(site.Lease.Device.Name, 64)
 	kind, known := spec.SiteNamed(site.Site["site"])
 	switch {
+	case g.Slot > 0 && name == "":
+		return fmt.Sprintf("device %d", g.Slot)
+	case g.Slot > 0: // within a run, also a rehearsal's name tells its devices apart
+		return name
 	case run.Kind != compare.Real:
 		return "rehearsal (" + cmp.Or(board, "unknown device") + ")"
 	case name == "":

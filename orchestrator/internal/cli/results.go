@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -105,10 +106,14 @@ func describe(s *store.Run) runRow {
 		return r
 	}
 	r.Experiment, r.Trials = plan.Experiment, len(plan.Trials)
-	if results, err := s.Results(plan); err == nil {
-		r.Results = len(results)
-	} else {
-		r.State = "damaged"
+	parts := s.Parts()
+	r.Trials *= len(parts)
+	for _, part := range parts {
+		if results, err := part.Results(plan); err == nil {
+			r.Results += len(results)
+		} else {
+			r.State = "damaged"
+		}
 	}
 	return r
 }
@@ -164,7 +169,11 @@ func (a *app) resultsFetch(c *cli.Context) error {
 		return err
 	}
 	r := &run.Run{Store: s, Plan: plan, Commands: a.commandsFor(c, s)}
-	if from := c.String("from"); from != "" {
+	if len(s.Devices()) > 0 {
+		if err := a.fetchDevices(c, r); err != nil {
+			return err
+		}
+	} else if from := c.String("from"); from != "" {
 		if _, err := s.Adopt(from, plan); err != nil {
 			return err
 		}
@@ -180,6 +189,27 @@ func (a *app) resultsFetch(c *cli.Context) error {
 		return err
 	}
 	return a.answer(c, r, f, true)
+}
+
+// fetchDevices brings home what a run with several devices has on each; one that
+// does not answer keeps nobody from the others.
+func (a *app) fetchDevices(c *cli.Context, r *run.Run) error {
+	if c.String("from") != "" {
+		return failure.Usage.Errorf("--from brings the results of one device, and run %s has several", r.Store.ID).
+			Advise("leave it out")
+	}
+	var failed []error
+	for _, part := range r.Store.Devices() {
+		own := &run.Run{Store: part, Plan: r.Plan, Commands: r.Commands}
+		whole, err := own.Whole()
+		if err == nil && !whole {
+			err = a.fetchFromDevice(c, part)
+		}
+		if err != nil {
+			failed = append(failed, fmt.Errorf("device %d: %w", part.Slot(), err))
+		}
+	}
+	return errors.Join(failed...)
 }
 
 // nothingToFetch says so, and what the run still holds.

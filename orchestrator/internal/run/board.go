@@ -34,6 +34,7 @@ func (a reserving) ask(req *LeaseRequest) {
 // name. An attempt for which none is left gets none.
 func (a reserving) take(l Lease) error {
 	if a.shared == nil {
+		l.Boards = nil
 		a.lease = l
 		a.noteFacts()
 		return nil
@@ -94,6 +95,12 @@ func (a *attempt) hold(l Lease, b Board) error {
 		})
 	}
 	a.noteFacts()
+	if a.Boards != nil {
+		a.Boards.Named(a.slot(), a.name())
+	}
+	if b.Unproven != "" {
+		a.Observe.Warn("board not proven: " + b.Unproven)
+	}
 	return nil
 }
 
