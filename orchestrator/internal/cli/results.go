@@ -198,6 +198,10 @@ func (a *app) fetchDevices(c *cli.Context, r *run.Run) error {
 		return failure.Usage.Errorf("--from brings the results of one device, and run %s has several", r.Store.ID).
 			Advise("leave it out")
 	}
+	var err error
+	if r.Experiment, err = storedExperiment(r.Store); err != nil {
+		return err
+	}
 	var failed []error
 	for _, part := range r.Store.Devices() {
 		own := &run.Run{Store: part, Plan: r.Plan, Commands: r.Commands}

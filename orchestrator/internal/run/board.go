@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/words"
 	"chexp/orchestrator/internal/store"
 )
 
@@ -120,7 +121,7 @@ func (a reserving) boards() string {
 	if more := len(names) - most; more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
-	return fmt.Sprintf("%d devices (%s)", len(names), text)
+	return fmt.Sprintf("%s (%s)", words.Plural(len(names), "device"), text)
 }
 
 // name is what the attempt's device is called: by its site, else by its slot.
