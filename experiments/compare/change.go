@@ -31,14 +31,14 @@ func change(base, p *Pool, seed uint64) Change {
 	case len(shared) >= stats.FewestUnits:
 		x = c.pairedByDevice(shared, base, p)
 	case base.Devices >= stats.FewestUnits && p.Devices >= stats.FewestUnits:
-		x, _ = stats.RatioOfUnits(byDevice(p), byDevice(base), "device")
-		c.Unit, c.Units = "device", min(base.Devices, p.Devices)
+		x, _ = stats.RatioOfUnits(byDevice(p), byDevice(base), stats.ByDevice)
+		c.Unit, c.Units = stats.ByDevice, min(base.Devices, p.Devices)
 		c.Caveat = "the groups have other devices, so how boards differ is in the ratio"
 	case len(shared) == 0:
-		x, _ = stats.RatioOfUnits(byDevice(p), byDevice(base), "device")
+		x, _ = stats.RatioOfUnits(byDevice(p), byDevice(base), stats.ByDevice)
 		x.Interval = trial.Unread[trial.Interval]("the groups share no device, and it takes 3 devices of each to know how " +
 			"boards differ")
-		c.Unit, c.Units = "device", min(base.Devices, p.Devices)
+		c.Unit, c.Units = stats.ByDevice, min(base.Devices, p.Devices)
 	default:
 		x = c.onSharedDevices(shared, base, p, seed)
 	}
@@ -60,8 +60,8 @@ func (c *Change) pairedByDevice(shared []string, base, p *Pool) stats.Estimate {
 	for _, d := range shared {
 		ratios = append(ratios, medianOf(medians(p.byDevice[d]))/medianOf(medians(base.byDevice[d])))
 	}
-	m, _ := stats.MiddleOf(ratios, "device")
-	c.Unit, c.Units, c.Paired = "device", len(shared), true
+	m, _ := stats.MiddleOf(ratios, stats.ByDevice)
+	c.Unit, c.Units, c.Paired = stats.ByDevice, len(shared), true
 	if n := max(base.Devices, p.Devices) - len(shared); n > 0 {
 		c.Caveat = words.Plural(n, "device") + " in one group only, not in the ratio"
 	}
@@ -77,8 +77,8 @@ func (c *Change) onSharedDevices(shared []string, base, p *Pool, seed uint64) st
 	c.Paired = true
 	if enough {
 		a, b := centred(shared, p, base, medians)
-		x, _ := stats.RatioOfUnits(a, b, "run")
-		c.Unit, c.Units = "run", min(len(a), len(b))
+		x, _ := stats.RatioOfUnits(a, b, stats.ByRun)
+		c.Unit, c.Units = stats.ByRun, min(len(a), len(b))
 		c.Caveat = "it holds for " + these(len(shared)) + ", not for other boards"
 		return x
 	}
@@ -90,15 +90,15 @@ func (c *Change) onSharedDevices(shared []string, base, p *Pool, seed uint64) st
 	}
 	c.Caveat = "of these runs only: days may differ by more; it takes 3 runs of each to know"
 	a, b := centred(shared, p, base, allStarts)
-	x, _ := stats.RatioOfUnits(a, b, "process start")
-	c.Unit, c.Units = "process start", min(len(a), len(b))
+	x, _ := stats.RatioOfUnits(a, b, stats.ByStart)
+	c.Unit, c.Units = stats.ByStart, min(len(a), len(b))
 	if x.Interval.Value != nil {
 		return x
 	}
 	d := shared[0]
 	if y, ok := stats.Ratio(allBlocks(p.byDevice[d]), allBlocks(base.byDevice[d]), seed); ok && len(shared) == 1 &&
 		y.Interval.Value != nil {
-		c.Unit, c.Units = "block", min(len(allBlocks(p.byDevice[d])), len(allBlocks(base.byDevice[d])))
+		c.Unit, c.Units = stats.ByBlock, min(len(allBlocks(p.byDevice[d])), len(allBlocks(base.byDevice[d])))
 		c.Caveat = "of these processes only: another start or day may differ by more"
 		return stats.Estimate{Ratio: x.Ratio, Interval: widened(*y.Interval.Value, x.Ratio)}
 	}

@@ -54,7 +54,7 @@ func (t *table) finish(out *Comparison, r *row, seed uint64) {
 
 // pool summarizes one trial of one group.
 func pool(label string, runs []*runValue) Pool {
-	p := Pool{Group: label, Runs: len(runs), Unit: "device", byDevice: map[string][]runValue{}}
+	p := Pool{Group: label, Runs: len(runs), Unit: stats.ByDevice, byDevice: map[string][]runValue{}}
 	none := trial.Unread[float64]("no usable run has this trial")
 	p.Median, p.Interval, p.Spread = none, trial.Unread[trial.Interval](none.Unavailable),
 		trial.Unread[Spread](none.Unavailable)
@@ -99,11 +99,11 @@ func (p *Pool) center() {
 	for i, d := range p.ByDevice {
 		values[i] = d.Median
 	}
-	m, _ := stats.MiddleOf(values, "device")
+	m, _ := stats.MiddleOf(values, stats.ByDevice)
 	p.Median, p.Interval = trial.Read(m.Value), m.Interval
 	if p.Devices == 1 && p.Runs >= stats.FewestUnits {
-		p.Unit = "run"
-		m, _ = stats.MiddleOf(medians(p.byDevice[p.ByDevice[0].Device]), "run")
+		p.Unit = stats.ByRun
+		m, _ = stats.MiddleOf(medians(p.byDevice[p.ByDevice[0].Device]), stats.ByRun)
 		p.Interval = m.Interval
 	}
 	odd := stats.Outliers(values)
@@ -146,7 +146,7 @@ func (p *Pool) components(devices []string) {
 		}
 		root.Groups = append(root.Groups, device)
 	}
-	p.Components = stats.Components(root, "device", "run", "process start", "block", "inference")
+	p.Components = stats.Components(root, stats.Levels...)
 	if len(p.Components) < 2 {
 		return
 	}

@@ -56,7 +56,7 @@ func (o *Option) Scatter() []stats.Component {
 	for _, t := range o.Comparable() {
 		all.Groups = append(all.Groups, t.starts()...)
 	}
-	return stats.Components(all, "process start", "block", "inference")
+	return stats.Components(all, stats.ByStart, stats.ByBlock, stats.ByInference)
 }
 
 // starts are the process starts of a trial, more than one if it was interrupted,

@@ -15,6 +15,19 @@ type Group struct {
 	Latencies []int64
 }
 
+// The levels at which latencies scatter, from the outermost. The same words name
+// what an interval counts as one thing.
+const (
+	ByDevice    = "device"
+	ByRun       = "run"
+	ByStart     = "process start"
+	ByBlock     = "block"
+	ByInference = "inference"
+)
+
+// Levels are all of them, in that order.
+var Levels = []string{ByDevice, ByRun, ByStart, ByBlock, ByInference}
+
 // Component is how much of the spread arises at one level.
 type Component struct {
 	Level string `json:"level"`
@@ -28,8 +41,7 @@ type Component struct {
 }
 
 // Components splits the variance of log latencies by level, names running from
-// the outermost to the innermost: ("device", "process start", "block",
-// "inference"). More repetitions pay at the level with the largest share.
+// the outermost to the innermost, such as all [Levels]. More repetitions pay at the level with the largest share.
 //
 // It is the nested analysis of variance of Kalibera and Jones [Rigorous
 // Benchmarking in Reasonable Time, ISMM'13]: the variance between the means of
@@ -120,6 +132,6 @@ func Advice(parts []Component) string {
 	}
 	weight := func(c Component) float64 { return c.SD * c.SD / float64(max(1, c.Groups)) }
 	most := slices.MaxFunc(parts, func(a, b Component) int { return cmp.Compare(weight(a), weight(b)) })
-	return map[string]string{"device": "more devices", "run": "more runs on other days",
-		"process start": "more repetitions", "block": "more blocks", "inference": "more inferences in each block"}[most.Level]
+	return map[string]string{ByDevice: "more devices", ByRun: "more runs on other days", ByStart: "more repetitions",
+		ByBlock: "more blocks", ByInference: "more inferences in each block"}[most.Level]
 }

@@ -29,9 +29,18 @@ func (t Truth) String() string { return t.Provider + ": " + t.Share() }
 // Share is [Truth.String] without the provider.
 func (t Truth) Share() string {
 	if t.Wrong() {
-		return fmt.Sprintf("0 of %d nodes: not an %s result", t.Of, strings.ToUpper(t.Provider))
+		return fmt.Sprintf("0 of %d nodes: not %s result", t.Of, spelled(strings.ToUpper(t.Provider)))
 	}
 	return fmt.Sprintf("%d of %d nodes, %s of the time", t.Nodes, t.Of, words.Percent(t.Time))
+}
+
+// spelled puts the article before a name whose letters are read one by one: "an
+// ACL", "a CPU".
+func spelled(name string) string {
+	if name != "" && strings.Contains("AEFHILMNORSX", name[:1]) {
+		return "an " + name
+	}
+	return "a " + name
 }
 
 // Ran says what the provider of the trial really ran. It is unavailable where

@@ -8,18 +8,20 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"chexp/experiments/secret"
 )
 
 // Printable makes text from elsewhere safe for a terminal: control characters,
 // and with them escape sequences and changes of direction, become "·". Newlines
-// and tabs stay.
+// and tabs stay. Secrets are taken out of it.
 func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '\n' || r == '\t' {
 			return r
 		}
 		return shown(r)
-	}, s)
+	}, secret.Redact(s))
 }
 
 // How long a text from elsewhere may be at most, in runes: a name fills a cell of
@@ -35,6 +37,7 @@ func Line(s string, limit int) string {
 	if most := 2 * utf8.UTFMax * limit; len(s) > most { // do not walk through megabytes
 		s = s[:most]
 	}
+	s = secret.Redact(s)
 	var b strings.Builder
 	n, blank := 0, false
 	for _, r := range s {

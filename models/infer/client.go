@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"strings"
 	"sync"
 	"time"
 
+	"chexp/experiments/secret"
 	"chexp/models/onnx"
 )
 
@@ -35,6 +37,7 @@ type Process struct {
 func Start(args ...string) (*Process, error) {
 	p := &Process{cmd: exec.Command(args[0], args[1:]...)}
 	p.cmd.Stderr = &p.words
+	p.cmd.Env = secret.Environ(os.Environ())
 	p.cmd.WaitDelay = 2 * time.Second
 	var err error
 	if p.in, err = p.cmd.StdinPipe(); err != nil {

@@ -15,7 +15,7 @@ import (
 	"chexp/orchestrator/openstack/reservation/v1/leases"
 )
 
-// Await waits until the lease is active, at most pace.lease beyond its start,
+// Await waits until the lease is active, at most [Pace.Lease] beyond its start,
 // and finds out its device. Blazar looks for due leases every 10 s.
 func (c *LeaseClient) Await(ctx context.Context, id string, progress func(string)) (run.Lease, error) {
 	what := "waiting for the lease " + id
@@ -71,8 +71,8 @@ func (c *LeaseClient) Await(ctx context.Context, id string, progress func(string
 	return lease, nil
 }
 
-// pollLease is poll with longer pauses while the start is far away: half of
-// what is left, up to a minute.
+// pollLease is [patient.Pace.Poll] with longer pauses while the start is far
+// away: half of what is left, up to a minute.
 func pollLease(ctx context.Context, p Pace, look func() (left time.Duration, done bool, err error)) error {
 	return p.Poll(ctx, func() (bool, error) {
 		left, done, err := look()

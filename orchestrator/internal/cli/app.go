@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"chexp/experiments/failure"
@@ -136,19 +137,25 @@ func (a *app) explain(err error) int {
 	}
 	fmt.Fprintf(a.err, "chexp: %s\n", words.Printable(err.Error()))
 	for _, next := range failure.Advice(err) {
-		fmt.Fprintf(a.err, "  what to do: %s\n", words.Printable(next))
+		fmt.Fprintf(a.err, "  what to do: %s\n", words.Printable(a.typed(next)))
 	}
 	return int(kind)
 }
 
+// typed writes the commands in an advice as this program was called, such as
+// bin/chexp: they work when pasted.
+func (a *app) typed(advice string) string {
+	return strings.ReplaceAll(advice, "`chexp ", "`"+run.Commands{Program: a.program}.Line()+" ")
+}
+
 func usageError(c *cli.Context, err error, _ bool) error {
 	return failure.Usage.Wrap(err).
-		Advise("`chexp help` and `chexp COMMAND --help` show what there is")
+		Advise("`chexp help` and `chexp COMMAND --help` show what there is; nothing was created")
 }
 
 func setUsageErrors(commands []*cli.Command) {
 	for _, c := range commands {
-		c.OnUsageError = usageError
+		c.OnUsageError, c.Before = usageError, checkFlags
 		if c.Action == nil {
 			c.Action = func(c *cli.Context) error {
 				if c.Args().Present() {

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"chexp/experiments/failure"
 	"chexp/experiments/words"
 	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/site"
@@ -19,8 +18,9 @@ func (a *app) calendarCommand() *cli.Command {
 		Name:  "calendar",
 		Usage: "draw when each device is taken, as the site's web calendar does",
 		Flags: []cli.Flag{
-			&cli.IntFlag{Name: "days", Value: 2, Usage: "how many days from now"},
-			&cli.StringFlag{Name: "machine", Usage: "only devices of this `TYPE`, such as raspberrypi5"},
+			&cli.IntFlag{Name: "days", Value: 2, Usage: "how many days from now", Action: between(1, maxDays)},
+			&cli.StringFlag{Name: "machine", Usage: "only devices of this `TYPE`, such as raspberrypi5",
+				Action: aName(longName)},
 			&cli.StringFlag{Name: "html", Usage: "write a page that needs nothing else to this `FILE`"},
 			formatFlag(),
 		},
@@ -36,9 +36,6 @@ func (a *app) deviceCalendar(c *cli.Context) error {
 		return err
 	}
 	days := c.Int("days")
-	if days < 1 || days > maxDays {
-		return failure.Usage.Errorf("--days is %d", days).Advise("1 to %d", maxDays)
-	}
 	cloud, err := a.connectCloud(c)
 	if err != nil {
 		return err

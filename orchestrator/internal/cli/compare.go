@@ -168,7 +168,7 @@ func askedGroups(c *cli.Context) (out []askedGroup, err error) {
 		}
 		out = []askedGroup{g}
 	}
-	return out, usage(problems, "`chexp results compare --help`")
+	return out, usage(problems, "`chexp results compare --help`; nothing was created")
 }
 
 // expand does what a shell does where it could not: --group a=runs/*.
@@ -190,7 +190,7 @@ func askedBudgets(c *cli.Context) (out []judge.Budget, err error) {
 		}
 		out = append(out, b)
 	}
-	return out, usage(bad, "`chexp results compare --help`")
+	return out, usage(bad, "`chexp results compare --help`; nothing was created")
 }
 
 // usage is one error with every problem.

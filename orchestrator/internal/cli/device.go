@@ -14,7 +14,8 @@ func (a *app) deviceCommand() *cli.Command {
 		Subcommands: []*cli.Command{{
 			Name: "list", Usage: "list the devices and when each is free",
 			Flags: []cli.Flag{
-				&cli.StringFlag{Name: "machine", Usage: "only devices of this `TYPE`, such as raspberrypi5"},
+				&cli.StringFlag{Name: "machine", Usage: "only devices of this `TYPE`, such as raspberrypi5",
+					Action: aName(longName)},
 				formatFlag(),
 			},
 			Action: a.deviceList,

@@ -151,7 +151,7 @@ func (a *app) tell(c *cli.Context, found []site.Finding) error {
 			}
 			fmt.Fprintf(a.out, "%-2s  %-20s  %s\n", stateMarks[f.State], f.Check, words.Printable(detail))
 			if f.Next != "" {
-				fmt.Fprintf(a.out, "    %-20s  → %s\n", "", words.Printable(f.Next))
+				fmt.Fprintf(a.out, "    %-20s  → %s\n", "", words.Printable(a.typed(f.Next)))
 			}
 		}
 	}

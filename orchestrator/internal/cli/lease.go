@@ -17,7 +17,8 @@ import (
 
 func (a *app) leaseCommand() *cli.Command {
 	one := "ID|NAME"
-	until := &cli.StringFlag{Name: "until", Usage: "the new end, as a `TIME` like --at's of `chexp lease create`"}
+	until := &cli.StringFlag{Name: "until", Usage: "the new end, as a `TIME` like --at's of `chexp lease create`",
+		Action: text(aTime)}
 	return &cli.Command{
 		Name:  "lease",
 		Usage: "reserve a device by hand",
@@ -36,7 +37,7 @@ func (a *app) leaseCommand() *cli.Command {
 				Flags: []cli.Flag{formatFlag()}, Action: a.leaseWait},
 			{
 				Name: "extend", Usage: "move the end of a lease of yours later", ArgsUsage: one, Action: a.leaseExtend,
-				Flags: []cli.Flag{&cli.Float64Flag{Name: "hours", Usage: "by how long"}, until, formatFlag()},
+				Flags: []cli.Flag{&cli.Float64Flag{Name: "hours", Usage: "by how long", Action: hours}, until, formatFlag()},
 			},
 			{
 				Name: "shorten", Usage: "move the end of a lease of yours earlier", ArgsUsage: one,

@@ -34,17 +34,19 @@ func (a *app) leaseCreateCommand() *cli.Command {
 	return &cli.Command{
 		Name: "create", Usage: "reserve one device and wait until it is ready",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "machine", Usage: "any free device of this `TYPE`, such as raspberrypi5"},
-			&cli.StringFlag{Name: "device", Usage: "the device of this `NAME`, such as nyu-rpi5-01"},
-			&cli.StringFlag{Name: "uid", Usage: "the device with this `UID`"},
+			&cli.StringFlag{Name: "machine", Usage: "any free device of this `TYPE`, such as raspberrypi5",
+				Action: aName(longName)},
+			&cli.StringFlag{Name: "device", Usage: "the device of this `NAME`, such as nyu-rpi5-01",
+				Action: aName(longName)},
+			&cli.StringFlag{Name: "uid", Usage: "the device with this `UID`", Action: aName(longName)},
 			&cli.Float64Flag{Name: "hours", Value: mannerly.Hours(), Usage: "how long at most; the end is the " +
-				"last HH:55 within"},
+				"last HH:55 within", Action: hours},
 			&cli.BoolFlag{Name: "exact", Usage: "end after exactly --hours, not at HH:55"},
 			&cli.StringFlag{Name: "at", Value: "now", Usage: "the start: next (the first time a device is free " +
-				"so long), " + timeForms},
+				"so long), " + timeForms, Action: text(startTime)},
 			&cli.StringFlag{Name: "experiment", Usage: "take device and name from this experiment `FILE`, and " +
 				"compare the length with its plan"},
-			&cli.StringFlag{Name: "name", Usage: "default <experiment>_<user>"},
+			&cli.StringFlag{Name: "name", Usage: "default <experiment>_<user>", Action: aName(site.MaxLeaseName)},
 			&cli.BoolFlag{Name: "wait", Usage: "wait for the start however far away it is (by default 15 minutes)"},
 			&cli.BoolFlag{Name: "no-wait", Usage: "return as soon as the lease exists"},
 			formatFlag(),
@@ -83,21 +85,9 @@ func readLeaseFlags(c *cli.Context) (leaseWanted, error) {
 		problems = append(problems, errors.New("give exactly one of --machine, --device and --uid"))
 	}
 	w.length = time.Duration(c.Float64("hours") * float64(time.Hour))
-	if w.length < time.Minute || w.length > longest {
-		problems = append(problems, errors.New("--hours must be between one minute and seven days (168), which "+
-			"is what Chameleon allows"))
-	}
-	if w.next = w.at == "next"; !w.next {
-		if _, err := parseTime(w.at, time.Now()); err != nil {
-			problems = append(problems, fmt.Errorf("--at %w", err))
-		}
-	}
+	w.next = w.at == "next"
 	if c.Bool("wait") && c.Bool("no-wait") {
 		problems = append(problems, errors.New("--wait contradicts --no-wait"))
-	}
-	if len(w.Name) > site.MaxLeaseName {
-		problems = append(problems, fmt.Errorf("--name is longer than the %d characters that Blazar keeps",
-			site.MaxLeaseName))
 	}
 	if err := errors.Join(problems...); err != nil {
 		return w, failure.Usage.Wrap(err).Advise("`chexp lease create --help`; nothing was created")
@@ -123,6 +113,28 @@ func (w *leaseWanted) begin(now time.Time) error {
 		w.Start, w.End = start, w.end(start)
 	}
 	return nil
+}
+
+// hours is the rule of a lease's length.
+func hours(_ *cli.Context, h float64) error {
+	if !(h*60 >= 1 && h <= longest.Hours()) { // also no number at all
+		return fmt.Errorf("is %v; it takes one minute (0.0167) to seven days (168), which is what Chameleon allows", h)
+	}
+	return nil
+}
+
+// aTime is the rule of a time, startTime that of a lease's start. Whether it has
+// passed is for the site's clock to say.
+func aTime(s string) error {
+	_, err := parseTime(s, time.Now())
+	return err
+}
+
+func startTime(s string) error {
+	if s == "next" {
+		return nil
+	}
+	return aTime(s)
 }
 
 func (w leaseWanted) filters() (given int) {

@@ -29,7 +29,8 @@ func (a *app) modelCommand() *cli.Command {
 				Name: "fetch", Usage: "make or download a model into the cache", ArgsUsage: "NAME|URL",
 				Action: a.modelFetch,
 				Flags: []cli.Flag{
-					&cli.StringFlag{Name: "sha256", Usage: "what the file at a URL must be, 64 hexadecimal `DIGITS`"},
+					&cli.StringFlag{Name: "sha256", Usage: "what the file at a URL must be, 64 hexadecimal `DIGITS`",
+						Action: text(aSum)},
 					formatFlag(),
 				},
 			},
@@ -48,10 +49,14 @@ func (a *app) resolver() (*models.Resolver, error) {
 	if err != nil {
 		return nil, err
 	}
-	say := func(text string) { fmt.Fprintln(a.err, text) }
+	return resolverIn(cache, func(text string) { fmt.Fprintln(a.err, text) }), nil
+}
+
+// resolverIn finds models, and keeps in the cache what it makes or downloads.
+func resolverIn(cache string, say func(string)) *models.Resolver {
 	return &models.Resolver{
 		CacheDir: filepath.Join(cache, "models"), SearchPath: models.DefaultSearchPath(), Progress: say,
-	}, nil
+	}
 }
 
 // refused is the error of a command about one model: bad input, unless the

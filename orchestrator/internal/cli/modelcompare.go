@@ -29,9 +29,10 @@ func (a *app) modelCompareCommand() *cli.Command {
 			"measurement of a device. A float16 model answers here with what each node makes rounded to float16,\n" +
 			"and sums in float32.",
 		Flags: append([]cli.Flag{
-			&cli.StringFlag{Name: "data", Usage: "`DIR` of pictures or .npy arrays", Required: true},
-			&cli.IntFlag{Name: "rounds", Value: 12, Usage: "`N` blocks of inferences for each model; 0: no race"},
-			&cli.IntFlag{Name: "runs", Value: 15, Usage: "`N` inferences in a block"},
+			&cli.StringFlag{Name: "data", Usage: "`DIR` of pictures or .npy arrays"},
+			&cli.IntFlag{Name: "rounds", Value: 12, Usage: "`N` blocks of inferences for each model; 0: no race",
+				Action: between(0, 1000)},
+			&cli.IntFlag{Name: "runs", Value: 15, Usage: "`N` inferences in a block", Action: between(1, 100_000)},
 			targetFlag(),
 		}, sampleFlags()...),
 		Action: a.modelCompare,
@@ -54,10 +55,11 @@ func (a *app) modelCompare(c *cli.Context) error {
 			Errorf("`chexp model compare` takes a float model and at least one other; it got %d", c.NArg()).
 			Advise("`chexp model compare --help`")
 	}
-	exact, _, err := target(c)
-	if err != nil {
-		return err
+	if c.String("data") == "" {
+		return failure.Usage.Errorf("--data DIR is missing: the models are judged on pictures or arrays").
+			Advise("`chexp model compare --help`")
 	}
+	exact, _ := target(c)
 	var models []*onnx.Model
 	var lines []compared
 	for _, name := range c.Args().Slice() {

@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -24,10 +23,11 @@ func (a *app) modelInspectCommand() *cli.Command {
 		Action: a.modelInspect,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "runtime", Value: inspect.AgentRuntime,
-				Usage: "`VERSION` of ONNX Runtime that will run it"},
+				Usage: "`VERSION` of ONNX Runtime that will run it", Action: text(aVersion)},
 			&cli.StringFlag{Name: "shape",
-				Usage: "`1,C,H,W`: sizes of the input that the model leaves open, to count the work"},
-			formatFlag(),
+				Usage:  "`1,C,H,W`: sizes of the input that the model leaves open, to count the work",
+				Action: text(aShape)},
+			formats("table", "json"),
 		},
 	}
 }
@@ -65,18 +65,14 @@ func (a *app) modelInspect(c *cli.Context) error {
 	case "table":
 		return inspectionText(a.out, r)
 	}
-	return failure.Usage.Errorf("there is no format %q", c.String("format")).Advise("-f takes table or json here")
+	return badFormat(c.String("format"))
 }
 
 func inputShape(m *onnx.Model, shape string) (map[string][]int64, error) {
 	inputs := m.Graph.RealInputs()
-	var dims []int64
-	for _, s := range strings.Split(shape, ",") {
-		n, err := strconv.ParseInt(strings.TrimSpace(s), 10, 64)
-		if err != nil || n < 1 {
-			return nil, failure.Usage.Errorf("--shape takes sizes such as 1,3,224,224; it is %q", shape)
-		}
-		dims = append(dims, n)
+	dims, err := sizes(shape)
+	if err != nil {
+		return nil, failure.Usage.Errorf("--shape %v", err)
 	}
 	if len(inputs) != 1 || inputs[0].Shape != nil && len(inputs[0].Shape) != len(dims) {
 		return nil, failure.Usage.Errorf("--shape %s does not fit the model's inputs", shape).

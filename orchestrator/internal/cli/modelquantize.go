@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -30,18 +29,23 @@ func (a *app) modelQuantizeCommand() *cli.Command {
 			"this machine. Of a float16 model all samples judge; nodes whose values would leave float16 on them\n" +
 			"stay in float32.",
 		Flags: append([]cli.Flag{
-			&cli.StringFlag{Name: "mode", Value: string(quant.Static), Usage: "`static`, dynamic or float16"},
+			&cli.StringFlag{Name: "mode", Value: string(quant.Static), Usage: "`static`, dynamic or float16",
+				Action: oneOf(string(quant.Static), string(quant.Dynamic), string(quant.Half))},
 			&cli.StringFlag{Name: "operators", Value: string(quant.QOperator),
-				Usage: "`qoperator` (partly ONNX Runtime's own: smaller, loads faster) or qdq (for any runtime)"},
+				Usage:  "`qoperator` (partly ONNX Runtime's own: smaller, loads faster) or qdq (for any runtime)",
+				Action: oneOf(string(quant.QOperator), string(quant.QDQ))},
 			&cli.BoolFlag{Name: "per-tensor",
 				Usage: "one scale for a whole weight tensor, as the Arm Compute Library provider needs"},
 			&cli.Int64Flag{Name: "fix-batch",
-				Usage: "fix the free first dimension to `N`, as the Arm Compute Library provider needs"},
-			&cli.IntFlag{Name: "weights", Usage: "7 or 8 `bits`, instead of the target's default"},
-			&cli.StringFlag{Name: "ranges", Value: string(quant.Auto), Usage: "`METHOD`: auto, " + methodNames()},
+				Usage:  "fix the free first dimension to `N`, as the Arm Compute Library provider needs",
+				Action: positive},
+			&cli.IntFlag{Name: "weights", Usage: "7 or 8 `bits`, instead of the target's default", Action: between(7, 8)},
+			&cli.StringFlag{Name: "ranges", Value: string(quant.Auto), Usage: "`METHOD`: auto, " + methodNames(),
+				Action: text(func(s string) error { _, err := quant.ParseMethod(s); return err })},
 			&cli.StringSliceFlag{Name: "exclude", Usage: "node or operator that stays in float; may be repeated"},
 			&cli.StringFlag{Name: "max-drop",
-				Usage: "back off node by node until no more than this is lost, such as `1pt`"},
+				Usage:  "back off node by node until no more than this is lost, such as `1pt`",
+				Action: text(func(s string) error { _, err := points(s); return err })},
 			&cli.StringFlag{Name: "data", Usage: "`DIR` of pictures or .npy arrays"},
 			&cli.StringFlag{Name: "eval", Usage: "`DIR` to judge on, instead of what is held back of --data"},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FILE` to write"},
@@ -55,19 +59,25 @@ func (a *app) modelQuantizeCommand() *cli.Command {
 // compute it.
 func targetFlag() cli.Flag {
 	return &cli.StringFlag{Name: "target", Value: "arm64",
-		Usage: "`CPU` that will run it: arm64, amd64, amd64-vnni; decides about 7- or 8-bit weights"}
+		Usage:  "`CPU` that will run it: arm64, amd64, amd64-vnni; decides about 7- or 8-bit weights",
+		Action: oneOf("arm64", "amd64", "amd64-vnni")}
 }
 
 // sampleFlags say how files become inputs.
 func sampleFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.IntFlag{Name: "samples", Value: 96, Usage: "use at most `N` files of each folder; 0: all"},
-		&cli.StringFlag{Name: "mean", Usage: "`R,G,B` subtracted from colours from 0 to 1 (default: ImageNet's)"},
-		&cli.StringFlag{Name: "std", Usage: "`R,G,B` divided by (default: ImageNet's)"},
-		&cli.IntFlag{Name: "resize", Usage: "scale the shorter side to `N` pixels before the middle is cut out"},
-		&cli.StringFlag{Name: "shape", Usage: "`1,C,H,W` of a sample, where the model leaves sizes open"},
-		&cli.StringFlag{Name: "layout", Value: "NCHW", Usage: "order of the input's dimensions: `NCHW` or NHWC"},
-		formatFlag(),
+		&cli.IntFlag{Name: "samples", Value: 96, Usage: "use at most `N` files of each folder; 0: all",
+			Action: between(0, 100_000)},
+		&cli.StringFlag{Name: "mean", Usage: "`R,G,B` subtracted from colours from 0 to 1 (default: ImageNet's)",
+			Action: text(func(s string) error { _, err := colours(s); return err })},
+		&cli.StringFlag{Name: "std", Usage: "`R,G,B` divided by (default: ImageNet's)", Action: text(deviations)},
+		&cli.IntFlag{Name: "resize", Usage: "scale the shorter side to `N` pixels before the middle is cut out",
+			Action: between(1, 10_000)},
+		&cli.StringFlag{Name: "shape", Usage: "`1,C,H,W` of a sample, where the model leaves sizes open",
+			Action: text(aShape)},
+		&cli.StringFlag{Name: "layout", Value: "NCHW", Usage: "order of the input's dimensions: `NCHW` or NHWC",
+			Action: oneOf("NCHW", "NHWC")},
+		formats("table", "json"),
 	}
 }
 
@@ -151,79 +161,53 @@ func (a *app) modelQuantize(c *cli.Context) error {
 func quantizeFlags(c *cli.Context) (q quant.Request, err error) {
 	q.Options = quant.Options{Mode: quant.Mode(c.String("mode")), Format: quant.Format(c.String("operators")),
 		PerTensor: c.Bool("per-tensor"), WeightBits: c.Int("weights"), Exclude: c.StringSlice("exclude")}
-	switch m := q.Options.Mode; m {
-	case quant.Static, quant.Dynamic:
-	case quant.Half:
+	if q.Options.Mode == quant.Half {
 		for _, f := range []string{"operators", "per-tensor", "weights", "ranges", "max-drop"} {
 			if c.IsSet(f) {
 				return q, badFlag("--%s is about integers; a float16 model has none", f)
 			}
 		}
-	default:
-		return q, badFlag("there is no mode %q; there are static, dynamic and float16", m)
 	}
-	if f := q.Options.Format; f != quant.QDQ && f != quant.QOperator {
-		return q, badFlag("there are no operators %q; there are qdq and qoperator", f)
-	}
-	exact, bits, err := target(c)
-	if err != nil {
-		return q, err
-	}
+	exact, bits := target(c)
 	q.Session.Config = exact
-	switch q.Options.WeightBits {
-	case 0:
+	if q.Options.WeightBits == 0 {
 		q.Options.WeightBits = bits(q.Options.Mode)
-	case 7, 8:
-	default:
-		return q, badFlag("weights have 7 or 8 bits, not %d", q.Options.WeightBits)
 	}
 	if q.Method, err = quant.ParseMethod(c.String("ranges")); err != nil {
 		return q, badFlag("%v", err)
 	}
 	q.MaxDrop = -1
 	if s := c.String("max-drop"); s != "" {
-		points, err := strconv.ParseFloat(strings.TrimRight(strings.TrimSuffix(s, "pt"), "% "), 64)
-		if err != nil || points < 0 || points > 100 {
-			return q, badFlag("--max-drop is in percentage points, such as 1pt; it is %q", s)
+		if q.MaxDrop, err = points(s); err != nil {
+			return q, badFlag("--max-drop %v", err)
 		}
-		q.MaxDrop = points / 100
 	}
 	return q, nil
 }
 
 // target reads --target: how this machine must compute to get that CPU's answers,
 // and how many bits its weights should have.
-func target(c *cli.Context) (exact map[string]string, bits func(quant.Mode) int, err error) {
+func target(c *cli.Context) (exact map[string]string, bits func(quant.Mode) int) {
 	name := c.String("target")
 	arch, vnni := strings.CutSuffix(name, "-vnni")
-	if arch != "arm64" && arch != "amd64" || arch == "arm64" && vnni {
-		return nil, nil, badFlag("there is no target %q; there are arm64, amd64 and amd64-vnni", name)
-	}
 	if infer.Saturates() && name != "amd64" {
 		exact = infer.Exact()
 	}
-	return exact, func(m quant.Mode) int { return quant.WeightBits(arch, vnni, m) }, nil
+	return exact, func(m quant.Mode) int { return quant.WeightBits(arch, vnni, m) }
 }
 
 func preprocess(c *cli.Context) (samples.Preprocess, error) {
 	p := samples.ImageNet()
 	p.Resize, p.Layout = c.Int("resize"), c.String("layout")
-	if p.Layout != "NCHW" && p.Layout != "NHWC" {
-		return p, badFlag("there is no layout %q; there are NCHW and NHWC", p.Layout)
-	}
 	for flag, to := range map[string]*[3]float32{"mean": &p.Mean, "std": &p.Std} {
 		if c.String(flag) == "" {
 			continue
 		}
-		parts := strings.Split(c.String(flag), ",")
-		for i := range to {
-			v, err := strconv.ParseFloat(strings.TrimSpace(parts[min(i, len(parts)-1)]), 32)
-			if err != nil || len(parts) != 3 && len(parts) != 1 || flag == "std" && v <= 0 {
-				return p, badFlag("--%s takes one number or three, such as 0.485,0.456,0.406; it is %q",
-					flag, c.String(flag))
-			}
-			to[i] = float32(v)
+		v, err := colours(c.String(flag))
+		if err != nil {
+			return p, badFlag("--%s %v", flag, err)
 		}
+		*to = v
 	}
 	return p, nil
 }
@@ -250,11 +234,14 @@ func settle(m *onnx.Model, shape string) ([]onnx.Dim, error) {
 	if len(inputs) != 1 {
 		return nil, fmt.Errorf("the model has %d inputs; --shape is for one", len(inputs))
 	}
+	wanted, err := sizes(shape)
+	if err != nil {
+		return nil, badFlag("--shape %v", err)
+	}
 	var dims []onnx.Dim
-	for i, s := range strings.Split(shape, ",") {
-		n, err := strconv.ParseInt(strings.TrimSpace(s), 10, 64)
+	for i, n := range wanted {
 		was := inputs[0].Shape
-		if err != nil || n < 1 || was != nil && (i >= len(was) || was[i].Known() && was[i].Size != n) {
+		if was != nil && (i >= len(was) || was[i].Known() && was[i].Size != n) {
 			return nil, badFlag("--shape %s does not fit the model's input %q", shape, inputs[0].Name)
 		}
 		dims = append(dims, onnx.Dim{Size: n})

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"text/tabwriter"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/secret"
 	"chexp/experiments/words"
 
 	"github.com/urfave/cli/v2"
@@ -18,8 +20,14 @@ import (
 
 // formatFlag is on every command that lists or shows, as in the OpenStack
 // client.
-func formatFlag() cli.Flag {
-	return &cli.StringFlag{Name: "format", Aliases: []string{"f"}, Value: "table", Usage: "`table`, json or csv"}
+func formatFlag() cli.Flag { return formats("table", "json", "csv") }
+
+// formats is the flag of a command whose answer has these formats, the usual one
+// first.
+func formats(words ...string) cli.Flag {
+	usage := "`" + words[0] + "`" + strings.TrimPrefix(either(words), words[0])
+	return &cli.StringFlag{Name: "format", Aliases: []string{"f"}, Value: words[0], Usage: usage,
+		Action: oneOf(words...)}
 }
 
 // list is an answer made of rows. JSON gets the values themselves.
@@ -30,7 +38,12 @@ type list struct {
 }
 
 func (a *app) print(c *cli.Context, l list) error {
-	return write(a.out, c.String("format"), l)
+	var answer bytes.Buffer
+	if err := write(&answer, c.String("format"), l); err != nil {
+		return err
+	}
+	_, err := io.WriteString(a.out, secret.Redact(answer.String()))
+	return err
 }
 
 func write(w io.Writer, format string, l list) error {
@@ -71,8 +84,9 @@ func (a *app) writePage(file string, draw func(io.Writer) error) error {
 	return nil
 }
 
+// badFormat is an answer's that lacks a format which its command's flag allows.
 func badFormat(format string) error {
-	return failure.Usage.Errorf("there is no format %q", format).Advise("-f takes table, json or csv")
+	return failure.Unexpected.Errorf("there is no format %q here", format)
 }
 
 func writeJSON(w io.Writer, v any) error {

@@ -26,12 +26,14 @@ import (
 
 func archFlag() cli.Flag {
 	return &cli.StringFlag{Name: "arch",
-		Usage: "architecture of the emulated devices, `arm64` or amd64; by default arm64 where qemu allows it"}
+		Usage:  "architecture of the emulated devices, `arm64` or amd64; by default arm64 where qemu allows it",
+		Action: oneOf("arm64", "amd64")}
 }
 
 func faultFlag() cli.Flag {
 	return &cli.StringSliceFlag{Name: "fault",
-		Usage: "make something `GO-WRONG`; may be repeated: " + emulator.FaultGrammar()}
+		Usage:  "make something `GO-WRONG`; may be repeated: " + emulator.FaultGrammar(),
+		Action: func(_ *cli.Context, faults []string) error { _, err := emulator.ParseFaults(faults); return err }}
 }
 
 func (a *app) rehearseCommand() *cli.Command {
@@ -219,21 +221,34 @@ func (a *app) emulatorCommand() *cli.Command {
 			"(OS_CLOUD=chexp-emulator-uc).",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "dir", Usage: "where its state lies while it runs; by default a temporary directory"},
-			&cli.StringFlag{Name: "listen", Value: "127.0.0.1:0", Usage: "loopback address and port"},
+			&cli.StringFlag{Name: "listen", Value: "127.0.0.1:0", Usage: "loopback address and port", Action: text(loopback)},
 			&cli.DurationFlag{Name: "tick", Value: 10 * time.Second,
-				Usage: "how often Blazar's manager acts; 10 s as on the real one"},
-			&cli.DurationFlag{Name: "pull", Value: 2 * time.Second, Usage: "how long an image takes to pull"},
-			&cli.StringFlag{Name: "region", Value: "CHI@Edge", Usage: "`NAME` of the region that the devices are in"},
+				Usage: "how often Blazar's manager acts; 10 s as on the real one", Action: atLeast(time.Millisecond)},
+			&cli.DurationFlag{Name: "pull", Value: 2 * time.Second, Usage: "how long an image takes to pull",
+				Action: atLeast(0)},
+			&cli.StringFlag{Name: "region", Value: "CHI@Edge", Usage: "`NAME` of the region that the devices are in",
+				Action: aName(longName)},
 			&cli.StringSliceFlag{Name: "site", Usage: "emulate the bare-metal `SITE` as well: " +
-				strings.Join(emulator.BareMetalSites(), ", ") + "; may be repeated"},
+				strings.Join(emulator.BareMetalSites(), ", ") + "; may be repeated", Action: bareMetal},
 			&cli.DurationFlag{Name: "deploy", Value: 10 * time.Minute,
-				Usage: "how long a bare-metal server takes to deploy"},
+				Usage: "how long a bare-metal server takes to deploy", Action: atLeast(0)},
 			&cli.DurationFlag{Name: "clock", Usage: "how far its clock is ahead of this machine's, such as 3m or -3h"},
 			&cli.BoolFlag{Name: "verbose", Usage: "log every request on stderr"},
 			archFlag(), faultFlag(),
 		},
 		Action: a.emulator,
 	}
+}
+
+// bareMetal is the rule of the emulator's --site.
+func bareMetal(_ *cli.Context, sites []string) error {
+	for i, site := range sites {
+		if !slices.Contains(emulator.BareMetalSites(), site) || slices.Contains(sites[:i], site) {
+			return fmt.Errorf("is %q; the bare-metal sites are %s, each once (CHI@Edge is always served)", site,
+				strings.Join(emulator.BareMetalSites(), ", "))
+		}
+	}
+	return nil
 }
 
 func (a *app) emulator(c *cli.Context) error {
@@ -243,14 +258,6 @@ func (a *app) emulator(c *cli.Context) error {
 	o := emulator.Options{Listen: c.String("listen"), Tick: c.Duration("tick"), PullDelay: c.Duration("pull"),
 		Region: c.String("region"), Sites: c.StringSlice("site"), Deploy: c.Duration("deploy"), Arch: c.String("arch"),
 		Clock: c.Duration("clock")}
-	for i, site := range o.Sites {
-		if !slices.Contains(emulator.BareMetalSites(), site) || slices.Contains(o.Sites[:i], site) {
-			return failure.Usage.
-				Errorf("--site %s: the bare-metal sites are %s, each once",
-					site, strings.Join(emulator.BareMetalSites(), ", ")).
-				Advise("CHI@Edge is always served")
-		}
-	}
 	if c.Bool("verbose") {
 		o.Log = slog.New(slog.NewTextHandler(a.err, nil))
 	}

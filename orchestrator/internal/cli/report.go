@@ -129,7 +129,7 @@ func timeline(entries []store.Entry) []findings.Phase {
 // show prints the decision table in the format asked for.
 func (a *app) show(c *cli.Context, f *found) error {
 	if f.across != nil {
-		return a.showDevices(c, f)
+		return f.showDevices(a, c)
 	}
 	switch format := c.String("format"); format {
 	case "json":
@@ -150,7 +150,7 @@ func (a *app) show(c *cli.Context, f *found) error {
 
 // showDevices prints the devices of a run side by side, and where each one's own
 // report is.
-func (a *app) showDevices(c *cli.Context, f *found) error {
+func (f *found) showDevices(a *app, c *cli.Context) error {
 	render, err := comparisonFormat(c.String("format"))
 	if err != nil {
 		return err

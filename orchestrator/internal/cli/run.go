@@ -5,17 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"chexp/experiments/failure"
 	"chexp/experiments/spec"
 	"chexp/experiments/trial"
-	"chexp/models"
 	"chexp/orchestrator/internal/bundle"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/runtimes"
@@ -29,13 +28,24 @@ func runFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "keep", Usage: "leave lease and container as they are at the end"},
 		&cli.DurationFlag{Name: "pull-grace", Value: 2 * time.Minute,
-			Usage: "give up on an image that has looked impossible to pull for this long"},
+			Usage:  "give up on an image that has looked impossible to pull for this long",
+			Action: atLeast(time.Second)},
 		&cli.DurationFlag{Name: "fetch-time",
 			Usage: "stop measuring this long before the lease ends, to bring the results home",
-			Value: run.DefaultPatience().LeaseTail},
+			Value: run.DefaultPatience().LeaseTail, Action: atLeast(time.Second)},
 		&cli.StringFlag{Name: "until",
-			Usage: "stop after this `PHASE` and leave all as it is: plan, lease, container, push, run, fetch"},
+			Usage:  "stop after this `PHASE` and leave all as it is: " + strings.Join(phaseNames(), ", "),
+			Action: oneOf(phaseNames()...)},
 	}
+}
+
+// phaseNames are the phases after which a run can stop.
+func phaseNames() []string {
+	var names []string
+	for _, p := range run.Phases[:6] {
+		names = append(names, string(p))
+	}
+	return names
 }
 
 func (a *app) runCommand() *cli.Command {
@@ -55,7 +65,7 @@ func (a *app) runCommand() *cli.Command {
 				Usage: "return as soon as the agent works on the device; " +
 					"chexp run --resume, or results fetch, comes later"},
 			&cli.StringFlag{Name: "site", Usage: "run at this `SITE` instead of the file's: " +
-				strings.Join(spec.SiteNames(), " or ")},
+				strings.Join(spec.SiteNames(), " or "), Action: oneOf(spec.SiteNames()...)},
 			formatFlag(),
 		),
 		Action: a.run,
@@ -76,13 +86,18 @@ func (a *app) run(c *cli.Context) error {
 	return a.execute(c, e, a.siteOptions(c), nil)
 }
 
-// experimentArgument loads the file that the only argument names.
+// experimentArgument loads the file that the only argument names, and judges the
+// flags that are about it.
 func experimentArgument(c *cli.Context, site string) (*spec.Experiment, error) {
 	file, err := argument(c, "the experiment's file")
 	if err != nil {
 		return nil, err
 	}
-	return loadExperiment(file, site)
+	e, err := loadExperiment(file, site)
+	if err != nil {
+		return nil, err
+	}
+	return e, checkTimes(c, e)
 }
 
 // loadExperiment reads a file. A site that is not "" overrules the file's.
@@ -108,10 +123,7 @@ func asUsage(err error) error {
 
 // execute plans a new run and carries it out.
 func (a *app) execute(c *cli.Context, e *spec.Experiment, o site.Options, how *rehearsed) error {
-	cfg, err := runConfig(c)
-	if err != nil {
-		return err
-	}
+	cfg := runConfig(c)
 	obs := newProgress(a.err)
 	obs.Phase(run.PhasePlan, "")
 	id := store.NewID(e.Name, time.Now())
@@ -140,20 +152,14 @@ func (a *app) execute(c *cli.Context, e *spec.Experiment, o site.Options, how *r
 }
 
 // runConfig is what the flags say about how a run goes.
-func runConfig(c *cli.Context) (run.Config, error) {
+func runConfig(c *cli.Context) run.Config {
 	cfg := run.Config{
 		Until: run.Phase(c.String("until")), Keep: c.Bool("keep"), Detach: c.Bool("detach"),
 		AgentFile: agentFile,
 		Patience:  run.DefaultPatience(),
 	}
-	if d := c.Duration("fetch-time"); d > 0 {
-		cfg.Patience.LeaseTail = d
-	}
-	if cfg.Until != "" && !slices.Contains(run.Phases[:6], cfg.Until) {
-		return cfg, failure.Usage.Errorf("there is no phase %q to stop after", cfg.Until).
-			Advise("--until takes plan, lease, container, push, run or fetch")
-	}
-	return cfg, nil
+	cfg.Patience.LeaseTail = c.Duration("fetch-time")
+	return cfg
 }
 
 // resolve finds or makes the models, finds the runtimes for the device's
@@ -166,10 +172,7 @@ func resolve(
 	if err != nil {
 		return nil, nil, err
 	}
-	r := models.Resolver{
-		CacheDir: filepath.Join(cache, "models"), SearchPath: models.DefaultSearchPath(), Progress: say,
-	}
-	found, err := r.ResolveAll(ctx, e)
+	found, err := resolverIn(cache, say).ResolveAll(ctx, e)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -271,10 +274,11 @@ func storedExperiment(s *store.Run) (*spec.Experiment, error) {
 
 // resume goes on with a run.
 func (a *app) resume(c *cli.Context, name string) error {
-	cfg, err := runConfig(c)
-	if err != nil {
-		return err
+	if c.IsSet("site") {
+		return failure.Usage.Errorf("--site and --resume contradict each other: a run goes on where it was begun").
+			Advise("leave --site out; nothing was created")
 	}
+	cfg := runConfig(c)
 	s, err := a.open(c, name)
 	if err != nil {
 		return err
@@ -288,6 +292,9 @@ func (a *app) resume(c *cli.Context, name string) error {
 	} else if err != nil {
 		return failure.Locked.Errorf("run %s cannot be resumed", s.ID).
 			Advise("it was cut off before it had a plan: start a new one").Because(err)
+	}
+	if err := checkTimes(c, cfg.Experiment); err != nil {
+		return err
 	}
 	goOn := func(o site.Options) error {
 		obs := newProgress(a.err)
@@ -341,13 +348,13 @@ func (a *app) answer(c *cli.Context, r *run.Run, f *found, complete bool) error 
 		return nil // the error that is on its way says more
 	}
 	if f.across != nil {
-		return a.answerBoards(r)
+		return answerBoards(a.err, r)
 	}
 	return r.Incomplete(f.results)
 }
 
 // answerBoards says which devices of a run with several are whole.
-func (a *app) answerBoards(r *run.Run) error {
+func answerBoards(w io.Writer, r *run.Run) error {
 	entries, err := r.Store.Entries()
 	if err != nil {
 		return err
@@ -359,7 +366,7 @@ func (a *app) answerBoards(r *run.Run) error {
 	if err := r.IncompleteBoards(boards); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.err, "  boards: %s\n", run.Tell(boards))
+	fmt.Fprintf(w, "  boards: %s\n", run.Tell(boards))
 	return nil
 }
 

@@ -291,9 +291,9 @@ func TestLeaseEndTakesItsContainers(t *testing.T) {
 					return c.blazar("GET", "/leases/"+lease, nil).at("lease", "status") == "TERMINATED"
 				})
 			}
-			c.poll("the container to be Deleted, then gone", func() bool {
+			c.poll("the container to be Stopped, Deleted, then gone", func() bool {
 				a := c.zun("GET", "/containers/"+box, nil)
-				if a.status == 200 && a.at("status") != "Deleted" && a.at("status") != "Running" {
+				if a.status == 200 && a.at("status") != "Deleted" && a.at("status") != "Running" && a.at("status") != "Stopped" {
 					t.Fatalf("%v", a)
 				}
 				return a.status == 404

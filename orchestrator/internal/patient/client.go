@@ -34,7 +34,7 @@ func Client(rt http.RoundTripper, tlsConfig *tls.Config) http.Client {
 		rt = t
 	}
 	return http.Client{
-		Transport:     bounded{rt},
+		Transport:     discreet{bounded{rt}},
 		Timeout:       exchangeTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}

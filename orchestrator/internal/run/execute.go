@@ -58,11 +58,8 @@ func newExecution(cfg Config, st State) (*execution, error) {
 	x := &execution{Config: cfg, leases: st.Leases}
 	n := cfg.Slots(st)
 	for slot := 1; slot <= n; slot++ {
-		own, err := cfg.device(slot, n)
-		if err != nil {
-			return nil, err
-		}
-		rest, err := own.todo()
+		own := cfg.device(slot, n)
+		rest, err := own.unmeasured()
 		if err != nil {
 			return nil, err
 		}

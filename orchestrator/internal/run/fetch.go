@@ -24,7 +24,7 @@ func (a *attempt) fetch(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	rest, err := a.Run.todo()
+	rest, err := a.unmeasured()
 	if err != nil {
 		return "", err
 	}

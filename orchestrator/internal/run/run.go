@@ -63,12 +63,12 @@ type todo struct {
 
 // Whole reports whether every trial has a whole result at home.
 func (r *Run) Whole() (bool, error) {
-	rest, err := r.todo()
+	rest, err := r.unmeasured()
 	return len(rest.trials) == 0, err
 }
 
-// todo compares the plan with the results at home.
-func (r *Run) todo() (todo, error) {
+// unmeasured compares the plan with the results at home.
+func (r *Run) unmeasured() (todo, error) {
 	results, err := r.Store.Results(r.Plan)
 	if err != nil {
 		return todo{}, err

@@ -20,9 +20,9 @@ func (r *Run) Slots(st State) int {
 }
 
 // device is the configuration for the work on one of n devices.
-func (c Config) device(slot, n int) (Config, error) {
+func (c Config) device(slot, n int) Config {
 	if n == 1 {
-		return c, nil
+		return c
 	}
 	own := *c.Run
 	own.Store = c.Store.Device(slot)
@@ -31,7 +31,7 @@ func (c Config) device(slot, n int) (Config, error) {
 		c.Observe = c.Boards.Device(slot)
 	}
 	c.Patience = c.Patience.among(n)
-	return c, nil
+	return c
 }
 
 // several carries out a run with several devices. They share leases, which are

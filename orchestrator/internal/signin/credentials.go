@@ -10,6 +10,7 @@ import (
 	"github.com/gophercloud/gophercloud/v2"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/secret"
 	"chexp/orchestrator/openstack/identity/oidc"
 )
 
@@ -161,6 +162,9 @@ func fromEnvironment(o Options) (credentials, error) {
 // a 401 that says nothing.
 func (c *credentials) build(o Options, e entry) error {
 	c.given = e.auth
+	for _, name := range secrets {
+		secret.Hide(e.auth[name])
+	}
 	how, err := chooseMethod(e, c.from)
 	if err != nil {
 		return err

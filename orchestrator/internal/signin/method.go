@@ -158,7 +158,7 @@ func (c *credentials) fillAppCred(g settings) error {
 	if c.auth.ApplicationCredentialID = g["application_credential_id"]; c.auth.ApplicationCredentialID != "" {
 		return nil
 	}
-	// A name is its user's.
+	// A credential's name is unique for its user only.
 	c.auth.ApplicationCredentialName = g["application_credential_name"]
 	if c.auth.UserID = g["user_id"]; c.auth.UserID != "" {
 		return nil

@@ -10,6 +10,7 @@ import (
 
 	"chexp/experiments/failure"
 	"chexp/experiments/files"
+	"chexp/experiments/secret"
 )
 
 // Kind of a journal entry.
@@ -68,6 +69,10 @@ func (r *Run) Record(e Entry) error {
 	if e.Time.IsZero() {
 		e.Time = time.Now().UTC()
 	}
+	e.Text = secret.Redact(e.Text)
+	if e.Data != nil {
+		e.Data = secret.RedactJSON(e.Data)
+	}
 	line, err := json.Marshal(e)
 	if err != nil {
 		return err
@@ -99,7 +104,7 @@ func (r *Run) torn() bool {
 	defer f.Close()
 	last := []byte{'\n'}
 	if st, err := f.Stat(); err == nil && st.Size() > 0 {
-		f.ReadAt(last, st.Size()-1)
+		_, _ = f.ReadAt(last, st.Size()-1) // unread, the line counts as whole
 	}
 	return last[0] != '\n'
 }

@@ -31,6 +31,7 @@ import (
 
 	"chexp/experiments/failure"
 	"chexp/experiments/files"
+	"chexp/experiments/secret"
 	"chexp/experiments/trial"
 )
 
@@ -292,7 +293,7 @@ func (r *Run) WriteJSON(name string, v any) error {
 	if err != nil {
 		return err
 	}
-	return r.Replace(name, append(data, '\n'))
+	return r.Replace(name, append(secret.RedactJSON(data), '\n'))
 }
 
 // Append adds to a file and syncs it, as the event mirror does.

@@ -17,6 +17,11 @@ var (
 	NoFreeDevice = world.Word("blazar.free", "none") // a creation finds every device taken
 	// a creation is more than is left of the project's allocation: 400
 	NoAllocation = world.Word("blazar.allocation", "used")
+	// two creations in the same second do not see each other's boards, and both book them
+	DoubleBooking = world.Word("blazar.race", "double")
+	// another project books the boards of the next lease too, for the same time or from its end on
+	RivalSame  = world.Word("blazar.rival", "same")
+	RivalAfter = world.Word("blazar.rival", "after")
 	// Extension403 answers an extension outside the window with 403, as production's nightly test
 	// has it; the public code says 400.
 	Extension403 = world.Word("blazar.extension", "403")
@@ -64,6 +69,8 @@ var API = front.API{
 		{Name: "blazar.node", Words: []string{"gone"}},
 		{Name: "blazar.free", Words: []string{"none"}},
 		{Name: "blazar.allocation", Words: []string{"used"}},
+		{Name: "blazar.race", Words: []string{"double"}},
+		{Name: "blazar.rival", Words: []string{"same", "after"}},
 		{Name: "blazar.extension", Words: []string{"403"}, Lasts: true},
 		{Name: "blazar.policy", Words: []string{"upstream"}, Lasts: true},
 		{Name: "blazar.query", Words: []string{"hidden"}, Lasts: true},

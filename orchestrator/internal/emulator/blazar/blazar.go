@@ -35,6 +35,8 @@ type Service struct {
 	kind    kind
 	mu      sync.Mutex
 	leases  []*lease // in order of creation
+	labels  nodes
+	leaks   []leaked
 	devices []*world.Device
 	born    string // created_at of all devices
 }
@@ -46,7 +48,7 @@ func New(w *world.World) *Service { return newService(w, devices) }
 func NewBareMetal(w *world.World) *Service { return newService(w, hosts) }
 
 func newService(w *world.World, k kind) *Service {
-	s := &Service{World: w, kind: k, born: w.Now().Format(rowTime)}
+	s := &Service{World: w, kind: k, labels: nodes{}, born: w.Now().Format(rowTime)}
 	for _, d := range w.Devices {
 		if d.InBlazar {
 			s.devices = append(s.devices, d)

@@ -46,17 +46,23 @@ func (s *Service) candidates(a *ask, taken []*world.Device) ([]*world.Device, *p
 }
 
 // booked tells whether a lease other than except has the board at all, and whether one
-// has it in the window. Leases that meet at a minute do not collide: the real search
+// or a leak has it in the window. Leases that meet at a minute do not collide: the real search
 // for overlaps includes the minute, but a period of no length reserves nothing
 // (recorded: 04:00-05:00, then 05:00-06:00 on the same uid, both 201).
 func (s *Service) booked(d *world.Device, start, end time.Time, except *lease) (used, busy bool) {
 	for _, l := range s.leases {
-		if l.deleted || l == except || !slices.Contains(l.devices(), d) {
+		overlooked := s.World.Now().Sub(l.created) < raceTime && s.World.Orders.Holds(DoubleBooking)
+		if l.deleted || l == except || overlooked || !slices.Contains(l.devices(), d) {
 			continue
 		}
 		used = true
 		if start.Before(l.end) && l.start.Before(end) {
 			busy = true
+		}
+	}
+	for _, k := range s.leaks {
+		if k.device == d {
+			used, busy = true, busy || start.Before(k.end) && k.start.Before(end)
 		}
 	}
 	return used, busy

@@ -115,6 +115,10 @@ func (s *Service) create(body *pyrepr.Dict, who front.Caller) (*lease, *problem)
 		return nil, p
 	}
 	s.leases = append(s.leases, l)
+	if s.overlaps(l) {
+		s.World.Orders.Take(DoubleBooking)
+	}
+	s.rivals(l)
 	return l, nil
 }
 
@@ -168,7 +172,8 @@ func (s *Service) enough(a *ask) *problem {
 }
 
 // reserve allocates boards for every reservation in turn. Two reservations that
-// each fit alone may not fit together; that failure has another text.
+// each fit alone may not fit together; that failure has another text, and leaks the boards
+// that the earlier ones got.
 func (s *Service) reserve(l *lease, asks []*ask, now time.Time) *problem {
 	for _, a := range asks {
 		if !a.hasProps {
@@ -180,6 +185,11 @@ func (s *Service) reserve(l *lease, asks []*ask, now time.Time) *problem {
 		}
 		devices, p := s.candidates(a, l.devices())
 		if p != nil {
+			for _, d := range l.devices() {
+				if !s.kind.hypervisor {
+					s.leaks = append(s.leaks, leaked{d, l.start, l.end})
+				}
+			}
 			return notEnough
 		}
 		l.reservations = append(l.reservations, &reservation{

@@ -218,7 +218,7 @@ func (s *Service) deleteLease(c call) {
 		return
 	}
 	l.deleted = true
-	ids := l.free()
+	ids := l.free(s.labels)
 	s.mu.Unlock()
 	s.ended(ids)
 	front.JSON(c.w, 200, map[string]any{})
@@ -239,9 +239,12 @@ func (l *lease) mayEnd() *problem {
 }
 
 // free gives the lease's boards back and returns the ids of its reservations.
-func (l *lease) free() []string {
+func (l *lease) free(labels nodes) []string {
 	var ids []string
 	for _, r := range l.reservations {
+		if r.status != "deleted" {
+			labels.unmark(r)
+		}
 		r.devices, r.had = nil, append(r.had, r.devices...)
 		ids = append(ids, r.id)
 	}

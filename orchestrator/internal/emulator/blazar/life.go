@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"chexp/orchestrator/internal/emulator/front"
 	"chexp/orchestrator/internal/emulator/world"
 )
 
@@ -120,6 +119,9 @@ func (s *Service) start(l *lease, now time.Time) func() {
 	}
 	for _, r := range l.reservations {
 		r.status, r.updated = status, now
+		if status == "active" {
+			s.labels.mark(l, r)
+		}
 	}
 	s.World.Log.Debug("lease started", "id", l.id, "reservations", status)
 	return nil
@@ -127,26 +129,11 @@ func (s *Service) start(l *lease, now time.Time) func() {
 
 // end takes the boards back, and with them what runs there.
 func (s *Service) end(l *lease, now time.Time) func() {
-	ids := l.free()
+	ids := l.free(s.labels)
 	for _, r := range l.reservations {
 		r.status, r.updated = "deleted", now
 	}
 	return func() { s.ended(ids) }
-}
-
-// Active tells which board a reservation has now, for Zun's scheduler: the lease must
-// be active and of that project.
-func (s *Service) Active(reservationID, projectID string) (*world.Device, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, l := range s.leases {
-		if r := l.reservation(reservationID); r != nil && !l.deleted {
-			if r.status == "active" && l.projectID == projectID && len(r.devices) > 0 {
-				return r.devices[0], true
-			}
-		}
-	}
-	return nil, false
 }
 
 // Machines are those of an active reservation of that project, for Nova's scheduler: Blazar put
@@ -169,30 +156,6 @@ func (s *Service) Nodes() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.devices)
-}
-
-// Seed adds a lease that is part of the scenery: somebody else's, active, on the named
-// board, for some hours.
-func (s *Service) Seed(u *world.User, name, device string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, d := range s.devices {
-		if d.Name != device {
-			continue
-		}
-		now := s.World.Now()
-		start := now.Truncate(time.Minute).Add(-time.Hour)
-		who := front.Caller{UserID: u.ID, UserName: u.Name, ProjectID: u.Project.ID}
-		l := s.newLease(name, who, start, start.Add(6*time.Hour), start, now)
-		l.seeded, l.status = true, active
-		l.startEvent.set(done, now)
-		l.beforeEnd.set(done, now)
-		l.reservations = []*reservation{{id: world.NewUUID(), resourceID: world.NewUUID(), status: "active",
-			props: `["==", "$name", "` + device + `"]`, before: "default", min: 1, max: 1,
-			devices: []*world.Device{d}, created: now, updated: now}}
-		s.leases = append(s.leases, l)
-		return
-	}
 }
 
 // Left is a lease that was made through the API and not deleted.

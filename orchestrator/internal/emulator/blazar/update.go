@@ -172,7 +172,10 @@ func extension(l *lease, start, end, now time.Time) *problem {
 }
 
 // reallocate finds out whether the boards are still free in the new window, and
-// swaps those that are not. An active reservation cannot move.
+// swaps those that are not. An active reservation cannot move. Of a machine it asks whether
+// another lease has it then; of a board it asks the same table, of hosts, in which no board is. So
+// every extension over somebody's booking is granted (recorded, cases fleet/35b and 83)
+// [BLZ:plugins/devices/device_plugin.py _allocations_to_remove].
 func (s *Service) reallocate(l *lease, changes []*pyrepr.Dict, start, end, now time.Time) *problem {
 	type plan struct {
 		r       *reservation
@@ -207,6 +210,9 @@ func (s *Service) reallocate(l *lease, changes []*pyrepr.Dict, start, end, now t
 		// Another board is no "resources_changed": only the repair of a lost one sets that.
 		p.r.devices, p.r.props, p.r.hyper, p.r.min, p.r.max, p.r.updated = p.devices, p.a.props, p.a.hyper, p.a.min,
 			p.a.max, now
+		if p.r.status == "active" {
+			s.labels.mark(l, p.r)
+		}
 	}
 	return nil
 }
@@ -219,7 +225,7 @@ func (s *Service) keepOrSwap(l *lease, r *reservation, a *ask) ([]*world.Device,
 	var kept []*world.Device
 	for _, d := range r.devices {
 		_, busy := s.booked(d, a.start, a.end, l)
-		if slices.Contains(match, d) && !busy && len(kept) < a.max {
+		if slices.Contains(match, d) && !(busy && s.kind.hypervisor) && len(kept) < a.max {
 			kept = append(kept, d)
 		}
 	}

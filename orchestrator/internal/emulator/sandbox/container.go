@@ -28,6 +28,7 @@ type Spec struct {
 	Address  string            // IPv4 address inside; "" for none but loopback
 	Files    map[string][]byte // read-only files by absolute path
 	HostKeys bool              // make an SSH host key
+	BootID   string            // the board's, which all containers on it share; "" is this machine's
 }
 
 // Container is one start of a container: when its main process ends, it is over.
@@ -70,7 +71,7 @@ func (h *Host) Start(spec Spec) (*Container, error) {
 		started: time.Now()}
 	c.env = c.environment()
 	if err := c.start(); err != nil {
-		return nil, errors.Join(err, h.removeRoot(root), os.RemoveAll(root+".cpuinfo"))
+		return nil, errors.Join(err, h.removeRoot(root), c.removeKernelFiles())
 	}
 	h.mu.Lock()
 	h.live[c] = true
@@ -182,6 +183,13 @@ func (c *Container) arguments() ([]string, error) {
 			return nil, err
 		}
 		args = append(args, "--ro-bind", info, "/proc/cpuinfo")
+	}
+	if c.spec.BootID != "" {
+		boot := c.root + ".boot_id"
+		if err := os.WriteFile(boot, []byte(c.spec.BootID+"\n"), 0o444); err != nil {
+			return nil, err
+		}
+		args = append(args, "--ro-bind", boot, "/proc/sys/kernel/random/boot_id")
 	}
 	return append(append(args, "--"), c.spec.Command...), nil
 }
@@ -318,10 +326,14 @@ func (c *Container) Remove() error {
 		c.host.mu.Lock()
 		delete(c.host.live, c)
 		c.host.mu.Unlock()
-		os.Remove(c.root + ".cpuinfo")
-		err = c.host.removeRoot(c.root)
+		err = errors.Join(c.removeKernelFiles(), c.host.removeRoot(c.root))
 	})
 	return err
+}
+
+// removeKernelFiles removes what stood in for files of the board's kernel.
+func (c *Container) removeKernelFiles() error {
+	return errors.Join(os.RemoveAll(c.root+".cpuinfo"), os.RemoveAll(c.root+".boot_id"))
 }
 
 // tail keeps the end of what is written to it.

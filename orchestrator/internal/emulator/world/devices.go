@@ -17,6 +17,8 @@ type Device struct {
 	// InBlazar is false for a board whose registration failed: the inventory shows
 	// it, nobody can reserve it [EHD:hwdiscovery/v1/api.py].
 	InBlazar bool
+	// BootID is the kernel's own, new when the board is switched on: with the emulator.
+	BootID string
 	// Host is what Nova knows of a bare-metal machine, nil for a board.
 	Host *Host
 }
@@ -70,7 +72,7 @@ func StandardDevices() []Device {
 		all = append(all, d)
 	}
 	add := func(d Device) {
-		d.UID = fixedUUID("uid " + d.Name)
+		d.UID = FixedUUID("uid " + d.Name)
 		all = append(all, d)
 	}
 	add(Device{Name: "iot-rpi4-01", MachineName: "raspberrypi4-64", Vendor: "Raspberry Pi", Model: "4",
@@ -106,10 +108,10 @@ func (d *Device) Admits(projectID string) bool {
 
 // Network ids. Clients must look them up by name; the real ones have changed before.
 var (
-	PublicNetID = fixedUUID("network public")
-	CaliconetID = fixedUUID("network caliconet")
+	PublicNetID = FixedUUID("network public")
+	CaliconetID = FixedUUID("network caliconet")
 
-	PublicSubnetID = fixedUUID("subnet public")
-	CaliSubnetID   = fixedUUID("subnet caliconet")
-	RouterID       = fixedUUID("router")
+	PublicSubnetID = FixedUUID("subnet public")
+	CaliSubnetID   = FixedUUID("subnet caliconet")
+	RouterID       = FixedUUID("router")
 )

@@ -53,7 +53,7 @@ func Machines(region string) []Device {
 			if t.gpu != "" {
 				caps["gpu.gpu"], caps["gpu.gpu_count"], caps["gpu.gpu_model"] = "True", "1", t.gpu
 			}
-			all = append(all, Device{ID: fmt.Sprint(len(all) + 1), UID: fixedUUID("node " + region + " " + name),
+			all = append(all, Device{ID: fmt.Sprint(len(all) + 1), UID: FixedUUID("node " + region + " " + name),
 				Name: name, MachineName: t.name,
 				Reservable: true, InBlazar: true, Host: &Host{CPUs: t.cpus, MemoryMB: t.memory, DiskGB: t.disk,
 					Capabilities: caps}})
@@ -67,12 +67,9 @@ func Machines(region string) []Device {
 
 // Sharednet1ID and its subnet are the network that bare-metal servers are attached to.
 var (
-	Sharednet1ID     = fixedUUID("network sharednet1")
-	Sharednet1Subnet = fixedUUID("subnet sharednet1")
+	Sharednet1ID     = FixedUUID("network sharednet1")
+	Sharednet1Subnet = FixedUUID("subnet sharednet1")
 )
-
-// FixedUUID is the same for the same name in every emulator.
-func FixedUUID(name string) string { return fixedUUID(name) }
 
 // Port is a Neutron port, made by Zun for a container or by Nova for a server.
 type Port struct {

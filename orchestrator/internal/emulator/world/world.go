@@ -82,8 +82,9 @@ func New(pace Pace, devices []Device, log *slog.Logger) *World {
 	for i := range devices {
 		d := devices[i]
 		if d.ID == "" {
-			d.ID = fixedUUID("blazar device " + d.Name)
+			d.ID = FixedUUID("blazar device " + d.Name)
 		}
+		d.BootID = NewUUID()
 		w.Devices = append(w.Devices, &d)
 	}
 	return w
@@ -177,8 +178,8 @@ func NewHex(n int) string {
 	return hex.EncodeToString(b)
 }
 
-// fixedUUID is the same for the same name on every start.
-func fixedUUID(name string) string {
+// FixedUUID is the same for the same name in every emulator.
+func FixedUUID(name string) string {
 	sum := sha256.Sum256([]byte("chexp emulator: " + name))
 	var b [16]byte
 	copy(b[:], sum[:])

@@ -168,6 +168,7 @@ func (s *Service) deletes(row *container, stopsFirst bool) {
 	}
 	s.ends(row)
 	hold()
+	s.client.heals(s.life)
 	set(stopped, "")
 	hold()
 	s.gone(row)
@@ -205,6 +206,7 @@ func (s *Service) stop(c call, ident string) {
 // Restarting with a task.
 func (s *Service) halt(row *container) {
 	s.World.Pace.Hold(s.life, s.schedule()/2)
+	s.client.heals(s.life)
 	s.ends(row)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -221,7 +223,7 @@ func (s *Service) start(c call, ident string) {
 }
 
 func (s *Service) restart(row *container) {
-	if !s.World.Pace.Hold(s.life, s.schedule()/2) {
+	if !s.World.Pace.Hold(s.life, s.schedule()/2) || !s.client.heals(s.life) {
 		return
 	}
 	s.ends(row)
@@ -269,8 +271,12 @@ func (s *Service) logs(c call, ident string) {
 		c.fail(p)
 		return
 	}
+	reads := s.client.reads()
 	s.mu.Lock()
 	row, p := s.begin(c, ident, "logs")
+	if p == nil && !reads {
+		p = internal
+	}
 	var text any
 	if p == nil && row.hasPod {
 		logs := row.logs

@@ -13,17 +13,30 @@ var (
 	// it shows as Deleted when fresh: a race of Zun's sync, seen on the real code
 	ContainerVanish = world.Word("zun.container", "deleted")
 	NoHosts         = world.Word("zun.hosts", "none")   // no compute service is up: it is made in Error
+	ClaimLost       = world.Word("zun.claim", "lost")   // it meets an execute's handshake: Creating, then Deleted
 	ImageNeverPulls = world.Word("zun.image", "never")  // its image cannot be fetched: Creating for ever
 	AddressLate     = world.Word("zun.address", "late") // it runs for a while before it shows an address
 	// an execute is cut at once: exit_code null, the process goes on
 	ExecuteCut     = world.Word(execute, "cut")
 	InteractiveOff = world.Word("zun.interactive", "off") // no interactive execute, as in the public code of 2024
+
+	// the next execute, archive, logs or attach meets another's handshake: 500
+	StreamCollides = world.Word("zun.stream", "collide")
+	// two handshakes overlapped in the wrong order: nothing reaches Kubernetes until a restart
+	Wedged  = world.Word("zun.compute", "wedged")
+	Restart = world.Word("zun.compute", "restart") // an operator restarts the compute service
+
+	// which board of a reservation of several a container gets, instead of any
+	Packs   = world.Word("zun.scheduler", "pack")   // always the same
+	Spreads = world.Word("zun.scheduler", "spread") // the one with the fewest
 )
 
 // Targets with values.
 const (
 	execute = "execute"     // after how long Zun answers an execute without an exit code
 	workers = "zun.workers" // how many calls the compute service works at
+	// how long an execute's handshake keeps the one client of the compute service for itself
+	handshake = "zun.handshake"
 )
 
 // API is what Zun tells the front.
@@ -55,6 +68,12 @@ var API = front.API{
 		{Name: "zun.image", Words: []string{"never"}},
 		{Name: "zun.address", Words: []string{"late"}},
 		{Name: "zun.interactive", Words: []string{"off"}, Lasts: true},
+		{Name: "zun.claim", Words: []string{"lost"}},
+		{Name: "zun.stream", Words: []string{"collide"}},
+		{Name: "zun.compute", Words: []string{"wedged"}, Lasts: true},
+		{Name: "zun.compute", Words: []string{"restart"}},
+		{Name: "zun.scheduler", Words: []string{"pack", "spread"}, Lasts: true},
+		{Name: handshake, Value: world.Time("slow"), Lasts: true},
 		{Name: workers, Value: world.Number, Lasts: true},
 		{Name: execute, Words: []string{"cut"}},
 		{Name: execute, Value: world.Time("cut"), Lasts: true},

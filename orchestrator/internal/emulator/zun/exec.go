@@ -52,6 +52,10 @@ func (s *Service) execute(c call, ident string) {
 		return
 	}
 	defer s.worker(c)()
+	if !s.client.stream() {
+		c.fail(internal)
+		return
+	}
 	proc, err := pod.Exec(words, false, true)
 	if err != nil {
 		c.fail(internal)
@@ -161,6 +165,10 @@ func (s *Service) putArchive(c call, ident string) {
 		return
 	}
 	defer s.worker(c)()
+	if !s.client.stream() {
+		c.fail(internal)
+		return
+	}
 	proc, err := pod.Exec(words, true, true)
 	if err != nil || !s.feed(proc, data) {
 		c.fail(internal)
@@ -218,6 +226,10 @@ func (s *Service) getArchive(c call, ident string) {
 		c.fail(internal)
 		return
 	}
+	if !s.client.stream() {
+		c.fail(internal)
+		return
+	}
 	proc, err := pod.Exec(ask, false, true)
 	if err != nil || !await(proc, s.World.Pace.ExecuteTimeout) {
 		c.fail(internal)
@@ -231,7 +243,7 @@ func (s *Service) getArchive(c call, ident string) {
 		line = "tar cf - -C " + name + " ."
 	}
 	words, err := splitShell(line)
-	if err != nil {
+	if err != nil || !s.client.stream() {
 		c.fail(internal)
 		return
 	}

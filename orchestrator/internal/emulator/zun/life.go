@@ -50,8 +50,10 @@ func (s *Service) ends(c *container) {
 	}
 }
 
-// change alters the row unless its life was ended meanwhile.
+// change alters the row unless its life was ended meanwhile. What Kubernetes does is seen when the
+// compute service can ask it.
 func (s *Service) change(ctx context.Context, f func()) bool {
+	s.client.heals(ctx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if ctx.Err() != nil {
@@ -70,6 +72,7 @@ func (s *Service) errs(ctx context.Context, c *container, reason, detail, task s
 // scheduled is what happens between the 202 and the pod. Whatever is wrong with a
 // reservation shows here, as a status, never as an HTTP error.
 func (s *Service) scheduled(ctx context.Context, c *container) bool {
+	claim := s.client.claims()
 	if !s.World.Pace.Hold(ctx, s.schedule()) {
 		return false
 	}
@@ -84,6 +87,8 @@ func (s *Service) scheduled(ctx context.Context, c *container) bool {
 		}
 	}
 	switch {
+	case !claim() || s.World.Orders.Take(ClaimLost):
+		return s.loses(ctx, c)
 	case c.req.Disk > 0:
 		return s.errs(ctx, c, "Your host does not support disk quota.", "", task)
 	case c.req.Reservation == "":
@@ -96,8 +101,8 @@ func (s *Service) scheduled(ctx context.Context, c *container) bool {
 		s.change(ctx, func() { c.status, c.taskState = deleted, "" })
 		return false
 	}
-	device, ok := s.Reservations.Active(c.req.Reservation, c.projectID)
-	if !ok {
+	boards := s.Reservations.Labelled(c.req.Reservation, c.projectID)
+	if len(boards) == 0 {
 		n := s.Reservations.Nodes()
 		s.change(ctx, func() { c.synced = true })
 		return s.errs(ctx, c, fmt.Sprintf("0/%d nodes are available: %d node(s) didn't match Pod's node "+
@@ -105,7 +110,17 @@ func (s *Service) scheduled(ctx context.Context, c *container) bool {
 			"preemption: 0/%d nodes are available: %d Preemption is not helpful for scheduling.", n, n, n, n),
 			"Unschedulable", "")
 	}
-	return s.change(ctx, func() { c.device, c.taskState, c.synced = device, task, true })
+	return s.change(ctx, func() { c.device, c.taskState, c.synced = s.client.place(s.rows, boards), task, true })
+}
+
+// loses is a creation whose claim failed: the exception goes nowhere, there is no Deployment, and
+// the next sync takes the container for a deleted one.
+func (s *Service) loses(ctx context.Context, c *container) bool {
+	s.World.Log.Debug("container lost", "uuid", c.uuid)
+	if s.World.Pace.Hold(ctx, s.World.Pace.Tick) {
+		s.change(ctx, func() { c.status, c.taskState = deleted, "" })
+	}
+	return false
 }
 
 // unprocessable is the Kubernetes client's exception text.
@@ -209,7 +224,7 @@ func (s *Service) startPod(ctx context.Context, c *container, img image, address
 		return nil, nil
 	}
 	spec := sandbox.Spec{Name: podName(c), Command: command, Env: maps.Clone(c.req.Env), Dir: c.req.Workdir,
-		Address: address, Files: c.req.Mounts, HostKeys: img.hostKeys}
+		Address: address, Files: c.req.Mounts, HostKeys: img.hostKeys, BootID: c.device.BootID}
 	if spec.Dir == "" {
 		spec.Dir = img.dir
 	}
@@ -291,8 +306,10 @@ func (s *Service) gone(c *container) {
 	}
 }
 
-// ReservationEnded kills the scheduled containers of the reservations: they show as
-// Deleted, later they are gone.
+// ReservationEnded kills the scheduled containers of the reservations. Blazar deletes their
+// Deployments with a client of its own, so that this works also when the compute service is
+// wedged. The watch of the pods calls them Stopped at once, the next sync Deleted, and then the
+// rows go (recorded, cases fleet/71 to 71c, 26b).
 func (s *Service) ReservationEnded(ids []string) {
 	s.mu.Lock()
 	var hit []*container
@@ -304,10 +321,31 @@ func (s *Service) ReservationEnded(ids []string) {
 	s.mu.Unlock()
 	for _, c := range hit {
 		s.ends(c)
-		s.mu.Lock()
-		c.status, c.taskState, c.hasPod, c.hasAddress = deleted, "", false, false
-		s.mu.Unlock()
-		time.AfterFunc(s.World.Pace.Tick, func() { s.gone(c) })
+		seen := s.client.reaches()
+		if seen {
+			s.lapses(c, stopped)
+		}
+		go func() {
+			if !seen && s.client.heals(s.life) {
+				s.lapses(c, stopped)
+			}
+			if s.World.Pace.Hold(s.life, s.World.Pace.Tick) && s.client.heals(s.life) {
+				s.lapses(c, deleted)
+				if s.World.Pace.Hold(s.life, 2*s.World.Pace.Tick) {
+					s.gone(c)
+				}
+			}
+		}()
+	}
+}
+
+// lapses shows a container whose Deployment is gone.
+func (s *Service) lapses(c *container, status string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.status != deleting {
+		c.status, c.taskState, c.hasPod = status, "", false
+		c.hasAddress = c.hasAddress && status != deleted
 	}
 }
 

@@ -61,6 +61,10 @@ func (s *Service) attachURL(c call, ident string) {
 	if row == nil {
 		return
 	}
+	if !s.client.reads() {
+		c.fail(internal)
+		return
+	}
 	token := s.open(row, []string{"/bin/sh", "-i"}, "")
 	c.ok(200, s.ProxyURL+"/?token="+token+"&uuid="+row.uuid)
 }

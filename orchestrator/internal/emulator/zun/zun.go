@@ -22,7 +22,7 @@ import (
 
 // Reservations is Blazar, as Kubernetes' scheduler sees it through node labels.
 type Reservations interface {
-	Active(reservationID, projectID string) (*world.Device, bool)
+	Labelled(reservationID, projectID string) []*world.Device
 	Nodes() int
 }
 
@@ -51,6 +51,7 @@ type Service struct {
 	abandoned []world.Port
 	next      int // last fixed address handed out
 	busy      int // calls that a worker is at, while their number is limited
+	client    *kubernetes
 	sessions  map[string]session
 	regs      []*registry
 }
@@ -61,6 +62,7 @@ const defaultMaxArchive = 32 << 20
 func New(w *world.World) *Service {
 	s := &Service{World: w, MaxArchive: defaultMaxArchive}
 	s.life, s.end = context.WithCancel(context.Background())
+	s.client = &kubernetes{world: w, life: s.life}
 	return s
 }
 

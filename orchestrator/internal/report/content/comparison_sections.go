@@ -33,9 +33,9 @@ func basisText(c compare.Change) string {
 	}
 	s := fmt.Sprintf("%s against %s: intervals over %s", c.Group, c.Base, words.Plural(c.Units, c.Unit))
 	switch {
-	case c.Paired && c.Unit == "device":
+	case c.Paired && c.Unit == stats.ByDevice:
 		s += ", each against itself"
-	case c.Unit != "device" || !c.Paired:
+	case c.Unit != stats.ByDevice || !c.Paired:
 		s += " a side or more"
 	}
 	return s + words.When(c.Caveat != "", "; "+c.Caveat)
@@ -215,15 +215,15 @@ func (v Across) legend() string {
 			s += " " + strings.ToUpper(why[:1]) + why[1:] + "."
 		}
 	}
-	if units["device"] {
+	if units[stats.ByDevice] {
 		s += " 95 %: interval of that median, from how devices differ, each counting once (from " +
 			strconv.Itoa(stats.FewestUnits) +
 			" devices by Student's t, from 6 by order statistics)."
 	}
-	if units["run"] {
+	if units[stats.ByRun] {
 		s += " Where there is one device, the interval is from how its runs differ, and holds for that device."
 	}
-	return s + " Spread: how much longer the slowest device" + words.When(units["run"], " (or run)") +
+	return s + " Spread: how much longer the slowest device" + words.When(units[stats.ByRun], " (or run)") +
 		" takes than the fastest." + words.When(v.suspect(), markedRuns)
 }
 

@@ -100,9 +100,6 @@ func (v Across) fields(g int) []acrossField {
 // maxScatterLines bounds the rows of the scatter table.
 const maxScatterLines = 8
 
-// levels lists the levels of scatter, from the outermost.
-var levels = []string{"device", "run", "process start", "block", "inference"}
-
 // scatter returns the table of what each level adds to the scatter, and of what one
 // should have more. It is nil where the levels are not known.
 func (v Across) scatter() *Table {
@@ -113,7 +110,7 @@ func (v Across) scatter() *Table {
 	left := len(rows) - maxScatterLines
 	rows = rows[:min(len(rows), maxScatterLines)]
 	out := slices.DeleteFunc(v.identity(), func(f acrossField) bool { return f.Key == "shape" })
-	for _, level := range levels {
+	for _, level := range stats.Levels {
 		get := func(r compare.Row) Cell {
 			i := slices.IndexFunc(r.Pools[0].Components, func(c stats.Component) bool { return c.Level == level })
 			if i < 0 {

@@ -140,8 +140,8 @@ func (s *addressClient) floatingIPs(ctx context.Context,
 	return floatingips.ExtractFloatingIPs(pages)
 }
 
-// release deletes those at the container's ports, and those that
-// were made for it. A site without a network service has none.
+// release deletes the floating IPs at the container's ports, and those that were
+// made for it. A site without a network service has none.
 func (s *addressClient) release(ctx context.Context, containerID string) error {
 	if !s.Session.Offers("network") {
 		return nil

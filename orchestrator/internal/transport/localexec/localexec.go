@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"chexp/experiments/files"
+	"chexp/experiments/secret"
 	"chexp/orchestrator/internal/transport"
 	"chexp/orchestrator/internal/transport/tarstream"
 )
@@ -276,6 +277,7 @@ func (t *Transport) Exec(ctx context.Context, cmd transport.Command) (transport.
 	out := transport.NewOutput(maxOutput)
 	c := exec.CommandContext(ctx, cmd.Args[0], cmd.Args[1:]...)
 	c.Stdout, c.Stderr = out, out
+	c.Env = secret.Environ(os.Environ())
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
 	c.WaitDelay = leftoverWait

@@ -83,3 +83,14 @@ func TestExecKillsGroupOnCancel(t *testing.T) {
 	}
 	waitForDeath(t, string(bytes.TrimSpace(pid)))
 }
+
+// What runs on this machine gets nothing that signs in.
+func TestChildrenHaveNoCredentials(t *testing.T) {
+	t.Setenv("OS_APPLICATION_CREDENTIAL_SECRET", "s3cret-of-a-test")
+	t.Setenv("CHEXP_TEST", "stays")
+	got, err := localexec.New(t.TempDir()).Exec(t.Context(), transport.Command{Args: []string{"env"}})
+	if err != nil || bytes.Contains(got.Output, []byte("s3cret")) ||
+		!bytes.Contains(got.Output, []byte("CHEXP_TEST=stays")) {
+		t.Errorf("%v, %s", err, got.Output)
+	}
+}
