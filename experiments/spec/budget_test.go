@@ -81,7 +81,7 @@ func TestParseStart(t *testing.T) {
 		t.Errorf("now is %v, %v", got, err)
 	}
 	for in, part := range map[string]string{
-		"2026-12-01": "must be now, or", "2026-12-01T14:00": "no time zone", "2026-12-01T14:00:30Z": "whole minute",
+		"2026-12-01": "must be now, next", "2026-12-01T14:00": "no time zone", "2026-12-01T14:00:30Z": "whole minute",
 		"": "must be", "Now": "must be",
 		"2026-13-01T14:00Z": "must be",
 	} {

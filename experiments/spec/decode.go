@@ -124,15 +124,16 @@ func (r *reader) lease(n *node, e *Experiment) {
 	listed := s.values["devices"] != nil && s.values["devices"].Kind == yaml.SequenceNode
 	switch {
 	case listed:
-	case len(chosen) == 0:
-		s.require("machine_name", "say which device: machine_name (any of a kind), device (one by name) or uid")
+	case len(chosen) == 0 && !s.has("name"):
+		s.require("machine_name", "say which device: machine_name (any of a kind), device (one by name) or uid; or "+
+			"the name of a lease that you have")
 	case len(chosen) > 1:
 		s.addf(chosen[1], "contradicts %s: give exactly one of machine_name, device and uid", chosen[0])
 	}
 	r.devices(s, l)
-	if v, ok := s.literal("start", "now or a date and time"); ok {
+	if v, ok := s.literal("start", "now, next or a date and time"); ok {
 		t, err := parseStart(v)
-		if err != nil {
+		if l.Next = v == "next"; !l.Next && err != nil {
 			s.addf("start", "%v", err)
 		}
 		l.Start = t

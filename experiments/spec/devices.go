@@ -41,8 +41,8 @@ func (r *reader) devices(s *section, l *Lease) {
 	if s.has("at_most") && !l.AllFree {
 		s.addf("at_most", "goes with devices: all-free; here devices says how many")
 	}
-	if n.Kind != yaml.SequenceNode && l.MachineName == "" && (s.has("device") || s.has("uid")) {
-		s.addf("devices", "is more than one device, but device and uid name one: write machine_name, or a list here")
+	if n.Kind != yaml.SequenceNode && l.MachineName == "" {
+		s.addf("devices", "needs machine_name, of which so many are had; or write a list of names or uids here")
 	}
 }
 

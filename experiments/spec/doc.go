@@ -17,8 +17,10 @@
 //	lease.machine_name    a kind of device, such as raspberrypi5            one of these
 //	lease.device          one device's name, such as nyu-rpi5-01            three is
 //	lease.uid             a device's uid                                    required
-//	lease.name            letters, digits . _ -, at most 128                experiment and run id
-//	lease.start           now, or date and time with a zone                 now
+//	lease.name            that of a lease of yours, which is used if it     experiment and run id
+//	                      exists (then the device may be left out), else
+//	                      of a new one: letters, digits . _ -, at most 128
+//	lease.start           now, next, or date and time with a zone           now
 //	lease.duration        1m to 7d                                          2h
 //	container             only with CHI@Edge
 //	container.image       an image reference                                debian:bookworm-slim

@@ -143,3 +143,10 @@ func TestCheckStart(t *testing.T) {
 		t.Errorf("now gives %v", err)
 	}
 }
+
+func TestLeaseThatExistsNeedsNoDevice(t *testing.T) {
+	e := parsed(t, strings.Replace(twoByTwo, "{device: d, start: 2026-12-01T14:00Z}", "{name: mine, start: next}", 1))
+	if want := (Lease{Name: "mine", Next: true, Duration: 2 * time.Hour}); !reflect.DeepEqual(e.Lease, want) {
+		t.Errorf("lease is %+v, want %+v", e.Lease, want)
+	}
+}

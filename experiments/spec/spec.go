@@ -35,13 +35,15 @@ type Experiment struct {
 }
 
 // Lease says which device, when and how long. Exactly one of MachineName,
-// Device and UID is set (where the site lends devices).
+// Device and UID is set (where the site lends devices), or none where Name is
+// that of a lease that exists.
 type Lease struct {
 	Name        string // "" : <experiment>-<run id>
 	MachineName string
 	Device      string
 	UID         string
 	Start       time.Time // zero: now
+	Next        bool      // begin at the first time at which a device is free so long
 	Duration    time.Duration
 
 	// For a run with several devices, each measuring all trials.

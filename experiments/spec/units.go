@@ -119,7 +119,8 @@ func FormatDuration(d time.Duration) string {
 
 // parseStart reads "now" (the zero time) or a date and time with its zone.
 func parseStart(s string) (time.Time, error) {
-	const allowed = "now, or a date and time with a zone, such as 2026-12-01T14:00-05:00 or 2026-12-01T19:00Z"
+	const allowed = "now, next (the first free time), or a date and time with a zone, such as " +
+		"2026-12-01T14:00-05:00 or 2026-12-01T19:00Z"
 	if s == "now" {
 		return time.Time{}, nil
 	}

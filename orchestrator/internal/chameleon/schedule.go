@@ -54,7 +54,7 @@ func (c *DeviceClient) NextSlot(ctx context.Context, req run.LeaseRequest,
 	best, match := site.Slot{}, 0
 	var bestStart time.Time
 	for _, d := range all {
-		if !wanted(req, d.Device) {
+		if !req.Wants(d.Device) {
 			continue
 		}
 		match++
@@ -107,7 +107,7 @@ func (c *DeviceClient) CheckFree(ctx context.Context, req run.LeaseRequest) (unr
 	now := c.client.Now()
 	start := site.Later(req.Start.UTC(), now)
 	for _, d := range all {
-		if !wanted(req, d.Device) || !d.Reservable || !d.Authorized {
+		if !req.Wants(d.Device) || !d.Reservable || !d.Authorized {
 			continue
 		}
 		if _, clash := conflict(d.Bookings, start, req.End); !clash {
@@ -117,17 +117,6 @@ func (c *DeviceClient) CheckFree(ctx context.Context, req run.LeaseRequest) (unr
 	msg, next := c.shortage(all, req, now)
 	return "", failure.Capacity.Errorf("%s", msg).
 		Advise("%s; `--at next` takes the first free time", next)
-}
-
-// wanted reports whether the request's filter matches the device.
-func wanted(req run.LeaseRequest, d run.Device) bool {
-	switch {
-	case req.DeviceName != "":
-		return d.Name == req.DeviceName
-	case req.DeviceUID != "":
-		return d.UID == req.DeviceUID
-	}
-	return d.MachineName == req.MachineName
 }
 
 func wantedText(req run.LeaseRequest) string {
@@ -171,7 +160,7 @@ func (c *DeviceClient) shortage(all []site.Device, req run.LeaseRequest, now tim
 	var name string
 	var inTheWay site.Booking
 	for _, d := range all {
-		if !wanted(req, d.Device) {
+		if !req.Wants(d.Device) {
 			continue
 		}
 		match++

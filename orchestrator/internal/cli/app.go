@@ -110,7 +110,7 @@ func signals(errw io.Writer) (work, cleanup context.Context, done func()) {
 				return
 			case s := <-ch:
 				if n == 1 {
-					fmt.Fprintf(errw, "\nchexp: %v: giving back what was acquired; once more to leave at once\n", s)
+					fmt.Fprintf(errw, "\nchexp: %v: stopping in order; once more to leave at once\n", s)
 					endWork(fmt.Errorf("received %v", s))
 					continue
 				}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -157,7 +158,7 @@ func creates(e *spec.Experiment) []string {
 	case n > 1:
 		device = fmt.Sprintf("%d %s", n, e.Lease.MachineName)
 	case e.Lease.MachineName == "":
-		device = "device " + e.Lease.Device + e.Lease.UID
+		device = "device " + cmp.Or(e.Lease.Device+e.Lease.UID, "of the lease "+e.Lease.Name)
 	}
 	if n > 1 {
 		containers += " on each, which measures all trials"
@@ -165,6 +166,9 @@ func creates(e *spec.Experiment) []string {
 	when := "now"
 	if !e.Lease.Start.IsZero() {
 		when = clock.Both(e.Lease.Start)
+	}
+	if e.Lease.Next {
+		when = "the first free time"
 	}
 	all := []string{
 		fmt.Sprintf("a lease on %s, from %s for %s", device, when, short(e.Lease.Duration)),

@@ -43,7 +43,7 @@ func (a *app) leaseCommand() *cli.Command {
 				Name: "shorten", Usage: "move the end of a lease of yours earlier", ArgsUsage: one,
 				Action: a.leaseShorten,
 				Flags: []cli.Flag{until, &cli.BoolFlag{Name: "now", Usage: "end it at once, and keep its record"},
-					formatFlag()},
+					&cli.BoolFlag{Name: "exact", Usage: "end it at --until, not at the last HH:55 before"}, formatFlag()},
 			},
 			{Name: "delete", Usage: "give a lease of yours back; its containers go with it", ArgsUsage: one,
 				Action: a.leaseDelete},
@@ -59,10 +59,10 @@ func (a *app) leaseCreate(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if want.file == "" {
-		a.warnManners(want.length)
-	} else if err := a.weighExperiment(c.Context, &want); err != nil {
-		return err
+	if want.file != "" {
+		if err := a.weighExperiment(c.Context, &want); err != nil {
+			return err
+		}
 	}
 	cloud, err := a.connectCloud(c)
 	if err != nil {
@@ -71,7 +71,15 @@ func (a *app) leaseCreate(c *cli.Context) error {
 	if err := want.begin(cloud.Now()); err != nil {
 		return err
 	}
-	req, err := a.placeLease(c.Context, cloud, want)
+	if want.Name, err = leaseName(c.Context, cloud, want); err != nil {
+		return err
+	}
+	p := placer{
+		cloud: cloud, want: want, lines: a.commands(c),
+		say:  func(text string) { fmt.Fprintf(a.err, "  %s\n", words.Printable(text)) },
+		warn: func(text string) { fmt.Fprintf(a.err, "! %s\n", words.Printable(text)) },
+	}
+	req, err := p.place(c.Context)
 	if err != nil {
 		return err
 	}
@@ -79,54 +87,51 @@ func (a *app) leaseCreate(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.err, "  lease %s (%s): %s, %s\n", words.Printable(l.Name), l.ID, clock.Window(l.Start, l.End),
-		clock.Span(l.End.Sub(l.Start)))
-	if c.Bool("no-wait") {
-		return a.print(c, leaseRows([]run.Lease{l}, l))
+	p.say(fmt.Sprintf("lease %s (%s): %s, %s", l.Name, l.ID, clock.Window(l.Start, l.End),
+		clock.Span(l.End.Sub(l.Start))))
+	if want.file != "" {
+		p.say("to run it there: " + p.lines.Line("run", want.file, "--lease", l.Name))
 	}
-	if left := l.Start.Sub(cloud.Now()); left > worthWaiting && !c.Bool("wait") {
-		fmt.Fprintf(a.err, "  it starts in %s: `%s` counts down to it\n", clock.Span(left),
-			words.Printable(a.commands(c).Line("lease", "wait", l.Name)))
-		return a.print(c, leaseRows([]run.Lease{l}, l))
-	}
-	if l, err = a.await(c, cloud, l); err != nil {
-		return err
+	left := l.Start.Sub(cloud.Now())
+	switch {
+	case c.Bool("no-wait"):
+	case left > worthWaiting && !c.Bool("wait"):
+		p.say(fmt.Sprintf("it starts in %s: `%s` counts down to it", clock.Span(left),
+			p.lines.Line("lease", "wait", l.Name)))
+	default:
+		if l, err = a.awaitNew(c, cloud, l); err != nil {
+			return err
+		}
 	}
 	return a.print(c, leaseRows([]run.Lease{l}, l))
+}
+
+// awaitNew waits for a lease that was just made. One that has begun is given back
+// by Ctrl-C, as by that of a run; a booking stays.
+func (a *app) awaitNew(c *cli.Context, cloud site.Cloud, l run.Lease) (run.Lease, error) {
+	got, err := a.await(c, cloud, l)
+	if err == nil || c.Context.Err() == nil {
+		return got, err
+	}
+	if l.Start.Sub(cloud.Now()) > time.Minute {
+		return got, failure.Interrupted.Errorf("interrupted; the lease %s stays booked, %s", l.Name,
+			clock.Window(l.Start, l.End)).
+			Advise("`%s` waits for it; `%s` gives it up", a.commands(c).Line("lease", "wait", l.ID),
+				a.commands(c).DeleteLease(l.ID))
+	}
+	ctx, cancel := context.WithTimeout(a.cleanup, run.DefaultPatience().Cleanup)
+	defer cancel()
+	if err := cloud.Release(ctx, l.ID); err != nil {
+		return got, failure.Cloud.Errorf("interrupted, and the lease %s could not be given back", l.Name).
+			Advise("type: %s", a.commands(c).DeleteLease(l.ID)).Because(err)
+	}
+	return got, failure.Interrupted.Errorf("interrupted: the lease %s, which had begun, is given back", l.Name).
+		Advise("--no-wait makes a lease and returns")
 }
 
 // worthWaiting is how far away a start may be for `lease create` to wait for
 // it without being asked to.
 const worthWaiting = 15 * time.Minute
-
-// placeLease turns what a person wants into a request, after a look at the
-// calendar: who is in the way is known before anything is asked for.
-func (a *app) placeLease(ctx context.Context, cloud site.Cloud, want leaseWanted) (run.LeaseRequest, error) {
-	req := want.LeaseRequest
-	var err error
-	if req.Name, err = leaseName(ctx, cloud, want); err != nil {
-		return req, err
-	}
-	if want.next {
-		slot, err := cloud.NextSlot(ctx, req, want.end)
-		if err != nil {
-			return req, err
-		}
-		req.Start, req.End = slot.Start, slot.End
-		from := "now"
-		if !slot.Start.IsZero() {
-			from = clock.Both(slot.Start)
-		}
-		fmt.Fprintf(a.err, "  the first free time is %s, on %s\n", from, words.Printable(slot.Device.Name))
-		return req, nil
-	}
-	unread, err := cloud.CheckFree(ctx, req)
-	if unread != "" {
-		fmt.Fprintf(a.err, "! the calendar cannot be read (%s): the site itself will tell whether a device is free\n",
-			words.Printable(unread))
-	}
-	return req, err
-}
 
 // await shows the countdown and the server's words until the lease is active.
 // A person asked for it and may want to look at it: on failure it is named,
@@ -216,6 +221,10 @@ func (a *app) leaseShorten(c *cli.Context) error {
 	end, err := endFlag(c, cloud.Now())
 	if err != nil {
 		return err
+	}
+	if now := cloud.Now(); end.After(now) && !c.Bool("exact") {
+		start := site.Later(l.Start, now)
+		end = site.EndOf(start, end.Sub(start))
 	}
 	changed, err := cloud.ShortenLease(c.Context, l, end)
 	if err != nil {

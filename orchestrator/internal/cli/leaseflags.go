@@ -62,16 +62,21 @@ type leaseWanted struct {
 	next       bool // the first free time
 	length     time.Duration
 	exact      bool
-	experiment string // for the default name
+	least      time.Duration // an end at HH:55 must leave at least so much
+	experiment string        // for the default name
 	file       string
 }
 
 // end is when a lease that starts then ends.
 func (w leaseWanted) end(start time.Time) time.Time {
-	if w.exact {
-		return start.Add(w.length).Truncate(time.Minute)
+	end := site.EndOf(start, w.length)
+	switch {
+	case w.exact && w.least == 0:
+		return start.Add(w.length).Truncate(time.Minute) // --hours is the most
+	case w.exact, end.Sub(start) < w.least:
+		return run.EndAfter(start, w.length)
 	}
-	return site.EndOf(start, w.length)
+	return end
 }
 
 // readLeaseFlags refuses everything that is wrong with the flags at once.
@@ -238,8 +243,6 @@ func (a *app) warnLength(length, most time.Duration) {
 		fmt.Fprintf(a.err, "! the plan takes %s at most, and %s with all around it; %s is longer than it needs: "+
 			"--hours %.1f would do\n",
 			clock.Span(most), clock.Span(needs), clock.Span(length), math.Ceil(10*needs.Hours())/10)
-	default:
-		a.warnManners(length)
 	}
 }
 

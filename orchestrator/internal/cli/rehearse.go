@@ -67,6 +67,10 @@ func (a *app) rehearse(c *cli.Context) error {
 		return failure.Usage.Errorf("%s is made for site %s, which needs no rehearsal", file, e.Site).
 			Advise("`%s`", a.commands(c).Line("run", file))
 	}
+	if e.Lease.Next || e.Lease.Start.After(time.Now()) {
+		fmt.Fprintln(a.err, "! a rehearsal begins now, whatever lease.start says")
+		e.Lease.Next, e.Lease.Start = false, time.Time{}
+	}
 	return a.withEmulator(c, c.String("arch"), func(o site.Options) error {
 		if a.deviceArch != runtime.GOARCH && !c.Bool("full") {
 			if shorten(e) {

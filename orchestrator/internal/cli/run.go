@@ -59,7 +59,7 @@ func (a *app) runCommand() *cli.Command {
 			"given back. A run that was cut off goes on with --resume RUN (its id, or the last four letters): in\n" +
 			"the same container with the next round; in a new lease the interrupted trials start over, as that\n" +
 			"may be another device.",
-		Flags: append(runFlags(),
+		Flags: append(append(runFlags(),
 			&cli.StringFlag{Name: "resume", Usage: "go on with this `RUN`"},
 			&cli.BoolFlag{Name: "detach",
 				Usage: "return as soon as the agent works on the device; " +
@@ -67,7 +67,7 @@ func (a *app) runCommand() *cli.Command {
 			&cli.StringFlag{Name: "site", Usage: "run at this `SITE` instead of the file's: " +
 				strings.Join(spec.SiteNames(), " or "), Action: oneOf(spec.SiteNames()...)},
 			formatFlag(),
-		),
+		), leaseChoiceFlags()...),
 		Action: a.run,
 	}
 }
@@ -127,6 +127,9 @@ func (a *app) execute(c *cli.Context, e *spec.Experiment, o site.Options, how *r
 	obs := newProgress(a.err)
 	obs.Phase(run.PhasePlan, "")
 	id := store.NewID(e.Name, time.Now())
+	if err := checkLeaseFlags(c, e); err != nil {
+		return err
+	}
 	plan, files, err := resolve(c.Context, e, a.archOf(e), id, obs.Say)
 	if err != nil {
 		return err
@@ -137,6 +140,9 @@ func (a *app) execute(c *cli.Context, e *spec.Experiment, o site.Options, how *r
 	}
 	if err := e.CheckStart(cfg.Site.Now()); err != nil {
 		return asUsage(err)
+	}
+	if err := a.chooseLease(c, &cfg, e, plan, obs, "run", c.Args().First()); err != nil {
+		return err
 	}
 	s, err := a.runs(c).Create(id)
 	if err != nil {
@@ -296,10 +302,17 @@ func (a *app) resume(c *cli.Context, name string) error {
 	if err := checkTimes(c, cfg.Experiment); err != nil {
 		return err
 	}
+	if err := checkLeaseFlags(c, cfg.Experiment); err != nil {
+		return err
+	}
 	goOn := func(o site.Options) error {
 		obs := newProgress(a.err)
 		o.Notice = obs.Say
 		if cfg.Site, err = a.connectOwn(c.Context, cfg.Run, o); err != nil {
+			return err
+		}
+		err := a.chooseLease(c, &cfg, cfg.Experiment, cfg.Plan, obs, "run", "--resume", cfg.Commands.Run)
+		if err != nil {
 			return err
 		}
 		return a.carryOut(c, cfg, obs)

@@ -43,6 +43,9 @@ import (
 //	partial N                the runs here hold N partial results with latencies, and each says so
 //	results N                the runs here hold N results with latencies
 //	draw, accuracies, same-accuracies  see accuracy_test.go
+//	clock-to FILE            move the emulator's clock to the time in the file
+//	interrupted-booked CMD...  Ctrl-C when the run waits for its lease to begin; the exit code is 130
+//	freed-while FILE CMD...  delete the lease whose id is in the file when the command says that it waits for a device
 //	simulate DIR SEED DEVICES RUNS FACTOR  write made-up runs, FACTOR times as slow
 func TestScripts(t *testing.T) {
 	bin, err := filepath.Abs("../../../bin")
@@ -105,6 +108,10 @@ func TestScripts(t *testing.T) {
 			"accuracies":        wantAccuracies,
 			"same-accuracies":   sameAccuracies,
 			"simulate":          simulate,
+
+			"clock-to":           clockTo,
+			"interrupted-booked": interruptedBooked,
+			"freed-while":        freedWhile,
 		},
 		RequireExplicitExec: true,
 	})

@@ -254,7 +254,7 @@ func (m *matcher) value(want, got any, at string) {
 		m.used[e] = true
 	case e.adapt != nil:
 		m.diff = append(m.diff, strict.diff...)
-	case sameForm(want, got):
+	case sameForm(want, got) && (!e.sized || len(list(want)) == len(list(got))):
 		m.used[e] = true
 	default:
 		m.diff = append(m.diff, at+" has another form: "+brief(got)+", recorded "+brief(want))

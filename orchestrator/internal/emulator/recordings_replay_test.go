@@ -187,15 +187,16 @@ func (p *replay) prepare(r *recording, rest []*recording) {
 		f(p)
 	}
 	p.tidy(r, rest)
-	if p.folder == "fleet" && strings.HasSuffix(r.Request.Path, "/containers/?run=true") {
+	if p.folder == "fleet" && (strings.HasSuffix(r.Request.Path, "/containers/?run=true") ||
+		strings.Contains(string(r.Response.Body), `"ACTIVE"`)) {
 		p.settled()
 	}
 }
 
-// settled waits until no lease is about to start, as the recorder did.
+// settled waits until no lease of anybody is about to start, as the recorder did.
 func (p *replay) settled() {
 	p.poll("the leases to start", func() bool {
-		return !slices.ContainsFunc(list(p.blazar("GET", "/leases", nil).at("leases")), func(l any) bool {
+		return !slices.ContainsFunc(list(p.people[world.Root].blazar("GET", "/leases", nil).at("leases")), func(l any) bool {
 			start, _ := dig(l, "start_date").(string)
 			due := start <= p.e.world.Now().Format("2006-01-02T15:04:05")
 			return dig(l, "status") == "STARTING" || dig(l, "status") == "PENDING" && due

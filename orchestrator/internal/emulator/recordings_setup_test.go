@@ -24,6 +24,7 @@ var beforeFolder = map[string]func(*replay){
 	"zun-race-deleted":   func(p *replay) { p.fault(zun.ContainerVanish, 1) },
 	"zun-stuck-creating": func(p *replay) { p.fault(zun.ImageNeverPulls, 1) },
 	"zun-unschedulable":  func(p *replay) { p.ids["45949a61-c916-47f9-a4c9-36d8d010af4f"] = world.NewUUID() },
+	"fleet":              (*replay).fleetBoards,
 	"gophercloud": func(p *replay) {
 		p.noLeases()
 		p.make(nil, "4ef41bd2-a7b3-4c16-8972-9c8b33489922") // the lease "zun-lease"
@@ -43,7 +44,26 @@ var beforeFolder = map[string]func(*replay){
 }
 
 var before = map[string]func(*replay){
-	"blazar/11-show": (*replay).futureLease,
+	"fleet/21-three-reservations-by-machine-name":         (*replay).sparesTheFirst,
+	"fleet/25f-active-other-uid":                          func(p *replay) { p.giveBack("spare") },
+	"fleet/26b-container-1-after-lease-ended":             func(p *replay) { p.gone(ownContainer) },
+	"fleet/32-mixed-name-first-ok":                        (*replay).usedBefore,
+	"fleet/32b-mixed-name-first-fails":                    (*replay).onlyThoseTwo,
+	"fleet/33-eight-single-reservations-seven-free":       func(p *replay) { p.giveBack(usedBoards...) },
+	"fleet/33c-one-reservation-min1-max8-seven-free":      (*replay).threeByUID,
+	"fleet/81-A-now-to-plus-2":                            func(p *replay) { p.giveBack(threeByUID) },
+	"fleet/83-extend-A-over-B":                            (*replay).fleetContainers,
+	"fleet/51-stuck-create":                               func(p *replay) { p.fault(zun.Wedged, -1) },
+	"fleet/71-delete-lease-with-three-running-containers": (*replay).threeRunning,
+	"fleet/41-race-same-uid-1":                            func(p *replay) { p.watcher.stop() },
+	"fleet/41-race-same-uid-2":                            func(p *replay) { p.fault(blazar.DoubleBooking, 1) },
+	"fleet/41y-race-devices-of-winner": func(p *replay) {
+		p.ids["d3fec794-b8d1-44be-a073-af3bcf7c2d39"] = p.ids["ab67a798-2ed3-4af1-a537-fb599b4cd4ff"]
+	},
+	"fleet/42-double-both-active-list":    (*replay).doubleNow,
+	"fleet/61-create-during-executes-0":   func(p *replay) { p.fault(zun.ClaimLost, 1) },
+	"fleet/61b-deleted-during-executes-0": func(p *replay) { p.await(p.ids[lostContainer], "Deleted") },
+	"blazar/11-show":                      (*replay).futureLease,
 	"blazar/26-update-reservation-uid": func(p *replay) {
 		lease, reservation := p.ids["ebad754f-f7c5-4754-9332-492029a91e20"], p.ids["598bdea0-0b64-4a8a-9af4-91fd6c967ea6"]
 		p.want(200, p.blazar("PUT", "/leases/"+lease, map[string]any{"reservations": []any{
@@ -198,7 +218,7 @@ func (p *replay) furnish(recorded string) {
 }
 
 // keep are leases that a later refusal needs.
-var keep = []string{"30-create-by-uid", "36-create-min3max5"}
+var keep = []string{"30-create-by-uid", "36-create-min3max5", "41-race-same-uid-1"}
 
 // tidy deletes, before a lease that must succeed, those leases that no later recording
 // mentions: the recorder did so too, off the record.

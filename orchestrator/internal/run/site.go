@@ -71,6 +71,17 @@ type LeaseRequest struct {
 	Not     []string `json:"not,omitempty"`      // names of boards that the run has results of
 }
 
+// Wants reports whether the request could be met by this device.
+func (r LeaseRequest) Wants(d Device) bool {
+	switch {
+	case r.DeviceName != "":
+		return d.Name == r.DeviceName
+	case r.DeviceUID != "":
+		return d.UID == r.DeviceUID
+	}
+	return d.MachineName == r.MachineName
+}
+
 // LeaseState is how far a lease has got. Each site translates its own statuses
 // into these.
 type LeaseState int

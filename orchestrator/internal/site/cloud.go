@@ -12,6 +12,9 @@ type Cloud interface {
 	run.Site
 	Calendar
 	Leases
+	// Containers lists the user's own that have not ended, whoever started them.
+	// The site does not tell on which device one is.
+	Containers(ctx context.Context) ([]Container, error)
 	// Warnings are things that are going to hurt a run of the usual length,
 	// in sentences.
 	Warnings() []string
@@ -49,6 +52,12 @@ type Leases interface {
 	ExtendLease(ctx context.Context, l Lease, end time.Time) (Lease, error)
 	// ShortenLease moves it earlier; a zero end is now.
 	ShortenLease(ctx context.Context, l Lease, end time.Time) (Lease, error)
+}
+
+// Container is one as people know it.
+type Container struct {
+	run.Container
+	Image string `json:"image"`
 }
 
 // MaxLeaseName is the width of Blazar's column, in characters

@@ -22,6 +22,8 @@ var (
 	// another project books the boards of the next lease too, for the same time or from its end on
 	RivalSame  = world.Word("blazar.rival", "same")
 	RivalAfter = world.Word("blazar.rival", "after")
+	// the operators free what failed creations leaked, with SQL
+	LeaksFreed = world.Word("blazar.leaks", "freed")
 	// Extension403 answers an extension outside the window with 403, as production's nightly test
 	// has it; the public code says 400.
 	Extension403 = world.Word("blazar.extension", "403")
@@ -71,6 +73,7 @@ var API = front.API{
 		{Name: "blazar.allocation", Words: []string{"used"}},
 		{Name: "blazar.race", Words: []string{"double"}},
 		{Name: "blazar.rival", Words: []string{"same", "after"}},
+		{Name: "blazar.leaks", Words: []string{"freed"}},
 		{Name: "blazar.extension", Words: []string{"403"}, Lasts: true},
 		{Name: "blazar.policy", Words: []string{"upstream"}, Lasts: true},
 		{Name: "blazar.query", Words: []string{"hidden"}, Lasts: true},

@@ -60,6 +60,9 @@ func (s *Service) booked(d *world.Device, start, end time.Time, except *lease) (
 			busy = true
 		}
 	}
+	if s.World.Orders.Take(LeaksFreed) {
+		s.leaks = nil
+	}
 	for _, k := range s.leaks {
 		if k.device == d {
 			used, busy = true, busy || start.Before(k.end) && k.start.Before(end)

@@ -14,6 +14,7 @@ import (
 	"chexp/orchestrator/internal/chameleon"
 	"chexp/orchestrator/internal/patient"
 	"chexp/orchestrator/internal/run"
+	"chexp/orchestrator/internal/site"
 	"chexp/orchestrator/openstack/apierror"
 	"chexp/orchestrator/openstack/container/v1/containers"
 )
@@ -200,6 +201,27 @@ func (s *containerClient) theContainer(ctx context.Context, name string) (*conta
 	}
 	return nil, failure.Cloud.Errorf("%d containers are named %s: %s", len(all), name, strings.Join(ids, ", ")).
 		Advise("delete all but one, or the lease with all of them, then resume")
+}
+
+// Containers lists the user's own that have not ended. Zun keeps the device and
+// the reservation of one to itself.
+func (s *containerClient) Containers(ctx context.Context) ([]site.Container, error) {
+	const what = "listing the containers"
+	pages, err := containers.List(s.container, nil).AllPages(ctx)
+	if err != nil {
+		return nil, s.Failed(what, err)
+	}
+	all, err := containers.ExtractContainers(pages)
+	if err != nil {
+		return nil, s.Failed(what, err)
+	}
+	var own []site.Container
+	for _, c := range all {
+		if c.UserID == s.Me() && !dead(c) {
+			own = append(own, site.Container{Container: toContainer(c), Image: c.Image})
+		}
+	}
+	return own, nil
 }
 
 // FindContainer looks a container up by exact name.

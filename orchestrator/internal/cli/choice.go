@@ -1,0 +1,308 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"chexp/experiments/failure"
+	"chexp/experiments/spec"
+	"chexp/orchestrator/internal/clock"
+	"chexp/orchestrator/internal/run"
+	"chexp/orchestrator/internal/site"
+)
+
+// newLease is what --lease takes for a lease that is made although one of the
+// user's own fits.
+const newLease = "new"
+
+// chooser decides by which lease a run comes by its device: by one of the
+// user's own that exists, or by a new one.
+type chooser struct {
+	placer
+	named    string        // the lease to use, [newLease], or "" for whichever fits
+	fromFile bool          // the file names it: it need not exist
+	wait     time.Duration // for a device to become free
+
+	least, most time.Duration // of the plan
+	tail        time.Duration // kept free at the end to bring the results home
+	command     []string      // of chexp, that runs this experiment: "run", "x.yaml"
+	note        func(string)  // a line that stays
+
+	tenants []site.Container // the user's containers,
+	asked   bool             // once the site was asked for them
+
+	early *run.Choice // made before the run was
+	until time.Time   // a device is waited for; zero: it is not known yet
+}
+
+// choose is [run.Config].Choose.
+func (c *chooser) choose(ctx context.Context, taken error) (run.Choice, error) {
+	if early := c.early; early != nil && taken == nil {
+		c.early = nil
+		return *early, nil
+	}
+	c.asked = false
+	all, err := c.cloud.Leases(ctx)
+	if err != nil {
+		return run.Choice{}, err
+	}
+	if c.named != "" && c.named != newLease {
+		l, err := c.theNamed(ctx, all)
+		if err != nil || l != nil {
+			return run.Choice{Lease: l}, err
+		}
+	} else if !c.several {
+		if l, err := c.whicheverFits(ctx, all); err != nil || l != nil {
+			return run.Choice{Lease: l}, err
+		}
+	}
+	req, err := c.placeInTime(ctx, taken)
+	return run.Choice{Request: req}, err
+}
+
+// theNamed is the lease that --lease or the file names, if it can be used; nil
+// where the file's name is that of a lease to be made.
+func (c *chooser) theNamed(ctx context.Context, all []site.Lease) (*run.Lease, error) {
+	found := slices.DeleteFunc(slices.Clone(all), func(l site.Lease) bool {
+		return l.ID != c.named && l.Name != c.named
+	})
+	own := slices.DeleteFunc(slices.Clone(found), func(l site.Lease) bool { return !l.Mine })
+	live := slices.DeleteFunc(slices.Clone(own), func(l site.Lease) bool { return !l.State.Serves() })
+	switch {
+	case len(live) > 1:
+		var ids []string
+		for _, l := range live {
+			ids = append(ids, fmt.Sprintf("`%s` (%s)", c.use(l.ID), clock.Window(l.Start, l.End)))
+		}
+		return nil, failure.Usage.Errorf("%d leases of yours are named %q", len(live), c.named).
+			Advise("use the id of one: %s", strings.Join(ids, ", "))
+	case len(live) == 0 && c.fromFile && (c.several || c.want.filters() > 0):
+		return nil, nil
+	case len(found) == 0:
+		return nil, failure.Usage.Errorf("the project has no lease with the id or name %q", c.named).
+			Advise("`%s` shows all; %s", c.lines.Line("lease", "list"), c.orNew())
+	}
+	l := found[0]
+	switch {
+	case len(live) > 0:
+		l = live[0]
+	case len(own) > 0:
+		l = own[len(own)-1] // the list is by start
+	}
+	if err := c.refusal(l); err != nil {
+		return nil, err
+	}
+	runs, others, err := c.inside(ctx, l, all)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range runs {
+		if k.certain {
+			return nil, failure.Usage.Errorf("run %s works in the lease %s: two would disturb each other", k.Name, l.Name).
+				Advise("`%s` goes on with that run and gives the device back; or %s",
+					c.lines.Line("run", "--resume", k.Name), c.orNew())
+		}
+	}
+	for _, k := range append(runs, others...) {
+		c.warn(fmt.Sprintf("container %s (%s) of yours %s: it is left alone, and what it does disturbs what is "+
+			"measured", k.Name, k.Image, k.where()))
+	}
+	c.warnTime(l)
+	return &l.Lease, nil
+}
+
+// whicheverFits is the user's own lease that serves this run best and that
+// nothing of theirs works in; nil if there is none, or they want a new one.
+func (c *chooser) whicheverFits(ctx context.Context, all []site.Lease) (*run.Lease, error) {
+	var best *site.Lease
+	for _, l := range all {
+		if !l.Mine || !l.State.Serves() || madeByRun.MatchString(l.Name) || c.refusal(l) != nil {
+			continue
+		}
+		why, err := c.notByItself(ctx, l, all)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case why != "":
+			c.warn(fmt.Sprintf("your lease %s has %s, %s. It is not used by itself, as %s: `%s` uses it", l.Name,
+				l.Device.Name, clock.Window(l.Start, l.End), why, c.use(key(all, l))))
+		case best == nil || l.End.After(best.End):
+			best = &l
+		}
+	}
+	switch {
+	case best == nil:
+		return nil, nil
+	case c.named == newLease:
+		c.warn(fmt.Sprintf("your lease %s has %s, idle until %s. Leases of one user beside each other are against "+
+			"the site's rules: `%s` uses it", best.Name, best.Device.Name, clock.Both(best.End), c.use(key(all, *best))))
+		return nil, nil
+	}
+	c.note(fmt.Sprintf("your lease %s is used: it has %s, idle until %s; --lease new makes another", best.Name,
+		best.Device.Name, clock.Both(best.End)))
+	return &best.Lease, nil
+}
+
+// notByItself is why a lease that could be used is used only by its name.
+func (c *chooser) notByItself(ctx context.Context, l site.Lease, all []site.Lease) (string, error) {
+	begin := site.Later(c.want.Start, c.cloud.Now())
+	if l.State != run.LeaseActive && l.Start.After(begin.Add(time.Minute)) {
+		return "it begins later", nil
+	}
+	if wants := min(c.most, c.length()-c.tail) + c.tail; c.left(l) < wants {
+		return fmt.Sprintf("the %s that it has left may be too short for the whole plan", clock.Span(c.left(l))), nil
+	}
+	runs, others, err := c.inside(ctx, l, all)
+	for _, k := range append(runs, others...) {
+		return fmt.Sprintf("container %s of yours %s", k.Name, k.where()), err
+	}
+	return "", err
+}
+
+// refusal is why a lease cannot be used, nil if it can.
+func (c *chooser) refusal(l site.Lease) error {
+	label := fmt.Sprintf("lease %s (%s)", l.Name, l.ID)
+	switch {
+	case !l.Mine:
+		return failure.Usage.Errorf("%s was made by another member of the project, and is left alone", label).
+			Advise("ask %s; or %s", owner(l), c.orNew())
+	case l.State == run.LeaseFailed:
+		return failure.Cloud.Errorf("%s failed: its status is %s", label, l.Status).
+			Advise("`%s`, then %s", c.lines.DeleteLease(l.ID), c.orNew())
+	case !l.State.Serves(), c.left(l) == 0:
+		return failure.Usage.Errorf("%s has ended (%s, at %s)", label, l.Status, clock.Both(l.End)).
+			Advise("%s", c.orNew())
+	case l.ReservationID == "":
+		return failure.Usage.Errorf("%s has no reservation of a device", label).
+			Advise("`%s` shows what it has; or %s", c.lines.Line("lease", "show", l.ID), c.orNew())
+	case !c.several && l.Device.Name != "" && c.want.filters() > 0 && !c.want.Wants(l.Device):
+		return failure.Usage.Errorf("%s has %s (%s), and the experiment asks for %s", label, l.Device.Name,
+			l.Device.MachineName, c.wanted()).
+			Advise("change lease: in the experiment, or %s", c.orNew())
+	}
+	needs := c.least + c.tail
+	if left := c.left(l); left < needs {
+		more := math.Ceil((c.most+around+c.tail-left).Hours()*10) / 10
+		return failure.Usage.Errorf("%s ends at %s: of the %s that it has left, the plan takes at least %s and "+
+			"bringing the results home %s (--fetch-time)", label, clock.Both(l.End), clock.Span(left),
+			clock.Span(c.least), spec.FormatDuration(c.tail)).
+			Advise("`%s` makes it long enough for all of the plan; or %s",
+				c.lines.Line("lease", "extend", l.ID, "--hours", fmt.Sprintf("%.1f", more)), c.orNew())
+	}
+	return nil
+}
+
+// warnTime says that a lease may be too short for the whole plan.
+func (c *chooser) warnTime(l site.Lease) {
+	if left := c.left(l); left < c.most+c.tail {
+		c.warn(fmt.Sprintf("the plan may take %s, and lease %s has %s left: trials that do not fit are left to be "+
+			"resumed", clock.Span(c.most), l.Name, clock.Span(left)))
+	}
+}
+
+// left is how much of a lease there is for this run.
+func (c *chooser) left(l site.Lease) time.Duration { return site.Left(l.Lease, c.cloud.Now()) }
+
+// length is how long a new lease would be.
+func (c *chooser) length() time.Duration { return c.want.length }
+
+func (c *chooser) wanted() string {
+	switch w := c.want; {
+	case w.DeviceName != "":
+		return "device " + w.DeviceName
+	case w.DeviceUID != "":
+		return "the device with uid " + w.DeviceUID
+	}
+	return "a " + c.want.MachineName
+}
+
+// use is the command that runs the experiment in this lease.
+func (c *chooser) use(lease string) string {
+	return c.lines.Line(append(slices.Clone(c.command), "--lease", lease)...)
+}
+
+// orNew says how to run the experiment in a lease of its own.
+func (c *chooser) orNew() string {
+	if c.want.filters() == 0 && !c.several {
+		return "add machine_name to the file's lease:, for a new one"
+	}
+	if c.fromFile {
+		return "`" + c.use(newLease) + "` makes a new one"
+	}
+	return "`" + c.lines.Line(c.command...) + "` takes or makes another"
+}
+
+// key is what a lease can be named by: its name, unless it is not the only one.
+func key(all []site.Lease, l site.Lease) string {
+	for _, other := range all {
+		if other.Name == l.Name && other.ID != l.ID {
+			return l.ID
+		}
+	}
+	return l.Name
+}
+
+// madeByRun fits the names that runs give to their leases: the run's id, or a
+// name of the user's and the id's last letters. Such a lease is deleted when its
+// run ends, so no other run goes into it by itself.
+var madeByRun = regexp.MustCompile(`-[a-z]{4}(-[0-9]+)?$`)
+
+// runName fits the names of the containers of runs, which are the runs' ids.
+var runName = regexp.MustCompile(`^[0-9]{8}t[0-9]{6}z-[a-z0-9-]+-[a-z]{4}(-[0-9]+)?$`)
+
+// tenant is a container of the user's that may be on a lease's device.
+type tenant struct {
+	site.Container
+	certain bool
+}
+
+func (k tenant) where() string {
+	if k.certain {
+		return "is on its device"
+	}
+	return "may be on its device (the site does not tell)"
+}
+
+// inside lists the user's containers that are on a lease's device or may be, the
+// runs' apart from others'. A run's container goes by its lease's name; where
+// the user has one lease only, everything is in it.
+func (c *chooser) inside(ctx context.Context, l site.Lease, all []site.Lease) (runs, others []tenant, err error) {
+	if !c.asked {
+		if c.tenants, err = c.cloud.Containers(ctx); err != nil {
+			return nil, nil, err
+		}
+		c.asked = true
+	}
+	var live []site.Lease
+	for _, x := range all {
+		if x.Mine && x.State.Serves() && x.ReservationID != "" {
+			live = append(live, x)
+		}
+	}
+	for _, k := range c.tenants {
+		t := tenant{Container: k, certain: len(live) == 1}
+		if !runName.MatchString(k.Name) {
+			others = append(others, t)
+			continue
+		}
+		at := slices.IndexFunc(live, func(x site.Lease) bool { return ofRun(x, k.Name) })
+		if at >= 0 && live[at].ID != l.ID {
+			continue
+		}
+		t.certain = t.certain || at >= 0
+		runs = append(runs, t)
+	}
+	return runs, others, nil
+}
+
+// ofRun reports whether the run of this container made the lease.
+func ofRun(l site.Lease, container string) bool {
+	return strings.EqualFold(l.Name, container) ||
+		strings.HasSuffix(l.Name, madeByRun.FindString(container))
+}
