@@ -51,7 +51,8 @@ type Group struct {
 	Runs  []Run
 }
 
-// Run is one judged run.
+// Run is one judged run, or what one device measured of it: a run that was resumed
+// on another board is two of one id.
 type Run struct {
 	ID      string
 	Source  string // where it was read
@@ -61,6 +62,9 @@ type Run struct {
 	Trials  []Trial
 	Remarks []string // what a reader should know of it, such as that no sums were there to verify it
 }
+
+// part tells what one device measured of a run from everything else.
+func (r *Run) part() string { return r.ID + "\x00" + r.Device }
 
 // Trial is one judged trial of a run, and what may have changed its latencies.
 type Trial struct {

@@ -15,14 +15,15 @@ func (t *table) differences() (out []Difference) {
 		var names []string
 		for g := range r.groups {
 			for _, id := range r.order[g] {
+				run := r.groups[g][id].run.ID
 				for _, s := range r.groups[g][id].starts {
 					for _, f := range s.trial.Facts {
 						if values[f.Name] == nil {
 							values[f.Name] = map[string][]string{}
 							names = append(names, f.Name)
 						}
-						if had := values[f.Name][f.Value]; len(had) == 0 || had[len(had)-1] != id {
-							values[f.Name][f.Value] = append(had, id)
+						if had := values[f.Name][f.Value]; len(had) == 0 || had[len(had)-1] != run {
+							values[f.Name][f.Value] = append(had, run)
 						}
 					}
 				}

@@ -54,8 +54,8 @@ type runValue struct {
 type row struct {
 	key    key
 	names  []string
-	groups []map[string]*runValue // by run
-	order  [][]string             // of the runs, in each group
+	groups []map[string]*runValue // by what one device measured of a run
+	order  [][]string             // of these, in each group
 }
 
 // table is a comparison in the making.
@@ -178,11 +178,11 @@ func (t *table) put(g int, r *Run, x *Trial) {
 	if !slices.Contains(to.names, x.Result.Model.Name) {
 		to.names = append(to.names, x.Result.Model.Name)
 	}
-	v := to.groups[g][r.ID]
+	v := to.groups[g][r.part()]
 	if v == nil {
 		v = &runValue{run: r}
-		to.groups[g][r.ID] = v
-		to.order[g] = append(to.order[g], r.ID)
+		to.groups[g][r.part()] = v
+		to.order[g] = append(to.order[g], r.part())
 	}
 	for _, s := range processStarts(x) {
 		v.starts = append(v.starts, start{s, s.Sample.Median()})

@@ -18,6 +18,7 @@ const ms = 1e6
 type run struct {
 	plan    *trial.Plan
 	results []*trial.Result
+	origins Origins
 }
 
 // add plans a trial of a model of so many bytes and adds its result: n latencies
@@ -45,7 +46,7 @@ func (r *run) add(model string, bytes int64, threads, rep, n int, p50 float64) *
 	return x
 }
 
-func (r *run) judge(budgets ...Budget) *Run { return Results(r.plan, r.results, budgets) }
+func (r *run) judge(budgets ...Budget) *Run { return Results(r.plan, r.results, r.origins, budgets) }
 
 func budget(m *Metric, op Op, limit float64) Budget { return Budget{"b", m, op, limit} }
 

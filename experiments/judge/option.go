@@ -14,6 +14,7 @@ import (
 // threads and inputs a batch. Its trials, one for each repetition, are the
 // evidence.
 type Option struct {
+	Device string // that measured it; "": not known
 	Letter string // A … Z, AA, AB, …: a picture can name it in one character
 	Label  string // what tells it from the others: "mobilenet on cpu, 2 threads"
 	Model  string
@@ -76,7 +77,7 @@ func (t *Trial) starts() (out []stats.Group) {
 	return out
 }
 
-// choice is everything of a trial but the repetition.
+// choice is everything of a trial but the repetition and the device.
 type choice struct {
 	model, provider string
 	threads, batch  int
@@ -88,15 +89,18 @@ func (o *Option) choice() choice { return o.Trials[0].choice() }
 
 // options gathers the trials by what a person can choose.
 func (r *Run) options() {
-	known := map[choice]*Option{}
+	known := map[choice][]*Option{}
 	for _, t := range r.Trials {
-		o := known[t.choice()]
-		if o == nil {
-			o = &Option{Letter: letters(len(r.Options)), Model: t.Model, Bytes: t.Bytes,
-				Label: t.Model + " on " + t.Provider + r.Setting(t)}
-			known[t.choice()] = o
+		i := slices.IndexFunc(known[t.choice()], func(o *Option) bool { return o.takes(t) })
+		if i < 0 {
+			i = len(known[t.choice()])
+			o := &Option{Letter: letters(len(r.Options)), Model: t.Model, Bytes: t.Bytes}
+			known[t.choice()] = append(known[t.choice()], o)
 			r.Options = append(r.Options, o)
 		}
+		o := known[t.choice()][i]
+		o.Device = cmp.Or(o.Device, t.Origin.Device)
+		o.Label = t.Model + " on " + t.Provider + r.setting(t, o.Device)
 		t.Option = o.Letter
 		o.Trials = append(o.Trials, t)
 	}
@@ -112,6 +116,12 @@ func (r *Run) options() {
 	}
 }
 
+// takes reports whether a trial is one more of the option's. One without a result
+// has no device, and is missing from the first.
+func (o *Option) takes(t *Trial) bool {
+	return o.Device == "" || t.Origin.Device == "" || o.Device == t.Origin.Device
+}
+
 // letters counts A … Z, AA, AB, … from 0.
 func letters(n int) (s string) {
 	for ; n >= 0; n = n/26 - 1 {
@@ -120,14 +130,19 @@ func letters(n int) (s string) {
 	return s
 }
 
-// Setting names a trial's threads and batch where they differ between trials:
-// ", 2 threads, batch 8".
-func (r *Run) Setting(t *Trial) (s string) {
+// Setting names a trial's threads, batch and device where they differ between
+// trials: ", 2 threads, batch 8".
+func (r *Run) Setting(t *Trial) string { return r.setting(t, t.Origin.Device) }
+
+func (r *Run) setting(t *Trial, device string) (s string) {
 	if r.ThreadsVary() {
 		s += ", " + words.Plural(t.Threads, "thread")
 	}
 	if r.BatchVaries() {
 		s += fmt.Sprintf(", batch %d", t.Batch)
+	}
+	if r.DevicesVary() && device != "" {
+		s += ", " + device
 	}
 	return s
 }

@@ -62,6 +62,9 @@ func (r *Run) Ratios() (out []Ratio) {
 func baseOf(o *Option, axis Axis, all []*Option) (base *Option) {
 	own := o.choice()
 	for _, x := range all {
+		if x.Device != o.Device { // boards differ by more than many options do
+			continue
+		}
 		c := x.choice()
 		switch axis {
 		case ByModel:
@@ -138,6 +141,9 @@ const between = time.Minute
 // inTurnsWith reports whether two trials can have been measured in turns: those of
 // another lease have the same rounds, and no neighbours in them.
 func (t *Trial) inTurnsWith(o *Trial) bool {
+	if t.apart(o) {
+		return false
+	}
 	a, b := t.Result, o.Result
 	if a.Start.IsZero() || b.Start.IsZero() || a.End.IsZero() || b.End.IsZero() {
 		return true // nobody knows

@@ -28,8 +28,9 @@ type Run struct {
 // result becomes a reason or a doubt. Model, provider, threads and batch come
 // from the plan, only the measurement from the device. Without a plan the
 // trials are those of the results, in the order of their names. Entries of
-// results may be nil.
-func Results(plan *trial.Plan, results []*trial.Result, budgets []Budget) *Run {
+// results may be nil. Trials of several devices are several options: a median over
+// boards that differ would be of none of them.
+func Results(plan *trial.Plan, results []*trial.Result, origins Origins, budgets []Budget) *Run {
 	r := &Run{Budgets: slices.Clone(budgets)}
 	for i, b := range budgets {
 		r.Budgets[i].Text = words.Line(b.Text, words.MaxName)
@@ -43,6 +44,9 @@ func Results(plan *trial.Plan, results []*trial.Result, budgets []Budget) *Run {
 		}
 	}
 	for _, t := range r.Trials {
+		if t.Result != nil {
+			t.Origin = origins.of(t.Result)
+		}
 		t.check()
 		for _, b := range r.Budgets {
 			t.Answers = append(t.Answers, t.answer(b))

@@ -27,6 +27,7 @@ type Trial struct {
 	Threads    int            `json:"threads"`
 	Batch      int            `json:"batch"`
 	Repetition int            `json:"repetition"`
+	Origin     Origin         `json:"origin,omitzero"` // what measured it
 	Outcome    trial.Outcome  `json:"outcome"`
 	Reasons    []trial.Reason `json:"reasons,omitempty"`
 	// Partial says how far a trial came whose run ended before it did.

@@ -93,7 +93,7 @@ const exitCodes = `   0    all went well
    7    the device failed: transfer, agent, container vanished
    8    this machine's disk: full, not writable, or a run's files are damaged
    9    another chexp uses the run, or it can't be resumed
-   130  interrupted; what was acquired has been given back`
+   130  interrupted; what had begun has been given back, a booking for later stays`
 
 // signals returns the context of the work, ended by the first SIGINT or
 // SIGTERM, and that of the cleaning up, ended by the second.

@@ -66,12 +66,10 @@ func stderrOf(ts *testscript.TestScript) string {
 
 func says(ts *testscript.TestScript, text string) bool { return strings.Contains(stderrOf(ts), text) }
 
-// interruptedBooked interrupts a run as Ctrl-C does when it says that its lease is
-// to begin later, and wants exit code 130.
-func interruptedBooked(ts *testscript.TestScript, neg bool, args []string) {
-	code := signalled(ts, syscall.SIGINT, args, func() bool {
-		return says(ts, "is PENDING, starts at")
-	})
+// interruptedSaying interrupts a command as Ctrl-C does when it has said a text,
+// and wants exit code 130.
+func interruptedSaying(ts *testscript.TestScript, neg bool, args []string) {
+	code := signalled(ts, syscall.SIGINT, args[1:], func() bool { return says(ts, args[0]) })
 	if code != 130 {
 		ts.Fatalf("exit code %d, want 130:\n%s", code, stderrOf(ts))
 	}

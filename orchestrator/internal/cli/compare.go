@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -16,7 +14,6 @@ import (
 	"chexp/experiments/spec"
 	"chexp/experiments/words"
 	"chexp/orchestrator/internal/report"
-	"chexp/orchestrator/internal/report/findings"
 	"chexp/orchestrator/internal/report/page"
 	"chexp/orchestrator/internal/store"
 
@@ -236,67 +233,10 @@ func (a *app) gather(c *cli.Context, asked []askedGroup, budgets []judge.Budget)
 			for _, d := range r.Damaged {
 				damaged = append(damaged, r.Source+": "+d)
 			}
-			group.Runs = append(group.Runs, judged(r, budgets))
+			group.Runs = append(group.Runs, judged(r, budgets)...)
 		}
 		groups = append(groups, group)
 	}
 	return groups, damaged, usage(bad, "`chexp results list` shows the runs; a RUN is also the path of a run's "+
 		"directory, of a folder of results, or of a result file")
-}
-
-// judged is a run with the verdict of its checks and budgets.
-func judged(g *store.Gathered, budgets []judge.Budget) compare.Run {
-	in := findings.Input{Plan: g.Plan, Results: g.Results, Budgets: budgets,
-		Run: findings.Run{ID: g.RunID, Rehearsal: g.Rehearsal}}
-	remarks := g.Remarks
-	if g.Experiment != nil {
-		e, err := spec.ParseStored(store.ExperimentFile, ".", g.Experiment)
-		switch {
-		case err != nil && len(budgets) == 0:
-			remarks = append(remarks, "its experiment.yaml is damaged, so its budgets are not known")
-		case err == nil:
-			in.Run.Image = e.Container.Image
-			if len(budgets) == 0 {
-				in.Budgets = e.Budgets
-			}
-		}
-	}
-	run := findings.Evidence(in)
-	run.Source, run.Remarks = words.Printable(g.Source), append(remarks, g.Damaged...)
-	run.Device = deviceOf(g, run)
-	return run
-}
-
-// deviceOf is what names the board: at a site its name there, on a machine of
-// one's own the host with its kind, since many hosts have one name. The emulator
-// plays any number of boards on one machine, so a rehearsal's name says nothing.
-func deviceOf(g *store.Gathered, run compare.Run) string {
-	var site struct {
-		Site  map[string]string `json:"site"`
-		Lease struct {
-			Device struct{ Name, UID string } `json:"device"`
-		} `json:"lease"`
-	}
-	board := ""
-	if i := slices.IndexFunc(run.Trials, func(t compare.Trial) bool { return t.Board != "" }); i >= 0 {
-		board = run.Trials[i].Board
-	}
-	if g.Site == nil || json.Unmarshal(g.Site, &site) != nil {
-		return ""
-	}
-	name := words.Line(site.Lease.Device.Name, 64)
-	kind, known := spec.SiteNamed(site.Site["site"])
-	switch {
-	case g.Slot > 0 && name == "":
-		return fmt.Sprintf("device %d", g.Slot)
-	case g.Slot > 0: // within a run, also a rehearsal's name tells its devices apart
-		return name
-	case run.Kind != compare.Real:
-		return "rehearsal (" + cmp.Or(board, "unknown device") + ")"
-	case name == "":
-		return words.Line(site.Lease.Device.UID, 64)
-	case known && !kind.Leases && board != "": // a machine is named by its owner, the board says what it is
-		return name + " (" + board + ")"
-	}
-	return name
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -18,6 +19,7 @@ import (
 	"chexp/experiments/files"
 	"chexp/orchestrator/internal/report"
 	"chexp/orchestrator/internal/report/page"
+	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/store"
 )
 
@@ -98,9 +100,9 @@ func TestCompareMutatedResults(t *testing.T) {
 				t.Fatal(err)
 			}
 			taken, left = taken+len(found[0].Results), left+len(found[0].Damaged)
-			run := judged(found[0], nil)
-			one.Runs = append(one.Runs, run)
-			each = append(each, compare.Group{Label: fmt.Sprint(i), Runs: []compare.Run{run}})
+			parts := judged(found[0], nil)
+			one.Runs = append(one.Runs, parts...)
+			each = append(each, compare.Group{Label: fmt.Sprint(i), Runs: parts})
 		}
 		for _, groups := range [][]compare.Group{{one}, each} {
 			c := compare.Runs(groups, 1)
@@ -120,5 +122,66 @@ func TestCompareMutatedResults(t *testing.T) {
 	}
 	if taken < 30 || left < 30 {
 		t.Errorf("%d results were taken and %d left out: this test shows little", taken, left)
+	}
+}
+
+// A run that was resumed on another board is two of a comparison's devices. In a
+// folder of results nothing tells which board measured.
+func TestCompareTakesBoardsApart(t *testing.T) {
+	class := simulated.Quiet(7, 1, 1)
+	class.Starts = 2
+	dir, err := class.All()[0].Write(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &store.Run{ID: filepath.Base(dir), Dir: dir}
+	plan, err := s.Plan()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var origins bytes.Buffer
+	for n := 1; n <= 2; n++ {
+		board := fmt.Sprintf("nyu-rpi5-0%d", n)
+		facts := run.Facts{Attempt: n, Lease: run.Lease{ID: "l", Device: run.Device{Name: board}}}
+		err := errors.Join(s.WriteJSON(fmt.Sprintf("attempts/%d.json", n), facts),
+			s.Record(store.Entry{Kind: store.Intent, What: "lease", Name: board}))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, p := range plan.Trials {
+		data, err := s.Read(filepath.Join("results", p.ID+".json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&origins, "{\"sha256\":%q,\"attempt\":%d}\n", files.Sum(data), min(p.Repetition, 2))
+	}
+	if err := s.Append(store.OriginsFile, origins.Bytes()); err != nil {
+		t.Fatal(err)
+	}
+	devices := func(name string) (out []string) {
+		found, err := store.At("nowhere").Gather(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, part := range judged(found[0], nil) {
+			out = append(out, fmt.Sprintf("%s: %d", part.Device, len(part.Trials)))
+		}
+		return out
+	}
+	half := len(plan.Trials) / 2
+	want := []string{fmt.Sprintf("nyu-rpi5-01: %d", half), fmt.Sprintf("nyu-rpi5-02: %d", half)}
+	if got := devices(dir); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := devices(filepath.Join(dir, "results")); len(got) != 1 {
+		t.Errorf("from its results alone: %q", got)
+	}
+	// Of a run of before, nobody knows which of the two measured what.
+	if err := os.Remove(filepath.Join(dir, store.OriginsFile)); err != nil {
+		t.Fatal(err)
+	}
+	if got := devices(dir); len(got) != 1 || !strings.HasPrefix(got[0], unrecorded) {
+		t.Errorf("without a record: %q", got)
 	}
 }

@@ -9,11 +9,11 @@ import (
 	"time"
 
 	"chexp/experiments/compare"
+	"chexp/experiments/failure"
 	"chexp/experiments/trial"
 	"chexp/orchestrator/internal/report"
 	"chexp/orchestrator/internal/report/findings"
 	"chexp/orchestrator/internal/report/page"
-	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/store"
 
 	"github.com/urfave/cli/v2"
@@ -61,7 +61,7 @@ func readDevices(s *store.Run) (*found, error) {
 	}
 	var group compare.Group
 	for _, g := range parts {
-		group.Runs = append(group.Runs, judged(g, nil))
+		group.Runs = append(group.Runs, judged(g, nil)...)
 	}
 	const seed = 1
 	f.across = compare.Runs([]compare.Group{group}, seed)
@@ -74,7 +74,7 @@ func readDevice(s *store.Run) (*found, error) {
 	if err != nil {
 		return nil, err
 	}
-	results, err := s.Results(plan)
+	brought, err := s.Brought(plan)
 	if err != nil {
 		return nil, err
 	}
@@ -86,19 +86,18 @@ func readDevice(s *store.Run) (*found, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := findings.Input{Plan: plan, Results: results, Budgets: e.Budgets, Phases: timeline(entries)}
+	in := findings.Input{Plan: plan, Budgets: e.Budgets, Phases: timeline(entries)}
 	in.Run = findings.Run{
 		ID: s.ID, Experiment: e.Name, Description: e.Description, Site: e.Site,
 		Image: e.Container.Image, Started: entries[0].Time, Ended: entries[len(entries)-1].Time,
 		Rehearsal: isRehearsal(s), Dir: s.Dir,
 	}
-	if all, err := run.ReadFacts(s, run.Replay(entries).Slot(max(1, s.Slot())).N); err == nil && len(all) > 0 {
-		f := all[len(all)-1]
-		d := f.Lease.Device
-		in.Run.Device = findings.Device{Name: d.Name, UID: d.UID, MachineName: d.MachineName}
-		in.Run.LeaseID, in.Run.ContainerID = f.Lease.ID, f.Container.ID
+	facts, err := attemptsOf(s)
+	if err != nil {
+		return nil, failure.Storage.Errorf("where run %s measured cannot be read", s.ID).Because(err)
 	}
-	return &found{store: s, results: results, table: findings.Build(in)}, nil
+	whereabouts(&in, brought, facts)
+	return &found{store: s, results: in.Results, table: findings.Build(in)}, nil
 }
 
 // timeline turns the journal's phases into what the report draws.

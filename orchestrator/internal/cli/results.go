@@ -174,7 +174,7 @@ func (a *app) resultsFetch(c *cli.Context) error {
 			return err
 		}
 	} else if from := c.String("from"); from != "" {
-		if _, err := s.Adopt(from, plan); err != nil {
+		if _, err := s.Adopt(from, plan, store.Origin{Attempt: onlyAttempt(s)}); err != nil {
 			return err
 		}
 	} else if whole, err := r.Whole(); err != nil {
@@ -273,7 +273,8 @@ func (a *app) fetchFromDevice(c *cli.Context, s *store.Run) error {
 		return err
 	}
 	defer tr.Close()
-	return a.collect(c.Context, r, run.Agent{Tr: tr, Dir: cont.Dir}, obs)
+	return a.collect(c.Context, r, run.Agent{Tr: tr, Dir: cont.Dir,
+		Origin: store.Origin{Attempt: held.N, Container: cont.ID}}, obs)
 }
 
 // collect brings home what an agent has measured, and says how far it is.

@@ -58,7 +58,10 @@ func (a *app) runCommand() *cli.Command {
 			"end, stop the agent in order: what is measured so far is brought home, and what was acquired is\n" +
 			"given back. A run that was cut off goes on with --resume RUN (its id, or the last four letters): in\n" +
 			"the same container with the next round; in a new lease the interrupted trials start over, as that\n" +
-			"may be another device.",
+			"may be another device.\n" +
+			"A lease of yours that exists is used: by --lease, by lease.name in the file, or by itself, if it is\n" +
+			"idle, has begun and fits. It stays yours. A run that is booked for later (--at, lease.start) can be\n" +
+			"interrupted or detached while it waits: the booking stays.",
 		Flags: append(append(runFlags(),
 			&cli.StringFlag{Name: "resume", Usage: "go on with this `RUN`"},
 			&cli.BoolFlag{Name: "detach",

@@ -32,6 +32,8 @@ import (
 //	code N CMD...            run a command and want this exit code
 //	killed-in PHASE CMD...   run a command and kill -9 it when that phase begins
 //	interrupted-in PHASE CMD...  the same with Ctrl-C; the exit code is 130
+//	interrupted-at N CMD...  Ctrl-C when N trials have finished
+//	take-board               lease the board of the run's first attempt, and put its name into FIRST
 //	interrupted-after N CMD...  Ctrl-C when every trial on the device has N blocks on record
 //	await-blocks N           wait until every trial on the device has N blocks on record
 //	ends-in DURATION CMD...  run a command so that measuring must end that long from now: its lease of 2 minutes
@@ -44,7 +46,7 @@ import (
 //	results N                the runs here hold N results with latencies
 //	draw, accuracies, same-accuracies  see accuracy_test.go
 //	clock-to FILE            move the emulator's clock to the time in the file
-//	interrupted-booked CMD...  Ctrl-C when the run waits for its lease to begin; the exit code is 130
+//	interrupted-saying TEXT CMD...  Ctrl-C when the command has said this; the exit code is 130
 //	freed-while FILE CMD...  delete the lease whose id is in the file when the command says that it waits for a device
 //	simulate DIR SEED DEVICES RUNS FACTOR  write made-up runs, FACTOR times as slow
 func TestScripts(t *testing.T) {
@@ -96,6 +98,8 @@ func TestScripts(t *testing.T) {
 			"killed-in":         killedIn,
 			"interrupted-in":    interruptedIn,
 			"interrupted-twice": interruptedTwice,
+			"interrupted-at":    interruptedAtResult,
+			"take-board":        takeBoard,
 			"interrupted-after": interruptedAfter,
 			"agent-dies-after":  agentDiesAfter,
 			"await-blocks":      awaitBlocks,
@@ -110,7 +114,7 @@ func TestScripts(t *testing.T) {
 			"simulate":          simulate,
 
 			"clock-to":           clockTo,
-			"interrupted-booked": interruptedBooked,
+			"interrupted-saying": interruptedSaying,
 			"freed-while":        freedWhile,
 		},
 		RequireExplicitExec: true,

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"encoding/csv"
 	"io"
 	"strconv"
@@ -49,7 +50,8 @@ var csvNumbers = []struct {
 // frame. Unlike the tables for people it keeps the numbers of trials that
 // failed; the outcome column tells.
 func CSV(w io.Writer, t *findings.Table) error {
-	head := []string{"run", "experiment", "device", "rehearsal", "emulated", "trial", "option", "model", "model_sha256",
+	head := []string{"run", "experiment", "device", "attempt", "rehearsal", "emulated", "trial", "option", "model",
+		"model_sha256",
 		"model_bytes", "provider", "threads", "batch", "repetition", "outcome", "validity", "checks", "doubts",
 		"reasons", "n"}
 	for _, c := range csvNumbers {
@@ -69,7 +71,8 @@ func CSV(w io.Writer, t *findings.Table) error {
 		return err
 	}
 	for _, r := range t.Rows {
-		line := []string{csvText(t.Run.ID), csvText(t.Run.Experiment), csvText(t.Run.Device.Name),
+		line := []string{csvText(t.Run.ID), csvText(t.Run.Experiment),
+			csvText(cmp.Or(r.Origin.Device, t.Run.Device.Name)), csvAttempt(r),
 			strconv.FormatBool(t.Run.Rehearsal), csvText(words.Line(r.Device.Emulated, 64)), csvText(r.ID), r.Option,
 			csvText(r.Model), csvText(sha256(t, r)), strconv.FormatInt(r.Bytes, 10), csvText(r.Provider),
 			strconv.Itoa(r.Threads), strconv.Itoa(r.Batch), strconv.Itoa(r.Repetition), string(r.Outcome),
@@ -110,6 +113,14 @@ func csvText(s string) string {
 		return "'" + s
 	}
 	return s
+}
+
+// csvAttempt is empty where it is not known.
+func csvAttempt(r *findings.Row) string {
+	if r.Origin.Attempt == 0 {
+		return ""
+	}
+	return strconv.Itoa(r.Origin.Attempt)
 }
 
 func csvTime(t time.Time) string {

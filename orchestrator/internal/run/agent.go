@@ -10,6 +10,7 @@ import (
 
 	"chexp/experiments/failure"
 	"chexp/experiments/trial"
+	"chexp/orchestrator/internal/store"
 	"chexp/orchestrator/internal/transport"
 )
 
@@ -17,6 +18,8 @@ import (
 type Agent struct {
 	Tr  transport.Transport
 	Dir string // of the bundle, at the far end
+	// Origin is that of its results: the attempt, and the container.
+	Origin store.Origin
 }
 
 // Unsure is an error after which the command may or may not have run.

@@ -38,7 +38,9 @@ func newAttempt(cfg Config, held Attempt, rest todo) *attempt {
 }
 
 // agent speaks to the agent in its container.
-func (a *attempt) agent() Agent { return Agent{Tr: a.tr, Dir: a.container.Dir} }
+func (a *attempt) agent() Agent {
+	return Agent{Tr: a.tr, Dir: a.container.Dir, Origin: store.Origin{Attempt: a.held.N, Container: a.container.ID}}
+}
 
 // hangUp closes the transport.
 func (a *attempt) hangUp() {

@@ -20,6 +20,9 @@ var stayAlive = []string{"sleep", "infinity"}
 // launch gets the container and opens the transport into it.
 func (a *attempt) launch(ctx context.Context) (string, error) {
 	a.Observe.Phase(PhaseContainer, a.Experiment.Container.Image)
+	if other := a.elsewhere(); other != "" {
+		a.Observe.Warn(other)
+	}
 	a.request = ContainerRequest{
 		Name:          containerName(a.Store.ID, a.Store.Slot(), a.held.N),
 		Image:         a.Experiment.Container.Image,

@@ -49,7 +49,7 @@ func (r *Run) Fetch(ctx context.Context, from Agent) (store.Adopted, error) {
 		}
 		return nil
 	}, func(dir string) (store.Adopted, error) {
-		n, err := r.Store.Adopt(dir, r.Plan)
+		n, err := r.Store.Adopt(dir, r.Plan, from.Origin)
 		var bad *failure.Error
 		if errors.As(err, &bad) && bad.Kind == failure.Device {
 			bad.Advise("`%s` measures it again", r.Commands.Resume())
@@ -65,7 +65,7 @@ func (r *Run) fetchJournals(ctx context.Context, from Agent, why string) (store.
 	n, err := r.bring(func(dir string) error {
 		_, err := bundle.FetchJournals(ctx, from.Tr, path.Join(from.Dir, trial.JournalDir), dir, bundle.Limits{})
 		return err
-	}, func(dir string) (store.Adopted, error) { return r.Store.AdoptJournals(dir, r.Plan, why) })
+	}, func(dir string) (store.Adopted, error) { return r.Store.AdoptJournals(dir, r.Plan, why, from.Origin) })
 	if errors.Is(err, fs.ErrNotExist) {
 		return n, nil
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"chexp/experiments/trial"
 	"chexp/orchestrator/internal/transport"
 )
 
@@ -144,4 +145,6 @@ type Container struct {
 	// Dir is an absolute directory at the far end that this run may fill; it
 	// need not exist yet.
 	Dir string `json:"dir"`
+	// Digest is that of the image, as far as the site tells it: a tag can be moved.
+	Digest trial.Reading[string] `json:"image_digest,omitzero"`
 }

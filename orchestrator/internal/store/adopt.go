@@ -33,13 +33,17 @@ func (a Adopted) String() string {
 // Adopt moves fetched results from dir into the run, each checked against the
 // plan, and renews SHA256SUMS over all of them. Whole ones are written once. A
 // Partial one is kept apart, until the trial has a whole one: a resumed run
-// measures it again.
-func (r *Run) Adopt(dir string, plan *trial.Plan) (n Adopted, err error) {
+// measures it again. Where each came from is written down.
+func (r *Run) Adopt(dir string, plan *trial.Plan, origin Origin) (n Adopted, err error) {
 	from, err := openFetched(dir)
 	if err != nil {
 		return n, err
 	}
 	defer from.Close()
+	known, err := r.Origins()
+	if err != nil {
+		return n, err
+	}
 	for _, t := range plan.Trials {
 		name := t.ID + ".json"
 		data, err := files.ReadIn(from, name, maxFile)
@@ -56,6 +60,9 @@ func (r *Run) Adopt(dir string, plan *trial.Plan) (n Adopted, err error) {
 		if err := res.Fits(plan, t); err != nil {
 			return n, failure.Device.Errorf("the device's result of %s is not what the plan asked for", t.ID).
 				Because(err)
+		}
+		if err := noteOrigin(r, known, origin, res, data); err != nil {
+			return n, err
 		}
 		if res.Partial != nil {
 			if err := r.keepPartial(name, data, res); err != nil {
@@ -85,12 +92,16 @@ func openFetched(dir string) (*os.Root, error) {
 
 // AdoptJournals makes partial results of the journals in dir, of trials that have
 // no whole one.
-func (r *Run) AdoptJournals(dir string, plan *trial.Plan, why string) (n Adopted, err error) {
+func (r *Run) AdoptJournals(dir string, plan *trial.Plan, why string, origin Origin) (n Adopted, err error) {
 	from, err := openFetched(dir)
 	if err != nil {
 		return n, err
 	}
 	defer from.Close()
+	known, err := r.Origins()
+	if err != nil {
+		return n, err
+	}
 	for _, t := range plan.Trials {
 		data, err := files.ReadIn(from, t.ID+".jsonl", maxFile)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -115,7 +126,11 @@ func (r *Run) AdoptJournals(dir string, plan *trial.Plan, why string) (n Adopted
 		if err != nil {
 			return n, err
 		}
-		if err := r.keepPartial(t.ID+".json", append(raw, '\n'), res); err != nil {
+		raw = append(raw, '\n')
+		if err := noteOrigin(r, known, origin, res, raw); err != nil {
+			return n, err
+		}
+		if err := r.keepPartial(t.ID+".json", raw, res); err != nil {
 			return n, err
 		}
 		n.Partial++

@@ -39,7 +39,7 @@ func adopt(t *testing.T, run *Run, n int, partial *trial.Partial) *trial.Result 
 	if err := os.WriteFile(filepath.Join(dir, res.TrialID+".json"), raw, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := run.Adopt(dir, p); err != nil {
+	if _, err := run.Adopt(dir, p, Origin{Attempt: 1}); err != nil {
 		t.Fatal(err)
 	}
 	results, err := run.Results(p)
@@ -82,7 +82,7 @@ func TestForeignJournal(t *testing.T) {
 	if err := os.WriteFile(name, []byte("no journal"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := run.AdoptJournals(dir, p, "x"); err != nil || n.Partial != 0 {
+	if n, err := run.AdoptJournals(dir, p, "x", Origin{Attempt: 2}); err != nil || n.Partial != 0 {
 		t.Errorf("%v, %v", n, err)
 	}
 	other := *p
@@ -90,13 +90,14 @@ func TestForeignJournal(t *testing.T) {
 	if err := os.WriteFile(name, journalOf(t, &other), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := run.AdoptJournals(dir, p, "x"); err == nil || !strings.Contains(err.Error(), "another") {
+	n, err := run.AdoptJournals(dir, p, "x", Origin{Attempt: 2})
+	if err == nil || !strings.Contains(err.Error(), "another") {
 		t.Errorf("a foreign run's: %v, %v", n, err)
 	}
 	if err := os.WriteFile(name, journalOf(t, p), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := run.AdoptJournals(dir, p, "the device was lost"); err != nil || n.Partial != 1 {
+	if n, err := run.AdoptJournals(dir, p, "the device was lost", Origin{Attempt: 2}); err != nil || n.Partial != 1 {
 		t.Errorf("%v, %v", n, err)
 	}
 }
@@ -118,4 +119,46 @@ func journalOf(t *testing.T, p *trial.Plan) []byte {
 		out = append(out, block...)
 	}
 	return out
+}
+
+// Of each result it is on record from which attempt it came, before it is there;
+// what is fetched again, or by another attempt, changes nothing of that.
+func TestOrigins(t *testing.T) {
+	_, run := newRun(t)
+	p := onePlan(run)
+	adopt(t, run, 50, &trial.Partial{Blocks: 5, Asked: 12, Why: "interrupted"})
+	whole := adopt(t, run, 20, nil)
+	adopt(t, run, 20, nil)
+	raw, err := json.Marshal(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, whole.TrialID+".json"), raw, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := run.Adopt(dir, p, Origin{Attempt: 2, Container: "c2"}); err != nil {
+		t.Fatal(err)
+	}
+	all, err := run.Origins()
+	if err != nil || len(all) != 2 {
+		t.Fatalf("%v, %v", all, err)
+	}
+	brought, err := run.Brought(p)
+	if err != nil || len(brought) != 1 || brought[0].Attempt != 1 || brought[0].Partial != nil {
+		t.Fatalf("%+v, %v", brought, err)
+	}
+	// A result that nobody saw come in is of no attempt; a torn last line is of none.
+	if err := os.WriteFile(filepath.Join(run.Dir, OriginsFile), []byte(`{"trial":"x","att`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if brought, err = run.Brought(p); err != nil || brought[0].Attempt != 0 {
+		t.Errorf("%+v, %v", brought, err)
+	}
+	if _, err := run.Adopt(dir, p, Origin{Attempt: 3}); err != nil {
+		t.Fatal(err)
+	}
+	if brought, err = run.Brought(p); err != nil || brought[0].Attempt != 3 {
+		t.Errorf("after the torn line: %+v, %v", brought, err)
+	}
 }

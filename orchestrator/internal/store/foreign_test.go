@@ -28,7 +28,8 @@ func in(t *testing.T, limit time.Duration, what string, f func()) {
 // A run's directory may be a copy of somebody else's: a pipe in it makes nobody
 // wait, and no link in it is followed, for reading or for writing.
 func TestForeignFilesInARunsDirectory(t *testing.T) {
-	names := []string{"journal.jsonl", "plan.json", "experiment.yaml", "site.json", "REHEARSAL", ".lock", "results",
+	names := []string{"journal.jsonl", "plan.json", "experiment.yaml", "site.json", "attempts/1.json",
+		"origins.jsonl", "REHEARSAL", ".lock", "results",
 		"results/SHA256SUMS"}
 	for kind, put := range map[string]func(string) error{
 		"pipe": func(path string) error { return syscall.Mkfifo(path, 0o600) },
@@ -38,7 +39,7 @@ func TestForeignFilesInARunsDirectory(t *testing.T) {
 			t.Run(kind+" "+name, func(t *testing.T) {
 				_, dir := written(t, nil)
 				path := filepath.Join(dir, filepath.FromSlash(name))
-				if err := errors.Join(os.RemoveAll(path), put(path)); err != nil {
+				if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.RemoveAll(path), put(path)); err != nil {
 					t.Fatal(err)
 				}
 				r := &store.Run{ID: "x", Dir: dir}
@@ -48,8 +49,8 @@ func TestForeignFilesInARunsDirectory(t *testing.T) {
 					}
 					if plan, err := r.Plan(); err == nil {
 						r.Results(plan)
-						r.Adopt(dir, plan)
-						r.AdoptJournals(dir, plan, "why")
+						r.Adopt(dir, plan, store.Origin{Attempt: 1})
+						r.AdoptJournals(dir, plan, "why", store.Origin{Attempt: 1})
 					}
 					r.Entries()
 					store.At(filepath.Dir(dir)).IDs()

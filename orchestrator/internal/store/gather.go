@@ -21,7 +21,6 @@ const (
 	maxResultBytes = 64 << 20
 	maxGathered    = 20000 // files in one folder
 	maxSums        = 4 << 20
-	maxAttempts    = 1000 // of one run
 )
 
 // RehearsalFile marks a run's directory as a rehearsal.
@@ -36,13 +35,17 @@ type Gathered struct {
 	Plan       *trial.Plan // nil: only results were there
 	Results    []*trial.Result
 	Experiment []byte // nil: not there
-	Site       []byte // nil: not there
+	Dir        string // of the run; "": only results were there
 	Rehearsal  bool
 	Remarks    []string // what a reader must know: that nothing was there to verify it
 	Damaged    []string // what was left out, because it is not what it should be
 
-	sums map[string]string // trial id → sum of its file
+	sums    map[string]string // trial id → sum of its file
+	origins Origins
 }
+
+// Attempt is the one that a result came from; 0: not known.
+func (g *Gathered) Attempt(r *trial.Result) int { return g.origins[g.sums[r.TrialID]].Attempt }
 
 // Gather reads a run for a comparison: by its name (as Open takes it), from a
 // copy of its directory, from a folder of result files, or from one such file.
@@ -120,7 +123,7 @@ func gatherDir(source, dir string) ([]*Gathered, error) {
 		return nil, failure.Storage.Errorf("the plan of %s is damaged", source).
 			Advise("copy the run's directory again").Because(err)
 	}
-	whole := Gathered{Source: source, RunID: plan.RunID, Plan: plan}
+	whole := Gathered{Source: source, RunID: plan.RunID, Plan: plan, Dir: dir}
 	whole.Experiment, _ = files.ReadIn(root, ExperimentFile, 1<<20)
 	if st, err := root.Lstat(RehearsalFile); err == nil {
 		whole.Rehearsal = st.Mode().IsRegular()
@@ -149,13 +152,8 @@ func gatherDir(source, dir string) ([]*Gathered, error) {
 // run with one device is the run's.
 func (g *Gathered) part(root *os.Root) {
 	g.sums = map[string]string{}
-	g.Site, _ = files.ReadIn(root, SiteFile, 1<<20)
-	for n := 1; n <= maxAttempts; n++ {
-		data, err := files.ReadIn(root, fmt.Sprintf("%s/%d.json", AttemptsDir, n), 1<<20)
-		if err != nil {
-			break
-		}
-		g.Site = data
+	if data, err := files.ReadIn(root, OriginsFile, maxFile); err == nil {
+		g.origins = ReadOrigins(data)
 	}
 	results, err := files.OpenRootIn(root, resultsDir)
 	if err != nil {
@@ -340,7 +338,7 @@ func (g *Gathered) Join(o *Gathered) {
 	if g.Experiment == nil {
 		g.Experiment = o.Experiment
 	}
-	if g.Site == nil {
-		g.Site = o.Site
+	if g.Dir == "" {
+		g.Dir, g.origins = o.Dir, o.origins
 	}
 }

@@ -61,7 +61,7 @@ func TestGatherFromAnywhere(t *testing.T) {
 	}{{dir, 2, true, true}, {first, 1, true, true}, {folder, 2, false, true}, {copied, 1, false, false}} {
 		g := gather(t, c.name)
 		if g.RunID != run.Plan.RunID || len(g.Results) != c.results || (g.Plan != nil) != c.plan ||
-			(g.Site != nil) != c.plan || len(g.Damaged) > 0 || (len(g.Remarks) == 0) != c.verfied {
+			(g.Dir != "") != c.plan || len(g.Damaged) > 0 || (len(g.Remarks) == 0) != c.verfied {
 			t.Errorf("%s: run %s, %d results, plan %v, damaged %q, remarks %q", c.name, g.RunID, len(g.Results),
 				g.Plan != nil, g.Damaged, g.Remarks)
 		}

@@ -8,6 +8,7 @@
 //	  attempts/<n>.json                       where the n-th attempt measured (runs of before: site.json)
 //	  journal.jsonl                           what was done, fsynced entry by entry
 //	  events.jsonl                            what the agent said (events.2.jsonl: second attempt)
+//	  origins.jsonl                           which result came from which attempt
 //	  results/<trial id>.json SHA256SUMS      raw values, write-once
 //	  report.*                                derived, rebuilt by `chexp results report`
 //	  devices/<n>/                            of a run with several devices: site.json, events.jsonl, results/ and
@@ -321,28 +322,47 @@ func (r *Run) Plan() (*trial.Plan, error) {
 // Results reads the results that have been fetched, in the plan's order; of trials
 // that have no whole one, the partial one. A file that is no result of this run is
 // an error: results are evidence.
-func (r *Run) Results(plan *trial.Plan) ([]*trial.Result, error) {
-	var results []*trial.Result
+func (r *Run) Results(plan *trial.Plan) (results []*trial.Result, err error) {
+	err = eachResult(r, plan, func(res *trial.Result, _ []byte) { results = append(results, res) })
+	return results, err
+}
+
+// Brought are the Results with the attempt that each came from.
+func (r *Run) Brought(plan *trial.Plan) (results []Brought, err error) {
+	origins, err := r.Origins()
+	if err != nil {
+		return nil, err
+	}
+	err = eachResult(r, plan, func(res *trial.Result, data []byte) {
+		results = append(results, Brought{res, origins[files.Sum(data)].Attempt})
+	})
+	return results, err
+}
+
+func eachResult(r *Run, plan *trial.Plan, use func(*trial.Result, []byte)) error {
 	for _, t := range plan.Trials {
-		res := new(trial.Result)
-		err := r.ReadJSON(filepath.Join(resultsDir, t.ID+".json"), res)
+		data, err := r.Read(filepath.Join(resultsDir, t.ID+".json"))
 		if errors.Is(err, fs.ErrNotExist) {
-			err = r.ReadJSON(filepath.Join(partialDir, t.ID+".json"), res)
+			data, err = r.Read(filepath.Join(partialDir, t.ID+".json"))
 		}
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
+		res := new(trial.Result)
+		if err == nil {
+			err = json.Unmarshal(data, res)
+		}
 		if err != nil {
-			return nil, failure.Storage.Errorf("cannot read the result of %s", t.ID).
+			return failure.Storage.Errorf("cannot read the result of %s", t.ID).
 				Advise("the file is damaged; fetch it again into an empty results directory").
 				Because(err)
 		}
 		if err := res.Fits(plan, t); err != nil {
-			return nil, failure.Storage.Errorf("result of %s is not what the plan asked for", t.ID).Because(err)
+			return failure.Storage.Errorf("result of %s is not what the plan asked for", t.ID).Because(err)
 		}
-		results = append(results, res)
+		use(res, data)
 	}
-	return results, nil
+	return nil
 }
 
 // Explain turns the disk's own errors into ones with a remedy.

@@ -3,7 +3,9 @@
 import contextlib
 import datetime
 import io
+import os
 import pathlib
+import subprocess
 import tempfile
 
 from steps import Steps, check, wait
@@ -83,6 +85,28 @@ def by_name():
     check(container.get_container(box.id).id == box.id, "another container")
 
 
+EXPERIMENT = """apiVersion: chexp/v1
+name: pychi
+site: CHI@Edge
+lease: {machine_name: raspberrypi5, duration: 30m}
+models: [{name: tiny, builtin: tiny-cnn}]
+providers: [cpu]
+trials: {warmup: 1, min_runs: 6, min_time: 100ms, max_time: 20s, timeout: 60s}
+"""
+
+
+def measure():
+    """chexp measures in the lease that python-chi made, beside its container, and leaves both."""
+    (home / "pychi.yaml").write_text(EXPERIMENT)
+    ran = subprocess.run([os.environ["CHEXP"], "--runs", str(home / "runs"), "run", str(home / "pychi.yaml"),
+                          "--lease", "chexp-pychi"], capture_output=True, text=True)
+    check(ran.returncode == 0, f"exit code {ran.returncode}: {ran.stderr}")
+    check("container chexp-pychi (debian:bookworm-slim) of yours is on its device" in ran.stderr, ran.stderr)
+    check(list((home / "runs").glob("*/results/*.json")), "no results came home")
+    check(lease.get_lease(reserved.id).status == "ACTIVE", "the lease is not what it was")
+    check(container.get_container(box.id).status == "Running", "the container is not what it was")
+
+
 def give_back_address():
     network.deallocate_floating_ip(address)
     check(all(f["floating_ip_address"] != address for f in network.list_floating_ips()), "it is still there")
@@ -115,6 +139,7 @@ s.step("execute a program that is not there", missing)
 s.step("upload", upload)
 s.step("download", download)
 s.step("read the logs", lambda: check(box.logs() == "up\n", repr(box.logs())))
+s.step("measure with chexp in this lease", measure)
 address = s.step("bind a floating IP", floating_ip)
 s.step("give the floating IP back", give_back_address)
 s.step("delete the container", delete_container)

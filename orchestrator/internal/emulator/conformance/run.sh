@@ -50,7 +50,7 @@ done
 # Nothing of the caller's own cloud may leak in.
 for v in ${!OS_@}; do unset "$v"; done
 . "$work/cloud/openrc.sh"
-export CONFORMANCE_DIR=$work HOME=$work MPLCONFIGDIR=$work PYTHONWARNINGS=ignore
+export CHEXP=$(realpath "$chexp") CHEXP_CACHE=$cache CONFORMANCE_DIR=$work HOME=$work MPLCONFIGDIR=$work PYTHONWARNINGS=ignore
 
 status=0
 ssh-keygen -q -t ed25519 -N '' -f "$work/key"

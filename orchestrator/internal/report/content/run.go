@@ -1,6 +1,7 @@
 package content
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -56,6 +57,10 @@ func runFields(t *findings.Table) []rowField {
 			func(r *findings.Row) string { return r.Provider }),
 		countField(Column{Key: "threads", Head: "threads", Fold: 2}, func(r *findings.Row) int { return r.Threads }),
 		countField(Column{Key: "batch", Head: "batch", Fold: 1}, func(r *findings.Row) int { return r.Batch }),
+	}
+	if t.Judged.DevicesVary() {
+		out = append(out, textField(Column{Key: "device", Head: "device"},
+			func(r *findings.Row) string { return cmp.Or(r.Origin.Device, Dash) }))
 	}
 	if slices.ContainsFunc(t.Rows, func(r *findings.Row) bool { return r.Repetition > 1 }) {
 		out = append(out, countField(Column{Key: "repetition", Head: "rep"},

@@ -15,7 +15,10 @@ import (
 // results becomes a reason, a doubt or a footnote. There is one row per trial,
 // as package judge lists them.
 func Build(in Input) *Table {
-	run := judge.Results(in.Plan, in.Results, in.Budgets)
+	run := judge.Results(in.Plan, in.Results, in.Origins, in.Budgets)
+	if many := run.Devices(); len(many) > 1 {
+		in.Run.Device = Device{Name: words.List(many, " and ", 3), MachineName: in.Run.Device.MachineName}
+	}
 	b := &builder{Table: &Table{Schema: Schema, Run: cleanRun(in.Run), Budgets: run.Budgets,
 		Models: models(in.Plan, run),
 		Phases: cleanPhases(in.Phases), Judged: run}}
@@ -44,6 +47,19 @@ func cleanRun(r Run) Run {
 	for _, s := range []*string{&r.ID, &r.Experiment, &r.Site, &r.Region, &r.Device.Name, &r.Device.UID,
 		&r.Device.MachineName, &r.LeaseID, &r.ContainerID, &r.ChexpVersion} {
 		*s = words.Line(*s, 2*words.MaxName)
+	}
+	r.Attempts = slices.Clone(r.Attempts)
+	for i := range r.Attempts {
+		a := &r.Attempts[i]
+		for _, s := range []*string{&a.Region, &a.Device.Name, &a.Device.UID, &a.Device.MachineName, &a.LeaseID,
+			&a.ReservationID, &a.ContainerID} {
+			*s = words.Line(*s, 2*words.MaxName)
+		}
+		a.Image = words.Line(a.Image, words.MaxSentence)
+		a.Digest.Unavailable = words.Line(a.Digest.Unavailable, words.MaxSentence)
+		if d, ok := a.Digest.Get(); ok {
+			a.Digest = trial.Read(words.Line(d, 2*words.MaxName))
+		}
 	}
 	for _, s := range []*string{&r.Image, &r.Description, &r.Note, &r.Dir} {
 		*s = words.Line(*s, words.MaxSentence)
@@ -117,10 +133,20 @@ func protocol(r Run, p *trial.Plan) (out []facts.Fact) {
 		add("Seed", fmt.Sprint(p.Seed))
 	}
 	add("Run", r.ID)
-	add("Device uid", r.Device.UID)
-	add("Lease", r.LeaseID)
-	add("Container", r.ContainerID)
+	if len(r.Attempts) > 1 {
+		for _, a := range r.Attempts {
+			add(fmt.Sprintf("Attempt %d", a.N), a.String())
+		}
+	} else {
+		add("Device uid", r.Device.UID)
+		add("Lease", r.LeaseID)
+		add("Container", r.ContainerID)
+	}
 	add("Image", r.Image)
+	if len(r.Attempts) > 0 {
+		d, ok := r.Attempts[0].Digest.Get()
+		add("Image digest", words.When(ok, d)+words.When(!ok, "unavailable: "+r.Attempts[0].Digest.Unavailable))
+	}
 	add("chexp", r.ChexpVersion)
 	return out
 }

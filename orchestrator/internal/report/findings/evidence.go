@@ -14,7 +14,7 @@ import (
 // can be believed, which budgets they met, and what may have changed their
 // latencies. All texts of devices come out harmless.
 func Evidence(in Input) compare.Run {
-	run := judge.Results(in.Plan, in.Results, in.Budgets)
+	run := judge.Results(in.Plan, in.Results, in.Origins, in.Budgets)
 	about := cleanRun(in.Run)
 	out := compare.Run{ID: about.ID, Kind: compare.Real}
 	if in.Run.Rehearsal {

@@ -158,6 +158,10 @@ func caveats(t *Table) (out []string) {
 		out = append(out, "The processor was emulated ("+words.List(by, ", ",
 			3)+"): latencies under emulation say nothing about a real Pi 5.")
 	}
+	if t.Judged.DevicesVary() {
+		out = append(out, "Several devices measured: "+t.byDevice()+". Boards of one kind differ: each has its own "+
+			"options, and no ratio is taken between two.")
+	}
 	if t.Interrupted != "" {
 		out = append(out, t.Interrupted)
 	}

@@ -22,6 +22,7 @@ type Input struct {
 	Run     Run
 	Plan    *trial.Plan     // nil: rows are the results, in order of their names
 	Results []*trial.Result // nil entries are ignored
+	Origins judge.Origins   // what measured each
 	Budgets []judge.Budget
 	Phases  []Phase
 }
@@ -33,7 +34,7 @@ type Run struct {
 	Description  string    `json:"description,omitempty"`
 	Site         string    `json:"site,omitempty"`
 	Region       string    `json:"region,omitempty"`
-	Device       Device    `json:"device"`
+	Device       Device    `json:"device"` // that measured; where several did, of the last attempt
 	LeaseID      string    `json:"lease_id,omitempty"`
 	ContainerID  string    `json:"container_id,omitempty"`
 	Image        string    `json:"image,omitempty"`
@@ -42,9 +43,11 @@ type Run struct {
 	ChexpVersion string    `json:"chexp_version,omitempty"`
 	// Rehearsal: the site was an emulator. Its latencies are real times of
 	// some other machine, so there is no verdict about the device.
-	Rehearsal bool   `json:"rehearsal"`
-	Note      string `json:"note,omitempty"` // shown as it is, for example "interrupted"
-	Dir       string `json:"-"`              // where the run lies on this machine; only the terminal shows it
+	Rehearsal bool `json:"rehearsal"`
+	// Attempts are the devices that the run had, one after the other.
+	Attempts []Attempt `json:"attempts,omitempty"`
+	Note     string    `json:"note,omitempty"` // shown as it is, for example "interrupted"
+	Dir      string    `json:"-"`              // where the run lies on this machine; only the terminal shows it
 }
 
 // Where names the device and the site, as far as they are known.
@@ -78,6 +81,41 @@ type Device struct {
 	Name        string `json:"name,omitempty"`
 	UID         string `json:"uid,omitempty"`
 	MachineName string `json:"machine_name,omitempty"`
+}
+
+// Attempt is one device held once, as the services told of it.
+type Attempt struct {
+	N             int                   `json:"attempt"`
+	Results       int                   `json:"results"` // that count, partial ones included
+	Region        string                `json:"region,omitempty"`
+	Device        Device                `json:"device"`
+	LeaseID       string                `json:"lease_id,omitempty"`
+	ReservationID string                `json:"reservation_id,omitempty"`
+	ContainerID   string                `json:"container_id,omitempty"`
+	Image         string                `json:"image,omitempty"`
+	Digest        trial.Reading[string] `json:"image_digest,omitzero"`
+}
+
+// String says what the attempt had, for people.
+func (a Attempt) String() string {
+	named := func(what, id string) string { return words.When(id != "", what+id) }
+	return strings.Join(words.Present(words.Plural(a.Results, "result"), a.Device.Name, named("uid ", a.Device.UID),
+		named("lease ", a.LeaseID), named("reservation ", a.ReservationID), named("container ", a.ContainerID)), ", ")
+}
+
+// byDevice says how many results each device brought.
+func (t *Table) byDevice() string {
+	var out []string
+	for _, d := range t.Judged.Devices() {
+		n := 0
+		for _, r := range t.Rows {
+			if r.Origin.Device == d {
+				n++
+			}
+		}
+		out = append(out, fmt.Sprintf("%s (%s)", d, words.Plural(n, "trial")))
+	}
+	return words.List(out, ", ", 6)
 }
 
 // Phase is one bar of the timeline: plan, lease, container, push, run, fetch,

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/trial"
 	"chexp/orchestrator/internal/chameleon"
 	"chexp/orchestrator/internal/patient"
 	"chexp/orchestrator/internal/run"
@@ -236,7 +237,16 @@ func (s *containerClient) FindContainer(ctx context.Context, name string) (run.C
 // toContainer gives every run a directory of its own below /tmp: the one place
 // that users other than root (jovyan in Jupyter's images) can write to.
 func toContainer(c containers.Container) run.Container {
-	return run.Container{ID: c.UUID, Name: c.Name, Status: c.Status, Dir: "/tmp/" + c.Name}
+	return run.Container{ID: c.UUID, Name: c.Name, Status: c.Status, Dir: "/tmp/" + c.Name, Digest: digest(c.Image)}
+}
+
+// digest is the one that an image was asked for by. Zun tells the image's name
+// and no more [ZUN:zun/api/controllers/v1/views/containers_view.py].
+func digest(image string) trial.Reading[string] {
+	if _, sum, ok := strings.Cut(image, "@"); ok {
+		return trial.Read(sum)
+	}
+	return trial.Unread[string]("Zun tells the image's name, not its digest; name it as image@sha256:… to pin it")
 }
 
 // awaitRunning waits for Running. Neither a failing image pull nor a device

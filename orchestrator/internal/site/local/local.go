@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/trial"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/transport"
 )
@@ -127,7 +128,8 @@ func makeWork(dir string) error {
 // its own in it, beside the marker.
 func container(dir string) run.Container {
 	return run.Container{ID: dir, Name: filepath.Base(dir), Status: "Running",
-		Dir: filepath.ToSlash(filepath.Join(dir, "work"))}
+		Digest: trial.Unread[string]("this machine runs no image"),
+		Dir:    filepath.ToSlash(filepath.Join(dir, "work"))}
 }
 
 // FindContainer finds a directory that Launch made.
