@@ -106,7 +106,7 @@ func describe(s *store.Run) runRow {
 		return r
 	}
 	r.Experiment, r.Trials = plan.Experiment, len(plan.Trials)
-	parts := s.Parts()
+	parts := store.Parts(s)
 	r.Trials *= len(parts)
 	for _, part := range parts {
 		if results, err := part.Results(plan); err == nil {

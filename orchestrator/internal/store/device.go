@@ -74,7 +74,7 @@ func deviceSlots(root *os.Root) (slots []int) {
 }
 
 // Parts are where a run keeps its results: its devices, or itself.
-func (r *Run) Parts() []*Run {
+func Parts(r *Run) []*Run {
 	if devices := r.Devices(); len(devices) > 0 {
 		return devices
 	}
