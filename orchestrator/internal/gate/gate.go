@@ -90,11 +90,11 @@ func (g *Gate) lock(ctx context.Context) (unlock func(), err error) {
 		}
 		return func() { f.Close() }, nil
 	case <-time.After(patience):
-		go func() { <-got; _ = f.Close() }()
+		go func() { _, _ = <-got, f.Close() }()
 		g.goAlone(fmt.Errorf("another process has held %s for %s", g.file, patience))
 		return func() {}, nil
 	case <-ctx.Done():
-		go func() { <-got; _ = f.Close() }()
+		go func() { _, _ = <-got, f.Close() }()
 		return nil, ctx.Err()
 	}
 }
