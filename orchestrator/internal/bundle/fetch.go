@@ -21,6 +21,7 @@ import (
 	"chexp/experiments/failure"
 	"chexp/experiments/files"
 	"chexp/experiments/trial"
+	"chexp/experiments/words"
 	"chexp/orchestrator/internal/transport"
 )
 
@@ -53,9 +54,11 @@ var sumsName = path.Base(trial.ResultSums)
 // again while trials run: it keeps what is in dst already.
 //
 // What comes is hostile until checked. Fetch takes only <trial id>.json and
-// SHA256SUMS, and only regular files within the limits. It passes over names with
-// a leading dot, which are the agent's unfinished files. Anything else ends it
-// before dst changes. A SHA256SUMS that comes along must fit the files.
+// SHA256SUMS, and only regular files within the limits, which are what a
+// SHA256SUMS that comes along says. It passes over names with a leading dot, which
+// are the agent's unfinished files. Anything else is left out: what is good is put
+// in place, and an error for which [Partly] is true names what is not. Only a
+// stream that breaks off changes nothing.
 //
 // Results are written once. A file in dst with other content stays as it is and
 // is reported, after all others have been put in place. Only SHA256SUMS is
@@ -100,13 +103,12 @@ func fetch(ctx context.Context, t transport.Transport, dir, dst, suffix string, 
 	}
 	err = in.receive(stream)
 	_ = stream.Close() // all was read, so its error would be about the device's disk
-	if err == nil {
-		err = in.check()
-	}
 	if err != nil {
 		return nil, fmt.Errorf("fetching results from %s: %w", dir, err)
 	}
-	return in.install()
+	in.check()
+	names, err := in.install()
+	return names, errors.Join(err, in.partly(dir))
 }
 
 // incoming is a fetch under way. Files wait in tmp, below dst: on the same file
@@ -119,6 +121,33 @@ type incoming struct {
 	total    int64
 	sums     files.Sums // of what came
 	list     []byte     // SHA256SUMS, if it came
+	out      []string   // what was left out, and why
+}
+
+// errPartly marks an error after which what is good lies in place.
+var errPartly = errors.New("the rest is here")
+
+// Partly reports whether what a fetch could take is in place, though err says
+// that there was more.
+func Partly(err error) bool { return errors.Is(err, errPartly) }
+
+// partly is the error that names what was left out; nil if nothing was.
+func (in *incoming) partly(dir string) error {
+	if len(in.out) == 0 {
+		return nil
+	}
+	return failure.Device.Errorf("left out of %s on the device: %s", dir, words.List(in.out, "; ", maxNamed)).
+		Advise("an agent of this chexp never sends that: the device, its storage or its image is not what it should be").
+		Because(errPartly)
+}
+
+// maxNamed bounds how much of what was left out is named.
+const maxNamed = 10
+
+func (in *incoming) leaveOut(format string, args ...any) {
+	if len(in.out) < 2*in.limits.Files {
+		in.out = append(in.out, fmt.Sprintf(format, args...))
+	}
 }
 
 // storage explains an error of this machine's disk.
@@ -130,12 +159,8 @@ func storage(dst string, err error) error {
 	return failure.Storage.Errorf("writing results to %s", dst).Advise("%s", next).Because(err)
 }
 
-func refused(format string, args ...any) error {
-	return failure.Device.Errorf("what the device sent is refused: "+format, args...).
-		Advise("an agent of this chexp never does this: the device or its image is not what it should be; " +
-			"nothing was written")
-}
-
+// receive takes what comes. It reads on over what it leaves out, and no further
+// where that is more than the limits.
 func (in *incoming) receive(stream io.Reader) error {
 	r := tar.NewReader(stream)
 	for n := 0; ; n++ {
@@ -146,9 +171,12 @@ func (in *incoming) receive(stream io.Reader) error {
 		if err != nil {
 			return err
 		}
+		in.total += max(h.Size, 0)
 		// Unfinished files and the directory itself count too: the loop is bounded.
-		if n > 2*in.limits.Files {
-			return refused("more than %d entries", 2*in.limits.Files)
+		if n > 2*in.limits.Files || h.Size < 0 || in.total > in.limits.TotalBytes {
+			in.leaveOut("%.80q and what follows it: more than %d entries or %d bytes", h.Name, 2*in.limits.Files,
+				in.limits.TotalBytes)
+			return nil
 		}
 		if err := in.entry(h, r); err != nil {
 			return err
@@ -158,36 +186,32 @@ func (in *incoming) receive(stream io.Reader) error {
 	// the archive come zeros up to a whole record.
 	rest, err := io.Copy(io.Discard, io.LimitReader(stream, 1<<20))
 	if err == nil && rest == 1<<20 {
-		err = refused("the archive does not end")
+		in.leaveOut("what follows the archive, which does not end")
 	}
 	return err
 }
 
 func (in *incoming) entry(h *tar.Header, r io.Reader) error {
 	name := path.Clean(h.Name)
-	if in.total += h.Size; h.Size < 0 || in.total > in.limits.TotalBytes || h.Size > in.limits.FileBytes {
-		return refused("%q has %d bytes; a file may have %d, all together %d",
-			h.Name, h.Size, in.limits.FileBytes, in.limits.TotalBytes)
-	}
+	id, isResult := strings.CutSuffix(name, in.suffix)
+	_, twice := in.sums[name]
 	switch {
 	case h.Typeflag == tar.TypeDir && name == ".":
-		return nil
 	case h.Typeflag != tar.TypeReg:
-		return refused("%q is no regular file (tar type %q)", h.Name, h.Typeflag)
+		in.leaveOut("%.80q is no regular file (tar type %q)", h.Name, h.Typeflag)
 	case strings.HasPrefix(name, ".") && !strings.Contains(name, "/") && name != "..":
-		return nil
+	case name != sumsName && !(isResult && trial.ValidID(id)):
+		in.leaveOut("%.80q is not the name of a result", h.Name)
+	case h.Size > in.limits.FileBytes:
+		in.leaveOut("%s has %d bytes; a file may have %d", name, h.Size, in.limits.FileBytes)
+	case twice:
+		in.leaveOut("%s comes twice", name)
+	case len(in.sums) >= in.limits.Files:
+		in.leaveOut("%s is one more than %d files", name, in.limits.Files)
+	default:
+		return in.save(name, r)
 	}
-	id, isResult := strings.CutSuffix(name, in.suffix)
-	if name != sumsName && !(isResult && trial.ValidID(id)) {
-		return refused("%q is not the name of a result", h.Name)
-	}
-	if _, twice := in.sums[name]; twice {
-		return refused("%q comes twice", h.Name)
-	}
-	if len(in.sums) >= in.limits.Files {
-		return refused("more than %d files", in.limits.Files)
-	}
-	return in.save(name, r)
+	return nil
 }
 
 func (in *incoming) save(name string, r io.Reader) error {
@@ -231,30 +255,28 @@ func (d *diskWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// check compares the files with SHA256SUMS. A file that the list does not name
-// was made after the list.
-func (in *incoming) check() error {
+// check compares the files with SHA256SUMS and leaves out what differs. A file
+// that the list does not name was made after the list. A list that is damaged
+// says nothing, as one that did not come: whether a result is one is judged from
+// its content when it is adopted.
+func (in *incoming) check() {
 	sums, err := files.ParseSums(in.list)
 	if err != nil {
-		return refused("%v", err)
+		in.leaveOut("%v", err)
+		delete(in.sums, sumsName)
+		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(sums)) {
 		switch got := in.sums[name]; got {
 		case sums[name]:
 		case "":
-			return failure.Device.Errorf("the device's %s names %q, which did not come", sumsName, name).
-				Advise(damagedNext)
+			in.leaveOut("%.80q is in %s and did not come", name, sumsName)
 		default:
-			return failure.Device.
-				Errorf("result %q is damaged on the device: SHA-256 %s, its %s says %s",
-					name, got, sumsName, sums[name]).
-				Advise(damagedNext)
+			in.leaveOut("%s is damaged on the device: SHA-256 %s, its %s says %s", name, got, sumsName, sums[name])
+			delete(in.sums, name)
 		}
 	}
-	return nil
 }
-
-const damagedNext = "fetch again; if it stays so, the device's storage is damaged and the trial must be run again"
 
 // install puts the files in place, and reports those that cannot be together.
 func (in *incoming) install() ([]string, error) {

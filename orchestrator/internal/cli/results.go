@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -105,10 +106,14 @@ func describe(s *store.Run) runRow {
 		return r
 	}
 	r.Experiment, r.Trials = plan.Experiment, len(plan.Trials)
-	if results, err := s.Results(plan); err == nil {
-		r.Results = len(results)
-	} else {
-		r.State = "damaged"
+	parts := store.Parts(s)
+	r.Trials *= len(parts)
+	for _, part := range parts {
+		if results, err := part.Results(plan); err == nil {
+			r.Results += len(results)
+		} else {
+			r.State = "damaged"
+		}
 	}
 	return r
 }
@@ -164,22 +169,51 @@ func (a *app) resultsFetch(c *cli.Context) error {
 		return err
 	}
 	r := &run.Run{Store: s, Plan: plan, Commands: a.commandsFor(c, s)}
-	if from := c.String("from"); from != "" {
-		if _, err := s.Adopt(from, plan, store.Origin{Attempt: onlyAttempt(s)}); err != nil {
+	var left error // what did not come, beside what did
+	if len(s.Devices()) > 0 {
+		if left, err = a.fetchDevices(c, r); err != nil {
 			return err
 		}
-	} else if whole, err := r.Whole(); err != nil {
-		return err
-	} else if whole {
+	} else if from := c.String("from"); from != "" {
+		var n store.Adopted
+		if n, left = s.Adopt(from, plan, store.Origin{Attempt: onlyAttempt(s)}); left != nil && n.Whole+n.Partial == 0 {
+			return left
+		}
+	} else if whole, damaged := r.Whole(); damaged == nil && whole {
 		a.nothingToFetch(r)
-	} else if err := a.fetchFromDevice(c, s); err != nil {
-		return err
+	} else if left, err = a.fetchFromDevice(c, s); err != nil {
+		return errors.Join(damaged, err)
 	}
 	f, err := writeReports(s)
 	if err != nil {
-		return err
+		return errors.Join(left, err)
 	}
-	return a.answer(c, r, f, true)
+	return errors.Join(left, a.answer(c, r, f, left == nil))
+}
+
+// fetchDevices brings home what a run with several devices has on each; one that
+// does not answer keeps nobody from the others, and is left.
+func (a *app) fetchDevices(c *cli.Context, r *run.Run) (left, err error) {
+	if c.String("from") != "" {
+		return nil, failure.Usage.Errorf("--from brings the results of one device, and run %s has several", r.Store.ID).
+			Advise("leave it out")
+	}
+	if r.Experiment, err = storedExperiment(r.Store); err != nil {
+		return nil, err
+	}
+	var failed []error
+	for _, part := range r.Store.Devices() {
+		own := &run.Run{Store: part, Plan: r.Plan, Commands: r.Commands}
+		whole, err := own.Whole()
+		if err == nil && whole {
+			continue
+		}
+		part, err := a.fetchFromDevice(c, part)
+		if err = errors.Join(part, err); err != nil {
+			failed = append(failed, fmt.Errorf("device %d: %w", own.Store.Slot(), err))
+		}
+	}
+	return errors.Join(failed...), nil
 }
 
 // nothingToFetch says so, and what the run still holds.
@@ -196,58 +230,59 @@ func (a *app) sayReserved(r *run.Run) {
 
 // fetchFromDevice brings home what a run has on its device, and leaves the agent
 // at work there.
-func (a *app) fetchFromDevice(c *cli.Context, s *store.Run) error {
+func (a *app) fetchFromDevice(c *cli.Context, s *store.Run) (left, err error) {
 	r, err := a.load(c, s)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	entries, err := s.Entries()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	held := run.Replay(entries).Slot(max(1, s.Slot()))
 	if held.N == 0 {
-		return failure.Locked.Errorf("run %s never got as far as a lease", s.ID).
+		return nil, failure.Locked.Errorf("run %s never got as far as a lease", s.ID).
 			Advise("`%s` starts it", r.Commands.Resume())
 	}
 	if !held.Container.Open() {
-		return failure.Locked.
+		return nil, failure.Locked.
 			Errorf("run %s has no container any more; what it brought home is all there is", s.ID).
 			Advise("`%s`; `%s` measures what is missing", r.Commands.Show(), r.Commands.Resume())
 	}
 	if isRehearsal(s) {
-		return failure.Locked.
+		return nil, failure.Locked.
 			Errorf("run %s was a rehearsal: its cloud has ended, and with it what was not fetched", s.ID).
 			Advise("`%s` measures what is missing", r.Commands.Resume())
 	}
 	facts, err := run.ReadFacts(s, held.N)
 	if err != nil {
-		return failure.Storage.Errorf("where run %s measures cannot be read", s.ID).Because(err)
+		return nil, failure.Storage.Errorf("where run %s measures cannot be read", s.ID).Because(err)
 	}
 	site, err := a.connectOwn(c.Context, r, a.siteOptions(c))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	cont, err := findContainer(c.Context, r, site, held.Container.Name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	obs := newProgress(a.err)
 	obs.Phase(run.PhaseFetch, "")
 	tr, err := site.Dial(c.Context, cont, facts[held.N-1].Request(), obs.Say)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer tr.Close()
 	return a.collect(c.Context, r, run.Agent{Tr: tr, Dir: cont.Dir,
 		Origin: store.Origin{Attempt: held.N, Container: cont.ID}}, obs)
 }
 
-// collect brings home what an agent has measured, and says how far it is.
-func (a *app) collect(ctx context.Context, r *run.Run, agent run.Agent, obs *progress) error {
+// collect brings home what an agent has measured, and says how far it is. left is
+// what of it could not be taken.
+func (a *app) collect(ctx context.Context, r *run.Run, agent run.Agent, obs *progress) (left, err error) {
 	reply, err := agent.Status(ctx, 0)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	why := "the agent is dead" // for the trials that are not whole
 	switch reply.State.Phase {
@@ -256,21 +291,21 @@ func (a *app) collect(ctx context.Context, r *run.Run, agent run.Agent, obs *pro
 	case trial.Running:
 		why = "it was fetched while the agent measured"
 	}
-	got, err := r.Collect(ctx, agent, why)
-	if err != nil {
-		return err
+	got, left := r.Collect(ctx, agent, why)
+	if left != nil && got.Whole+got.Partial == 0 {
+		return nil, left
 	}
 	if got.Unfinished != nil { // a file that grew: the results are there, and the blocks will be
 		obs.Warn("the trials that are being measured could not be fetched: " + got.Unfinished.Error())
 	}
 	if got.NoResults && got.Partial == 0 {
-		return failure.Device.Errorf("there are no results on the device yet").
+		return nil, failure.Device.Errorf("there are no results on the device yet").
 			Advise("the agent is %s; try again later", reply.State.Phase)
 	}
 	obs.PhaseEnd(run.PhaseFetch, fmt.Sprintf("%s; the agent is %s (%d of %d)",
 		got, reply.State.Phase, reply.State.Done, reply.State.Total))
 	a.sayReserved(r)
-	return nil
+	return left, nil
 }
 
 // findContainer finds the container that a run's journal knows of by its name.

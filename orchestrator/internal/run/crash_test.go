@@ -33,6 +33,8 @@ type cloud struct {
 	ahead      time.Duration // of this machine's clock
 	made       int           // leases and containers ever created
 
+	onGet func() // before each Get of a container's files; may be nil
+
 	calls, killAt int
 	after         bool
 }
@@ -147,6 +149,9 @@ func (l *line) Put(ctx context.Context, dir string, tar io.Reader) (err error) {
 }
 
 func (l *line) Get(ctx context.Context, dir string) (rc io.ReadCloser, err error) {
+	if l.cloud.onGet != nil {
+		l.cloud.onGet()
+	}
 	l.cloud.call(func() { rc, err = l.Transport.Get(ctx, dir) })
 	return rc, err
 }

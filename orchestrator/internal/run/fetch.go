@@ -17,25 +17,52 @@ import (
 	"chexp/orchestrator/internal/store"
 )
 
-// fetch brings the results home and insists that none is missing.
+// fetch brings the results home and insists that none is missing. What did not
+// come whole is fetched again before the device is given back, a few times and
+// within the lease's time.
 func (a *attempt) fetch(ctx context.Context) (string, error) {
 	a.Observe.Phase(PhaseFetch, "")
-	n, err := a.Fetch(ctx, a.agent())
-	if err != nil {
-		return "", err
+	for try := 1; ; try++ {
+		n, left := a.Fetch(ctx, a.agent())
+		rest, err := a.unmeasured()
+		switch missing := rest.trials; {
+		case err != nil:
+			return "", errors.Join(left, err)
+		case len(missing) == 0:
+			if left != nil { // nothing that was asked for
+				a.Observe.Warn(left.Error())
+			}
+			return n.String() + ", checked by SHA-256", nil
+		case !again(ctx, a, try, left):
+			return "", failure.Device.
+				Errorf("%d of %d trials have no whole result although the agent finished; the first is %s",
+					len(missing), len(a.Plan.Trials), missing[0].ID).
+				Advise("the others are at home; `%s` measures what is missing", a.Commands.Resume()).
+				Because(left)
+		}
 	}
-	rest, err := a.unmeasured()
-	if err != nil {
-		return "", err
-	}
-	if missing := rest.trials; len(missing) > 0 {
-		return "", failure.Device.
-			Errorf("%d trials have no result although the agent finished; the first is %s",
-				len(missing), missing[0].ID).
-			Advise("`%s` measures them again", a.Commands.Resume())
-	}
-	return n.String() + ", checked by SHA-256", nil
 }
+
+// again waits before results are fetched once more. It is false where that is
+// not worth while: it was tried often enough, this machine's disk is at fault, or
+// the lease leaves no time.
+func again(ctx context.Context, a *attempt, try int, left error) bool {
+	pause := time.Duration(try) * a.Patience.PollMax
+	end := a.lease.End
+	switch {
+	case try >= maxFetches || failure.KindOf(left) == failure.Storage:
+		return false
+	case !end.IsZero() && time.Until(end) < a.Patience.Cleanup+pause:
+		return false
+	}
+	if left != nil {
+		a.Observe.Say("once more, as not everything came whole: " + left.Error())
+	}
+	return wait.For(ctx, pause) == nil
+}
+
+// maxFetches is how often results that do not come whole are fetched.
+const maxFetches = 4
 
 // Fetch brings the results on the device into the run's directory and counts
 // them. It may be repeated: whole results are written once, and one that differs
@@ -44,18 +71,11 @@ func (a *attempt) fetch(ctx context.Context) (string, error) {
 func (r *Run) Fetch(ctx context.Context, from Agent) (store.Adopted, error) {
 	return r.bring(func(dir string) error {
 		_, err := bundle.Fetch(ctx, from.Tr, path.Join(from.Dir, trial.ResultsDir), dir, bundle.Limits{})
-		if err != nil {
+		if err != nil && !bundle.Partly(err) {
 			return r.rescue(ctx, from, err)
 		}
-		return nil
-	}, func(dir string) (store.Adopted, error) {
-		n, err := r.Store.Adopt(dir, r.Plan, from.Origin)
-		var bad *failure.Error
-		if errors.As(err, &bad) && bad.Kind == failure.Device {
-			bad.Advise("`%s` measures it again", r.Commands.Resume())
-		}
-		return n, err
-	})
+		return err
+	}, func(dir string) (store.Adopted, error) { return r.Store.Adopt(dir, r.Plan, from.Origin) })
 }
 
 // fetchJournals brings what the agent has on record of trials that have no whole
@@ -95,7 +115,8 @@ func (r *Run) Collect(ctx context.Context, from Agent, why string) (got Collecte
 	return got, err
 }
 
-// bring fetches into a directory beside the results and adopts what came.
+// bring fetches into a directory beside the results and adopts what came. What is
+// good is taken; the error names what was left out.
 func (r *Run) bring(
 	fetch func(dir string) error, adopt func(dir string) (store.Adopted, error),
 ) (n store.Adopted, err error) {
@@ -109,10 +130,12 @@ func (r *Run) bring(
 		return n, store.Explain(err)
 	}
 	defer os.RemoveAll(dir)
-	if err := fetch(dir); err != nil {
-		return n, err
+	left := fetch(dir)
+	if left != nil && !bundle.Partly(left) {
+		return n, left
 	}
-	return adopt(dir)
+	n, err = adopt(dir)
+	return n, errors.Join(left, err)
 }
 
 // rescue keeps the results of a run whose own disk is full: the device is about

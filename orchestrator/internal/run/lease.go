@@ -92,6 +92,7 @@ func (a reserving) choose(ctx context.Context, taken error) (Choice, error) {
 	now := a.Site.Now()
 	switch asked := a.held.Asked; {
 	case taken == nil && a.held.Lease.Open() && asked.Start.After(now):
+		asked.Boards = nil // reserve asks for them again
 		return Choice{Request: asked}, nil
 	case a.Choose != nil:
 		return a.Choose(ctx, taken)

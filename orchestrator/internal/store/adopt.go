@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"chexp/experiments/files"
 	"chexp/experiments/journal"
 	"chexp/experiments/trial"
+	"chexp/experiments/words"
 )
 
 // Adopted counts what Adopt found.
@@ -30,112 +32,166 @@ func (a Adopted) String() string {
 	return fmt.Sprintf("%d results and %d partial ones", a.Whole, a.Partial)
 }
 
-// Adopt moves fetched results from dir into the run, each checked against the
-// plan, and renews SHA256SUMS over all of them. Whole ones are written once. A
-// Partial one is kept apart, until the trial has a whole one: a resumed run
-// measures it again. Where each came from is written down.
-func (r *Run) Adopt(dir string, plan *trial.Plan, origin Origin) (n Adopted, err error) {
-	from, err := openFetched(dir)
+// adopting is fetched results on their way into the run.
+type adopting struct {
+	run    *Run
+	plan   *trial.Plan
+	from   *os.Root
+	origin Origin
+	known  Origins
+	n      Adopted
+	out    leftOut
+}
+
+// adopt opens the folder that something was fetched into, and hands each trial of
+// the plan to take. The user names a folder of his own, too: `chexp results fetch
+// --from`.
+func (r *Run) adopt(
+	dir string, plan *trial.Plan, origin Origin, take func(*adopting, trial.Trial) error,
+) (n Adopted, err error) {
+	from, err := files.OpenRoot(dir)
 	if err != nil {
-		return n, err
+		return n, failure.Usage.Errorf("cannot open %s", dir).
+			Advise("give the folder in which chexp said that the results are").Because(err)
 	}
 	defer from.Close()
-	known, err := r.Origins()
-	if err != nil {
+	a := &adopting{run: r, plan: plan, from: from, origin: origin}
+	if a.known, err = r.Origins(); err != nil {
 		return n, err
 	}
 	for _, t := range plan.Trials {
-		name := t.ID + ".json"
-		data, err := files.ReadIn(from, name, maxFile)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
+		if err := take(a, t); err != nil {
+			return a.n, err
 		}
-		if err != nil {
-			return n, Explain(err)
-		}
-		res := new(trial.Result)
-		if err := json.Unmarshal(data, res); err != nil {
-			return n, failure.Device.Errorf("the device's result of %s is no JSON", t.ID).Because(err)
-		}
-		if err := res.Fits(plan, t); err != nil {
-			return n, failure.Device.Errorf("the device's result of %s is not what the plan asked for", t.ID).
-				Because(err)
-		}
-		if err := noteOrigin(r, known, origin, res, data); err != nil {
-			return n, err
-		}
-		if res.Partial != nil {
-			if err := r.keepPartial(name, data, res); err != nil {
-				return n, err
-			}
-			n.Partial++
-			continue
-		}
-		if err := r.WriteOnce(filepath.Join(resultsDir, name), data); err != nil {
-			return n, err
-		}
-		n.Whole++
 	}
-	return n, errors.Join(r.sum(resultsDir, plan), r.sum(partialDir, plan))
+	return a.n, errors.Join(a.out.err(), r.sum(resultsDir, plan), r.sum(partialDir, plan))
 }
 
-// openFetched opens the folder that something was fetched into. The user names
-// one of his own, too: `chexp results fetch --from`.
-func openFetched(dir string) (*os.Root, error) {
-	root, err := files.OpenRoot(dir)
-	if err != nil {
-		return nil, failure.Usage.Errorf("cannot open %s", dir).
-			Advise("give the folder in which chexp said that the results are").Because(err)
-	}
-	return root, nil
+// Adopt moves fetched results from dir into the run, each checked against the
+// plan, and renews SHA256SUMS over all of them. Whole ones are written once. A
+// Partial one is kept apart, until the trial has a whole one: a resumed run
+// measures it again. Where each came from is written down. What is no result of
+// the plan is left out, and the error names it when all that is good is taken.
+func (r *Run) Adopt(dir string, plan *trial.Plan, origin Origin) (Adopted, error) {
+	return r.adopt(dir, plan, origin, (*adopting).result)
 }
 
 // AdoptJournals makes partial results of the journals in dir, of trials that have
 // no whole one.
-func (r *Run) AdoptJournals(dir string, plan *trial.Plan, why string, origin Origin) (n Adopted, err error) {
-	from, err := openFetched(dir)
+func (r *Run) AdoptJournals(dir string, plan *trial.Plan, why string, origin Origin) (Adopted, error) {
+	return r.adopt(dir, plan, origin, func(a *adopting, t trial.Trial) error { return a.journal(t, why) })
+}
+
+// result takes the result of a trial, if there is one.
+func (a *adopting) result(t trial.Trial) error {
+	data, err := files.ReadIn(a.from, t.ID+".json", maxFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	res := new(trial.Result)
+	if err == nil {
+		err = json.Unmarshal(data, res)
+	}
+	if err == nil {
+		err = res.Fits(a.plan, t)
+	}
+	switch {
+	case err != nil:
+		a.out.add(t, err)
+		return nil
+	case res.Partial != nil:
+		return a.partial(t, res, data)
+	}
+	return a.whole(t, res, data)
+}
+
+func (a *adopting) whole(t trial.Trial, res *trial.Result, data []byte) error {
+	path := filepath.Join(resultsDir, t.ID+".json")
+	old := new(trial.Result)
+	switch err := a.run.ReadJSON(path, old); {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil || old.Fits(a.plan, t) != nil:
+		if err := setAside(a.run, path); err != nil {
+			return err
+		}
+	default:
+		if have, err := a.run.Read(path); err != nil || !bytes.Equal(have, data) {
+			a.out.add(t, fmt.Errorf("it differs from %s, which was fetched before and stays", path))
+			return nil
+		}
+	}
+	if err := noteOrigin(a.run, a.known, a.origin, res, data); err != nil {
+		return err
+	}
+	a.n.Whole++
+	return a.run.WriteOnce(path, data)
+}
+
+func (a *adopting) partial(t trial.Trial, res *trial.Result, data []byte) error {
+	if err := noteOrigin(a.run, a.known, a.origin, res, data); err != nil {
+		return err
+	}
+	a.n.Partial++
+	return a.run.keepPartial(t.ID+".json", data, res)
+}
+
+// journal makes a partial result of the journal of a trial, if there is one.
+func (a *adopting) journal(t trial.Trial, why string) error {
+	data, err := files.ReadIn(a.from, t.ID+".jsonl", maxFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
-		return n, err
+		a.out.add(t, err)
+		return nil
 	}
-	defer from.Close()
-	known, err := r.Origins()
+	log, err := journal.Read(data)
 	if err != nil {
-		return n, err
+		return nil // begun, and nothing measured
 	}
-	for _, t := range plan.Trials {
-		data, err := files.ReadIn(from, t.ID+".jsonl", maxFile)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return n, Explain(err)
-		}
-		log, err := journal.Read(data)
-		if err != nil {
-			continue // begun, and nothing measured
-		}
-		res, err := log.Partial(why)
-		if err == nil {
-			err = res.Fits(plan, t)
-		}
-		if err != nil {
-			return n, failure.Device.Errorf("the device's journal of %s is not what the plan asked for", t.ID).
-				Because(err)
-		}
-		raw, err := json.Marshal(res)
-		if err != nil {
-			return n, err
-		}
-		raw = append(raw, '\n')
-		if err := noteOrigin(r, known, origin, res, raw); err != nil {
-			return n, err
-		}
-		if err := r.keepPartial(t.ID+".json", raw, res); err != nil {
-			return n, err
-		}
-		n.Partial++
+	res, err := log.Partial(why)
+	if err == nil {
+		err = res.Fits(a.plan, t)
 	}
-	return n, r.sum(partialDir, plan)
+	if err != nil {
+		a.out.add(t, err)
+		return nil
+	}
+	raw, err := json.Marshal(res)
+	if err != nil {
+		return err
+	}
+	return a.partial(t, res, append(raw, '\n'))
+}
+
+// setAside moves a damaged file of the run out of the way, into damaged/.
+func setAside(r *Run, name string) error {
+	to := filepath.Join(r.Dir, damagedDir, filepath.Base(name))
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return Explain(err)
+	}
+	return Explain(os.Rename(filepath.Join(r.Dir, name), to))
+}
+
+// leftOut is what of the device's results was not taken.
+type leftOut struct {
+	trials []string
+	cause  error // the first one's
+}
+
+func (l *leftOut) add(t trial.Trial, why error) {
+	if l.cause == nil {
+		l.cause = why
+	}
+	l.trials = append(l.trials, t.ID)
+}
+
+func (l *leftOut) err() error {
+	if l.cause == nil {
+		return nil
+	}
+	return failure.Device.Errorf("the device's results of %s are left out: they are not what the plan asked for",
+		words.List(l.trials, ", ", 5)).Because(l.cause)
 }
 
 // keepPartial writes a partial result, unless there is a whole one, or a partial
@@ -161,11 +217,8 @@ func (r *Run) sum(dir string, plan *trial.Plan) error {
 	for _, t := range plan.Trials {
 		name := t.ID + ".json"
 		data, err := r.Read(filepath.Join(dir, name))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
 		if err != nil {
-			return err
+			continue // not there, or damaged; who reads the results says so
 		}
 		sums[name] = files.Sum(data)
 	}

@@ -121,6 +121,39 @@ func journalOf(t *testing.T, p *trial.Plan) []byte {
 	return out
 }
 
+// A result at home that is damaged gives way to the one that the device has, and
+// is kept aside; one that is a result stays, whatever the device says.
+func TestDamagedResultAtHomeGivesWay(t *testing.T) {
+	_, run := newRun(t)
+	adopt(t, run, 20, nil)
+	name := onePlan(run).Trials[0].ID + ".json"
+	path := filepath.Join(run.Dir, "results", name)
+	if err := os.WriteFile(path, []byte("{half"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got := adopt(t, run, 30, nil); len(got.LatenciesNS) != 30 {
+		t.Errorf("the result has %d latencies", len(got.LatenciesNS))
+	}
+	if old, err := os.ReadFile(filepath.Join(run.Dir, "damaged", name)); string(old) != "{half" || err != nil {
+		t.Errorf("aside lies %q, %v", old, err)
+	}
+	dir := t.TempDir()
+	other, err := os.ReadFile(path)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, name), append(other, ' '), 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := run.Adopt(dir, onePlan(run), Origin{Attempt: 1}); err == nil ||
+		n.Whole != 0 || !strings.Contains(err.Error(), "stays") {
+		t.Errorf("another one: %v, %v", n, err)
+	}
+	if now, err := os.ReadFile(path); string(now) != string(other) || err != nil {
+		t.Errorf("it is now %s, %v", now, err)
+	}
+}
+
 // Of each result it is on record from which attempt it came, before it is there;
 // what is fetched again, or by another attempt, changes nothing of that.
 func TestOrigins(t *testing.T) {

@@ -89,15 +89,15 @@ func (r *Run) Record(e Entry) error {
 // ignores a damaged line that a blank one follows.
 func (r *Run) appendLine(line []byte) error {
 	var mend string
-	if r.torn() {
+	if torn(filepath.Join(r.Dir, journalFile)) {
 		mend = "\n\n"
 	}
 	return r.Append(journalFile, append([]byte(mend), append(line, '\n')...))
 }
 
-// torn reports whether the journal ends within a line.
-func (r *Run) torn() bool {
-	f, err := files.Open(filepath.Join(r.Dir, journalFile), files.NoLimit)
+// torn reports whether a file of lines ends within a line.
+func torn(path string) bool {
+	f, err := files.Open(path, files.NoLimit)
 	if err != nil {
 		return false
 	}

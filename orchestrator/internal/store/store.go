@@ -40,6 +40,7 @@ import (
 const (
 	ExperimentFile = "experiment.yaml"
 	PlanFile       = "plan.json"
+	ModelsFile     = "models.json" // where this machine has the files that were pushed
 	AttemptsDir    = "attempts"
 	SiteFile       = "site.json" // in runs from before there was a file for each attempt
 	journalFile    = "journal.jsonl"
@@ -47,6 +48,7 @@ const (
 	ballastFile    = ".ballast"
 	resultsDir     = "results"
 	partialDir     = "partial"
+	damagedDir     = "damaged" // what lay in results/ and was no result
 )
 
 // ballastBytes are set aside when a run is created and freed when the disk is
@@ -352,16 +354,21 @@ func eachResult(r *Run, plan *trial.Plan, use func(*trial.Result, []byte)) error
 			err = json.Unmarshal(data, res)
 		}
 		if err != nil {
-			return failure.Storage.Errorf("cannot read the result of %s", t.ID).
-				Advise("the file is damaged; fetch it again into an empty results directory").
-				Because(err)
+			return badResult(r, t, err)
 		}
 		if err := res.Fits(plan, t); err != nil {
-			return failure.Storage.Errorf("result of %s is not what the plan asked for", t.ID).Because(err)
+			return badResult(r, t, err)
 		}
 		use(res, data)
 	}
 	return nil
+}
+
+func badResult(r *Run, t trial.Trial, cause error) error {
+	return failure.Storage.Errorf("the result of %s at home is damaged", t.ID).
+		Advise("move %s.json out of %s and %s; then the run can go on, and measures it again", t.ID,
+			filepath.Join(r.Dir, resultsDir), filepath.Join(r.Dir, partialDir)).
+		Because(cause)
 }
 
 // Explain turns the disk's own errors into ones with a remedy.

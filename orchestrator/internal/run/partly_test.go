@@ -1,0 +1,95 @@
+package run
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"chexp/experiments/failure"
+)
+
+// afterwards has the fake agent of a lab do more when it has measured; R is its
+// folder of results.
+func (l *lab) afterwards(t *testing.T, commands string) {
+	t.Helper()
+	write(t, l.agent, strings.Replace(strings.ReplaceAll(fakeAgent, "LAB", l.dir), "\nfi\nphase=",
+		"\n"+strings.ReplaceAll(commands, "R/", `"$res"/`)+"\nfi\nphase=", 1))
+}
+
+// A stray file and a link among the results cost nothing: all results come home,
+// and the run is whole.
+func TestStrayFilesAmongResults(t *testing.T) {
+	l, c := newLab(t), newCloud(t)
+	l.afterwards(t, "echo x >R/run.sh; ln -s /etc/passwd R/m.cpu.t9.b1.r1.json; mkdir R/sub")
+	if err, _ := l.execute(t, t.Context(), c, nil); err != nil {
+		t.Fatal(err)
+	}
+	l.check(t, c)
+}
+
+// One result that is truncated on the device costs itself: the other comes home,
+// the device is asked again before it is given back, and the error names what is
+// missing.
+func TestTruncatedResultAmongGoodOnes(t *testing.T) {
+	l, c := newLab(t), newCloud(t)
+	l.patience = impatient()
+	bad := l.plan.Trials[1].ID
+	l.afterwards(t, "truncate -s 10 R/"+bad+".json")
+	asked := 0
+	c.onGet = func() { asked++ }
+	err, _ := l.execute(t, t.Context(), c, nil)
+	if failure.KindOf(err) != failure.Device || !strings.Contains(err.Error(), bad) {
+		t.Errorf("it says %v", err)
+	}
+	s, openErr := l.root.Open(l.plan.RunID)
+	if openErr != nil {
+		t.Fatal(openErr)
+	}
+	if results, err := s.Results(l.plan); len(results) != 1 || err != nil {
+		t.Errorf("%d results at home, %v", len(results), err)
+	}
+	if asked < maxFetches {
+		t.Errorf("the results were asked for %d times, want %d", asked, maxFetches)
+	}
+	if len(c.leases)+len(c.containers) > 0 {
+		t.Errorf("left on the cloud: %v %v", c.leases, c.containers)
+	}
+}
+
+// A result that comes whole at the second look is whole.
+func TestResultThatComesWholeLater(t *testing.T) {
+	l, c := newLab(t), newCloud(t)
+	l.patience = impatient()
+	late := l.plan.Trials[1].ID + ".json"
+	l.afterwards(t, "mv R/"+late+` "$lab/late"; echo half >R/`+late)
+	asked := 0
+	c.onGet = func() {
+		if asked++; asked == 2 {
+			found, _ := filepath.Glob(filepath.Join(c.dir, "*", "out", "results", late))
+			for _, f := range found {
+				if err := os.Rename(filepath.Join(l.dir, "late"), f); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	}
+	if err, _ := l.execute(t, t.Context(), c, nil); err != nil {
+		t.Fatal(err)
+	}
+	l.check(t, c)
+}
+
+// No time is taken for another try that the lease does not have.
+func TestNoOtherTryAtTheLeasesEnd(t *testing.T) {
+	a := &attempt{Config: Config{Observe: quiet{}, Patience: impatient()}}
+	a.lease.End = time.Now().Add(a.Patience.Cleanup)
+	if again(t.Context(), a, 1, nil) {
+		t.Error("it is fetched again when there is only the time to give back")
+	}
+	a.lease.End = time.Now().Add(time.Hour)
+	if !again(t.Context(), a, 1, nil) || again(t.Context(), a, maxFetches, nil) {
+		t.Error("the tries are not counted")
+	}
+}
