@@ -37,15 +37,16 @@ func (c *LeaseClient) reserveSeveral(ctx context.Context, req run.LeaseRequest,
 				Max: 1, ResourceProperties: leases.Properties(leases.Equal("uid", d.UID))})
 		}
 		made, err := c.createLease(ctx, req, opts)
-		if err != nil {
+		var clash string
+		if err == nil {
+			if clash, err = c.clash(ctx, *made); err != nil || clash == "" {
+				return toLease(*made), err
+			}
+			if err := c.undo(ctx, made.ID); err != nil {
+				return toLease(*made), err
+			}
+		} else if clash = "one of " + names(boards); !refusedWhole(err) {
 			return run.Lease{}, leaked(err, boards)
-		}
-		clash, err := c.clash(ctx, *made)
-		if err != nil || clash == "" {
-			return toLease(*made), err
-		}
-		if err := c.undo(ctx, made.ID); err != nil {
-			return toLease(*made), err
 		}
 		if draw == draws {
 			return run.Lease{}, failure.Capacity.Errorf("%s was booked by somebody else at the same moment, %d times "+
@@ -56,6 +57,14 @@ func (c *LeaseClient) reserveSeveral(ctx context.Context, req run.LeaseRequest,
 			return run.Lease{}, err
 		}
 	}
+}
+
+// refusedWhole reports whether Blazar refused a create because somebody else had a
+// board by then, when it looked at each reservation alone: that leaves nothing
+// behind, so boards can be drawn anew.
+func refusedWhole(err error) bool {
+	e := apierror.From(err)
+	return e != nil && e.Kind == apierror.NoDeviceFree && strings.Contains(e.Message, "Not enough resources")
 }
 
 // undo deletes a lease that was just made, also when ctx has ended.
@@ -151,14 +160,19 @@ func leaked(err error, boards []run.Device) error {
 	if e == nil || e.Kind != apierror.NoDeviceFree || !strings.Contains(e.Message, "Not enough hosts") {
 		return err
 	}
-	var names []string
-	for _, d := range boards {
-		names = append(names, d.Name)
-	}
 	return failure.Capacity.Errorf("somebody else booked one of %s at the same moment; the others may now be blocked "+
-		"for this time without anybody having them", strings.Join(names, ", ")).
+		"for this time without anybody having them", names(boards)).
 		Advise("it is not tried again, as that would block more: name other devices, or tell the site's help desk").
 		Because(err)
+}
+
+// names lists the boards by name.
+func names(boards []run.Device) string {
+	var all []string
+	for _, d := range boards {
+		all = append(all, d.Name)
+	}
+	return strings.Join(all, ", ")
 }
 
 // clash looks whether somebody else has one of the lease's boards in its time, and
