@@ -32,7 +32,11 @@ func Execute(ctx, cleanup context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	x, err := newExecution(cfg, Replay(entries))
+	st := Replay(entries)
+	x, err := newExecution(cfg, st)
+	if err != nil && st.Open() {
+		return GiveBack(cleanup, cfg, err)
+	}
 	if err != nil {
 		return err
 	}
