@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"go.yaml.in/yaml/v4"
+
 	"chexp/experiments/provider"
 	"chexp/experiments/trial"
 )
@@ -87,7 +89,8 @@ var (
 )
 
 func (r *reader) lease(n *node, e *Experiment) {
-	s, ok := r.section(n, "lease", "name", "machine_name", "device", "uid", "start", "duration")
+	s, ok := r.section(n, "lease", "name", "machine_name", "device", "uid", "devices", "at_most", "start",
+		"duration")
 	if !ok {
 		return
 	}
@@ -118,13 +121,16 @@ func (r *reader) lease(n *node, e *Experiment) {
 			chosen = append(chosen, key)
 		}
 	}
+	listed := s.values["devices"] != nil && s.values["devices"].Kind == yaml.SequenceNode
 	switch {
+	case listed:
 	case len(chosen) == 0 && !s.has("name"):
 		s.require("machine_name", "say which device: machine_name (any of a kind), device (one by name) or uid; or "+
 			"the name of a lease that you have")
 	case len(chosen) > 1:
 		s.addf(chosen[1], "contradicts %s: give exactly one of machine_name, device and uid", chosen[0])
 	}
+	r.devices(s, l)
 	if v, ok := s.literal("start", "now, next or a date and time"); ok {
 		t, err := parseStart(v)
 		if l.Next = v == "next"; !l.Next && err != nil {

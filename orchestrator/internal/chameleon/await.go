@@ -56,6 +56,11 @@ func (c *LeaseClient) Await(ctx context.Context, id string, progress func(string
 		return toLease(got), c.client.Failed(what, err)
 	}
 	lease := toLease(got)
+	if boards, err := c.devices.boardsOf(ctx, lease); err != nil {
+		progress("the devices of the lease are unknown: " + err.Error())
+	} else if lease.Boards = boards; len(boards) > 1 {
+		return lease, nil
+	}
 	device, err := c.devices.deviceOf(ctx, id)
 	if err != nil {
 		// The container can be started without it.
@@ -107,6 +112,11 @@ func countdown(left time.Duration) string {
 // in it active, too.
 func leaseReady(l leases.Lease) (bool, error) {
 	res := deviceReservation(l)
+	for _, r := range l.Reservations { // they become active one after the other
+		if r.ResourceType == "device" && r.Status != "active" {
+			res = &r
+		}
+	}
 	switch {
 	case l.Status == leases.StatusError, res != nil && res.Status == "error":
 		return false, failure.Cloud.Errorf("lease %s failed: its status is %s%s", l.Name, l.Status, failedEvent(l)).

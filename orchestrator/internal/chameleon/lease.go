@@ -21,7 +21,7 @@ import (
 	"chexp/orchestrator/openstack/reservation/v1/leases"
 )
 
-// LeaseClient makes, finds, changes and gives back leases of one device each.
+// LeaseClient makes, finds, changes and gives back leases, of one device or several.
 type LeaseClient struct {
 	client  *Client
 	devices *DeviceClient
@@ -42,6 +42,9 @@ func (c *LeaseClient) Reserve(ctx context.Context, req run.LeaseRequest) (run.Le
 	}
 	if existing != nil {
 		return toLease(*existing), nil
+	}
+	if req.Devices > 0 {
+		return c.reserveSeveral(ctx, req, opts)
 	}
 	made, err := c.createLease(ctx, req, opts)
 	if err != nil {
@@ -79,7 +82,7 @@ func leaseOptions(req run.LeaseRequest, now time.Time) (leases.CreateOpts, error
 	switch {
 	case req.Name == "" || len(req.Name) > site.MaxLeaseName:
 		wrong = fmt.Sprintf("the name of a lease has 1 to %d characters, not %d", site.MaxLeaseName, len(req.Name))
-	case len(terms) != 1:
+	case len(terms) != 1 && len(req.Boards) == 0:
 		wrong = "a lease asks for exactly one of machine_name, device and uid"
 	case !req.End.Truncate(time.Minute).After(begin):
 		wrong = fmt.Sprintf("the lease would end at %s, before it is a minute long", clock.UTC(req.End))
@@ -262,6 +265,11 @@ func toLease(l leases.Lease) run.Lease {
 		End: l.EndDate}
 	if res := deviceReservation(l); res != nil {
 		r.ReservationID = res.ID
+	}
+	for _, res := range l.Reservations {
+		if res.ResourceType == "device" {
+			r.Boards = append(r.Boards, run.Board{ReservationID: res.ID})
+		}
 	}
 	return r
 }

@@ -216,6 +216,7 @@ func (a *app) commands(c *cli.Context) run.Commands {
 // is named by its directory.
 func (a *app) commandsFor(c *cli.Context, s *store.Run) run.Commands {
 	lines := a.commands(c)
+	s = s.Whole()
 	lines.Run = s.ID
 	usual, err := filepath.Abs(filepath.Join(c.String("runs"), s.ID))
 	if dir, err2 := filepath.Abs(s.Dir); err == nil && err2 == nil && dir != usual {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	"chexp/experiments/failure"
@@ -147,9 +148,20 @@ func creates(e *spec.Experiment) []string {
 	if !e.SiteKind().Leases {
 		return []string{"nothing on a cloud: the plan runs on this machine"}
 	}
-	device := "one " + e.Lease.MachineName
-	if e.Lease.MachineName == "" {
+	device, containers := "one "+e.Lease.MachineName, "a container of "+e.Container.Image
+	n := e.Lease.Count()
+	switch {
+	case len(e.Lease.Boards) > 0:
+		device = "the devices " + strings.Join(e.Lease.Boards, ", ")
+	case e.Lease.AllFree:
+		device = fmt.Sprintf("every free %s, at most %d", e.Lease.MachineName, n)
+	case n > 1:
+		device = fmt.Sprintf("%d %s", n, e.Lease.MachineName)
+	case e.Lease.MachineName == "":
 		device = "device " + cmp.Or(e.Lease.Device+e.Lease.UID, "of the lease "+e.Lease.Name)
+	}
+	if n > 1 {
+		containers += " on each, which measures all trials"
 	}
 	when := "now"
 	if !e.Lease.Start.IsZero() {
@@ -160,7 +172,7 @@ func creates(e *spec.Experiment) []string {
 	}
 	all := []string{
 		fmt.Sprintf("a lease on %s, from %s for %s", device, when, short(e.Lease.Duration)),
-		"a container of " + e.Container.Image,
+		containers,
 	}
 	if e.Container.Transport == "ssh" {
 		all = append(all, "a floating IP")

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"chexp/experiments/compare"
@@ -44,6 +45,9 @@ func judged(g *store.Gathered, budgets []judge.Budget) []compare.Run {
 	parts := byDevice(whole)
 	for i := range parts {
 		parts[i].Device = deviceOf(attempts, parts[i])
+		if g.Slot > 0 && parts[i].Kind != compare.Real { // within a run, also a rehearsal's devices are told apart
+			parts[i].Device = rehearsedDevice(g.Slot, attempts)
+		}
 	}
 	return parts
 }
@@ -53,7 +57,21 @@ func gatheredAttempts(g *store.Gathered) ([]run.Facts, error) {
 	if g.Dir == "" {
 		return nil, nil
 	}
-	return attemptsOf(&store.Run{ID: g.RunID, Dir: g.Dir})
+	whole := &store.Run{ID: g.RunID, Dir: g.Dir}
+	if g.Slot > 0 {
+		return attemptsOf(whole.Device(g.Slot))
+	}
+	return attemptsOf(whole)
+}
+
+// rehearsedDevice names a device of a rehearsal with several.
+func rehearsedDevice(slot int, attempts []run.Facts) string {
+	for _, at := range slices.Backward(attempts) {
+		if name := words.Line(at.Lease.Device.Name, 64); name != "" {
+			return name
+		}
+	}
+	return fmt.Sprintf("device %d", slot)
 }
 
 // byDevice takes a run apart where several devices measured. The emulator plays any

@@ -212,6 +212,10 @@ func (a *app) weighExperiment(ctx context.Context, w *leaseWanted) error {
 		return failure.Usage.Errorf("%s is made for site %s, which has no leases", w.file, e.Site).
 			Advise("nothing was created")
 	}
+	if n := e.Lease.Count(); n > 1 {
+		return failure.Usage.Errorf("%s asks for %d devices, each under a reservation of its own", w.file, n).
+			Advise("nothing was created; `%s` makes that lease itself", run.Commands{Program: a.program}.Line("run", w.file))
+	}
 	w.experiment = e.Name
 	if w.filters() == 0 {
 		w.MachineName, w.DeviceName, w.DeviceUID = e.Lease.MachineName, e.Lease.Device, e.Lease.UID

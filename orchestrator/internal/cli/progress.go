@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"chexp/experiments/trial"
@@ -16,10 +17,18 @@ import (
 
 // progress shows a run on stderr: one lasting line per phase and trial, and on
 // a terminal one more line that is rewritten in place.
+//
+// Of a run with several devices, a block of lines that are rewritten in place, one
+// for each device and one for all (boards.go).
 type progress struct {
-	w     io.Writer
-	tty   bool
-	width int
+	w      io.Writer
+	tty    bool
+	width  int
+	height int
+	mu     sync.Mutex    // several devices, and the retries of requests, speak at once
+	boards []*deviceLine // by slot; nil in a run with one device
+	block  int           // lines of them that stand on the terminal
+	drawn  time.Time
 
 	phase    run.Phase
 	began    time.Time
@@ -31,11 +40,11 @@ type progress struct {
 }
 
 func newProgress(w io.Writer) *progress {
-	p := &progress{w: w, width: 80, warned: map[string]bool{}}
+	p := &progress{w: w, width: 80, height: 24, warned: map[string]bool{}}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		p.tty = true
-		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 20 {
-			p.width = n
+		if n, lines, err := term.GetSize(int(f.Fd())); err == nil && n > 20 {
+			p.width, p.height = n, lines
 		}
 	}
 	return p
@@ -43,11 +52,30 @@ func newProgress(w io.Writer) *progress {
 
 // line prints a lasting line, above the live one.
 func (p *progress) line(format string, args ...any) {
+	again := p.block > 0
+	p.clear()
+	fmt.Fprintln(p.w, words.Printable(fmt.Sprintf(format, args...)))
+	if again {
+		p.drawBoards(true)
+	}
+}
+
+// clear removes what is rewritten in place.
+func (p *progress) clear() {
 	if p.live {
 		fmt.Fprint(p.w, "\r\x1b[K")
-		p.live = false
 	}
-	fmt.Fprintln(p.w, words.Printable(fmt.Sprintf(format, args...)))
+	if p.block > 0 {
+		fmt.Fprintf(p.w, "\r\x1b[%dA\x1b[J", p.block)
+	}
+	p.live, p.block = false, 0
+}
+
+// leaveBoards ends the devices' lines, once the devices are done: what follows is
+// about all of them.
+func (p *progress) leaveBoards() {
+	p.drawBoards(true)
+	p.block, p.boards = 0, nil
 }
 
 // status rewrites the live line; without a terminal it says nothing, as the
@@ -55,6 +83,9 @@ func (p *progress) line(format string, args ...any) {
 func (p *progress) status(text string) {
 	if !p.tty {
 		return
+	}
+	if p.block > 0 {
+		return // the devices' lines stand there
 	}
 	text = words.Printable(strings.ReplaceAll(fmt.Sprintf("  %-10s %s", p.phase, text), "\n", " "))
 	if r := []rune(text); len(r) >= p.width {
@@ -65,15 +96,24 @@ func (p *progress) status(text string) {
 }
 
 func (p *progress) Phase(ph run.Phase, text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if ph == run.PhaseReport || ph == run.PhaseRelease {
+		p.leaveBoards()
+	}
 	p.phase, p.began, p.lastSaid, p.lastPct = ph, time.Now(), "", 0
 	p.status(text)
 }
 
 func (p *progress) PhaseEnd(ph run.Phase, text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.line("✓ %-10s %-56s %7s", ph, text, short(time.Since(p.began)))
 }
 
 func (p *progress) Say(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if text == p.lastSaid {
 		return
 	}
@@ -86,6 +126,8 @@ func (p *progress) Say(text string) {
 }
 
 func (p *progress) Bytes(done, total int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if total == 0 {
 		return
 	}
@@ -104,6 +146,8 @@ func (p *progress) Bytes(done, total int64) {
 }
 
 func (p *progress) Trial(ev trial.Event, done, total int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	switch ev.Type {
 	case trial.TrialStarted:
 		p.status(fmt.Sprintf("[%d/%d] %s%s", ev.Index, ev.Total, ev.Trial, remaining(ev)))
@@ -135,6 +179,8 @@ func remaining(ev trial.Event) string {
 
 // Warn prints a warning, unless it was printed before, perhaps at the sign-in.
 func (p *progress) Warn(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if !p.warned[text] {
 		p.warned[text] = true
 		p.line("! %-10s %s", p.phase, text)

@@ -3,12 +3,17 @@ package cli
 import (
 	"bytes"
 	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
 	"time"
 
+	"chexp/experiments/compare"
 	"chexp/experiments/failure"
 	"chexp/experiments/trial"
 	"chexp/orchestrator/internal/report"
 	"chexp/orchestrator/internal/report/findings"
+	"chexp/orchestrator/internal/report/page"
 	"chexp/orchestrator/internal/store"
 
 	"github.com/urfave/cli/v2"
@@ -20,10 +25,51 @@ type found struct {
 	store   *store.Run
 	results []*trial.Result
 	table   *findings.Table
+
+	// Of a run with several devices: each by itself, and side by side. results and
+	// table are empty then.
+	devices []*found
+	across  *compare.Comparison
+}
+
+// measured reports whether there is any result.
+func (f *found) measured() bool {
+	return len(f.results) > 0 || slices.ContainsFunc(f.devices, (*found).measured)
 }
 
 // readFindings reads a run from its directory alone.
 func readFindings(s *store.Run) (*found, error) {
+	if len(s.Devices()) > 0 {
+		return readDevices(s)
+	}
+	return readDevice(s)
+}
+
+// readDevices reads a run with several devices.
+func readDevices(s *store.Run) (*found, error) {
+	f := &found{store: s}
+	for _, part := range s.Devices() {
+		own, err := readDevice(part)
+		if err != nil {
+			return nil, err
+		}
+		f.devices = append(f.devices, own)
+	}
+	parts, err := store.At(filepath.Dir(s.Dir)).Gather(s.Dir)
+	if err != nil {
+		return nil, err
+	}
+	var group compare.Group
+	for _, g := range parts {
+		group.Runs = append(group.Runs, judged(g, nil)...)
+	}
+	const seed = 1
+	f.across = compare.Runs([]compare.Group{group}, seed)
+	return f, nil
+}
+
+// readDevice reads a run with one device, or one device of a run with several.
+func readDevice(s *store.Run) (*found, error) {
 	plan, err := s.Plan()
 	if err != nil {
 		return nil, err
@@ -51,7 +97,7 @@ func readFindings(s *store.Run) (*found, error) {
 		return nil, failure.Storage.Errorf("where run %s measured cannot be read", s.ID).Because(err)
 	}
 	whereabouts(&in, brought, facts)
-	return &found{s, in.Results, findings.Build(in)}, nil
+	return &found{store: s, results: in.Results, table: findings.Build(in)}, nil
 }
 
 // timeline turns the journal's phases into what the report draws.
@@ -81,6 +127,9 @@ func timeline(entries []store.Entry) []findings.Phase {
 
 // show prints the decision table in the format asked for.
 func (a *app) show(c *cli.Context, f *found) error {
+	if f.across != nil {
+		return f.showDevices(a, c)
+	}
 	switch format := c.String("format"); format {
 	case "json":
 		return report.JSON(a.out, f.table)
@@ -98,8 +147,55 @@ func (a *app) show(c *cli.Context, f *found) error {
 	}
 }
 
+// showDevices prints the devices of a run side by side, and where each one's own
+// report is.
+func (f *found) showDevices(a *app, c *cli.Context) error {
+	render, err := comparisonFormat(c.String("format"))
+	if err != nil {
+		return err
+	}
+	if err := render(a, f.across); err != nil || c.String("format") != "table" {
+		return err
+	}
+	for _, d := range f.devices {
+		fmt.Fprintf(a.err, "  %-14s %s\n", d.table.Run.Device.Name, filepath.Join(d.store.Dir, "report.html"))
+	}
+	return nil
+}
+
+// acrossFiles are the derived files of a run with several devices; each device has
+// those of a run with one.
+var acrossFiles = []struct {
+	name   string
+	render func(io.Writer, *compare.Comparison) error
+}{
+	{"report.txt", func(w io.Writer, c *compare.Comparison) error { return report.ComparisonText(w, c, 100, false) }},
+	{"report.csv", report.ComparisonCSV},
+	{"report.json", writeComparison},
+	{"report.html", page.Comparison},
+}
+
+func writeComparison(w io.Writer, c *compare.Comparison) error { return writeJSON(w, c) }
+
 // write writes every derived file of the run.
 func (f *found) write() error {
+	for _, d := range f.devices {
+		if err := d.write(); err != nil {
+			return err
+		}
+	}
+	if f.across != nil {
+		for _, file := range acrossFiles {
+			var buf bytes.Buffer
+			if err := file.render(&buf, f.across); err != nil {
+				return fmt.Errorf("render %s: %w", file.name, err)
+			}
+			if err := f.store.Replace(file.name, buf.Bytes()); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	for _, file := range report.Files {
 		var buf bytes.Buffer
 		if err := file.Render(&buf, f.table); err != nil {

@@ -106,10 +106,14 @@ func describe(s *store.Run) runRow {
 		return r
 	}
 	r.Experiment, r.Trials = plan.Experiment, len(plan.Trials)
-	if results, err := s.Results(plan); err == nil {
-		r.Results = len(results)
-	} else {
-		r.State = "damaged"
+	parts := store.Parts(s)
+	r.Trials *= len(parts)
+	for _, part := range parts {
+		if results, err := part.Results(plan); err == nil {
+			r.Results += len(results)
+		} else {
+			r.State = "damaged"
+		}
 	}
 	return r
 }
@@ -166,7 +170,11 @@ func (a *app) resultsFetch(c *cli.Context) error {
 	}
 	r := &run.Run{Store: s, Plan: plan, Commands: a.commandsFor(c, s)}
 	var left error // what did not come, beside what did
-	if from := c.String("from"); from != "" {
+	if len(s.Devices()) > 0 {
+		if left, err = a.fetchDevices(c, r); err != nil {
+			return err
+		}
+	} else if from := c.String("from"); from != "" {
 		var n store.Adopted
 		if n, left = s.Adopt(from, plan, store.Origin{Attempt: onlyAttempt(s)}); left != nil && n.Whole+n.Partial == 0 {
 			return left
@@ -181,6 +189,31 @@ func (a *app) resultsFetch(c *cli.Context) error {
 		return errors.Join(left, err)
 	}
 	return errors.Join(left, a.answer(c, r, f, left == nil))
+}
+
+// fetchDevices brings home what a run with several devices has on each; one that
+// does not answer keeps nobody from the others, and is left.
+func (a *app) fetchDevices(c *cli.Context, r *run.Run) (left, err error) {
+	if c.String("from") != "" {
+		return nil, failure.Usage.Errorf("--from brings the results of one device, and run %s has several", r.Store.ID).
+			Advise("leave it out")
+	}
+	if r.Experiment, err = storedExperiment(r.Store); err != nil {
+		return nil, err
+	}
+	var failed []error
+	for _, part := range r.Store.Devices() {
+		own := &run.Run{Store: part, Plan: r.Plan, Commands: r.Commands}
+		whole, err := own.Whole()
+		if err == nil && whole {
+			continue
+		}
+		part, err := a.fetchFromDevice(c, part)
+		if err = errors.Join(part, err); err != nil {
+			failed = append(failed, fmt.Errorf("device %d: %w", own.Store.Slot(), err))
+		}
+	}
+	return errors.Join(failed...), nil
 }
 
 // nothingToFetch says so, and what the run still holds.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -22,9 +23,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 )
-
-// modelsFile, in a run's directory, is the JSON of [run.Run].Files.
-const modelsFile = "models.json"
 
 func runFlags() []cli.Flag {
 	return []cli.Flag{
@@ -223,7 +221,7 @@ func begin(r *run.Run, how *rehearsed) error {
 	for _, f := range []struct {
 		name string
 		v    any
-	}{{store.PlanFile, r.Plan}, {modelsFile, r.Files}} {
+	}{{store.PlanFile, r.Plan}, {store.ModelsFile, r.Files}} {
 		data, err := json.MarshalIndent(f.v, "", "  ")
 		if err != nil {
 			return err
@@ -256,7 +254,7 @@ func (a *app) load(c *cli.Context, s *store.Run) (*run.Run, error) {
 		return nil, err
 	}
 	r := &run.Run{Store: s, Experiment: e, Commands: a.commandsFor(c, s)}
-	if err := s.ReadJSON(modelsFile, &r.Files); err != nil {
+	if err := s.ReadJSON(store.ModelsFile, &r.Files); err != nil {
 		return nil, err
 	}
 	r.Plan, err = s.Plan()
@@ -332,7 +330,7 @@ func (a *app) resume(c *cli.Context, name string) error {
 // carryOut executes a run that has its site, and prints the answer.
 func (a *app) carryOut(c *cli.Context, cfg run.Config, obs *progress) error {
 	obs.warned = a.warned
-	cfg.Observe = obs
+	cfg.Observe, cfg.Boards = obs, obs
 	var f *found // nothing where the run ended before its report
 	cfg.Report = func() (err error) {
 		f, err = writeReports(cfg.Store)
@@ -354,7 +352,7 @@ func (a *app) carryOut(c *cli.Context, cfg run.Config, obs *progress) error {
 
 // answer prints the decision table of what was measured.
 func (a *app) answer(c *cli.Context, r *run.Run, f *found, complete bool) error {
-	if len(f.results) > 0 {
+	if f.measured() {
 		if err := a.show(c, f); err != nil {
 			return err
 		}
@@ -362,7 +360,27 @@ func (a *app) answer(c *cli.Context, r *run.Run, f *found, complete bool) error 
 	if !complete {
 		return nil // the error that is on its way says more
 	}
+	if f.across != nil {
+		return answerBoards(a.err, r)
+	}
 	return r.Incomplete(f.results)
+}
+
+// answerBoards says which devices of a run with several are whole.
+func answerBoards(w io.Writer, r *run.Run) error {
+	entries, err := r.Store.Entries()
+	if err != nil {
+		return err
+	}
+	boards, err := r.BoardStates(run.Replay(entries))
+	if err != nil {
+		return err
+	}
+	if err := r.IncompleteBoards(boards); err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "  boards: %s\n", run.Tell(boards))
+	return nil
 }
 
 // agentFile finds the agent for an architecture beside this program.

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/words"
 	"chexp/orchestrator/internal/store"
 )
 
@@ -34,6 +35,7 @@ func (a reserving) ask(req *LeaseRequest) {
 // name. An attempt for which none is left gets none.
 func (a reserving) take(l Lease) error {
 	if a.shared == nil {
+		l.Boards = nil
 		a.lease = l
 		a.noteFacts()
 		return nil
@@ -94,6 +96,12 @@ func (a *attempt) hold(l Lease, b Board) error {
 		})
 	}
 	a.noteFacts()
+	if a.Boards != nil {
+		a.Boards.Named(a.slot(), a.name())
+	}
+	if b.Unproven != "" {
+		a.Observe.Warn("board not proven: " + b.Unproven)
+	}
 	return nil
 }
 
@@ -113,7 +121,7 @@ func (a reserving) boards() string {
 	if more := len(names) - most; more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
-	return fmt.Sprintf("%d devices (%s)", len(names), text)
+	return fmt.Sprintf("%s (%s)", words.Plural(len(names), "device"), text)
 }
 
 // name is what the attempt's device is called: by its site, else by its slot.

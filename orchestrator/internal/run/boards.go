@@ -36,8 +36,8 @@ func (b BoardState) word() string {
 	return "missing"
 }
 
-// Boards says what a run with several devices has of each.
-func (r *Run) Boards(st State) ([]BoardState, error) {
+// BoardStates says what a run with several devices has of each.
+func (r *Run) BoardStates(st State) ([]BoardState, error) {
 	var all []BoardState
 	for slot := 1; slot <= r.Slots(st); slot++ {
 		part := r.Store.Device(slot)
@@ -125,7 +125,7 @@ func (x *execution) judge(ctx context.Context, ends []end, leaseErr error) error
 	if err != nil {
 		return errors.Join(append(causes, err)...)
 	}
-	boards, err := x.Boards(Replay(entries))
+	boards, err := x.BoardStates(Replay(entries))
 	if err != nil {
 		return errors.Join(append(causes, err)...)
 	}

@@ -18,6 +18,13 @@ type Observer interface {
 	Warn(text string)                      // something a person should know
 }
 
+// Boards hears of the devices of a run with several. What is about all of them, the
+// run's Observer hears. Both speak from goroutines of their own.
+type Boards interface {
+	Device(slot int) Observer    // who hears of the n-th device, counted from 1
+	Named(slot int, name string) // once it is known which board that is
+}
+
 // Config is everything an execution needs.
 type Config struct {
 	*Run // its directory is locked by the caller
@@ -25,12 +32,9 @@ type Config struct {
 	// AgentFile returns the agent's file for a processor architecture.
 	AgentFile func(arch string) (string, error)
 	// Report renders the reports from the run's directory.
-	Report  func() error
-	Observe Observer
-	// Device returns who hears of one device, from a goroutine of its own, where a
-	// run has several: of the n-th, counted from 1. nil: Observe hears it all, from
-	// several goroutines. What is about all devices, Observe hears.
-	Device   func(slot int) Observer
+	Report   func() error
+	Observe  Observer
+	Boards   Boards   // nil: Observe hears of every device, from several goroutines
 	Patience Patience // its zero value: DefaultPatience
 
 	// Choose says by which lease the next attempt comes by its device; nil: by a

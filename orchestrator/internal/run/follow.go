@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -143,6 +144,9 @@ func (f *follower) rest(ctx context.Context, reply trial.StatusReply) error {
 	pause := f.pause
 	if end, ok := f.deadline(); ok { // it ends by itself then, and its results have to come home
 		pause = max(min(pause, f.until(end)), f.Patience.PollMin)
+	}
+	if f.crowd != nil { // others poll as well, on other machines
+		pause += rand.N(pause/4 + 1)
 	}
 	err := wait.For(ctx, pause)
 	f.pause = min(f.pause*3/2, f.Patience.PollMax)

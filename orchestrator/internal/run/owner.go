@@ -62,7 +62,7 @@ func (r *Run) checkOwner(s Site, slot int, st State) error {
 		return nil
 	}
 	if r.Slots(st) > 1 {
-		part = r.Store.Device(slot)
+		part = r.Store.Whole().Device(slot)
 	}
 	facts, err := ReadFacts(part, held.N)
 	if err != nil {

@@ -30,8 +30,8 @@ func (c Config) device(slot, n int) Config {
 	own := *c.Run
 	own.Store = c.Store.Device(slot)
 	c.Run = &own
-	if c.Device != nil {
-		c.Observe = c.Device(slot)
+	if c.Boards != nil {
+		c.Observe = c.Boards.Device(slot)
 	}
 	c.Patience = c.Patience.among(n)
 	return c
@@ -223,8 +223,8 @@ func (x *execution) obtainNew(ctx context.Context) (string, error) {
 
 // own gives an attempt that spoke for others its own observer again.
 func (x *execution) own(lead *attempt) {
-	if x.Device != nil {
-		lead.Observe = x.Device(lead.slot())
+	if x.Boards != nil {
+		lead.Observe = x.Boards.Device(lead.slot())
 	}
 }
 

@@ -109,13 +109,14 @@ type Lease struct {
 	Start         time.Time  `json:"start"`
 	End           time.Time  `json:"end"`
 	Device        Device     `json:"device"`           // zero until known
-	Boards        []Board    `json:"boards,omitempty"` // of a lease of several devices, once it is active
+	Boards        []Board    `json:"boards,omitempty"` // the reservations in it; their devices once it is active
 }
 
 // Board is a device in a lease of several, under a reservation of its own.
 type Board struct {
 	ReservationID string `json:"reservation_id"`
 	Device        Device `json:"device"`
+	Unproven      string `json:"unproven,omitempty"` // why nobody can say which board a container in it runs on
 }
 
 // Device is one reservable board.

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+
+	"chexp/experiments/files"
 )
 
 // devicesDir holds what belongs to one device of a run with several.
@@ -33,34 +35,46 @@ func (r *Run) MakeDevice() error {
 // Slot is which device of several this is, from 1; 0: it is a whole run.
 func (r *Run) Slot() int { return r.slot }
 
+// Whole is the run that a device belongs to; a whole run is its own.
+func (r *Run) Whole() *Run {
+	if r.whole != nil {
+		return r.whole
+	}
+	return r
+}
+
 // Devices lists the devices of a run with several, in order; none for a run with
 // one, whose results lie in its own directory.
 func (r *Run) Devices() []*Run {
-	dir := filepath.Join(r.Dir, devicesDir)
-	if st, err := os.Lstat(dir); err != nil || !st.IsDir() {
-		return nil
-	}
-	entries, err := os.ReadDir(dir)
+	root, err := files.OpenRoot(r.Dir)
 	if err != nil {
 		return nil
 	}
-	var slots []int
-	for _, e := range entries {
-		if n, err := strconv.Atoi(e.Name()); err == nil && e.IsDir() && n >= 1 && n <= MaxDevices &&
-			strconv.Itoa(n) == e.Name() {
-			slots = append(slots, n)
-		}
-	}
-	slices.Sort(slots)
+	defer root.Close()
 	var all []*Run
-	for _, n := range slots {
+	for _, n := range deviceSlots(root) {
 		all = append(all, r.Device(n))
 	}
 	return all
 }
 
+// deviceSlots lists the devices that have a folder in a run's directory.
+func deviceSlots(root *os.Root) (slots []int) {
+	dir, err := files.OpenRootIn(root, devicesDir)
+	if err != nil {
+		return nil
+	}
+	defer dir.Close()
+	for n := 1; n <= MaxDevices; n++ {
+		if st, err := dir.Lstat(strconv.Itoa(n)); err == nil && st.IsDir() {
+			slots = append(slots, n)
+		}
+	}
+	return slots
+}
+
 // Parts are where a run keeps its results: its devices, or itself.
-func (r *Run) Parts() []*Run {
+func Parts(r *Run) []*Run {
 	if devices := r.Devices(); len(devices) > 0 {
 		return devices
 	}
@@ -70,7 +84,7 @@ func (r *Run) Parts() []*Run {
 // ofTheRun reports whether a file belongs to the run and not to one device.
 func ofTheRun(name string) bool {
 	switch name {
-	case ExperimentFile, PlanFile, RehearsalFile, journalFile:
+	case ExperimentFile, PlanFile, ModelsFile, RehearsalFile, journalFile:
 		return true
 	}
 	return false

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"chexp/experiments/failure"
@@ -28,8 +29,9 @@ const RehearsalFile = "REHEARSAL"
 // Gathered is what was found of one run, wherever it came from: its whole
 // directory, or only some results.
 type Gathered struct {
-	Source     string // what the user named
-	RunID      string
+	Source     string      // what the user named
+	RunID      string      // of one device of a run with several, followed by "/" and its number
+	Slot       int         // which device that is, from 1; 0: the run has one
 	Plan       *trial.Plan // nil: only results were there
 	Results    []*trial.Result
 	Experiment []byte // nil: not there
@@ -121,27 +123,51 @@ func gatherDir(source, dir string) ([]*Gathered, error) {
 		return nil, failure.Storage.Errorf("the plan of %s is damaged", source).
 			Advise("copy the run's directory again").Because(err)
 	}
-	g := &Gathered{Source: source, RunID: plan.RunID, Plan: plan, Dir: dir, sums: map[string]string{}}
-	g.Experiment, _ = files.ReadIn(root, ExperimentFile, 1<<20)
+	whole := Gathered{Source: source, RunID: plan.RunID, Plan: plan, Dir: dir}
+	whole.Experiment, _ = files.ReadIn(root, ExperimentFile, 1<<20)
+	if st, err := root.Lstat(RehearsalFile); err == nil {
+		whole.Rehearsal = st.Mode().IsRegular()
+	}
+	slots := deviceSlots(root)
+	if len(slots) == 0 {
+		whole.part(root)
+		return []*Gathered{&whole}, nil
+	}
+	var all []*Gathered
+	for _, n := range slots {
+		sub, err := files.OpenRootIn(root, devicesDir+"/"+strconv.Itoa(n))
+		if err != nil {
+			return nil, failure.Usage.Errorf("cannot open device %d of %s", n, source).Because(err)
+		}
+		g := whole
+		g.Slot, g.RunID = n, fmt.Sprintf("%s/%d", plan.RunID, n)
+		g.part(sub)
+		all = append(all, &g)
+		sub.Close()
+	}
+	return all, nil
+}
+
+// part reads what belongs to one device of a run, in its own directory; that of a
+// run with one device is the run's.
+func (g *Gathered) part(root *os.Root) {
+	g.sums = map[string]string{}
 	if data, err := files.ReadIn(root, OriginsFile, maxFile); err == nil {
 		g.origins = ReadOrigins(data)
 	}
-	if st, err := root.Lstat(RehearsalFile); err == nil {
-		g.Rehearsal = st.Mode().IsRegular()
-	}
 	results, err := files.OpenRootIn(root, resultsDir)
 	if err != nil {
-		return []*Gathered{g}, nil // a run that never measured
+		return // it never measured
 	}
 	defer results.Close()
-	b := batch{source: source, root: results}
+	b := batch{source: g.Source, root: results}
 	b.readSums()
-	for _, t := range plan.Trials {
+	for _, t := range g.Plan.Trials {
 		res, ok := b.read(t.ID+".json", true)
 		if !ok {
 			continue
 		}
-		if err := res.Fits(plan, t); err != nil {
+		if err := res.Fits(g.Plan, t); err != nil {
 			b.damaged = append(b.damaged, t.ID+".json is not what the plan asked for: "+err.Error())
 			continue
 		}
@@ -151,7 +177,6 @@ func gatherDir(source, dir string) ([]*Gathered, error) {
 	if len(g.Results) > 0 {
 		g.Remarks = b.remarks
 	}
-	return []*Gathered{g}, nil
 }
 
 func readPlan(root *os.Root) (*trial.Plan, error) {

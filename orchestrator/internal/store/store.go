@@ -40,6 +40,7 @@ import (
 const (
 	ExperimentFile = "experiment.yaml"
 	PlanFile       = "plan.json"
+	ModelsFile     = "models.json" // where this machine has the files that were pushed
 	AttemptsDir    = "attempts"
 	SiteFile       = "site.json" // in runs from before there was a file for each attempt
 	journalFile    = "journal.jsonl"

@@ -24,7 +24,8 @@ import (
 var dnsLabel = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 
 // errVanished is the status Deleted on a container nobody deleted: Zun's
-// periodic sync saw it before its pod was there. Another try usually works.
+// periodic sync saw it before its pod was there, or its creation met somebody's
+// execute and was lost without a word. Another try usually works.
 var errVanished = errors.New("the service marked the new container as deleted")
 
 // Launch creates the container and waits until it runs, or adopts the one of
@@ -34,7 +35,7 @@ func (s *containerClient) Launch(ctx context.Context, req run.ContainerRequest,
 	if err := checkContainer(req); err != nil {
 		return run.Container{}, err
 	}
-	for again := false; ; again = true {
+	for try := 1; ; try++ {
 		made, err := s.obtain(ctx, req, progress)
 		if err != nil {
 			return run.Container{}, err
@@ -49,12 +50,15 @@ func (s *containerClient) Launch(ctx context.Context, req run.ContainerRequest,
 		if cleanErr != nil {
 			return toContainer(*made), errors.Join(err, cleanErr)
 		}
-		if again || !errors.Is(err, errVanished) {
+		if try == launchTries || !errors.Is(err, errVanished) {
 			return run.Container{}, err
 		}
-		progress("container " + req.Name + " was marked as deleted before it started; trying once more")
+		progress("container " + req.Name + " was lost by the service before it started; trying once more")
 	}
 }
+
+// launchTries is how often a container is made that the service loses.
+const launchTries = 3
 
 func checkContainer(req run.ContainerRequest) error {
 	wrong := ""
@@ -137,8 +141,6 @@ func (s *containerClient) postContainer(ctx context.Context, req run.ContainerRe
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	ctx, cancel := patient.Detached(ctx, s.Pace.Create)
-	defer cancel()
 	opts := containers.CreateOpts{Name: req.Name, Image: req.Image, Command: req.Command,
 		Reservation: req.ReservationID}
 	if len(opts.Command) == 0 {
@@ -147,7 +149,30 @@ func (s *containerClient) postContainer(ctx context.Context, req run.ContainerRe
 	if req.Transport == transportSSH {
 		opts.ExposedPorts = []string{"22/tcp"}
 	}
-	return containers.Create(ctx, s.container, opts).Extract()
+	var made *containers.Container
+	return made, s.gate.Pass(ctx, func() (err error) {
+		post, cancel := patient.Detached(ctx, s.Pace.Create)
+		defer cancel()
+		if made, err = containers.Create(post, s.container, opts).Extract(); err == nil {
+			s.awaitClaim(ctx, made.UUID)
+		}
+		return err
+	})
+}
+
+// claimTime is how long a new container may be without anybody working on it.
+const claimTime = 20 * time.Second
+
+// awaitClaim waits until Zun works on a new container, with every execute of this
+// machine held back: one that meets the claim is the end of it. What comes of the
+// container is for others to see.
+func (s *containerClient) awaitClaim(ctx context.Context, id string) {
+	ctx, cancel := context.WithTimeout(ctx, claimTime)
+	defer cancel()
+	_ = s.Pace.Poll(ctx, func() (bool, error) {
+		c, err := containers.Get(ctx, s.container, id).Extract()
+		return err != nil || c.Status != containers.StatusCreating || c.TaskState != "", nil
+	})
 }
 
 // theContainer returns this user's container of this name, nil when there is
@@ -262,6 +287,7 @@ type launch struct {
 	client    *containerClient
 	image     string
 	began     time.Time
+	claimed   bool      // somebody works on it, or did
 	pullSince time.Time // since when the image looks impossible to pull; zero: it does not
 }
 
@@ -276,6 +302,12 @@ func (l *launch) look(ctx context.Context, c containers.Container) (bool, error)
 			Because(errVanished)
 	case dead(c) && c.Status != containers.StatusUnknown:
 		return false, l.client.containerFailure(ctx, c)
+	}
+	l.claimed = l.claimed || c.TaskState != "" || c.Status != containers.StatusCreating
+	if !l.claimed && time.Since(l.began) > claimTime {
+		return false, failure.Cloud.Errorf("container %s is not being made: the service has lost it", c.Name).
+			Advise("resume the run; if it happens again, tell the site's help desk").
+			Because(errVanished)
 	}
 	switch {
 	case !pullFailing(c):

@@ -33,12 +33,16 @@ var usualWays = ways{
 }
 
 // zun is Zun's execute and archives for one signed-in user, as zunexec wants
-// them.
+// them, one at a time: see package gate.
 type zun struct{ client *containerClient }
 
 // Execute runs a command line, split like a shell's, without a shell.
 func (z zun) Execute(ctx context.Context, id, command string) (zunexec.Result, error) {
-	x, err := containers.Execute(ctx, z.client.container, id, command).Extract()
+	var x *containers.Execution
+	err := z.client.gate.Pass(ctx, func() (err error) {
+		x, err = containers.Execute(ctx, z.client.container, id, command).Extract()
+		return err
+	})
 	if err != nil {
 		return zunexec.Result{}, z.client.Failed("running a command in container "+id, err)
 	}
@@ -47,13 +51,19 @@ func (z zun) Execute(ctx context.Context, id, command string) (zunexec.Result, e
 
 // PutArchive unpacks a tar below path, or does not: nothing tells.
 func (z zun) PutArchive(ctx context.Context, id, path string, tar []byte) error {
-	err := containers.PutArchive(ctx, z.client.container, id, path, tar).ExtractErr()
+	err := z.client.gate.Pass(ctx, func() error {
+		return containers.PutArchive(ctx, z.client.container, id, path, tar).ExtractErr()
+	})
 	return z.client.Failed("uploading to container "+id, err)
 }
 
 // GetArchive returns a directory as a tar, an empty one when it is not there.
 func (z zun) GetArchive(ctx context.Context, id, path string) ([]byte, error) {
-	a, err := containers.GetArchive(ctx, z.client.container, id, path).Extract()
+	var a *containers.Archive
+	err := z.client.gate.Pass(ctx, func() (err error) {
+		a, err = containers.GetArchive(ctx, z.client.container, id, path).Extract()
+		return err
+	})
 	if err != nil {
 		return nil, z.client.Failed("downloading from container "+id, err)
 	}

@@ -28,7 +28,7 @@ func (k *fakeContainer) json() map[string]any {
 	return map[string]any{"uuid": k.id, "links": []any{}, "name": k.name, "project_id": projectID, "user_id": k.user,
 		"image": k.body["image"], "cpu": 0,
 		"memory": "0", "command": []any{}, "status": k.now.status, "status_reason": null(k.now.reason),
-		"status_detail": null(k.now.detail), "task_state": nil,
+		"status_detail": null(k.now.detail), "task_state": task(k.now.status),
 		"environment": map[string]any{}, "workdir": nil, "ports": ports, "addresses": addresses,
 		"labels": map[string]any{}}
 }
@@ -89,7 +89,8 @@ func (c *cloud) zun(w http.ResponseWriter, r *http.Request, path []string) {
 func (c *cloud) createContainer(w http.ResponseWriter, r *http.Request) {
 	body := readJSON(r)
 	k := &fakeContainer{id: fmt.Sprintf("c-%d-%d", len(c.containers)+1, len(c.calls)), name: body["name"].(string),
-		user: alice, body: body, now: state{status: "Creating"}, next: slices.Clone(c.script)}
+		user: alice, body: body, now: state{status: "Creating"},
+		next: append([]state{{status: "Creating"}}, c.script...)} // the first look is for the claim
 	c.containers = append(c.containers, k)
 	w.Header().Set("Location", c.srv.URL+"/v1/containers/"+k.id)
 	reply(w, 202, k.json())
@@ -141,4 +142,12 @@ func (c *cloud) neutron(w http.ResponseWriter, r *http.Request, path []string) {
 	default:
 		w.WriteHeader(404)
 	}
+}
+
+// task is what Zun does with a container in this status.
+func task(status string) any {
+	if status == "Creating" {
+		return "container_creating"
+	}
+	return nil
 }

@@ -2,6 +2,7 @@ package chiedge
 
 import (
 	"context"
+	"path/filepath"
 
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/site"
@@ -16,7 +17,7 @@ var Kind = site.Kind{
 	Connect: func(ctx context.Context, o site.Options) (run.Site, error) {
 		s, err := Connect(ctx, Options{
 			CloudsFile: o.CloudsFile, Cloud: o.Cloud, Region: "CHI@Edge", PullGrace: o.PullGrace, Notice: o.Notice,
-			Commands: o.Commands,
+			Commands: o.Commands, LockDir: filepath.Join(o.CacheDir, "locks"),
 		})
 		if err != nil {
 			return nil, err

@@ -10,12 +10,16 @@ package chiedge
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/gophercloud/gophercloud/v2"
 
 	"chexp/orchestrator/internal/chameleon"
+	"chexp/orchestrator/internal/gate"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/signin"
 	"chexp/orchestrator/openstack/container/v1/containers"
@@ -46,6 +50,10 @@ type Options struct {
 	// download of its image over the device's link; 0 is 30 minutes.
 	LaunchTimeout time.Duration
 
+	// LockDir holds the lock that lets one execute, put or get at a time through to
+	// Zun, of all processes that name it; "": a directory for temporary files.
+	LockDir string
+
 	// Notice is told, in a sentence, before a request is sent again because
 	// the service was away for a moment; nil: nobody is.
 	Notice func(string)
@@ -67,6 +75,7 @@ type client struct {
 	container *gophercloud.ServiceClient
 	opts      Options
 	ways      ways
+	gate      *gate.Gate // to Zun's execute, put, get and create
 
 	tcp     time.Duration // how long a new floating IP may take to carry traffic
 	sshPort string
@@ -96,6 +105,8 @@ func Connect(ctx context.Context, o Options) (*Site, error) {
 	if c.container, err = containers.NewContainerV1(base.Session.Provider, base.Session.Endpoints); err != nil {
 		return nil, c.Failed("finding the container service", err)
 	}
+	c.gate = gate.To(cmp.Or(o.LockDir, filepath.Join(os.TempDir(), fmt.Sprintf("chexp-locks-%d", os.Getuid()))),
+		signin.HostOf(c.container.Endpoint))
 	return &Site{
 		client: c, LeaseClient: chameleon.NewLeaseClient(base), DeviceClient: chameleon.NewDeviceClient(base),
 		containerClient: &containerClient{client: c, addresses: &addressClient{client: c}},

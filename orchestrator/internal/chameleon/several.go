@@ -1,0 +1,216 @@
+package chameleon
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"chexp/experiments/failure"
+	"chexp/experiments/wait"
+	"chexp/orchestrator/internal/patient"
+	"chexp/orchestrator/internal/run"
+	"chexp/orchestrator/internal/site"
+	"chexp/orchestrator/openstack/apierror"
+	"chexp/orchestrator/openstack/reservation/v1/leases"
+)
+
+// draws is how often boards are drawn before it is given up.
+const draws = 5
+
+// reserveSeveral makes one lease with a reservation of its own for each board, by
+// uid: within one reservation of several, Kubernetes alone would choose which
+// container runs where. Blazar has no lock around a create, so two at once may both
+// get one board: who finds that draws anew, after a pause of random length.
+func (c *LeaseClient) reserveSeveral(ctx context.Context, req run.LeaseRequest,
+	opts leases.CreateOpts) (run.Lease, error) {
+	for draw := 1; ; draw++ {
+		boards, err := c.draw(ctx, req)
+		if err != nil {
+			return run.Lease{}, err
+		}
+		opts.Reservations = nil
+		for _, d := range boards {
+			opts.Reservations = append(opts.Reservations, leases.ReservationOpts{ResourceType: "device", Min: 1,
+				Max: 1, ResourceProperties: leases.Properties(leases.Equal("uid", d.UID))})
+		}
+		made, err := c.createLease(ctx, req, opts)
+		if err != nil {
+			return run.Lease{}, leaked(err, boards)
+		}
+		clash, err := c.clash(ctx, *made)
+		if err != nil || clash == "" {
+			return toLease(*made), err
+		}
+		if err := c.undo(ctx, made.ID); err != nil {
+			return toLease(*made), err
+		}
+		if draw == draws {
+			return run.Lease{}, failure.Capacity.Errorf("%s was booked by somebody else at the same moment, %d times "+
+				"in a row", clash, draws).Advise("try again in some minutes: many are booking now")
+		}
+		pause := c.client.Pace.Most + rand.N(4*c.client.Pace.Most)
+		if err := wait.For(ctx, pause); err != nil {
+			return run.Lease{}, err
+		}
+	}
+}
+
+// undo deletes a lease that was just made, also when ctx has ended.
+func (c *LeaseClient) undo(ctx context.Context, id string) error {
+	clean, cancel := patient.Detached(ctx, c.client.Pace.Cleanup)
+	defer cancel()
+	return c.Release(clean, id)
+}
+
+// draw chooses boards that nobody has booked, at random: others choose as well.
+func (c *LeaseClient) draw(ctx context.Context, req run.LeaseRequest) ([]run.Device, error) {
+	all, err := c.devices.Devices(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now := c.client.Now()
+	start := site.Later(req.Start, now)
+	var free []run.Device
+	for _, d := range all {
+		if _, taken := conflict(d.Bookings, start, req.End); !taken && d.Reservable && d.Authorized && d.UID != "" &&
+			asked(req, d.Device) && !slices.Contains(req.Not, d.Name) {
+			free = append(free, d.Device)
+		}
+	}
+	if len(req.Boards) == 0 && len(free) > req.Devices {
+		rand.Shuffle(len(free), func(i, j int) { free[i], free[j] = free[j], free[i] })
+		free = free[:req.Devices]
+	}
+	if len(free) >= req.Devices || req.AllFree && len(free) > 0 {
+		return free, nil
+	}
+	return nil, c.devices.tooFew(all, free, req, now)
+}
+
+// asked reports whether a device is one of those that a request for several names.
+func asked(req run.LeaseRequest, d run.Device) bool {
+	if len(req.Boards) == 0 {
+		return d.MachineName == req.MachineName
+	}
+	return slices.ContainsFunc(req.Boards, func(b string) bool { return b == d.Name || strings.EqualFold(b, d.UID) })
+}
+
+// tooFew says which of several boards cannot be had, and when they can.
+func (c *DeviceClient) tooFew(all []site.Device, free []run.Device, req run.LeaseRequest, now time.Time) error {
+	var missing []string
+	var known int
+	for _, d := range all {
+		if !asked(req, d.Device) {
+			continue
+		}
+		known++
+		if !slices.ContainsFunc(free, func(f run.Device) bool { return f.ID == d.ID }) {
+			missing = append(missing, d.Name+": "+why(d, req, now))
+		}
+	}
+	for _, b := range req.Boards {
+		if !slices.ContainsFunc(all, func(d site.Device) bool { return b == d.Name || strings.EqualFold(b, d.UID) }) {
+			missing = append(missing, b+": this site has no such device")
+		}
+	}
+	if known == 0 && len(req.Boards) == 0 {
+		return failure.Capacity.Errorf("this site has no %s", req.MachineName).
+			Advise("it has: %s", machineNames(all))
+	}
+	return failure.Capacity.Errorf("%d devices are free, %d are wanted: %s", len(free), req.Devices,
+		strings.Join(missing, "; ")).
+		Advise("ask for fewer, for devices: all-free with a cap, or later: `%s` shows when each is free", c.deviceList())
+}
+
+// why says in few words why a device cannot be had.
+func why(d site.Device, req run.LeaseRequest, now time.Time) string {
+	switch b, taken := conflict(d.Bookings, site.Later(req.Start, now), req.End); {
+	case !d.Reservable:
+		return "out of service"
+	case !d.Authorized:
+		return "kept for other projects"
+	case slices.Contains(req.Not, d.Name):
+		return "measured already"
+	case d.UID == "":
+		return "it has no uid to reserve it by"
+	case taken && b.User != "":
+		return fmt.Sprintf("reserved by %s until %s", b.User, b.End.UTC().Format("15:04 UTC"))
+	default:
+		return "reserved until " + b.End.UTC().Format("15:04 UTC")
+	}
+}
+
+// leaked adds to a failed create of several what it may have left behind: when the
+// second board cannot be had, Blazar forgets the lease, but not that it has given
+// away the first. Nothing lists it, so nobody can give it back.
+func leaked(err error, boards []run.Device) error {
+	e := apierror.From(err)
+	if e == nil || e.Kind != apierror.NoDeviceFree || !strings.Contains(e.Message, "Not enough hosts") {
+		return err
+	}
+	var names []string
+	for _, d := range boards {
+		names = append(names, d.Name)
+	}
+	return failure.Capacity.Errorf("somebody else booked one of %s at the same moment; the others may now be blocked "+
+		"for this time without anybody having them", strings.Join(names, ", ")).
+		Advise("it is not tried again, as that would block more: name other devices, or tell the site's help desk").
+		Because(err)
+}
+
+// clash looks whether somebody else has one of the lease's boards in its time, and
+// names the board.
+func (c *LeaseClient) clash(ctx context.Context, l leases.Lease) (string, error) {
+	all, err := c.devices.Devices(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, d := range all {
+		ours := slices.ContainsFunc(d.Bookings, func(b site.Booking) bool { return b.LeaseID == l.ID })
+		others := slices.DeleteFunc(slices.Clone(d.Bookings), func(b site.Booking) bool { return b.LeaseID == l.ID })
+		if _, taken := conflict(others, l.StartDate, l.EndDate); ours && taken {
+			return d.Name, nil
+		}
+	}
+	return "", nil
+}
+
+// boardsOf finds the boards of a lease of several: a reservation of one device that
+// has one allocation is on that device.
+func (c *DeviceClient) boardsOf(ctx context.Context, l run.Lease) ([]run.Board, error) {
+	all, err := c.allDevices(ctx)
+	if err != nil {
+		return nil, err
+	}
+	allocations, err := c.allocations(ctx)
+	if err != nil {
+		return nil, err
+	}
+	on := map[string][]run.Device{} // by reservation
+	for _, d := range all {
+		for _, a := range allocations {
+			if a.ResourceID != d.ID {
+				continue
+			}
+			for _, r := range a.Reservations {
+				on[r.ID] = append(on[r.ID], toDevice(d))
+			}
+		}
+	}
+	boards := slices.Clone(l.Boards)
+	for i, b := range boards {
+		switch devices := on[b.ReservationID]; {
+		case len(devices) == 1:
+			boards[i].Device = devices[0]
+		case len(devices) == 0:
+			boards[i].Unproven = "the site lists no device for its reservation"
+		default:
+			boards[i].Unproven = fmt.Sprintf("its reservation holds %d devices, and the site chooses among them",
+				len(devices))
+		}
+	}
+	return boards, nil
+}
