@@ -43,7 +43,7 @@ func (a *app) giveBackDamaged(c *cli.Context, cfg run.Config, s *store.Run, dama
 		if cfg.Site, err = a.connect(c.Context, cmp.Or(entries[0].Text, spec.Sites[0].Name), o); err != nil {
 			return err
 		}
-		if err := a.checkOwnerOfDamaged(c, cfg, st); err != nil {
+		if err := checkOwnerOfDamaged(c, cfg, st); err != nil {
 			return err
 		}
 		return run.GiveBack(a.cleanup, cfg, damage)
@@ -56,7 +56,7 @@ func (a *app) giveBackDamaged(c *cli.Context, cfg run.Config, s *store.Run, dama
 
 // checkOwnerOfDamaged refuses an account in whose lists the run's lease cannot
 // stand. Where it is not readable whose run it is, the lease must be there.
-func (a *app) checkOwnerOfDamaged(c *cli.Context, cfg run.Config, st run.State) error {
+func checkOwnerOfDamaged(c *cli.Context, cfg run.Config, st run.State) error {
 	if isRehearsal(cfg.Store) {
 		return nil
 	}

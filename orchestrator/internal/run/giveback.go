@@ -72,7 +72,7 @@ func (x *execution) giveAllBack(cleanup context.Context) error {
 func requestOf(entries []store.Entry, name string) (req ContainerRequest) {
 	for _, e := range entries {
 		if e.Kind == store.Intent && e.What == aContainer && e.Name == name {
-			json.Unmarshal(e.Data, &req) // what cannot be read stays zero
+			_ = json.Unmarshal(e.Data, &req) // what cannot be read stays zero
 		}
 	}
 	return req
