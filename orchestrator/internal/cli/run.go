@@ -297,7 +297,7 @@ func (a *app) resume(c *cli.Context, name string) error {
 	}
 	defer s.Unlock()
 	if cfg.Run, err = a.load(c, s); err != nil {
-		return a.giveBackDamaged(c, cfg, s, err)
+		return giveBackDamaged(a, c, cfg, s, err)
 	}
 	if err := checkTimes(c, cfg.Experiment); err != nil {
 		return err
