@@ -162,6 +162,9 @@ func (c *Config) step(
 	}
 	c.write(store.Entry{Kind: store.Began, Phase: string(p)})
 	text, err := do(ctx)
+	if failure.KindOf(err) == failure.Usage && p != PhaseLease {
+		err = failure.Device.Wrap(err) // bad input means that nothing was created, and by now something was
+	}
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", p, err)
 	}
