@@ -47,7 +47,7 @@ demo: build agents images
 	bin/chexp rehearse experiments/quickstart.yaml
 
 test: test-deps lint build agents images
-	.ci/go-test $(TESTFLAGS) ./...
+	.ci/go-test $(TESTFLAGS)
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/chexp ./orchestrator/cmd/chexp
