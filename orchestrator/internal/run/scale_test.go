@@ -73,7 +73,8 @@ func TestTwoHundredDevicesInterrupted(t *testing.T) {
 		t.Fatal(err)
 	}
 	took := time.Since(interrupted)
-	t.Logf("%d devices were given back in %s, %d agents stopped in order", n, took.Round(time.Millisecond), f.asked["stop"])
+	t.Logf("%d devices were given back in %s, %d agents stopped in order", n, took.Round(time.Millisecond),
+		f.asked["stop"])
 	if len(f.leases)+len(f.containers) > 0 {
 		t.Errorf("left on the site: %d leases, %d containers", len(f.leases), len(f.containers))
 	}
