@@ -155,6 +155,9 @@ func (c *chooser) notByItself(ctx context.Context, l site.Lease, all []site.Leas
 	if l.State != run.LeaseActive && l.Start.After(begin.Add(time.Minute)) {
 		return "it begins later", nil
 	}
+	if now := c.cloud.Now(); site.Later(l.Start, now).Add(time.Minute).Before(begin) {
+		return "it begins before the start that is asked for, " + clock.Both(begin), nil
+	}
 	if wants := min(c.most, c.length()-c.tail) + c.tail; c.left(l) < wants {
 		return fmt.Sprintf("the %s that it has left may be too short for the whole plan", clock.Span(c.left(l))), nil
 	}

@@ -128,6 +128,34 @@ func TestIdleLeaseIsUsed(t *testing.T) {
 	}
 }
 
+// A run that is asked to begin at four is not given the lease of two, nor the one
+// that has begun; that of four it is given.
+func TestEarlierLeaseIsNotUsed(t *testing.T) {
+	b, told := newBooks(t), []string(nil)
+	four := b.lease("four", pi2, 3*time.Hour)
+	two := b.lease("two", pi1, 4*time.Hour)
+	two.State, two.Start = run.LeasePending, b.now.Add(time.Hour)
+	four.State, four.Start = run.LeasePending, b.now.Add(2*time.Hour)
+	b.leases = []site.Lease{b.lease("begun", pi1, 5*time.Hour), two}
+	c := b.chooser(&told)
+	c.want.Start = four.Start
+	c.want.End = four.Start.Add(30 * time.Minute)
+	if l := chosen(t, c).Lease; l != nil {
+		t.Errorf("chose %+v", l)
+	}
+	all := strings.Join(told, "\n")
+	for _, want := range []string{"your lease begun has pi-1", "your lease two has pi-1",
+		"it begins before the start that is asked for", "`chexp run x.yaml --lease two` uses it"} {
+		if !strings.Contains(all, want) {
+			t.Errorf("said %q, want %q", told, want)
+		}
+	}
+	b.leases = append(b.leases, four)
+	if l := chosen(t, c).Lease; l == nil || l.Name != "four" {
+		t.Errorf("chose %+v", l)
+	}
+}
+
 // A container that the tutorial's notebook left is named; by its name the lease is
 // used all the same, without a word it is not.
 func TestNotebooksContainerIsNamed(t *testing.T) {

@@ -296,11 +296,8 @@ func (a *app) resume(c *cli.Context, name string) error {
 		return err
 	}
 	defer s.Unlock()
-	if cfg.Run, err = a.load(c, s); failure.KindOf(err) == failure.Storage {
-		return err
-	} else if err != nil {
-		return failure.Locked.Errorf("run %s cannot be resumed", s.ID).
-			Advise("it was cut off before it had a plan: start a new one").Because(err)
+	if cfg.Run, err = a.load(c, s); err != nil {
+		return giveBackDamaged(a, c, cfg, s, err)
 	}
 	if err := checkTimes(c, cfg.Experiment); err != nil {
 		return err

@@ -11,7 +11,7 @@ import (
 // site something. They bound memory: a transfer holds some pieces of 4 MiB.
 const (
 	launches  = 16 // each polls its container
-	transfers = 4  // the site takes one execute, put or get at a time anyway
+	transfers = 1  // the site takes one execute, put or get at a time anyway
 	removals  = 8
 )
 

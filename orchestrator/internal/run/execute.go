@@ -32,7 +32,11 @@ func Execute(ctx, cleanup context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	x, err := newExecution(cfg, Replay(entries))
+	st := Replay(entries)
+	x, err := newExecution(cfg, st)
+	if err != nil && st.Open() {
+		return GiveBack(cleanup, cfg, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -158,6 +162,9 @@ func (c *Config) step(
 	}
 	c.write(store.Entry{Kind: store.Began, Phase: string(p)})
 	text, err := do(ctx)
+	if failure.KindOf(err) == failure.Usage && p != PhaseLease {
+		err = failure.Device.Wrap(err) // bad input means that nothing was created, and by now something was
+	}
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", p, err)
 	}

@@ -93,3 +93,19 @@ func TestNoOtherTryAtTheLeasesEnd(t *testing.T) {
 		t.Error("the tries are not counted")
 	}
 }
+
+// Exit code 2 says that nothing was created, so it is no failure's after a lease.
+func TestNoUsageErrorOnceSomethingWasCreated(t *testing.T) {
+	l, c := newLab(t), newCloud(t)
+	err, _ := l.execute(t, t.Context(), c, func(cfg *Config) {
+		cfg.AgentFile = func(string) (string, error) {
+			return "", failure.Usage.Errorf("there is no agent for riscv64").Advise("build it")
+		}
+	})
+	if failure.KindOf(err) != failure.Device || failure.NextOf(err) != "build it" {
+		t.Errorf("kind %v: %v", failure.KindOf(err), err)
+	}
+	if c.made == 0 || len(c.leases)+len(c.containers) > 0 {
+		t.Errorf("%d things were made, left: %v %v", c.made, c.leases, c.containers)
+	}
+}

@@ -13,6 +13,9 @@ import (
 // Slots is how many devices a run has: those that its experiment asks for, or,
 // where that takes what is free, those that it got.
 func (r *Run) Slots(st State) int {
+	if r.Experiment == nil { // it cannot be read: what the journal knows of is all there is
+		return len(st.Slots)
+	}
 	if r.Experiment.Lease.AllFree && st.Boards > 0 {
 		return st.Boards
 	}

@@ -11,6 +11,7 @@
 //	  origins.jsonl                           which result came from which attempt
 //	  results/<trial id>.json SHA256SUMS      raw values, write-once
 //	  report.*                                derived, rebuilt by `chexp results report`
+//	  damaged/ unread/                        what lay in results/ and was none; what nobody could check
 //	  devices/<n>/                            of a run with several devices: site.json, events.jsonl, results/ and
 //	                                          report.* of the n-th, from 1; the rest is the run's
 package store

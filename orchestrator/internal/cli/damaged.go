@@ -1,0 +1,73 @@
+package cli
+
+import (
+	"cmp"
+	"errors"
+	"io/fs"
+
+	"chexp/experiments/failure"
+	"chexp/experiments/spec"
+	"chexp/orchestrator/internal/run"
+	"chexp/orchestrator/internal/site"
+	"chexp/orchestrator/internal/store"
+
+	"github.com/urfave/cli/v2"
+)
+
+// giveBackDamaged is what --resume does for a run whose files cannot be read: it
+// gives back what the run holds, by the journal alone, and says what is damaged.
+func giveBackDamaged(a *app, c *cli.Context, cfg run.Config, s *store.Run, damage error) error {
+	entries, err := s.Entries()
+	if err != nil {
+		return err
+	}
+	st := run.Replay(entries)
+	if !st.Open() {
+		if errors.Is(damage, fs.ErrNotExist) && len(st.Held()) == 0 && st.Leases == 0 {
+			return failure.Locked.Errorf("run %s cannot be resumed", s.ID).
+				Advise("it was cut off before it had a plan: start a new one").Because(damage)
+		}
+		return failure.Storage.Errorf("run %s cannot be resumed; it holds nothing", s.ID).Because(damage)
+	}
+	cfg.Run = &run.Run{Store: s, Commands: a.commandsFor(c, s)}
+	if plan, err := s.Plan(); err == nil {
+		cfg.Plan = plan
+	}
+	goOn := func(o site.Options) error {
+		obs := newProgress(a.err)
+		obs.warned, cfg.Observe, o.Notice, o.Commands = a.warned, obs, obs.Say, cfg.Commands
+		obs.Warn("files of this run are damaged, so all that can be done is to give back what it holds: " +
+			damage.Error())
+		// The journal's first entry says where the run is; before that was kept, it was
+		// where experiments run by default.
+		if cfg.Site, err = a.connect(c.Context, cmp.Or(entries[0].Text, spec.Sites[0].Name), o); err != nil {
+			return err
+		}
+		if err := checkOwnerOfDamaged(c, cfg, st); err != nil {
+			return err
+		}
+		return run.GiveBack(a.cleanup, cfg, damage)
+	}
+	if isRehearsal(s) {
+		return a.withEmulator(c, "", goOn)
+	}
+	return goOn(a.siteOptions(c))
+}
+
+// checkOwnerOfDamaged refuses an account in whose lists the run's lease cannot
+// stand. Where it is not readable whose run it is, the lease must be there.
+func checkOwnerOfDamaged(c *cli.Context, cfg run.Config, st run.State) error {
+	if isRehearsal(cfg.Store) {
+		return nil
+	}
+	unknown := cfg.CheckOwner(cfg.Site)
+	if failure.KindOf(unknown) != failure.Storage {
+		return unknown
+	}
+	for _, name := range st.Held() {
+		if _, found, err := cfg.Site.FindLease(c.Context, name); err != nil || !found {
+			return errors.Join(err, unknown)
+		}
+	}
+	return nil
+}

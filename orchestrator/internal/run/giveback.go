@@ -1,0 +1,120 @@
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"path"
+	"path/filepath"
+
+	"chexp/experiments/failure"
+	"chexp/experiments/trial"
+	"chexp/orchestrator/internal/bundle"
+	"chexp/orchestrator/internal/store"
+)
+
+// UnreadDir, in a run's directory, holds what came home from a device when the
+// run's plan could not be read: nobody has checked it.
+const UnreadDir = "unread"
+
+// GiveBack gives back what a run holds that cannot go on, as files of its
+// directory are damaged. It needs the journal and nothing else: neither plan nor
+// experiment. What its agents have measured is brought home before, as results
+// where there is a plan, else as it is, into [UnreadDir]. The error says what is
+// damaged.
+func GiveBack(cleanup context.Context, cfg Config, damage error) error {
+	if cfg.Patience == (Patience{}) {
+		cfg.Patience = DefaultPatience()
+	}
+	entries, err := cfg.Store.Entries()
+	if err != nil {
+		return err
+	}
+	st := Replay(entries)
+	x := &execution{Config: cfg, leases: st.Leases}
+	shared := newCrowd()
+	for slot := 1; slot <= len(st.Slots); slot++ {
+		held := st.Slot(slot)
+		held.Asked = LeaseRequest{} // a booking is given back, too: nothing can come back to it
+		a := newAttempt(cfg.device(slot, len(st.Slots)), held, todo{})
+		if len(st.Slots) > 1 {
+			a.crowd = shared
+		}
+		x.attempts = append(x.attempts, a)
+	}
+	for _, a := range x.attempts {
+		if err := unload(cleanup, a, requestOf(entries, a.held.Container.Name)); err != nil {
+			a.Observe.Warn("not all that was measured could be brought home: " + err.Error())
+		}
+	}
+	if err := x.giveAllBack(cleanup); err != nil {
+		return errors.Join(err, damage)
+	}
+	if cfg.Keep {
+		return damage
+	}
+	return failure.Storage.Errorf("run %s cannot go on; what it held is given back", cfg.Store.ID).Because(damage)
+}
+
+func (x *execution) giveAllBack(cleanup context.Context) error {
+	if len(x.attempts) == 1 {
+		return concluding{x.attempts[0]}.release(cleanup)
+	}
+	var kept []error
+	for _, a := range x.attempts {
+		kept = append(kept, concluding{a}.releaseContainer(cleanup))
+	}
+	return errors.Join(append(kept, x.giveBackLeases(cleanup))...)
+}
+
+// requestOf is what the journal says that a container was asked for with.
+func requestOf(entries []store.Entry, name string) (req ContainerRequest) {
+	for _, e := range entries {
+		if e.Kind == store.Intent && e.What == aContainer && e.Name == name {
+			_ = json.Unmarshal(e.Data, &req) // what cannot be read stays zero
+		}
+	}
+	return req
+}
+
+// unload brings home what the agent in an attempt's container has measured.
+func unload(ctx context.Context, a *attempt, req ContainerRequest) error {
+	held := a.held.Container
+	if !held.Open() || !a.held.Started {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, a.Patience.Salvage)
+	defer cancel()
+	c, found, err := a.Site.FindContainer(ctx, held.Name)
+	if err != nil || !found {
+		return err
+	}
+	if a.tr, err = a.Site.Dial(ctx, c, req, a.Observe.Say); err != nil {
+		a.tr = nil
+		return err
+	}
+	defer a.hangUp()
+	a.container, a.lastSeq = c, a.mirrored()
+	const why = "the run's files are damaged"
+	if a.Plan != nil {
+		return concluding{a}.salvage(ctx, why)
+	}
+	_, stopped := stop(ctx, a.agent(), why, a.Patience.PollMin)
+	dir := filepath.Join(a.Store.Dir, UnreadDir)
+	results, err := bundle.Fetch(ctx, a.tr, path.Join(c.Dir, trial.ResultsDir), dir, bundle.Limits{})
+	blocks, err2 := bundle.FetchJournals(ctx, a.tr, path.Join(c.Dir, trial.JournalDir), filepath.Join(dir, "journal"),
+		bundle.Limits{})
+	if len(results)+len(blocks) > 0 {
+		a.Observe.Warn("brought home and not checked, as there is no plan to check it against: " + dir)
+	}
+	return errors.Join(stopped, present(err), present(err2))
+}
+
+// present is an error but for that of a folder which the device does not have.
+func present(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
