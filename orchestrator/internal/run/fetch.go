@@ -33,6 +33,8 @@ func (a *attempt) fetch(ctx context.Context) (string, error) {
 				a.Observe.Warn(left.Error())
 			}
 			return n.String() + ", checked by SHA-256", nil
+		case failure.KindOf(left) == failure.Storage: // this machine's disk
+			return "", left
 		case !again(ctx, a, try, left):
 			return "", failure.Device.
 				Errorf("%d of %d trials have no whole result although the agent finished; the first is %s",
@@ -44,13 +46,12 @@ func (a *attempt) fetch(ctx context.Context) (string, error) {
 }
 
 // again waits before results are fetched once more. It is false where that is
-// not worth while: it was tried often enough, this machine's disk is at fault, or
-// the lease leaves no time.
+// not worth while: it was tried often enough, or the lease leaves no time.
 func again(ctx context.Context, a *attempt, try int, left error) bool {
 	pause := time.Duration(try) * a.Patience.PollMax
 	end := a.lease.End
 	switch {
-	case try >= maxFetches || failure.KindOf(left) == failure.Storage:
+	case try >= maxFetches:
 		return false
 	case !end.IsZero() && time.Until(end) < a.Patience.Cleanup+pause:
 		return false
@@ -146,15 +147,20 @@ func (r *Run) rescue(ctx context.Context, from Agent, cause error) error {
 		return cause
 	}
 	disk.Advise("%s; then `%s` brings the results as long as the device is held", disk.Next, r.Commands.Fetch())
-	// A name that nobody can foresee, and so put a link there before.
-	dir, err := os.MkdirTemp("", "chexp-results-"+r.Store.ID+"-*")
+	dir, err := r.rescued, error(nil)
+	if dir == "" { // a name that nobody can foresee, and so put a link there before
+		dir, err = os.MkdirTemp("", "chexp-results-"+r.Store.ID+"-*")
+	}
 	if err != nil {
 		return errors.Join(cause, err)
 	}
 	if _, err := bundle.Fetch(ctx, from.Tr, path.Join(from.Dir, trial.ResultsDir), dir, bundle.Limits{}); err != nil {
-		os.RemoveAll(dir)
+		if r.rescued == "" {
+			os.RemoveAll(dir)
+		}
 		return errors.Join(cause, fmt.Errorf("nor could the results be kept in %s: %w", dir, err))
 	}
+	r.rescued = dir
 	return failure.Storage.Errorf("the results do not fit into %s; they are in %s", r.Store.Dir, dir).
 		Advise("free some space, then `%s`", r.Commands.Fetch("--from", dir)).Because(cause)
 }

@@ -17,6 +17,8 @@ type Run struct {
 	// SHA-256 of each, in lower-case hex, and its file.
 	Files    map[string]string
 	Commands Commands
+
+	rescued string // where results lie that did not fit on the disk; "" if none do
 }
 
 // ModelFile returns the file of this machine that holds the content with this
