@@ -30,7 +30,7 @@ func (c *LeaseClient) OwnLease(ctx context.Context, idOrName string) (site.Lease
 	if l.UserID != c.client.Me() {
 		return site.Lease{}, failure.Usage.Errorf("lease %s (%s) was made by another member of the project, and "+
 			"is left alone", l.Name, l.ID).
-			Advise("ask its owner; the dashboard shows who it is")
+			Advise("ask its owner: `%s` shows who it is", c.client.Commands.Line("lease", "list"))
 	}
 	return c.leaseInfo(l), nil
 }

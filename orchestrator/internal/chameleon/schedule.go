@@ -3,6 +3,7 @@ package chameleon
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"chexp/experiments/failure"
@@ -68,7 +69,7 @@ func (c *DeviceClient) NextSlot(ctx context.Context, req run.LeaseRequest,
 	}
 	switch {
 	case match == 0:
-		return site.Slot{}, noSuchDevice(req, all)
+		return site.Slot{}, c.noSuchDevice(req, all)
 	case bestStart.IsZero():
 		return site.Slot{}, failure.Capacity.Errorf("no %s can be reserved: of %d, all are out of service or kept "+
 			"for other projects", wantedText(req), match).
@@ -114,6 +115,9 @@ func (c *DeviceClient) CheckFree(ctx context.Context, req run.LeaseRequest) (unr
 			return "", nil
 		}
 	}
+	if !slices.ContainsFunc(all, func(d site.Device) bool { return req.Wants(d.Device) }) {
+		return "", c.noSuchDevice(req, all)
+	}
 	msg, next := c.shortage(all, req, now)
 	return "", failure.Capacity.Errorf("%s", msg).
 		Advise("%s; `--at next` takes the first free time", next)
@@ -129,9 +133,16 @@ func wantedText(req run.LeaseRequest) string {
 	return req.MachineName
 }
 
-func noSuchDevice(req run.LeaseRequest, all []site.Device) error {
-	return failure.Capacity.Errorf("this site has no %s", wantedText(req)).
-		Advise("it has: %s", machineNames(all))
+func (c *DeviceClient) noSuchDevice(req run.LeaseRequest, all []site.Device) error {
+	return failure.Capacity.Errorf("this site has no %s", wantedText(req)).Advise("%s", c.whatThereIs(req, all))
+}
+
+// whatThereIs is for somebody who asked for what this site does not have.
+func (c *DeviceClient) whatThereIs(req run.LeaseRequest, all []site.Device) string {
+	if req.DeviceName != "" || req.DeviceUID != "" || len(req.Boards) > 0 {
+		return fmt.Sprintf("correct the name: `%s` shows all", c.deviceList())
+	}
+	return "it has: " + machineNames(all)
 }
 
 // whoIsFree words a shortage: how many devices there are, why none can be had
@@ -182,7 +193,7 @@ func (c *DeviceClient) shortage(all []site.Device, req run.LeaseRequest, now tim
 		}
 	}
 	if match == 0 {
-		return "this site has no " + wantedText(req), "it has: " + machineNames(all)
+		return "this site has no " + wantedText(req), c.whatThereIs(req, all)
 	}
 	msg = fmt.Sprintf("no %s is free from %s: %d match, of which %d reserved then, %d out of service, %d kept "+
 		"for other projects",

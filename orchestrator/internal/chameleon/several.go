@@ -110,7 +110,7 @@ func asked(req run.LeaseRequest, d run.Device) bool {
 // tooFew says which of several boards cannot be had, and when they can.
 func (c *DeviceClient) tooFew(all []site.Device, free []run.Device, req run.LeaseRequest, now time.Time) error {
 	var missing []string
-	var known int
+	var known, unknown int
 	for _, d := range all {
 		if !asked(req, d.Device) {
 			continue
@@ -123,15 +123,21 @@ func (c *DeviceClient) tooFew(all []site.Device, free []run.Device, req run.Leas
 	for _, b := range req.Boards {
 		if !slices.ContainsFunc(all, func(d site.Device) bool { return b == d.Name || strings.EqualFold(b, d.UID) }) {
 			missing = append(missing, b+": this site has no such device")
+			unknown++
 		}
 	}
 	if known == 0 && len(req.Boards) == 0 {
 		return failure.Capacity.Errorf("this site has no %s", req.MachineName).
-			Advise("it has: %s", machineNames(all))
+			Advise("%s", c.whatThereIs(req, all))
+	}
+	advice := fmt.Sprintf("ask for fewer, for devices: all-free with a cap, or later: `%s` shows when each is free",
+		c.deviceList())
+	if unknown > 0 {
+		advice = c.whatThereIs(req, all)
 	}
 	return failure.Capacity.Errorf("%d devices are free, %d are wanted: %s", len(free), req.Devices,
 		strings.Join(missing, "; ")).
-		Advise("ask for fewer, for devices: all-free with a cap, or later: `%s` shows when each is free", c.deviceList())
+		Advise("%s", advice)
 }
 
 // why says in few words why a device cannot be had.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -96,10 +97,14 @@ const exitCodes = `   0    all went well
    130  interrupted; what had begun has been given back, a booking for later stays`
 
 // signals returns the context of the work, ended by the first SIGINT or
-// SIGTERM, and that of the cleaning up, ended by the second.
+// SIGTERM, and that of the cleaning up, ended by the second. A pipe that nobody
+// reads any more ends neither: Ctrl-C in `chexp run … | tee log` ends tee as well,
+// and a chexp that dies of its next line gives nothing back.
 func signals(errw io.Writer) (work, cleanup context.Context, done func()) {
 	ch := make(chan os.Signal, 2)
 	signal.Notify(ch, os.Interrupt, syscall.SIGTERM)
+	pipe := make(chan os.Signal, 1) // not [signal.Ignore], which programs that chexp starts would inherit
+	signal.Notify(pipe, syscall.SIGPIPE)
 	work, endWork := context.WithCancelCause(context.Background())
 	cleanup, endCleanup := context.WithCancelCause(context.Background())
 	quit := make(chan struct{})
@@ -120,16 +125,27 @@ func signals(errw io.Writer) (work, cleanup context.Context, done func()) {
 	}()
 	return work, cleanup, func() {
 		signal.Stop(ch)
+		signal.Stop(pipe)
 		close(quit)
 		endWork(nil)
 		endCleanup(nil)
 	}
 }
 
+// unread reports whether an error is only that nobody reads stdout any more, as
+// behind `| head`.
+func unread(err error) bool {
+	var p *fs.PathError
+	return errors.As(err, &p) && errors.Is(p, syscall.EPIPE) && p.Path == os.Stdout.Name()
+}
+
 // explain prints an error for people and returns the exit code.
 func (a *app) explain(err error) int {
 	if err == nil {
 		return 0
+	}
+	if unread(err) {
+		return 128 + int(syscall.SIGPIPE)
 	}
 	kind := failure.KindOf(err)
 	if errors.Is(err, context.Canceled) && kind == failure.Unexpected {

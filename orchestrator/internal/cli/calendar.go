@@ -164,7 +164,11 @@ func (cal calendar) axes(b *strings.Builder, names int, start time.Time, step ti
 		at := start.Add(time.Duration(i) * step).In(clock.Here)
 		if d := at.Format(time.DateOnly); d != day {
 			day = d
-			put(days, i, dayLabel(at, int(24*time.Hour/step)))
+			midnight := time.Date(at.Year(), at.Month(), at.Day()+1, 0, 0, 0, 0, at.Location())
+			whole, left := int(24*time.Hour/step), int((midnight.Sub(at)+step-1)/step)
+			if left > 2 || left >= whole {
+				put(days, i, dayLabel(at, left))
+			}
 		}
 		if every > 0 && at.Minute() == 0 && at.Hour()%every == 0 {
 			put(here, i, at.Format("15"))
@@ -196,7 +200,8 @@ func labelEvery(step time.Duration) int {
 	return 0
 }
 
-// dayLabel writes as much of a date as a day has columns.
+// dayLabel writes as much of a date as its day has columns, which are fewer for
+// what is left of the first one.
 func dayLabel(t time.Time, columns int) string {
 	switch {
 	case columns > 10:

@@ -85,6 +85,23 @@ now is 2026-12-01 14:20 UTC (09:20 EST)
 
 // Whatever the length, the terminal and the zone: at most 80 columns and no
 // more than the terminal has, one row for each device.
+// What is left of the first day has a label of its own width: "Mon 30 NoTue 1 Dec"
+// was none.
+func TestCalendarFirstDay(t *testing.T) {
+	in(t, "UTC")
+	for now, want := range map[string]string{"2026-11-30 15:19": "Mon 30   Tue 1 Dec ",
+		"2026-11-30 20:10": "30  Tue 1 Dec ", "2026-11-30 22:10": "  Tue 1 Dec ", "2026-11-30 01:10": "Mon 30 Nov  "} {
+		var b bytes.Buffer
+		if err := newCalendar(someDevices(t), "", at(t, now), 2).draw(&b, 80); err != nil {
+			t.Fatal(err)
+		}
+		days, _, _ := strings.Cut(b.String(), "\n")
+		if got := days[min(len(days), 22):]; !strings.HasPrefix(got, want) {
+			t.Errorf("at %s the days read %q, want %q", now, got, want)
+		}
+	}
+}
+
 func TestCalendarFits(t *testing.T) {
 	for _, zone := range []string{"UTC", "America/New_York", "Asia/Kathmandu", "Pacific/Apia"} {
 		t.Run(zone, func(t *testing.T) {

@@ -92,6 +92,9 @@ func (a *app) leaseCreate(c *cli.Context) error {
 	if want.file != "" {
 		p.say("to run it there: " + p.lines.Line("run", want.file, "--lease", l.Name))
 	}
+	if shown, err := cloud.ShowLease(c.Context, l.ID); err == nil && l.Device.Name == "" {
+		l.Device = shown.Device // the answer to a creation does not say which
+	}
 	left := l.Start.Sub(cloud.Now())
 	switch {
 	case c.Bool("no-wait"):
@@ -153,6 +156,11 @@ func (a *app) leaseWait(c *cli.Context) error {
 		return err
 	}
 	got, err := a.await(c, cloud, l.Lease)
+	if err != nil && c.Context.Err() != nil {
+		return failure.Interrupted.Errorf("interrupted; the lease %s stays yours, %s", l.Name, clock.Window(l.Start, l.End)).
+			Advise("`%s` waits on; `%s` gives it up", a.commands(c).Line("lease", "wait", l.ID),
+				a.commands(c).DeleteLease(l.ID))
+	}
 	if err != nil {
 		return err
 	}

@@ -110,7 +110,11 @@ func describe(s *store.Run) runRow {
 	r.Trials *= len(parts)
 	for _, part := range parts {
 		if results, err := part.Results(plan); err == nil {
-			r.Results += len(results)
+			for _, x := range results {
+				if x.Partial == nil { // those are for --resume to measure
+					r.Results++
+				}
+			}
 		} else {
 			r.State = "damaged"
 		}
