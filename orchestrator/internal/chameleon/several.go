@@ -198,6 +198,9 @@ func (c *LeaseClient) clash(ctx context.Context, l leases.Lease) (string, error)
 	return "", nil
 }
 
+// ofSeveral is why a board is not proven whose reservation has more devices than one.
+const ofSeveral = "its reservation holds several devices, and the site chooses among them"
+
 // boardsOf finds the boards of a lease of several: a reservation of one device that
 // has one allocation is on that device.
 func (c *DeviceClient) boardsOf(ctx context.Context, l run.Lease) ([]run.Board, error) {
@@ -228,8 +231,7 @@ func (c *DeviceClient) boardsOf(ctx context.Context, l run.Lease) ([]run.Board, 
 		case len(devices) == 0:
 			boards[i].Unproven = "the site lists no device for its reservation"
 		default:
-			boards[i].Unproven = fmt.Sprintf("its reservation holds %d devices, and the site chooses among them",
-				len(devices))
+			boards[i].Unproven = ofSeveral
 		}
 	}
 	return boards, nil
