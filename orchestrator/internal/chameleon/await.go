@@ -58,7 +58,7 @@ func (c *LeaseClient) Await(ctx context.Context, id string, progress func(string
 	lease := toLease(got)
 	if boards, err := c.devices.boardsOf(ctx, lease); err != nil {
 		progress("the devices of the lease are unknown: " + err.Error())
-	} else if lease.Boards = boards; len(boards) > 1 {
+	} else if lease.Boards = boards; len(boards) > 1 || len(boards) == 1 && boards[0].Unproven == ofSeveral {
 		return lease, nil
 	}
 	device, err := c.devices.deviceOf(ctx, id)
@@ -67,7 +67,7 @@ func (c *LeaseClient) Await(ctx context.Context, id string, progress func(string
 		progress("the device of the lease is unknown: " + err.Error())
 		return lease, ctx.Err()
 	}
-	lease.Device = device
+	lease.Device, lease.Boards = device, nil
 	return lease, nil
 }
 

@@ -37,15 +37,16 @@ func (c *LeaseClient) reserveSeveral(ctx context.Context, req run.LeaseRequest,
 				Max: 1, ResourceProperties: leases.Properties(leases.Equal("uid", d.UID))})
 		}
 		made, err := c.createLease(ctx, req, opts)
-		if err != nil {
+		var clash string
+		if err == nil {
+			if clash, err = c.clash(ctx, *made); err != nil || clash == "" {
+				return toLease(*made), err
+			}
+			if err := c.undo(ctx, made.ID); err != nil {
+				return toLease(*made), err
+			}
+		} else if clash = "one of " + names(boards); !refusedWhole(err) {
 			return run.Lease{}, leaked(err, boards)
-		}
-		clash, err := c.clash(ctx, *made)
-		if err != nil || clash == "" {
-			return toLease(*made), err
-		}
-		if err := c.undo(ctx, made.ID); err != nil {
-			return toLease(*made), err
 		}
 		if draw == draws {
 			return run.Lease{}, failure.Capacity.Errorf("%s was booked by somebody else at the same moment, %d times "+
@@ -56,6 +57,14 @@ func (c *LeaseClient) reserveSeveral(ctx context.Context, req run.LeaseRequest,
 			return run.Lease{}, err
 		}
 	}
+}
+
+// refusedWhole reports whether Blazar refused a create because somebody else had a
+// board by then, when it looked at each reservation alone: that leaves nothing
+// behind, so boards can be drawn anew.
+func refusedWhole(err error) bool {
+	e := apierror.From(err)
+	return e != nil && e.Kind == apierror.NoDeviceFree && strings.Contains(e.Message, "Not enough resources")
 }
 
 // undo deletes a lease that was just made, also when ctx has ended.
@@ -157,14 +166,19 @@ func leaked(err error, boards []run.Device) error {
 	if e == nil || e.Kind != apierror.NoDeviceFree || !strings.Contains(e.Message, "Not enough hosts") {
 		return err
 	}
-	var names []string
-	for _, d := range boards {
-		names = append(names, d.Name)
-	}
 	return failure.Capacity.Errorf("somebody else booked one of %s at the same moment; the others may now be blocked "+
-		"for this time without anybody having them", strings.Join(names, ", ")).
+		"for this time without anybody having them", names(boards)).
 		Advise("it is not tried again, as that would block more: name other devices, or tell the site's help desk").
 		Because(err)
+}
+
+// names lists the boards by name.
+func names(boards []run.Device) string {
+	var all []string
+	for _, d := range boards {
+		all = append(all, d.Name)
+	}
+	return strings.Join(all, ", ")
 }
 
 // clash looks whether somebody else has one of the lease's boards in its time, and
@@ -183,6 +197,9 @@ func (c *LeaseClient) clash(ctx context.Context, l leases.Lease) (string, error)
 	}
 	return "", nil
 }
+
+// ofSeveral is why a board is not proven whose reservation has more devices than one.
+const ofSeveral = "its reservation holds several devices, and the site chooses among them"
 
 // boardsOf finds the boards of a lease of several: a reservation of one device that
 // has one allocation is on that device.
@@ -214,8 +231,7 @@ func (c *DeviceClient) boardsOf(ctx context.Context, l run.Lease) ([]run.Board, 
 		case len(devices) == 0:
 			boards[i].Unproven = "the site lists no device for its reservation"
 		default:
-			boards[i].Unproven = fmt.Sprintf("its reservation holds %d devices, and the site chooses among them",
-				len(devices))
+			boards[i].Unproven = ofSeveral
 		}
 	}
 	return boards, nil

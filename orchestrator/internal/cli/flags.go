@@ -61,6 +61,8 @@ func either(words []string) string {
 func aName(most int) func(*cli.Context, string) error {
 	return text(func(s string) error {
 		switch {
+		case s == "": // an unset variable, most likely: what it was to name is not guessed
+			return fmt.Errorf("is empty: give a name, or leave the flag out")
 		case strings.TrimSpace(s) != s || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }):
 			return fmt.Errorf("is %q: a name is printable text in one line, without blanks around it", s)
 		case len(s) > most:

@@ -19,9 +19,9 @@ import (
 // stands for every command that has the flag and no line of its own.
 var badValues = map[string][]string{
 	"* --format":                 {"yaml", "JSON", ""},
-	"* --machine":                {"a\nb", " raspberrypi5", strings.Repeat("x", 256)},
-	"* --device":                 {"a\tb"},
-	"* --uid":                    {"a\x00b"},
+	"* --machine":                {"", "a\nb", " raspberrypi5", strings.Repeat("x", 256)},
+	"* --device":                 {"a\tb", ""},
+	"* --uid":                    {"a\x00b", ""},
 	"* --pull-grace":             {"-5s", "0s", "5h", "30m", "x"},
 	"* --fetch-time":             {"-5m", "0s", "5h", "30m", "x"},
 	"* --arch":                   {"riscv64", ""},
@@ -33,6 +33,9 @@ var badValues = map[string][]string{
 	"* --resize":                 {"0", "-5"},
 	"* --shape":                  {"1,x", "0,3", ""},
 	"* --layout":                 {"CHW"},
+	"run --lease":                {"", "a\tb"},
+	"run --at":                   {"yesterday", "25", "2026-12-01T14:00", ""},
+	"run --wait":                 {"-5s", "0s", "x"},
 	"run --until":                {"lunch", "release", ""},
 	"rehearse --until":           {"lunch"},
 	"run --site":                 {"CHI@Moon", ""},
@@ -45,7 +48,7 @@ var badValues = map[string][]string{
 	"emulator --region":          {"a\nb"},
 	"lease create --hours":       {"0", "-1", "169", "NaN", "Inf", "x", "0.01"},
 	"lease create --at":          {"yesterday", "25", "2026-12-01T14:00"},
-	"lease create --name":        {strings.Repeat("x", 256), "a\nb"},
+	"lease create --name":        {strings.Repeat("x", 256), "a\nb", ""},
 	"lease create --experiment":  {"nosuch.yaml"},
 	"lease extend --hours":       {"0", "-1", "1e10", "NaN"},
 	"lease extend --until":       {"yesterday", "now"},
@@ -68,8 +71,8 @@ var badValues = map[string][]string{
 
 // anyValue are the flags that are names of files, runs and such, which are
 // looked up, and those without a value.
-var anyValue = []string{"keep", "resume", "detach", "full", "verbose", "dir", "exact", "wait", "no-wait", "now", "html",
-	"from", "image", "data", "eval", "output", "exclude", "per-tensor", "help"}
+var anyValue = []string{"keep", "release", "resume", "detach", "full", "verbose", "dir", "exact", "wait", "no-wait",
+	"now", "html", "from", "image", "data", "eval", "output", "exclude", "per-tensor", "help"}
 
 // arguments are what each command needs besides flags.
 var arguments = map[string][]string{

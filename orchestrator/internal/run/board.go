@@ -35,8 +35,7 @@ func (a reserving) ask(req *LeaseRequest) {
 // name. An attempt for which none is left gets none.
 func (a reserving) take(l Lease) error {
 	if a.shared == nil {
-		l.Boards = nil
-		a.lease = l
+		a.lease = a.oneOf(l)
 		a.noteFacts()
 		return nil
 	}
@@ -67,6 +66,23 @@ func (a reserving) take(l Lease) error {
 		m.record(store.Entry{Kind: store.Remark, Text: "the lease " + l.Name + " has no board for this device"})
 	}
 	return failed
+}
+
+// oneOf is a lease as a run with one device uses it: by the reservation of the board
+// that the experiment wants. A lease that was made elsewhere may have several.
+func (a reserving) oneOf(l Lease) Lease {
+	all := l.Boards
+	l.Boards = nil
+	if len(all) == 0 || len(all) == 1 && all[0].Device == (Device{}) && all[0].Unproven == "" {
+		return l // there is nothing to choose, or to learn
+	}
+	want := a.leaseRequest(a.Site.Now())
+	b := all[max(0, slices.IndexFunc(all, func(b Board) bool { return want.Wants(b.Device) }))]
+	l.ReservationID, l.Device = b.ReservationID, b.Device
+	if b.Unproven != "" {
+		a.Observe.Warn("board not proven: " + b.Unproven)
+	}
+	return l
 }
 
 // named is the name or uid of the board that the experiment names for the attempt's

@@ -227,3 +227,45 @@ func TestReplayOfAdoption(t *testing.T) {
 		t.Errorf("%+v is not the run's to give back", st)
 	}
 }
+
+// A lease that was made elsewhere may hold several boards: the run uses the
+// reservation of the one that its experiment wants, and knows it.
+func TestOneBoardOfALeaseWithSeveral(t *testing.T) {
+	for name, x := range map[string]struct {
+		boards []Board
+		uses   string // the reservation
+		board  string
+	}{
+		"the second": {[]Board{{ReservationID: "r1", Device: Device{Name: "a"}},
+			{ReservationID: "r2", Device: Device{Name: "b", MachineName: "raspberrypi5"}}}, "r2", "b"},
+		"not proven":     {[]Board{{ReservationID: "r1", Unproven: "it has two"}}, "r1", ""},
+		"nothing to say": {[]Board{{ReservationID: "r1"}}, "r", "nyu-rpi5-02"},
+	} {
+		l, c := newLab(t), newCloud(t)
+		choose := c.existing("mine")
+		had := c.leases["id-of-mine"]
+		had.Boards = x.boards
+		c.leases["id-of-mine"] = had
+		var lines []string
+		err, _ := l.execute(t, t.Context(), c, func(cfg *Config) {
+			choose(cfg)
+			cfg.Experiment.Lease.MachineName = "raspberrypi5"
+			cfg.Observe = said{lines: &lines}
+		})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		s, err := l.root.Open(l.plan.RunID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		facts, err := ReadFacts(s, 1)
+		if err != nil || facts[0].Lease.ReservationID != x.uses || facts[0].Lease.Device.Name != x.board {
+			t.Errorf("%s: %+v, %v", name, facts[0].Lease, err)
+		}
+		unproven := strings.Contains(strings.Join(lines, "\n"), "board not proven")
+		if unproven != (x.board == "") {
+			t.Errorf("%s: said %q", name, lines)
+		}
+	}
+}

@@ -19,15 +19,27 @@ func ownerOf(site map[string]string) owner {
 	}
 }
 
-// is reports whether two accounts are one, as far as both are known.
+// is reports whether two accounts are one, as far as both are known. Names tell
+// where an id is not known: a project can be given another name.
 func (o owner) is(other owner) bool {
-	for _, x := range [][2]string{{o.region, other.region}, {o.host, other.host}, {o.projectID, other.projectID},
-		{o.userID, other.userID}} {
+	for _, x := range [][2]string{
+		{o.region, other.region}, {o.host, other.host},
+		known(o.projectID, other.projectID, o.project, other.project),
+		known(o.userID, other.userID, o.user, other.user),
+	} {
 		if x[0] != "" && x[1] != "" && x[0] != x[1] {
 			return false
 		}
 	}
 	return true
+}
+
+// known is the two ids, or where one is not known, the two names.
+func known(id, otherID, name, other string) [2]string {
+	if id == "" || otherID == "" {
+		return [2]string{name, other}
+	}
+	return [2]string{id, otherID}
 }
 
 func (o owner) String() string {

@@ -50,7 +50,11 @@ func TestOnlyItsOwnerGoesOnWithARun(t *testing.T) {
 				"user alice, at CHI@Edge (uc:5000)"},
 		"another project": {account("edge:5000", "CHI-2", "alice"), "you are signed in to project CHI-2"},
 		"another user":    {account("edge:5000", "CHI-1", "bob"), "user bob"},
-		"it is not told":  {map[string]string{"site": "CHI@Edge"}, ""},
+		"another project, by name only": {
+			map[string]string{"auth_host": "edge:5000", "project": "CHI-2"}, "project CHI-2"},
+		"another user, by name only": {map[string]string{"auth_host": "edge:5000", "user": "bob"}, "user bob"},
+		"the same, by name only":     {map[string]string{"project": "CHI-1", "user": "alice"}, ""},
+		"it is not told":             {map[string]string{"site": "CHI@Edge"}, ""},
 	} {
 		err := cfg.CheckOwner(signedIn{c.cloud, x.account})
 		switch {

@@ -113,3 +113,26 @@ func TestAwaitBounds(t *testing.T) {
 		t.Errorf("%v, said %q", err, said)
 	}
 }
+
+// A reservation of several devices, as the web page makes: which of them a container
+// runs on, nobody can say, so no board is claimed.
+func TestBoardOfAReservationOfSeveralIsNotClaimed(t *testing.T) {
+	c, s, l := reserved(t)
+	c.before = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path != "/v1/devices/allocations" {
+			return false
+		}
+		var all []any
+		for _, id := range []string{"dev-6", "dev-7"} {
+			all = append(all, map[string]any{"resource_id": id, "reservations": []any{map[string]any{
+				"id": "res-of-" + l.ID, "lease_id": l.ID}}})
+		}
+		reply(w, 200, map[string]any{"allocations": all})
+		return true
+	}
+	got, err := s.Await(t.Context(), l.ID, quiet)
+	if err != nil || got.Device != (run.Device{}) || len(got.Boards) != 1 ||
+		!strings.Contains(got.Boards[0].Unproven, "several devices") {
+		t.Errorf("%+v, %v", got, err)
+	}
+}

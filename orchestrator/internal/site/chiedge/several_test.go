@@ -1,0 +1,54 @@
+package chiedge
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"chexp/experiments/failure"
+	"chexp/orchestrator/internal/run"
+)
+
+func refusing(text string) func(http.ResponseWriter) bool {
+	return func(w http.ResponseWriter) bool {
+		reply(w, 500, map[string]any{"error_code": 500, "error_message": text, "error_name": "InternalServerError"})
+		return true
+	}
+}
+
+// Two chexp at once draw boards that meet: Blazar refuses the later one when it looks
+// at each reservation alone, which leaves nothing behind. It draws anew.
+func TestSeveralAreDrawnAnewWhenSomebodyWasFaster(t *testing.T) {
+	c := newCloud(t)
+	s := connect(t, c)
+	s.Pace.Most = time.Millisecond
+	faulty(c, 2, "POST", "/v1/leases", refusing(`Not enough resources available with query {'min': 1}`))
+	req := run.LeaseRequest{Name: "chexp-s", MachineName: "raspberrypi5", Devices: 3, End: time.Now().Add(time.Hour)}
+	l, err := s.Reserve(t.Context(), req)
+	if err != nil || l.ID != "lease-1" {
+		t.Fatalf("%+v, %v", l, err)
+	}
+	if n := strings.Count(strings.Join(c.calls, "\n"), "POST /v1/leases"); n != 3 {
+		t.Errorf("%d leases were asked for", n)
+	}
+}
+
+// It ends, and a refusal that leaks boards is not repeated.
+func TestSeveralAreNotDrawnForEver(t *testing.T) {
+	for text, want := range map[string]int{
+		"Not enough resources available with query {}": 5, "Not enough hosts available": 1,
+	} {
+		c := newCloud(t)
+		s := connect(t, c)
+		s.Pace.Most = time.Millisecond
+		faulty(c, -1, "POST", "/v1/leases", refusing(text))
+		req := run.LeaseRequest{Name: "chexp-s", MachineName: "raspberrypi5", Devices: 3, End: time.Now().Add(time.Hour)}
+		if _, err := s.Reserve(t.Context(), req); failure.KindOf(err) != failure.Capacity {
+			t.Errorf("%s: %v", text, err)
+		}
+		if n := strings.Count(strings.Join(c.calls, "\n"), "POST /v1/leases"); n != want {
+			t.Errorf("%s: %d leases were asked for, want %d", text, n, want)
+		}
+	}
+}
