@@ -15,6 +15,7 @@ import (
 	"chexp/experiments/words"
 	"chexp/orchestrator/internal/report"
 	"chexp/orchestrator/internal/report/page"
+	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/store"
 
 	"github.com/urfave/cli/v2"
@@ -75,11 +76,11 @@ func (a *app) resultsCompare(c *cli.Context) error {
 		fmt.Fprintf(a.err, "two runs, taken as two of the same; for before and after: --group before=%s --group "+
 			"after=%s\n", in[0].Runs[0].ID, in[0].Runs[1].ID)
 	}
-	return verdictOf(result, damaged)
+	return verdictOf(result, damaged, a.commands(c))
 }
 
 // verdictOf is the exit code of a comparison that was printed.
-func verdictOf(r *compare.Comparison, damaged []string) error {
+func verdictOf(r *compare.Comparison, damaged []string, lines run.Commands) error {
 	if len(damaged) > 0 {
 		return failure.Storage.Errorf("left out, as damaged: %s", words.List(damaged, "; ", 5)).
 			Advise("copy those runs again from where they were measured")
@@ -90,7 +91,7 @@ func verdictOf(r *compare.Comparison, damaged []string) error {
 	for _, g := range r.Groups {
 		if len(g.Runs) == 0 {
 			return failure.Trials.Errorf("no usable result%s", inGroup(g.Label)).
-				Advise("the problems above say why; `chexp results show RUN` says what to do")
+				Advise("the problems above say why; `%s` says what to do", lines.Show())
 		}
 	}
 	return failure.Usage.Errorf("the groups have no trial in common").

@@ -16,6 +16,10 @@ import (
 // journal, and the error holds the commands to type.
 func (a concluding) release(ctx context.Context) error {
 	if !a.held.Open() {
+		if a.held.Lease.Adopted && a.lease.ID != "" && !a.booked() {
+			a.Observe.Phase(PhaseRelease, "")
+			a.Observe.PhaseEnd(PhaseRelease, a.staysYours())
+		}
 		return nil
 	}
 	if a.Keep {
@@ -32,10 +36,7 @@ func (a concluding) release(ctx context.Context) error {
 	container := a.giveBack(ctx, aContainer, a.held.Container, containerID(a.Site), a.Site.Destroy)
 	lease, gone := error(nil), "container and lease are gone"
 	if a.held.Lease.Open() && a.held.Lease.Adopted {
-		gone = "the container is gone, the lease " + a.held.Lease.Name + " stays yours"
-		if !a.lease.End.IsZero() {
-			gone += " until " + timeOfDay(a.lease.End)
-		}
+		gone = "the container is gone, " + a.staysYours()
 	} else {
 		lease = a.giveBack(ctx, aLease, a.held.Lease, leaseID(a.Site), a.Site.Release)
 	}
@@ -47,6 +48,15 @@ func (a concluding) release(ctx context.Context) error {
 	a.record(store.Entry{Kind: store.Ended, Phase: string(PhaseRelease)})
 	a.Observe.PhaseEnd(PhaseRelease, gone)
 	return nil
+}
+
+// staysYours is what becomes of a lease that the run did not make.
+func (a concluding) staysYours() string {
+	text := "the lease " + a.held.Lease.Name + " stays yours"
+	if !a.lease.End.IsZero() {
+		text += " until " + timeOfDay(a.lease.End)
+	}
+	return text
 }
 
 // releaseLease gives back a lease that the devices of a run share.
@@ -62,7 +72,7 @@ func (a concluding) releaseLease(ctx context.Context) error {
 	defer cancel()
 	a.Observe.Phase(PhaseRelease, "")
 	if a.held.Lease.Adopted {
-		a.Observe.PhaseEnd(PhaseRelease, "the containers are gone, the lease "+a.held.Lease.Name+" stays yours")
+		a.Observe.PhaseEnd(PhaseRelease, "the containers are gone, "+a.staysYours())
 		return nil
 	}
 	if err := a.giveBack(ctx, aLease, a.held.Lease, leaseID(a.Site), a.Site.Release); err != nil {

@@ -134,9 +134,10 @@ func (v Across) differenceLines() (out []string) {
 	return out
 }
 
-var fourLetters = regexp.MustCompile(`-([a-z]{4})$`)
+var fourLetters = regexp.MustCompile(`-([a-z]{4}(?:/[0-9]+)?)$`)
 
-// shortRun is the part of a run's name by which chexp finds it.
+// shortRun is the part of a run's name by which chexp finds it, and which of its
+// devices: "abcd/2".
 func shortRun(id string) string {
 	if m := fourLetters.FindStringSubmatch(id); m != nil {
 		return m[1]
