@@ -315,7 +315,12 @@ func (r *Run) Append(name string, data []byte) error {
 // Plan reads the run's plan.
 func (r *Run) Plan() (*trial.Plan, error) {
 	p := new(trial.Plan)
-	if err := r.ReadJSON(PlanFile, p); err != nil {
+	err := r.ReadJSON(PlanFile, p)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = failure.Storage.Errorf("run %s has no %s", r.ID, PlanFile).
+			Advise("copy the run's directory again from where it was made").Because(err)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return p, r.Damaged(PlanFile, p.Check())

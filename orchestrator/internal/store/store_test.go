@@ -1,6 +1,8 @@
 package store
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -121,4 +123,14 @@ func entries(t *testing.T, run *Run) []Entry {
 		t.Fatal(err)
 	}
 	return e
+}
+
+// A run's directory that was copied in part says what it lacks, and what to do.
+func TestARunWithoutItsPlanSaysSo(t *testing.T) {
+	_, r := newRun(t)
+	_ = os.Remove(filepath.Join(r.Dir, PlanFile))
+	_, err := r.Plan()
+	if failure.KindOf(err) != failure.Storage || !errors.Is(err, fs.ErrNotExist) || failure.NextOf(err) == "" {
+		t.Errorf("%v", err)
+	}
 }
