@@ -241,8 +241,12 @@ func (c *chooser) orNew() string {
 	return "`" + c.lines.Line(c.command...) + "` takes or makes another"
 }
 
-// key is what a lease can be named by: its name, unless it is not the only one.
+// key is what a lease can be named by: its name, unless it is not the only one, or
+// one that flags do not take.
 func key(all []site.Lease, l site.Lease) string {
+	if l.Name == newLease || strings.HasPrefix(l.Name, "-") || aName(longName)(nil, l.Name) != nil {
+		return l.ID
+	}
 	for _, other := range all {
 		if other.Name == l.Name && other.ID != l.ID {
 			return l.ID

@@ -273,3 +273,15 @@ func TestEndLeavesThePlanItsTime(t *testing.T) {
 		t.Errorf("ends at %s", end)
 	}
 }
+
+// A lease of the web page can have any name; what is told to be typed works.
+func TestALeaseIsNamedByWhatFlagsTake(t *testing.T) {
+	for name, want := range map[string]string{
+		"serve edge": "serve edge", newLease: "id", "": "id", " x ": "id", "a\nb": "id", "--help": "id",
+	} {
+		l := site.Lease{Lease: run.Lease{ID: "id", Name: name}}
+		if got := key([]site.Lease{l}, l); got != want {
+			t.Errorf("%q is named by %q", name, got)
+		}
+	}
+}

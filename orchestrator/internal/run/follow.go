@@ -75,6 +75,7 @@ type follower struct {
 	copied   time.Time     // when its results were last copied home
 	timeUp   bool          // the agent has ended by itself, at the time that it was given
 	looked   time.Time     // when the lease was last looked at
+	stuck    bool          // the site's service, not the device: the user was told so
 }
 
 // poll asks the agent once and acts on its answer. done is true when every trial
@@ -87,7 +88,7 @@ func (f *follower) poll(ctx context.Context) (st trial.State, done bool, err err
 	if err != nil {
 		return st, false, f.noAnswer(ctx, err)
 	}
-	f.answered = time.Now()
+	f.answered, f.stuck = time.Now(), false
 	if err := f.mirror(reply); err != nil {
 		return st, false, err
 	}
@@ -116,7 +117,29 @@ func (f *follower) noAnswer(ctx context.Context, cause error) error {
 		return err
 	}
 	f.Observe.Say("the device does not answer: " + cause.Error())
-	return wait.For(ctx, f.Patience.PollMax)
+	pause := f.Patience.PollMax
+	if f.stuck {
+		pause = max(pause, min(f.Patience.Polls/5, f.Patience.LeaseGrace)) // asking more often mends nothing
+	}
+	return wait.For(ctx, pause)
+}
+
+// served reports whether the site's service fails, rather than the device: it answers
+// that commands cannot be carried out, and that the container runs. The agent measures
+// meanwhile, so the device is not given up before the lease ends.
+func (f *follower) served(cause error, silent time.Duration) bool {
+	_, ends := f.deadline()
+	if !ends || failure.KindOf(cause) != failure.Cloud || errors.Is(cause, context.DeadlineExceeded) {
+		return false
+	}
+	if silent > f.Patience.Polls/10 && !f.stuck {
+		f.stuck = true
+		f.Observe.Warn(fmt.Sprintf("the site says that the container runs, and has carried out no command in it for "+
+			"%s: its container service may be stuck. The device goes on measuring, and chexp goes on asking until the "+
+			"lease ends. Only an operator of the site can restart the service (zun-compute): tell its help desk",
+			silent.Round(time.Second)))
+	}
+	return true
 }
 
 // restart starts an agent that has ended before its trials were done.
@@ -169,6 +192,8 @@ func (f *follower) lost(ctx context.Context, cause error, silent time.Duration) 
 		return failure.Device.Errorf("the container %s is now in state %s", f.container.Name, c.Status).
 			Advise("its files are lost with its process; `%s` goes on in a new one", f.Commands.Resume()).
 			Because(cause)
+	case err == nil && f.served(cause, silent):
+		return nil
 	case silent > f.Patience.Polls:
 		return failure.Device.Errorf("the device has not answered for %s", silent.Round(time.Second)).
 			Advise("`%s` tries again; the agent goes on by itself meanwhile", f.Commands.Resume()).
