@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -142,28 +143,28 @@ func (a *app) resultsShow(c *cli.Context) error {
 	if err := a.show(c, f); err != nil {
 		return err
 	}
-	a.sayUnfinished(c, s.Whole())
+	sayUnfinished(a.err, s.Whole(), a.commandsFor(c, s))
 	return nil
 }
 
 // sayUnfinished tells somebody who comes back to a run that it is not over, and what
 // to type: after `kill -9` nothing else does.
-func (a *app) sayUnfinished(c *cli.Context, s *store.Run) {
+func sayUnfinished(w io.Writer, s *store.Run, lines run.Commands) {
 	entries, err := s.Entries()
 	if err != nil || len(entries) == 0 || s.Lock() != nil {
 		return
 	}
 	s.Unlock()
-	st, lines := run.Replay(entries), a.commandsFor(c, s)
+	st := run.Replay(entries)
 	switch {
 	case st.Finished:
 	case isRehearsal(s):
-		fmt.Fprintf(a.err, "  the run is not over; to measure what is missing: %s\n",
+		fmt.Fprintf(w, "  the run is not over; to measure what is missing: %s\n",
 			lines.Line("rehearse", "--resume", lines.Run))
 	case st.Open():
-		fmt.Fprintf(a.err, "  the run is not over, and may hold a device; to finish and give it back: %s\n", lines.Resume())
+		fmt.Fprintf(w, "  the run is not over, and may hold a device; to finish and give it back: %s\n", lines.Resume())
 	default:
-		fmt.Fprintf(a.err, "  the run is not over; to measure what is missing: %s\n", lines.Resume())
+		fmt.Fprintf(w, "  the run is not over; to measure what is missing: %s\n", lines.Resume())
 	}
 }
 
