@@ -67,7 +67,10 @@ func (c *LeaseClient) Await(ctx context.Context, id string, progress func(string
 		progress("the device of the lease is unknown: " + err.Error())
 		return lease, ctx.Err()
 	}
-	lease.Device, lease.Boards = device, nil
+	lease.Device = device
+	for i := range lease.Boards { // there is one, and the lease's device is its
+		lease.Boards[i].Device, lease.Boards[i].Unproven = device, ""
+	}
 	return lease, nil
 }
 

@@ -136,3 +136,13 @@ func TestBoardOfAReservationOfSeveralIsNotClaimed(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
+
+// A run with several devices that lacks one makes a lease of one: it has its board.
+func TestALeaseOfOneHasItsBoard(t *testing.T) {
+	_, s, l := reserved(t)
+	got, err := s.Await(t.Context(), l.ID, quiet)
+	if err != nil || len(got.Boards) != 1 || got.Boards[0].Device != got.Device || got.Device.Name == "" ||
+		got.Boards[0].ReservationID != l.ReservationID || got.Boards[0].Unproven != "" {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
