@@ -12,6 +12,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -164,7 +166,18 @@ func (a *app) typed(advice string) string {
 	return strings.ReplaceAll(advice, "`chexp ", "`"+run.Commands{Program: a.program}.Line()+" ")
 }
 
+var wrongFlag = regexp.MustCompile(`^invalid value (".*") for flag -(\S+): parse error$`)
+
 func usageError(c *cli.Context, err error, _ bool) error {
+	// The library's words for a wrong length of time are "parse error".
+	if m := wrongFlag.FindStringSubmatch(err.Error()); m != nil {
+		for _, f := range c.Command.Flags {
+			if _, ok := f.(*cli.DurationFlag); ok && slices.Contains(f.Names(), m[2]) {
+				return failure.Usage.Errorf("--%s is %s, which is no length of time, such as 90s, 30m or 2h", m[2], m[1]).
+					Advise("`%s --help`; nothing was created", c.Command.HelpName)
+			}
+		}
+	}
 	return failure.Usage.Wrap(err).
 		Advise("`chexp help` and `chexp COMMAND --help` show what there is; nothing was created")
 }

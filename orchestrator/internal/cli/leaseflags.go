@@ -139,7 +139,10 @@ func startTime(s string) error {
 	if s == "next" {
 		return nil
 	}
-	return aTime(s)
+	if err := aTime(s); err != nil {
+		return fmt.Errorf("%w; or next, the first time a device is free", err)
+	}
+	return nil
 }
 
 func (w leaseWanted) filters() (given int) {

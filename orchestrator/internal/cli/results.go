@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -96,6 +97,9 @@ func describe(s *store.Run) runRow {
 		r.State = "finished"
 	case st.Open():
 		r.State = "holds " + strings.Join(st.Held(), ", ")
+		if strings.HasPrefix(strings.Join(st.Held(), ""), s.ID) {
+			r.State = "holds its lease"
+		}
 	default:
 		r.State = "incomplete"
 	}
@@ -136,7 +140,32 @@ func (a *app) resultsShow(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return a.show(c, f)
+	if err := a.show(c, f); err != nil {
+		return err
+	}
+	sayUnfinished(a.err, s.Whole(), a.commandsFor(c, s))
+	return nil
+}
+
+// sayUnfinished tells somebody who comes back to a run that it is not over, and what
+// to type: after `kill -9` nothing else does.
+func sayUnfinished(w io.Writer, s *store.Run, lines run.Commands) {
+	entries, err := s.Entries()
+	if err != nil || len(entries) == 0 || s.Lock() != nil {
+		return
+	}
+	s.Unlock()
+	st := run.Replay(entries)
+	switch {
+	case st.Finished:
+	case isRehearsal(s):
+		fmt.Fprintf(w, "  the run is not over; to measure what is missing: %s\n",
+			lines.Line("rehearse", "--resume", lines.Run))
+	case st.Open():
+		fmt.Fprintf(w, "  the run is not over, and may hold a device; to finish and give it back: %s\n", lines.Resume())
+	default:
+		fmt.Fprintf(w, "  the run is not over; to measure what is missing: %s\n", lines.Resume())
+	}
 }
 
 func (a *app) openRun(c *cli.Context) (*store.Run, error) {

@@ -50,6 +50,7 @@ func splitShell(text string) ([]string, error) {
 				state = double
 			case r == '\\':
 				if i+1 == len(rs) {
+					//lint:ignore ST1005 Python's shlex says it so, and the service passes it on
 					return nil, errors.New("No escaped character")
 				}
 				i++
@@ -63,6 +64,7 @@ func splitShell(text string) ([]string, error) {
 	}
 	switch state {
 	case single, double:
+		//lint:ignore ST1005 Python's shlex says it so, and the service passes it on
 		return nil, errors.New("No closing quotation")
 	case plain:
 		words = append(words, word.String())
