@@ -14,6 +14,20 @@ import (
 	"time"
 )
 
+// otherOrder is the one kind that exemptions inside a list can hide.
+const otherOrder = "a list in another order"
+
+// exemptIn reports whether an exemption was needed for the id or the name of a
+// list's elements.
+func (m *matcher) exemptIn(list string) bool {
+	for e := range m.used {
+		if e.covers(m.r, list+"[0].id") || e.covers(m.r, list+"[0].name") {
+			return true
+		}
+	}
+	return false
+}
+
 // mutation is one kind of mistake. It changes a decoded answer in one place, chosen by
 // which, and says what it did; "" means that the answer has no such place. The comparison
 // must notice it, unless the place is exempt.
@@ -76,7 +90,7 @@ var mutations = []mutation{
 	{"text cut off", replace(words(func(s string) string { return s[:len(s)-1] }))},
 	{"a list one shorter", lists(1, func(l []any) []any { return l[1:] })},
 	{"a list one longer", lists(1, func(l []any) []any { return append(l, l[0]) })},
-	{"a list in another order", lists(2, func(l []any) []any {
+	{otherOrder, lists(2, func(l []any) []any {
 		l = slices.Clone(l)
 		slices.Reverse(l)
 		return l
@@ -321,6 +335,9 @@ func (all *mutants) try(t *testing.T, r *recording, a answer, n *names, shift ti
 			d.answer.raw = string(data)
 		}
 		m.answer(d.answer)
+		if kind.name == otherOrder && len(m.diff) == 0 && m.exemptIn(at) {
+			continue // these elements may differ in what is exempt alone
+		}
 		all.count(r.Service, kind.name, len(m.diff) > 0)
 		if len(m.diff) == 0 {
 			t.Errorf("%s: %s at %s was not noticed in %.600s", r, kind.name, at, d.answer.raw)
