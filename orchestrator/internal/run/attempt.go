@@ -30,6 +30,7 @@ type attempt struct {
 	others []string // names of the boards that the run's other devices had
 
 	lastSeq int64  // of the agent's events already mirrored
+	stays   bool   // what is measured is not home: it is kept as it is
 	why     string // it ended early, in the words of partial results; "" if nothing says so
 }
 

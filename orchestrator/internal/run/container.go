@@ -4,10 +4,8 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"chexp/experiments/failure"
-	"chexp/experiments/wait"
 	"chexp/orchestrator/internal/store"
 	"chexp/orchestrator/internal/transport"
 )
@@ -30,8 +28,60 @@ func (a *attempt) launch(ctx context.Context) (string, error) {
 		ReservationID: a.lease.ReservationID,
 		Transport:     a.Experiment.Container.Transport,
 	}
-	if err := a.intend(aContainer, a.request.Name, a.request); err != nil {
+	back, err := a.comeBack(ctx)
+	if err != nil {
 		return "", err
+	}
+	if !back {
+		if err := a.makeContainer(ctx); err != nil {
+			return "", err
+		}
+	}
+	a.noteFacts()
+	a.Observe.Say("opening the transport")
+	err = a.through(ctx, func(ctx context.Context) error {
+		tr, err := a.Site.Dial(ctx, a.container, a.request, a.Observe.Say)
+		if err == nil {
+			a.hangUp()
+			a.tr = tr
+		}
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	if a.arch, err = a.askArch(ctx); err != nil {
+		return "", err
+	}
+	a.noteFacts()
+	return fmt.Sprintf("%s, %s", a.tr.Properties().Name, a.arch), nil
+}
+
+// comeBack goes on in the container of an earlier process, if its agent was started
+// there: what it has measured is on it, so an outage is waited out, and nothing that
+// fails takes the container for one that was never made.
+func (a *attempt) comeBack(ctx context.Context) (back bool, err error) {
+	if !a.held.Started || !a.held.Container.Open() {
+		return false, nil
+	}
+	gone := false
+	err = a.bringHome(ctx, func(ctx context.Context) error {
+		c, found, err := a.Site.FindContainer(ctx, a.held.Container.Name)
+		if gone = err == nil && (!found || c.Over || c.ID != a.held.Container.ID); err == nil {
+			a.container = c
+		}
+		return err
+	})
+	if err != nil || gone {
+		return false, err
+	}
+	return true, nil
+}
+
+// makeContainer makes the attempt's container, or takes the one of its name.
+func (a *attempt) makeContainer(ctx context.Context) error {
+	if err := a.intend(aContainer, a.request.Name, a.request); err != nil {
+		return err
 	}
 	c, err := a.Site.Launch(ctx, a.request, a.Observe.Say)
 	if c.ID != "" {
@@ -41,19 +91,10 @@ func (a *attempt) launch(ctx context.Context) (string, error) {
 		if c.ID == "" {
 			a.record(store.Entry{Kind: store.Gone, What: aContainer, Text: "it was never made, or was removed again"})
 		}
-		return "", err
+		return err
 	}
 	a.container = c
-	a.noteFacts()
-	a.Observe.Say("opening the transport")
-	if a.tr, err = a.Site.Dial(ctx, c, a.request, a.Observe.Say); err != nil {
-		return "", err
-	}
-	if a.arch, err = a.askArch(ctx); err != nil {
-		return "", err
-	}
-	a.noteFacts()
-	return fmt.Sprintf("%s, %s", a.tr.Properties().Name, a.arch), nil
+	return nil
 }
 
 // maxContainerName is what a DNS label holds.
@@ -80,19 +121,14 @@ func containerName(runID string, slot, n int) string {
 // fail; the question is harmless to repeat.
 func (a *attempt) askArch(ctx context.Context) (string, error) {
 	var out transport.Exit
-	for try := 1; ; try++ {
-		var err error
-		if out, err = a.tr.Exec(ctx, transport.Command{Args: []string{"uname", "-m"}}); err == nil {
-			break
-		}
-		if try == 5 || ctx.Err() != nil {
-			return "", failure.Device.Errorf("the container runs, but does not say what processor it has").
-				Advise("see whether the site has trouble; then `%s`", a.Commands.Resume()).
-				Because(err)
-		}
-		if err := wait.For(ctx, time.Duration(try)*time.Second); err != nil {
-			return "", err
-		}
+	err := a.through(ctx, func(ctx context.Context) (err error) {
+		out, err = a.tr.Exec(ctx, transport.Command{Args: []string{"uname", "-m"}})
+		return err
+	})
+	if err != nil {
+		return "", failure.Device.Errorf("the container runs, but does not say what processor it has").
+			Advise("see whether the site has trouble; then `%s`", a.Commands.Resume()).
+			Because(err)
 	}
 	machine := strings.TrimSpace(string(out.Output))
 	switch {

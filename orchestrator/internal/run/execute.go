@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/store"
@@ -80,9 +81,19 @@ type concluding struct{ *attempt }
 func (a concluding) conclude(ctx, cleanup context.Context, err error) error {
 	if err != nil {
 		a.write(store.Entry{Kind: store.Failed, Text: err.Error()})
-		err = a.interrupted(ctx, err)
-		if rescued := a.salvage(cleanup, a.early(ctx)); rescued != nil {
-			a.Observe.Warn("partial results could not be brought home: " + rescued.Error())
+		limit := time.Duration(0)
+		if ctx.Err() != nil {
+			limit = a.Patience.Salvage
+		}
+		left := a.salvage(cleanup, a.early(ctx), limit)
+		switch {
+		case left != nil:
+			err = a.notHome(ctx, left, err)
+		case ctx.Err() == nil && a.held.Started && a.whole() && a.rescued == "":
+			a.Observe.Say("every result is home all the same: " + err.Error())
+			err = nil
+		default:
+			err = a.interrupted(ctx, err)
 		}
 	}
 	a.hangUp()

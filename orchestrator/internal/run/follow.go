@@ -23,7 +23,11 @@ func (a *attempt) measure(ctx context.Context) (string, error) {
 	if a.Detach {
 		return "the agent runs on its own", nil
 	}
-	f := &follower{attempt: a, pause: a.Patience.PollMin, answered: time.Now(), copied: time.Now()}
+	f := &follower{
+		attempt: a, pause: a.Patience.PollMin, answered: time.Now(), copied: time.Now(),
+		silence: newOutage(a.Patience.PollMax),
+		due:     a.notYetHome(),
+	}
 	for {
 		st, done, err := f.poll(ctx)
 		if err != nil {
@@ -39,7 +43,7 @@ func (a *attempt) measure(ctx context.Context) (string, error) {
 // to know that it did: its start is idempotent, and an answer can be lost.
 func (a *attempt) start(ctx context.Context) error {
 	a.lastSeq = a.mirrored()
-	for try := 1; ; try++ {
+	begin := func(ctx context.Context) error {
 		limit := time.Duration(0)
 		if end, ok := a.deadline(); ok {
 			if limit = a.until(end); limit <= 0 {
@@ -47,23 +51,14 @@ func (a *attempt) start(ctx context.Context) error {
 			}
 		}
 		_, err := a.agent().Start(ctx, limit)
-		if err == nil {
-			a.record(store.Entry{Kind: store.Done, What: anAgent, ID: a.container.ID})
-			return nil
-		}
-		var unsure *Unsure
-		if !errors.As(err, &unsure) || try == 5 {
-			return err
-		}
-		a.Observe.Say("starting the agent: " + err.Error())
-		if err := wait.For(ctx, min(a.Patience.PollMax, retry)); err != nil {
-			return err
-		}
+		return err
 	}
+	if err := a.through(ctx, begin); err != nil {
+		return err
+	}
+	a.record(store.Entry{Kind: store.Done, What: anAgent, ID: a.container.ID})
+	return nil
 }
-
-// retry is at most between two tries to start an agent.
-const retry = 10 * time.Second
 
 // follower polls the agent of an attempt, mirrors its events, starts it again if
 // it dies, and stops it when the lease draws to its end.
@@ -76,6 +71,11 @@ type follower struct {
 	timeUp   bool          // the agent has ended by itself, at the time that it was given
 	looked   time.Time     // when the lease was last looked at
 	stuck    bool          // the site's service, not the device: the user was told so
+	missing  int           // looks in a row that did not find the container
+	silence  *outage       // since the last answer
+
+	due   []string  // trials that have finished and whose results are not home
+	fetch time.Time // before which no more are brought
 }
 
 // poll asks the agent once and acts on its answer. done is true when every trial
@@ -88,10 +88,11 @@ func (f *follower) poll(ctx context.Context) (st trial.State, done bool, err err
 	if err != nil {
 		return st, false, f.noAnswer(ctx, err)
 	}
-	f.answered, f.stuck = time.Now(), false
+	f.answered, f.stuck, f.missing, f.silence = time.Now(), false, 0, newOutage(f.Patience.PollMax)
 	if err := f.mirror(reply); err != nil {
 		return st, false, err
 	}
+	f.comeHome(ctx, reply)
 	st = reply.State
 	switch st.Phase {
 	case trial.Finished:
@@ -116,12 +117,18 @@ func (f *follower) noAnswer(ctx context.Context, cause error) error {
 	if err := f.lost(ctx, cause, time.Since(f.answered)); err != nil {
 		return err
 	}
-	f.Observe.Say("the device does not answer: " + cause.Error())
-	pause := f.Patience.PollMax
-	if f.stuck {
-		pause = max(pause, min(f.Patience.Polls/5, f.Patience.LeaseGrace)) // asking more often mends nothing
+	pause, news := f.silence.next()
+	if news {
+		f.Observe.Say("the device does not answer: " + cause.Error())
 	}
-	return wait.For(ctx, pause)
+	left := f.Patience.Polls
+	if end, ok := f.deadline(); ok {
+		left = max(f.until(end), f.Patience.PollMax)
+	}
+	err := wait.For(ctx, min(pause, left))
+	// The connection may have broken. What keeps it from coming about, the next poll says.
+	_ = within(ctx, left, f.reach)
+	return err
 }
 
 // served reports whether the site's service fails, rather than the device: it answers
@@ -176,28 +183,48 @@ func (f *follower) rest(ctx context.Context, reply trial.StatusReply) error {
 	return err
 }
 
-// lost decides whether a poll's failure means that the device is gone. A
-// container that is no longer there is; otherwise patience decides.
+// lost decides whether a poll's failure means that the device is gone. A container
+// that is no longer there is, twice in a row; as long as it is, what was measured on
+// it is worth the lease's time.
 func (f *follower) lost(ctx context.Context, cause error, silent time.Duration) error {
 	c, found, err := f.Site.FindContainer(ctx, f.container.Name)
+	if gone := err == nil && (!found || c.ID != f.container.ID); !gone {
+		f.missing = 0
+	} else if f.missing++; f.missing < 2 {
+		return nil
+	}
 	switch {
-	case err == nil && (!found || c.ID != f.container.ID):
+	case f.missing > 0:
 		f.record(store.Entry{
 			Kind: store.Gone, What: aContainer, ID: f.container.ID, Text: "it vanished while the agent ran",
 		})
 		return failure.Device.Errorf("the container %s has vanished while the agent ran in it", f.container.Name).
 			Advise("somebody deleted it, or its lease has ended; `%s` goes on in a new one", f.Commands.Resume()).
 			Because(cause)
-	case err == nil && c.Status != "" && c.Status != f.container.Status:
+	case err == nil && !c.Unheard && c.Status != "" && c.Status != f.container.Status:
 		return failure.Device.Errorf("the container %s is now in state %s", f.container.Name, c.Status).
 			Advise("its files are lost with its process; `%s` goes on in a new one", f.Commands.Resume()).
 			Because(cause)
 	case err == nil && f.served(cause, silent):
 		return nil
-	case silent > f.Patience.Polls:
+	}
+	return f.silent(cause, silent)
+}
+
+// silent gives a device up that has not answered for long, where no lease bounds that.
+// Where one does, the device goes on measuring, and is asked until the lease ends.
+func (f *follower) silent(cause error, silent time.Duration) error {
+	switch end, ends := f.deadline(); {
+	case silent <= f.Patience.Polls:
+	case !ends:
 		return failure.Device.Errorf("the device has not answered for %s", silent.Round(time.Second)).
-			Advise("`%s` tries again; the agent goes on by itself meanwhile", f.Commands.Resume()).
+			Advise("`%s` tries again", f.Commands.Resume()).
 			Because(cause)
+	case !f.stuck:
+		f.stuck = true
+		f.Observe.Warn(fmt.Sprintf("the device has not answered for %s. It may be measuring all the same: chexp goes on "+
+			"asking until %s, and then brings home what it can. Ctrl-C ends that, and says how to fetch and give back",
+			silent.Round(time.Second), timeOfDay(end)))
 	}
 	return nil
 }

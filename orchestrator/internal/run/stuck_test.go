@@ -48,7 +48,7 @@ func (l stuckLine) Exec(ctx context.Context, c transport.Command) (transport.Exi
 // and its results come home when the service is back.
 func TestAStuckServiceIsNoLostDevice(t *testing.T) {
 	l := newTimedLab(t)
-	l.patience.Polls = 30 * time.Millisecond
+	l.patience.Polls, l.patience.PollMax = 30*time.Millisecond, 4*time.Millisecond
 	var lines []string
 	s := &stuckSite{cloud: newCloud(t), lines: &lines, lab: l}
 	if err, _ := l.execute(t, t.Context(), s, func(c *Config) { c.Observe = said{lines: &lines} }); err != nil {
