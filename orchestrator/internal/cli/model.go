@@ -18,7 +18,10 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-func (a *app) modelCommand() *cli.Command {
+// modelVerbs are the commands about models.
+type modelVerbs struct{ *app }
+
+func (a modelVerbs) modelCommand() *cli.Command {
 	return &cli.Command{
 		Name: "model", Usage: "look inside models, make INT8 ones, keep them",
 		Subcommands: []*cli.Command{
@@ -47,7 +50,7 @@ func (a *app) modelCommand() *cli.Command {
 	}
 }
 
-func (a *app) resolver() (*models.Resolver, error) {
+func (a modelVerbs) resolver() (*models.Resolver, error) {
 	cache, err := cacheDir()
 	if err != nil {
 		return nil, err
@@ -77,7 +80,7 @@ func refused(msg string, err error) error {
 }
 
 // modelFile finds a model by file or by name.
-func (a *app) modelFile(ctx context.Context, name string) (string, error) {
+func (a modelVerbs) modelFile(ctx context.Context, name string) (string, error) {
 	if _, err := os.Stat(name); err == nil {
 		return name, nil
 	}
@@ -100,7 +103,7 @@ type listedModel struct {
 	Cached bool   `json:"cached"`
 }
 
-func (a *app) modelList(c *cli.Context) error {
+func (a modelVerbs) modelList(c *cli.Context) error {
 	if err := noArguments(c); err != nil {
 		return err
 	}
@@ -131,7 +134,7 @@ func yes(b bool) string {
 	return "no"
 }
 
-func (a *app) modelFetch(c *cli.Context) error {
+func (a modelVerbs) modelFetch(c *cli.Context) error {
 	name, err := argument(c, "the name of a model, or a URL with --sha256 or --swhid")
 	if err != nil {
 		return err
@@ -181,7 +184,7 @@ type verified struct {
 	bad    bool
 }
 
-func (a *app) modelVerify(c *cli.Context) error {
+func (a modelVerbs) modelVerify(c *cli.Context) error {
 	r, err := a.resolver()
 	if err != nil {
 		return err
@@ -242,7 +245,7 @@ func sound(path string) (result string, bad bool) {
 	return "ok", false
 }
 
-func (a *app) verifyOne(ctx context.Context, r *models.Resolver, name string) (verified, error) {
+func (a modelVerbs) verifyOne(ctx context.Context, r *models.Resolver, name string) (verified, error) {
 	if e, ok := catalog.FindEntry(name); ok {
 		x := verifyCached(ctx, r, e)
 		x.bad = x.bad || x.File == ""
