@@ -7,8 +7,9 @@ import (
 	"chexp/experiments/trial"
 )
 
-// Summary is an option over all its repetitions. Times are nanoseconds, sizes
-// bytes. Numbers but the median are those of the middle repetition.
+// Summary is an option over all its repetitions that may be decided from or, where
+// there are none, over its INVALID ones. Times are nanoseconds, sizes bytes. Numbers
+// but the interval are those of the middle repetition.
 type Summary struct {
 	Option   string `json:"option"` // letter
 	Label    string `json:"label"`
@@ -69,6 +70,9 @@ func Summaries(run *judge.Run) (out []Summary) {
 		s.P50Low, s.P50High = trial.Unread[float64](o.P50.Unavailable), trial.Unread[float64](o.P50.Unavailable)
 		if o.Usable() {
 			s.P50Low, s.P50High = trial.Read(o.Low), trial.Read(o.High)
+		} else {
+			usable = slices.DeleteFunc(slices.Clone(o.Trials), func(t *judge.Trial) bool { return !t.Sound() })
+			s.P50 = middle(usable, func(t *judge.Trial) trial.Reading[float64] { return t.P50 })
 		}
 		s.P95 = middle(usable, func(t *judge.Trial) trial.Reading[float64] { return t.P95 })
 		s.Throughput = middle(usable, func(t *judge.Trial) trial.Reading[float64] { return t.Throughput })
