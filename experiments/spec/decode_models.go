@@ -23,7 +23,7 @@ func (r *reader) models(s *section, e *Experiment) {
 	lines := map[string]int{}
 	for i, n := range s.list("models", maxModels) {
 		path := fmt.Sprintf("models[%d]", i)
-		m, ok := r.section(n, path, "name", "builtin", "path", "url", "sha256")
+		m, ok := r.section(n, path, "name", "builtin", "path", "url", "sha256", "inputs")
 		if !ok {
 			continue
 		}
@@ -86,6 +86,9 @@ func (r *reader) model(m *section) ModelSource {
 			m.addf("url", "has no sha256 beside it: a download is accepted by its content only; download it once, look at "+
 				"it, and add what `sha256sum FILE` prints")
 		}
+	}
+	if n := m.values["inputs"]; n != nil {
+		src.Inputs = r.inputs(n, m.at("inputs"))
 	}
 	return src
 }

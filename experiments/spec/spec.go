@@ -3,6 +3,7 @@ package spec
 import (
 	"time"
 
+	"chexp/experiments/input"
 	"chexp/experiments/judge"
 	"chexp/experiments/trial"
 )
@@ -67,8 +68,9 @@ type ModelSource struct {
 	Builtin string
 	Path    string // absolute after loading
 	URL     string
-	SHA256  string // required with URL, optional with Path
-	Line    int    // in the file, for later errors about this model
+	SHA256  string        // required with URL, optional with Path
+	Line    int           // in the file, for later errors about this model
+	Inputs  []input.Given // what the file says of the model's inputs
 }
 
 // RuntimeSource is one entry of runtimes. Without Path it is one that a script
