@@ -27,9 +27,12 @@ const (
 	noBatch   = "none"
 )
 
+// inputReader reads descriptions of inputs.
+type inputReader struct{ *reader }
+
 // inputs reads a model's inputs: a file of arrays (.npz), one for each input, or a
 // group with an entry for each input that is described.
-func (r *reader) inputs(n *node, path string) (list []input.Given) {
+func (r *inputReader) inputs(n *node, path string) (list []input.Given) {
 	if !r.plain(n, path) {
 		return nil
 	}
@@ -74,7 +77,7 @@ func (r *reader) inputs(n *node, path string) (list []input.Given) {
 // input reads what is said of one input: its sizes (a list), a constant (a number
 // or truth value), a file or a text (a text), sizes of symbols (a group of names
 // and numbers), or all of that by its names.
-func (r *reader) input(n *node, path, name string) input.Given {
+func (r *inputReader) input(n *node, path, name string) input.Given {
 	g := input.Given{Name: name, Line: n.Line}
 	if !r.plain(n, path) {
 		return g
@@ -137,7 +140,7 @@ func isSymbols(n *node) bool {
 	return numbers && len(n.Content) > 0
 }
 
-func (r *reader) sizes(n *node, path string) (list []input.Size) {
+func (r *inputReader) sizes(n *node, path string) (list []input.Size) {
 	if len(n.Content) > maxRank {
 		r.addf(n, path, "has %d sizes; at most %d are allowed", len(n.Content), maxRank)
 		return nil
@@ -165,7 +168,7 @@ func (r *reader) sizes(n *node, path string) (list []input.Size) {
 	return list
 }
 
-func (r *reader) symbols(n *node, path string) map[string]int64 {
+func (r *inputReader) symbols(n *node, path string) map[string]int64 {
 	out := map[string]int64{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := n.Content[i]
@@ -188,7 +191,7 @@ const (
 )
 
 // values reads where an input's values come from.
-func (r *reader) values(n *node, path string) (v input.Values) {
+func (r *inputReader) values(n *node, path string) (v input.Values) {
 	if !r.plain(n, path) {
 		return v
 	}
@@ -217,7 +220,7 @@ func plainNumber(n *node) string {
 	return n.Value
 }
 
-func (r *reader) constants(n *node, path string) (v input.Values) {
+func (r *inputReader) constants(n *node, path string) (v input.Values) {
 	if len(n.Content) == 0 || len(n.Content) > maxConstants {
 		r.addf(n, path, "has %d values; 1 to %d are allowed, a file takes more", len(n.Content), maxConstants)
 		return v
@@ -238,7 +241,7 @@ func (r *reader) constants(n *node, path string) (v input.Values) {
 }
 
 // valuesGroup reads {random: [0, 255]}, {file: x.npz, array: k} or {text: hello}.
-func (r *reader) valuesGroup(n *node, path string) (v input.Values) {
+func (r *inputReader) valuesGroup(n *node, path string) (v input.Values) {
 	s, ok := r.section(n, path, randomWord, fileKey, "array", textKey)
 	if !ok {
 		return v
@@ -275,12 +278,12 @@ func (r *reader) valuesGroup(n *node, path string) (v input.Values) {
 
 // valuesFile checks that the path names a file that can be read here. Package
 // models reads it.
-func (r *reader) valuesFile(n *node, path, name, array string) input.Values {
+func (r *inputReader) valuesFile(n *node, path, name, array string) input.Values {
 	ext := strings.ToLower(filepath.Ext(name))
 	if !contains([]string{".npy", ".npz", ".txt"}, ext) {
 		r.addf(n, path, "is %q, but must be an array (.npy), a file of arrays (.npz), or lines of text (.txt)", short(name))
 	}
-	s := &section{r: r, node: n, values: map[string]*node{path: n}, keys: map[string]*node{path: n}}
+	s := &section{r: r.reader, node: n, values: map[string]*node{path: n}, keys: map[string]*node{path: n}}
 	full, info := r.existing(s, path, name)
 	if info != nil && !info.Mode().IsRegular() {
 		r.addf(n, path, "names %s, which is %s, not a file", full, kindOf(info.Mode()))
@@ -294,7 +297,7 @@ func (r *reader) valuesFile(n *node, path, name, array string) input.Values {
 // FILE.npz alone. Paths are relative to the current directory.
 func ParseInput(text string) (input.Given, error) {
 	const flag = "--input"
-	r := &reader{file: flag, dir: ".", positions: map[string]position{}}
+	r := &inputReader{&reader{file: flag, dir: ".", positions: map[string]position{}}}
 	name, value, ok := strings.Cut(text, "=")
 	if !ok && strings.HasSuffix(strings.ToLower(text), ".npz") {
 		name, value = "", text

@@ -83,7 +83,7 @@ func (r *reader) model(m *section) ModelSource {
 		}
 	}
 	if n := m.values["inputs"]; n != nil {
-		src.Inputs = r.inputs(n, m.at("inputs"))
+		src.Inputs = (&inputReader{m.r}).inputs(n, m.at("inputs"))
 	}
 	return src
 }

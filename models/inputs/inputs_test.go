@@ -32,7 +32,8 @@ func voice() *onnx.Model {
 			{Op: "Equal", Inputs: []string{"sr", "rate"}, Outputs: []string{"fast"}},
 			{Op: "Shape", Inputs: []string{"sized"}, Outputs: []string{"size"}},
 			{Op: "ReduceMax", Inputs: []string{"size"}, Outputs: []string{"largest"}},
-			{Op: "Cast", Inputs: []string{"largest"}, Outputs: []string{"any"}, Attributes: []*onnx.Attribute{onnx.Int("to", 9)}},
+			{Op: "Cast", Inputs: []string{"largest"}, Outputs: []string{"any"},
+				Attributes: []*onnx.Attribute{onnx.Int("to", 9)}},
 			{Op: "If", Inputs: []string{"fast"}, Outputs: []string{"y"}, Attributes: []*onnx.Attribute{
 				{Name: "then_branch", Kind: onnx.GraphAttribute, Graph: body},
 				{Name: "else_branch", Kind: onnx.GraphAttribute, Graph: body}}},
