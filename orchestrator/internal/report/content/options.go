@@ -234,8 +234,8 @@ func baseNote(measured, all []option) string {
 		return ""
 	}
 	return "× base: times as fast as " + words.List(bases, "; ", 3) + ", with its 95 % interval; ~ where no " +
-		"difference was found" + words.When(open, "; ? where there is no interval, as they were not measured in turns") +
-		"."
+		"difference was found" +
+		words.When(open, "; ? where there is no interval, as they were not measured in turns") + "."
 }
 
 // mostOfReason bounds a reason, in characters; the trials' footnotes have the whole.
