@@ -197,7 +197,7 @@ func TestBadInputIsRefusedWhole(t *testing.T) {
 		text         []string
 	}{
 		"two broken pictures":   {broken, "", []string{"apple/a.jpg: is no JPEG", "apple/b.png"}},
-		"an empty class":        {empty, "", []string{"plum has no .jpg"}},
+		"an empty class":        {empty, "", []string{"plum has no JPEG"}},
 		"no classes":            {flat, "", []string{"one folder for each class"}},
 		"a tar that climbs out": {escape, "", []string{"evil.png"}},
 		"an unknown class":      {sample(t), labels, []string{"folder pear is named after no class"}},
@@ -250,7 +250,7 @@ func TestDecodeIsPillow(t *testing.T) {
 		if err := png.Encode(&b, img); err != nil {
 			t.Fatal(err)
 		}
-		pixels, err := Decode(&b, s)
+		pixels, _, err := Decode(&b, s)
 		if err != nil {
 			t.Fatalf("%s: %v", line, err)
 		}
@@ -263,7 +263,7 @@ func TestDecodeIsPillow(t *testing.T) {
 // What cannot be cut is refused, not filled up.
 func TestNothingIsFilledUp(t *testing.T) {
 	data := plain(t, 40, 30, color.RGBA{1, 2, 3, 255})
-	if _, err := Decode(bytes.NewReader(data), Scale{Resize: 20, Width: 20, Height: 21}); err == nil ||
+	if _, _, err := Decode(bytes.NewReader(data), Scale{Resize: 20, Width: 20, Height: 21}); err == nil ||
 		!strings.Contains(err.Error(), "cannot be cut") {
 		t.Errorf("error is %v", err)
 	}
@@ -285,7 +285,7 @@ func TestAlphaIsDropped(t *testing.T) {
 		if err := png.Encode(&b, img); err != nil {
 			t.Fatal(err)
 		}
-		if out, err := Decode(&b, Scale{Width: 1, Height: 1}); err != nil || !bytes.Equal(out, []byte{200, 100, 50}) {
+		if out, _, err := Decode(&b, Scale{Width: 1, Height: 1}); err != nil || !bytes.Equal(out, []byte{200, 100, 50}) {
 			t.Errorf("%s: %v %v", name, out, err)
 		}
 	}
@@ -306,7 +306,7 @@ func TestScaling(t *testing.T) {
 			t.Fatal(err)
 		}
 		const resize, crop = 64, 48
-		out, err := Decode(&b, Scale{resize, crop, crop})
+		out, _, err := Decode(&b, Scale{Resize: resize, Width: crop, Height: crop})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -349,7 +349,7 @@ func TestJPEG(t *testing.T) {
 	if err := jpeg.Encode(&b, img, nil); err != nil {
 		t.Fatal(err)
 	}
-	out, err := Decode(&b, Scale{16, 16, 16})
+	out, _, err := Decode(&b, Scale{Resize: 16, Width: 16, Height: 16})
 	if err != nil || out[0] < 178 || out[0] > 182 {
 		t.Errorf("%v %v", out[:3], err)
 	}
