@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"chexp/experiments/files"
 	"chexp/models/pictures"
 
 	"github.com/urfave/cli/v2"
@@ -102,6 +103,14 @@ var (
 func aSum(s string) error {
 	if !sumForm.MatchString(s) {
 		return fmt.Errorf("is %q; it takes 64 hexadecimal digits in lower case", s)
+	}
+	return nil
+}
+
+// aSWHID is the rule of a file's SWHID.
+func aSWHID(s string) error {
+	if _, err := files.ParseSWHID(s); err != nil {
+		return fmt.Errorf("is %q, but %w", s, err)
 	}
 	return nil
 }

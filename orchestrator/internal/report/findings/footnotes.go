@@ -16,6 +16,10 @@ import (
 // footnotes attaches every doubt to the cell that it is about.
 func (b *builder) footnotes(r *Row) {
 	for _, m := range b.Models {
+		if m.Name == r.Model && strings.HasPrefix(m.Origin, trial.StandIn) {
+			b.mark(r, "model", "stand-in "+m.Origin, "Not the experiment's model, whose file could not be had, but its "+
+				m.Origin+": size, latency and answers are the stand-in's.")
+		}
 		if m.Name == r.Model && strings.Contains(m.Origin, "untrained") {
 			b.mark(r, "model", "untrained", "Untrained model: its weights are random. Its size and its latency mean "+
 				"something, its answers do not.")
