@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"chexp/experiments/files"
+	"chexp/models/pictures/pack"
 )
 
 // Listing is what lies in a folder of somebody's data.
@@ -113,8 +114,8 @@ func (l *Listing) classes(tree fs.FS, top string, folders []string, w Wanted) er
 	if w.Classes != nil {
 		l.Classes, l.Order = w.Classes, w.From
 	}
-	if len(l.Classes) > MaxClasses {
-		return fmt.Errorf("%d classes; at most %d are possible", len(l.Classes), MaxClasses)
+	if len(l.Classes) > pack.MaxClasses {
+		return fmt.Errorf("%d classes; at most %d are possible", len(l.Classes), pack.MaxClasses)
 	}
 	at := make(map[string]int, len(l.Classes))
 	for i, name := range l.Classes {
@@ -216,9 +217,12 @@ func classFolders(tree fs.FS) (top string, folders []string, err error) {
 	}
 }
 
+// maxLabels bounds a file of names.
+const maxLabels = 8 << 20
+
 // ReadLabels reads the names of classes, one a line.
 func ReadLabels(file string) (labels []string, err error) {
-	data, err := files.Read(file, maxHeader)
+	data, err := files.Read(file, maxLabels)
 	if err != nil {
 		return nil, err
 	}
@@ -232,7 +236,7 @@ func ReadLabels(file string) (labels []string, err error) {
 			return nil, fmt.Errorf("labels %s: %q stands there twice", file, l)
 		}
 		seen[l] = true
-		if labels = append(labels, l); len(labels) > MaxClasses {
+		if labels = append(labels, l); len(labels) > pack.MaxClasses {
 			break
 		}
 	}

@@ -1,3 +1,7 @@
+// Package pictures turns a person's pictures into the pixels that a model wants
+// (Decode, the only place where pictures are decoded and scaled), lists the files
+// and classes of a folder (List), and packs labelled pictures (Source.Pack) into
+// the file that package pack describes.
 package pictures
 
 import (

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"chexp/experiments/files"
+	"chexp/models/pictures/pack"
 )
 
 // Source says what to pack, and how.
@@ -24,11 +25,11 @@ type Source struct {
 	// Classes are all names in the order of the models' outputs; nil: the
 	// folders, as SortClasses sorts them.
 	Classes []string
-	Limit   int    // most pictures, taken from each class in turn; 0: all
-	Resize  int    // of the shorter side
-	Crop    int    // side of the square from the middle
-	EXIF    bool   // turn pictures upright, as their EXIF data says
-	Header  Header // Mean, Std and Layout
+	Limit   int         // most pictures, taken from each class in turn; 0: all
+	Resize  int         // of the shorter side
+	Crop    int         // side of the square from the middle
+	EXIF    bool        // turn pictures upright, as their EXIF data says
+	Header  pack.Header // Mean, Std and Layout
 	// Progress, if not nil, is told how many pictures are packed.
 	Progress func(done, total int)
 }
@@ -80,8 +81,9 @@ func (s Source) Pack(ctx context.Context, dir string) (p Packed, err error) {
 }
 
 // write packs the pictures, and counts those that do not lie upright.
-func (s Source) write(ctx context.Context, tree fs.FS, items []File, h Header, to io.Writer) (turned int, err error) {
-	w, err := NewWriter(to, h)
+func (s Source) write(ctx context.Context, tree fs.FS, items []File, h pack.Header, to io.Writer) (turned int,
+	err error) {
+	w, err := pack.NewWriter(to, h)
 	if err != nil {
 		return 0, err
 	}

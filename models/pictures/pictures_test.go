@@ -19,6 +19,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"chexp/models/pictures/pack"
 )
 
 // plain is a PNG of one colour.
@@ -62,14 +64,14 @@ func sample(t *testing.T) string {
 }
 
 func source(path string) Source {
-	return Source{Path: path, Resize: 20, Crop: 16, Header: Header{Mean: [3]float64{0.1, 0.2, 0.3},
+	return Source{Path: path, Resize: 20, Crop: 16, Header: pack.Header{Mean: [3]float64{0.1, 0.2, 0.3},
 		Std: [3]float64{1, 2, 3}, Layout: "NCHW"}}
 }
 
 // unpack reads a whole pack: for each picture its label and first pixel.
-func unpack(t *testing.T, p Packed) (h Header, out []string) {
+func unpack(t *testing.T, p Packed) (h pack.Header, out []string) {
 	t.Helper()
-	r, err := Open(p.Path)
+	r, err := pack.Open(p.Path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -353,34 +355,4 @@ func TestJPEG(t *testing.T) {
 	if err != nil || out[0] < 178 || out[0] > 182 {
 		t.Errorf("%v %v", out[:3], err)
 	}
-}
-
-func FuzzOpen(f *testing.F) {
-	var b bytes.Buffer
-	w, err := NewWriter(&b, Header{Pictures: 1, Side: 2, Labels: []string{"a"}, Std: [3]float64{1, 1, 1},
-		Layout: "NHWC"})
-	if err != nil {
-		f.Fatal(err)
-	}
-	w.Add(make([]uint8, 12), 0)
-	w.Close()
-	f.Add(b.Bytes())
-	f.Add([]byte(magic))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		path := filepath.Join(t.TempDir(), "x")
-		if err := os.WriteFile(path, data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		r, err := Open(path)
-		if err != nil {
-			return
-		}
-		defer r.Close()
-		for range 3 {
-			if pixels, label, err := r.Next(); err == nil &&
-				(label >= len(r.Header.Labels) || len(pixels) != 3*r.Header.Side*r.Header.Side) {
-				t.Fatal("a picture that the header does not allow")
-			}
-		}
-	})
 }

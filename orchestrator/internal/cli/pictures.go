@@ -9,6 +9,7 @@ import (
 	"chexp/experiments/spec"
 	"chexp/experiments/words"
 	"chexp/models/pictures"
+	"chexp/models/pictures/pack"
 )
 
 // packPictures packs the user's evaluation pictures, if the experiment has any,
@@ -25,7 +26,7 @@ func packPictures(
 	p, err := pictures.Source{
 		Path: a.Path, Labels: a.Labels, Classes: a.Classes, Limit: a.Pictures,
 		Resize: a.Preprocess.Resize, Crop: a.Preprocess.Crop, EXIF: a.Preprocess.EXIF,
-		Header: pictures.Header{Mean: a.Preprocess.Mean, Std: a.Preprocess.Std, Layout: a.Preprocess.Layout},
+		Header: pack.Header{Mean: a.Preprocess.Mean, Std: a.Preprocess.Std, Layout: a.Preprocess.Layout},
 	}.Pack(ctx, filepath.Join(cache, "pictures"))
 	if ctx.Err() != nil {
 		return ctx.Err()
