@@ -1,11 +1,14 @@
 package front
 
 import (
+	"bytes"
+	"context"
 	"io"
 	"maps"
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 
 	"chexp/orchestrator/internal/emulator/world"
 )
@@ -111,11 +114,27 @@ func carryOut(a world.Action, h http.Handler, w *world.World, api API, rw http.R
 			Drop()
 		}
 		h.ServeHTTP(rw, r)
+	case a.Late > 0:
+		late(a.Late, h, rw, r)
 	case a.Status == http.StatusTooManyRequests || a.Status >= http.StatusBadGateway:
 		balancer(rw, a.Status)
 	default:
 		api.Fail(rw, a.Status)
 	}
+}
+
+// late carries a request out after a while, also when its client has gone: it was in a
+// queue on the way, and the service never knows. A client that is there gets its answer.
+func late(d time.Duration, h http.Handler, rw http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		Drop()
+	}
+	ctx := context.WithoutCancel(r.Context())
+	r = r.WithContext(ctx)
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	world.Pause(ctx, d)
+	h.ServeHTTP(rw, r)
 }
 
 // balancer answers what only the load balancer in front of all services says: HAProxy's pages.
