@@ -31,7 +31,7 @@ import (
 //	nothing-left             the emulator holds no lease, container or floating IP of ours
 //	code N CMD...            run a command and want this exit code
 //	killed-in PHASE CMD...   run a command and kill -9 it when that phase begins
-//	killed-when TEXT CMD...  the same when the journal has TEXT
+//	killed-at FAULT CMD...   order a fault, and kill -9 the command when it happens
 //	interrupted-in PHASE CMD...  the same with Ctrl-C; the exit code is 130
 //	interrupted-at N CMD...  Ctrl-C when N trials have finished
 //	take-board               lease the board of the run's first attempt, and put its name into FIRST
@@ -97,7 +97,7 @@ func TestScripts(t *testing.T) {
 			"nothing-left":      nothingLeft,
 			"code":              wantCode,
 			"killed-in":         killedIn,
-			"killed-when":       killedWhen,
+			"killed-at":         killedAt,
 			"interrupted-in":    interruptedIn,
 			"interrupted-twice": interruptedTwice,
 			"interrupted-at":    interruptedAtResult,
@@ -276,9 +276,17 @@ func killedIn(ts *testscript.TestScript, neg bool, args []string) {
 	signalled(ts, syscall.SIGKILL, args[1:], journalSays(ts, args[0]))
 }
 
-// killedWhen kills when the journal has a text.
-func killedWhen(ts *testscript.TestScript, neg bool, args []string) {
-	signalled(ts, syscall.SIGKILL, args[1:], journalHas(ts, args[0]))
+// killedAt kills when the emulator has met a request for which a fault is ordered.
+func killedAt(ts *testscript.TestScript, neg bool, args []string) {
+	setFaults(ts, false, []string{fmt.Sprintf(`{%q: 1}`, args[0])})
+	signalled(ts, syscall.SIGKILL, args[1:], func() bool {
+		resp, err := http.Get(control(ts) + "/faults")
+		ts.Check(err)
+		defer resp.Body.Close()
+		left := map[string]int{}
+		ts.Check(json.NewDecoder(resp.Body).Decode(&left))
+		return left[args[0]] == 0
+	})
 }
 
 // interruptedIn interrupts as Ctrl-C does, and wants exit code 130.
@@ -354,14 +362,11 @@ func killAgent(ts *testscript.TestScript) bool {
 }
 
 func journalSays(ts *testscript.TestScript, phase string) func() bool {
-	return journalHas(ts, `"kind":"began","phase":"`+phase+`"`)
-}
-
-func journalHas(ts *testscript.TestScript, text string) func() bool {
+	began := `"kind":"began","phase":"` + phase + `"`
 	return func() bool {
 		journals, _ := filepath.Glob(ts.MkAbs("runs/*/journal.jsonl"))
 		for _, j := range journals {
-			if data, _ := os.ReadFile(j); strings.Contains(string(data), text) {
+			if data, _ := os.ReadFile(j); strings.Contains(string(data), began) {
 				return true
 			}
 		}

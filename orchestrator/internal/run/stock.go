@@ -186,8 +186,8 @@ func (c *Config) discard(ctx context.Context, stock Stock, t Thing) error {
 // alone sees to it that the run has one thing of this name. keep is the id of the
 // one that it uses; "": any that serves. What cannot be looked up now is looked for
 // again by [execution.sweep].
-func (a *attempt) alone(ctx context.Context, kind ThingKind, name, keep string) {
-	stock, ok := a.Site.(Stock)
+func (c *Config) alone(ctx context.Context, kind ThingKind, name, keep string) {
+	stock, ok := c.Site.(Stock)
 	if !ok {
 		return
 	}
@@ -201,8 +201,8 @@ func (a *attempt) alone(ctx context.Context, kind ThingKind, name, keep string) 
 	}
 	for _, t := range own {
 		if t.ID != keep {
-			if err := a.discard(ctx, stock, t); err != nil {
-				a.Observe.Warn(err.Error())
+			if err := c.discard(ctx, stock, t); err != nil {
+				c.Observe.Warn(err.Error())
 			}
 		}
 	}
@@ -210,8 +210,8 @@ func (a *attempt) alone(ctx context.Context, kind ThingKind, name, keep string) 
 
 // idsOf are the ids of all that the run has under a name: more than one where a
 // request came late.
-func (a *attempt) idsOf(ctx context.Context, kind, name string, find finder) (ids []string, err error) {
-	if stock, ok := a.Site.(Stock); ok {
+func (c *Config) idsOf(ctx context.Context, kind, name string, find finder) (ids []string, err error) {
+	if stock, ok := c.Site.(Stock); ok {
 		own, err := stock.Own(ctx, ThingKind(kind))
 		for _, t := range own {
 			if t.Name == name {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"chexp/orchestrator/internal/emulator/world"
@@ -53,7 +54,11 @@ func (a API) namer() func(*http.Request) string {
 		mux.Handle(route, named(call))
 	}
 	return func(r *http.Request) string {
-		h, _ := mux.Handler(r)
+		// A slash at the end names the same call: python-zunclient's create has one.
+		u := *r.URL
+		u.Path = strings.TrimSuffix(u.Path, "/")
+		u.RawPath = strings.TrimSuffix(u.RawPath, "/")
+		h, _ := mux.Handler(&http.Request{Method: r.Method, Host: r.Host, URL: &u})
 		if call, ok := h.(named); ok {
 			return string(call)
 		}

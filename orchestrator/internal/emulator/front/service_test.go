@@ -35,7 +35,7 @@ func ask(t *testing.T, method, path string, orders ...string) *httptest.Response
 func TestCallsAreNamedByRoute(t *testing.T) {
 	t.Parallel()
 	for route, call := range map[string]string{"POST /things": "create", "GET /things/7": "show",
-		"GET /things":      "other",
+		"GET /things": "other", "POST /things/": "create",
 		"DELETE /things/7": "other", "GET /": "other", "GET //things/7": "other"} {
 		method, path, _ := strings.Cut(route, " ")
 		if a := ask(t, method, path, "shop."+call+"=500"); a.Code != 500 || !strings.Contains(a.Body.String(), "own") {
