@@ -256,7 +256,8 @@ func notMeasured(all []option) []string {
 		who[why] = append(who[why], o.Label)
 	}
 	for i, why := range reasons {
-		reasons[i] = fmt.Sprintf("%s (%s: %s).", words.Shorten(why, mostOfReason), words.Plural(len(who[why]), "option"), words.List(who[why], "; ", 4))
+		reasons[i] = fmt.Sprintf("%s (%s: %s).", words.Shorten(why, mostOfReason),
+			words.Plural(len(who[why]), "option"), words.List(who[why], "; ", 4))
 	}
 	return reasons
 }
