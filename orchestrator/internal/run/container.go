@@ -19,8 +19,9 @@ func (a *attempt) launch(ctx context.Context) (string, error) {
 	if other := a.elsewhere(); other != "" {
 		a.Observe.Warn(other)
 	}
+	board := boarding{a}
 	if !a.held.Container.Open() {
-		if err := a.alone(ctx); err != nil {
+		if err := board.alone(ctx); err != nil {
 			return "", err
 		}
 	}
@@ -50,11 +51,11 @@ func (a *attempt) launch(ctx context.Context) (string, error) {
 	if a.tr, err = a.Site.Dial(ctx, c, a.request, a.Observe.Say); err != nil {
 		return "", err
 	}
-	if err = a.identify(ctx); err != nil {
+	if err = board.identify(ctx); err != nil {
 		return "", err
 	}
 	a.noteFacts()
-	if err := a.onBoardOfItsOwn(); err != nil {
+	if err := board.onBoardOfItsOwn(); err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("%s, %s", a.tr.Properties().Name, a.arch), nil

@@ -51,7 +51,8 @@ type fleet struct {
 
 func newFleet(t testing.TB, l *lab, n int) *fleet {
 	f := &fleet{
-		t: t, fails: map[string]Phase{}, lies: map[string]string{}, rivals: map[string]int{}, looks: 2, results: map[string][]byte{},
+		t: t, fails: map[string]Phase{}, lies: map[string]string{}, rivals: map[string]int{},
+		looks: 2, results: map[string][]byte{},
 		leases: map[string]Lease{}, containers: map[string]Container{}, on: map[string]string{},
 		boards: map[string]*board{}, made: map[string]int{}, asked: map[string]int{}, measured: map[string]int{},
 	}
@@ -72,7 +73,8 @@ func newFleet(t testing.TB, l *lab, n int) *fleet {
 // when the photo was taken.
 func (f *fleet) clone() *fleet {
 	c := &fleet{
-		t: f.t, names: f.names, fails: f.fails, lies: f.lies, rivals: maps.Clone(f.rivals), looks: f.looks, results: f.results,
+		t: f.t, names: f.names, fails: f.fails, lies: f.lies, rivals: maps.Clone(f.rivals),
+		looks: f.looks, results: f.results,
 		leases: maps.Clone(f.leases), containers: maps.Clone(f.containers), on: maps.Clone(f.on),
 		made: maps.Clone(f.made), asked: maps.Clone(f.asked), measured: maps.Clone(f.measured),
 		boards: map[string]*board{},

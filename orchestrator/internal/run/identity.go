@@ -29,10 +29,13 @@ func (f Facts) ProvenBoot() string {
 	return ""
 }
 
+// boarding is how an attempt makes sure on which board it is, and that nobody else is.
+type boarding struct{ *attempt }
+
 // identify asks the container what processor it runs on, in Go's words, and on which
 // board. It is the first command in a container that has just started, so a few
 // answers may fail; the question is harmless to repeat.
-func (a *attempt) identify(ctx context.Context) error {
+func (a boarding) identify(ctx context.Context) error {
 	var out transport.Exit
 	for try := 1; ; try++ {
 		var err error
@@ -73,7 +76,7 @@ func (a *attempt) identify(ctx context.Context) error {
 // onBoardOfItsOwn gives the attempt's container up that is on the board of another
 // device of the run, whatever the site says: two on one board disturb each other, and
 // what they measure is one board's.
-func (a *attempt) onBoardOfItsOwn() error {
+func (a boarding) onBoardOfItsOwn() error {
 	if a.crowd == nil {
 		return nil
 	}
@@ -82,7 +85,7 @@ func (a *attempt) onBoardOfItsOwn() error {
 		a.unproven("its boot id cannot be read (" + a.boot.Unavailable + ")")
 		return nil
 	}
-	if other := a.crowd.settle(id, a); other != "" {
+	if other := a.crowd.settle(id, a.attempt); other != "" {
 		return failure.Capacity.Errorf("its container is on the board of %s: both have the boot id %s. It is given up, "+
 			"as two on one board disturb each other", other, id).
 			Advise("`%s` tries to get another board for it", a.Commands.Resume())
@@ -92,7 +95,7 @@ func (a *attempt) onBoardOfItsOwn() error {
 
 // unproven says, now and in the attempt's facts, why nobody can say for certain which
 // board measures.
-func (a *attempt) unproven(why string) {
+func (a boarding) unproven(why string) {
 	a.Observe.Warn("board not proven: " + why)
 	if a.lease.Unproven == "" {
 		a.lease.Unproven = why

@@ -23,7 +23,7 @@ const draws = 5
 
 // neighbours says who else has one of these boards, by the board's name. It is asked
 // once for all devices of a lease as long as the answer is fresh.
-func (a *attempt) neighbours(ctx context.Context) (map[string]string, error) {
+func (a boarding) neighbours(ctx context.Context) (map[string]string, error) {
 	n, ok := a.Site.(Neighbours)
 	if !ok || a.lease.ID == "" {
 		return nil, nil
@@ -37,7 +37,7 @@ func (a *attempt) neighbours(ctx context.Context) (map[string]string, error) {
 
 // alone refuses to make a container on a board that somebody else has as well, now
 // or before the lease ends: both would measure there and disturb each other.
-func (a *attempt) alone(ctx context.Context) error {
+func (a boarding) alone(ctx context.Context) error {
 	others, err := a.neighbours(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -50,7 +50,7 @@ func (a *attempt) alone(ctx context.Context) error {
 	return a.refuseNeighbours(others, boards)
 }
 
-func (a *attempt) refuseNeighbours(others map[string]string, boards []string) error {
+func (a boarding) refuseNeighbours(others map[string]string, boards []string) error {
 	var taken []string
 	for _, b := range boards {
 		if who := others[b]; who != "" {
@@ -79,7 +79,7 @@ func (a reserving) allAlone(ctx context.Context) error {
 	if slices.ContainsFunc(group, func(m *attempt) bool { return m.held.Container.Open() }) {
 		return nil // it is at work there: what it has measured comes first
 	}
-	others, err := a.neighbours(ctx)
+	others, err := boarding{a.attempt}.neighbours(ctx)
 	if err != nil || len(others) == 0 {
 		return ctx.Err() // each device looks again
 	}
@@ -87,7 +87,7 @@ func (a reserving) allAlone(ctx context.Context) error {
 	for _, m := range group {
 		boards = append(boards, m.lease.Device.Name)
 	}
-	return a.refuseNeighbours(others, boards)
+	return boarding{a.attempt}.refuseNeighbours(others, boards)
 }
 
 // drawAnew gives back a lease that the run made, whose board somebody else has as

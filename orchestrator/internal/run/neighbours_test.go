@@ -24,9 +24,9 @@ func TestTwoContainersOnOneBoard(t *testing.T) {
 		t.Errorf("%d trials were begun on the one board", n)
 	}
 	// Nor is it measured when the other is done and gone.
-	if err, _ = l.execute(t, t.Context(), f, on(3, func(c *Config) { c.Experiment.Lease.MachineName = "x" })); err != nil &&
-		!strings.Contains(err.Error(), "boot id") {
-		t.Fatalf("resume on that board: %v", err)
+	f.lies["nyu-rpi5-01"], f.lies["nyu-rpi5-04"] = "nyu-rpi5-03", "nyu-rpi5-03"
+	if err, _ = l.execute(t, t.Context(), f, on(3)); err == nil || !strings.Contains(err.Error(), "boot id") {
+		t.Fatalf("resume on a board that is done: %v", err)
 	}
 	clear(f.lies)
 	if err, _ = l.execute(t, t.Context(), f, on(3)); err != nil {

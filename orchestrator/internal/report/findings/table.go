@@ -94,8 +94,10 @@ type Attempt struct {
 	ContainerID   string                `json:"container_id,omitempty"`
 	Image         string                `json:"image,omitempty"`
 	Digest        trial.Reading[string] `json:"image_digest,omitzero"`
-	BootID        trial.Reading[string] `json:"boot_id,omitzero"`         // of the board: containers that share it share the board
-	Unproven      string                `json:"board_unproven,omitempty"` // why nobody can say for certain which board it had
+	// BootID is the board's: containers that share it share the board. Unproven is why
+	// nobody can say for certain which board it had.
+	BootID   trial.Reading[string] `json:"boot_id,omitzero"`
+	Unproven string                `json:"board_unproven,omitempty"`
 }
 
 // String says what the attempt had, for people.
