@@ -21,7 +21,7 @@ func (a *attempt) launch(ctx context.Context) (string, error) {
 	}
 	board := boarding{a}
 	if !a.held.Container.Open() {
-		if err := board.alone(ctx); err != nil {
+		if err := board.undisturbed(ctx); err != nil {
 			return "", err
 		}
 	}
@@ -31,6 +31,9 @@ func (a *attempt) launch(ctx context.Context) (string, error) {
 		Command:       stayAlive,
 		ReservationID: a.lease.ReservationID,
 		Transport:     a.Experiment.Container.Transport,
+	}
+	if a.held.Container.Name == a.request.Name { // asked for before
+		a.alone(ctx, AContainer, a.request.Name, a.held.Container.ID)
 	}
 	if err := a.intend(aContainer, a.request.Name, a.request); err != nil {
 		return "", err
@@ -46,6 +49,7 @@ func (a *attempt) launch(ctx context.Context) (string, error) {
 		return "", err
 	}
 	a.container = c
+	a.alone(ctx, AContainer, c.Name, c.ID)
 	a.noteFacts()
 	a.Observe.Say("opening the transport")
 	if a.tr, err = a.Site.Dial(ctx, c, a.request, a.Observe.Say); err != nil {

@@ -16,6 +16,9 @@ import (
 // be gone on with; one that cannot is given back, after what its agent has left
 // was brought home.
 func (a reserving) revisit(ctx context.Context) (l Lease, serves bool, err error) {
+	if !a.held.Lease.Adopted {
+		a.alone(ctx, ALease, a.held.Lease.Name, a.held.Lease.ID)
+	}
 	l, found, err := a.Site.FindLease(ctx, a.held.Lease.Key())
 	if err != nil {
 		return l, false, err
@@ -79,6 +82,7 @@ func (a reserving) reserve(ctx context.Context) (string, error) {
 		}
 		l, err := a.Site.Reserve(ctx, req)
 		if err == nil {
+			a.alone(ctx, ALease, req.Name, l.ID)
 			text, err := a.await(ctx, l)
 			if !errors.Is(err, errNeighbour) {
 				return text, err
@@ -145,7 +149,7 @@ func (a reserving) await(ctx context.Context, l Lease) (string, error) {
 	if err := a.take(l); err != nil {
 		return "", err
 	}
-	if err := a.allAlone(ctx); err != nil {
+	if err := a.allUndisturbed(ctx); err != nil {
 		return "", err
 	}
 	for _, w := range a.Site.WarningsUntil(l.End) {

@@ -35,9 +35,9 @@ func (a boarding) neighbours(ctx context.Context) (map[string]string, error) {
 	return a.crowd.neighbours.get(a.lease.ID, a.Patience.PollMax, look)
 }
 
-// alone refuses to make a container on a board that somebody else has as well, now
+// undisturbed refuses to make a container on a board that somebody else has as well, now
 // or before the lease ends: both would measure there and disturb each other.
-func (a boarding) alone(ctx context.Context) error {
+func (a boarding) undisturbed(ctx context.Context) error {
 	others, err := a.neighbours(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -69,9 +69,9 @@ func (a boarding) refuseNeighbours(others map[string]string, boards []string) er
 	return e.Advise("`%s` tries to get another board", a.Commands.Resume())
 }
 
-// allAlone is alone for all boards of a lease that has just become active, before
+// allUndisturbed is undisturbed for all boards of a lease that has just become active, before
 // anything is made in it.
-func (a reserving) allAlone(ctx context.Context) error {
+func (a reserving) allUndisturbed(ctx context.Context) error {
 	group := a.shared
 	if group == nil {
 		group = []*attempt{a.attempt}
