@@ -79,7 +79,7 @@ func (a reserving) allUndisturbed(ctx context.Context) error {
 	if slices.ContainsFunc(group, func(m *attempt) bool { return m.held.Container.Open() }) {
 		return nil // it is at work there: what it has measured comes first
 	}
-	others, err := boarding{a.attempt}.neighbours(ctx)
+	others, err := boarding(a).neighbours(ctx)
 	if err != nil || len(others) == 0 {
 		return ctx.Err() // each device looks again
 	}
@@ -87,7 +87,7 @@ func (a reserving) allUndisturbed(ctx context.Context) error {
 	for _, m := range group {
 		boards = append(boards, m.lease.Device.Name)
 	}
-	return boarding{a.attempt}.refuseNeighbours(others, boards)
+	return boarding(a).refuseNeighbours(others, boards)
 }
 
 // drawAnew gives back a lease that the run made, whose board somebody else has as
