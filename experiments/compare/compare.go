@@ -171,11 +171,16 @@ type Point struct {
 
 // BudgetCount is in how many runs a budget was met.
 type BudgetCount struct {
-	Budget  string `json:"budget"`
-	Met     int    `json:"met"`
-	NotMet  int    `json:"not_met"`
-	Unknown int    `json:"unknown"`
+	Budget string `json:"budget"`
+	Met    int    `json:"met"`
+	NotMet int    `json:"not_met"`
+	// Undecided: the limit lies within what the run measured.
+	Undecided int `json:"undecided"`
+	Unknown   int `json:"unknown"`
 }
+
+// Runs is in how many runs the budget was asked for.
+func (c BudgetCount) Runs() int { return c.Met + c.NotMet + c.Undecided + c.Unknown }
 
 func (c *BudgetCount) add(v judge.Verdict) {
 	switch v {
@@ -183,6 +188,8 @@ func (c *BudgetCount) add(v judge.Verdict) {
 		c.Met++
 	case judge.NotMet:
 		c.NotMet++
+	case judge.Undecided:
+		c.Undecided++
 	default:
 		c.Unknown++
 	}

@@ -167,7 +167,8 @@ func blocksOf(s stats.Sample, all []int64) (g stats.Group) {
 	return g
 }
 
-// budgets counts runs: one meets a budget when each of its process starts did.
+// budgets counts runs: one meets a budget when each of its process starts did,
+// and leaves it UNDECIDED where they disagree.
 // Runs may have been held against different budgets.
 func (p *Pool) budgets(runs []*runValue) {
 	for _, v := range runs {
@@ -188,7 +189,7 @@ func (p *Pool) budgets(runs []*runValue) {
 				i = len(p.Budgets)
 				p.Budgets = append(p.Budgets, BudgetCount{Budget: text})
 			}
-			p.Budgets[i].add(judge.Worst(verdicts[text]...))
+			p.Budgets[i].add(judge.Together(verdicts[text]...))
 		}
 	}
 }

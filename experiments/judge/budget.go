@@ -74,11 +74,12 @@ func (b Budget) unclear() bool {
 type Answer struct {
 	Budget  Budget                 `json:"-"`
 	Verdict Verdict                `json:"verdict"`
-	Value   trial.Reading[float64] `json:"value"`         // in the unit of the budget's limit
-	Why     string                 `json:"why,omitempty"` // of an unknown verdict
-	// Close says that the limit lies within the 95 % interval of the value:
-	// another run may well end on the other side of it.
-	Close bool `json:"close,omitempty"`
+	Value   trial.Reading[float64] `json:"value"` // in the unit of the budget's limit
+	// Interval holds the true value with 95 % confidence; absent where the metric
+	// has none, as the size of a file.
+	Interval *trial.Interval `json:"interval,omitempty"`
+	Why      string          `json:"why,omitempty"`  // of an unknown verdict
+	More     *More           `json:"more,omitempty"` // of an UNDECIDED one: what would probably decide it
 }
 
 // answer is strict: without a valid trial and a value the verdict is unknown. A
@@ -106,13 +107,22 @@ func (t *Trial) answer(b Budget) Answer {
 		out.Why = out.Value.Unavailable
 		return out
 	}
-	out.Verdict = NotMet
-	if b.Holds(v) {
-		out.Verdict = Met
-	}
+	i := trial.Interval{Low: v, High: v}
 	if b.Metric.interval != nil {
-		i, ok := b.Metric.interval(t).Get()
-		out.Close = ok && i.Low <= b.Limit && b.Limit <= i.High
+		read := b.Metric.interval(t)
+		if i, ok = read.Get(); !ok {
+			out.Why = "no interval: " + read.Unavailable
+			return out
+		}
+		out.Interval = &i
+	}
+	switch low, high := b.Holds(i.Low), b.Holds(i.High); {
+	case low && high:
+		out.Verdict = Met
+	case !low && !high:
+		out.Verdict = NotMet
+	default:
+		out.Verdict, out.More = Undecided, t.more(b, v, i)
 	}
 	return out
 }

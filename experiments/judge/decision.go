@@ -7,7 +7,7 @@ type Conclusion string
 const (
 	SomeMeet  Conclusion = "met"        // at least one option meets every budget
 	NoneMeets Conclusion = "none"       // every option is known to miss a budget
-	Undecided Conclusion = "undecided"  // none is known to meet every budget, but not all are known to miss one
+	NoneKnown Conclusion = "undecided"  // none is known to meet every budget, but not all are known to miss one
 	NoBudget  Conclusion = "no_budget"  // nothing was asked for
 	NoResults Conclusion = "no_results" // no trial may be decided from
 )
@@ -18,7 +18,7 @@ type Decision struct {
 	Usable     []*Option // with a result that may be decided from
 	Unusable   []*Option
 	Meeting    []*Option // usable ones that meet every budget
-	Open       []*Option // usable ones that miss no budget, of which one could not be judged
+	Open       []*Option // usable ones that miss no budget, and of one nothing is decided
 	// Smallest has the smallest model, Fastest the lowest median: of those that
 	// meet every budget or, where there is no budget, of the usable ones.
 	Smallest, Fastest *Option
@@ -48,7 +48,7 @@ func (r *Run) Decide() Decision {
 		switch o.Verdict() {
 		case Met:
 			d.Meeting = append(d.Meeting, o)
-		case Unknown:
+		case Unknown, Undecided:
 			d.Open = append(d.Open, o)
 		}
 	}
@@ -63,7 +63,7 @@ func (r *Run) Decide() Decision {
 	case len(d.Meeting) > 0:
 		d.Conclusion = SomeMeet
 	case len(d.Open) > 0:
-		d.Conclusion = Undecided
+		d.Conclusion = NoneKnown
 	default:
 		d.Conclusion = NoneMeets
 	}

@@ -2,7 +2,7 @@
 // a run against the plan and the budgets of its experiment, and says
 //
 //   - of each [Trial] what speaks against its result, and how it stands to each
-//     [Budget]: an [Answer] with a [Verdict], met, NOT met or unknown;
+//     [Budget]: an [Answer] with a [Verdict], met, NOT met, UNDECIDED or unknown;
 //   - of each [Option] (a model on a provider with so many threads) the verdicts
 //     over all its repetitions;
 //   - of the [Run] the [Decision]: which options meet every budget, which of them

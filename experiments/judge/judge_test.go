@@ -3,6 +3,7 @@ package judge
 import (
 	"encoding/json"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -53,17 +54,25 @@ func budget(m *Metric, op Op, limit float64) Budget { return Budget{"b", m, op, 
 func TestAnswers(t *testing.T) {
 	var r run
 	r.add("m", 2_415_126, 2, 1, 1000, 10*ms)
-	p50 := *r.judge().Trials[0].P50.Value
+	judged := r.judge().Trials[0]
+	p50, low, high := *judged.P50.Value, *judged.P50Low.Value, *judged.P50High.Value
 	for _, c := range []struct {
 		budget Budget
 		want   Verdict
 	}{
 		{budget(Size, "<", 2415126), NotMet},
 		{budget(Size, "<=", 2415126), Met},
-		{budget(P50, "<", p50), NotMet},
-		{budget(P50, "<=", p50), Met},
-		{budget(P50, ">", p50), NotMet},
-		{budget(P50, ">=", p50), Met},
+		{budget(P50, "<", p50), Undecided},
+		{budget(P50, "<=", p50), Undecided},
+		{budget(P50, ">", p50), Undecided},
+		{budget(P50, ">=", p50), Undecided},
+		{budget(P50, "<", low), NotMet},
+		{budget(P50, "<=", low), Undecided},
+		{budget(P50, ">=", low), Met},
+		{budget(P50, ">", low), Undecided},
+		{budget(P50, "<", high), Undecided},
+		{budget(P50, "<=", high), Met},
+		{budget(P50, ">", high), NotMet},
 		{budget(P90, "<", 12*ms), Met},
 		{budget(P95, "<", 10*ms), NotMet},
 		{budget(P99, "<", 1e12), Met},
@@ -99,7 +108,11 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("%s: units %q, format %q", m, m.Units(), m.Format(v))
 		}
 		near := r.judge(budget(m, "<=", v)).Trials[0].Answers[0]
-		if near.Verdict != Met || near.Close != (m.IsLatency() || m == Accuracy) {
+		want := Met
+		if m.IsLatency() || m == Accuracy || m == Throughput {
+			want = Undecided
+		}
+		if near.Verdict != want || (near.Interval != nil) != (want == Undecided) {
 			t.Errorf("%s on its own value: %+v", m, near)
 		}
 	}
@@ -115,14 +128,65 @@ func TestWorst(t *testing.T) {
 	}{
 		{nil, Met}, {[]Verdict{Met, Met}, Met}, {[]Verdict{Met, Unknown}, Unknown}, {[]Verdict{Unknown, Met}, Unknown},
 		{[]Verdict{NotMet, Unknown, Met}, NotMet}, {[]Verdict{Unknown, NotMet}, NotMet},
+		{[]Verdict{Met, Undecided}, Undecided}, {[]Verdict{Undecided, Unknown}, Unknown},
+		{[]Verdict{Undecided, NotMet}, NotMet},
 	} {
 		if got := Worst(c.of...); got != c.want {
 			t.Errorf("Worst(%v) = %v, want %v", c.of, got, c.want)
 		}
 	}
-	got, err := json.Marshal([]Verdict{Met, NotMet, Unknown})
-	if want := `["met","not_met","unknown"]`; err != nil || string(got) != want {
+	got, err := json.Marshal([]Verdict{Met, NotMet, Unknown, Undecided})
+	if want := `["met","not_met","unknown","undecided"]`; err != nil || string(got) != want {
 		t.Errorf("%s, %v; want %s", got, err, want)
+	}
+}
+
+func TestTogether(t *testing.T) {
+	for _, c := range []struct {
+		of   []Verdict
+		want Verdict
+	}{
+		{[]Verdict{Met, Met}, Met}, {[]Verdict{Met, NotMet}, Undecided}, {[]Verdict{NotMet, Unknown}, NotMet},
+		{[]Verdict{Met, Unknown}, Unknown}, {[]Verdict{Met, Undecided}, Undecided},
+		{[]Verdict{NotMet, Undecided}, Undecided}, {[]Verdict{Met, NotMet, Unknown}, Undecided},
+	} {
+		if got := Together(c.of...); got != c.want {
+			t.Errorf("Together(%v) = %v, want %v", c.of, got, c.want)
+		}
+	}
+}
+
+// What an UNDECIDED answer asks for decides four of five samples of that size.
+func TestMoreProbablyDecides(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	sample := func(n int) Answer {
+		var r run
+		x := r.add("m", 1e6, 2, 1, n, 10*ms)
+		for i := range x.LatenciesNS {
+			x.LatenciesNS[i] = int64(10 * ms * (1 + 0.05*rng.NormFloat64()))
+		}
+		x.Summary = stats.NewSample(x.LatenciesNS).Summary(1)
+		return r.judge(budget(P50, "<", 10.1*ms)).Trials[0].Answers[0]
+	}
+	far := trial.Interval{Low: 9.9 * ms, High: 10.1 * ms}
+	more := (&Trial{N: 100}).more(budget(P50, "<", 10.1*ms), 10*ms, far)
+	if more == nil || more.N != 105 || more.String() != "about 105 more inferences" {
+		t.Errorf("%+v", more)
+	}
+	if m := (&Trial{N: 100}).more(budget(P50, "<", 10*ms), 10*ms, far); m != nil {
+		t.Errorf("at the limit itself no number decides: %v", m)
+	}
+	undecided, met := sample(100), 0
+	for undecided.Verdict != Undecided || undecided.More == nil || math.Abs(*undecided.Value.Value/(10*ms)-1) > 0.001 {
+		undecided = sample(100)
+	}
+	for range 200 {
+		if sample(100+undecided.More.N).Verdict == Met {
+			met++
+		}
+	}
+	if met < 130 || met > 190 {
+		t.Errorf("%s decided in %d of 200", undecided.More, met)
 	}
 }
 
@@ -166,10 +230,13 @@ func TestDecide(t *testing.T) {
 	if x := d.Tallies[1]; x.Met != 3 || x.Nearest.Model != "large" {
 		t.Errorf("p50: %+v", x)
 	}
+	if d := r.judge(budget(P50, "<", 14.1*ms)).Decide(); d.Conclusion != SomeMeet || Labels(d.Open) != "small on cpu" {
+		t.Errorf("one repetition inside and one outside decide something: %+v", d)
+	}
 	if d := r.judge(budget(P50, "<", 1)).Decide(); d.Conclusion != NoneMeets || d.Fastest != nil {
 		t.Errorf("%+v", d)
 	}
-	if d := r.judge(budget(Accuracy, ">", 0.5)).Decide(); d.Conclusion != Undecided || len(d.Open) != 3 {
+	if d := r.judge(budget(Accuracy, ">", 0.5)).Decide(); d.Conclusion != NoneKnown || len(d.Open) != 3 {
 		t.Errorf("%+v", d)
 	}
 	if d := r.judge().Decide(); d.Conclusion != NoBudget || d.Fastest.Model != "large" {

@@ -30,9 +30,10 @@ var (
 	P95        = tailMetric("p95", 95, func(t *Trial) trial.Reading[float64] { return t.P95 })
 	P99        = tailMetric("p99", 99, func(t *Trial) trial.Reading[float64] { return t.P99 })
 	Throughput = &Metric{name: "throughput", unit: &rates,
-		value: func(t *Trial) trial.Reading[float64] { return t.Throughput }}
+		value:    func(t *Trial) trial.Reading[float64] { return t.Throughput },
+		interval: (*Trial).throughputInterval}
 	Accuracy = &Metric{name: "accuracy", unit: &shares, apart: true, value: (*Trial).top1,
-		interval: func(t *Trial) trial.Reading[trial.Interval] { return t.top1Interval() }}
+		interval: (*Trial).top1Interval}
 	SessionCreate = &Metric{name: "session_create", unit: &times,
 		value: func(t *Trial) trial.Reading[float64] { return t.SessionCreate }}
 	FirstInference = &Metric{name: "first_inference", unit: &times,

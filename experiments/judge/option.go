@@ -21,8 +21,8 @@ type Option struct {
 	Bytes  int64 // of the model; 0: unknown
 	Trials []*Trial
 	// Verdicts has one entry per budget, over all repetitions: the option meets a
-	// budget when every one of them ran and met it, and misses it when one valid
-	// one missed it.
+	// budget when every one of them ran and met it, and misses it when those that
+	// could be judged all missed it ([Together]).
 	Verdicts []Verdict
 	// P50 is the middle of the repetitions' medians, Low and High bound what all
 	// of their intervals cover. Without a valid repetition P50 says so.
@@ -111,7 +111,7 @@ func (r *Run) options() {
 			for _, t := range o.Trials {
 				all = append(all, t.Answers[i].Verdict)
 			}
-			o.Verdicts = append(o.Verdicts, Worst(all...))
+			o.Verdicts = append(o.Verdicts, Together(all...))
 		}
 	}
 }

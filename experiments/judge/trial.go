@@ -228,6 +228,19 @@ func (t *Trial) top1Interval() trial.Reading[trial.Interval] {
 	return trial.Unread[trial.Interval](t.Accuracy.Unavailable)
 }
 
+// throughputInterval is that of the mean latency, turned over.
+func (t *Trial) throughputInterval() trial.Reading[trial.Interval] {
+	i, ok := t.Sample.MeanInterval().Get()
+	switch {
+	case !ok:
+		return trial.Unread[trial.Interval](t.Sample.MeanInterval().Unavailable)
+	case i.Low <= 0:
+		return trial.Unread[trial.Interval]("the latencies scatter too much for a 95 % interval of their mean")
+	}
+	mean := *t.Mean.Value * *t.Throughput.Value // inputs a second times nanoseconds an inference
+	return trial.Read(trial.Interval{Low: mean / i.High, High: mean / i.Low})
+}
+
 // accuracy takes over a result's accuracy. The share and its interval are
 // computed again from the counts: those two numbers are all that is believed.
 func accuracy(r trial.Reading[trial.Accuracy]) trial.Reading[trial.Accuracy] {

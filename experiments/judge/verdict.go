@@ -5,35 +5,38 @@ type Verdict uint8
 
 // The verdicts. The zero value is the one that claims nothing.
 const (
-	Unknown Verdict = iota // it could not be judged: no usable result, or no value
-	Met
-	NotMet
+	Unknown   Verdict = iota // it could not be judged: no usable result, or no value
+	Met                      // the whole 95 % interval of the value lies inside the limit
+	NotMet                   // the whole interval lies outside
+	Undecided                // the limit lies within the interval: more measuring may decide
 )
 
 // verdicts are the verdicts' names in documents for programs, their words for
-// people, and how bad they are: one repetition that misses a budget outweighs
-// any number of others.
+// people, and how bad they are where one option is held against several budgets:
+// one that is missed outweighs any number of others.
 var verdicts = [...]struct {
 	name, words string
 	bad         int
 }{
-	Met:     {"met", "met", 0},
-	Unknown: {"unknown", "unknown", 1},
-	NotMet:  {"not_met", "NOT met", 2},
+	Met:       {"met", "met", 0},
+	Undecided: {"undecided", "UNDECIDED", 1},
+	Unknown:   {"unknown", "unknown", 2},
+	NotMet:    {"not_met", "NOT met", 3},
 }
 
-// String is the verdict as people read it: "met", "NOT met" or "unknown".
+// String is the verdict as people read it: "met", "NOT met", "UNDECIDED" or
+// "unknown".
 func (v Verdict) String() string { return verdicts[v].words }
 
-// Name is the verdict in JSON and CSV: "met", "not_met" or "unknown".
+// Name is the verdict in JSON and CSV: "met", "not_met", "undecided" or "unknown".
 func (v Verdict) Name() string { return verdicts[v].name }
 
 // MarshalText is [Verdict.Name].
 func (v Verdict) MarshalText() ([]byte, error) { return []byte(v.Name()), nil }
 
-// Worst of several verdicts, as of the repetitions of an option, or of an option
-// on all budgets: NOT met if any is, else unknown if any is, else met. Where
-// nothing was asked for, nothing is missed: the worst of none is met.
+// Worst of an option's verdicts on several budgets: NOT met if any is, else
+// unknown, else UNDECIDED, else met. Where nothing was asked for, nothing is
+// missed: the worst of none is met.
 func Worst(all ...Verdict) Verdict {
 	worst := Met
 	for _, v := range all {
@@ -42,4 +45,18 @@ func Worst(all ...Verdict) Verdict {
 		}
 	}
 	return worst
+}
+
+// Together is the verdict of an option's repetitions on one budget. They measure
+// one thing, and what they span is its interval: where one of them missed the
+// budget and another did not, the limit lies within, and nothing is decided.
+func Together(repetitions ...Verdict) Verdict {
+	missed, not := false, false
+	for _, v := range repetitions {
+		missed, not = missed || v == NotMet, not || v == Met || v == Undecided
+	}
+	if missed && not {
+		return Undecided
+	}
+	return Worst(repetitions...)
 }

@@ -3,6 +3,7 @@ package spec
 import (
 	"time"
 
+	"chexp/experiments/files"
 	"chexp/experiments/judge"
 	"chexp/experiments/trial"
 )
@@ -67,8 +68,11 @@ type ModelSource struct {
 	Builtin string
 	Path    string // absolute after loading
 	URL     string
-	SHA256  string // required with URL, optional with Path
-	Line    int    // in the file, for later errors about this model
+	Pin     files.Pin // required with URL, optional with Path
+	// StandIn is the builtin model that a rehearsal measures where the file at URL
+	// cannot be had; empty: none.
+	StandIn string
+	Line    int // in the file, for later errors about this model
 }
 
 // RuntimeSource is one entry of runtimes. Without Path it is one that a script

@@ -1,4 +1,4 @@
-// Package cli is the command line: one file per noun, and the one place where
+// Package cli is the command line: one type per noun, and the one place where
 // the concrete types meet. stdout carries the answer and nothing else (with
 // `-f json`, one JSON document); progress, warnings and errors go to stderr.
 package cli
@@ -25,7 +25,8 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// app is what the commands share.
+// app is what all commands share. The commands about one noun are the methods of
+// that noun's own type, such as [leaseVerbs], which holds the app.
 type app struct {
 	version  string
 	program  string // as the user called it
@@ -69,8 +70,9 @@ func (a *app) root() *cli.App {
 				Usage: "entry of clouds.yaml to sign in with"},
 		},
 		Commands: []*cli.Command{
-			a.runCommand(), a.rehearseCommand(), a.experimentCommand(), a.resultsCommand(),
-			a.leaseCommand(), a.deviceCommand(), a.modelCommand(), a.doctorCommand(), a.emulatorCommand(),
+			runVerbs{a}.runCommand(), runVerbs{a}.rehearseCommand(), experimentVerbs{a}.experimentCommand(),
+			resultsVerbs{a}.resultsCommand(), leaseVerbs{a}.leaseCommand(), deviceVerbs{a}.deviceCommand(),
+			modelVerbs{a}.modelCommand(), doctorVerb{a}.doctorCommand(), emulatorVerb{a}.emulatorCommand(),
 			a.versionCommand(),
 		},
 		Action: func(c *cli.Context) error {
@@ -278,3 +280,6 @@ func cacheDir() (string, error) {
 	}
 	return filepath.Join(dir, "chexp"), nil
 }
+
+// warn says what the user should know although it is no error.
+func (a *app) warn(text string) { fmt.Fprintf(a.err, "! %s\n", words.Printable(text)) }

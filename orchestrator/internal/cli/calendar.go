@@ -13,7 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-func (a *app) calendarCommand() *cli.Command {
+func (a deviceVerbs) calendarCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "calendar",
 		Usage: "draw when each device is taken, as the site's web calendar does",
@@ -31,7 +31,7 @@ func (a *app) calendarCommand() *cli.Command {
 // maxDays: at one column for a day more do not fit a terminal.
 const maxDays = 56
 
-func (a *app) deviceCalendar(c *cli.Context) error {
+func (a deviceVerbs) deviceCalendar(c *cli.Context) error {
 	if err := noArguments(c); err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-func (a *app) compareCommand() *cli.Command {
+func (a resultsVerbs) compareCommand() *cli.Command {
 	return &cli.Command{
 		Name: "compare", Usage: "put runs side by side: devices, days, before and after a change, a whole class",
 		ArgsUsage: "RUN...",
@@ -44,7 +44,7 @@ func (a *app) compareCommand() *cli.Command {
 	}
 }
 
-func (a *app) resultsCompare(c *cli.Context) error {
+func (a resultsVerbs) resultsCompare(c *cli.Context) error {
 	render, err := comparisonFormat(c.String("format"))
 	if err != nil {
 		return err
@@ -69,7 +69,7 @@ func (a *app) resultsCompare(c *cli.Context) error {
 			return err
 		}
 	}
-	if err := render(a, result); err != nil {
+	if err := render(a.out, result); err != nil {
 		return err
 	}
 	if len(groups) == 1 && len(in[0].Runs) == 2 && c.String("format") == "table" {
@@ -105,20 +105,20 @@ func inGroup(label string) string {
 	return " in group " + label
 }
 
-func comparisonFormat(format string) (func(*app, *compare.Comparison) error, error) {
+func comparisonFormat(format string) (func(io.Writer, *compare.Comparison) error, error) {
 	switch format {
 	case "json":
-		return func(a *app, r *compare.Comparison) error { return writeJSON(a.out, r) }, nil
+		return writeComparison, nil
 	case "csv":
-		return func(a *app, r *compare.Comparison) error { return report.ComparisonCSV(a.out, r) }, nil
+		return report.ComparisonCSV, nil
 	case "table":
-		return func(a *app, r *compare.Comparison) error {
-			p := newProgress(a.out)
+		return func(w io.Writer, r *compare.Comparison) error {
+			p := newProgress(w)
 			width := 100 // not a terminal: a page's
 			if p.tty {
 				width = p.width
 			}
-			return report.ComparisonText(a.out, r, width, p.tty)
+			return report.ComparisonText(w, r, width, p.tty)
 		}, nil
 	}
 	return nil, badFormat(format)
@@ -201,7 +201,7 @@ func usage(problems []string, next string) error {
 
 // gather reads and judges all runs; what nobody could read is one error with
 // every name in it.
-func (a *app) gather(c *cli.Context, asked []askedGroup, budgets []judge.Budget) (
+func (a resultsVerbs) gather(c *cli.Context, asked []askedGroup, budgets []judge.Budget) (
 	groups []compare.Group, damaged []string, err error) {
 	var bad []string
 	in := map[string]string{} // run → label of its group

@@ -16,7 +16,7 @@ import (
 
 // giveBackDamaged is what --resume does for a run whose files cannot be read: it
 // gives back what the run holds, by the journal alone, and says what is damaged.
-func giveBackDamaged(a *app, c *cli.Context, cfg run.Config, s *store.Run, damage error) error {
+func (a runVerbs) giveBackDamaged(c *cli.Context, cfg run.Config, s *store.Run, damage error) error {
 	entries, err := s.Entries()
 	if err != nil {
 		return err
@@ -49,7 +49,7 @@ func giveBackDamaged(a *app, c *cli.Context, cfg run.Config, s *store.Run, damag
 		return run.GiveBack(a.cleanup, cfg, damage)
 	}
 	if isRehearsal(s) {
-		return a.withEmulator(c, "", goOn)
+		return emulatorVerb(a).withEmulator(c, "", goOn)
 	}
 	return goOn(a.siteOptions(c))
 }

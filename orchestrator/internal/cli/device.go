@@ -7,7 +7,10 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-func (a *app) deviceCommand() *cli.Command {
+// deviceVerbs are the commands about devices.
+type deviceVerbs struct{ *app }
+
+func (a deviceVerbs) deviceCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "device",
 		Usage: "see which devices there are",
@@ -23,7 +26,7 @@ func (a *app) deviceCommand() *cli.Command {
 	}
 }
 
-func (a *app) deviceList(c *cli.Context) error {
+func (a deviceVerbs) deviceList(c *cli.Context) error {
 	if err := noArguments(c); err != nil {
 		return err
 	}

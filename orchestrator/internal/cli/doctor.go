@@ -16,7 +16,10 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-func (a *app) doctorCommand() *cli.Command {
+// doctorVerb looks whether all is ready.
+type doctorVerb struct{ *app }
+
+func (a doctorVerb) doctorCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "doctor",
 		Usage: "check credentials, services, clock, devices and this machine; create nothing",
@@ -32,7 +35,7 @@ func (a *app) doctorCommand() *cli.Command {
 	}
 }
 
-func (a *app) doctor(c *cli.Context) error {
+func (a doctorVerb) doctor(c *cli.Context) error {
 	if err := noArguments(c); err != nil {
 		return err
 	}
@@ -58,7 +61,7 @@ func (a *app) doctor(c *cli.Context) error {
 	return a.tell(c, found)
 }
 
-func (a *app) examineCloud(c *cli.Context) []site.Finding {
+func (a doctorVerb) examineCloud(c *cli.Context) []site.Finding {
 	cloud, err := a.connectCloud(c)
 	if err != nil {
 		return []site.Finding{site.FindingOf("sign-in", err)}
@@ -90,7 +93,7 @@ func imageFinding(image string) site.Finding {
 // rehearsalTools are what the emulator's containers need on this machine.
 var rehearsalTools = []string{"bwrap", "nsenter", "tar", "cp"}
 
-func (a *app) machineFindings() []site.Finding {
+func (a doctorVerb) machineFindings() []site.Finding {
 	found := []site.Finding{a.agentFinding("arm64", site.Failed), a.agentFinding(runtime.GOARCH, site.Warning)}
 	if runtime.GOARCH == "arm64" {
 		found = found[:1]
@@ -117,7 +120,7 @@ func (a *app) machineFindings() []site.Finding {
 
 // agentFinding: runs on the site need the arm64 one; this machine's own is for
 // site local.
-func (a *app) agentFinding(arch string, absent site.State) site.Finding {
+func (a doctorVerb) agentFinding(arch string, absent site.State) site.Finding {
 	f := site.Finding{Check: "agent " + arch, State: site.OK}
 	m, err := agentManifest(arch)
 	if err != nil {
@@ -134,7 +137,7 @@ var stateMarks = map[site.State]string{site.OK: "ok", site.Warning: "!", site.Fa
 
 // tell prints the findings; the error carries the exit code of the first that
 // failed.
-func (a *app) tell(c *cli.Context, found []site.Finding) error {
+func (a doctorVerb) tell(c *cli.Context, found []site.Finding) error {
 	if c.String("format") != "table" {
 		l := list{columns: []string{"check", "state", "detail", "next"}, json: found}
 		for _, f := range found {

@@ -18,7 +18,10 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-func (a *app) experimentCommand() *cli.Command {
+// experimentVerbs are the commands about experiment files.
+type experimentVerbs struct{ *app }
+
+func (a experimentVerbs) experimentCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "experiment",
 		Usage: "write, check and plan an experiment file",
@@ -36,7 +39,7 @@ func (a *app) experimentCommand() *cli.Command {
 	}
 }
 
-func (a *app) experimentInit(c *cli.Context) error {
+func (a experimentVerbs) experimentInit(c *cli.Context) error {
 	if c.NArg() == 0 {
 		_, err := a.out.Write(spec.Example())
 		return err
@@ -60,7 +63,7 @@ func (a *app) experimentInit(c *cli.Context) error {
 	return nil
 }
 
-func (a *app) experimentCheck(c *cli.Context) error {
+func (a experimentVerbs) experimentCheck(c *cli.Context) error {
 	file, err := argument(c, "the experiment's file")
 	if err != nil {
 		return err
@@ -87,12 +90,13 @@ type planAnswer struct {
 	Accuracy *trial.Evaluation `json:"accuracy,omitempty"`
 }
 
-func (a *app) experimentPlan(c *cli.Context) error {
+func (a experimentVerbs) experimentPlan(c *cli.Context) error {
 	e, err := experimentArgument(c, "")
 	if err != nil {
 		return err
 	}
-	plan, files, err := resolve(c.Context, e, a.archOf(e), store.NewID(e.Name, time.Now()), newProgress(a.err).Say)
+	plan, files, err := resolve(c.Context, e, a.archOf(e), store.NewID(e.Name, time.Now()), newProgress(a.err).Say,
+		func(text string) { a.warn(text + "; a rehearsal measures it, a run needs the file") })
 	if err != nil {
 		return err
 	}

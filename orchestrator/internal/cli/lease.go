@@ -15,7 +15,10 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-func (a *app) leaseCommand() *cli.Command {
+// leaseVerbs are the commands about leases.
+type leaseVerbs struct{ *app }
+
+func (a leaseVerbs) leaseCommand() *cli.Command {
 	one := "ID|NAME"
 	until := &cli.StringFlag{Name: "until", Usage: "the new end, as a `TIME` like --at's of `chexp lease create`",
 		Action: text(aTime)}
@@ -51,7 +54,7 @@ func (a *app) leaseCommand() *cli.Command {
 	}
 }
 
-func (a *app) leaseCreate(c *cli.Context) error {
+func (a leaseVerbs) leaseCreate(c *cli.Context) error {
 	if err := noArguments(c); err != nil {
 		return err
 	}
@@ -77,7 +80,7 @@ func (a *app) leaseCreate(c *cli.Context) error {
 	p := placer{
 		cloud: cloud, want: want, lines: a.commands(c),
 		say:  func(text string) { fmt.Fprintf(a.err, "  %s\n", words.Printable(text)) },
-		warn: func(text string) { fmt.Fprintf(a.err, "! %s\n", words.Printable(text)) },
+		warn: a.warn,
 	}
 	req, err := p.place(c.Context)
 	if err != nil {
@@ -111,7 +114,7 @@ func (a *app) leaseCreate(c *cli.Context) error {
 
 // awaitNew waits for a lease that was just made. One that has begun is given back
 // by Ctrl-C, as by that of a run; a booking stays.
-func (a *app) awaitNew(c *cli.Context, cloud site.Cloud, l run.Lease) (run.Lease, error) {
+func (a leaseVerbs) awaitNew(c *cli.Context, cloud site.Cloud, l run.Lease) (run.Lease, error) {
 	got, err := a.await(c, cloud, l)
 	if err == nil || c.Context.Err() == nil {
 		return got, err
@@ -139,7 +142,7 @@ const worthWaiting = 15 * time.Minute
 // await shows the countdown and the server's words until the lease is active.
 // A person asked for it and may want to look at it: on failure it is named,
 // not deleted.
-func (a *app) await(c *cli.Context, cloud site.Cloud, l run.Lease) (run.Lease, error) {
+func (a leaseVerbs) await(c *cli.Context, cloud site.Cloud, l run.Lease) (run.Lease, error) {
 	obs := newProgress(a.err)
 	obs.Phase(run.PhaseLease, "")
 	got, err := cloud.Await(c.Context, l.ID, obs.Say)
@@ -150,7 +153,7 @@ func (a *app) await(c *cli.Context, cloud site.Cloud, l run.Lease) (run.Lease, e
 	return got, nil
 }
 
-func (a *app) leaseWait(c *cli.Context) error {
+func (a leaseVerbs) leaseWait(c *cli.Context) error {
 	cloud, l, err := a.theLease(c, site.Cloud.ShowLease)
 	if err != nil {
 		return err
@@ -171,7 +174,7 @@ func (a *app) leaseWait(c *cli.Context) error {
 type findLease = func(cloud site.Cloud, ctx context.Context, idOrName string) (site.Lease, error)
 
 // theLease signs in and finds the lease that the only argument names.
-func (a *app) theLease(c *cli.Context, find findLease) (site.Cloud, site.Lease, error) {
+func (a leaseVerbs) theLease(c *cli.Context, find findLease) (site.Cloud, site.Lease, error) {
 	name, err := argument(c, "a lease's id or name")
 	if err != nil {
 		return nil, site.Lease{}, err
@@ -184,7 +187,7 @@ func (a *app) theLease(c *cli.Context, find findLease) (site.Cloud, site.Lease, 
 	return cloud, l, err
 }
 
-func (a *app) leaseExtend(c *cli.Context) error {
+func (a leaseVerbs) leaseExtend(c *cli.Context) error {
 	by := time.Duration(c.Float64("hours") * float64(time.Hour))
 	if (by > 0) == c.IsSet("until") || by < 0 {
 		return failure.Usage.Errorf("give either --hours, more than 0, or --until").
@@ -214,7 +217,7 @@ func (a *app) leaseExtend(c *cli.Context) error {
 	return a.print(c, leaseRows([]run.Lease{changed.Lease}, changed))
 }
 
-func (a *app) leaseShorten(c *cli.Context) error {
+func (a leaseVerbs) leaseShorten(c *cli.Context) error {
 	if c.Bool("now") == c.IsSet("until") {
 		return failure.Usage.Errorf("give either --until or --now").
 			Advise("`chexp lease shorten --help`; nothing was changed")
@@ -243,7 +246,7 @@ func (a *app) leaseShorten(c *cli.Context) error {
 	return a.print(c, leaseRows([]run.Lease{changed.Lease}, changed))
 }
 
-func (a *app) leaseDelete(c *cli.Context) error {
+func (a leaseVerbs) leaseDelete(c *cli.Context) error {
 	cloud, l, err := a.theLease(c, site.Cloud.OwnLease)
 	if err != nil {
 		return err

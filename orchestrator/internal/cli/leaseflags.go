@@ -30,7 +30,7 @@ const longest = 7 * 24 * time.Hour
 const timeForms = "now, a full hour of UTC such as 14 (the next 14:00), or a date and time with a zone such as " +
 	"2026-12-01T14:00-05:00 or 2026-12-01T19:00Z"
 
-func (a *app) leaseCreateCommand() *cli.Command {
+func (a leaseVerbs) leaseCreateCommand() *cli.Command {
 	return &cli.Command{
 		Name: "create", Usage: "reserve one device and wait until it is ready",
 		Flags: []cli.Flag{
@@ -206,7 +206,7 @@ func parseTime(s string, now time.Time) (time.Time, error) {
 
 // weighExperiment takes from the file what the flags leave open, and warns
 // when the lease does not fit its plan.
-func (a *app) weighExperiment(ctx context.Context, w *leaseWanted) error {
+func (a leaseVerbs) weighExperiment(ctx context.Context, w *leaseWanted) error {
 	e, err := loadExperiment(w.file, "")
 	if err != nil {
 		return err
@@ -223,7 +223,7 @@ func (a *app) weighExperiment(ctx context.Context, w *leaseWanted) error {
 	if w.filters() == 0 {
 		w.MachineName, w.DeviceName, w.DeviceUID = e.Lease.MachineName, e.Lease.Device, e.Lease.UID
 	}
-	plan, _, err := resolve(ctx, e, a.archOf(e), store.NewID(e.Name, time.Now()), newProgress(a.err).Say)
+	plan, _, err := resolve(ctx, e, a.archOf(e), store.NewID(e.Name, time.Now()), newProgress(a.err).Say, nil)
 	if err != nil {
 		return err
 	}
@@ -236,7 +236,7 @@ func (a *app) weighExperiment(ctx context.Context, w *leaseWanted) error {
 // to start, an image to arrive, files to go up and results to come home.
 const around = 15 * time.Minute
 
-func (a *app) warnLength(length, most time.Duration) {
+func (a leaseVerbs) warnLength(length, most time.Duration) {
 	needs := most + around
 	switch {
 	case length < most:
@@ -249,7 +249,7 @@ func (a *app) warnLength(length, most time.Duration) {
 	}
 }
 
-func (a *app) warnManners(length time.Duration) {
+func (a leaseVerbs) warnManners(length time.Duration) {
 	if length > mannerly {
 		fmt.Fprintf(a.err, "! %s in all on a device that others wait for; two hours are the custom\n",
 			clock.Span(length))

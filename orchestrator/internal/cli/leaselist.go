@@ -46,7 +46,7 @@ func minute(t time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04")
 }
 
-func (a *app) leaseList(c *cli.Context) error {
+func (a leaseVerbs) leaseList(c *cli.Context) error {
 	if err := noArguments(c); err != nil {
 		return err
 	}
@@ -87,7 +87,7 @@ func left(x run.Lease, now time.Time) string {
 	return clock.Span(n)
 }
 
-func (a *app) leaseShow(c *cli.Context) error {
+func (a leaseVerbs) leaseShow(c *cli.Context) error {
 	cloud, l, err := a.theLease(c, site.Cloud.ShowLease)
 	if err != nil {
 		return err

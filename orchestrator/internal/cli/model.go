@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/files"
 	"chexp/experiments/spec"
 	"chexp/models"
 	"chexp/models/catalog"
@@ -17,7 +18,10 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-func (a *app) modelCommand() *cli.Command {
+// modelVerbs are the commands about models.
+type modelVerbs struct{ *app }
+
+func (a modelVerbs) modelCommand() *cli.Command {
 	return &cli.Command{
 		Name: "model", Usage: "look inside models, make INT8 ones, keep them",
 		Subcommands: []*cli.Command{
@@ -31,6 +35,8 @@ func (a *app) modelCommand() *cli.Command {
 				Flags: []cli.Flag{
 					&cli.StringFlag{Name: "sha256", Usage: "what the file at a URL must be, 64 hexadecimal `DIGITS`",
 						Action: text(aSum)},
+					&cli.StringFlag{Name: "swhid", Usage: "the same as swh:1:cnt: and the `NAME` that Git gives the file",
+						Action: text(aSWHID)},
 					formatFlag(),
 				},
 			},
@@ -44,7 +50,7 @@ func (a *app) modelCommand() *cli.Command {
 	}
 }
 
-func (a *app) resolver() (*models.Resolver, error) {
+func (a modelVerbs) resolver() (*models.Resolver, error) {
 	cache, err := cacheDir()
 	if err != nil {
 		return nil, err
@@ -74,7 +80,7 @@ func refused(msg string, err error) error {
 }
 
 // modelFile finds a model by file or by name.
-func (a *app) modelFile(ctx context.Context, name string) (string, error) {
+func (a modelVerbs) modelFile(ctx context.Context, name string) (string, error) {
 	if _, err := os.Stat(name); err == nil {
 		return name, nil
 	}
@@ -97,7 +103,7 @@ type listedModel struct {
 	Cached bool   `json:"cached"`
 }
 
-func (a *app) modelList(c *cli.Context) error {
+func (a modelVerbs) modelList(c *cli.Context) error {
 	if err := noArguments(c); err != nil {
 		return err
 	}
@@ -128,8 +134,8 @@ func yes(b bool) string {
 	return "no"
 }
 
-func (a *app) modelFetch(c *cli.Context) error {
-	name, err := argument(c, "the name of a model, or a URL with --sha256")
+func (a modelVerbs) modelFetch(c *cli.Context) error {
+	name, err := argument(c, "the name of a model, or a URL with --sha256 or --swhid")
 	if err != nil {
 		return err
 	}
@@ -137,22 +143,25 @@ func (a *app) modelFetch(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	sum := c.String("sha256")
+	pin := files.Pin{SHA256: c.String("sha256")}
+	if id := c.String("swhid"); id != "" {
+		pin.SWHID, _ = files.ParseSWHID(id) // which the flag's rule has done
+	}
 	var found models.Resolved
-	if _, ok := catalog.FindEntry(name); ok {
-		if sum != "" {
-			return failure.Usage.Errorf("--sha256 is for URLs; the sum of %s is in the catalogue", name).
-				Advise("leave it out")
-		}
+	_, known := catalog.FindEntry(name)
+	switch {
+	case known && pin.Given():
+		return failure.Usage.Errorf("--sha256 and --swhid are for URLs; the sum of %s is in the catalogue", name).
+			Advise("leave it out")
+	case known:
 		found, err = r.Named(c.Context, name)
-	} else {
-		if len(sum) != 64 {
-			return failure.Usage.
-				Errorf("%s is no model of the catalogue, and a URL needs --sha256 with 64 hexadecimal digits", name).
-				Advise("`chexp model list` shows the models; " +
-					"`sha256sum FILE` prints the sum of a file that you trust")
-		}
-		found, err = r.Resolve(c.Context, spec.ModelSource{Name: "model", URL: name, SHA256: sum})
+	case !pin.Given():
+		return failure.Usage.
+			Errorf("%s is no model of the catalogue, and a URL needs --sha256 or --swhid", name).
+			Advise("`chexp model list` shows the models; " +
+				"`sha256sum FILE` and `git hash-object FILE` print the sums of a file that you trust")
+	default:
+		found, err = r.Resolve(c.Context, spec.ModelSource{Name: "model", URL: name, Pin: pin})
 	}
 	if err != nil {
 		return err
@@ -175,7 +184,7 @@ type verified struct {
 	bad    bool
 }
 
-func (a *app) modelVerify(c *cli.Context) error {
+func (a modelVerbs) modelVerify(c *cli.Context) error {
 	r, err := a.resolver()
 	if err != nil {
 		return err
@@ -236,7 +245,7 @@ func sound(path string) (result string, bad bool) {
 	return "ok", false
 }
 
-func (a *app) verifyOne(ctx context.Context, r *models.Resolver, name string) (verified, error) {
+func (a modelVerbs) verifyOne(ctx context.Context, r *models.Resolver, name string) (verified, error) {
 	if e, ok := catalog.FindEntry(name); ok {
 		x := verifyCached(ctx, r, e)
 		x.bad = x.bad || x.File == ""

@@ -19,7 +19,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-func (a *app) modelCompareCommand() *cli.Command {
+func (a modelVerbs) modelCompareCommand() *cli.Command {
 	return &cli.Command{
 		Name: "compare", Usage: "judge models against a float one, and race them, on this machine",
 		ArgsUsage: "FLOAT MODEL...",
@@ -49,7 +49,7 @@ type compared struct {
 	Ratio     *stats.Estimate `json:"time_ratio,omitempty"` // to the second model's
 }
 
-func (a *app) modelCompare(c *cli.Context) error {
+func (a modelVerbs) modelCompare(c *cli.Context) error {
 	if c.NArg() < 2 {
 		return failure.Usage.
 			Errorf("`chexp model compare` takes a float model and at least one other; it got %d", c.NArg()).
@@ -159,7 +159,7 @@ func loadTime(ctx context.Context, r infer.Runner, m *onnx.Model) (least time.Du
 	return least, nil
 }
 
-func (a *app) printCompared(c *cli.Context, lines []compared) error {
+func (a modelVerbs) printCompared(c *cli.Context, lines []compared) error {
 	switch c.String("format") {
 	case "json":
 		return writeJSON(a.out, lines)

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"chexp/experiments/files"
+
 	"github.com/urfave/cli/v2"
 )
 
@@ -77,6 +79,14 @@ var (
 func aSum(s string) error {
 	if !sumForm.MatchString(s) {
 		return fmt.Errorf("is %q; it takes 64 hexadecimal digits in lower case", s)
+	}
+	return nil
+}
+
+// aSWHID is the rule of a file's SWHID.
+func aSWHID(s string) error {
+	if _, err := files.ParseSWHID(s); err != nil {
+		return fmt.Errorf("is %q, but %w", s, err)
 	}
 	return nil
 }

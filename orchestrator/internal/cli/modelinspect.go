@@ -17,7 +17,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-func (a *app) modelInspectCommand() *cli.Command {
+func (a modelVerbs) modelInspectCommand() *cli.Command {
 	return &cli.Command{
 		Name: "inspect", Usage: "what is in a model, and what will go wrong with it", ArgsUsage: "FILE|NAME",
 		Action: a.modelInspect,
@@ -32,7 +32,7 @@ func (a *app) modelInspectCommand() *cli.Command {
 	}
 }
 
-func (a *app) modelInspect(c *cli.Context) error {
+func (a modelVerbs) modelInspect(c *cli.Context) error {
 	name, err := argument(c, "a model file or the name of a model")
 	if err != nil {
 		return err

@@ -19,7 +19,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-func (a *app) modelQuantizeCommand() *cli.Command {
+func (a modelVerbs) modelQuantizeCommand() *cli.Command {
 	return &cli.Command{
 		Name: "quantize", Usage: "make the INT8 or float16 version of a float model", ArgsUsage: "FILE|NAME",
 		Description: "" +
@@ -93,7 +93,7 @@ func badFlag(format string, args ...any) error {
 	return failure.Usage.Errorf(format, args...).Advise("`chexp model quantize --help`")
 }
 
-func (a *app) modelQuantize(c *cli.Context) error {
+func (a modelVerbs) modelQuantize(c *cli.Context) error {
 	name, err := argument(c, "a model file or the name of a model")
 	if err != nil {
 		return err
@@ -287,7 +287,7 @@ func readSamples(c *cli.Context, m *onnx.Model, dir string) (list []quant.Sample
 }
 
 // quantizeWithData calibrates and judges on samples, in the agent of this machine.
-func (a *app) quantizeWithData(c *cli.Context, q quant.Request) (*quant.Result, error) {
+func (a modelVerbs) quantizeWithData(c *cli.Context, q quant.Request) (*quant.Result, error) {
 	var err error
 	if q.Samples, q.Labels, err = readSamples(c, q.Float, c.String("data")); err != nil {
 		return nil, err

@@ -33,7 +33,8 @@ type quantized struct {
 	Halves     *quant.Halves    `json:"float16,omitempty"`
 }
 
-func (a *app) printQuantized(c *cli.Context, q quant.Request, res *quant.Result, out, from string, b []byte) error {
+func (a modelVerbs) printQuantized(c *cli.Context, q quant.Request, res *quant.Result,
+	out, from string, b []byte) error {
 	x := quantized{File: out, SHA256: files.Sum(b), Bytes: int64(len(b)), Mode: q.Options.Mode,
 		WeightBits: q.Options.WeightBits, PerTensor: q.Options.PerTensor, EmitNS: res.Emit, Opsets: map[string]int64{}}
 	if x.Mode == quant.Static {

@@ -24,6 +24,9 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
+// emulatorVerb starts emulators: for chexp emulator, and for each rehearsal.
+type emulatorVerb struct{ *app }
+
 func archFlag() cli.Flag {
 	return &cli.StringFlag{Name: "arch",
 		Usage:  "architecture of the emulated devices, `arm64` or amd64; by default arm64 where qemu allows it",
@@ -36,7 +39,7 @@ func faultFlag() cli.Flag {
 		Action: func(_ *cli.Context, faults []string) error { _, err := emulator.ParseFaults(faults); return err }}
 }
 
-func (a *app) rehearseCommand() *cli.Command {
+func (a runVerbs) rehearseCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "rehearse",
 		Usage:     "carry out an experiment against an emulated CHI@Edge that starts and stops with it",
@@ -45,7 +48,8 @@ func (a *app) rehearseCommand() *cli.Command {
 			"The same as `chexp run`, with another cloud: Keystone, Blazar, Zun and Neutron on loopback, and\n" +
 			"containers that are real processes on this machine. Latencies say nothing about a real device; where\n" +
 			"its processor is emulated, every trial runs once and with few inferences. The cloud ends with the\n" +
-			"command: --resume RUN measures what is missing on a new one, with devices of the same kind.",
+			"command: --resume RUN measures what is missing on a new one, with devices of the same kind. A model\n" +
+			"whose file cannot be had is replaced by its stand_in, where the file names one.",
 		Flags: append(runFlags(), archFlag(), faultFlag(), formatFlag(),
 			&cli.BoolFlag{Name: "full",
 				Usage: "as many inferences and repetitions as the file says, also on an emulated processor"},
@@ -54,7 +58,7 @@ func (a *app) rehearseCommand() *cli.Command {
 	}
 }
 
-func (a *app) rehearse(c *cli.Context) error {
+func (a runVerbs) rehearse(c *cli.Context) error {
 	if name := c.String("resume"); name != "" {
 		return a.resumeRehearsal(c, name)
 	}
@@ -71,7 +75,7 @@ func (a *app) rehearse(c *cli.Context) error {
 		fmt.Fprintln(a.err, "! a rehearsal begins now, whatever lease.start says")
 		e.Lease.Next, e.Lease.Start = false, time.Time{}
 	}
-	return a.withEmulator(c, c.String("arch"), func(o site.Options) error {
+	return emulatorVerb(a).withEmulator(c, c.String("arch"), func(o site.Options) error {
 		if a.deviceArch != runtime.GOARCH && !c.Bool("full") {
 			if shorten(e) {
 				fmt.Fprintf(a.err, "! shortened, because the processor is emulated: "+
@@ -82,9 +86,9 @@ func (a *app) rehearse(c *cli.Context) error {
 	})
 }
 
-// resumeRehearsal goes on with a rehearsal; [app.resume] does the same for
+// resumeRehearsal goes on with a rehearsal; [runVerbs.resume] does the same for
 // `chexp run --resume`.
-func (a *app) resumeRehearsal(c *cli.Context, name string) error {
+func (a runVerbs) resumeRehearsal(c *cli.Context, name string) error {
 	if err := noArguments(c); err != nil {
 		return err
 	}
@@ -156,7 +160,7 @@ func shorten(e *spec.Experiment) bool {
 
 // withEmulator starts an emulator, hands a rehearsal the options to reach it, and
 // stops it. What the rehearsal left on it is an error.
-func (a *app) withEmulator(c *cli.Context, arch string, rehearsal func(site.Options) error) error {
+func (a emulatorVerb) withEmulator(c *cli.Context, arch string, rehearsal func(site.Options) error) error {
 	em, err := a.startEmulator(c, emulator.Options{
 		Arch: arch,
 		// The real Blazar acts every ten seconds; a rehearsal need not wait.
@@ -186,7 +190,7 @@ func leftBehind(c *cli.Context, what string) error {
 
 // startEmulator starts an emulator with the command's --fault. It goes on when the
 // command is interrupted: the run still has to give everything back.
-func (a *app) startEmulator(c *cli.Context, o emulator.Options) (*emulator.Emulator, error) {
+func (a emulatorVerb) startEmulator(c *cli.Context, o emulator.Options) (*emulator.Emulator, error) {
 	images, err := beside("images")
 	if err != nil {
 		return nil, err
@@ -215,7 +219,7 @@ func (a *app) startEmulator(c *cli.Context, o emulator.Options) (*emulator.Emula
 	return em, nil
 }
 
-func (a *app) emulatorCommand() *cli.Command {
+func (a emulatorVerb) emulatorCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "emulator",
 		Usage: "serve an emulated CHI@Edge on loopback until interrupted",
@@ -255,7 +259,7 @@ func bareMetal(_ *cli.Context, sites []string) error {
 	return nil
 }
 
-func (a *app) emulator(c *cli.Context) error {
+func (a emulatorVerb) emulator(c *cli.Context) error {
 	if err := noArguments(c); err != nil {
 		return err
 	}

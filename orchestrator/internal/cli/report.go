@@ -14,6 +14,7 @@ import (
 	"chexp/orchestrator/internal/report"
 	"chexp/orchestrator/internal/report/findings"
 	"chexp/orchestrator/internal/report/page"
+	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/store"
 
 	"github.com/urfave/cli/v2"
@@ -125,10 +126,43 @@ func timeline(entries []store.Entry) []findings.Phase {
 	return phases
 }
 
+// answer prints the decision table of what was measured.
+func (a *app) answer(c *cli.Context, r *run.Run, f *found, complete bool) error {
+	if f.measured() {
+		if err := a.show(c, f); err != nil {
+			return err
+		}
+	}
+	if !complete {
+		return nil // the error that is on its way says more
+	}
+	if f.across != nil {
+		return answerBoards(a.err, r)
+	}
+	return r.Incomplete(f.results)
+}
+
+// answerBoards says which devices of a run with several are whole.
+func answerBoards(w io.Writer, r *run.Run) error {
+	entries, err := r.Store.Entries()
+	if err != nil {
+		return err
+	}
+	boards, err := r.BoardStates(run.Replay(entries))
+	if err != nil {
+		return err
+	}
+	if err := r.IncompleteBoards(boards); err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "  boards: %s\n", run.Tell(boards))
+	return nil
+}
+
 // show prints the decision table in the format asked for.
 func (a *app) show(c *cli.Context, f *found) error {
 	if f.across != nil {
-		return f.showDevices(a, c)
+		return a.showDevices(c, f)
 	}
 	switch format := c.String("format"); format {
 	case "json":
@@ -149,12 +183,12 @@ func (a *app) show(c *cli.Context, f *found) error {
 
 // showDevices prints the devices of a run side by side, and where each one's own
 // report is.
-func (f *found) showDevices(a *app, c *cli.Context) error {
+func (a *app) showDevices(c *cli.Context, f *found) error {
 	render, err := comparisonFormat(c.String("format"))
 	if err != nil {
 		return err
 	}
-	if err := render(a, f.across); err != nil || c.String("format") != "table" {
+	if err := render(a.out, f.across); err != nil || c.String("format") != "table" {
 		return err
 	}
 	for _, d := range f.devices {

@@ -16,7 +16,10 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-func (a *app) resultsCommand() *cli.Command {
+// resultsVerbs are the commands about what runs have brought home.
+type resultsVerbs struct{ *app }
+
+func (a resultsVerbs) resultsCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "results",
 		Usage: "list, fetch, show, report and compare what was measured",
@@ -56,7 +59,7 @@ type runRow struct {
 	Rehearsal  bool      `json:"rehearsal"`
 }
 
-func (a *app) resultsList(c *cli.Context) error {
+func (a resultsVerbs) resultsList(c *cli.Context) error {
 	if err := noArguments(c); err != nil {
 		return err
 	}
@@ -131,7 +134,7 @@ func isRehearsal(s *store.Run) bool {
 	return err == nil
 }
 
-func (a *app) resultsShow(c *cli.Context) error {
+func (a resultsVerbs) resultsShow(c *cli.Context) error {
 	s, err := a.openRun(c)
 	if err != nil {
 		return err
@@ -168,7 +171,7 @@ func sayUnfinished(w io.Writer, s *store.Run, lines run.Commands) {
 	}
 }
 
-func (a *app) openRun(c *cli.Context) (*store.Run, error) {
+func (a resultsVerbs) openRun(c *cli.Context) (*store.Run, error) {
 	name, err := argument(c, "a run (see `chexp results list`, or `latest`)")
 	if err != nil {
 		return nil, err
@@ -176,7 +179,7 @@ func (a *app) openRun(c *cli.Context) (*store.Run, error) {
 	return a.open(c, name)
 }
 
-func (a *app) resultsReport(c *cli.Context) error {
+func (a resultsVerbs) resultsReport(c *cli.Context) error {
 	s, err := a.openRun(c)
 	if err != nil {
 		return err
@@ -188,7 +191,7 @@ func (a *app) resultsReport(c *cli.Context) error {
 	return nil
 }
 
-func (a *app) resultsFetch(c *cli.Context) error {
+func (a resultsVerbs) resultsFetch(c *cli.Context) error {
 	s, err := a.openRun(c)
 	if err != nil {
 		return err
@@ -226,7 +229,7 @@ func (a *app) resultsFetch(c *cli.Context) error {
 
 // fetchDevices brings home what a run with several devices has on each; one that
 // does not answer keeps nobody from the others, and is left.
-func (a *app) fetchDevices(c *cli.Context, r *run.Run) (left, err error) {
+func (a resultsVerbs) fetchDevices(c *cli.Context, r *run.Run) (left, err error) {
 	if c.String("from") != "" {
 		return nil, failure.Usage.Errorf("--from brings the results of one device, and run %s has several", r.Store.ID).
 			Advise("leave it out")
@@ -250,20 +253,20 @@ func (a *app) fetchDevices(c *cli.Context, r *run.Run) (left, err error) {
 }
 
 // nothingToFetch says so, and what the run still holds.
-func (a *app) nothingToFetch(r *run.Run) {
+func (a resultsVerbs) nothingToFetch(r *run.Run) {
 	fmt.Fprintf(a.err, "  all %d results are here\n", len(r.Plan.Trials))
 	if entries, err := r.Store.Entries(); err == nil && run.Replay(entries).Open() {
 		a.sayReserved(r)
 	}
 }
 
-func (a *app) sayReserved(r *run.Run) {
+func (a resultsVerbs) sayReserved(r *run.Run) {
 	fmt.Fprintf(a.err, "  the device is still reserved; to finish and give it back: %s\n", r.Commands.Resume())
 }
 
 // fetchFromDevice brings home what a run has on its device, and leaves the agent
 // at work there.
-func (a *app) fetchFromDevice(c *cli.Context, s *store.Run) (left, err error) {
+func (a resultsVerbs) fetchFromDevice(c *cli.Context, s *store.Run) (left, err error) {
 	r, err := a.load(c, s)
 	if err != nil {
 		return nil, err
@@ -312,7 +315,7 @@ func (a *app) fetchFromDevice(c *cli.Context, s *store.Run) (left, err error) {
 
 // collect brings home what an agent has measured, and says how far it is. left is
 // what of it could not be taken.
-func (a *app) collect(ctx context.Context, r *run.Run, agent run.Agent, obs *progress) (left, err error) {
+func (a resultsVerbs) collect(ctx context.Context, r *run.Run, agent run.Agent, obs *progress) (left, err error) {
 	reply, err := agent.Status(ctx, 0)
 	if err != nil {
 		return nil, err

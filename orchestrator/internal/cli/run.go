@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -23,6 +22,9 @@ import (
 
 	"github.com/urfave/cli/v2"
 )
+
+// runVerbs carry out experiments: chexp run, and chexp rehearse.
+type runVerbs struct{ *app }
 
 func runFlags() []cli.Flag {
 	return []cli.Flag{
@@ -48,7 +50,7 @@ func phaseNames() []string {
 	return names
 }
 
-func (a *app) runCommand() *cli.Command {
+func (a runVerbs) runCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "run",
 		Usage:     "carry out an experiment: reserve, launch, push, measure, fetch, give back, report",
@@ -75,7 +77,7 @@ func (a *app) runCommand() *cli.Command {
 	}
 }
 
-func (a *app) run(c *cli.Context) error {
+func (a runVerbs) run(c *cli.Context) error {
 	if resume := c.String("resume"); resume != "" {
 		if err := noArguments(c); err != nil {
 			return err
@@ -125,7 +127,7 @@ func asUsage(err error) error {
 }
 
 // execute plans a new run and carries it out.
-func (a *app) execute(c *cli.Context, e *spec.Experiment, o site.Options, how *rehearsed) error {
+func (a runVerbs) execute(c *cli.Context, e *spec.Experiment, o site.Options, how *rehearsed) error {
 	cfg := runConfig(c)
 	obs := newProgress(a.err)
 	obs.Phase(run.PhasePlan, "")
@@ -133,7 +135,11 @@ func (a *app) execute(c *cli.Context, e *spec.Experiment, o site.Options, how *r
 	if err := checkLeaseFlags(c, e); err != nil {
 		return err
 	}
-	plan, files, err := resolve(c.Context, e, a.archOf(e), id, obs.Say)
+	var standIn func(string)
+	if how != nil {
+		standIn = a.warn
+	}
+	plan, files, err := resolve(c.Context, e, a.archOf(e), id, obs.Say, standIn)
 	if err != nil {
 		return err
 	}
@@ -173,15 +179,17 @@ func runConfig(c *cli.Context) run.Config {
 
 // resolve finds or makes the models, finds the runtimes for the device's
 // architecture (Go's word for it), and expands the plan. The map says where this
-// machine has each file, by its SHA-256.
+// machine has each file, by its SHA-256. standIn is [models.Resolver]'s.
 func resolve(
-	ctx context.Context, e *spec.Experiment, arch, runID string, say func(string),
+	ctx context.Context, e *spec.Experiment, arch, runID string, say, standIn func(string),
 ) (*trial.Plan, map[string]string, error) {
 	cache, err := cacheDir()
 	if err != nil {
 		return nil, nil, err
 	}
-	found, err := resolverIn(cache, say).ResolveAll(ctx, e)
+	r := resolverIn(cache, say)
+	r.StandIn = standIn
+	found, err := r.ResolveAll(ctx, e)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -282,7 +290,7 @@ func storedExperiment(s *store.Run) (*spec.Experiment, error) {
 }
 
 // resume goes on with a run.
-func (a *app) resume(c *cli.Context, name string) error {
+func (a runVerbs) resume(c *cli.Context, name string) error {
 	if c.IsSet("site") {
 		return failure.Usage.Errorf("--site and --resume contradict each other: a run goes on where it was begun").
 			Advise("leave --site out; nothing was created")
@@ -297,7 +305,7 @@ func (a *app) resume(c *cli.Context, name string) error {
 	}
 	defer s.Unlock()
 	if cfg.Run, err = a.load(c, s); err != nil {
-		return giveBackDamaged(a, c, cfg, s, err)
+		return a.giveBackDamaged(c, cfg, s, err)
 	}
 	if err := checkTimes(c, cfg.Experiment); err != nil {
 		return err
@@ -322,13 +330,13 @@ func (a *app) resume(c *cli.Context, name string) error {
 		if err != nil {
 			return err
 		}
-		return a.withEmulator(c, arch, goOn)
+		return emulatorVerb(a).withEmulator(c, arch, goOn)
 	}
 	return goOn(a.siteOptions(c))
 }
 
 // carryOut executes a run that has its site, and prints the answer.
-func (a *app) carryOut(c *cli.Context, cfg run.Config, obs *progress) error {
+func (a runVerbs) carryOut(c *cli.Context, cfg run.Config, obs *progress) error {
 	obs.warned = a.warned
 	cfg.Observe, cfg.Boards = obs, obs
 	var f *found // nothing where the run ended before its report
@@ -348,39 +356,6 @@ func (a *app) carryOut(c *cli.Context, cfg run.Config, obs *progress) error {
 		}
 	}
 	return errors.Join(err, a.answer(c, cfg.Run, f, err == nil))
-}
-
-// answer prints the decision table of what was measured.
-func (a *app) answer(c *cli.Context, r *run.Run, f *found, complete bool) error {
-	if f.measured() {
-		if err := a.show(c, f); err != nil {
-			return err
-		}
-	}
-	if !complete {
-		return nil // the error that is on its way says more
-	}
-	if f.across != nil {
-		return answerBoards(a.err, r)
-	}
-	return r.Incomplete(f.results)
-}
-
-// answerBoards says which devices of a run with several are whole.
-func answerBoards(w io.Writer, r *run.Run) error {
-	entries, err := r.Store.Entries()
-	if err != nil {
-		return err
-	}
-	boards, err := r.BoardStates(run.Replay(entries))
-	if err != nil {
-		return err
-	}
-	if err := r.IncompleteBoards(boards); err != nil {
-		return err
-	}
-	fmt.Fprintf(w, "  boards: %s\n", run.Tell(boards))
-	return nil
 }
 
 // agentFile finds the agent for an architecture beside this program.

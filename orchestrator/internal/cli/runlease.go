@@ -31,7 +31,7 @@ func leaseChoiceFlags() []cli.Flag {
 
 // chooseLease gives a run to a cloud its [chooser]. What can be refused, or chosen,
 // is so before anything is made.
-func (a *app) chooseLease(c *cli.Context, cfg *run.Config, e *spec.Experiment, plan *trial.Plan, obs *progress,
+func (a runVerbs) chooseLease(c *cli.Context, cfg *run.Config, e *spec.Experiment, plan *trial.Plan, obs *progress,
 	command ...string) error {
 	cloud, ok := cfg.Site.(site.Cloud)
 	if !ok || !e.SiteKind().Leases || cfg.Until == run.PhasePlan {

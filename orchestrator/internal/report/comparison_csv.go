@@ -17,7 +17,7 @@ func ComparisonCSV(w io.Writer, c *compare.Comparison) error {
 		"runs", "devices", "process_starts", "suspect_runs", "median_ns", "low_ns", "high_ns", "unit", "spread",
 		"ratio", "ratio_low", "ratio_high", "ratio_unit", "ratio_units", "detectable", "verdict"}
 	for _, b := range budgets {
-		head = append(head, "met: "+b, "not met: "+b, "unknown: "+b)
+		head = append(head, "met: "+b, "not met: "+b, "undecided: "+b, "unknown: "+b)
 	}
 	out := csv.NewWriter(w)
 	if err := out.Write(head); err != nil {
@@ -76,10 +76,11 @@ func csvChange(r compare.Row, group string) []string {
 
 func csvBudgets(p compare.Pool, all []string) (out []string) {
 	for _, b := range all {
-		n := []string{"", "", ""}
+		n := []string{"", "", "", ""}
 		for _, x := range p.Budgets {
 			if x.Budget == b {
-				n = []string{strconv.Itoa(x.Met), strconv.Itoa(x.NotMet), strconv.Itoa(x.Unknown)}
+				n = []string{strconv.Itoa(x.Met), strconv.Itoa(x.NotMet), strconv.Itoa(x.Undecided),
+					strconv.Itoa(x.Unknown)}
 			}
 		}
 		out = append(out, n...)

@@ -54,14 +54,19 @@ func TestDecision(t *testing.T) {
 			r.add(static, cpu, 4, 1, 1, 200, 8*ms)
 			failed(r.add(static, cpu, 4, 1, 2, 200, 8*ms), trial.Failed, "timeout", "it hung", "")
 			return r
-		}, judge.Undecided, nil, []string{"Undecided", "Open: food-int8-static on cpu"},
+		}, judge.NoneKnown, nil, []string{"UNDECIDED", "Open: food-int8-static on cpu"},
 			[]string{"meets every budget."}},
-		{"one repetition that misses is a miss", func() *run {
+		{"repetitions on both sides of a limit decide nothing", func() *run {
 			r := newRun(static)
 			r.add(static, cpu, 4, 1, 1, 200, 8*ms)
 			r.add(static, cpu, 4, 1, 2, 200, 16*ms)
 			return r
-		}, judge.NoneMeets, nil, []string{"No option meets every budget"}, nil},
+		}, judge.NoneKnown, nil, []string{"p50 < 15 ms UNDECIDED: its repetitions disagree; more of them would tell"}, nil},
+		{"a limit within the interval decides nothing", func() *run {
+			r := newRun(static)
+			r.add(static, cpu, 4, 1, 1, 200, 15*ms)
+			return r
+		}, judge.NoneKnown, nil, []string{"p50 < 15 ms UNDECIDED: "}, []string{"meets every budget:"}},
 		{"smallest and fastest differ", func() *run {
 			r := newRun(static, dynamic)
 			r.add(static, cpu, 4, 1, 1, 200, 14*ms)
@@ -95,7 +100,7 @@ func TestDecision(t *testing.T) {
 			r.Budgets = []judge.Budget{{Metric: judge.P99, Op: "<", Limit: 1e12, Text: "p99 < 1000 s"}}
 			r.add(static, cpu, 4, 1, 1, 100, 8*ms)
 			return r
-		}, judge.Undecided, nil, []string{"Undecided"}, nil},
+		}, judge.NoneKnown, nil, []string{"UNDECIDED"}, nil},
 		{"no budget", func() *run {
 			r := newRun(static)
 			r.Budgets = nil
@@ -130,20 +135,6 @@ func TestDecision(t *testing.T) {
 				t.Errorf("RealDevice = %v", d.RealDevice)
 			}
 		})
-	}
-}
-
-func TestCloseCall(t *testing.T) {
-	r := newRun(static)
-	r.add(static, cpu, 4, 1, 1, 200, 15*ms)
-	v := findings.Build(r.Input).Rows[0].Answers[1]
-	if !v.Close {
-		t.Errorf("a limit of 15 ms inside the interval of a median near 15 ms is no close call: %+v", v)
-	}
-	r = newRun(static)
-	r.add(static, cpu, 4, 1, 1, 200, 8*ms)
-	if v := findings.Build(r.Input).Rows[0].Answers[1]; v.Close {
-		t.Errorf("8 ms against 15 ms is a close call: %+v", v)
 	}
 }
 

@@ -139,7 +139,7 @@ func TestFallbackIsNobodysLatency(t *testing.T) {
 		row.Answers[0].Verdict != judge.Unknown || row.Answers[1].Verdict != judge.Unknown {
 		t.Fatalf("%s, p50 %+v, %+v", row.Validity, row.P50, row.Answers)
 	}
-	if d := table.Decision; d.Verdict != judge.NoneMeets && d.Verdict != judge.Undecided ||
+	if d := table.Decision; d.Verdict != judge.NoneMeets && d.Verdict != judge.NoneKnown ||
 		slices.Contains(d.Options, "B") || d.Fastest == "B" {
 		t.Errorf("%+v", d)
 	}

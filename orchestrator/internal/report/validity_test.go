@@ -126,7 +126,7 @@ func TestOldResult(t *testing.T) {
 	}
 }
 
-func TestCloseCallOfPercentile(t *testing.T) {
+func TestUndecidedPercentile(t *testing.T) {
 	r := newRun(static)
 	res := r.add(static, cpu, 4, 1, 1, 1000, 8*ms)
 	p95, _ := res.Summary.P95NS.Get()
@@ -134,10 +134,10 @@ func TestCloseCallOfPercentile(t *testing.T) {
 		{Metric: judge.P95, Op: "<", Limit: 2 * p95, Text: "p95 < y"}}
 	table := findings.Build(r.Input)
 	v := table.Rows[0].Answers
-	if !v[0].Close || v[1].Close || v[0].Verdict != judge.Met {
+	if v[0].Verdict != judge.Undecided || v[1].Verdict != judge.Met {
 		t.Errorf("%+v", v)
 	}
-	if !strings.Contains(table.Notes[0].Text, "95 % interval of the p95") {
+	if !strings.Contains(table.Notes[0].Text, "UNDECIDED: the limit of p95 < x lies within the 95 % interval") {
 		t.Errorf("%+v", table.Notes)
 	}
 }

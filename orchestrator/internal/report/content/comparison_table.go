@@ -158,10 +158,10 @@ func budgetCell(p compare.Pool, budget string) Cell {
 		if b.Budget != budget {
 			continue
 		}
-		c := Cell{Text: fmt.Sprintf("%d of %d", b.Met, b.Met+b.NotMet+b.Unknown), Tone: Good}
+		c := Cell{Text: fmt.Sprintf("%d of %d", b.Met, b.Runs()), Tone: Good}
 		switch {
-		case b.Unknown > 0:
-			c.Text, c.Tone = c.Text+fmt.Sprintf(", %d ?", b.Unknown), Open
+		case b.Unknown+b.Undecided > 0:
+			c.Text, c.Tone = c.Text+fmt.Sprintf(", %d ?", b.Unknown+b.Undecided), Open
 		case b.NotMet > 0:
 			c.Tone = Bad
 		}

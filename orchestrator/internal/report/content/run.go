@@ -154,6 +154,8 @@ func verdictCell(r *findings.Row, i int) Cell {
 		c.Sign, c.Tone = "✓", Good
 	case judge.NotMet:
 		c.Sign, c.Tone = "✗", Bad
+	case judge.Undecided:
+		c.Sign, c.Tone = "±", Open
 	default:
 		c.Sign, c.Tone = "?", Open
 	}

@@ -41,7 +41,7 @@ func decide(t *Table) Decision {
 
 // say puts the conclusion into a sentence, and what led to it into details.
 func (d *Decision) say(t *Table, j judge.Decision) {
-	open := judge.Labels(j.Open)
+	open := openOptions(t, j.Open)
 	switch j.Conclusion {
 	case judge.NoResults:
 		d.Text = "No decision: " + noResult(t.Rows) + "."
@@ -52,11 +52,11 @@ func (d *Decision) say(t *Table, j judge.Decision) {
 	case judge.SomeMeet:
 		d.sayMeeting(t, j)
 		if len(j.Open) > 0 {
-			d.Details = append(d.Details, "Open, because a budget could not be judged: "+open+".")
+			d.Details = append(d.Details, "Open: "+open+".")
 		}
 		return
-	case judge.Undecided:
-		d.Text = "Undecided: no option is known to meet every budget, but not every one is known to miss one. Open: " +
+	case judge.NoneKnown:
+		d.Text = "UNDECIDED: no option is known to meet every budget, but not every one is known to miss one. Open: " +
 			open + "."
 	case judge.NoneMeets:
 		d.Text = "No option meets every budget."
@@ -64,6 +64,46 @@ func (d *Decision) say(t *Table, j judge.Decision) {
 	for _, x := range j.Tallies {
 		d.Details = append(d.Details, tallyText(x, len(j.Usable)))
 	}
+}
+
+// openOptions names at most six options with what is open about each: the budgets
+// that nothing is decided about, and what would probably decide.
+func openOptions(t *Table, options []*judge.Option) string {
+	var out []string
+	for _, o := range options {
+		var open []string
+		for i, v := range o.Verdicts {
+			if v == judge.Undecided || v == judge.Unknown {
+				open = append(open, t.Judged.Budgets[i].Text+" "+v.String()+wouldDecide(o, i))
+			}
+		}
+		out = append(out, o.Label+" ("+strings.Join(open, ", ")+")")
+	}
+	return words.List(out, "; ", 6)
+}
+
+// wouldDecide says what would probably decide an option's i-th budget: the most
+// that any of its repetitions asks for or, where they disagree, more of them.
+func wouldDecide(o *judge.Option, i int) string {
+	if o.Verdicts[i] != judge.Undecided {
+		return ""
+	}
+	var most *judge.More
+	undecided := false
+	for _, t := range o.Trials {
+		a := t.Answers[i]
+		undecided = undecided || a.Verdict == judge.Undecided
+		if a.More != nil && (most == nil || a.More.N > most.N) {
+			most = a.More
+		}
+	}
+	switch {
+	case most != nil:
+		return ": " + most.String() + " would probably decide"
+	case undecided:
+		return ": too near the limit to be decided by measuring more"
+	}
+	return ": its repetitions disagree; more of them would tell"
 }
 
 func (d *Decision) sayMeeting(t *Table, j judge.Decision) {

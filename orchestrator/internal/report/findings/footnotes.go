@@ -16,6 +16,10 @@ import (
 // footnotes attaches every doubt to the cell that it is about.
 func (b *builder) footnotes(r *Row) {
 	for _, m := range b.Models {
+		if m.Name == r.Model && strings.HasPrefix(m.Origin, trial.StandIn) {
+			b.mark(r, "model", "stand-in "+m.Origin, "Not the experiment's model, whose file could not be had, but its "+
+				m.Origin+": size, latency and answers are the stand-in's.")
+		}
 		if m.Name == r.Model && strings.Contains(m.Origin, "untrained") {
 			b.mark(r, "model", "untrained", "Untrained model: its weights are random. Its size and its latency mean "+
 				"something, its answers do not.")
@@ -66,7 +70,7 @@ func (b *builder) numberNotes(r *Row) {
 	}
 }
 
-// answerNotes say why a verdict is unknown, and which are close.
+// answerNotes say why a verdict is unknown or UNDECIDED.
 func (b *builder) answerNotes(r *Row) {
 	for i, a := range r.Answers {
 		switch {
@@ -78,15 +82,21 @@ func (b *builder) answerNotes(r *Row) {
 				key = k
 			}
 			b.mark(r, BudgetColumn(i), key, "Unknown: "+a.Why)
-		case a.Close:
-			what := a.Budget.Metric.String()
-			if a.Budget.Metric == judge.P50 {
-				what = "median"
-			}
-			b.mark(r, BudgetColumn(i), fmt.Sprintf("close %d", i), "Close call: the limit lies within the 95 % "+
-				"interval of the "+what+"; another run may end on the other side.")
+		case a.Verdict == judge.Undecided:
+			b.mark(r, BudgetColumn(i), fmt.Sprintf("undecided %d %s", i, r.ID), undecided(a))
 		}
 	}
+}
+
+// undecided says between what the value lies, and what would probably decide.
+func undecided(a judge.Answer) string {
+	m := a.Budget.Metric
+	s := fmt.Sprintf("UNDECIDED: the limit of %s lies within the 95 %% interval, %s to %s; ", a.Budget.Text,
+		m.Format(a.Interval.Low), m.Format(a.Interval.High))
+	if a.More == nil {
+		return s + "the value lies so near the limit that no practicable number of measurements would decide."
+	}
+	return s + a.More.String() + " would probably decide (a guess from this sample)."
 }
 
 // refusal is the footnote of a number that the sample cannot carry. Where it is
