@@ -157,7 +157,7 @@ func TestWhatIsNoSampleIsRefused(t *testing.T) {
 		"no array":  {"a.npy", []byte("hello"), "no NumPy"},
 		"cut":       {"a.npy", npy("2,", 1), "holds 4 bytes"},
 		"shape":     {"a.npy", npy("3,", 1, 2, 3), "the model takes [1 2]"},
-		"huge":      {"a.npy", npy("2,99999999999999999999", 1), "out of range"},
+		"huge":      {"a.npy", npy("2,99999999999999999999", 1), "too large"},
 		"header":    {"a.npy", []byte("\x93NUMPY\x02\x00\xff\xff\xff\xff"), "cut short"},
 		"fortran":   {"a.npy", bytes.Replace(npy("2,", 1, 2), []byte("False"), []byte("True "), 1), "not read"},
 		"no image":  {"a.png", []byte("hello"), "a.png"},

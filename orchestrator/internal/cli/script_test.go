@@ -36,8 +36,8 @@ import (
 //	take-board               lease the board of the run's first attempt, and put its name into FIRST
 //	interrupted-after N CMD...  Ctrl-C when every trial on the device has N blocks on record
 //	await-blocks N           wait until every trial on the device has N blocks on record
-//	ends-in DURATION CMD...  run a command so that measuring must end that long from now: its lease of 2 minutes
-//	                         does soon after
+//	ends-in DURATION CMD...  run exp.yaml, whose lease is of 2 minutes, until it is pushed, and go on so that measuring
+//	                         must end that long from then: the lease does soon after
 //	agent-dies-after N CMD...  kill the agent when every trial has N blocks, and let it not start again; exit code 7
 //	interrupted-twice PHASE CMD...  Ctrl-C, and again while a dead cloud delays the giving back
 //	faults JSON              order faults from the running emulator
