@@ -3,7 +3,6 @@ package chaos
 import (
 	"bufio"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -127,19 +126,6 @@ func (c *cloud) settled(patience time.Duration) []thing {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-}
-
-// faults orders them from the emulator itself.
-func (c *cloud) faults(json string) error {
-	resp, err := http.Post(c.control+"/faults", "application/json", strings.NewReader(json))
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != 200 {
-		return fmt.Errorf("faults: %s", resp.Status)
-	}
-	return nil
 }
 
 // measured is what agents on the boards have on their disks: trials with a result,
