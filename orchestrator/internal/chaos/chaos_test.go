@@ -276,8 +276,10 @@ func (c *campaign) sum() {
 func TestSlice(t *testing.T) {
 	c := newCampaign(t, "")
 	var scenes []scene
-	for _, call := range []string{"POST /v1/leases", "POST /v1/containers", "GET /v1/containers/{id}",
-		"POST /v1/containers/{id}/execute chexp-agent start", "DELETE /v1/containers/{id}", "DELETE /v1/leases/{id}"} {
+	for _, call := range []string{
+		"POST /v1/leases", "POST /v1/containers", "GET /v1/containers/{id}",
+		"POST /v1/containers/{id}/execute chexp-agent start", "DELETE /v1/containers/{id}", "DELETE /v1/leases/{id}",
+	} {
 		for _, k := range kinds() {
 			if !k.slow && k.name != "huge" {
 				scenes = append(scenes, wrong("zun", k, 1, call))

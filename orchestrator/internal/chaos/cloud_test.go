@@ -31,8 +31,8 @@ type cloud struct {
 func (c *cloud) start() {
 	c.stop()
 	os.RemoveAll(c.dir)
-	c.cmd = exec.Command(filepath.Join(c.bin, "chexp"), "emulator", "--arch", "amd64", "--tick", "100ms", "--pull", "100ms",
-		"--dir", c.dir)
+	c.cmd = exec.Command(filepath.Join(c.bin, "chexp"), "emulator", "--arch", "amd64", "--tick", "100ms", "--pull",
+		"100ms", "--dir", c.dir)
 	c.cmd.Env = append(os.Environ(), "CHEXP_CACHE="+c.dir+".cache")
 	c.cmd.Stderr = io.Discard
 	out, err := c.cmd.StdoutPipe()

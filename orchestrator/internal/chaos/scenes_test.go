@@ -98,7 +98,9 @@ func (c *campaign) signalled(way, signals, phase string) scene {
 func damagedScenes(phase string) []scene {
 	var all []scene
 	for _, d := range sorted(damages) {
-		all = append(all, scene{Name: fmt.Sprintf("zun damaged %s after %s", d, phase), way: "zun", damage: d, phase: phase})
+		all = append(all, scene{
+			Name: fmt.Sprintf("zun damaged %s after %s", d, phase), way: "zun", damage: d, phase: phase,
+		})
 	}
 	return all
 }
