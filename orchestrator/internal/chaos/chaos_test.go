@@ -208,8 +208,10 @@ func (c *campaign) one(cl *cloud, sc scene) {
 	begun := time.Now()
 	s.play()
 	s.answers += cl.proxy.heal()
-	o := outcome{Seed: c.seed, Case: sc.Name, Codes: s.codes, Struck: s.answers, Hit: s.struck, Took: time.Since(begun).Seconds(),
-		Lapses: s.lapse, Lost: s.lost}
+	o := outcome{
+		Seed: c.seed, Case: sc.Name, Codes: s.codes, Struck: s.answers, Hit: s.struck,
+		Took: time.Since(begun).Seconds(), Lapses: s.lapse, Lost: s.lost,
+	}
 	for _, v := range cl.left() {
 		o.Left = append(o.Left, v.String())
 	}
