@@ -178,6 +178,11 @@ func caveats(t *Table) (out []string) {
 		out = append(out, "Several devices measured: "+t.byDevice()+". Boards of one kind differ: each has its own "+
 			"options, and no ratio is taken between two.")
 	}
+	for _, a := range t.Run.Attempts {
+		if a.Unproven != "" && a.Results > 0 {
+			out = append(out, fmt.Sprintf("Board not proven (attempt %d): %s.", a.N, a.Unproven))
+		}
+	}
 	if t.Interrupted != "" {
 		out = append(out, t.Interrupted)
 	}

@@ -94,14 +94,21 @@ type Attempt struct {
 	ContainerID   string                `json:"container_id,omitempty"`
 	Image         string                `json:"image,omitempty"`
 	Digest        trial.Reading[string] `json:"image_digest,omitzero"`
+	// BootID is the board's: containers that share it share the board. Unproven is why
+	// nobody can say for certain which board it had.
+	BootID   trial.Reading[string] `json:"boot_id,omitzero"`
+	Unproven string                `json:"board_unproven,omitempty"`
 }
 
 // String says what the attempt had, for people.
 func (a Attempt) String() string {
 	named := func(what, id string) string { return words.When(id != "", what+id) }
 	return strings.Join(words.Present(words.Plural(a.Results, "result"), a.Device.Name, named("uid ", a.Device.UID),
-		named("lease ", a.LeaseID), named("reservation ", a.ReservationID), named("container ", a.ContainerID)), ", ")
+		named("lease ", a.LeaseID), named("reservation ", a.ReservationID), named("container ", a.ContainerID),
+		named("boot id ", a.boot()), named("board not proven: ", a.Unproven)), ", ")
 }
+
+func (a Attempt) boot() string { id, _ := a.BootID.Get(); return id }
 
 // byDevice says how many results each device brought.
 func (t *Table) byDevice() string {
