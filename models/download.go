@@ -2,20 +2,17 @@ package models
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/files"
 	"chexp/experiments/spec"
-	"chexp/experiments/trial"
 )
 
 // Bounds of a download. A slow one may take as long as it likes, as long as
@@ -27,45 +24,46 @@ const (
 	progressEvery = 16 << 20
 )
 
-// fetch finds a model by its sum in the cache or the search path, else
+// fetch finds a model by its content in the cache or the search path, else
 // downloads it into the cache, no more than limit bytes.
 func (r *Resolver) fetch(ctx context.Context, m spec.ModelSource, limit int64) (Resolved, error) {
 	u, err := url.Parse(m.URL)
-	if err != nil || m.SHA256 == "" {
-		return Resolved{}, failure.Usage.Errorf("a URL needs to be well formed and to have a sha256")
+	if err != nil || !m.Pin.Given() {
+		return Resolved{}, failure.Usage.Errorf("a URL needs to be well formed and to have a sha256 or a swhid")
 	}
-	found := Resolved{Model: trial.Model{SHA256: m.SHA256, Origin: "url " + public(u)}}
-	file, ok := r.cached(ctx, m.SHA256)
+	file, ok := r.cached(ctx, m.Pin)
 	cut := ""
 	if !ok {
-		file, cut = r.search(ctx, m.SHA256)
+		file, cut = r.search(ctx, m.Pin)
 	}
 	if err := ctx.Err(); err != nil {
 		return Resolved{}, err
 	}
-	if file == "" {
-		if file, err = r.download(ctx, u, m.SHA256, limit); err != nil {
-			return Resolved{}, r.offline(err, u, m.SHA256, cut)
+	if file.Path == "" {
+		if file, err = r.download(ctx, u, m.Pin, limit); err != nil {
+			return Resolved{}, r.offline(err, u, m.Pin, cut)
 		}
 	}
-	info, err := os.Stat(file)
-	if err != nil {
-		return Resolved{}, err
-	}
-	found.File, found.Bytes = file, info.Size()
-	return found, nil
+	return resolved(file, "url "+public(u)), nil
 }
 
+// notHad is the code of the error that a file cannot be had, which a stand-in may
+// be taken for; another file than the one that was pinned is none.
+const notHad = "not_had"
+
 // offline says what to do where the network does not give the file.
-func (r *Resolver) offline(err error, u *url.URL, sum, cut string) error {
+func (r *Resolver) offline(err error, u *url.URL, pin files.Pin, cut string) error {
 	var e *failure.Error
 	if !errors.As(err, &e) {
 		e = failure.Usage.Errorf("cannot be downloaded from %s", public(u)).Because(err)
 	}
+	if !errors.As(err, new(*files.NotPinned)) {
+		e.Code = notHad
+	}
 	if e.Next == "" {
-		e.Next = fmt.Sprintf("put the file with sha256 %s into %s (its name must end in .onnx), or name its "+
+		e.Next = fmt.Sprintf("put the file with %s into %s (its name must end in .onnx), or name its "+
 			"directory in %s",
-			sum, r.CacheDir, SearchPathEnv)
+			pin.Of(), r.CacheDir, SearchPathEnv)
 	}
 	if cut != "" {
 		e.Next += "; " + cut
@@ -80,9 +78,11 @@ func public(u *url.URL) string {
 
 // download streams the file into the cache. Nothing is left of one that fails
 // or has another content.
-func (r *Resolver) download(ctx context.Context, u *url.URL, sum string, limit int64) (string, error) {
+func (r *Resolver) download(
+	ctx context.Context, u *url.URL, pin files.Pin, limit int64,
+) (stored files.Stored, err error) {
 	if err := allowed(u, u); err != nil {
-		return "", err
+		return stored, err
 	}
 	// Canceled by the stall timer too, which the caller must not take for Ctrl-C.
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -93,26 +93,34 @@ func (r *Resolver) download(ctx context.Context, u *url.URL, sum string, limit i
 	defer stall.Stop()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
-		return "", plainError(err)
+		return stored, plainError(err)
 	}
 	r.progress("downloading %s", public(u))
 	resp, err := r.client(u).Do(req)
 	switch {
 	case err != nil && context.Cause(ctx) != nil:
-		return "", context.Cause(ctx)
+		return stored, context.Cause(ctx)
 	case err != nil:
-		return "", plainError(err)
+		return stored, plainError(err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("the server answers %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
+		return stored, fmt.Errorf("the server answers %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
 	}
 	if resp.ContentLength > limit {
-		return "", fmt.Errorf("it has %d bytes; at most %d are accepted", resp.ContentLength, limit)
+		return stored, fmt.Errorf("it has %d bytes; at most %d are accepted", resp.ContentLength, limit)
 	}
 	body := &download{r: r, body: resp.Body, limit: limit, total: resp.ContentLength,
 		alive: func() { stall.Reset(stallTimeout) }}
-	return r.store(sum, func(w io.Writer) error { return body.copy(ctx, w, sum, public(u)) })
+	stored, err = r.store(pin, resp.ContentLength,
+		func(w io.Writer) error { return body.copy(ctx, w, public(u)) })
+	if e := (*files.NotPinned)(nil); errors.As(err, &e) {
+		return stored, failure.Usage.
+			Errorf("%s gave another file (%s), of which nothing was kept", public(u), spec.FormatBytes(e.Bytes)).
+			Advise("find the one that was meant, or look at the new one and correct the %s", kindOf(e.Has)).
+			Because(e)
+	}
+	return stored, err
 }
 
 // download is one transfer under way.
@@ -141,13 +149,11 @@ func (d *download) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// copy writes the body to w and checks size and content. An error of w itself
-// is returned bare, for store to explain.
-func (d *download) copy(ctx context.Context, w io.Writer, sum, from string) error {
-	h := sha256.New()
+// copy writes the body to w, whose error is returned bare, for store to explain.
+func (d *download) copy(ctx context.Context, w io.Writer, from string) error {
 	disk := &writer{w: w}
-	n, err := io.Copy(io.MultiWriter(h, disk), io.LimitReader(d, d.limit+1))
-	switch got := hex.EncodeToString(h.Sum(nil)); {
+	n, err := io.Copy(disk, io.LimitReader(d, d.limit+1))
+	switch {
 	case disk.err != nil:
 		return disk.err
 	case err != nil && context.Cause(ctx) != nil:
@@ -156,12 +162,6 @@ func (d *download) copy(ctx context.Context, w io.Writer, sum, from string) erro
 		return failure.Usage.Errorf("the download from %s broke off", from).Because(plainError(err))
 	case n > d.limit:
 		return failure.Usage.Errorf("%s sends more than the %d bytes that are accepted", from, d.limit)
-	case got != sum:
-		return failure.Usage.
-			Errorf("%s gave %s with sha256 %s, but it must be %s; nothing was kept", from, spec.FormatBytes(n), got,
-				sum).
-			Advise("the file at that address is another one: find the one that was meant, " +
-				"or look at the new one and correct the sha256")
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"chexp/experiments/files"
 	"chexp/experiments/spec"
 )
 
@@ -25,7 +26,7 @@ func TestAModelThatIsAPipe(t *testing.T) {
 	r := Resolver{CacheDir: t.TempDir(), SearchPath: []string{searched, dir}}
 	for _, m := range []spec.ModelSource{
 		{Name: "m", Path: pipe}, {Name: "m", Path: zero},
-		{Name: "m", URL: "http://127.0.0.1:1/x.onnx", SHA256: strings.Repeat("0", 64)},
+		{Name: "m", URL: "http://127.0.0.1:1/x.onnx", Pin: files.Pin{SHA256: strings.Repeat("0", 64)}},
 	} {
 		done := make(chan error, 1)
 		go func() { _, err := r.Resolve(t.Context(), m); done <- err }()

@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"chexp/experiments/failure"
@@ -56,6 +57,10 @@ type Resolver struct {
 	HTTP       *http.Client // nil: a client with bounds of its own
 	// Progress, if not nil, is told what takes time, one line of text each.
 	Progress func(text string)
+	// StandIn, if not nil, is told of each stand-in that is taken where a model's
+	// file cannot be had, with the reason. It is for rehearsals, which say nothing
+	// about the model. Nil: none is taken.
+	StandIn func(text string)
 }
 
 // Resolved is a model and where its file lies on this machine.
@@ -83,6 +88,9 @@ func (r *Resolver) resolve(ctx context.Context, m spec.ModelSource, limit int64)
 		found, err = r.fetch(ctx, m, limit)
 	default:
 		err = failure.Usage.Errorf("names no builtin, path or url")
+	}
+	if e := (*failure.Error)(nil); r.StandIn != nil && m.StandIn != "" && errors.As(err, &e) && e.Code == notHad {
+		found, err = r.standIn(ctx, m, e)
 	}
 	if err == nil {
 		found.Name = m.Name
@@ -164,68 +172,108 @@ func (r *Resolver) builtin(ctx context.Context, m spec.ModelSource) (Resolved, e
 		origin += " (untrained)"
 	}
 	want := trial.Model{SHA256: b.SHA256, Bytes: b.Bytes, Origin: origin}
-	if file, ok := r.cached(ctx, b.SHA256); ok {
-		return Resolved{Model: want, File: file}, nil
+	pin := files.Pin{SHA256: b.SHA256}
+	if file, ok := r.cached(ctx, pin); ok {
+		return Resolved{Model: want, File: file.Path}, nil
 	}
 	r.progress("generating %s (%s)", b.Name, spec.FormatBytes(b.Bytes))
 	data, err := builtin.Generate(b.Name)
 	if err != nil {
 		return Resolved{}, err
 	}
-	if got := files.Sum(data); got != b.SHA256 {
-		return Resolved{}, failure.Usage.
-			Errorf("generating %s gave other bytes (sha256 %s) than it must (%s)", b.Name, got, b.SHA256).
-			Advise("this is a fault of chexp on this platform: please report it")
-	}
-	file, err := r.store(b.SHA256, func(w io.Writer) error {
+	file, err := r.store(pin, b.Bytes, func(w io.Writer) error {
 		_, err := w.Write(data)
 		return err
 	})
-	return Resolved{Model: want, File: file}, err
+	if e := (*files.NotPinned)(nil); errors.As(err, &e) {
+		return Resolved{}, failure.Usage.
+			Errorf("generating %s gave other bytes (%s) than it must (%s)", b.Name, e.Has, e.Must).
+			Advise("this is a fault of chexp on this platform: please report it")
+	}
+	return Resolved{Model: want, File: file.Path}, err
+}
+
+// standIn is the builtin model that is measured in place of a file that cannot
+// be had.
+func (r *Resolver) standIn(ctx context.Context, m spec.ModelSource, why error) (Resolved, error) {
+	found, err := r.builtin(ctx, spec.ModelSource{Builtin: m.StandIn})
+	found.Origin = trial.StandIn + found.Origin
+	r.StandIn(fmt.Sprintf("model %s: %v; its %s, is taken in its place: size, time and answers are not the model's",
+		m.Name, why, found.Origin))
+	return found, err
 }
 
 // path hashes a file of the user's and uses it where it lies.
 func (r *Resolver) path(ctx context.Context, m spec.ModelSource) (Resolved, error) {
-	sum, size, err := hash(ctx, m.Path)
+	found, err := files.HashPinned(ctx, m.Path, MaxBytes, m.Pin)
 	if err != nil {
 		return Resolved{}, failure.Usage.Errorf("cannot be read").Because(err)
 	}
-	if m.SHA256 != "" && m.SHA256 != sum {
+	if has, must := m.Pin.Differs(found); has != "" {
 		return Resolved{}, failure.Usage.
-			Errorf("file %s has sha256 %s, but the experiment says %s", m.Path, sum, m.SHA256).
-			Advise("use the file that the experiment was written for, or correct its sha256")
+			Errorf("file %s has %s, but the experiment says %s", m.Path, has, must).
+			Advise("use the file that the experiment was written for, or correct its %s", kindOf(has))
 	}
 	origin := "path " + filepath.Base(m.Path) // the rest of the path is nobody's business in a result
-	return Resolved{Model: trial.Model{SHA256: sum, Bytes: size, Origin: origin}, File: m.Path}, nil
+	return resolved(found, origin), nil
+}
+
+// kindOf is the word of a pin that [files.Pin.Differs] begins with, as the
+// experiment file has it.
+func kindOf(has string) string {
+	word, _, _ := strings.Cut(has, " ")
+	return strings.ToLower(word)
+}
+
+func resolved(f files.Stored, origin string) Resolved {
+	return Resolved{Model: trial.Model{SHA256: f.SHA256, Bytes: f.Bytes, Origin: origin}, File: f.Path}
 }
 
 // cached returns the cache's file of that content. A file whose content has
 // changed is no hit; it is replaced by the next store.
-func (r *Resolver) cached(ctx context.Context, sum string) (string, bool) {
-	path := r.cacheFile(sum)
-	got, _, err := hash(ctx, path)
-	return path, err == nil && got == sum
+func (r *Resolver) cached(ctx context.Context, pin files.Pin) (found files.Stored, ok bool) {
+	sum := pin.SHA256
+	if sum == "" {
+		data, err := files.Read(r.noteFile(pin), 100)
+		if sum = strings.TrimSpace(string(data)); err != nil || !files.IsSum(sum) {
+			return found, false
+		}
+	}
+	found, err := files.HashPinned(ctx, r.cacheFile(sum), MaxBytes, pin)
+	has, _ := pin.Differs(found)
+	return found, err == nil && has == ""
 }
 
-func (r *Resolver) cacheFile(sum string) string { return filepath.Join(r.CacheDir, sum+".onnx") }
+func (r *Resolver) cacheFile(sum string) string { return filepath.Join(r.CacheDir, cacheName(sum)) }
 
-// store writes a new file of the cache whole or not at all. write must check the
-// content.
-func (r *Resolver) store(sum string, write func(io.Writer) error) (string, error) {
+func cacheName(sum string) string { return sum + ".onnx" }
+
+// noteFile holds the SHA-256, under which the cache keeps a file, of a file that was
+// asked for by its SWHID. It is a hint only: what it leads to is hashed again.
+func (r *Resolver) noteFile(pin files.Pin) string {
+	return filepath.Join(r.CacheDir, strings.ReplaceAll(pin.SWHID, ":", "-"))
+}
+
+// store writes a new file of the cache whole or not at all, where it is what pin
+// says; its error is a [files.NotPinned] where it is not. length is the file's, or
+// -1 where it is not told beforehand.
+func (r *Resolver) store(pin files.Pin, length int64, write func(io.Writer) error) (files.Stored, error) {
 	cannot := func(err error) error {
 		return failure.Usage.Errorf("cannot write to the model cache %s", r.CacheDir).
 			Advise("make room or make it writable").Because(err)
 	}
 	if err := os.MkdirAll(r.CacheDir, 0o755); err != nil {
-		return "", cannot(err)
+		return files.Stored{}, cannot(err)
 	}
 	r.sweep()
-	path := r.cacheFile(sum)
-	err := files.WriteFunc(path, write)
-	if e := (*failure.Error)(nil); err != nil && !errors.As(err, &e) {
+	stored, err := files.StorePinned(r.CacheDir, pin, length, write, cacheName)
+	if err == nil && pin.SWHID != "" {
+		err = files.Write(r.noteFile(pin), []byte(stored.SHA256+"\n"))
+	}
+	if e := (*failure.Error)(nil); err != nil && !errors.As(err, &e) && !errors.As(err, new(*files.NotPinned)) {
 		err = cannot(err)
 	}
-	return path, err
+	return stored, err
 }
 
 // sweep removes what a killed process left half-written. A day is longer than

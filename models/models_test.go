@@ -19,7 +19,9 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/files"
 	"chexp/experiments/spec"
+	"chexp/experiments/trial"
 	"chexp/models/builtin"
 	"chexp/models/catalog"
 	"chexp/models/modeltest"
@@ -128,7 +130,7 @@ func TestPath(t *testing.T) {
 	file := write(t, filepath.Join(dir, "x.onnx"), data)
 	r := &Resolver{CacheDir: filepath.Join(dir, "cache")}
 	for _, want := range []string{"", sum} {
-		got, err := r.Resolve(t.Context(), spec.ModelSource{Name: "m", Path: file, SHA256: want})
+		got, err := r.Resolve(t.Context(), spec.ModelSource{Name: "m", Path: file, Pin: files.Pin{SHA256: want}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -137,7 +139,8 @@ func TestPath(t *testing.T) {
 		}
 	}
 	cacheHolds(t, r.CacheDir)
-	_, err := r.Resolve(t.Context(), spec.ModelSource{Name: "m", Line: 7, Path: file, SHA256: strings.Repeat("0", 64)})
+	_, err := r.Resolve(t.Context(), spec.ModelSource{Name: "m", Line: 7, Path: file,
+		Pin: files.Pin{SHA256: strings.Repeat("0", 64)}})
 	fails(t, err, "has sha256 "+sum+", but the experiment says 000", "correct its sha256")
 	_, err = r.Resolve(t.Context(), spec.ModelSource{Name: "m", Line: 7, Path: filepath.Join(dir, "none")})
 	fails(t, err, "no such file", "")
@@ -152,7 +155,7 @@ func TestDownload(t *testing.T) {
 	data, sum := tiny(t)
 	base, hits := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.Write(data) })
 	r := &Resolver{CacheDir: t.TempDir()}
-	m := spec.ModelSource{Name: "m", URL: base + "/dir/x.onnx?token=secret#f", SHA256: sum}
+	m := spec.ModelSource{Name: "m", URL: base + "/dir/x.onnx?token=secret#f", Pin: files.Pin{SHA256: sum}}
 	for range 2 { // the second one comes from the cache
 		got, err := r.Resolve(t.Context(), m)
 		if err != nil {
@@ -175,8 +178,8 @@ func TestDownloadThatGoesWrongLeavesNothing(t *testing.T) {
 		msg, next string
 	}{
 		"other content": {func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("something else")) },
-			"gave 14 B with sha256 " + sumOf([]byte("something else")) + ", but it must be " + sum +
-				"; nothing was kept", "another one"},
+			"gave another file (14 B), of which nothing was kept: it has sha256 " +
+				sumOf([]byte("something else")) + ", but it must be " + sum, "correct the sha256"},
 		"not found": {http.NotFound, "404 Not Found", "put the file with sha256 " + sum + " into "},
 		"cut short": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", fmt.Sprint(len(data)))
@@ -198,7 +201,7 @@ func TestDownloadThatGoesWrongLeavesNothing(t *testing.T) {
 			base, _ := serve(t, c.serve)
 			r := &Resolver{CacheDir: t.TempDir()}
 			_, err := r.Resolve(t.Context(), spec.ModelSource{Name: "m", Line: 7, URL: base + "/x.onnx?token=hunter2",
-				SHA256: sum})
+				Pin: files.Pin{SHA256: sum}})
 			fails(t, err, c.msg, c.next)
 			if strings.Contains(fmt.Sprintf("%v", err), "hunter2") {
 				t.Errorf("the error shows the query: %v", err)
@@ -238,7 +241,7 @@ func TestNoNetworkSaysWhereToPutTheFile(t *testing.T) {
 	srv.Close() // nothing listens there any more
 	dir := t.TempDir()
 	r := &Resolver{CacheDir: filepath.Join(dir, "cache"), SearchPath: []string{filepath.Join(dir, "missing")}}
-	m := spec.ModelSource{Name: "m", Line: 7, URL: srv.URL + "/x.onnx", SHA256: sum}
+	m := spec.ModelSource{Name: "m", Line: 7, URL: srv.URL + "/x.onnx", Pin: files.Pin{SHA256: sum}}
 	_, err := r.Resolve(t.Context(), m)
 	fails(t, err, "cannot be downloaded from "+srv.URL+"/x.onnx", "put the file with sha256 "+sum+" into "+r.CacheDir)
 	// Doing what it says helps, whatever the file is called.
@@ -265,7 +268,8 @@ func TestSearchPathGoesByContent(t *testing.T) {
 	if len(r.SearchPath) != 2 {
 		t.Fatalf("search path is %q", r.SearchPath)
 	}
-	got, err := r.Resolve(t.Context(), spec.ModelSource{Name: "m", URL: base + "/right-name.onnx", SHA256: sum})
+	got, err := r.Resolve(t.Context(), spec.ModelSource{Name: "m", URL: base + "/right-name.onnx",
+		Pin: files.Pin{SHA256: sum}})
 	if err != nil || got.File != want || !strings.HasPrefix(got.Origin, "url ") {
 		t.Errorf("resolved to %+v, %v; want %s", got, err, want)
 	}
@@ -286,7 +290,7 @@ func TestCancelStopsADownloadAndLeavesNothing(t *testing.T) {
 		<-r.Context().Done()
 	})
 	r := &Resolver{CacheDir: t.TempDir()}
-	_, err := r.Resolve(ctx, spec.ModelSource{Name: "m", URL: base, SHA256: sum})
+	_, err := r.Resolve(ctx, spec.ModelSource{Name: "m", URL: base, Pin: files.Pin{SHA256: sum}})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("error is %v", err)
 	}
@@ -300,7 +304,7 @@ func TestManyAtOnce(t *testing.T) {
 	var wait sync.WaitGroup
 	for i := range 8 {
 		wait.Go(func() {
-			m := spec.ModelSource{Name: "m", URL: base, SHA256: sum}
+			m := spec.ModelSource{Name: "m", URL: base, Pin: files.Pin{SHA256: sum}}
 			if i%2 == 0 {
 				m = spec.ModelSource{Name: "m", Builtin: "tiny-cnn"}
 			}
@@ -357,14 +361,21 @@ func TestTutorialModelsBySum(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// The float model is in no folder of the tests.
 	r := &Resolver{CacheDir: t.TempDir(), SearchPath: filepath.SplitList(os.Getenv("CHEXP_MODEL_PATH")),
-		HTTP: &http.Client{Transport: noNetwork{}}}
+		HTTP: &http.Client{Transport: noNetwork{}}, StandIn: func(string) {}}
 	all, err := r.ResolveAll(t.Context(), e)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(all) != 3 || all[1].Bytes != 2415126 || all[2].Bytes != 2417556 {
+	if len(all) != 3 || all[1].Bytes != 2415126 || all[2].Bytes != 2417556 ||
+		strings.Contains(all[1].Origin+all[2].Origin, trial.StandIn) {
 		t.Errorf("resolved to %+v", all)
+	}
+	for i, name := range []string{"food11-int8-static", "food11-int8-dynamic"} {
+		if entry, _ := catalog.FindEntry(name); entry.SHA256 != all[1+i].SHA256 {
+			t.Errorf("the catalogue's %s is another file than serve-edge's", name)
+		}
 	}
 }
 
@@ -450,7 +461,7 @@ func TestNamedModelsAreTakenOnlyAsTheCatalogueSays(t *testing.T) {
 	dir := t.TempDir()
 	r := Resolver{CacheDir: dir, HTTP: &http.Client{Transport: answer("something else")}}
 	_, err := r.Named(context.Background(), "food11-int8-static")
-	says(t, err, "but it must be", "another one")
+	says(t, err, "but it must be", "find the one that was meant")
 	// No more is read than the catalogue's size.
 	r.HTTP.Transport = answer(strings.Repeat("x", 2415126+1))
 	_, err = r.Named(context.Background(), "food11-int8-static")

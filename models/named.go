@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/files"
 	"chexp/experiments/spec"
 	"chexp/models/catalog"
 )
@@ -19,7 +20,7 @@ func (r *Resolver) Named(ctx context.Context, name string) (Resolved, error) {
 	if e.URL == "" {
 		return r.Resolve(ctx, spec.ModelSource{Name: name, Builtin: name})
 	}
-	return r.resolve(ctx, spec.ModelSource{Name: name, URL: e.URL, SHA256: e.SHA256}, e.Bytes)
+	return r.resolve(ctx, spec.ModelSource{Name: name, URL: e.URL, Pin: files.Pin{SHA256: e.SHA256}}, e.Bytes)
 }
 
 // Cached returns where the cache keeps the file of that content, and whether

@@ -21,7 +21,7 @@ const (
 // search looks for a .onnx file of that content in the search path and, since
 // people put files there by hand, in the cache. The name does not matter.
 // cut says in words if bounds ended the search early.
-func (r *Resolver) search(ctx context.Context, sum string) (file, cut string) {
+func (r *Resolver) search(ctx context.Context, pin files.Pin) (found files.Stored, cut string) {
 	looked, bytes := 0, int64(0)
 	for _, dir := range append(append([]string(nil), r.SearchPath...), r.CacheDir) {
 		for _, path := range onnxFiles(dir) {
@@ -32,18 +32,19 @@ func (r *Resolver) search(ctx context.Context, sum string) (file, cut string) {
 			looked++
 			bytes += info.Size()
 			if looked > maxSearchFiles || bytes > maxSearchBytes {
-				return "", fmt.Sprintf("the search ended in %s after %d files, which is as far as it goes", dir,
+				return files.Stored{}, fmt.Sprintf("the search ended in %s after %d files, which is as far as it goes", dir,
 					looked-1)
 			}
-			if got, _, err := hash(ctx, path); err == nil && got == sum {
-				return path, ""
+			got, err := files.HashPinned(ctx, path, MaxBytes, pin)
+			if has, _ := pin.Differs(got); err == nil && has == "" {
+				return got, ""
 			}
 			if ctx.Err() != nil {
-				return "", ""
+				return files.Stored{}, ""
 			}
 		}
 	}
-	return "", ""
+	return files.Stored{}, ""
 }
 
 // onnxFiles lists a directory's .onnx files by name; none if it cannot be read,

@@ -9,7 +9,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -26,8 +25,8 @@ func Write(path string, data []byte) error { return WriteMode(path, data, 0o644)
 
 // WriteMode is [Write] with another mode, whatever the umask is.
 func WriteMode(path string, data []byte, mode fs.FileMode) error {
-	_, err := create(filepath.Dir(path), mode, func(w io.Writer) (string, error) {
-		_, err := w.Write(data)
+	_, err := create(filepath.Dir(path), mode, func(f *os.File) (string, error) {
+		_, err := f.Write(data)
 		return filepath.Base(path), err
 	})
 	if err != nil {
@@ -39,7 +38,7 @@ func WriteMode(path string, data []byte, mode fs.FileMode) error {
 // WriteFunc is [Write] of what write writes.
 func WriteFunc(path string, write func(io.Writer) error) error {
 	_, err := create(filepath.Dir(path), 0o644,
-		func(w io.Writer) (string, error) { return filepath.Base(path), write(w) })
+		func(f *os.File) (string, error) { return filepath.Base(path), write(f) })
 	return err
 }
 
@@ -48,35 +47,15 @@ func WriteFunc(path string, write func(io.Writer) error) error {
 // SHA-256. Stored returns its path, its SHA-256 and its size. What a killed
 // process leaves is called [TempPattern].
 func Store(dir string, write func(io.Writer) error, name func(sum string) string) (s Stored, err error) {
-	s.Path, err = create(dir, 0o644, func(w io.Writer) (string, error) {
-		h := &hashing{w: w, sum: sha256.New()}
-		if err := write(h); err != nil {
-			return "", err
-		}
-		s.SHA256, s.Bytes = hex.EncodeToString(h.sum.Sum(nil)), h.n
-		return name(s.SHA256), nil
-	})
-	return s, err
+	return StorePinned(dir, Pin{}, -1, write, name)
 }
 
 // Stored is a file that [Store] wrote.
 type Stored struct {
 	Path   string
 	SHA256 string // lower-case hex
+	SWHID  string // empty where nobody asked for it
 	Bytes  int64
-}
-
-type hashing struct {
-	w   io.Writer
-	sum hash.Hash
-	n   int64
-}
-
-func (h *hashing) Write(p []byte) (int, error) {
-	n, err := h.w.Write(p)
-	h.sum.Write(p[:n])
-	h.n += int64(n)
-	return n, err
 }
 
 // TempPattern matches the files that are being written.
@@ -84,7 +63,7 @@ const TempPattern = ".tmp-*"
 
 // create makes a file under a name of its own, which write fills, and renames
 // it to the name that write returns.
-func create(dir string, mode fs.FileMode, write func(io.Writer) (name string, err error)) (path string, err error) {
+func create(dir string, mode fs.FileMode, write func(*os.File) (name string, err error)) (path string, err error) {
 	f, err := os.CreateTemp(dir, TempPattern)
 	if err != nil {
 		return "", err

@@ -23,7 +23,7 @@ func (r *reader) models(s *section, e *Experiment) {
 	lines := map[string]int{}
 	for i, n := range s.list("models", maxModels) {
 		path := fmt.Sprintf("models[%d]", i)
-		m, ok := r.section(n, path, "name", "builtin", "path", "url", "sha256")
+		m, ok := r.section(n, path, "name", "builtin", "path", "url", "sha256", "swhid", "stand_in", "inputs")
 		if !ok {
 			continue
 		}
@@ -59,20 +59,9 @@ func (r *reader) model(m *section) ModelSource {
 	case len(chosen) > 1:
 		m.addf(chosen[1], "contradicts %s: give exactly one of builtin, path and url", chosen[0])
 	}
-	if v, ok := m.literal("sha256", "64 hexadecimal digits"); ok {
-		src.SHA256 = strings.ToLower(v)
-		if !files.IsSum(src.SHA256) {
-			m.addf("sha256", "is %q (%d characters), but must be 64 hexadecimal digits, as `sha256sum FILE` prints", short(v),
-				len(v))
-		} else if m.has("builtin") {
-			m.addf("sha256", "contradicts builtin: a builtin model's sum is part of chexp; remove it")
-		}
-	}
+	src.Pin = r.pin(m)
 	if v, ok := m.text("builtin"); ok {
-		src.Builtin = v
-		if _, found := catalog.Find(v); !found {
-			m.addf("builtin", "is %q, which chexp does not have; %s", short(v), didYouMean(v, catalog.Names()))
-		}
+		src.Builtin = m.builtin("builtin", v)
 	}
 	if v, ok := m.text("path"); ok {
 		src.Path = r.modelFile(m, v)
@@ -82,12 +71,55 @@ func (r *reader) model(m *section) ModelSource {
 		if why := badURL(v); why != "" {
 			m.addf("url", "%s", why)
 		}
-		if !m.has("sha256") {
+		if !m.has("sha256") && !m.has("swhid") {
 			m.addf("url", "has no sha256 beside it: a download is accepted by its content only; download it once, look at "+
-				"it, and add what `sha256sum FILE` prints")
+				"it, and add what `sha256sum FILE` prints; or the file's SWHID, as swhid")
 		}
 	}
+	if v, ok := m.text("stand_in"); ok {
+		src.StandIn = m.builtin("stand_in", v)
+		if !m.has("url") {
+			m.addf("stand_in", "is what a rehearsal measures where the file at a url cannot be had; there is no url here")
+		}
+	}
+	if n := m.values["inputs"]; n != nil {
+		src.Inputs = (&inputReader{m.r}).inputs(n, m.at("inputs"))
+	}
 	return src
+}
+
+// builtin checks the name of a builtin model.
+func (s *section) builtin(key, name string) string {
+	if _, found := catalog.Find(name); !found {
+		s.addf(key, "is %q, which chexp does not have; %s", short(name), didYouMean(name, catalog.Names()))
+	}
+	return name
+}
+
+// pin reads what a model's file must hold.
+func (r *reader) pin(m *section) (pin files.Pin) {
+	if v, ok := m.literal("sha256", "64 hexadecimal digits"); ok {
+		pin.SHA256 = strings.ToLower(v)
+		switch {
+		case strings.HasPrefix(v, "swh:"):
+			m.addf("sha256", "is a SWHID: write it as swhid")
+		case !files.IsSum(pin.SHA256):
+			m.addf("sha256", "is %q (%d characters), but must be 64 hexadecimal digits, as `sha256sum FILE` prints", short(v),
+				len(v))
+		}
+	}
+	if v, ok := m.text("swhid"); ok {
+		var err error
+		if pin.SWHID, err = files.ParseSWHID(v); err != nil {
+			m.addf("swhid", "is %q, but %v", short(v), err)
+		}
+	}
+	for _, key := range []string{"sha256", "swhid"} {
+		if m.has(key) && m.has("builtin") {
+			m.addf(key, "contradicts builtin: a builtin model's sum is part of chexp; remove it")
+		}
+	}
+	return pin
 }
 
 // modelFile checks that the path names a file. Package models reads it.

@@ -30,7 +30,10 @@
 //	models[].builtin      a name of models/catalog                          one of these
 //	models[].path         a file, relative to the experiment file           three is
 //	models[].url          https; http from this machine itself only         required
-//	models[].sha256       64 hexadecimal digits                             required with url
+//	models[].sha256       64 hexadecimal digits                             one of these two
+//	models[].swhid        swh:1:cnt: and 40 hexadecimal digits              is required with url
+//	models[].stand_in     a builtin, measured by a rehearsal where the      none
+//	                      file at url cannot be had
 //	runtimes              name, or the keys below; at most 8                none
 //	runtimes[].name       a-z 0-9 - _, at most 24, each once, not stock     required
 //	runtimes[].path       a libonnxruntime.so, or a bundle of chexp-pack;   one that this
@@ -58,12 +61,23 @@
 //	trials.repetitions    1 to 1000 fresh processes for each combination    1
 //	trials.seed           0 to 2^53-1: input values and order of trials     1
 //	accuracy.data         plates, or a folder or archive of pictures        no accuracy
-//	accuracy.labels       a file of class names, one a line                 the folders' names
+//	accuracy.labels       a file of all class names, one a line, in the     the folders: by number if
+//	                      order of the outputs                              all are numbers, else by
+//	accuracy.classes      the same as a list in this file                   name
 //	accuracy.pictures     1 to 100000                                       500 drawn ones, or all
 //	accuracy.reference    a model's name                                    the first model
 //	accuracy.timeout      1s to 24h for one model on one provider           10m
-//	accuracy.preprocess   {resize, crop, mean, std, layout}, not for plates 256, 224, ImageNet's, NCHW
+//	accuracy.preprocess   {resize, crop, mean, std, layout, exif}, not for  256, 224, ImageNet's,
+//	                      plates; exif: true turns pictures upright         NCHW, false
 //	budgets               "metric op number unit"                           none
+//
+// A swhid is the name that Git gives a file's content, as ISO/IEC 18670 writes it,
+// so that a file of a Git repository can be pinned of which nobody published a sum.
+// It is a SHA-1 over the file and its length, computed with the collision detection
+// that Git uses: nobody can make another file for it, and of two files that one
+// person made for one name, known ways of doing so are refused. Where a sha256 is to
+// be had, prefer it; every result records the SHA-256 of what was measured. A
+// stand-in is never taken for a file that is another one than pinned.
 //
 // There is no key for MLPerf's scenario: batch 1 is SingleStream, one input after
 // the other, judged by its latency; a larger batch is Offline, whose inputs are

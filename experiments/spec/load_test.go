@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"chexp/experiments/files"
 	"chexp/experiments/trial"
 )
 
@@ -106,10 +107,11 @@ func TestWhatAFullFileSays(t *testing.T) {
 	}
 	wantModels := []ModelSource{
 		{Name: "baseline", Builtin: "mobilenetv2-11", Line: 14},
-		{Name: "static-int8", URL: "https://example.org/a.onnx", SHA256: strings.Repeat("1", 64), Line: 16},
-		{Name: "mine", Path: filepath.Join(e.Dir, "model.onnx"), SHA256: "abcdef" + strings.Repeat("1", 58), Line: 19},
+		{Name: "static-int8", URL: "https://example.org/a.onnx", Pin: files.Pin{SHA256: strings.Repeat("1", 64)}, Line: 16},
+		{Name: "mine", Path: filepath.Join(e.Dir, "model.onnx"),
+			Pin: files.Pin{SHA256: "abcdef" + strings.Repeat("1", 58)}, Line: 19},
 		{Name: "near", URL: "http://127.0.0.1:8080/x.onnx",
-			SHA256: "145cc77269f63bb3b2c022ace1588767a68e3e86ac7566d972825c9dedb85348", Line: 22},
+			Pin: files.Pin{SHA256: "145cc77269f63bb3b2c022ace1588767a68e3e86ac7566d972825c9dedb85348"}, Line: 22},
 	}
 	if !reflect.DeepEqual(e.Models, wantModels) {
 		t.Errorf("models are\n%+v, want\n%+v", e.Models, wantModels)

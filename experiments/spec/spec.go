@@ -3,6 +3,8 @@ package spec
 import (
 	"time"
 
+	"chexp/experiments/files"
+	"chexp/experiments/input"
 	"chexp/experiments/judge"
 	"chexp/experiments/trial"
 )
@@ -67,8 +69,12 @@ type ModelSource struct {
 	Builtin string
 	Path    string // absolute after loading
 	URL     string
-	SHA256  string // required with URL, optional with Path
-	Line    int    // in the file, for later errors about this model
+	Pin     files.Pin // required with URL, optional with Path
+	// StandIn is the builtin model that a rehearsal measures where the file at URL
+	// cannot be had; empty: none.
+	StandIn string
+	Inputs  []input.Given // what the file says of the model's inputs
+	Line    int           // in the file, for later errors about this model
 }
 
 // RuntimeSource is one entry of runtimes. Without Path it is one that a script

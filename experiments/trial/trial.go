@@ -97,10 +97,15 @@ type Model struct {
 	Name   string `json:"name"`
 	SHA256 string `json:"sha256"` // lower-case hex
 	Bytes  int64  `json:"bytes"`
-	Origin string `json:"origin"` // "builtin mobilenetv2-11 (untrained)", "path x.onnx", "url https://…"
+	// Origin is "builtin mobilenetv2-11 (untrained)", "path x.onnx" or "url https://…",
+	// after [StandIn] where a rehearsal took another model than the experiment's.
+	Origin string `json:"origin"`
 	// Work is what one input takes at least. Plans before it was added have none.
 	Work Reading[Work] `json:"work,omitzero"`
 }
+
+// StandIn begins the origin of a model that stands in for the experiment's.
+const StandIn = "stand-in, "
 
 // Path is where the model lies below the bundle directory.
 func (m Model) Path() string { return ModelsDir + "/" + m.SHA256 + ".onnx" }

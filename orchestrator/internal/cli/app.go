@@ -280,3 +280,6 @@ func cacheDir() (string, error) {
 	}
 	return filepath.Join(dir, "chexp"), nil
 }
+
+// warn says what the user should know although it is no error.
+func (a *app) warn(text string) { fmt.Fprintf(a.err, "! %s\n", words.Printable(text)) }

@@ -95,7 +95,8 @@ func (a experimentVerbs) experimentPlan(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	plan, files, err := resolve(c.Context, e, a.archOf(e), store.NewID(e.Name, time.Now()), newProgress(a.err).Say)
+	plan, files, err := resolve(c.Context, e, a.archOf(e), store.NewID(e.Name, time.Now()), newProgress(a.err).Say,
+		func(text string) { a.warn(text + "; a rehearsal measures it, a run needs the file") })
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/files"
 	"chexp/experiments/spec"
 	"chexp/models"
 	"chexp/models/catalog"
@@ -34,6 +35,8 @@ func (a modelVerbs) modelCommand() *cli.Command {
 				Flags: []cli.Flag{
 					&cli.StringFlag{Name: "sha256", Usage: "what the file at a URL must be, 64 hexadecimal `DIGITS`",
 						Action: text(aSum)},
+					&cli.StringFlag{Name: "swhid", Usage: "the same as swh:1:cnt: and the `NAME` that Git gives the file",
+						Action: text(aSWHID)},
 					formatFlag(),
 				},
 			},
@@ -132,7 +135,7 @@ func yes(b bool) string {
 }
 
 func (a modelVerbs) modelFetch(c *cli.Context) error {
-	name, err := argument(c, "the name of a model, or a URL with --sha256")
+	name, err := argument(c, "the name of a model, or a URL with --sha256 or --swhid")
 	if err != nil {
 		return err
 	}
@@ -140,22 +143,25 @@ func (a modelVerbs) modelFetch(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	sum := c.String("sha256")
+	pin := files.Pin{SHA256: c.String("sha256")}
+	if id := c.String("swhid"); id != "" {
+		pin.SWHID, _ = files.ParseSWHID(id) // which the flag's rule has done
+	}
 	var found models.Resolved
-	if _, ok := catalog.FindEntry(name); ok {
-		if sum != "" {
-			return failure.Usage.Errorf("--sha256 is for URLs; the sum of %s is in the catalogue", name).
-				Advise("leave it out")
-		}
+	_, known := catalog.FindEntry(name)
+	switch {
+	case known && pin.Given():
+		return failure.Usage.Errorf("--sha256 and --swhid are for URLs; the sum of %s is in the catalogue", name).
+			Advise("leave it out")
+	case known:
 		found, err = r.Named(c.Context, name)
-	} else {
-		if len(sum) != 64 {
-			return failure.Usage.
-				Errorf("%s is no model of the catalogue, and a URL needs --sha256 with 64 hexadecimal digits", name).
-				Advise("`chexp model list` shows the models; " +
-					"`sha256sum FILE` prints the sum of a file that you trust")
-		}
-		found, err = r.Resolve(c.Context, spec.ModelSource{Name: "model", URL: name, SHA256: sum})
+	case !pin.Given():
+		return failure.Usage.
+			Errorf("%s is no model of the catalogue, and a URL needs --sha256 or --swhid", name).
+			Advise("`chexp model list` shows the models; " +
+				"`sha256sum FILE` and `git hash-object FILE` print the sums of a file that you trust")
+	default:
+		found, err = r.Resolve(c.Context, spec.ModelSource{Name: "model", URL: name, Pin: pin})
 	}
 	if err != nil {
 		return err

@@ -3,9 +3,14 @@ package cli
 import (
 	"fmt"
 	"math"
+	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+
+	"chexp/experiments/files"
+	"chexp/models/pictures"
 
 	"github.com/urfave/cli/v2"
 )
@@ -63,6 +68,27 @@ func sizes(s string) (dims []int64, err error) {
 	return dims, nil
 }
 
+// classNames reads --classes: a file of names, or the names.
+func classNames(s string) ([]string, error) {
+	if s == "" {
+		return nil, nil
+	}
+	if info, err := os.Stat(s); err == nil && !info.IsDir() {
+		return pictures.ReadLabels(s)
+	}
+	var names []string
+	for _, name := range strings.Split(s, ",") {
+		switch name = strings.TrimSpace(name); {
+		case name == "":
+			return nil, badFlag("--classes %s has an empty name", s)
+		case slices.Contains(names, name):
+			return nil, badFlag("--classes %s has %s twice", s, name)
+		}
+		names = append(names, name)
+	}
+	return names, nil
+}
+
 func aShape(s string) error {
 	_, err := sizes(s)
 	return err
@@ -77,6 +103,14 @@ var (
 func aSum(s string) error {
 	if !sumForm.MatchString(s) {
 		return fmt.Errorf("is %q; it takes 64 hexadecimal digits in lower case", s)
+	}
+	return nil
+}
+
+// aSWHID is the rule of a file's SWHID.
+func aSWHID(s string) error {
+	if _, err := files.ParseSWHID(s); err != nil {
+		return fmt.Errorf("is %q, but %w", s, err)
 	}
 	return nil
 }

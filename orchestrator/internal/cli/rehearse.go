@@ -48,7 +48,8 @@ func (a runVerbs) rehearseCommand() *cli.Command {
 			"The same as `chexp run`, with another cloud: Keystone, Blazar, Zun and Neutron on loopback, and\n" +
 			"containers that are real processes on this machine. Latencies say nothing about a real device; where\n" +
 			"its processor is emulated, every trial runs once and with few inferences. The cloud ends with the\n" +
-			"command: --resume RUN measures what is missing on a new one, with devices of the same kind.",
+			"command: --resume RUN measures what is missing on a new one, with devices of the same kind. A model\n" +
+			"whose file cannot be had is replaced by its stand_in, where the file names one.",
 		Flags: append(runFlags(), archFlag(), faultFlag(), formatFlag(),
 			&cli.BoolFlag{Name: "full",
 				Usage: "as many inferences and repetitions as the file says, also on an emulated processor"},

@@ -135,7 +135,11 @@ func (a runVerbs) execute(c *cli.Context, e *spec.Experiment, o site.Options, ho
 	if err := checkLeaseFlags(c, e); err != nil {
 		return err
 	}
-	plan, files, err := resolve(c.Context, e, a.archOf(e), id, obs.Say)
+	var standIn func(string)
+	if how != nil {
+		standIn = a.warn
+	}
+	plan, files, err := resolve(c.Context, e, a.archOf(e), id, obs.Say, standIn)
 	if err != nil {
 		return err
 	}
@@ -175,15 +179,17 @@ func runConfig(c *cli.Context) run.Config {
 
 // resolve finds or makes the models, finds the runtimes for the device's
 // architecture (Go's word for it), and expands the plan. The map says where this
-// machine has each file, by its SHA-256.
+// machine has each file, by its SHA-256. standIn is [models.Resolver]'s.
 func resolve(
-	ctx context.Context, e *spec.Experiment, arch, runID string, say func(string),
+	ctx context.Context, e *spec.Experiment, arch, runID string, say, standIn func(string),
 ) (*trial.Plan, map[string]string, error) {
 	cache, err := cacheDir()
 	if err != nil {
 		return nil, nil, err
 	}
-	found, err := resolverIn(cache, say).ResolveAll(ctx, e)
+	r := resolverIn(cache, say)
+	r.StandIn = standIn
+	found, err := r.ResolveAll(ctx, e)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -48,7 +48,7 @@ func (a *app) connect(ctx context.Context, name string, o site.Options) (run.Sit
 	}
 	if cloud, ok := s.(site.Cloud); ok {
 		for _, w := range cloud.Warnings() {
-			fmt.Fprintf(a.err, "! %s\n", words.Printable(w))
+			a.warn(w)
 			a.warned[w] = true
 		}
 	}

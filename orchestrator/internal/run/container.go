@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/store"
-	"chexp/orchestrator/internal/transport"
 )
 
 // stayAlive is the container's main command. The agent cannot be it: CHI@Edge
@@ -20,6 +18,12 @@ func (a *attempt) launch(ctx context.Context) (string, error) {
 	a.Observe.Phase(PhaseContainer, a.Experiment.Container.Image)
 	if other := a.elsewhere(); other != "" {
 		a.Observe.Warn(other)
+	}
+	board := boarding{a}
+	if !a.held.Container.Open() {
+		if err := board.undisturbed(ctx); err != nil {
+			return "", err
+		}
 	}
 	a.request = ContainerRequest{
 		Name:          containerName(a.Store.ID, a.Store.Slot(), a.held.N),
@@ -50,10 +54,13 @@ func (a *attempt) launch(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if a.arch, err = a.askArch(ctx); err != nil {
+	if err = board.identify(ctx); err != nil {
 		return "", err
 	}
 	a.noteFacts()
+	if err := board.onBoardOfItsOwn(); err != nil {
+		return "", err
+	}
 	return fmt.Sprintf("%s, %s", a.tr.Properties().Name, a.arch), nil
 }
 
@@ -80,6 +87,9 @@ func (a *attempt) comeBack(ctx context.Context) (back bool, err error) {
 
 // makeContainer makes the attempt's container, or takes the one of its name.
 func (a *attempt) makeContainer(ctx context.Context) error {
+	if a.held.Container.Name == a.request.Name { // asked for before
+		a.alone(ctx, AContainer, a.request.Name, a.held.Container.ID)
+	}
 	if err := a.intend(aContainer, a.request.Name, a.request); err != nil {
 		return err
 	}
@@ -94,6 +104,7 @@ func (a *attempt) makeContainer(ctx context.Context) error {
 		return err
 	}
 	a.container = c
+	a.alone(ctx, AContainer, c.Name, c.ID)
 	return nil
 }
 
@@ -114,33 +125,4 @@ func containerName(runID string, slot, n int) string {
 		id = strings.TrimRight(id[:letters-over], "-") + id[letters:]
 	}
 	return id + end
-}
-
-// askArch asks the container what processor it runs on, in Go's words. It is the
-// first command in a container that has just started, so a few answers may
-// fail; the question is harmless to repeat.
-func (a *attempt) askArch(ctx context.Context) (string, error) {
-	var out transport.Exit
-	err := a.through(ctx, func(ctx context.Context) (err error) {
-		out, err = a.tr.Exec(ctx, transport.Command{Args: []string{"uname", "-m"}})
-		return err
-	})
-	if err != nil {
-		return "", failure.Device.Errorf("the container runs, but does not say what processor it has").
-			Advise("see whether the site has trouble; then `%s`", a.Commands.Resume()).
-			Because(err)
-	}
-	machine := strings.TrimSpace(string(out.Output))
-	switch {
-	case out.Code != 0:
-		return "", failure.Device.
-			Errorf("`uname -m` ended with code %d in the container: %.200q", out.Code, out.Output).
-			Advise("the image needs sh, tar, sha256sum and uname, as every Debian or Ubuntu image has")
-	case machine == "aarch64" || machine == "arm64":
-		return "arm64", nil
-	case machine == "x86_64":
-		return "amd64", nil
-	}
-	return "", failure.Device.Errorf("there is no agent for a %.40q machine", machine).
-		Advise("chexp has agents for aarch64 and x86_64")
 }

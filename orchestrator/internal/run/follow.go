@@ -53,7 +53,12 @@ func (a *attempt) start(ctx context.Context) error {
 		_, err := a.agent().Start(ctx, limit)
 		return err
 	}
-	if err := a.through(ctx, begin); err != nil {
+	if !a.held.Started { // its answer may be lost
+		if err := a.intend(anAgent, "", a.container.ID); err != nil {
+			return err
+		}
+	}
+	if err := a.bringHome(ctx, begin); err != nil {
 		return err
 	}
 	a.record(store.Entry{Kind: store.Done, What: anAgent, ID: a.container.ID})

@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -15,6 +16,9 @@ import (
 // be gone on with; one that cannot is given back, after what its agent has left
 // was brought home.
 func (a reserving) revisit(ctx context.Context) (l Lease, serves bool, err error) {
+	if !a.held.Lease.Adopted {
+		a.alone(ctx, ALease, a.held.Lease.Name, a.held.Lease.ID)
+	}
 	l, found, err := a.Site.FindLease(ctx, a.held.Lease.Key())
 	if err != nil {
 		return l, false, err
@@ -58,6 +62,7 @@ type reserving struct{ *attempt }
 // reserve makes the lease, or takes the one that was chosen. One that was asked
 // for before, without an answer, is asked for by its own name again.
 func (a reserving) reserve(ctx context.Context) (string, error) {
+	draw := 1
 	for taken := error(nil); ; {
 		choice, err := a.choose(ctx, taken)
 		if err != nil {
@@ -77,7 +82,16 @@ func (a reserving) reserve(ctx context.Context) (string, error) {
 		}
 		l, err := a.Site.Reserve(ctx, req)
 		if err == nil {
-			return a.await(ctx, l)
+			a.alone(ctx, ALease, req.Name, l.ID)
+			text, err := a.await(ctx, l)
+			if !errors.Is(err, errNeighbour) {
+				return text, err
+			}
+			if err := a.drawAnew(ctx, draw, err); err != nil {
+				return "", err
+			}
+			draw++
+			continue
 		}
 		if a.Choose == nil || failure.KindOf(err) != failure.Capacity {
 			return "", err
@@ -133,6 +147,9 @@ func (a reserving) await(ctx context.Context, l Lease) (string, error) {
 		return "", err
 	}
 	if err := a.take(l); err != nil {
+		return "", err
+	}
+	if err := a.allUndisturbed(ctx); err != nil {
 		return "", err
 	}
 	for _, w := range a.Site.WarningsUntil(l.End) {

@@ -164,8 +164,8 @@ func (a Attempt) advance(e store.Entry) Attempt {
 		a.Container.ID = e.ID
 	case e.Kind == store.Gone && e.What == aContainer:
 		a.Container.Gone, a.Started = true, false
-	case e.Kind == store.Done && e.What == anAgent:
-		a.Started = true
+	case e.What == anAgent && (e.Kind == store.Intent || e.Kind == store.Done):
+		a.Started = true // or perhaps: the answer may have been lost
 	}
 	return a
 }
