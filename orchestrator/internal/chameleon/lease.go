@@ -237,7 +237,8 @@ func (c *LeaseClient) Release(ctx context.Context, id string) error {
 					Errorf("the lease %s (%s) is wedged in ERROR: the reservation service refuses every deletion with "+
 						"\"Invalid lease status.\", and goes on so after its end, at %s", l.Name, id, clock.UTC(l.EndDate)).
 					Advise("only an operator of the site can remove it: give its help desk the lease's id. Nobody can use " +
-						"its device meanwhile; your run can have another")
+						"its device meanwhile; a run can have another").
+					Because(run.ErrWedged)
 			}
 			return false, false, err
 		},

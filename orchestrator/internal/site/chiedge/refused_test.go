@@ -1,11 +1,13 @@
 package chiedge
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
 
 	"chexp/experiments/failure"
+	"chexp/orchestrator/internal/run"
 )
 
 // One refusal of a DELETE, whichever it is, is not final: it is read back whether the
@@ -44,7 +46,7 @@ func TestARefusedDeletionIsAskedAgain(t *testing.T) {
 // told to try again later.
 func TestAWedgedLeaseIsSaid(t *testing.T) {
 	c, s, l := reserved(t)
-	c.leases[0].status = "ERROR"
+	c.leases[0].status, c.leases[0].next = "ERROR", nil
 	asked := 0
 	c.before = func(w http.ResponseWriter, r *http.Request) bool {
 		if r.Method == "DELETE" {
@@ -55,7 +57,7 @@ func TestAWedgedLeaseIsSaid(t *testing.T) {
 		return false
 	}
 	err := s.Release(t.Context(), l.ID)
-	if failure.KindOf(err) != failure.Cloud || asked != 4 {
+	if failure.KindOf(err) != failure.Cloud || !errors.Is(err, run.ErrWedged) || asked != 4 {
 		t.Errorf("%d deletions, %v", asked, err)
 	}
 	for _, want := range []string{"wedged in ERROR", l.ID} {
