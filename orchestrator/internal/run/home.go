@@ -43,7 +43,7 @@ func (a *attempt) bringHome(ctx context.Context, bring func(context.Context) err
 		}
 		return a.until(end)
 	}
-	return a.persist(ctx, until, func(err error) {
+	return a.persist(ctx, maxFetches, until, func(err error) {
 		if end, ok := a.holdEnd(); ok {
 			a.Observe.Warn("what is measured is not all home, and the device does not answer. chexp goes on trying until " +
 				timeOfDay(end) + ", shortly before the lease ends; Ctrl-C ends that, and says how to fetch and give back")
@@ -62,16 +62,16 @@ func (a *attempt) through(ctx context.Context, do func(context.Context) error) e
 		budget = min(max(budget, a.until(end)/4), max(a.until(end), 0))
 	}
 	end := time.Now().Add(budget)
-	return a.persist(ctx, func() time.Duration { return time.Until(end) }, nil, do)
+	return a.persist(ctx, maxFetches, func() time.Duration { return time.Until(end) }, nil, do)
 }
 
 // retry is at most before something is tried again for the first time.
 const retry = 5 * time.Second
 
 // persist repeats something until it is done, or fails for good, or there is no time
-// left. waiting is told, once, that an outage is being waited out; nil: nobody is.
+// left. most bounds how often the far end may refuse it. waiting is told, once, that an outage is being waited out; nil: nobody is.
 func (a *attempt) persist(
-	ctx context.Context, left func() time.Duration, waiting func(error), do func(context.Context) error,
+	ctx context.Context, most int, left func() time.Duration, waiting func(error), do func(context.Context) error,
 ) error {
 	pause := newOutage(min(a.Patience.PollMax, retry))
 	for refused := 0; ; {
@@ -80,7 +80,7 @@ func (a *attempt) persist(
 			return err
 		}
 		if !passing(err) {
-			if refused++; refused >= maxFetches {
+			if refused++; refused >= most {
 				return err
 			}
 		} else if waiting != nil {

@@ -240,7 +240,7 @@ echo '{"state"`, 1))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	err, _ := l.execute(t, ctx, c, func(cfg *Config) {
-		cfg.Observe = hears{say: func(text string) {
+		cfg.Observe = listener{say: func(text string) {
 			if text == "home: 1 results" {
 				if !home() {
 					t.Error("it says that a result is home, and none is")
@@ -254,26 +254,26 @@ echo '{"state"`, 1))
 	}
 }
 
-// hears calls functions with what a run says; nil: it is not heard.
-type hears struct {
+// listener calls functions with what a run says; nil: it is not heard.
+type listener struct {
 	quiet
 	say, warn func(text string)
 	phase     func(Phase)
 }
 
-func (h hears) Say(text string) {
+func (h listener) Say(text string) {
 	if h.say != nil {
 		h.say(text)
 	}
 }
 
-func (h hears) Warn(text string) {
+func (h listener) Warn(text string) {
 	if h.warn != nil {
 		h.warn(text)
 	}
 }
 
-func (h hears) Phase(p Phase, _ string) {
+func (h listener) Phase(p Phase, _ string) {
 	if h.phase != nil {
 		h.phase(p)
 	}
@@ -335,7 +335,7 @@ func TestWhatIsLostIsSaidBeforeAnythingIsDeleted(t *testing.T) {
 	c.onGet = func() { c.down.Store(true) }
 	told := -1
 	err, _ := l.execute(t, t.Context(), site, func(cfg *Config) {
-		cfg.Observe = hears{warn: func(text string) {
+		cfg.Observe = listener{warn: func(text string) {
 			if strings.Contains(text, "is lost, as it is given back now") {
 				told = len(c.deleted)
 				c.down.Store(false)
@@ -420,7 +420,7 @@ func TestAShortOutageAnywhereIsNoFailure(t *testing.T) {
 			write(t, filepath.Join(l.dir, "finish"), "")
 			err, _ := l.execute(t, t.Context(), c, func(cfg *Config) {
 				cfg.Patience.Polls = time.Minute
-				cfg.Observe = hears{phase: func(p Phase) {
+				cfg.Observe = listener{phase: func(p Phase) {
 					if p == phase {
 						c.downFor(6)
 					}

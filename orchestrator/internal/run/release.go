@@ -107,7 +107,7 @@ func (a *attempt) giveBackWithin(
 	remove func(ctx context.Context, id string) error,
 ) error {
 	end := time.Now().Add(share)
-	return a.persist(ctx, func() time.Duration { return time.Until(end) }, nil, func(ctx context.Context) error {
+	return a.persist(ctx, 1, func() time.Duration { return time.Until(end) }, nil, func(ctx context.Context) error {
 		return a.giveBack(ctx, what, held, find, remove)
 	})
 }
