@@ -122,11 +122,8 @@ func (f *follower) noAnswer(ctx context.Context, cause error) error {
 	if err := f.lost(ctx, cause, time.Since(f.answered)); err != nil {
 		return err
 	}
-	pause, news := f.silence.next()
-	if news {
-		f.Observe.Say("the device does not answer: " + cause.Error())
-	}
-	left := f.Patience.Polls
+	f.Observe.Again("the device does not answer: " + cause.Error())
+	pause, left := f.silence.next(), f.Patience.Polls
 	if end, ok := f.deadline(); ok {
 		left = max(f.until(end), f.Patience.PollMax)
 	}

@@ -86,13 +86,11 @@ func (a *attempt) persist(
 		} else if waiting != nil {
 			waiting(err)
 		}
-		d, news := pause.next()
+		d := pause.next()
 		if left() < d {
 			return err
 		}
-		if news {
-			a.Observe.Say(fmt.Sprintf("%s; once more in %s", err.Error(), d.Round(time.Millisecond)))
-		}
+		a.Observe.Again(err.Error())
 		if wait.For(ctx, d) != nil {
 			return err
 		}
@@ -111,28 +109,18 @@ func within(ctx context.Context, left time.Duration, do func(context.Context) er
 	return do(ctx)
 }
 
-// outage paces the tries in an outage: they become rarer, and what is said of them
-// becomes rarer still, so that one of an hour is no hundred lines.
-type outage struct {
-	pause time.Duration
-	most  time.Duration
-	tries int
-	told  int // at which try the next line is due
-}
+// outage paces the tries in an outage: they become rarer.
+type outage struct{ pause, most time.Duration }
 
 func newOutage(first time.Duration) *outage {
-	return &outage{pause: first, most: max(first, min(10*first, 30*time.Second)), told: 1}
+	return &outage{first, max(first, min(10*first, 30*time.Second))}
 }
 
-// next is the pause before the next try, and whether it is worth a line.
-func (o *outage) next() (pause time.Duration, news bool) {
-	o.tries++
-	if news = o.tries >= o.told; news {
-		o.told = 2 * o.tries
-	}
-	pause = o.pause
+// next is the pause before the next try.
+func (o *outage) next() time.Duration {
+	pause := o.pause
 	o.pause = min(o.pause*3/2, o.most)
-	return pause, news
+	return pause
 }
 
 // passing reports whether an error may go by: nothing answered, or the service had a

@@ -218,9 +218,6 @@ func TestNetworkCutWhileMeasuringLosesNothing(t *testing.T) {
 	if !strings.Contains(all, "It may be measuring all the same: chexp goes on asking until") {
 		t.Errorf("it does not say what it waits for:\n%s", all)
 	}
-	if n := strings.Count(all, "the device does not answer"); n > 12 {
-		t.Errorf("%d lines about %d polls that failed:\n%s", n, c.refused.Load(), all)
-	}
 }
 
 // Each finished trial is at home before the next: a device that vanishes then takes
