@@ -2,12 +2,20 @@ package cli_test
 
 import (
 	"bufio"
+	"context"
+	"fmt"
 	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
+	"github.com/gophercloud/gophercloud/v2"
+	"github.com/gophercloud/gophercloud/v2/openstack"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"chexp/orchestrator/openstack/reservation/v1/leases"
 )
 
 // diesOf has a command die as it does when others end it: its process group gets
@@ -58,5 +66,47 @@ func soonNothingLeft(ts *testscript.TestScript, neg bool, args []string) {
 			nothingLeft(ts, false, nil)
 		}
 		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// makeLitter makes leases that begin later, as more than there are devices have to;
+// the journals that half of them have are those of runs that were killed while they
+// asked for one that begins now.
+func makeLitter(ts *testscript.TestScript, neg bool, args []string) {
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	env := map[string]string{}
+	rc := ts.ReadFile(filepath.Join(filepath.Dir(ts.Getenv("OS_CLIENT_CONFIG_FILE")), "openrc.sh"))
+	for line := range strings.Lines(rc) {
+		k, v, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "export "), "=")
+		env[k] = v
+	}
+	provider, err := openstack.AuthenticatedClient(context.Background(), gophercloud.AuthOptions{
+		IdentityEndpoint: env["OS_AUTH_URL"], ApplicationCredentialID: env["OS_APPLICATION_CREDENTIAL_ID"],
+		ApplicationCredentialSecret: env["OS_APPLICATION_CREDENTIAL_SECRET"],
+	})
+	ts.Check(err)
+	client, err := leases.NewReservationV1(provider, gophercloud.EndpointOpts{Region: env["OS_REGION_NAME"],
+		Availability: gophercloud.AvailabilityPublic})
+	ts.Check(err)
+	now := time.Now().UTC()
+	for i := range n {
+		name := fmt.Sprintf("%s-litter-%c%c%c%c", now.Format("20060102t150405z"), 'a'+i/26, 'a'+i%26, 'x', 'y')
+		start := now.Add(time.Duration(24+2*(i/5)) * time.Hour).Truncate(time.Minute) // five at a time of seven
+		ts.Check(leases.Create(context.Background(), client, leases.CreateOpts{
+			Name: name, StartDate: start, EndDate: start.Add(time.Hour),
+			Reservations: []leases.ReservationOpts{{ResourceType: "device", Min: 1, Max: 1,
+				ResourceProperties: leases.Properties(leases.Equal("machine_name", "raspberrypi5"))}},
+		}).Err)
+		if i%2 == 0 {
+			continue
+		}
+		dir := ts.MkAbs(filepath.Join("runs", name))
+		ts.Check(os.MkdirAll(dir, 0o755))
+		at := now.Add(-time.Minute).Format(time.RFC3339)
+		ts.Check(os.WriteFile(filepath.Join(dir, "journal.jsonl"), fmt.Appendf(nil,
+			`{"time":%q,"kind":"ended","phase":"plan","name":%q,"text":"CHI@Edge"}`+"\n"+
+				`{"time":%q,"kind":"intent","what":"lease","name":%q,"data":{"end":%q}}`+"\n",
+			at, name, at, name, now.Add(time.Hour).Format(time.RFC3339)), 0o644))
 	}
 }

@@ -116,11 +116,18 @@ func (x litter) row() []string {
 
 // hint says what to type next.
 func (h *heap) hint(cloudErr error) {
-	n := 0
+	n, unknown := 0, 0
 	for _, x := range h.all {
-		if x.Stays == "" {
+		switch x.Stays {
+		case "":
 			n++
+		case unknownHere:
+			unknown++
 		}
+	}
+	if unknown > 0 {
+		fmt.Fprintf(h.err, "  %d of these no journal on this machine knows: a run on another machine may be at work with "+
+			"them; --elsewhere deletes them, too\n", unknown)
 	}
 	switch {
 	case len(h.all) == 0 && cloudErr == nil:
@@ -253,6 +260,7 @@ func (h *heap) endRun(s *store.Run) error {
 		return err
 	}
 	defer s.Unlock()
+	fmt.Fprintf(h.err, "  ending run %s\n", s.ID)
 	err := h.end(h.c, s)
 	if entries, unread := s.Entries(); unread == nil {
 		if _, held := run.Holds(entries); !held {

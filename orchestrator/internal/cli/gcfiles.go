@@ -25,7 +25,10 @@ const atRest = time.Hour
 // whose whole ones are there, and the directories of killed rehearsals.
 func (h *heap) findFiles() {
 	for _, s := range h.runs {
-		if !s.InUse() {
+		switch {
+		case s.InUse():
+		case h.neverBegan(s):
+		default:
 			h.findTemporary(s.Dir, "run "+s.ID, time.Time{})
 			h.findSuperseded(s)
 		}
@@ -34,6 +37,20 @@ func (h *heap) findFiles() {
 		h.findTemporary(cache, "this user's cache", time.Now().Add(-atRest))
 	}
 	h.findRehearsals()
+}
+
+// neverBegan finds a run that was killed before it had a journal: it has asked for
+// nothing and measured nothing.
+func (h *heap) neverBegan(s *store.Run) bool {
+	_, err := s.Entries()
+	st, unread := os.Lstat(s.Dir)
+	results, _ := files.ReadDir(filepath.Join(s.Dir, store.ResultsDir), 1)
+	if !errors.Is(err, fs.ErrNotExist) || unread != nil || !mine(st) || len(results) > 0 {
+		return false
+	}
+	h.all = append(h.all, litter{What: "run that never began", Name: s.Dir, Where: "this machine", Since: st.ModTime(),
+		Bytes: sizeOf(s.Dir), Why: "its name"})
+	return true
 }
 
 // findTemporary finds the temporary files and folders below dir that chexp writes

@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"regexp"
 	"time"
 
@@ -60,6 +62,9 @@ func (h *heap) journals() map[string]journalled {
 	known := map[string]journalled{}
 	for _, s := range h.runs {
 		entries, err := s.Entries()
+		if errors.Is(err, fs.ErrNotExist) { // it never began: see findFiles
+			continue
+		}
 		if err != nil {
 			h.warn(err.Error())
 			continue
@@ -105,6 +110,9 @@ func (h *heap) stays(s *store.Run, entries []store.Entry) string {
 // it for another attempt or device.
 var mark = regexp.MustCompile(`^([0-9]{8}t[0-9]{6}z)-[a-z0-9-]{1,60}-[a-z]{4}(-d[0-9]+)?(-[0-9]+)?$`)
 
+// unknownHere is why a thing stays that nothing but its mark is known of.
+const unknownHere = "no journal here knows it (--elsewhere)"
+
 // findThings finds what is the user's on the cloud.
 func (h *heap) findThings() error {
 	cloud, err := h.connectCloud(h.c)
@@ -130,13 +138,15 @@ func (h *heap) findThings() error {
 		switch {
 		case ok:
 			x.from, x.Run, x.Stays = j.run, j.run.ID, j.stays
-			x.Why = "the journal of run " + j.run.ID
+			if x.Why = "the journal of run " + j.run.ID; t.Name == j.run.ID {
+				x.Why = "its run's journal"
+			}
 		case h.c.NArg() > 0 || !mark.MatchString(t.Name):
 			continue
 		default:
 			x.Why = "your user id and the mark in its name"
 			if !h.c.Bool("elsewhere") {
-				x.Stays = "no journal here knows it, so another machine may be at work; --elsewhere deletes it, too"
+				x.Stays = unknownHere
 			}
 		}
 		h.all = append(h.all, x)
