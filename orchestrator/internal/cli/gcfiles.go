@@ -26,7 +26,7 @@ const atRest = time.Hour
 func (h *heap) findFiles() {
 	for _, s := range h.runs {
 		switch {
-		case s.InUse():
+		case store.InUse(s):
 		case h.neverBegan(s):
 		default:
 			h.findTemporary(s.Dir, "run "+s.ID, time.Time{})
@@ -93,7 +93,8 @@ func (h *heap) findSuperseded(s *store.Run) {
 		over := 0
 		for _, e := range entries {
 			st, err := e.Info()
-			if err != nil || !st.Mode().IsRegular() || !mine(st) || !regular(filepath.Join(part.Dir, store.ResultsDir, e.Name())) {
+			whole := filepath.Join(part.Dir, store.ResultsDir, e.Name())
+			if err != nil || !st.Mode().IsRegular() || !mine(st) || !regular(whole) {
 				continue
 			}
 			over++

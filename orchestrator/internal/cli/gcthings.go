@@ -89,7 +89,7 @@ func (h *heap) journals() map[string]journalled {
 
 // stays is why the things of a run are left alone; "" if they are not.
 func (h *heap) stays(s *store.Run, entries []store.Entry) string {
-	if s.InUse() {
+	if store.InUse(s) {
 		return "a chexp works on its run"
 	}
 	held, ok := run.Holds(entries)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"chexp/experiments/failure"
 	"chexp/experiments/words"
 	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/run"
@@ -144,6 +146,26 @@ func startReleaser(program string, flags []string, s *store.Run) (*os.File, erro
 	return w, nil
 }
 
+// leftAtOnce says what stays of a run that was interrupted twice.
+func leftAtOnce(r *run.Run, err error) error {
+	entries, unread := r.Store.Entries()
+	if unread != nil {
+		return errors.Join(err, unread)
+	}
+	h, held := run.Holds(entries)
+	if !held {
+		return err
+	}
+	until := ""
+	if !h.Ends.IsZero() {
+		until = ", until " + clock.Both(h.Ends)
+	}
+	return failure.Cloud.Errorf("interrupted twice, so this chexp leaves at once. The lease %s stays yours%s, with what "+
+		"is in it", either(h.Leases), until).
+		Advise("`%s` goes on; `%s` brings home what is measured, and gives it back; `%s` gives it back with all that is "+
+			"in it", r.Commands.Resume(), r.Commands.End(), r.Commands.DeleteLease(h.Leases[0]))
+}
+
 // offer says which runs of this user were cut off and still hold a lease, and what
 // to type. What holds nothing any more is forgotten.
 func (a *app) offer(c *cli.Context) {
@@ -153,7 +175,7 @@ func (a *app) offer(c *cli.Context) {
 	}
 	for _, s := range index.Runs() {
 		entries, err := s.Entries()
-		if err != nil || s.InUse() {
+		if err != nil || store.InUse(s) {
 			continue
 		}
 		h, held := run.Holds(entries)

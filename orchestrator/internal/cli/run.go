@@ -15,7 +15,6 @@ import (
 	"chexp/experiments/spec"
 	"chexp/experiments/trial"
 	"chexp/orchestrator/internal/bundle"
-	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/runtimes"
 	"chexp/orchestrator/internal/site"
@@ -362,26 +361,6 @@ func (a runVerbs) carryOut(c *cli.Context, cfg run.Config, obs *progress) error 
 		}
 	}
 	return errors.Join(err, a.answer(c, cfg.Run, f, err == nil))
-}
-
-// leftAtOnce says what stays of a run that was interrupted twice.
-func leftAtOnce(r *run.Run, err error) error {
-	entries, unread := r.Store.Entries()
-	if unread != nil {
-		return errors.Join(err, unread)
-	}
-	h, held := run.Holds(entries)
-	if !held {
-		return err
-	}
-	until := ""
-	if !h.Ends.IsZero() {
-		until = ", until " + clock.Both(h.Ends)
-	}
-	return failure.Cloud.Errorf("interrupted twice, so this chexp leaves at once. The lease %s stays yours%s, with what is "+
-		"in it", either(h.Leases), until).
-		Advise("`%s` goes on; `%s` brings home what is measured, and gives it back; `%s` gives it back with all that is "+
-			"in it", r.Commands.Resume(), r.Commands.End(), r.Commands.DeleteLease(h.Leases[0]))
 }
 
 // agentFile finds the agent for an architecture beside this program.

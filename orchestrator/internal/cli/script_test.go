@@ -43,7 +43,7 @@ import (
 //	interrupted-twice PHASE CMD...  Ctrl-C, and again while a dead cloud delays the giving back
 //	dies-of SIGNALS CMD...   send these signals ("INT HUP KILL"), 150 ms apart, to the command's whole process group when
 //	                         every trial on the device has 3 blocks on record; its terminal's other end is gone by then
-//	litter N                 make N leases with chexp's mark in their names, as killed runs leave them; half of them have a journal
+//	litter N                 N leases with chexp's mark in their names, half of them with the journal of a killed run
 //	soon-nothing-left        nothing-left, within a minute
 //	faults JSON              order faults from the running emulator
 //	kill-agent-once CMD...   kill the agent on the device once a trial has begun
