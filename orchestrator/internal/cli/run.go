@@ -344,7 +344,12 @@ func (a runVerbs) carryOut(c *cli.Context, cfg run.Config, obs *progress) error 
 		f, err = writeReports(cfg.Store)
 		return err
 	}
+	watch := a.guard(c, cfg)
 	err := run.Execute(c.Context, a.cleanup, cfg)
+	watch.over()
+	if a.cleanup.Err() != nil {
+		err = leftAtOnce(cfg.Run, err)
+	}
 	if err == nil && (cfg.Until != "" || cfg.Detach) {
 		obs.line("  run %s is left as it is; go on with: %s", cfg.Store.ID, cfg.Commands.Resume())
 		return nil
