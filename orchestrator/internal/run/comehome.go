@@ -85,7 +85,7 @@ func (r *Run) fetchTrials(ctx context.Context, from Agent, ids []string) (n stor
 
 // notYetHome lists the trials that have finished, as far as an earlier process was
 // told, and whose whole results are not home.
-func (a *attempt) notYetHome() (due []string) {
+func (a homing) notYetHome() (due []string) {
 	rest, err := a.unmeasured()
 	if err != nil {
 		return nil
@@ -101,7 +101,7 @@ func (a *attempt) notYetHome() (due []string) {
 
 // unfetched says how many trials have finished on the device without a result at
 // home, as far as the agent told; "" if none is known.
-func (a *attempt) unfetched() string {
+func (a homing) unfetched() string {
 	due := a.notYetHome()
 	if len(due) == 0 {
 		return ""

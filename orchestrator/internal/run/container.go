@@ -14,14 +14,13 @@ import (
 var stayAlive = []string{"sleep", "infinity"}
 
 // launch gets the container and opens the transport into it.
-func (a *attempt) launch(ctx context.Context) (string, error) {
+func (a boarding) launch(ctx context.Context) (string, error) {
 	a.Observe.Phase(PhaseContainer, a.Experiment.Container.Image)
 	if other := a.elsewhere(); other != "" {
 		a.Observe.Warn(other)
 	}
-	board := boarding{a}
 	if !a.held.Container.Open() {
-		if err := board.undisturbed(ctx); err != nil {
+		if err := a.undisturbed(ctx); err != nil {
 			return "", err
 		}
 	}
@@ -43,7 +42,7 @@ func (a *attempt) launch(ctx context.Context) (string, error) {
 	}
 	a.noteFacts()
 	a.Observe.Say("opening the transport")
-	err = a.through(ctx, func(ctx context.Context) error {
+	err = homing{a.attempt}.through(ctx, func(ctx context.Context) error {
 		tr, err := a.Site.Dial(ctx, a.container, a.request, a.Observe.Say)
 		if err == nil {
 			a.hangUp()
@@ -54,11 +53,11 @@ func (a *attempt) launch(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err = board.identify(ctx); err != nil {
+	if err = a.identify(ctx); err != nil {
 		return "", err
 	}
 	a.noteFacts()
-	if err := board.onBoardOfItsOwn(); err != nil {
+	if err := a.onBoardOfItsOwn(); err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("%s, %s", a.tr.Properties().Name, a.arch), nil
@@ -67,12 +66,12 @@ func (a *attempt) launch(ctx context.Context) (string, error) {
 // comeBack goes on in the container of an earlier process, if its agent was started
 // there: what it has measured is on it, so an outage is waited out, and nothing that
 // fails takes the container for one that was never made.
-func (a *attempt) comeBack(ctx context.Context) (back bool, err error) {
+func (a boarding) comeBack(ctx context.Context) (back bool, err error) {
 	if !a.held.Started || !a.held.Container.Open() {
 		return false, nil
 	}
 	gone := false
-	err = a.bringHome(ctx, func(ctx context.Context) error {
+	err = homing{a.attempt}.bringHome(ctx, func(ctx context.Context) error {
 		c, found, err := a.Site.FindContainer(ctx, a.held.Container.Name)
 		if gone = err == nil && (!found || c.Over || c.ID != a.held.Container.ID); err == nil {
 			a.container = c
@@ -86,7 +85,7 @@ func (a *attempt) comeBack(ctx context.Context) (back bool, err error) {
 }
 
 // makeContainer makes the attempt's container, or takes the one of its name.
-func (a *attempt) makeContainer(ctx context.Context) error {
+func (a boarding) makeContainer(ctx context.Context) error {
 	if a.held.Container.Name == a.request.Name { // asked for before
 		a.alone(ctx, AContainer, a.request.Name, a.held.Container.ID)
 	}

@@ -47,7 +47,7 @@ func (a *attempt) mirrored() int64 {
 }
 
 // finished are the trials of which the agent has told that they have a result.
-func (a *attempt) finished() map[string]bool {
+func (a homing) finished() map[string]bool {
 	ids := map[string]bool{}
 	for _, ev := range a.events() {
 		if ev.Type == trial.TrialFinished {

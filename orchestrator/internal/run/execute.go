@@ -111,11 +111,11 @@ func (a concluding) conclude(ctx, cleanup context.Context, err error) error {
 		if ctx.Err() != nil {
 			limit = a.Patience.Salvage
 		}
-		left := a.salvage(cleanup, a.early(ctx), limit)
+		left := homing{a.attempt}.salvage(cleanup, a.early(ctx), limit)
 		switch {
 		case left != nil:
 			err = a.notHome(ctx, left, err)
-		case ctx.Err() == nil && a.held.Started && a.whole() && a.rescued == "":
+		case ctx.Err() == nil && a.held.Started && homing{a.attempt}.whole() && a.rescued == "":
 			a.Observe.Say("every result is home all the same: " + err.Error())
 			err = nil
 		default:
@@ -174,7 +174,7 @@ func (a *attempt) forward(ctx context.Context) (stop bool, err error) {
 		phase Phase
 		do    func(context.Context) (string, error)
 	}{
-		{PhaseContainer, a.launch},
+		{PhaseContainer, boarding{a}.launch},
 		{PhasePush, a.push},
 		{PhaseRun, a.measure},
 		{PhaseFetch, a.fetch},

@@ -26,7 +26,7 @@ func (a *attempt) measure(ctx context.Context) (string, error) {
 	f := &follower{
 		attempt: a, pause: a.Patience.PollMin, answered: time.Now(), copied: time.Now(),
 		silence: newOutage(a.Patience.PollMax),
-		due:     a.notYetHome(),
+		due:     homing{a}.notYetHome(),
 	}
 	for {
 		st, done, err := f.poll(ctx)
@@ -58,7 +58,8 @@ func (a *attempt) start(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := a.bringHome(ctx, begin); err != nil {
+	h := homing{a}
+	if err := h.bringHome(ctx, begin); err != nil {
 		return err
 	}
 	a.record(store.Entry{Kind: store.Done, What: anAgent, ID: a.container.ID})
@@ -129,7 +130,7 @@ func (f *follower) noAnswer(ctx context.Context, cause error) error {
 	}
 	err := wait.For(ctx, min(pause, left))
 	// The connection may have broken. What keeps it from coming about, the next poll says.
-	_ = within(ctx, left, f.reach)
+	_ = within(ctx, left, homing{f.attempt}.reach)
 	return err
 }
 

@@ -87,14 +87,15 @@ func unload(ctx context.Context, a *attempt, req ContainerRequest) error {
 	defer a.hangUp()
 	const why = "the run's files are damaged"
 	if a.Plan != nil {
-		return a.salvage(ctx, why, 0)
+		return homing{a}.salvage(ctx, why, 0)
 	}
-	a.recallLease()
-	return a.bringHome(ctx, func(ctx context.Context) error { return a.bringUnread(ctx, why) })
+	h := homing{a}
+	h.recallLease()
+	return h.bringHome(ctx, func(ctx context.Context) error { return h.bringUnread(ctx, why) })
 }
 
 // bringUnread brings home what nobody can check, as it is.
-func (a *attempt) bringUnread(ctx context.Context, why string) error {
+func (a homing) bringUnread(ctx context.Context, why string) error {
 	if a.tr == nil {
 		if err := a.reach(ctx); err != nil {
 			return err
@@ -103,8 +104,8 @@ func (a *attempt) bringUnread(ctx context.Context, why string) error {
 	_, stopped := stop(ctx, a.agent(), why, a.Patience.PollMin)
 	dir := filepath.Join(a.Store.Dir, UnreadDir)
 	results, err := bundle.Fetch(ctx, a.tr, path.Join(a.container.Dir, trial.ResultsDir), dir, bundle.Limits{})
-	blocks, err2 := bundle.FetchJournals(ctx, a.tr, path.Join(a.container.Dir, trial.JournalDir), filepath.Join(dir, "journal"),
-		bundle.Limits{})
+	blocks, err2 := bundle.FetchJournals(ctx, a.tr, path.Join(a.container.Dir, trial.JournalDir),
+		filepath.Join(dir, "journal"), bundle.Limits{})
 	if len(results)+len(blocks) > 0 {
 		a.Observe.Warn("brought home and not checked, as there is no plan to check it against: " + dir)
 	}

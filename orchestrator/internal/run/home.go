@@ -16,6 +16,9 @@ import (
 	"chexp/orchestrator/internal/transport"
 )
 
+// homing is how what an attempt has measured comes home.
+type homing struct{ *attempt }
+
 // maxFetches is how often something is asked of a device that answers, and does not
 // give it. One that does not answer is asked for as long as there is time.
 const maxFetches = 4
@@ -23,7 +26,7 @@ const maxFetches = 4
 // holdEnd is until when the device is kept for results that are not home: shortly
 // before its lease ends, with a third of [Patience.LeaseTail] left to give it back.
 // ok is false where the site has no leases.
-func (a *attempt) holdEnd() (t time.Time, ok bool) {
+func (a homing) holdEnd() (t time.Time, ok bool) {
 	if a.lease.End.IsZero() {
 		return t, false
 	}
@@ -32,7 +35,7 @@ func (a *attempt) holdEnd() (t time.Time, ok bool) {
 
 // bringHome repeats what brings results home until that is done. An outage is waited
 // out as long as the device can be held: what is measured outranks giving it back.
-func (a *attempt) bringHome(ctx context.Context, bring func(context.Context) error) error {
+func (a homing) bringHome(ctx context.Context, bring func(context.Context) error) error {
 	until := func() time.Duration {
 		end, ok := a.holdEnd()
 		if !ok {
@@ -53,7 +56,7 @@ func (a *attempt) bringHome(ctx context.Context, bring func(context.Context) err
 
 // through repeats what is safe to repeat, through an outage: while nothing is measured
 // yet, of a quarter of what the lease has left, and of [Patience.Polls] at least.
-func (a *attempt) through(ctx context.Context, do func(context.Context) error) error {
+func (a homing) through(ctx context.Context, do func(context.Context) error) error {
 	if a.held.Started { // there may be results on the device
 		return a.bringHome(ctx, do)
 	}
@@ -69,8 +72,9 @@ func (a *attempt) through(ctx context.Context, do func(context.Context) error) e
 const retry = 5 * time.Second
 
 // persist repeats something until it is done, or fails for good, or there is no time
-// left. most bounds how often the far end may refuse it. waiting is told, once, that an outage is being waited out; nil: nobody is.
-func (a *attempt) persist(
+// left. most bounds how often the far end may refuse it. waiting is told that an outage
+// is being waited out; nil: nobody is.
+func (a homing) persist(
 	ctx context.Context, most int, left func() time.Duration, waiting func(error), do func(context.Context) error,
 ) error {
 	pause := newOutage(min(a.Patience.PollMax, retry))
@@ -150,7 +154,7 @@ func passing(err error) bool {
 
 // reach finds the attempt's container again and opens a transport into it: that of
 // before may have broken.
-func (a *attempt) reach(ctx context.Context) error {
+func (a homing) reach(ctx context.Context) error {
 	c, found, err := a.Site.FindContainer(ctx, a.held.Container.Name)
 	if err != nil {
 		return err
@@ -168,7 +172,7 @@ func (a *attempt) reach(ctx context.Context) error {
 }
 
 // wayIn is what [Launcher.Dial] is asked with: by an earlier process, if not by this.
-func (a *attempt) wayIn() ContainerRequest {
+func (a homing) wayIn() ContainerRequest {
 	if a.request.Name == "" && a.Experiment != nil {
 		return ContainerRequest{
 			Name: a.held.Container.Name, Image: a.Experiment.Container.Image, Transport: a.Experiment.Container.Transport,
@@ -180,7 +184,7 @@ func (a *attempt) wayIn() ContainerRequest {
 // salvage brings home what a run that ended early has measured, before the device
 // goes: the agent is stopped in order, which leaves partial results; if it cannot
 // be, what it has on record is taken. limit bounds it; 0: the lease's end does.
-func (a *attempt) salvage(ctx context.Context, why string, limit time.Duration) error {
+func (a homing) salvage(ctx context.Context, why string, limit time.Duration) error {
 	kept := a.Keep && a.why == "" // and goes on measuring, unless the lease ends
 	if !a.held.Started || !a.held.Container.Open() || kept || a.whole() {
 		return nil
@@ -200,7 +204,7 @@ func (a *attempt) salvage(ctx context.Context, why string, limit time.Duration) 
 	return err
 }
 
-func (a *attempt) bringAll(ctx context.Context, why string) error {
+func (a homing) bringAll(ctx context.Context, why string) error {
 	if a.tr == nil {
 		if err := a.reach(ctx); err != nil {
 			return err
@@ -222,7 +226,7 @@ func (a *attempt) bringAll(ctx context.Context, why string) error {
 
 // recallLease knows the lease of an earlier process, where this one has not come to
 // look at it.
-func (a *attempt) recallLease() {
+func (a homing) recallLease() {
 	var f Facts
 	if a.lease.ID == "" && a.held.Lease.Open() && a.Store.ReadJSON(factsFile(a.held.N), &f) == nil {
 		a.lease = f.Lease
@@ -230,7 +234,7 @@ func (a *attempt) recallLease() {
 }
 
 // whole reports whether every trial has its whole result at home.
-func (a *attempt) whole() bool {
+func (a homing) whole() bool {
 	if a.Plan == nil {
 		return false
 	}
@@ -246,7 +250,8 @@ func (a concluding) notHome(ctx context.Context, cause, err error) error {
 	a.record(store.Entry{Kind: store.Failed, Text: "not home: " + cause.Error()})
 	if ctx.Err() == nil || a.Release {
 		what := "what the device has measured and is not home"
-		if known := a.unfetched(); known != "" {
+		h := homing{a.attempt}
+		if known := h.unfetched(); known != "" {
 			what += ", " + known + " among it,"
 		}
 		a.Observe.Warn(what + " is lost, as it is given back now: " + cause.Error())

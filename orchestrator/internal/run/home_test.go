@@ -97,7 +97,8 @@ func (c *cut) Release(ctx context.Context, id string) error {
 	return c.cloud.Release(ctx, id)
 }
 
-func (c *cut) Dial(ctx context.Context, k Container, r ContainerRequest, say func(string)) (transport.Transport, error) {
+func (c *cut) Dial(ctx context.Context, k Container, r ContainerRequest,
+	say func(string)) (transport.Transport, error) {
 	tr, err := c.cloud.Dial(ctx, k, r, say)
 	return &cutLine{tr, c}, err
 }

@@ -88,7 +88,7 @@ func TestNoOtherTryAtTheLeasesEnd(t *testing.T) {
 		a := &attempt{Config: Config{Observe: quiet{}, Patience: impatient(), Site: newCloud(t)}}
 		a.lease.End = time.Now().Add(left)
 		tries := 0
-		err := a.bringHome(t.Context(), func(context.Context) error {
+		err := homing{a}.bringHome(t.Context(), func(context.Context) error {
 			tries++
 			return failure.Device.Errorf("damaged")
 		})

@@ -26,7 +26,7 @@ func (a *attempt) push(ctx context.Context) (string, error) {
 		return "", err
 	}
 	var pushed bundle.Pushed
-	err = a.through(ctx, func(ctx context.Context) (err error) { // it sends what is missing
+	err = homing{a}.through(ctx, func(ctx context.Context) (err error) { // it sends what is missing
 		pushed, err = b.Push(ctx, a.tr, a.container.Dir, a.Observe.Bytes)
 		return err
 	})

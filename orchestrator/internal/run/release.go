@@ -86,34 +86,35 @@ func (a concluding) releaseLease(ctx context.Context) error {
 // its lease: each has a share of its own, and what the lease leaves over goes into
 // a second look at the container.
 
-func (a *attempt) giveBackContainer(ctx context.Context) error {
+func (a concluding) giveBackContainer(ctx context.Context) error {
 	return a.giveBackWithin(ctx, a.Patience.Cleanup*2/5, aContainer, a.held.Container, containerID(a.Site), a.Site.Destroy)
 }
 
-func (a *attempt) giveBackLease(ctx context.Context) error {
+func (a concluding) giveBackLease(ctx context.Context) error {
 	return a.giveBackWithin(ctx, a.Patience.Cleanup*2/5, aLease, a.held.Lease, leaseID(a.Site), a.Site.Release)
 }
 
 // afterLease looks again at a container that could not be removed: its lease is gone
 // now, which takes it along.
-func (a *attempt) afterLease(ctx context.Context) error {
+func (a concluding) afterLease(ctx context.Context) error {
 	held := a.held.Container
 	held.Gone = false // that of the lease says so
 	return a.giveBackWithin(ctx, a.Patience.Cleanup/5, aContainer, held, containerID(a.Site), a.Site.Destroy)
 }
 
-func (a *attempt) giveBackWithin(
+func (a concluding) giveBackWithin(
 	ctx context.Context, share time.Duration, what string, held Held, find finder,
 	remove func(ctx context.Context, id string) error,
 ) error {
 	end := time.Now().Add(share)
-	return a.persist(ctx, 1, func() time.Duration { return time.Until(end) }, nil, func(ctx context.Context) error {
+	left := func() time.Duration { return time.Until(end) }
+	return homing{a.attempt}.persist(ctx, 1, left, nil, func(ctx context.Context) error {
 		return a.giveBack(ctx, what, held, find, remove)
 	})
 }
 
 // used says how much of a lease that is given back was needed.
-func (a *attempt) used() string {
+func (a concluding) used() string {
 	if a.lease.Start.IsZero() || a.lease.End.IsZero() {
 		return ""
 	}
