@@ -197,7 +197,7 @@ func (r *Run) Lock() error {
 	if err != nil {
 		return Explain(err)
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	if err := files.Lock(f, false); err != nil {
 		f.Close()
 		return failure.Locked.Errorf("run %s is in use by another chexp", r.ID).
 			Advise("wait for it, or end that process first")
@@ -218,7 +218,7 @@ func (r *Run) lockable() (*os.File, error) {
 	if st, err := root.Lstat(lockFile); err == nil && !st.Mode().IsRegular() {
 		return root.OpenFile(".", os.O_RDONLY, 0)
 	}
-	return root.OpenFile(lockFile, os.O_CREATE|os.O_RDWR|syscall.O_NONBLOCK, 0o600)
+	return root.OpenFile(lockFile, os.O_CREATE|os.O_RDWR|files.NonBlock, 0o600)
 }
 
 // Unlock gives the lock back; it may be called twice.
