@@ -27,9 +27,10 @@ type scene struct {
 	phase   string // and in which phase
 	after   time.Duration
 	damage  string // what is done to the run's directory
+	fault   string // that is ordered of the cloud itself
 }
 
-func (s scene) slow() bool { return s.kind.slow }
+func (s scene) slow() bool { return s.kind.slow || s.fault == "zun.compute=wedged" }
 
 // deaf reports whether nobody hears what chexp says.
 func (s scene) deaf() bool {
@@ -79,7 +80,16 @@ func (s *session) play() {
 	if s.damage != "" {
 		args = []string{"run", "--until", s.phase, "exp.yaml"}
 	}
+	if s.fault != "" {
+		s.faults(s.fault, 1)
+	}
 	e := s.execute(s.limit(), b, args...)
+	if s.fault != "" {
+		s.faults(s.fault, 0)
+	}
+	if s.fault == "zun.compute=wedged" {
+		s.faults("zun.compute=restart", 1)
+	}
 	if s.damage != "" {
 		s.harm(e)
 	} else {
