@@ -3,8 +3,8 @@ package files
 import (
 	"math"
 	"os"
-
-	"golang.org/x/sys/windows"
+	"syscall"
+	"unsafe"
 )
 
 // Flags for opening what others may have written, 0 where a system has none:
@@ -16,12 +16,19 @@ const (
 	directory = 0
 )
 
+var lockFileEx = syscall.NewLazyDLL("kernel32.dll").NewProc("LockFileEx")
+
 // Lock makes the open file this process's alone, until it is closed. It waits for
 // another that has it, or is an error at once.
 func Lock(f *os.File, wait bool) error {
-	how := uint32(windows.LOCKFILE_EXCLUSIVE_LOCK)
+	const immediately, exclusive = 1, 2
+	how := uintptr(exclusive)
 	if !wait {
-		how |= windows.LOCKFILE_FAIL_IMMEDIATELY
+		how |= immediately
 	}
-	return windows.LockFileEx(windows.Handle(f.Fd()), how, 0, math.MaxUint32, math.MaxUint32, &windows.Overlapped{})
+	all := uintptr(math.MaxUint32)
+	if ok, _, err := lockFileEx.Call(f.Fd(), how, 0, all, all, uintptr(unsafe.Pointer(&syscall.Overlapped{}))); ok == 0 {
+		return err
+	}
+	return nil
 }
