@@ -109,7 +109,7 @@ func oneOf(s string, allowed []string) string {
 
 // one resolves one input.
 func (r *resolver) one(p Port, g Given) Input {
-	in := Input{Name: p.Name, Type: p.Type}
+	in := Input{Name: p.Name, Type: p.Type, Shape: []int64{}}
 	switch {
 	case p.Type == "":
 		r.problem(p.Name, "is no tensor (a sequence, a map or an optional): only tensors can be given to a model here. "+

@@ -63,7 +63,8 @@ func serve(library string, plugins []string, profile string, out *os.File) error
 	}
 	// Loaded before the clock of session creation starts.
 	lib, err := load(library, plugins)
-	options := ort.Options{Provider: req.Provider, Threads: req.Threads, Batch: req.Batch}
+	options := ort.Options{Provider: req.Provider, Threads: req.Threads, Batch: req.Batch,
+		Inputs: req.Inputs, Packs: req.Packs}
 	if profile != "" {
 		if err != nil {
 			return err
