@@ -67,6 +67,13 @@ type Resolver struct {
 type Resolved struct {
 	trial.Model
 	File string
+	// Packs are the files with the values of inputs, by their SHA-256.
+	Packs map[string]string
+	// Notes are clauses about the model: what was decided of its inputs without
+	// being asked.
+	Notes []string
+
+	parsed *onnx.Model
 }
 
 // Resolve returns the file of one model. Its error names the model and holds a
@@ -94,7 +101,10 @@ func (r *Resolver) resolve(ctx context.Context, m spec.ModelSource, limit int64)
 	}
 	if err == nil {
 		found.Name = m.Name
-		found.Work, err = examine(found.File)
+		found.parsed, err = examine(found.File)
+	}
+	if err == nil {
+		found.Work = reading(onnx.Work(found.parsed, 1))
 	}
 	if err == nil {
 		return found, nil
@@ -114,7 +124,7 @@ func (r *Resolver) resolve(ctx context.Context, m spec.ModelSource, limit int64)
 func (r *Resolver) ResolveAll(ctx context.Context, e *spec.Experiment) ([]Resolved, error) {
 	var all []Resolved
 	var failed []error
-	for _, m := range e.Models {
+	for i, m := range e.Models {
 		found, err := r.Resolve(ctx, m)
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -123,35 +133,41 @@ func (r *Resolver) ResolveAll(ctx context.Context, e *spec.Experiment) ([]Resolv
 			failed = append(failed, fmt.Errorf("line %d: %w", m.Line, err))
 			continue
 		}
+		if err := r.settle(e, i, &found); err != nil {
+			failed = append(failed, err)
+		}
 		all = append(all, found)
 	}
 	return all, errors.Join(failed...)
 }
 
-// examine refuses what is no model, before a device is reserved for it, and
-// counts the work of what is one.
-func examine(path string) (trial.Reading[trial.Work], error) {
+// examine refuses what is no model, before a device is reserved for it.
+func examine(path string) (*onnx.Model, error) {
 	m, err := onnx.Load(path)
 	if err != nil {
-		return trial.Reading[trial.Work]{}, failure.Usage.Errorf("cannot be used").
+		return nil, failure.Usage.Errorf("cannot be used").
 			Advise("give the .onnx file itself, complete; " +
 				"a Git LFS pointer or a web page saved in its place is no model").
 			Because(err)
 	}
 	for _, t := range m.Tensors() {
 		if t.Outside {
-			return trial.Reading[trial.Work]{}, failure.Usage.
+			return nil, failure.Usage.
 				Errorf("file %s keeps values (tensor %q) in another file, and only the .onnx itself is pushed to the "+
 					"device",
 					path, t.Name).
 				Advise("save the model as one file: onnx.save(model, path, save_as_external_data=False)")
 		}
 	}
-	w, err := onnx.Work(m, 1)
+	return m, nil
+}
+
+// reading is a model's work, or why it cannot be counted.
+func reading(w trial.Work, err error) trial.Reading[trial.Work] {
 	if err != nil {
-		return trial.Unread[trial.Work](err.Error()), nil
+		return trial.Unread[trial.Work](err.Error())
 	}
-	return trial.Read(w), nil
+	return trial.Read(w)
 }
 
 func (r *Resolver) progress(format string, args ...any) {

@@ -184,7 +184,7 @@ func Error(problems []input.Problem) error {
 func (s Settled) Store(dir string) (map[string]string, error) {
 	out := map[string]string{}
 	for sum, pack := range s.Packs {
-		path := filepath.Join(dir, sum+".values")
+		path := filepath.Join(dir, sum)
 		if err := files.Write(path, pack); err != nil {
 			return nil, err
 		}

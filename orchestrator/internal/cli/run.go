@@ -198,6 +198,10 @@ func resolve(
 	for _, m := range found {
 		resolved = append(resolved, m.Model)
 		files[m.SHA256] = m.File
+		maps.Copy(files, m.Packs)
+		for _, note := range m.Notes {
+			say("model " + m.Name + " " + note)
+		}
 	}
 	if err := packPictures(ctx, e, cache, files, say); err != nil {
 		return nil, nil, err

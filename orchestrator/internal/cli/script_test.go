@@ -66,6 +66,14 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	here, err := filepath.Abs("testdata/models")
+	if err != nil {
+		t.Fatal(err)
+	}
+	photos, err := filepath.Abs("../../../models/pictures/testdata/formats")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
@@ -73,6 +81,8 @@ func TestScripts(t *testing.T) {
 			env.Setenv("CHEXP_CACHE", filepath.Join(env.WorkDir, "cache"))
 			env.Setenv("FOOD11", food11)
 			env.Setenv("EXPERIMENTS", experiments)
+			env.Setenv("MODELS", here)     // small models of kinds that went wrong
+			env.Setenv("PICTURES", photos) // a picture of each format
 			env.Setenv("TMPDIR", os.TempDir())
 			return nil
 		},
