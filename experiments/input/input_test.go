@@ -65,7 +65,7 @@ func TestResolve(t *testing.T) {
 			Use: Use{Rows: 1000}}, {Name: "mask", Type: "int64", Dims: dims("b", "seq")}},
 			given: []Given{{Name: "ids", Symbols: map[string]int64{"seq": 128}}},
 			want: "ids int64 [batch, 128], random, 0 to 999; mask int64 [batch, 128], random, 0 to 1 " +
-				"(0 or 1 is a guess; inputs: {mask: {values: {random: [low, high]}}} sets it)"},
+				"(0 or 1 is a guess; inputs: {mask: {values: {random: [0, 9]}}}, for example, sets it)"},
 		"a symbol that is not there": {ports: []Port{floats("x", "b", "seq")},
 			given: []Given{{Name: "x", Symbols: map[string]int64{"sex": 128}}}, want: `did you mean "seq"?`},
 		"an input that is not there": {ports: []Port{floats("input", "b", 8)},
@@ -106,7 +106,7 @@ func TestResolve(t *testing.T) {
 		"a decision": {ports: []Port{{Name: "sr", Type: "int64", Dims: dims(),
 			Use: Use{Decides: true, Compared: []string{"16000"}}}},
 			want: "decides which branch of the model runs (the model compares it with 16000), so no value can be guessed. " +
-				"Give it: inputs: {sr: VALUE}"},
+				"Give it, as in inputs: {sr: 16000}"},
 		"a decision made": {ports: []Port{{Name: "sr", Type: "int64", Dims: dims(), Use: Use{Decides: true}}},
 			given: []Given{{Name: "sr", Values: Values{Kind: Constant, Constant: []string{"16000"}}}},
 			want:  "sr int64 [], 16000"},

@@ -72,10 +72,7 @@ func Expand(e *Experiment, models []trial.Model, runID string, runtimes []Runtim
 		}
 		plan.Models = append(plan.Models, m)
 	}
-	known := map[string]Runtime{}
-	for _, r := range runtimes {
-		known[r.Name] = r
-	}
+	known := byName(runtimes)
 	for _, source := range e.Runtimes {
 		r, ok := known[source.Name]
 		if !ok {
@@ -102,6 +99,21 @@ func Expand(e *Experiment, models []trial.Model, runID string, runtimes []Runtim
 		return nil, fmt.Errorf("experiment %s: %w", e.Name, err)
 	}
 	return plan, nil
+}
+
+func byName(runtimes []Runtime) map[string]Runtime {
+	known := map[string]Runtime{}
+	for _, r := range runtimes {
+		known[r.Name] = r
+	}
+	return known
+}
+
+// CheckProviders reports the providers that their runtimes lack, unless they are
+// optional.
+func (e *Experiment) CheckProviders(runtimes []Runtime) error {
+	_, problems := e.absent(byName(runtimes), runtimes)
+	return problems.err(e.file)
 }
 
 // expandOne asks for batches only where the model has a batch axis.

@@ -36,7 +36,8 @@ func newFake(answer func(int) []float32, shape ...int64) *fake {
 	for _, d := range shape {
 		n *= d
 	}
-	return &fake{in: session.Buffer{Input: input.Input{Name: "x"}, Shape: shape, Float32: make([]float32, n)}, answer: answer}
+	in := session.Buffer{Input: input.Input{Name: "x"}, Shape: shape, Float32: make([]float32, n)}
+	return &fake{in: in, answer: answer}
 }
 
 func (f *fake) Inputs() []session.Buffer { return []session.Buffer{f.in} }

@@ -30,7 +30,7 @@ func graph(t *testing.T, nodes []*onnx.Node, inputs, outputs []*onnx.Value) stri
 	return model(t, file)
 }
 
-func port2(name string, typ onnx.DataType, dims ...onnx.Dim) *onnx.Value {
+func portOf(name string, typ onnx.DataType, dims ...onnx.Dim) *onnx.Value {
 	return &onnx.Value{Name: name, Elem: typ, Shape: append([]onnx.Dim{}, dims...)}
 }
 
@@ -49,8 +49,8 @@ func TestInputTypes(t *testing.T) {
 				value = "é"
 			}
 			path := graph(t, []*onnx.Node{{Op: "Identity", Inputs: []string{"x"}, Outputs: []string{"y"}}},
-				[]*onnx.Value{port2("x", onnx.DataType(number), onnx.Dim{Param: "n"}, onnx.Dim{Size: 3})},
-				[]*onnx.Value{port2("y", onnx.DataType(number), onnx.Dim{Param: "n"}, onnx.Dim{Size: 3})})
+				[]*onnx.Value{portOf("x", onnx.DataType(number), onnx.Dim{Param: "n"}, onnx.Dim{Size: 3})},
+				[]*onnx.Value{portOf("y", onnx.DataType(number), onnx.Dim{Param: "n"}, onnx.Dim{Size: 3})})
 			o := cpu
 			o.Batch, o.Inputs = 2, []input.Input{{Name: "x", Type: typ, Shape: []int64{input.Open, 3}, Batch: new(int),
 				Values: input.Values{Kind: input.Constant, Constant: []string{value}}}}
@@ -105,11 +105,11 @@ func TestInputShapes(t *testing.T) {
 		{Op: "Neg", Inputs: []string{"past"}, Outputs: []string{"c"}},
 		{Op: "Neg", Inputs: []string{"any"}, Outputs: []string{"d"}},
 		{Op: "Neg", Inputs: []string{"picture"}, Outputs: []string{"e"}},
-	}, []*onnx.Value{port2("state", onnx.Float32, onnx.Dim{Size: 2}, onnx.Dim{Param: "batch"}, onnx.Dim{Size: 8}),
-		port2("rate", onnx.Int64), port2("past", onnx.Float32, onnx.Dim{Size: 1}, onnx.Dim{Size: 0}),
+	}, []*onnx.Value{portOf("state", onnx.Float32, onnx.Dim{Size: 2}, onnx.Dim{Param: "batch"}, onnx.Dim{Size: 8}),
+		portOf("rate", onnx.Int64), portOf("past", onnx.Float32, onnx.Dim{Size: 1}, onnx.Dim{Size: 0}),
 		{Name: "any", Elem: onnx.Float32},
-		port2("picture", onnx.Float32, onnx.Dim{Param: "h", Size: -1}, onnx.Dim{Size: -1}, onnx.Dim{Size: 3})},
-		[]*onnx.Value{{Name: "a", Elem: onnx.Float32}, port2("b", onnx.Int64), {Name: "c", Elem: onnx.Float32},
+		portOf("picture", onnx.Float32, onnx.Dim{Param: "h", Size: -1}, onnx.Dim{Size: -1}, onnx.Dim{Size: 3})},
+		[]*onnx.Value{{Name: "a", Elem: onnx.Float32}, portOf("b", onnx.Int64), {Name: "c", Elem: onnx.Float32},
 			{Name: "d", Elem: onnx.Float32}, {Name: "e", Elem: onnx.Float32}})
 	o := cpu
 	o.Batch = 3
@@ -160,7 +160,7 @@ func TestSequencesAndMaps(t *testing.T) {
 		{Op: "SequenceConstruct", Inputs: []string{"x", "x"}, Outputs: []string{"s"}},
 		{Op: "ZipMap", Domain: "ai.onnx.ml", Inputs: []string{"x"}, Outputs: []string{"z"}, Attributes: []*onnx.Attribute{
 			{Name: "classlabels_strings", Kind: onnx.StringsAttribute, Strings: [][]byte{[]byte("a"), []byte("b")}}}},
-	}, []*onnx.Value{port2("x", onnx.Float32, onnx.Dim{Param: "n"}, onnx.Dim{Size: 2})},
+	}, []*onnx.Value{portOf("x", onnx.Float32, onnx.Dim{Param: "n"}, onnx.Dim{Size: 2})},
 		[]*onnx.Value{
 			sequence("s", append([]byte{0x22, 0x06, 0x0a, 0x04}, tensor...)...),
 			// sequence of map of string to float
@@ -219,7 +219,8 @@ func TestInputsFromAFile(t *testing.T) {
 	pack := input.PackTexts([]string{"a", "b", "c"})
 	sum := files.Sum(pack)
 	path := graph(t, []*onnx.Node{{Op: "Identity", Inputs: []string{"x"}, Outputs: []string{"y"}}},
-		[]*onnx.Value{port2("x", onnx.Text, onnx.Dim{Param: "n"})}, []*onnx.Value{port2("y", onnx.Text, onnx.Dim{Param: "n"})})
+		[]*onnx.Value{portOf("x", onnx.Text, onnx.Dim{Param: "n"})},
+		[]*onnx.Value{portOf("y", onnx.Text, onnx.Dim{Param: "n"})})
 	o := cpu
 	o.Batch, o.Packs = 2, dir
 	o.Inputs = []input.Input{{Name: "x", Type: input.Text, Shape: []int64{input.Open}, Batch: new(int),

@@ -24,8 +24,9 @@ func TestDimensions(t *testing.T) {
 		model []byte
 		want  Inputs
 	}{
-		"named":     {named, Inputs{"x": {"batch_size", "length"}}},
-		"fixed":     {testmodel.Add(testmodel.Float, testmodel.Dim{Size: 1}, testmodel.Dim{Symbol: "length"}), Inputs{"x": {"", "length"}}},
+		"named": {named, Inputs{"x": {"batch_size", "length"}}},
+		"fixed": {testmodel.Add(testmodel.Float, testmodel.Dim{Size: 1}, testmodel.Dim{Symbol: "length"}),
+			Inputs{"x": {"", "length"}}},
 		"scalar":    {testmodel.Add(testmodel.Float), Inputs{}},
 		"empty":     {nil, Inputs{}},
 		"no model":  {[]byte("\x08\x08"), Inputs{}},
