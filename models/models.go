@@ -66,10 +66,11 @@ type Resolver struct {
 	StandIn func(text string)
 }
 
-// Resolved is a model and where its file lies on this machine.
+// Resolved is a model and where its files lie on this machine.
 type Resolved struct {
 	trial.Model
-	File string
+	File  string            // the .onnx
+	Files map[string]string // all of its files, by SHA-256
 	// Packs are the files with the values of inputs, by their SHA-256.
 	Packs map[string]string
 	// Notes are clauses about the model: what was decided of its inputs without
@@ -94,7 +95,7 @@ func (r *Resolver) resolve(ctx context.Context, m spec.ModelSource, limit int64)
 	case m.Builtin != "":
 		found, err = r.builtin(ctx, m)
 	case m.Path != "":
-		found, err = r.path(ctx, m)
+		found = r.path(m)
 	case m.URL != "":
 		found, err = r.fetch(ctx, m, limit)
 	default:
@@ -105,10 +106,7 @@ func (r *Resolver) resolve(ctx context.Context, m spec.ModelSource, limit int64)
 	}
 	if err == nil {
 		found.Name = m.Name
-		found.parsed, err = examine(found.File)
-	}
-	if err == nil {
-		found.Work = reading(onnx.Work(found.parsed, 1))
+		err = found.examine(ctx, m)
 	}
 	if err == nil {
 		return found, nil
@@ -154,25 +152,32 @@ func (r *Resolver) ResolveOne(ctx context.Context, e *spec.Experiment, i int) (R
 	return found, r.settle(e, i, &found)
 }
 
-// examine refuses what is no model, before a device is reserved for it.
-func examine(path string) (*onnx.Model, error) {
-	m, err := onnx.Load(path)
+// examine refuses what is no model, before a device is reserved for it, and
+// another model than the one that is pinned, and counts the work of what is one.
+func (r *Resolved) examine(ctx context.Context, m spec.ModelSource) error {
+	pin := files.Pin{}
+	if m.Path != "" {
+		pin = m.Pin
+	}
+	w, err := Load(ctx, r.File, pin)
 	if err != nil {
-		return nil, failure.Usage.Errorf("cannot be used").
-			Advise("give the .onnx file itself, complete; " +
-				"a Git LFS pointer or a web page saved in its place is no model").
-			Because(err)
+		return err
 	}
-	for _, t := range m.Tensors() {
-		if t.Outside {
-			return nil, failure.Usage.
-				Errorf("file %s keeps values (tensor %q) in another file, and only the .onnx itself is pushed to the "+
-					"device",
-					path, t.Name).
-				Advise("save the model as one file: onnx.save(model, path, save_as_external_data=False)")
-		}
+	if len(w.Parts) > 0 && m.Path == "" {
+		return failure.Usage.Errorf("%s keeps values in %d files of their own, and a url names one", r.File,
+			len(w.Parts)-1).
+			Advise("download all of them into one folder, and write path: instead of url:; the sha256 of all is %s", w.SHA256)
 	}
-	return m, nil
+	if len(w.Parts) > 0 && pin.SHA256 == "" && pin.SWHID != "" {
+		return failure.Usage.Errorf("%s keeps values in %d files of their own, which a SWHID of one file says nothing of",
+			r.File, len(w.Parts)-1).Advise("write sha256: %s, which is of all of them", w.SHA256)
+	}
+	if has, must := pin.Differs(w.Stored); has != "" {
+		return w.notPinned(m.Path, has, must)
+	}
+	r.SHA256, r.Bytes, r.Parts, r.Files = w.SHA256, w.Bytes, w.Parts, w.Files
+	r.parsed, r.Work = w.ONNX, reading(onnx.Work(w.ONNX, 1))
+	return nil
 }
 
 // reading is a model's work, or why it cannot be counted.
@@ -181,6 +186,20 @@ func reading(w trial.Work, err error) trial.Reading[trial.Work] {
 		return trial.Unread[trial.Work](err.Error())
 	}
 	return trial.Read(w)
+}
+
+// notPinned is the error of a file of the user's that is another one than the
+// experiment says.
+func (w Whole) notPinned(path, has, must string) error {
+	if len(w.Parts) == 0 {
+		return failure.Usage.Errorf("file %s has %s, but the experiment says %s", path, has, must).
+			Advise("use the file that the experiment was written for, or correct its %s", kindOf(has))
+	}
+	return failure.Usage.
+		Errorf("file %s with the %d files that hold its values has %s, but the experiment says %s", path,
+			len(w.Parts)-1, has, must).
+		Advise("use the files that the experiment was written for, or write sha256: %s, which is of all of them",
+			w.SHA256)
 }
 
 func (r *Resolver) progress(format string, args ...any) {
@@ -232,19 +251,10 @@ func (r *Resolver) standIn(ctx context.Context, m spec.ModelSource, why error) (
 	return found, err
 }
 
-// path hashes a file of the user's and uses it where it lies.
-func (r *Resolver) path(ctx context.Context, m spec.ModelSource) (Resolved, error) {
-	found, err := files.HashPinned(ctx, m.Path, MaxBytes, m.Pin)
-	if err != nil {
-		return Resolved{}, failure.Usage.Errorf("cannot be read").Because(err)
-	}
-	if has, must := m.Pin.Differs(found); has != "" {
-		return Resolved{}, failure.Usage.
-			Errorf("file %s has %s, but the experiment says %s", m.Path, has, must).
-			Advise("use the file that the experiment was written for, or correct its %s", kindOf(has))
-	}
+// path uses a file of the user's where it lies.
+func (r *Resolver) path(m spec.ModelSource) Resolved {
 	origin := "path " + filepath.Base(m.Path) // the rest of the path is nobody's business in a result
-	return resolved(found, origin), nil
+	return Resolved{Model: trial.Model{Origin: origin}, File: m.Path}
 }
 
 // kindOf is the word of a pin that [files.Pin.Differs] begins with, as the

@@ -49,7 +49,7 @@ func prepare(
 	var resolved []trial.Model
 	for _, m := range p.models {
 		resolved = append(resolved, m.Model)
-		p.files[m.SHA256] = m.File
+		maps.Copy(p.files, m.Files)
 		maps.Copy(p.files, m.Packs)
 	}
 	problems = append(problems, packPictures(ctx, e, cache, p.files, say))

@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"chexp/experiments/trial"
@@ -36,9 +37,20 @@ type Reserver interface {
 	// Await waits until the lease is active and its device is known.
 	// progress (never nil) is called with what the server says meanwhile.
 	Await(ctx context.Context, id string, progress func(string)) (Lease, error)
-	// Release deletes the lease; nil if it is already gone.
+	// Release deletes the lease; nil if it is already gone. An error that wraps
+	// [ErrWedged] says that nothing the user can do deletes it, now or later.
 	Release(ctx context.Context, id string) error
 }
+
+// Neighbours is a Site on which two leases may come to have one board at one time.
+type Neighbours interface {
+	// Neighbours says who else has a board of the lease, in the time that the lease
+	// still has, by the board's name: "a lease of carol has it: …". Empty: nobody.
+	Neighbours(ctx context.Context, leaseID string) (map[string]string, error)
+}
+
+// ErrWedged is the cause of a refusal that no repetition and no waiting mends.
+var ErrWedged = errors.New("no request removes it")
 
 // Launcher starts, reaches and removes the container.
 type Launcher interface {
@@ -108,8 +120,9 @@ type Lease struct {
 	ReservationID string     `json:"reservation_id"` // Zun's scheduling hint
 	Start         time.Time  `json:"start"`
 	End           time.Time  `json:"end"`
-	Device        Device     `json:"device"`           // zero until known
-	Boards        []Board    `json:"boards,omitempty"` // the reservations in it; their devices once it is active
+	Device        Device     `json:"device"`                   // zero until known
+	Unproven      string     `json:"board_unproven,omitempty"` // why nobody can say that a container is on this device
+	Boards        []Board    `json:"boards,omitempty"`         // the reservations in it; their devices once it is active
 }
 
 // Board is a device in a lease of several, under a reservation of its own.
