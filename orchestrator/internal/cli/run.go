@@ -149,7 +149,7 @@ func (a runVerbs) execute(c *cli.Context, e *spec.Experiment, o site.Options, ho
 		}
 	}
 	plan, files := p.plan, p.files
-	o.Notice, o.Commands.Run = obs.Say, id
+	o.Notice, o.Commands.Run = obs.Again, id
 	if cfg.Site, err = a.connect(c.Context, e.Site, o); err != nil {
 		return err
 	}
@@ -278,7 +278,7 @@ func (a runVerbs) resume(c *cli.Context, name string) error {
 	}
 	goOn := func(o site.Options) error {
 		obs := newProgress(a.err)
-		o.Notice = obs.Say
+		o.Notice = obs.Again
 		if cfg.Site, err = a.connectOwn(c.Context, cfg.Run, o); err != nil {
 			return err
 		}
@@ -307,7 +307,12 @@ func (a runVerbs) carryOut(c *cli.Context, cfg run.Config, obs *progress) error 
 		f, err = writeReports(cfg.Store)
 		return err
 	}
+	watch := a.guard(c, cfg)
 	err := run.Execute(c.Context, a.cleanup, cfg)
+	watch.over()
+	if a.cleanup.Err() != nil {
+		err = leftAtOnce(cfg.Run, err)
+	}
 	if err == nil && (cfg.Until != "" || cfg.Detach) {
 		obs.line("  run %s is left as it is; go on with: %s", cfg.Store.ID, cfg.Commands.Resume())
 		return nil
