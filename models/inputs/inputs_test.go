@@ -18,7 +18,8 @@ func voice() *onnx.Model {
 		return &onnx.Value{Name: name, Elem: t, Shape: append([]onnx.Dim{}, dims...)}
 	}
 	rate := binary.LittleEndian.AppendUint64(nil, 16000)
-	body := &onnx.Graph{Name: "b", Nodes: []*onnx.Node{{Op: "Identity", Inputs: []string{"rows"}, Outputs: []string{"z"}}},
+	identity := &onnx.Node{Op: "Identity", Inputs: []string{"rows"}, Outputs: []string{"z"}}
+	body := &onnx.Graph{Name: "b", Nodes: []*onnx.Node{identity},
 		Outputs: []*onnx.Value{value("z", onnx.Float32)}}
 	return &onnx.Model{IRVersion: 8, Opsets: []onnx.Opset{{Version: 17}}, Graph: &onnx.Graph{Name: "g",
 		Inputs: []*onnx.Value{value("ids", onnx.Int64, onnx.Dim{Param: "n"}, onnx.Dim{Param: "length", Size: -1}),
@@ -26,7 +27,8 @@ func voice() *onnx.Model {
 			value("kind", onnx.Int32, onnx.Dim{Param: "n"})},
 		Outputs: []*onnx.Value{value("y", onnx.Float32)},
 		Initializers: []*onnx.Tensor{{Name: "depth", Type: onnx.Int32, Raw: []byte{9, 0, 0, 0}},
-			{Name: "onoff", Type: onnx.Float32, Dims: []int64{2}, Raw: make([]byte, 8)}, {Name: "rate", Type: onnx.Int64, Raw: rate},
+			{Name: "onoff", Type: onnx.Float32, Dims: []int64{2}, Raw: make([]byte, 8)},
+			{Name: "rate", Type: onnx.Int64, Raw: rate},
 			{Name: "table", Type: onnx.Float32, Dims: []int64{50, 2}, Raw: make([]byte, 400)}},
 		Nodes: []*onnx.Node{
 			{Op: "Cast", Inputs: []string{"ids"}, Outputs: []string{"wide"}, Attributes: []*onnx.Attribute{onnx.Int("to", 7)}},
