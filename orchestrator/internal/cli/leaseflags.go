@@ -223,11 +223,11 @@ func (a leaseVerbs) weighExperiment(ctx context.Context, w *leaseWanted) error {
 	if w.filters() == 0 {
 		w.MachineName, w.DeviceName, w.DeviceUID = e.Lease.MachineName, e.Lease.Device, e.Lease.UID
 	}
-	plan, _, err := resolve(ctx, e, a.archOf(e), store.NewID(e.Name, time.Now()), newProgress(a.err).Say, nil)
+	p, err := prepare(ctx, e, a.archOf(e), store.NewID(e.Name, time.Now()), newProgress(a.err).Say, nil)
 	if err != nil {
 		return err
 	}
-	_, most := spec.EstimateTime(plan)
+	_, most := spec.EstimateTime(p.plan)
 	a.warnLength(w.length, most)
 	return nil
 }

@@ -53,11 +53,7 @@ func (a *attempt) start(ctx context.Context) error {
 		_, err := a.agent().Start(ctx, limit)
 		return err
 	}
-	if !a.held.Started { // its answer may be lost
-		if err := a.intend(anAgent, "", a.container.ID); err != nil {
-			return err
-		}
-	}
+	a.held.Started = true // or perhaps: its answer may be lost
 	h := homing{a}
 	if err := h.bringHome(ctx, begin); err != nil {
 		return err
