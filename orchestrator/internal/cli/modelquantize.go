@@ -114,6 +114,9 @@ func (a modelVerbs) modelQuantize(c *cli.Context) error {
 		fixBatch(m, c.Int64("fix-batch"))
 		q.Float, err = quant.Prepare(m)
 	}
+	if err == nil && q.Options.Mode == quant.Dynamic {
+		quant.PrepareBodies(q.Float)
+	}
 	var open []onnx.Dim
 	if err == nil {
 		open, err = settle(q.Float, c.String("shape"))
@@ -257,9 +260,8 @@ func settle(m *onnx.Model, shape string) ([]onnx.Dim, error) {
 
 // plainDynamic quantizes without samples.
 func plainDynamic(q quant.Request) (*quant.Result, error) {
-	if len(quant.Products(q.Float, q.Options)) == 0 {
-		return nil, fmt.Errorf(
-			"there is nothing to quantize: no convolution or matrix product has constant 32-bit float weights")
+	if err := quant.Nothing(q.Float, q.Options); err != nil {
+		return nil, err
 	}
 	begin := time.Now()
 	m, err := quant.DynamicModel(q.Float, q.Options)
