@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"go.yaml.in/yaml/v4"
+
 	"chexp/experiments/trial"
 )
 
@@ -19,8 +21,11 @@ type Accuracy struct {
 	// data: plates, which the agent draws.
 	Path string
 	// Labels is a file that names the classes, one a line, in the order of the
-	// models' outputs; empty: the names of the folders, sorted.
-	Labels     string
+	// models' outputs; empty: Classes.
+	Labels string
+	// Classes are the same in the file itself; nil: the names of the folders, by
+	// number where all are numbers, else by name.
+	Classes    []string
 	Pictures   int    // 0: all there are
 	Reference  string // a model of the experiment
 	Timeout    time.Duration
@@ -44,6 +49,7 @@ type Preprocess struct {
 	Mean   [3]float64 // of red, green and blue, after dividing by 255
 	Std    [3]float64
 	Layout string // "NCHW" or "NHWC"
+	EXIF   bool   // turn pictures upright, as their EXIF data says
 }
 
 // DefaultPictures is how many drawn pictures are evaluated: enough for ±2.5
@@ -66,7 +72,7 @@ func (r *reader) accuracy(s *section, e *Experiment) {
 		return
 	}
 	a := &Accuracy{Timeout: 10 * time.Minute, Preprocess: defaultPreprocess()}
-	t, ok := r.section(n, "accuracy", "data", "labels", "pictures", "reference", "timeout", "preprocess")
+	t, ok := r.section(n, "accuracy", "data", "labels", "classes", "pictures", "reference", "timeout", "preprocess")
 	if !ok {
 		return
 	}
@@ -82,7 +88,7 @@ func (r *reader) accuracy(s *section, e *Experiment) {
 	case !ok:
 		t.require("data", "plates, chexp's own drawn pictures, or a folder or archive of your own")
 	case data == trial.PlatesData:
-		for _, key := range []string{"labels", "preprocess"} {
+		for _, key := range []string{"labels", "classes", "preprocess"} {
 			if t.has(key) {
 				t.r.addf(t.keys[key], t.at(key),
 					"contradicts data: plates: the drawn pictures bring their own; remove it (a folder of that name is ./plates)")
@@ -96,7 +102,33 @@ func (r *reader) accuracy(s *section, e *Experiment) {
 		if v, ok := t.text("labels"); ok {
 			a.Labels, _ = r.existing(t, "labels", v)
 		}
+		a.Classes = t.classes()
 	}
+}
+
+// maxClasses bounds how many names the experiment file itself may hold; a file
+// of labels may hold more.
+const maxClasses = 10000
+
+// classes reads the names of all classes, in the order of the models' outputs.
+func (s *section) classes() (names []string) {
+	seen := map[string]bool{}
+	for i, n := range s.list("classes", maxClasses) {
+		at := fmt.Sprintf("%s[%d]", s.at("classes"), i)
+		switch {
+		case !s.r.plain(n, at):
+		case n.Kind != yaml.ScalarNode || n.Value == "":
+			s.r.addf(n, at, "is %s, but must be the name of a folder", what(n))
+		case seen[n.Value]:
+			s.r.addf(n, at, "is %q, which stands there twice", short(n.Value))
+		}
+		seen[n.Value] = true
+		names = append(names, n.Value)
+	}
+	if len(names) > 0 && s.has("labels") {
+		s.addf("classes", "contradicts labels: both name the classes; keep one")
+	}
+	return names
 }
 
 // reference is the first model unless the file names another one.
@@ -119,7 +151,7 @@ func (r *reader) reference(t *section, e *Experiment) {
 }
 
 func (r *reader) preprocess(n *node, p *Preprocess) {
-	s, ok := r.section(n, "accuracy.preprocess", "resize", "crop", "mean", "std", "layout")
+	s, ok := r.section(n, "accuracy.preprocess", "resize", "crop", "mean", "std", "layout", "exif")
 	if !ok {
 		return
 	}
@@ -131,6 +163,7 @@ func (r *reader) preprocess(n *node, p *Preprocess) {
 	}
 	s.triple("mean", &p.Mean, -10, 10)
 	s.triple("std", &p.Std, 0.001, 10)
+	s.truth("exif", &p.EXIF)
 	if v, ok := s.text("layout"); ok {
 		p.Layout = v
 		if v != "NCHW" && v != "NHWC" {

@@ -2,6 +2,7 @@ package spec
 
 import (
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +20,7 @@ func TestWhatAccuracySays(t *testing.T) {
 		Timeout: 90 * time.Second,
 		Preprocess: Preprocess{Resize: 240, Crop: 224, Mean: [3]float64{0, 0.5, 1}, Std: [3]float64{1, 1, 0.25},
 			Layout: "NHWC"}}
-	if *e.Accuracy != want {
+	if !reflect.DeepEqual(*e.Accuracy, want) {
 		t.Errorf("%+v, want %+v", *e.Accuracy, want)
 	}
 	if b := e.Budgets[0]; b.Metric != judge.Accuracy || b.Limit != 0.9 || b.Op != ">=" {

@@ -23,7 +23,7 @@ func (r *reader) models(s *section, e *Experiment) {
 	lines := map[string]int{}
 	for i, n := range s.list("models", maxModels) {
 		path := fmt.Sprintf("models[%d]", i)
-		m, ok := r.section(n, path, "name", "builtin", "path", "url", "sha256", "swhid", "stand_in")
+		m, ok := r.section(n, path, "name", "builtin", "path", "url", "sha256", "swhid", "stand_in", "inputs")
 		if !ok {
 			continue
 		}
@@ -81,6 +81,9 @@ func (r *reader) model(m *section) ModelSource {
 		if !m.has("url") {
 			m.addf("stand_in", "is what a rehearsal measures where the file at a url cannot be had; there is no url here")
 		}
+	}
+	if n := m.values["inputs"]; n != nil {
+		src.Inputs = (&inputReader{m.r}).inputs(n, m.at("inputs"))
 	}
 	return src
 }

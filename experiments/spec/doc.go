@@ -61,11 +61,14 @@
 //	trials.repetitions    1 to 1000 fresh processes for each combination    1
 //	trials.seed           0 to 2^53-1: input values and order of trials     1
 //	accuracy.data         plates, or a folder or archive of pictures        no accuracy
-//	accuracy.labels       a file of class names, one a line                 the folders' names
+//	accuracy.labels       a file of all class names, one a line, in the     the folders: by number if
+//	                      order of the outputs                              all are numbers, else by
+//	accuracy.classes      the same as a list in this file                   name
 //	accuracy.pictures     1 to 100000                                       500 drawn ones, or all
 //	accuracy.reference    a model's name                                    the first model
 //	accuracy.timeout      1s to 24h for one model on one provider           10m
-//	accuracy.preprocess   {resize, crop, mean, std, layout}, not for plates 256, 224, ImageNet's, NCHW
+//	accuracy.preprocess   {resize, crop, mean, std, layout, exif}, not for  256, 224, ImageNet's,
+//	                      plates; exif: true turns pictures upright         NCHW, false
 //	budgets               "metric op number unit"                           none
 //
 // A swhid is the name that Git gives a file's content, as ISO/IEC 18670 writes it,

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"chexp/experiments/files"
+	"chexp/experiments/input"
 	"chexp/experiments/judge"
 	"chexp/experiments/trial"
 )
@@ -72,7 +73,8 @@ type ModelSource struct {
 	// StandIn is the builtin model that a rehearsal measures where the file at URL
 	// cannot be had; empty: none.
 	StandIn string
-	Line    int // in the file, for later errors about this model
+	Inputs  []input.Given // what the file says of the model's inputs
+	Line    int           // in the file, for later errors about this model
 }
 
 // RuntimeSource is one entry of runtimes. Without Path it is one that a script

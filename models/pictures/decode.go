@@ -1,3 +1,7 @@
+// Package pictures turns a person's pictures into the pixels that a model wants
+// (Decode, the only place where pictures are decoded and scaled), lists the files
+// and classes of a folder (List), and packs labelled pictures (Source.Pack) into
+// the file that package pack describes.
 package pictures
 
 import (
@@ -12,6 +16,10 @@ import (
 	_ "image/png"
 	"io"
 	"math"
+
+	_ "golang.org/x/image/bmp"
+	_ "golang.org/x/image/tiff"
+	_ "golang.org/x/image/webp"
 )
 
 // Bounds of one picture: a file, and its pixels once decoded.
@@ -26,21 +34,40 @@ const (
 type Scale struct {
 	Resize        int
 	Width, Height int
+	EXIF          bool // turn it upright first, as its EXIF data says
 }
 
-// Decode reads a JPEG, PNG or GIF and returns 8-bit pixels, red, green, blue. It
+// Decode reads a picture, the first of several in one file, and returns 8-bit
+// pixels, red, green, blue. It
 // does what torchvision's Resize and CenterCrop do to a picture that Pillow
 // opened and converted to RGB, for that is how most image models were trained
 // and evaluated; of the same decoded pixels it makes the same bytes. Hence the
 // result of each pass is rounded to 8 bits, alpha is dropped (what lies under it
-// shows), and the orientation in EXIF data is not looked at. A JPEG's pixels
-// differ from libjpeg's by about half a level of 255, for that interpolates
+// shows), and the orientation in EXIF data is followed on request only. A JPEG's
+// pixels differ from libjpeg's by about half a level of 255, for that interpolates
 // between the colours that a JPEG keeps for every other pixel.
-func Decode(r io.Reader, s Scale) ([]uint8, error) {
-	img, err := readRGB(r)
+//
+// turned says whether EXIF data says that the picture does not lie upright.
+func Decode(r io.Reader, s Scale) (pixels []uint8, turned bool, err error) {
+	data, err := readPicture(r)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
+	img, err := readRGB(data)
+	if err != nil {
+		return nil, false, err
+	}
+	orientation := Orientation(data)
+	name, _ := format(data)
+	if s.EXIF || name == "TIFF" { // which Pillow turns always
+		img = upright(img, orientation)
+	}
+	pixels, err = s.cut(img)
+	return pixels, orientation > 1 && name != "TIFF", err
+}
+
+// cut scales a picture and cuts its middle out.
+func (s Scale) cut(img *image.NRGBA) ([]uint8, error) {
 	w, h := img.Rect.Dx(), img.Rect.Dy()
 	toW, toH := s.size(w, h)
 	if toW < s.Width || toH < s.Height {
@@ -85,18 +112,27 @@ func (s Scale) size(w, h int) (toW, toH int) {
 // Python does.
 func middle(whole, cut int) int { return int(math.RoundToEven(float64(whole-cut) / 2)) }
 
-// readRGB reads a picture as red, green, blue and alpha, the bounds checked first.
-func readRGB(r io.Reader) (*image.NRGBA, error) {
+func readPicture(r io.Reader) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxFile+1))
-	if err != nil {
-		return nil, err
+	if err == nil && len(data) > maxFile {
+		err = fmt.Errorf("is larger than %d bytes", maxFile)
 	}
-	if len(data) > maxFile {
-		return nil, fmt.Errorf("is larger than %d bytes", maxFile)
+	return data, err
+}
+
+// readRGB decodes a picture as red, green, blue and alpha, the bounds checked
+// first.
+func readRGB(data []byte) (*image.NRGBA, error) {
+	name, read := format(data)
+	switch {
+	case name != "" && !read:
+		return nil, fmt.Errorf("is %s inside, which is not read here: save it as JPEG or PNG", name)
+	case name == "TIFF" && isFax(data):
+		return nil, errors.New("is a TIFF with fax compression, which is not read here: save it as PNG")
 	}
 	c, _, err := image.DecodeConfig(bytes.NewReader(data))
 	if err != nil {
-		return nil, fmt.Errorf("is no JPEG, PNG or GIF picture: %w", err)
+		return nil, fmt.Errorf("is no %s picture: %w", Formats, err)
 	}
 	if c.Width < 1 || c.Height < 1 || c.Width > maxPixels/c.Height {
 		return nil, fmt.Errorf("has %d × %d pixels; at most %d are decoded", c.Width, c.Height, maxPixels)
@@ -115,6 +151,13 @@ func readRGB(r io.Reader) (*image.NRGBA, error) {
 	switch p := img.(type) {
 	case *image.NRGBA:
 		return p, nil
+	case *image.NYCbCrA: // of a WebP with alpha
+		return webpRGB(&p.YCbCr), nil
+	case *image.YCbCr:
+		if name == "WebP" {
+			return webpRGB(p), nil
+		}
+		draw.Draw(&image.RGBA{Pix: rgba.Pix, Stride: rgba.Stride, Rect: b}, b, img, b.Min, draw.Src)
 	case *image.NRGBA64, *image.Paletted:
 		for i := range b.Dx() * b.Dy() {
 			x, y := i%b.Dx(), i/b.Dx()
@@ -124,6 +167,13 @@ func readRGB(r io.Reader) (*image.NRGBA, error) {
 		draw.Draw(&image.RGBA{Pix: rgba.Pix, Stride: rgba.Stride, Rect: b}, b, img, b.Min, draw.Src)
 	}
 	return rgba, nil
+}
+
+// isFax says whether a TIFF is compressed as faxes are (tag 259), of which its
+// decoder mixes up black and white.
+func isFax(data []byte) bool {
+	c := tiffTag(data, 259)
+	return c >= 2 && c <= 4
 }
 
 // straight is a colour as it is under its alpha.

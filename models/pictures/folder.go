@@ -4,7 +4,6 @@ import (
 	"archive/tar"
 	"archive/zip"
 	"bufio"
-	"bytes"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -13,20 +12,24 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"slices"
 	"strings"
 
 	"chexp/experiments/files"
+	"chexp/models/pictures/pack"
 )
 
 // Source says what to pack, and how.
 type Source struct {
 	Path   string // a folder, or a .zip, .tar, .tar.gz or .tgz archive of one
-	Labels string // a file of class names, one a line; empty: the folders' names, sorted
-	Limit  int    // most pictures, taken from each class in turn; 0: all
-	Resize int    // of the shorter side
-	Crop   int    // side of the square from the middle
-	Header Header // Mean, Std and Layout
+	Labels string // a file of class names, one a line; empty: Classes
+	// Classes are all names in the order of the models' outputs; nil: the
+	// folders, as SortClasses sorts them.
+	Classes []string
+	Limit   int         // most pictures, taken from each class in turn; 0: all
+	Resize  int         // of the shorter side
+	Crop    int         // side of the square from the middle
+	EXIF    bool        // turn pictures upright, as their EXIF data says
+	Header  pack.Header // Mean, Std and Layout
 	// Progress, if not nil, is told how many pictures are packed.
 	Progress func(done, total int)
 }
@@ -35,6 +38,9 @@ type Source struct {
 type Packed struct {
 	files.Stored
 	Pictures int
+	Classes  string  // which class is which output, in words
+	LeftOut  LeftOut // what was not packed
+	Turned   int     // pictures that do not lie upright, by their EXIF data
 }
 
 // Bounds of what is read. They catch slips (a home directory in place of a data
@@ -46,12 +52,6 @@ const (
 	maxProblems = 20
 )
 
-// item is one picture of the source.
-type item struct {
-	path  string
-	label int
-}
-
 // Pack reads the pictures, which lie in one folder for each class, and writes
 // dir/<sha256>.pack. Bad input is refused as a whole, with all that is wrong
 // (the first 20 of it).
@@ -61,7 +61,7 @@ func (s Source) Pack(ctx context.Context, dir string) (p Packed, err error) {
 		return p, fmt.Errorf("pictures %s: %w", s.Path, err)
 	}
 	defer func() { err = errors.Join(err, closeSource()) }()
-	items, labels, err := s.list(source)
+	l, err := s.list(source)
 	if err != nil {
 		return p, fmt.Errorf("pictures %s: %w", s.Path, err)
 	}
@@ -69,32 +69,38 @@ func (s Source) Pack(ctx context.Context, dir string) (p Packed, err error) {
 		return p, err
 	}
 	h := s.Header
-	h.Pictures, h.Side, h.Labels = len(items), s.Crop, labels
+	h.Pictures, h.Side, h.Labels = len(l.Files), s.Crop, l.Classes
 	stored, err := files.Store(dir, func(w io.Writer) error {
-		return s.write(ctx, source, items, h, w)
+		p.Turned, err = s.write(ctx, source, l.Files, h, w)
+		return err
 	}, func(sum string) string { return sum + ".pack" })
 	if err != nil {
 		return p, fmt.Errorf("pictures %s: %w", s.Path, err)
 	}
-	return Packed{stored, len(items)}, nil
+	return Packed{stored, len(l.Files), l.Said(), l.LeftOut, p.Turned}, nil
 }
 
-func (s Source) write(ctx context.Context, files fs.FS, items []item, h Header, to io.Writer) error {
-	w, err := NewWriter(to, h)
+// write packs the pictures, and counts those that do not lie upright.
+func (s Source) write(ctx context.Context, tree fs.FS, items []File, h pack.Header, to io.Writer) (turned int,
+	err error) {
+	w, err := pack.NewWriter(to, h)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	var problems []error
 	for i, it := range items {
 		if err := ctx.Err(); err != nil {
-			return err
+			return 0, err
 		}
-		pixels, err := s.load(files, it.path)
+		pixels, lies, err := s.load(tree, it.Path)
+		if lies {
+			turned++
+		}
 		if err == nil && len(problems) == 0 {
-			err = w.Add(pixels, it.label)
+			err = w.Add(pixels, it.Label)
 		}
 		if err != nil {
-			if problems = append(problems, fmt.Errorf("%s: %w", it.path, err)); len(problems) == maxProblems {
+			if problems = append(problems, fmt.Errorf("%s: %w", it.Path, err)); len(problems) == maxProblems {
 				break
 			}
 		}
@@ -103,80 +109,60 @@ func (s Source) write(ctx context.Context, files fs.FS, items []item, h Header, 
 		}
 	}
 	if len(problems) > 0 {
-		return errors.Join(problems...)
+		return 0, errors.Join(problems...)
 	}
-	return w.Close()
+	return turned, w.Close()
 }
 
-func (s Source) load(tree fs.FS, name string) ([]uint8, error) {
+func (s Source) load(tree fs.FS, name string) (pixels []uint8, turned bool, err error) {
 	f, err := tree.Open(name)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer f.Close()
-	return Decode(io.LimitReader(f, maxPicture), Scale{Resize: s.Resize, Width: s.Crop, Height: s.Crop})
+	return Decode(io.LimitReader(f, maxPicture), Scale{Resize: s.Resize, Width: s.Crop, Height: s.Crop, EXIF: s.EXIF})
 }
 
 // list finds the classes and their pictures.
-func (s Source) list(files fs.FS) ([]item, []string, error) {
-	top, folders, err := classFolders(files)
-	if err != nil {
-		return nil, nil, err
+func (s Source) list(tree fs.FS) (Listing, error) {
+	w := Wanted{Classes: s.Classes, From: "classes"}
+	if s.Labels != "" {
+		var err error
+		if w.Classes, err = ReadLabels(s.Labels); err != nil {
+			return Listing{}, err
+		}
+		w.From = s.Labels
 	}
-	if len(folders) == 0 {
-		return nil, nil, errors.New("there are no folders in it; the pictures must lie in one folder for each class, " +
+	l, err := List(tree, w)
+	if err != nil {
+		return l, err
+	}
+	if l.Classes == nil {
+		return l, errors.New("there are no folders in it; the pictures must lie in one folder for each class, " +
 			"named after the class")
 	}
-	labels := folders
-	if s.Labels != "" {
-		if labels, err = readLabels(s.Labels); err != nil {
-			return nil, nil, err
-		}
+	l.Files = inTurn(l.Files)
+	if s.Limit > 0 && len(l.Files) > s.Limit {
+		l.Files = l.Files[:s.Limit]
 	}
-	if len(labels) > MaxClasses {
-		return nil, nil, fmt.Errorf("%d classes; at most %d are possible", len(labels), MaxClasses)
+	if len(l.Files) > maxPictures {
+		return l, fmt.Errorf("%d pictures; at most %d are evaluated: set accuracy.pictures", len(l.Files), maxPictures)
 	}
-	var problems []error
-	perClass := make([][]item, 0, len(folders))
-	for _, folder := range folders {
-		label := slices.Index(labels, folder)
-		if label < 0 {
-			problems = append(problems, fmt.Errorf("folder %s is named after no class of %s", folder, s.Labels))
-			continue
-		}
-		names, err := picturesIn(files, path.Join(top, folder))
-		if err != nil {
-			return nil, nil, err
-		}
-		if len(names) == 0 {
-			problems = append(problems, fmt.Errorf("folder %s has no .jpg, .jpeg, .png or .gif in it", folder))
-		}
-		items := make([]item, len(names))
-		for i, n := range names {
-			items[i] = item{n, label}
-		}
-		perClass = append(perClass, items)
-	}
-	if len(problems) > maxProblems {
-		problems = append(problems[:maxProblems], fmt.Errorf("and %d more", len(problems)-maxProblems))
-	}
-	if len(problems) > 0 {
-		return nil, nil, errors.Join(problems...)
-	}
-	items := inTurn(perClass)
-	if s.Limit > 0 && len(items) > s.Limit {
-		items = items[:s.Limit]
-	}
-	if len(items) > maxPictures {
-		return nil, nil, fmt.Errorf("%d pictures; at most %d are evaluated: set accuracy.pictures", len(items),
-			maxPictures)
-	}
-	return items, labels, nil
+	return l, nil
 }
 
 // inTurn takes the first picture of each class, then the second of each, so
 // that any beginning is as balanced as it can be.
-func inTurn(lists [][]item) (out []item) {
+func inTurn(all []File) (out []File) {
+	var lists [][]File
+	for begin := 0; begin < len(all); {
+		end := begin + 1
+		for end < len(all) && all[end].Label == all[begin].Label {
+			end++
+		}
+		lists = append(lists, all[begin:end])
+		begin = end
+	}
 	for i, more := 0, true; more; i++ {
 		more = false
 		for _, list := range lists {
@@ -186,72 +172,6 @@ func inTurn(lists [][]item) (out []item) {
 		}
 	}
 	return out
-}
-
-// classFolders lists the folders below the top, which may itself lie in one
-// folder, as in most archives.
-func classFolders(files fs.FS) (top string, folders []string, err error) {
-	top = "."
-	for {
-		entries, err := fs.ReadDir(files, top)
-		if err != nil {
-			return "", nil, err
-		}
-		folders = nil
-		for _, e := range entries {
-			if e.IsDir() && !strings.HasPrefix(e.Name(), ".") && e.Name() != "__MACOSX" {
-				folders = append(folders, e.Name())
-			}
-		}
-		if len(folders) != 1 || top != "." {
-			return top, folders, nil
-		}
-		inner, err := fs.ReadDir(files, folders[0])
-		if err != nil {
-			return "", nil, err
-		}
-		if !slices.ContainsFunc(inner, fs.DirEntry.IsDir) {
-			return top, folders, nil // one class
-		}
-		top = folders[0]
-	}
-}
-
-var extensions = []string{".jpg", ".jpeg", ".png", ".gif"}
-
-func picturesIn(files fs.FS, dir string) (names []string, err error) {
-	entries, err := fs.ReadDir(files, dir) // sorted by name
-	for _, e := range entries {
-		if !e.IsDir() && !strings.HasPrefix(e.Name(), ".") &&
-			slices.Contains(extensions, strings.ToLower(path.Ext(e.Name()))) {
-			names = append(names, path.Join(dir, e.Name()))
-		}
-	}
-	return names, err
-}
-
-func readLabels(file string) (labels []string, err error) {
-	data, err := files.Read(file, maxHeader)
-	if err != nil {
-		return nil, err
-	}
-	lines := bufio.NewScanner(bytes.NewReader(data))
-	for lines.Scan() {
-		l := strings.TrimSpace(lines.Text())
-		if l == "" {
-			continue
-		}
-		if slices.Contains(labels, l) {
-			return nil, fmt.Errorf("labels %s: %q stands there twice", file, l)
-		}
-		if labels = append(labels, l); len(labels) > MaxClasses {
-			break
-		}
-	}
-	if len(labels) == 0 && lines.Err() == nil {
-		return nil, fmt.Errorf("labels %s: there are no class names in it, one a line", file)
-	}
-	return labels, lines.Err()
 }
 
 // open gives the source as a file system.
@@ -302,7 +222,7 @@ func below(dir string) (fs.FS, func() error, error) {
 	return files.FS(root, maxPicture, 2*maxPictures), root.Close, nil
 }
 
-// untar unpacks plain files, and pictures only, below dir and nowhere else.
+// untar unpacks plain files below dir and nowhere else.
 func untar(ctx context.Context, file, dir string, zipped bool) error {
 	f, err := files.Open(file, files.NoLimit)
 	if err != nil {
@@ -333,28 +253,39 @@ func untar(ctx context.Context, file, dir string, zipped bool) error {
 			return err
 		}
 		name := path.Clean(h.Name)
-		if h.Typeflag != tar.TypeReg || !slices.Contains(extensions, strings.ToLower(path.Ext(name))) {
+		if h.Typeflag != tar.TypeReg || Ignored(path.Base(name)) {
 			continue
 		}
 		if count++; !fs.ValidPath(name) || h.Size > left || count > 2*maxPictures {
 			return fmt.Errorf("%q is refused: archives may hold %d pictures and %d bytes, all below the archive's "+
 				"own folder", h.Name, 2*maxPictures, int64(maxUnpacked))
 		}
-		left -= h.Size
-		if err := writeBelow(root, name, t); err != nil {
+		taken, err := writeBelow(root, name, t)
+		if err != nil {
 			return err
 		}
+		left -= taken
 	}
 }
 
-func writeBelow(root *os.Root, name string, in io.Reader) error {
+// writeBelow writes a picture; of another file only the beginning, which tells
+// that it is none.
+func writeBelow(root *os.Root, name string, in io.Reader) (n int64, err error) {
 	if err := root.MkdirAll(path.Dir(name), 0o700); err != nil {
-		return err
+		return 0, err
 	}
 	out, err := root.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Close())
+	if n, err = io.CopyN(out, in, headBytes); err == nil {
+		if isPicture(root.FS(), name) {
+			var more int64
+			more, err = io.Copy(out, in)
+			n += more
+		}
+	} else if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return n, errors.Join(err, out.Close())
 }

@@ -32,7 +32,7 @@ func TestForeignFilesAmongSamples(t *testing.T) {
 				t.Fatal(err)
 			}
 			done := make(chan error, 1)
-			go func() { _, err := Read(dir, input(3, 4, 4), ImageNet(), 0); done <- err }()
+			go func() { _, err := From{Dir: dir, Preprocess: ImageNet()}.Read(input(3, 4, 4)); done <- err }()
 			select {
 			case err := <-done:
 				if c.says == "" && err != nil || c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says)) {

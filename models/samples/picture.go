@@ -11,21 +11,22 @@ import (
 // picture decodes a picture as package pictures does, so that a model is
 // calibrated with the very pixels that its accuracy is measured on, and
 // normalises it. A model of one channel gets it in grey.
-func picture(b []byte, dims []int64, p Preprocess) (*onnx.Tensor, error) {
+func picture(b []byte, dims []int64, p Preprocess) (t *onnx.Tensor, turned bool, err error) {
 	if len(dims) != 4 {
-		return nil, fmt.Errorf("the model's input has %d dimensions; a picture needs four", len(dims))
+		return nil, false, fmt.Errorf("the model's input has %d dimensions; a picture needs four", len(dims))
 	}
 	channels, height, width := int(dims[1]), int(dims[2]), int(dims[3])
 	if p.Layout == "NHWC" {
 		height, width, channels = int(dims[1]), int(dims[2]), int(dims[3])
 	}
 	if channels != 3 && channels != 1 {
-		return nil, fmt.Errorf("the model's input has %d channels (%s); a picture gives 3, or 1 in grey", channels,
+		return nil, false, fmt.Errorf("the model's input has %d channels (%s); a picture gives 3, or 1 in grey", channels,
 			p.Layout)
 	}
-	rgb, err := pictures.Decode(bytes.NewReader(b), pictures.Scale{Resize: p.Resize, Width: width, Height: height})
+	rgb, turned, err := pictures.Decode(bytes.NewReader(b),
+		pictures.Scale{Resize: p.Resize, Width: width, Height: height, EXIF: p.EXIF})
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	values := make([]float32, channels*height*width)
 	for i := range height * width {
@@ -45,7 +46,7 @@ func picture(b []byte, dims []int64, p Preprocess) (*onnx.Tensor, error) {
 			values[at] = (float32(v)/255 - p.Mean[c]) / std
 		}
 	}
-	return onnx.FloatTensor("", dims, values), nil
+	return onnx.FloatTensor("", dims, values), turned, nil
 }
 
 // grey is a colour's brightness by ITU-R BT.601, as Pillow computes its mode L.

@@ -8,15 +8,13 @@ package samples
 import (
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 
 	"chexp/experiments/files"
 	"chexp/models/onnx"
+	"chexp/models/pictures"
 )
 
 // Preprocess says how a picture becomes an input.
@@ -25,6 +23,7 @@ type Preprocess struct {
 	Mean   [3]float32 // subtracted from each colour, 0 to 1
 	Std    [3]float32 // then divided by
 	Layout string     // NCHW or NHWC
+	EXIF   bool       // turn pictures upright, as their EXIF data says
 }
 
 // ImageNet is what most classifiers of pictures are trained with.
@@ -36,8 +35,17 @@ func ImageNet() Preprocess {
 type Set struct {
 	Inputs  []*onnx.Tensor
 	Names   []string
-	Labels  []int    // nil: unknown
-	Classes []string // the folders' names, by label
+	Labels  []int            // nil: unknown
+	Listing pictures.Listing // its classes, and what was left out
+	Turned  int              // pictures that do not lie upright, by their EXIF data
+}
+
+// From says what is read of a folder.
+type From struct {
+	Dir     string
+	Classes []string // all classes, in the order of the model's outputs; nil: the folders
+	Limit   int      // most files, evenly spread over the sorted names; 0: all
+	Preprocess
 }
 
 // Bounds of a folder.
@@ -46,26 +54,33 @@ const (
 	maxFileBytes = 256 << 20
 )
 
-// Read reads at most limit files of a folder (0: all) as the given input, with
-// the first dimension 1. With a limit it takes files evenly spread over the
-// sorted names.
-func Read(dir string, input *onnx.Value, p Preprocess, limit int) (*Set, error) {
-	root, err := files.OpenRoot(dir)
+// Read reads the files of a folder as the given input, with the first dimension
+// 1.
+func (from From) Read(input *onnx.Value) (*Set, error) {
+	root, err := files.OpenRoot(from.Dir)
 	if err != nil {
 		return nil, err
 	}
 	defer root.Close()
-	found, classes, err := list(root)
+	l, err := pictures.List(files.FS(root, maxFileBytes, maxFiles), pictures.Wanted{Classes: from.Classes,
+		From: "the classes given", Also: []string{".npy"}, Loose: true})
 	if err != nil {
 		return nil, err
 	}
-	if len(found) == 0 {
-		return nil, fmt.Errorf("%s holds no .png, .jpg, .jpeg, .gif or .npy file", dir)
+	switch {
+	case len(l.Files) == 0 && l.LeftOut.Count() > 0:
+		return nil, fmt.Errorf("%s holds no %s picture and no .npy array; it holds %v", from.Dir, pictures.Formats,
+			l.LeftOut)
+	case len(l.Files) == 0:
+		return nil, fmt.Errorf("%s holds no %s picture and no .npy array", from.Dir, pictures.Formats)
+	case len(l.Files) > maxFiles:
+		return nil, fmt.Errorf("%s holds more than %d files", from.Dir, maxFiles)
 	}
-	if limit > 0 && len(found) > limit {
-		var some []file
-		for i := range limit {
-			some = append(some, found[i*len(found)/limit])
+	found := l.Files
+	if from.Limit > 0 && len(found) > from.Limit {
+		var some []pictures.File
+		for i := range from.Limit {
+			some = append(some, found[i*len(found)/from.Limit])
 		}
 		found = some
 	}
@@ -73,79 +88,23 @@ func Read(dir string, input *onnx.Value, p Preprocess, limit int) (*Set, error) 
 	if err != nil {
 		return nil, err
 	}
-	s := &Set{Classes: classes}
+	s := &Set{Listing: l}
 	for _, f := range found {
-		path := filepath.Join(dir, f.path)
-		t, err := read(root, f.path, dims, p)
+		file := filepath.Join(from.Dir, filepath.FromSlash(f.Path))
+		t, turned, err := from.read(root, f.Path, dims)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		if turned {
+			s.Turned++
 		}
 		t.Name = input.Name
-		s.Inputs, s.Names = append(s.Inputs, t), append(s.Names, path)
-		if classes != nil {
-			s.Labels = append(s.Labels, f.label)
+		s.Inputs, s.Names = append(s.Inputs, t), append(s.Names, file)
+		if l.Classes != nil {
+			s.Labels = append(s.Labels, f.Label)
 		}
 	}
 	return s, nil
-}
-
-type file struct {
-	path  string // below the folder
-	label int
-}
-
-// list finds the files, sorted by name, and the classes if there are folders.
-func list(root *os.Root) (found []file, classes []string, err error) {
-	entries, err := files.ReadDirIn(root, ".", maxFiles)
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, e := range entries {
-		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") {
-			classes = append(classes, e.Name())
-		} else if usable(e) {
-			found = append(found, file{path: e.Name()})
-		}
-	}
-	if len(classes) == 0 || len(found) > 0 {
-		return found, nil, nil
-	}
-	numbers := map[string]int{} // classes that are numbers are their own labels
-	for _, c := range classes {
-		if n, err := strconv.Atoi(c); err == nil && n >= 0 && n < maxFiles {
-			numbers[c] = n
-		}
-	}
-	if len(numbers) == len(classes) {
-		slices.SortFunc(classes, func(a, b string) int { return numbers[a] - numbers[b] })
-	}
-	for i, c := range classes {
-		entries, err := files.ReadDirIn(root, c, maxFiles)
-		if err != nil {
-			return nil, nil, err
-		}
-		label := i
-		if len(numbers) == len(classes) {
-			label = numbers[c]
-		}
-		for _, e := range entries {
-			if usable(e) {
-				found = append(found, file{filepath.Join(c, e.Name()), label})
-			}
-		}
-		if len(found) > maxFiles {
-			return nil, nil, fmt.Errorf("%s holds more than %d files", root.Name(), maxFiles)
-		}
-	}
-	return found, classes, nil
-}
-
-func usable(e fs.DirEntry) bool {
-	switch strings.ToLower(filepath.Ext(e.Name())) {
-	case ".png", ".jpg", ".jpeg", ".gif", ".npy":
-		return !e.IsDir()
-	}
-	return false
 }
 
 // dimensions are the input's, with 1 for the batch.
@@ -174,18 +133,19 @@ func dimensions(v *onnx.Value) ([]int64, error) {
 	return dims, nil
 }
 
-func read(root *os.Root, path string, dims []int64, p Preprocess) (*onnx.Tensor, error) {
+func (from From) read(root *os.Root, path string, dims []int64) (t *onnx.Tensor, turned bool, err error) {
 	f, err := files.OpenIn(root, path, maxFileBytes)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, maxFileBytes))
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if strings.EqualFold(filepath.Ext(path), ".npy") {
-		return array(b, dims)
+		t, err = array(b, dims)
+		return t, false, err
 	}
-	return picture(b, dims, p)
+	return picture(b, dims, from.Preprocess)
 }

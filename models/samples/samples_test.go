@@ -69,7 +69,7 @@ func TestPicturesAreScaledCutAndNormalised(t *testing.T) {
 	red, blue := color.RGBA{255, 0, 0, 255}, color.RGBA{0, 0, 255, 255}
 	write(t, filepath.Join(dir, "a.png"), halves(t, 400, 200, red, blue))
 	p := Preprocess{Mean: [3]float32{0.5, 0.25, 0}, Std: [3]float32{0.5, 0.25, 2}, Layout: "NCHW"}
-	s, err := Read(dir, input(3, 20, 20), p, 0)
+	s, err := From{Dir: dir, Preprocess: p}.Read(input(3, 20, 20))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestPicturesAreScaledCutAndNormalised(t *testing.T) {
 		}
 	}
 	p.Layout = "NHWC"
-	s, err = Read(dir, input(20, 20, 3), p, 0)
+	s, err = From{Dir: dir, Preprocess: p}.Read(input(20, 20, 3))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func TestPicturesAreScaledCutAndNormalised(t *testing.T) {
 	}
 	// Enlarged, and of which only the middle is used.
 	p = Preprocess{Layout: "NCHW", Resize: 1000}
-	if s, err = Read(dir, input(3, 8, 8), p, 0); err != nil {
+	if s, err = (From{Dir: dir, Preprocess: p}).Read(input(3, 8, 8)); err != nil {
 		t.Fatal(err)
 	}
 	v, _ = s.Inputs[0].Float32s()
@@ -111,7 +111,7 @@ func TestGrey(t *testing.T) {
 	dir := t.TempDir()
 	c := color.RGBA{200, 100, 50, 255} // Pillow: 124
 	write(t, filepath.Join(dir, "a.png"), halves(t, 6, 4, c, c))
-	s, err := Read(dir, input(1, 2, 2), Preprocess{Layout: "NCHW"}, 0)
+	s, err := From{Dir: dir, Preprocess: Preprocess{Layout: "NCHW"}}.Read(input(1, 2, 2))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func TestGrey(t *testing.T) {
 		124. / 255}) {
 		t.Errorf("%v", v)
 	}
-	if _, err := Read(dir, input(1, 8, 8), Preprocess{Layout: "NCHW", Resize: 7}, 0); err == nil ||
+	if _, err := (From{Dir: dir, Preprocess: Preprocess{Layout: "NCHW", Resize: 7}}).Read(input(1, 8, 8)); err == nil ||
 		!strings.Contains(err.Error(), "cannot be cut") {
 		t.Errorf("scaled to less than the input: %v", err)
 	}
@@ -130,18 +130,18 @@ func TestFoldersAreClasses(t *testing.T) {
 	for i, name := range []string{"10/b", "2/a", "2/c"} {
 		write(t, filepath.Join(dir, name+".npy"), npy("2,", float32(i), 1))
 	}
-	s, err := Read(dir, input(2), Preprocess{}, 0)
+	s, err := From{Dir: dir}.Read(input(2))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if fmt.Sprint(s.Labels) != "[2 2 10]" || fmt.Sprint(s.Classes) != "[2 10]" {
-		t.Errorf("labels %v of classes %v", s.Labels, s.Classes)
+	if fmt.Sprint(s.Labels) != "[0 0 1]" || fmt.Sprint(s.Listing.Classes) != "[2 10]" {
+		t.Errorf("labels %v of classes %v", s.Labels, s.Listing.Classes)
 	}
 	dir = t.TempDir()
 	for _, name := range []string{"soup/a", "bread/b"} {
 		write(t, filepath.Join(dir, name+".npy"), npy("1, 2", 0, 1))
 	}
-	if s, err = Read(dir, input(2), Preprocess{}, 1); err != nil || fmt.Sprint(s.Labels) != "[0]" ||
+	if s, err = (From{Dir: dir, Limit: 1}).Read(input(2)); err != nil || fmt.Sprint(s.Labels) != "[0]" ||
 		len(s.Inputs) != 1 {
 		t.Errorf("%+v, %v", s, err)
 	}
@@ -157,7 +157,7 @@ func TestWhatIsNoSampleIsRefused(t *testing.T) {
 		"no array":  {"a.npy", []byte("hello"), "no NumPy"},
 		"cut":       {"a.npy", npy("2,", 1), "holds 4 bytes"},
 		"shape":     {"a.npy", npy("3,", 1, 2, 3), "the model takes [1 2]"},
-		"huge":      {"a.npy", npy("2,99999999999999999999", 1), "out of range"},
+		"huge":      {"a.npy", npy("2,99999999999999999999", 1), "too large"},
 		"header":    {"a.npy", []byte("\x93NUMPY\x02\x00\xff\xff\xff\xff"), "cut short"},
 		"fortran":   {"a.npy", bytes.Replace(npy("2,", 1, 2), []byte("False"), []byte("True "), 1), "not read"},
 		"no image":  {"a.png", []byte("hello"), "a.png"},
@@ -168,7 +168,7 @@ func TestWhatIsNoSampleIsRefused(t *testing.T) {
 		if x.file != "" {
 			write(t, filepath.Join(dir, x.file), x.data)
 		}
-		if _, err := Read(dir, input(2), Preprocess{}, 0); err == nil || !strings.Contains(err.Error(), x.says) {
+		if _, err := (From{Dir: dir}).Read(input(2)); err == nil || !strings.Contains(err.Error(), x.says) {
 			t.Errorf("%s: error is %v", name, err)
 		}
 	}

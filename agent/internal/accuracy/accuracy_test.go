@@ -17,7 +17,7 @@ import (
 	"chexp/agent/internal/reason"
 	"chexp/agent/internal/session"
 	"chexp/experiments/trial"
-	"chexp/models/pictures"
+	"chexp/models/pictures/pack"
 	"chexp/models/plates"
 )
 
@@ -141,8 +141,8 @@ func TestPackedPictures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := pictures.Header{Pictures: 3, Side: 2, Labels: []string{"a", "b"}, Std: [3]float64{1, 1, 1}, Layout: "NHWC"}
-	w, err := pictures.NewWriter(file, h)
+	h := pack.Header{Pictures: 3, Side: 2, Labels: []string{"a", "b"}, Std: [3]float64{1, 1, 1}, Layout: "NHWC"}
+	w, err := pack.NewWriter(file, h)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,7 @@
 // outputs; the supervisor compares them with the labels and with the outputs of
 // the reference model (Examination). The pictures are drawn on the spot
 // (package models/plates) or come as a pack in the bundle (package
-// models/pictures).
+// models/pictures/pack).
 package accuracy
 
 import (
@@ -15,7 +15,7 @@ import (
 	"chexp/agent/internal/reason"
 	"chexp/agent/internal/session"
 	"chexp/experiments/trial"
-	"chexp/models/pictures"
+	"chexp/models/pictures/pack"
 	"chexp/models/plates"
 )
 
@@ -245,10 +245,10 @@ func (d *drawn) classes() int           { return plates.Classes }
 func (d *drawn) close()                 { close(d.stop) }
 
 // packed are a user's pictures.
-type packed struct{ *pictures.Reader }
+type packed struct{ *pack.Reader }
 
 func openPack(path string, in input) (source, error) {
-	r, err := pictures.Open(path)
+	r, err := pack.Open(path)
 	if err != nil {
 		return nil, reason.Errorf(reason.InputUnsupported, "the pack %s cannot be read",
 			filepath.Base(path)).Because(err)

@@ -9,7 +9,6 @@ import (
 	"chexp/orchestrator/internal/patient"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/signin"
-	"chexp/orchestrator/openstack/apierror"
 	"chexp/orchestrator/openstack/reservation/v1/leases"
 )
 
@@ -62,37 +61,6 @@ func (c *Client) Me() string { return c.Session.Token.User.ID }
 
 // Now is the site's time: what is reserved begins and ends by it.
 func (c *Client) Now() time.Time { return c.Session.Clock.Now() }
-
-// MayRepeat reports whether a creation whose absence was seen is worth another
-// try: the answer got lost or the service was away. A 500 of its own is its
-// answer.
-func MayRepeat(e *apierror.Error) bool {
-	switch e.Kind {
-	case apierror.Lost, apierror.Transient, apierror.Unreachable:
-		return true
-	}
-	return false
-}
-
-// Settle looks for the result of a creation that failed with e. After a lost
-// answer the service may still be at work, so it looks for a while.
-func (c *Client) Settle(ctx context.Context, e *apierror.Error, look func() (bool, error)) (bool, error) {
-	var limit time.Duration
-	if e.Kind == apierror.Lost || e.Kind == apierror.Transient || e.Kind == apierror.Canceled {
-		limit = c.Pace.Settle
-	}
-	end := time.Now().Add(limit)
-	patience, found := c.Pace.Patience(), false
-	err := c.Pace.Poll(ctx, func() (bool, error) {
-		var err error
-		found, err = look()
-		if !patience.Forgive(err) {
-			return false, err
-		}
-		return found || err == nil && !time.Now().Before(end), nil
-	})
-	return found, err
-}
 
 // AllLeases lists the leases of the project, everybody's.
 func (c *Client) AllLeases(ctx context.Context) ([]leases.Lease, error) {

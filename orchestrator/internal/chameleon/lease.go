@@ -3,7 +3,6 @@ package chameleon
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -13,7 +12,6 @@ import (
 
 	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/clock"
-	"chexp/orchestrator/internal/patient"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/signin"
 	"chexp/orchestrator/internal/site"
@@ -94,61 +92,30 @@ func leaseOptions(req run.LeaseRequest, now time.Time) (leases.CreateOpts, error
 	return opts, nil
 }
 
-// createLease posts once, and once more only after it has seen that the first
-// made nothing. Every answer that leaves open whether a lease was made is
-// followed by a look for it.
+// createLease makes the lease; see [Create]. Of two with its name, which an answer
+// that came late can leave, it takes either: the caller looks for the other one.
 func (c *LeaseClient) createLease(ctx context.Context, req run.LeaseRequest,
 	opts leases.CreateOpts) (*leases.Lease, error) {
 	what := "making the lease " + req.Name
-	for again := false; ; again = true {
-		made, err := c.postLease(ctx, opts)
-		if err == nil && !again {
-			return made, nil
-		}
-		if err == nil {
-			// The first may have been slower than the wait for it.
-			return c.theLease(ctx, req.Name, what, nil)
-		}
-		e := apierror.From(err)
-		if !e.Ambiguous() && e.Kind != apierror.Unreachable {
-			return nil, c.reserveFailure(ctx, req, what, e)
-		}
-		found, lookErr := c.client.Settle(ctx, e, func() (bool, error) {
-			made, err = c.liveLease(ctx, req.Name)
-			return made != nil, err
-		})
-		switch {
-		case found:
-			return made, nil
-		case lookErr != nil:
-			return nil, failure.Cloud.Errorf("%s: no answer, and whether the lease exists cannot be found out", what).
-				Advise("look with `%s` before you try again, and delete it there", c.client.Commands.Line("lease", "list")).
-				Because(errors.Join(e, lookErr))
-		case again || !MayRepeat(e):
-			return nil, c.reserveFailure(ctx, req, what, e)
-		}
-	}
-}
-
-// postLease does not end with ctx: a Ctrl-C must not lose the answer.
-func (c *LeaseClient) postLease(ctx context.Context, opts leases.CreateOpts) (*leases.Lease, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	ctx, cancel := patient.Detached(ctx, c.client.Pace.Create)
-	defer cancel()
-	return leases.Create(ctx, c.client.Reservation, opts).Extract()
-}
-
-// theLease is the one live lease of this name.
-func (c *LeaseClient) theLease(ctx context.Context, name, what string, cause error) (*leases.Lease, error) {
-	l, err := c.liveLease(ctx, name)
-	if err == nil && l == nil {
-		err = failure.Cloud.Errorf("%s: it was made and is not listed", what).
-			Advise("look with `%s`", c.client.Commands.Line("lease", "list")).
-			Because(cause)
-	}
-	return l, err
+	return Create(ctx, c.client, Creation[leases.Lease]{
+		What: what,
+		Post: func(ctx context.Context) (*leases.Lease, error) {
+			ctx, cancel := c.client.Posting(ctx)
+			defer cancel()
+			return leases.Create(ctx, c.client.Reservation, opts).Extract()
+		},
+		Is: func(l *leases.Lease) bool { return l.ID != "" && l.Name == req.Name },
+		Find: func(ctx context.Context) (*leases.Lease, error) {
+			all, err := c.live(ctx, req.Name)
+			if len(all) == 0 {
+				return nil, err
+			}
+			return &all[0], nil
+		},
+		Refused: func(e *apierror.Error) error { return c.reserveFailure(ctx, req, what, e) },
+		Unknown: fmt.Sprintf("look with `%s` before you try again, and delete it there",
+			c.client.Commands.Line("lease", "list")),
+	})
 }
 
 // mine lists this user's leases of this name, or the one with it for an id.
@@ -182,14 +149,22 @@ func stateOf(status string) run.LeaseState {
 // Ended reports whether a lease serves no more.
 func Ended(l leases.Lease) bool { return !stateOf(l.Status).Serves() }
 
-// liveLease returns the lease of this name that has not ended or failed; nil
-// when there is none. Two are an error: names carry the id of the run.
-func (c *LeaseClient) liveLease(ctx context.Context, name string) (*leases.Lease, error) {
+// live lists the leases of this name that have not ended or failed.
+func (c *LeaseClient) live(ctx context.Context, name string) ([]leases.Lease, error) {
 	all, err := c.mine(ctx, name)
 	if err != nil {
 		return nil, c.client.Failed("looking for the lease "+name, err)
 	}
-	live := slices.DeleteFunc(all, Ended)
+	return slices.DeleteFunc(all, Ended), nil
+}
+
+// liveLease returns the lease of this name that has not ended or failed; nil
+// when there is none. Two are an error: names carry the id of the run.
+func (c *LeaseClient) liveLease(ctx context.Context, name string) (*leases.Lease, error) {
+	live, err := c.live(ctx, name)
+	if err != nil {
+		return nil, err
+	}
 	switch len(live) {
 	case 0:
 		return nil, nil

@@ -130,6 +130,7 @@ func (m *metal) await(id, status string) *servers.Server {
 // TestBareMetalByGophercloud launches a server on a reserved machine with gophercloud's packages, and
 // runs the transports' own suite over SSH as cc, with the host key that the console shows.
 func TestBareMetalByGophercloud(t *testing.T) {
+	t.Parallel()
 	dir, err := filepath.Abs("../../../bin/images")
 	if err != nil {
 		t.Fatal(err)

@@ -17,6 +17,7 @@ import (
 // The transports of the product, against containers of the emulated cloud:
 // real sh, tar and sshd behind Zun's quirks.
 func TestTransportsAgainstTheEmulator(t *testing.T) {
+	t.Parallel()
 	images, err := filepath.Abs("../../../bin/images")
 	if err != nil {
 		t.Fatal(err)

@@ -84,7 +84,7 @@ func (a modelVerbs) modelCompare(c *cli.Context) error {
 		models = append(models, m)
 		lines = append(lines, compared{Model: name, Bytes: info.Size()})
 	}
-	list, labels, err := readSamples(c, models[0], c.String("data"))
+	list, set, err := a.readSamples(c, models[0], c.String("data"))
 	if err != nil {
 		return refused("", err)
 	}
@@ -92,14 +92,14 @@ func (a modelVerbs) modelCompare(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	err = judgeAndRace(c, r, infer.Options{Config: exact}, models, list, labels, lines)
+	err = judgeAndRace(c, r, infer.Options{Config: exact}, models, list, set.Labels, lines)
 	if closing := r.Close(); err == nil {
 		err = closing
 	}
 	if err != nil {
 		return refused("", err)
 	}
-	return a.printCompared(c, lines)
+	return a.printCompared(c, lines, set.Listing.Said())
 }
 
 func judgeAndRace(
@@ -159,7 +159,7 @@ func loadTime(ctx context.Context, r infer.Runner, m *onnx.Model) (least time.Du
 	return least, nil
 }
 
-func (a modelVerbs) printCompared(c *cli.Context, lines []compared) error {
+func (a modelVerbs) printCompared(c *cli.Context, lines []compared, classes string) error {
 	switch c.String("format") {
 	case "json":
 		return writeJSON(a.out, lines)
@@ -185,8 +185,11 @@ func (a modelVerbs) printCompared(c *cli.Context, lines []compared) error {
 	if err := tw.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(a.out, "%d samples; times of this machine, one thread, in turns\n", lines[0].Judgement.Inputs)
-	return err
+	fmt.Fprintf(a.out, "%d samples; times of this machine, one thread, in turns\n", lines[0].Judgement.Inputs)
+	if classes != "" {
+		fmt.Fprintln(a.out, words.Printable(classes))
+	}
+	return nil
 }
 
 func ratioText(r stats.Estimate) string {

@@ -3,11 +3,14 @@ package cli
 import (
 	"fmt"
 	"math"
+	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
 	"chexp/experiments/files"
+	"chexp/models/pictures"
 
 	"github.com/urfave/cli/v2"
 )
@@ -63,6 +66,27 @@ func sizes(s string) (dims []int64, err error) {
 		dims = append(dims, n)
 	}
 	return dims, nil
+}
+
+// classNames reads --classes: a file of names, or the names.
+func classNames(s string) ([]string, error) {
+	if s == "" {
+		return nil, nil
+	}
+	if info, err := os.Stat(s); err == nil && !info.IsDir() {
+		return pictures.ReadLabels(s)
+	}
+	var names []string
+	for _, name := range strings.Split(s, ",") {
+		switch name = strings.TrimSpace(name); {
+		case name == "":
+			return nil, badFlag("--classes %s has an empty name", s)
+		case slices.Contains(names, name):
+			return nil, badFlag("--classes %s has %s twice", s, name)
+		}
+		names = append(names, name)
+	}
+	return names, nil
 }
 
 func aShape(s string) error {

@@ -11,6 +11,7 @@ import (
 	"chexp/experiments/failure"
 	"chexp/experiments/files"
 	"chexp/experiments/spec"
+	"chexp/experiments/words"
 	"chexp/models/infer"
 	"chexp/models/onnx"
 	"chexp/models/quant"
@@ -77,6 +78,10 @@ func sampleFlags() []cli.Flag {
 			Action: text(aShape)},
 		&cli.StringFlag{Name: "layout", Value: "NCHW", Usage: "order of the input's dimensions: `NCHW` or NHWC",
 			Action: oneOf("NCHW", "NHWC")},
+		&cli.StringFlag{Name: "classes",
+			Usage: "`NAMES` of all classes in the order of the outputs, with commas between them, or a file with one a " +
+				"line (default: the folders, by number where all are numbers, else by name)"},
+		&cli.BoolFlag{Name: "exif", Usage: "turn pictures upright as their EXIF data says"},
 		formats("table", "json"),
 	}
 }
@@ -201,7 +206,7 @@ func target(c *cli.Context) (exact map[string]string, bits func(quant.Mode) int)
 
 func preprocess(c *cli.Context) (samples.Preprocess, error) {
 	p := samples.ImageNet()
-	p.Resize, p.Layout = c.Int("resize"), c.String("layout")
+	p.Resize, p.Layout, p.EXIF = c.Int("resize"), c.String("layout"), c.Bool("exif")
 	for flag, to := range map[string]*[3]float32{"mean": &p.Mean, "std": &p.Std} {
 		if c.String(flag) == "" {
 			continue
@@ -268,36 +273,49 @@ func plainDynamic(q quant.Request) (*quant.Result, error) {
 	return &quant.Result{Model: m, Options: q.Options, Emit: time.Since(begin)}, err
 }
 
-// readSamples reads a folder as inputs of a model.
-func readSamples(c *cli.Context, m *onnx.Model, dir string) (list []quant.Sample, labels []int, err error) {
-	p, err := preprocess(c)
-	if err != nil {
+// readSamples reads a folder as inputs of a model, and says what of it is not
+// used and which class is which.
+func (a modelVerbs) readSamples(c *cli.Context, m *onnx.Model, dir string) (list []quant.Sample, set *samples.Set,
+	err error) {
+	from := samples.From{Dir: dir, Limit: c.Int("samples")}
+	if from.Preprocess, err = preprocess(c); err != nil {
+		return nil, nil, err
+	}
+	if from.Classes, err = classNames(c.String("classes")); err != nil {
 		return nil, nil, err
 	}
 	inputs := m.Graph.RealInputs()
 	if len(inputs) != 1 {
 		return nil, nil, fmt.Errorf("the model has %d inputs; a folder of samples fills one", len(inputs))
 	}
-	set, err := samples.Read(dir, inputs[0], p, c.Int("samples"))
-	if err != nil {
+	if set, err = from.Read(inputs[0]); err != nil {
 		return nil, nil, err
+	}
+	if text := set.Listing.Said(); text != "" {
+		fmt.Fprintf(a.err, "  %s: %s\n", dir, words.Printable(text))
+	}
+	for _, text := range dataNotes(set.Listing.LeftOut, set.Turned, from.EXIF, "--exif") {
+		fmt.Fprintf(a.err, "! %s: %s\n", dir, words.Printable(text))
 	}
 	for _, t := range set.Inputs {
 		list = append(list, quant.Sample{t})
 	}
-	return list, set.Labels, nil
+	return list, set, nil
 }
 
 // quantizeWithData calibrates and judges on samples, in the agent of this machine.
 func (a modelVerbs) quantizeWithData(c *cli.Context, q quant.Request) (*quant.Result, error) {
 	var err error
-	if q.Samples, q.Labels, err = readSamples(c, q.Float, c.String("data")); err != nil {
+	var set *samples.Set
+	if q.Samples, set, err = a.readSamples(c, q.Float, c.String("data")); err != nil {
 		return nil, err
 	}
+	q.Labels = set.Labels
 	if dir := c.String("eval"); dir != "" {
-		if q.Evaluation, q.EvalLabels, err = readSamples(c, q.Float, dir); err != nil {
+		if q.Evaluation, set, err = a.readSamples(c, q.Float, dir); err != nil {
 			return nil, err
 		}
+		q.EvalLabels = set.Labels
 	}
 	q.Progress = func(format string, args ...any) { fmt.Fprintf(a.err, "  "+format+"\n", args...) }
 	r, err := startRunner()

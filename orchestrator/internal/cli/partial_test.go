@@ -78,26 +78,36 @@ func agentDiesAfter(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// endsIn makes up for whole minutes: those of a lease that is asked for now.
+// endsIn reserves, launches and pushes first, so that the time asked for is that of
+// measuring. The lease is one of whole minutes: the site's clock goes to the last
+// quarter of one, so that none of it passes in vain.
 func endsIn(ts *testscript.TestScript, neg bool, args []string) {
 	in, err := time.ParseDuration(args[0])
 	ts.Check(err)
-	asked := time.Now().Add(2 * time.Minute)
-	end := asked.Truncate(time.Minute)
-	if end.Before(asked) {
-		end = end.Add(time.Minute)
+	advance(ts, time.Duration((105-emulatorState(ts).Now.Second())%60)*time.Second)
+	if code := execute(ts, append(args[1:], "--until", "push", "exp.yaml")); code != 0 {
+		ts.Fatalf("exit code %d, want 0", code)
 	}
-	// Past the minute's turn the lease would end a minute later, and nothing be tested.
-	if left := end.Sub(asked); left < 3*time.Second {
-		wait := time.NewTimer(left + time.Second)
-		<-wait.C
-		end = end.Add(time.Minute)
+	var leases []struct {
+		Mine bool
+		End  time.Time
 	}
-	// A time as long as the lease is refused: its end is rounded up.
-	tail := min((time.Until(end) - in).Round(time.Second), 2*time.Minute-time.Second)
-	if code := execute(ts, append(args[1:], "--fetch-time", tail.String(), "exp.yaml")); code != 3 {
-		ts.Fatalf("exit code %d, want 3", code)
+	listed, err := command(ts, []string{"chexp", "lease", "list", "-f", "json"}).Output()
+	ts.Check(err)
+	ts.Check(json.Unmarshal(listed, &leases))
+	for _, l := range leases {
+		if !l.Mine {
+			continue
+		}
+		// A time as long as the lease was asked for is refused.
+		tail := min((l.End.Sub(emulatorState(ts).Now) - in).Round(time.Second), 2*time.Minute-time.Second)
+		resume := append(args[1:], "--resume", "latest", "--fetch-time", tail.String())
+		if code := execute(ts, resume); code != 3 {
+			ts.Fatalf("exit code %d, want 3", code)
+		}
+		return
 	}
+	ts.Fatalf("the run has no lease: %s", listed)
 }
 
 func wantPartial(ts *testscript.TestScript, neg bool, args []string) {

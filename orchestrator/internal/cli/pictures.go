@@ -7,7 +7,9 @@ import (
 
 	"chexp/experiments/failure"
 	"chexp/experiments/spec"
+	"chexp/experiments/words"
 	"chexp/models/pictures"
+	"chexp/models/pictures/pack"
 )
 
 // packPictures packs the user's evaluation pictures, if the experiment has any,
@@ -22,20 +24,42 @@ func packPictures(
 	}
 	say("packing the pictures of " + a.Path)
 	p, err := pictures.Source{
-		Path: a.Path, Labels: a.Labels, Limit: a.Pictures, Resize: a.Preprocess.Resize, Crop: a.Preprocess.Crop,
-		Header: pictures.Header{Mean: a.Preprocess.Mean, Std: a.Preprocess.Std, Layout: a.Preprocess.Layout},
+		Path: a.Path, Labels: a.Labels, Classes: a.Classes, Limit: a.Pictures,
+		Resize: a.Preprocess.Resize, Crop: a.Preprocess.Crop, EXIF: a.Preprocess.EXIF,
+		Header: pack.Header{Mean: a.Preprocess.Mean, Std: a.Preprocess.Std, Layout: a.Preprocess.Layout},
 	}.Pack(ctx, filepath.Join(cache, "pictures"))
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	if err != nil {
 		return failure.Usage.Errorf("accuracy.data").
-			Advise("put the pictures in one folder for each class, each a JPEG, PNG or GIF that opens, " +
-				"and start again").
+			Advise("put the pictures in one folder for each class, each a %s that opens, "+
+				"and start again", pictures.Formats).
 			Because(err)
 	}
 	a.Pack = &spec.Pack{SHA256: p.SHA256, Bytes: p.Bytes, Pictures: p.Pictures}
 	files[p.SHA256] = p.Path
 	say(fmt.Sprintf("packed %d pictures (%s)", p.Pictures, spec.FormatBytes(p.Bytes)))
+	say(words.Printable(p.Classes))
+	for _, text := range dataNotes(p.LeftOut, p.Turned, a.Preprocess.EXIF, "preprocess: {exif: true}") {
+		say("! " + words.Printable(text))
+	}
 	return nil
+}
+
+// dataNotes says what of somebody's data is not used, and what lies otherwise
+// than it seems. flag asks for pictures to be turned upright.
+func dataNotes(left pictures.LeftOut, turned int, upright bool, flag string) (notes []string) {
+	if n := left.Count(); n > 0 {
+		notes = append(notes, fmt.Sprintf("left out %s that %s no %s picture: %v", words.Plural(n, "file"),
+			map[bool]string{true: "is", false: "are"}[n == 1], pictures.Formats, left))
+	}
+	switch {
+	case turned > 0 && upright:
+		notes = append(notes, fmt.Sprintf("%s turned upright, as EXIF data says", words.Plural(turned, "picture")))
+	case turned > 0:
+		notes = append(notes, fmt.Sprintf("%s not upright by EXIF data, used as stored; %s turns them",
+			words.Plural(turned, "picture"), flag))
+	}
+	return notes
 }

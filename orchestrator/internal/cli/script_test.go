@@ -31,13 +31,14 @@ import (
 //	nothing-left             the emulator holds no lease, container or floating IP of ours
 //	code N CMD...            run a command and want this exit code
 //	killed-in PHASE CMD...   run a command and kill -9 it when that phase begins
+//	killed-at FAULT CMD...   order a fault, and kill -9 the command when it happens
 //	interrupted-in PHASE CMD...  the same with Ctrl-C; the exit code is 130
 //	interrupted-at N CMD...  Ctrl-C when N trials have finished
 //	take-board               lease the board of the run's first attempt, and put its name into FIRST
 //	interrupted-after N CMD...  Ctrl-C when every trial on the device has N blocks on record
 //	await-blocks N           wait until every trial on the device has N blocks on record
-//	ends-in DURATION CMD...  run a command so that measuring must end that long from now: its lease of 2 minutes
-//	                         does soon after
+//	ends-in DURATION CMD...  run exp.yaml, whose lease is of 2 minutes, until it is pushed, and go on so that measuring
+//	                         must end that long from then: the lease does soon after
 //	agent-dies-after N CMD...  kill the agent when every trial has N blocks, and let it not start again; exit code 7
 //	interrupted-twice PHASE CMD...  Ctrl-C, and again while a dead cloud delays the giving back
 //	faults JSON              order faults from the running emulator
@@ -65,6 +66,14 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	here, err := filepath.Abs("testdata/models")
+	if err != nil {
+		t.Fatal(err)
+	}
+	photos, err := filepath.Abs("../../../models/pictures/testdata/formats")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
@@ -72,6 +81,8 @@ func TestScripts(t *testing.T) {
 			env.Setenv("CHEXP_CACHE", filepath.Join(env.WorkDir, "cache"))
 			env.Setenv("FOOD11", food11)
 			env.Setenv("EXPERIMENTS", experiments)
+			env.Setenv("MODELS", here)     // small models of kinds that went wrong
+			env.Setenv("PICTURES", photos) // a picture of each format
 			env.Setenv("TMPDIR", os.TempDir())
 			return nil
 		},
@@ -96,6 +107,7 @@ func TestScripts(t *testing.T) {
 			"nothing-left":      nothingLeft,
 			"code":              wantCode,
 			"killed-in":         killedIn,
+			"killed-at":         killedAt,
 			"interrupted-in":    interruptedIn,
 			"interrupted-twice": interruptedTwice,
 			"interrupted-at":    interruptedAtResult,
@@ -272,6 +284,19 @@ func wantCode(ts *testscript.TestScript, neg bool, args []string) {
 // killedIn kills when the journal says that the phase has begun.
 func killedIn(ts *testscript.TestScript, neg bool, args []string) {
 	signalled(ts, syscall.SIGKILL, args[1:], journalSays(ts, args[0]))
+}
+
+// killedAt kills when the emulator has met a request for which a fault is ordered.
+func killedAt(ts *testscript.TestScript, neg bool, args []string) {
+	setFaults(ts, false, []string{fmt.Sprintf(`{%q: 1}`, args[0])})
+	signalled(ts, syscall.SIGKILL, args[1:], func() bool {
+		resp, err := http.Get(control(ts) + "/faults")
+		ts.Check(err)
+		defer resp.Body.Close()
+		left := map[string]int{}
+		ts.Check(json.NewDecoder(resp.Body).Decode(&left))
+		return left[args[0]] == 0
+	})
 }
 
 // interruptedIn interrupts as Ctrl-C does, and wants exit code 130.

@@ -25,9 +25,25 @@ type exemption struct {
 	by   []string // the recordings that needed it
 }
 
-func (e *exemption) covers(r *recording, at string) bool {
+// concerns reports whether an exemption is about some place in a recording's answer.
+func (e *exemption) concerns(r *recording) bool {
 	e.once.Do(func() { e.c, e.p = regexp.MustCompile("^(?:"+e.cases+")$"), regexp.MustCompile("^(?:"+e.place+")$") })
-	return e.c.MatchString(r.String()) && e.p.MatchString(at)
+	return e.c.MatchString(r.String())
+}
+
+// covers reports whether it is about this place; it has to concern the recording.
+func (e *exemption) covers(at string) bool { return e.p.MatchString(at) }
+
+// exemptions are those that concern the recording.
+func (r *recording) exemptions() []*exemption {
+	r.once.Do(func() {
+		for _, e := range exemptions {
+			if e.concerns(r) {
+				r.exempt = append(r.exempt, e)
+			}
+		}
+	})
+	return r.exempt
 }
 
 func (e *exemption) usedBy(r *recording) {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -82,7 +83,18 @@ var address = regexp.MustCompile(`^\d+\.\d+\.\d+\.\d+$`)
 // piece is one token, or the words up to the next.
 type piece struct{ kind, text string }
 
+// cut are the texts that pieces has cut before: each recorded one is compared with
+// a dozen mistakes.
+var cut sync.Map
+
 func pieces(text string) (all []piece) {
+	if done, ok := cut.Load(text); ok {
+		return done.([]piece)
+	}
+	defer func() { cut.Store(text, all) }()
+	if !strings.ContainsAny(text, "0123456789") {
+		return []piece{{"", text}} // no name and no time is without a digit
+	}
 	at := 0
 	for _, m := range named.FindAllStringSubmatchIndex(text, -1) {
 		all = append(all, piece{"", text[at:m[0]]})
@@ -181,8 +193,8 @@ func (m *matcher) exemption(at string) *exemption {
 	if m.strict {
 		return nil
 	}
-	for _, e := range exemptions {
-		if e.covers(m.r, at) {
+	for _, e := range m.r.exemptions() {
+		if e.covers(at) {
 			return e
 		}
 	}

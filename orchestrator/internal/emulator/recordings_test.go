@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,6 +20,9 @@ type recording struct {
 	*recordings.Exchange
 	folder, name string
 	at           time.Time // of the answer; zero for Keystone's, which have no Date
+
+	once   sync.Once
+	exempt []*exemption // see exemptions
 }
 
 // has looks for words in the name, which say who asks and what for.

@@ -61,6 +61,7 @@ type Patience struct {
 	LeaseGrace time.Duration // after the tail began, before an agent that has not ended by itself is stopped
 	Backup     time.Duration // between copies of what a run has measured so far
 	Restarts   int           // of an agent that died
+	Late       time.Duration // for what a process that died has asked for to show up
 	// PerDevice times the number of devices is the time between two looks at one of
 	// several; 0: the usual one.
 	PerDevice time.Duration
@@ -80,5 +81,6 @@ func DefaultPatience() Patience {
 		LeaseGrace: 10 * time.Second,
 		Backup:     10 * time.Minute,
 		Restarts:   2,
+		Late:       10 * time.Second,
 	}
 }

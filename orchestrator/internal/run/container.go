@@ -30,6 +30,9 @@ func (a *attempt) launch(ctx context.Context) (string, error) {
 		ReservationID: a.lease.ReservationID,
 		Transport:     a.Experiment.Container.Transport,
 	}
+	if a.held.Container.Name == a.request.Name { // asked for before
+		a.alone(ctx, AContainer, a.request.Name, a.held.Container.ID)
+	}
 	if err := a.intend(aContainer, a.request.Name, a.request); err != nil {
 		return "", err
 	}
@@ -44,6 +47,7 @@ func (a *attempt) launch(ctx context.Context) (string, error) {
 		return "", err
 	}
 	a.container = c
+	a.alone(ctx, AContainer, c.Name, c.ID)
 	a.noteFacts()
 	a.Observe.Say("opening the transport")
 	if a.tr, err = a.Site.Dial(ctx, c, a.request, a.Observe.Say); err != nil {

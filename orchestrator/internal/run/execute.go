@@ -53,7 +53,7 @@ func Execute(ctx, cleanup context.Context, cfg Config) error {
 	a := concluding{x.attempts[0]}
 	err = a.conclude(ctx, cleanup, err)
 	// What is left on a cloud outweighs every other news.
-	kept := a.release(cleanup)
+	kept := errors.Join(a.release(cleanup), x.sweep(cleanup))
 	return errors.Join(kept, err, x.finish(err == nil && kept == nil))
 }
 

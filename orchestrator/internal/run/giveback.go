@@ -59,13 +59,13 @@ func GiveBack(cleanup context.Context, cfg Config, damage error) error {
 
 func (x *execution) giveAllBack(cleanup context.Context) error {
 	if len(x.attempts) == 1 {
-		return concluding{x.attempts[0]}.release(cleanup)
+		return errors.Join(concluding{x.attempts[0]}.release(cleanup), x.sweep(cleanup))
 	}
 	var kept []error
 	for _, a := range x.attempts {
 		kept = append(kept, concluding{a}.releaseContainer(cleanup))
 	}
-	return errors.Join(append(kept, x.giveBackLeases(cleanup))...)
+	return errors.Join(append(kept, x.giveBackLeases(cleanup), x.sweep(cleanup))...)
 }
 
 // requestOf is what the journal says that a container was asked for with.

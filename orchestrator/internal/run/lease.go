@@ -15,6 +15,9 @@ import (
 // be gone on with; one that cannot is given back, after what its agent has left
 // was brought home.
 func (a reserving) revisit(ctx context.Context) (l Lease, serves bool, err error) {
+	if !a.held.Lease.Adopted {
+		a.alone(ctx, ALease, a.held.Lease.Name, a.held.Lease.ID)
+	}
 	l, found, err := a.Site.FindLease(ctx, a.held.Lease.Key())
 	if err != nil {
 		return l, false, err
@@ -77,6 +80,7 @@ func (a reserving) reserve(ctx context.Context) (string, error) {
 		}
 		l, err := a.Site.Reserve(ctx, req)
 		if err == nil {
+			a.alone(ctx, ALease, req.Name, l.ID)
 			return a.await(ctx, l)
 		}
 		if a.Choose == nil || failure.KindOf(err) != failure.Capacity {

@@ -92,19 +92,19 @@ func (a *attempt) giveBack(
 	if !held.Open() {
 		return nil
 	}
-	id := held.ID
-	if id == "" {
+	ids := []string{held.ID}
+	if held.ID == "" {
 		var err error
-		if id, err = find(ctx, held.Name); err != nil {
+		if ids, err = a.idsOf(ctx, what, held.Name, find); err != nil {
 			return fmt.Errorf("look up %s %s: %w", what, held.Name, err)
 		}
 	}
-	if id != "" {
+	for _, id := range ids {
 		if err := remove(ctx, id); err != nil {
 			return fmt.Errorf("give back %s %s (%s): %w", what, held.Name, id, err)
 		}
 	}
-	a.record(store.Entry{Kind: store.Gone, What: what, ID: id})
+	a.record(store.Entry{Kind: store.Gone, What: what, ID: strings.Join(ids, " ")})
 	return nil
 }
 

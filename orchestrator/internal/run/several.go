@@ -59,7 +59,7 @@ func (x *execution) several(ctx, cleanup context.Context) error {
 	if slices.ContainsFunc(ends, func(e end) bool { return e.left }) {
 		return x.judge(ctx, ends, err)
 	}
-	kept := x.giveBackLeases(cleanup)
+	kept := errors.Join(x.giveBackLeases(cleanup), x.sweep(cleanup))
 	verdict := x.judge(ctx, ends, err)
 	return errors.Join(kept, verdict, x.finish(verdict == nil && kept == nil))
 }

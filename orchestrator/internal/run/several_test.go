@@ -49,7 +49,8 @@ func (l *lab) whole(t *testing.T, f *fleet, n int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !Replay(entries).Finished {
+	st := Replay(entries)
+	if !st.Finished {
 		t.Error("the journal does not say that the run is finished")
 	}
 	devices := s.Devices()
@@ -62,7 +63,7 @@ func (l *lab) whole(t *testing.T, f *fleet, n int) {
 		if err != nil || len(results) != len(l.plan.Trials) {
 			t.Errorf("device %d: %d results, %v", d.Slot(), len(results), err)
 		}
-		name := measuredOn(t, d)
+		name := measuredOn(t, d, st)
 		if seen[name] || name == "" {
 			t.Errorf("device %d is %q, as is another", d.Slot(), name)
 		}
@@ -70,14 +71,10 @@ func (l *lab) whole(t *testing.T, f *fleet, n int) {
 	}
 }
 
-// measuredOn is the board of the last attempt at a device.
-func measuredOn(t *testing.T, d *store.Run) string {
+// measuredOn is the board of the last attempt at a device, of a run in this state.
+func measuredOn(t *testing.T, d *store.Run, st State) string {
 	t.Helper()
-	entries, err := d.Entries()
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := Replay(entries).Slot(d.Slot()).N
+	n := st.Slot(d.Slot()).N
 	facts, err := ReadFacts(d, n)
 	if err != nil || n == 0 {
 		t.Fatal(n, err)
@@ -108,8 +105,12 @@ func TestNamedDevices(t *testing.T) {
 	}
 	l.whole(t, f, 2)
 	s, _ := l.root.Open(l.plan.RunID)
+	entries, err := s.Entries()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for i, d := range s.Devices() {
-		if got := measuredOn(t, d); got != want[i] {
+		if got := measuredOn(t, d, Replay(entries)); got != want[i] {
 			t.Errorf("device %d is %s", i+1, got)
 		}
 	}

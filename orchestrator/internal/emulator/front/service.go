@@ -1,11 +1,15 @@
 package front
 
 import (
+	"bytes"
+	"context"
 	"io"
 	"maps"
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
+	"time"
 
 	"chexp/orchestrator/internal/emulator/world"
 )
@@ -50,7 +54,11 @@ func (a API) namer() func(*http.Request) string {
 		mux.Handle(route, named(call))
 	}
 	return func(r *http.Request) string {
-		h, _ := mux.Handler(r)
+		// A slash at the end names the same call: python-zunclient's create has one.
+		u := *r.URL
+		u.Path = strings.TrimSuffix(u.Path, "/")
+		u.RawPath = strings.TrimSuffix(u.RawPath, "/")
+		h, _ := mux.Handler(&http.Request{Method: r.Method, Host: r.Host, URL: &u})
 		if call, ok := h.(named); ok {
 			return string(call)
 		}
@@ -111,11 +119,27 @@ func carryOut(a world.Action, h http.Handler, w *world.World, api API, rw http.R
 			Drop()
 		}
 		h.ServeHTTP(rw, r)
+	case a.Late > 0:
+		late(a.Late, h, rw, r)
 	case a.Status == http.StatusTooManyRequests || a.Status >= http.StatusBadGateway:
 		balancer(rw, a.Status)
 	default:
 		api.Fail(rw, a.Status)
 	}
+}
+
+// late carries a request out after a while, also when its client has gone: it was in a
+// queue on the way, and the service never knows. A client that is there gets its answer.
+func late(d time.Duration, h http.Handler, rw http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		Drop()
+	}
+	ctx := context.WithoutCancel(r.Context())
+	r = r.WithContext(ctx)
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	world.Pause(ctx, d)
+	h.ServeHTTP(rw, r)
 }
 
 // balancer answers what only the load balancer in front of all services says: HAProxy's pages.

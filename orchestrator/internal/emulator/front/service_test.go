@@ -1,6 +1,9 @@
 package front
 
 import (
+	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -32,7 +35,7 @@ func ask(t *testing.T, method, path string, orders ...string) *httptest.Response
 func TestCallsAreNamedByRoute(t *testing.T) {
 	t.Parallel()
 	for route, call := range map[string]string{"POST /things": "create", "GET /things/7": "show",
-		"GET /things":      "other",
+		"GET /things": "other", "POST /things/": "create",
 		"DELETE /things/7": "other", "GET /": "other", "GET //things/7": "other"} {
 		method, path, _ := strings.Cut(route, " ")
 		if a := ask(t, method, path, "shop."+call+"=500"); a.Code != 500 || !strings.Contains(a.Body.String(), "own") {
@@ -79,5 +82,32 @@ func TestConnectionsEnd(t *testing.T) {
 				w.Write([]byte(strings.Repeat("x", 2048)))
 			}), w, shop).ServeHTTP(answer, httptest.NewRequest("POST", "/things", nil))
 		}()
+	}
+}
+
+// TestLateRequest: what was on its way is carried out after its client has gone, with
+// the body that it came with.
+func TestLateRequest(t *testing.T) {
+	t.Parallel()
+	w := world.New(world.Pace{}, nil, nil)
+	faults, err := world.NewGrammar(shop.Vocabulary()).Parse([]string{"shop=late-50ms"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Orders.Set(faults)
+	came := make(chan string, 1)
+	srv := httptest.NewServer(Service(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		came <- fmt.Sprintf("%s %v %v", body, err, r.Context().Err())
+	}), w, shop))
+	defer srv.Close()
+	conn, err := net.Dial("tcp", srv.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(conn, "POST /things HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello")
+	conn.Close()
+	if got := <-came; got != "hello <nil> <nil>" {
+		t.Errorf("it came as %q", got)
 	}
 }

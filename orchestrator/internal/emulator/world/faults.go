@@ -32,6 +32,7 @@ type Action struct {
 	Lose   bool          // do what was asked, then end the connection without an answer
 	Hang   bool          // do nothing until the gateway gives up: 504
 	Time   time.Duration // of a call: how much later it is carried out; of a target: its value
+	Late   time.Duration // the same, also for a client that has gone meanwhile: the request was on its way
 	Bytes  int64         // so many go over a connection before it is cut
 	Number int           // of workers
 }

@@ -30,6 +30,7 @@ func TestOrders(t *testing.T) {
 		"zun=lost":                 {{"zun", Action{Text: "lost", Lose: true}}: 1},
 		"zun=hang":                 {{"zun", Action{Text: "hang", Hang: true}}: 1},
 		"zun=slow-200ms":           {{"zun", Action{Text: "slow-200ms", Time: 200 * time.Millisecond}}: 1},
+		"zun.create=late-4s":       {{"zun.create", Action{Text: "late-4s", Late: 4 * time.Second}}: 1},
 		"zun.container=error":      {Word("zun.container", "ERROR"): 1},
 		"zun.container=deletedx3":  {Word("zun.container", "deleted"): 3},
 		"zun.policy=strict":        {Word("zun.policy", "strict"): -1},
@@ -55,7 +56,7 @@ func TestWrongOrders(t *testing.T) {
 		".create=500":   `there is no ".create"`,
 		"zun":           `zun takes STATUS|drop`,
 		"zun.crate=500": `zun has no call "crate"; there are create, list, other`,
-		"zun.create=200": `zun.create takes STATUS|drop|lost|hang|slow-TIME ` +
+		"zun.create=200": `zun.create takes STATUS|drop|lost|hang|slow-TIME|late-TIME ` +
 			`(a status is 400 to 599), not "200"`,
 		"zun.create=slow--1s":          `not "slow--1s"`,
 		"zun.create=cut-after-1MiB":    `not "cut-after-1MiB"`,

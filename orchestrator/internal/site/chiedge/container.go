@@ -106,41 +106,9 @@ func dead(c containers.Container) bool {
 	return true
 }
 
-// createContainer posts once, and once more only after it has seen that the
-// first made nothing, like createLease.
+// createContainer makes the container; see [chameleon.Create].
 func (s *containerClient) createContainer(ctx context.Context,
 	req run.ContainerRequest) (*containers.Container, error) {
-	what := "making the container " + req.Name
-	for again := false; ; again = true {
-		made, err := s.postContainer(ctx, req)
-		if err == nil {
-			return made, nil
-		}
-		e := apierror.From(err)
-		if !e.Ambiguous() && e.Kind != apierror.Unreachable {
-			return nil, s.Failed(what, e)
-		}
-		found, lookErr := s.Settle(ctx, e, func() (bool, error) {
-			made, err = s.theContainer(ctx, req.Name)
-			return made != nil, err
-		})
-		switch {
-		case found:
-			return made, nil
-		case lookErr != nil:
-			return nil, failure.Cloud.Errorf("%s: no answer, and whether it exists cannot be found out", what).
-				Advise("deleting the lease removes it as well").
-				Because(errors.Join(e, lookErr))
-		case again || !chameleon.MayRepeat(e):
-			return nil, s.Failed(what, e)
-		}
-	}
-}
-
-func (s *containerClient) postContainer(ctx context.Context, req run.ContainerRequest) (*containers.Container, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
 	opts := containers.CreateOpts{Name: req.Name, Image: req.Image, Command: req.Command,
 		Reservation: req.ReservationID}
 	if len(opts.Command) == 0 {
@@ -149,14 +117,22 @@ func (s *containerClient) postContainer(ctx context.Context, req run.ContainerRe
 	if req.Transport == transportSSH {
 		opts.ExposedPorts = []string{"22/tcp"}
 	}
-	var made *containers.Container
-	return made, s.gate.Pass(ctx, func() (err error) {
-		post, cancel := patient.Detached(ctx, s.Pace.Create)
-		defer cancel()
-		if made, err = containers.Create(post, s.container, opts).Extract(); err == nil {
-			s.awaitClaim(ctx, made.UUID)
-		}
-		return err
+	is := func(c *containers.Container) bool { return c.UUID != "" && c.Name == req.Name }
+	return chameleon.Create(ctx, s.Client, chameleon.Creation[containers.Container]{
+		What: "making the container " + req.Name,
+		Post: func(ctx context.Context) (made *containers.Container, err error) {
+			return made, s.gate.Pass(ctx, func() (err error) {
+				post, cancel := s.Posting(ctx)
+				defer cancel()
+				if made, err = containers.Create(post, s.container, opts).Extract(); err == nil && is(made) {
+					s.awaitClaim(ctx, made.UUID)
+				}
+				return err
+			})
+		},
+		Is:      is,
+		Find:    func(ctx context.Context) (*containers.Container, error) { return s.theContainer(ctx, req.Name) },
+		Unknown: "deleting the lease removes it as well",
 	})
 }
 

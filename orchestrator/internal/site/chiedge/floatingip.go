@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/gophercloud/gophercloud/v2"
@@ -13,7 +15,7 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/networks"
 
 	"chexp/experiments/failure"
-	"chexp/orchestrator/internal/patient"
+	"chexp/orchestrator/internal/chameleon"
 	"chexp/orchestrator/openstack/apierror"
 	"chexp/orchestrator/openstack/container/v1/containers"
 )
@@ -41,9 +43,28 @@ func (s *addressClient) networkClient() (*gophercloud.ServiceClient, error) {
 	return s.network, nil
 }
 
-// ipNote marks a floating IP as made for this container. When the container is
-// gone its IP is bound to nothing, and only this tells whose it was.
-func ipNote(containerID string) string { return "chexp container " + containerID }
+// ipNote marks a floating IP as made for this container, by this user. When the
+// container is gone its IP is bound to nothing, and only this tells whose it was:
+// Neutron keeps a project, and no user.
+func ipNote(containerID, name, user string) string {
+	return ipWord + containerID + " " + name + " user " + user
+}
+
+// ipWord is what a note begins with. Those of before end with the container's id.
+const ipWord = "chexp container "
+
+// readNote is what a note tells; ok is false of a floating IP that chexp did not make.
+func readNote(note string) (containerID, name, user string, ok bool) {
+	rest, ok := strings.CutPrefix(note, ipWord)
+	f := strings.Fields(rest)
+	switch {
+	case !ok || len(f) == 0:
+		return "", "", "", false
+	case len(f) == 4 && f[2] == "user":
+		return f[0], f[1], f[3], true
+	}
+	return f[0], "", "", true
+}
 
 // floatingIP gives the container an address that the world reaches: the one it
 // has, or a new one. The pool is small and shared by everybody.
@@ -57,42 +78,56 @@ func (s *addressClient) floatingIP(ctx context.Context, c containers.Container) 
 	if err != nil {
 		return "", s.Failed(what, err)
 	}
-	find := func() (string, error) {
+	find := func(ctx context.Context) (*floatingips.FloatingIP, error) {
 		all, err := s.floatingIPs(ctx, client)
-		for _, ip := range all {
-			if ip.PortID == port {
-				return ip.FloatingIP, nil
-			}
+		if i := slices.IndexFunc(all, func(ip floatingips.FloatingIP) bool { return ip.PortID == port }); i >= 0 {
+			return &all[i], nil
 		}
-		return "", err
+		return nil, err
 	}
-	if address, err := find(); err != nil || address != "" {
-		return address, s.Failed(what, err)
+	if ip, err := find(ctx); err != nil || ip != nil {
+		return addressOf(ip), s.Failed(what, err)
 	}
 	network, err := publicNetwork(ctx, client)
 	if err != nil {
 		return "", s.Failed(what, err)
 	}
-	post, cancel := patient.Detached(ctx, s.Pace.Create)
-	defer cancel()
-	ip, err := floatingips.Create(post, client, floatingips.CreateOpts{
-		FloatingNetworkID: network, PortID: port, Description: ipNote(c.UUID),
-	}).Extract()
-	if err == nil {
-		return ip.FloatingIP, nil
+	ip, err := chameleon.Create(ctx, s.Client, chameleon.Creation[floatingips.FloatingIP]{
+		What: what,
+		Post: func(ctx context.Context) (*floatingips.FloatingIP, error) {
+			post, cancel := s.Posting(ctx)
+			defer cancel()
+			made, err := floatingips.Create(post, client, floatingips.CreateOpts{
+				FloatingNetworkID: network, PortID: port, Description: ipNote(c.UUID, c.Name, s.Me()),
+			}).Extract()
+			if apierror.Is(err, apierror.Conflict) { // the port has one by now
+				if ip, findErr := find(ctx); findErr == nil && ip != nil {
+					return ip, nil
+				}
+			}
+			return made, err
+		},
+		Is:   func(ip *floatingips.FloatingIP) bool { return ip.ID != "" && ip.PortID == port && ip.FloatingIP != "" },
+		Find: find,
+		Refused: func(e *apierror.Error) error {
+			if e.Kind == apierror.NoAddressFree || e.Kind == apierror.QuotaExceeded {
+				return failure.Capacity.Errorf("%s: none is left", what).
+					Advise("use transport: zun, which needs none, or delete floating IPs that are not in use").
+					Because(e)
+			}
+			return s.Failed(what, e)
+		},
+		Unknown: "it is given back with the container",
+	})
+	return addressOf(ip), err
+}
+
+// addressOf is the address itself; "" of nil.
+func addressOf(ip *floatingips.FloatingIP) string {
+	if ip == nil {
+		return ""
 	}
-	e := apierror.From(err)
-	if e.Ambiguous() || e.Kind == apierror.Conflict { // 409 also says that the port has one by now
-		if address, findErr := find(); findErr == nil && address != "" {
-			return address, nil
-		}
-	}
-	if e.Kind == apierror.NoAddressFree || e.Kind == apierror.QuotaExceeded {
-		return "", failure.Capacity.Errorf("%s: none is left", what).
-			Advise("use transport: zun, which needs none, or delete floating IPs that are not in use").
-			Because(e)
-	}
-	return "", s.Failed(what, e)
+	return ip.FloatingIP
 }
 
 // networkPort is the first port of the container. It outlives a restart of the
@@ -160,7 +195,7 @@ func (s *addressClient) release(ctx context.Context, containerID string) error {
 	}
 	patience := s.Pace.Patience()
 	err = s.Pace.Poll(ctx, func() (bool, error) {
-		left, err := s.deleteFloatingIPs(ctx, client, port, ipNote(containerID))
+		left, err := s.deleteFloatingIPs(ctx, client, port, containerID)
 		if !patience.Forgive(err) {
 			return false, err
 		}
@@ -171,7 +206,7 @@ func (s *addressClient) release(ctx context.Context, containerID string) error {
 
 // deleteFloatingIPs returns how many it deleted: none means that all are gone.
 func (s *addressClient) deleteFloatingIPs(ctx context.Context, client *gophercloud.ServiceClient, port,
-	note string) (int, error) {
+	containerID string) (int, error) {
 	all, err := s.floatingIPs(ctx, client)
 	if err != nil {
 		return 0, err
@@ -179,7 +214,7 @@ func (s *addressClient) deleteFloatingIPs(ctx context.Context, client *gopherclo
 	n := 0
 	var errs error
 	for _, ip := range all {
-		if ip.Description != note && (port == "" || ip.PortID != port) {
+		if of, _, _, _ := readNote(ip.Description); of != containerID && (port == "" || ip.PortID != port) {
 			continue
 		}
 		n++

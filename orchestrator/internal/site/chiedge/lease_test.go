@@ -219,7 +219,7 @@ func TestReserveUnknown(t *testing.T) {
 		return posted && hangUp(w)
 	}
 	_, err := s.Reserve(t.Context(), pi5("chexp-a"))
-	check(t, err, failure.Cloud, "whether the lease exists cannot be found out", "chexp lease list")
+	check(t, err, failure.Cloud, "whether it exists cannot be found out", "chexp lease list")
 	if n := c.count("POST /v1/leases"); n != 1 {
 		t.Errorf("%d creations", n)
 	}

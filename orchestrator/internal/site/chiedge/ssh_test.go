@@ -122,7 +122,7 @@ func TestDialSSH(t *testing.T) {
 		}
 	}
 	if dialled != 2 || len(c.fips) != 1 || c.fips[0]["port_id"] != "port-of-"+k.ID ||
-		c.fips[0]["description"] != "chexp container "+k.ID {
+		c.fips[0]["description"] != "chexp container "+k.ID+" "+k.Name+" user "+alice {
 		t.Errorf("dialled %d times, floating IPs %v", dialled, c.fips)
 	}
 	c.fips = append(c.fips, map[string]any{"id": "others", "floating_ip_address": "192.0.2.9", "port_id": "another",

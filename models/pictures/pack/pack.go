@@ -1,11 +1,9 @@
-// Package pictures turns a person's pictures into the pixels that a model wants
-// (Decode, the only place where pictures are decoded and scaled), and packs
-// labelled ones into one file, so that a device needs no decoder, and every
-// model sees the very same pixels: on them an experiment's accuracy: is measured.
-// The orchestrator writes the pack (Source.Pack), the agent reads it (Open).
-// Equal pictures and settings give equal bytes, and the pack is pushed by its
-// hash, once.
-package pictures
+// Package pack is the file of labelled pixels that goes to a device, so that a
+// device needs no decoder, and every model sees the very same pixels: on them an
+// experiment's accuracy: is measured. The orchestrator writes it (package
+// pictures, from a person's pictures), the agent reads it (Open). Equal pixels
+// and settings give equal bytes, and a pack is pushed by its hash, once.
+package pack
 
 import (
 	"bufio"

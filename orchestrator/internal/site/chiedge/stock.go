@@ -1,0 +1,112 @@
+package chiedge
+
+import (
+	"context"
+
+	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/layer3/floatingips"
+
+	"chexp/orchestrator/internal/run"
+	"chexp/orchestrator/openstack/apierror"
+	"chexp/orchestrator/openstack/container/v1/containers"
+)
+
+var _ run.Stock = (*Site)(nil)
+
+// Own lists the user's own things of a kind. Zun tells no time of creation, and
+// Neutron no user: only a floating IP whose note names the user is known to be
+// the user's.
+func (s *Site) Own(ctx context.Context, kind run.ThingKind) ([]run.Thing, error) {
+	switch kind {
+	case run.ALease:
+		return s.OwnLeases(ctx)
+	case run.AContainer:
+		return s.ownContainers(ctx)
+	case run.AnAddress:
+		return s.addresses.own(ctx)
+	}
+	return nil, nil
+}
+
+// Remove deletes a thing and sees that it is gone.
+func (s *Site) Remove(ctx context.Context, t run.Thing) error {
+	switch t.Kind {
+	case run.ALease:
+		return s.Release(ctx, t.ID)
+	case run.AContainer:
+		return s.Destroy(ctx, t.ID)
+	case run.AnAddress:
+		return s.addresses.remove(ctx, t)
+	}
+	return nil
+}
+
+func (s *containerClient) ownContainers(ctx context.Context) ([]run.Thing, error) {
+	const what = "listing the containers"
+	pages, err := containers.List(s.container, nil).AllPages(ctx)
+	if err != nil {
+		return nil, s.Failed(what, err)
+	}
+	all, err := containers.ExtractContainers(pages)
+	if err != nil {
+		return nil, s.Failed(what, err)
+	}
+	var own []run.Thing
+	for _, c := range all {
+		if c.UserID == s.Me() && c.Status != containers.StatusDeleted {
+			own = append(own, run.Thing{Kind: run.AContainer, ID: c.UUID, Name: c.Name, Status: c.Status,
+				Failed: dead(c)})
+		}
+	}
+	return own, nil
+}
+
+func (s *addressClient) own(ctx context.Context) ([]run.Thing, error) {
+	const what = "listing the floating IPs"
+	if !s.Session.Offers("network") {
+		return nil, nil
+	}
+	client, err := s.networkClient()
+	if err != nil {
+		return nil, s.Failed(what, err)
+	}
+	all, err := s.floatingIPs(ctx, client)
+	if err != nil {
+		return nil, s.Failed(what, err)
+	}
+	var own []run.Thing
+	for _, ip := range all {
+		container, name, user, ok := readNote(ip.Description)
+		if ok && user == s.Me() {
+			own = append(own, run.Thing{Kind: run.AnAddress, ID: ip.ID, Name: name, For: container,
+				Status: ip.FloatingIP, Created: ip.CreatedAt})
+		}
+	}
+	return own, nil
+}
+
+// remove deletes one floating IP. Neutron deletes at once; it is looked for all
+// the same.
+func (s *addressClient) remove(ctx context.Context, t run.Thing) error {
+	what := "giving back the floating IP " + t.Status
+	client, err := s.networkClient()
+	if err != nil {
+		return s.Failed(what, err)
+	}
+	patience := s.Pace.Patience()
+	return s.Failed(what, s.Pace.Poll(ctx, func() (bool, error) {
+		err := floatingips.Delete(ctx, client, t.ID).ExtractErr()
+		if apierror.Is(err, apierror.NotFound) {
+			return true, nil
+		}
+		if err == nil {
+			_, err = floatingips.Get(ctx, client, t.ID).Extract()
+			if apierror.Is(err, apierror.NotFound) {
+				return true, nil
+			}
+		}
+		if !patience.Forgive(err) {
+			return false, err
+		}
+		return false, nil
+	}))
+}
