@@ -47,7 +47,7 @@ func (a modelVerbs) modelQuantizeCommand() *cli.Command {
 			&cli.StringFlag{Name: "max-drop",
 				Usage:  "back off node by node until no more than this is lost, such as `1pt`",
 				Action: text(func(s string) error { _, err := points(s); return err })},
-			&cli.StringFlag{Name: "data", Usage: "`DIR` of pictures or .npy arrays"},
+			&cli.StringFlag{Name: "data", Usage: "`DIR` of pictures, .npy arrays, or .npz archives with an array for each input"},
 			&cli.StringFlag{Name: "eval", Usage: "`DIR` to judge on, instead of what is held back of --data"},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FILE` to write"},
 			targetFlag(),
@@ -284,11 +284,8 @@ func (a modelVerbs) readSamples(c *cli.Context, m *onnx.Model, dir string) (list
 	if from.Classes, err = classNames(c.String("classes")); err != nil {
 		return nil, nil, err
 	}
-	inputs := m.Graph.RealInputs()
-	if len(inputs) != 1 {
-		return nil, nil, fmt.Errorf("the model has %d inputs; a folder of samples fills one", len(inputs))
-	}
-	if set, err = from.Read(inputs[0]); err != nil {
+	sets, set, err := from.Sets(m.Graph.RealInputs())
+	if err != nil {
 		return nil, nil, err
 	}
 	if text := set.Listing.Said(); text != "" {
@@ -297,8 +294,8 @@ func (a modelVerbs) readSamples(c *cli.Context, m *onnx.Model, dir string) (list
 	for _, text := range dataNotes(set.Listing.LeftOut, set.Turned, from.EXIF, "--exif") {
 		fmt.Fprintf(a.err, "! %s: %s\n", dir, words.Printable(text))
 	}
-	for _, t := range set.Inputs {
-		list = append(list, quant.Sample{t})
+	for _, tensors := range sets {
+		list = append(list, quant.Sample(tensors))
 	}
 	return list, set, nil
 }
