@@ -14,6 +14,9 @@
 #
 # What is held against something else (minutes to hours):
 #
+#   make chaos            the real chexp against the emulator with everything going wrong that can: wrong, late and no
+#                         answers, signals, damaged files; CHAOS_CASES=150 of some 2,600 (or all), CHAOS_SEED=1;
+#                         goes on where it was stopped (bin/chaos.jsonl), CHAOS_KEEP=DIR keeps what went wrong
 #   make conformance      other people's clients (python-chi, Debian's) against the emulator; uses PyPI once
 #   make peers            the tutorial's Python loop and chexp in turns: spread of repeated runs; uses PyPI once
 #   make peers-quantize   chexp's quantizer beside onnxruntime's own, on one model; uses PyPI and npm
@@ -30,7 +33,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-validity build agents images conformance lint clean deps test-deps bench-harness bench-start peers runtime-debian test-runtimes peers-quantize accuracy-arm64 test-acl
+.PHONY: help demo test chaos test-validity build agents images conformance lint clean deps test-deps bench-harness bench-start peers runtime-debian test-runtimes peers-quantize accuracy-arm64 test-acl
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 export VERSION
@@ -67,6 +70,9 @@ images: bin/images/debian-amd64.tar bin/images/debian-arm64.tar
 
 bin/images/debian-%.tar: orchestrator/internal/emulator/images/build.sh | deps
 	$< $* $@
+
+chaos: build agents images
+	CHAOS_CASES=$${CHAOS_CASES:-150} go test -count=1 -v -timeout 0 -run TestChaos ./orchestrator/internal/chaos
 
 conformance: build images
 	@.ci/apt-install $(TEST_PACKAGES) python3-venv

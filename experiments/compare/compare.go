@@ -59,6 +59,8 @@ type Run struct {
 	Device  string // what names the board on its site; "" when nothing does
 	Kind    Kind
 	Started time.Time
+	Ended   time.Time // of its last result
+	Boot    string    // by which its board is known again until that is started anew; "" when nothing tells
 	Trials  []Trial
 	Remarks []string // what a reader should know of it, such as that no sums were there to verify it
 }

@@ -65,6 +65,7 @@ type table struct {
 	byKey    map[key]*row
 	problems map[*Run]*Problem
 	refs     map[*Run]*RunRef
+	beside   map[*Run]string // why a run does not count that shared its board
 	notes    []string
 	alone    []string // trials that only one group has
 }
@@ -73,8 +74,13 @@ type table struct {
 // the others are compared with. The seed makes intervals from resamples
 // repeatable.
 func Runs(groups []Group, seed uint64) *Comparison {
-	t := &table{groups: groups, byKey: map[key]*row{}, problems: map[*Run]*Problem{}, refs: map[*Run]*RunRef{}}
+	t := &table{byKey: map[key]*row{}, problems: map[*Run]*Problem{}, refs: map[*Run]*RunRef{},
+		beside: map[*Run]string{}}
+	for _, g := range groups {
+		t.groups = append(t.groups, Group{g.Label, slices.Clone(g.Runs)})
+	}
 	kind := t.kind()
+	t.boards()
 	for g := range t.groups {
 		for i := range t.groups[g].Runs {
 			t.take(g, &t.groups[g].Runs[i], kind)
@@ -128,6 +134,12 @@ func (t *table) take(g int, r *Run, kind Kind) {
 		p := t.problem(r)
 		p.LeftOut = append(p.LeftOut, map[Kind]string{Emulated: "its processor was emulated, so it is no match for real ones",
 			Rehearsal: "it is a rehearsal, whose device is another machine"}[r.Kind])
+		ref.LeftOut = len(r.Trials)
+		return
+	}
+	if why := t.beside[r]; why != "" {
+		p := t.problem(r)
+		p.LeftOut = append(p.LeftOut, why)
 		ref.LeftOut = len(r.Trials)
 		return
 	}

@@ -241,7 +241,7 @@ func TestWhyNothingIsQuantized(t *testing.T) {
 		says string
 	}{
 		"computed": {kind{[]*onnx.Node{node("Relu", "x", "r"), node("MatMul", "x r", "y")}, nil, x, y},
-			Options{Mode: Dynamic}, "MatMul stays in float, because its weights are computed while running (by Relu) "+
+			Options{Mode: Dynamic}, "MatMul stays in float, because its weights are computed while running (by Relu) " +
 				"(MatMul.y)"},
 		"given": {kind{[]*onnx.Node{node("MatMul", "x x", "y")}, nil, x, y},
 			Options{Mode: Dynamic}, "its weights are no constants of the model (x comes from outside)"},

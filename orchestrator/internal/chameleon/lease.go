@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"regexp"
 	"slices"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/wait"
 	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/signin"
@@ -41,14 +43,26 @@ func (c *LeaseClient) Reserve(ctx context.Context, req run.LeaseRequest) (run.Le
 	if existing != nil {
 		return toLease(*existing), nil
 	}
-	if req.Devices > 0 {
-		return c.reserveSeveral(ctx, req, opts)
+	for draw := 1; ; draw++ {
+		var boards []run.Device
+		if req.Devices > 0 {
+			if boards, err = c.draw(ctx, req); err != nil {
+				return run.Lease{}, err
+			}
+			opts.Reservations = oneForEach(boards)
+		}
+		l, clash, err := c.makeAlone(ctx, req, opts, boards)
+		if clash == "" || err != nil {
+			return l, err
+		}
+		if draw == draws {
+			return run.Lease{}, failure.Capacity.Errorf("%s was booked by somebody else at the same moment, %d times "+
+				"in a row", clash, draws).Advise("try again in some minutes: many are booking now")
+		}
+		if err := wait.For(ctx, c.client.Pace.Most+rand.N(4*c.client.Pace.Most)); err != nil {
+			return run.Lease{}, err
+		}
 	}
-	made, err := c.createLease(ctx, req, opts)
-	if err != nil {
-		return run.Lease{}, err
-	}
-	return toLease(*made), nil
 }
 
 // leaseOptions checks what Blazar would answer with 400 or, worse, 201.

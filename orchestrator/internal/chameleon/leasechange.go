@@ -5,6 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"chexp/experiments/failure"
@@ -51,7 +54,36 @@ func (c *LeaseClient) ExtendLease(ctx context.Context, l site.Lease, end time.Ti
 	if err := c.checkNext(ctx, l, end); err != nil {
 		return l, err
 	}
-	return c.changeEnd(ctx, l, leases.UpdateOpts{EndDate: end}, end, "extending the lease "+l.Name)
+	longer, err := c.changeEnd(ctx, l, leases.UpdateOpts{EndDate: end}, end, "extending the lease "+l.Name)
+	if err != nil {
+		return longer, err
+	}
+	return c.undoIfShared(ctx, l, longer)
+}
+
+// undoIfShared takes an extension back by which the lease has come to have a board
+// together with another: Blazar does not look at other leases, and somebody may have
+// booked the board while it was at work.
+func (c *LeaseClient) undoIfShared(ctx context.Context, before, after site.Lease) (site.Lease, error) {
+	others, err := c.Neighbours(ctx, after.ID)
+	if err != nil || len(others) == 0 {
+		return after, ctx.Err() // it was looked at before; what cannot be read now is read by the next run
+	}
+	var who []string
+	for _, board := range slices.Sorted(maps.Keys(others)) {
+		who = append(who, board+": "+others[board])
+	}
+	back, err := c.changeEnd(ctx, after, leases.UpdateOpts{EndDate: before.End}, before.End,
+		"taking the extension of lease "+before.Name+" back")
+	e := failure.Capacity.Errorf("lease %s is not extended: somebody booked its board at the same moment (%s); it ends "+
+		"at %s as before", before.Name, strings.Join(who, "; "), clock.Both(before.End))
+	if err != nil {
+		e = failure.Cloud.Errorf("lease %s now has a board together with somebody else (%s), and its old end could not be "+
+			"set again", before.Name, strings.Join(who, "; ")).
+			Advise("`%s`", c.client.Commands.Line("lease", "shorten", before.Name, "--until",
+				before.End.UTC().Format("2006-01-02T15:04Z"))).Because(err)
+	}
+	return back, e
 }
 
 // ShortenLease moves the end of the user's own lease earlier; a zero end is
@@ -104,11 +136,14 @@ func (c *LeaseClient) changeable(l site.Lease, now time.Time) error {
 }
 
 // checkNext refuses an extension into the next booking of the lease's device.
-// A lease does not move to another device. Without the calendar Blazar decides.
+// A lease does not move to another device. Without the calendar nothing is extended:
+// Blazar grants what runs into somebody's booking, and both are on one board then.
 func (c *LeaseClient) checkNext(ctx context.Context, l site.Lease, end time.Time) error {
 	all, err := c.devices.Devices(ctx)
 	if err != nil {
-		return ctx.Err()
+		return failure.Cloud.Errorf("lease %s is not extended, as nobody can say whether its board is free then: the "+
+			"calendar cannot be read", l.Name).
+			Advise("try again in a minute").Because(err)
 	}
 	for _, d := range all {
 		mine := false

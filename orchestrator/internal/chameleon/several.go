@@ -3,13 +3,13 @@ package chameleon
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
 
 	"chexp/experiments/failure"
-	"chexp/experiments/wait"
 	"chexp/orchestrator/internal/patient"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/site"
@@ -20,43 +20,42 @@ import (
 // draws is how often boards are drawn before it is given up.
 const draws = 5
 
-// reserveSeveral makes one lease with a reservation of its own for each board, by
-// uid: within one reservation of several, Kubernetes alone would choose which
-// container runs where. Blazar has no lock around a create, so two at once may both
-// get one board: who finds that draws anew, after a pause of random length.
-func (c *LeaseClient) reserveSeveral(ctx context.Context, req run.LeaseRequest,
-	opts leases.CreateOpts) (run.Lease, error) {
-	for draw := 1; ; draw++ {
-		boards, err := c.draw(ctx, req)
-		if err != nil {
-			return run.Lease{}, err
-		}
-		opts.Reservations = nil
-		for _, d := range boards {
-			opts.Reservations = append(opts.Reservations, leases.ReservationOpts{ResourceType: "device", Min: 1,
-				Max: 1, ResourceProperties: leases.Properties(leases.Equal("uid", d.UID))})
-		}
-		made, err := c.createLease(ctx, req, opts)
-		var clash string
-		if err == nil {
-			if clash, err = c.clash(ctx, *made); err != nil || clash == "" {
-				return toLease(*made), err
-			}
-			if err := c.undo(ctx, made.ID); err != nil {
-				return toLease(*made), err
-			}
-		} else if clash = "one of " + names(boards); !refusedWhole(err) {
-			return run.Lease{}, leaked(err, boards)
-		}
-		if draw == draws {
-			return run.Lease{}, failure.Capacity.Errorf("%s was booked by somebody else at the same moment, %d times "+
-				"in a row", clash, draws).Advise("try again in some minutes: many are booking now")
-		}
-		pause := c.client.Pace.Most + rand.N(4*c.client.Pace.Most)
-		if err := wait.For(ctx, pause); err != nil {
-			return run.Lease{}, err
-		}
+// oneForEach are the reservations of a lease of several: one for each board, by uid,
+// as within one reservation of several Kubernetes alone would choose which container
+// runs where.
+func oneForEach(boards []run.Device) (all []leases.ReservationOpts) {
+	for _, d := range boards {
+		all = append(all, leases.ReservationOpts{ResourceType: "device", Min: 1, Max: 1,
+			ResourceProperties: leases.Properties(leases.Equal("uid", d.UID))})
 	}
+	return all
+}
+
+// makeAlone makes a lease and sees that nobody else has its boards. Blazar has no lock
+// around a create, so two at once may both get one board: who finds that gives its
+// lease back, and clash names the board. boards are those of a lease of several.
+func (c *LeaseClient) makeAlone(ctx context.Context, req run.LeaseRequest, opts leases.CreateOpts,
+	boards []run.Device) (l run.Lease, clash string, err error) {
+	made, err := c.createLease(ctx, req, opts)
+	switch {
+	case err == nil:
+	case len(boards) > 0 && refusedWhole(err):
+		return l, "one of " + names(boards), nil
+	case len(boards) > 0:
+		return l, "", leaked(err, boards)
+	default:
+		return l, "", err
+	}
+	l = toLease(*made)
+	others, err := c.Neighbours(ctx, made.ID)
+	if err != nil || len(others) == 0 {
+		return l, "", nil // what cannot be read now, the run reads before it makes a container
+	}
+	clash = strings.Join(slices.Sorted(maps.Keys(others)), ", ")
+	if err := c.undo(ctx, made.ID); err != nil {
+		return l, clash, err
+	}
+	return run.Lease{}, clash, nil
 }
 
 // refusedWhole reports whether Blazar refused a create because somebody else had a
@@ -179,23 +178,6 @@ func names(boards []run.Device) string {
 		all = append(all, d.Name)
 	}
 	return strings.Join(all, ", ")
-}
-
-// clash looks whether somebody else has one of the lease's boards in its time, and
-// names the board.
-func (c *LeaseClient) clash(ctx context.Context, l leases.Lease) (string, error) {
-	all, err := c.devices.Devices(ctx)
-	if err != nil {
-		return "", err
-	}
-	for _, d := range all {
-		ours := slices.ContainsFunc(d.Bookings, func(b site.Booking) bool { return b.LeaseID == l.ID })
-		others := slices.DeleteFunc(slices.Clone(d.Bookings), func(b site.Booking) bool { return b.LeaseID == l.ID })
-		if _, taken := conflict(others, l.StartDate, l.EndDate); ours && taken {
-			return d.Name, nil
-		}
-	}
-	return "", nil
 }
 
 // ofSeveral is why a board is not proven whose reservation has more devices than one.

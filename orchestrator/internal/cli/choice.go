@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"regexp"
 	"slices"
@@ -97,6 +98,13 @@ func (c *chooser) theNamed(ctx context.Context, all []site.Lease) (*run.Lease, e
 	if err := c.refusal(l); err != nil {
 		return nil, err
 	}
+	switch who, err := c.neighbour(ctx, l); {
+	case err != nil:
+		return nil, err
+	case who != "":
+		return nil, failure.Capacity.Errorf("the site has given the board of the lease %s to somebody else as well, and "+
+			"two on one board disturb each other: %s", l.Name, who).Advise("%s", c.orNew())
+	}
 	runs, others, err := c.inside(ctx, l, all)
 	if err != nil {
 		return nil, err
@@ -161,11 +169,28 @@ func (c *chooser) notByItself(ctx context.Context, l site.Lease, all []site.Leas
 	if wants := min(c.most, c.length()-c.tail) + c.tail; c.left(l) < wants {
 		return fmt.Sprintf("the %s that it has left may be too short for the whole plan", clock.Span(c.left(l))), nil
 	}
+	if who, err := c.neighbour(ctx, l); who != "" || err != nil {
+		return "its board is not its own (" + who + ")", err
+	}
 	runs, others, err := c.inside(ctx, l, all)
 	for _, k := range append(runs, others...) {
 		return fmt.Sprintf("container %s of yours %s", k.Name, k.where()), err
 	}
 	return "", err
+}
+
+// neighbour says who else has a board of the lease; "" if nobody, or if that cannot be
+// read: the run looks once more before it makes anything.
+func (c *chooser) neighbour(ctx context.Context, l site.Lease) (string, error) {
+	others, err := c.cloud.Neighbours(ctx, l.ID)
+	if err != nil {
+		return "", ctx.Err()
+	}
+	var who []string
+	for _, board := range slices.Sorted(maps.Keys(others)) {
+		who = append(who, board+": "+others[board])
+	}
+	return strings.Join(who, "; "), nil
 }
 
 // refusal is why a lease cannot be used, nil if it can.

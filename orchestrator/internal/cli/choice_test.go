@@ -20,6 +20,7 @@ type books struct {
 	devices    []site.Device
 	containers []site.Container
 	slot       site.Slot
+	neighbours map[string]map[string]string // by lease
 }
 
 func (b *books) Now() time.Time                                              { return b.now }
@@ -27,6 +28,10 @@ func (b *books) Leases(context.Context) ([]site.Lease, error)                { r
 func (b *books) Devices(context.Context) ([]site.Device, error)              { return b.devices, nil }
 func (b *books) Containers(context.Context) ([]site.Container, error)        { return b.containers, nil }
 func (b *books) CheckFree(context.Context, run.LeaseRequest) (string, error) { return "", nil }
+
+func (b *books) Neighbours(_ context.Context, id string) (map[string]string, error) {
+	return b.neighbours[id], nil
+}
 
 func (b *books) NextSlot(context.Context, run.LeaseRequest, func(time.Time) time.Time) (site.Slot, error) {
 	return b.slot, nil
@@ -283,5 +288,23 @@ func TestALeaseIsNamedByWhatFlagsTake(t *testing.T) {
 		if got := key([]site.Lease{l}, l); got != want {
 			t.Errorf("%q is named by %q", name, got)
 		}
+	}
+}
+
+// A lease whose board somebody else has as well is refused by its name, and not used by
+// itself.
+func TestSharedBoardIsNotUsed(t *testing.T) {
+	b, told := newBooks(t), []string{}
+	b.leases = []site.Lease{b.lease("mine", pi1, time.Hour)}
+	b.neighbours = map[string]map[string]string{"id-mine": {"pi-1": "a lease of carol has it"}}
+	c := b.chooser(&told)
+	if got := chosen(t, c); got.Lease != nil || !strings.Contains(strings.Join(told, "\n"), "a lease of carol has it") {
+		t.Errorf("%+v, told %q", got, told)
+	}
+	c = b.chooser(&told)
+	c.named = "mine"
+	if _, err := c.choose(t.Context(), nil); failure.KindOf(err) != failure.Capacity ||
+		!strings.Contains(err.Error(), "pi-1: a lease of carol has it") {
+		t.Error(err)
 	}
 }

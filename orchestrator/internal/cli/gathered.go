@@ -45,6 +45,7 @@ func judged(g *store.Gathered, budgets []judge.Budget) []compare.Run {
 	parts := byDevice(whole)
 	for i := range parts {
 		parts[i].Device = deviceOf(attempts, parts[i])
+		boardOf(&parts[i], attempts)
 		if g.Slot > 0 && parts[i].Kind != compare.Real { // within a run, also a rehearsal's devices are told apart
 			parts[i].Device = rehearsedDevice(g.Slot, attempts)
 		}
@@ -103,6 +104,24 @@ func byDevice(whole compare.Run) []compare.Run {
 		parts[i].Trials = append(parts[i].Trials, t)
 	}
 	return parts
+}
+
+// boardOf adds to what one device measured by what its board is known again, and what
+// is not proven of it.
+func boardOf(part *compare.Run, attempts []run.Facts) {
+	seen := map[int]bool{}
+	for _, t := range part.Trials {
+		n := t.Origin.Attempt
+		if t.Result == nil || n < 1 || n > len(attempts) || seen[n] {
+			continue
+		}
+		seen[n] = true
+		at := attempts[n-1]
+		if part.Boot = at.ProvenBoot(); at.Lease.Unproven != "" {
+			part.Remarks = append(slices.Clone(part.Remarks), words.Line("board not proven: "+at.Lease.Unproven,
+				words.MaxSentence))
+		}
+	}
 }
 
 // deviceOf is what names the board: at a site its name there, on a machine of

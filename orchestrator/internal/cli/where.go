@@ -63,7 +63,8 @@ func whereabouts(in *findings.Input, brought []store.Brought, all []run.Facts) {
 		d := f.Lease.Device
 		a := findings.Attempt{N: f.Attempt, Results: counts[f.Attempt], Region: f.Site["region"],
 			Device:  findings.Device{Name: d.Name, UID: d.UID, MachineName: d.MachineName},
-			LeaseID: f.Lease.ID, ReservationID: f.Lease.ReservationID, ContainerID: f.Container.ID, Image: f.Image}
+			LeaseID: f.Lease.ID, ReservationID: f.Lease.ReservationID, ContainerID: f.Container.ID, Image: f.Image,
+			BootID: f.BootID, Unproven: f.Lease.Unproven}
 		if a.Digest = f.Container.Digest; a.Digest == (trial.Reading[string]{}) {
 			a.Digest = trial.Unread[string]("it was not asked for")
 		}

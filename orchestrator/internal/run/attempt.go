@@ -3,6 +3,7 @@ package run
 import (
 	"fmt"
 
+	"chexp/experiments/trial"
 	"chexp/orchestrator/internal/store"
 	"chexp/orchestrator/internal/transport"
 )
@@ -20,7 +21,8 @@ type attempt struct {
 	lease     Lease
 	request   ContainerRequest
 	container Container
-	arch      string // of the container, in Go's words
+	arch      string                // of the container, in Go's words
+	boot      trial.Reading[string] // of the board's kernel
 	tr        transport.Transport
 
 	// shared are the attempts at all devices of the lease, this one among them, and

@@ -78,7 +78,7 @@ func (a reserving) oneOf(l Lease) Lease {
 	}
 	want := a.leaseRequest(a.Site.Now())
 	b := all[max(0, slices.IndexFunc(all, func(b Board) bool { return want.Wants(b.Device) }))]
-	l.ReservationID, l.Device = b.ReservationID, b.Device
+	l.ReservationID, l.Device, l.Unproven = b.ReservationID, b.Device, b.Unproven
 	if b.Unproven != "" {
 		a.Observe.Warn("board not proven: " + b.Unproven)
 	}
@@ -104,7 +104,7 @@ func (a *attempt) hold(l Lease, b Board) error {
 	if err := a.Store.MakeDevice(); err != nil {
 		return err
 	}
-	l.ReservationID, l.Device, l.Boards = b.ReservationID, b.Device, nil
+	l.ReservationID, l.Device, l.Unproven, l.Boards = b.ReservationID, b.Device, b.Unproven, nil
 	a.lease = l
 	if a.held.Board.ID != b.ReservationID || a.held.Board.Name != b.Device.Name {
 		a.record(store.Entry{

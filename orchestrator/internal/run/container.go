@@ -4,12 +4,8 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
-	"chexp/experiments/failure"
-	"chexp/experiments/wait"
 	"chexp/orchestrator/internal/store"
-	"chexp/orchestrator/internal/transport"
 )
 
 // stayAlive is the container's main command. The agent cannot be it: CHI@Edge
@@ -22,6 +18,12 @@ func (a *attempt) launch(ctx context.Context) (string, error) {
 	a.Observe.Phase(PhaseContainer, a.Experiment.Container.Image)
 	if other := a.elsewhere(); other != "" {
 		a.Observe.Warn(other)
+	}
+	board := boarding{a}
+	if !a.held.Container.Open() {
+		if err := board.undisturbed(ctx); err != nil {
+			return "", err
+		}
 	}
 	a.request = ContainerRequest{
 		Name:          containerName(a.Store.ID, a.Store.Slot(), a.held.N),
@@ -53,10 +55,13 @@ func (a *attempt) launch(ctx context.Context) (string, error) {
 	if a.tr, err = a.Site.Dial(ctx, c, a.request, a.Observe.Say); err != nil {
 		return "", err
 	}
-	if a.arch, err = a.askArch(ctx); err != nil {
+	if err = board.identify(ctx); err != nil {
 		return "", err
 	}
 	a.noteFacts()
+	if err := board.onBoardOfItsOwn(); err != nil {
+		return "", err
+	}
 	return fmt.Sprintf("%s, %s", a.tr.Properties().Name, a.arch), nil
 }
 
@@ -77,38 +82,4 @@ func containerName(runID string, slot, n int) string {
 		id = strings.TrimRight(id[:letters-over], "-") + id[letters:]
 	}
 	return id + end
-}
-
-// askArch asks the container what processor it runs on, in Go's words. It is the
-// first command in a container that has just started, so a few answers may
-// fail; the question is harmless to repeat.
-func (a *attempt) askArch(ctx context.Context) (string, error) {
-	var out transport.Exit
-	for try := 1; ; try++ {
-		var err error
-		if out, err = a.tr.Exec(ctx, transport.Command{Args: []string{"uname", "-m"}}); err == nil {
-			break
-		}
-		if try == 5 || ctx.Err() != nil {
-			return "", failure.Device.Errorf("the container runs, but does not say what processor it has").
-				Advise("see whether the site has trouble; then `%s`", a.Commands.Resume()).
-				Because(err)
-		}
-		if err := wait.For(ctx, time.Duration(try)*time.Second); err != nil {
-			return "", err
-		}
-	}
-	machine := strings.TrimSpace(string(out.Output))
-	switch {
-	case out.Code != 0:
-		return "", failure.Device.
-			Errorf("`uname -m` ended with code %d in the container: %.200q", out.Code, out.Output).
-			Advise("the image needs sh, tar, sha256sum and uname, as every Debian or Ubuntu image has")
-	case machine == "aarch64" || machine == "arm64":
-		return "arm64", nil
-	case machine == "x86_64":
-		return "amd64", nil
-	}
-	return "", failure.Device.Errorf("there is no agent for a %.40q machine", machine).
-		Advise("chexp has agents for aarch64 and x86_64")
 }

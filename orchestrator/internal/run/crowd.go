@@ -19,17 +19,17 @@ const (
 type crowd struct {
 	launching, moving, removing chan struct{}
 
-	mu     sync.Mutex
-	looked time.Time // when the lease of this name was looked at
-	name   string
-	lease  Lease
-	found  bool
+	mu    sync.Mutex
+	boots map[string]settled // by boot id
+
+	leases     fresh[foundLease]
+	neighbours fresh[map[string]string]
 }
 
 func newCrowd() *crowd {
 	return &crowd{
 		launching: make(chan struct{}, launches), moving: make(chan struct{}, transfers),
-		removing: make(chan struct{}, removals),
+		removing: make(chan struct{}, removals), boots: map[string]settled{},
 	}
 }
 
@@ -86,19 +86,30 @@ func (p Patience) among(n int) Patience {
 	return p
 }
 
-// findLease looks for the lease that devices share, once for all of them as long
-// as the answer is fresh.
-func (c *crowd) findLease(
-	name string, fresh time.Duration, look func() (Lease, bool, error),
-) (Lease, bool, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.name == name && time.Since(c.looked) < fresh {
-		return c.lease, c.found, nil
+// fresh is an answer of the site that serves all devices of a run for a while.
+type fresh[T any] struct {
+	mu     sync.Mutex
+	about  string
+	looked time.Time
+	answer T
+}
+
+// get looks, unless that was done not long ago.
+func (f *fresh[T]) get(about string, long time.Duration, look func() (T, error)) (T, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.about == about && time.Since(f.looked) < long {
+		return f.answer, nil
 	}
-	l, found, err := look()
+	got, err := look()
 	if err == nil {
-		c.looked, c.name, c.lease, c.found = time.Now(), name, l, found
+		f.looked, f.about, f.answer = time.Now(), about, got
 	}
-	return l, found, err
+	return got, err
+}
+
+// foundLease is a lease, if there is one.
+type foundLease struct {
+	Lease
+	found bool
 }

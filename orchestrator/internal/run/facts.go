@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"chexp/experiments/trial"
 	"chexp/orchestrator/internal/store"
 )
 
@@ -18,6 +19,8 @@ type Facts struct {
 	Image     string            `json:"image,omitempty"`
 	Transport string            `json:"transport,omitempty"`
 	Arch      string            `json:"arch,omitempty"` // of the container, as uname says
+	// BootID is the board's, as its kernel says in the container.
+	BootID trial.Reading[string] `json:"boot_id,omitzero"`
 }
 
 // Request is what was asked for when the container was made, as far as
@@ -69,6 +72,9 @@ func (a *attempt) writeFacts() error {
 	if a.container.ID != "" {
 		f.Container, f.Image, f.Transport = a.container, a.request.Image, a.request.Transport
 		f.Arch = cmp.Or(a.arch, f.Arch)
+		if a.boot != (trial.Reading[string]{}) {
+			f.BootID = a.boot
+		}
 	}
 	return a.Store.WriteJSON(factsFile(a.held.N), f)
 }

@@ -29,9 +29,11 @@ import (
 // with the run's directory, as a kill -9 would leave both.
 type fleet struct {
 	t       testing.TB
-	names   []string         // of the boards
-	fails   map[string]Phase // by board: where everything on it fails
-	looks   int              // how often an agent is asked before it is done
+	names   []string          // of the boards
+	fails   map[string]Phase  // by board: where everything on it fails
+	lies    map[string]string // by board: on which its containers really are
+	rivals  map[string]int    // by board: how often somebody else has it as well
+	looks   int               // how often an agent is asked before it is done
 	results map[string][]byte
 
 	mu         sync.Mutex
@@ -49,7 +51,8 @@ type fleet struct {
 
 func newFleet(t testing.TB, l *lab, n int) *fleet {
 	f := &fleet{
-		t: t, fails: map[string]Phase{}, looks: 2, results: map[string][]byte{},
+		t: t, fails: map[string]Phase{}, lies: map[string]string{}, rivals: map[string]int{},
+		looks: 2, results: map[string][]byte{},
 		leases: map[string]Lease{}, containers: map[string]Container{}, on: map[string]string{},
 		boards: map[string]*board{}, made: map[string]int{}, asked: map[string]int{}, measured: map[string]int{},
 	}
@@ -70,7 +73,8 @@ func newFleet(t testing.TB, l *lab, n int) *fleet {
 // when the photo was taken.
 func (f *fleet) clone() *fleet {
 	c := &fleet{
-		t: f.t, names: f.names, fails: f.fails, looks: f.looks, results: f.results,
+		t: f.t, names: f.names, fails: f.fails, lies: f.lies, rivals: maps.Clone(f.rivals),
+		looks: f.looks, results: f.results,
 		leases: maps.Clone(f.leases), containers: maps.Clone(f.containers), on: maps.Clone(f.on),
 		made: maps.Clone(f.made), asked: maps.Clone(f.asked), measured: maps.Clone(f.measured),
 		boards: map[string]*board{},
@@ -145,6 +149,20 @@ func (f *fleet) FindLease(_ context.Context, name string) (l Lease, found bool, 
 	return l, found, nil
 }
 
+// Neighbours are the boards' rivals. A lease that is given back gets rid of one of
+// each of its boards.
+func (f *fleet) Neighbours(_ context.Context, id string) (others map[string]string, err error) {
+	f.call("neighbours", func() {
+		others = map[string]string{}
+		for _, b := range f.leases[id].Boards {
+			if f.rivals[b.Device.Name] > 0 {
+				others[b.Device.Name] = "a lease of carol has it"
+			}
+		}
+	})
+	return others, nil
+}
+
 func (f *fleet) Await(_ context.Context, id string, _ func(string)) (l Lease, err error) {
 	f.call("await lease", func() { l = f.leases[id] })
 	return l, nil
@@ -153,6 +171,7 @@ func (f *fleet) Await(_ context.Context, id string, _ func(string)) (l Lease, er
 func (f *fleet) Release(_ context.Context, id string) error {
 	f.call("release", func() {
 		for _, b := range f.leases[id].Boards {
+			f.rivals[b.Device.Name]--
 			for id, name := range f.on {
 				if name == b.Device.Name {
 					delete(f.containers, id)
@@ -200,6 +219,14 @@ func (f *fleet) broken(name string, p Phase) error {
 		return errBroken
 	}
 	return nil
+}
+
+// bootID is a board's, unless the test puts its containers on another.
+func (f *fleet) bootID(name string) string {
+	if other, ok := f.lies[name]; ok {
+		name = other
+	}
+	return fmt.Sprintf("00000000-0000-4000-8000-%012x", slices.Index(f.names, name))
 }
 
 func (f *fleet) FindContainer(_ context.Context, name string) (k Container, found bool, err error) {
@@ -305,8 +332,8 @@ func (b *board) Get(_ context.Context, dir string) (rc io.ReadCloser, err error)
 func (b *board) Exec(_ context.Context, c transport.Command) (exit transport.Exit, err error) {
 	b.fleet.call("exec "+path.Base(c.Args[0]), func() {
 		switch verb := c.Args[min(1, len(c.Args)-1)]; {
-		case c.Args[0] == "uname":
-			exit.Output = []byte("aarch64\n")
+		case strings.Contains(c.Args[len(c.Args)-1], "boot_id"):
+			exit.Output = []byte("aarch64\n" + b.fleet.bootID(b.name) + "\n")
 		case c.Args[0] == "sh":
 			exit.Code = 94 // nothing is there yet
 		case b.fleet.broken(b.name, PhaseRun) != nil:

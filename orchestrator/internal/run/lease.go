@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -61,6 +62,7 @@ type reserving struct{ *attempt }
 // reserve makes the lease, or takes the one that was chosen. One that was asked
 // for before, without an answer, is asked for by its own name again.
 func (a reserving) reserve(ctx context.Context) (string, error) {
+	draw := 1
 	for taken := error(nil); ; {
 		choice, err := a.choose(ctx, taken)
 		if err != nil {
@@ -81,7 +83,15 @@ func (a reserving) reserve(ctx context.Context) (string, error) {
 		l, err := a.Site.Reserve(ctx, req)
 		if err == nil {
 			a.alone(ctx, ALease, req.Name, l.ID)
-			return a.await(ctx, l)
+			text, err := a.await(ctx, l)
+			if !errors.Is(err, errNeighbour) {
+				return text, err
+			}
+			if err := a.drawAnew(ctx, draw, err); err != nil {
+				return "", err
+			}
+			draw++
+			continue
 		}
 		if a.Choose == nil || failure.KindOf(err) != failure.Capacity {
 			return "", err
@@ -137,6 +147,9 @@ func (a reserving) await(ctx context.Context, l Lease) (string, error) {
 		return "", err
 	}
 	if err := a.take(l); err != nil {
+		return "", err
+	}
+	if err := a.allUndisturbed(ctx); err != nil {
 		return "", err
 	}
 	for _, w := range a.Site.WarningsUntil(l.End) {

@@ -49,11 +49,16 @@ func (f *follower) extended(ctx context.Context) bool {
 
 // lookAtLease asks for the lease, once for all devices in it.
 func (a *attempt) lookAtLease(ctx context.Context) (Lease, bool, error) {
-	look := func() (Lease, bool, error) { return a.Site.FindLease(ctx, a.held.Lease.Key()) }
-	if a.crowd == nil {
-		return look()
+	look := func() (l foundLease, err error) {
+		l.Lease, l.found, err = a.Site.FindLease(ctx, a.held.Lease.Key())
+		return l, err
 	}
-	return a.crowd.findLease(a.held.Lease.Key(), a.Patience.LeaseLook/8, look)
+	if a.crowd == nil {
+		l, err := look()
+		return l.Lease, l.found, err
+	}
+	l, err := a.crowd.leases.get(a.held.Lease.Key(), a.Patience.LeaseLook/8, look)
+	return l.Lease, l.found, err
 }
 
 // leaseOver says that the lease's end ends the measuring.

@@ -45,6 +45,7 @@ func (x *execution) several(ctx, cleanup context.Context) error {
 	for _, a := range x.attempts {
 		a.crowd = shared
 	}
+	shared.remember(x.attempts)
 	stop, err := x.reserveAll(ctx)
 	if stop {
 		return nil

@@ -40,6 +40,13 @@ type Reserver interface {
 	Release(ctx context.Context, id string) error
 }
 
+// Neighbours is a Site on which two leases may come to have one board at one time.
+type Neighbours interface {
+	// Neighbours says who else has a board of the lease, in the time that the lease
+	// still has, by the board's name: "a lease of carol has it: …". Empty: nobody.
+	Neighbours(ctx context.Context, leaseID string) (map[string]string, error)
+}
+
 // Launcher starts, reaches and removes the container.
 type Launcher interface {
 	// Launch creates the container and waits until it runs, or adopts the
@@ -108,8 +115,9 @@ type Lease struct {
 	ReservationID string     `json:"reservation_id"` // Zun's scheduling hint
 	Start         time.Time  `json:"start"`
 	End           time.Time  `json:"end"`
-	Device        Device     `json:"device"`           // zero until known
-	Boards        []Board    `json:"boards,omitempty"` // the reservations in it; their devices once it is active
+	Device        Device     `json:"device"`                   // zero until known
+	Unproven      string     `json:"board_unproven,omitempty"` // why nobody can say that a container is on this device
+	Boards        []Board    `json:"boards,omitempty"`         // the reservations in it; their devices once it is active
 }
 
 // Board is a device in a lease of several, under a reservation of its own.

@@ -10,6 +10,7 @@ import (
 // Cloud is a site that lends devices for a time, with somebody signed in.
 type Cloud interface {
 	run.Site
+	run.Neighbours
 	Calendar
 	Leases
 	// Containers lists the user's own that have not ended, whoever started them.

@@ -1,6 +1,7 @@
 package findings
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -33,6 +34,7 @@ func Build(in Input) *Table {
 		b.footnotes(r)
 	}
 	b.finishNotes()
+	b.Options = options.Summaries(run)
 	b.Ratios = options.Ratios(run)
 	b.Placements = options.Placements(run)
 	b.Spreads = options.Spreads(run)
@@ -56,6 +58,11 @@ func cleanRun(r Run) Run {
 			*s = words.Line(*s, 2*words.MaxName)
 		}
 		a.Image = words.Line(a.Image, words.MaxSentence)
+		a.Unproven = words.Line(a.Unproven, words.MaxSentence)
+		a.BootID.Unavailable = words.Line(a.BootID.Unavailable, words.MaxSentence)
+		if id, ok := a.BootID.Get(); ok {
+			a.BootID = trial.Read(words.Line(id, words.MaxName))
+		}
 		a.Digest.Unavailable = words.Line(a.Digest.Unavailable, words.MaxSentence)
 		if d, ok := a.Digest.Get(); ok {
 			a.Digest = trial.Read(words.Line(d, 2*words.MaxName))
@@ -141,6 +148,11 @@ func protocol(r Run, p *trial.Plan) (out []facts.Fact) {
 		add("Device uid", r.Device.UID)
 		add("Lease", r.LeaseID)
 		add("Container", r.ContainerID)
+		for _, a := range r.Attempts {
+			add("Board's boot id", cmp.Or(a.boot(), words.When(a.BootID.Unavailable != "",
+				"unavailable: "+a.BootID.Unavailable)))
+			add("Board", words.When(a.Unproven != "", "not proven: "+a.Unproven))
+		}
 	}
 	add("Image", r.Image)
 	if len(r.Attempts) > 0 {

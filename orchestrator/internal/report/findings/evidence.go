@@ -32,6 +32,9 @@ func Evidence(in Input) compare.Run {
 			if s := r.Start; !s.IsZero() && (out.Started.IsZero() || s.Before(out.Started)) {
 				out.Started = s.UTC().Truncate(time.Second)
 			}
+			if e := t.Result.End; e.After(out.Ended) {
+				out.Ended = e.UTC()
+			}
 		}
 		out.Trials = append(out.Trials, x)
 	}

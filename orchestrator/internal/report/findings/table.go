@@ -94,14 +94,21 @@ type Attempt struct {
 	ContainerID   string                `json:"container_id,omitempty"`
 	Image         string                `json:"image,omitempty"`
 	Digest        trial.Reading[string] `json:"image_digest,omitzero"`
+	// BootID is the board's: containers that share it share the board. Unproven is why
+	// nobody can say for certain which board it had.
+	BootID   trial.Reading[string] `json:"boot_id,omitzero"`
+	Unproven string                `json:"board_unproven,omitempty"`
 }
 
 // String says what the attempt had, for people.
 func (a Attempt) String() string {
 	named := func(what, id string) string { return words.When(id != "", what+id) }
 	return strings.Join(words.Present(words.Plural(a.Results, "result"), a.Device.Name, named("uid ", a.Device.UID),
-		named("lease ", a.LeaseID), named("reservation ", a.ReservationID), named("container ", a.ContainerID)), ", ")
+		named("lease ", a.LeaseID), named("reservation ", a.ReservationID), named("container ", a.ContainerID),
+		named("boot id ", a.boot()), named("board not proven: ", a.Unproven)), ", ")
 }
+
+func (a Attempt) boot() string { id, _ := a.BootID.Get(); return id }
 
 // byDevice says how many results each device brought.
 func (t *Table) byDevice() string {
@@ -140,8 +147,10 @@ type Table struct {
 	Interrupted string         `json:"interrupted,omitempty"`
 	Decision    Decision       `json:"decision"`
 	Budgets     []judge.Budget `json:"budgets,omitempty"`
-	Rows        []*Row         `json:"rows"`
-	Notes       []Note         `json:"notes,omitempty"`
+	// Options are the rows' options, each over all its repetitions.
+	Options []options.Summary `json:"options,omitempty"`
+	Rows    []*Row            `json:"rows"`
+	Notes   []Note            `json:"notes,omitempty"`
 	// Ratios hold what was measured in turns against each other; Placements
 	// say which provider really ran each model, and Spreads where the latencies
 	// of an option scatter.
@@ -241,7 +250,9 @@ type Decision struct {
 	RealDevice bool     `json:"real_device"`
 	Text       string   `json:"text"`
 	Details    []string `json:"details,omitempty"`
-	Options    []string `json:"options,omitempty"` // letters of the options that meet every budget
-	Smallest   string   `json:"smallest,omitempty"`
-	Fastest    string   `json:"fastest,omitempty"`
+	// Next is what to do now, a sentence.
+	Next     string   `json:"next,omitempty"`
+	Options  []string `json:"options,omitempty"` // letters of the options that meet every budget
+	Smallest string   `json:"smallest,omitempty"`
+	Fastest  string   `json:"fastest,omitempty"`
 }

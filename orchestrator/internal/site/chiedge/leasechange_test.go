@@ -210,3 +210,39 @@ func TestUpdateNeverEnds(t *testing.T) {
 	_, err := s.ExtendLease(t.Context(), l, l.End.Add(time.Hour))
 	check(t, err, failure.Cloud, "it is still UPDATING", "lease show")
 }
+
+// Somebody books the board while a lease is extended: Blazar grants both, so the
+// extension is taken back.
+func TestExtensionIntoABookingIsTakenBack(t *testing.T) {
+	c, s, l := withLease(t)
+	c.after = func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == "PUT" && len(c.leases) == 1 {
+			c.leases = append(c.leases, &fakeLease{id: "next", name: "x", user: bob, status: "PENDING", device: "dev-1",
+				start: l.End.Add(5 * time.Minute), end: l.End.Add(2 * time.Hour)})
+		}
+		return false
+	}
+	got, err := s.ExtendLease(t.Context(), l, l.End.Add(time.Hour))
+	check(t, err, failure.Capacity, "is not extended", "somebody booked its board at the same moment", "nyu-rpi5-01")
+	if !got.End.Equal(l.End) || c.count("PUT") != 2 || !c.leases[0].end.Equal(l.End) {
+		t.Errorf("it ends at %s after %d updates", got.End, c.count("PUT"))
+	}
+}
+
+// Where the calendar cannot be read, nobody knows into whose booking a lease would be
+// extended.
+func TestNoExtensionWithoutACalendar(t *testing.T) {
+	c, s, l := withLease(t)
+	c.before = func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasSuffix(r.URL.Path, "/allocations") {
+			return false
+		}
+		blazarError(w, 403, "policy does not allow this")
+		return true
+	}
+	_, err := s.ExtendLease(t.Context(), l, l.End.Add(time.Hour))
+	check(t, err, failure.Cloud, "is not extended", "the calendar cannot be read")
+	if c.count("PUT") > 0 {
+		t.Error("it was extended")
+	}
+}

@@ -1,6 +1,7 @@
 package chiedge
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -50,5 +51,33 @@ func TestSeveralAreNotDrawnForEver(t *testing.T) {
 		if n := strings.Count(strings.Join(c.calls, "\n"), "POST /v1/leases"); n != want {
 			t.Errorf("%s: %d leases were asked for, want %d", text, n, want)
 		}
+	}
+}
+
+// Two who reserve one board at once both get it: who finds that gives it back and
+// draws anew, also for a lease of one device.
+func TestOneBoardBookedTwiceIsDrawnAnew(t *testing.T) {
+	c := newCloud(t)
+	s := connect(t, c)
+	rivals := 2
+	c.after = func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == "POST" && strings.HasSuffix(r.URL.Path, "/leases") && rivals > 0 {
+			rivals--
+			made := c.leases[len(c.leases)-1]
+			c.leases = append(c.leases, &fakeLease{id: fmt.Sprintf("rival-%d", rivals), name: "x", user: bob,
+				status: "PENDING", device: made.device, start: made.start, end: made.end})
+		}
+		return false
+	}
+	l, err := s.Reserve(t.Context(), run.LeaseRequest{Name: "chexp-a", MachineName: "raspberrypi5",
+		End: time.Now().Add(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := c.count("DELETE"); n != 2 {
+		t.Errorf("%d leases were given back", n)
+	}
+	if others, err := s.Neighbours(t.Context(), l.ID); err != nil || len(others) > 0 {
+		t.Error(others, err)
 	}
 }

@@ -1,0 +1,115 @@
+package chaos
+
+import (
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+var phases = []string{"plan", "lease", "container", "push", "run", "fetch", "release", "report"}
+
+// calls plays a run that nothing hinders, and lists its distinct requests.
+func (c *campaign) calls(way string) map[string]int {
+	cl := &cloud{t: c.t, bin: c.bin, dir: filepath.Join(c.dir, "emulator-calm")}
+	cl.start()
+	defer cl.stop()
+	dir := filepath.Join(c.dir, "calm-"+way)
+	s := &session{cloud: cl, scene: scene{Name: "calm", way: way}, dir: dir, known: map[string]bool{}}
+	s.play()
+	if len(s.lapse) > 0 || s.codes[0] != 0 {
+		c.t.Fatalf("a run that nothing hinders went wrong: %v\n%s", s.lapse, s.text)
+	}
+	os.RemoveAll(dir)
+	n := map[string]int{}
+	for _, call := range cl.proxy.calls() {
+		n[call]++
+	}
+	return n
+}
+
+// chance is the random numbers of a case, the same whatever other cases there are.
+func (c *campaign) chance(name string) *rand.Rand {
+	h := fnv.New64a()
+	h.Write([]byte(name))
+	return rand.New(rand.NewPCG(c.seed, h.Sum64()))
+}
+
+// scenes are all cases there are.
+func (c *campaign) scenes() []scene {
+	var all []scene
+	common := map[string]int{} // what every run asks over zun
+	for _, way := range []string{"zun", "ssh", "several"} {
+		seen := c.calls(way)
+		for _, call := range sorted(seen) {
+			if common[call] > 0 {
+				continue
+			}
+			for _, k := range kinds() {
+				for _, times := range []int{1, 5, -1} {
+					if k.late && (times != 1 || !strings.HasPrefix(call, "POST ")) {
+						continue
+					}
+					s := wrong(way, k, times, call)
+					s.from = 1 + c.chance(s.Name).IntN(seen[call])
+					all = append(all, s)
+				}
+			}
+		}
+		if way == "zun" {
+			common = seen
+		}
+	}
+	for _, way := range []string{"zun", "ssh", "several", "local"} {
+		for _, signals := range sorted(signalling) {
+			for _, phase := range phases {
+				all = append(all, c.signalled(way, signals, phase))
+			}
+		}
+	}
+	for _, phase := range []string{"container", "run", "fetch"} {
+		all = append(all, damagedScenes(phase)...)
+	}
+	return all
+}
+
+// wrong is the case of a request whose answer goes wrong so often, -1 for ever.
+func wrong(way string, k kind, times int, call string) scene {
+	often := fmt.Sprint("x", times)
+	if times < 0 {
+		often = "for ever"
+	}
+	return scene{Name: fmt.Sprintf("%s %s %s: %s", way, k.name, often, call), way: way, call: call, kind: k, from: 1,
+		times: times}
+}
+
+// signalled is the case of a run that is ended in a phase.
+func (c *campaign) signalled(way, signals, phase string) scene {
+	s := scene{Name: fmt.Sprintf("%s %s in %s", way, signals, phase), way: way, signals: signals, phase: phase}
+	s.after = time.Duration(c.chance(s.Name).IntN(400)) * time.Millisecond
+	return s
+}
+
+// damagedScenes are the cases of runs whose directory is damaged after a phase.
+func damagedScenes(phase string) []scene {
+	var all []scene
+	for _, d := range sorted(damages) {
+		all = append(all, scene{
+			Name: fmt.Sprintf("zun damaged %s after %s", d, phase), way: "zun", damage: d, phase: phase,
+		})
+	}
+	return all
+}
+
+func sorted[V any](m map[string]V) []string {
+	var keys []string
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
