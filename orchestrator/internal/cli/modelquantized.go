@@ -19,24 +19,24 @@ import (
 
 // quantized is the JSON form of what `model quantize` did.
 type quantized struct {
-	File       string           `json:"file"`
-	SHA256     string           `json:"sha256"`
-	Bytes      int64            `json:"bytes"`
-	FloatBytes int64            `json:"float_bytes"`
-	Mode       quant.Mode       `json:"mode"`
-	Operators  quant.Format     `json:"operators,omitempty"`
-	WeightBits int              `json:"weight_bits"`
-	PerTensor  bool             `json:"per_tensor"`
-	EmitNS     time.Duration    `json:"emit_ns"`
-	Nodes      int              `json:"quantized_products"`
+	File       string        `json:"file"`
+	SHA256     string        `json:"sha256"`
+	Bytes      int64         `json:"bytes"`
+	FloatBytes int64         `json:"float_bytes"`
+	Mode       quant.Mode    `json:"mode"`
+	Operators  quant.Format  `json:"operators,omitempty"`
+	WeightBits int           `json:"weight_bits"`
+	PerTensor  bool          `json:"per_tensor"`
+	EmitNS     time.Duration `json:"emit_ns"`
+	Nodes      int           `json:"quantized_products"`
 	// Quantized counts the nodes whose weights are in 8 bits, by operator; InFloat are
 	// those whose weights are not, with the reason.
-	Quantized map[string]int  `json:"quantized"`
-	InFloat   []quant.Refusal `json:"in_float,omitempty"`
-	Result     *quant.Result    `json:"choice,omitempty"` // nil: no data was given
-	Limit      *float64         `json:"max_drop,omitempty"`
-	Opsets     map[string]int64 `json:"opsets"`
-	Halves     *quant.Halves    `json:"float16,omitempty"`
+	Quantized map[string]int   `json:"quantized"`
+	InFloat   []quant.Refusal  `json:"in_float,omitempty"`
+	Result    *quant.Result    `json:"choice,omitempty"` // nil: no data was given
+	Limit     *float64         `json:"max_drop,omitempty"`
+	Opsets    map[string]int64 `json:"opsets"`
+	Halves    *quant.Halves    `json:"float16,omitempty"`
 }
 
 func (a modelVerbs) printQuantized(c *cli.Context, q quant.Request, res *quant.Result,
