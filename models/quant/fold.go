@@ -100,7 +100,7 @@ func reshaped(old, shape []int64, zeroIsSize bool) []int64 {
 	if len(shape) == 0 {
 		return nil
 	}
-	dims, open, rest := slices.Clone(shape), -1, int64(1)
+	dims, open := slices.Clone(shape), -1
 	for i, d := range dims {
 		if d == 0 && !zeroIsSize {
 			if i >= len(old) {
@@ -119,7 +119,8 @@ func reshaped(old, shape []int64, zeroIsSize bool) []int64 {
 	if open < 0 {
 		return dims
 	}
-	if rest = onnx.Elements(slices.Delete(slices.Clone(dims), open, open+1)); rest <= 0 {
+	rest := onnx.Elements(slices.Delete(slices.Clone(dims), open, open+1))
+	if rest <= 0 {
 		return nil
 	}
 	dims[open] = onnx.Elements(old) / rest
