@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"text/tabwriter"
@@ -63,26 +62,15 @@ func (a modelVerbs) modelCompare(c *cli.Context) error {
 	var models []*onnx.Model
 	var lines []compared
 	for _, name := range c.Args().Slice() {
-		path, err := a.modelFile(c.Context, name)
+		w, err := a.loadModel(c.Context, name)
 		if err != nil {
 			return err
 		}
-		m, err := onnx.Load(path)
-		if err == nil {
-			err = m.LoadExternal(filepath.Dir(path))
-		}
-		if err == nil {
-			_, err = settle(m, c.String("shape"))
-		}
-		if err != nil {
+		if _, err := settle(w.ONNX, c.String("shape")); err != nil {
 			return refused("", err)
 		}
-		info, err := os.Stat(path)
-		if err != nil {
-			return err
-		}
-		models = append(models, m)
-		lines = append(lines, compared{Model: name, Bytes: info.Size()})
+		models = append(models, w.ONNX)
+		lines = append(lines, compared{Model: name, Bytes: w.Bytes})
 	}
 	list, set, err := a.readSamples(c, models[0], c.String("data"))
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -40,14 +39,11 @@ type quantized struct {
 }
 
 func (a modelVerbs) printQuantized(c *cli.Context, q quant.Request, res *quant.Result,
-	out, from string, b []byte) error {
-	x := quantized{File: out, SHA256: files.Sum(b), Bytes: int64(len(b)), Mode: q.Options.Mode,
+	out string, from int64, b []byte) error {
+	x := quantized{File: out, FloatBytes: from, SHA256: files.Sum(b), Bytes: int64(len(b)), Mode: q.Options.Mode,
 		WeightBits: q.Options.WeightBits, PerTensor: q.Options.PerTensor, EmitNS: res.Emit, Opsets: map[string]int64{}}
 	if x.Mode == quant.Static {
 		x.Operators = q.Options.Format
-	}
-	if info, err := os.Stat(from); err == nil {
-		x.FloatBytes = info.Size()
 	}
 	for _, o := range res.Model.Opsets {
 		x.Opsets[o.Domain] = o.Version

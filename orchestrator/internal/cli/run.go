@@ -197,7 +197,7 @@ func resolve(
 	var resolved []trial.Model
 	for _, m := range found {
 		resolved = append(resolved, m.Model)
-		files[m.SHA256] = m.File
+		maps.Copy(files, m.Files)
 	}
 	if err := packPictures(ctx, e, cache, files, say); err != nil {
 		return nil, nil, err
