@@ -28,7 +28,7 @@ func (a modelVerbs) modelCompareCommand() *cli.Command {
 			"measurement of a device. A float16 model answers here with what each node makes rounded to float16,\n" +
 			"and sums in float32.",
 		Flags: append([]cli.Flag{
-			&cli.StringFlag{Name: "data", Usage: "`DIR` of pictures, .npy arrays, or .npz archives with an array for each input"},
+			&cli.StringFlag{Name: "data", Usage: "`DIR` of pictures, .npy arrays, or .npz archives of all inputs"},
 			&cli.IntFlag{Name: "rounds", Value: 12, Usage: "`N` blocks of inferences for each model; 0: no race",
 				Action: between(0, 1000)},
 			&cli.IntFlag{Name: "runs", Value: 15, Usage: "`N` inferences in a block", Action: between(1, 100_000)},

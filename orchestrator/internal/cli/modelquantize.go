@@ -47,7 +47,7 @@ func (a modelVerbs) modelQuantizeCommand() *cli.Command {
 			&cli.StringFlag{Name: "max-drop",
 				Usage:  "back off node by node until no more than this is lost, such as `1pt`",
 				Action: text(func(s string) error { _, err := points(s); return err })},
-			&cli.StringFlag{Name: "data", Usage: "`DIR` of pictures, .npy arrays, or .npz archives with an array for each input"},
+			&cli.StringFlag{Name: "data", Usage: "`DIR` of pictures, .npy arrays, or .npz archives of all inputs"},
 			&cli.StringFlag{Name: "eval", Usage: "`DIR` to judge on, instead of what is held back of --data"},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FILE` to write"},
 			targetFlag(),
