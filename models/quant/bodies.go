@@ -110,36 +110,36 @@ func (p *plan) inner(g *onnx.Graph) *plan {
 	return planFor(g, p.o, p.constants)
 }
 
-// bodies writes the graphs inside of a node of a dynamic model, whose scales need no
+// bodies is the node with the graphs inside of it written: their scales need no
 // calibration.
-func (e *emitter) bodies(n *onnx.Node) error {
-	if e.o.Mode != Dynamic || !hasBodies(n) {
-		return nil
+func (e dynamicEmitter) bodies(n *onnx.Node) (*onnx.Node, error) {
+	if !hasBodies(n) {
+		return n, nil
 	}
-	attributes := slices.Clone(n.Attributes)
-	for i, a := range attributes {
+	out := *n
+	out.Attributes = slices.Clone(n.Attributes)
+	for i, a := range n.Attributes {
 		c := *a
 		var err error
 		if a.Graph != nil {
 			if c.Graph, err = e.body(a.Graph); err != nil {
-				return err
+				return nil, err
 			}
 		}
 		c.Graphs = slices.Clone(a.Graphs)
 		for k, g := range a.Graphs {
 			if c.Graphs[k], err = e.body(g); err != nil {
-				return err
+				return nil, err
 			}
 		}
-		attributes[i] = &c
+		out.Attributes[i] = &c
 	}
-	n.Attributes = attributes
-	return nil
+	return &out, nil
 }
 
-func (e *emitter) body(g *onnx.Graph) (*onnx.Graph, error) {
-	b := newEmitter(e.inner(g), nil)
-	b.around, b.names, b.counts, b.opset = e, e.names, e.counts, e.opset
+func (e dynamicEmitter) body(g *onnx.Graph) (*onnx.Graph, error) {
+	b := dynamicEmitter{newEmitter(e.inner(g), nil)}
+	b.around, b.names, b.counts, b.opset = e.emitter, e.names, e.counts, e.opset
 	if err := b.dynamicNodes(); err != nil {
 		return nil, err
 	}

@@ -15,12 +15,12 @@ const longName = 25
 // long: v1, v2, … Nodes keep theirs, and so do inputs, outputs and what a body of If,
 // Loop or Scan reads. What exporters note about each node for themselves is left
 // out.
-func (e *emitter) compact() {
+func compact(out *onnx.Graph, next func() string) {
 	keep := map[string]bool{}
-	for _, v := range slices.Concat(e.out.Inputs, e.out.Outputs) {
+	for _, v := range slices.Concat(out.Inputs, out.Outputs) {
 		keep[v.Name] = true
 	}
-	for _, n := range e.out.Nodes {
+	for _, n := range out.Nodes {
 		if hasBodies(n) {
 			eachBody(n, func(g *onnx.Graph) { outside(g, func(name string) { keep[name] = true }) })
 		}
@@ -31,25 +31,25 @@ func (e *emitter) compact() {
 			return name
 		}
 		if short[name] == "" {
-			short[name] = e.next("v")
+			short[name] = next()
 		}
 		return short[name]
 	}
 	made := map[string]bool{}
-	for i, t := range e.out.Initializers {
+	for i, t := range out.Initializers {
 		made[t.Name] = true
 		if to := rename(t.Name); to != t.Name {
 			c := *t
 			c.Name = to
-			e.out.Initializers[i] = &c
+			out.Initializers[i] = &c
 		}
 	}
-	for _, n := range e.out.Nodes {
+	for _, n := range out.Nodes {
 		for _, o := range n.Outputs {
 			made[o] = true
 		}
 	}
-	for i, n := range e.out.Nodes {
+	for i, n := range out.Nodes {
 		c := *n
 		c.Inputs, c.Outputs = slices.Clone(n.Inputs), slices.Clone(n.Outputs)
 		for k, name := range c.Inputs {
@@ -61,7 +61,7 @@ func (e *emitter) compact() {
 			c.Outputs[k] = rename(name)
 		}
 		c.Doc, c.Unknown = "", nil
-		e.out.Nodes[i] = &c
+		out.Nodes[i] = &c
 	}
 }
 

@@ -22,7 +22,7 @@ func dynamicModel(m *onnx.Model, o Options, done rounding) (*onnx.Model, error) 
 	if err != nil {
 		return nil, err
 	}
-	e := newEmitter(newPlan(m, o), nil)
+	e := dynamicEmitter{newEmitter(newPlan(m, o), nil)}
 	e.opset, e.done = m.Opset(), done
 	if err := e.dynamicNodes(); err != nil {
 		return nil, err
@@ -30,8 +30,11 @@ func dynamicModel(m *onnx.Model, o Options, done rounding) (*onnx.Model, error) 
 	return e.finish(m), nil
 }
 
+// dynamicEmitter writes the graphs of a dynamic model.
+type dynamicEmitter struct{ *emitter }
+
 // dynamicNodes writes all nodes of the emitter's graph.
-func (e *emitter) dynamicNodes() error {
+func (e dynamicEmitter) dynamicNodes() error {
 	for _, n := range e.g.Nodes {
 		var err error
 		switch e.roles[n] {
@@ -42,7 +45,10 @@ func (e *emitter) dynamicNodes() error {
 		case recurrent:
 			err = e.recurrent(n)
 		default:
-			err = e.copyNode(n)
+			var c *onnx.Node
+			if c, err = e.bodies(n); err == nil {
+				err = e.copyNode(c)
+			}
 		}
 		if err != nil {
 			return fmt.Errorf("%s %q: %w", n.Op, NodeName(n), err)
@@ -51,7 +57,7 @@ func (e *emitter) dynamicNodes() error {
 	return nil
 }
 
-func (e *emitter) dynamic(n *onnx.Node) error {
+func (e dynamicEmitter) dynamic(n *onnx.Node) error {
 	w, err := e.dynamicWeights(n)
 	if err != nil {
 		return err
@@ -97,9 +103,9 @@ type writtenWeights struct {
 // dynamicWeights writes a product's weights once for all that multiply with them in
 // the same way, into the graph that has the floats: those in the body of a Loop are
 // often those around it.
-func (e *emitter) dynamicWeights(n *onnx.Node) (w writtenWeights, err error) {
+func (e dynamicEmitter) dynamicWeights(n *onnx.Node) (w writtenWeights, err error) {
 	name := n.Input(weight)
-	owner := e
+	owner := e.emitter
 	for owner.around != nil && owner.g.Initializer(name) == nil {
 		owner = owner.around
 	}

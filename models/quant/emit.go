@@ -172,7 +172,7 @@ func (e *emitter) tidy() {
 		}
 	}
 	e.out.Initializers = append(kept, e.out.Initializers...)
-	e.compact()
+	compact(e.out, func() string { return e.next("v") })
 }
 
 // finish is the model with the new graph.
@@ -287,9 +287,6 @@ func (e *emitter) copyNode(n *onnx.Node) error {
 		}
 	})
 	if err != nil {
-		return err
-	}
-	if err := e.bodies(&c); err != nil {
 		return err
 	}
 	e.out.Nodes = append(e.out.Nodes, &c)

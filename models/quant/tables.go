@@ -57,7 +57,7 @@ func (e *emitter) tableOf(n *onnx.Node) (lookedUp, error) {
 // recurrent writes an LSTM with ONNX Runtime's own operator, on integers. GRU and
 // RNN have no such: theirs are kept in bytes and become floats when the model is
 // loaded, since nothing but constants goes into them.
-func (e *emitter) recurrent(n *onnx.Node) error {
+func (e dynamicEmitter) recurrent(n *onnx.Node) error {
 	c := *n
 	c.Inputs = append([]string(nil), n.Inputs...)
 	var scales, zeros [3]string

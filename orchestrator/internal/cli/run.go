@@ -208,6 +208,8 @@ func resolve(
 	}
 	named, err := runtimes.Resolver{Arch: arch, Agent: manifest, Built: func(name string) (string, error) {
 		return beside(filepath.Join("runtimes", name+"-"+arch+".ort"))
+	}, Released: func(version string) (string, error) {
+		return runtimes.Releases{Cache: cache, Say: say}.Library(ctx, version, arch)
 	}}.Resolve(e)
 	if err != nil {
 		return nil, nil, asUsage(err)
