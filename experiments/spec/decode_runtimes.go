@@ -130,8 +130,8 @@ func (r *reader) runtimeName(n *node, path, name string, located bool) bool {
 	case name == trial.Stock:
 		r.addf(n, path, "is %s, which is what the agent carries and needs no entry: providers without runtime use it",
 			trial.Stock)
-	case !trial.ValidName(name) || len(name) > maxRuntimeName:
-		r.addf(n, path, "is %q, but may hold only a-z, 0-9, '-' and '_', at most %d: it becomes part of file names",
+	case !trial.ValidLabel(name) || len(name) > maxRuntimeName:
+		r.addf(n, path, "is %q, but may hold only a-z, 0-9, '.', '-' and '_', at most %d: it becomes part of file names",
 			short(name), maxRuntimeName)
 	case !located && !slices.Contains(BuiltRuntimes, name):
 		r.addf(n, path, "is %q, which no script here builds: say which it is with version, path or plugins; without them, %s",

@@ -36,7 +36,7 @@
 //	models[].stand_in     a builtin, measured by a rehearsal where the      none
 //	                      file at url cannot be had
 //	runtimes              name, or the keys below; at most 8                none
-//	runtimes[].name       a-z 0-9 - _, at most 24, each once, not stock     required
+//	runtimes[].name       a-z 0-9 . - _, at most 24, each once, not stock     required
 //	runtimes[].path       a libonnxruntime.so, or a bundle of chexp-pack;   one that this
 //	                      relative to the experiment file                   repository builds
 //	runtimes[].version    a release of ONNX Runtime, such as 1.30.0         instead of path
