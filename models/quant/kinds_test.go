@@ -166,15 +166,15 @@ func size(t *testing.T, m *onnx.Model) int {
 	return len(b)
 }
 
-// floats counts the bytes of 32-bit floats in constants of more than 256 of them.
-func floats(g *onnx.Graph) (n int64) {
+// floatBytes counts the bytes of 32-bit floats in constants of more than 256 of them.
+func floatBytes(g *onnx.Graph) (n int64) {
 	for _, t := range g.Initializers {
 		if t.Type == onnx.Float32 && t.Elements() >= smallTable {
 			n += t.Bytes()
 		}
 	}
 	for _, x := range g.Nodes {
-		eachBody(x, func(g *onnx.Graph) { n += floats(g) })
+		eachBody(x, func(g *onnx.Graph) { n += floatBytes(g) })
 	}
 	return n
 }
@@ -204,7 +204,7 @@ func TestEveryKindOfWeight(t *testing.T) {
 				t.Errorf("%s: %+v", label, res.Judgement)
 			}
 			size(t, res.Model)
-			if left := floats(res.Model.Graph); left > 0 && o.Mode == Dynamic {
+			if left := floatBytes(res.Model.Graph); left > 0 && o.Mode == Dynamic {
 				t.Errorf("%s: %d bytes of floats are left", label, left)
 			}
 		}

@@ -156,7 +156,12 @@ func (a *app) explain(err error) int {
 		kind = failure.Interrupted
 	}
 	fmt.Fprintf(a.err, "chexp: %s\n", words.Printable(err.Error()))
+	said := map[string]bool{}
 	for _, next := range failure.Advice(err) {
+		if said[next] {
+			continue
+		}
+		said[next] = true
 		fmt.Fprintf(a.err, "  what to do: %s\n", words.Printable(a.typed(next)))
 	}
 	return int(kind)

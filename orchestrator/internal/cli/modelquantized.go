@@ -209,8 +209,24 @@ func judgementHeader(w io.Writer, first string) *tabwriter.Writer {
 }
 
 func judgementRow(w io.Writer, name string, j quant.Judgement) {
-	fmt.Fprintf(w, "%s\t%d\t%.3f\t%s\t%.4f\t%.1f\t%.3g\n", name, j.Inputs, j.Agreement, accuracy(j), j.Cosine,
+	fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%.1f\t%.3g\n", name, j.Inputs, agreement(j), accuracy(j), cosine(j),
 		j.SQNR, j.MaxError)
+}
+
+// agreement is a share of answers, where the answers are classes.
+func agreement(j quant.Judgement) string {
+	if j.NoClasses {
+		return "-"
+	}
+	return fmt.Sprintf("%.3f", j.Agreement)
+}
+
+// cosine is that of the samples that have one.
+func cosine(j quant.Judgement) string {
+	if j.CosineOf == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.4f", j.Cosine)
 }
 
 func accuracy(j quant.Judgement) string {

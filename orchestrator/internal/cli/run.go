@@ -143,7 +143,7 @@ func (a runVerbs) execute(c *cli.Context, e *spec.Experiment, o site.Options, ho
 	if err != nil {
 		return err
 	}
-	o.Notice, o.Commands.Run = obs.Say, id
+	o.Notice, o.Commands.Run = obs.Again, id
 	if cfg.Site, err = a.connect(c.Context, e.Site, o); err != nil {
 		return err
 	}
@@ -317,7 +317,7 @@ func (a runVerbs) resume(c *cli.Context, name string) error {
 	}
 	goOn := func(o site.Options) error {
 		obs := newProgress(a.err)
-		o.Notice = obs.Say
+		o.Notice = obs.Again
 		if cfg.Site, err = a.connectOwn(c.Context, cfg.Run, o); err != nil {
 			return err
 		}
