@@ -70,6 +70,10 @@ func TestAReleaseIsGotOnce(t *testing.T) {
 	if asked, _ := os.ReadFile(served); string(asked) != "pack --silent --ignore-scripts onnxruntime-node@1.99.1\n" {
 		t.Errorf("npm was asked %q", asked)
 	}
+	empty := Releases{Cache: t.TempDir(), Offline: true, lock: r.lock}
+	if path, err := empty.Library(t.Context(), "1.99.1", "arm64"); path != "" || err != nil {
+		t.Errorf("offline: %q, %v", path, err)
+	}
 	// What is changed in the cache is unpacked again.
 	path, _ := r.Library(t.Context(), "1.99.1", "arm64")
 	write(t, path, "damaged")
@@ -154,6 +158,11 @@ func TestAReleaseInAnExperiment(t *testing.T) {
 	r.Released = func(version string) (string, error) { return "", failure.Usage.Errorf("there is no npm") }
 	if _, err := r.Resolve(e); err == nil || !strings.Contains(err.Error(), "runtime r0: there is no npm") {
 		t.Error(err)
+	}
+	r.Released = func(string) (string, error) { return "", nil } // offline
+	if found, err = r.Resolve(e); err != nil || found.Runtimes[1].Version != "1.30.0" ||
+		fmt.Sprint(found.Runtimes[1].Providers) != "[cpu]" {
+		t.Errorf("%+v, %v", found.Runtimes, err)
 	}
 	// A library that is another version than it was got for.
 	other := library(t, dir, "o.so", "1.29.0", base)

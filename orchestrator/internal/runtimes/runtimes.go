@@ -17,6 +17,7 @@ import (
 	"os"
 
 	"chexp/experiments/files"
+	"chexp/experiments/provider"
 	"chexp/experiments/spec"
 	"chexp/experiments/trial"
 )
@@ -123,6 +124,9 @@ func (r Resolver) built(src spec.RuntimeSource, paths map[string]string) (spec.R
 func (r Resolver) released(src spec.RuntimeSource, paths map[string]string) (one spec.Runtime, err error) {
 	if src.Path, err = r.Released(src.Version); err != nil {
 		return one, err
+	}
+	if src.Path == "" { // pinned, and not here: what is known of every release
+		return spec.Runtime{Version: src.Version, Providers: []string{provider.CPU}}, nil
 	}
 	one, err = r.library(src, "npm onnxruntime-node "+src.Version, paths)
 	if err == nil && one.Version != src.Version && one.Version+".0" != src.Version {
