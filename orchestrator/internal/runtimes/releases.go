@@ -50,7 +50,7 @@ type Releases struct {
 	// Offline gets nothing: a release that is pinned and not on this machine has no
 	// path.
 	Offline bool
-	lock  string       // another lock, for tests
+	lock    string // another lock, for tests
 }
 
 // Library is the path of the release's library for a processor, in Go's word for it.
