@@ -38,8 +38,9 @@ func told(seq int64, kind trial.EventType) string {
 // out, says that the agent has ended, or says nothing for a while, the agent is asked.
 func TestEventsComeFromTheLog(t *testing.T) {
 	site := &teller{cloud: newCloud(t)}
-	a := newAttempt(Config{Run: &Run{Store: &store.Run{Dir: t.TempDir()}}, Site: site, Patience: Patience{Ask: time.Minute},
-		Observe: quiet{}}, Attempt{N: 1}, todo{})
+	a := newAttempt(Config{Run: &Run{Store: &store.Run{Dir: t.TempDir()}}, Site: site,
+		Patience: Patience{Ask: time.Minute},
+		Observe:  quiet{}}, Attempt{N: 1}, todo{})
 	a.tr = slowLine{}
 	l := &listener{attempt: a}
 	if _, enough := l.listen(t.Context()); enough {

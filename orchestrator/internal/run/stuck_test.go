@@ -115,7 +115,8 @@ func TestStuckDuringPush(t *testing.T) {
 	// A container that is gone is no stuck service.
 	l = newLab(t)
 	gone := &stuckPush{cloud: newCloud(t), fails: 1 << 30, gone: true}
-	if err, _ := l.execute(t, t.Context(), gone, func(*Config) {}); failure.KindOf(err) != failure.Cloud || gone.puts != 1 {
+	err, _ := l.execute(t, t.Context(), gone, func(*Config) {})
+	if failure.KindOf(err) != failure.Cloud || gone.puts != 1 {
 		t.Errorf("%v after %d tries", err, gone.puts)
 	}
 }
