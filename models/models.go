@@ -63,10 +63,11 @@ type Resolver struct {
 	StandIn func(text string)
 }
 
-// Resolved is a model and where its file lies on this machine.
+// Resolved is a model and where its files lie on this machine.
 type Resolved struct {
 	trial.Model
-	File string
+	File  string            // the .onnx
+	Files map[string]string // all of its files, by SHA-256
 }
 
 // Resolve returns the file of one model. Its error names the model and holds a
@@ -83,7 +84,7 @@ func (r *Resolver) resolve(ctx context.Context, m spec.ModelSource, limit int64)
 	case m.Builtin != "":
 		found, err = r.builtin(ctx, m)
 	case m.Path != "":
-		found, err = r.path(ctx, m)
+		found = r.path(m)
 	case m.URL != "":
 		found, err = r.fetch(ctx, m, limit)
 	default:
@@ -94,7 +95,7 @@ func (r *Resolver) resolve(ctx context.Context, m spec.ModelSource, limit int64)
 	}
 	if err == nil {
 		found.Name = m.Name
-		found.Work, err = examine(found.File)
+		err = found.examine(ctx, m)
 	}
 	if err == nil {
 		return found, nil
@@ -129,29 +130,49 @@ func (r *Resolver) ResolveAll(ctx context.Context, e *spec.Experiment) ([]Resolv
 }
 
 // examine refuses what is no model, before a device is reserved for it, and
-// counts the work of what is one.
-func examine(path string) (trial.Reading[trial.Work], error) {
-	m, err := onnx.Load(path)
+// another model than the one that is pinned, and counts the work of what is one.
+func (r *Resolved) examine(ctx context.Context, m spec.ModelSource) error {
+	pin := files.Pin{}
+	if m.Path != "" {
+		pin = m.Pin
+	}
+	w, err := Load(ctx, r.File, pin)
 	if err != nil {
-		return trial.Reading[trial.Work]{}, failure.Usage.Errorf("cannot be used").
-			Advise("give the .onnx file itself, complete; " +
-				"a Git LFS pointer or a web page saved in its place is no model").
-			Because(err)
+		return err
 	}
-	for _, t := range m.Tensors() {
-		if t.Outside {
-			return trial.Reading[trial.Work]{}, failure.Usage.
-				Errorf("file %s keeps values (tensor %q) in another file, and only the .onnx itself is pushed to the "+
-					"device",
-					path, t.Name).
-				Advise("save the model as one file: onnx.save(model, path, save_as_external_data=False)")
-		}
+	if len(w.Parts) > 0 && m.Path == "" {
+		return failure.Usage.Errorf("%s keeps values in %d files of their own, and a url names one", r.File,
+			len(w.Parts)-1).
+			Advise("download all of them into one folder, and write path: instead of url:; the sha256 of all is %s", w.SHA256)
 	}
-	w, err := onnx.Work(m, 1)
-	if err != nil {
-		return trial.Unread[trial.Work](err.Error()), nil
+	if len(w.Parts) > 0 && pin.SHA256 == "" && pin.SWHID != "" {
+		return failure.Usage.Errorf("%s keeps values in %d files of their own, which a SWHID of one file says nothing of",
+			r.File, len(w.Parts)-1).Advise("write sha256: %s, which is of all of them", w.SHA256)
 	}
-	return trial.Read(w), nil
+	if has, must := pin.Differs(w.Stored); has != "" {
+		return w.notPinned(m.Path, has, must)
+	}
+	r.SHA256, r.Bytes, r.Parts, r.Files = w.SHA256, w.Bytes, w.Parts, w.Files
+	if work, err := onnx.Work(w.ONNX, 1); err != nil {
+		r.Work = trial.Unread[trial.Work](err.Error())
+	} else {
+		r.Work = trial.Read(work)
+	}
+	return nil
+}
+
+// notPinned is the error of a file of the user's that is another one than the
+// experiment says.
+func (w Whole) notPinned(path, has, must string) error {
+	if len(w.Parts) == 0 {
+		return failure.Usage.Errorf("file %s has %s, but the experiment says %s", path, has, must).
+			Advise("use the file that the experiment was written for, or correct its %s", kindOf(has))
+	}
+	return failure.Usage.
+		Errorf("file %s with the %d files that hold its values has %s, but the experiment says %s", path,
+			len(w.Parts)-1, has, must).
+		Advise("use the files that the experiment was written for, or write sha256: %s, which is of all of them",
+			w.SHA256)
 }
 
 func (r *Resolver) progress(format string, args ...any) {
@@ -203,19 +224,10 @@ func (r *Resolver) standIn(ctx context.Context, m spec.ModelSource, why error) (
 	return found, err
 }
 
-// path hashes a file of the user's and uses it where it lies.
-func (r *Resolver) path(ctx context.Context, m spec.ModelSource) (Resolved, error) {
-	found, err := files.HashPinned(ctx, m.Path, MaxBytes, m.Pin)
-	if err != nil {
-		return Resolved{}, failure.Usage.Errorf("cannot be read").Because(err)
-	}
-	if has, must := m.Pin.Differs(found); has != "" {
-		return Resolved{}, failure.Usage.
-			Errorf("file %s has %s, but the experiment says %s", m.Path, has, must).
-			Advise("use the file that the experiment was written for, or correct its %s", kindOf(has))
-	}
+// path uses a file of the user's where it lies.
+func (r *Resolver) path(m spec.ModelSource) Resolved {
 	origin := "path " + filepath.Base(m.Path) // the rest of the path is nobody's business in a result
-	return resolved(found, origin), nil
+	return Resolved{Model: trial.Model{Origin: origin}, File: m.Path}
 }
 
 // kindOf is the word of a pin that [files.Pin.Differs] begins with, as the

@@ -170,7 +170,7 @@ func TestMoreProbablyDecides(t *testing.T) {
 	}
 	far := trial.Interval{Low: 9.9 * ms, High: 10.1 * ms}
 	more := (&Trial{N: 100}).more(budget(P50, "<", 10.1*ms), 10*ms, far)
-	if more == nil || more.N != 105 || more.String() != "about 105 more inferences" {
+	if more == nil || more.N != 110 || more.String() != "about 110 more inferences" {
 		t.Errorf("%+v", more)
 	}
 	if m := (&Trial{N: 100}).more(budget(P50, "<", 10*ms), 10*ms, far); m != nil {

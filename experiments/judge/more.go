@@ -45,5 +45,11 @@ func (t *Trial) more(b Budget, v float64, i trial.Interval) *More {
 	case blocks >= stats.FewestBlocks:
 		n, of = blocks, "block"
 	}
-	return &More{N: max(1, int(math.Ceil(float64(n)*(times-1)))), Of: of}
+	return &More{N: max(1, roundUp(float64(n)*(times-1))), Of: of}
+}
+
+// roundUp leaves two digits: a guess has no more.
+func roundUp(n float64) int {
+	step := math.Pow(10, max(0, math.Ceil(math.Log10(n))-2))
+	return int(math.Ceil(n/step) * step)
 }

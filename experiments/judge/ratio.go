@@ -57,6 +57,32 @@ func (r *Run) Ratios() (out []Ratio) {
 	return out
 }
 
+// Baseline is the option that the speed-up of another is taken against: on the
+// same device and with the same batch, the first model on the agent's own cpu
+// provider with the fewest threads. Nil if none of these was measured.
+func (r *Run) Baseline(o *Option) (base *Option) {
+	for _, x := range r.Options {
+		first := x.Trials[0]
+		if x.Device != o.Device || first.Batch != o.Trials[0].Batch || first.Model != r.Options[0].Model ||
+			first.runtime() != "" || !first.OnCPU() || len(x.Comparable()) == 0 {
+			continue
+		}
+		if base == nil || first.Threads < base.Trials[0].Threads {
+			base = x
+		}
+	}
+	return base
+}
+
+// Against is the ratio of an option's latency to that of a base; ok is false where
+// one of them has no latencies that can be compared.
+func (r *Run) Against(o, base *Option) (x Ratio, ok bool) {
+	if len(o.Comparable()) == 0 || len(base.Comparable()) == 0 {
+		return x, false
+	}
+	return ratio("", o, base, r.seed)
+}
+
 // baseOf finds the option that o is held against on an axis; nil if there is
 // none.
 func baseOf(o *Option, axis Axis, all []*Option) (base *Option) {

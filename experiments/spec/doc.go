@@ -28,7 +28,8 @@
 //	models                1 to 100                                          required
 //	models[].name         a-z 0-9 - _, at most 64, each once                required
 //	models[].builtin      a name of models/catalog                          one of these
-//	models[].path         a file, relative to the experiment file           three is
+//	models[].path         a .onnx file, relative to the experiment file;    three is
+//	                      files with its values lie beside it
 //	models[].url          https; http from this machine itself only         required
 //	models[].sha256       64 hexadecimal digits                             one of these two
 //	models[].swhid        swh:1:cnt: and 40 hexadecimal digits              is required with url

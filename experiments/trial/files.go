@@ -19,7 +19,16 @@ func (p *Plan) Files() (list []File) {
 		}
 	}
 	for _, m := range p.Models {
-		add("model "+m.Name, m.Path(), m.SHA256, m.Bytes)
+		if len(m.Parts) == 0 {
+			add("model "+m.Name, m.Path(), m.SHA256, m.Bytes)
+		}
+		for i, part := range m.Parts {
+			what := "model " + m.Name
+			if i > 0 {
+				what += ", its data " + part.Name
+			}
+			add(what, m.partPath(part), part.SHA256, part.Bytes)
+		}
 	}
 	for _, r := range p.Runtimes {
 		add("runtime "+r.Name, r.Path(), r.SHA256, r.Bytes)

@@ -31,7 +31,7 @@ const (
 	AgentFile = "chexp-agent" // the one static file
 	PlanFile  = "plan.json"
 	SumsFile  = "SHA256SUMS" // `sha256sum -c` format, over every file pushed
-	ModelsDir = "models"     // models/<sha256>.onnx
+	ModelsDir = "models"     // models/<sha256>.onnx, of several files models/<sha256>/…
 	// RuntimesDir holds ONNX Runtimes and plugins besides what the agent carries,
 	// each file named by its SHA-256.
 	RuntimesDir = "runtimes"
@@ -92,11 +92,15 @@ type Policy struct {
 	CoolDown time.Duration `json:"cool_down_ns,omitempty"`
 }
 
-// Model is one model file of the bundle.
+// Model is one model of the bundle.
 type Model struct {
-	Name   string `json:"name"`
-	SHA256 string `json:"sha256"` // lower-case hex
-	Bytes  int64  `json:"bytes"`
+	Name string `json:"name"`
+	// SHA256 is that of the file, in lower-case hex; of a model with Parts it is
+	// PartsSum of them.
+	SHA256 string `json:"sha256"`
+	Bytes  int64  `json:"bytes"` // of all its files
+	// Parts are its files where there is more than one.
+	Parts []Part `json:"parts,omitempty"`
 	// Origin is "builtin mobilenetv2-11 (untrained)", "path x.onnx" or "url https://…",
 	// after [StandIn] where a rehearsal took another model than the experiment's.
 	Origin string `json:"origin"`
@@ -107,8 +111,13 @@ type Model struct {
 // StandIn begins the origin of a model that stands in for the experiment's.
 const StandIn = "stand-in, "
 
-// Path is where the model lies below the bundle directory.
-func (m Model) Path() string { return ModelsDir + "/" + m.SHA256 + ".onnx" }
+// Path is where the model's .onnx lies below the bundle directory.
+func (m Model) Path() string {
+	if len(m.Parts) > 0 {
+		return m.partPath(m.Parts[0])
+	}
+	return ModelsDir + "/" + m.SHA256 + ".onnx"
+}
 
 // Provider is an ONNX Runtime execution provider as the experiment asks for it.
 type Provider struct {
@@ -185,6 +194,9 @@ func (p *Plan) Check() error {
 	for _, m := range p.Models {
 		if !ValidName(m.Name) || !files.IsSum(m.SHA256) {
 			return fmt.Errorf("plan: model %q with sha256 %q is not well formed", m.Name, m.SHA256)
+		}
+		if err := m.checkParts(); err != nil {
+			return fmt.Errorf("plan: model %s: %w", m.Name, err)
 		}
 		models[m.Name] = true
 	}

@@ -17,7 +17,8 @@ import (
 type Report struct {
 	File     string           `json:"file,omitempty"`
 	SHA256   string           `json:"sha256,omitempty"`
-	Bytes    int64            `json:"bytes"`
+	Bytes    int64            `json:"bytes"`           // of all its files
+	Parts    []trial.Part     `json:"parts,omitempty"` // its files, where there are several
 	IR       int64            `json:"ir_version"`
 	Opsets   map[string]int64 `json:"opsets"` // of the domains that nodes use; "ai.onnx" is the default one
 	Imported int              `json:"opsets_imported"`

@@ -41,9 +41,6 @@ func (f *facts) warnings(r *Report, o Options) []Warning {
 	if f.m.Functions > 0 {
 		add("functions", "", "it defines %d functions of its own, which are not looked into", f.m.Functions)
 	}
-	if r.External {
-		add("external_data", "save it as one file before it goes to a device", "its weights are in files of their own")
-	}
 	inputs := f.m.Graph.RealInputs()
 	if len(inputs) != 1 || inputs[0].Elem != onnx.Float32 || len(inputs[0].Shape) != 4 {
 		add("no_float_image", "", "it is no model of one float picture: accuracy cannot be measured with pictures")

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"chexp/experiments/files"
@@ -86,6 +88,9 @@ func (t *Tensor) place() (file string, offset, length int64, err error) {
 		switch p.Key {
 		case "location":
 			file = filepath.FromSlash(p.Value)
+			if file != "" {
+				file = filepath.Clean(file)
+			}
 		case "offset":
 			offset, err = strconv.ParseInt(p.Value, 10, 64)
 		case "length":
@@ -118,11 +123,42 @@ func (m *Model) CheckExternal(dir string) error {
 	return m.external(dir, func(*Tensor, *os.File, int64, int64) error { return nil })
 }
 
+// ExternalFiles are the names of the files that hold values, relative to the
+// model file's directory, with slashes, sorted; and how many bytes are used of
+// each at least.
+func (m *Model) ExternalFiles() (names []string, used map[string]int64, err error) {
+	used = map[string]int64{}
+	for _, t := range m.Tensors() {
+		if !t.Outside || t.Raw != nil {
+			continue
+		}
+		file, offset, length, err := t.place()
+		if err != nil {
+			return nil, nil, err
+		}
+		name := filepath.ToSlash(file)
+		used[name] = max(used[name], offset+length)
+	}
+	return slices.Sorted(maps.Keys(used)), used, nil
+}
+
 // LoadExternal reads the values that are in files of their own, so that the
 // model is whole. It refuses what would not fit into one file afterwards.
-func (m *Model) LoadExternal(dir string) error {
+func (m *Model) LoadExternal(dir string) error { return m.loadExternal(dir, MaxBytes) }
+
+// LoadSmall reads those of tensors that may be shapes, indices or scales, so that
+// what follows from them is known. The weights stay where they are.
+func (m *Model) LoadSmall(dir string) error {
+	const most = 16 << 10
+	return m.loadExternal(dir, most)
+}
+
+func (m *Model) loadExternal(dir string, most int64) error {
 	var total int64
 	err := m.external(dir, func(t *Tensor, f *os.File, offset, length int64) error {
+		if length > most && most < MaxBytes {
+			return nil
+		}
 		if total += length; total > MaxBytes {
 			return errors.New("the model's values are more than 2 GB")
 		}

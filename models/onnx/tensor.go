@@ -176,6 +176,18 @@ func (t *Tensor) Float32s() ([]float32, error) {
 	return out, nil
 }
 
+// Float64s returns the values of a float64 tensor.
+func (t *Tensor) Float64s() ([]float64, error) {
+	if err := t.want(Float64); err != nil {
+		return nil, err
+	}
+	out := make([]float64, len(t.Raw)/8)
+	for i := range out {
+		out[i] = math.Float64frombits(binary.LittleEndian.Uint64(t.Raw[8*i:]))
+	}
+	return out, nil
+}
+
 // Integers returns the values of an integer tensor of any width but 4 bits.
 func (t *Tensor) Integers() ([]int64, error) {
 	if err := t.complete(); err != nil {

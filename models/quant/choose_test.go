@@ -3,6 +3,7 @@ package quant
 import (
 	"context"
 	"math"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -96,7 +97,7 @@ func TestWorseMethodsAreDroppedEarly(t *testing.T) {
 	best := res.Judgement.SQNR
 	for _, x := range res.Methods {
 		inputs[x.HeldBack.Inputs]++
-		if x.Chosen && (x.HeldBack.Inputs != 33 || x.HeldBack != res.Judgement) {
+		if x.Chosen && (x.HeldBack.Inputs != 33 || !reflect.DeepEqual(x.HeldBack, res.Judgement)) {
 			t.Errorf("chosen by %+v; the model has %+v", x, res.Judgement)
 		}
 		if x.HeldBack.Inputs == 33 && x.HeldBack.SQNR > best {

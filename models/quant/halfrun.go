@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"chexp/models/infer"
@@ -47,7 +48,7 @@ func (q Request) runHalf(ctx context.Context) (*Result, error) {
 	if err := ref.runs(ctx, m); err != nil { // itself, which Judge did not run
 		return nil, fmt.Errorf("the float16 model does not run: %w", err)
 	}
-	if e := res.Judgement.MaxError; math.IsNaN(e) || math.IsInf(e, 0) {
+	if slices.ContainsFunc(res.Judgement.Outputs, func(e OutputError) bool { return e.NotFinite > 0 }) {
 		return nil, fmt.Errorf("the float16 model's answers hold infinities or what is no number, the float model's " +
 			"do not: exclude operators from its end on (--exclude)")
 	}

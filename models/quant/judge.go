@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"chexp/models/infer"
@@ -15,12 +16,19 @@ import (
 // model on the same inputs.
 type Judgement struct {
 	Inputs int `json:"inputs"`
-	// Agreement is the share of inputs whose largest output is the same one.
+	// Agreement is the share of inputs whose largest output is the same one. It
+	// means something where the outputs are classes (Kind).
 	Agreement float64 `json:"agreement"`
-	Cosine    float64 `json:"cosine"` // mean over the inputs
+	NoClasses bool    `json:"no_classes,omitempty"` // the first output is no list of classes
+	// Cosine is the mean over the inputs that have one: an answer of zeros has
+	// none. CosineOf counts them.
+	Cosine   float64 `json:"cosine"`
+	CosineOf int     `json:"cosine_inputs"`
 	// SQNR is the signal's power over that of the difference, in decibels.
 	SQNR     float64 `json:"sqnr_db"`
 	MaxError float64 `json:"max_error"`
+	// Outputs compares each output by itself; not of a method's ranges.
+	Outputs []OutputError `json:"outputs,omitempty"`
 	// Correct counts inputs whose largest output is the label's; -1: there
 	// are no labels.
 	Correct int `json:"correct"`
@@ -43,13 +51,25 @@ type Reference struct {
 	Options infer.Options
 	Samples []Sample
 	Labels  []int // class of each sample; nil: none are known
-	outputs [][]float32
+	Kind    Kind  // of the first output
+	Classes int   // numbers in the first output
+	Skipped []string
+	names   []string // of the outputs that are compared
+	all     [][]*onnx.Tensor
+	outputs [][]float32 // the first of each
 	Float   Judgement
 }
 
 // NewReference runs the float model.
 func NewReference(ctx context.Context, r infer.Runner, o infer.Options, float *onnx.Model, samples []Sample,
 	labels []int) (*Reference, error) {
+	return NewReferenceOf(ctx, r, o, float, samples, labels, AutoOutputs)
+}
+
+// NewReferenceOf is NewReference where a person has said what the first output
+// is. Labels of what is no class are forgotten.
+func NewReferenceOf(ctx context.Context, r infer.Runner, o infer.Options, float *onnx.Model, samples []Sample,
+	labels []int, outputs string) (*Reference, error) {
 	if len(samples) == 0 {
 		return nil, fmt.Errorf("there are no samples to judge on")
 	}
@@ -58,12 +78,28 @@ func NewReference(ctx context.Context, r infer.Runner, o infer.Options, float *o
 	}
 	ref := &Reference{Runner: r, Options: o, Samples: samples, Labels: labels}
 	var err error
-	ref.outputs, ref.Float.Median, err = ref.answers(ctx, float)
-	if err == nil {
-		ref.Float, err = ref.compare(ref.outputs, ref.Float.Median)
+	if ref.all, ref.Float.Median, err = ref.answers(ctx, float); err != nil {
+		return nil, err
 	}
+	if ref.outputs, err = firsts(ref.all); err != nil {
+		return nil, err
+	}
+	_, ref.Skipped = readable(float)
+	for _, v := range float.Graph.Outputs {
+		if !slices.ContainsFunc(ref.Skipped, func(s string) bool { return strings.HasPrefix(s, v.Name+" (") }) {
+			ref.names = append(ref.names, v.Name)
+		}
+	}
+	ref.Classes = len(ref.outputs[0])
+	if ref.Kind = kindOf(float, ref.all[0][0].Dims, outputs, labels != nil); !ref.Kind.Classes {
+		ref.Labels = nil
+	}
+	ref.Float, err = ref.judge(ref.all, ref.Float.Median)
 	return ref, err
 }
+
+// Forget makes a reference one without labels.
+func (ref *Reference) Forget() { ref.Labels, ref.Float.Correct = nil, -1 }
 
 // Judge runs a model on the reference's samples; one of float16 as rounded16
 // says.
@@ -72,10 +108,82 @@ func (ref *Reference) Judge(ctx context.Context, m *onnx.Model) (Judgement, erro
 	if err != nil {
 		return Judgement{}, err
 	}
-	return ref.compare(out, took)
+	return ref.judge(out, took)
 }
 
-func (ref *Reference) answers(ctx context.Context, m *onnx.Model) (out [][]float32, took time.Duration, err error) {
+// judge compares first outputs, and all of them.
+func (ref *Reference) judge(all [][]*onnx.Tensor, took time.Duration) (Judgement, error) {
+	out, err := firsts(all)
+	if err != nil {
+		return Judgement{}, err
+	}
+	if !ref.Kind.Classes && !sameShapes(out, ref.outputs) { // such as as many boxes as were found
+		j := Judgement{Inputs: len(out), Median: took, Correct: -1, NoClasses: true}
+		j.Outputs, err = ref.outputErrors(all)
+		if first := j.Outputs; err == nil && len(first) > 0 {
+			j.fromOutput(first[0])
+		}
+		return j, err
+	}
+	j, err := ref.compare(out, took)
+	if err == nil {
+		j.Outputs, err = ref.outputErrors(all)
+	}
+	if !finite(j.MaxError) {
+		j.MaxError = math.MaxFloat64 // JSON has nothing else; Outputs count what is no number
+	}
+	return j, err
+}
+
+// fromOutput takes over what is known of the first output.
+func (j *Judgement) fromOutput(e OutputError) {
+	j.CosineOf, j.SQNR = e.CosineOf, -maxSQNR
+	if e.Cosine != nil {
+		j.Cosine = *e.Cosine
+	}
+	if e.SQNR != nil {
+		j.SQNR = *e.SQNR
+	}
+	if e.MaxError != nil {
+		j.MaxError = *e.MaxError
+	}
+}
+
+func sameShapes(a, b [][]float32) bool {
+	return slices.EqualFunc(a, b, func(x, y []float32) bool { return len(x) == len(y) && len(x) > 0 })
+}
+
+// firsts are the first outputs' values.
+func firsts(all [][]*onnx.Tensor) (out [][]float32, err error) {
+	for _, outputs := range all {
+		v, err := firstOf(outputs)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, nil
+}
+
+func firstOf(outputs []*onnx.Tensor) ([]float32, error) {
+	if len(outputs) == 0 {
+		return nil, fmt.Errorf("the model has no output that can be compared")
+	}
+	if outputs[0].Type == onnx.Float32 {
+		return outputs[0].Float32s()
+	}
+	wide, err := floats(outputs[0])
+	out := make([]float32, len(wide))
+	for i, v := range wide {
+		out[i] = float32(v)
+	}
+	return out, err
+}
+
+// answers runs a model on all samples.
+func (ref *Reference) answers(ctx context.Context, m *onnx.Model) (out [][]*onnx.Tensor, took time.Duration,
+	err error) {
+	m, _ = readable(m)
 	s, err := ref.open(ctx, m)
 	if err != nil {
 		return nil, 0, err
@@ -83,11 +191,11 @@ func (ref *Reference) answers(ctx context.Context, m *onnx.Model) (out [][]float
 	defer s.Close()
 	var times []time.Duration
 	for _, sample := range ref.Samples {
-		v, took, err := firstOutput(ctx, s, sample)
+		outputs, took, err := s.Run(ctx, sample)
 		if err != nil {
 			return nil, 0, err
 		}
-		out, times = append(out, v), append(times, took)
+		out, times = append(out, outputs), append(times, took)
 	}
 	return out, median(times), nil
 }
@@ -105,10 +213,7 @@ func firstOutput(ctx context.Context, s infer.Session, sample Sample) ([]float32
 	if err != nil {
 		return nil, 0, err
 	}
-	if len(outputs) == 0 {
-		return nil, 0, fmt.Errorf("the model has no output")
-	}
-	v, err := outputs[0].Float32s()
+	v, err := firstOf(outputs)
 	return v, took, err
 }
 
@@ -118,7 +223,7 @@ func median[T time.Duration | int64](times []T) time.Duration {
 }
 
 func (ref *Reference) compare(out [][]float32, took time.Duration) (Judgement, error) {
-	j := Judgement{Inputs: len(out), Median: took}
+	j := Judgement{Inputs: len(out), Median: took, NoClasses: !ref.Kind.Classes}
 	if ref.Labels == nil {
 		j.Correct = -1
 	}
@@ -142,15 +247,17 @@ func (ref *Reference) compare(out [][]float32, took time.Duration) (Judgement, e
 			signal, noise = signal+y*y, noise+(x-y)*(x-y)
 			j.MaxError = math.Max(j.MaxError, math.Abs(x-y))
 		}
-		if a > 0 && b > 0 {
+		if a > 0 && b > 0 && finite(dot/math.Sqrt(a*b)) {
 			j.Cosine += dot / math.Sqrt(a*b)
+			j.CosineOf++
 		}
 	}
 	j.Agreement = float64(same) / float64(len(out))
-	j.Cosine /= float64(len(out))
-	j.SQNR = maxSQNR
-	if noise > 0 {
-		j.SQNR = math.Min(maxSQNR, 10*math.Log10(signal/noise))
+	if j.CosineOf > 0 {
+		j.Cosine /= float64(j.CosineOf)
+	}
+	if j.SQNR = sqnr(signal, noise); math.IsNaN(noise) {
+		j.SQNR = -maxSQNR
 	}
 	return j, nil
 }

@@ -168,6 +168,10 @@ func (q Request) emit(ranges map[string]Range, exclude []string) (*onnx.Model, e
 // backOff leaves more and more nodes in float, the most sensitive first, until
 // the drop is inside what may be lost.
 func (q Request) backOff(ctx context.Context, ref *Reference, ranges map[string]Range, res *Result) error {
+	if q.MaxDrop >= 0 && !ref.Kind.Classes {
+		return fmt.Errorf("what is lost is counted in answers, and the first output is no list of classes (%s): leave the "+
+			"limit out", ref.Kind.Why)
+	}
 	var order, excluded []string
 	var whole time.Duration // of the model with all on integers
 	for {

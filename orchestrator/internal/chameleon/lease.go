@@ -214,40 +214,50 @@ func (c *LeaseClient) FindLease(ctx context.Context, name string) (run.Lease, bo
 	return toLease(newest), true, nil
 }
 
-// Release deletes the lease and sees that it is gone. Deleting is safe to
-// repeat, so failures are, as long as they look like passing ones.
+// Release deletes the lease and sees that it is gone; see [Remove].
 func (c *LeaseClient) Release(ctx context.Context, id string) error {
 	what := "giving back the lease " + id
-	patience := c.client.Pace.Patience()
-	err := c.client.Pace.Poll(ctx, func() (bool, error) {
-		err := leases.Delete(ctx, c.client.Reservation, id).ExtractErr()
-		if apierror.Is(err, apierror.NotFound) {
-			return true, nil
-		}
-		if err == nil {
-			// Deleting is synchronous, but not believed: look, and the next
-			// round deletes again if it is still there.
-			_, err = leases.Get(ctx, c.client.Reservation, id).Extract()
-			if apierror.Is(err, apierror.NotFound) {
-				return true, nil
+	busy := 0
+	return Remove(ctx, c.client, Removal{
+		What: what,
+		Delete: func(ctx context.Context) error {
+			err := leases.Delete(ctx, c.client.Reservation, id).ExtractErr()
+			if busy++; !apierror.Is(err, apierror.Busy) {
+				busy = 0
 			}
-			if err == nil {
-				err = &apierror.Error{Kind: apierror.Busy, Message: "the lease is still there after it was deleted"}
+			return err
+		},
+		Look: func(ctx context.Context) (gone, going bool, err error) {
+			l, err := leases.Get(ctx, c.client.Reservation, id).Extract()
+			switch {
+			case apierror.Is(err, apierror.NotFound):
+				return true, false, nil
+			case err == nil && l.Status == leases.StatusError && busy >= wedged:
+				return false, false, failure.Cloud.
+					Errorf("the lease %s (%s) is wedged in ERROR: the reservation service refuses every deletion with "+
+						"\"Invalid lease status.\", and goes on so after its end, at %s", l.Name, id, clock.UTC(l.EndDate)).
+					Advise("only an operator of the site can remove it: give its help desk the lease's id. Nobody can use " +
+						"its device meanwhile; a run can have another").
+					Because(run.ErrWedged)
 			}
-		}
-		if !patience.Forgive(err) {
-			return false, err
-		}
-		return false, nil
+			return false, false, err
+		},
+		Refused: func(e *apierror.Error) error {
+			if e.Kind != apierror.ServerFault && e.Kind != apierror.Busy {
+				return nil
+			}
+			return failure.Cloud.Errorf("%s", what).
+				Advise("the device's node may be away: try `%s` later; a lease ends by itself at its end",
+					c.client.Commands.DeleteLease(id)).
+				Because(e)
+		},
 	})
-	if e := apierror.From(err); e != nil && (e.Kind == apierror.ServerFault || e.Kind == apierror.Busy) {
-		return failure.Cloud.Errorf("%s", what).
-			Advise("the device's node may be away: try `%s` later; a lease ends by itself at its end",
-				c.client.Commands.DeleteLease(id)).
-			Because(e)
-	}
-	return c.client.Failed(what, err)
 }
+
+// wedged is after how many deletions in a row that are refused with "Invalid lease
+// status." a lease in ERROR counts as wedged: that is what a lease in transition is
+// answered, too, and none is in ERROR for so long meanwhile.
+const wedged = 4
 
 func toLease(l leases.Lease) run.Lease {
 	r := run.Lease{ID: l.ID, Name: l.Name, Status: l.Status, State: stateOf(l.Status), Start: l.StartDate,

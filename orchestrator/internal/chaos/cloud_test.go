@@ -3,6 +3,7 @@ package chaos
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -125,6 +126,19 @@ func (c *cloud) settled(patience time.Duration) []thing {
 			return left
 		}
 		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// faults orders something of the cloud itself so often; 0 withdraws it.
+func (c *cloud) faults(what string, times int) {
+	order := strings.NewReader(fmt.Sprintf("{%q: %d}", what, times))
+	resp, err := http.Post(c.control+"/faults", "application/json", order)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		c.t.Fatalf("ordering %s: %s", what, resp.Status)
 	}
 }
 

@@ -71,6 +71,15 @@ func (c *campaign) scenes() []scene {
 			}
 		}
 	}
+	for _, fault := range []string{
+		"blazar.node=gone", "blazar.lease=ERROR", "blazar.start=slow-2s", "zun.container=ERROR", "zun.container=deleted",
+		"zun.hosts=none", "zun.claim=lost", "zun.address=late", "zun.stream=collide", "zun.compute=wedged", "execute=cut",
+		"execute=cut-100ms", "network=cut-after-1MiB", "neutron.pool=dry", "neutron.quota=used", "token=expires-in-3s",
+	} {
+		for _, way := range []string{"zun", "ssh"} {
+			all = append(all, scene{Name: way + " the cloud's " + fault, way: way, fault: fault})
+		}
+	}
 	for _, phase := range []string{"container", "run", "fetch"} {
 		all = append(all, damagedScenes(phase)...)
 	}

@@ -10,10 +10,10 @@ import (
 	"chexp/experiments/failure"
 	"chexp/experiments/files"
 	"chexp/experiments/spec"
+	"chexp/experiments/words"
 	"chexp/models"
 	"chexp/models/catalog"
 	"chexp/models/infer"
-	"chexp/models/onnx"
 
 	"github.com/urfave/cli/v2"
 )
@@ -94,6 +94,32 @@ func (a modelVerbs) modelFile(ctx context.Context, name string) (string, error) 
 	}
 	found, err := r.Named(ctx, name)
 	return found.File, err
+}
+
+// findModel finds a model by file or by name, and reads it but for values in files
+// of their own.
+func (a modelVerbs) findModel(ctx context.Context, name string) (models.Whole, error) {
+	path, err := a.modelFile(ctx, name)
+	if err != nil {
+		return models.Whole{}, err
+	}
+	w, err := models.Load(ctx, path, files.Pin{})
+	if err != nil {
+		return w, fmt.Errorf("%s: %w", name, err)
+	}
+	return w, nil
+}
+
+// loadModel is findModel with all values.
+func (a modelVerbs) loadModel(ctx context.Context, name string) (models.Whole, error) {
+	w, err := a.findModel(ctx, name)
+	if err != nil {
+		return w, err
+	}
+	if err := w.ONNX.LoadExternal(filepath.Dir(w.Path)); err != nil {
+		return w, refused("", fmt.Errorf("%s: %w", name, err))
+	}
+	return w, nil
 }
 
 // listedModel is an entry of the catalogue, and where this machine has its file.
@@ -232,17 +258,21 @@ func verifyCached(ctx context.Context, r *models.Resolver, e catalog.Entry) veri
 	case !there:
 		x.Result, x.File = "not in the cache", ""
 	default:
-		x.Result, x.bad = sound(path)
+		_, x.Result, x.bad = sound(ctx, path)
 	}
 	return x
 }
 
 // sound says whether a file is a model that makes sense.
-func sound(path string) (result string, bad bool) {
-	if _, err := onnx.Load(path); err != nil {
-		return err.Error(), true
+func sound(ctx context.Context, path string) (w models.Whole, result string, bad bool) {
+	w, err := models.Load(ctx, path, files.Pin{})
+	switch {
+	case err != nil:
+		return w, err.Error(), true
+	case len(w.Parts) > 0:
+		return w, fmt.Sprintf("ok, with %s of values", words.Plural(len(w.Parts)-1, "file")), false
 	}
-	return "ok", false
+	return w, "ok", false
 }
 
 func (a modelVerbs) verifyOne(ctx context.Context, r *models.Resolver, name string) (verified, error) {
@@ -261,6 +291,9 @@ func (a modelVerbs) verifyOne(ctx context.Context, r *models.Resolver, name stri
 			x.Name = e.Name
 		}
 	}
-	x.Result, x.bad = sound(name)
+	w, result, bad := sound(ctx, name)
+	if x.Result, x.bad = result, bad; !bad {
+		x.SHA256 = w.SHA256 // of all its files
+	}
 	return x, nil
 }

@@ -3,9 +3,10 @@ package cli
 import (
 	"context"
 	"fmt"
-	"os"
+	"io"
 	"path/filepath"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"chexp/models/infer"
 	"chexp/models/onnx"
 	"chexp/models/quant"
+	"chexp/models/samples"
 
 	"github.com/urfave/cli/v2"
 )
@@ -24,12 +26,19 @@ func (a modelVerbs) modelCompareCommand() *cli.Command {
 		Name: "compare", Usage: "judge models against a float one, and race them, on this machine",
 		ArgsUsage: "FLOAT MODEL...",
 		Description: "" +
-			"Agreement, accuracy and error are against the first model's answers. Times are of inferences in turns,\n" +
+			"Agreement, accuracy and error are against the first model's answers. Agreement and accuracy count the\n" +
+			"largest number of the first output, where that is a list of classes; of every output there are its\n" +
+			"errors. Cosine is a mean over the samples that have one: an answer of zeros has none. SQNR is the\n" +
+			"signal's power over that of the difference, 200 dB where there is none. Times are of inferences in turns,\n" +
 			"one thread, and ratios against the second model: an order of the models on this machine, no\n" +
 			"measurement of a device. A float16 model answers here with what each node makes rounded to float16,\n" +
 			"and sums in float32.",
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "data", Usage: "`DIR` of pictures or .npy arrays"},
+			&cli.StringFlag{Name: "outputs", Value: quant.AutoOutputs,
+				Usage: "what the first output is: `classes`, values (boxes, sequences, embeddings), or auto, which says " +
+					"how it decided",
+				Action: oneOf(quant.AutoOutputs, quant.ClassOutputs, quant.ValueOutputs)},
 			&cli.IntFlag{Name: "rounds", Value: 12, Usage: "`N` blocks of inferences for each model; 0: no race",
 				Action: between(0, 1000)},
 			&cli.IntFlag{Name: "runs", Value: 15, Usage: "`N` inferences in a block", Action: between(1, 100_000)},
@@ -63,26 +72,15 @@ func (a modelVerbs) modelCompare(c *cli.Context) error {
 	var models []*onnx.Model
 	var lines []compared
 	for _, name := range c.Args().Slice() {
-		path, err := a.modelFile(c.Context, name)
+		w, err := a.loadModel(c.Context, name)
 		if err != nil {
 			return err
 		}
-		m, err := onnx.Load(path)
-		if err == nil {
-			err = m.LoadExternal(filepath.Dir(path))
-		}
-		if err == nil {
-			_, err = settle(m, c.String("shape"))
-		}
-		if err != nil {
+		if _, err := settle(w.ONNX, c.String("shape")); err != nil {
 			return refused("", err)
 		}
-		info, err := os.Stat(path)
-		if err != nil {
-			return err
-		}
-		models = append(models, m)
-		lines = append(lines, compared{Model: name, Bytes: info.Size()})
+		models = append(models, w.ONNX)
+		lines = append(lines, compared{Model: name, Bytes: w.Bytes})
 	}
 	list, set, err := a.readSamples(c, models[0], c.String("data"))
 	if err != nil {
@@ -92,42 +90,45 @@ func (a modelVerbs) modelCompare(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	err = judgeAndRace(c, r, infer.Options{Config: exact}, models, list, set.Labels, lines)
+	ref, err := judgeAndRace(c, r, infer.Options{Config: exact}, models, list, set, lines)
 	if closing := r.Close(); err == nil {
 		err = closing
 	}
 	if err != nil {
 		return refused("", err)
 	}
-	return a.printCompared(c, lines, set.Listing.Said())
+	return a.printCompared(c, lines, ref, set)
 }
 
 func judgeAndRace(
 	c *cli.Context, r infer.Runner, o infer.Options, models []*onnx.Model, list []quant.Sample,
-	labels []int, lines []compared,
-) error {
-	ref, err := quant.NewReference(c.Context, r, o, models[0], list, labels)
+	set *samples.Set, lines []compared,
+) (*quant.Reference, error) {
+	ref, err := quant.NewReferenceOf(c.Context, r, o, models[0], list, set.Labels, c.String("outputs"))
 	if err != nil {
-		return err
+		return nil, err
+	}
+	if n := len(set.Listing.Classes); ref.Labels != nil && n != ref.Classes {
+		ref.Forget()
 	}
 	lines[0].Judgement = ref.Float
 	for i, m := range models[1:] {
 		if lines[i+1].Judgement, err = ref.Judge(c.Context, m); err != nil {
-			return fmt.Errorf("%s: %w", lines[i+1].Model, err)
+			return nil, fmt.Errorf("%s: %w", lines[i+1].Model, err)
 		}
 	}
 	if c.Int("rounds") < 1 {
-		return nil
+		return ref, nil
 	}
 	for i, m := range models {
 		if lines[i].LoadNS, err = loadTime(c.Context, r, m); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	const seed = 1
 	times, err := quant.Race(c.Context, r, infer.Options{}, models, list, c.Int("rounds"), max(1, c.Int("runs")), seed)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for i := range lines {
 		lines[i].MedianNS = stats.NewSample(slices.Concat(times[i]...)).Median()
@@ -135,7 +136,7 @@ func judgeAndRace(
 			lines[i].Ratio = &ratio
 		}
 	}
-	return nil
+	return ref, nil
 }
 
 // loadTime loads a model three times and returns the shortest time, which is the
@@ -159,7 +160,7 @@ func loadTime(ctx context.Context, r infer.Runner, m *onnx.Model) (least time.Du
 	return least, nil
 }
 
-func (a modelVerbs) printCompared(c *cli.Context, lines []compared, classes string) error {
+func (a modelVerbs) printCompared(c *cli.Context, lines []compared, ref *quant.Reference, set *samples.Set) error {
 	switch c.String("format") {
 	case "json":
 		return writeJSON(a.out, lines)
@@ -178,18 +179,74 @@ func (a modelVerbs) printCompared(c *cli.Context, lines []compared, classes stri
 		if x.Ratio != nil {
 			ratio = ratioText(*x.Ratio)
 		}
-		fmt.Fprintf(tw, "%s\t%s\t%.3f\t%s\t%.4f\t%.1f\t%s\t%s\t%s\n", words.Printable(filepath.Base(x.Model)),
-			megabytes(x.Bytes), j.Agreement, accuracy(j), j.Cosine, j.SQNR,
-			load, median, ratio)
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%.1f\t%s\t%s\t%s\n", words.Printable(filepath.Base(x.Model)),
+			megabytes(x.Bytes), agreement(j), accuracy(j), cosine(j), j.SQNR, load, median, ratio)
 	}
 	if err := tw.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.out, "%d samples; times of this machine, one thread, in turns\n", lines[0].Judgement.Inputs)
-	if classes != "" {
-		fmt.Fprintln(a.out, words.Printable(classes))
+	fmt.Fprintf(a.out, "%s; times of this machine, one thread, in turns\n",
+		words.Plural(lines[0].Judgement.Inputs, "sample"))
+	for _, text := range comparedNotes(ref, set) {
+		fmt.Fprintln(a.out, words.Printable(text))
+	}
+	if len(ref.Float.Outputs) > 1 || !ref.Kind.Classes {
+		return outputsText(a.out, lines)
 	}
 	return nil
+}
+
+// comparedNotes says how the first output was taken, and what was not compared.
+func comparedNotes(ref *quant.Reference, set *samples.Set) (notes []string) {
+	kind := "no list of classes, so there is no agreement and no accuracy"
+	if ref.Kind.Classes {
+		kind = fmt.Sprintf("taken for %d classes", ref.Classes)
+	}
+	guess := ""
+	if ref.Kind.Guess {
+		guess = "; a guess, --outputs classes or values says what it is"
+	}
+	notes = append(notes, fmt.Sprintf("the first output is %s (%s%s)", kind, ref.Kind.Why, guess))
+	if text := set.Listing.Said(); text != "" {
+		notes = append(notes, text)
+	}
+	if n := len(set.Listing.Classes); n > 0 && ref.Kind.Classes && n != ref.Classes {
+		notes = append(notes, fmt.Sprintf("no accuracy: the data has %d classes and the model answers with %d; --classes "+
+			"names all of them in the order of the outputs", n, ref.Classes))
+	}
+	if len(ref.Skipped) > 0 {
+		notes = append(notes, "not compared: "+strings.Join(ref.Skipped, ", "))
+	}
+	return notes
+}
+
+// outputsText is a table of every output of every model but the first.
+func outputsText(w io.Writer, lines []compared) error {
+	fmt.Fprintln(w)
+	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(tw, "OUTPUT\tSHAPE\tMODEL\tCOSINE\tSQNR DB\tMAX ERROR\tLARGEST\tEQUAL\t")
+	number := func(format string, v *float64) string {
+		if v == nil {
+			return "-"
+		}
+		return fmt.Sprintf(format, *v)
+	}
+	for i, first := range lines[0].Judgement.Outputs {
+		for _, x := range lines[1:] {
+			e := x.Judgement.Outputs[i]
+			var notes []string
+			if e.OtherShape > 0 {
+				notes = append(notes, words.Plural(e.OtherShape, "sample")+" with another shape, not compared")
+			}
+			if e.NotFinite > 0 {
+				notes = append(notes, words.Plural(int(e.NotFinite), "value")+" finite in one model only")
+			}
+			fmt.Fprintf(tw, "%s\t%v\t%s\t%s\t%s\t%s\t%.3g\t%s\t%s\n", words.Printable(first.Name), first.Shape,
+				words.Printable(filepath.Base(x.Model)), number("%.4f", e.Cosine), number("%.1f", e.SQNR),
+				number("%.3g", e.MaxError), e.Largest, words.Percent(e.Equal), strings.Join(notes, ", "))
+		}
+	}
+	return tw.Flush()
 }
 
 func ratioText(r stats.Estimate) string {

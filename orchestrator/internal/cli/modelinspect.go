@@ -3,14 +3,13 @@ package cli
 import (
 	"fmt"
 	"io"
-	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
 
 	"chexp/experiments/failure"
 	"chexp/experiments/words"
-	"chexp/models"
 	"chexp/models/inspect"
 	"chexp/models/onnx"
 
@@ -37,28 +36,23 @@ func (a modelVerbs) modelInspect(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	path, err := a.modelFile(c.Context, name)
+	w, err := a.findModel(c.Context, name)
 	if err != nil {
 		return err
 	}
-	m, err := onnx.Load(path)
-	if err != nil {
-		return refused("", err)
+	if w.Bytes <= onnx.MaxBytes { // of a larger one the weights are not looked at
+		if err := w.ONNX.LoadExternal(filepath.Dir(w.Path)); err != nil {
+			return refused("", err)
+		}
 	}
 	o := inspect.Options{Runtime: c.String("runtime")}
 	if s := c.String("shape"); s != "" {
-		if o.Shapes, err = inputShape(m, s); err != nil {
+		if o.Shapes, err = inputShape(w.ONNX, s); err != nil {
 			return err
 		}
 	}
-	r := inspect.Inspect(m, o)
-	r.File = path
-	if r.SHA256, err = models.Sum(c.Context, path); err != nil {
-		return err
-	}
-	if info, err := os.Stat(path); err == nil {
-		r.Bytes = info.Size()
-	}
+	r := inspect.Inspect(w.ONNX, o)
+	r.File, r.SHA256, r.Bytes, r.Parts, r.External = w.Path, w.SHA256, w.Bytes, w.Parts, len(w.Parts) > 0
 	switch c.String("format") {
 	case "json":
 		return writeJSON(a.out, r)
@@ -88,6 +82,12 @@ func inspectionText(w io.Writer, r *inspect.Report) error {
 	}
 	line("file", "%s", r.File)
 	line("size", "%s (%d bytes)", megabytes(r.Bytes), r.Bytes)
+	for i, p := range r.Parts {
+		if i == 0 {
+			p.Name = "the .onnx itself"
+		}
+		line("", "%s, %s", p.Name, megabytes(p.Bytes))
+	}
 	line("sha256", "%s", r.SHA256)
 	line("format", "IR %d, %s, by %s", r.IR, opsets(r.Opsets), orNobody(r.Producer))
 	for _, p := range r.Inputs {

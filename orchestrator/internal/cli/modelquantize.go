@@ -107,18 +107,12 @@ func (a modelVerbs) modelQuantize(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	path, err := a.modelFile(c.Context, name)
+	w, err := a.loadModel(c.Context, name)
 	if err != nil {
 		return err
 	}
-	m, err := onnx.Load(path)
-	if err == nil {
-		err = m.LoadExternal(filepath.Dir(path))
-	}
-	if err == nil {
-		fixBatch(m, c.Int64("fix-batch"))
-		q.Float, err = quant.Prepare(m)
-	}
+	fixBatch(w.ONNX, c.Int64("fix-batch"))
+	q.Float, err = quant.Prepare(w.ONNX)
 	var open []onnx.Dim
 	if err == nil {
 		open, err = settle(q.Float, c.String("shape"))
@@ -135,7 +129,7 @@ func (a modelVerbs) modelQuantize(c *cli.Context) error {
 		if q.Options.Mode == quant.Half {
 			kind = string(quant.Half)
 		}
-		out = strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)) + "-" + kind + ".onnx"
+		out = strings.TrimSuffix(filepath.Base(w.Path), filepath.Ext(w.Path)) + "-" + kind + ".onnx"
 	}
 	var res *quant.Result
 	switch {
@@ -159,7 +153,7 @@ func (a modelVerbs) modelQuantize(c *cli.Context) error {
 	if err := files.Write(out, b); err != nil {
 		return failure.Storage.Errorf("cannot write %s", out).Advise("choose another place with -o").Because(err)
 	}
-	return a.printQuantized(c, q, res, out, path, b)
+	return a.printQuantized(c, q, res, out, w.Bytes, b)
 }
 
 // quantizeFlags reads the flags that can be judged without the model.

@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -34,14 +33,11 @@ type quantized struct {
 }
 
 func (a modelVerbs) printQuantized(c *cli.Context, q quant.Request, res *quant.Result,
-	out, from string, b []byte) error {
-	x := quantized{File: out, SHA256: files.Sum(b), Bytes: int64(len(b)), Mode: q.Options.Mode,
+	out string, from int64, b []byte) error {
+	x := quantized{File: out, FloatBytes: from, SHA256: files.Sum(b), Bytes: int64(len(b)), Mode: q.Options.Mode,
 		WeightBits: q.Options.WeightBits, PerTensor: q.Options.PerTensor, EmitNS: res.Emit, Opsets: map[string]int64{}}
 	if x.Mode == quant.Static {
 		x.Operators = q.Options.Format
-	}
-	if info, err := os.Stat(from); err == nil {
-		x.FloatBytes = info.Size()
 	}
 	for _, o := range res.Model.Opsets {
 		x.Opsets[o.Domain] = o.Version
@@ -174,8 +170,24 @@ func judgementHeader(w io.Writer, first string) *tabwriter.Writer {
 }
 
 func judgementRow(w io.Writer, name string, j quant.Judgement) {
-	fmt.Fprintf(w, "%s\t%d\t%.3f\t%s\t%.4f\t%.1f\t%.3g\n", name, j.Inputs, j.Agreement, accuracy(j), j.Cosine,
+	fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%.1f\t%.3g\n", name, j.Inputs, agreement(j), accuracy(j), cosine(j),
 		j.SQNR, j.MaxError)
+}
+
+// agreement is a share of answers, where the answers are classes.
+func agreement(j quant.Judgement) string {
+	if j.NoClasses {
+		return "-"
+	}
+	return fmt.Sprintf("%.3f", j.Agreement)
+}
+
+// cosine is that of the samples that have one.
+func cosine(j quant.Judgement) string {
+	if j.CosineOf == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.4f", j.Cosine)
 }
 
 func accuracy(j quant.Judgement) string {

@@ -175,7 +175,7 @@ func (a *app) show(c *cli.Context, f *found) error {
 		if p.tty {
 			width = p.width
 		}
-		return report.Terminal(a.out, f.table, width, p.tty)
+		return report.Terminal(a.out, f.table, width, p.tty, c.Bool("trials"))
 	default:
 		return badFormat(format)
 	}

@@ -26,7 +26,9 @@ func (a resultsVerbs) resultsCommand() *cli.Command {
 		Subcommands: []*cli.Command{
 			{Name: "list", Usage: "list the runs on this machine", Flags: []cli.Flag{formatFlag()},
 				Action: a.resultsList},
-			{Name: "show", Usage: "print a run's decision table", ArgsUsage: "RUN", Flags: []cli.Flag{formatFlag()},
+			{Name: "show", Usage: "print a run's decision: a row for each option, and the answer", ArgsUsage: "RUN",
+				Flags: []cli.Flag{formatFlag(),
+					&cli.BoolFlag{Name: "trials", Usage: "a row for each trial, too"}},
 				Action: a.resultsShow},
 			{
 				Name:      "fetch",

@@ -143,7 +143,7 @@ func (a runVerbs) execute(c *cli.Context, e *spec.Experiment, o site.Options, ho
 	if err != nil {
 		return err
 	}
-	o.Notice, o.Commands.Run = obs.Say, id
+	o.Notice, o.Commands.Run = obs.Again, id
 	if cfg.Site, err = a.connect(c.Context, e.Site, o); err != nil {
 		return err
 	}
@@ -197,7 +197,7 @@ func resolve(
 	var resolved []trial.Model
 	for _, m := range found {
 		resolved = append(resolved, m.Model)
-		files[m.SHA256] = m.File
+		maps.Copy(files, m.Files)
 	}
 	if err := packPictures(ctx, e, cache, files, say); err != nil {
 		return nil, nil, err
@@ -315,7 +315,7 @@ func (a runVerbs) resume(c *cli.Context, name string) error {
 	}
 	goOn := func(o site.Options) error {
 		obs := newProgress(a.err)
-		o.Notice = obs.Say
+		o.Notice = obs.Again
 		if cfg.Site, err = a.connectOwn(c.Context, cfg.Run, o); err != nil {
 			return err
 		}
@@ -344,7 +344,12 @@ func (a runVerbs) carryOut(c *cli.Context, cfg run.Config, obs *progress) error 
 		f, err = writeReports(cfg.Store)
 		return err
 	}
+	watch := a.guard(c, cfg)
 	err := run.Execute(c.Context, a.cleanup, cfg)
+	watch.over()
+	if a.cleanup.Err() != nil {
+		err = leftAtOnce(cfg.Run, err)
+	}
 	if err == nil && (cfg.Until != "" || cfg.Detach) {
 		obs.line("  run %s is left as it is; go on with: %s", cfg.Store.ID, cfg.Commands.Resume())
 		return nil

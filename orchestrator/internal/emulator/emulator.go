@@ -141,9 +141,13 @@ func (e *Emulator) start(ctx context.Context, o Options) error {
 	return e.writeCredentials()
 }
 
+// TempPattern matches the temporary directories of emulators. One that was killed
+// leaves its own.
+const TempPattern = "chexp-emulator-*"
+
 func (e *Emulator) prepareDir() error {
 	if e.dir == "" {
-		dir, err := os.MkdirTemp("", "chexp-emulator-")
+		dir, err := os.MkdirTemp("", TempPattern)
 		if err != nil {
 			return err
 		}

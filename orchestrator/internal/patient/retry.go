@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gophercloud/gophercloud/v2"
@@ -20,8 +21,9 @@ import (
 
 // Retry is an [http.RoundTripper] that sends reads and deletions again after
 // what may be a bad moment: 429, 502, 503, 504, or a connection that broke
-// before the whole answer was there. It never repeats a POST or a PUT: their
-// caller has to find out whether they did something.
+// before the whole answer was there. Signing in is a POST that changes nothing, and
+// is sent again, too. It never repeats another POST or a PUT: their caller has to
+// find out whether they did something.
 //
 // A deletion that is repeated may find its object gone, 404, where the first
 // one removed it: callers take that for success.
@@ -33,7 +35,7 @@ type Retry struct {
 
 // RoundTrip implements [http.RoundTripper].
 func (r *Retry) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.Method != http.MethodGet && req.Method != http.MethodDelete || req.Body != nil && req.Body != http.NoBody {
+	if !repeatable(req) {
 		return r.Next.RoundTrip(req)
 	}
 	p := r.Pace()
@@ -64,7 +66,27 @@ func (r *Retry) RoundTrip(req *http.Request) (*http.Response, error) {
 		if wait.For(req.Context(), pause) != nil {
 			return nil, context.Cause(req.Context())
 		}
+		if req.GetBody != nil {
+			req = req.Clone(req.Context())
+			if req.Body, err = req.GetBody(); err != nil {
+				return nil, err
+			}
+		}
 	}
+}
+
+// repeatable reports whether a request may be sent twice: nothing is made or
+// changed by it, but for what a deletion removes.
+func repeatable(req *http.Request) bool {
+	switch req.Method {
+	case http.MethodGet, http.MethodDelete:
+		return req.Body == nil || req.Body == http.NoBody
+	case http.MethodPost:
+		path := req.URL.Path
+		return req.GetBody != nil && (strings.HasSuffix(path, "/auth/tokens") || // Keystone
+			strings.Contains(path, "/OS-FEDERATION/") || strings.HasSuffix(path, "/openid-connect/token"))
+	}
+	return false
 }
 
 // readWhole takes the body off the wire, so that a connection that breaks in

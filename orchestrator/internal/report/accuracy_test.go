@@ -29,7 +29,7 @@ func accurate(right ...int) *run {
 func shown(t *testing.T, table *findings.Table) string {
 	t.Helper()
 	var b bytes.Buffer
-	if err := Terminal(&b, table, 160, false); err != nil {
+	if err := Terminal(&b, table, 160, false, true); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()

@@ -267,3 +267,19 @@ func (r *run) reverse() *run {
 	slices.Reverse(r.Results)
 	return r
 }
+
+// edge is a run as large as serve-edge: 18 options of three repetitions, of which
+// half were skipped.
+func edge() *run {
+	r := newRun(fp32, static, dynamic)
+	for rep := 1; rep <= 3; rep++ {
+		for i, m := range []trial.Model{fp32, static, dynamic} {
+			for _, threads := range []int{1, 2, 4} {
+				r.add(m, cpu, threads, 1, rep, 200, (50-20*float64(i%2))*ms/math.Sqrt(float64(threads)))
+				failed(r.add(m, acl, threads, 1, rep, 10, ms), trial.Skipped, "provider_absent",
+					"the runtime was built without acl", "")
+			}
+		}
+	}
+	return r
+}

@@ -30,8 +30,15 @@ func Markdown(w io.Writer, t *findings.Table) error {
 	for i, s := range d.Details {
 		fmt.Fprintf(b, "%s- %s\n", words.When(i == 0, "\n"), escapeMarkdown(s))
 	}
+	if d.Next != "" {
+		fmt.Fprintf(b, "\nNext: %s\n", escapeMarkdown(d.Next))
+	}
 	for _, table := range d.Tables {
 		markdownTable(b, table)
+	}
+	if d.Trials != nil {
+		fmt.Fprintf(b, "\n## %s\n", d.Trials.Title)
+		markdownTable(b, *d.Trials)
 	}
 	for i, n := range d.Notes {
 		fmt.Fprintf(b, "%s%s %s  \n", words.When(i == 0, "\n"), words.Superscript(n.Mark), escapeMarkdown(n.Text))
@@ -90,6 +97,14 @@ func markdownTable(b *bufio.Writer, t content.Table) {
 			b.WriteString(" " + text + " |")
 		}
 		b.WriteString("\n")
+	}
+	for _, c := range t.Columns {
+		if c.Note != "" {
+			fmt.Fprintf(b, "\n%s\n", escapeMarkdown(c.Note))
+		}
+	}
+	for _, s := range t.Foot {
+		fmt.Fprintf(b, "\n%s\n", escapeMarkdown(s))
 	}
 }
 

@@ -16,6 +16,15 @@ func TestPage(t *testing.T) {
 	if err := page.Run(&out, findings.Build(tutorial().Input)); err != nil {
 		t.Fatal(err)
 	}
+	if path := os.Getenv("CHEXP_PAGE_EDGE"); path != "" {
+		var out bytes.Buffer
+		if err := page.Run(&out, findings.Build(edge().Input)); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, out.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, part := range []string{`id="decision"`, `id="table"`, `id="scatter"`, `id="strips"`, `id="cards"`,
 		`id="timeline"`,
 		`id="facts"`, `id="models"`, `id="troubles"`, `id="howto"`, "prefers-color-scheme: dark", "segmentation fault",

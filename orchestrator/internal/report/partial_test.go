@@ -67,7 +67,7 @@ func TestInterruptedRun(t *testing.T) {
 		t.Errorf("comparisons %+v", table.Ratios)
 	}
 	for name, render := range map[string]func(*bytes.Buffer) error{
-		"terminal": func(w *bytes.Buffer) error { return Terminal(w, table, 0, false) },
+		"terminal": func(w *bytes.Buffer) error { return Terminal(w, table, 0, false, false) },
 		"markdown": func(w *bytes.Buffer) error { return Markdown(w, table) },
 		"html":     func(w *bytes.Buffer) error { return page.Run(w, table) },
 	} {

@@ -168,7 +168,7 @@ func TestFallbackIsNobodysLatency(t *testing.T) {
 	r.Results[1].Placement = trial.Read(onProviders(on("acl", "QLinearConv", 68, 100)))
 	var csv, text bytes.Buffer
 	if err := errors.Join(CSV(&csv, findings.Build(r.Input)),
-		Terminal(&text, findings.Build(r.Input), 0, false)); err != nil ||
+		Terminal(&text, findings.Build(r.Input), 0, false, false)); err != nil ||
 		len(shows(csv.String()+text.String())) != len(numbers) {
 		t.Errorf("this test shows nothing: %v of %v", shows(csv.String()+text.String()), numbers)
 	}

@@ -35,7 +35,7 @@ type File struct {
 
 // Files lists every one of them.
 var Files = []File{
-	{"report.txt", func(w io.Writer, t *findings.Table) error { return Terminal(w, t, 0, false) }},
+	{"report.txt", func(w io.Writer, t *findings.Table) error { return Terminal(w, t, 0, false, true) }},
 	{"report.md", Markdown},
 	{"report.csv", CSV},
 	{"report.json", JSON},
@@ -43,9 +43,15 @@ var Files = []File{
 	{"bench.txt", Bench},
 }
 
-// Terminal writes the findings for a terminal, as [texttab.Write] does.
-func Terminal(w io.Writer, t *findings.Table, width int, color bool) error {
-	return texttab.Write(w, content.OfRun(t, true), width, color)
+// Terminal writes the findings for a terminal, as [texttab.Write] does: a row for
+// each option and, where they are asked for, one for each trial.
+func Terminal(w io.Writer, t *findings.Table, width int, color, trials bool) error {
+	d := content.OfRun(t, true)
+	if trials && len(t.Rows) > 0 {
+		rows := content.RunTable(t)
+		d.Trials = &rows
+	}
+	return texttab.Write(w, d, width, color)
 }
 
 // ComparisonText writes a comparison of runs for a terminal, as [texttab.Write] does.

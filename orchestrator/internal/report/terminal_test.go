@@ -7,6 +7,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"chexp/orchestrator/internal/report/content"
 	"chexp/orchestrator/internal/report/findings"
 )
 
@@ -26,7 +27,7 @@ func TestTerminalWidth(t *testing.T) {
 		table := findings.Build(in)
 		for width := 30; width < 200; width++ {
 			var out bytes.Buffer
-			if err := Terminal(&out, table, width, false); err != nil {
+			if err := Terminal(&out, table, width, false, false); err != nil {
 				t.Fatal(err)
 			}
 			for _, line := range strings.Split(out.String(), "\n") {
@@ -34,8 +35,8 @@ func TestTerminalWidth(t *testing.T) {
 					t.Fatalf("at %d columns a line is %d wide: %q", width, n, line)
 				}
 			}
-			if len(in.Results) > 0 && width >= 60 && width < 100 && !strings.Contains(out.String(), "Left out at") &&
-				!strings.Contains(out.String(), "validity:") {
+			if len(content.Measured(table)) > 0 && width >= 60 && width < 100 &&
+				!strings.Contains(out.String(), "Left out at") && !strings.Contains(out.String(), "validity:") {
 				t.Errorf("at %d columns nothing is said to be left out:\n%s", width, out.String())
 			}
 		}
@@ -49,7 +50,7 @@ func TestTerminalKeepsRowsApart(t *testing.T) {
 		r.add(fp32, cpu, threads, 1, 1, 100, 20*ms)
 	}
 	var out bytes.Buffer
-	if err := Terminal(&out, findings.Build(r.Input), 60, false); err != nil {
+	if err := Terminal(&out, findings.Build(r.Input), 60, false, false); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(out.String(), "threads") {
@@ -62,10 +63,10 @@ var escapes = regexp.MustCompile("\x1b\\[[0-9;]*m")
 func TestTerminalColorOnlyColors(t *testing.T) {
 	table := findings.Build(tutorial().Input)
 	var plain, color bytes.Buffer
-	if err := Terminal(&plain, table, 100, false); err != nil {
+	if err := Terminal(&plain, table, 100, false, false); err != nil {
 		t.Fatal(err)
 	}
-	if err := Terminal(&color, table, 100, true); err != nil {
+	if err := Terminal(&color, table, 100, true, false); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(color.String(), "\x1b[32mmet\x1b[0m") ||

@@ -125,7 +125,7 @@ func (f *follower) noAnswer(ctx context.Context, cause error) error {
 	if err := f.lost(ctx, cause, time.Since(f.answered)); err != nil {
 		return err
 	}
-	f.Observe.Say("the device does not answer: " + cause.Error())
+	f.Observe.Again("the device does not answer: " + cause.Error())
 	if f.stuck.is() { // asking more often mends nothing
 		end, _ := f.deadline()
 		return f.stuck.pause(ctx, max(f.Patience.PollMin, min(f.Patience.Stuck, f.until(end)+f.Patience.LeaseGrace)))

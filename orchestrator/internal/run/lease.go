@@ -28,8 +28,16 @@ func (a reserving) revisit(ctx context.Context) (l Lease, serves bool, err error
 	}
 	if found {
 		a.together(func(m *attempt) { reserving{m}.lastCall(ctx, l) })
-		if err := a.leave(ctx, l); err != nil {
+	}
+	if err := a.removeContainers(ctx); err != nil { // it is looked for again when the run ends
+		a.Observe.Say(err.Error())
+	}
+	if found && !a.held.Lease.Adopted {
+		if err := a.Site.Release(ctx, l.ID); err != nil && ctx.Err() != nil {
 			return l, false, err
+		} else if err != nil {
+			a.setAside(l, err)
+			return l, false, nil
 		}
 	}
 	if found || a.held.Lease.ID != "" {
@@ -40,13 +48,32 @@ func (a reserving) revisit(ctx context.Context) (l Lease, serves bool, err error
 	return l, false, nil
 }
 
-// leave gives back a lease that serves no more. One that the run did not make
-// stays: only the container in it is removed.
-func (a reserving) leave(ctx context.Context, l Lease) error {
-	if a.held.Lease.Adopted {
-		return a.giveBack(ctx, aContainer, a.held.Container, containerID(a.Site), a.Site.Destroy)
+// removeContainers removes the containers in a lease that serves no more, or is gone:
+// a service may keep them when the lease ends.
+func (a reserving) removeContainers(ctx context.Context) error {
+	all := a.shared
+	if all == nil {
+		all = []*attempt{a.attempt}
 	}
-	return a.Site.Release(ctx, l.ID)
+	var kept error
+	for _, m := range all {
+		kept = errors.Join(kept, m.giveBack(ctx, aContainer, m.held.Container, containerID(a.Site), a.Site.Destroy))
+	}
+	return kept
+}
+
+// setAside goes on without a lease that serves no more and cannot be given back: it
+// must not keep the run from another.
+func (a reserving) setAside(l Lease, why error) {
+	text := fmt.Sprintf("the lease %s (%s, %s) cannot be given back and is set aside: %v", l.Name, l.ID, l.Status, why)
+	if !errors.Is(why, ErrWedged) && !l.End.IsZero() {
+		text += "; it ends by itself at " + timeOfDay(l.End)
+	}
+	a.Observe.Warn(text)
+	for _, next := range failure.Advice(why) {
+		a.Observe.Warn(next)
+	}
+	a.record(store.Entry{Kind: store.Gone, What: aLease, ID: l.ID, Text: text})
 }
 
 // Choice is how an attempt comes by its device: by a lease that exists, or by

@@ -101,6 +101,9 @@ func (a *attempt) giveBack(
 	}
 	for _, id := range ids {
 		if err := remove(ctx, id); err != nil {
+			if errors.Is(err, ErrWedged) { // a resumed run need not try it again
+				a.record(store.Entry{Kind: store.Gone, What: what, ID: id, Text: "set aside: " + err.Error()})
+			}
 			return fmt.Errorf("give back %s %s (%s): %w", what, held.Name, id, err)
 		}
 	}

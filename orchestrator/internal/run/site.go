@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"chexp/experiments/trial"
@@ -36,7 +37,8 @@ type Reserver interface {
 	// Await waits until the lease is active and its device is known.
 	// progress (never nil) is called with what the server says meanwhile.
 	Await(ctx context.Context, id string, progress func(string)) (Lease, error)
-	// Release deletes the lease; nil if it is already gone.
+	// Release deletes the lease; nil if it is already gone. An error that wraps
+	// [ErrWedged] says that nothing the user can do deletes it, now or later.
 	Release(ctx context.Context, id string) error
 }
 
@@ -46,6 +48,9 @@ type Neighbours interface {
 	// still has, by the board's name: "a lease of carol has it: …". Empty: nobody.
 	Neighbours(ctx context.Context, leaseID string) (map[string]string, error)
 }
+
+// ErrWedged is the cause of a refusal that no repetition and no waiting mends.
+var ErrWedged = errors.New("no request removes it")
 
 // Launcher starts, reaches and removes the container.
 type Launcher interface {

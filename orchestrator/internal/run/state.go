@@ -75,6 +75,7 @@ type State struct {
 	Leases   int       // asked for so far
 	Boards   int       // the highest slot that ever had a board in a lease of several
 	Finished bool      // nothing is left to do
+	Left     string    // by which flag the last process left all as it is; "": by none
 }
 
 // Slot is the last attempt of the run's n-th device, counted from 1.
@@ -130,11 +131,14 @@ func (s State) advance(e store.Entry) State {
 	if asked {
 		s.Leases++
 	}
+	s.Left = ""
 	switch e.Kind {
 	case store.Finished:
 		s.Finished = true
 	case store.Intent:
 		s.Finished = false
+	case store.Left:
+		s.Left = e.Text
 	}
 	return s
 }

@@ -82,7 +82,13 @@ func Connect(ctx context.Context, o Options) (*Session, error) {
 		return nil, err
 	}
 	s := &Session{Provider: provider, Clock: new(clock.Service), cred: cred, rt: o.HTTP}
-	provider.HTTPClient.Transport = patient.Listen{Next: provider.HTTPClient.Transport, Clock: s.Clock}
+	pace := o.Retry
+	if pace == nil {
+		pace = func() patient.Pace { return patient.Usual }
+	}
+	provider.HTTPClient.Transport = &patient.Retry{
+		Next: patient.Listen{Next: provider.HTTPClient.Transport, Clock: s.Clock}, Pace: pace, Notice: o.Notice,
+	}
 	if err := cred.signIn(ctx, provider); err != nil {
 		return nil, signInFailure(ctx, cred, o.HTTP, time.Time{}, err)
 	}
@@ -100,12 +106,6 @@ func Connect(ctx context.Context, o Options) (*Session, error) {
 		return nil, err
 	}
 	s.Endpoints = gophercloud.EndpointOpts{Region: region, Availability: cred.endpoint.Availability}
-	// Signing in is over: until here a wrong address was to be said at once.
-	pace := o.Retry
-	if pace == nil {
-		pace = func() patient.Pace { return patient.Usual }
-	}
-	provider.HTTPClient.Transport = &patient.Retry{Next: provider.HTTPClient.Transport, Pace: pace, Notice: o.Notice}
 	return s, nil
 }
 

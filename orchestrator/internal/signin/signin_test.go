@@ -371,3 +371,20 @@ func at1(lines []string, i int) string {
 	}
 	return "nothing"
 }
+
+// Signing in changes nothing: one 503 or lost answer is no reason to give up.
+func TestOneBadAnswerAtSignInIsForgiven(t *testing.T) {
+	em, e := edge(t)
+	for _, order := range []string{"keystone.token=503", "keystone.token=lost", "keystone.token=drop"} {
+		faults, err := emulator.ParseFaults([]string{order})
+		if err != nil {
+			t.Fatal(err)
+		}
+		em.SetFaults(faults)
+		said := 0
+		_, err = connect(t.Context(), Options{CloudsFile: file(t, e[emulated]), Notice: func(string) { said++ }})
+		if err != nil || said != 1 {
+			t.Errorf("%s: said %d times, %v", order, said, err)
+		}
+	}
+}

@@ -9,10 +9,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gophercloud/gophercloud/v2"
 
 	"chexp/experiments/failure"
+	"chexp/orchestrator/internal/patient"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -97,6 +99,11 @@ func connect(ctx context.Context, o Options) (*Session, error) {
 	o.Needs = []Service{
 		{Name: "reservation", Types: []string{"reservation"}},
 		{Name: "container", Types: []string{"container", "application-container"}},
+	}
+	if o.Retry == nil {
+		o.Retry = func() patient.Pace {
+			return patient.Pace{Retries: 2, RetryFirst: time.Millisecond, RetryMost: 10 * time.Millisecond}
+		}
 	}
 	return Connect(ctx, o)
 }

@@ -28,15 +28,33 @@ type Containers interface {
 
 // Service is one Blazar.
 type Service struct {
-	World      *world.World
-	URL        string // root, without /v1
+	book
+	URL string // root, without /v1
+}
+
+// What the API can be asked for is in types of its own, each with the whole Service.
+type (
+	leaseCalls  struct{ *Service }
+	deviceCalls struct{ *Service } // boards, or machines, and who has which
+)
+
+// book is who has which board from when to when, and the life of the leases: it
+// starts and ends them. It knows nothing of calls.
+type book struct {
+	boards
 	Containers Containers
 
-	kind    kind
-	mu      sync.Mutex
-	leases  []*lease // in order of creation
-	labels  nodes
-	leaks   []leaked
+	leases []*lease // in order of creation
+	labels nodes
+	leaks  []leaked
+}
+
+// boards are what can be reserved.
+type boards struct {
+	World *world.World
+	kind  kind
+
+	mu      sync.Mutex // of all that a Blazar keeps
 	devices []*world.Device
 	born    string // created_at of all devices
 }
@@ -48,7 +66,7 @@ func New(w *world.World) *Service { return newService(w, devices) }
 func NewBareMetal(w *world.World) *Service { return newService(w, hosts) }
 
 func newService(w *world.World, k kind) *Service {
-	s := &Service{World: w, kind: k, labels: nodes{}, born: w.Now().Format(rowTime)}
+	s := &Service{book: book{boards: boards{World: w, kind: k, born: w.Now().Format(rowTime)}, labels: nodes{}}}
 	for _, d := range w.Devices {
 		if d.InBlazar {
 			s.devices = append(s.devices, d)
@@ -98,30 +116,31 @@ type call struct {
 
 // routes maps "METHOD pattern" to a handler; {id} stands for one path element.
 func (s *Service) routes() map[string]func(call) {
+	lease, device := leaseCalls{s}, deviceCalls{s}
 	routes := map[string]func(call){
-		"GET /v1/leases":         s.listLeases,
-		"POST /v1/leases":        s.createLease,
-		"GET /v1/leases/{id}":    s.showLease,
-		"PUT /v1/leases/{id}":    s.updateLease,
-		"DELETE /v1/leases/{id}": s.deleteLease,
+		"GET /v1/leases":         lease.listLeases,
+		"POST /v1/leases":        lease.createLease,
+		"GET /v1/leases/{id}":    lease.showLease,
+		"PUT /v1/leases/{id}":    lease.updateLease,
+		"DELETE /v1/leases/{id}": lease.deleteLease,
 		// The list of plugins calls something that is not there.
 		"GET /v1/plugins": func(c call) { s.fail(c.w, internal) },
 	}
 	for _, many := range []string{"devices", "hosts", "networks"} {
 		routes["GET /v1/leases/{id}/"+many] = s.empty(many)
 	}
-	routes["GET /v1/leases/{id}/"+s.kind.many] = s.leaseDevices
+	routes["GET /v1/leases/{id}/"+s.kind.many] = device.leaseDevices
 	broken := func(c call) { s.fail(c.w, internal) }
 	root := "/v1/" + s.kind.path
 	for key, h := range map[string]func(call){
-		"GET ":                   s.readers("get", s.listDevices),
-		"POST ":                  s.operators("post", s.createDevice),
-		"GET /{id}":              s.readers("get", s.showDevice),
-		"PUT /{id}":              s.operators("put", s.updateDevice),
-		"DELETE /{id}":           s.operators("delete", s.deleteDevice),
-		"GET /allocations":       s.readers("get_allocations", s.allocations),
-		"GET /{id}/allocation":   s.readers("get_allocations", s.allocation),
-		"GET /properties":        s.readers("get_resource_properties", s.properties),
+		"GET ":                   s.readers("get", device.listDevices),
+		"POST ":                  s.operators("post", device.createDevice),
+		"GET /{id}":              s.readers("get", device.showDevice),
+		"PUT /{id}":              s.operators("put", device.updateDevice),
+		"DELETE /{id}":           s.operators("delete", device.deleteDevice),
+		"GET /allocations":       s.readers("get_allocations", device.allocations),
+		"GET /{id}/allocation":   s.readers("get_allocations", device.allocation),
+		"GET /properties":        s.readers("get_resource_properties", device.properties),
 		"PATCH /properties/{id}": s.operators("update_resource_properties", broken),
 		"PUT /{id}/allocation":   s.operators("reallocate", broken),
 	} {

@@ -12,7 +12,7 @@ import (
 // candidates chooses boards at random, those without any allocation first
 // [BLZ:plugins/devices/device_plugin.py _matching_devices]. taken are boards that
 // this same request already has.
-func (s *Service) candidates(a *ask, taken []*world.Device) ([]*world.Device, *problem) {
+func (s *book) candidates(a *ask, taken []*world.Device) ([]*world.Device, *problem) {
 	found, p := s.matching(a.reqs)
 	if p != nil {
 		return nil, p
@@ -49,7 +49,7 @@ func (s *Service) candidates(a *ask, taken []*world.Device) ([]*world.Device, *p
 // or a leak has it in the window. Leases that meet at a minute do not collide: the real search
 // for overlaps includes the minute, but a period of no length reserves nothing
 // (recorded: 04:00-05:00, then 05:00-06:00 on the same uid, both 201).
-func (s *Service) booked(d *world.Device, start, end time.Time, except *lease) (used, busy bool) {
+func (s *book) booked(d *world.Device, start, end time.Time, except *lease) (used, busy bool) {
 	for _, l := range s.leases {
 		overlooked := s.World.Now().Sub(l.created) < raceTime && s.World.Orders.Holds(DoubleBooking)
 		if l.deleted || l == except || overlooked || !slices.Contains(l.devices(), d) {

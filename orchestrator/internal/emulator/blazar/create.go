@@ -36,7 +36,7 @@ type ask struct {
 	admin    bool // may take a machine that is not reservable
 }
 
-func (s *Service) createLease(c call) {
+func (s leaseCalls) createLease(c call) {
 	// Every creation makes a Keystone trust in the user's name, and Keystone refuses
 	// that to a restricted application credential; what comes out is a bare 500.
 	if !c.caller.MayTrust(s.World.Orders) {
@@ -60,7 +60,7 @@ func (s *Service) createLease(c call) {
 
 // create follows the order of the real manager's checks, because the first failure is
 // what the client sees [BLZ:blazar/manager/service.py create_lease].
-func (s *Service) create(body *pyrepr.Dict, who front.Caller) (*lease, *problem) {
+func (s leaseCalls) create(body *pyrepr.Dict, who front.Caller) (*lease, *problem) {
 	if p := require(body, "name", "start_date", "end_date"); p != nil {
 		return nil, p
 	}
@@ -145,7 +145,7 @@ func tooLong(d time.Duration, code int) *problem {
 		int(d.Seconds()), int(maxDuration.Seconds()))}
 }
 
-func (s *Service) newLease(name string, who front.Caller, start, end, remind, now time.Time) *lease {
+func (s *book) newLease(name string, who front.Caller, start, end, remind, now time.Time) *lease {
 	if remind.Before(start) {
 		remind = start
 	}
@@ -163,7 +163,7 @@ var missingProperties = &problem{400, "Missing parameter resource_properties"}
 
 // enough tells whether a reservation can be had. Without resource_properties Blazar tries
 // the site's default first, and then again without it, which is a parameter missing.
-func (s *Service) enough(a *ask) *problem {
+func (s *book) enough(a *ask) *problem {
 	_, p := s.candidates(a, nil)
 	if p != nil && !a.hasProps {
 		return missingProperties
@@ -174,7 +174,7 @@ func (s *Service) enough(a *ask) *problem {
 // reserve allocates boards for every reservation in turn. Two reservations that
 // each fit alone may not fit together; that failure has another text, and leaks the boards
 // that the earlier ones got.
-func (s *Service) reserve(l *lease, asks []*ask, now time.Time) *problem {
+func (s *book) reserve(l *lease, asks []*ask, now time.Time) *problem {
 	for _, a := range asks {
 		if !a.hasProps {
 			// The first check puts the site's default in its place, the second does not.
@@ -283,7 +283,7 @@ func beforeEnd(body *pyrepr.Dict, start, end time.Time) (time.Time, *problem) {
 
 // readAsk checks one reservation of a request and completes it as the device plugin
 // does, so that the "not enough" text prints the same dictionary.
-func (s *Service) readAsk(res *pyrepr.Dict, start, end time.Time, project string) (*ask, *problem) {
+func (s leaseCalls) readAsk(res *pyrepr.Dict, start, end time.Time, project string) (*ask, *problem) {
 	kind, _ := res.Get("resource_type")
 	if kind != s.kind.resource {
 		return nil, &problem{500, "The " + pyrepr.Str(kind) + " resource type is not supported"}
@@ -334,7 +334,7 @@ func terms(props ...any) (all []requirement, p *problem) {
 
 // option reads a word of a reservation, "default" if it is not given. Machines may besides be
 // snapshot at the end and started with a Heat stack; the device plugin checks before_end only.
-func (s *Service) option(a *ask, key string, known ...any) (string, *problem) {
+func (s leaseCalls) option(a *ask, key string, known ...any) (string, *problem) {
 	v, ok := a.params.Get(key)
 	if !ok {
 		v = "default"

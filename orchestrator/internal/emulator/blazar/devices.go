@@ -10,7 +10,7 @@ import (
 	"chexp/orchestrator/internal/emulator/world"
 )
 
-func (s *Service) listDevices(c call) {
+func (s deviceCalls) listDevices(c call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	views := []any{}
@@ -20,7 +20,7 @@ func (s *Service) listDevices(c call) {
 	front.JSON(c.w, 200, map[string]any{s.kind.many: views})
 }
 
-func (s *Service) device(id string) *world.Device {
+func (s *boards) device(id string) *world.Device {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, d := range s.devices {
@@ -31,7 +31,7 @@ func (s *Service) device(id string) *world.Device {
 	return nil
 }
 
-func (s *Service) showDevice(c call) {
+func (s deviceCalls) showDevice(c call) {
 	d := s.device(c.r.PathValue("id"))
 	if d == nil {
 		s.fail(c.w, s.notFound(c.r.PathValue("id")))
@@ -42,7 +42,7 @@ func (s *Service) showDevice(c call) {
 
 // createDevice registers a board that Kubernetes knows, which doni does for the operators
 // [BLZ:plugins/devices/k8s_plugin.py create_device].
-func (s *Service) createDevice(c call) {
+func (s deviceCalls) createDevice(c call) {
 	name, _ := c.body.Get("name")
 	if driver, _ := c.body.Get("device_driver"); driver != "k8s" && !s.kind.hypervisor {
 		s.fail(c.w, internal)
@@ -68,7 +68,7 @@ func (s *Service) createDevice(c call) {
 }
 
 // updateDevice checks, and leaves the board as it is: its capabilities are this emulator's own.
-func (s *Service) updateDevice(c call) {
+func (s deviceCalls) updateDevice(c call) {
 	d := s.device(c.r.PathValue("id"))
 	switch {
 	case d == nil:
@@ -81,7 +81,7 @@ func (s *Service) updateDevice(c call) {
 	}
 }
 
-func (s *Service) deleteDevice(c call) {
+func (s deviceCalls) deleteDevice(c call) {
 	d := s.device(c.r.PathValue("id"))
 	if d == nil {
 		s.fail(c.w, s.notFound(c.r.PathValue("id")))
@@ -103,7 +103,7 @@ func (s *Service) deleteDevice(c call) {
 // leaseDevices answers which boards a lease got, also when it has given them back: columns
 // only, no uid and no machine_name. The database marks an allocation as deleted, and this
 // query does not ask [BLZ:blazar/db/sqlalchemy/api.py devices_in_lease].
-func (s *Service) leaseDevices(c call) {
+func (s deviceCalls) leaseDevices(c call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	views := []any{}
@@ -119,7 +119,7 @@ func (s *Service) leaseDevices(c call) {
 
 // properties lists the names of the extra capabilities; any value of "detail" adds their
 // values.
-func (s *Service) properties(c call) {
+func (s deviceCalls) properties(c call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	list := []any{}
@@ -154,7 +154,7 @@ type allocationView struct {
 // project that end now or later. Only an administrator sees whose project it is; the
 // user's name is among the extras [CIAB:kolla/defaults.yml allocation_extras].
 // Filters other than lease_id and reservation_id are ignored.
-func (s *Service) allocations(c call) {
+func (s deviceCalls) allocations(c call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	byDevice := s.booking(c)
@@ -167,7 +167,7 @@ func (s *Service) allocations(c call) {
 
 // allocation is the calendar of one machine, without extras. For boards it is broken: the route
 // passes no query to a handler that wants one. One that does not exist is found out first.
-func (s *Service) allocation(c call) {
+func (s deviceCalls) allocation(c call) {
 	id := c.r.PathValue("id")
 	switch {
 	case s.device(id) == nil:
@@ -192,7 +192,7 @@ type allocationRow struct {
 }
 
 // booking is who has what, by the board's id; the caller holds s.mu.
-func (s *Service) booking(c call) map[string][]allocationView {
+func (s deviceCalls) booking(c call) map[string][]allocationView {
 	leaseID, resID := c.r.FormValue("lease_id"), c.r.FormValue("reservation_id")
 	now := s.World.Now()
 	byDevice := map[string][]allocationView{}

@@ -19,23 +19,23 @@ type kind struct {
 	capability   string // the table that an unknown property is not found in
 	hypervisor   bool   // a reservation has hypervisor_properties and on_start
 	random       bool   // which of the free ones is left to chance
-	columns      func(*Service, *world.Device) *pyrepr.Dict
+	columns      func(*boards, *world.Device) *pyrepr.Dict
 	capabilities func(*world.Device) map[string]string
 }
 
 // devices is the plugin of CHI@Edge [BLZ:plugins/devices].
 var devices = kind{resource: "device", path: "devices", one: "device", many: "devices", policy: "blazar:devices:",
 	id:         "device_id",
-	capability: "DeviceExtraCapability", random: true, columns: (*Service).deviceColumns, capabilities: extras}
+	capability: "DeviceExtraCapability", random: true, columns: (*boards).deviceColumns, capabilities: extras}
 
 // hosts is the plugin of the bare-metal sites [BLZ:plugins/oshosts/host_plugin.py]. By default it
 // takes free machines in the order of their rows.
 var hosts = kind{resource: "physical:host", path: "os-hosts", one: "host", many: "hosts", policy: "blazar:oshosts:",
 	id:         "host_id",
-	capability: "ComputeHostExtraCapability", hypervisor: true, columns: (*Service).hostColumns,
+	capability: "ComputeHostExtraCapability", hypervisor: true, columns: (*boards).hostColumns,
 	capabilities: hostExtras}
 
-func (s *Service) deviceColumns(d *world.Device) *pyrepr.Dict {
+func (s *boards) deviceColumns(d *world.Device) *pyrepr.Dict {
 	v := pyrepr.NewDict()
 	v.Set("created_at", s.born)
 	v.Set("updated_at", nil)
@@ -49,7 +49,7 @@ func (s *Service) deviceColumns(d *world.Device) *pyrepr.Dict {
 
 // hostColumns are those of the fork's table, which has two that upstream's has not:
 // availability_zone and disabled [BLZ:blazar/db/sqlalchemy/models.py ComputeHost].
-func (s *Service) hostColumns(d *world.Device) *pyrepr.Dict {
+func (s *boards) hostColumns(d *world.Device) *pyrepr.Dict {
 	v := pyrepr.NewDict()
 	v.Set("created_at", s.born)
 	v.Set("updated_at", nil)
@@ -79,7 +79,7 @@ func hostExtras(d *world.Device) map[string]string {
 }
 
 // view is a board or a machine; full adds the extra capabilities, flattened in.
-func (s *Service) view(d *world.Device, full bool) *pyrepr.Dict {
+func (s *boards) view(d *world.Device, full bool) *pyrepr.Dict {
 	v := s.kind.columns(s, d)
 	if full {
 		more := s.kind.capabilities(d)
@@ -93,7 +93,7 @@ func (s *Service) view(d *world.Device, full bool) *pyrepr.Dict {
 }
 
 // property is a value as requirements see it: a column's or a capability's, as text.
-func (s *Service) property(d *world.Device, key string) (text string, number, ok bool) {
+func (s *boards) property(d *world.Device, key string) (text string, number, ok bool) {
 	if v, ok := s.kind.columns(s, d).Get(key); ok && v != nil {
 		_, number = v.(int)
 		if t, isText := v.(string); isText {
@@ -106,6 +106,6 @@ func (s *Service) property(d *world.Device, key string) (text string, number, ok
 }
 
 // notFound is the 404 for a board or a machine.
-func (s *Service) notFound(id string) *problem {
+func (s *boards) notFound(id string) *problem {
 	return &problem{404, fmt.Sprintf("Object with {'%s': '%s'} not found", s.kind.id, id)}
 }

@@ -171,7 +171,7 @@ func (l *lease) view(k kind) leaseView {
 
 // find returns the lease or the 404. There is no check of the project: the real
 // policy compares the caller with himself, so a lease's id opens it to everybody.
-func (s *Service) find(id string) (*lease, *problem) {
+func (s *book) find(id string) (*lease, *problem) {
 	for _, l := range s.leases {
 		if l.id == id && !l.deleted {
 			return l, nil
@@ -180,7 +180,7 @@ func (s *Service) find(id string) (*lease, *problem) {
 	return nil, &problem{404, "Object with {'lease_id': '" + id + "'} not found"}
 }
 
-func (s *Service) listLeases(c call) {
+func (s leaseCalls) listLeases(c call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	views := []leaseView{}
@@ -192,7 +192,7 @@ func (s *Service) listLeases(c call) {
 	front.JSON(c.w, 200, map[string]any{"leases": views})
 }
 
-func (s *Service) showLease(c call) {
+func (s leaseCalls) showLease(c call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l, p := s.find(c.r.PathValue("id"))
@@ -204,7 +204,7 @@ func (s *Service) showLease(c call) {
 }
 
 // deleteLease is synchronous. Running containers go first.
-func (s *Service) deleteLease(c call) {
+func (s leaseCalls) deleteLease(c call) {
 	s.mu.Lock()
 	l, p := s.find(c.r.PathValue("id"))
 	if p != nil {
@@ -251,7 +251,7 @@ func (l *lease) free(labels nodes) []string {
 	return ids
 }
 
-func (s *Service) ended(ids []string) {
+func (s *book) ended(ids []string) {
 	if s.Containers != nil && len(ids) > 0 {
 		s.Containers.ReservationEnded(ids)
 	}

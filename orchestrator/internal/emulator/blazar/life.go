@@ -10,7 +10,7 @@ import (
 
 // Run is the manager's timer loop: every tick it fires the events that are due, until
 // ctx is done. A lease that starts now therefore waits up to one tick.
-func (s *Service) Run(ctx context.Context) {
+func (s *book) Run(ctx context.Context) {
 	for s.World.Pace.Hold(ctx, s.World.Pace.Tick) {
 		s.fire(ctx)
 	}
@@ -18,7 +18,7 @@ func (s *Service) Run(ctx context.Context) {
 
 // pause is how long a lease takes from one state to the next: some 0.3 s were recorded
 // with the real tick of 10 s.
-func (s *Service) pause() time.Duration {
+func (s *book) pause() time.Duration {
 	return min(s.World.Pace.Tick/30, 300*time.Millisecond)
 }
 
@@ -26,7 +26,7 @@ func (s *Service) pause() time.Duration {
 // between, so that the states on the way can be seen: the event is in progress while the
 // lease still has its old state, and reservations change before the lease does (recorded,
 // cases b1, b6 and c1).
-func (s *Service) fire(ctx context.Context) {
+func (s *book) fire(ctx context.Context) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.World.Now()
@@ -54,7 +54,7 @@ func (s *Service) fire(ctx context.Context) {
 type step func(l *lease, now time.Time) (then func())
 
 // steps does one after the other, for as long as the lease exists.
-func (s *Service) steps(ctx context.Context, l *lease, all ...step) {
+func (s *book) steps(ctx context.Context, l *lease, all ...step) {
 	for _, do := range all {
 		if !s.World.Pace.Hold(ctx, s.pause()/time.Duration(len(all))) {
 			return
@@ -94,13 +94,13 @@ func settle(l *lease, now time.Time) func() {
 }
 
 // late is how much later than usual a lease starts, when that was ordered.
-func (s *Service) late() time.Duration {
+func (s *book) late() time.Duration {
 	f, _ := s.World.Orders.Of(lateStart)
 	return f.Action.Time
 }
 
 // start gives the reservations their boards.
-func (s *Service) start(l *lease, now time.Time) func() {
+func (s *book) start(l *lease, now time.Time) func() {
 	status := "active"
 	switch {
 	case s.World.Orders.Take(NodeGone):
@@ -128,7 +128,7 @@ func (s *Service) start(l *lease, now time.Time) func() {
 }
 
 // end takes the boards back, and with them what runs there.
-func (s *Service) end(l *lease, now time.Time) func() {
+func (s *book) end(l *lease, now time.Time) func() {
 	ids := l.free(s.labels)
 	for _, r := range l.reservations {
 		r.status, r.updated = "deleted", now
@@ -139,7 +139,7 @@ func (s *Service) end(l *lease, now time.Time) func() {
 // Machines are those of an active reservation of that project, for Nova's scheduler: Blazar put
 // them into an aggregate that only the hint with the reservation's id opens
 // [BLZ:plugins/oshosts/host_plugin.py on_start].
-func (s *Service) Machines(reservationID, projectID string) []*world.Device {
+func (s *book) Machines(reservationID, projectID string) []*world.Device {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, l := range s.leases {
@@ -152,7 +152,7 @@ func (s *Service) Machines(reservationID, projectID string) []*world.Device {
 }
 
 // Nodes counts the boards that Kubernetes knows.
-func (s *Service) Nodes() int {
+func (s *book) Nodes() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.devices)
@@ -167,7 +167,7 @@ type Left struct {
 }
 
 // Leftovers lists them.
-func (s *Service) Leftovers() []Left {
+func (s *book) Leftovers() []Left {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	left := []Left{}

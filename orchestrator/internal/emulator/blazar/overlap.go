@@ -38,7 +38,7 @@ func (n nodes) unmark(r *reservation) {
 
 // Labelled are the boards whose nodes have the labels of a reservation of that project, for Zun's
 // scheduler.
-func (s *Service) Labelled(reservationID, projectID string) []*world.Device {
+func (s *book) Labelled(reservationID, projectID string) []*world.Device {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var found []*world.Device
@@ -64,7 +64,7 @@ type leaked struct {
 const raceTime = time.Second
 
 // overlaps tells whether another lease has a board of this one at a time of this one.
-func (s *Service) overlaps(l *lease) bool {
+func (s *book) overlaps(l *lease) bool {
 	return slices.ContainsFunc(s.leases, func(o *lease) bool {
 		return o != l && !o.deleted && o.start.Before(l.end) && l.start.Before(o.end) &&
 			slices.ContainsFunc(o.devices(), func(d *world.Device) bool { return slices.Contains(l.devices(), d) })
@@ -73,7 +73,7 @@ func (s *Service) overlaps(l *lease) bool {
 
 // rivals lets another project book the new lease's boards as well, as was ordered: for the same
 // time, as its creation at the same moment does, or for the two hours after it.
-func (s *Service) rivals(l *lease) {
+func (s *book) rivals(l *lease) {
 	if s.World.Orders.Take(RivalSame) {
 		s.scenery(s.World.User(world.Carol), "rival", l.devices(), l.start, l.end)
 	}
@@ -83,7 +83,7 @@ func (s *Service) rivals(l *lease) {
 }
 
 // scenery adds somebody's lease of some boards; the caller holds s.mu.
-func (s *Service) scenery(u *world.User, name string, devices []*world.Device, start, end time.Time) *lease {
+func (s *book) scenery(u *world.User, name string, devices []*world.Device, start, end time.Time) *lease {
 	now := s.World.Now()
 	who := front.Caller{UserID: u.ID, UserName: u.Name, ProjectID: u.Project.ID}
 	l := s.newLease(name, who, start, end, start, now)
@@ -99,7 +99,7 @@ func (s *Service) scenery(u *world.User, name string, devices []*world.Device, s
 
 // Seed adds a lease that is part of the scenery: somebody else's, active, on the named
 // board, for some hours.
-func (s *Service) Seed(u *world.User, name, device string) {
+func (s *book) Seed(u *world.User, name, device string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, d := range s.devices {

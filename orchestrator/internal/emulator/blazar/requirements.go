@@ -96,7 +96,7 @@ var compare = map[string]func(have, want string) bool{
 // matching returns the boards that satisfy all terms, whether reservable or not.
 // A board without the property never matches, not even "!=". A host's columns that are numbers
 // are compared as numbers, by the database; everything else is text.
-func (s *Service) matching(reqs []requirement) ([]*world.Device, *problem) {
+func (s *boards) matching(reqs []requirement) ([]*world.Device, *problem) {
 	found := s.devices
 	for _, q := range reqs {
 		if !s.anyHas(q.key) {
@@ -123,7 +123,7 @@ func (q requirement) holds(have string, number bool) bool {
 	return compare[q.op](have, want)
 }
 
-func (s *Service) anyHas(key string) bool {
+func (s *boards) anyHas(key string) bool {
 	for _, d := range s.devices {
 		if _, _, ok := s.property(d, key); ok {
 			return true
@@ -154,7 +154,7 @@ func extras(d *world.Device) map[string]string {
 }
 
 // propertyNames lists the extra capabilities that any board has, sorted.
-func (s *Service) propertyNames() []string {
+func (s *boards) propertyNames() []string {
 	set := map[string]bool{}
 	for _, d := range s.devices {
 		for k := range s.kind.capabilities(d) {

@@ -11,7 +11,7 @@ import (
 	"chexp/orchestrator/internal/emulator/world"
 )
 
-func (s *Service) updateLease(c call) {
+func (s leaseCalls) updateLease(c call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l, p := s.find(c.r.PathValue("id"))
@@ -32,7 +32,7 @@ func (s *Service) updateLease(c call) {
 }
 
 // update changes a lease, all or nothing [BLZ:blazar/manager/service.py update_lease].
-func (s *Service) update(l *lease, body *pyrepr.Dict) *problem {
+func (s leaseCalls) update(l *lease, body *pyrepr.Dict) *problem {
 	keys := body.Keys()
 	if len(keys) == 0 {
 		return nil
@@ -114,7 +114,7 @@ func newDates(l *lease, body *pyrepr.Dict, minute time.Time) (start, end time.Ti
 	return start, end, nil
 }
 
-func (s *Service) changedReservations(l *lease, body *pyrepr.Dict) ([]*pyrepr.Dict, *problem) {
+func (s leaseCalls) changedReservations(l *lease, body *pyrepr.Dict) ([]*pyrepr.Dict, *problem) {
 	list, p := reservationList(body)
 	if p != nil {
 		return nil, p
@@ -176,7 +176,7 @@ func extension(l *lease, start, end, now time.Time) *problem {
 // another lease has it then; of a board it asks the same table, of hosts, in which no board is. So
 // every extension over somebody's booking is granted (recorded, cases fleet/35b and 83)
 // [BLZ:plugins/devices/device_plugin.py _allocations_to_remove].
-func (s *Service) reallocate(l *lease, changes []*pyrepr.Dict, start, end, now time.Time) *problem {
+func (s leaseCalls) reallocate(l *lease, changes []*pyrepr.Dict, start, end, now time.Time) *problem {
 	type plan struct {
 		r       *reservation
 		a       *ask
@@ -217,7 +217,7 @@ func (s *Service) reallocate(l *lease, changes []*pyrepr.Dict, start, end, now t
 	return nil
 }
 
-func (s *Service) keepOrSwap(l *lease, r *reservation, a *ask) ([]*world.Device, *problem) {
+func (s leaseCalls) keepOrSwap(l *lease, r *reservation, a *ask) ([]*world.Device, *problem) {
 	match, p := s.matching(a.reqs)
 	if p != nil {
 		return nil, p
@@ -247,7 +247,7 @@ func (s *Service) keepOrSwap(l *lease, r *reservation, a *ask) ([]*world.Device,
 
 // moveEvents keeps the reminder's distance from the end, and fires it again if it
 // already fired.
-func (s *Service) moveEvents(l *lease, start, end, remind, now time.Time) {
+func (s leaseCalls) moveEvents(l *lease, start, end, remind, now time.Time) {
 	if remind.IsZero() {
 		remind = end.Add(-l.end.Sub(l.beforeEnd.at))
 	}

@@ -51,7 +51,7 @@ func (s *Service) render(c *appCred) map[string]any {
 }
 
 // own refuses the credentials of somebody else.
-func (s *Service) own(w http.ResponseWriter, r *http.Request, t *token, rule string) bool {
+func (s appCredCalls) own(w http.ResponseWriter, r *http.Request, t *token, rule string) bool {
 	if r.PathValue("user") == t.user.ID {
 		return true
 	}
@@ -59,7 +59,7 @@ func (s *Service) own(w http.ResponseWriter, r *http.Request, t *token, rule str
 	return false
 }
 
-func (s *Service) listCreds(w http.ResponseWriter, r *http.Request, t *token) {
+func (s appCredCalls) listCreds(w http.ResponseWriter, r *http.Request, t *token) {
 	if !s.own(w, r, t, "identity:list_application_credentials") {
 		return
 	}
@@ -75,7 +75,7 @@ func (s *Service) listCreds(w http.ResponseWriter, r *http.Request, t *token) {
 }
 
 // mayManage: a token that came from a restricted credential may not manage others.
-func (s *Service) mayManage(w http.ResponseWriter, t *token) bool {
+func (s appCredCalls) mayManage(w http.ResponseWriter, t *token) bool {
 	if t.cred == nil || t.cred.allowed() {
 		return true
 	}
@@ -83,7 +83,7 @@ func (s *Service) mayManage(w http.ResponseWriter, t *token) bool {
 	return false
 }
 
-func (s *Service) createCred(w http.ResponseWriter, r *http.Request, t *token) {
+func (s appCredCalls) createCred(w http.ResponseWriter, r *http.Request, t *token) {
 	if !s.own(w, r, t, "identity:create_application_credential") || !s.mayManage(w, t) {
 		return
 	}
@@ -139,7 +139,7 @@ func parseTime(text string) (time.Time, bool) {
 }
 
 // cred looks up the credential of the path, answering 404 itself.
-func (s *Service) cred(w http.ResponseWriter, r *http.Request, t *token) *appCred {
+func (s appCredCalls) cred(w http.ResponseWriter, r *http.Request, t *token) *appCred {
 	s.mu.Lock()
 	c := s.creds[r.PathValue("cred")]
 	s.mu.Unlock()
@@ -150,7 +150,7 @@ func (s *Service) cred(w http.ResponseWriter, r *http.Request, t *token) *appCre
 	return c
 }
 
-func (s *Service) showCred(w http.ResponseWriter, r *http.Request, t *token) {
+func (s appCredCalls) showCred(w http.ResponseWriter, r *http.Request, t *token) {
 	if !s.own(w, r, t, "identity:get_application_credential") {
 		return
 	}
@@ -159,7 +159,7 @@ func (s *Service) showCred(w http.ResponseWriter, r *http.Request, t *token) {
 	}
 }
 
-func (s *Service) deleteCred(w http.ResponseWriter, r *http.Request, t *token) {
+func (s appCredCalls) deleteCred(w http.ResponseWriter, r *http.Request, t *token) {
 	if !s.own(w, r, t, "identity:delete_application_credential") || !s.mayManage(w, t) {
 		return
 	}

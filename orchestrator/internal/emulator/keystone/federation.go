@@ -20,7 +20,7 @@ const (
 // federate takes an access token for an unscoped token. On the real site Apache's
 // mod_auth_openidc stands in front: it sends who brings no token to the sign-in page,
 // and answers by itself to a bad one.
-func (s *Service) federate(w http.ResponseWriter, r *http.Request) {
+func (s tokenCalls) federate(w http.ResponseWriter, r *http.Request) {
 	if idp := r.PathValue("idp"); idp != identityProviderName {
 		s.fail(w, 404, "Could not find Identity Provider: "+idp+".")
 		return
@@ -35,7 +35,7 @@ func (s *Service) federate(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, at, http.StatusFound)
 		return
 	}
-	u := s.bearer(r)
+	u := identityProvider(s).bearer(r)
 	if u == nil {
 		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token", error_description="token is not active"`)
 		front.HTML(w, 401, "This server could not verify that you are authorized to access the document requested.")

@@ -20,7 +20,7 @@ const (
 )
 
 // clientID is the site's: keystone-uc-prod for CHI@UC.
-func (s *Service) clientID() string {
+func (s identityProvider) clientID() string {
 	if _, site, ok := strings.Cut(s.World.Region, "@"); ok {
 		return "keystone-" + strings.ToLower(site) + "-prod"
 	}
@@ -39,7 +39,9 @@ type grant struct {
 // identityProvider is the Keycloak in front of this Keystone, as far as a client of
 // the command line sees it. Its texts are Keycloak's, from its documentation and
 // public logs; nothing of it was recorded.
-func (s *Service) identityProvider(mux *http.ServeMux) {
+type identityProvider struct{ *Service }
+
+func (s identityProvider) register(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+realm+"/.well-known/openid-configuration", s.discovery)
 	mux.HandleFunc("POST "+realm+"/protocol/openid-connect/token", s.grantToken)
 	mux.HandleFunc("GET "+realm+"/protocol/openid-connect/userinfo", s.userinfo)
@@ -51,7 +53,7 @@ func (s *Service) identityProvider(mux *http.ServeMux) {
 // DiscoveryURL is the address of the discovery document.
 func (s *Service) DiscoveryURL() string { return s.URL + realm + "/.well-known/openid-configuration" }
 
-func (s *Service) discovery(w http.ResponseWriter, _ *http.Request) {
+func (s identityProvider) discovery(w http.ResponseWriter, _ *http.Request) {
 	at := s.URL + realm + "/protocol/openid-connect"
 	front.JSON(w, 200, map[string]any{
 		"issuer": s.URL + realm, "authorization_endpoint": at + "/auth", "token_endpoint": at + "/token",
@@ -70,7 +72,7 @@ func oauthError(w http.ResponseWriter, status int, code, description string) {
 
 // grantToken is the token endpoint: form-encoded, the client named by HTTP Basic or
 // in the form.
-func (s *Service) grantToken(w http.ResponseWriter, r *http.Request) {
+func (s identityProvider) grantToken(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 1<<16)
 	if !strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") || r.ParseForm() != nil {
 		oauthError(w, 400, "invalid_request", "Missing form parameter: grant_type")
@@ -97,7 +99,7 @@ func (s *Service) grantToken(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s *Service) byUserPassword(w http.ResponseWriter, form url.Values) {
+func (s identityProvider) byUserPassword(w http.ResponseWriter, form url.Values) {
 	u := s.find(userRef{Name: form.Get("username"), Domain: &domainRef{Name: world.DomainName}})
 	if u == nil || form.Get("password") != u.Password {
 		oauthError(w, 401, "invalid_grant", "Invalid user credentials")
@@ -107,7 +109,7 @@ func (s *Service) byUserPassword(w http.ResponseWriter, form url.Values) {
 }
 
 // byRefreshToken: a refresh token is good once.
-func (s *Service) byRefreshToken(w http.ResponseWriter, form url.Values) {
+func (s identityProvider) byRefreshToken(w http.ResponseWriter, form url.Values) {
 	s.mu.Lock()
 	g, ok := s.refreshes[form.Get("refresh_token")]
 	delete(s.refreshes, form.Get("refresh_token"))
@@ -122,7 +124,7 @@ func (s *Service) byRefreshToken(w http.ResponseWriter, form url.Values) {
 	}
 }
 
-func (s *Service) giveTokens(w http.ResponseWriter, u *world.User, scope string) {
+func (s identityProvider) giveTokens(w http.ResponseWriter, u *world.User, scope string) {
 	life, now := s.lives.access(), s.World.Now()
 	access, refresh := "access."+world.NewHex(64), "refresh."+world.NewHex(64)
 	s.mu.Lock()
@@ -140,7 +142,7 @@ func (s *Service) giveTokens(w http.ResponseWriter, u *world.User, scope string)
 }
 
 // bearer is the user that the request's access token speaks for; nil without a valid one.
-func (s *Service) bearer(r *http.Request) *world.User {
+func (s identityProvider) bearer(r *http.Request) *world.User {
 	text, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -151,7 +153,7 @@ func (s *Service) bearer(r *http.Request) *world.User {
 	return g.user
 }
 
-func (s *Service) userinfo(w http.ResponseWriter, r *http.Request) {
+func (s identityProvider) userinfo(w http.ResponseWriter, r *http.Request) {
 	u := s.bearer(r)
 	if u == nil {
 		w.Header().Set("WWW-Authenticate",

@@ -35,6 +35,12 @@ type Service struct {
 	refreshes map[string]grant
 }
 
+// What the API can be asked for is in types of its own, each with the whole Service.
+type (
+	tokenCalls   struct{ *Service }
+	appCredCalls struct{ *Service }
+)
+
 // New makes a Keystone with nobody signed in.
 func New(w *world.World) *Service {
 	return &Service{World: w, tokens: map[string]*token{}, creds: map[string]*appCred{}, ids: map[string]string{},
@@ -65,6 +71,7 @@ func (s *Service) caller(t *token) front.Caller {
 // Handler serves the API.
 func (s *Service) Handler() http.Handler {
 	mux := http.NewServeMux()
+	cred := appCredCalls{s}
 	mux.HandleFunc("GET /{$}", s.versions)
 	mux.HandleFunc("GET /v3", s.version)
 	mux.HandleFunc("GET /v3/{$}", s.version)
@@ -75,12 +82,12 @@ func (s *Service) Handler() http.Handler {
 	mux.HandleFunc("GET /v3/projects", s.signedIn(s.forbidden("identity:list_projects")))
 	mux.HandleFunc("POST /v3/OS-TRUST/trusts", s.signedIn(s.createTrust))
 	const creds = "/v3/users/{user}/application_credentials"
-	mux.HandleFunc("GET "+creds, s.signedIn(s.listCreds))
-	mux.HandleFunc("POST "+creds, s.signedIn(s.createCred))
-	mux.HandleFunc("GET "+creds+"/{cred}", s.signedIn(s.showCred))
-	mux.HandleFunc("DELETE "+creds+"/{cred}", s.signedIn(s.deleteCred))
-	mux.HandleFunc("POST /v3/OS-FEDERATION/identity_providers/{idp}/protocols/{protocol}/auth", s.federate)
-	s.identityProvider(mux)
+	mux.HandleFunc("GET "+creds, s.signedIn(cred.listCreds))
+	mux.HandleFunc("POST "+creds, s.signedIn(cred.createCred))
+	mux.HandleFunc("GET "+creds+"/{cred}", s.signedIn(cred.showCred))
+	mux.HandleFunc("DELETE "+creds+"/{cred}", s.signedIn(cred.deleteCred))
+	mux.HandleFunc("POST /v3/OS-FEDERATION/identity_providers/{idp}/protocols/{protocol}/auth", tokenCalls{s}.federate)
+	identityProvider{s}.register(mux)
 	mux.HandleFunc("/", notFound)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Vary", "X-Auth-Token")
@@ -91,13 +98,14 @@ func (s *Service) Handler() http.Handler {
 func notFound(w http.ResponseWriter, _ *http.Request) { front.NotFoundPage(w) }
 
 func (s *Service) authTokens(w http.ResponseWriter, r *http.Request) {
+	token := tokenCalls{s}
 	switch r.Method {
 	case "POST":
-		s.issue(w, r)
+		token.issue(w, r)
 	case "GET", "HEAD":
-		s.signedIn(s.showToken)(w, r)
+		s.signedIn(token.showToken)(w, r)
 	case "DELETE":
-		s.signedIn(s.revoke)(w, r)
+		s.signedIn(token.revoke)(w, r)
 	default:
 		w.Header().Set("Allow", "GET, OPTIONS, DELETE, POST, HEAD")
 		front.JSON(w, 405, map[string]any{"message": "The method is not allowed for the requested URL."})

@@ -126,7 +126,7 @@ func readAuth(body io.Reader) (req authRequest, problem string) {
 	return req, ""
 }
 
-func (s *Service) issue(w http.ResponseWriter, r *http.Request) {
+func (s tokenCalls) issue(w http.ResponseWriter, r *http.Request) {
 	req, problem := readAuth(r.Body)
 	if problem != "" {
 		s.fail(w, 400, problem)
@@ -150,7 +150,7 @@ func (s *Service) issue(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s *Service) unsupportedMethod(w http.ResponseWriter) {
+func (s tokenCalls) unsupportedMethod(w http.ResponseWriter) {
 	w.Header().Set("WWW-Authenticate", `Keystone uri="`+s.URL+`/v3"`)
 	front.JSON(w, 401, map[string]any{"error": map[string]any{
 		"code": 401, "title": "Unauthorized", "message": "Attempted to authenticate with an unsupported method.",
@@ -184,7 +184,7 @@ func scope(raw json.RawMessage, u *world.User) (want, ok bool) {
 	return true, byID || byName
 }
 
-func (s *Service) byPassword(w http.ResponseWriter, r *http.Request, req authRequest, ref userRef) {
+func (s tokenCalls) byPassword(w http.ResponseWriter, r *http.Request, req authRequest, ref userRef) {
 	u := s.find(ref)
 	if u == nil || ref.Password != u.Password {
 		s.unauthorized(w)
@@ -203,7 +203,7 @@ func (s *Service) byPassword(w http.ResponseWriter, r *http.Request, req authReq
 
 // byToken exchanges a token for another scope. A token that came from an
 // application credential may not; one that is unknown or expired is 404, not 401.
-func (s *Service) byToken(w http.ResponseWriter, r *http.Request, req authRequest, id string) {
+func (s tokenCalls) byToken(w http.ResponseWriter, r *http.Request, req authRequest, id string) {
 	s.mu.Lock()
 	old := s.tokens[id]
 	live := old != nil && !old.revoked && s.World.Now().Before(old.expires)
@@ -229,7 +229,7 @@ func (s *Service) byToken(w http.ResponseWriter, r *http.Request, req authReques
 		old.expires)
 }
 
-func (s *Service) byAppCred(w http.ResponseWriter, r *http.Request, req authRequest, id, name, secret string,
+func (s tokenCalls) byAppCred(w http.ResponseWriter, r *http.Request, req authRequest, id, name, secret string,
 	ref *userRef) {
 	if raw := req.Auth.Scope; len(raw) > 0 && string(raw) != "null" {
 		w.Header().Set("WWW-Authenticate", `Keystone uri="`+s.URL+`/v3"`)
@@ -273,7 +273,7 @@ func (s *Service) byAppCred(w http.ResponseWriter, r *http.Request, req authRequ
 }
 
 // grant stores the token and answers 201. A real Fernet token is 180 to 270 bytes.
-func (s *Service) grant(w http.ResponseWriter, r *http.Request, t *token, expires time.Time) {
+func (s tokenCalls) grant(w http.ResponseWriter, r *http.Request, t *token, expires time.Time) {
 	t.id = "gAAAAA" + world.NewHex(88)
 	own := make([]byte, 16)
 	rand.Read(own)
@@ -305,7 +305,7 @@ func (t *token) end() string {
 	return t.expires.Format(timeFormat)
 }
 
-func (s *Service) writeToken(w http.ResponseWriter, r *http.Request, status int, t *token) {
+func (s tokenCalls) writeToken(w http.ResponseWriter, r *http.Request, status int, t *token) {
 	domain := map[string]any{"id": domainID(), "name": world.DomainName}
 	body := map[string]any{
 		"methods":   t.methods,
@@ -331,7 +331,7 @@ func (s *Service) writeToken(w http.ResponseWriter, r *http.Request, status int,
 	front.JSON(w, status, map[string]any{"token": body})
 }
 
-func (s *Service) subject(r *http.Request) *token {
+func (s tokenCalls) subject(r *http.Request) *token {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.tokens[r.Header.Get("X-Subject-Token")]
@@ -341,7 +341,7 @@ func (s *Service) subject(r *http.Request) *token {
 	return t
 }
 
-func (s *Service) showToken(w http.ResponseWriter, r *http.Request, _ *token) {
+func (s tokenCalls) showToken(w http.ResponseWriter, r *http.Request, _ *token) {
 	t := s.subject(r)
 	if t == nil {
 		s.fail(w, 404, "Failed to validate token")
@@ -350,7 +350,7 @@ func (s *Service) showToken(w http.ResponseWriter, r *http.Request, _ *token) {
 	s.writeToken(w, r, 200, t)
 }
 
-func (s *Service) revoke(w http.ResponseWriter, r *http.Request, _ *token) {
+func (s tokenCalls) revoke(w http.ResponseWriter, r *http.Request, _ *token) {
 	t := s.subject(r)
 	if t == nil {
 		s.fail(w, 404, "Failed to validate token")

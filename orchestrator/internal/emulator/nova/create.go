@@ -48,7 +48,7 @@ type wish struct {
 	wantsGroup             bool
 }
 
-func (s *Service) createServer(c call) {
+func (s serverCalls) createServer(c call) {
 	data, err := io.ReadAll(c.r.Body)
 	if err != nil {
 		front.Drop()
@@ -81,7 +81,7 @@ func (s *Service) createServer(c call) {
 
 // readWish does the schema's checks, and then the controller's in its order
 // [nova/api/openstack/compute/servers.py create].
-func (s *Service) readWish(body *pyrepr.Dict, v version) (wish, *problem) {
+func (s serverCalls) readWish(body *pyrepr.Dict, v version) (wish, *problem) {
 	var w wish
 	srv, p := readServer(body, v)
 	if p != nil {
@@ -256,7 +256,7 @@ func checkNetworks(networks any) *problem {
 }
 
 // add makes the rows and lets them be built.
-func (s *Service) add(c call, w wish) (*server, *problem) {
+func (s serverCalls) add(c call, w wish) (*server, *problem) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var key *keypair

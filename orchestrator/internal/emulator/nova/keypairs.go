@@ -42,7 +42,7 @@ func (k *keypair) view(user string, v version, full bool) map[string]any {
 	return m
 }
 
-func (s *Service) listKeypairs(c call) {
+func (s keypairCalls) listKeypairs(c call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	list := []any{}
@@ -57,7 +57,7 @@ var keyName = regexp.MustCompile(`^[\w\-. @]+$`)
 
 // newKeypair makes the pair that a call asks for, with the private key where
 // Nova makes it; nil where the call was refused.
-func (s *Service) newKeypair(c call) (k *keypair, private string) {
+func (s keypairCalls) newKeypair(c call) (k *keypair, private string) {
 	var req struct {
 		Keypair *struct {
 			Name   *string `json:"name"`
@@ -103,7 +103,7 @@ func (s *Service) newKeypair(c call) (k *keypair, private string) {
 	return k, private
 }
 
-func (s *Service) createKeypair(c call) {
+func (s keypairCalls) createKeypair(c call) {
 	k, private := s.newKeypair(c)
 	if k == nil {
 		return
@@ -159,7 +159,7 @@ func (s *Service) key(user, name string) *keypair {
 
 // findKey finds the key pair that the path names; nil where there is none, which
 // it has answered. The caller holds s.mu.
-func (s *Service) findKey(c call) *keypair {
+func (s keypairCalls) findKey(c call) *keypair {
 	k := s.key(c.caller.UserID, c.r.PathValue("id"))
 	if k == nil {
 		c.fail(404, "Keypair %s not found for user %s", c.r.PathValue("id"), c.caller.UserID)
@@ -167,7 +167,7 @@ func (s *Service) findKey(c call) *keypair {
 	return k
 }
 
-func (s *Service) showKeypair(c call) {
+func (s keypairCalls) showKeypair(c call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k := s.findKey(c)
@@ -177,7 +177,7 @@ func (s *Service) showKeypair(c call) {
 	front.JSON(c.w, 200, map[string]any{"keypair": k.view(c.caller.UserID, c.v, true)})
 }
 
-func (s *Service) deleteKeypair(c call) {
+func (s keypairCalls) deleteKeypair(c call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k := s.findKey(c)

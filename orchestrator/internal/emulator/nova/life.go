@@ -20,7 +20,7 @@ const noValidHost = "No valid host was found. There are not enough hosts availab
 	"bit.ly/faq-instance-failure"
 
 // begin lets a server be built in the background; the caller holds s.mu.
-func (s *Service) begin(v *server) {
+func (s *compute) begin(v *server) {
 	ctx, end := context.WithCancel(context.Background())
 	v.end = end
 	s.bg.Go(func() {
@@ -33,10 +33,10 @@ func (s *Service) begin(v *server) {
 }
 
 // step is how long scheduling and deleting take: short beside a deployment.
-func (s *Service) step() time.Duration { return min(s.World.Pace.Deploy/20, 2*time.Second) }
+func (s *compute) step() time.Duration { return min(s.World.Pace.Deploy/20, 2*time.Second) }
 
 // change does f under the lock unless the server's life was ended.
-func (s *Service) change(ctx context.Context, v *server, f func()) bool {
+func (s *compute) change(ctx context.Context, v *server, f func()) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if ctx.Err() != nil || v.leaving {
@@ -48,7 +48,7 @@ func (s *Service) change(ctx context.Context, v *server, f func()) bool {
 }
 
 // build takes a server from scheduling to its final boot.
-func (s *Service) build(ctx context.Context, v *server) {
+func (s *compute) build(ctx context.Context, v *server) {
 	if !s.World.Pace.Hold(ctx, s.step()) {
 		return
 	}
@@ -80,7 +80,7 @@ func (s *Service) build(ctx context.Context, v *server) {
 }
 
 // place takes a free machine of the reservation; the caller holds s.mu.
-func (s *Service) place(v *server, machines []*world.Device) {
+func (s *compute) place(v *server, machines []*world.Device) {
 	taken := func(d *world.Device) bool {
 		return slices.ContainsFunc(s.servers, func(o *server) bool { return o.machine == d })
 	}
@@ -94,12 +94,12 @@ func (s *Service) place(v *server, machines []*world.Device) {
 }
 
 // fails ends a server in ERROR; the caller holds s.mu.
-func (s *Service) fails(v *server, why string) {
+func (s *compute) fails(v *server, why string) {
 	v.status, v.task, v.fault, v.faultAt = failed, "", why, s.World.Now()
 }
 
 // newAddress hands out sharednet1's addresses; the caller holds s.mu.
-func (s *Service) newAddress() string {
+func (s *compute) newAddress() string {
 	s.last++
 	n := 10 + s.last%900
 	return net.IPv4(10, 140, 80+byte(n>>8), byte(n)).String()
@@ -119,7 +119,7 @@ unset CHEXP_KEY
 exec /usr/sbin/sshd -D`
 
 // boot starts what answers on the machine's port 22.
-func (s *Service) boot(v *server) (*sandbox.Container, error) {
+func (s *compute) boot(v *server) (*sandbox.Container, error) {
 	if s.Host == nil {
 		return nil, errors.New("the emulator was given no images")
 	}
@@ -153,7 +153,7 @@ func hostname(name string) string {
 
 // remove takes a server away, in the background; the machine is free again when it is gone. The
 // caller holds s.mu.
-func (s *Service) remove(v *server) {
+func (s *compute) remove(v *server) {
 	if v.leaving {
 		return
 	}
@@ -173,7 +173,7 @@ func (s *Service) remove(v *server) {
 }
 
 // ReservationEnded deletes the servers on the machines of reservations that ended.
-func (s *Service) ReservationEnded(ids []string) {
+func (s *compute) ReservationEnded(ids []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, v := range s.servers {
@@ -185,7 +185,7 @@ func (s *Service) ReservationEnded(ids []string) {
 
 // Ports are those of the servers. Through a floating IP only SSH is forwarded: a loopback address
 // cannot stand for all ports of a machine.
-func (s *Service) Ports() []world.Port {
+func (s *compute) Ports() []world.Port {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []world.Port
@@ -201,7 +201,7 @@ func (s *Service) Ports() []world.Port {
 }
 
 // Dial connects to a TCP port of a server.
-func (s *Service) Dial(ctx context.Context, portID string, tcp int) (net.Conn, error) {
+func (s *compute) Dial(ctx context.Context, portID string, tcp int) (net.Conn, error) {
 	s.mu.Lock()
 	var box *sandbox.Container
 	for _, v := range s.servers {
@@ -217,7 +217,7 @@ func (s *Service) Dial(ctx context.Context, portID string, tcp int) (net.Conn, e
 }
 
 // Close ends all servers.
-func (s *Service) Close() {
+func (s *compute) Close() {
 	s.mu.Lock()
 	for _, v := range s.servers {
 		v.end()
@@ -234,7 +234,7 @@ type Left struct {
 }
 
 // Leftovers lists them. Those that a deletion is taking away do not count.
-func (s *Service) Leftovers() []Left {
+func (s *compute) Leftovers() []Left {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	left := []Left{}

@@ -38,14 +38,26 @@ type Images interface{ Known(id string) bool }
 
 // Service is one Nova.
 type Service struct {
+	compute
+	URL string // root, without /v2.1
+}
+
+// What the API can be asked for is in types of its own, each with the whole Service.
+type (
+	serverCalls  struct{ *Service }
+	keypairCalls struct{ *Service }
+)
+
+// compute is what happens to servers after the API has answered. It knows nothing of
+// calls.
+type compute struct {
 	World        *world.World
-	URL          string // root, without /v2.1
 	Reservations Reservations
 	Network      Network
 	Images       Images
 	Host         *sandbox.Host // nil: servers without SSH
 
-	mu      sync.Mutex
+	mu      sync.Mutex // of all that follows
 	servers []*server
 	keys    map[string][]*keypair // by user id
 	last    int                   // of addresses
@@ -53,7 +65,9 @@ type Service struct {
 }
 
 // New makes a Nova without servers.
-func New(w *world.World) *Service { return &Service{World: w, keys: map[string][]*keypair{}} }
+func New(w *world.World) *Service {
+	return &Service{compute: compute{World: w, keys: map[string][]*keypair{}}}
+}
 
 // version is the minor number of a microversion 2.x.
 type version int
@@ -128,6 +142,7 @@ func microversion(w http.ResponseWriter, r *http.Request) (version, bool) {
 
 // Handler serves the API. Versions are told without a token.
 func (s *Service) Handler(gate *front.Gate) http.Handler {
+	server, keypair := serverCalls{s}, keypairCalls{s}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		front.JSON(w, 200, map[string]any{"versions": []any{
@@ -143,25 +158,25 @@ func (s *Service) Handler(gate *front.Gate) http.Handler {
 	mux.HandleFunc("GET /v2.1", one)
 	mux.HandleFunc("GET /v2.1/{$}", one)
 	for pattern, h := range map[string]func(call){
-		"POST /servers":                           s.createServer,
-		"GET /servers":                            func(c call) { s.listServers(c, false) },
-		"GET /servers/detail":                     func(c call) { s.listServers(c, true) },
-		"GET /servers/{id}":                       s.showServer,
-		"DELETE /servers/{id}":                    s.deleteServer,
-		"POST /servers/{id}/action":               s.act,
-		"GET /servers/{id}/metadata":              s.metadata,
-		"GET /servers/{id}/ips":                   s.addresses,
-		"GET /servers/{id}/os-interface":          s.interfaces,
-		"GET /servers/{id}/os-security-groups":    s.groups,
-		"GET /servers/{id}/os-volume_attachments": s.volumes,
+		"POST /servers":                           server.createServer,
+		"GET /servers":                            func(c call) { server.listServers(c, false) },
+		"GET /servers/detail":                     func(c call) { server.listServers(c, true) },
+		"GET /servers/{id}":                       server.showServer,
+		"DELETE /servers/{id}":                    server.deleteServer,
+		"POST /servers/{id}/action":               server.act,
+		"GET /servers/{id}/metadata":              server.metadata,
+		"GET /servers/{id}/ips":                   server.addresses,
+		"GET /servers/{id}/os-interface":          server.interfaces,
+		"GET /servers/{id}/os-security-groups":    server.groups,
+		"GET /servers/{id}/os-volume_attachments": server.volumes,
 		"GET /flavors":                            func(c call) { s.listFlavors(c, false) },
 		"GET /flavors/detail":                     func(c call) { s.listFlavors(c, true) },
 		"GET /flavors/{id}":                       s.showFlavor,
 		"GET /flavors/{id}/os-extra_specs":        s.extraSpecs,
-		"GET /os-keypairs":                        s.listKeypairs,
-		"POST /os-keypairs":                       s.createKeypair,
-		"GET /os-keypairs/{id}":                   s.showKeypair,
-		"DELETE /os-keypairs/{id}":                s.deleteKeypair,
+		"GET /os-keypairs":                        keypair.listKeypairs,
+		"POST /os-keypairs":                       keypair.createKeypair,
+		"GET /os-keypairs/{id}":                   keypair.showKeypair,
+		"DELETE /os-keypairs/{id}":                keypair.deleteKeypair,
 		"GET /os-availability-zone":               s.zones,
 		"GET /limits":                             s.limits,
 		"/":                                       unknownPath,

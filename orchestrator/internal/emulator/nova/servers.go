@@ -14,7 +14,7 @@ import (
 )
 
 // find returns the caller's server; else it has answered.
-func (s *Service) find(c call) *server {
+func (s serverCalls) find(c call) *server {
 	id := c.r.PathValue("id")
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -28,7 +28,7 @@ func (s *Service) find(c call) *server {
 }
 
 // floating looks an address up; never with s.mu held, because Neutron asks for our ports with its own.
-func (s *Service) floating(v *server) string {
+func (s serverCalls) floating(v *server) string {
 	s.mu.Lock()
 	port := v.portID
 	s.mu.Unlock()
@@ -38,7 +38,7 @@ func (s *Service) floating(v *server) string {
 	return s.Network.Floating(port)
 }
 
-func (s *Service) showServer(c call) {
+func (s serverCalls) showServer(c call) {
 	v := s.find(c)
 	if v == nil {
 		return
@@ -49,7 +49,7 @@ func (s *Service) showServer(c call) {
 	front.JSON(c.w, 200, map[string]any{"server": s.view(c, v, fip, true)})
 }
 
-func (s *Service) deleteServer(c call) {
+func (s serverCalls) deleteServer(c call) {
 	v := s.find(c)
 	if v == nil {
 		return
@@ -61,7 +61,7 @@ func (s *Service) deleteServer(c call) {
 }
 
 // listServers has the newest first. An unknown filter is ignored, as Nova does for users.
-func (s *Service) listServers(c call, full bool) {
+func (s serverCalls) listServers(c call, full bool) {
 	q := c.r.URL.Query()
 	all := q.Get("all_tenants") == "1" || strings.EqualFold(q.Get("all_tenants"), "true")
 	if all && !c.caller.Admin() {
@@ -128,7 +128,7 @@ var actions = []string{"reboot", "os-start", "os-stop", "rebuild", "rescue", "un
 	"os-getVNCConsole", "os-getSerialConsole", "forceDelete", "restore"}
 
 // act reads the console, which has the server's host keys; other actions are not emulated.
-func (s *Service) act(c call) {
+func (s serverCalls) act(c call) {
 	var body map[string]json.RawMessage
 	if json.NewDecoder(c.r.Body).Decode(&body) != nil || len(body) != 1 {
 		c.fail(400, "Malformed request body")
@@ -152,7 +152,7 @@ func (s *Service) act(c call) {
 	}
 }
 
-func (s *Service) consoleOutput(c call, v *server, raw json.RawMessage) {
+func (s serverCalls) consoleOutput(c call, v *server, raw json.RawMessage) {
 	var options struct {
 		Length any `json:"length"`
 	}
@@ -180,14 +180,14 @@ func (s *Service) consoleOutput(c call, v *server, raw json.RawMessage) {
 	front.JSON(c.w, 200, map[string]any{"output": text})
 }
 
-func (s *Service) metadata(c call) {
+func (s serverCalls) metadata(c call) {
 	if v := s.find(c); v != nil {
 		front.JSON(c.w, 200, map[string]any{"metadata": v.metadata})
 	}
 }
 
 // addresses are the same as in the server, without types and hardware addresses.
-func (s *Service) addresses(c call) {
+func (s serverCalls) addresses(c call) {
 	v := s.find(c)
 	if v == nil {
 		return
@@ -205,7 +205,7 @@ func (s *Service) addresses(c call) {
 	front.JSON(c.w, 200, map[string]any{"addresses": nets})
 }
 
-func (s *Service) interfaces(c call) {
+func (s serverCalls) interfaces(c call) {
 	v := s.find(c)
 	if v == nil {
 		return
@@ -225,13 +225,13 @@ func (s *Service) interfaces(c call) {
 	front.JSON(c.w, 200, map[string]any{"interfaceAttachments": list})
 }
 
-func (s *Service) groups(c call) {
+func (s serverCalls) groups(c call) {
 	if v := s.find(c); v != nil {
 		front.JSON(c.w, 200, map[string]any{"security_groups": []any{}})
 	}
 }
 
-func (s *Service) volumes(c call) {
+func (s serverCalls) volumes(c call) {
 	if v := s.find(c); v != nil {
 		front.JSON(c.w, 200, map[string]any{"volumeAttachments": []any{}})
 	}

@@ -1,9 +1,6 @@
 package zun
 
 import (
-	"context"
-	"errors"
-	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,7 +12,7 @@ import (
 
 const actionTime = "2006-01-02T15:04:05.000000"
 
-func (s *Service) show(c call, ident string) {
+func (s containerCalls) show(c call, ident string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	row, p := s.find(c, ident)
@@ -35,7 +32,7 @@ func (s *Service) show(c call, ident string) {
 
 // update changes the name or auto_heal in place; another amount of cpu or memory needs the
 // driver, which cannot do it.
-func (s *Service) update(c call, ident string) {
+func (s containerCalls) update(c call, ident string) {
 	body := c.jsonBody()
 	if p := checkPatch(body); p != nil {
 		c.fail(p)
@@ -63,7 +60,7 @@ func (s *Service) update(c call, ident string) {
 }
 
 // rename is how old versions did it.
-func (s *Service) rename(c call, ident string) {
+func (s containerCalls) rename(c call, ident string) {
 	if p := c.checkParameters(map[string]rule{"name": bodyRules["name"].rule}); p != nil {
 		c.fail(p)
 		return
@@ -87,7 +84,7 @@ func (s *Service) rename(c call, ident string) {
 }
 
 // stats is what the cluster's metrics say of the pod: here the processes' own accounts.
-func (s *Service) stats(c call, ident string) {
+func (s containerCalls) stats(c call, ident string) {
 	row := s.may(c, ident, "stats")
 	if row == nil {
 		return
@@ -102,7 +99,7 @@ func (s *Service) stats(c call, ident string) {
 }
 
 // delete answers at once and works afterwards.
-func (s *Service) delete(c call, ident string) {
+func (s containerCalls) delete(c call, ident string) {
 	if p := c.checkParameters(map[string]rule{"force": booleanExtended, "stop": booleanExtended,
 		"all_projects": booleanExtended}); p != nil {
 		c.fail(p)
@@ -151,33 +148,10 @@ func (s *Service) delete(c call, ident string) {
 	c.w.WriteHeader(204)
 }
 
-// deletes takes a container away; about a second from Running to 404 was recorded. A
-// delete with stop=true is a stop first, so it begins as one (recorded, case 87). Later
-// the watch of the pods sees the pod go and calls the container Stopped (case 88), which
-// leaves an earlier reason where it is (case 91b).
-func (s *Service) deletes(row *container, stopsFirst bool) {
-	hold := func() { s.World.Pace.Hold(s.life, s.schedule()/2) }
-	set := func(status, task string) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		row.status, row.taskState = status, task
-	}
-	if stopsFirst {
-		hold()
-		set(deleting, "container_deleting")
-	}
-	s.ends(row)
-	hold()
-	s.client.heals(s.life)
-	set(stopped, "")
-	hold()
-	s.gone(row)
-}
-
 // power does stop, start and reboot: 202 now, the work later. A stop scales the
 // Deployment to nothing and a start makes a new pod: its file system, its address and its
 // Neutron port are new (recorded, cases 83c, 85 and 86).
-func (s *Service) power(c call, ident, action string, f func(row *container)) {
+func (s containerCalls) power(c call, ident, action string, f func(row *container)) {
 	s.mu.Lock()
 	row, p := s.begin(c, ident, action)
 	if p != nil {
@@ -191,7 +165,7 @@ func (s *Service) power(c call, ident, action string, f func(row *container)) {
 	c.ok(202, nil)
 }
 
-func (s *Service) stop(c call, ident string) {
+func (s containerCalls) stop(c call, ident string) {
 	if p := c.checkParameters(map[string]rule{"timeout": stopTimeout}); p != nil {
 		c.fail(p)
 		return
@@ -202,56 +176,22 @@ func (s *Service) stop(c call, ident string) {
 	})
 }
 
-// halt ends the pod and shows the container as Stopped. Until then it is Running or
-// Restarting with a task.
-func (s *Service) halt(row *container) {
-	s.World.Pace.Hold(s.life, s.schedule()/2)
-	s.client.heals(s.life)
-	s.ends(row)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if row.status != deleting && row.status != deleted {
-		row.status, row.taskState, row.hasPod = stopped, "", false
-	}
-}
-
-func (s *Service) start(c call, ident string) {
+func (s containerCalls) start(c call, ident string) {
 	s.power(c, ident, "start", func(row *container) {
 		row.taskState = "container_starting"
 		go s.restart(row)
 	})
 }
 
-func (s *Service) restart(row *container) {
-	if !s.World.Pace.Hold(s.life, s.schedule()/2) || !s.client.heals(s.life) {
-		return
-	}
-	s.ends(row)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if row.status == deleting || row.status == deleted {
-		return
-	}
-	row.status, row.taskState, row.reason, row.detail, row.hasAddress = creating, "", "", "", false
-	s.abandonPort(row)
-	// A container that never got past the scheduler tries that again.
-	s.begins(row, row.device != nil)
-}
-
 // rebuild makes the pod anew.
-func (s *Service) rebuild(c call, ident string) {
+func (s containerCalls) rebuild(c call, ident string) {
 	s.power(c, ident, "rebuild", func(row *container) {
 		row.status, row.taskState = rebuilding, "container_rebuilding"
 		go s.renew(row)
 	})
 }
 
-func (s *Service) renew(row *container) {
-	s.halt(row)
-	s.restart(row)
-}
-
-func (s *Service) reboot(c call, ident string) {
+func (s containerCalls) reboot(c call, ident string) {
 	if p := c.checkParameters(map[string]rule{"timeout": stopTimeout}); p != nil {
 		c.fail(p)
 		return
@@ -264,7 +204,7 @@ func (s *Service) reboot(c call, ident string) {
 
 // logs answers a JSON string, or null when there is no pod. Standard output and error
 // are one stream whatever the flags say.
-func (s *Service) logs(c call, ident string) {
+func (s containerCalls) logs(c call, ident string) {
 	flags := map[string]rule{"stdout": booleanExtended, "stderr": booleanExtended, "timestamps": booleanExtended,
 		"tail": logsTail, "since": logsSince}
 	if p := c.checkParameters(flags); p != nil {
@@ -305,7 +245,7 @@ func lastLines(text, tail string) string {
 	return strings.Join(lines[max(0, len(lines)-n):], "")
 }
 
-func (s *Service) networkList(c call, ident string) {
+func (s containerCalls) networkList(c call, ident string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	row, p := s.find(c, ident)
@@ -347,7 +287,7 @@ func (d done) view(uuid string) map[string]any {
 }
 
 // containerActions is the history, newest first.
-func (s *Service) containerActions(c call, ident string) {
+func (s containerCalls) containerActions(c call, ident string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	row, p := s.find(c, ident)
@@ -362,7 +302,7 @@ func (s *Service) containerActions(c call, ident string) {
 	c.ok(200, map[string]any{"containerActions": views})
 }
 
-func (s *Service) containerAction(c call, ident, request string) {
+func (s containerCalls) containerAction(c call, ident, request string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	row, p := s.find(c, ident)
@@ -379,79 +319,4 @@ func (s *Service) containerAction(c call, ident, request string) {
 		}
 	}
 	c.fail(&problem{404, "resource-not-found", "The Action resource " + request + " could not be found."})
-}
-
-// Ports lists the Neutron ports that the driver made, one for each container.
-func (s *Service) Ports() []world.Port {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	out := slices.Clone(s.abandoned)
-	for _, c := range s.rows {
-		if c.portID != "" {
-			out = append(out, c.port())
-		}
-	}
-	return out
-}
-
-// port is the container's Neutron port.
-func (c *container) port() world.Port {
-	p := world.Port{ID: c.portID, Name: "zun-" + c.uuid, DeviceID: c.uuid, DeviceOwner: "k8s:cni",
-		ProjectID: c.projectID,
-		Created:   c.portMade.Format(actionTime), Type: "normal", Status: "DOWN"}
-	if c.hasAddress {
-		p.Address = c.address
-	}
-	for _, n := range c.ports() {
-		if c.exposes(n) {
-			p.TCP = append(p.TCP, n)
-		}
-	}
-	return p
-}
-
-// abandonPort leaves the port of a pod that is gone to Neutron: the driver takes its
-// addresses away when the next pod has none yet, and with them it forgets the port
-// [ZUN:zun/container/k8s/network.py connect_container_to_network]. A floating IP stays
-// bound to it and leads nowhere. The caller holds s.mu.
-func (s *Service) abandonPort(c *container) {
-	if c.portID != "" {
-		s.abandoned = append(s.abandoned, c.port())
-		c.portID = ""
-	}
-}
-
-// Dial connects to an exposed TCP port of whatever pod the container has now.
-func (s *Service) Dial(ctx context.Context, portID string, tcp int) (net.Conn, error) {
-	s.mu.Lock()
-	for _, c := range s.rows {
-		if c.portID == portID && c.pod != nil && c.exposes(tcp) {
-			pod := c.pod
-			s.mu.Unlock()
-			return pod.Dial(ctx, tcp)
-		}
-	}
-	s.mu.Unlock()
-	return nil, errors.New("no pod behind this port")
-}
-
-// Left is a container that still exists.
-type Left struct {
-	ID     string `json:"uuid"`
-	Name   string `json:"name"`
-	Status string `json:"status"`
-}
-
-// Leftovers lists them. Those that the end of their lease is taking away do not
-// count; one that vanished by the sync's race (it has no board) does.
-func (s *Service) Leftovers() []Left {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	left := []Left{}
-	for _, c := range s.rows {
-		if c.status != deleted || c.device == nil {
-			left = append(left, Left{c.uuid, c.name, c.status})
-		}
-	}
-	return left
 }

@@ -20,7 +20,7 @@ const maxContainers = 40
 
 // create takes run as a word of the path too, which is how the framework reads
 // POST /containers/WORD.
-func (s *Service) create(c call, run string) {
+func (s containerCalls) create(c call, run string) {
 	if mime, _, _ := strings.Cut(c.r.Header.Get("Content-Type"), ";"); mime != "application/json" {
 		// Meant to be 415; the check itself breaks (recorded).
 		for _, h := range append(versionHeaders, "X-Openstack-Request-Id") {
@@ -60,7 +60,7 @@ func (s *Service) create(c call, run string) {
 	c.ok(http.StatusAccepted, answer)
 }
 
-func (s *Service) add(c call, name string, req request) (*container, view, *problem) {
+func (s containerCalls) add(c call, name string, req request) (*container, view, *problem) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	count := 0
@@ -122,7 +122,7 @@ func (c call) allowed(get func(key string) any) *problem {
 
 // readRequest does the checks that come after the schema, in the controller's order
 // [ZUN:zun/api/controllers/v1/containers.py _do_post].
-func (s *Service) readRequest(c call, body *pyrepr.Dict) (request, *problem) {
+func (s containerCalls) readRequest(c call, body *pyrepr.Dict) (request, *problem) {
 	r := request{Memory: "0"}
 	get := func(key string) any {
 		v, _ := body.Get(key)
@@ -151,7 +151,7 @@ func (s *Service) readRequest(c call, body *pyrepr.Dict) (request, *problem) {
 	if p := checkNets(get("nets")); p != nil {
 		return r, p
 	}
-	if reg := get("registry"); reg != nil && s.registryOf(c, reg) == nil {
+	if reg := get("registry"); reg != nil && registryCalls(s).registryOf(c, reg) == nil {
 		return r, &problem{404, "registry-not-found", "Registry " + pyrepr.Str(get("registry")) +
 			" could not be found."}
 	}

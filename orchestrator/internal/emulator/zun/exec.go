@@ -24,7 +24,7 @@ type executed struct {
 
 // execute runs a command without a shell and waits for at most ExecuteTimeout. What
 // takes longer is answered with 200, the output so far and no exit code, and goes on.
-func (s *Service) execute(c call, ident string) {
+func (s podCalls) execute(c call, ident string) {
 	args, ok := c.arguments()
 	if !ok {
 		c.fail(internal)
@@ -81,7 +81,7 @@ func (s *Service) execute(c call, ident string) {
 
 // worker takes one of the compute service's threads, when their number is limited, and returns
 // what gives it back. A call that gets none in the gateway's time is dropped by the client's end.
-func (s *Service) worker(c call) func() {
+func (s podCalls) worker(c call) func() {
 	f, ok := s.World.Orders.Of(workers)
 	if !ok {
 		return func() {}
@@ -113,7 +113,7 @@ func await(p *sandbox.Process, d time.Duration) bool {
 
 // enter returns the running pod. A container without one, as after a stop, is a 404
 // with the server's traceback in it.
-func (s *Service) enter(c call, ident, action string) (*container, *sandbox.Container, *problem) {
+func (s podCalls) enter(c call, ident, action string) (*container, *sandbox.Container, *problem) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	row, p := s.begin(c, ident, action)
@@ -137,7 +137,7 @@ const base64Since version = 25
 // ever closing its input. So a tar that GNU tar does not recognise as complete (padded
 // to 10 240 bytes) hangs until the gateway gives up; what tar itself says about a missing
 // directory or a full disk is not looked at.
-func (s *Service) putArchive(c call, ident string) {
+func (s podCalls) putArchive(c call, ident string) {
 	args, ok := c.arguments()
 	if !ok {
 		c.fail(internal)
@@ -189,7 +189,7 @@ func (c call) archive(args map[string]any) (dir string, data []byte, ok bool) {
 }
 
 // feed gives data to a process, and says whether it ended in time and was found.
-func (s *Service) feed(proc *sandbox.Process, data []byte) bool {
+func (s podCalls) feed(proc *sandbox.Process, data []byte) bool {
 	go func() {
 		_, _ = io.Copy(proc.Stdin, bytes.NewReader(data)) // fails when tar ends early; tar's business
 	}()
@@ -210,7 +210,7 @@ func (s *Service) feed(proc *sandbox.Process, data []byte) bool {
 // getArchive asks whether the path is a directory; then it packs the directory, or else
 // the base name as seen from the working directory, which is wrong for most files. A
 // path that does not exist is an empty archive.
-func (s *Service) getArchive(c call, ident string) {
+func (s podCalls) getArchive(c call, ident string) {
 	_, pod, p := s.enter(c, ident, "get_archive")
 	if p != nil {
 		c.fail(p)

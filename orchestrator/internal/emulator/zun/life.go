@@ -27,7 +27,7 @@ const maxRestarts = 2
 
 // begins starts a life of the container; the caller holds s.mu. again is a start after
 // a stop, which skips what only a creation does.
-func (s *Service) begins(c *container, again bool) {
+func (s *compute) begins(c *container, again bool) {
 	ctx, cancel := context.WithCancel(context.Background())
 	c.cancel, c.over = cancel, make(chan struct{})
 	over := c.over
@@ -40,7 +40,7 @@ func (s *Service) begins(c *container, again bool) {
 }
 
 // ends stops the life that is under way and waits for it. Not under s.mu.
-func (s *Service) ends(c *container) {
+func (s *compute) ends(c *container) {
 	s.mu.Lock()
 	cancel, over := c.cancel, c.over
 	s.mu.Unlock()
@@ -52,7 +52,7 @@ func (s *Service) ends(c *container) {
 
 // change alters the row unless its life was ended meanwhile. What Kubernetes does is seen when the
 // compute service can ask it.
-func (s *Service) change(ctx context.Context, f func()) bool {
+func (s *compute) change(ctx context.Context, f func()) bool {
 	s.client.heals(ctx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -63,7 +63,7 @@ func (s *Service) change(ctx context.Context, f func()) bool {
 	return true
 }
 
-func (s *Service) errs(ctx context.Context, c *container, reason, detail, task string) bool {
+func (s *compute) errs(ctx context.Context, c *container, reason, detail, task string) bool {
 	s.World.Log.Debug("container failed", "uuid", c.uuid, "reason", reason)
 	s.change(ctx, func() { c.status, c.reason, c.detail, c.taskState = failed, reason, detail, task })
 	return false
@@ -71,7 +71,7 @@ func (s *Service) errs(ctx context.Context, c *container, reason, detail, task s
 
 // scheduled is what happens between the 202 and the pod. Whatever is wrong with a
 // reservation shows here, as a status, never as an HTTP error.
-func (s *Service) scheduled(ctx context.Context, c *container) bool {
+func (s *compute) scheduled(ctx context.Context, c *container) bool {
 	claim := s.client.claims()
 	if !s.World.Pace.Hold(ctx, s.schedule()) {
 		return false
@@ -115,7 +115,7 @@ func (s *Service) scheduled(ctx context.Context, c *container) bool {
 
 // loses is a creation whose claim failed: the exception goes nowhere, there is no Deployment, and
 // the next sync takes the container for a deleted one.
-func (s *Service) loses(ctx context.Context, c *container) bool {
+func (s *compute) loses(ctx context.Context, c *container) bool {
 	s.World.Log.Debug("container lost", "uuid", c.uuid)
 	if s.World.Pace.Hold(ctx, s.World.Pace.Tick) {
 		s.change(ctx, func() { c.status, c.taskState = deleted, "" })
@@ -124,7 +124,7 @@ func (s *Service) loses(ctx context.Context, c *container) bool {
 }
 
 // unprocessable is the Kubernetes client's exception text.
-func (s *Service) unprocessable(c *container) string {
+func (s *compute) unprocessable(c *container) string {
 	body := `{"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", ` +
 		`"message": "Deployment.apps \"zun-` + c.uuid +
 		`\" is invalid: spec.template.spec.containers[0].name: Invalid value: \"` + c.name +
@@ -138,7 +138,7 @@ func (s *Service) unprocessable(c *container) string {
 
 // runs pulls the image and keeps the pod alive as a Deployment does: a main process
 // that ends, even with 0, is started again in a fresh root file system.
-func (s *Service) runs(ctx context.Context, c *container) {
+func (s *compute) runs(ctx context.Context, c *container) {
 	arch := ""
 	if s.Host != nil {
 		arch = s.Host.Arch()
@@ -183,7 +183,7 @@ func (s *Service) runs(ctx context.Context, c *container) {
 
 // backoff is kubelet's: soon, then 10 s, doubling; scaled with Blazar's tick, which is
 // 10 s in the real thing.
-func (s *Service) backoff(restarts int) time.Duration {
+func (s *compute) backoff(restarts int) time.Duration {
 	if restarts == 0 {
 		return s.World.Pace.Tick / 10
 	}
@@ -193,7 +193,7 @@ func (s *Service) backoff(restarts int) time.Duration {
 // neverPulls leaves the container in Creating for as long as it exists, the two reasons
 // taking turns as kubelet backs off. The public code of 2024 showed no reason at all; a
 // fragment of 2026 shows these.
-func (s *Service) neverPulls(ctx context.Context, c *container, img image) {
+func (s *compute) neverPulls(ctx context.Context, c *container, img image) {
 	detail := img.trouble
 	for s.change(ctx, func() { c.detail, c.reason = detail, img.message }) {
 		if !s.World.Pace.Hold(ctx, s.World.Pace.Tick) {
@@ -209,7 +209,7 @@ func (s *Service) neverPulls(ctx context.Context, c *container, img image) {
 
 // startPod makes the pod and shows it as Running. A foreign image's program cannot be
 // executed; the returned pod is then nil, with the kernel's words in the log.
-func (s *Service) startPod(ctx context.Context, c *container, img image, address string) (*sandbox.Container, error) {
+func (s *compute) startPod(ctx context.Context, c *container, img image, address string) (*sandbox.Container, error) {
 	command := img.command
 	if c.req.HasCommand && len(c.req.Command) > 0 {
 		command = c.req.Command
@@ -241,7 +241,7 @@ func (s *Service) startPod(ctx context.Context, c *container, img image, address
 	return pod, nil
 }
 
-func (s *Service) attach(c *container, pod *sandbox.Container, address string) {
+func (s *compute) attach(c *container, pod *sandbox.Container, address string) {
 	c.pod, c.hasPod, c.address, c.hasAddress = pod, true, address, true
 	if s.World.Orders.Take(AddressLate) {
 		c.hasAddress = false
@@ -266,7 +266,7 @@ func podName(c *container) string {
 
 // watch waits for the pod's end and keeps its log. It is false when the life was ended
 // instead, and the pod is gone then.
-func (s *Service) watch(ctx context.Context, c *container, pod *sandbox.Container) bool {
+func (s *compute) watch(ctx context.Context, c *container, pod *sandbox.Container) bool {
 	if pod == nil {
 		return ctx.Err() == nil
 	}
@@ -287,7 +287,7 @@ func (s *Service) watch(ctx context.Context, c *container, pod *sandbox.Containe
 }
 
 // newAddress hands out caliconet's addresses, 192.168.64.0/18, one for each pod.
-func (s *Service) newAddress() string {
+func (s *compute) newAddress() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.next++
@@ -296,7 +296,7 @@ func (s *Service) newAddress() string {
 }
 
 // gone removes the row and its port.
-func (s *Service) gone(c *container) {
+func (s *compute) gone(c *container) {
 	s.mu.Lock()
 	s.rows = slices.DeleteFunc(s.rows, func(r *container) bool { return r == c })
 	port := c.portID
@@ -310,7 +310,7 @@ func (s *Service) gone(c *container) {
 // Deployments with a client of its own, so that this works also when the compute service is
 // wedged. The watch of the pods calls them Stopped at once, the next sync Deleted, and then the
 // rows go (recorded, cases fleet/71 to 71c, 26b).
-func (s *Service) ReservationEnded(ids []string) {
+func (s *compute) ReservationEnded(ids []string) {
 	s.mu.Lock()
 	var hit []*container
 	for _, c := range s.rows {
@@ -340,7 +340,7 @@ func (s *Service) ReservationEnded(ids []string) {
 }
 
 // lapses shows a container whose Deployment is gone.
-func (s *Service) lapses(c *container, status string) {
+func (s *compute) lapses(c *container, status string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c.status != deleting {
@@ -350,7 +350,7 @@ func (s *Service) lapses(c *container, status string) {
 }
 
 // Close ends every life.
-func (s *Service) Close() {
+func (s *compute) Close() {
 	s.end()
 	s.mu.Lock()
 	rows := slices.Clone(s.rows)
@@ -361,6 +361,6 @@ func (s *Service) Close() {
 }
 
 // schedule is the time between a creation and the scheduler's verdict.
-func (s *Service) schedule() time.Duration {
+func (s *compute) schedule() time.Duration {
 	return min(s.World.Pace.PullDelay/4, time.Second)
 }

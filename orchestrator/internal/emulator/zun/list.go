@@ -56,7 +56,7 @@ func (c call) readListing() (l listing, p *problem) {
 	return l, nil
 }
 
-func (s *Service) list(c call, _ string) {
+func (s containerCalls) list(c call, _ string) {
 	l, p := c.readListing()
 	if p != nil {
 		c.fail(p)

@@ -18,7 +18,7 @@ func (s *Service) others(c call, kind string, parts []string) {
 	admin := map[string]string{"services": "zun-service:get_all", "hosts": "host:get_all", "images": "image:get_all"}
 	switch {
 	case kind == "registries":
-		s.registries(c, parts)
+		registryCalls{s}.registries(c, parts)
 	case !slices.Contains([]string{"services", "hosts", "images", "networks", "capsules", "availability_zones",
 		"quotas", "quota_classes", "drivers"}, kind):
 		if c.r.Method == "GET" {
@@ -45,7 +45,7 @@ func (s *Service) others(c call, kind string, parts []string) {
 // registryKeys are the keys of a registry in a request; textRule stands for their schemas.
 var registryKeys = []string{"name", "domain", "username", "password"}
 
-func (s *Service) registries(c call, parts []string) {
+func (s registryCalls) registries(c call, parts []string) {
 	switch {
 	case c.r.Method == "POST" && len(parts) == 0:
 		s.createRegistry(c)
@@ -80,7 +80,7 @@ func (s *Service) registries(c call, parts []string) {
 	}
 }
 
-func (s *Service) createRegistry(c call) {
+func (s registryCalls) createRegistry(c call) {
 	body := c.jsonBody()
 	for _, k := range body.Keys() {
 		if k != "registry" {
@@ -130,7 +130,7 @@ func (s *Service) createRegistry(c call) {
 }
 
 // findRegistry looks a registry up by uuid or name; the caller holds s.mu.
-func (s *Service) findRegistry(c call, ident string) *registry {
+func (s registryCalls) findRegistry(c call, ident string) *registry {
 	for _, r := range s.regs {
 		if (r.uuid == ident || r.name == ident && ident != "") &&
 			(r.projectID == c.caller.ProjectID || c.caller.Admin()) {
@@ -141,7 +141,7 @@ func (s *Service) findRegistry(c call, ident string) *registry {
 }
 
 // registryView never shows the password.
-func (s *Service) registryView(r *registry, links bool) any {
+func (s registryCalls) registryView(r *registry, links bool) any {
 	v := map[string]any{"uuid": r.uuid, "name": null(r.name), "domain": r.domain, "username": null(r.username),
 		"password": "***", "project_id": r.projectID, "user_id": r.userID}
 	if links {
@@ -151,7 +151,7 @@ func (s *Service) registryView(r *registry, links bool) any {
 }
 
 // registryOf is the registry that a creation names.
-func (s *Service) registryOf(c call, ident any) *registry {
+func (s registryCalls) registryOf(c call, ident any) *registry {
 	text, _ := ident.(string)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -103,7 +103,7 @@ func (s *Service) route(c call) {
 		case 0:
 			c.fail(internal) // the method misses its argument
 		case 1:
-			s.delete(c, parts[0])
+			containerCalls{s}.delete(c, parts[0])
 		default:
 			c.failHTTP(404, "")
 		}
@@ -112,7 +112,7 @@ func (s *Service) route(c call) {
 		case 0:
 			c.fail(internal)
 		case 1:
-			s.update(c, parts[0])
+			containerCalls{s}.update(c, parts[0])
 		default:
 			c.failHTTP(404, "")
 		}
@@ -129,14 +129,14 @@ func (c call) notAllowed(allow string) {
 func (s *Service) routeGet(c call, parts []string) {
 	switch len(parts) {
 	case 0:
-		s.list(c, "")
+		containerCalls{s}.list(c, "")
 		return
 	case 1:
-		s.show(c, parts[0])
+		containerCalls{s}.show(c, parts[0])
 		return
 	case 3:
 		if parts[1] == "container_actions" {
-			s.containerAction(c, parts[0], parts[2])
+			containerCalls{s}.containerAction(c, parts[0], parts[2])
 			return
 		}
 	case 2:
@@ -150,11 +150,11 @@ func (s *Service) routeGet(c call, parts []string) {
 func (s *Service) routePost(c call, parts []string) {
 	switch len(parts) {
 	case 0:
-		s.create(c, "")
+		containerCalls{s}.create(c, "")
 	case 1:
 		// The one positional argument of the create method is "run".
 		c.query.Del("run")
-		s.create(c, parts[0])
+		containerCalls{s}.create(c, parts[0])
 	case 2:
 		if !s.act(c, "POST", parts[0], parts[1]) {
 			c.failHTTP(404, "")
@@ -171,20 +171,21 @@ type action struct {
 }
 
 func (s *Service) actions() map[string]action {
+	container, pod := containerCalls{s}, podCalls{s}
 	return map[string]action{
-		"POST execute":          {h: s.execute},
-		"POST put_archive":      {h: s.putArchive},
-		"GET get_archive":       {h: s.getArchive},
-		"GET logs":              {h: s.logs},
-		"POST stop":             {h: s.stop},
-		"POST start":            {h: s.start},
-		"POST reboot":           {h: s.reboot},
-		"POST rebuild":          {h: s.rebuild},
-		"GET network_list":      {h: s.networkList, since: 13},
-		"GET container_actions": {h: s.containerActions},
-		"GET stats":             {h: s.stats},
-		"GET attach":            {h: s.attachURL},
-		"POST rename":           {h: s.rename, until: 13},
+		"POST execute":          {h: pod.execute},
+		"POST put_archive":      {h: pod.putArchive},
+		"GET get_archive":       {h: pod.getArchive},
+		"GET logs":              {h: container.logs},
+		"POST stop":             {h: container.stop},
+		"POST start":            {h: container.start},
+		"POST reboot":           {h: container.reboot},
+		"POST rebuild":          {h: container.rebuild},
+		"GET network_list":      {h: container.networkList, since: 13},
+		"GET container_actions": {h: container.containerActions},
+		"GET stats":             {h: container.stats},
+		"GET attach":            {h: pod.attachURL},
+		"POST rename":           {h: container.rename, until: 13},
 		// The k8s driver implements none of these; the two that the caller does not wait for
 		// answer 202 and leave a mark in task_state for ever.
 		"POST commit": {h: s.unimplemented("commit",

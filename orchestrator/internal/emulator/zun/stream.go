@@ -24,7 +24,7 @@ type session struct {
 const sessionLife = 10 * time.Minute
 
 // open makes a one-shot token.
-func (s *Service) open(row *container, words []string, execID string) (token string) {
+func (s podCalls) open(row *container, words []string, execID string) (token string) {
 	now := s.World.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -44,7 +44,7 @@ func (s *Service) open(row *container, words []string, execID string) (token str
 // interactive answers with the address of a websocket instead of an output. This is what
 // production does since 2026 and its nightly tests assert; the public code of 2024 answers 500,
 // which the fault "interactive-off" brings back.
-func (s *Service) interactive(c call, row *container, words []string) {
+func (s podCalls) interactive(c call, row *container, words []string) {
 	if s.World.Orders.Take(InteractiveOff) {
 		c.fail(internal)
 		return
@@ -56,7 +56,7 @@ func (s *Service) interactive(c call, row *container, words []string) {
 }
 
 // attachURL answers the address of a shell in the container, as a JSON string.
-func (s *Service) attachURL(c call, ident string) {
+func (s podCalls) attachURL(c call, ident string) {
 	row := s.may(c, ident, "attach")
 	if row == nil {
 		return
@@ -70,7 +70,7 @@ func (s *Service) attachURL(c call, ident string) {
 }
 
 // take redeems a token.
-func (s *Service) take(r *http.Request) (*sandbox.Container, session, bool) {
+func (s podCalls) take(r *http.Request) (*sandbox.Container, session, bool) {
 	q := r.URL.Query()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -96,7 +96,7 @@ func (s *Service) Proxy() http.Handler {
 			http.Error(w, "Origin header not allowed", http.StatusForbidden)
 			return
 		}
-		pod, se, ok := s.take(r)
+		pod, se, ok := podCalls{s}.take(r)
 		if !ok {
 			http.Error(w, "The token is unknown, used or expired", http.StatusForbidden)
 			return

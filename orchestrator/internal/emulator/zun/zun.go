@@ -8,62 +8,40 @@
 package zun
 
 import (
-	"context"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
-	"sync"
 
 	"chexp/orchestrator/internal/emulator/front"
-	"chexp/orchestrator/internal/emulator/sandbox"
 	"chexp/orchestrator/internal/emulator/world"
 )
 
-// Reservations is Blazar, as Kubernetes' scheduler sees it through node labels.
-type Reservations interface {
-	Labelled(reservationID, projectID string) []*world.Device
-	Nodes() int
-}
-
-// Network is Neutron, as far as Zun's driver tells it something.
-type Network interface {
-	PortDeleted(portID string)
-}
-
 // Service is one Zun.
 type Service struct {
-	World        *world.World
-	URL          string        // root, without /v1
-	Host         *sandbox.Host // nil: no image can be pulled
-	Reservations Reservations
-	Network      Network
-	ProxyURL     string // root of the websocket proxy, ws://
+	compute
+	URL      string // root, without /v1
+	ProxyURL string // root of the websocket proxy, ws://
 	// MaxArchive bounds one upload, decoded: the frame that Kubernetes' websocket takes.
 	MaxArchive int
 
-	life context.Context // ends with Close
-	end  context.CancelFunc
-
-	mu   sync.Mutex
-	rows []*container // in order of creation
-	// abandoned are ports that no container has any more.
-	abandoned []world.Port
-	next      int // last fixed address handed out
-	busy      int // calls that a worker is at, while their number is limited
-	client    *kubernetes
-	sessions  map[string]session
-	regs      []*registry
+	busy     int // calls that a worker is at, while their number is limited
+	sessions map[string]session
+	regs     []*registry
 }
+
+// What the API can be asked for is in types of its own, each with the whole Service.
+type (
+	containerCalls struct{ *Service } // a container: its row, its power, its logs
+	podCalls       struct{ *Service } // what reaches into a running one: commands and archives
+	registryCalls  struct{ *Service }
+)
 
 const defaultMaxArchive = 32 << 20
 
 // New makes an empty Zun.
 func New(w *world.World) *Service {
-	s := &Service{World: w, MaxArchive: defaultMaxArchive}
-	s.life, s.end = context.WithCancel(context.Background())
-	s.client = &kubernetes{world: w, life: s.life}
-	return s
+	return &Service{compute: newCompute(w), MaxArchive: defaultMaxArchive}
 }
 
 // version is a microversion 1.N.

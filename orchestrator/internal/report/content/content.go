@@ -17,9 +17,13 @@ type Document struct {
 	Tables   []Table
 	// Scatter is the table of what each level adds to the scatter, nil where that is
 	// not known; a page draws it as pictures.
-	Scatter  *Table
+	Scatter *Table
+	// Trials is one level below the tables: what each trial gave. Nil where it is not
+	// asked for.
+	Trials   *Table
 	Answer   string
 	Details  []string
+	Next     string // what to do now
 	Sections []Section
 	Notes    []Note
 	Legend   []string // what the numbers are
@@ -60,7 +64,8 @@ type Column struct {
 	Leave int    // rank: it is left out
 	Short string // another head, and what that means
 	Means string
-	Least int // its texts may be shortened to this width
+	Least int    // its texts may be shortened to this width
+	Note  string // explains the column below the table, as long as it is there
 }
 
 // Dash stands in a cell that has nothing to say.

@@ -20,6 +20,7 @@ import (
 // explains nothing unexpected.
 func OfRun(t *findings.Table, brief bool) *Document {
 	d := &Document{Cautions: t.Caveats, Answer: t.Decision.Text, Details: t.Decision.Details,
+		Next:     t.Decision.Next,
 		Sections: sections(t, brief), Notes: t.Notes, Legend: []string{legend}, Dir: t.Run.Dir}
 	name := words.When(t.Run.ID != "", "run "+t.Run.ID)
 	if t.Run.Experiment != "" {
@@ -32,7 +33,11 @@ func OfRun(t *findings.Table, brief bool) *Document {
 		}
 	}
 	if len(t.Rows) > 0 {
-		d.Tables = []Table{RunTable(t)}
+		d.Tables = []Table{OptionsTable(t)}
+	}
+	if len(t.Rows) > 0 && !brief {
+		trials := RunTable(t)
+		d.Trials = &trials
 	}
 	if s := facts.HarnessCost(t.Facts); s != "" {
 		d.Legend = append(d.Legend, s)
@@ -43,9 +48,13 @@ func OfRun(t *findings.Table, brief bool) *Document {
 const legend = "Latency is the time of one inference of a whole batch; inputs/s counts single inputs. " +
 	"p50 is the median, p95 the time that 95 % of inferences stay below. 1 MB = 10⁶ bytes."
 
-// RunTable has a row for each of the findings' rows. Numbers of a column share
-// one unit, which stands in its head.
-func RunTable(t *findings.Table) Table { return tabulate(t.Rows, runFields(t)) }
+// RunTable has a row for each trial. Numbers of a column share one unit, which
+// stands in its head.
+func RunTable(t *findings.Table) Table {
+	out := tabulate(t.Rows, runFields(t))
+	out.Title = "Every trial"
+	return out
+}
 
 type rowField = field[*findings.Row]
 
@@ -66,7 +75,8 @@ func runFields(t *findings.Table) []rowField {
 		out = append(out, countField(Column{Key: "repetition", Head: "rep"},
 			func(r *findings.Row) int { return r.Repetition }))
 	}
-	out = append(out, textField(Column{Key: "size", Head: "size MB", Right: true, Leave: 7}, sizeText),
+	out = append(out, textField(Column{Key: "size", Head: "size MB", Right: true, Leave: 7},
+		func(r *findings.Row) string { return megabytes(r.Bytes) }),
 		textField(Column{Key: "n", Head: "n", Right: true, Fold: 3, Leave: 3}, func(r *findings.Row) string {
 			if r.Outcome != trial.OK {
 				return Dash
@@ -116,21 +126,17 @@ func numberField(c Column, scale float64, value func(*findings.Row) trial.Readin
 	})
 }
 
-func sizeText(r *findings.Row) string {
-	if r.Bytes <= 0 {
-		return "?"
-	}
-	return words.Digits(float64(r.Bytes) / 1e6)
-}
-
 // accuracyField shows the share of right answers with its 95 % interval.
 var accuracyField = textField(Column{Key: "accuracy", Head: "top-1 % (95 %)", Right: true},
-	func(r *findings.Row) string {
-		if a, ok := r.Accuracy.Get(); ok {
-			return fmt.Sprintf("%.1f (%.1f-%.1f)", 100*a.Top1, 100*a.Interval.Low, 100*a.Interval.High)
-		}
+	func(r *findings.Row) string { return accuracyText(r.Accuracy) })
+
+func accuracyText(accuracy trial.Reading[trial.Accuracy]) string {
+	a, ok := accuracy.Get()
+	if !ok {
 		return Dash
-	})
+	}
+	return fmt.Sprintf("%.1f (%.1f-%.1f)", 100*a.Top1, 100*a.Interval.Low, 100*a.Interval.High)
+}
 
 // agreementField shows how near the outputs were to those of the reference.
 var agreementField = textField(Column{Key: "agreement", Head: "agrees %, cos", Right: true},
@@ -142,13 +148,15 @@ var agreementField = textField(Column{Key: "agreement", Head: "agrees %, cos", R
 	})
 
 func verdictCell(r *findings.Row, i int) Cell {
-	c := Cell{Marks: r.Marks[findings.BudgetColumn(i)]}
-	v := r.Answers[i].Verdict
+	marks, v := r.Marks[findings.BudgetColumn(i)], r.Answers[i].Verdict
 	if v == judge.Unknown && r.Outcome != trial.OK {
-		c.Text = Dash // the last column says why
-		return c
+		return Cell{Text: Dash, Marks: marks} // the last column says why
 	}
-	c.Text = v.String()
+	return verdictOf(v, marks)
+}
+
+func verdictOf(v judge.Verdict, marks []int) Cell {
+	c := Cell{Text: v.String(), Marks: marks}
 	switch v {
 	case judge.Met:
 		c.Sign, c.Tone = "✓", Good

@@ -34,6 +34,7 @@ func Build(in Input) *Table {
 		b.footnotes(r)
 	}
 	b.finishNotes()
+	b.Options = options.Summaries(run)
 	b.Ratios = options.Ratios(run)
 	b.Placements = options.Placements(run)
 	b.Spreads = options.Spreads(run)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"chexp/experiments/judge"
+	"chexp/experiments/stats"
 	"chexp/experiments/trial"
 	"chexp/experiments/words"
 )
@@ -23,11 +24,12 @@ func decide(t *Table) Decision {
 		}
 	}
 	d.say(t, j)
+	d.Next = next(t, j)
 	if len(j.Usable) == 0 {
 		return d
 	}
 	if len(j.Unusable) > 0 {
-		d.Details = append(d.Details, "Without a usable result, so not counted: "+judge.Labels(j.Unusable)+".")
+		d.Details = append(d.Details, notCounted(j.Unusable))
 	}
 	if !d.RealDevice {
 		what := "Emulated processor"
@@ -37,6 +39,15 @@ func decide(t *Table) Decision {
 		d.Text = what + ", no verdict about the real device: " + d.Text
 	}
 	return d
+}
+
+// notCounted names a few options without a usable result, and counts many: the
+// table says why.
+func notCounted(options []*judge.Option) string {
+	if n := len(options); n > 2 {
+		return fmt.Sprintf("%d options have no usable result and are not counted.", n)
+	}
+	return "Without a usable result, so not counted: " + judge.Labels(options) + "."
 }
 
 // say puts the conclusion into a sentence, and what led to it into details.
@@ -175,4 +186,34 @@ func Size(bytes int64) string {
 		return "size unknown"
 	}
 	return words.Bytes(float64(bytes))
+}
+
+// next says what to do now.
+func next(t *Table, j judge.Decision) string {
+	switch j.Conclusion {
+	case judge.NoResults:
+		for _, r := range t.Rows {
+			for _, x := range r.Reasons {
+				if x.Next != "" {
+					return strings.TrimSuffix(x.Next, ".") + "; then run it again."
+				}
+			}
+		}
+		return "mend what the table names for each option, and run it again: one usable trial of an option makes a decision."
+	case judge.NoBudget:
+		return "say in the experiment what it must keep, such as `budgets: [p50 < 15 ms]`, and the next run is judged."
+	case judge.NoneMeets:
+		return "a smaller model, `chexp model quantize`, another provider or more threads; or a budget that can be kept."
+	case judge.NoneKnown:
+		return "measure more where it says so: raise trials.min_runs and trials.min_time, or set trials.precision, and " +
+			"run it again."
+	case judge.SomeMeet:
+		for _, o := range j.Meeting {
+			if len(o.Trials) >= stats.FewestUnits {
+				return ""
+			}
+		}
+		return "before you rely on it, set trials.repetitions to 3 or more: another process start may differ."
+	}
+	return ""
 }

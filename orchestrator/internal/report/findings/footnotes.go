@@ -2,6 +2,7 @@ package findings
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -83,20 +84,25 @@ func (b *builder) answerNotes(r *Row) {
 			}
 			b.mark(r, BudgetColumn(i), key, "Unknown: "+a.Why)
 		case a.Verdict == judge.Undecided:
-			b.mark(r, BudgetColumn(i), fmt.Sprintf("undecided %d %s", i, r.ID), undecided(a))
+			b.mark(r, BudgetColumn(i), fmt.Sprintf("undecided %d %s", i, r.Option), b.undecided(r.Option, i))
 		}
 	}
 }
 
-// undecided says between what the value lies, and what would probably decide.
-func undecided(a judge.Answer) string {
-	m := a.Budget.Metric
-	s := fmt.Sprintf("UNDECIDED: the limit of %s lies within the 95 %% interval, %s to %s; ", a.Budget.Text,
-		m.Format(a.Interval.Low), m.Format(a.Interval.High))
-	if a.More == nil {
-		return s + "the value lies so near the limit that no practicable number of measurements would decide."
+// undecided says between what the option's values lie, and what would probably
+// decide.
+func (b *builder) undecided(letter string, i int) string {
+	budget := b.Budgets[i]
+	at := slices.IndexFunc(b.Judged.Options, func(o *judge.Option) bool { return o.Letter == letter })
+	o := b.Judged.Options[at]
+	low, high := math.Inf(1), math.Inf(-1)
+	for _, t := range o.Trials {
+		if span := t.Answers[i].Interval; span != nil {
+			low, high = min(low, span.Low), max(high, span.High)
+		}
 	}
-	return s + a.More.String() + " would probably decide (a guess from this sample)."
+	return fmt.Sprintf("UNDECIDED: the limit of %s lies within the 95 %% interval of %s, %s to %s%s", budget.Text, o.Label,
+		budget.Metric.Format(low), budget.Metric.Format(high), wouldDecide(o, i))
 }
 
 // refusal is the footnote of a number that the sample cannot carry. Where it is

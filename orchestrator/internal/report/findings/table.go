@@ -147,8 +147,10 @@ type Table struct {
 	Interrupted string         `json:"interrupted,omitempty"`
 	Decision    Decision       `json:"decision"`
 	Budgets     []judge.Budget `json:"budgets,omitempty"`
-	Rows        []*Row         `json:"rows"`
-	Notes       []Note         `json:"notes,omitempty"`
+	// Options are the rows' options, each over all its repetitions.
+	Options []options.Summary `json:"options,omitempty"`
+	Rows    []*Row            `json:"rows"`
+	Notes   []Note            `json:"notes,omitempty"`
 	// Ratios hold what was measured in turns against each other; Placements
 	// say which provider really ran each model, and Spreads where the latencies
 	// of an option scatter.
@@ -248,7 +250,9 @@ type Decision struct {
 	RealDevice bool     `json:"real_device"`
 	Text       string   `json:"text"`
 	Details    []string `json:"details,omitempty"`
-	Options    []string `json:"options,omitempty"` // letters of the options that meet every budget
-	Smallest   string   `json:"smallest,omitempty"`
-	Fastest    string   `json:"fastest,omitempty"`
+	// Next is what to do now, a sentence.
+	Next     string   `json:"next,omitempty"`
+	Options  []string `json:"options,omitempty"` // letters of the options that meet every budget
+	Smallest string   `json:"smallest,omitempty"`
+	Fastest  string   `json:"fastest,omitempty"`
 }

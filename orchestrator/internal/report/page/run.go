@@ -24,9 +24,9 @@ type view struct {
 	Where       string
 	When        string
 	Sign, Tone  string // of the decision
-	Columns     []content.Column
-	Lines       []trialLine
-	Left        int // rows that are not shown
+	Table       table  // a row for each option
+	Trials      table  // a row for each trial, one level below
+	Left        int    // trials that are not shown
 	Versus      []versus
 	CompareNote string
 	Strips      *strips
@@ -40,14 +40,22 @@ type view struct {
 	Legend      string
 }
 
-// trialLine is a row of the table, with what names its option in its first cell.
-type trialLine struct {
-	*findings.Row
-	Sub                  string // threads, batch, repetition
-	Marks, ProviderMarks []int
-	Cells                []cell
-	Series               string
-	NewFrom              bool // the first of its model
+// table is one whose first cell names an option.
+type table struct {
+	Head    string // of the first cell
+	Columns []content.Column
+	Lines   []line
+	Foot    []string
+}
+
+// line is a row of a table, with what names its option in its first cell.
+type line struct {
+	Letter, Model, Provider, Sub string // Sub: threads, batch, repetition
+	Marks, ProviderMarks         []int
+	Cells                        []cell
+	Series                       string
+	NewFrom                      bool // the first of its model
+	Off                          bool // nothing is decided from it
 }
 
 type badge struct{ Letter, Label, Series string }
@@ -64,7 +72,8 @@ func Run(w io.Writer, t *findings.Table) error {
 	v.Cards, v.CardNote = r.cards()
 	v.Timeline, v.Total = r.timeline()
 	if len(said.Tables) > 0 {
-		v.table(said.Tables[0])
+		v.Table = v.optionTable(said.Tables[0])
+		v.Trials = v.trialTable(*said.Trials)
 	}
 	for _, c := range t.Judged.Options {
 		v.Options = append(v.Options, badge{c.Letter, c.Label, r.series(c.Trials[0].Provider)})
@@ -90,18 +99,37 @@ func sign(d findings.Decision) (sign, tone string) {
 	return "?", "open"
 }
 
-// table merges what names an option into the first cell of each row.
-func (v *view) table(t content.Table) {
+// optionTable merges what names an option into the first cell of its row.
+func (v *view) optionTable(t content.Table) table {
+	out := table{Head: "option", Foot: t.Foot}
+	t = t.Without(content.Identity...)
+	out.Columns = t.Columns
+	last := ""
+	for i, o := range content.Measured(v.run.Table) {
+		l := line{Letter: o.Option, Model: o.Model, Provider: o.Provider, Series: v.series(o.Provider),
+			NewFrom: i > 0 && o.Model != last, Cells: cells(t, i), Off: o.Usable == 0,
+			Sub: fmt.Sprintf(", %s, batch %d", words.Plural(o.Threads, "thread"), o.Batch)}
+		last = o.Model
+		out.Lines = append(out.Lines, l)
+	}
+	return out
+}
+
+// trialTable merges what names a trial into the first cell of its row.
+func (v *view) trialTable(t content.Table) table {
 	reps := slices.ContainsFunc(t.Columns, func(c content.Column) bool { return c.Key == "repetition" })
 	t = t.Without(content.Identity...)
-	v.Columns, v.Left = t.Columns, max(0, len(v.Rows)-maxRows)
+	out := table{Head: "trial", Columns: t.Columns}
+	v.Left = max(0, len(v.Rows)-maxRows)
 	for i, r := range v.Rows[:len(v.Rows)-v.Left] {
-		l := trialLine{Row: r, Series: v.series(r.Provider), NewFrom: i > 0 && v.Rows[i-1].Model != r.Model,
+		l := line{Letter: r.Option, Model: r.Model, Provider: r.Provider, Series: v.series(r.Provider),
+			NewFrom: i > 0 && v.Rows[i-1].Model != r.Model, Off: !r.Valid(),
 			Marks: r.Marks["model"], ProviderMarks: r.Marks["provider"], Cells: cells(t, i)}
 		l.Sub = fmt.Sprintf(", %s, batch %d", words.Plural(r.Threads, "thread"), r.Batch)
 		if reps {
 			l.Sub += fmt.Sprintf(", rep %d", r.Repetition)
 		}
-		v.Lines = append(v.Lines, l)
+		out.Lines = append(out.Lines, l)
 	}
+	return out
 }

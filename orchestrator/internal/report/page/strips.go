@@ -11,7 +11,7 @@ import (
 	"chexp/orchestrator/internal/report/findings"
 )
 
-// strips compares the distributions of all trials on one axis.
+// strips compares the distributions of all options on one axis.
 type strips struct {
 	Axis    drawing
 	Unit    string
@@ -20,29 +20,50 @@ type strips struct {
 }
 
 type strip struct {
-	Row    *findings.Row
-	Sub    string // what tells it from its neighbours
-	Series string
-	Plot   drawing
-	P50    string
-	Beyond string
+	Letter, Model string
+	Sub           string // what tells it from its neighbours
+	Series        string
+	Plot          drawing
+	P50           string
+	Beyond        string
+}
+
+// together is an option's latencies over all its repetitions.
+type together struct {
+	*findings.Row // the first of them
+	stats.Sample
+}
+
+// together takes the drawable rows by option, in their order.
+func (t run) together() (out []together) {
+	all := map[string][]int64{}
+	for _, r := range t.drawable() {
+		if all[r.Option] == nil {
+			out = append(out, together{Row: r})
+		}
+		all[r.Option] = append(all[r.Option], r.Result.LatenciesNS...)
+	}
+	for i := range out {
+		out[i].Sample = stats.NewSample(all[out[i].Option])
+	}
+	return out
 }
 
 func (t run) strips() *strips {
-	rows := t.drawable()
+	rows := t.together()
 	if len(rows) == 0 {
 		return nil
 	}
 	u := content.LatencyUnit(t.Table)
 	out := &strips{Unit: u.Name}
 	if len(rows) > maxStrips {
-		out.Caption = fmt.Sprintf("The first %d of %d trials. ", maxStrips, len(rows))
+		out.Caption = fmt.Sprintf("The first %d of %d options. ", maxStrips, len(rows))
 		rows = rows[:maxStrips]
 	}
 	low, high := math.Inf(1), 0.0
 	for _, r := range rows {
-		low = min(low, float64(stats.NearestRank(r.Sample.Sorted(), 1)))
-		high = max(high, 1.15*float64(stats.NearestRank(r.Sample.Sorted(), 95)))
+		low = min(low, float64(stats.NearestRank(r.Sorted(), 1)))
+		high = max(high, 1.15*float64(stats.NearestRank(r.Sorted(), 95)))
 	}
 	limits := t.latencyBudgets()
 	for _, b := range limits {
@@ -61,18 +82,17 @@ func (t run) strips() *strips {
 	return out
 }
 
-// strip draws the distribution of one trial's latencies.
-func (t run) strip(r *findings.Row, s scale, limits []judge.Budget) strip {
+// strip draws the distribution of one option's latencies.
+func (t run) strip(r together, s scale, limits []judge.Budget) strip {
 	const height = 36
-	st := strip{Row: r, Series: t.series(r.Provider), P50: words.Nanoseconds(*r.P50.Value),
+	sorted := r.Sorted()
+	p50 := r.Median()
+	st := strip{Letter: r.Option, Model: r.Model, Series: t.series(r.Provider), P50: words.Nanoseconds(p50),
 		Sub: r.Provider + t.Judged.Setting(r.Trial)}
-	if r.Repetition > 1 {
-		st.Sub += fmt.Sprintf(", rep %d", r.Repetition)
-	}
 	d := drawing{Height: height, Label: fmt.Sprintf("Distribution of %d latencies: median %s, from %s to %s",
-		r.N, st.P50, words.Nanoseconds(*r.Min.Value), words.Nanoseconds(*r.Max.Value))}
+		len(sorted), st.P50, words.Nanoseconds(float64(sorted[0])), words.Nanoseconds(float64(sorted[len(sorted)-1])))}
 	const n = 120
-	counts, highest, beyond := bins(r.Sample.Sorted(), s, n)
+	counts, highest, beyond := bins(sorted, s, n)
 	for i, c := range counts {
 		if c > 0 {
 			h := max(1.5, float64(c)/float64(highest)*(height-8))
@@ -85,8 +105,8 @@ func (t run) strip(r *findings.Row, s scale, limits []judge.Budget) strip {
 			d.line(p, 0, p, height, "limit")
 		}
 	}
-	d.line(s.at(*r.P50.Value), 3, s.at(*r.P50.Value), height, "p50")
-	if v, ok := r.P95.Get(); ok && s.at(v) <= 1 {
+	d.line(s.at(p50), 3, s.at(p50), height, "p50")
+	if v, ok := r.Percentile(95).Get(); ok && s.at(v) <= 1 {
 		d.line(s.at(v), 14, s.at(v), height, "p95")
 	}
 	if beyond > 0 {

@@ -150,8 +150,16 @@ func (p *printer) table(t content.Table) (shown func(mark int) bool) {
 	} else {
 		p.grid(g)
 	}
-	for _, s := range append(g.said, t.Foot...) {
+	for _, c := range g.Columns {
+		if c.Note != "" {
+			g.said = append(g.said, c.Note)
+		}
+	}
+	for _, s := range g.said {
 		p.paragraph("", s, dim)
+	}
+	for _, s := range t.Foot { // may hold a device's text, which shall begin no line
+		p.paragraph("  ", s, dim)
 	}
 	return func(mark int) bool { return !has(t.Rows, mark) || has(g.Rows, mark) }
 }

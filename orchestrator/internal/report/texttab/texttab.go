@@ -36,12 +36,17 @@ func Write(w io.Writer, d *content.Document, width int, color bool) error {
 		p.line("")
 		shown = p.table(t)
 	}
+	if d.Trials != nil {
+		p.line("")
+		p.paragraph("", d.Trials.Title, bold)
+		inTables, inTrials := shown, p.table(*d.Trials)
+		shown = func(mark int) bool { return inTables(mark) || inTrials(mark) }
+	}
 	if d.Scatter != nil {
 		p.line("")
 		p.paragraph("", d.Scatter.Title, bold)
 		p.table(*d.Scatter)
 	}
-	p.answer(d)
 	for _, s := range d.Sections {
 		p.section(s)
 	}
@@ -58,6 +63,7 @@ func Write(w io.Writer, d *content.Document, width int, color bool) error {
 	if d.Dir != "" {
 		p.line("Raw values: " + d.Dir)
 	}
+	p.answer(d)
 	return p.w.Flush()
 }
 
@@ -76,13 +82,17 @@ type printer struct {
 	color bool
 }
 
+// answer comes last: it is what stays on the screen.
 func (p *printer) answer(d *content.Document) {
-	if d.Answer != "" && len(d.Tables) > 0 {
+	if d.Answer != "" {
 		p.line("")
 	}
 	p.paragraph("", d.Answer, bold)
 	for _, s := range d.Details {
 		p.paragraph("  ", s, "")
+	}
+	if d.Next != "" {
+		p.paragraph("Next: ", d.Next, "")
 	}
 }
 

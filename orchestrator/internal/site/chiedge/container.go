@@ -363,43 +363,30 @@ func (s *containerClient) lastLog(ctx context.Context, id string) string {
 // which nothing else would ever remove.
 func (s *containerClient) Destroy(ctx context.Context, id string) error {
 	ipErr := s.addresses.release(ctx, id)
-	what := "removing the container " + id
-	end := time.Now().Add(s.Pace.Cleanup)
-	patience, asked, force := s.Pace.Patience(), false, false
-	err := s.Pace.Poll(ctx, func() (bool, error) {
-		if !asked {
-			err := containers.Delete(ctx, s.container, id, containers.DeleteOpts{Stop: !force,
-				Force: force}).ExtractErr()
-			switch {
-			case apierror.Is(err, apierror.NotFound):
-				return true, nil
-			case apierror.Is(err, apierror.Conflict) && !force:
-				// Creating, or another state that stop does not take.
-				force = true
-				return false, nil
-			case !patience.Forgive(err):
-				return false, err
-			case err != nil:
-				return false, nil
+	force := false // one that is Creating, or in another state that stop does not take
+	err := chameleon.Remove(ctx, s.Client, chameleon.Removal{
+		What: "removing the container " + id,
+		Delete: func(ctx context.Context) error {
+			err := containers.Delete(ctx, s.container, id, containers.DeleteOpts{Stop: !force, Force: force}).ExtractErr()
+			force = force || apierror.Is(err, apierror.Conflict)
+			return err
+		},
+		Look: func(ctx context.Context) (gone, going bool, err error) {
+			c, err := containers.Get(ctx, s.container, id).Extract()
+			if err != nil {
+				return apierror.Is(err, apierror.NotFound), false, err
 			}
-			asked = true
-		}
-		c, err := containers.Get(ctx, s.container, id).Extract()
-		switch {
-		case apierror.Is(err, apierror.NotFound):
-			return true, nil
-		case !patience.Forgive(err):
-			return false, err
-		case err == nil && c.Status == containers.StatusDeleted:
-			return true, nil
-		case err == nil && c.Status == containers.StatusError && !force:
-			asked, force = false, true
-		}
-		if !time.Now().Before(end) {
-			return false, failure.Cloud.Errorf("%s: it is still there", what).
-				Advise("deleting the lease removes it as well: `%s` shows it", s.Commands.Line("lease", "list"))
-		}
-		return false, nil
+			force = force || c.Status == containers.StatusError
+			return c.Status == containers.StatusDeleted, c.Status == containers.StatusDeleting, nil
+		},
+		Refused: func(e *apierror.Error) error {
+			if e.Kind != apierror.Busy {
+				return nil
+			}
+			return failure.Cloud.Errorf("removing the container %s", id).
+				Advise("deleting the lease removes it as well: `%s` shows it", s.Commands.Line("lease", "list")).
+				Because(e)
+		},
 	})
-	return errors.Join(ipErr, s.Failed(what, err))
+	return errors.Join(ipErr, err)
 }

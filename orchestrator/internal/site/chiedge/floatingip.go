@@ -193,15 +193,15 @@ func (s *addressClient) release(ctx context.Context, containerID string) error {
 	if err != nil {
 		return s.Failed(what, err)
 	}
-	patience := s.Pace.Patience()
-	err = s.Pace.Poll(ctx, func() (bool, error) {
-		left, err := s.deleteFloatingIPs(ctx, client, port, containerID)
-		if !patience.Forgive(err) {
-			return false, err
-		}
-		return err == nil && left == 0, nil
+	left := 0
+	return chameleon.Remove(ctx, s.Client, chameleon.Removal{
+		What: what,
+		Delete: func(ctx context.Context) (err error) {
+			left, err = s.deleteFloatingIPs(ctx, client, port, containerID)
+			return err
+		},
+		Look: func(context.Context) (gone, going bool, err error) { return left == 0, false, nil },
 	})
-	return s.Failed(what, err)
 }
 
 // deleteFloatingIPs returns how many it deleted: none means that all are gone.
@@ -209,7 +209,7 @@ func (s *addressClient) deleteFloatingIPs(ctx context.Context, client *gopherclo
 	containerID string) (int, error) {
 	all, err := s.floatingIPs(ctx, client)
 	if err != nil {
-		return 0, err
+		return 1, err // it cannot be told
 	}
 	n := 0
 	var errs error

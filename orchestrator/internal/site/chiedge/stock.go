@@ -5,6 +5,7 @@ import (
 
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/layer3/floatingips"
 
+	"chexp/orchestrator/internal/chameleon"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/openstack/apierror"
 	"chexp/orchestrator/openstack/container/v1/containers"
@@ -92,21 +93,12 @@ func (s *addressClient) remove(ctx context.Context, t run.Thing) error {
 	if err != nil {
 		return s.Failed(what, err)
 	}
-	patience := s.Pace.Patience()
-	return s.Failed(what, s.Pace.Poll(ctx, func() (bool, error) {
-		err := floatingips.Delete(ctx, client, t.ID).ExtractErr()
-		if apierror.Is(err, apierror.NotFound) {
-			return true, nil
-		}
-		if err == nil {
+	return chameleon.Remove(ctx, s.Client, chameleon.Removal{
+		What:   what,
+		Delete: func(ctx context.Context) error { return floatingips.Delete(ctx, client, t.ID).ExtractErr() },
+		Look: func(ctx context.Context) (gone, going bool, err error) {
 			_, err = floatingips.Get(ctx, client, t.ID).Extract()
-			if apierror.Is(err, apierror.NotFound) {
-				return true, nil
-			}
-		}
-		if !patience.Forgive(err) {
-			return false, err
-		}
-		return false, nil
-	}))
+			return apierror.Is(err, apierror.NotFound), false, err
+		},
+	})
 }
