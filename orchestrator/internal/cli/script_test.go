@@ -54,6 +54,7 @@ import (
 //	clock-to FILE            move the emulator's clock to the time in the file
 //	interrupted-saying TEXT CMD...  Ctrl-C when the command has said this; the exit code is 130
 //	freed-while FILE CMD...  delete the lease whose id is in the file when the command says that it waits for a device
+//	input-models             write the models of inputs.txtar, see inputs_test.go
 //	simulate DIR SEED DEVICES RUNS FACTOR  write made-up runs, FACTOR times as slow
 func TestScripts(t *testing.T) {
 	bin, err := filepath.Abs("../../../bin")
@@ -135,6 +136,7 @@ func TestScripts(t *testing.T) {
 			"accuracies":        wantAccuracies,
 			"same-accuracies":   sameAccuracies,
 			"simulate":          simulate,
+			"input-models":      inputModels,
 
 			"clock-to":           clockTo,
 			"interrupted-saying": interruptedSaying,

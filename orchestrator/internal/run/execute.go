@@ -234,7 +234,7 @@ func (a reserving) goOn(ctx context.Context) (text string, serves bool, err erro
 
 // again begins the next attempt at a's device.
 func (x *execution) again(a *attempt) *attempt {
-	next := newAttempt(a.Config, Attempt{N: a.held.N}, a.todo)
+	next := newAttempt(a.Config, AttemptState{N: a.held.N}, a.todo)
 	next.crowd, next.stuck, next.leases = a.crowd, a.stuck, x.leases
 	x.attempts[a.slot()-1] = next
 	return next

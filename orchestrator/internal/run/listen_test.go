@@ -40,7 +40,7 @@ func TestEventsComeFromTheLog(t *testing.T) {
 	site := &teller{cloud: newCloud(t)}
 	a := newAttempt(Config{Run: &Run{Store: &store.Run{Dir: t.TempDir()}}, Site: site,
 		Patience: Patience{Ask: time.Minute},
-		Observe:  quiet{}}, Attempt{N: 1}, todo{})
+		Observe:  quiet{}}, AttemptState{N: 1}, todo{})
 	a.tr = slowLine{}
 	l := &listener{attempt: a}
 	if _, enough := l.listen(t.Context()); enough {
