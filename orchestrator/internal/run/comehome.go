@@ -3,7 +3,6 @@ package run
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"path"
 	"slices"
@@ -97,16 +96,6 @@ func (a homing) notYetHome() (due []string) {
 		}
 	}
 	return due
-}
-
-// unfetched says how many trials have finished on the device without a result at
-// home, as far as the agent told; "" if none is known.
-func (a homing) unfetched() string {
-	due := a.notYetHome()
-	if len(due) == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%d finished trials (the first is %s)", len(due), due[0])
 }
 
 // present is an error but for that of a folder which the device does not have.

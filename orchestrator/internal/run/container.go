@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"chexp/experiments/trial"
 	"chexp/orchestrator/internal/store"
 )
 
@@ -28,6 +29,7 @@ func (a boarding) launch(ctx context.Context) (string, error) {
 		Name:          containerName(a.Store.ID, a.Store.Slot(), a.held.N),
 		Image:         a.Experiment.Container.Image,
 		Command:       stayAlive,
+		Follow:        trial.EventsFile,
 		ReservationID: a.lease.ReservationID,
 		Transport:     a.Experiment.Container.Transport,
 	}

@@ -179,7 +179,8 @@ func (a *attempt) forward(ctx context.Context) (stop bool, err error) {
 		{PhaseRun, a.measure},
 		{PhaseFetch, a.fetch},
 	} {
-		do := func(ctx context.Context) (string, error) { return inTurn(ctx, a.crowd.room(s.phase), s.do) }
+		endure := func(ctx context.Context) (string, error) { return enduring{a}.patiently(ctx, s.do) }
+		do := func(ctx context.Context) (string, error) { return inTurn(ctx, a.crowd.room(s.phase), endure) }
 		if stop, err = a.step(ctx, s.phase, do); stop || err != nil {
 			if stop {
 				a.hangUp()
@@ -242,7 +243,7 @@ func (a reserving) goOn(ctx context.Context) (text string, serves bool, err erro
 // again begins the next attempt at a's device.
 func (x *execution) again(a *attempt) *attempt {
 	next := newAttempt(a.Config, AttemptState{N: a.held.N}, a.todo)
-	next.crowd, next.leases = a.crowd, x.leases
+	next.crowd, next.stuck, next.leases = a.crowd, a.stuck, x.leases
 	x.attempts[a.slot()-1] = next
 	return next
 }

@@ -65,7 +65,7 @@ func (a homing) through(ctx context.Context, do func(context.Context) error) err
 		budget = min(max(budget, a.until(end)/4), max(a.until(end), 0))
 	}
 	end := time.Now().Add(budget)
-	return a.persist(ctx, maxFetches, func() time.Duration { return time.Until(end) }, nil, do)
+	return a.persist(ctx, 1, func() time.Duration { return time.Until(end) }, nil, do)
 }
 
 // retry is at most before something is tried again for the first time.
@@ -249,12 +249,10 @@ func (a homing) whole() bool {
 func (a concluding) notHome(ctx context.Context, cause, err error) error {
 	a.record(store.Entry{Kind: store.Failed, Text: "not home: " + cause.Error()})
 	if ctx.Err() == nil || a.Release {
-		what := "what the device has measured and is not home"
-		h := homing{a.attempt}
-		if known := h.unfetched(); known != "" {
-			what += ", " + known + " among it,"
+		if lost := enduring(a).lostWith(); lost != "" {
+			a.Observe.Warn(lost)
 		}
-		a.Observe.Warn(what + " is lost, as it is given back now: " + cause.Error())
+		a.Observe.Warn("what the device has measured and is not home is lost, as it is given back now: " + cause.Error())
 		return a.interrupted(ctx, err)
 	}
 	a.stays = true

@@ -238,7 +238,7 @@ echo '{"state"`, 1))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	err, _ := l.execute(t, ctx, c, func(cfg *Config) {
-		cfg.Observe = listener{say: func(text string) {
+		cfg.Observe = hearing{say: func(text string) {
 			if text == "home: 1 results" {
 				if !home() {
 					t.Error("it says that a result is home, and none is")
@@ -252,26 +252,26 @@ echo '{"state"`, 1))
 	}
 }
 
-// listener calls functions with what a run says; nil: it is not heard.
-type listener struct {
+// hearing calls functions with what a run says; nil: it is not heard.
+type hearing struct {
 	quiet
 	say, warn func(text string)
 	phase     func(Phase)
 }
 
-func (h listener) Say(text string) {
+func (h hearing) Say(text string) {
 	if h.say != nil {
 		h.say(text)
 	}
 }
 
-func (h listener) Warn(text string) {
+func (h hearing) Warn(text string) {
 	if h.warn != nil {
 		h.warn(text)
 	}
 }
 
-func (h listener) Phase(p Phase, _ string) {
+func (h hearing) Phase(p Phase, _ string) {
 	if h.phase != nil {
 		h.phase(p)
 	}
@@ -333,7 +333,7 @@ func TestWhatIsLostIsSaidBeforeAnythingIsDeleted(t *testing.T) {
 	c.onGet = func() { c.down.Store(true) }
 	told := -1
 	err, _ := l.execute(t, t.Context(), site, func(cfg *Config) {
-		cfg.Observe = listener{warn: func(text string) {
+		cfg.Observe = hearing{warn: func(text string) {
 			if strings.Contains(text, "is lost, as it is given back now") {
 				told = len(c.deleted)
 				c.down.Store(false)
@@ -418,7 +418,7 @@ func TestAShortOutageAnywhereIsNoFailure(t *testing.T) {
 			write(t, filepath.Join(l.dir, "finish"), "")
 			err, _ := l.execute(t, t.Context(), c, func(cfg *Config) {
 				cfg.Patience.Polls = time.Minute
-				cfg.Observe = listener{phase: func(p Phase) {
+				cfg.Observe = hearing{phase: func(p Phase) {
 					if p == phase {
 						c.downFor(6)
 					}
