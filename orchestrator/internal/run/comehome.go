@@ -24,7 +24,8 @@ func (f *follower) comeHome(ctx context.Context, reply trial.StatusReply) {
 			f.due = append(f.due, ev.Trial)
 		}
 	}
-	if len(f.due) == 0 || reply.More || reply.State.Phase != trial.Running || time.Now().Before(f.fetch) {
+	works := reply.State.Phase == trial.Running || reply.State.Phase == "" // as its log tells, without a state
+	if len(f.due) == 0 || reply.More || !works || time.Now().Before(f.fetch) {
 		return
 	}
 	some := f.due[:min(len(f.due), mostAtOnce)]

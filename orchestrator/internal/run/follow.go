@@ -93,6 +93,7 @@ func (f *follower) poll(ctx context.Context) (st trial.State, done bool, err err
 		if err := f.mirror(news); err != nil {
 			return st, false, err
 		}
+		f.comeHome(ctx, news)
 		return st, false, f.rest(ctx, news)
 	}
 	reply, err := f.ask(ctx)
