@@ -10,6 +10,7 @@ import (
 
 	"chexp/experiments/failure"
 	"chexp/experiments/trial"
+	"chexp/experiments/words"
 	"chexp/orchestrator/internal/bundle"
 	"chexp/orchestrator/internal/store"
 	"chexp/orchestrator/internal/transport"
@@ -45,7 +46,7 @@ func (f *follower) comeHome(ctx context.Context, reply trial.StatusReply) {
 	switch {
 	case err != nil && !bundle.Partly(err):
 		f.fetch = time.Now().Add(max(4*took, f.Patience.PollMax))
-		f.Observe.Say("what has just been measured is not home yet: " + err.Error())
+		f.Observe.Again("what has just been measured is not home yet: " + words.Line(err.Error(), 200))
 		return
 	case err != nil: // a result that is none: at the end it is asked for again
 		f.Observe.Warn(err.Error())

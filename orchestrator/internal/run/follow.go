@@ -17,6 +17,9 @@ import (
 // measure starts the agent and follows it until every trial has its result.
 func (a *attempt) measure(ctx context.Context) (string, error) {
 	a.Observe.Phase(PhaseRun, "")
+	if err := a.worthStarting(); err != nil {
+		return "", err
+	}
 	if err := a.start(ctx); err != nil {
 		return "", err
 	}
@@ -76,6 +79,8 @@ type follower struct {
 	missing  int           // looks in a row that did not find the container
 	silence  *outage       // since the last answer
 
+	weighed bool // the user was told how long the rest takes
+
 	due   []string  // trials that have finished and whose results are not home
 	fetch time.Time // before which no more are brought
 }
@@ -94,6 +99,7 @@ func (f *follower) poll(ctx context.Context) (st trial.State, done bool, err err
 			return st, false, err
 		}
 		f.comeHome(ctx, news)
+		f.weigh(news)
 		return st, false, f.rest(ctx, news)
 	}
 	reply, err := f.ask(ctx)
@@ -106,6 +112,7 @@ func (f *follower) poll(ctx context.Context) (st trial.State, done bool, err err
 		return st, false, err
 	}
 	f.comeHome(ctx, reply)
+	f.weigh(reply)
 	st = reply.State
 	switch st.Phase {
 	case trial.Finished:
