@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/trial"
 	"chexp/orchestrator/internal/store"
 )
 
@@ -30,6 +31,7 @@ func (a *attempt) launch(ctx context.Context) (string, error) {
 		Name:          containerName(a.Store.ID, a.Store.Slot(), a.held.N),
 		Image:         a.Experiment.Container.Image,
 		Command:       stayAlive,
+		Follow:        trial.EventsFile,
 		ReservationID: a.lease.ReservationID,
 		Transport:     a.Experiment.Container.Transport,
 	}
