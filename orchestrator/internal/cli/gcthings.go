@@ -174,8 +174,3 @@ func made(t run.Thing) time.Time {
 	}
 	return t.Created
 }
-
-// contextAfter does something once a command is interrupted.
-func contextAfter(c *cli.Context, do func()) (stop func() bool) {
-	return context.AfterFunc(c.Context, do)
-}
