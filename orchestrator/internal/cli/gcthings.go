@@ -11,8 +11,6 @@ import (
 	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/store"
-
-	"github.com/urfave/cli/v2"
 )
 
 // findRuns lists the runs with a journal on this machine that gc is about: those
