@@ -126,7 +126,7 @@ func TestResolve(t *testing.T) {
 			want:  "whole numbers from -128 to 127"},
 		"no tensor": {ports: []Port{{Name: "x"}}, want: "is no tensor"},
 		"complex": {ports: []Port{{Name: "x", Type: "complex64", Dims: dims(1)}},
-			want: "which ONNX Runtime takes from no caller"},
+			want: "of which no values can be given to a model here"},
 		"a file of samples": {ports: []Port{floats("x", "n", 8)}, given: []Given{{Name: "x", Values: file(100, 8)}},
 			want: "x float32 [batch, 8], from x.npy"},
 		"a file that gives the open size": {ports: []Port{floats("x", "n", "w")}, given: []Given{{Name: "x",

@@ -133,7 +133,7 @@ func (r *resolver) one(p Port, g Given) Input {
 			"Export the model with tensors as inputs")
 		return in
 	case !p.Type.Known():
-		r.problem(p.Name, "is of %s, which ONNX Runtime takes from no caller. Export the model with another type there",
+		r.problem(p.Name, "is of %s, of which no values can be given to a model here. Export it with another type there",
 			p.Type)
 		return in
 	}
