@@ -249,9 +249,10 @@ func (a leaseVerbs) warnLength(length, most time.Duration) {
 	}
 }
 
-func (a leaseVerbs) warnManners(length time.Duration) {
-	if length > mannerly {
-		fmt.Fprintf(a.err, "! %s in all on a device that others wait for; two hours are the custom\n",
-			clock.Span(length))
+// unmannerly says that a lease is longer than is the custom; "" if it is not.
+func unmannerly(length time.Duration) string {
+	if length <= mannerly {
+		return ""
 	}
+	return fmt.Sprintf("%s in all on a device that others wait for; two hours are the custom", clock.Span(length))
 }

@@ -4,7 +4,7 @@
 //	Execute → execution: phases in order, report, the journal's end
 //	          └ attempt: one device held once; one at a time for each slot of the run
 //	              lease.go → container.go → push.go → follow.go → fetch.go → release.go
-//	              the journal knows of it what [Attempt] holds
+//	              the journal knows of it what [AttemptState] holds
 //
 // A run has one device or several, its slots, counted from 1 (several.go). Each
 // measures the whole plan and has its files below devices/<n>; they share the

@@ -230,7 +230,7 @@ func (a reserving) goOn(ctx context.Context) (text string, serves bool, err erro
 
 // again begins the next attempt at a's device.
 func (x *execution) again(a *attempt) *attempt {
-	next := newAttempt(a.Config, Attempt{N: a.held.N}, a.todo)
+	next := newAttempt(a.Config, AttemptState{N: a.held.N}, a.todo)
 	next.crowd, next.leases = a.crowd, x.leases
 	x.attempts[a.slot()-1] = next
 	return next

@@ -162,7 +162,7 @@ func (x *execution) sweep(ctx context.Context) error {
 // holds reports whether the journal knows that this is there, or that something of
 // its name may be.
 func (s State) holds(t Thing) bool {
-	return slices.ContainsFunc(s.Slots, func(a Attempt) bool {
+	return slices.ContainsFunc(s.Slots, func(a AttemptState) bool {
 		held := a.Container
 		if t.Kind == ALease {
 			held = a.Lease
