@@ -172,12 +172,6 @@ func (h *heap) removeFiles() (failed error) {
 	return failed
 }
 
-// mine reports whether this user owns a file.
-func mine(st fs.FileInfo) bool {
-	sys, ok := st.Sys().(*syscall.Stat_t)
-	return ok && int(sys.Uid) == os.Getuid()
-}
-
 func exists(path string) bool {
 	_, err := os.Lstat(path)
 	return err == nil

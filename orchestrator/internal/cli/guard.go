@@ -8,10 +8,10 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/files"
 	"chexp/experiments/words"
 	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/run"
@@ -118,7 +118,7 @@ func startReleaser(program string, flags []string, s *store.Run) (*os.File, erro
 		return nil, err
 	}
 	log, err := os.OpenFile(filepath.Join(s.Dir, "releaser.log"),
-		os.O_CREATE|os.O_APPEND|os.O_WRONLY|syscall.O_NOFOLLOW, 0o644)
+		os.O_CREATE|os.O_APPEND|os.O_WRONLY|files.NoFollow, 0o644)
 	if err != nil { // it works without, too
 		if log, err = os.OpenFile(os.DevNull, os.O_WRONLY, 0); err != nil {
 			return nil, err
@@ -136,7 +136,7 @@ func startReleaser(program string, flags []string, s *store.Run) (*os.File, erro
 	}
 	cmd := &exec.Cmd{
 		Path: exe, Args: slices.Concat([]string{program}, flags, []string{"releaser", dir}),
-		Stdin: r, Stdout: log, Stderr: log, SysProcAttr: &syscall.SysProcAttr{Setsid: true},
+		Stdin: r, Stdout: log, Stderr: log, SysProcAttr: ownSession(),
 	}
 	if err := cmd.Start(); err != nil {
 		w.Close()

@@ -76,6 +76,10 @@ type Options struct {
 	seen func(context.Context) // of a test; see world.Pace
 }
 
+// NoContainers says why no emulator on this machine can have containers; "" where
+// one can.
+const NoContainers = sandbox.Unavailable
+
 // Emulator is a running cloud.
 type Emulator struct {
 	world    *world.World
@@ -120,9 +124,12 @@ func (e *Emulator) start(ctx context.Context, o Options) error {
 	if err := e.prepareDir(); err != nil {
 		return err
 	}
-	if o.Images == "" {
+	switch {
+	case o.Images == "":
 		e.note = "no containers: the emulator was given no images"
-	} else {
+	case sandbox.Unavailable != "":
+		e.note = "no containers: " + sandbox.Unavailable
+	default:
 		host, err := sandbox.NewHost(filepath.Join(e.dir, "sandbox"), o.Images, o.Arch, e.world.Log)
 		if err != nil {
 			return err

@@ -22,6 +22,10 @@
 //   - What was acquired is given back in reverse order whatever happens, under
 //     a context of its own, so that Ctrl-C still frees the device.
 //
+// Once all is given back, the run looks for its things by name ([Stock]): a request of
+// a process that died may be carried out after it. [End] does for a process that died
+// what an interruption does.
+//
 // A resumed run whose lease is gone takes a new one: that is attempt 2. It
 // measures only the trials that have no whole result yet.
 package run

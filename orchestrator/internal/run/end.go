@@ -30,10 +30,17 @@ func End(cleanup context.Context, cfg Config) error {
 		}
 	}
 	err = x.carryOut(ctx, cleanup)
-	if failure.KindOf(err) == failure.Interrupted {
-		return nil
+	if failure.KindOf(err) != failure.Interrupted {
+		return err
 	}
-	return err
+	entries, unread := x.Store.Entries()
+	if unread != nil {
+		return errors.Join(err, unread)
+	}
+	if h, held := Holds(entries); held && !h.Booked(x.Site.Now()) {
+		return err // it says what is kept, and why
+	}
+	return nil
 }
 
 // rejoin opens a transport into the container of an earlier process, if there may be

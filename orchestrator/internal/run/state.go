@@ -63,7 +63,7 @@ type AttemptState struct {
 	Board     Held         // the reservation in the lease, under the device's name; empty in a lease of one device
 	Asked     LeaseRequest // what the lease was asked for with; empty when it was adopted
 	Container Held
-	Started   bool // the agent was told to start in this container
+	Started   bool // the agent was told to start in this container, or perhaps was
 }
 
 // Open reports whether something of it may exist now that is to be given back.
@@ -168,6 +168,9 @@ func (a AttemptState) advance(e store.Entry) AttemptState {
 		a.Container.ID = e.ID
 	case e.Kind == store.Gone && e.What == aContainer:
 		a.Container.Gone, a.Started = true, false
+	case e.Kind == store.Began && e.Phase == string(PhaseRun):
+		// The agent is about to be told; that it was is not known of a process that died.
+		a.Started = a.Started || a.Container.Open()
 	case e.Kind == store.Done && e.What == anAgent:
 		a.Started = true
 	}

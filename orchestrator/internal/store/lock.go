@@ -2,7 +2,6 @@ package store
 
 import (
 	"os"
-	"syscall"
 	"time"
 
 	"chexp/experiments/failure"
@@ -15,10 +14,10 @@ func (r *Run) Lock() error {
 	if err != nil {
 		return Explain(err)
 	}
-	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	err = files.Lock(f, false)
 	for try := 1; err != nil && try <= 3; try++ { // somebody may only be looking whether the run is in use
 		time.Sleep(30 * time.Millisecond)
-		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		err = files.Lock(f, false)
 	}
 	if err != nil {
 		f.Close()
@@ -36,7 +35,7 @@ func InUse(r *Run) bool {
 		return false
 	}
 	defer f.Close()
-	return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil
+	return files.Lock(f, false) != nil
 }
 
 // lockable opens what is locked: a file of its own, or the run's directory
@@ -51,7 +50,7 @@ func (r *Run) lockable() (*os.File, error) {
 	if st, err := root.Lstat(lockFile); err == nil && !st.Mode().IsRegular() {
 		return root.OpenFile(".", os.O_RDONLY, 0)
 	}
-	return root.OpenFile(lockFile, os.O_CREATE|os.O_RDWR|syscall.O_NONBLOCK, 0o600)
+	return root.OpenFile(lockFile, os.O_CREATE|os.O_RDWR|files.NonBlock, 0o600)
 }
 
 // Unlock gives the lock back; it may be called twice.
