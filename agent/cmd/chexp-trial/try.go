@@ -44,7 +44,9 @@ func tryOnce(library string, out io.Writer) error {
 // of addresses: Go and the runtime's threads reserve far more than they use.
 func confine(memory int64) error {
 	const seconds = 300 // of one core; who asks gives up after a minute
-	limits := map[int]uint64{syscall.RLIMIT_FSIZE: 0, syscall.RLIMIT_CORE: 0, syscall.RLIMIT_CPU: seconds}
+	limits := map[int]uint64{
+		syscall.RLIMIT_FSIZE: 0, syscall.RLIMIT_CORE: 0, syscall.RLIMIT_CPU: seconds,
+	}
 	if memory > 0 {
 		limits[syscall.RLIMIT_DATA] = uint64(memory)
 	}

@@ -135,10 +135,10 @@ func (a modelVerbs) sampled(c *cli.Context, m *onnx.Model, dir string, f *fed) (
 		}
 		n = len(list)
 	}
-	if n == 0 {
-		n = 1
+	if most := f.rows(); dir == "" && most > 0 && (n == 0 || n > most) {
+		n = most // no sample twice: some are held back to judge by
 	}
-	more, err := f.samples(n, wanted)
+	more, err := f.samples(max(1, n), wanted)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -149,6 +149,16 @@ func (a modelVerbs) sampled(c *cli.Context, m *onnx.Model, dir string, f *fed) (
 		list[i] = append(list[i], tensors...)
 	}
 	return list, set, nil
+}
+
+// rows is how many samples the files have; 0: there is none with a batch.
+func (f *fed) rows() (most int) {
+	for _, in := range f.settled.Inputs {
+		if a := in.Axis(); in.Values.Kind == input.File && a >= 0 && a < len(in.Values.Shape) {
+			most = max(most, int(in.Values.Shape[a]))
+		}
+	}
+	return most
 }
 
 // real reports whether all values are a person's own: what is made up says nothing
