@@ -40,8 +40,9 @@ func tryOnce(library string, out io.Writer) error {
 }
 
 // confine bounds the process: it writes no file, leaves no core, ends by itself
-// should nobody end it, and takes no more memory than that (0: any). The limit is of what is written to (RLIMIT_DATA), not
-// of addresses: Go and the runtime's threads reserve far more than they use.
+// should nobody end it, and takes no more memory than that (0: any). The limit is
+// of what is written to (RLIMIT_DATA), not of addresses: Go and the runtime's
+// threads reserve far more than they use.
 func confine(memory int64) error {
 	const seconds = 300 // of one core; who asks gives up after a minute
 	limits := map[int]uint64{
