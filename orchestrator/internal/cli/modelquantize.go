@@ -47,7 +47,7 @@ func (a modelVerbs) modelQuantizeCommand() *cli.Command {
 			&cli.StringFlag{Name: "max-drop",
 				Usage:  "back off node by node until no more than this is lost, such as `1pt`",
 				Action: text(func(s string) error { _, err := points(s); return err })},
-			&cli.StringFlag{Name: "data", Usage: "`DIR` of pictures or .npy arrays"},
+			&cli.StringFlag{Name: "data", Usage: "`DIR` of pictures, .npy arrays, or .npz archives of all inputs"},
 			&cli.StringFlag{Name: "eval", Usage: "`DIR` to judge on, instead of what is held back of --data"},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FILE` to write"},
 			targetFlag(),
@@ -82,7 +82,7 @@ func sampleFlags() []cli.Flag {
 			Usage: "`NAMES` of all classes in the order of the outputs, with commas between them, or a file with one a " +
 				"line (default: the folders, by number where all are numbers, else by name)"},
 		&cli.BoolFlag{Name: "exif", Usage: "turn pictures upright as their EXIF data says"},
-		formats("table", "json"),
+		inputFlag(), formats("table", "json"),
 	}
 }
 
@@ -113,14 +113,21 @@ func (a modelVerbs) modelQuantize(c *cli.Context) error {
 	}
 	fixBatch(w.ONNX, c.Int64("fix-batch"))
 	q.Float, err = quant.Prepare(w.ONNX)
+	if err == nil && q.Options.Mode == quant.Dynamic {
+		quant.PrepareBodies(q.Float)
+	}
 	var open []onnx.Dim
 	if err == nil {
 		open, err = settle(q.Float, c.String("shape"))
 	}
+	var f *fed
+	if err == nil {
+		f, err = feedInputs(c, q.Float)
+	}
 	if err != nil {
 		return refused("cannot quantize "+name, err)
 	}
-	if c.String("data") == "" && (q.Options.Mode == quant.Static || q.MaxDrop >= 0) {
+	if c.String("data") == "" && (f == nil || !f.real()) && (q.Options.Mode == quant.Static || q.MaxDrop >= 0) {
 		return badFlag("--data DIR is missing: static quantization needs inputs like those that the model will see")
 	}
 	out := c.String("output")
@@ -133,8 +140,8 @@ func (a modelVerbs) modelQuantize(c *cli.Context) error {
 	}
 	var res *quant.Result
 	switch {
-	case c.String("data") != "":
-		res, err = a.quantizeWithData(c, q)
+	case c.String("data") != "" || f != nil && f.real():
+		res, err = a.quantizeWithData(c, q, f)
 	case q.Options.Mode == quant.Half:
 		res, err = quant.PlainHalf(q.Float, q.Options)
 	default:
@@ -142,6 +149,10 @@ func (a modelVerbs) modelQuantize(c *cli.Context) error {
 	}
 	if err != nil {
 		return refused("cannot quantize "+name, err)
+	}
+	if f != nil {
+		f.reopen()
+		f.keep(res.Model)
 	}
 	if open != nil { // the file keeps open what was open
 		res.Model.Graph.RealInputs()[0].Shape = open
@@ -256,9 +267,8 @@ func settle(m *onnx.Model, shape string) ([]onnx.Dim, error) {
 
 // plainDynamic quantizes without samples.
 func plainDynamic(q quant.Request) (*quant.Result, error) {
-	if len(quant.Products(q.Float, q.Options)) == 0 {
-		return nil, fmt.Errorf(
-			"there is nothing to quantize: no convolution or matrix product has constant 32-bit float weights")
+	if err := quant.Nothing(q.Float, q.Options); err != nil {
+		return nil, err
 	}
 	begin := time.Now()
 	m, err := quant.DynamicModel(q.Float, q.Options)
@@ -276,11 +286,8 @@ func (a modelVerbs) readSamples(c *cli.Context, m *onnx.Model, dir string) (list
 	if from.Classes, err = classNames(c.String("classes")); err != nil {
 		return nil, nil, err
 	}
-	inputs := m.Graph.RealInputs()
-	if len(inputs) != 1 {
-		return nil, nil, fmt.Errorf("the model has %d inputs; a folder of samples fills one", len(inputs))
-	}
-	if set, err = from.Read(inputs[0]); err != nil {
+	sets, set, err := from.Sets(m.Graph.RealInputs())
+	if err != nil {
 		return nil, nil, err
 	}
 	if text := set.Listing.Said(); text != "" {
@@ -289,22 +296,22 @@ func (a modelVerbs) readSamples(c *cli.Context, m *onnx.Model, dir string) (list
 	for _, text := range dataNotes(set.Listing.LeftOut, set.Turned, from.EXIF, "--exif") {
 		fmt.Fprintf(a.err, "! %s: %s\n", dir, words.Printable(text))
 	}
-	for _, t := range set.Inputs {
-		list = append(list, quant.Sample{t})
+	for _, tensors := range sets {
+		list = append(list, quant.Sample(tensors))
 	}
 	return list, set, nil
 }
 
 // quantizeWithData calibrates and judges on samples, in the agent of this machine.
-func (a modelVerbs) quantizeWithData(c *cli.Context, q quant.Request) (*quant.Result, error) {
+func (a modelVerbs) quantizeWithData(c *cli.Context, q quant.Request, f *fed) (*quant.Result, error) {
 	var err error
 	var set *samples.Set
-	if q.Samples, set, err = a.readSamples(c, q.Float, c.String("data")); err != nil {
+	if q.Samples, set, err = a.sampled(c, q.Float, c.String("data"), f); err != nil {
 		return nil, err
 	}
 	q.Labels = set.Labels
 	if dir := c.String("eval"); dir != "" {
-		if q.Evaluation, set, err = a.readSamples(c, q.Float, dir); err != nil {
+		if q.Evaluation, set, err = a.sampled(c, q.Float, dir, f); err != nil {
 			return nil, err
 		}
 		q.EvalLabels = set.Labels

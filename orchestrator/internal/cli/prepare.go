@@ -11,6 +11,7 @@ import (
 	"chexp/experiments/failure"
 	"chexp/experiments/spec"
 	"chexp/experiments/trial"
+	"chexp/experiments/words"
 	"chexp/models"
 	"chexp/models/inspect"
 	"chexp/models/plates"
@@ -59,7 +60,7 @@ func prepare(
 	if p.agent, err = agentManifest(arch); err != nil {
 		return nil, errors.Join(append(problems, err)...)
 	}
-	named, err := runtimesOf(e, arch, p.agent)
+	named, err := runtimesOf(ctx, e, arch, p.agent, runtimes.Releases{Cache: cache, Say: say})
 	problems = append(problems, err, foreseen(e, p.models, named.Runtimes, say))
 	if err := errors.Join(problems...); err != nil {
 		return nil, asUsage(err)
@@ -71,10 +72,12 @@ func prepare(
 	return p, nil
 }
 
-func runtimesOf(e *spec.Experiment, arch string, agent trial.Manifest) (runtimes.Found, error) {
+func runtimesOf(
+	ctx context.Context, e *spec.Experiment, arch string, agent trial.Manifest, releases runtimes.Releases,
+) (runtimes.Found, error) {
 	return runtimes.Resolver{Arch: arch, Agent: agent, Built: func(name string) (string, error) {
 		return beside(filepath.Join("runtimes", name+"-"+arch+".ort"))
-	}}.Resolve(e)
+	}, Released: func(version string) (string, error) { return releases.Library(ctx, version, arch) }}.Resolve(e)
 }
 
 // foreseen is what will go wrong by what is known of models, runtimes and
@@ -83,11 +86,11 @@ func runtimesOf(e *spec.Experiment, arch string, agent trial.Manifest) (runtimes
 func foreseen(e *spec.Experiment, found []models.Resolved, known []spec.Runtime, say func(string)) error {
 	for _, m := range found {
 		for _, note := range m.Notes {
-			say("! model " + m.Name + " " + note)
+			say(words.Printable("! model " + m.Name + " " + note))
 		}
 		for _, in := range m.Inputs {
 			if in.Guess != "" {
-				say(fmt.Sprintf("! input %s of model %s: %s", in.Name, m.Name, in.Guess))
+				say(words.Printable(fmt.Sprintf("! input %s of model %s: %s", in.Name, m.Name, in.Guess)))
 			}
 		}
 	}
