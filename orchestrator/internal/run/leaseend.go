@@ -19,7 +19,7 @@ func (f *follower) watchLease(ctx context.Context) error {
 	}
 	if f.timeUp || time.Since(f.looked) > f.Patience.LeaseLook/4 {
 		f.looked = time.Now()
-		if f.extended(ctx) {
+		if (homing{f.attempt}).extended(ctx) {
 			if end, _ = f.deadline(); f.until(end) > 0 {
 				f.timeUp = false
 				return f.start(ctx)
@@ -35,7 +35,7 @@ func (f *follower) watchLease(ctx context.Context) error {
 }
 
 // extended asks whether the lease has another end by now. No answer means no.
-func (a *attempt) extended(ctx context.Context) bool {
+func (a homing) extended(ctx context.Context) bool {
 	l, found, err := a.lookAtLease(ctx)
 	if err != nil || !found || l.End.IsZero() || l.End.Equal(a.lease.End) {
 		return false
