@@ -31,18 +31,24 @@ agent/acl/build.sh "$work" || status=$?
 [ $status = 0 ] || exit $status
 
 # From 1.28 on, ONNX Runtime reads /proc/cpuinfo when it is loaded and dies of an
-# x86's under qemu's user mode: the emulated processor has a Pi 5's.
+# x86's under qemu's user mode. So the emulated processor has that of its board,
+# which it believes: an A76's would let it use what an A72 has not.
+mkdir -p "$work/check"
 if command -v bwrap >/dev/null && bwrap --dev-bind / / true 2>/dev/null; then
-  mkdir -p "$work/check"
   pi() {
-    printf '#!/bin/sh\nexec bwrap --dev-bind / / --ro-bind "%s" /proc/cpuinfo "%s" "$@"\n' "$PWD/agent/acl/check/cpuinfo" "$1" > "$2"
+    cat > "$2" <<END
+#!/bin/sh
+info=a76
+case "\$*" in *cortex-a72*) info=a72 ;; esac
+exec bwrap --dev-bind / / --ro-bind "$PWD/agent/acl/check/cpuinfo-\$info" /proc/cpuinfo "$1" "\$@"
+END
     chmod +x "$2"
   }
-  pi "$(command -v "$emulator")" "$work/check/emulator"
-  emulator=$PWD/$work/check/emulator
 else
   pi() { printf '#!/bin/sh\nexec "%s" "$@"\n' "$1" > "$2"; chmod +x "$2"; }
 fi
+pi "$(command -v "$emulator")" "$work/check/emulator"
+emulator=$PWD/$work/check/emulator
 
 headers=$(go list -m -f '{{.Dir}}' github.com/yalue/onnxruntime_go)
 programs="operators testdata steps models halve inference"
