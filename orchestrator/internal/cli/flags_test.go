@@ -33,6 +33,7 @@ var badValues = map[string][]string{
 	"* --resize":                 {"0", "-5"},
 	"* --shape":                  {"1,x", "0,3", ""},
 	"* --layout":                 {"CHW"},
+	"* --input":                  {"x", "x=-1,3", "x=[batch, batch]", "x=none.npy"},
 	"run --lease":                {"", "a\tb"},
 	"run --at":                   {"yesterday", "25", "2026-12-01T14:00", ""},
 	"run --wait":                 {"-5s", "0s", "x"},
@@ -72,7 +73,7 @@ var badValues = map[string][]string{
 // anyValue are the flags that are names of files, runs and such, which are
 // looked up, and those without a value.
 var anyValue = []string{"keep", "release", "resume", "detach", "full", "verbose", "dir", "exact", "wait", "no-wait",
-	"now", "html", "from", "image", "data", "eval", "output", "exclude", "per-tensor", "help"}
+	"now", "html", "from", "image", "data", "eval", "output", "exclude", "per-tensor", "help", "no-try", "try"}
 
 // arguments are what each command needs besides flags.
 var arguments = map[string][]string{
