@@ -73,7 +73,7 @@ var badValues = map[string][]string{
 // anyValue are the flags that are names of files, runs and such, which are
 // looked up, and those without a value.
 var anyValue = []string{"keep", "release", "resume", "detach", "full", "verbose", "dir", "exact", "wait", "no-wait",
-	"now", "html", "from", "image", "data", "eval", "output", "exclude", "per-tensor", "help", "no-try", "try"}
+	"now", "html", "from", "image", "data", "eval", "output", "exclude", "per-tensor", "help"}
 
 // arguments are what each command needs besides flags.
 var arguments = map[string][]string{
