@@ -31,8 +31,8 @@ func TestWhatCannotFinishIsRefusedBeforeItStarts(t *testing.T) {
 // with what the lease leaves, and what to type if that is less.
 func TestTheDeviceSaysHowLongTheRestTakes(t *testing.T) {
 	for rest, want := range map[time.Duration]string{
-		40 * time.Minute: "the rest takes about 40 min; the lease leaves 1 h for it",
-		3 * time.Hour:    "the rest takes about 3 h, and the lease leaves 1 h: what is not whole by then is left for",
+		40 * time.Minute: "the rest takes about 40 min; the lease leaves 1 h",
+		3 * time.Hour:    "the rest takes about 3 h, and the lease leaves 1 h",
 	} {
 		l := newTimedLab(t)
 		event := `{"schema":"chexp.event/v1","seq":1,"type":"progress","left_ns":` + asJSON(t, rest) + `}`
