@@ -39,6 +39,11 @@ func (r *Resolver) fetch(ctx context.Context, m spec.ModelSource, limit int64) (
 	if err := ctx.Err(); err != nil {
 		return Resolved{}, err
 	}
+	if file.Path == "" && r.Offline {
+		err := failure.Usage.Errorf("is not on this machine yet")
+		err.Code = notHad
+		return Resolved{}, err
+	}
 	if file.Path == "" {
 		if file, err = r.download(ctx, u, m.Pin, limit); err != nil {
 			return Resolved{}, r.offline(err, u, m.Pin, cut)
@@ -50,6 +55,13 @@ func (r *Resolver) fetch(ctx context.Context, m spec.ModelSource, limit int64) (
 // notHad is the code of the error that a file cannot be had, which a stand-in may
 // be taken for; another file than the one that was pinned is none.
 const notHad = "not_had"
+
+// NotHad reports whether an error says that a model's file cannot be had, and
+// nothing worse.
+func NotHad(err error) bool {
+	var e *failure.Error
+	return errors.As(err, &e) && e.Code == notHad
+}
 
 // offline says what to do where the network does not give the file.
 func (r *Resolver) offline(err error, u *url.URL, pin files.Pin, cut string) error {

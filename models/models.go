@@ -57,6 +57,9 @@ type Resolver struct {
 	HTTP       *http.Client // nil: a client with bounds of its own
 	// Progress, if not nil, is told what takes time, one line of text each.
 	Progress func(text string)
+	// Offline has nothing downloaded: the file at a URL that is not here cannot be
+	// had then, as [NotHad] tells.
+	Offline bool
 	// StandIn, if not nil, is told of each stand-in that is taken where a model's
 	// file cannot be had, with the reason. It is for rehearsals, which say nothing
 	// about the model. Nil: none is taken.
@@ -68,6 +71,14 @@ type Resolved struct {
 	trial.Model
 	File  string            // the .onnx
 	Files map[string]string // all of its files, by SHA-256
+	// Packs are the files with the values of inputs, by their SHA-256.
+	Packs map[string]string
+	// Notes are clauses about the model: what was decided of its inputs without
+	// being asked.
+	Notes []string
+	Facts Facts // of the model's file
+
+	parsed *onnx.Model
 }
 
 // Resolve returns the file of one model. Its error names the model and holds a
@@ -115,18 +126,30 @@ func (r *Resolver) resolve(ctx context.Context, m spec.ModelSource, limit int64)
 func (r *Resolver) ResolveAll(ctx context.Context, e *spec.Experiment) ([]Resolved, error) {
 	var all []Resolved
 	var failed []error
-	for _, m := range e.Models {
-		found, err := r.Resolve(ctx, m)
+	for i := range e.Models {
+		found, err := r.ResolveOne(ctx, e, i)
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 		if err != nil {
-			failed = append(failed, fmt.Errorf("line %d: %w", m.Line, err))
+			failed = append(failed, err)
 			continue
 		}
 		all = append(all, found)
 	}
 	return all, errors.Join(failed...)
+}
+
+// ResolveOne resolves the i-th model of an experiment, with its inputs.
+func (r *Resolver) ResolveOne(ctx context.Context, e *spec.Experiment, i int) (Resolved, error) {
+	found, err := r.Resolve(ctx, e.Models[i])
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return found, ctx.Err()
+	case err != nil:
+		return found, fmt.Errorf("line %d: %w", e.Models[i].Line, err)
+	}
+	return found, r.settle(e, i, &found)
 }
 
 // examine refuses what is no model, before a device is reserved for it, and
@@ -153,12 +176,16 @@ func (r *Resolved) examine(ctx context.Context, m spec.ModelSource) error {
 		return w.notPinned(m.Path, has, must)
 	}
 	r.SHA256, r.Bytes, r.Parts, r.Files = w.SHA256, w.Bytes, w.Parts, w.Files
-	if work, err := onnx.Work(w.ONNX, 1); err != nil {
-		r.Work = trial.Unread[trial.Work](err.Error())
-	} else {
-		r.Work = trial.Read(work)
-	}
+	r.parsed, r.Work = w.ONNX, reading(onnx.Work(w.ONNX, 1))
 	return nil
+}
+
+// reading is a model's work, or why it cannot be counted.
+func reading(w trial.Work, err error) trial.Reading[trial.Work] {
+	if err != nil {
+		return trial.Unread[trial.Work](err.Error())
+	}
+	return trial.Read(w)
 }
 
 // notPinned is the error of a file of the user's that is another one than the

@@ -9,6 +9,7 @@ import (
 
 	"chexp/experiments/compare"
 	"chexp/experiments/compare/simulated"
+	"chexp/experiments/input"
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
 )
@@ -367,5 +368,28 @@ func TestWithoutBlocks(t *testing.T) {
 	}
 	if !said(c.Problems[len(c.Problems)-1].LeftOut, "no result 6 of 6") {
 		t.Errorf("%+v", c.Problems)
+	}
+}
+
+// The same file with other inputs is another amount of work.
+func TestOtherInputsAreApart(t *testing.T) {
+	g := simulated.Quiet(1, 2, 4).Group("")
+	for i, r := range g.Runs {
+		for _, x := range r.Trials {
+			x.Result.Model.Inputs = []input.Input{{Name: "x", Type: input.Float32, Shape: []int64{1, int64(320 + 320*(i%2))},
+				Values: input.Values{Kind: input.Normal}, Described: true}}
+		}
+	}
+	c := compare.Runs([]compare.Group{g}, 1)
+	if len(c.Rows) != 4 || c.Rows[0].Shape != "x float32 [1, 320], random, normal" {
+		t.Errorf("%d rows, %q", len(c.Rows), c.Rows[0].Shape)
+	}
+	for _, r := range g.Runs {
+		for _, x := range r.Trials {
+			x.Result.Model.Inputs[0].Described = false
+		}
+	}
+	if c := compare.Runs([]compare.Group{g}, 1); len(c.Rows) != 2 {
+		t.Errorf("%d rows of inputs as the file has them", len(c.Rows))
 	}
 }

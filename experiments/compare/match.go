@@ -34,6 +34,14 @@ func keyOf(r *trial.Result) key {
 		}
 		k.shape = strings.Join(parts, " ")
 	}
+	// What a person said of the inputs makes another amount of work of the same
+	// file. The rest follows from the file, in results of before it was recorded, too.
+	for _, in := range r.Model.Inputs {
+		if in.Described {
+			k.shape += "; " + in.String()
+		}
+	}
+	k.shape = strings.TrimPrefix(k.shape, "; ")
 	return k
 }
 

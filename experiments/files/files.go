@@ -13,7 +13,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 )
 
 // NoLimit is for files that only this machine's disk bounds.
@@ -111,7 +110,7 @@ func Open(path string, limit int64) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := os.OpenFile(path, os.O_RDONLY|NonBlock, 0)
 	return opened(f, err, path, limit)
 }
 

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 )
 
 // OpenRoot opens a folder that somebody else may have made. It never waits:
@@ -57,7 +56,7 @@ func OpenIn(root *os.Root, name string, limit int64) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := root.OpenFile(name, os.O_RDONLY|NonBlock, 0)
 	return opened(f, err, name, limit)
 }
 
@@ -83,7 +82,7 @@ func AppendIn(root *os.Root, name string, data []byte) error {
 	if err := own(root, name, NoLimit); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	f, err := root.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY|syscall.O_NONBLOCK, 0o644)
+	f, err := root.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY|NonBlock, 0o644)
 	if f, err = opened(f, err, name, NoLimit); err != nil {
 		return err
 	}
@@ -103,7 +102,7 @@ func ReadDir(path string, most int) ([]fs.DirEntry, error) {
 
 // ReadDirIn is [ReadDir] of a folder below root.
 func ReadDirIn(root *os.Root, name string, most int) ([]fs.DirEntry, error) {
-	dir, err := root.OpenFile(filepath.Join(name, "."), os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_DIRECTORY, 0)
+	dir, err := root.OpenFile(filepath.Join(name, "."), os.O_RDONLY|NonBlock|directory, 0)
 	if err != nil {
 		return nil, err
 	}

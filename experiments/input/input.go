@@ -106,6 +106,9 @@ type Input struct {
 	Shape  []int64 `json:"shape"`
 	Batch  *int    `json:"batch_axis,omitempty"` // nil: the input has no batch
 	Values Values  `json:"values"`
+	// Described says that a person described it: that it is not fed as its model's
+	// file alone would have it.
+	Described bool `json:"described,omitempty"`
 	// Guess says what was guessed and how to set it; empty: nothing was.
 	Guess string `json:"guess,omitempty"`
 }

@@ -48,10 +48,10 @@ func TestResolve(t *testing.T) {
 		"an unnamed first dimension is a guess": {ports: []Port{floats("x", "?", 8)},
 			want: "x float32 [batch, 8], random, normal", note: "counts as the batch, which is a guess"},
 		"a first dimension with the name of a size": {ports: []Port{floats("x", "seq_len", 8)},
-			want: `leaves more open than the batch: the size of axis 0 (seq_len) (axes count from 0). Give it: ` +
+			want: `leaves more open than the batch: the size of axis 0 (seq_len) (counted from 0). Give it: ` +
 				`inputs: {x: […, 8]}`},
 		"open sizes are asked for": {ports: []Port{floats("x", "n", 3, 48, "w")},
-			want: `the size of axis 3 (w) (axes count from 0). Give it: inputs: {x: [batch, 3, 48, …]}`},
+			want: `the size of axis 3 (w) (counted from 0). Give it: inputs: {x: [batch, 3, 48, …]}`},
 		"given by a list": {ports: []Port{floats("x", "n", 3, 48, "w")},
 			given: []Given{{Name: "x", Sizes: sizes("batch", 3, 48, 320)}},
 			want:  "x float32 [batch, 3, 48, 320], random, normal"},
@@ -65,7 +65,7 @@ func TestResolve(t *testing.T) {
 			Use: Use{Rows: 1000}}, {Name: "mask", Type: "int64", Dims: dims("b", "seq")}},
 			given: []Given{{Name: "ids", Symbols: map[string]int64{"seq": 128}}},
 			want: "ids int64 [batch, 128], random, 0 to 999; mask int64 [batch, 128], random, 0 to 1 " +
-				"(0 or 1 is a guess; inputs: {mask: {values: {random: [low, high]}}} sets it)"},
+				"(0 or 1 is a guess; inputs: {mask: {values: {random: [0, 9]}}}, for example, sets it)"},
 		"a symbol that is not there": {ports: []Port{floats("x", "b", "seq")},
 			given: []Given{{Name: "x", Symbols: map[string]int64{"sex": 128}}}, want: `did you mean "seq"?`},
 		"an input that is not there": {ports: []Port{floats("input", "b", 8)},
@@ -86,6 +86,11 @@ func TestResolve(t *testing.T) {
 			want: "x float32 [batch 8, 3, 32, 32], random, normal"},
 		"a batch of 8 that nobody asks for": {ports: []Port{floats("x", 8, 3, 32, 32)},
 			want: "x float32 [8, 3, 32, 32], random, normal", note: "does not count as a batch"},
+		"a state's first size is no batch": {ports: []Port{floats("x", 1, 576), floats("h", 2, 1, 128)}, batches: []int{1, 2},
+			want: "x float32 [1, 576], random, normal; h float32 [2, 1, 128], random, normal",
+			note: "has no batch axis: it is measured one input at a time only"},
+		"nor beside an open batch": {ports: []Port{floats("x", "batch", 576), floats("h", 2, "batch", 128)},
+			batches: []int{2}, want: "x float32 [batch, 576], random, normal; h float32 [2, batch, 128], random, normal"},
 		"two batches": {ports: []Port{floats("x", 8, 3), floats("y", 4, 3)},
 			given: []Given{{Name: "x", AxisGiven: true}, {Name: "y", AxisGiven: true}},
 			want:  "has a batch of 4, and x one of 8"},
@@ -106,7 +111,7 @@ func TestResolve(t *testing.T) {
 		"a decision": {ports: []Port{{Name: "sr", Type: "int64", Dims: dims(),
 			Use: Use{Decides: true, Compared: []string{"16000"}}}},
 			want: "decides which branch of the model runs (the model compares it with 16000), so no value can be guessed. " +
-				"Give it: inputs: {sr: VALUE}"},
+				"Give it, as in inputs: {sr: 16000}"},
 		"a decision made": {ports: []Port{{Name: "sr", Type: "int64", Dims: dims(), Use: Use{Decides: true}}},
 			given: []Given{{Name: "sr", Values: Values{Kind: Constant, Constant: []string{"16000"}}}},
 			want:  "sr int64 [], 16000"},

@@ -31,6 +31,7 @@ type Options struct {
 func Resolve(ports []Port, given []Given, o Options) (inputs []Input, notes []string, problems []Problem) {
 	r := &resolver{Options: o, given: map[string]Given{}, symbols: map[string]int64{}, batch: map[string]bool{}}
 	r.take(ports, given)
+	r.alike = alike(ports)
 	for _, p := range ports {
 		before := len(r.problems)
 		in := r.one(p, r.given[p.Name])
@@ -49,6 +50,7 @@ type resolver struct {
 	given    map[string]Given
 	symbols  map[string]int64 // that a person gave
 	batch    map[string]bool  // symbols that stand for the batch
+	alike    int64            // the first dimension that the model fixes in all inputs; 0: none
 	notes    []string
 	problems []Problem
 }
@@ -97,6 +99,21 @@ func (r *resolver) take(ports []Port, given []Given) {
 	}
 }
 
+// alike is the first dimension of all inputs, where they have the same one: that of
+// a state is not the batch's.
+func alike(ports []Port) (n int64) {
+	for _, p := range ports {
+		switch {
+		case len(p.Dims) == 0:
+		case n == 0:
+			n = p.Dims[0].Size
+		case n != p.Dims[0].Size:
+			return 0
+		}
+	}
+	return max(0, n)
+}
+
 func oneOf(s string, allowed []string) string {
 	if n := words.Nearest(s, allowed); n != "" {
 		return fmt.Sprintf("did you mean %q?", n)
@@ -109,7 +126,7 @@ func oneOf(s string, allowed []string) string {
 
 // one resolves one input.
 func (r *resolver) one(p Port, g Given) Input {
-	in := Input{Name: p.Name, Type: p.Type}
+	in := Input{Name: p.Name, Type: p.Type, Shape: []int64{}}
 	switch {
 	case p.Type == "":
 		r.problem(p.Name, "is no tensor (a sequence, a map or an optional): only tensors can be given to a model here. "+
@@ -135,6 +152,8 @@ func (r *resolver) one(p Port, g Given) Input {
 	if s.axis >= 0 {
 		in.Batch = &s.axis
 	}
+	_, described := r.given[p.Name]
+	in.Described = described || s.named
 	r.values(p, g, &in)
 	return in
 }

@@ -16,6 +16,7 @@ type shaping struct {
 	given  Given
 	axis   int
 	open   []int // axes whose size nobody gives
+	named  bool  // a person gave a size by its symbol
 	failed bool
 }
 
@@ -34,6 +35,7 @@ func (s *shaping) size(i int, d Dim) int64 {
 		return s.literal(i, d, g.Sizes[i].N)
 	}
 	if n, ok := s.symbols[d.Symbol]; ok && d.Symbol != "" {
+		s.named = true
 		return s.literal(i, d, n)
 	}
 	switch {
@@ -76,7 +78,7 @@ func (s *shaping) fixed(i int, n int64) int64 {
 	case g.AxisGiven && g.Axis == i || i < len(g.Sizes) && g.Sizes[i].Batch:
 		s.axis = i
 	case i == 0 && !g.AxisGiven && !slices.ContainsFunc(g.Sizes, func(x Size) bool { return x.Batch }) && n > 1 &&
-		!s.picture() && slices.Contains(s.Batches, int(n)):
+		n == s.alike && !s.picture() && slices.Contains(s.Batches, int(n)):
 		s.axis = 0
 	case i == 0 && !g.AxisGiven && g.Sizes == nil && n > 1 && len(s.port.Dims) == 4 && !s.Trusting:
 		s.notes = append(s.notes, fmt.Sprintf("fixes the first dimension of %s at %d, and it does not count as a batch: "+
@@ -116,7 +118,10 @@ func (s *shaping) literal(i int, d Dim, n int64) int64 {
 // finish says what is missing or impossible.
 func (s *shaping) finish(in *Input) {
 	if len(s.open) > 0 {
-		var which []string
+		which, more := []string{}, "size of axis "
+		if len(s.open) > 1 {
+			more = "sizes of axes "
+		}
 		example := make([]string, len(in.Shape))
 		for i, n := range in.Shape {
 			if example[i] = fmt.Sprint(n); i == s.axis && n == Open {
@@ -124,15 +129,15 @@ func (s *shaping) finish(in *Input) {
 			}
 		}
 		for _, i := range s.open {
-			name := "axis " + fmt.Sprint(i)
+			name := fmt.Sprint(i)
 			example[i] = "…"
 			if i < len(s.port.Dims) && s.port.Dims[i].Symbol != "" {
 				name += " (" + s.port.Dims[i].Symbol + ")"
 			}
 			which = append(which, name)
 		}
-		s.fail("leaves more open than the batch: the size of %s (axes count from 0). Give it: inputs: {%s: [%s]}, with "+
-			"a number for each …", strings.Join(which, ", "), key(s.port.Name), strings.Join(example, ", "))
+		s.fail("leaves more open than the batch: the %s%s (counted from 0). Give it: inputs: {%s: [%s]}, with a "+
+			"number for each …", more, strings.Join(which, " and "), key(s.port.Name), strings.Join(example, ", "))
 		return
 	}
 	total := int64(1)

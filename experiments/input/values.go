@@ -38,21 +38,28 @@ func (r *resolver) byDefault(p Port, in *Input) {
 	}
 	single = elements == 1 && in.Axis() == None
 	discrete := in.Type == Bool || in.Type.IsInteger()
-	set := fmt.Sprintf("inputs: {%s: {values: {random: [low, high]}}}", key(in.Name))
-	if single {
-		set = fmt.Sprintf("inputs: {%s: VALUE}", key(in.Name))
+	set := "{values: {random: [0, 9]}}"
+	switch {
+	case in.Type == Text:
+		set = "WORDS"
+	case in.Type == Bool:
+		set = "true"
+	case single:
+		set = "1"
 	}
+	set = fmt.Sprintf("inputs: {%s: %s}", key(in.Name), set)
 	guess := func(v Values, text string) {
-		in.Values, in.Guess = v, text+" is a guess; "+set+" sets it"
+		in.Values, in.Guess = v, text+" is a guess; "+set+", for example, sets it"
 	}
 	switch {
 	case p.Use.Decides && discrete && !r.Trusting:
 		compared := ""
 		if len(p.Use.Compared) > 0 {
+			set = fmt.Sprintf("inputs: {%s: %s}", key(in.Name), p.Use.Compared[0])
 			compared = " (the model compares it with " + strings.Join(p.Use.Compared, ", ") + ")"
 		}
-		r.problem(in.Name, "is of %s and decides which branch of the model runs%s, so no value can be guessed. Give it: %s",
-			in.Type, compared, set)
+		r.problem(in.Name, "is of %s and decides which branch of the model runs%s, so no value can be guessed. "+
+			"Give it, as in %s", in.Type, compared, set)
 	case p.Use.Rows > 0 && in.Type.IsInteger():
 		_, high := in.Type.Range()
 		in.Values = Values{Kind: Uniform, High: math.Min(float64(p.Use.Rows-1), high)}
@@ -62,6 +69,8 @@ func (r *resolver) byDefault(p Port, in *Input) {
 		if in.Values = (Values{Kind: Uniform, High: 255}); len(in.Shape) < 3 { // no pixels
 			guess(in.Values, "0 to 255")
 		}
+	case in.Type == "int8" && len(in.Shape) > 2: // quantized, like such models' activations
+		in.Values = Values{Kind: Uniform, Low: -128, High: 127}
 	case discrete: // valid as masks, and as indexes of nearly anything
 		guess(Values{Kind: Uniform, High: 1}, "0 or 1")
 	case single:

@@ -40,6 +40,7 @@ type Pack struct {
 	SHA256   string
 	Bytes    int64
 	Pictures int
+	Classes  int
 }
 
 // Preprocess is how a picture becomes a model's input.

@@ -8,6 +8,7 @@ import (
 	"chexp/experiments/files"
 	"chexp/experiments/provider"
 	"chexp/experiments/trial"
+	"chexp/experiments/words"
 )
 
 // BuiltRuntimes are the runtimes that scripts of this repository build; an
@@ -152,6 +153,7 @@ func (r *reader) ofRuntimes(e *Experiment) {
 			r.addf(&node{Line: pos.line, Column: pos.column}, at+".runtime", "is %q, which runtimes does not have; %s",
 				short(p.Runtime), hint)
 		}
+		r.inNoRuntime(e, p, at)
 	}
 	for _, src := range e.Runtimes {
 		if !used[src.Name] {
@@ -161,6 +163,33 @@ func (r *reader) ofRuntimes(e *Experiment) {
 		}
 	}
 	e.Providers = withCPU(e.Providers)
+}
+
+// inNoRuntime says that nobody knows a provider, where its runtime is none that
+// the user brings, which may have providers of its own.
+func (r *reader) inNoRuntime(e *Experiment, p trial.Provider, at string) {
+	var names []string
+	for _, known := range provider.All {
+		names = append(names, known.Name)
+	}
+	for _, src := range e.Runtimes {
+		if src.Name != p.Runtime {
+			continue
+		}
+		if src.Path != "" {
+			return
+		}
+		for _, plugin := range src.Plugins {
+			names = append(names, plugin.Provider)
+		}
+	}
+	near := words.Nearest(p.Name, names)
+	if slices.Contains(names, p.Name) || near == "" && p.Optional {
+		return
+	}
+	pos := r.positions[at]
+	r.addf(&node{Line: pos.line, Column: pos.column}, at, "is %q, which is no execution provider of ONNX Runtime; %s",
+		short(p.Name), didYouMean(p.Name, names))
 }
 
 // withCPU adds the missing CPU providers, each before the first other provider

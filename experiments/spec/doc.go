@@ -35,6 +35,8 @@
 //	models[].swhid        swh:1:cnt: and 40 hexadecimal digits              is required with url
 //	models[].stand_in     a builtin, measured by a rehearsal where the      none
 //	                      file at url cannot be had
+//	models[].inputs       an .npz, or for each input its sizes, a           what the model's
+//	                      constant, a file, or {sizes, batch_axis, values}  file says
 //	runtimes              name, or the keys below; at most 8                none
 //	runtimes[].name       a-z 0-9 - _, at most 24, each once, not stock     required
 //	runtimes[].path       a libonnxruntime.so, or a bundle of chexp-pack;   one that this
@@ -79,6 +81,13 @@
 // person made for one name, known ways of doing so are refused. Where a sha256 is to
 // be had, prefer it; every result records the SHA-256 of what was measured. A
 // stand-in is never taken for a file that is another one than pinned.
+//
+// An input's sizes are a list of numbers and at most one word batch, or a group of
+// the model's own names for open sizes with a number each, which hold for all
+// inputs; batch_axis is an axis counted from 0, or none; values are random, normal,
+// {random: [low, high]}, one constant or a list of them, {text: WORDS}, a .npy, .npz
+// or .txt file, or {file: x.npz, array: NAME}. Package input has the rules where
+// the file says nothing.
 //
 // There is no key for MLPerf's scenario: batch 1 is SingleStream, one input after
 // the other, judged by its latency; a larger batch is Offline, whose inputs are

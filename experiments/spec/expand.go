@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"chexp/experiments/input"
 	"chexp/experiments/provider"
 	"chexp/experiments/trial"
 )
@@ -37,6 +38,14 @@ func (r Runtime) describe() string {
 	return strings.TrimSpace("runtime " + r.Name + " (ONNX Runtime " + r.Version + ")")
 }
 
+// NamedBatches are the batches that the file names, nil where it names none.
+func (e *Experiment) NamedBatches() []int {
+	if _, ok := e.positions["batches"]; !ok {
+		return nil
+	}
+	return e.Batches
+}
+
 // Expand makes the plan: every model × provider × threads × batch × repetition, in
 // the order of the file, repetitions innermost. models are e.Models as resolved to
 // files, found by name. runtimes are e.Runtimes as resolved, and the agent's own,
@@ -63,10 +72,7 @@ func Expand(e *Experiment, models []trial.Model, runID string, runtimes []Runtim
 		}
 		plan.Models = append(plan.Models, m)
 	}
-	known := map[string]Runtime{}
-	for _, r := range runtimes {
-		known[r.Name] = r
-	}
+	known := byName(runtimes)
 	for _, source := range e.Runtimes {
 		r, ok := known[source.Name]
 		if !ok {
@@ -84,9 +90,9 @@ func Expand(e *Experiment, models []trial.Model, runID string, runtimes []Runtim
 	if plan.Accuracy, err = e.evaluation(); err != nil {
 		return nil, err
 	}
-	for _, m := range e.Models {
+	for _, m := range plan.Models {
 		for _, p := range e.Providers {
-			plan.Trials = append(plan.Trials, expandOne(e, m.Name, p, skip[p.Label()])...)
+			plan.Trials = append(plan.Trials, expandOne(e, m, p, skip[p.Label()])...)
 		}
 	}
 	if err := plan.Check(); err != nil {
@@ -95,13 +101,29 @@ func Expand(e *Experiment, models []trial.Model, runID string, runtimes []Runtim
 	return plan, nil
 }
 
-func expandOne(e *Experiment, model string, p trial.Provider, skip string) (out []trial.Trial) {
+func byName(runtimes []Runtime) map[string]Runtime {
+	known := map[string]Runtime{}
+	for _, r := range runtimes {
+		known[r.Name] = r
+	}
+	return known
+}
+
+// CheckProviders reports the providers that their runtimes lack, unless they are
+// optional.
+func (e *Experiment) CheckProviders(runtimes []Runtime) error {
+	_, problems := e.absent(byName(runtimes), runtimes)
+	return problems.err(e.file)
+}
+
+// expandOne asks for batches only where the model has a batch axis.
+func expandOne(e *Experiment, model trial.Model, p trial.Provider, skip string) (out []trial.Trial) {
 	for _, threads := range e.Threads {
-		for _, batch := range e.Batches {
+		for _, batch := range input.Batches(model.Inputs, e.Batches) {
 			for r := 1; r <= e.Trials.Repetitions; r++ {
 				out = append(out, trial.Trial{
-					ID:    trial.NewID(model, p.Label(), threads, batch, r),
-					Model: model, Provider: p, Threads: threads, Batch: batch, Repetition: r, Skip: skip,
+					ID:    trial.NewID(model.Name, p.Label(), threads, batch, r),
+					Model: model.Name, Provider: p, Threads: threads, Batch: batch, Repetition: r, Skip: skip,
 				})
 			}
 		}

@@ -30,6 +30,11 @@ func (p *Plan) Files() (list []File) {
 			add(what, m.partPath(part), part.SHA256, part.Bytes)
 		}
 	}
+	for _, m := range p.Models {
+		for _, in := range m.Inputs {
+			add("values of "+m.Name+"'s input "+in.Name, InputPath(in.Values), in.Values.SHA256, in.Values.Bytes)
+		}
+	}
 	for _, r := range p.Runtimes {
 		add("runtime "+r.Name, r.Path(), r.SHA256, r.Bytes)
 		for _, x := range r.Plugins {

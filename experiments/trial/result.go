@@ -246,4 +246,7 @@ const (
 	// ReasonDeadline is the Code of a run that ended by itself at the time that
 	// `chexp-agent start --for` set.
 	ReasonDeadline = "deadline"
+	// ReasonOutOfMemory is the Code where loading or running took more memory than
+	// there is.
+	ReasonOutOfMemory = "out_of_memory"
 )

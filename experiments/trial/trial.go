@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"chexp/experiments/files"
+	"chexp/experiments/input"
 )
 
 // Schema names, written into every document.
@@ -35,10 +36,13 @@ const (
 	// RuntimesDir holds ONNX Runtimes and plugins besides what the agent carries,
 	// each file named by its SHA-256.
 	RuntimesDir = "runtimes"
-	OutDir      = "out"
-	StateFile   = "out/state.json"   // State, replaced atomically
-	EventsFile  = "out/events.jsonl" // Event per line, append-only
-	LogFile     = "out/agent.log"    // what the agent itself printed
+	// InputsDir holds the values that inputs take from files, each pack of them
+	// named by its SHA-256.
+	InputsDir  = "inputs"
+	OutDir     = "out"
+	StateFile  = "out/state.json"   // State, replaced atomically
+	EventsFile = "out/events.jsonl" // Event per line, append-only
+	LogFile    = "out/agent.log"    // what the agent itself printed
 	// ResultsDir holds <trial id>.json, renamed into place. Only a Partial one is
 	// ever replaced.
 	ResultsDir = "out/results"
@@ -104,6 +108,9 @@ type Model struct {
 	// Origin is "builtin mobilenetv2-11 (untrained)", "path x.onnx" or "url https://…",
 	// after [StandIn] where a rehearsal took another model than the experiment's.
 	Origin string `json:"origin"`
+	// Inputs say how the model's inputs are fed. Plans before they were described
+	// have none.
+	Inputs []input.Input `json:"inputs,omitempty"`
 	// Work is what one input takes at least. Plans before it was added have none.
 	Work Reading[Work] `json:"work,omitzero"`
 }
@@ -197,6 +204,9 @@ func (p *Plan) Check() error {
 		}
 		if err := m.checkParts(); err != nil {
 			return fmt.Errorf("plan: model %s: %w", m.Name, err)
+		}
+		if err := checkInputs(m); err != nil {
+			return err
 		}
 		models[m.Name] = true
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 
+	"chexp/experiments/input"
 	"chexp/models/onnx"
 )
 
@@ -90,8 +91,16 @@ func readBody(r io.Reader, n int64) ([]byte, error) {
 // pack splits tensors into what the header says of them and their values.
 func pack(list []*onnx.Tensor) (heads []tensor, body [][]byte) {
 	for _, t := range list {
-		heads = append(heads, tensor{t.Name, t.Type, t.Dims, int64(len(t.Raw))})
-		body = append(body, t.Raw)
+		values := t.Raw
+		if t.Type == onnx.Text {
+			texts := make([]string, len(t.Strings))
+			for i, s := range t.Strings {
+				texts[i] = string(s)
+			}
+			values = input.PackTexts(texts)
+		}
+		heads = append(heads, tensor{t.Name, t.Type, t.Dims, int64(len(values))})
+		body = append(body, values)
 	}
 	return heads, body
 }
@@ -109,10 +118,27 @@ func unpack(r io.Reader, heads []tensor) (list []*onnx.Tensor, err error) {
 		if t.Raw, err = readBody(r, h.Bytes); err != nil {
 			return nil, err
 		}
-		if t.Bytes() != h.Bytes {
+		if t.Type == onnx.Text {
+			if err := textsOf(t); err != nil {
+				return nil, err
+			}
+		} else if t.Bytes() != h.Bytes {
 			err = fmt.Errorf("tensor %q: %d bytes for %v of %v", h.Name, h.Bytes, h.Dims, h.Type)
 		}
 		list = append(list, t)
 	}
 	return list, err
+}
+
+// textsOf unpacks the values of a tensor of strings.
+func textsOf(t *onnx.Tensor) error {
+	texts, err := input.Texts(t.Raw)
+	if err != nil || int64(len(texts)) != t.Elements() {
+		return fmt.Errorf("tensor %q: %d texts for %v (%v)", t.Name, len(texts), t.Dims, err)
+	}
+	t.Raw = nil
+	for _, s := range texts {
+		t.Strings = append(t.Strings, []byte(s))
+	}
+	return nil
 }

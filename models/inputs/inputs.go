@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -183,8 +184,13 @@ func Error(problems []input.Problem) error {
 // Store keeps the packs in a folder, and returns their files by SHA-256.
 func (s Settled) Store(dir string) (map[string]string, error) {
 	out := map[string]string{}
+	if len(s.Packs) > 0 {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return nil, err
+		}
+	}
 	for sum, pack := range s.Packs {
-		path := filepath.Join(dir, sum+".values")
+		path := filepath.Join(dir, sum)
 		if err := files.Write(path, pack); err != nil {
 			return nil, err
 		}

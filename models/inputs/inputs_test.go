@@ -18,17 +18,22 @@ func voice() *onnx.Model {
 		return &onnx.Value{Name: name, Elem: t, Shape: append([]onnx.Dim{}, dims...)}
 	}
 	rate := binary.LittleEndian.AppendUint64(nil, 16000)
-	body := &onnx.Graph{Name: "b", Nodes: []*onnx.Node{{Op: "Identity", Inputs: []string{"rows"}, Outputs: []string{"z"}}},
+	identity := &onnx.Node{Op: "Identity", Inputs: []string{"rows"}, Outputs: []string{"z"}}
+	body := &onnx.Graph{Name: "b", Nodes: []*onnx.Node{identity},
 		Outputs: []*onnx.Value{value("z", onnx.Float32)}}
 	return &onnx.Model{IRVersion: 8, Opsets: []onnx.Opset{{Version: 17}}, Graph: &onnx.Graph{Name: "g",
 		Inputs: []*onnx.Value{value("ids", onnx.Int64, onnx.Dim{Param: "n"}, onnx.Dim{Param: "length", Size: -1}),
-			value("sr", onnx.Int64), value("sized", onnx.Int64, onnx.Dim{Size: 4})},
+			value("sr", onnx.Int64), value("sized", onnx.Int64, onnx.Dim{Size: 4}),
+			value("kind", onnx.Int32, onnx.Dim{Param: "n"})},
 		Outputs: []*onnx.Value{value("y", onnx.Float32)},
-		Initializers: []*onnx.Tensor{{Name: "rate", Type: onnx.Int64, Raw: rate},
+		Initializers: []*onnx.Tensor{{Name: "depth", Type: onnx.Int32, Raw: []byte{9, 0, 0, 0}},
+			{Name: "onoff", Type: onnx.Float32, Dims: []int64{2}, Raw: make([]byte, 8)},
+			{Name: "rate", Type: onnx.Int64, Raw: rate},
 			{Name: "table", Type: onnx.Float32, Dims: []int64{50, 2}, Raw: make([]byte, 400)}},
 		Nodes: []*onnx.Node{
 			{Op: "Cast", Inputs: []string{"ids"}, Outputs: []string{"wide"}, Attributes: []*onnx.Attribute{onnx.Int("to", 7)}},
 			{Op: "Gather", Inputs: []string{"table", "wide"}, Outputs: []string{"rows"}},
+			{Op: "OneHot", Inputs: []string{"kind", "depth", "onoff"}, Outputs: []string{"one"}},
 			{Op: "Equal", Inputs: []string{"sr", "rate"}, Outputs: []string{"fast"}},
 			{Op: "Shape", Inputs: []string{"sized"}, Outputs: []string{"size"}},
 			{Op: "ReduceMax", Inputs: []string{"size"}, Outputs: []string{"largest"}},
@@ -49,7 +54,8 @@ func TestUses(t *testing.T) {
 	const want = "[{Name:ids Type:int64 Dims:[{Size:-1 Symbol:n} {Size:-1 Symbol:length}] " +
 		"Use:{Rows:50 Decides:false Compared:[]}} " +
 		"{Name:sr Type:int64 Dims:[] Use:{Rows:0 Decides:true Compared:[16000]}} " +
-		"{Name:sized Type:int64 Dims:[{Size:4 Symbol:}] Use:{Rows:0 Decides:false Compared:[]}}]"
+		"{Name:sized Type:int64 Dims:[{Size:4 Symbol:}] Use:{Rows:0 Decides:false Compared:[]}} " +
+		"{Name:kind Type:int32 Dims:[{Size:-1 Symbol:n}] Use:{Rows:9 Decides:false Compared:[]}}]"
 	if got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"chexp/experiments/input"
@@ -119,6 +120,13 @@ func (t *tracing) meet(n *onnx.Node, name string, same bool) {
 		axis := n.IntAttr("axis", 0)
 		if same && n.Input(1) == name && table != nil && axis >= 0 && int(axis) < len(table.Dims) {
 			if rows := table.Dims[axis]; t.use.Rows == 0 || rows < t.use.Rows {
+				t.use.Rows = rows
+			}
+		}
+	case "OneHot":
+		depth := t.constants[n.Input(1)]
+		if same && n.Input(0) == name && depth != nil {
+			if rows, err := strconv.ParseInt(scalar(depth), 10, 64); err == nil && (t.use.Rows == 0 || rows < t.use.Rows) {
 				t.use.Rows = rows
 			}
 		}

@@ -19,6 +19,17 @@ var newest = map[string]struct{ opset, ir int64 }{
 	"1.18": {21, 10}, "1.19": {21, 10}, "1.20": {21, 10}, "1.27": {26, 13},
 }
 
+// Newest returns the newest operator set and IR version that a version of ONNX
+// Runtime reads; ok is false where that is not known here.
+func Newest(version string) (opset, ir int64, ok bool) {
+	short := version
+	if parts := strings.SplitN(version, ".", 3); len(parts) > 2 {
+		short = parts[0] + "." + parts[1]
+	}
+	limit, ok := newest[short]
+	return limit.opset, limit.ir, ok
+}
+
 func (f *facts) warnings(r *Report, o Options) []Warning {
 	list := []Warning{}
 	add := func(code, next, format string, args ...any) {
@@ -120,23 +131,19 @@ func (f *facts) uncounted() string {
 }
 
 func (f *facts) tooNew(version string, add func(code, next, format string, args ...any)) {
-	short := version
-	if parts := strings.SplitN(version, ".", 3); len(parts) > 2 {
-		short = parts[0] + "." + parts[1]
-	}
-	limit, ok := newest[short]
+	newestOpset, newestIR, ok := Newest(version)
 	if !ok {
 		add("runtime_unknown", "", "what ONNX Runtime %s reads is not known here", version)
 		return
 	}
 	opset := f.m.Opset()
-	if opset > limit.opset {
-		add("opset_too_new", "export it with operator set "+strconv.FormatInt(limit.opset, 10)+" or older",
-			"it needs operator set %d; ONNX Runtime %s reads up to %d", opset, version, limit.opset)
+	if opset > newestOpset {
+		add("opset_too_new", "export it with operator set "+strconv.FormatInt(newestOpset, 10)+" or older",
+			"it needs operator set %d; ONNX Runtime %s reads up to %d", opset, version, newestOpset)
 	}
-	if f.m.IRVersion > limit.ir {
+	if f.m.IRVersion > newestIR {
 		add("ir_too_new", "export it with an older onnx package, or set model.ir_version",
-			"it has IR version %d; ONNX Runtime %s reads up to %d", f.m.IRVersion, version, limit.ir)
+			"it has IR version %d; ONNX Runtime %s reads up to %d", f.m.IRVersion, version, newestIR)
 	}
 	if opset > 0 && opset < 7 {
 		add("opset_old", "export it again, or convert it with onnx.version_converter",

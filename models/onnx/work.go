@@ -39,6 +39,16 @@ func WorkOnce(m *Model) (trial.Work, error) {
 	return s.work(m, 1, 1)
 }
 
+// WorkOf counts what one input takes where the model's inputs have these shapes,
+// with which one inference handles so many inputs.
+func WorkOf(m *Model, shapes map[string][]int64, batch int64) (trial.Work, error) {
+	s, err := Infer(m, batch, shapes)
+	if err != nil {
+		return trial.Work{}, err
+	}
+	return s.work(m, 1, batch)
+}
+
 func (s *Shapes) work(m *Model, batch, own int64) (w trial.Work, err error) {
 	p := newProducts(m, s)
 	if err := p.unknown(); err != nil {

@@ -38,6 +38,7 @@ type Source struct {
 type Packed struct {
 	files.Stored
 	Pictures int
+	Count    int     // of the classes
 	Classes  string  // which class is which output, in words
 	LeftOut  LeftOut // what was not packed
 	Turned   int     // pictures that do not lie upright, by their EXIF data
@@ -77,7 +78,21 @@ func (s Source) Pack(ctx context.Context, dir string) (p Packed, err error) {
 	if err != nil {
 		return p, fmt.Errorf("pictures %s: %w", s.Path, err)
 	}
-	return Packed{stored, len(l.Files), l.Said(), l.LeftOut, p.Turned}, nil
+	return Packed{stored, len(l.Files), len(l.Classes), l.Said(), l.LeftOut, p.Turned}, nil
+}
+
+// Look says how many classes the source has, without reading a picture.
+func (s Source) Look(ctx context.Context) (classes int, err error) {
+	source, closeSource, err := s.open(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("pictures %s: %w", s.Path, err)
+	}
+	defer func() { err = errors.Join(err, closeSource()) }()
+	l, err := s.list(source)
+	if err != nil {
+		return 0, fmt.Errorf("pictures %s: %w", s.Path, err)
+	}
+	return len(l.Classes), nil
 }
 
 // write packs the pictures, and counts those that do not lie upright.

@@ -36,6 +36,7 @@ const usage = `usage:
   chexp-agent stop DIR [--wait D] [--why TEXT]
   chexp-agent run DIR
   chexp-agent infer
+  chexp-agent try
   chexp-agent version [--json]
 exit codes: 0 ok, 1 unexpected, 2 wrong arguments, 3 some trials failed (run), 4 the bundle is not what was pushed
 `
@@ -76,9 +77,9 @@ func dispatch(args []string, stdout io.Writer) (int, error) {
 		err = withDir(flags, args, func(dir string) (err error) { code, err = runForeground(dir, stdout); return err })
 	case superviseVerb:
 		err = withDir(flags, args, superviseDetached)
-	case "infer":
+	case "infer", "try":
 		if _, err = parse(flags, args, 0); err == nil {
-			err = runInfer()
+			err = runAs("-" + verb)
 		}
 	case "version":
 		asJSON := flags.Bool("json", false, "")

@@ -25,7 +25,8 @@ func measureAccuracy(library string, out *os.File) error {
 		if err != nil {
 			return nil, err
 		}
-		return lib.Open(req.ModelPath, ort.Options{Provider: req.Provider, Threads: threads, Batch: 1})
+		return lib.Open(req.ModelPath, ort.Options{Provider: req.Provider, Threads: threads, Batch: 1,
+			Inputs: req.Inputs})
 	})
 	return json.NewEncoder(out).Encode(reply)
 }

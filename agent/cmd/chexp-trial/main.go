@@ -28,6 +28,7 @@ func run() error {
 	library := flag.String("ort", "", "path of libonnxruntime")
 	resultFD := flag.Int("result-fd", 1, "file descriptor that gets the answers, one JSON document a line")
 	evaluate := flag.Bool(strings.TrimPrefix(accuracy.Flag, "-"), false, "measure accuracy instead of time")
+	try := flag.Bool("try", false, "run a model once instead of timing it: the trial.Try on standard input")
 	describe := flag.Bool("describe", false, "write what the runtime is instead of running a trial")
 	profile := flag.String("profile", "",
 		"find out which provider runs which nodes instead of timing; the directory for the runtime's profile")
@@ -47,6 +48,9 @@ func run() error {
 		return json.NewEncoder(out).Encode(lib.Runtime())
 	}
 
+	if *try {
+		return tryOnce(*library, out)
+	}
 	if *evaluate {
 		return measureAccuracy(*library, out)
 	}
@@ -63,7 +67,8 @@ func serve(library string, plugins []string, profile string, out *os.File) error
 	}
 	// Loaded before the clock of session creation starts.
 	lib, err := load(library, plugins)
-	options := ort.Options{Provider: req.Provider, Threads: req.Threads, Batch: req.Batch}
+	options := ort.Options{Provider: req.Provider, Threads: req.Threads, Batch: req.Batch,
+		Inputs: req.Inputs, Packs: req.Packs}
 	if profile != "" {
 		if err != nil {
 			return err

@@ -16,6 +16,7 @@ import (
 	"chexp/agent/internal/outdir"
 	"chexp/agent/internal/reason"
 	"chexp/agent/internal/session"
+	"chexp/experiments/input"
 	"chexp/experiments/trial"
 	"chexp/models/pictures/pack"
 	"chexp/models/plates"
@@ -35,7 +36,8 @@ func newFake(answer func(int) []float32, shape ...int64) *fake {
 	for _, d := range shape {
 		n *= d
 	}
-	return &fake{in: session.Buffer{Name: "x", Shape: shape, Float32: make([]float32, n)}, answer: answer}
+	in := session.Buffer{Input: input.Input{Name: "x"}, Shape: shape, Float32: make([]float32, n)}
+	return &fake{in: in, answer: answer}
 }
 
 func (f *fake) Inputs() []session.Buffer { return []session.Buffer{f.in} }
@@ -93,8 +95,8 @@ func TestLayoutsAndTypes(t *testing.T) {
 	p := picture{pixels: []uint8{10, 20, 30, 40, 50, 60}, mean: [3]float32{0, 0, 0},
 		std: [3]float32{1. / 255, 1. / 255, 1. / 255}}
 	first, last := make([]float32, 6), make([]uint8, 6)
-	p.fill(input{Buffer: session.Buffer{Float32: first}})
-	p.fill(input{Buffer: session.Buffer{Uint8: last}, last: true})
+	p.fill(image{Buffer: session.Buffer{Float32: first}})
+	p.fill(image{Buffer: session.Buffer{Uint8: last}, last: true})
 	for i, want := range []float64{10, 40, 20, 50, 30, 60} {
 		if math.Abs(float64(first[i])-want) > 1e-4 {
 			t.Errorf("NCHW %v", first)

@@ -14,6 +14,7 @@ import (
 
 	"chexp/agent/internal/reason"
 	"chexp/agent/internal/session"
+	"chexp/experiments/input"
 	"chexp/experiments/trial"
 	"chexp/models/pictures/pack"
 	"chexp/models/plates"
@@ -26,6 +27,7 @@ const Flag = "-accuracy"
 // Request is what the runner gets.
 type Request struct {
 	ModelPath string         `json:"model_path"`
+	Inputs    []input.Input  `json:"inputs,omitempty"` // as in session.Request
 	Provider  trial.Provider `json:"provider"`
 	Pictures  int            `json:"pictures"`
 	// Pack is the file of packed pictures; empty: drawn ones.
@@ -135,14 +137,14 @@ func (r *Reply) Right() int {
 	return score(o, "").Right
 }
 
-// input is the one input of an image model.
-type input struct {
+// image is the one input of an image model.
+type image struct {
 	session.Buffer
 	height, width int
 	last          bool // the channels are the last dimension: NHWC
 }
 
-func inputOf(e Engine) (in input, err error) {
+func inputOf(e Engine) (in image, err error) {
 	all := e.Inputs()
 	if len(all) != 1 {
 		return in, reason.Errorf(reason.InputUnsupported,
@@ -175,7 +177,7 @@ type picture struct {
 
 // fill writes the picture into the model's input: normalised where that is of
 // floats, as it is where that is of bytes.
-func (p picture) fill(in input) {
+func (p picture) fill(in image) {
 	pixels := len(p.pixels) / 3
 	for ch := range 3 {
 		var table [256]float32
@@ -204,7 +206,7 @@ type source interface {
 	close()
 }
 
-func sourceOf(req Request, in input) (source, error) {
+func sourceOf(req Request, in image) (source, error) {
 	if req.Pack != "" {
 		return openPack(req.Pack, in)
 	}
@@ -247,7 +249,7 @@ func (d *drawn) close()                 { close(d.stop) }
 // packed are a user's pictures.
 type packed struct{ *pack.Reader }
 
-func openPack(path string, in input) (source, error) {
+func openPack(path string, in image) (source, error) {
 	r, err := pack.Open(path)
 	if err != nil {
 		return nil, reason.Errorf(reason.InputUnsupported, "the pack %s cannot be read",

@@ -104,7 +104,7 @@ func (e *examiner) of(ctx context.Context, t trial.Trial) (outputs, error) {
 	req := Request{Provider: t.Provider, Pictures: e.plan.Accuracy.Pictures}
 	for _, m := range e.plan.Models {
 		if m.Name == t.Model {
-			req.ModelPath = filepath.Join(e.dir, filepath.FromSlash(m.Path()))
+			req.ModelPath, req.Inputs = filepath.Join(e.dir, filepath.FromSlash(m.Path())), m.Inputs
 		}
 	}
 	if e.plan.Accuracy.Data == trial.PackedData {

@@ -91,9 +91,11 @@ func (p *processes) ready(ctx context.Context, l *living) (err error) {
 // requestFor is what a trial's process is asked first. Every trial of a model
 // sees the same inputs, so that alternatives are compared on the same work.
 func requestFor(plan *trial.Plan, dir string, t trial.Trial) session.Request {
+	model := modelOf(plan, t)
 	return session.Request{
-		ModelPath: filepath.Join(dir, filepath.FromSlash(modelOf(plan, t).Path())),
-		Provider:  t.Provider, Threads: t.Threads, Batch: t.Batch,
+		ModelPath: filepath.Join(dir, filepath.FromSlash(model.Path())),
+		Inputs:    model.Inputs, Packs: filepath.Join(dir, trial.InputsDir),
+		Provider: t.Provider, Threads: t.Threads, Batch: t.Batch,
 		Policy: plan.Policy, Seed: plan.Seed, TrialID: t.ID,
 	}
 }

@@ -6,12 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
+	"slices"
 	"time"
 	"unsafe"
 
 	onnx "github.com/yalue/onnxruntime_go"
 
+	"chexp/experiments/input"
 	"chexp/experiments/provider"
 	"chexp/experiments/trial"
 	"chexp/models/infer"
@@ -38,7 +39,7 @@ func (r Inference) Open(_ context.Context, model []byte, o infer.Options) (infer
 		return nil, err
 	}
 	defer opts.Destroy()
-	s := &inference{}
+	s := &inference{lib: r.Library}
 	for _, v := range m.Graph.RealInputs() {
 		s.inputs = append(s.inputs, v.Name)
 	}
@@ -52,6 +53,7 @@ func (r Inference) Open(_ context.Context, model []byte, o infer.Options) (infer
 }
 
 type inference struct {
+	lib             *Library
 	session         *onnx.DynamicAdvancedSession
 	inputs, outputs []string
 }
@@ -59,74 +61,73 @@ type inference struct {
 // Run implements infer.Session.
 func (s *inference) Run(_ context.Context,
 	given []*format.Tensor) (list []*format.Tensor, took time.Duration, err error) {
-	var values []onnx.Value
-	outputs := make([]onnx.Value, len(s.outputs)) // nil: the runtime allocates
+	binding, err := s.session.CreateIoBinding()
+	if err != nil {
+		return nil, 0, err
+	}
+	v := &values{lib: s.lib}
 	defer func() {
-		for _, v := range append(values, outputs...) {
-			// Where the runtime made a scalar, of which the module makes no tensor,
-			// it leaves a nil of a concrete type.
-			if v != nil && !reflect.ValueOf(v).IsNil() {
-				err = errors.Join(err, v.Destroy())
-			}
-		}
+		err = errors.Join(err, binding.Destroy())
+		v.release()
 	}()
+	bound, err := hidden(binding, "o")
+	if err != nil {
+		return nil, 0, err
+	}
 	for _, name := range s.inputs {
-		var v onnx.Value
-		for _, t := range given {
-			if t.Name == name {
-				if v, err = onnx.NewCustomDataTensor(onnx.Shape(t.Dims), t.Raw,
-					onnx.TensorElementDataType(t.Type)); err != nil {
-					return nil, 0, fmt.Errorf("input %q: %w", name, err)
-				}
-			}
+		if err := s.bind(v, bound, name, given); err != nil {
+			return nil, 0, fmt.Errorf("input %q: %w", name, err)
 		}
-		if v == nil {
-			return nil, 0, fmt.Errorf("input %q is missing", name)
+	}
+	for _, name := range s.outputs {
+		if err := s.lib.bindFree(bound, name); err != nil {
+			return nil, 0, fmt.Errorf("output %q: %w", name, err)
 		}
-		values = append(values, v)
 	}
 	begin := time.Now()
-	if err := s.session.Run(values, outputs); err != nil {
+	if err := s.session.RunWithBinding(binding); err != nil {
 		return nil, 0, err
 	}
 	took = time.Since(begin)
-	for i, v := range outputs {
-		t := &format.Tensor{Name: s.outputs[i], Dims: append([]int64{}, v.GetShape()...)}
-		if t.Type, t.Raw, err = bytesOf(v); err != nil {
-			return nil, 0, fmt.Errorf("output %q: %w", t.Name, err)
+	for i, name := range s.outputs {
+		tensors, err := s.lib.output(bound, i, name)
+		if err != nil {
+			return nil, 0, fmt.Errorf("output %q: %w", name, err)
 		}
-		list = append(list, t)
+		list = append(list, tensors...)
 	}
 	return list, took, nil
 }
 
-// bytesOf returns a tensor's values, which the module has copied into Go's
-// memory: they stay when the tensor is destroyed. Both processors that the
-// agent is built for are little endian, as ONNX is.
-func bytesOf(v onnx.Value) (format.DataType, []byte, error) {
-	switch t := v.(type) {
-	case *onnx.Tensor[float32]:
-		return format.Float32, raw(t.GetData()), nil
-	case *onnx.Tensor[float64]:
-		return format.Float64, raw(t.GetData()), nil
-	case *onnx.Tensor[uint8]:
-		return format.Uint8, raw(t.GetData()), nil
-	case *onnx.Tensor[int8]:
-		return format.Int8, raw(t.GetData()), nil
-	case *onnx.Tensor[int32]:
-		return format.Int32, raw(t.GetData()), nil
-	case *onnx.Tensor[int64]:
-		return format.Int64, raw(t.GetData()), nil
+// bind gives one input what was given for it.
+func (s *inference) bind(v *values, bound unsafe.Pointer, name string, given []*format.Tensor) error {
+	i := slices.IndexFunc(given, func(t *format.Tensor) bool { return t.Name == name })
+	if i < 0 {
+		return errors.New("is missing")
 	}
-	return 0, nil, fmt.Errorf("values of type %T are not supported", v)
-}
-
-func raw[T any](data []T) []byte {
-	if len(data) == 0 {
-		return []byte{}
+	t := given[i]
+	tensor, data, err := v.make(input.TypeOf(int32(t.Type)), t.Dims)
+	if err != nil {
+		return err
 	}
-	var zero T
-	return unsafe.Slice((*byte)(unsafe.Pointer(&data[0])), len(data)*int(unsafe.Sizeof(zero)))
+	if t.Type != format.Text {
+		if len(data) != len(t.Raw) {
+			return fmt.Errorf("%d bytes for %v of %v", len(t.Raw), t.Dims, t.Type)
+		}
+		copy(data, t.Raw)
+	} else {
+		texts := make([]string, len(t.Strings))
+		for i, b := range t.Strings {
+			texts[i] = string(b)
+		}
+		if int64(len(texts)) != t.Elements() {
+			return fmt.Errorf("%d texts for %v", len(texts), t.Dims)
+		}
+		if err := v.setText(tensor, texts); err != nil {
+			return err
+		}
+	}
+	return s.lib.bindTo(bound, name, tensor, false)
 }
 
 // Close implements infer.Session.

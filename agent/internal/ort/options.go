@@ -21,6 +21,7 @@ import (
 	onnx "github.com/yalue/onnxruntime_go"
 
 	"chexp/agent/internal/reason"
+	"chexp/experiments/input"
 	"chexp/experiments/provider"
 	"chexp/experiments/trial"
 )
@@ -29,7 +30,11 @@ import (
 type Options struct {
 	Provider trial.Provider
 	Threads  int // of the runtime's intra-op pool, the calling thread included
-	Batch    int // replaces a symbolic first dimension
+	Batch    int // inputs of one inference
+	// Inputs say how the model's inputs are fed; empty: by the rules of package
+	// input alone. Packs is the folder of the files that they name.
+	Inputs []input.Input
+	Packs  string
 	// Profile, when not empty, turns ONNX Runtime's profiler on: the path up to
 	// the time and ".json" that the runtime appends when the session is closed.
 	Profile string

@@ -10,7 +10,7 @@ import "C"
 import (
 	onnx "github.com/yalue/onnxruntime_go"
 
-	"chexp/agent/internal/reason"
+	"chexp/experiments/input"
 )
 
 // port is one input or output of a model.
@@ -66,39 +66,43 @@ func goPort(c *C.chexp_port) port {
 	return p
 }
 
-// inputShape puts the batch in place of a symbolic first dimension. Nothing is
-// guessed about other symbolic dimensions.
-func (p port) inputShape(batch int64) (onnx.Shape, error) {
-	shape := make(onnx.Shape, 0, len(p.dims))
+// kind is the port's element type, "" for what is no tensor or not known here.
+func (p port) kind() input.Type { return input.TypeOf(int32(p.elem)) }
+
+// inputDims are the dimensions as package input has them.
+func (p port) inputDims() []input.Dim {
+	dims := []input.Dim{}
+	for _, d := range p.dims {
+		dims = append(dims, input.Dim{Size: max(d.size, input.Open), Symbol: d.symbol})
+	}
+	return dims
+}
+
+// takes reports whether the runtime can take a tensor of the shape there. What it
+// says of an input without a shape is what it says of a scalar.
+func (p port) takes(shape []int64) bool {
+	if len(p.dims) == 0 {
+		return true
+	}
+	if len(p.dims) != len(shape) {
+		return false
+	}
 	for i, d := range p.dims {
-		switch {
-		case d.size >= 1 && (i > 0 || d.size == batch):
-			shape = append(shape, d.size)
-		case d.size >= 1:
-			// One inference of it handles that many inputs, whatever the plan
-			// says: its throughput would be wrong.
-			return nil, reason.Errorf(reason.InputUnsupported,
-				"input %q has the fixed first dimension %d, the trial's batch is %d", p.name, d.size, batch).
-				Advise("run it with batch %d, or export the model with a symbolic batch dimension", d.size)
-		case i == 0:
-			shape = append(shape, batch)
-		default:
-			name := d.symbol
-			if name == "" {
-				name = "without a name"
-			}
-			return nil, reason.Errorf(reason.InputUnsupported,
-				"input %q: dimension %d is symbolic (%s), and only the first, the batch, may be", p.name, i+1, name).
-				Advise("export the model with that dimension fixed")
+		if d.size >= 0 && d.size != shape[i] {
+			return false
 		}
 	}
-	return shape, nil
+	return true
+}
+
+func (p port) String() string {
+	return string(p.kind()) + " " + input.Declared(input.Port{Dims: p.inputDims()})
 }
 
 // outputShape is the shape if it is known before the first inference: all
 // fixed, or a first dimension with the symbol that the inputs' batch has.
-func (p port) outputShape(batch int64, batchSymbols map[string]bool) (onnx.Shape, bool) {
-	shape := make(onnx.Shape, 0, len(p.dims))
+func (p port) outputShape(batch int64, batchSymbols map[string]bool) ([]int64, bool) {
+	shape := make([]int64, 0, len(p.dims))
 	for i, d := range p.dims {
 		switch {
 		case d.size >= 1:

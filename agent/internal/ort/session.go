@@ -3,16 +3,13 @@
 package ort
 
 /*
-#define _GNU_SOURCE
 #include <stdlib.h>
-#include <string.h>
 #include "shim.h"
 */
 import "C"
 
 import (
 	"errors"
-	"fmt"
 	"runtime"
 	"strings"
 	"unsafe"
@@ -33,9 +30,8 @@ type Session struct {
 	session *onnx.DynamicAdvancedSession
 	binding *onnx.IoBinding
 	inputs  []session.Buffer
-	outputs []session.Buffer // only outputs whose shape is known in advance
-	tensors []onnx.Value     // held as long as the session: it has only bare pointers to them
-	memory  []unsafe.Pointer // behind the tensors
+	outputs []session.Buffer // with memory where the shape is known in advance
+	values  values           // held as long as the session: it has only bare pointers to them
 	set     trial.Settings
 	dynamic []*C.char // names of outputs whose shape only an inference tells
 
@@ -45,7 +41,7 @@ type Session struct {
 // Open loads a model. Errors carry a reason.
 func (l *Library) Open(path string, o Options) (*Session, error) {
 	// If the file cannot be read, the runtime will say so below.
-	names, _ := symbols.FirstDimensions(path)
+	names, _ := symbols.Dimensions(path)
 	return l.open(o, names, func(opts *onnx.SessionOptions) (*onnx.DynamicAdvancedSession, error) {
 		s, err := onnx.NewDynamicAdvancedSession(path, nil, nil, opts)
 		if err != nil {
@@ -56,8 +52,8 @@ func (l *Library) Open(path string, o Options) (*Session, error) {
 }
 
 // open makes the session with its options, and binds it. names are the symbols of
-// the inputs' first dimensions.
-func (l *Library) open(o Options, names []string,
+// the inputs' dimensions.
+func (l *Library) open(o Options, names symbols.Inputs,
 	create func(*onnx.SessionOptions) (*onnx.DynamicAdvancedSession, error)) (*Session, error) {
 	set, err := settings(o, names)
 	if err != nil {
@@ -68,11 +64,11 @@ func (l *Library) open(o Options, names []string,
 		return nil, err
 	}
 	defer opts.Destroy()
-	s := &Session{lib: l, set: set}
+	s := &Session{lib: l, set: set, values: values{lib: l}}
 	if s.session, err = create(opts); err != nil {
 		return nil, err
 	}
-	if err := s.bind(int64(o.Batch)); err != nil {
+	if err := s.bind(o); err != nil {
 		s.Close()
 		return nil, err
 	}
@@ -109,143 +105,11 @@ func isOutOfMemory(text string) bool {
 		strings.Contains(text, "bad allocation")
 }
 
-// bind allocates and binds every input and output.
-func (s *Session) bind(batch int64) error {
-	inputs, err := s.ports(false)
-	if err != nil {
-		return reason.Errorf(reason.RuntimeFailed, "the model's inputs cannot be read").Because(err)
-	}
-	outputs, err := s.ports(true)
-	if err != nil {
-		return reason.Errorf(reason.RuntimeFailed, "the model's outputs cannot be read").Because(err)
-	}
-	if s.binding, err = s.session.CreateIoBinding(); err != nil {
-		return reason.Errorf(reason.RuntimeFailed, "the model's inputs and outputs cannot be bound").Because(err)
-	}
-	if s.handle, err = hidden(s.session, "s", "ortSession"); err != nil {
-		return err
-	}
-	if s.bound, err = hidden(s.binding, "o"); err != nil {
-		return err
-	}
-	batchSymbols := map[string]bool{}
-	for _, p := range inputs {
-		if len(p.dims) > 0 {
-			batchSymbols[p.dims[0].symbol] = true
-		}
-		shape, err := p.inputShape(batch)
-		if err != nil {
-			return err
-		}
-		value, buffer, err := s.tensor(p, shape)
-		if err != nil {
-			return reason.Errorf(reason.InputUnsupported, "input %q", p.name).Because(err)
-		}
-		if err := s.binding.BindInput(p.name, value); err != nil {
-			return reason.Errorf(reason.RuntimeFailed, "input %q cannot be bound", p.name).Because(err)
-		}
-		s.inputs = append(s.inputs, buffer)
-	}
-	for _, p := range outputs {
-		if err := s.bindOutput(p, batch, batchSymbols); err != nil {
-			return reason.Errorf(reason.RuntimeFailed, "output %q cannot be bound", p.name).Because(err)
-		}
-	}
-	return nil
-}
-
-// bindOutput gives the output memory of its own where the shape is known in
-// advance, which is the least noisy; else the runtime allocates at every Run. It
-// would then hold the next output to the shape of the last one, so such outputs
-// are bound again before every Run.
-func (s *Session) bindOutput(p port, batch int64, batchSymbols map[string]bool) error {
-	if shape, ok := p.outputShape(batch, batchSymbols); ok {
-		if value, buffer, err := s.tensor(p, shape); err == nil {
-			s.outputs = append(s.outputs, buffer)
-			return s.binding.BindOutput(p.name, value)
-		}
-	}
-	s.dynamic = append(s.dynamic, C.CString(p.name))
-	return nil
-}
-
-// Prepare implements session.Engine.
-func (s *Session) Prepare() error {
-	if len(s.dynamic) == 0 {
-		return nil
-	}
-	b, err := hidden(s.binding, "o")
-	for _, name := range s.dynamic {
-		if err == nil {
-			err = take(C.chexp_bind_output(s.lib.api, b, name))
-		}
-	}
-	return err
-}
-
-// tensor makes a tensor over zeroed C memory.
-func (s *Session) tensor(p port, shape onnx.Shape) (onnx.Value, session.Buffer, error) {
-	b := session.Buffer{Name: p.name, Shape: shape}
-	var value onnx.Value
-	var err error
-	switch p.elem {
-	case onnx.TensorElementDataTypeFloat:
-		value, b.Float32, err = newTensor[float32](s, shape)
-	case onnx.TensorElementDataTypeUint8:
-		value, b.Uint8, err = newTensor[uint8](s, shape)
-	case onnx.TensorElementDataTypeInt32:
-		value, b.Int32, err = newTensor[int32](s, shape)
-	case onnx.TensorElementDataTypeInt64:
-		value, b.Int64, err = newTensor[int64](s, shape)
-	default:
-		err = fmt.Errorf("values of type %v are not supported; float32, uint8, int32 and int64 are", p.elem)
-	}
-	return value, b, err
-}
-
-// maxElements bounds a tensor: 1 Gi values. A model that asks for more is
-// refused before the memory is.
-const maxElements = 1 << 30
-
-func newTensor[T onnx.TensorData](s *Session, shape onnx.Shape) (onnx.Value, []T, error) {
-	n := int64(1)
-	for _, d := range shape {
-		if d < 1 || n > maxElements/d {
-			return nil, nil, fmt.Errorf("the shape %v is empty or too large", shape)
-		}
-		n *= d
-	}
-	var zero T
-	size := C.size_t(n) * C.size_t(unsafe.Sizeof(zero))
-	// 64: a cache line, and the widest vector that the runtime uses.
-	memory := C.aligned_alloc(64, (size+63)&^63)
-	if memory == nil {
-		return nil, nil, reason.Errorf(reason.OutOfMemory, "no memory for a tensor of %d bytes", size).
-			Advise("lower the batch")
-	}
-	C.memset(memory, 0, size)
-	s.memory = append(s.memory, memory)
-	data := unsafe.Slice((*T)(memory), n)
-	if len(shape) == 0 {
-		shape = onnx.NewShape(1) // the module cannot make a tensor without dimensions
-	}
-	value, err := onnx.NewTensor(shape, data)
-	if err != nil {
-		return nil, nil, err
-	}
-	s.tensors = append(s.tensors, value)
-	return value, data, nil
-}
-
 // Settings are what was set on the session.
 func (s *Session) Settings() trial.Settings { return s.set }
 
 // Inputs implements session.Engine.
 func (s *Session) Inputs() []session.Buffer { return s.inputs }
-
-// Outputs are the memory of the outputs whose shape is known before the first
-// inference, filled by every Run.
-func (s *Session) Outputs() []session.Buffer { return s.outputs }
 
 // Run implements session.Engine.
 func (s *Session) Run() error {
@@ -274,15 +138,10 @@ func (s *Session) Close() error {
 	if s.binding != nil {
 		errs = append(errs, s.binding.Destroy())
 	}
-	for _, t := range s.tensors {
-		errs = append(errs, t.Destroy())
-	}
 	if s.session != nil {
 		errs = append(errs, s.session.Destroy())
 	}
-	for _, m := range s.memory {
-		C.free(m)
-	}
+	s.values.release()
 	for _, name := range s.dynamic {
 		C.free(unsafe.Pointer(name))
 	}

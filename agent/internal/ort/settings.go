@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"chexp/agent/internal/reason"
+	"chexp/agent/internal/symbols"
 	"chexp/experiments/provider"
 	"chexp/experiments/trial"
 )
@@ -29,9 +30,9 @@ const (
 // never sees.
 const freeDimensions = "chexp.free_dimensions"
 
-// settings translates what a trial asks for. symbols are the names of the first
+// settings translates what a trial asks for. named are the symbols of the
 // dimensions of the model's inputs.
-func settings(o Options, symbols []string) (s trial.Settings, err error) {
+func settings(o Options, named symbols.Inputs) (s trial.Settings, err error) {
 	s = trial.Settings{
 		IntraOpThreads: o.Threads, InterOpThreads: 1,
 		Session: map[string]string{}, Provider: map[string]string{}, Environment: map[string]string{},
@@ -52,10 +53,7 @@ func settings(o Options, symbols []string) (s trial.Settings, err error) {
 		}
 	}
 	if fixed {
-		s.FreeDimensions = map[string]int64{}
-		for _, symbol := range symbols {
-			s.FreeDimensions[symbol] = int64(o.Batch)
-		}
+		s.FreeDimensions = sizesOf(named, o)
 	}
 	for k, v := range p.Defaults {
 		setDefault(s.Provider, k, v)
@@ -65,6 +63,26 @@ func settings(o Options, symbols []string) (s trial.Settings, err error) {
 		setDefault(s.Session, quantPrecision, "0")
 	}
 	return s, nil
+}
+
+// sizesOf are the sizes that the symbols have in this session.
+func sizesOf(named symbols.Inputs, o Options) map[string]int64 {
+	sizes := map[string]int64{}
+	if len(o.Inputs) == 0 {
+		for _, dims := range named {
+			if len(dims) > 0 && dims[0] != "" {
+				sizes[dims[0]] = int64(o.Batch)
+			}
+		}
+	}
+	for _, in := range o.Inputs {
+		for i, n := range in.At(int64(o.Batch)) {
+			if dims := named[in.Name]; i < len(dims) && dims[i] != "" {
+				sizes[dims[i]] = n
+			}
+		}
+	}
+	return sizes
 }
 
 // threads gives a provider n threads where it looks for them.

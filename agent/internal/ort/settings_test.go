@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"chexp/agent/internal/reason"
+	"chexp/agent/internal/symbols"
 	"chexp/agent/internal/testmodel"
 	"chexp/experiments/trial"
 )
@@ -17,7 +18,7 @@ import (
 func set(t *testing.T, name string, options map[string]string, threads int) trial.Settings {
 	t.Helper()
 	s, err := settings(Options{Provider: trial.Provider{Name: name, Options: options}, Threads: threads, Batch: 4},
-		[]string{"n"})
+		symbols.Inputs{"x": {"n", "length"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,22 +16,38 @@ enum {
   idx_SessionGetOutputTypeInfo = 34,
   idx_SessionGetInputName = 36,
   idx_SessionGetOutputName = 37,
+  idx_CreateTensorAsOrtValue = 48,
+  idx_CreateTensorWithDataAsOrtValue = 49,
+  idx_GetTensorMutableData = 51,
+  idx_FillStringTensor = 52,
+  idx_GetStringTensorDataLength = 53,
+  idx_GetStringTensorContent = 54,
   idx_CastTypeInfoToTensorInfo = 55,
   idx_GetTensorElementType = 60,
   idx_GetDimensionsCount = 61,
   idx_GetDimensions = 62,
   idx_GetSymbolicDimensions = 63,
+  idx_GetTensorShapeElementCount = 64,
+  idx_GetTensorTypeAndShape = 65,
+  idx_GetValueType = 67,
   idx_CreateCpuMemoryInfo = 69,
   idx_AllocatorFree = 76,
   idx_GetAllocatorWithDefaultOptions = 78,
+  idx_GetValue = 80,
+  idx_GetValueCount = 81,
   idx_ReleaseStatus = 93,
   idx_ReleaseMemoryInfo = 94,
+  idx_ReleaseValue = 96,
   idx_ReleaseTypeInfo = 98,
+  idx_ReleaseTensorTypeAndShapeInfo = 99,
   idx_AddFreeDimensionOverrideByName = 124,
   idx_GetAvailableProviders = 125,
   idx_ReleaseAvailableProviders = 126,
   idx_RunWithBinding = 133,
+  idx_BindInput = 136,
+  idx_BindOutput = 137,
   idx_BindOutputToDevice = 138,
+  idx_GetBoundOutputValues = 140,
   idx_GetBuildInfoString = 254,
 };
 
@@ -84,5 +100,35 @@ chexp_time chexp_timed(void **api, void *session, void *binding);
 // chexp_loop runs a session n times with its binding, and writes the time of
 // every call: what measuring costs where no Go is in between.
 char *chexp_loop(void **api, void *session, void *binding, int64_t *ns, size_t n);
+
+// A value of ONNX Runtime, to be released with chexp_release_value.
+typedef void *value;
+
+// chexp_tensor makes a tensor over memory that must outlive it; chexp_text_tensor
+// one of strings, which chexp_fill_text gives n texts.
+char *chexp_tensor(void **api, int type, const int64_t *dims, size_t rank, void *data, size_t bytes, value *made);
+char *chexp_text_tensor(void **api, const int64_t *dims, size_t rank, value *made);
+char *chexp_fill_text(void **api, value tensor, const char *const *texts, size_t n);
+char *chexp_bind(void **api, void *binding, const char *name, value v, int output);
+void chexp_release_value(void **api, value v);
+
+// chexp_bound_output is the index-th bound output after a run.
+char *chexp_bound_output(void **api, void *binding, size_t index, value *v);
+
+// What a value is: a tensor with its type, shape and data, or count parts.
+typedef struct {
+  int kind; // ONNXType: 1 tensor, 2 sequence, 3 map
+  int type;
+  size_t rank;
+  int64_t dim[chexp_max_dims];
+  size_t elements;
+  const void *data; // of a tensor that is not of strings
+  size_t text;      // bytes of all texts, of one that is
+  size_t parts;
+} chexp_value;
+char *chexp_describe(void **api, value v, chexp_value *d);
+char *chexp_part(void **api, value v, int index, value *part);
+// chexp_texts copies a tensor's texts, one after the other, and where each begins.
+char *chexp_texts(void **api, value v, void *bytes, size_t n, size_t *begins, size_t elements);
 
 #endif

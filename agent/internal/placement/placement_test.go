@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"chexp/agent/internal/session"
+	"chexp/experiments/input"
 	"chexp/experiments/trial"
 )
 
@@ -159,7 +160,8 @@ type engine struct {
 }
 
 func (e *engine) Inputs() []session.Buffer {
-	return []session.Buffer{{Name: "x", Float32: make([]float32, 3)}}
+	in := input.Input{Name: "x", Type: input.Float32, Shape: []int64{3}, Values: input.Values{Kind: input.Normal}}
+	return []session.Buffer{session.NewBuffer(in, in.Shape, make([]byte, 12))}
 }
 func (e *engine) Prepare() error { return nil }
 func (e *engine) Run() error {

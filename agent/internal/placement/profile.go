@@ -60,8 +60,11 @@ func infer(engine session.Engine, seed uint64) error {
 	}
 	start := time.Now()
 	for i := range 1 + maxInferences {
-		next()
-		if err := engine.Prepare(); err != nil {
+		err := next()
+		if err == nil {
+			err = engine.Prepare()
+		}
+		if err != nil {
 			return fmt.Errorf("a profiled inference could not be prepared: %w", err)
 		}
 		if err := engine.Run(); err != nil {

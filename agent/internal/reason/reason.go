@@ -18,7 +18,7 @@ const (
 	InferenceFailed  = "inference_failed"  // the runtime returned an error from an inference
 	RuntimeFailed    = "runtime_failed"    // ONNX Runtime itself did not start
 	OptionInvalid    = "option_invalid"    // a provider option that the runtime refused
-	OutOfMemory      = "out_of_memory"
+	OutOfMemory      = trial.ReasonOutOfMemory
 	RunnerCrashed    = "runner_crashed" // the trial's process died, or answered nonsense
 	RunnerMissing    = "runner_missing" // the trial's process could not be started
 	Timeout          = "timeout"        // the trial's process was killed at its wall-clock limit

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"chexp/agent/internal/reason"
+	"chexp/experiments/input"
 	"chexp/experiments/trial"
 )
 
@@ -31,9 +32,13 @@ type Request struct {
 	Provider  trial.Provider `json:"provider"`
 	Threads   int            `json:"threads"`
 	Batch     int            `json:"batch"`
-	Policy    trial.Policy   `json:"policy"`
-	Seed      uint64         `json:"seed"`
-	TrialID   string         `json:"trial_id"`
+	// Inputs say how the model's inputs are fed; empty: by the rules of package
+	// input alone. Packs is the folder of the files that they name.
+	Inputs  []input.Input `json:"inputs,omitempty"`
+	Packs   string        `json:"packs,omitempty"`
+	Policy  trial.Policy  `json:"policy"`
+	Seed    uint64        `json:"seed"`
+	TrialID string        `json:"trial_id"`
 }
 
 // Turn asks for one block.
@@ -110,8 +115,11 @@ type measurement struct {
 
 // one runs one inference.
 func (m *measurement) one() (int64, error) {
-	m.feed.next()
-	if err := m.engine.Prepare(); err != nil {
+	err := m.feed.next()
+	if err == nil {
+		err = m.engine.Prepare()
+	}
+	if err != nil {
 		return 0, reason.Errorf(reason.InferenceFailed, "an inference could not be prepared").Because(err)
 	}
 	ns, err := m.timed()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"chexp/agent/internal/reason"
+	"chexp/experiments/input"
 	"chexp/experiments/trial"
 )
 
@@ -26,9 +27,15 @@ type fake struct {
 	prepared int
 }
 
-func (f *fake) Inputs() []Buffer { return []Buffer{{Name: "x", Float32: f.in}} }
-func (f *fake) Prepare() error   { f.prepared++; return nil }
-func (f *fake) Close() error     { f.closed = true; return nil }
+func (f *fake) Inputs() []Buffer {
+	in := input.Input{Name: "x", Type: input.Float32, Shape: []int64{int64(len(f.in))},
+		Values: input.Values{Kind: input.Normal}}
+	b := NewBuffer(in, in.Shape, make([]byte, 4*len(f.in)))
+	f.in = b.Float32
+	return []Buffer{b}
+}
+func (f *fake) Prepare() error { f.prepared++; return nil }
+func (f *fake) Close() error   { f.closed = true; return nil }
 func (f *fake) Run() error {
 	f.runs++
 	if f.runs == f.fail {

@@ -3,7 +3,7 @@ package session
 // Values returns a function that gives the engine's inputs other values, the
 // same ones as Measure with that seed: for those who run inferences without
 // timing them.
-func Values(e Engine, seed uint64) (next func(), err error) {
+func Values(e Engine, seed uint64) (next func() error, err error) {
 	f, err := newFeed(e.Inputs(), seed)
 	if err != nil {
 		return nil, err

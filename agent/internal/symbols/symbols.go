@@ -24,9 +24,12 @@ const (
 	maxFound  = 100
 )
 
-// FirstDimensions returns the names of the first dimensions of the graph's
-// inputs, each once. A dimension without a name cannot be addressed.
-func FirstDimensions(path string) ([]string, error) {
+// Inputs are the symbols of the graph's inputs by axis, "" where a dimension has
+// none: one without a name cannot be addressed.
+type Inputs map[string][]string
+
+// Dimensions reads them.
+func Dimensions(path string) (Inputs, error) {
 	f, err := files.Open(path, files.NoLimit)
 	if err != nil {
 		return nil, err
@@ -36,13 +39,13 @@ func FirstDimensions(path string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var found []string
+	found := Inputs{}
 	model := span{f, 0, info.Size()}
 	err = model.each(7, func(graph span) error { // ModelProto.graph
 		return graph.each(11, func(input span) error { // GraphProto.input
-			name, err := firstDimension(input)
-			if name != "" && !slices.Contains(found, name) && len(found) < maxFound {
-				found = append(found, name)
+			name, dims, err := dimensions(input)
+			if err == nil && len(found) < maxFound && slices.ContainsFunc(dims, func(s string) bool { return s != "" }) {
+				found[name] = dims
 			}
 			return err
 		})
@@ -109,22 +112,39 @@ func (s span) each(number protowire.Number, do func(span) error) error {
 	return fmt.Errorf("more than %d fields", maxFields)
 }
 
-// firstDimension is ValueInfoProto.type.tensor_type.shape.dim[0].dim_param.
-func firstDimension(input span) (string, error) {
+// dimensions are ValueInfoProto.name and .type.tensor_type.shape.dim[].dim_param.
+func dimensions(input span) (name string, dims []string, err error) {
 	if input.to-input.start > maxInput {
-		return "", fmt.Errorf("an input's description has more than %d bytes", maxInput)
+		return "", nil, fmt.Errorf("an input's description has more than %d bytes", maxInput)
 	}
 	raw := make([]byte, input.to-input.start)
 	if _, err := input.f.ReadAt(raw, input.start); err != nil && !errors.Is(err, io.EOF) {
-		return "", err
+		return "", nil, err
 	}
-	for _, number := range []protowire.Number{2, 1, 2, 1, 2} {
+	text, _ := field(raw, 1)
+	for _, number := range []protowire.Number{2, 1, 2} {
 		var ok bool
 		if raw, ok = field(raw, number); !ok {
-			return "", nil
+			return string(text), nil, nil
 		}
 	}
-	return string(raw), nil
+	for len(raw) > 0 {
+		n, kind, size := protowire.ConsumeTag(raw)
+		if size < 0 {
+			break
+		}
+		value := protowire.ConsumeFieldValue(n, kind, raw[size:])
+		if value < 0 {
+			break
+		}
+		if n == 1 && kind == protowire.BytesType { // TensorShapeProto.dim
+			dim, _ := protowire.ConsumeBytes(raw[size:])
+			symbol, _ := field(dim, 2)
+			dims = append(dims, string(symbol))
+		}
+		raw = raw[size+value:]
+	}
+	return string(text), dims, nil
 }
 
 // field is the first field of bytes with that number.

@@ -127,6 +127,7 @@ type outcome struct {
 	Left   []string
 	Lost   []string
 	Lapses []string
+	Said   []string // what is left and was announced
 }
 
 func (o outcome) String() string {
@@ -135,7 +136,7 @@ func (o outcome) String() string {
 		verdict = "WRONG"
 	}
 	return fmt.Sprintf("%-5s %-75s exit %v, %d struck, %.1f s%s", verdict, o.Case, o.Codes, o.Struck, o.Took,
-		strings.Join(append([]string{""}, append(o.Lapses, o.Lost...)...), "\n        "))
+		strings.Join(slices.Concat([]string{""}, o.Lapses, o.Lost, o.Said), "\n        "))
 }
 
 // campaign plays cases, a few at a time, and remembers those that it has played.
@@ -220,7 +221,7 @@ func (c *campaign) one(cl *cloud, sc scene) {
 	s.answers += cl.proxy.heal()
 	o := outcome{
 		Seed: c.seed, Case: sc.Name, Codes: s.codes, Struck: s.answers, Hit: s.struck,
-		Took: time.Since(begun).Seconds(), Lapses: s.lapse, Lost: s.lost,
+		Took: time.Since(begun).Seconds(), Lapses: s.lapse, Lost: s.lost, Said: s.said,
 	}
 	for _, v := range cl.left() {
 		o.Left = append(o.Left, v.String())
@@ -265,14 +266,12 @@ func (c *campaign) sum() {
 	wrong := 0
 	for _, o := range c.all {
 		count["lost"] += len(o.Lost)
+		count["announced"] += len(o.Said)
 		if len(o.Lapses)+len(o.Lost) > 0 {
 			wrong++
 		}
 		for _, l := range o.Lapses {
 			word, _, _ := strings.Cut(l, " ")
-			if strings.HasPrefix(l, "LEAK announced") {
-				word = "announced"
-			}
 			count[strings.TrimSuffix(word, ":")]++
 		}
 	}

@@ -18,6 +18,7 @@ type session struct {
 	dir   string
 	lost  []string // measured, gone with its device, and neither home nor announced
 	lapse []string // what went wrong
+	said  []string // what is left and was announced, with the reason
 	text  string   // all that was printed
 	codes []int
 	known map[string]bool // what was on a device when it was given back: run/trial

@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -73,7 +72,14 @@ func (a *app) root() *cli.App {
 			runVerbs{a}.runCommand(), runVerbs{a}.rehearseCommand(), experimentVerbs{a}.experimentCommand(),
 			resultsVerbs{a}.resultsCommand(), leaseVerbs{a}.leaseCommand(), deviceVerbs{a}.deviceCommand(),
 			modelVerbs{a}.modelCommand(), doctorVerb{a}.doctorCommand(), emulatorVerb{a}.emulatorCommand(),
+			gcVerb{a}.gcCommand(), gcVerb{a}.releaserCommand(),
 			a.versionCommand(),
+		},
+		Before: func(c *cli.Context) error {
+			if offers(c.Args().Slice()) {
+				a.offer(c)
+			}
+			return nil
 		},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
@@ -100,47 +106,12 @@ const exitCodes = `   0    all went well
    9    another chexp uses the run, or it can't be resumed
    130  interrupted; what had begun has been given back, a booking for later stays`
 
-// signals returns the context of the work, ended by the first SIGINT or
-// SIGTERM, and that of the cleaning up, ended by the second. A pipe that nobody
-// reads any more ends neither: Ctrl-C in `chexp run … | tee log` ends tee as well,
-// and a chexp that dies of its next line gives nothing back.
-func signals(errw io.Writer) (work, cleanup context.Context, done func()) {
-	ch := make(chan os.Signal, 2)
-	signal.Notify(ch, os.Interrupt, syscall.SIGTERM)
-	pipe := make(chan os.Signal, 1) // not [signal.Ignore], which programs that chexp starts would inherit
-	signal.Notify(pipe, syscall.SIGPIPE)
-	work, endWork := context.WithCancelCause(context.Background())
-	cleanup, endCleanup := context.WithCancelCause(context.Background())
-	quit := make(chan struct{})
-	go func() {
-		for n := 1; ; n++ {
-			select {
-			case <-quit:
-				return
-			case s := <-ch:
-				if n == 1 {
-					fmt.Fprintf(errw, "\nchexp: %v: stopping in order; once more to leave at once\n", s)
-					endWork(fmt.Errorf("received %v", s))
-					continue
-				}
-				endCleanup(fmt.Errorf("received %v twice", s))
-			}
-		}
-	}()
-	return work, cleanup, func() {
-		signal.Stop(ch)
-		signal.Stop(pipe)
-		close(quit)
-		endWork(nil)
-		endCleanup(nil)
-	}
-}
-
 // unread reports whether an error is only that nobody reads stdout any more, as
-// behind `| head`.
+// behind `| head`, or on a terminal that was closed.
 func unread(err error) bool {
 	var p *fs.PathError
-	return errors.As(err, &p) && errors.Is(p, syscall.EPIPE) && p.Path == os.Stdout.Name()
+	return errors.As(err, &p) && p.Path == os.Stdout.Name() &&
+		(errors.Is(p, syscall.EPIPE) || errors.Is(p, syscall.EIO))
 }
 
 // explain prints an error for people and returns the exit code.
@@ -156,7 +127,12 @@ func (a *app) explain(err error) int {
 		kind = failure.Interrupted
 	}
 	fmt.Fprintf(a.err, "chexp: %s\n", words.Printable(err.Error()))
+	said := map[string]bool{}
 	for _, next := range failure.Advice(err) {
+		if said[next] {
+			continue
+		}
+		said[next] = true
 		fmt.Fprintf(a.err, "  what to do: %s\n", words.Printable(a.typed(next)))
 	}
 	return int(kind)

@@ -73,6 +73,8 @@ func (b *deviceLine) PhaseEnd(ph run.Phase, text string) {
 
 func (b *deviceLine) Say(text string) { b.update(func() { b.text = text }) }
 
+func (b *deviceLine) Again(text string) { b.Say(text) }
+
 func (b *deviceLine) Bytes(done, total int64) {
 	if total > 0 {
 		b.update(func() { b.text = fmt.Sprintf("%.1f of %.1f MB", float64(done)/1e6, float64(total)/1e6) })

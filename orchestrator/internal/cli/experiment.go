@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,8 +11,11 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/input"
 	"chexp/experiments/spec"
 	"chexp/experiments/trial"
+	"chexp/experiments/words"
+	"chexp/models"
 	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/store"
 
@@ -33,7 +37,9 @@ func (a experimentVerbs) experimentCommand() *cli.Command {
 			{
 				Name:      "plan",
 				Usage:     "print the trials, what would be created, the bytes that go up and the time it takes",
-				ArgsUsage: "FILE", Flags: []cli.Flag{formatFlag()}, Action: a.experimentPlan,
+				ArgsUsage: "FILE", Flags: []cli.Flag{formatFlag(), &cli.BoolFlag{Name: "try",
+					Usage: "load and run each model once on this machine, as `chexp run` does first"}},
+				Action: a.experimentPlan,
 			},
 		},
 	}
@@ -72,7 +78,63 @@ func (a experimentVerbs) experimentCheck(c *cli.Context) error {
 	if err != nil {
 		return asUsage(err)
 	}
+	if err := a.look(c.Context, e); err != nil {
+		return err
+	}
 	fmt.Fprintf(a.out, "%s: ok: %d models, %d providers, site %s\n", file, len(e.Models), len(e.Providers), e.Site)
+	return nil
+}
+
+// look is what check knows beyond the file: of the models that are files here, of
+// runtimes, and of the folders of pictures. It downloads and makes nothing.
+func (a experimentVerbs) look(ctx context.Context, e *spec.Experiment) error {
+	cache, err := cacheDir()
+	if err != nil {
+		return err
+	}
+	r := resolverIn(cache, func(string) {})
+	r.Offline = true
+	var problems []error
+	var found []models.Resolved
+	for i, m := range e.Models {
+		if m.Builtin != "" && len(m.Inputs) == 0 {
+			continue // made here, and known to be good
+		}
+		one, err := r.ResolveOne(ctx, e, i)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case models.NotHad(err):
+			a.warn(fmt.Sprintf("model %s is not on this machine yet, and was not looked into", m.Name))
+		case err != nil:
+			problems = append(problems, err)
+		default:
+			found = append(found, one)
+		}
+	}
+	if acc := e.Accuracy; acc != nil && acc.Path != "" {
+		classes, err := pictureSource(acc).Look(ctx)
+		if err != nil {
+			problems = append(problems, badPictures(err))
+		} else {
+			acc.Pack = &spec.Pack{Classes: classes}
+		}
+	}
+	arch := a.archOf(e)
+	var known []spec.Runtime
+	if agent, err := agentManifest(arch); err != nil {
+		a.warn(fmt.Sprintf("there is no agent for %s here: providers and versions were not checked", arch))
+	} else if named, err := runtimesOf(e, arch, agent); err != nil {
+		problems = append(problems, err)
+	} else {
+		known = named.Runtimes
+	}
+	problems = append(problems, foreseen(e, found, known, func(text string) {
+		a.warn(strings.TrimPrefix(text, "! "))
+	}))
+	if err := errors.Join(problems...); err != nil {
+		return asUsage(err)
+	}
 	return nil
 }
 
@@ -86,6 +148,8 @@ type planAnswer struct {
 	AtMost     time.Duration `json:"at_most_ns"`
 	Lease      time.Duration `json:"lease_ns,omitempty"`
 	Trials     []trial.Trial `json:"trials"`
+	// Inputs say how each model's inputs are fed, by the model's name.
+	Inputs map[string][]input.Input `json:"inputs"`
 	// Accuracy says on what it is measured; absent: it is not.
 	Accuracy *trial.Evaluation `json:"accuracy,omitempty"`
 }
@@ -95,13 +159,22 @@ func (a experimentVerbs) experimentPlan(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	plan, files, err := resolve(c.Context, e, a.archOf(e), store.NewID(e.Name, time.Now()), newProgress(a.err).Say,
+	p, err := prepare(c.Context, e, a.archOf(e), store.NewID(e.Name, time.Now()), newProgress(a.err).Say,
 		func(text string) { a.warn(text + "; a rehearsal measures it, a run needs the file") })
 	if err != nil {
 		return err
 	}
+	if c.Bool("try") {
+		if err := p.try(c.Context, e, newProgress(a.err).Say); err != nil {
+			return err
+		}
+	}
+	plan, files := p.plan, p.files
 	ans := planAnswer{Experiment: e.Name, Site: e.Site, Creates: creates(e), Lease: e.Lease.Duration,
-		Trials: plan.Trials, Accuracy: plan.Accuracy}
+		Trials: plan.Trials, Inputs: map[string][]input.Input{}, Accuracy: plan.Accuracy}
+	for _, m := range plan.Models {
+		ans.Inputs[m.Name] = m.Inputs
+	}
 	if ans.Bytes, err = bundleBytes(plan, files, a.archOf(e)); err != nil {
 		return err
 	}
@@ -113,6 +186,15 @@ func (a experimentVerbs) experimentPlan(c *cli.Context) error {
 		return err
 	}
 	fmt.Fprintf(a.out, "\n%d trials at %s\n", len(plan.Trials), e.Site)
+	for _, m := range plan.Models {
+		for _, in := range m.Inputs {
+			guess := ""
+			if in.Guess != "" {
+				guess = " (a guess)"
+			}
+			fmt.Fprintf(a.out, "feeds    %s: %s%s\n", m.Name, words.Printable(in.String()), guess)
+		}
+	}
 	for _, what := range ans.Creates {
 		fmt.Fprintf(a.out, "creates  %s\n", what)
 	}

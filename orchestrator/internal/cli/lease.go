@@ -207,7 +207,9 @@ func (a leaseVerbs) leaseExtend(c *cli.Context) error {
 	if by > 0 {
 		end = l.End.Add(by)
 	}
-	a.warnManners(end.Sub(l.Start))
+	if long := unmannerly(end.Sub(l.Start)); long != "" {
+		fmt.Fprintf(a.err, "! %s\n", long)
+	}
 	changed, err := cloud.ExtendLease(c.Context, l, end)
 	if err != nil {
 		return err

@@ -223,11 +223,11 @@ func (a leaseVerbs) weighExperiment(ctx context.Context, w *leaseWanted) error {
 	if w.filters() == 0 {
 		w.MachineName, w.DeviceName, w.DeviceUID = e.Lease.MachineName, e.Lease.Device, e.Lease.UID
 	}
-	plan, _, err := resolve(ctx, e, a.archOf(e), store.NewID(e.Name, time.Now()), newProgress(a.err).Say, nil)
+	p, err := prepare(ctx, e, a.archOf(e), store.NewID(e.Name, time.Now()), newProgress(a.err).Say, nil)
 	if err != nil {
 		return err
 	}
-	_, most := spec.EstimateTime(plan)
+	_, most := spec.EstimateTime(p.plan)
 	a.warnLength(w.length, most)
 	return nil
 }
@@ -249,9 +249,10 @@ func (a leaseVerbs) warnLength(length, most time.Duration) {
 	}
 }
 
-func (a leaseVerbs) warnManners(length time.Duration) {
-	if length > mannerly {
-		fmt.Fprintf(a.err, "! %s in all on a device that others wait for; two hours are the custom\n",
-			clock.Span(length))
+// unmannerly says that a lease is longer than is the custom; "" if it is not.
+func unmannerly(length time.Duration) string {
+	if length <= mannerly {
+		return ""
 	}
+	return fmt.Sprintf("%s in all on a device that others wait for; two hours are the custom", clock.Span(length))
 }

@@ -23,21 +23,14 @@ func packPictures(
 		return nil
 	}
 	say("packing the pictures of " + a.Path)
-	p, err := pictures.Source{
-		Path: a.Path, Labels: a.Labels, Classes: a.Classes, Limit: a.Pictures,
-		Resize: a.Preprocess.Resize, Crop: a.Preprocess.Crop, EXIF: a.Preprocess.EXIF,
-		Header: pack.Header{Mean: a.Preprocess.Mean, Std: a.Preprocess.Std, Layout: a.Preprocess.Layout},
-	}.Pack(ctx, filepath.Join(cache, "pictures"))
+	p, err := pictureSource(a).Pack(ctx, filepath.Join(cache, "pictures"))
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	if err != nil {
-		return failure.Usage.Errorf("accuracy.data").
-			Advise("put the pictures in one folder for each class, each a %s that opens, "+
-				"and start again", pictures.Formats).
-			Because(err)
+		return badPictures(err)
 	}
-	a.Pack = &spec.Pack{SHA256: p.SHA256, Bytes: p.Bytes, Pictures: p.Pictures}
+	a.Pack = &spec.Pack{SHA256: p.SHA256, Bytes: p.Bytes, Pictures: p.Pictures, Classes: p.Count}
 	files[p.SHA256] = p.Path
 	say(fmt.Sprintf("packed %d pictures (%s)", p.Pictures, spec.FormatBytes(p.Bytes)))
 	say(words.Printable(p.Classes))
@@ -45,6 +38,21 @@ func packPictures(
 		say("! " + words.Printable(text))
 	}
 	return nil
+}
+
+func pictureSource(a *spec.Accuracy) pictures.Source {
+	return pictures.Source{
+		Path: a.Path, Labels: a.Labels, Classes: a.Classes, Limit: a.Pictures,
+		Resize: a.Preprocess.Resize, Crop: a.Preprocess.Crop, EXIF: a.Preprocess.EXIF,
+		Header: pack.Header{Mean: a.Preprocess.Mean, Std: a.Preprocess.Std, Layout: a.Preprocess.Layout},
+	}
+}
+
+func badPictures(err error) error {
+	return failure.Usage.Errorf("accuracy.data").
+		Advise("put the pictures in one folder for each class, each a %s that opens, "+
+			"and start again", pictures.Formats).
+		Because(err)
 }
 
 // dataNotes says what of somebody's data is not used, and what lies otherwise

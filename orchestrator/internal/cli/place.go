@@ -138,9 +138,8 @@ func (p *placer) another(ctx context.Context, req run.LeaseRequest, start time.T
 
 // manners says what of a new lease is against the customs of these devices.
 func (p *placer) manners(req run.LeaseRequest) {
-	if p.want.length > mannerly {
-		p.warn(fmt.Sprintf("%s in all on a device that others wait for; two hours are the custom",
-			clock.Span(p.want.length)))
+	if long := unmannerly(p.want.length); long != "" {
+		p.warn(long)
 	}
 	if !req.Start.IsZero() && !req.Start.Equal(req.Start.Truncate(time.Hour)) {
 		hour := req.Start.UTC().Truncate(time.Hour)

@@ -10,6 +10,7 @@ import (
 
 	"chexp/experiments/trial"
 	"chexp/experiments/words"
+	"chexp/orchestrator/internal/patient"
 	"chexp/orchestrator/internal/run"
 
 	"golang.org/x/term"
@@ -35,6 +36,7 @@ type progress struct {
 	live     bool // a line without its newline stands on the terminal
 	lastSaid string
 	lastPct  int
+	failing  []*litany // of this phase, in the order in which they began
 
 	warned map[string]bool
 }
@@ -101,6 +103,7 @@ func (p *progress) Phase(ph run.Phase, text string) {
 	if ph == run.PhaseReport || ph == run.PhaseRelease {
 		p.leaveBoards()
 	}
+	p.endLitanies()
 	p.phase, p.began, p.lastSaid, p.lastPct = ph, time.Now(), "", 0
 	p.status(text)
 }
@@ -108,10 +111,15 @@ func (p *progress) Phase(ph run.Phase, text string) {
 func (p *progress) PhaseEnd(ph run.Phase, text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.endLitanies()
 	p.line("✓ %-10s %-56s %7s", ph, text, short(time.Since(p.began)))
 }
 
 func (p *progress) Say(text string) {
+	if strings.HasSuffix(text, patient.LookingAgain) {
+		p.Again(text)
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if text == p.lastSaid {

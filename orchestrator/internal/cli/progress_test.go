@@ -1,11 +1,15 @@
 package cli
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"chexp/experiments/failure"
 	"chexp/experiments/trial"
+	"chexp/orchestrator/internal/patient"
 	"chexp/orchestrator/internal/run"
 )
 
@@ -59,5 +63,32 @@ func TestFlagsAfterArguments(t *testing.T) {
 		if got := strings.Join(interspersed(root, strings.Fields(tc.in)), " "); got != tc.want {
 			t.Errorf("%s\n got %s\nwant %s", tc.in, got, tc.want)
 		}
+	}
+}
+
+// A poll that fails 84 times is one line, and one with the count.
+func TestWhatFailsOverAndOverIsCounted(t *testing.T) {
+	var out strings.Builder
+	p := newProgress(&out)
+	p.Phase(run.PhaseRun, "")
+	for i := range 84 {
+		p.Again(fmt.Sprintf("127.0.0.1:%d/execute: 503; once more in %d.5s (%d of 4)", 30000+i, i, i%4))
+		p.Again("the device does not answer: 503")
+		p.Say(fmt.Sprintf("no answer worth having: 503 (req-%d)%s", i, patient.LookingAgain))
+	}
+	p.Say("something else")
+	p.PhaseEnd(run.PhaseRun, "2 trials")
+	if got := out.String(); strings.Count(got, "\n") != 8 || strings.Count(got, "84 times in ") != 3 {
+		t.Errorf("%s", got)
+	}
+}
+
+// An advice is given once, however many causes have it.
+func TestAdviceIsGivenOnce(t *testing.T) {
+	var out strings.Builder
+	one := failure.Cloud.Errorf("a").Advise("try again")
+	(&app{err: &out}).explain(errors.Join(one, failure.Cloud.Errorf("b").Advise("try again").Because(one)))
+	if got := out.String(); strings.Count(got, "try again") != 1 {
+		t.Errorf("%s", got)
 	}
 }

@@ -161,6 +161,10 @@ func shorten(e *spec.Experiment) bool {
 // withEmulator starts an emulator, hands a rehearsal the options to reach it, and
 // stops it. What the rehearsal left on it is an error.
 func (a emulatorVerb) withEmulator(c *cli.Context, arch string, rehearsal func(site.Options) error) error {
+	if why := emulator.NoContainers; why != "" {
+		return failure.Usage.Errorf("no rehearsal on this machine: %s", why).
+			Advise("rehearse on a Linux machine, in a virtual one or in a container; everything else works here")
+	}
 	em, err := a.startEmulator(c, emulator.Options{
 		Arch: arch,
 		// The real Blazar acts every ten seconds; a rehearsal need not wait.

@@ -1,13 +1,10 @@
 package cli
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -28,6 +25,8 @@ type runVerbs struct{ *app }
 
 func runFlags() []cli.Flag {
 	return []cli.Flag{
+		&cli.BoolFlag{Name: "no-try",
+			Usage: "do not load and run each model once on this machine before anything is reserved"},
 		&cli.BoolFlag{Name: "keep", Usage: "leave lease and container as they are at the end"},
 		&cli.DurationFlag{Name: "pull-grace", Value: 2 * time.Minute,
 			Usage:  "give up on an image that has looked impossible to pull for this long",
@@ -117,10 +116,11 @@ func loadExperiment(file, site string) (*spec.Experiment, error) {
 	return e, nil
 }
 
-// asUsage gives the problems of an experiment file the exit code of bad input.
+// asUsage gives the problems of an experiment file the exit code of bad input, and
+// says that nothing was created where no other advice is given.
 func asUsage(err error) error {
 	var f *failure.Error
-	if errors.As(err, &f) {
+	if errors.As(err, &f) && (f.Kind != failure.Usage || failure.NextOf(err) != "") {
 		return err
 	}
 	return failure.Usage.Wrap(err).Advise("nothing was created; `chexp experiment init` writes a file to start from")
@@ -139,11 +139,17 @@ func (a runVerbs) execute(c *cli.Context, e *spec.Experiment, o site.Options, ho
 	if how != nil {
 		standIn = a.warn
 	}
-	plan, files, err := resolve(c.Context, e, a.archOf(e), id, obs.Say, standIn)
+	p, err := prepare(c.Context, e, a.archOf(e), id, obs.Say, standIn)
 	if err != nil {
 		return err
 	}
-	o.Notice, o.Commands.Run = obs.Say, id
+	if !c.Bool("no-try") {
+		if err := p.try(c.Context, e, obs.Say); err != nil {
+			return err
+		}
+	}
+	plan, files := p.plan, p.files
+	o.Notice, o.Commands.Run = obs.Again, id
 	if cfg.Site, err = a.connect(c.Context, e.Site, o); err != nil {
 		return err
 	}
@@ -175,49 +181,6 @@ func runConfig(c *cli.Context) run.Config {
 	}
 	cfg.Patience.LeaseTail = c.Duration("fetch-time")
 	return cfg
-}
-
-// resolve finds or makes the models, finds the runtimes for the device's
-// architecture (Go's word for it), and expands the plan. The map says where this
-// machine has each file, by its SHA-256. standIn is [models.Resolver]'s.
-func resolve(
-	ctx context.Context, e *spec.Experiment, arch, runID string, say, standIn func(string),
-) (*trial.Plan, map[string]string, error) {
-	cache, err := cacheDir()
-	if err != nil {
-		return nil, nil, err
-	}
-	r := resolverIn(cache, say)
-	r.StandIn = standIn
-	found, err := r.ResolveAll(ctx, e)
-	if err != nil {
-		return nil, nil, err
-	}
-	files := map[string]string{}
-	var resolved []trial.Model
-	for _, m := range found {
-		resolved = append(resolved, m.Model)
-		maps.Copy(files, m.Files)
-	}
-	if err := packPictures(ctx, e, cache, files, say); err != nil {
-		return nil, nil, err
-	}
-	manifest, err := agentManifest(arch)
-	if err != nil {
-		return nil, nil, err
-	}
-	named, err := runtimes.Resolver{Arch: arch, Agent: manifest, Built: func(name string) (string, error) {
-		return beside(filepath.Join("runtimes", name+"-"+arch+".ort"))
-	}}.Resolve(e)
-	if err != nil {
-		return nil, nil, asUsage(err)
-	}
-	maps.Copy(files, named.Files)
-	plan, err := spec.Expand(e, resolved, runID, named.Runtimes)
-	if err != nil {
-		return nil, nil, asUsage(err)
-	}
-	return plan, files, nil
 }
 
 // begin writes what a run starts with, the journal last; how is nil for a run that
@@ -315,7 +278,7 @@ func (a runVerbs) resume(c *cli.Context, name string) error {
 	}
 	goOn := func(o site.Options) error {
 		obs := newProgress(a.err)
-		o.Notice = obs.Say
+		o.Notice = obs.Again
 		if cfg.Site, err = a.connectOwn(c.Context, cfg.Run, o); err != nil {
 			return err
 		}
@@ -344,7 +307,12 @@ func (a runVerbs) carryOut(c *cli.Context, cfg run.Config, obs *progress) error 
 		f, err = writeReports(cfg.Store)
 		return err
 	}
+	watch := a.guard(c, cfg)
 	err := run.Execute(c.Context, a.cleanup, cfg)
+	watch.over()
+	if a.cleanup.Err() != nil {
+		err = leftAtOnce(cfg.Run, err)
+	}
 	if err == nil && (cfg.Until != "" || cfg.Detach) {
 		obs.line("  run %s is left as it is; go on with: %s", cfg.Store.ID, cfg.Commands.Resume())
 		return nil

@@ -41,6 +41,10 @@ import (
 //	                         must end that long from then: the lease does soon after
 //	agent-dies-after N CMD...  kill the agent when every trial has N blocks, and let it not start again; exit code 7
 //	interrupted-twice PHASE CMD...  Ctrl-C, and again while a dead cloud delays the giving back
+//	dies-of SIGNALS CMD...   send these signals ("INT HUP KILL"), 150 ms apart, to the command's whole process group when
+//	                         every trial on the device has 3 blocks on record; its terminal's other end is gone by then
+//	litter N                 N leases with chexp's mark in their names, half of them with the journal of a killed run
+//	soon-nothing-left        nothing-left, within a minute
 //	faults JSON              order faults from the running emulator
 //	kill-agent-once CMD...   kill the agent on the device once a trial has begun
 //	partial N                the runs here hold N partial results with latencies, and each says so
@@ -49,6 +53,7 @@ import (
 //	clock-to FILE            move the emulator's clock to the time in the file
 //	interrupted-saying TEXT CMD...  Ctrl-C when the command has said this; the exit code is 130
 //	freed-while FILE CMD...  delete the lease whose id is in the file when the command says that it waits for a device
+//	input-models             write the models of inputs.txtar, see inputs_test.go
 //	simulate DIR SEED DEVICES RUNS FACTOR  write made-up runs, FACTOR times as slow
 func TestScripts(t *testing.T) {
 	bin, err := filepath.Abs("../../../bin")
@@ -119,11 +124,15 @@ func TestScripts(t *testing.T) {
 			"partial":           wantPartial,
 			"kill-agent-once":   killAgentOnce,
 			"faults":            setFaults,
+			"dies-of":           diesOf,
+			"soon-nothing-left": soonNothingLeft,
+			"litter":            makeLitter,
 			"results":           wantResults,
 			"draw":              drawPlates,
 			"accuracies":        wantAccuracies,
 			"same-accuracies":   sameAccuracies,
 			"simulate":          simulate,
+			"input-models":      inputModels,
 
 			"clock-to":           clockTo,
 			"interrupted-saying": interruptedSaying,
@@ -220,18 +229,29 @@ func startEmulator(ts *testscript.TestScript, neg bool, args []string) {
 
 // nothingLeft asks the emulator itself, not chexp.
 func nothingLeft(ts *testscript.TestScript, neg bool, args []string) {
+	left := leftovers(ts)
+	if left != "" && !neg {
+		ts.Fatalf("left on the cloud: %s", left)
+	}
+	if left == "" && neg {
+		ts.Fatalf("nothing is left on the cloud")
+	}
+}
+
+// leftovers is what the emulator says that its clients have left; "" for nothing.
+func leftovers(ts *testscript.TestScript) string {
 	resp, err := http.Get(control(ts) + "/state")
 	ts.Check(err)
 	defer resp.Body.Close()
-	var state struct{ Leases, Containers, FloatingIPs []json.RawMessage }
+	var state struct {
+		Leases, Containers []json.RawMessage
+		FloatingIPs        []json.RawMessage `json:"floating_ips"`
+	}
 	ts.Check(json.NewDecoder(resp.Body).Decode(&state))
-	left := len(state.Leases) + len(state.Containers) + len(state.FloatingIPs)
-	if left > 0 && !neg {
-		ts.Fatalf("left on the cloud: %s %s %s", state.Leases, state.Containers, state.FloatingIPs)
+	if len(state.Leases)+len(state.Containers)+len(state.FloatingIPs) == 0 {
+		return ""
 	}
-	if left == 0 && neg {
-		ts.Fatalf("nothing is left on the cloud")
-	}
+	return fmt.Sprintf("%s %s %s", state.Leases, state.Containers, state.FloatingIPs)
 }
 
 // control is the address of the emulator's own pages.
@@ -316,11 +336,23 @@ func interruptedTwice(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		setFaults(ts, false, []string{`{"zun=503": -1, "blazar=503": -1}`})
 		return true
-	}, journalSays(ts, "release"))
+	}, later(ts, journalSays(ts, "release")))
 	if code != 6 {
 		ts.Fatalf("exit code %d, want 6:\n%s", code, ts.ReadFile("stderr"))
 	}
 	setFaults(ts, false, []string{`{"zun=503": 0, "blazar=503": 0}`})
+}
+
+// later is true once a condition has been for so long that signals before and after
+// are two, and not one.
+func later(ts *testscript.TestScript, is func() bool) func() bool {
+	var since time.Time
+	return func() bool {
+		if since.IsZero() && is() {
+			since = time.Now()
+		}
+		return !since.IsZero() && time.Since(since) > 1200*time.Millisecond
+	}
 }
 
 // killAgentOnce kills the agent in its container as soon as a trial has begun,

@@ -17,6 +17,7 @@ const (
 	cloudName           = "chexp-emulator"            // application credential, unrestricted
 	cloudPasswordName   = "chexp-emulator-password"   // user name and password
 	cloudRestrictedName = "chexp-emulator-restricted" // application credential that cannot make leases
+	cloudNeighbourName  = "chexp-emulator-neighbour"  // of another user of the same project
 )
 
 // SiteCloud is the name of the clouds.yaml entry for a site: "chexp-emulator-uc" for CHI@UC; with
@@ -80,7 +81,8 @@ func (e *Emulator) writeCredentials() error {
 	id, secret := e.keystone.AddAppCred(alice, "emulator-restricted", false, time.Time{})
 	text += edge.entry(cloudRestrictedName, "v3applicationcredential", "application_credential_id", id,
 		"application_credential_secret", secret)
-	text += e.oidcEntry()
+	more, _ := edge.entries(e.world.User(world.Bob), cloudNeighbourName)
+	text += more + e.oidcEntry()
 	if err := writePrivate(e.OpenRC(), rc); err != nil {
 		return err
 	}

@@ -76,6 +76,10 @@ type Options struct {
 	seen func(context.Context) // of a test; see world.Pace
 }
 
+// NoContainers says why no emulator on this machine can have containers; "" where
+// one can.
+const NoContainers = sandbox.Unavailable
+
 // Emulator is a running cloud.
 type Emulator struct {
 	world    *world.World
@@ -120,9 +124,12 @@ func (e *Emulator) start(ctx context.Context, o Options) error {
 	if err := e.prepareDir(); err != nil {
 		return err
 	}
-	if o.Images == "" {
+	switch {
+	case o.Images == "":
 		e.note = "no containers: the emulator was given no images"
-	} else {
+	case sandbox.Unavailable != "":
+		e.note = "no containers: " + sandbox.Unavailable
+	default:
 		host, err := sandbox.NewHost(filepath.Join(e.dir, "sandbox"), o.Images, o.Arch, e.world.Log)
 		if err != nil {
 			return err
@@ -141,9 +148,13 @@ func (e *Emulator) start(ctx context.Context, o Options) error {
 	return e.writeCredentials()
 }
 
+// TempPattern matches the temporary directories of emulators. One that was killed
+// leaves its own.
+const TempPattern = "chexp-emulator-*"
+
 func (e *Emulator) prepareDir() error {
 	if e.dir == "" {
-		dir, err := os.MkdirTemp("", "chexp-emulator-")
+		dir, err := os.MkdirTemp("", TempPattern)
 		if err != nil {
 			return err
 		}

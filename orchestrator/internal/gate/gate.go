@@ -15,8 +15,9 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
+
+	"chexp/experiments/files"
 )
 
 // Gate is the way to one service.
@@ -82,7 +83,7 @@ func (g *Gate) lock(ctx context.Context) (unlock func(), err error) {
 		return func() {}, nil
 	}
 	got := make(chan error, 1)
-	go func() { got <- flock(f) }() // the kernel keeps the queue, so that nobody starves
+	go func() { got <- files.Lock(f, true) }() // the kernel keeps the queue, so that nobody starves
 	select {
 	case err := <-got:
 		if err != nil {
@@ -109,7 +110,7 @@ func (g *Gate) open() (*os.File, error) {
 	if err := os.MkdirAll(filepath.Dir(g.file), 0o700); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(g.file, os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600)
+	f, err := os.OpenFile(g.file, os.O_CREATE|os.O_RDWR|files.NoFollow|files.NonBlock, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -118,12 +119,4 @@ func (g *Gate) open() (*os.File, error) {
 		return nil, fmt.Errorf("%s is no regular file", g.file)
 	}
 	return f, nil
-}
-
-func flock(f *os.File) error {
-	for {
-		if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != syscall.EINTR {
-			return err
-		}
-	}
 }

@@ -68,7 +68,10 @@ func Detached(ctx context.Context, d time.Duration) (context.Context, context.Ca
 	return context.WithTimeout(context.WithoutCancel(ctx), d)
 }
 
+// LookingAgain is how the sentences of [BadLook] end.
+const LookingAgain = "; looking again"
+
 // BadLook tells people of a look that failed and is going to be repeated.
 func BadLook(err error) string {
-	return "no answer worth having: " + apierror.From(err).Error() + "; looking again"
+	return "no answer worth having: " + apierror.From(err).Error() + LookingAgain
 }

@@ -13,8 +13,8 @@ import (
 // another attempt but the run's directory and the site.
 type attempt struct {
 	Config
-	held Attempt // what the journal knows of it
-	todo todo    // when it began
+	held AttemptState // what the journal knows of it
+	todo todo         // when it began
 
 	leases int // that the run asked for before it
 
@@ -35,7 +35,7 @@ type attempt struct {
 	why     string // it ended early, in the words of partial results; "" if nothing says so
 }
 
-func newAttempt(cfg Config, held Attempt, rest todo) *attempt {
+func newAttempt(cfg Config, held AttemptState, rest todo) *attempt {
 	return &attempt{Config: cfg, held: held, todo: rest}
 }
 

@@ -23,6 +23,10 @@ func (c Commands) Line(args ...string) string {
 // Resume is the command that goes on with the run, and gives back what it holds.
 func (c Commands) Resume() string { return c.Line("run", "--resume", c.run()) }
 
+// End is the command that ends the run: what it has measured comes home, and what
+// it holds is given back.
+func (c Commands) End() string { return c.Line("gc", "--yes", c.run()) }
+
 func (c Commands) run() string { return cmp.Or(c.Run, "RUN") }
 
 // Fetch is the command that brings home what the device has, or what lies in

@@ -13,6 +13,7 @@ type Observer interface {
 	Phase(p Phase, text string)            // a phase began
 	PhaseEnd(p Phase, text string)         // it ended well
 	Say(text string)                       // what is being waited for, with the server's own words
+	Again(text string)                     // a request failed, and is asked again, perhaps many times
 	Bytes(done, total int64)               // of the push
 	Trial(ev trial.Event, done, total int) // an event of the agent; trials with a result, and all of them
 	Warn(text string)                      // something a person should know

@@ -289,6 +289,7 @@ type quiet struct{}
 func (quiet) Phase(Phase, string)         {}
 func (quiet) PhaseEnd(Phase, string)      {}
 func (quiet) Say(string)                  {}
+func (quiet) Again(string)                {}
 func (quiet) Bytes(int64, int64)          {}
 func (quiet) Trial(trial.Event, int, int) {}
 func (quiet) Warn(string)                 {}

@@ -25,24 +25,50 @@ type execution struct {
 // a first and a second Ctrl-C. The error says why the run is not complete; it
 // is of kind [failure.Trials] when all is well but for failed trials.
 func Execute(ctx, cleanup context.Context, cfg Config) error {
+	x, err := take(cleanup, &cfg)
+	if x == nil || x.Until == PhasePlan {
+		return err
+	}
+	err = x.carryOut(ctx, cleanup)
+	if x.Keep || err == nil && (x.Until != "" || x.Detach) {
+		x.write(store.Entry{Kind: store.Left, Text: x.asked()})
+	}
+	return err
+}
+
+// take takes a run up where its journal ends. One that cannot go on is given back;
+// then there is no execution.
+func take(cleanup context.Context, cfg *Config) (*execution, error) {
 	if cfg.Patience == (Patience{}) {
 		cfg.Patience = DefaultPatience()
 	}
 	entries, err := cfg.Store.Entries()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	st := Replay(entries)
-	x, err := newExecution(cfg, st)
+	x, err := newExecution(*cfg, st)
 	if err != nil && st.Open() {
-		return GiveBack(cleanup, cfg, err)
+		return nil, GiveBack(cleanup, *cfg, err)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if x.Until == PhasePlan {
-		return nil
+	return x, nil
+}
+
+// asked is what says that things stay as they are.
+func (x *execution) asked() string {
+	switch {
+	case x.Keep:
+		return "--keep"
+	case x.Detach:
+		return "--detach"
 	}
+	return "--until " + string(x.Until)
+}
+
+func (x *execution) carryOut(ctx, cleanup context.Context) error {
 	if len(x.attempts) > 1 {
 		return x.several(ctx, cleanup)
 	}
@@ -204,7 +230,7 @@ func (a reserving) goOn(ctx context.Context) (text string, serves bool, err erro
 
 // again begins the next attempt at a's device.
 func (x *execution) again(a *attempt) *attempt {
-	next := newAttempt(a.Config, Attempt{N: a.held.N}, a.todo)
+	next := newAttempt(a.Config, AttemptState{N: a.held.N}, a.todo)
 	next.crowd, next.leases = a.crowd, x.leases
 	x.attempts[a.slot()-1] = next
 	return next

@@ -122,11 +122,11 @@ func (r *Run) bring(
 	fetch func(dir string) error, adopt func(dir string) (store.Adopted, error),
 ) (n store.Adopted, err error) {
 	// What a killed process left; the lock says that there is no other.
-	stale, _ := filepath.Glob(filepath.Join(r.Store.Dir, ".fetch-*"))
+	stale, _ := filepath.Glob(filepath.Join(r.Store.Dir, store.FetchPrefix+"*"))
 	for _, dir := range stale {
 		os.RemoveAll(dir)
 	}
-	dir, err := os.MkdirTemp(r.Store.Dir, ".fetch-*")
+	dir, err := os.MkdirTemp(r.Store.Dir, store.FetchPrefix+"*")
 	if err != nil {
 		return n, store.Explain(err)
 	}

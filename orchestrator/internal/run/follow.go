@@ -116,7 +116,7 @@ func (f *follower) noAnswer(ctx context.Context, cause error) error {
 	if err := f.lost(ctx, cause, time.Since(f.answered)); err != nil {
 		return err
 	}
-	f.Observe.Say("the device does not answer: " + cause.Error())
+	f.Observe.Again("the device does not answer: " + cause.Error())
 	pause := f.Patience.PollMax
 	if f.stuck {
 		pause = max(pause, min(f.Patience.Polls/5, f.Patience.LeaseGrace)) // asking more often mends nothing

@@ -56,37 +56,38 @@ func (h Held) Key() string {
 	return h.Name
 }
 
-// Attempt is what the journal knows of one device held once.
-type Attempt struct {
+// AttemptState is what the journal knows of one device held once.
+type AttemptState struct {
 	N         int // counts the device's leases from 1; 0: none was asked for yet
 	Lease     Held
 	Board     Held         // the reservation in the lease, under the device's name; empty in a lease of one device
 	Asked     LeaseRequest // what the lease was asked for with; empty when it was adopted
 	Container Held
-	Started   bool // the agent was told to start in this container
+	Started   bool // the agent was told to start in this container, or perhaps was
 }
 
 // Open reports whether something of it may exist now that is to be given back.
-func (a Attempt) Open() bool { return a.Lease.Open() && !a.Lease.Adopted || a.Container.Open() }
+func (a AttemptState) Open() bool { return a.Lease.Open() && !a.Lease.Adopted || a.Container.Open() }
 
 // State is what the journal knows of a run.
 type State struct {
-	Slots    []Attempt // the last attempt of each device of the run; at least one
-	Leases   int       // asked for so far
-	Boards   int       // the highest slot that ever had a board in a lease of several
-	Finished bool      // nothing is left to do
+	Slots    []AttemptState // the last attempt of each device of the run; at least one
+	Leases   int            // asked for so far
+	Boards   int            // the highest slot that ever had a board in a lease of several
+	Finished bool           // nothing is left to do
+	Left     string         // by which flag the last process left all as it is; "": by none
 }
 
 // Slot is the last attempt of the run's n-th device, counted from 1.
-func (s State) Slot(n int) Attempt {
+func (s State) Slot(n int) AttemptState {
 	if n > len(s.Slots) {
-		return Attempt{}
+		return AttemptState{}
 	}
 	return s.Slots[n-1]
 }
 
 // Open reports whether something of the run may exist now.
-func (s State) Open() bool { return slices.ContainsFunc(s.Slots, Attempt.Open) }
+func (s State) Open() bool { return slices.ContainsFunc(s.Slots, AttemptState.Open) }
 
 // Held lists the names of the leases that may exist now.
 func (s State) Held() []string {
@@ -102,7 +103,7 @@ func (s State) Held() []string {
 // Replay computes the state from the journal. It is a pure function, so that
 // resuming can be tested after every entry.
 func Replay(entries []store.Entry) State {
-	st := State{Slots: make([]Attempt, 1)}
+	st := State{Slots: make([]AttemptState, 1)}
 	for _, e := range entries {
 		st = st.advance(e)
 	}
@@ -118,7 +119,7 @@ func (s State) advance(e store.Entry) State {
 			continue // damaged, or written by another version
 		}
 		for len(s.Slots) < n {
-			s.Slots = append(s.Slots, Attempt{})
+			s.Slots = append(s.Slots, AttemptState{})
 		}
 		a := &s.Slots[n-1]
 		asked = asked || e.Kind == store.Intent && e.What == aLease && a.Lease.Name != e.Name
@@ -130,21 +131,24 @@ func (s State) advance(e store.Entry) State {
 	if asked {
 		s.Leases++
 	}
+	s.Left = ""
 	switch e.Kind {
 	case store.Finished:
 		s.Finished = true
 	case store.Intent:
 		s.Finished = false
+	case store.Left:
+		s.Left = e.Text
 	}
 	return s
 }
 
 // advance returns the attempt after one more entry about it.
-func (a Attempt) advance(e store.Entry) Attempt {
+func (a AttemptState) advance(e store.Entry) AttemptState {
 	switch {
 	case e.Kind == store.Intent && e.What == aLease:
 		if a.Lease.Name != e.Name {
-			a = Attempt{N: a.N + 1}
+			a = AttemptState{N: a.N + 1}
 		}
 		a.Lease = Held{Name: e.Name, ID: e.ID, Adopted: e.Text == adopted}
 		a.Asked = LeaseRequest{}
@@ -164,6 +168,9 @@ func (a Attempt) advance(e store.Entry) Attempt {
 		a.Container.ID = e.ID
 	case e.Kind == store.Gone && e.What == aContainer:
 		a.Container.Gone, a.Started = true, false
+	case e.Kind == store.Began && e.Phase == string(PhaseRun):
+		// The agent is about to be told; that it was is not known of a process that died.
+		a.Started = a.Started || a.Container.Open()
 	case e.Kind == store.Done && e.What == anAgent:
 		a.Started = true
 	}

@@ -11,37 +11,37 @@ import (
 // What the journal knows after each of its entries, over two attempts.
 func TestReplay(t *testing.T) {
 	lease := func(name, id string) Held { return Held{Name: name, ID: id} }
-	one := func(a Attempt) State { return State{Slots: []Attempt{a}, Leases: 1} }
+	one := func(a AttemptState) State { return State{Slots: []AttemptState{a}, Leases: 1} }
 	gone := func(h Held) Held { h.Gone = true; return h }
 	var entries []store.Entry
 	for i, step := range []struct {
 		entry store.Entry
 		want  State
 	}{
-		{store.Entry{Kind: store.Began, Phase: "lease"}, State{Slots: make([]Attempt, 1)}},
+		{store.Entry{Kind: store.Began, Phase: "lease"}, State{Slots: make([]AttemptState, 1)}},
 		{store.Entry{Kind: store.Intent, What: aLease, Name: "a"},
-			one(Attempt{N: 1, Lease: lease("a", "")})},
+			one(AttemptState{N: 1, Lease: lease("a", "")})},
 		{store.Entry{Kind: store.Intent, What: aLease, Name: "a"}, // its answer was lost
-			one(Attempt{N: 1, Lease: lease("a", "")})},
+			one(AttemptState{N: 1, Lease: lease("a", "")})},
 		{store.Entry{Kind: store.Done, What: aLease, ID: "1"},
-			one(Attempt{N: 1, Lease: lease("a", "1")})},
+			one(AttemptState{N: 1, Lease: lease("a", "1")})},
 		{store.Entry{Kind: store.Intent, What: aContainer, Name: "c"},
-			one(Attempt{N: 1, Lease: lease("a", "1"), Container: lease("c", "")})},
+			one(AttemptState{N: 1, Lease: lease("a", "1"), Container: lease("c", "")})},
 		{store.Entry{Kind: store.Done, What: aContainer, ID: "2"},
-			one(Attempt{N: 1, Lease: lease("a", "1"), Container: lease("c", "2")})},
+			one(AttemptState{N: 1, Lease: lease("a", "1"), Container: lease("c", "2")})},
 		{store.Entry{Kind: store.Done, What: anAgent, ID: "2"},
-			one(Attempt{N: 1, Lease: lease("a", "1"), Container: lease("c", "2"), Started: true})},
+			one(AttemptState{N: 1, Lease: lease("a", "1"), Container: lease("c", "2"), Started: true})},
 		{store.Entry{Kind: store.Gone, What: aContainer, ID: "2"},
-			one(Attempt{N: 1, Lease: lease("a", "1"), Container: gone(lease("c", "2"))})},
+			one(AttemptState{N: 1, Lease: lease("a", "1"), Container: gone(lease("c", "2"))})},
 		{store.Entry{Kind: store.Intent, What: aContainer, Name: "c"},
-			one(Attempt{N: 1, Lease: lease("a", "1"), Container: lease("c", "")})},
+			one(AttemptState{N: 1, Lease: lease("a", "1"), Container: lease("c", "")})},
 		{store.Entry{Kind: store.Gone, What: aLease, ID: "1"},
-			one(Attempt{N: 1, Lease: gone(lease("a", "1")), Container: gone(lease("c", ""))})},
+			one(AttemptState{N: 1, Lease: gone(lease("a", "1")), Container: gone(lease("c", ""))})},
 		{store.Entry{Kind: store.Finished},
-			State{Slots: []Attempt{{N: 1, Lease: gone(lease("a", "1")), Container: gone(lease("c", ""))}},
+			State{Slots: []AttemptState{{N: 1, Lease: gone(lease("a", "1")), Container: gone(lease("c", ""))}},
 				Leases: 1, Finished: true}},
 		{store.Entry{Kind: store.Intent, What: aLease, Name: "a-2"},
-			State{Slots: []Attempt{{N: 2, Lease: lease("a-2", "")}}, Leases: 2}},
+			State{Slots: []AttemptState{{N: 2, Lease: lease("a-2", "")}}, Leases: 2}},
 	} {
 		entries = append(entries, step.entry)
 		got := Replay(entries)
@@ -78,7 +78,7 @@ func TestReplayOfSeveralDevices(t *testing.T) {
 			t.Errorf("%s %s changed the state that it came from", e.Kind, e.What)
 		}
 	}
-	want := State{Leases: 3, Boards: 2, Slots: []Attempt{
+	want := State{Leases: 3, Boards: 2, Slots: []AttemptState{
 		{N: 2, Lease: Held{Name: "a-2", ID: "2", Gone: true}, Container: Held{Gone: true}},
 		{N: 2, Lease: Held{Name: "a-3"}},
 		{N: 2, Lease: Held{Name: "a-2", ID: "2", Gone: true}, Container: Held{Gone: true}},

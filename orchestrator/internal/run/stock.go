@@ -145,7 +145,7 @@ func (x *execution) sweep(ctx context.Context) error {
 		}
 		if err != nil {
 			return failure.Cloud.Errorf("whether a second %s of this run is there could not be looked up", kind).
-				Advise("`%s` looks again", x.Commands.Line("gc")).Because(err)
+				Advise("`%s` looks again", x.Commands.End()).Because(err)
 		}
 		for _, t := range own {
 			if !slices.Contains(names, t.Name) || kind == ALease && t.Failed || st.holds(t) {
@@ -162,7 +162,7 @@ func (x *execution) sweep(ctx context.Context) error {
 // holds reports whether the journal knows that this is there, or that something of
 // its name may be.
 func (s State) holds(t Thing) bool {
-	return slices.ContainsFunc(s.Slots, func(a Attempt) bool {
+	return slices.ContainsFunc(s.Slots, func(a AttemptState) bool {
 		held := a.Container
 		if t.Kind == ALease {
 			held = a.Lease
@@ -175,7 +175,7 @@ func (s State) holds(t Thing) bool {
 func (c *Config) discard(ctx context.Context, stock Stock, t Thing) error {
 	if err := stock.Remove(ctx, t); err != nil {
 		return failure.Cloud.Errorf("a second %s is there, which came late, and it could not be given back", t).
-			Advise("`%s` tries again", c.Commands.Line("gc", "--yes", c.Commands.run())).Because(err)
+			Advise("`%s` tries again", c.Commands.End()).Because(err)
 	}
 	text := fmt.Sprintf("a second %s was there: a request had come late. It is given back", t)
 	c.write(store.Entry{Kind: store.Remark, What: string(t.Kind), Name: t.Name, ID: t.ID, Text: text})

@@ -64,7 +64,7 @@ func (r *Run) adopt(
 			return a.n, err
 		}
 	}
-	return a.n, errors.Join(a.out.err(), r.sum(resultsDir, plan), r.sum(partialDir, plan))
+	return a.n, errors.Join(a.out.err(), r.sum(ResultsDir, plan), r.sum(PartialDir, plan))
 }
 
 // Adopt moves fetched results from dir into the run, each checked against the
@@ -106,7 +106,7 @@ func (a *adopting) result(t trial.Trial) error {
 }
 
 func (a *adopting) whole(t trial.Trial, res *trial.Result, data []byte) error {
-	path := filepath.Join(resultsDir, t.ID+".json")
+	path := filepath.Join(ResultsDir, t.ID+".json")
 	old := new(trial.Result)
 	switch err := a.run.ReadJSON(path, old); {
 	case errors.Is(err, fs.ErrNotExist):
@@ -197,15 +197,15 @@ func (l *leftOut) err() error {
 // keepPartial writes a partial result, unless there is a whole one, or a partial
 // one that was measured for longer: somebody waited for that.
 func (r *Run) keepPartial(name string, data []byte, res *trial.Result) error {
-	if _, err := os.Lstat(filepath.Join(r.Dir, resultsDir, name)); err == nil {
+	if _, err := os.Lstat(filepath.Join(r.Dir, ResultsDir, name)); err == nil {
 		return nil
 	}
 	old := new(trial.Result)
-	if err := r.ReadJSON(filepath.Join(partialDir, name), old); err == nil &&
+	if err := r.ReadJSON(filepath.Join(PartialDir, name), old); err == nil &&
 		len(old.LatenciesNS) > len(res.LatenciesNS) {
 		return nil
 	}
-	return r.Replace(filepath.Join(partialDir, name), data)
+	return r.Replace(filepath.Join(PartialDir, name), data)
 }
 
 // sum renews the SHA256SUMS of a directory of results, if it is there.

@@ -26,7 +26,7 @@ func (r *Run) Device(n int) *Run {
 
 // MakeDevice makes the directory of one device among several.
 func (r *Run) MakeDevice() error {
-	if err := os.MkdirAll(filepath.Join(r.Dir, resultsDir), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(r.Dir, ResultsDir), 0o755); err != nil {
 		return Explain(fmt.Errorf("create the directory of device %d: %w", r.slot, err))
 	}
 	return nil

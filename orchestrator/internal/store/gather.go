@@ -79,7 +79,7 @@ func (r *Root) Gather(name string) ([]*Gathered, error) {
 // gatherFile takes one result, with its run's directory if it lies in one.
 func gatherFile(name string) ([]*Gathered, error) {
 	dir := filepath.Dir(name)
-	if up := filepath.Dir(filepath.Clean(dir)); filepath.Base(dir) == resultsDir {
+	if up := filepath.Dir(filepath.Clean(dir)); filepath.Base(dir) == ResultsDir {
 		if st, err := os.Lstat(filepath.Join(up, PlanFile)); err == nil && st.Mode().IsRegular() {
 			all, err := gatherDir(name, up)
 			if err != nil {
@@ -155,7 +155,7 @@ func (g *Gathered) part(root *os.Root) {
 	if data, err := files.ReadIn(root, OriginsFile, maxFile); err == nil {
 		g.origins = ReadOrigins(data)
 	}
-	results, err := files.OpenRootIn(root, resultsDir)
+	results, err := files.OpenRootIn(root, ResultsDir)
 	if err != nil {
 		return // it never measured
 	}
@@ -196,7 +196,7 @@ func readPlan(root *os.Root) (*trial.Plan, error) {
 
 // gatherFolder takes all results of a folder, or of results/ in it.
 func gatherFolder(source string, root *os.Root) ([]*Gathered, error) {
-	if sub, err := files.OpenRootIn(root, resultsDir); err == nil {
+	if sub, err := files.OpenRootIn(root, ResultsDir); err == nil {
 		defer sub.Close()
 		root = sub
 	}

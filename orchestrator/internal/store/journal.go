@@ -27,6 +27,7 @@ const (
 	Done     Kind = "done"     // What exists (or: has happened) as ID
 	Gone     Kind = "gone"     // What is no longer there
 	Remark   Kind = "remark"   // for people
+	Left     Kind = "left"     // the process ended and left all as it is, as it was asked to; Text says by what
 	Finished Kind = "finished" // the run is over; nothing is left to do
 )
 

@@ -45,11 +45,14 @@ const (
 	AttemptsDir    = "attempts"
 	SiteFile       = "site.json" // in runs from before there was a file for each attempt
 	journalFile    = "journal.jsonl"
-	lockFile       = ".lock"
-	ballastFile    = ".ballast"
-	resultsDir     = "results"
-	partialDir     = "partial"
-	damagedDir     = "damaged" // what lay in results/ and was no result
+	// FetchPrefix begins the names of folders into which results are fetched.
+	FetchPrefix = ".fetch-"
+
+	lockFile    = ".lock"
+	ballastFile = ".ballast"
+	ResultsDir  = "results"
+	PartialDir  = "partial"
+	damagedDir  = "damaged" // what lay in results/ and was no result
 )
 
 // ballastBytes are set aside when a run is created and freed when the disk is
@@ -102,7 +105,7 @@ func (r *Root) Create(id string) (*Run, error) {
 		return nil, fmt.Errorf("run id %q is not well formed", id)
 	}
 	dir := filepath.Join(r.dir, id)
-	if err := os.MkdirAll(filepath.Join(dir, resultsDir), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, ResultsDir), 0o755); err != nil {
 		return nil, Explain(fmt.Errorf("create run directory: %w", err))
 	}
 	run := &Run{ID: id, Dir: dir}
@@ -189,44 +192,6 @@ func (r *Root) IDs() ([]string, error) {
 	}
 	sort.Strings(ids)
 	return ids, nil
-}
-
-// Lock makes this process the run's only writer until Unlock or its death.
-func (r *Run) Lock() error {
-	f, err := r.lockable()
-	if err != nil {
-		return Explain(err)
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		f.Close()
-		return failure.Locked.Errorf("run %s is in use by another chexp", r.ID).
-			Advise("wait for it, or end that process first")
-	}
-	r.lock = f
-	return nil
-}
-
-// lockable opens what is locked: a file of its own, or the run's directory
-// where something else has that name, so that a damaged directory does not keep
-// anybody from giving back.
-func (r *Run) lockable() (*os.File, error) {
-	root, err := files.OpenRoot(r.Dir)
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
-	if st, err := root.Lstat(lockFile); err == nil && !st.Mode().IsRegular() {
-		return root.OpenFile(".", os.O_RDONLY, 0)
-	}
-	return root.OpenFile(lockFile, os.O_CREATE|os.O_RDWR|syscall.O_NONBLOCK, 0o600)
-}
-
-// Unlock gives the lock back; it may be called twice.
-func (r *Run) Unlock() {
-	if r.lock != nil {
-		r.lock.Close()
-		r.lock = nil
-	}
 }
 
 // WriteOnce writes a file that is never changed afterwards. Writing the same
@@ -348,9 +313,9 @@ func (r *Run) Brought(plan *trial.Plan) (results []Brought, err error) {
 
 func eachResult(r *Run, plan *trial.Plan, use func(*trial.Result, []byte)) error {
 	for _, t := range plan.Trials {
-		data, err := r.Read(filepath.Join(resultsDir, t.ID+".json"))
+		data, err := r.Read(filepath.Join(ResultsDir, t.ID+".json"))
 		if errors.Is(err, fs.ErrNotExist) {
-			data, err = r.Read(filepath.Join(partialDir, t.ID+".json"))
+			data, err = r.Read(filepath.Join(PartialDir, t.ID+".json"))
 		}
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -373,7 +338,7 @@ func eachResult(r *Run, plan *trial.Plan, use func(*trial.Result, []byte)) error
 func badResult(r *Run, t trial.Trial, cause error) error {
 	return failure.Storage.Errorf("the result of %s at home is damaged", t.ID).
 		Advise("move %s.json out of %s and %s; then the run can go on, and measures it again", t.ID,
-			filepath.Join(r.Dir, resultsDir), filepath.Join(r.Dir, partialDir)).
+			filepath.Join(r.Dir, ResultsDir), filepath.Join(r.Dir, PartialDir)).
 		Because(cause)
 }
 

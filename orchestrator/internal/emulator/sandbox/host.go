@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package sandbox runs the emulator's containers: real processes with a root file
 // system of their own, in Linux namespaces, made by bubblewrap and entered by nsenter.
 // Where QEMU's user-mode emulator is installed the processes are arm64 like those on a
@@ -25,6 +27,9 @@ import (
 	"syscall"
 	"time"
 )
+
+// Unavailable says why there can be no containers here; "" where there can.
+const Unavailable = ""
 
 // Host is the machine under the containers. It holds one process, the holder, whose user, mount
 // and process namespaces all containers share. The holder is process 1 of its namespace: when it

@@ -26,6 +26,14 @@ func (b *builder) footnotes(r *Row) {
 				"something, its answers do not.")
 		}
 	}
+	if r.Result != nil {
+		for _, in := range r.Result.Model.Inputs {
+			if in.Guess != "" {
+				b.mark(r, "model", "guess "+r.Model+" "+in.Name, fmt.Sprintf("%s's input %s: %s.", r.Model,
+					words.Line(in.Name, words.MaxName), words.Line(in.Guess, 400)))
+			}
+		}
+	}
 	if t, ok := r.Ran.Get(); ok && r.Own() && t.Nodes < t.Of {
 		b.mark(r, "provider", "ran "+r.Model+" "+t.String(),
 			"On "+r.Model+", "+t.String()+"; the CPU provider ran the rest.")

@@ -278,8 +278,7 @@ func (t *Transport) Exec(ctx context.Context, cmd transport.Command) (transport.
 	c := exec.CommandContext(ctx, cmd.Args[0], cmd.Args[1:]...)
 	c.Stdout, c.Stderr = out, out
 	c.Env = secret.Environ(os.Environ())
-	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
+	ownGroup(c)
 	c.WaitDelay = leftoverWait
 	if err := c.Start(); err != nil {
 		if ctx.Err() != nil {

@@ -1,0 +1,181 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"time"
+
+	"chexp/experiments/failure"
+	"chexp/orchestrator/internal/run"
+	"chexp/orchestrator/internal/store"
+
+	"github.com/urfave/cli/v2"
+)
+
+// findRuns lists the runs with a journal on this machine that gc is about: those
+// below --runs and those in the user's index, or those that are named.
+func (h *heap) findRuns() error {
+	var err error
+	if h.index, err = working(); err != nil {
+		return err
+	}
+	for _, name := range h.c.Args().Slice() {
+		s, err := h.open(h.c, name)
+		if err != nil {
+			return err
+		}
+		h.runs = append(h.runs, s)
+	}
+	if h.runs != nil {
+		return nil
+	}
+	ids, err := h.gcVerb.runs(h.c).IDs()
+	if err != nil {
+		return err
+	}
+	seen := map[string]bool{}
+	for _, id := range ids {
+		if s, err := h.open(h.c, id); err == nil {
+			h.runs = append(h.runs, s)
+			seen[id] = true
+		}
+	}
+	for _, s := range h.index.Runs() {
+		if !seen[s.ID] {
+			h.runs = append(h.runs, s)
+		}
+	}
+	return nil
+}
+
+// journalled is what the journals say of the things on the cloud: by kind and name,
+// and of a container by its id.
+type journalled struct {
+	run   *store.Run
+	stays string // why what it holds is left alone
+}
+
+func (h *heap) journals() map[string]journalled {
+	known := map[string]journalled{}
+	for _, s := range h.runs {
+		entries, err := s.Entries()
+		if errors.Is(err, fs.ErrNotExist) { // it never began: see findFiles
+			continue
+		}
+		if err != nil {
+			h.warn(err.Error())
+			continue
+		}
+		if isRehearsal(s) { // its cloud is gone
+			continue
+		}
+		j := journalled{run: s, stays: h.stays(s, entries)}
+		for kind, names := range run.Asked(entries) {
+			for _, name := range names {
+				known[string(kind)+" "+name] = j
+			}
+		}
+		for _, e := range entries {
+			if e.Kind == store.Done && e.What == string(run.AContainer) {
+				known[e.ID] = j
+			}
+		}
+	}
+	return known
+}
+
+// stays is why the things of a run are left alone; "" if they are not.
+func (h *heap) stays(s *store.Run, entries []store.Entry) string {
+	if store.InUse(s) {
+		return "a chexp works on its run"
+	}
+	held, ok := run.Holds(entries)
+	named := h.c.NArg() > 0
+	end := h.commandsFor(h.c, s).End()
+	switch {
+	case !ok || named:
+		return ""
+	case held.Left != "":
+		return fmt.Sprintf("left by %s; `%s` ends it", held.Left, end)
+	case held.Booked(time.Now()):
+		return fmt.Sprintf("it is booked for later; `%s` gives it up", h.commands(h.c).DeleteLease(held.Leases[0]))
+	}
+	return ""
+}
+
+// mark is chexp's in the name of what a run makes: the run's id, and a number behind
+// it for another attempt or device.
+var mark = regexp.MustCompile(`^([0-9]{8}t[0-9]{6}z)-[a-z0-9-]{1,60}-[a-z]{4}(-d[0-9]+)?(-[0-9]+)?$`)
+
+// unknownHere is why a thing stays that nothing but its mark is known of.
+const unknownHere = "no journal here knows it (--elsewhere)"
+
+// findThings finds what is the user's on the cloud.
+func (h *heap) findThings() error {
+	cloud, err := h.connectCloud(h.c)
+	if err != nil {
+		return err
+	}
+	if _, ok := cloud.(run.Stock); !ok {
+		return failure.Unexpected.Errorf("this site cannot list what is there")
+	}
+	h.cloud = cloud
+	things, err := h.own(h.c.Context)
+	if err != nil {
+		return err
+	}
+	known := h.journals()
+	where := cloud.Describe()["site"]
+	for _, t := range things {
+		x := litter{What: string(t.Kind), Name: t.Name, ID: t.ID, Where: where, Since: made(t), Until: t.End, thing: t}
+		j, ok := known[string(t.Kind)+" "+t.Name]
+		if !ok && t.Kind == run.AnAddress {
+			j, ok = known[t.For]
+		}
+		switch {
+		case ok:
+			x.from, x.Run, x.Stays = j.run, j.run.ID, j.stays
+			if x.Why = "the journal of run " + j.run.ID; t.Name == j.run.ID {
+				x.Why = "its run's journal"
+			}
+		case h.c.NArg() > 0 || !mark.MatchString(t.Name):
+			continue
+		default:
+			x.Why = "your user id and the mark in its name"
+			if !h.c.Bool("elsewhere") {
+				x.Stays = unknownHere
+			}
+		}
+		h.all = append(h.all, x)
+	}
+	return nil
+}
+
+// own lists all that is the user's on the cloud.
+func (h *heap) own(ctx context.Context) (all []run.Thing, err error) {
+	for _, kind := range run.ThingKinds {
+		things, err := h.cloud.(run.Stock).Own(ctx, kind)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, things...)
+	}
+	return all, nil
+}
+
+// made is when a thing was made: as the site says, else as its name does.
+func made(t run.Thing) time.Time {
+	if m := mark.FindStringSubmatch(t.Name); t.Created.IsZero() && m != nil {
+		at, _ := time.Parse("20060102t150405z", m[1])
+		return at
+	}
+	return t.Created
+}
+
+// contextAfter does something once a command is interrupted.
+func contextAfter(c *cli.Context, do func()) (stop func() bool) {
+	return context.AfterFunc(c.Context, do)
+}

@@ -1,0 +1,52 @@
+package store
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// The index finds a run wherever it lies, forgets one whose directory is gone, and is
+// not led astray by what else lies in it.
+func TestIndex(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "working")
+	x := IndexAt(dir)
+	if len(x.Runs()) != 0 {
+		t.Error("an index that is not there has runs")
+	}
+	var runs []*Run
+	for _, name := range []string{"one", "two"} {
+		r, err := At(filepath.Join(t.TempDir(), name)).Create(NewID(name, time.Now()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Unlock()
+		if err := r.Record(Entry{Kind: Began}); err != nil {
+			t.Fatal(err)
+		}
+		if err := x.Add(r); err != nil {
+			t.Fatal(err)
+		}
+		runs = append(runs, r)
+	}
+	for name, content := range map[string]string{"notes": runs[0].Dir, NewID("other", time.Now()): runs[0].Dir,
+		NewID("far", time.Now()): "/nowhere/at/all"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := x.Runs(); len(got) != 2 || !InUse(got[0]) {
+		t.Fatalf("%d runs", len(got))
+	}
+	if err := os.RemoveAll(runs[0].Dir); err != nil {
+		t.Fatal(err)
+	}
+	if got := x.Runs(); len(got) != 1 || got[0].ID != runs[1].ID {
+		t.Errorf("%v", got)
+	}
+	x.Drop(runs[1].ID)
+	if left, err := os.ReadDir(dir); err != nil || len(x.Runs()) != 0 || len(left) != 1 { // the notes
+		t.Errorf("%v, %v", left, err)
+	}
+}
