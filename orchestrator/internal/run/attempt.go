@@ -29,14 +29,16 @@ type attempt struct {
 	// crowd what they have in common; nil where the lease holds one device.
 	shared []*attempt
 	crowd  *crowd
+	stuck  *stuck   // the site's service
 	others []string // names of the boards that the run's other devices had
 
-	lastSeq int64  // of the agent's events already mirrored
-	why     string // it ended early, in the words of partial results; "" if nothing says so
+	measured int    // trials that have their result on the device, as far as it told
+	lastSeq  int64  // of the agent's events already mirrored
+	why      string // it ended early, in the words of partial results; "" if nothing says so
 }
 
 func newAttempt(cfg Config, held AttemptState, rest todo) *attempt {
-	return &attempt{Config: cfg, held: held, todo: rest}
+	return &attempt{Config: cfg, held: held, todo: rest, stuck: new(stuck)}
 }
 
 // agent speaks to the agent in its container.

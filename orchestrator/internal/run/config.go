@@ -62,6 +62,9 @@ type Patience struct {
 	LeaseGrace time.Duration // after the tail began, before an agent that has not ended by itself is stopped
 	Backup     time.Duration // between copies of what a run has measured so far
 	Restarts   int           // of an agent that died
+	Ask        time.Duration // an agent's log is silent, before the agent is asked by a command
+	AskMute    time.Duration // between two commands where the log has told nothing so far
+	Stuck      time.Duration // between two tries of all devices at a service that is stuck
 	Late       time.Duration // for what a process that died has asked for to show up
 	// PerDevice times the number of devices is the time between two looks at one of
 	// several; 0: the usual one.
@@ -82,6 +85,8 @@ func DefaultPatience() Patience {
 		LeaseGrace: 10 * time.Second,
 		Backup:     10 * time.Minute,
 		Restarts:   2,
+		Ask:        15 * time.Second,
+		Stuck:      time.Minute,
 		Late:       10 * time.Second,
 	}
 }

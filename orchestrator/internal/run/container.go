@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"chexp/experiments/trial"
 	"chexp/orchestrator/internal/store"
 )
 
@@ -29,6 +30,7 @@ func (a *attempt) launch(ctx context.Context) (string, error) {
 		Name:          containerName(a.Store.ID, a.Store.Slot(), a.held.N),
 		Image:         a.Experiment.Container.Image,
 		Command:       stayAlive,
+		Follow:        trial.EventsFile,
 		ReservationID: a.lease.ReservationID,
 		Transport:     a.Experiment.Container.Transport,
 	}

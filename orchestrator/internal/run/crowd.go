@@ -21,6 +21,7 @@ type crowd struct {
 
 	mu    sync.Mutex
 	boots map[string]settled // by boot id
+	stuck stuck
 
 	leases     fresh[foundLease]
 	neighbours fresh[map[string]string]
@@ -68,18 +69,28 @@ func (c *crowd) room(p Phase) chan struct{} {
 // of the time.
 const perDevice = 5 * time.Second
 
+// perLook times the number of devices is at least between two looks at the log of one,
+// which harm nobody: about three requests a second in all.
+const perLook = 300 * time.Millisecond
+
 // perFetch is what bringing one device's results home may take, while the others
 // wait: some ten executes, and a piece or two.
 const perFetch = 3 * time.Second
 
-// among is the patience with one device among n: all of them together ask the
-// site no more often than so many executes a minute, however many they are.
-func (p Patience) among(n int) Patience {
+// among is the patience with one device among n: all of them together ask the site
+// for no more than so many executes and looks a minute, however many they are. tells
+// is true where the site shows what agents do without an execute.
+func (p Patience) among(n int, tells bool) Patience {
 	if n <= 1 {
 		return p
 	}
 	most := time.Duration(n) * cmp.Or(p.PerDevice, perDevice)
-	p.PollMin, p.PollMax = max(p.PollMin, most/8), max(p.PollMax, most)
+	p.Ask, p.AskMute = max(p.Ask, most), most
+	looks := most
+	if tells {
+		looks = time.Duration(n) * perLook
+	}
+	p.PollMin, p.PollMax = max(p.PollMin, looks/8), max(p.PollMax, looks)
 	p.Backup = max(p.Backup, 12*most)
 	p.Polls = max(p.Polls, 3*most)
 	p.LeaseTail += time.Duration(n) * perFetch // they come home one after the other

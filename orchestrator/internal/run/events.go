@@ -11,6 +11,7 @@ import (
 // mirror keeps the agent's events and shows them. Numbers come from a device:
 // an event out of sequence is refused.
 func (a *attempt) mirror(reply trial.StatusReply) error {
+	a.measured = max(a.measured, reply.State.Done)
 	var lines []byte
 	for _, ev := range reply.Events {
 		if ev.Seq <= a.lastSeq {

@@ -109,6 +109,9 @@ func (a concluding) conclude(ctx, cleanup context.Context, err error) error {
 		err = a.interrupted(ctx, err)
 		if rescued := a.salvage(cleanup, a.early(ctx)); rescued != nil {
 			a.Observe.Warn("partial results could not be brought home: " + rescued.Error())
+			if lost := enduring(a).lostWith(); lost != "" {
+				a.Observe.Warn(lost)
+			}
 		}
 	}
 	a.hangUp()
@@ -168,7 +171,8 @@ func (a *attempt) forward(ctx context.Context) (stop bool, err error) {
 		{PhaseRun, a.measure},
 		{PhaseFetch, a.fetch},
 	} {
-		do := func(ctx context.Context) (string, error) { return inTurn(ctx, a.crowd.room(s.phase), s.do) }
+		endure := func(ctx context.Context) (string, error) { return enduring{a}.patiently(ctx, s.do) }
+		do := func(ctx context.Context) (string, error) { return inTurn(ctx, a.crowd.room(s.phase), endure) }
 		if stop, err = a.step(ctx, s.phase, do); stop || err != nil {
 			if stop {
 				a.hangUp()
@@ -231,7 +235,7 @@ func (a reserving) goOn(ctx context.Context) (text string, serves bool, err erro
 // again begins the next attempt at a's device.
 func (x *execution) again(a *attempt) *attempt {
 	next := newAttempt(a.Config, AttemptState{N: a.held.N}, a.todo)
-	next.crowd, next.leases = a.crowd, x.leases
+	next.crowd, next.stuck, next.leases = a.crowd, a.stuck, x.leases
 	x.attempts[a.slot()-1] = next
 	return next
 }

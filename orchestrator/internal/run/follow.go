@@ -23,7 +23,7 @@ func (a *attempt) measure(ctx context.Context) (string, error) {
 	if a.Detach {
 		return "the agent runs on its own", nil
 	}
-	f := &follower{attempt: a, pause: a.Patience.PollMin, answered: time.Now(), copied: time.Now()}
+	f := &follower{listener: listener{attempt: a}, pause: a.Patience.PollMin, answered: time.Now(), copied: time.Now()}
 	for {
 		st, done, err := f.poll(ctx)
 		if err != nil {
@@ -68,14 +68,13 @@ const retry = 10 * time.Second
 // follower polls the agent of an attempt, mirrors its events, starts it again if
 // it dies, and stops it when the lease draws to its end.
 type follower struct {
-	*attempt
+	listener
 	pause    time.Duration // before the next poll
 	answered time.Time     // the agent, for the last time
 	restarts int           // of the agent
 	copied   time.Time     // when its results were last copied home
 	timeUp   bool          // the agent has ended by itself, at the time that it was given
 	looked   time.Time     // when the lease was last looked at
-	stuck    bool          // the site's service, not the device: the user was told so
 }
 
 // poll asks the agent once and acts on its answer. done is true when every trial
@@ -84,11 +83,21 @@ func (f *follower) poll(ctx context.Context) (st trial.State, done bool, err err
 	if err := f.watchLease(ctx); err != nil {
 		return st, false, err
 	}
-	reply, err := f.agent().Status(ctx, f.lastSeq)
+	if news, enough := f.listen(ctx); enough {
+		if len(news.Events) > 0 {
+			f.answered = time.Now()
+		}
+		if err := f.mirror(news); err != nil {
+			return st, false, err
+		}
+		return st, false, f.rest(ctx, news)
+	}
+	reply, err := f.ask(ctx)
 	if err != nil {
 		return st, false, f.noAnswer(ctx, err)
 	}
-	f.answered, f.stuck = time.Now(), false
+	f.answered = time.Now()
+	f.stuck.over()
 	if err := f.mirror(reply); err != nil {
 		return st, false, err
 	}
@@ -117,29 +126,11 @@ func (f *follower) noAnswer(ctx context.Context, cause error) error {
 		return err
 	}
 	f.Observe.Again("the device does not answer: " + cause.Error())
-	pause := f.Patience.PollMax
-	if f.stuck {
-		pause = max(pause, min(f.Patience.Polls/5, f.Patience.LeaseGrace)) // asking more often mends nothing
+	if f.stuck.is() { // asking more often mends nothing
+		end, _ := f.deadline()
+		return f.stuck.pause(ctx, max(f.Patience.PollMin, min(f.Patience.Stuck, f.until(end)+f.Patience.LeaseGrace)))
 	}
-	return wait.For(ctx, pause)
-}
-
-// served reports whether the site's service fails, rather than the device: it answers
-// that commands cannot be carried out, and that the container runs. The agent measures
-// meanwhile, so the device is not given up before the lease ends.
-func (f *follower) served(cause error, silent time.Duration) bool {
-	_, ends := f.deadline()
-	if !ends || failure.KindOf(cause) != failure.Cloud || errors.Is(cause, context.DeadlineExceeded) {
-		return false
-	}
-	if silent > f.Patience.Polls/10 && !f.stuck {
-		f.stuck = true
-		f.Observe.Warn(fmt.Sprintf("the site says that the container runs, and has carried out no command in it for "+
-			"%s: its container service may be stuck. The device goes on measuring, and chexp goes on asking until the "+
-			"lease ends. Only an operator of the site can restart the service (zun-compute): tell its help desk",
-			silent.Round(time.Second)))
-	}
-	return true
+	return wait.For(ctx, f.Patience.PollMax)
 }
 
 // restart starts an agent that has ended before its trials were done.
@@ -192,7 +183,8 @@ func (f *follower) lost(ctx context.Context, cause error, silent time.Duration) 
 		return failure.Device.Errorf("the container %s is now in state %s", f.container.Name, c.Status).
 			Advise("its files are lost with its process; `%s` goes on in a new one", f.Commands.Resume()).
 			Because(cause)
-	case err == nil && f.served(cause, silent):
+	case err == nil && enduring{f.attempt}.serviceStuck(ctx, cause):
+		enduring{f.attempt}.tellStuck()
 		return nil
 	case silent > f.Patience.Polls:
 		return failure.Device.Errorf("the device has not answered for %s", silent.Round(time.Second)).

@@ -33,7 +33,8 @@ func (c Config) device(slot, n int) Config {
 	if c.Boards != nil {
 		c.Observe = c.Boards.Device(slot)
 	}
-	c.Patience = c.Patience.among(n)
+	_, tells := c.Site.(Teller)
+	c.Patience = c.Patience.among(n, tells)
 	return c
 }
 
@@ -42,8 +43,9 @@ func (c Config) device(slot, n int) Config {
 // fails holds up no other.
 func (x *execution) several(ctx, cleanup context.Context) error {
 	shared := newCrowd()
+	shared.stuck.n = len(x.attempts)
 	for _, a := range x.attempts {
-		a.crowd = shared
+		a.crowd, a.stuck = shared, &shared.stuck
 	}
 	shared.remember(x.attempts)
 	stop, err := x.reserveAll(ctx)

@@ -321,13 +321,21 @@ func TestThreeDevicesKept(t *testing.T) {
 
 func TestPatienceAmong(t *testing.T) {
 	p := DefaultPatience()
-	if p.among(1) != p {
+	if p.among(1, true) != p {
 		t.Error("one device is looked at as ever")
 	}
 	for _, n := range []int{2, 7, 50, 200} {
-		q := p.among(n)
+		q := p.among(n, false)
 		if perMinute := float64(n) * float64(time.Minute) / float64(q.PollMax); perMinute > 40 {
 			t.Errorf("%d devices: %.0f looks a minute once nothing happens", n, perMinute)
+		}
+		// Where logs tell, they are looked at, and only a silent agent is asked.
+		q = p.among(n, true)
+		if perMinute := float64(n) * float64(time.Minute) / float64(q.PollMax); perMinute > 210 {
+			t.Errorf("%d devices: %.0f looks at logs a minute", n, perMinute)
+		}
+		if perMinute := float64(n) * float64(time.Minute) / float64(q.Ask); perMinute > 12 {
+			t.Errorf("%d devices: %.0f executes a minute, all of them silent", n, perMinute)
 		}
 	}
 }

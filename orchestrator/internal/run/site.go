@@ -67,6 +67,19 @@ type Launcher interface {
 	Destroy(ctx context.Context, id string) error
 }
 
+// Prober is a Site that can tell its service that carries out commands, which may be
+// stuck for all devices at once, from a container that is gone.
+type Prober interface {
+	// Stuck reports whether the service fails although this container works on.
+	Stuck(ctx context.Context, c Container) bool
+}
+
+// Teller is a Site that says what a container's main command has printed of late,
+// without a command in the container.
+type Teller interface {
+	Told(ctx context.Context, c Container) (string, error)
+}
+
 // LeaseRequest asks for one device, or for several that are each reserved on
 // their own. For one, exactly one of MachineName, DeviceName and DeviceUID is set;
 // for several, either MachineName or Boards.
@@ -147,7 +160,10 @@ type ContainerRequest struct {
 	Image         string   `json:"image"`
 	Command       []string `json:"command"` // one that stays alive
 	ReservationID string   `json:"reservation_id"`
-	Transport     string   `json:"transport"` // "zun", "ssh"; ignored by a site that has one way only
+	// Follow is a file below the container's Dir, which its main command prints as it
+	// grows, where the site can show that.
+	Follow    string `json:"follow,omitempty"`
+	Transport string `json:"transport"` // "zun", "ssh"; ignored by a site that has one way only
 }
 
 // Container is what the run needs to know of a container.

@@ -58,6 +58,9 @@ func OfComparison(c *compare.Comparison, brief bool) *Document {
 func (v Across) headline() (out []string) {
 	for _, g := range v.Groups {
 		s := words.Plural(len(g.Runs), "run") + " on " + words.Plural(len(g.Devices), "device")
+		if len(g.Runs) == 0 {
+			s = "no result counts" + words.When(len(v.Problems) > 0, ": what is left out has its reasons below")
+		}
 		if g.Label != "" {
 			s = g.Label + ": " + s
 		}

@@ -109,11 +109,8 @@ func dead(c containers.Container) bool {
 // createContainer makes the container; see [chameleon.Create].
 func (s *containerClient) createContainer(ctx context.Context,
 	req run.ContainerRequest) (*containers.Container, error) {
-	opts := containers.CreateOpts{Name: req.Name, Image: req.Image, Command: req.Command,
+	opts := containers.CreateOpts{Name: req.Name, Image: req.Image, Command: mainCommand(req),
 		Reservation: req.ReservationID}
-	if len(opts.Command) == 0 {
-		opts.Command = []string{"sleep", "infinity"}
-	}
 	if req.Transport == transportSSH {
 		opts.ExposedPorts = []string{"22/tcp"}
 	}
@@ -210,10 +207,8 @@ func (s *containerClient) FindContainer(ctx context.Context, name string) (run.C
 	return toContainer(*c), true, nil
 }
 
-// toContainer gives every run a directory of its own below /tmp: the one place
-// that users other than root (jovyan in Jupyter's images) can write to.
 func toContainer(c containers.Container) run.Container {
-	return run.Container{ID: c.UUID, Name: c.Name, Status: c.Status, Dir: "/tmp/" + c.Name, Digest: digest(c.Image)}
+	return run.Container{ID: c.UUID, Name: c.Name, Status: c.Status, Dir: dirOf(c.Name), Digest: digest(c.Image)}
 }
 
 // digest is the one that an image was asked for by. Zun tells the image's name

@@ -187,6 +187,27 @@ func (r LogsResult) Extract() (string, error) {
 	}
 }
 
+// StatsResult is the response from a Stats operation. Call its Extract method to
+// interpret it.
+type StatsResult struct {
+	gophercloud.Result
+}
+
+// Usage is what a container uses, as Kubernetes writes it: "1234567n", "10240Ki".
+type Usage struct {
+	CPU    string `json:"cpu"`
+	Memory string `json:"memory"`
+}
+
+// Extract interprets a StatsResult; nil when the container has no pod.
+func (r StatsResult) Extract() (*Usage, error) {
+	if r.Err != nil || r.Body == nil {
+		return nil, r.Err
+	}
+	u := new(Usage)
+	return u, r.ExtractInto(u)
+}
+
 // ContainerPage is a page of containers from a List call.
 type ContainerPage struct {
 	pagination.LinkedPageBase
