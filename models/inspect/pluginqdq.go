@@ -121,8 +121,7 @@ func (p *plugin) drop(why string, gone func(*claim) bool) {
 // claimed ones.
 func (p *plugin) dropLight() {
 	depth, foreign, root := map[*claim]int{}, map[*onnx.Node]int{}, map[*claim]*claim{}
-	var find func(c *claim) *claim
-	find = func(c *claim) *claim {
+	find := func(c *claim) *claim {
 		for root[c] != nil {
 			c = root[c]
 		}
