@@ -221,7 +221,7 @@ func (r *reader) provider(n *node, path string) (p trial.Provider, ok bool) {
 	if !r.providerName(s.values["name"], s.at("name"), p.Name) {
 		return p, false
 	}
-	if !trial.ValidName(p.Label()) {
+	if !trial.ValidLabel(p.Label()) {
 		s.addf("name", "and runtime together are %q, which is too long for a file name: at most 64", short(p.Label()))
 		return p, false
 	}

@@ -2,6 +2,7 @@ package spec
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -36,7 +37,10 @@ func (r *reader) runtimes(s *section, e *Experiment) {
 	}
 }
 
-// runtime reads `debian` or `{name, path, sha256, providers, plugins}`.
+// releaseForm is how ONNX Runtime numbers its releases.
+var releaseForm = regexp.MustCompile(`^[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}$`)
+
+// runtime reads `debian` or `{name, path, version, sha256, providers, plugins}`.
 func (r *reader) runtime(n *node, path string) (src RuntimeSource, ok bool) {
 	if !r.plain(n, path) {
 		return src, false
@@ -46,12 +50,21 @@ func (r *reader) runtime(n *node, path string) (src RuntimeSource, ok bool) {
 		src.Name = n.Value
 		return src, r.runtimeName(n, path, src.Name, false)
 	}
-	s, ok := r.section(n, path, "name", "path", "sha256", "providers", "plugins")
+	s, ok := r.section(n, path, "name", "path", "version", "sha256", "providers", "plugins")
 	if !ok {
 		return src, false
 	}
 	if v, ok := s.text("path"); ok {
 		src.Path = r.modelFile(s, v)
+	}
+	if v, ok := s.literal("version", "a release of ONNX Runtime, such as 1.30.0"); ok {
+		src.Version = v
+		switch {
+		case !releaseForm.MatchString(v):
+			s.addf("version", "is %q, but must be a release of ONNX Runtime, such as 1.30.0", short(v))
+		case s.has("path"):
+			s.addf("version", "contradicts path: give the library, or the version of the release to get")
+		}
 	}
 	src.SHA256 = s.sum("sha256", "path")
 	for i, item := range s.list("providers", maxProviders) {
@@ -72,7 +85,7 @@ func (r *reader) runtime(n *node, path string) (src RuntimeSource, ok bool) {
 		s.require("name", "a short name that providers use")
 		return src, false
 	}
-	named := s.has("path") || s.has("plugins")
+	named := s.has("path") || s.has("plugins") || s.has("version")
 	return src, r.runtimeName(s.values["name"], s.at("name"), src.Name, named)
 }
 
@@ -118,11 +131,11 @@ func (r *reader) runtimeName(n *node, path, name string, located bool) bool {
 	case name == trial.Stock:
 		r.addf(n, path, "is %s, which is what the agent carries and needs no entry: providers without runtime use it",
 			trial.Stock)
-	case !trial.ValidName(name) || len(name) > maxRuntimeName:
-		r.addf(n, path, "is %q, but may hold only a-z, 0-9, '-' and '_', at most %d: it becomes part of file names",
+	case !trial.ValidLabel(name) || len(name) > maxRuntimeName:
+		r.addf(n, path, "is %q, but may hold only a-z, 0-9, '.', '-' and '_', at most %d: it becomes part of file names",
 			short(name), maxRuntimeName)
 	case !located && !slices.Contains(BuiltRuntimes, name):
-		r.addf(n, path, "is %q, which no script here builds: say where it is with path or plugins; without them, %s",
+		r.addf(n, path, "is %q, which no script here builds: say which it is with version, path or plugins; without them, %s",
 			short(name), didYouMean(name, BuiltRuntimes))
 	default:
 		return true

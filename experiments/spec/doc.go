@@ -38,9 +38,10 @@
 //	models[].inputs       an .npz, or for each input its sizes, a           what the model's
 //	                      constant, a file, or {sizes, batch_axis, values}  file says
 //	runtimes              name, or the keys below; at most 8                none
-//	runtimes[].name       a-z 0-9 - _, at most 24, each once, not stock     required
+//	runtimes[].name       a-z 0-9 . - _, at most 24, each once, not stock     required
 //	runtimes[].path       a libonnxruntime.so, or a bundle of chexp-pack;   one that this
 //	                      relative to the experiment file                   repository builds
+//	runtimes[].version    a release of ONNX Runtime, such as 1.30.0         instead of path
 //	runtimes[].sha256     64 hexadecimal digits                             not checked
 //	runtimes[].providers  those that no symbol of the library shows         none
 //	runtimes[].plugins    {provider, path, sha256}: libraries with execution
@@ -105,7 +106,9 @@
 // s), throughput (/s, inputs per second) or accuracy (%, top-1).
 //
 // A runtime is an ONNX Runtime build: stock is the one that the agent carries;
-// debian is Debian's, with XNNPACK and oneDNN (make runtime-debian). A provider
+// debian is Debian's, with XNNPACK and oneDNN (make runtime-debian); a version is the
+// release's own library, got from npm's onnxruntime-node and held against a lock file
+// (orchestrator/internal/runtimes/onnxruntime.lock). A provider
 // is measured beside the cpu of its own runtime, which is added where the file
 // does not name it: compared with the CPU code of another build, a difference
 // would be the builds'. One provider may appear once for each runtime.

@@ -77,11 +77,12 @@ type ModelSource struct {
 	Line    int           // in the file, for later errors about this model
 }
 
-// RuntimeSource is one entry of runtimes. Without Path it is one that a script
+// RuntimeSource is one entry of runtimes. Without Path and Version it is one that a script
 // of this repository builds, or, where it has Plugins, the agent's own.
 type RuntimeSource struct {
 	Name      string
 	Path      string // absolute after loading: a shared library, or a bundle of chexp-pack
+	Version   string // instead: of the release whose library is got
 	SHA256    string // optional
 	Providers []string
 	Plugins   []PluginSource

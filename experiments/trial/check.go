@@ -33,7 +33,7 @@ func (r *Result) Check() error {
 	case !ValidName(r.Model.Name) || !files.IsSum(r.Model.SHA256):
 		return fmt.Errorf("it names model %.40q with sha256 %.12q, which is not well formed",
 			r.Model.Name, r.Model.SHA256)
-	case !ValidName(r.Provider.Name) || runtime != "" && !ValidName(runtime):
+	case !ValidName(r.Provider.Name) || runtime != "" && !ValidLabel(runtime):
 		return fmt.Errorf("it names provider %.40q of runtime %.40q, which are not well formed",
 			r.Provider.Name, runtime)
 	case r.Threads < 1 || r.Batch < 1 || r.Repetition < 1 || r.Threads > 9999 ||

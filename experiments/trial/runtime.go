@@ -44,7 +44,7 @@ func (p Plugin) Path() string { return RuntimesDir + "/" + p.SHA256 }
 func (p *Plan) checkRuntimes() (map[string]bool, error) {
 	seen := map[string]bool{}
 	for _, r := range p.Runtimes {
-		if !ValidName(r.Name) || seen[r.Name] || r.SHA256 != "" && !files.IsSum(r.SHA256) ||
+		if !ValidLabel(r.Name) || seen[r.Name] || r.SHA256 != "" && !files.IsSum(r.SHA256) ||
 			r.SHA256 == "" && len(r.Plugins) == 0 {
 			return nil, fmt.Errorf("plan: runtime %q with sha256 %q is not well formed, or is there twice",
 				r.Name, r.SHA256)

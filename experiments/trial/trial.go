@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"chexp/experiments/files"
@@ -171,12 +172,19 @@ var namePattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])?$`)
 // ValidName reports whether s may name a model or a provider.
 func ValidName(s string) bool { return namePattern.MatchString(s) }
 
+// labelPattern is that of a runtime's name, and so of a provider's label, where a
+// version has dots.
+var labelPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$`)
+
+// ValidLabel reports whether s may name a runtime, or be a [Provider.Label].
+func ValidLabel(s string) bool { return labelPattern.MatchString(s) && !strings.Contains(s, "..") }
+
 // ShowName is a name from elsewhere as a table may show it. One that no plan may
 // hold is cut to 64 bytes and quoted in ASCII, so that it can neither pass for
 // another nor break columns.
 func ShowName(s string) string {
 	const most = 64
-	if ValidName(s) || s == "" {
+	if ValidLabel(s) || s == "" {
 		return s
 	}
 	if len(s) > most {
@@ -186,7 +194,7 @@ func ShowName(s string) string {
 }
 
 var idPattern = regexp.MustCompile(
-	`^[a-z0-9][a-z0-9_-]{0,63}\.[a-z0-9][a-z0-9_-]{0,63}\.t[0-9]{1,4}\.b[0-9]{1,5}\.r[0-9]{1,5}$`)
+	`^[a-z0-9][a-z0-9_-]{0,63}\.[a-z0-9][a-z0-9._-]{0,63}\.t[0-9]{1,4}\.b[0-9]{1,5}\.r[0-9]{1,5}$`)
 
 // ValidID reports whether s can be a trial's id. What comes back from a device
 // is checked with it before it becomes a file name.

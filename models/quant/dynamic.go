@@ -2,6 +2,7 @@ package quant
 
 import (
 	"fmt"
+	"slices"
 
 	"chexp/models/onnx"
 )
@@ -21,42 +22,46 @@ func dynamicModel(m *onnx.Model, o Options, done rounding) (*onnx.Model, error) 
 	if err != nil {
 		return nil, err
 	}
-	e := newEmitter(newPlan(m, o), nil)
-	e.done = done
-	for _, n := range e.g.Nodes {
-		if e.roles[n] == product {
-			err = e.dynamic(n)
-		} else {
-			err = e.copyNode(n)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s %q: %w", n.Op, NodeName(n), err)
-		}
+	e := dynamicEmitter{newEmitter(newPlan(m, o), nil)}
+	e.opset, e.done = m.Opset(), done
+	if err := e.dynamicNodes(); err != nil {
+		return nil, err
 	}
 	return e.finish(m), nil
 }
 
-func (e *emitter) dynamic(n *onnx.Node) error {
-	w, err := e.quantizeWeights(n, 1)
+// dynamicEmitter writes the graphs of a dynamic model.
+type dynamicEmitter struct{ *emitter }
+
+// dynamicNodes writes all nodes of the emitter's graph.
+func (e dynamicEmitter) dynamicNodes() error {
+	for _, n := range e.g.Nodes {
+		var err error
+		switch e.roles[n] {
+		case product:
+			err = e.dynamic(n)
+		case table:
+			err = e.lookUp(n)
+		case recurrent:
+			err = e.recurrent(n)
+		default:
+			var c *onnx.Node
+			if c, err = e.bodies(n); err == nil {
+				err = e.copyNode(c)
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("%s %q: %w", n.Op, NodeName(n), err)
+		}
+	}
+	return nil
+}
+
+func (e dynamicEmitter) dynamic(n *onnx.Node) error {
+	w, err := e.dynamicWeights(n)
 	if err != nil {
 		return err
 	}
-	bytes := make([]uint8, len(w.q))
-	for i, v := range w.q {
-		bytes[i] = uint8(int(v) + 128)
-	}
-	q := e.next("w")
-	e.out.Initializers = append(e.out.Initializers, onnx.Uint8Tensor(q, w.dims, bytes))
-	zero := e.zeroConstant(onnx.Uint8Tensor("", nil, []uint8{128}))
-	perChannel := []int64{int64(len(w.scales))} // beside the product's last dimension
-	if n.Op == "Conv" {
-		perChannel = append(perChannel, 1, 1)
-	}
-	if e.o.PerTensor {
-		perChannel = nil
-	}
-	scale := e.constant(q+".s", onnx.FloatTensor("", perChannel, w.scales))
-
 	x := n.Inputs[0]
 	if e.quant[x] == "" { // once for all that read the value
 		a := e.activation(x)
@@ -68,9 +73,10 @@ func (e *emitter) dynamic(n *onnx.Node) error {
 	if n.Op == "Conv" {
 		op, attributes = "ConvInteger", n.Attributes
 	}
+	q := w.q
 	step, sum, float := e.name(q+".t"), e.name(q+".i"), e.name(q+".f")
-	e.node("", "Mul", step, []string{e.scales[x][0], scale}, []string{step})
-	e.node("", op, n.Name, []string{e.quant[x], q, e.scales[x][1], zero}, []string{sum}, attributes...)
+	e.node("", "Mul", step, []string{e.scales[x][0], w.scale}, []string{step})
+	e.node("", op, n.Name, []string{e.quant[x], q, e.scales[x][1], w.zero}, []string{sum}, attributes...)
 	e.node("", "Cast", float, []string{sum}, []string{float}, onnx.Int("to", int64(onnx.Float32)))
 	scaled := e.name(q + ".m")
 	if bias := n.Input(2); bias == "" {
@@ -79,7 +85,7 @@ func (e *emitter) dynamic(n *onnx.Node) error {
 		e.node("", "Mul", scaled, []string{float, step}, []string{scaled})
 		if n.Op == "Conv" {
 			t := *e.constants[bias]
-			t.Dims = []int64{t.Dims[0], 1, 1}
+			t.Dims = append([]int64{t.Dims[0]}, ones(w.rank-2)...)
 			bias = e.constant(q+".b", &t)
 		}
 		e.node("", "Add", e.name(q+".a"), []string{scaled, bias}, []string{result})
@@ -87,3 +93,53 @@ func (e *emitter) dynamic(n *onnx.Node) error {
 	e.float[result] = result
 	return nil
 }
+
+// writtenWeights are a dynamic product's weights in the new graph.
+type writtenWeights struct {
+	q, scale, zero string // names
+	rank           int
+}
+
+// dynamicWeights writes a product's weights once for all that multiply with them in
+// the same way, into the graph that has the floats: those in the body of a Loop are
+// often those around it.
+func (e dynamicEmitter) dynamicWeights(n *onnx.Node) (w writtenWeights, err error) {
+	name := n.Input(weight)
+	owner := e.emitter
+	for owner.around != nil && owner.g.Initializer(name) == nil {
+		owner = owner.around
+	}
+	key := fmt.Sprint(n.Op == "Conv", n.Op == "Gemm" && n.IntAttr("transB", 0) != 0, " ", name)
+	if w, ok := owner.written[key]; ok {
+		return w, nil
+	}
+	u, err := e.round(n, e.done)
+	if err != nil {
+		return w, err
+	}
+	w = writtenWeights{q: owner.next("w"), rank: len(u.dims)}
+	owner.out.Initializers = append(owner.out.Initializers, onnx.Uint8Tensor(w.q, u.dims, unsigned(u.q)))
+	w.zero = owner.zeroConstant(onnx.Uint8Tensor("", nil, []uint8{128}))
+	perChannel := []int64{int64(len(u.scales))} // beside the product's last dimension
+	if n.Op == "Conv" {
+		perChannel = append(perChannel, ones(w.rank-2)...)
+	}
+	if e.o.PerTensor {
+		perChannel = nil
+	}
+	w.scale = owner.constant(w.q+".s", onnx.FloatTensor("", perChannel, u.scales))
+	owner.written[key] = w
+	return w, nil
+}
+
+// unsigned are weights around 128 instead of 0.
+func unsigned(q []int8) []uint8 {
+	bytes := make([]uint8, len(q))
+	for i, v := range q {
+		bytes[i] = uint8(int(v) + 128)
+	}
+	return bytes
+}
+
+// ones are dimensions of 1 behind the channels, one for each of a window's.
+func ones(n int) []int64 { return slices.Repeat([]int64{1}, n) }

@@ -19,27 +19,32 @@ import (
 // zero points. A new node has the name of what it makes.
 type emitter struct {
 	*plan
-	out    *onnx.Graph
-	names  map[string]bool
-	fixed  map[string]bool      // value: whether it must keep its name
-	short  map[string]string    // value: its short name
-	pool   map[string]string    // content of a constant that many read: its name
-	counts map[string]int       // first letter: how many short names have it
-	float  map[string]string    // value: its name as float
-	quant  map[string]string    // value: its name as uint8
-	shared map[string]string    // value: the one whose scale it has
-	scales map[string][2]string // value: the names of its scale and zero point
-	back   map[string]string    // value: its name behind its dequantizer (QDQ)
-	ranges map[string]Range
-	opset  int64
-	done   rounding
+	out     *onnx.Graph
+	names   map[string]bool
+	fixed   map[string]bool      // value: whether it must keep its name
+	short   map[string]string    // value: its short name
+	pool    map[string]string    // content of a constant that many read: its name
+	counts  map[string]int       // first letter: how many short names have it
+	float   map[string]string    // value: its name as float
+	quant   map[string]string    // value: its name as uint8
+	shared  map[string]string    // value: the one whose scale it has
+	scales  map[string][2]string // value: the names of its scale and zero point
+	back    map[string]string    // value: its name behind its dequantizer (QDQ)
+	tables  map[string]lookedUp  // embedding: how it is written
+	ranges  map[string]Range
+	opset   int64
+	done    rounding
+	around  *emitter                  // of the graph around this one; nil: none
+	written map[string]writtenWeights // of a dynamic model
+	ms      bool                      // whether a node is of ONNX Runtime's own operators
 }
 
 func newEmitter(p *plan, ranges map[string]Range) *emitter {
 	e := &emitter{plan: p, names: map[string]bool{}, fixed: map[string]bool{}, short: map[string]string{},
 		pool: map[string]string{}, counts: map[string]int{},
 		float: map[string]string{}, quant: map[string]string{}, shared: map[string]string{}, ranges: ranges,
-		scales: map[string][2]string{}, back: map[string]string{}}
+		scales: map[string][2]string{}, back: map[string]string{}, tables: map[string]lookedUp{},
+		written: map[string]writtenWeights{}}
 	e.out = &onnx.Graph{Name: p.g.Name, Doc: p.g.Doc, Inputs: p.g.Inputs, Outputs: p.g.Outputs, Unknown: p.g.Unknown}
 	eachName(p.g, func(name string) { e.names[name] = true })
 	for _, v := range p.g.Inputs {
@@ -152,18 +157,13 @@ func (e *emitter) node(domain, op, name string, inputs, outputs []string, attrib
 		Attributes: attributes})
 }
 
-// finish keeps the constants that the new nodes still read, in front.
-func (e *emitter) finish(m *onnx.Model) *onnx.Model {
+// tidy keeps the constants that the new nodes still read, in front, and shortens
+// names.
+func (e *emitter) tidy() {
 	used := map[string]bool{}
 	for _, n := range e.out.Nodes {
-		for _, i := range n.Inputs {
-			used[i] = true
-		}
-		if hasBodies(n) {
-			for name := range e.constants { // a body may read any of them
-				used[name] = true
-			}
-		}
+		onnx.EachUse(n, func(name string) { used[name] = true })
+		e.ms = e.ms || n.Domain == msDomain
 	}
 	var kept []*onnx.Tensor
 	for _, t := range e.g.Initializers {
@@ -172,9 +172,18 @@ func (e *emitter) finish(m *onnx.Model) *onnx.Model {
 		}
 	}
 	e.out.Initializers = append(kept, e.out.Initializers...)
+	compact(e.out, func() string { return e.next("v") })
+}
+
+// finish is the model with the new graph.
+func (e *emitter) finish(m *onnx.Model) *onnx.Model {
+	e.tidy()
 	n := *m
 	n.Graph = e.out
 	n.Opsets = append([]onnx.Opset(nil), m.Opsets...)
+	if e.ms && n.OpsetOf(msDomain) == 0 {
+		n.Opsets = append(n.Opsets, onnx.Opset{Domain: msDomain, Version: 1})
+	}
 	n.Producer, n.ProducerVersion = "chexp", ""
 	return &n
 }

@@ -75,11 +75,13 @@ func (o Options) excluded(n *onnx.Node) bool {
 type role int
 
 const (
-	stays   role = iota // in float
-	product             // a convolution or matrix product on integers
-	between             // on integers, with scales of its own for its output
-	passes              // moves integers about; its output has its input's scale
-	folded              // a ReLU that the node before it does by saturation
+	stays     role = iota // in float
+	product               // a convolution or matrix product on integers
+	table                 // an embedding, looked up in 8 bits
+	recurrent             // an LSTM, GRU or RNN with weights in 8 bits
+	between               // on integers, with scales of its own for its output
+	passes                // moves integers about; its output has its input's scale
+	folded                // a ReLU that the node before it does by saturation
 )
 
 // plan is what becomes of each node, and what must be known for it.
@@ -94,70 +96,40 @@ type plan struct {
 	fold map[*onnx.Node]*onnx.Node
 }
 
-func newPlan(m *onnx.Model, o Options) *plan {
-	p := &plan{g: m.Graph, o: o, roles: map[*onnx.Node]role{}, fold: map[*onnx.Node]*onnx.Node{}}
-	p.constants, p.users, p.makers = index(m.Graph)
-	for _, n := range m.Graph.Nodes {
-		if !o.excluded(n) && p.isProduct(n) {
-			p.roles[n] = product
-			if o.Mode != Dynamic {
-				p.takeOver(n)
-			}
+func newPlan(m *onnx.Model, o Options) *plan { return planFor(m.Graph, o, nil) }
+
+// planFor plans a graph; outer are the constants around it.
+func planFor(g *onnx.Graph, o Options, outer map[string]*onnx.Tensor) *plan {
+	p := &plan{g: g, o: o, roles: map[*onnx.Node]role{}, fold: map[*onnx.Node]*onnx.Node{}}
+	p.constants, p.users, p.makers = index(g)
+	for name, t := range outer {
+		if p.constants[name] == nil && p.makers[name] == nil {
+			p.constants[name] = t
+		}
+	}
+	for _, v := range g.Inputs {
+		if outer[v.Name] != nil {
+			delete(p.constants, v.Name)
+		}
+	}
+	for _, n := range g.Nodes {
+		r, why := p.weighty(n)
+		if r == stays || why != "" {
+			continue
+		}
+		if p.roles[n] = r; r == product && o.Mode != Dynamic {
+			p.takeOver(n)
 		}
 	}
 	if o.Mode == Dynamic {
 		return p
 	}
-	for _, n := range m.Graph.Nodes { // in order: whether an input is on integers is settled
+	for _, n := range g.Nodes { // in order: whether an input is on integers is settled
 		if p.roles[n] == stays && !o.excluded(n) {
 			p.roles[n] = p.inBetween(n)
 		}
 	}
 	return p
-}
-
-// weight is the index of the input with a product's weights.
-const weight = 1
-
-// isProduct: convolutions over pictures and matrix products whose weights are
-// constants of 32-bit floats.
-func (p *plan) isProduct(n *onnx.Node) bool {
-	w := p.constants[n.Input(weight)]
-	if w == nil || w.Type != onnx.Float32 || n.Domain != "" || p.constants[n.Input(0)] != nil || n.Input(0) == "" ||
-		!single(n) {
-		return false
-	}
-	if b := n.Input(2); b != "" {
-		t := p.constants[b]
-		if t == nil || t.Type != onnx.Float32 || len(t.Dims) != 1 {
-			return false
-		}
-	}
-	switch n.Op {
-	case "Conv":
-		if len(w.Dims) != 4 || w.Elements() <= 0 {
-			return false
-		}
-		b := p.constants[n.Input(2)]
-		return b == nil || b.Dims[0] == w.Dims[0]
-	case "Gemm":
-		if len(w.Dims) != 2 || w.Elements() <= 0 || n.IntAttr("transA", 0) != 0 || n.FloatAttr("alpha", 1) != 1 ||
-			n.FloatAttr("beta", 1) != 1 {
-			return false
-		}
-		b := p.constants[n.Input(2)]
-		return b == nil || b.Dims[0] == gemmColumns(n, w)
-	case "MatMul":
-		return len(w.Dims) == 2 && w.Elements() > 0
-	}
-	return false
-}
-
-func gemmColumns(n *onnx.Node, w *onnx.Tensor) int64 {
-	if n.IntAttr("transB", 0) != 0 {
-		return w.Dims[0]
-	}
-	return w.Dims[1]
 }
 
 // takeOver folds a ReLU, or a Clip from 0 on, into the node before it:
@@ -287,15 +259,26 @@ func (p *plan) result(n *onnx.Node) string {
 // Activations are the names of the values whose ranges Static needs.
 func Activations(m *onnx.Model, o Options) []string { return newPlan(m, o).activations() }
 
-// Products are the nodes that these options quantize and that multiply, in the
-// graph's order.
-func Products(m *onnx.Model, o Options) []*onnx.Node {
-	p := newPlan(m, o)
-	var list []*onnx.Node
-	for _, n := range m.Graph.Nodes {
-		if p.roles[n] == product {
+// Products are the nodes whose weights these options put on 8 bits, in the graph's
+// order: convolutions, matrix products, embeddings, and in dynamic models LSTM, GRU
+// and RNN, and those inside of If, Loop and Scan.
+func Products(m *onnx.Model, o Options) (list []*onnx.Node) {
+	newPlan(m, o).each(func(p *plan, n *onnx.Node) {
+		switch p.roles[n] {
+		case product, table, recurrent:
 			list = append(list, n)
 		}
-	}
+	})
 	return list
+}
+
+// each calls f with every node that these options may change, those of a dynamic
+// model's inner graphs with their own plan.
+func (p *plan) each(f func(p *plan, n *onnx.Node)) {
+	for _, n := range p.g.Nodes {
+		f(p, n)
+		if p.o.Mode == Dynamic {
+			eachBody(n, func(g *onnx.Graph) { p.inner(g).each(f) })
+		}
+	}
 }

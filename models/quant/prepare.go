@@ -23,9 +23,10 @@ import (
 )
 
 // Prepare returns a copy of a float model in the form that the rest of this
-// package works on: constants are initializers, Identity and inference-time
-// Dropout are gone, batch normalisations are folded into the convolutions
-// before them, nodes are in order. It computes the same.
+// package works on: constants are initializers, also behind what only moves their
+// numbers about (Transpose, Reshape), Identity and inference-time Dropout are gone,
+// batch normalisations are folded into the convolutions before them, nodes are in
+// order. It computes the same.
 func Prepare(m *onnx.Model) (*onnx.Model, error) {
 	b, err := m.Marshal()
 	if err != nil {
@@ -56,9 +57,13 @@ func Prepare(m *onnx.Model) (*onnx.Model, error) {
 	}
 	g.Nodes = slices.DeleteFunc(g.Nodes, makesNothing)
 	g.Values = nil // types will change; a runtime infers them
-	dropInitializerInputs(g)
+	dropInitializerInputs(m)
 	constantsToInitializers(g)
 	dropIdentities(g)
+	foldMoves(g, nil)
+	if err := foldFactors(g); err != nil {
+		return nil, err
+	}
 	if err := foldBatchNorms(g); err != nil {
 		return nil, err
 	}
@@ -70,9 +75,12 @@ func makesNothing(n *onnx.Node) bool {
 	return !slices.ContainsFunc(n.Outputs, func(o string) bool { return o != "" })
 }
 
-// dropInitializerInputs: before IR version 4 initializers were listed as
+// dropInitializerInputs: before IR version 4 initializers had to be listed as
 // inputs too, which lets a caller replace them.
-func dropInitializerInputs(g *onnx.Graph) { g.Inputs = g.RealInputs() }
+func dropInitializerInputs(m *onnx.Model) {
+	m.Graph.Inputs = m.Graph.RealInputs()
+	m.IRVersion = max(m.IRVersion, 4)
+}
 
 func constantsToInitializers(g *onnx.Graph) {
 	g.Nodes = slices.DeleteFunc(g.Nodes, func(n *onnx.Node) bool {
@@ -145,12 +153,10 @@ func hasBodies(nodes ...*onnx.Node) bool {
 func dropUnusedInitializers(g *onnx.Graph) {
 	used := map[string]bool{}
 	for _, n := range g.Nodes {
-		for _, i := range n.Inputs {
-			used[i] = true
-		}
+		onnx.EachUse(n, func(name string) { used[name] = true })
 	}
 	g.Initializers = slices.DeleteFunc(g.Initializers, func(t *onnx.Tensor) bool {
-		return !used[t.Name] && !isOutput(g, t.Name) && !hasBodies(g.Nodes...)
+		return !used[t.Name] && !isOutput(g, t.Name)
 	})
 }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"chexp/models/infer"
@@ -100,9 +99,8 @@ func (q Request) Run(ctx context.Context) (*Result, error) {
 	if q.Options.Mode == Half {
 		return q.runHalf(ctx)
 	}
-	if len(Products(q.Float, q.Options)) == 0 {
-		return nil, fmt.Errorf("there is nothing to quantize: no convolution or matrix product has constant 32-bit "+
-			"float weights%s", excludedNote(q.Options))
+	if err := Nothing(q.Float, q.Options); err != nil {
+		return nil, err
 	}
 	used, held := divide(q.Samples)
 	_, heldLabels := divide(q.Labels)
@@ -139,13 +137,6 @@ func (q Request) Run(ctx context.Context) (*Result, error) {
 	}
 	res.Float = ref.Float
 	return res, q.backOff(ctx, ref, ranges, res)
-}
-
-func excludedNote(o Options) string {
-	if len(o.Exclude) == 0 {
-		return ""
-	}
-	return ", or all are excluded (" + strings.Join(o.Exclude, ", ") + ")"
 }
 
 func (q Request) say(format string, args ...any) {

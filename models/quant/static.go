@@ -45,6 +45,8 @@ func staticModel(m *onnx.Model, ranges map[string]Range, o Options, done roundin
 			err = e.between(n)
 		case passes:
 			err = e.passes(n)
+		case table:
+			err = e.lookUp(n)
 		case folded:
 		default:
 			err = e.copyNode(n)
@@ -56,11 +58,7 @@ func staticModel(m *onnx.Model, ranges map[string]Range, o Options, done roundin
 	if err := e.outputs(); err != nil {
 		return nil, err
 	}
-	q := e.finish(m)
-	if o.Format == QOperator && q.OpsetOf(msDomain) == 0 {
-		q.Opsets = append(q.Opsets, onnx.Opset{Domain: msDomain, Version: 1})
-	}
-	return q, nil
+	return e.finish(m), nil
 }
 
 // raised returns the model with at least that operator set.

@@ -127,7 +127,8 @@ func (p *plan) round(n *onnx.Node, done rounding) (*unscaled, error) {
 		if n.IntAttr("transB", 0) != 0 {
 			u.values, u.dims = transposed(values, t.Dims), []int64{t.Dims[1], t.Dims[0]}
 		}
-		u.axis, u.layout = 1, layout{int(u.dims[1]), 1}
+		columns := u.dims[len(u.dims)-1]
+		u.axis, u.layout = int64(len(u.dims)-1), layout{int(columns), 1}
 	}
 	u.q, u.scales = channels(u.values, u.layout, p.o.levels(), p.o.PerTensor)
 	if done != nil {

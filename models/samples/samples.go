@@ -76,14 +76,7 @@ func (from From) Read(input *onnx.Value) (*Set, error) {
 	case len(l.Files) > maxFiles:
 		return nil, fmt.Errorf("%s holds more than %d files", from.Dir, maxFiles)
 	}
-	found := l.Files
-	if from.Limit > 0 && len(found) > from.Limit {
-		var some []pictures.File
-		for i := range from.Limit {
-			some = append(some, found[i*len(found)/from.Limit])
-		}
-		found = some
-	}
+	found := from.spread(l.Files)
 	dims, err := dimensions(input)
 	if err != nil {
 		return nil, err

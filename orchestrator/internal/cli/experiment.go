@@ -17,6 +17,7 @@ import (
 	"chexp/experiments/words"
 	"chexp/models"
 	"chexp/orchestrator/internal/clock"
+	"chexp/orchestrator/internal/runtimes"
 	"chexp/orchestrator/internal/store"
 
 	"github.com/urfave/cli/v2"
@@ -124,7 +125,7 @@ func (a experimentVerbs) look(ctx context.Context, e *spec.Experiment) error {
 	var known []spec.Runtime
 	if agent, err := agentManifest(arch); err != nil {
 		a.warn(fmt.Sprintf("there is no agent for %s here: providers and versions were not checked", arch))
-	} else if named, err := runtimesOf(e, arch, agent); err != nil {
+	} else if named, err := runtimesOf(ctx, e, arch, agent, runtimes.Releases{Cache: cache, Offline: true}); err != nil {
 		problems = append(problems, err)
 	} else {
 		known = named.Runtimes

@@ -34,7 +34,7 @@ func (a modelVerbs) modelCompareCommand() *cli.Command {
 			"measurement of a device. A float16 model answers here with what each node makes rounded to float16,\n" +
 			"and sums in float32.",
 		Flags: append([]cli.Flag{
-			&cli.StringFlag{Name: "data", Usage: "`DIR` of pictures or .npy arrays"},
+			&cli.StringFlag{Name: "data", Usage: "`DIR` of pictures, .npy arrays, or .npz archives of all inputs"},
 			&cli.StringFlag{Name: "outputs", Value: quant.AutoOutputs,
 				Usage: "what the first output is: `classes`, values (boxes, sequences, embeddings), or auto, which says " +
 					"how it decided",

@@ -47,7 +47,7 @@ func (a modelVerbs) modelQuantizeCommand() *cli.Command {
 			&cli.StringFlag{Name: "max-drop",
 				Usage:  "back off node by node until no more than this is lost, such as `1pt`",
 				Action: text(func(s string) error { _, err := points(s); return err })},
-			&cli.StringFlag{Name: "data", Usage: "`DIR` of pictures or .npy arrays"},
+			&cli.StringFlag{Name: "data", Usage: "`DIR` of pictures, .npy arrays, or .npz archives of all inputs"},
 			&cli.StringFlag{Name: "eval", Usage: "`DIR` to judge on, instead of what is held back of --data"},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FILE` to write"},
 			targetFlag(),
@@ -113,6 +113,9 @@ func (a modelVerbs) modelQuantize(c *cli.Context) error {
 	}
 	fixBatch(w.ONNX, c.Int64("fix-batch"))
 	q.Float, err = quant.Prepare(w.ONNX)
+	if err == nil && q.Options.Mode == quant.Dynamic {
+		quant.PrepareBodies(q.Float)
+	}
 	var open []onnx.Dim
 	if err == nil {
 		open, err = settle(q.Float, c.String("shape"))
@@ -256,9 +259,8 @@ func settle(m *onnx.Model, shape string) ([]onnx.Dim, error) {
 
 // plainDynamic quantizes without samples.
 func plainDynamic(q quant.Request) (*quant.Result, error) {
-	if len(quant.Products(q.Float, q.Options)) == 0 {
-		return nil, fmt.Errorf(
-			"there is nothing to quantize: no convolution or matrix product has constant 32-bit float weights")
+	if err := quant.Nothing(q.Float, q.Options); err != nil {
+		return nil, err
 	}
 	begin := time.Now()
 	m, err := quant.DynamicModel(q.Float, q.Options)
@@ -276,11 +278,8 @@ func (a modelVerbs) readSamples(c *cli.Context, m *onnx.Model, dir string) (list
 	if from.Classes, err = classNames(c.String("classes")); err != nil {
 		return nil, nil, err
 	}
-	inputs := m.Graph.RealInputs()
-	if len(inputs) != 1 {
-		return nil, nil, fmt.Errorf("the model has %d inputs; a folder of samples fills one", len(inputs))
-	}
-	if set, err = from.Read(inputs[0]); err != nil {
+	sets, set, err := from.Sets(m.Graph.RealInputs())
+	if err != nil {
 		return nil, nil, err
 	}
 	if text := set.Listing.Said(); text != "" {
@@ -289,8 +288,8 @@ func (a modelVerbs) readSamples(c *cli.Context, m *onnx.Model, dir string) (list
 	for _, text := range dataNotes(set.Listing.LeftOut, set.Turned, from.EXIF, "--exif") {
 		fmt.Fprintf(a.err, "! %s: %s\n", dir, words.Printable(text))
 	}
-	for _, t := range set.Inputs {
-		list = append(list, quant.Sample{t})
+	for _, tensors := range sets {
+		list = append(list, quant.Sample(tensors))
 	}
 	return list, set, nil
 }

@@ -3,6 +3,8 @@ package cli
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -16,20 +18,24 @@ import (
 
 // quantized is the JSON form of what `model quantize` did.
 type quantized struct {
-	File       string           `json:"file"`
-	SHA256     string           `json:"sha256"`
-	Bytes      int64            `json:"bytes"`
-	FloatBytes int64            `json:"float_bytes"`
-	Mode       quant.Mode       `json:"mode"`
-	Operators  quant.Format     `json:"operators,omitempty"`
-	WeightBits int              `json:"weight_bits"`
-	PerTensor  bool             `json:"per_tensor"`
-	EmitNS     time.Duration    `json:"emit_ns"`
-	Nodes      int              `json:"quantized_products"`
-	Result     *quant.Result    `json:"choice,omitempty"` // nil: no data was given
-	Limit      *float64         `json:"max_drop,omitempty"`
-	Opsets     map[string]int64 `json:"opsets"`
-	Halves     *quant.Halves    `json:"float16,omitempty"`
+	File       string        `json:"file"`
+	SHA256     string        `json:"sha256"`
+	Bytes      int64         `json:"bytes"`
+	FloatBytes int64         `json:"float_bytes"`
+	Mode       quant.Mode    `json:"mode"`
+	Operators  quant.Format  `json:"operators,omitempty"`
+	WeightBits int           `json:"weight_bits"`
+	PerTensor  bool          `json:"per_tensor"`
+	EmitNS     time.Duration `json:"emit_ns"`
+	Nodes      int           `json:"quantized_products"`
+	// Quantized counts the nodes whose weights are in 8 bits, by operator; InFloat are
+	// those whose weights are not, with the reason.
+	Quantized map[string]int   `json:"quantized"`
+	InFloat   []quant.Refusal  `json:"in_float,omitempty"`
+	Result    *quant.Result    `json:"choice,omitempty"` // nil: no data was given
+	Limit     *float64         `json:"max_drop,omitempty"`
+	Opsets    map[string]int64 `json:"opsets"`
+	Halves    *quant.Halves    `json:"float16,omitempty"`
 }
 
 func (a modelVerbs) printQuantized(c *cli.Context, q quant.Request, res *quant.Result,
@@ -45,7 +51,13 @@ func (a modelVerbs) printQuantized(c *cli.Context, q quant.Request, res *quant.R
 	if x.Mode == quant.Half {
 		x.Halves, x.WeightBits = res.Halves, 16
 	} else {
-		x.Nodes = len(quant.Products(q.Float, q.Options)) - len(res.Excluded)
+		o := q.Options
+		o.Exclude = slices.Concat(o.Exclude, res.Excluded)
+		x.Quantized, x.InFloat = map[string]int{}, quant.Refusals(q.Float, o)
+		for _, n := range quant.Products(q.Float, o) {
+			x.Quantized[n.Op]++
+			x.Nodes++
+		}
 	}
 	if res.Float.Inputs > 0 {
 		x.Result = res
@@ -77,7 +89,7 @@ func quantizedText(w io.Writer, x quantized) error {
 			h.Half, h.Nodes, h.Casts, len(h.Kept))
 	} else {
 		fmt.Fprintf(tw, "form\t%s %s, %d-bit weights %s\n", x.Mode, x.Operators, x.WeightBits, how)
-		fmt.Fprintf(tw, "on integers\t%d convolutions and matrix products\n", x.Nodes)
+		fmt.Fprintf(tw, "in 8 bits\t%s\n", counted(x.Quantized))
 	}
 	fmt.Fprintf(tw, "written in\t%v\n", x.EmitNS.Round(time.Millisecond))
 	if err := tw.Flush(); err != nil {
@@ -86,6 +98,11 @@ func quantizedText(w io.Writer, x quantized) error {
 	if x.Halves != nil {
 		return halvesText(w, x)
 	}
+	var left []stays
+	for _, r := range x.InFloat {
+		left = append(left, stays{r.Op, r.Node, r.Why})
+	}
+	inFloat(w, "float", left)
 	if x.Result == nil {
 		return nil
 	}
@@ -132,26 +149,15 @@ func quantizedText(w io.Writer, x quantized) error {
 // halvesText says which nodes stay in float32, and what the rounding to float16
 // costs.
 func halvesText(w io.Writer, x quantized) error {
-	reasons, at := []string{}, map[string][]string{} // by reason, in the graph's order
+	var left []stays
 	for _, k := range x.Halves.Kept {
 		if k.Loss {
 			fmt.Fprintf(w, "! %s stays in float32: %s\n", words.Printable(k.Op+" "+k.Node), words.Printable(k.Why))
 			continue
 		}
-		why := k.Op + ": " + k.Why
-		if at[why] == nil {
-			reasons = append(reasons, why)
-		}
-		at[why] = append(at[why], k.Node)
+		left = append(left, stays{k.Op, k.Node, k.Why})
 	}
-	for _, why := range reasons {
-		names := at[why]
-		text := strings.Join(names[:min(3, len(names))], ", ")
-		if n := len(names) - 3; n > 0 {
-			text += fmt.Sprintf(" and %d more", n)
-		}
-		fmt.Fprintf(w, "  in float32: %s (%s)\n", words.Printable(text), words.Printable(why))
-	}
+	inFloat(w, "float32", left)
 	if x.Result == nil {
 		return nil
 	}
@@ -161,6 +167,39 @@ func halvesText(w io.Writer, x quantized) error {
 	judgementRow(tw, "float32", x.Result.Float)
 	judgementRow(tw, "float16", x.Result.Judgement)
 	return tw.Flush()
+}
+
+// stays is a node that is left as it was.
+type stays struct{ op, node, why string }
+
+// inFloat lists nodes by the reason for which they are left in this type, in the
+// graph's order.
+func inFloat(w io.Writer, kind string, left []stays) {
+	reasons, at := []string{}, map[string][]string{}
+	for _, k := range left {
+		why := k.op + ": " + k.why
+		if at[why] == nil {
+			reasons = append(reasons, why)
+		}
+		at[why] = append(at[why], k.node)
+	}
+	for _, why := range reasons {
+		names := at[why]
+		text := strings.Join(names[:min(3, len(names))], ", ")
+		if n := len(names) - 3; n > 0 {
+			text += fmt.Sprintf(" and %d more", n)
+		}
+		fmt.Fprintf(w, "  in %s: %s (%s)\n", kind, words.Printable(text), words.Printable(why))
+	}
+}
+
+// counted is "3 Conv, 1 Gemm".
+func counted(n map[string]int) string {
+	var parts []string
+	for _, op := range slices.Sorted(maps.Keys(n)) {
+		parts = append(parts, fmt.Sprintf("%d %s", n[op], op))
+	}
+	return strings.Join(parts, ", ")
 }
 
 func judgementHeader(w io.Writer, first string) *tabwriter.Writer {

@@ -59,7 +59,7 @@ func prepare(
 	if p.agent, err = agentManifest(arch); err != nil {
 		return nil, errors.Join(append(problems, err)...)
 	}
-	named, err := runtimesOf(e, arch, p.agent)
+	named, err := runtimesOf(ctx, e, arch, p.agent, runtimes.Releases{Cache: cache, Say: say})
 	problems = append(problems, err, foreseen(e, p.models, named.Runtimes, say))
 	if err := errors.Join(problems...); err != nil {
 		return nil, asUsage(err)
@@ -71,10 +71,12 @@ func prepare(
 	return p, nil
 }
 
-func runtimesOf(e *spec.Experiment, arch string, agent trial.Manifest) (runtimes.Found, error) {
+func runtimesOf(
+	ctx context.Context, e *spec.Experiment, arch string, agent trial.Manifest, releases runtimes.Releases,
+) (runtimes.Found, error) {
 	return runtimes.Resolver{Arch: arch, Agent: agent, Built: func(name string) (string, error) {
 		return beside(filepath.Join("runtimes", name+"-"+arch+".ort"))
-	}}.Resolve(e)
+	}, Released: func(version string) (string, error) { return releases.Library(ctx, version, arch) }}.Resolve(e)
 }
 
 // foreseen is what will go wrong by what is known of models, runtimes and

@@ -29,7 +29,8 @@ func runFlags() []cli.Flag {
 			Usage: "do not load and run each model once on this machine before anything is reserved"},
 		&cli.BoolFlag{Name: "keep", Usage: "leave lease and container as they are at the end"},
 		&cli.DurationFlag{Name: "pull-grace", Value: 2 * time.Minute,
-			Usage:  "give up on an image that has looked impossible to pull for this long",
+			Usage: "say so when a container has been starting for this long without a reason, as with an image that " +
+				"can't be pulled; give up where the site does say that it can't",
 			Action: atLeast(time.Second)},
 		&cli.DurationFlag{Name: "fetch-time",
 			Usage: "stop measuring this long before the lease ends, to bring the results home",

@@ -39,7 +39,8 @@ var checklist = []struct {
 		"TestZunNeighbours"},
 	{"Asynchronous states Creating→Running", "TestWholeWay TestWorkersAndLateAddresses TestEveryRecordedExchange"},
 	{"**Error (not HTTP error)**", "TestReservationTroubleIsNoHTTPError TestLeaseEndTakesItsContainers"},
-	{"ErrImagePull stays Creating", "TestPullTroubleIsCreatingForEver TestMainCommandThatExitsEndsInError " +
+	{"an image that cannot be pulled stays Creating, without a reason", "TestPullTroubleIsCreatingForEver " +
+		"TestMainCommandThatExitsEndsInError " +
 		"TestStopLosesFilesAndThePort"},
 	{"One device, many containers", "TestManyContainersOnOneBoard TestMainCommandThatExitsEndsInError"},
 	{"Execute: query parameters", "TestExecuteHasNoShell TestExecuteReportsExitCodes TestExecuteIsCutAndGoesOn"},

@@ -321,9 +321,9 @@ func TestFaultsOfContainers(t *testing.T) {
 	c.order("zun.image=never")
 	body["name"] = "pulls"
 	uuid = c.want(202, c.zun("POST", "/containers", body)).text("uuid")
-	c.poll("ErrImagePull", func() bool {
+	c.poll("somebody to work on it", func() bool {
 		a := c.zun("GET", "/containers/"+uuid, nil)
-		return a.at("status") == "Creating" && a.at("status_detail") == "ErrImagePull"
+		return a.at("status") == "Creating" && a.at("task_state") == "container_creating"
 	})
 	c.order("zun.create=lost")
 	body["name"] = "lost"

@@ -114,3 +114,27 @@ func TestTheContainerOfALeaseThatVanishedIsRemoved(t *testing.T) {
 		t.Errorf("left: %v %v", c.containers, c.leases)
 	}
 }
+
+// starting is a site on which no container ever starts.
+type starting struct{ *cloud }
+
+func (starting) Launch(ctx context.Context, _ ContainerRequest, _ func(string)) (Container, error) {
+	<-ctx.Done()
+	return Container{}, ctx.Err()
+}
+
+// A container that is Creating for ever, as with an image that cannot be pulled, is
+// waited for until the lease has no time left to measure in, and then given up in words.
+func TestALeaseEndsWhileAContainerStarts(t *testing.T) {
+	l, c := newLab(t), newCloud(t)
+	err, _ := l.execute(t, t.Context(), starting{c}, func(cfg *Config) {
+		cfg.Patience = DefaultPatience()
+		cfg.Patience.LeaseTail = 61 * time.Minute // of a lease of an hour, in whole minutes
+	})
+	if failure.KindOf(err) != failure.Cloud || !strings.Contains(err.Error(), "did not start before its lease ends") {
+		t.Errorf("%v", err)
+	}
+	if len(c.containers)+len(c.leases) > 0 {
+		t.Errorf("left: %v %v", c.containers, c.leases)
+	}
+}

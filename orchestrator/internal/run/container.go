@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"chexp/experiments/failure"
 	"chexp/experiments/trial"
 	"chexp/orchestrator/internal/store"
 )
@@ -40,7 +41,7 @@ func (a *attempt) launch(ctx context.Context) (string, error) {
 	if err := a.intend(aContainer, a.request.Name, a.request); err != nil {
 		return "", err
 	}
-	c, err := a.Site.Launch(ctx, a.request, a.Observe.Say)
+	c, err := a.launchInTime(ctx)
 	if c.ID != "" {
 		a.record(store.Entry{Kind: store.Done, What: aContainer, ID: c.ID, Data: raw(c)})
 	}
@@ -65,6 +66,27 @@ func (a *attempt) launch(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf("%s, %s", a.tr.Properties().Name, a.arch), nil
+}
+
+// launchInTime waits for the container as long as its lease has time to measure in:
+// one whose image cannot be pulled starts for ever.
+func (a *attempt) launchInTime(ctx context.Context) (Container, error) {
+	end, ok := a.deadline()
+	if !ok {
+		return a.Site.Launch(ctx, a.request, a.Observe.Say)
+	}
+	timed, cancel := context.WithTimeout(ctx, a.until(end))
+	defer cancel()
+	c, err := a.Site.Launch(timed, a.request, a.Observe.Say)
+	if err != nil && timed.Err() != nil && ctx.Err() == nil {
+		err = failure.Cloud.Errorf("the container %s did not start before its lease ends, at %s", a.request.Name,
+			timeOfDay(a.lease.End)).
+			Advise("an image that cannot be pulled looks like this: `docker pull %s` must work from anywhere without a "+
+				"login, and the image be for the device's processor; a large one takes longer: give the lease more time",
+				a.request.Image).
+			Because(err)
+	}
+	return c, err
 }
 
 // maxContainerName is what a DNS label holds.

@@ -17,6 +17,7 @@ import (
 	"os"
 
 	"chexp/experiments/files"
+	"chexp/experiments/provider"
 	"chexp/experiments/spec"
 	"chexp/experiments/trial"
 )
@@ -42,6 +43,8 @@ type Resolver struct {
 	Agent trial.Manifest // of the agent for Arch: its runtime, and what it carries
 	// Built is the path of a runtime that this repository builds, for Arch.
 	Built func(name string) (string, error)
+	// Released is the path of the library of an ONNX Runtime release, for Arch.
+	Released func(version string) (string, error)
 }
 
 // Found is what Resolve found: what [spec.Expand] needs, and the path of each file
@@ -89,6 +92,8 @@ func (r Resolver) resolve(src spec.RuntimeSource, paths map[string]string) (one 
 	switch {
 	case src.Path != "":
 		one, err = r.given(src, paths)
+	case src.Version != "":
+		one, err = r.released(src, paths)
 	case len(src.Plugins) > 0: // the agent's own, with more providers
 		one = spec.Runtime{Version: r.Agent.Runtime.Version, Providers: r.Agent.Runtime.Providers}
 	default:
@@ -113,6 +118,22 @@ func (r Resolver) built(src spec.RuntimeSource, paths map[string]string) (spec.R
 		return spec.Runtime{}, fmt.Errorf("it has not been built for %s: run `make runtime-%s`", r.Arch, src.Name)
 	}
 	return r.bundle(path, "built "+src.Name, paths)
+}
+
+// released is ONNX Runtime's own library of a version.
+func (r Resolver) released(src spec.RuntimeSource, paths map[string]string) (one spec.Runtime, err error) {
+	if src.Path, err = r.Released(src.Version); err != nil {
+		return one, err
+	}
+	if src.Path == "" { // pinned, and not here: what is known of every release
+		return spec.Runtime{Version: src.Version, Providers: []string{provider.CPU}}, nil
+	}
+	one, err = r.library(src, "npm onnxruntime-node "+src.Version, paths)
+	if err == nil && one.Version != src.Version && one.Version+".0" != src.Version {
+		err = fmt.Errorf("%s says that it is ONNX Runtime %s", src.Path, one.Version)
+	}
+	one.Version = src.Version
+	return one, err
 }
 
 // given is a file that the experiment names: a bundle where its manifest lies

@@ -10,10 +10,9 @@ type image struct {
 	command  []string // the image's own
 	dir      string
 	hostKeys bool
-	foreign  bool   // built for another architecture
-	slowTar  bool   // its tar waits for the end of its input, which never comes: busybox's does
-	trouble  string // Kubernetes' word when it cannot be pulled
-	message  string
+	foreign  bool // built for another architecture
+	slowTar  bool // its tar waits for the end of its input, which never comes: busybox's does
+	unknown  bool // it cannot be pulled
 }
 
 // shape is a registry reference: lower-case names, a tag or a digest.
@@ -28,8 +27,7 @@ var foreignPrefix = map[string]string{"amd64/": "amd64", "arm64v8/": "arm64"}
 // image that cannot be pulled.
 func lookUp(ref, arch string) image {
 	if !shape.MatchString(ref) {
-		return image{trouble: "InvalidImageName", message: `Failed to apply default image tag "` + ref +
-			`": couldn't parse image name "` + ref + `": invalid reference format`}
+		return image{unknown: true}
 	}
 	name := strings.TrimPrefix(strings.TrimPrefix(ref, "docker.io/"), "library/")
 	name, _, _ = strings.Cut(name, "@")
@@ -61,9 +59,7 @@ func lookUp(ref, arch string) image {
 			"echo 'chexp emulator: a Debian root file system stands in for this image; there is no Jupyter server in " +
 				"it'; exec sleep infinity"}}
 	}
-	return image{trouble: "ErrImagePull",
-		message: `rpc error: code = NotFound desc = failed to pull and unpack image "` + ref +
-			`": failed to resolve reference "` + ref + `": ` + ref + `: not found`}
+	return image{unknown: true}
 }
 
 var debianTags = map[string]bool{"12": true, "12-slim": true, "bookworm": true, "bookworm-slim": true, "latest": true,

@@ -144,19 +144,15 @@ func (s *compute) runs(ctx context.Context, c *container) {
 		arch = s.Host.Arch()
 	}
 	img := lookUp(c.req.Image, arch)
-	if img.trouble == "" && s.Host == nil {
-		img.trouble, img.message = "ErrImagePull", "this emulator was started without a container sandbox, so no "+
-			"image can be pulled"
-	}
-	if s.World.Orders.Take(ImageNeverPulls) {
-		img.trouble, img.message = "ErrImagePull",
-			`rpc error: code = Unknown desc = failed to pull image "`+c.req.Image+`": i/o timeout`
-	}
+	never := s.World.Orders.Take(ImageNeverPulls)
 	if !s.World.Pace.Hold(ctx, s.World.Pace.PullDelay) {
 		return
 	}
-	if img.trouble != "" {
-		s.neverPulls(ctx, c, img)
+	if never || img.unknown || s.Host == nil {
+		// Creating for as long as the container exists, and no reason in sight, whatever
+		// kubelet says of the image (recorded, case zun/92).
+		s.World.Log.Debug("image never pulls", "uuid", c.uuid, "image", c.req.Image)
+		<-ctx.Done()
 		return
 	}
 	address := s.newAddress() // the pod's, in which Kubernetes starts a program again
@@ -188,23 +184,6 @@ func (s *compute) backoff(restarts int) time.Duration {
 		return s.World.Pace.Tick / 10
 	}
 	return s.World.Pace.Tick << (restarts - 1)
-}
-
-// neverPulls leaves the container in Creating for as long as it exists, the two reasons
-// taking turns as kubelet backs off. The public code of 2024 showed no reason at all; a
-// fragment of 2026 shows these.
-func (s *compute) neverPulls(ctx context.Context, c *container, img image) {
-	detail := img.trouble
-	for s.change(ctx, func() { c.detail, c.reason = detail, img.message }) {
-		if !s.World.Pace.Hold(ctx, s.World.Pace.Tick) {
-			return
-		}
-		if detail == "ErrImagePull" {
-			detail = "ImagePullBackOff"
-		} else if detail == "ImagePullBackOff" {
-			detail = "ErrImagePull"
-		}
-	}
 }
 
 // startPod makes the pod and shows it as Running. A foreign image's program cannot be

@@ -224,7 +224,7 @@ func digest(image string) trial.Reading[string] {
 // without connection ends the status Creating, so time does.
 func (s *containerClient) awaitRunning(ctx context.Context, c containers.Container, req run.ContainerRequest,
 	progress func(string)) (containers.Container, error) {
-	start := launch{client: s, image: req.Image, began: time.Now()}
+	start := launch{client: s, image: req.Image, began: time.Now(), say: progress}
 	said, patience := "", s.Pace.Patience()
 	err := s.Pace.Poll(ctx, func() (bool, error) {
 		got, err := containers.Get(ctx, s.container, c.UUID).Extract()
@@ -260,6 +260,8 @@ type launch struct {
 	began     time.Time
 	claimed   bool      // somebody works on it, or did
 	pullSince time.Time // since when the image looks impossible to pull; zero: it does not
+	say       func(string)
+	guessed   bool // that it may be the image
 }
 
 // look reports whether the container runs, or why it never will.
@@ -288,7 +290,15 @@ func (l *launch) look(ctx context.Context, c containers.Container) (bool, error)
 	case time.Since(l.pullSince) >= l.client.opts.PullGrace:
 		return false, pullFailure(c, l.image)
 	}
-	if waited := time.Since(l.began); waited >= l.client.opts.LaunchTimeout {
+	waited := time.Since(l.began)
+	if !l.guessed && waited >= l.client.opts.PullGrace {
+		l.guessed = true
+		l.say(fmt.Sprintf("container %s is %s for %s now, and the site gives no reason. An image that cannot be pulled "+
+			"looks like this, and so does a large one: does `docker pull %s` work from anywhere without a login, and is "+
+			"it for linux/arm64? chexp waits up to %s in all, while the lease lasts; Ctrl-C gives the device back", c.Name,
+			c.Status, waited.Round(time.Second), l.image, l.client.opts.LaunchTimeout))
+	}
+	if waited >= l.client.opts.LaunchTimeout {
 		return false, failure.Cloud.Errorf("container %s is still %s after %s", c.Name, c.Status,
 			waited.Round(time.Second)).
 			Advise("can image %s be pulled from anywhere, and is it for linux/arm64? Is it very large? Else try "+
