@@ -6,6 +6,77 @@ import (
 	"chexp/models/onnx"
 )
 
+func (p *plugin) oneScale(scale, zero string) bool {
+	s := p.constants[scale]
+	return s != nil && s.Elements() == 1 && (zero == "" || p.constants[zero] != nil && p.constants[zero].Elements() == 1)
+}
+
+// quantizedProduct: the operators with scales of their own.
+func (p *plugin) quantizedProduct(n *onnx.Node) string {
+	x := n.Input(0)
+	var why string
+	switch {
+	case n.Op == "QGemm" && n.Input(7) == "":
+		return "its output is float"
+	case n.Op == "QLinearConv":
+		why = p.conv(n, x, n.Input(3), n.Input(8))
+	case n.Op == "QGemm":
+		why = p.product(n, x, n.Input(3), n.Input(6))
+	default:
+		why = p.product(n, x, n.Input(3), "")
+	}
+	out, outZero := n.Input(6), n.Input(7)
+	if n.Op == "QGemm" {
+		out, outZero = n.Input(7), n.Input(8)
+	}
+	switch {
+	case why != takes:
+		return why
+	case !eightBits(p.types[x]) || !eightBits(p.types[n.Input(3)]):
+		return "it is not of 8 bits"
+	case p.constants[n.Input(4)] == nil || !p.oneScale(n.Input(1), n.Input(2)) || !p.oneScale(out, outZero):
+		return "scales or zero points are no constants"
+	}
+	return p.zeroPoints(p.constants[n.Input(5)])
+}
+
+// zeroPoints of weights must be one.
+func (p *plugin) zeroPoints(zero *onnx.Tensor) string {
+	if zero == nil {
+		return takes
+	}
+	v, err := zero.Integers()
+	if err != nil || slices.ContainsFunc(v, func(z int64) bool { return z != v[0] }) {
+		return "the weights' zero points differ by channel"
+	}
+	return takes
+}
+
+func (p *plugin) quantizedRest(n *onnx.Node) (*claim, string) {
+	x, y, scales := n.Input(0), "", [][2]int{{1, 2}, {3, 4}}
+	if n.Op == "QLinearAdd" {
+		y, scales = n.Input(3), [][2]int{{1, 2}, {4, 5}, {6, 7}}
+	}
+	if n.IntAttr("channels_last", 0) != 0 {
+		return nil, "channels_last"
+	}
+	for _, at := range scales {
+		if !p.oneScale(n.Input(at[0]), n.Input(at[1])) {
+			return nil, "not one constant scale each"
+		}
+	}
+	if !eightBits(p.types[x]) {
+		return nil, "it is not of 8 bits"
+	}
+	if y == "" {
+		if dims, ok := p.concrete(x); !ok || len(dims) != 4 {
+			return nil, unknownShape
+		}
+		return p.one(n, false, x), takes
+	}
+	return p.one(n, false, x, y), p.summands(x, y)
+}
+
 // dequantized says whether a value comes out of a DequantizeLinear.
 func (f *facts) dequantized(name string) bool {
 	n := f.makers[name]
