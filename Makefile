@@ -25,6 +25,7 @@
 #   make test-runtimes    which provider really runs the tutorial's models, on both architectures
 #   make test-validity    quietly, under a CPU quota and beside a neighbour: the verdict names each; wants a quiet machine
 #   make bench-harness    what measuring costs: our loop against a loop in C over the same library
+#   make bench-fleet      chexp with 20 emulated boards: its memory, requests and executes per device and minute
 #   make bench-start      the agent's start, and its memory over a bare ONNX Runtime process
 #
 # Set-up needs Debian 12 with Go, gcc, make and npm, and root or sudo for apt; without
@@ -33,7 +34,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos test-validity build agents images conformance lint clean deps test-deps bench-harness bench-start peers runtime-debian test-runtimes peers-quantize accuracy-arm64 test-acl
+.PHONY: help demo test chaos test-validity build agents images conformance lint clean deps test-deps bench-harness bench-start bench-fleet peers runtime-debian test-runtimes peers-quantize accuracy-arm64 test-acl
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 export VERSION
@@ -83,6 +84,9 @@ test-validity: build agents
 
 bench-harness: agents
 	go test -run '^$$' -bench 'Harness|RealModel' -benchtime 1x ./agent/internal/ort
+
+bench-fleet: build agents images
+	go test -run '^$$' -bench ManyDevices -benchtime 1x ./orchestrator/internal/cli
 
 bench-start: agents
 	go test -run '^$$' -bench 'Start|Memory' -benchtime 1x ./agent/cmd/chexp-agent

@@ -8,6 +8,7 @@ import (
 	"chexp/experiments/failure"
 	"chexp/experiments/input"
 	"chexp/experiments/spec"
+	"chexp/experiments/words"
 	"chexp/models/inputs"
 	"chexp/models/onnx"
 )
@@ -37,7 +38,8 @@ func (r *Resolver) settle(e *spec.Experiment, i int, found *Resolved) error {
 			if p.Input != "" {
 				at, whose = at+"."+p.Input, fmt.Sprintf("input %q of model %s", p.Input, found.Name)
 			}
-			problems = append(problems, e.Problemf(at, "%s %s", whose, p.Text))
+			// Names in it are the model's, which is somebody else's.
+			problems = append(problems, e.Problemf(words.Line(at, 200), "%s", words.Line(whose+" "+p.Text, 2000)))
 		}
 		return failure.Usage.Wrap(problems)
 	}

@@ -38,7 +38,7 @@ func keyOf(r *trial.Result) key {
 	// file. The rest follows from the file, in results of before it was recorded, too.
 	for _, in := range r.Model.Inputs {
 		if in.Described {
-			k.shape += "; " + in.String()
+			k.shape += "; " + words.Line(in.String(), 200)
 		}
 	}
 	k.shape = strings.TrimPrefix(k.shape, "; ")

@@ -66,6 +66,11 @@ func TestResolve(t *testing.T) {
 			given: []Given{{Name: "ids", Symbols: map[string]int64{"seq": 128}}},
 			want: "ids int64 [batch, 128], random, 0 to 999; mask int64 [batch, 128], random, 0 to 1 " +
 				"(0 or 1 is a guess; inputs: {mask: {values: {random: [0, 9]}}}, for example, sets it)"},
+		"by one input's list or file, for the same symbol of another": {ports: []Port{floats("x", "b", "w"),
+			floats("y", "b", "w"), floats("u", "b", "v"), floats("v", "b", "v")},
+			given: []Given{{Name: "y", Sizes: sizes("batch", 320)}, {Name: "u", Values: file(7, 5)}},
+			want: "x float32 [batch, 320], random, normal; y float32 [batch, 320], random, normal; " +
+				"u float32 [batch, 5], from x.npy; v float32 [batch, 5], random, normal"},
 		"a symbol that is not there": {ports: []Port{floats("x", "b", "seq")},
 			given: []Given{{Name: "x", Symbols: map[string]int64{"sex": 128}}}, want: `did you mean "seq"?`},
 		"an input that is not there": {ports: []Port{floats("input", "b", 8)},
@@ -107,7 +112,7 @@ func TestResolve(t *testing.T) {
 		"another size than the model's": {ports: []Port{floats("x", "n", 3, 32, 32)},
 			given: []Given{{Name: "x", Sizes: sizes("batch", 3, 64, 32)}}, want: "has the size 32 on axis 2"},
 		"another rank": {ports: []Port{floats("x", "n", 8)}, given: []Given{{Name: "x", Sizes: sizes(8)}},
-			want: "has 2 dimensions in the model, [n, 8], and the experiment gives 1 sizes"},
+			want: "has 2 dimensions in the model, [n, 8], and 1 sizes are given"},
 		"a decision": {ports: []Port{{Name: "sr", Type: "int64", Dims: dims(),
 			Use: Use{Decides: true, Compared: []string{"16000"}}}},
 			want: "decides which branch of the model runs (the model compares it with 16000), so no value can be guessed. " +
@@ -126,11 +131,13 @@ func TestResolve(t *testing.T) {
 			want:  "whole numbers from -128 to 127"},
 		"no tensor": {ports: []Port{{Name: "x"}}, want: "is no tensor"},
 		"complex": {ports: []Port{{Name: "x", Type: "complex64", Dims: dims(1)}},
-			want: "which ONNX Runtime takes from no caller"},
+			want: "of which no values can be given to a model here"},
 		"a file of samples": {ports: []Port{floats("x", "n", 8)}, given: []Given{{Name: "x", Values: file(100, 8)}},
 			want: "x float32 [batch, 8], from x.npy"},
 		"a file that gives the open size": {ports: []Port{floats("x", "n", "w")}, given: []Given{{Name: "x",
 			Values: file(5, 320)}}, want: "x float32 [batch, 320], from x.npy"},
+		"a file of one sample": {ports: []Port{floats("x", "n", "w")}, given: []Given{{Name: "x", Values: file(320)}},
+			want: "x float32 [batch, 320], from x.npy"},
 		"a file of another shape": {ports: []Port{floats("x", "n", 8)}, given: []Given{{Name: "x", Values: file(100, 9)}},
 			want: "holds an array of shape [100 9]"},
 	} {

@@ -87,6 +87,7 @@ func (r *resolver) take(ports []Port, given []Given) {
 			r.symbols[s] = n
 		}
 	}
+	defer r.learn(ports)
 	for _, p := range ports {
 		g := r.given[p.Name]
 		for i, d := range p.Dims {
@@ -94,6 +95,28 @@ func (r *resolver) take(ports []Port, given []Given) {
 			named := i == 0 && g.Sizes == nil && !g.AxisGiven && likeBatch(d.Symbol)
 			if d.Size < 0 && d.Symbol != "" && (stated || named) {
 				r.batch[d.Symbol] = true
+			}
+		}
+	}
+}
+
+// learn takes what a person says of one input's size for that of its symbol: it
+// has one size in all inputs.
+func (r *resolver) learn(ports []Port) {
+	for _, p := range ports {
+		g := r.given[p.Name]
+		for i, d := range p.Dims {
+			if _, known := r.symbols[d.Symbol]; known || d.Size >= 0 || d.Symbol == "" || r.batch[d.Symbol] || i == 0 {
+				continue
+			}
+			shape := g.Values.Shape
+			switch {
+			case i < len(g.Sizes) && !g.Sizes[i].Batch:
+				r.symbols[d.Symbol] = g.Sizes[i].N
+			case len(shape) == len(p.Dims):
+				r.symbols[d.Symbol] = shape[i]
+			case len(shape) == len(p.Dims)-1:
+				r.symbols[d.Symbol] = shape[i-1]
 			}
 		}
 	}
@@ -133,7 +156,7 @@ func (r *resolver) one(p Port, g Given) Input {
 			"Export the model with tensors as inputs")
 		return in
 	case !p.Type.Known():
-		r.problem(p.Name, "is of %s, which ONNX Runtime takes from no caller. Export the model with another type there",
+		r.problem(p.Name, "is of %s, of which no values can be given to a model here. Export it with another type there",
 			p.Type)
 		return in
 	}
@@ -177,7 +200,7 @@ func (r *resolver) dimensions(p Port, g Given) []Dim {
 		}
 	}
 	if wanted != nil && len(wanted) != len(dims) {
-		r.problem(p.Name, "has %s in the model, %s, and the experiment gives %d sizes",
+		r.problem(p.Name, "has %s in the model, %s, and %d sizes are given",
 			words.Plural(len(dims), "dimension"), Declared(p), len(wanted))
 		return nil
 	}

@@ -54,8 +54,12 @@ func (s *shaping) size(i int, d Dim) int64 {
 		}
 		return Open
 	}
-	if shape := g.Values.Shape; len(shape) == len(s.port.Dims) || s.port.Dims == nil && i < len(shape) {
+	shape := g.Values.Shape
+	switch {
+	case len(shape) == len(s.port.Dims) || s.port.Dims == nil && i < len(shape):
 		return shape[i]
+	case s.axis == 0 && len(shape) == len(s.port.Dims)-1: // one sample
+		return shape[i-1]
 	}
 	s.open = append(s.open, i)
 	return Open
@@ -67,7 +71,7 @@ func (s *shaping) fixed(i int, n int64) int64 {
 	stated := i < len(g.Sizes) && !g.Sizes[i].Batch
 	switch {
 	case stated && g.Sizes[i].N != n:
-		s.fail("has the size %d on axis %d (counted from 0) in the model, %s, and the experiment gives it %d", n, i,
+		s.fail("has the size %d on axis %d (counted from 0) in the model, %s, and it is given %d", n, i,
 			Declared(s.port), g.Sizes[i].N)
 	case n == 0 && !stated:
 		s.fail("is empty: the model fixes its axis %d (counted from 0) at 0, %s. Export the model with a size there, or "+

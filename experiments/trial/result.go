@@ -246,7 +246,9 @@ const (
 	// ReasonDeadline is the Code of a run that ended by itself at the time that
 	// `chexp-agent start --for` set.
 	ReasonDeadline = "deadline"
-	// ReasonOutOfMemory is the Code where loading or running took more memory than
-	// there is.
-	ReasonOutOfMemory = "out_of_memory"
+	// These are the Codes where a model itself is to blame: the runtime cannot load
+	// it, or cannot be given its inputs, or an inference of it fails.
+	ReasonModelInvalid     = "model_invalid"
+	ReasonInputUnsupported = "input_unsupported"
+	ReasonInferenceFailed  = "inference_failed"
 )

@@ -100,3 +100,26 @@ func TestSettle(t *testing.T) {
 		t.Error("it asks for nothing")
 	}
 }
+
+// What decides a branch inside another's body is found, too, and what comes of a
+// body's own values.
+func TestUsesInBodies(t *testing.T) {
+	m := voice()
+	inner := &onnx.Graph{Name: "inner", Outputs: []*onnx.Value{{Name: "v", Elem: onnx.Float32}},
+		Nodes: []*onnx.Node{{Op: "Identity", Inputs: []string{"rows"}, Outputs: []string{"v"}}}}
+	branches := func(g *onnx.Graph) []*onnx.Attribute {
+		return []*onnx.Attribute{{Name: "then_branch", Kind: onnx.GraphAttribute, Graph: g},
+			{Name: "else_branch", Kind: onnx.GraphAttribute, Graph: g}}
+	}
+	outer := &onnx.Graph{Name: "outer", Outputs: []*onnx.Value{{Name: "w", Elem: onnx.Float32}}, Nodes: []*onnx.Node{
+		{Op: "Equal", Inputs: []string{"sr", "rate"}, Outputs: []string{"fast"}},
+		{Op: "If", Inputs: []string{"fast"}, Outputs: []string{"w"}, Attributes: branches(inner)},
+	}}
+	m.Graph.Nodes = append(m.Graph.Nodes[:2], &onnx.Node{Op: "If", Inputs: []string{"sure"}, Outputs: []string{"y"},
+		Attributes: branches(outer)})
+	for _, p := range Ports(m) {
+		if p.Use.Decides != (p.Name == "sr") || p.Name == "sr" && fmt.Sprint(p.Use.Compared) != "[16000]" {
+			t.Errorf("%+v", p)
+		}
+	}
+}

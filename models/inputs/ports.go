@@ -43,23 +43,23 @@ const keeps = " Identity Cast Reshape Squeeze Unsqueeze Flatten Transpose Slice 
 // maxMarks bounds the search: inputs times values of a graph.
 const maxMarks = 2_000_000
 
-// usesOf finds what becomes of the inputs' values. It looks into the bodies of If,
-// Loop and Scan for what they compare, too.
+// usesOf finds what becomes of the inputs' values, in the bodies of If, Loop and
+// Scan too.
 func usesOf(m *onnx.Model) map[string]input.Use {
 	uses := map[string]input.Use{}
 	constants := map[string]*onnx.Tensor{}
 	for _, t := range m.Tensors() {
 		constants[t.Name] = t
 	}
-	for _, n := range m.Graph.Nodes {
+	users := map[string][]*onnx.Node{}
+	eachNode(m.Graph, func(n *onnx.Node) {
 		if a := n.Attr("value"); n.Type() == "Constant" && a != nil && a.Tensor != nil && len(n.Outputs) == 1 {
 			constants[n.Outputs[0]] = a.Tensor
 		}
-	}
-	users := map[string][]*onnx.Node{}
-	for _, n := range m.Graph.Nodes {
-		onnx.EachUse(n, func(name string) { users[name] = append(users[name], n) })
-	}
+		for _, name := range n.Inputs {
+			users[name] = append(users[name], n)
+		}
+	})
 	marks := 0
 	for _, v := range m.Graph.RealInputs() {
 		t := &tracing{constants: constants, users: users, same: map[string]bool{}, any: map[string]bool{}, marks: &marks}
@@ -67,6 +67,33 @@ func usesOf(m *onnx.Model) map[string]input.Use {
 		uses[v.Name] = t.use
 	}
 	return uses
+}
+
+// eachNode visits the nodes of a graph and of the bodies of If, Loop and Scan. For
+// each body it visits two nodes that are not in the file, too: what goes into the
+// node goes into the body, and what the body makes comes out of the node.
+func eachNode(g *onnx.Graph, visit func(*onnx.Node)) {
+	for _, n := range g.Nodes {
+		visit(n)
+		for _, a := range n.Attributes {
+			bodies := a.Graphs
+			if a.Graph != nil {
+				bodies = append([]*onnx.Graph{a.Graph}, bodies...)
+			}
+			for _, body := range bodies {
+				visit(&onnx.Node{Inputs: n.Inputs, Outputs: names(body.Inputs)})
+				visit(&onnx.Node{Inputs: names(body.Outputs), Outputs: n.Outputs})
+				eachNode(body, visit)
+			}
+		}
+	}
+}
+
+func names(values []*onnx.Value) (list []string) {
+	for _, v := range values {
+		list = append(list, v.Name)
+	}
+	return list
 }
 
 // tracing follows one input through the graph: same holds the values that are the

@@ -7,6 +7,8 @@
 //	chexp-agent status DIR [--since N] [--max-bytes B]
 //	chexp-agent stop DIR [--wait D] [--why T] end the run in order; it can be started again
 //	chexp-agent run DIR                       run in the foreground, events on stdout
+//	chexp-agent infer                         serve models on the standard streams (package models/infer)
+//	chexp-agent try                           run one model once (trial.Try on standard input; the answer goes to a pipe)
 //	chexp-agent version [--json]
 //
 // start, status and stop print a trial.StatusReply as JSON lines: events (status

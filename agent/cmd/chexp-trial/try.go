@@ -39,11 +39,15 @@ func tryOnce(library string, out io.Writer) error {
 	return json.NewEncoder(out).Encode(tried)
 }
 
-// confine bounds the process: it writes no file, leaves no core, and takes no more
-// memory than that (0: any). The limit is of what is written to (RLIMIT_DATA), not
-// of addresses: Go and the runtime's threads reserve far more than they use.
+// confine bounds the process: it writes no file, leaves no core, ends by itself
+// should nobody end it, and takes no more memory than that (0: any). The limit is
+// of what is written to (RLIMIT_DATA), not of addresses: Go and the runtime's
+// threads reserve far more than they use.
 func confine(memory int64) error {
-	limits := map[int]uint64{syscall.RLIMIT_FSIZE: 0, syscall.RLIMIT_CORE: 0}
+	const seconds = 300 // of one core; who asks gives up after a minute
+	limits := map[int]uint64{
+		syscall.RLIMIT_FSIZE: 0, syscall.RLIMIT_CORE: 0, syscall.RLIMIT_CPU: seconds,
+	}
 	if memory > 0 {
 		limits[syscall.RLIMIT_DATA] = uint64(memory)
 	}

@@ -87,6 +87,10 @@ func undescribed(ports []port, batch int64) ([]input.Input, error) {
 	for _, p := range problems {
 		return nil, reason.Errorf(reason.InputUnsupported, "input %q %s", p.Input, p.Text)
 	}
+	if len(ports) == 0 && batch != 1 {
+		return nil, reason.Errorf(reason.InputUnsupported, "the model has no inputs, and the trial's batch is %d", batch).
+			Advise("run it with batch 1")
+	}
 	if fits := input.Batches(inputs, []int{int(batch)}); len(ports) > 0 && fits[0] != int(batch) {
 		// One inference handles another number of inputs, whatever the plan says:
 		// its throughput would be wrong.

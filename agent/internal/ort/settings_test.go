@@ -3,6 +3,7 @@
 package ort
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -12,6 +13,7 @@ import (
 	"chexp/agent/internal/reason"
 	"chexp/agent/internal/symbols"
 	"chexp/agent/internal/testmodel"
+	"chexp/experiments/input"
 	"chexp/experiments/trial"
 )
 
@@ -136,4 +138,15 @@ func TestAbsentAccelerators(t *testing.T) {
 		}
 	}
 	os.Unsetenv("OMP_NUM_THREADS")
+}
+
+// Symbols get the sizes that the plan gives to the dimensions, wherever they are.
+func TestSizesOfSymbols(t *testing.T) {
+	axis := 1
+	o := Options{Provider: trial.Provider{Name: "xnnpack"}, Threads: 1, Batch: 4, Inputs: []input.Input{
+		{Name: "x", Shape: []int64{3, 320}}, {Name: "h", Shape: []int64{2, input.Open}, Batch: &axis}}}
+	s, err := settings(o, symbols.Inputs{"x": {"", "width"}, "h": {"", "n"}})
+	if err != nil || fmt.Sprint(s.FreeDimensions) != "map[n:4 width:320]" {
+		t.Errorf("%v, %v", s.FreeDimensions, err)
+	}
 }

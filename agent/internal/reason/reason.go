@@ -12,13 +12,13 @@ import (
 
 // The codes. They are written into results and events and never renamed.
 const (
-	ProviderAbsent   = "provider_absent"   // the runtime has no such execution provider, or cannot use it here
-	ModelInvalid     = "model_invalid"     // the file is no ONNX model, or one that this runtime cannot load
-	InputUnsupported = "input_unsupported" // the agent cannot make up values for an input of the model
-	InferenceFailed  = "inference_failed"  // the runtime returned an error from an inference
-	RuntimeFailed    = "runtime_failed"    // ONNX Runtime itself did not start
-	OptionInvalid    = "option_invalid"    // a provider option that the runtime refused
-	OutOfMemory      = trial.ReasonOutOfMemory
+	ProviderAbsent   = "provider_absent"            // the runtime has no such execution provider, or cannot use it here
+	ModelInvalid     = trial.ReasonModelInvalid     // the file is no ONNX model, or one that this runtime cannot load
+	InputUnsupported = trial.ReasonInputUnsupported // the agent cannot make up values for an input of the model
+	InferenceFailed  = trial.ReasonInferenceFailed  // the runtime returned an error from an inference
+	RuntimeFailed    = "runtime_failed"             // ONNX Runtime itself did not start
+	OptionInvalid    = "option_invalid"             // a provider option that the runtime refused
+	OutOfMemory      = "out_of_memory"
 	RunnerCrashed    = "runner_crashed" // the trial's process died, or answered nonsense
 	RunnerMissing    = "runner_missing" // the trial's process could not be started
 	Timeout          = "timeout"        // the trial's process was killed at its wall-clock limit

@@ -64,13 +64,15 @@ func (a modelVerbs) modelCompare(c *cli.Context) error {
 			Errorf("`chexp model compare` takes a float model and at least one other; it got %d", c.NArg()).
 			Advise("`chexp model compare --help`")
 	}
-	if c.String("data") == "" {
-		return failure.Usage.Errorf("--data DIR is missing: the models are judged on pictures or arrays").
+	if c.String("data") == "" && !c.IsSet("input") {
+		return failure.Usage.Errorf("--data DIR is missing: the models are judged on pictures or arrays, or on inputs " +
+			"that --input describes").
 			Advise("`chexp model compare --help`")
 	}
 	exact, _ := target(c)
 	var models []*onnx.Model
 	var lines []compared
+	var first *fed
 	for _, name := range c.Args().Slice() {
 		w, err := a.loadModel(c.Context, name)
 		if err != nil {
@@ -79,10 +81,17 @@ func (a modelVerbs) modelCompare(c *cli.Context) error {
 		if _, err := settle(w.ONNX, c.String("shape")); err != nil {
 			return refused("", err)
 		}
+		f, err := feedInputs(c, w.ONNX)
+		if err != nil {
+			return err
+		}
+		if first == nil {
+			first = f
+		}
 		models = append(models, w.ONNX)
 		lines = append(lines, compared{Model: name, Bytes: w.Bytes})
 	}
-	list, set, err := a.readSamples(c, models[0], c.String("data"))
+	list, set, err := a.sampled(c, models[0], c.String("data"), first)
 	if err != nil {
 		return refused("", err)
 	}

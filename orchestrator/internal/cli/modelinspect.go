@@ -10,6 +10,7 @@ import (
 
 	"chexp/experiments/failure"
 	"chexp/experiments/words"
+	"chexp/models/inputs"
 	"chexp/models/inspect"
 	"chexp/models/onnx"
 
@@ -26,7 +27,7 @@ func (a modelVerbs) modelInspectCommand() *cli.Command {
 			&cli.StringFlag{Name: "shape",
 				Usage:  "`1,C,H,W`: sizes of the input that the model leaves open, to count the work",
 				Action: text(aShape)},
-			formats("table", "json"),
+			inputFlag(), formats("table", "json"),
 		},
 	}
 }
@@ -51,6 +52,15 @@ func (a modelVerbs) modelInspect(c *cli.Context) error {
 			return err
 		}
 	}
+	f, err := feedInputs(c, w.ONNX)
+	if err != nil {
+		return err
+	}
+	if f != nil {
+		f.reopen() // the report shows the file as it is
+		f.say(a.app)
+		o.Shapes = inputs.Sizes(f.settled.Inputs, 1)
+	}
 	r := inspect.Inspect(w.ONNX, o)
 	r.File, r.SHA256, r.Bytes, r.Parts, r.External = w.Path, w.SHA256, w.Bytes, w.Parts, len(w.Parts) > 0
 	switch c.String("format") {
@@ -63,16 +73,16 @@ func (a modelVerbs) modelInspect(c *cli.Context) error {
 }
 
 func inputShape(m *onnx.Model, shape string) (map[string][]int64, error) {
-	inputs := m.Graph.RealInputs()
+	ports := m.Graph.RealInputs()
 	dims, err := sizes(shape)
 	if err != nil {
 		return nil, failure.Usage.Errorf("--shape %v", err)
 	}
-	if len(inputs) != 1 || inputs[0].Shape != nil && len(inputs[0].Shape) != len(dims) {
+	if len(ports) != 1 || ports[0].Shape != nil && len(ports[0].Shape) != len(dims) {
 		return nil, failure.Usage.Errorf("--shape %s does not fit the model's inputs", shape).
 			Advise("`chexp model inspect` without it shows them")
 	}
-	return map[string][]int64{inputs[0].Name: dims}, nil
+	return map[string][]int64{ports[0].Name: dims}, nil
 }
 
 func inspectionText(w io.Writer, r *inspect.Report) error {

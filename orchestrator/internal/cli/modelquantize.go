@@ -82,7 +82,7 @@ func sampleFlags() []cli.Flag {
 			Usage: "`NAMES` of all classes in the order of the outputs, with commas between them, or a file with one a " +
 				"line (default: the folders, by number where all are numbers, else by name)"},
 		&cli.BoolFlag{Name: "exif", Usage: "turn pictures upright as their EXIF data says"},
-		formats("table", "json"),
+		inputFlag(), formats("table", "json"),
 	}
 }
 
@@ -120,10 +120,14 @@ func (a modelVerbs) modelQuantize(c *cli.Context) error {
 	if err == nil {
 		open, err = settle(q.Float, c.String("shape"))
 	}
+	var f *fed
+	if err == nil {
+		f, err = feedInputs(c, q.Float)
+	}
 	if err != nil {
 		return refused("cannot quantize "+name, err)
 	}
-	if c.String("data") == "" && (q.Options.Mode == quant.Static || q.MaxDrop >= 0) {
+	if c.String("data") == "" && (f == nil || !f.real()) && (q.Options.Mode == quant.Static || q.MaxDrop >= 0) {
 		return badFlag("--data DIR is missing: static quantization needs inputs like those that the model will see")
 	}
 	out := c.String("output")
@@ -136,8 +140,8 @@ func (a modelVerbs) modelQuantize(c *cli.Context) error {
 	}
 	var res *quant.Result
 	switch {
-	case c.String("data") != "":
-		res, err = a.quantizeWithData(c, q)
+	case c.String("data") != "" || f != nil && f.real():
+		res, err = a.quantizeWithData(c, q, f)
 	case q.Options.Mode == quant.Half:
 		res, err = quant.PlainHalf(q.Float, q.Options)
 	default:
@@ -145,6 +149,10 @@ func (a modelVerbs) modelQuantize(c *cli.Context) error {
 	}
 	if err != nil {
 		return refused("cannot quantize "+name, err)
+	}
+	if f != nil {
+		f.reopen()
+		f.keep(res.Model)
 	}
 	if open != nil { // the file keeps open what was open
 		res.Model.Graph.RealInputs()[0].Shape = open
@@ -295,15 +303,15 @@ func (a modelVerbs) readSamples(c *cli.Context, m *onnx.Model, dir string) (list
 }
 
 // quantizeWithData calibrates and judges on samples, in the agent of this machine.
-func (a modelVerbs) quantizeWithData(c *cli.Context, q quant.Request) (*quant.Result, error) {
+func (a modelVerbs) quantizeWithData(c *cli.Context, q quant.Request, f *fed) (*quant.Result, error) {
 	var err error
 	var set *samples.Set
-	if q.Samples, set, err = a.readSamples(c, q.Float, c.String("data")); err != nil {
+	if q.Samples, set, err = a.sampled(c, q.Float, c.String("data"), f); err != nil {
 		return nil, err
 	}
 	q.Labels = set.Labels
 	if dir := c.String("eval"); dir != "" {
-		if q.Evaluation, set, err = a.readSamples(c, q.Float, dir); err != nil {
+		if q.Evaluation, set, err = a.sampled(c, q.Float, dir, f); err != nil {
 			return nil, err
 		}
 		q.EvalLabels = set.Labels

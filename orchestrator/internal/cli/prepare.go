@@ -11,6 +11,7 @@ import (
 	"chexp/experiments/failure"
 	"chexp/experiments/spec"
 	"chexp/experiments/trial"
+	"chexp/experiments/words"
 	"chexp/models"
 	"chexp/models/inspect"
 	"chexp/models/plates"
@@ -85,11 +86,11 @@ func runtimesOf(
 func foreseen(e *spec.Experiment, found []models.Resolved, known []spec.Runtime, say func(string)) error {
 	for _, m := range found {
 		for _, note := range m.Notes {
-			say("! model " + m.Name + " " + note)
+			say(words.Printable("! model " + m.Name + " " + note))
 		}
 		for _, in := range m.Inputs {
 			if in.Guess != "" {
-				say(fmt.Sprintf("! input %s of model %s: %s", in.Name, m.Name, in.Guess))
+				say(words.Printable(fmt.Sprintf("! input %s of model %s: %s", in.Name, m.Name, in.Guess)))
 			}
 		}
 	}

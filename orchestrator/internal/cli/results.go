@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -148,7 +151,7 @@ func (a resultsVerbs) resultsShow(c *cli.Context) error {
 	if err := a.show(c, f); err != nil {
 		return err
 	}
-	sayUnfinished(a.err, s.Whole(), a.commandsFor(c, s))
+	sayUnfinished(a.err, s.Whole(), a.commandsFor(c, s.Whole()))
 	return nil
 }
 
@@ -174,12 +177,23 @@ func sayUnfinished(w io.Writer, s *store.Run, lines run.Commands) {
 }
 
 func (a resultsVerbs) openRun(c *cli.Context) (*store.Run, error) {
-	name, err := argument(c, "a run (see `chexp results list`, or `latest`)")
+	name, err := argument(c, "a run (see `chexp results list`, or `latest`), or RUN/2, its second device")
 	if err != nil {
 		return nil, err
 	}
+	if m := onePart.FindStringSubmatch(name); m != nil {
+		if s, err := a.open(c, m[1]); err == nil {
+			n, err := strconv.Atoi(m[2])
+			if i := slices.IndexFunc(s.Devices(), func(d *store.Run) bool { return d.Slot() == n }); err == nil && i >= 0 {
+				return s.Devices()[i], nil
+			}
+		}
+	}
 	return a.open(c, name)
 }
+
+// onePart names one device of a run with several: RUN/2, or its directory.
+var onePart = regexp.MustCompile(`^(.+?)(?:/devices)?/([0-9]{1,4})/?$`)
 
 func (a resultsVerbs) resultsReport(c *cli.Context) error {
 	s, err := a.openRun(c)
@@ -198,6 +212,8 @@ func (a resultsVerbs) resultsFetch(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	part := s // one device of a run with several, or all of the run
+	s = s.Whole()
 	if err := s.Lock(); err != nil {
 		return err
 	}
@@ -208,18 +224,18 @@ func (a resultsVerbs) resultsFetch(c *cli.Context) error {
 	}
 	r := &run.Run{Store: s, Plan: plan, Commands: a.commandsFor(c, s)}
 	var left error // what did not come, beside what did
-	if len(s.Devices()) > 0 {
+	if part == s && len(s.Devices()) > 0 {
 		if left, err = a.fetchDevices(c, r); err != nil {
 			return err
 		}
 	} else if from := c.String("from"); from != "" {
 		var n store.Adopted
-		if n, left = s.Adopt(from, plan, store.Origin{Attempt: onlyAttempt(s)}); left != nil && n.Whole+n.Partial == 0 {
+		if n, left = part.Adopt(from, plan, store.Origin{Attempt: onlyAttempt(part)}); left != nil && n.Whole+n.Partial == 0 {
 			return left
 		}
-	} else if whole, damaged := r.Whole(); damaged == nil && whole {
+	} else if whole, damaged := (&run.Run{Store: part, Plan: plan}).Whole(); damaged == nil && whole {
 		a.nothingToFetch(r)
-	} else if left, err = a.fetchFromDevice(c, s); err != nil {
+	} else if left, err = a.fetchFromDevice(c, part); err != nil {
 		return errors.Join(damaged, err)
 	}
 	f, err := writeReports(s)
@@ -234,7 +250,7 @@ func (a resultsVerbs) resultsFetch(c *cli.Context) error {
 func (a resultsVerbs) fetchDevices(c *cli.Context, r *run.Run) (left, err error) {
 	if c.String("from") != "" {
 		return nil, failure.Usage.Errorf("--from brings the results of one device, and run %s has several", r.Store.ID).
-			Advise("leave it out")
+			Advise("say which: `%s`", r.Commands.Line("results", "fetch", r.Commands.Run+"/1", "--from", c.String("from")))
 	}
 	if r.Experiment, err = storedExperiment(r.Store); err != nil {
 		return nil, err

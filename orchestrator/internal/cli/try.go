@@ -10,6 +10,7 @@ import (
 
 	"chexp/experiments/failure"
 	"chexp/experiments/spec"
+	"chexp/experiments/words"
 	"chexp/orchestrator/internal/tryout"
 )
 
@@ -53,14 +54,16 @@ func (p *prepared) try(ctx context.Context, e *spec.Experiment, say func(string)
 			return err
 		}
 		if v.Unknown != "" {
-			say(fmt.Sprintf("! whether model %s runs was not found out on this machine: %s", m.Name, v.Unknown))
+			say(words.Printable(fmt.Sprintf("! whether model %s runs was not found out on this machine: %s", m.Name,
+				v.Unknown)))
 		}
 		if v.Problem != "" {
 			next := v.Next
 			if next != "" {
 				next = ". What to do: " + next
 			}
-			problems = append(problems, e.Problemf(lineOf(e, m.Name), "model %s %s%s", m.Name, v.Problem, next))
+			problems = append(problems, e.Problemf(lineOf(e, m.Name), "model %s %s", m.Name,
+				words.Line(v.Problem+next, 2000)))
 		}
 	}
 	if len(problems) == 0 {

@@ -245,6 +245,7 @@ func (e *Emulator) answer(l net.Listener, h http.Handler) {
 	// The Date of an answer is the cloud's, too.
 	dated := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Date", e.world.Now().Format(http.TimeFormat))
+		e.world.Log.Debug("request", "method", r.Method, "path", r.URL.Path)
 		h.ServeHTTP(w, r)
 	})
 	srv := &http.Server{Handler: dated, ReadHeaderTimeout: 30 * time.Second,

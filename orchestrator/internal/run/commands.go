@@ -2,6 +2,7 @@ package run
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"chexp/orchestrator/internal/transport"
@@ -33,6 +34,15 @@ func (c Commands) run() string { return cmp.Or(c.Run, "RUN") }
 // the directory that flags name: "--from", dir.
 func (c Commands) Fetch(flags ...string) string {
 	return c.Line(append([]string{"results", "fetch", c.run()}, flags...)...)
+}
+
+// ofPart are the commands about what one device of a run with several has.
+func (r *Run) ofPart() Commands {
+	c := r.Commands
+	if slot := r.Store.Slot(); slot > 0 {
+		c.Run = fmt.Sprintf("%s/%d", c.run(), slot)
+	}
+	return c
 }
 
 // Show is the command that prints the run's results.

@@ -162,7 +162,7 @@ func (r *Run) rescue(ctx context.Context, from Agent, cause error) error {
 	}
 	r.rescued = dir
 	return failure.Storage.Errorf("the results do not fit into %s; they are in %s", r.Store.Dir, dir).
-		Advise("free some space, then `%s`", r.Commands.Fetch("--from", dir)).Because(cause)
+		Advise("free some space, then `%s`", r.ofPart().Fetch("--from", dir)).Because(cause)
 }
 
 // salvage brings home what a run that ended early has measured, before the device

@@ -13,7 +13,8 @@ import (
 // run runs the agent once: without a network where that can be had.
 func (a Agent) run(ctx context.Context, request []byte, out, words *bytes.Buffer) error {
 	err := a.start(ctx, request, out, words, true)
-	if out.Len() == 0 && errors.Is(err, syscall.EPERM) { // no namespaces for everybody here
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) && ctx.Err() == nil { // no namespaces for everybody here
 		words.Reset()
 		err = a.start(ctx, request, out, words, false)
 	}

@@ -155,11 +155,12 @@ func (a Agent) once(ctx context.Context, m Model, batch int) (v Verdict, err err
 		return v, nil
 	}
 	why := tried.Reasons[0]
-	if why.Code == trial.ReasonOutOfMemory {
-		v.Unknown = "it took more memory than there is here: " + why.Text
-		return v, nil
+	switch why.Code {
+	case trial.ReasonModelInvalid, trial.ReasonInputUnsupported, trial.ReasonInferenceFailed:
+		return Verdict{Problem: "fails: " + oneLine(why.Text), Next: why.Next}, nil
 	}
-	return Verdict{Problem: "fails: " + oneLine(why.Text), Next: why.Next}, nil
+	v.Unknown = oneLine(why.Text) // of this machine, such as its memory
+	return v, nil
 }
 
 // died judges a process that did not answer. One that was killed, perhaps for its

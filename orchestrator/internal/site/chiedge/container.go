@@ -226,8 +226,9 @@ func (s *containerClient) awaitRunning(ctx context.Context, c containers.Contain
 	progress func(string)) (containers.Container, error) {
 	start := launch{client: s, image: req.Image, began: time.Now(), say: progress}
 	said, patience := "", s.Pace.Patience()
+	defer s.watch.await()()
 	err := s.Pace.Poll(ctx, func() (bool, error) {
-		got, err := containers.Get(ctx, s.container, c.UUID).Extract()
+		got, err := s.look(ctx, c.UUID)
 		if apierror.Is(err, apierror.NotFound) {
 			return false, failure.Cloud.Errorf("container %s is gone before it ran", c.Name).
 				Advise("its lease may have ended: `%s`", s.Commands.Line("lease", "list")).

@@ -85,6 +85,7 @@ type client struct {
 type containerClient struct {
 	*client
 	addresses *addressClient
+	watch     watch
 }
 
 // Connect signs in and finds the services. Its errors are those of
