@@ -33,6 +33,7 @@ var badValues = map[string][]string{
 	"* --resize":                 {"0", "-5"},
 	"* --shape":                  {"1,x", "0,3", ""},
 	"* --layout":                 {"CHW"},
+	"* --input":                  {"x", "x=-1,3", "x=[batch, batch]", "x=none.npy"},
 	"run --lease":                {"", "a\tb"},
 	"run --at":                   {"yesterday", "25", "2026-12-01T14:00", ""},
 	"run --wait":                 {"-5s", "0s", "x"},
