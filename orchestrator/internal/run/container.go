@@ -45,7 +45,7 @@ func (a boarding) launch(ctx context.Context) (string, error) {
 	}
 	a.noteFacts()
 	a.Observe.Say("opening the transport")
-	err = homing{a.attempt}.through(ctx, func(ctx context.Context) error {
+	err = homing(a).through(ctx, func(ctx context.Context) error {
 		tr, err := a.Site.Dial(ctx, a.container, a.request, a.Observe.Say)
 		if err == nil {
 			a.hangUp()
@@ -74,7 +74,7 @@ func (a boarding) comeBack(ctx context.Context) (back bool, err error) {
 		return false, nil
 	}
 	gone := false
-	err = homing{a.attempt}.bringHome(ctx, func(ctx context.Context) error {
+	err = homing(a).bringHome(ctx, func(ctx context.Context) error {
 		c, found, err := a.Site.FindContainer(ctx, a.held.Container.Name)
 		if gone = err == nil && (!found || c.Over || c.ID != a.held.Container.ID); err == nil {
 			a.container = c

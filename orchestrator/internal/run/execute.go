@@ -111,11 +111,11 @@ func (a concluding) conclude(ctx, cleanup context.Context, err error) error {
 		if ctx.Err() != nil {
 			limit = a.Patience.Salvage
 		}
-		left := homing{a.attempt}.salvage(cleanup, a.early(ctx), limit)
+		left := homing(a).salvage(cleanup, a.early(ctx), limit)
 		switch {
 		case left != nil:
 			err = a.notHome(ctx, left, err)
-		case ctx.Err() == nil && a.held.Started && homing{a.attempt}.whole() && a.rescued == "":
+		case ctx.Err() == nil && a.held.Started && homing(a).whole() && a.rescued == "":
 			a.Observe.Say("every result is home all the same: " + err.Error())
 			err = nil
 		default:

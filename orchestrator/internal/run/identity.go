@@ -35,7 +35,7 @@ type boarding struct{ *attempt }
 // answers may fail; the question is harmless to repeat.
 func (a boarding) identify(ctx context.Context) error {
 	var out transport.Exit
-	err := homing{a.attempt}.through(ctx, func(ctx context.Context) (err error) {
+	err := homing(a).through(ctx, func(ctx context.Context) (err error) {
 		out, err = a.tr.Exec(ctx, transport.Command{Args: []string{"sh", "-c", whoAreYou}})
 		return err
 	})

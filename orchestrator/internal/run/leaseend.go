@@ -83,7 +83,7 @@ func (a reserving) lastCall(ctx context.Context, l Lease) {
 	a.lease = l
 	defer a.hangUp()
 	a.lastSeq = a.mirrored()
-	err := homing{a.attempt}.salvage(ctx, "the lease ends", 0)
+	err := homing(a).salvage(ctx, "the lease ends", 0)
 	if err != nil {
 		a.Observe.Warn("what was measured in the old lease could not be brought home: " + err.Error())
 	}

@@ -108,7 +108,7 @@ func (a concluding) giveBackWithin(
 ) error {
 	end := time.Now().Add(share)
 	left := func() time.Duration { return time.Until(end) }
-	return homing{a.attempt}.persist(ctx, 1, left, nil, func(ctx context.Context) error {
+	return homing(a).persist(ctx, 1, left, nil, func(ctx context.Context) error {
 		return a.giveBack(ctx, what, held, find, remove)
 	})
 }
