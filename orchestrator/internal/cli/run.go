@@ -3,7 +3,6 @@ package cli
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"strings"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"chexp/experiments/failure"
 	"chexp/experiments/spec"
 	"chexp/experiments/trial"
+	"chexp/experiments/words"
 	"chexp/orchestrator/internal/bundle"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/runtimes"
@@ -169,7 +169,7 @@ func (a runVerbs) execute(c *cli.Context, e *spec.Experiment, o site.Options, ho
 	if err := begin(cfg.Run, how); err != nil {
 		return err
 	}
-	obs.PhaseEnd(run.PhasePlan, fmt.Sprintf("%d trials; %s", len(plan.Trials), s.Dir))
+	obs.PhaseEnd(run.PhasePlan, words.Plural(len(plan.Trials), "trial")+"; "+s.Dir)
 	return a.carryOut(c, cfg, obs)
 }
 

@@ -25,11 +25,11 @@ type Adopted struct {
 func (a Adopted) String() string {
 	switch {
 	case a.Partial == 0:
-		return fmt.Sprintf("%d results", a.Whole)
+		return words.Plural(a.Whole, "result")
 	case a.Whole == 0:
-		return fmt.Sprintf("%d partial results", a.Partial)
+		return words.Plural(a.Partial, "partial result")
 	}
-	return fmt.Sprintf("%d results and %d partial ones", a.Whole, a.Partial)
+	return words.Plural(a.Whole, "result") + " and " + words.Plural(a.Partial, "partial one")
 }
 
 // adopting is fetched results on their way into the run.
