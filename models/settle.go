@@ -93,9 +93,6 @@ func rows(m *onnx.Model, list []input.Input) map[string]int {
 // graph tell: an output that the file gives the batch has another size.
 func fixedInside(m *onnx.Model, found *Resolved, batches []int) string {
 	for _, b := range input.Batches(found.Inputs, batches) {
-		if b < 2 {
-			continue
-		}
 		shapes, err := onnx.Infer(m, int64(b), inputs.Sizes(found.Inputs, int64(b)))
 		if err != nil {
 			return ""

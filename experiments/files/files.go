@@ -34,13 +34,6 @@ func WriteMode(path string, data []byte, mode fs.FileMode) error {
 	return nil
 }
 
-// WriteFunc is [Write] of what write writes.
-func WriteFunc(path string, write func(io.Writer) error) error {
-	_, err := create(filepath.Dir(path), 0o644,
-		func(f *os.File) (string, error) { return filepath.Base(path), write(f) })
-	return err
-}
-
 // Store writes a file of a folder whole or not at all, and gives it a name that
 // depends on its content: write writes it, and name makes the name of its
 // SHA-256. Stored returns its path, its SHA-256 and its size. What a killed

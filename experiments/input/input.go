@@ -50,6 +50,7 @@ type Dim struct {
 type Use struct {
 	Rows     int64    // the values choose rows of a table with so many; 0: no such table
 	Decides  bool     // the values decide which branch runs, or how often a loop does
+	Sizes    bool     // the values decide how large something is that the model computes
 	Compared []string // with these constants
 }
 

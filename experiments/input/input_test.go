@@ -117,6 +117,8 @@ func TestResolve(t *testing.T) {
 			Use: Use{Decides: true, Compared: []string{"16000"}}}},
 			want: "decides which branch of the model runs (the model compares it with 16000), so no value can be guessed. " +
 				"Give it, as in inputs: {sr: 16000}"},
+		"a size": {ports: []Port{{Name: "n", Type: "int64", Dims: dims(1), Use: Use{Sizes: true}}},
+			want: "decides how much the model computes, so no value can be guessed. Give it, as in inputs: {n: 1}"},
 		"a decision made": {ports: []Port{{Name: "sr", Type: "int64", Dims: dims(), Use: Use{Decides: true}}},
 			given: []Given{{Name: "sr", Values: Values{Kind: Constant, Constant: []string{"16000"}}}},
 			want:  "sr int64 [], 16000"},

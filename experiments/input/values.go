@@ -52,14 +52,17 @@ func (r *resolver) byDefault(p Port, in *Input) {
 		in.Values, in.Guess = v, text+" is a guess; "+set+", for example, sets it"
 	}
 	switch {
-	case p.Use.Decides && discrete && !r.Trusting:
-		compared := ""
+	case (p.Use.Decides || p.Use.Sizes) && discrete && !r.Trusting:
+		compared, what := "", "which branch of the model runs"
+		if !p.Use.Decides {
+			what = "how much the model computes"
+		}
 		if len(p.Use.Compared) > 0 {
 			set = fmt.Sprintf("inputs: {%s: %s}", key(in.Name), p.Use.Compared[0])
 			compared = " (the model compares it with " + strings.Join(p.Use.Compared, ", ") + ")"
 		}
-		r.problem(in.Name, "is of %s and decides which branch of the model runs%s, so no value can be guessed. "+
-			"Give it, as in %s", in.Type, compared, set)
+		r.problem(in.Name, "is of %s and decides %s%s, so no value can be guessed. Give it, as in %s", in.Type, what,
+			compared, set)
 	case p.Use.Rows > 0 && in.Type.IsInteger():
 		_, high := in.Type.Range()
 		in.Values = Values{Kind: Uniform, High: math.Min(float64(p.Use.Rows-1), high)}

@@ -45,3 +45,14 @@ func checkComplete(r *trial.Result) stats.Check {
 	}
 	return c
 }
+
+// checkTimes is asked of results only that end before they start: whatever happened,
+// the times in them are not those of a measurement.
+func checkTimes(r *trial.Result) stats.Check {
+	return stats.Check{
+		Name: Times, Outcome: stats.Invalid, Value: trial.Read(r.End.Sub(r.Start).Seconds()), Unit: "s",
+		Text: fmt.Sprintf("it ends %s before it starts, by the device's clock", r.Start.Sub(r.End)),
+		Remedy: "measure again; a clock that was set back meanwhile does this, and so does a file that was not " +
+			"written by an agent",
+	}
+}

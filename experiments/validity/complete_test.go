@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
@@ -42,5 +43,23 @@ func TestPartialIsNeverValid(t *testing.T) {
 	}
 	if !asked(partial) || asked(&trial.Result{LatenciesNS: []int64{5}}) {
 		t.Error("the check is for interrupted trials, and for no others")
+	}
+}
+
+// A result that ends before it starts is INVALID, and says why; no other has the check.
+func TestAResultThatEndsBeforeItStarts(t *testing.T) {
+	now := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+	for took, want := range map[time.Duration]bool{-time.Second: true, 0: false, time.Minute: false} {
+		r := &trial.Result{Start: now, End: now.Add(took), LatenciesNS: []int64{1, 2, 3, 4, 5, 6}}
+		sample, err := stats.SampleOf(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		checks := Checks(r, sample)
+		i := slices.IndexFunc(checks, func(c stats.Check) bool { return c.Name == Times })
+		got := i >= 0 && checks[i].Outcome == stats.Invalid && strings.Contains(checks[i].Text, "before it starts")
+		if got != want {
+			t.Errorf("%s: %+v", took, checks)
+		}
 	}
 }

@@ -16,6 +16,7 @@ const (
 	Physics    = "physics"
 	Emulation  = "emulation"
 	Complete   = "completeness"
+	Times      = "times"
 	Quota      = "CPU quota"
 	Steal      = "steal"
 	Outside    = "outside load"
@@ -61,6 +62,9 @@ func Checks(r *trial.Result, sample stats.Sample) []stats.Check {
 		c.quota(), c.steal(), c.outside(), c.throttling(), c.heat(), c.clock(), c.governor(), c.swap(), c.pressure()}
 	if r.Partial != nil {
 		out = append([]stats.Check{checkComplete(r)}, out...)
+	}
+	if r.End.Before(r.Start) {
+		out = append([]stats.Check{checkTimes(r)}, out...)
 	}
 	out = append(out, slices.Delete(own, at, at+1)...)
 	return append(out, checkHarness(r, sample))

@@ -52,10 +52,10 @@ func voice() *onnx.Model {
 func TestUses(t *testing.T) {
 	got := fmt.Sprintf("%+v", Ports(voice()))
 	const want = "[{Name:ids Type:int64 Dims:[{Size:-1 Symbol:n} {Size:-1 Symbol:length}] " +
-		"Use:{Rows:50 Decides:false Compared:[]}} " +
-		"{Name:sr Type:int64 Dims:[] Use:{Rows:0 Decides:true Compared:[16000]}} " +
-		"{Name:sized Type:int64 Dims:[{Size:4 Symbol:}] Use:{Rows:0 Decides:false Compared:[]}} " +
-		"{Name:kind Type:int32 Dims:[{Size:-1 Symbol:n}] Use:{Rows:9 Decides:false Compared:[]}}]"
+		"Use:{Rows:50 Decides:false Sizes:false Compared:[]}} " +
+		"{Name:sr Type:int64 Dims:[] Use:{Rows:0 Decides:true Sizes:false Compared:[16000]}} " +
+		"{Name:sized Type:int64 Dims:[{Size:4 Symbol:}] Use:{Rows:0 Decides:false Sizes:false Compared:[]}} " +
+		"{Name:kind Type:int32 Dims:[{Size:-1 Symbol:n}] Use:{Rows:9 Decides:false Sizes:false Compared:[]}}]"
 	if got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
@@ -119,6 +119,19 @@ func TestUsesInBodies(t *testing.T) {
 		Attributes: branches(outer)})
 	for _, p := range Ports(m) {
 		if p.Use.Decides != (p.Name == "sr") || p.Name == "sr" && fmt.Sprint(p.Use.Compared) != "[16000]" {
+			t.Errorf("%+v", p)
+		}
+	}
+}
+
+// A length that the model computes with is no 0 or 1.
+func TestUsesAsSizes(t *testing.T) {
+	m := voice()
+	m.Graph.Nodes = append(m.Graph.Nodes, &onnx.Node{Op: "Range", Inputs: []string{"rate", "sr", "rate"},
+		Outputs: []string{"places"}})
+	m.Graph.Nodes = append(m.Graph.Nodes[:2], m.Graph.Nodes[len(m.Graph.Nodes)-1])
+	for _, p := range Ports(m) {
+		if p.Use.Sizes != (p.Name == "sr") || p.Use.Decides {
 			t.Errorf("%+v", p)
 		}
 	}

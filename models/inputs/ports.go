@@ -135,6 +135,10 @@ func (t *tracing) follow(name string, same bool) {
 	}
 }
 
+// sizing are the inputs of operators that say how large the output is.
+var sizing = map[string][]int{"Range": {0, 1, 2}, "ConstantOfShape": {0}, "Expand": {1}, "Reshape": {1}, "Tile": {1},
+	"TopK": {1}, "Slice": {1, 2}, "Pad": {1}, "Split": {1}, "Resize": {2, 3}}
+
 // meet looks at a node that reads a value.
 func (t *tracing) meet(n *onnx.Node, name string, same bool) {
 	switch n.Op {
@@ -142,6 +146,10 @@ func (t *tracing) meet(n *onnx.Node, name string, same bool) {
 		t.use.Decides = t.use.Decides || n.Input(0) == name
 	case "Loop":
 		t.use.Decides = t.use.Decides || n.Input(0) == name || n.Input(1) == name
+	case "Range", "ConstantOfShape", "Expand", "Reshape", "Tile", "TopK", "Slice", "Pad", "Split", "Resize":
+		for _, i := range sizing[n.Op] {
+			t.use.Sizes = t.use.Sizes || n.Input(i) == name
+		}
 	case "Gather":
 		table := t.constants[n.Input(0)]
 		axis := n.IntAttr("axis", 0)

@@ -58,7 +58,7 @@ func (f *facts) warnings(r *Report, o Options) []Warning {
 	} else if !f.fixedShapes() && inputs[0].Shape[1].Known() {
 		for _, d := range inputs[0].Shape[1:] {
 			if !d.Known() {
-				add("open_size", "export it with fixed sizes; only the batch may be free",
+				add("open_size", "give them: inputs: in an experiment, --input NAME=… here",
 					"its input leaves more than the batch open, and a trial needs every size")
 				break
 			}
@@ -122,7 +122,7 @@ func (f *facts) float16Warnings(r *Report, add func(code, next, format string, a
 	for _, v := range append(f.m.Graph.RealInputs(), f.m.Graph.Outputs...) {
 		if v.Elem == onnx.Float16 {
 			add("float16_edges", "write it again from the float32 model: `chexp model quantize --mode float16`",
-				"%q is float16; the agent reads and writes float32, so Cast nodes must stand at the edges", v.Name)
+				"%q is float16: it is measured so, but accuracy and calibration on pictures need float32 there", v.Name)
 			break
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/gophercloud/gophercloud/v2"
+
 	"chexp/experiments/failure"
 	"chexp/orchestrator/openstack/apierror"
 )
@@ -47,7 +49,13 @@ func (c *Client) remedy(e *apierror.Error) (failure.Kind, string) {
 		return failure.Capacity, "the project's quota or allocation is used up: give back what is not needed, or " +
 			"ask its PI to renew it on chameleoncloud.org"
 	case apierror.Invalid:
-		return c.invalidRemedy(e)
+		kind, next := c.invalidRemedy(e)
+		var answer gophercloud.ErrUnexpectedResponseCode
+		if kind == failure.Usage && errors.As(e.Err, &answer) && answer.Method != http.MethodPost &&
+			answer.Method != http.MethodPut { // who only looks has asked for nothing that could be wrong
+			return failure.Cloud, "try again in some minutes; if it persists, report it with the request id"
+		}
+		return kind, next
 	case apierror.Conflict:
 		return c.conflictRemedy(e)
 	case apierror.Busy:

@@ -33,6 +33,7 @@ var badValues = map[string][]string{
 	"* --resize":                 {"0", "-5"},
 	"* --shape":                  {"1,x", "0,3", ""},
 	"* --layout":                 {"CHW"},
+	"* --input":                  {"x", "x=-1,3", "x=[batch, batch]", "x=none.npy"},
 	"run --lease":                {"", "a\tb"},
 	"run --at":                   {"yesterday", "25", "2026-12-01T14:00", ""},
 	"run --wait":                 {"-5s", "0s", "x"},
@@ -57,6 +58,7 @@ var badValues = map[string][]string{
 	"results compare --group":    {"nolabel"},
 	"results compare --budget":   {"p50 < fast"},
 	"model fetch --sha256":       {"abc", strings.Repeat("A", 64)},
+	"model fetch --swhid":        {"swh:1:cnt:abc", "swh:1:dir:" + strings.Repeat("a", 40), strings.Repeat("a", 40), ""},
 	"model inspect --runtime":    {"new"},
 	"model quantize --mode":      {"int4"},
 	"model quantize --operators": {"none"},
@@ -66,13 +68,15 @@ var badValues = map[string][]string{
 	"model quantize --max-drop":  {"-1pt", "much", "NaN"},
 	"model compare --rounds":     {"-1"},
 	"model compare --runs":       {"0"},
+	"model compare --outputs":    {"boxes", ""},
 	"doctor --experiment":        {"nosuch.yaml"},
 }
 
 // anyValue are the flags that are names of files, runs and such, which are
 // looked up, and those without a value.
 var anyValue = []string{"keep", "release", "resume", "detach", "full", "verbose", "dir", "exact", "wait", "no-wait",
-	"now", "html", "from", "image", "data", "eval", "output", "exclude", "per-tensor", "help"}
+	"now", "html", "from", "image", "data", "eval", "output", "exclude", "per-tensor", "help",
+	"no-try", "try", "trials", "classes", "exif", "yes", "elsewhere", "here"}
 
 // arguments are what each command needs besides flags.
 var arguments = map[string][]string{

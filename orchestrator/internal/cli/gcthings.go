@@ -11,8 +11,6 @@ import (
 	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/store"
-
-	"github.com/urfave/cli/v2"
 )
 
 // findRuns lists the runs with a journal on this machine that gc is about: those
@@ -173,9 +171,4 @@ func made(t run.Thing) time.Time {
 		return at
 	}
 	return t.Created
-}
-
-// contextAfter does something once a command is interrupted.
-func contextAfter(c *cli.Context, do func()) (stop func() bool) {
-	return context.AfterFunc(c.Context, do)
 }

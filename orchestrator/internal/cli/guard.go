@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -59,11 +60,11 @@ func (a runVerbs) guard(c *cli.Context, cfg run.Config) *guard {
 	}
 	g.index = index
 	if !cfg.Keep && cfg.Until == "" {
-		lines := []string{"--runs", c.String("runs")}
+		flags := []string{"--runs", c.String("runs")}
 		if cloud := c.String("os-cloud"); cloud != "" {
-			lines = append(lines, "--os-cloud", cloud)
+			flags = append(flags, "--os-cloud", cloud)
 		}
-		g.stop = contextAfter(c, func() { g.standBy(lines) })
+		g.stop = context.AfterFunc(c.Context, func() { g.standBy(flags) })
 	}
 	return g
 }

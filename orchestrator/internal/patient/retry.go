@@ -46,6 +46,9 @@ func (r *Retry) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		why, hint, again := mayPass(resp, err)
 		if !again || try > p.Retries || req.Context().Err() != nil {
+			if err != nil { // a RoundTripper returns one of the two
+				resp = nil
+			}
 			return resp, err
 		}
 		pause := max(jitter(p.RetryFirst, try), hint)

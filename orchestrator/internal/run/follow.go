@@ -5,13 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"path"
+	"path/filepath"
 	"slices"
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/secret"
 	"chexp/experiments/trial"
 	"chexp/experiments/wait"
 	"chexp/orchestrator/internal/store"
+	"chexp/orchestrator/internal/transport"
 )
 
 // measure starts the agent and follows it until every trial has its result.
@@ -135,14 +139,33 @@ func (f *follower) noAnswer(ctx context.Context, cause error) error {
 
 // restart starts an agent that has ended before its trials were done.
 func (f *follower) restart(ctx context.Context, st trial.State) error {
+	log := f.keepLog(ctx)
 	if f.restarts++; f.restarts > f.Patience.Restarts {
 		return failure.Device.
 			Errorf("the agent ended %d times before its trials were done: %s", f.restarts, st.Text).
-			Advise("the results so far are kept; look at agent.log in the run's directory for the cause")
+			Advise("the results so far are kept; %s", log)
 	}
 	f.Observe.Warn(fmt.Sprintf("the agent is %s (%s); it is started again and goes on with the blocks "+
-		"that it has on record", st.Phase, st.Text))
+		"that it has on record; %s", st.Phase, st.Text, log))
 	return f.start(ctx)
+}
+
+// keepLog brings home the end of what the agent printed, and says where it is.
+func (f *follower) keepLog(ctx context.Context) string {
+	name := f.file("agent", ".log")
+	out, err := f.tr.Exec(ctx, transport.Command{
+		Args: []string{"tail", "-c", "60000", path.Join(f.container.Dir, trial.LogFile)},
+	})
+	if err == nil && out.Code != 0 {
+		err = fmt.Errorf("tail ended with code %d", out.Code)
+	}
+	if err == nil {
+		err = f.Store.Replace(name, []byte(secret.Redact(string(out.Output))))
+	}
+	if err != nil {
+		return "what the agent printed could not be brought home: " + err.Error()
+	}
+	return "look at " + filepath.Join(f.Store.Dir, name) + " for the cause"
 }
 
 // rest waits between two polls. A poll is a process on the device that measures:

@@ -2,7 +2,9 @@ package run
 
 import (
 	"cmp"
+	"context"
 	"fmt"
+	"time"
 
 	"chexp/experiments/failure"
 )
@@ -77,6 +79,9 @@ func (r *Run) checkOwner(s Site, slot int, st State) error {
 		part = r.Store.Whole().Device(slot)
 	}
 	facts, err := ReadFacts(part, held.N)
+	if err != nil && r.ours(s, held) {
+		return nil
+	}
 	if err != nil {
 		return failure.Storage.Errorf("whose run %s is cannot be read, so it is left alone", r.Store.ID).
 			Advise("repair the file, or give back by hand what it holds: `%s`",
@@ -92,4 +97,21 @@ func (r *Run) checkOwner(s Site, slot int, st State) error {
 		return e.Advise("sign in there, then `%s`", r.Commands.Resume())
 	}
 	return e.Advise("sign in there (the run was begun with %s), then `%s`", theirs.from, r.Commands.Resume())
+}
+
+// ours reports whether this account sees what the run holds under the id that the
+// journal has: an id is nobody else's, whatever a damaged file does not tell.
+func (r *Run) ours(s Site, held AttemptState) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if held.Lease.ID != "" {
+		if l, found, err := s.FindLease(ctx, held.Lease.ID); err == nil && found && l.ID == held.Lease.ID {
+			return true
+		}
+	}
+	if held.Container.ID == "" {
+		return false
+	}
+	c, found, err := s.FindContainer(ctx, held.Container.Name)
+	return err == nil && found && c.ID == held.Container.ID
 }

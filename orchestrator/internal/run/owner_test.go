@@ -111,3 +111,19 @@ func TestTheOwnerIsKnownBeforeTheLease(t *testing.T) {
 		t.Errorf("%v; %d things were made", err, c.made)
 	}
 }
+
+// Whose a run is can be unreadable: who sees its lease under its id may give it back.
+func TestADamagedAttemptFileDoesNotHoldTheLease(t *testing.T) {
+	c := signedIn{newCloud(t), account("edge:5000", "CHI-1", "alice")}
+	cfg := reserved(t, c)
+	if err := cfg.Store.Replace("attempts/1.json", []byte("{half")); err != nil {
+		t.Fatal(err)
+	}
+	if err := cfg.CheckOwner(c); err != nil {
+		t.Errorf("it is hers, and it is held: %v", err)
+	}
+	clear(c.leases)
+	if err := cfg.CheckOwner(c); failure.KindOf(err) != failure.Storage {
+		t.Errorf("nothing proves that it is hers: %v", err)
+	}
+}

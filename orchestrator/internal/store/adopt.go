@@ -57,7 +57,11 @@ func (r *Run) adopt(
 	defer from.Close()
 	a := &adopting{run: r, plan: plan, from: from, origin: origin}
 	if a.known, err = r.Origins(); err != nil {
-		return n, err
+		// Where earlier results came from is lost; that is no reason to lose these.
+		if err := setAside(r, OriginsFile); err != nil {
+			return n, err
+		}
+		a.known = Origins{}
 	}
 	for _, t := range plan.Trials {
 		if err := take(a, t); err != nil {

@@ -154,6 +154,18 @@ func TestDamagedResultAtHomeGivesWay(t *testing.T) {
 	}
 }
 
+// A damaged record of where results came from stops no result from coming home.
+func TestDamagedOriginsLoseNoResult(t *testing.T) {
+	_, run := newRun(t)
+	if err := os.Mkdir(filepath.Join(run.Dir, OriginsFile), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	adopt(t, run, 20, nil)
+	if brought, err := run.Brought(onePlan(run)); err != nil || len(brought) != 1 || brought[0].Attempt != 1 {
+		t.Errorf("%+v, %v", brought, err)
+	}
+}
+
 // Of each result it is on record from which attempt it came, before it is there;
 // what is fetched again, or by another attempt, changes nothing of that.
 func TestOrigins(t *testing.T) {

@@ -126,12 +126,3 @@ func speedup(run *judge.Run, o *judge.Option) (s Speedup) {
 	}
 	return s
 }
-
-// Of finds the summary of a letter; nil if there is none.
-func Of(all []Summary, letter string) *Summary {
-	i := slices.IndexFunc(all, func(s Summary) bool { return s.Option == letter })
-	if i < 0 {
-		return nil
-	}
-	return &all[i]
-}

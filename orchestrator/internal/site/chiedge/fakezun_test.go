@@ -124,6 +124,15 @@ func (c *cloud) neutron(w http.ResponseWriter, r *http.Request, path []string) {
 		reply(w, 200, map[string]any{"networks": []any{map[string]any{"id": "pub", "name": "public",
 			"router:external": true, "status": "ACTIVE", "subnets": []any{}}}})
 	case "GET floatingips":
+		if len(path) > 1 {
+			i := slices.IndexFunc(c.fips, func(f map[string]any) bool { return f["id"] == path[1] })
+			if i < 0 {
+				noFloatingIP(w)
+				return
+			}
+			reply(w, 200, map[string]any{"floatingip": c.fips[i]})
+			return
+		}
 		reply(w, 200, map[string]any{"floatingips": c.fips})
 	case "POST floatingips":
 		f := readJSON(r)["floatingip"].(map[string]any)
@@ -134,14 +143,18 @@ func (c *cloud) neutron(w http.ResponseWriter, r *http.Request, path []string) {
 		n := len(c.fips)
 		c.fips = slices.DeleteFunc(c.fips, func(f map[string]any) bool { return f["id"] == path[1] })
 		if len(c.fips) == n {
-			reply(w, 404, map[string]any{"NeutronError": map[string]any{"type": "FloatingIPNotFound",
-				"message": "Floating IP could not be found", "detail": ""}})
+			noFloatingIP(w)
 			return
 		}
 		w.WriteHeader(204)
 	default:
 		w.WriteHeader(404)
 	}
+}
+
+func noFloatingIP(w http.ResponseWriter) {
+	reply(w, 404, map[string]any{"NeutronError": map[string]any{"type": "FloatingIPNotFound",
+		"message": "Floating IP could not be found", "detail": ""}})
 }
 
 // task is what Zun does with a container in this status.
