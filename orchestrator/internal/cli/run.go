@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"os"
 	"strings"
 	"time"
@@ -301,7 +302,7 @@ func (a runVerbs) resume(c *cli.Context, name string) error {
 
 // carryOut executes a run that has its site, and prints the answer.
 func (a runVerbs) carryOut(c *cli.Context, cfg run.Config, obs *progress) error {
-	obs.warned = a.warned
+	maps.Copy(obs.warned, a.warned)
 	cfg.Observe, cfg.Boards = obs, obs
 	var f *found // nothing where the run ended before its report
 	cfg.Report = func() (err error) {
