@@ -58,7 +58,7 @@ func (r *Run) adopt(
 	}
 	defer from.Close()
 	a := &adopting{run: r, plan: plan, from: from, origin: origin, taken: map[string]bool{}}
-	a.sums, _ = r.Sums() // what is not listed, or not readable, contradicts nothing
+	a.sums, _ = sumsOf(r) // what is not listed, or not readable, contradicts nothing
 	if a.known, err = r.Origins(); err != nil {
 		// Where earlier results came from is lost; that is no reason to lose these.
 		if err := setAside(r, OriginsFile); err != nil {

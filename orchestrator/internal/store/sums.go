@@ -12,9 +12,9 @@ import (
 	"chexp/experiments/words"
 )
 
-// Sums reads the SHA256SUMS beside the whole results: what they were when they
+// sumsOf reads the SHA256SUMS beside a run's whole results: what they were when they
 // were brought home.
-func (r *Run) Sums() (files.Sums, error) {
+func sumsOf(r *Run) (files.Sums, error) {
 	data, err := r.Read(filepath.Join(ResultsDir, files.SumsName))
 	if err != nil {
 		return nil, err
@@ -25,7 +25,7 @@ func (r *Run) Sums() (files.Sums, error) {
 // Changed is an error that names the whole results at home that are not what was
 // brought home; nil if there are none, or if there is no list to hold them against.
 func (r *Run) Changed(plan *trial.Plan) error {
-	sums, err := r.Sums()
+	sums, err := sumsOf(r)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
