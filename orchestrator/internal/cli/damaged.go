@@ -17,12 +17,12 @@ import (
 // giveBackDamaged is what --resume does for a run whose files cannot be read: it
 // gives back what the run holds, by the journal alone, and says what is damaged.
 func (a runVerbs) giveBackDamaged(c *cli.Context, cfg run.Config, s *store.Run, damage error) error {
-	entries, err := s.Entries()
+	entries, lost, err := s.Readable()
 	if err != nil {
 		return err
 	}
 	st := run.Replay(entries)
-	if !st.Open() {
+	if !st.Open() && lost == nil { // a line that is lost may tell of something
 		if errors.Is(damage, fs.ErrNotExist) && len(st.Held()) == 0 && st.Leases == 0 {
 			return failure.Locked.Errorf("run %s cannot be resumed", s.ID).
 				Advise("it was cut off before it had a plan: start a new one").Because(damage)
@@ -40,7 +40,11 @@ func (a runVerbs) giveBackDamaged(c *cli.Context, cfg run.Config, s *store.Run, 
 			damage.Error())
 		// The journal's first entry says where the run is; before that was kept, it was
 		// where experiments run by default.
-		if cfg.Site, err = a.connect(c.Context, cmp.Or(entries[0].Text, spec.Sites[0].Name), o); err != nil {
+		where := spec.Sites[0].Name
+		if len(entries) > 0 && entries[0].Kind == store.Ended {
+			where = cmp.Or(entries[0].Text, where)
+		}
+		if cfg.Site, err = a.connect(c.Context, where, o); err != nil {
 			return err
 		}
 		if err := checkOwnerOfDamaged(c, cfg, st); err != nil {

@@ -59,7 +59,7 @@ type journalled struct {
 func (h *heap) journals() map[string]journalled {
 	known := map[string]journalled{}
 	for _, s := range h.runs {
-		entries, err := s.Entries()
+		entries, lost, err := s.Readable()
 		if errors.Is(err, fs.ErrNotExist) { // it never began: see findFiles
 			continue
 		}
@@ -71,7 +71,12 @@ func (h *heap) journals() map[string]journalled {
 			continue
 		}
 		j := journalled{run: s, stays: h.stays(s, entries)}
-		for kind, names := range run.Asked(entries) {
+		asked := run.Asked(entries)
+		if lost != nil {
+			h.warn(lost.Error())
+			asked = run.Named(s.ID, entries)
+		}
+		for kind, names := range asked {
 			for _, name := range names {
 				known[string(kind)+" "+name] = j
 			}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"path"
 	"path/filepath"
+	"slices"
 
 	"chexp/experiments/failure"
 	"chexp/experiments/trial"
@@ -19,14 +20,15 @@ const UnreadDir = "unread"
 
 // GiveBack gives back what a run holds that cannot go on, as files of its
 // directory are damaged. It needs the journal and nothing else: neither plan nor
-// experiment. What its agents have measured is brought home before, as results
+// experiment; where a line of the journal is lost, the names that the run gives tell
+// the rest. What its agents have measured is brought home before, as results
 // where there is a plan, else as it is, into [UnreadDir]. The error says what is
 // damaged.
 func GiveBack(cleanup context.Context, cfg Config, damage error) error {
 	if cfg.Patience == (Patience{}) {
 		cfg.Patience = DefaultPatience()
 	}
-	entries, err := cfg.Store.Entries()
+	entries, lost, err := cfg.Store.Readable()
 	if err != nil {
 		return err
 	}
@@ -36,14 +38,26 @@ func GiveBack(cleanup context.Context, cfg Config, damage error) error {
 	for slot := 1; slot <= len(st.Slots); slot++ {
 		held := st.Slot(slot)
 		held.Asked = LeaseRequest{} // a booking is given back, too: nothing can come back to it
-		a := newAttempt(cfg.device(slot, len(st.Slots)), held, todo{})
+		at := cfg.device(slot, len(st.Slots))
+		if lost != nil {
+			held.N = max(1, held.N)
+			if held.Container, err = findLost(cleanup, at, held); err != nil {
+				return errors.Join(err, damage)
+			}
+			held.Started = held.Started || held.Container.Open()
+		}
+		a := newAttempt(at, held, todo{})
 		if len(st.Slots) > 1 {
 			a.crowd = shared
 		}
 		x.attempts = append(x.attempts, a)
 	}
 	for _, a := range x.attempts {
-		if err := unload(cleanup, a, requestOf(entries, a.held.Container.Name)); err != nil {
+		req := requestOf(entries, a.held.Container.Name)
+		if facts, err := ReadFacts(a.Store, a.held.N); req.Name == "" && err == nil && len(facts) > 0 {
+			req = facts[len(facts)-1].Request()
+		}
+		if err := unload(cleanup, a, req); err != nil {
 			a.Observe.Warn("not all that was measured could be brought home: " + err.Error())
 		}
 	}
@@ -110,4 +124,46 @@ func (a homing) bringUnread(ctx context.Context, why string) error {
 		a.Observe.Warn("brought home and not checked, as there is no plan to check it against: " + dir)
 	}
 	return errors.Join(stopped, present(err), present(err2))
+}
+
+// findLost finds the container of a device where the journal's line about it is lost:
+// what it has measured comes home before the lease goes.
+func findLost(ctx context.Context, cfg Config, held AttemptState) (Held, error) {
+	if held.Container.Open() {
+		return held.Container, nil
+	}
+	for _, n := range []int{held.N + 1, max(1, held.N)} { // the later one first
+		name := containerName(cfg.Store.ID, cfg.Store.Slot(), n)
+		c, found, err := cfg.Site.FindContainer(ctx, name)
+		if err != nil {
+			return held.Container, err
+		}
+		if found && !c.Over {
+			return Held{Name: name, ID: c.ID}, nil
+		}
+	}
+	return held.Container, nil
+}
+
+// Named are the names that a run gives to its things, as far as it can have come by
+// what is left of its journal: for one with a line that is lost.
+func Named(id string, entries []store.Entry) map[ThingKind][]string {
+	names, st := Asked(entries), Replay(entries)
+	add := func(kind ThingKind, name string) {
+		if !slices.Contains(names[kind], name) {
+			names[kind] = append(names[kind], name)
+		}
+	}
+	for n := 1; n <= st.Leases+1; n++ {
+		add(ALease, attemptName(id, n))
+	}
+	for slot, a := range st.Slots {
+		for n := 1; n <= a.N+1; n++ {
+			for _, s := range []int{0, slot + 1} {
+				add(AContainer, containerName(id, s, n))
+				add(AnAddress, containerName(id, s, n))
+			}
+		}
+	}
+	return names
 }

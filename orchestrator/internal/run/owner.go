@@ -59,23 +59,24 @@ func (o owner) String() string {
 // made what the run may still hold: there, "not in my list" does not mean "gone".
 // A run that holds nothing, and uses nothing, can go on anywhere.
 func (r *Run) CheckOwner(s Site) error {
-	entries, err := r.Store.Entries()
+	entries, lost, err := r.Store.Readable()
 	if err != nil {
 		return err
 	}
 	st := Replay(entries)
 	for slot := range st.Slots {
-		if err := r.checkOwner(s, slot+1, st); err != nil {
+		if err := r.checkOwner(s, slot+1, st, lost != nil); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// checkOwner is CheckOwner for one of the run's devices.
-func (r *Run) checkOwner(s Site, slot int, st State) error {
+// checkOwner is CheckOwner for one of the run's devices. Of what is held a line of the
+// journal that is lost may tell.
+func (r *Run) checkOwner(s Site, slot int, st State, lost bool) error {
 	held := st.Slot(slot)
-	if !held.Lease.Open() && !held.Container.Open() {
+	if !held.Lease.Open() && !held.Container.Open() && !lost {
 		return nil
 	}
 	facts, err := r.factsOf(slot, st)
@@ -87,7 +88,7 @@ func (r *Run) checkOwner(s Site, slot int, st State) error {
 			Advise("repair the file, or give back by hand what it holds: `%s`",
 				r.Commands.DeleteLease(cmp.Or(held.Lease.ID, held.Lease.Name))).Because(err)
 	}
-	theirs, mine := ownerOf(facts[held.N-1].Site), ownerOf(s.Describe())
+	theirs, mine := ownerOf(facts[len(facts)-1].Site), ownerOf(s.Describe())
 	if theirs.is(mine) {
 		return nil
 	}
@@ -105,7 +106,7 @@ func (r *Run) factsOf(slot int, st State) ([]Facts, error) {
 	if r.Slots(st) > 1 {
 		part = r.Store.Whole().Device(slot)
 	}
-	return ReadFacts(part, st.Slot(slot).N)
+	return ReadFacts(part, max(1, st.Slot(slot).N)) // 0: the line of its lease is lost
 }
 
 // OwnerUnknown warns that the run's record does not say whose it is, and that this

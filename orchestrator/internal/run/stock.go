@@ -120,11 +120,14 @@ func (x *execution) sweep(ctx context.Context) error {
 	if !ok || x.Keep || ctx.Err() != nil {
 		return nil
 	}
-	entries, err := x.Store.Entries()
+	entries, lost, err := x.Store.Readable()
 	if err != nil {
 		return err
 	}
 	st, asked, cut := Replay(entries), Asked(entries), cutOff(entries)
+	if lost != nil {
+		asked = Named(x.Store.ID, entries)
+	}
 	ctx, cancel := context.WithTimeout(ctx, x.Patience.Cleanup/2)
 	defer cancel()
 	if left := time.Until(cut.Add(x.Patience.Late)); left > 0 {

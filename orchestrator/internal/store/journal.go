@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -113,8 +114,19 @@ func torn(path string) bool {
 // Entries reads the journal. A torn line (see appendLine) is ignored, as its
 // call was never made; damage elsewhere is an error.
 func (r *Run) Entries() ([]Entry, error) {
+	entries, damage, err := r.Readable()
+	if err = cmp.Or(err, damage); err != nil {
+		return nil, err
+	}
+	return entries, nil
+}
+
+// Readable reads the entries that can be read. damage says which line cannot; nil: all
+// can. What that line named is found by name alone.
+func (r *Run) Readable() (entries []Entry, damage, err error) {
 	if r.whole != nil {
-		return r.whole.ofSlot(r.slot)
+		entries, err = r.whole.ofSlot(r.slot)
+		return entries, nil, err
 	}
 	data, err := r.Read(journalFile)
 	if err != nil {
@@ -122,9 +134,8 @@ func (r *Run) Entries() ([]Entry, error) {
 			err = failure.Storage.Errorf("run %s has no %s", r.ID, journalFile).
 				Advise("copy the run's directory again from where it was made").Because(err)
 		}
-		return nil, err
+		return nil, nil, err
 	}
-	var entries []Entry
 	lines := bytes.Split(data, []byte{'\n'})
 	for i, line := range lines {
 		if len(line) == 0 {
@@ -135,12 +146,12 @@ func (r *Run) Entries() ([]Entry, error) {
 			if i == len(lines)-1 || len(lines[i+1]) == 0 && i+2 < len(lines) {
 				continue
 			}
-			return nil, failure.Storage.Errorf("journal of run %s: line %d is damaged", r.ID, i+1).
-				Advise("the run can't be resumed; look for its lease and container by the run's id " +
-					"and delete them by hand").
-				Because(err)
+			damage = cmp.Or(damage, error(failure.Storage.Errorf("journal of run %s: line %d is damaged", r.ID, i+1).
+				Advise("the run can't go on, but its results at home stay; `chexp gc` shows what it still holds").
+				Because(err)))
+			continue
 		}
 		entries = append(entries, e)
 	}
-	return entries, nil
+	return entries, damage, nil
 }
