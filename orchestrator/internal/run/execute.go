@@ -105,6 +105,7 @@ type concluding struct{ *attempt }
 // conclude ends the work on a device that failed with err, which may be nil: what
 // is measured comes home, and nobody speaks to the agent any more.
 func (a concluding) conclude(ctx, cleanup context.Context, err error) error {
+	a.calm = ctx.Err() == nil
 	if err != nil {
 		a.write(store.Entry{Kind: store.Failed, Text: err.Error()})
 		limit := time.Duration(0)

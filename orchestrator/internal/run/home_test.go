@@ -405,6 +405,25 @@ func TestTheLeaseGetsItsDeleteThoughTheContainersHangs(t *testing.T) {
 	}
 }
 
+// An outage at the release, longer than the clean-up's time, is waited out: the lease
+// has the time for it. Then all is given back.
+func TestAnOutageAtTheReleaseIsWaitedOut(t *testing.T) {
+	l, c := newCut(t)
+	l.patience.Cleanup = 50 * time.Millisecond
+	write(t, filepath.Join(l.dir, "finish"), "")
+	err, _ := l.execute(t, t.Context(), c, func(cfg *Config) {
+		cfg.Observe = hearing{phase: func(p Phase) {
+			if p == PhaseRelease {
+				c.downFor(manyTries)
+			}
+		}}
+	})
+	l.atHome(t, c.cloud, err)
+	if c.refused.Load() < manyTries {
+		t.Errorf("only %d calls failed", c.refused.Load())
+	}
+}
+
 // Twenty seconds of outage at any call are no failure where everything came home.
 func TestAShortOutageAnywhereIsNoFailure(t *testing.T) {
 	l, c := newCut(t)

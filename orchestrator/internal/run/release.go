@@ -91,7 +91,11 @@ func (a concluding) giveBackContainer(ctx context.Context) error {
 }
 
 func (a concluding) giveBackLease(ctx context.Context) error {
-	return a.giveBackWithin(ctx, a.Patience.Cleanup*2/5, aLease, a.held.Lease, leaseID(a.Site), a.Site.Release)
+	share := a.Patience.Cleanup * 2 / 5
+	if a.calm && !a.lease.End.IsZero() { // an outage of a quarter of what the lease has left
+		share = max(share, a.until(a.lease.End)/4)
+	}
+	return a.giveBackWithin(ctx, share, aLease, a.held.Lease, leaseID(a.Site), a.Site.Release)
 }
 
 // afterLease looks again at a container that could not be removed: its lease is gone
