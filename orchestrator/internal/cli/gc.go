@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -133,20 +132,19 @@ func (h *heap) hint(cloudErr error) {
 	case len(h.all) == 0 && cloudErr == nil:
 		fmt.Fprintln(h.err, "  nothing is left")
 	case n > 0 && !h.c.Bool("yes"):
-		args := slices.Concat([]string{"gc", "--yes"}, h.flags(), h.c.Args().Slice())
-		fmt.Fprintf(h.err, "  nothing was deleted; to delete %d of these %d: %s\n", n, len(h.all),
-			h.commands(h.c).Line(args...))
+		fmt.Fprintf(h.err, "  nothing was deleted; to delete %d of these %d: %s\n", n, len(h.all), h.deletes())
 	}
 }
 
-// flags are those of this gc that say where to look.
-func (h *heap) flags() (flags []string) {
+// deletes is the command that deletes what this gc lists as to be deleted.
+func (h *heap) deletes() string {
+	args := []string{"gc", "--yes"}
 	for _, name := range []string{"elsewhere", "here"} {
 		if h.c.Bool(name) {
-			flags = append(flags, "--"+name)
+			args = append(args, "--"+name)
 		}
 	}
-	return flags
+	return h.commands(h.c).Line(append(args, h.c.Args().Slice()...)...)
 }
 
 // end ends a run whose process died: see [run.End].
@@ -158,7 +156,7 @@ func (a gcVerb) end(c *cli.Context, s *store.Run) error {
 	}
 	obs := newProgress(a.err)
 	o := a.siteOptions(c)
-	o.Notice, obs.warned = obs.Say, a.warned
+	o.Notice, obs.warned = obs.Again, a.warned
 	if cfg.Site, err = a.connectOwn(c.Context, cfg.Run, o); err != nil {
 		return err
 	}
@@ -231,7 +229,7 @@ func (h *heap) remove() error {
 	ended := map[string]bool{}
 	for _, kind := range run.ThingKinds { // what holds others last
 		for _, x := range h.all {
-			if x.Stays != "" || x.thing.Kind != kind || x.from != nil {
+			if x.Stays != "" || x.thing.Kind != kind || x.from != nil || h.c.Err() != nil {
 				continue
 			}
 			if err := h.cloud.(run.Stock).Remove(h.cleanup, x.thing); err != nil {
@@ -240,7 +238,7 @@ func (h *heap) remove() error {
 		}
 	}
 	for _, x := range h.all {
-		if x.Stays != "" || x.from == nil || ended[x.from.Dir] {
+		if x.Stays != "" || x.from == nil || ended[x.from.Dir] || h.c.Err() != nil {
 			continue
 		}
 		ended[x.from.Dir] = true
@@ -297,7 +295,7 @@ func (h *heap) lookAgain(failed error) error {
 	}
 	if left > 0 {
 		return kind.Errorf("%d of what was to be deleted is still there", left).
-			Advise("try again in some minutes: `%s`", h.commands(h.c).Line("gc", "--yes")).Because(failed)
+			Advise("try again in some minutes: `%s`", h.deletes()).Because(failed)
 	}
 	if failed != nil { // and yet all is gone, such as results that could not be fetched any more
 		h.warn(failed.Error())

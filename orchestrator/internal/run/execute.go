@@ -17,6 +17,7 @@ import (
 type execution struct {
 	Config
 	leases   int        // asked for so far
+	left     bool       // something stays as it is, as the caller asked
 	attempts []*attempt // by slot; never empty, and before the first lease they hold nothing
 }
 
@@ -30,7 +31,7 @@ func Execute(ctx, cleanup context.Context, cfg Config) error {
 		return err
 	}
 	err = x.carryOut(ctx, cleanup)
-	if x.Keep || err == nil && (x.Until != "" || x.Detach) {
+	if x.Keep || x.left {
 		x.write(store.Entry{Kind: store.Left, Text: x.asked()})
 	}
 	return err
@@ -74,6 +75,7 @@ func (x *execution) carryOut(ctx, cleanup context.Context) error {
 	}
 	stop, err := x.forward(ctx)
 	if stop {
+		x.left = true
 		return nil
 	}
 	a := concluding{x.attempts[0]}
