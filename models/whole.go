@@ -26,6 +26,8 @@ type Whole struct {
 	// Files say where this machine has each file of the model, by SHA-256.
 	Files map[string]string
 	ONNX  *onnx.Model // with its weights still in their files
+	// Outside are the names of the tensors whose values are in files of their own.
+	Outside map[string]bool
 }
 
 // Load reads a model file, and finds and hashes the files that hold its values.
@@ -43,6 +45,12 @@ func Load(ctx context.Context, path string, pin files.Pin) (Whole, error) {
 			Because(err)
 	}
 	w.Files = map[string]string{w.SHA256: path}
+	w.Outside = map[string]bool{}
+	for _, t := range w.ONNX.Tensors() {
+		if t.Outside {
+			w.Outside[t.Name] = true
+		}
+	}
 	names, _, err := w.ONNX.ExternalFiles()
 	if err == nil && len(names) > 0 {
 		err = w.addData(ctx, filepath.Dir(path), names)

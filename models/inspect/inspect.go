@@ -71,6 +71,7 @@ type Warning struct {
 type Options struct {
 	Runtime string             // version of ONNX Runtime that will run it; empty: the agent's
 	Shapes  map[string][]int64 // of inputs that the file leaves open
+	Outside map[string]bool    // tensors whose values are in files of their own
 }
 
 // Inspect looks at a model that passed Check.
@@ -184,18 +185,23 @@ func (r *Report) parameters(m *onnx.Model) {
 // facts is what the parts of a report have in common.
 type facts struct {
 	m         *onnx.Model
-	shapes    *onnx.Shapes // nil: not known
+	shapes    *onnx.Shapes // of one input; nil: not known
+	other     *onnx.Shapes // of another batch
 	work      trial.Reading[trial.Work]
 	products  map[*onnx.Node]onnx.Product
 	constants map[string]*onnx.Tensor
 	makers    map[string]*onnx.Node
 	users     map[string][]*onnx.Node
 	types     map[string]onnx.DataType
+	constant  map[string]bool     // values that follow from constants
+	folded    map[*onnx.Node]bool // nodes that make nothing else
+	outside   map[string]bool
+	plugin    map[*onnx.Node]string // what pluginTakes says, once asked
 }
 
 func newFacts(m *onnx.Model, o Options) *facts {
 	f := &facts{m: m, constants: map[string]*onnx.Tensor{}, makers: map[string]*onnx.Node{},
-		users: map[string][]*onnx.Node{}, types: m.ElementTypes()}
+		users: map[string][]*onnx.Node{}, types: m.ElementTypes(), outside: o.Outside}
 	for _, t := range m.Graph.Initializers {
 		f.constants[t.Name] = t
 	}
@@ -213,15 +219,66 @@ func newFacts(m *onnx.Model, o Options) *facts {
 	if o.Shapes != nil {
 		m = withShapes(m, o.Shapes)
 	}
-	if w, err := onnx.Work(m, 1); err != nil {
+	if w, err := onnx.WorkOnce(m); err != nil {
 		f.work = trial.Unread[trial.Work](err.Error())
 	} else {
 		f.work = trial.Read(w)
 	}
 	if s, err := onnx.Infer(m, 1, nil); err == nil {
 		f.shapes, f.products = s, s.Products(f.m)
+		f.other, _ = onnx.Infer(m, 3, nil)
 	}
+	f.fold()
 	return f
+}
+
+// fold finds what follows from constants, which ONNX Runtime computes when it makes
+// a session.
+func (f *facts) fold() {
+	f.constant, f.folded = map[string]bool{}, map[*onnx.Node]bool{}
+	for _, t := range f.m.Graph.Initializers {
+		f.constant[t.Name] = true
+	}
+	for _, n := range f.m.Graph.Nodes {
+		all := !strings.HasPrefix(n.Op, "Random") && n.Op != "Bernoulli" && n.Op != "Multinomial" &&
+			n.Op != "DequantizeLinear"
+		onnx.EachUse(n, func(name string) { all = all && f.constant[name] })
+		if !all {
+			continue
+		}
+		f.folded[n] = true
+		for _, o := range n.Outputs {
+			f.constant[o] = true
+		}
+	}
+}
+
+// sizes is a value's shape with -1 where it depends on the batch.
+func (f *facts) sizes(name string) (dims []int64, ok bool) {
+	if f.shapes == nil || f.other == nil {
+		return nil, false
+	}
+	a, err1 := f.shapes.Of(name)
+	b, err2 := f.other.Of(name)
+	if err1 != nil || err2 != nil || len(a) != len(b) {
+		return nil, false
+	}
+	dims = slices.Clone(a)
+	for i := range dims {
+		if a[i] != b[i] {
+			dims[i] = -1
+		}
+	}
+	return dims, true
+}
+
+// sizesOfConstant is a constant's shape.
+func (f *facts) sizesOfConstant(name string) (dims []int64, ok bool) {
+	if t := f.constants[name]; t != nil {
+		return t.Dims, true
+	}
+	dims, ok = f.sizes(name)
+	return dims, ok
 }
 
 // withShapes settles the shapes of inputs in a copy.

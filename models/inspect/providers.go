@@ -3,7 +3,6 @@ package inspect
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"chexp/experiments/provider"
 	"chexp/models/onnx"
@@ -51,7 +50,7 @@ func (f *facts) provider(row provider.Provider, t take) Provider {
 	taken, left, reasons := map[string]int{}, map[string]int{}, map[string]map[string]int{}
 	var all, share int64
 	for _, n := range f.m.Graph.Nodes {
-		if n.Type() == "Constant" {
+		if f.folded[n] {
 			continue // gone when a session is made
 		}
 		all += f.products[n].Count
@@ -67,16 +66,7 @@ func (f *facts) provider(row provider.Provider, t take) Provider {
 		}
 		reasons[n.Type()][why]++
 	}
-	if row.Name == provider.ACL && share == 0 {
-		// It claims groups around a convolution or product; light operators
-		// alone would cost more at their edges than they save.
-		for op, n := range taken {
-			left[op] += n
-			reasons[op] = map[string]int{"there is no convolution or product beside it that it takes": n}
-		}
-		taken = nil
-	}
-	if all > 0 {
+	if _, counted := f.work.Get(); all > 0 && counted { // of a part that is counted a share says nothing
 		p.Share = float64(share) / float64(all)
 	}
 	p.Takes = counted(taken)
@@ -116,47 +106,10 @@ func (f *facts) pictureConv(n *onnx.Node, weights int) string {
 
 // takePlugin follows what agent/acl claims.
 func takePlugin(f *facts, n *onnx.Node) string {
-	switch n.Type() {
-	case "Conv":
-		return f.pictureConv(n, 1)
-	case "QLinearConv":
-		if w, s := f.constants[n.Input(3)], f.constants[n.Input(4)]; w != nil && w.Type == onnx.Uint8 &&
-			s != nil && s.Elements() > 1 {
-			return "it has unsigned weights with a scale per channel"
-		}
-		return f.pictureConv(n, 3)
-	case "Gemm", "MatMul", "QLinearMatMul", "com.microsoft.QGemm":
-		i := 1
-		if n.Op[0] == 'Q' {
-			i = 3
-		}
-		if n.Op == "QGemm" && n.Input(7) == "" {
-			return "its output is float"
-		}
-		if w := f.constantThrough(n.Input(i)); w == nil || len(w.Dims) != 2 {
-			return "the second matrix is no constant of two dimensions"
-		}
-		if n.IntAttr("transA", 0) != 0 || n.FloatAttr("alpha", 1) != 1 || n.FloatAttr("beta", 1) != 1 {
-			return "transA, alpha or beta"
-		}
-		return takes
-	case "Relu", "Clip", "Add", "GlobalAveragePool", "Flatten", "Reshape", "QuantizeLinear", "DequantizeLinear",
-		"com.microsoft.QLinearAdd", "com.microsoft.QLinearGlobalAveragePool":
-		return takes
-	case "AveragePool", "MaxPool":
-		if n.IntAttr("ceil_mode", 0) != 0 {
-			return "ceil_mode"
-		}
-		padded := slices.ContainsFunc(n.IntsAttr("pads"), func(p int64) bool { return p != 0 }) ||
-			strings.HasPrefix(n.TextAttr("auto_pad", ""), "SAME")
-		if n.Op == "MaxPool" && padded && f.float16(n) {
-			return "float16 with padding"
-		}
-		return takes
-	case "ConvInteger", "DynamicQuantizeLinear", "MatMulInteger":
-		return "dynamic quantization is not what it does"
+	if f.plugin == nil {
+		f.plugin = f.pluginTakes()
 	}
-	return notImplemented
+	return f.plugin[n]
 }
 
 // takeACL: kernels are registered for exact versions of operators, and every

@@ -17,6 +17,9 @@ type Quantization struct {
 	Half        int          `json:"float16_products,omitempty"` // of the float ones
 	Weights     *Weights     `json:"weights,omitempty"`
 	Activations *Activations `json:"activations,omitempty"`
+	// Narrow counts what is quantized to other types than 8-bit integers, which
+	// ONNX Runtime's CPU provider computes on in floats or by kernels of their own.
+	Narrow []Count `json:"other_types,omitempty"`
 }
 
 // Weights of the products on integers.
@@ -46,6 +49,7 @@ var integerProducts = map[string]struct{ weights, scale, zero int }{
 	"com.microsoft.QGemm": {3, 4, 5},
 	"ConvInteger":         {1, -1, 3}, "MatMulInteger": {1, -1, 3},
 	"com.microsoft.MatMulIntegerToFloat": {1, 3, 5}, "com.microsoft.DynamicQuantizeMatMul": {1, 2, 3},
+	"com.microsoft.QAttention": {1, 4, 7}, "com.microsoft.DynamicQuantizeLSTM": {1, 8, 9},
 }
 
 func (f *facts) quantization() (q Quantization) {
@@ -79,7 +83,8 @@ func (f *facts) quantization() (q Quantization) {
 		f.weightBits(w, t, f.constants[zero])
 	}
 	w.Types = counted(types)
-	q.Scheme, q.Form = scheme(ops, q.Integer)
+	q.Narrow = f.narrow()
+	q.Scheme, q.Form = scheme(ops, q.Integer, len(q.Narrow) > 0)
 	if q.Integer > 0 {
 		q.Weights = w
 	}
@@ -96,7 +101,7 @@ func (f *facts) integerWeights(n *onnx.Node) (weights, scale, zero string, integ
 	if at, known := integerProducts[n.Type()]; known {
 		return n.Input(at.weights), n.Input(max(0, at.scale)), n.Input(at.zero), true
 	}
-	if dq := f.makers[n.Input(1)]; dq != nil && dq.Op == "DequantizeLinear" {
+	if dq := f.makers[n.Input(1)]; dq != nil && dq.Op == "DequantizeLinear" && eightBits(f.types[dq.Input(0)]) {
 		return dq.Input(0), dq.Input(1), dq.Input(2), true
 	}
 	return "", "", "", false
@@ -111,17 +116,59 @@ func (f *facts) perChannel(n *onnx.Node, scale string) bool {
 	return s != nil && s.Elements() > 1
 }
 
+// narrow counts the weights and activations of 4 and 16 bits and of 8-bit floats.
+func (f *facts) narrow() []Count {
+	found := map[string]int{}
+	blocks := func(n *onnx.Node) string {
+		if size := n.IntAttr("block_size", 0); size > 0 {
+			return fmt.Sprintf(", blocks of %d", size)
+		}
+		return ""
+	}
+	for _, n := range f.m.Graph.Nodes {
+		switch n.Op {
+		case "DequantizeLinear":
+			if t := f.types[n.Input(0)]; f.constant[n.Input(0)] && t != 0 && !eightBits(t) && t != onnx.Int32 {
+				found[t.String()+" weights"+blocks(n)]++
+			}
+		case "QuantizeLinear":
+			if t := f.types[n.Outputs[0]]; t != 0 && !eightBits(t) {
+				found[t.String()+" activations"+blocks(n)]++
+			}
+		case "MatMulNBits", "GatherBlockQuantized":
+			found[fmt.Sprintf("%d-bit weights of %s%s", n.IntAttr("bits", 4), n.Op, blocks(n))]++
+		case "MatMulBnb4":
+			kind := map[int64]string{0: "FP4", 1: "NF4"}[n.IntAttr("quant_type", 1)]
+			found[fmt.Sprintf("4-bit weights (%s) of MatMulBnb4%s", kind, blocks(n))]++
+		case "GemmFloat8":
+			found["float8 products"]++
+		}
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	return counted(found)
+}
+
 // scheme says how a model is quantized, from its operators and how many of its
 // products are in integers.
-func scheme(ops map[string]int, integer int) (scheme, form string) {
+func scheme(ops map[string]int, integer int, narrow bool) (scheme, form string) {
 	static := ops["QLinearConv"] + ops["QLinearMatMul"] + ops["com.microsoft.QGemm"]
-	dynamic := ops["ConvInteger"] + ops["MatMulInteger"] + ops["com.microsoft.DynamicQuantizeMatMul"]
+	dynamic := ops["ConvInteger"] + ops["MatMulInteger"] + ops["com.microsoft.DynamicQuantizeMatMul"] +
+		ops["com.microsoft.DynamicQuantizeLSTM"] + ops["com.microsoft.MatMulIntegerToFloat"]
+	if ops["DynamicQuantizeLinear"] > 0 {
+		dynamic += ops["com.microsoft.QAttention"]
+	} else {
+		static += ops["com.microsoft.QAttention"]
+	}
 	switch {
-	case integer == 0 && ops["DequantizeLinear"] > 0:
+	case integer == 0 && ops["QuantizeLinear"] > 0 && ops["DequantizeLinear"] > 0:
+		return "static", "QDQ"
+	case integer == 0 && (ops["DequantizeLinear"] > 0 || narrow):
 		return "weights only", ""
 	case integer == 0:
 		return "none", ""
-	case dynamic > 0 && integer > dynamic:
+	case dynamic > 0 && integer > dynamic, narrow:
 		return "mixed", ""
 	case dynamic > 0:
 		return "dynamic", ""
@@ -176,6 +223,10 @@ func (f *facts) manyValued(name string, depth int) bool {
 // weightBits looks at every weight: 8-bit ones that never leave half of their
 // range have 7.
 func (f *facts) weightBits(w *Weights, t *onnx.Tensor, zero *onnx.Tensor) {
+	if t.Outside && t.Raw == nil {
+		w.Bits = 8 // they are not looked at
+		return
+	}
 	middle := int64(0)
 	if t.Type == onnx.Uint8 {
 		middle = 128

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"chexp/experiments/input"
 	"chexp/models/onnx"
 )
 
@@ -52,6 +53,14 @@ func (f *facts) warnings(r *Report, o Options) []Warning {
 	if f.m.Functions > 0 {
 		add("functions", "", "it defines %d functions of its own, which are not looked into", f.m.Functions)
 	}
+	f.inputWarnings(add)
+	if n, name := f.sharedNames(); n > 0 {
+		add("duplicate_names", "give each node a name of its own; profiles and --exclude find nodes by name",
+			"%d nodes have a name that another node has too, such as %q", n, name)
+	}
+	if text := f.uncounted(); text != "" {
+		add("not_counted", "", "what these operators do is in no count of multiply-adds and in no share: %s", text)
+	}
 	inputs := f.m.Graph.RealInputs()
 	if len(inputs) != 1 || inputs[0].Elem != onnx.Float32 || len(inputs[0].Shape) != 4 {
 		add("no_float_image", "", "it is no model of one float picture: accuracy cannot be measured with pictures")
@@ -65,6 +74,60 @@ func (f *facts) warnings(r *Report, o Options) []Warning {
 		}
 	}
 	return list
+}
+
+// inputWarnings name the inputs that cannot be filled.
+func (f *facts) inputWarnings(add func(code, next, format string, args ...any)) {
+	for _, v := range f.m.Graph.RealInputs() {
+		switch {
+		case v.Other != nil:
+			add("input_type", "export it with tensors as inputs", "input %q is no tensor (a sequence, map or optional), and "+
+				"nothing here fills it", v.Name)
+		case v.Elem == 0:
+			add("input_type", "", "input %q has no element type", v.Name)
+		case !input.Type(v.Elem.String()).Known():
+			add("input_type", "export it with another type", "input %q is of %v, which ONNX Runtime takes from no caller",
+				v.Name, v.Elem)
+		}
+	}
+}
+
+// sharedNames counts the nodes whose name another node has too.
+func (f *facts) sharedNames() (n int, example string) {
+	seen := map[string]int{}
+	for _, node := range f.m.Graph.Nodes {
+		if node.Name != "" {
+			seen[node.Name]++
+		}
+	}
+	for _, node := range f.m.Graph.Nodes {
+		if seen[node.Name] > 1 {
+			if n++; example == "" {
+				example = node.Name
+			}
+		}
+	}
+	return n, example
+}
+
+// uncounted names the operators whose work is not known here, with how many there
+// are.
+func (f *facts) uncounted() string {
+	found := map[string]int{}
+	for _, n := range f.m.Graph.Nodes {
+		if !n.Known() && !f.folded[n] {
+			found[n.Type()]++
+		}
+	}
+	var parts []string
+	for i, c := range counted(found) {
+		if i == 8 {
+			parts = append(parts, fmt.Sprintf("%d kinds more", len(found)-i))
+			break
+		}
+		parts = append(parts, fmt.Sprintf("%s %d", c.Name, c.Count))
+	}
+	return strings.Join(parts, ", ")
 }
 
 func (f *facts) tooNew(version string, add func(code, next, format string, args ...any)) {

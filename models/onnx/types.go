@@ -120,6 +120,29 @@ func outputType(n *Node, i int, types map[string]DataType) DataType {
 			return a.Tensor.Type
 		}
 		return Float32
+	case "QuantizeLinear", ms + "QuantizeLinear":
+		return quantizedType(n, types)
+	case "QLinearConv", ms + "QLinearConv", "QLinearMatMul", ms + "QLinearAdd", ms + "QLinearMul":
+		return types[n.Input(7)]
+	case ms + "QGemm":
+		if n.Input(7) == "" {
+			return Float32
+		}
+		return types[n.Input(8)]
+	case ms + "QLinearGlobalAveragePool", ms + "QLinearAveragePool", ms + "QLinearSigmoid", ms + "QLinearLeakyRelu",
+		ms + "FusedConv", ms + "FusedMatMul", ms + "FusedGemm", ms + "Gelu", ms + "FastGelu", ms + "BiasGelu",
+		ms + "SkipLayerNormalization", ms + "QuickGelu", ms + "MatMulNBits", "Attention", ms + "Attention",
+		ms + "MultiHeadAttention", ms + "GroupQueryAttention", "HardSwish":
+		if i == 0 {
+			return types[n.Input(0)]
+		}
+		return 0
+	case "ConvInteger", "MatMulInteger":
+		return Int32
+	case ms + "QAttention", ms + "DynamicQuantizeMatMul", ms + "MatMulIntegerToFloat", ms + "DynamicQuantizeLSTM":
+		return Float32
+	case "DynamicQuantizeLinear":
+		return []DataType{Uint8, Float32, Uint8}[min(i, 2)]
 	}
 	s, ok := SignatureOf(n)
 	if !ok {
@@ -140,6 +163,15 @@ func outputType(n *Node, i int, types map[string]DataType) DataType {
 		}
 	}
 	return 0
+}
+
+// quantizedType is that of the zero point, or what the node says; 8 bits without
+// sign where neither does.
+func quantizedType(n *Node, types map[string]DataType) DataType {
+	if t := types[n.Input(2)]; t != 0 {
+		return t
+	}
+	return DataType(n.IntAttr("output_dtype", int64(Uint8)))
 }
 
 func constantType(n *Node) DataType {

@@ -29,6 +29,16 @@ func Work(m *Model, batch int64) (trial.Work, error) {
 	return s.work(m, batch, own)
 }
 
+// WorkOnce counts what one inference does, whatever it handles, where a free batch is
+// 1.
+func WorkOnce(m *Model) (trial.Work, error) {
+	s, err := Infer(m, 1, nil)
+	if err != nil {
+		return trial.Work{}, err
+	}
+	return s.work(m, 1, 1)
+}
+
 // WorkOf counts what one input takes where the model's inputs have these shapes,
 // with which one inference handles so many inputs.
 func WorkOf(m *Model, shapes map[string][]int64, batch int64) (trial.Work, error) {
@@ -45,15 +55,12 @@ func (s *Shapes) work(m *Model, batch, own int64) (w trial.Work, err error) {
 		return w, err
 	}
 	for _, n := range s.nodes {
-		count, integer, err := p.multiplyAdds(n)
+		float, integer, err := p.multiplyAdds(n)
 		if err != nil {
 			return trial.Work{}, err
 		}
-		sum := &w.Float
-		if integer {
-			sum = &w.Integer
-		}
-		if *sum += count; *sum < 0 {
+		w.Float, w.Integer = w.Float+float, w.Integer+integer
+		if w.Float < 0 || w.Integer < 0 {
 			return trial.Work{}, fmt.Errorf("the multiply-adds are more than can be counted")
 		}
 	}
@@ -115,6 +122,7 @@ type productCounter struct {
 	s     *Shapes
 	maker map[string]*Node
 	users map[string][]*Node
+	types map[string]DataType // made when first asked for
 }
 
 func newProducts(m *Model, s *Shapes) *productCounter {
@@ -154,27 +162,30 @@ func (p *productCounter) unknown() error {
 }
 
 // multiplyAdds counts those of one node, 0 for an operator that does none.
-func (p *productCounter) multiplyAdds(n *Node) (count int64, integer bool, err error) {
+func (p *productCounter) multiplyAdds(n *Node) (float, integer int64, err error) {
+	if c, ok := counters[n.Type()]; ok {
+		return c(p, n)
+	}
 	op, ok := products[n.Type()]
 	if !ok {
-		return 0, false, nil
+		return 0, 0, nil
 	}
 	x, err := p.s.Of(n.Input(op.data))
 	if err != nil {
-		return 0, false, err
+		return 0, 0, err
 	}
 	w, err := p.s.Of(n.Input(op.weights))
 	if err != nil {
-		return 0, false, err
+		return 0, 0, err
 	}
 	if len(n.Outputs) == 0 {
-		return 0, false, nil
+		return 0, 0, nil
 	}
 	out, err := p.s.Of(n.Outputs[0])
 	if err != nil {
-		return 0, false, err
+		return 0, 0, err
 	}
-	var each int64
+	var count, each int64
 	switch op.kind {
 	case convolution:
 		count, each = Elements(out), Elements(w[1:])
@@ -187,9 +198,12 @@ func (p *productCounter) multiplyAdds(n *Node) (count int64, integer bool, err e
 		}
 	}
 	if count < 0 || each < 0 || each > 0 && count > maxElements*1024/each {
-		return 0, false, fmt.Errorf("%s: its multiply-adds are more than can be counted", label(n))
+		return 0, 0, fmt.Errorf("%s: its multiply-adds are more than can be counted", label(n))
 	}
-	return count * each, op.integer || p.betweenQuantizers(n, op.data, op.weights), nil
+	if op.integer || p.betweenQuantizers(n, op.data, op.weights) {
+		return 0, count * each, nil
+	}
+	return count * each, 0, nil
 }
 
 // betweenQuantizers says whether a float product is written between
@@ -200,7 +214,7 @@ func (p *productCounter) multiplyAdds(n *Node) (count int64, integer bool, err e
 func (p *productCounter) betweenQuantizers(n *Node, data, weights int) bool {
 	for _, i := range []int{data, weights} {
 		from := p.maker[n.Input(i)]
-		if from == nil || from.Op != "DequantizeLinear" {
+		if from == nil || from.Op != "DequantizeLinear" || !p.eightBits(from.Input(0)) {
 			return false
 		}
 	}
@@ -222,6 +236,16 @@ func (p *productCounter) betweenQuantizers(n *Node, data, weights int) bool {
 	}
 }
 
+// eightBits says whether a value is of 8-bit integers. One of 4 or 16 bits, or of
+// 8-bit floats, is computed on as float.
+func (p *productCounter) eightBits(name string) bool {
+	if p.types == nil {
+		p.types = p.m.ElementTypes()
+	}
+	t := p.types[name]
+	return t == Uint8 || t == Int8
+}
+
 // Product is what one node multiplies and adds.
 type Product struct {
 	Count   int64
@@ -234,20 +258,22 @@ func (s *Shapes) Products(m *Model) map[*Node]Product {
 	p := newProducts(m, s)
 	counts := map[*Node]Product{}
 	for _, n := range m.Graph.Nodes {
-		if _, ok := products[n.Type()]; !ok {
+		if !n.Multiplies() {
 			continue
 		}
-		if count, integer, err := p.multiplyAdds(n); err == nil {
-			counts[n] = Product{count, integer}
+		if float, integer, err := p.multiplyAdds(n); err == nil {
+			counts[n] = Product{float + integer, integer > 0}
 		}
 	}
 	return counts
 }
 
-// Multiplies says whether the node is a convolution or matrix product.
+// Multiplies says whether the node is a convolution or matrix product, or a layer
+// that is made of such.
 func (n *Node) Multiplies() bool {
-	_, ok := products[n.Type()]
-	return ok
+	_, product := products[n.Type()]
+	_, layer := counters[n.Type()]
+	return product || layer
 }
 
 // Known says whether the sizes and the work of the operator are known here.

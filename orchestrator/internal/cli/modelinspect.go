@@ -46,7 +46,7 @@ func (a modelVerbs) modelInspect(c *cli.Context) error {
 			return refused("", err)
 		}
 	}
-	o := inspect.Options{Runtime: c.String("runtime")}
+	o := inspect.Options{Runtime: c.String("runtime"), Outside: w.Outside}
 	if s := c.String("shape"); s != "" {
 		if o.Shapes, err = inputShape(w.ONNX, s); err != nil {
 			return err
@@ -177,7 +177,13 @@ func parametersText(r *inspect.Report) string {
 	return fmt.Sprintf("%d values: %s", r.ParameterCount, strings.Join(parts, ", "))
 }
 
-func millions(n int64) string { return fmt.Sprintf("%.1f M", float64(n)/1e6) }
+// millions are of multiply-adds; few are written out.
+func millions(n int64) string {
+	if n < 100_000 {
+		return fmt.Sprint(n)
+	}
+	return fmt.Sprintf("%.1f M", float64(n)/1e6)
+}
 
 func quantizationText(q inspect.Quantization) string {
 	s := q.Scheme
@@ -206,6 +212,9 @@ func quantizationText(q inspect.Quantization) string {
 	}
 	if q.Integer > 0 {
 		s += fmt.Sprintf("; %d of %d convolutions and products on integers", q.Integer, q.Integer+q.Float)
+	}
+	if len(q.Narrow) > 0 {
+		s += "; " + countsText(q.Narrow)
 	}
 	if q.Half > 0 {
 		s += fmt.Sprintf("; %d of %d convolutions and products in float16", q.Half, q.Integer+q.Float)

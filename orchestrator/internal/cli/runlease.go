@@ -20,7 +20,8 @@ func leaseChoiceFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "lease", Usage: "use this lease of yours, an `ID|NAME`, and leave it at the end; " + newLease +
 			" makes one even if an idle one of yours fits", Action: aName(longName)},
-		&cli.BoolFlag{Name: "release", Usage: "give the lease back at the end also where the run did not make it"},
+		&cli.BoolFlag{Name: "release", Usage: "give the lease back at the end also where the run did not make it, " +
+			"or is interrupted while results are not home"},
 		&cli.StringFlag{Name: "at", Usage: "book a lease and begin at this `TIME`: next (the first time a device is free " +
 			"so long), " + timeForms, Action: text(startTime)},
 		&cli.BoolFlag{Name: "exact", Usage: "end a new lease after exactly lease.duration, not at HH:55"},

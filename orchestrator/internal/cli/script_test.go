@@ -339,8 +339,8 @@ func interruptedIn(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// interruptedTwice interrupts in a phase, with a cloud that no longer answers,
-// and once more when the giving back has begun: the second one ends it.
+// interruptedTwice interrupts in a phase, with a cloud that no longer answers, and once
+// more while the results are being brought home: the second one ends that.
 func interruptedTwice(ts *testscript.TestScript, neg bool, args []string) {
 	inPhase := journalSays(ts, args[0])
 	code := signalled(ts, syscall.SIGINT, args[1:], func() bool {
@@ -349,7 +349,10 @@ func interruptedTwice(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		setFaults(ts, false, []string{`{"zun=503": -1, "blazar=503": -1}`})
 		return true
-	}, later(ts, journalSays(ts, "release")))
+	}, later(ts, func() bool {
+		said, _ := os.ReadFile(ts.MkAbs("stderr"))
+		return bytes.Contains(said, []byte("bringing home what it has measured"))
+	}))
 	if code != 6 {
 		ts.Fatalf("exit code %d, want 6:\n%s", code, ts.ReadFile("stderr"))
 	}

@@ -14,13 +14,11 @@ import (
 	"chexp/orchestrator/internal/clock"
 )
 
-// Limits on one exchange. Zun answers execute and archives within its proxy's
-// 60 s, or not at all; the rest of the time is for a slow uplink.
+// Limits on one exchange, besides those on its time.
 const (
-	exchangeTimeout = 5 * time.Minute
-	dialTimeout     = 15 * time.Second
-	maxAnswer       = 32 << 20  // bytes: the list of all leases of a busy project is some megabytes
-	maxArchive      = 512 << 20 // bytes: an archive of results, in base64
+	dialTimeout = 15 * time.Second
+	maxAnswer   = 32 << 20  // bytes: the list of all leases of a busy project is some megabytes
+	maxArchive  = 512 << 20 // bytes: an archive of results, in base64
 )
 
 // Client makes the HTTP client for all services. It follows no redirect, since
@@ -34,8 +32,7 @@ func Client(rt http.RoundTripper, tlsConfig *tls.Config) http.Client {
 		rt = t
 	}
 	return http.Client{
-		Transport:     discreet{bounded{rt}},
-		Timeout:       exchangeTimeout,
+		Transport:     discreet{bounded{limited{next: rt}}},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }

@@ -16,14 +16,13 @@ import (
 var stayAlive = []string{"sleep", "infinity"}
 
 // launch gets the container and opens the transport into it.
-func (a *attempt) launch(ctx context.Context) (string, error) {
+func (a boarding) launch(ctx context.Context) (string, error) {
 	a.Observe.Phase(PhaseContainer, a.Experiment.Container.Image)
 	if other := a.elsewhere(); other != "" {
 		a.Observe.Warn(other)
 	}
-	board := boarding{a}
 	if !a.held.Container.Open() {
-		if err := board.undisturbed(ctx); err != nil {
+		if err := a.undisturbed(ctx); err != nil {
 			return "", err
 		}
 	}
@@ -35,11 +34,66 @@ func (a *attempt) launch(ctx context.Context) (string, error) {
 		ReservationID: a.lease.ReservationID,
 		Transport:     a.Experiment.Container.Transport,
 	}
+	back, err := a.comeBack(ctx)
+	if err != nil {
+		return "", err
+	}
+	if !back {
+		if err := a.makeContainer(ctx); err != nil {
+			return "", err
+		}
+	}
+	a.noteFacts()
+	a.Observe.Say("opening the transport")
+	err = homing(a).through(ctx, func(ctx context.Context) error {
+		tr, err := a.Site.Dial(ctx, a.container, a.request, a.Observe.Say)
+		if err == nil {
+			a.hangUp()
+			a.tr = tr
+		}
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	if err = a.identify(ctx); err != nil {
+		return "", err
+	}
+	a.noteFacts()
+	if err := a.onBoardOfItsOwn(); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s, %s", a.tr.Properties().Name, a.arch), nil
+}
+
+// comeBack goes on in the container of an earlier process, if its agent was started
+// there: what it has measured is on it, so an outage is waited out, and nothing that
+// fails takes the container for one that was never made.
+func (a boarding) comeBack(ctx context.Context) (back bool, err error) {
+	if !a.held.Started || !a.held.Container.Open() {
+		return false, nil
+	}
+	gone := false
+	err = homing(a).bringHome(ctx, func(ctx context.Context) error {
+		c, found, err := a.Site.FindContainer(ctx, a.held.Container.Name)
+		if gone = err == nil && (!found || c.Over || c.ID != a.held.Container.ID); err == nil {
+			a.container = c
+		}
+		return err
+	})
+	if err != nil || gone {
+		return false, err
+	}
+	return true, nil
+}
+
+// makeContainer makes the attempt's container, or takes the one of its name.
+func (a boarding) makeContainer(ctx context.Context) error {
 	if a.held.Container.Name == a.request.Name { // asked for before
 		a.alone(ctx, AContainer, a.request.Name, a.held.Container.ID)
 	}
 	if err := a.intend(aContainer, a.request.Name, a.request); err != nil {
-		return "", err
+		return err
 	}
 	c, err := a.launchInTime(ctx)
 	if c.ID != "" {
@@ -49,23 +103,11 @@ func (a *attempt) launch(ctx context.Context) (string, error) {
 		if c.ID == "" {
 			a.record(store.Entry{Kind: store.Gone, What: aContainer, Text: "it was never made, or was removed again"})
 		}
-		return "", err
+		return err
 	}
 	a.container = c
 	a.alone(ctx, AContainer, c.Name, c.ID)
-	a.noteFacts()
-	a.Observe.Say("opening the transport")
-	if a.tr, err = a.Site.Dial(ctx, c, a.request, a.Observe.Say); err != nil {
-		return "", err
-	}
-	if err = board.identify(ctx); err != nil {
-		return "", err
-	}
-	a.noteFacts()
-	if err := board.onBoardOfItsOwn(); err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("%s, %s", a.tr.Properties().Name, a.arch), nil
+	return nil
 }
 
 // launchInTime waits for the container as long as its lease has time to measure in:

@@ -40,16 +40,35 @@ func (a *attempt) mirror(reply trial.StatusReply) error {
 
 // mirrored is the number of the last event that an earlier process mirrored.
 func (a *attempt) mirrored() int64 {
+	last := int64(0)
+	for _, ev := range a.events() {
+		last = max(last, ev.Seq)
+	}
+	return last
+}
+
+// finished are the trials of which the agent has told that they have a result.
+func (a homing) finished() map[string]bool {
+	ids := map[string]bool{}
+	for _, ev := range a.events() {
+		if ev.Type == trial.TrialFinished {
+			ids[ev.Trial] = true
+		}
+	}
+	return ids
+}
+
+// events are those that were mirrored so far.
+func (a *attempt) events() (all []trial.Event) {
 	data, err := a.Store.Read(a.file("events", ".jsonl"))
 	if err != nil {
-		return 0
+		return nil
 	}
-	last := int64(0)
 	for line := range bytes.Lines(data) {
 		var ev trial.Event
 		if json.Unmarshal(line, &ev) == nil {
-			last = max(last, ev.Seq)
+			all = append(all, ev)
 		}
 	}
-	return last
+	return all
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/store"
@@ -108,12 +109,19 @@ type concluding struct{ *attempt }
 func (a concluding) conclude(ctx, cleanup context.Context, err error) error {
 	if err != nil {
 		a.write(store.Entry{Kind: store.Failed, Text: err.Error()})
-		err = a.interrupted(ctx, err)
-		if rescued := a.salvage(cleanup, a.early(ctx)); rescued != nil {
-			a.Observe.Warn("partial results could not be brought home: " + rescued.Error())
-			if lost := enduring(a).lostWith(); lost != "" {
-				a.Observe.Warn(lost)
-			}
+		limit := time.Duration(0)
+		if ctx.Err() != nil {
+			limit = a.Patience.Salvage
+		}
+		left := homing(a).salvage(cleanup, a.early(ctx), limit)
+		switch {
+		case left != nil:
+			err = a.notHome(ctx, left, err)
+		case ctx.Err() == nil && a.held.Started && homing(a).whole() && a.rescued == "":
+			a.Observe.Say("every result is home all the same: " + err.Error())
+			err = nil
+		default:
+			err = a.interrupted(ctx, err)
 		}
 	}
 	a.hangUp()
@@ -168,7 +176,7 @@ func (a *attempt) forward(ctx context.Context) (stop bool, err error) {
 		phase Phase
 		do    func(context.Context) (string, error)
 	}{
-		{PhaseContainer, a.launch},
+		{PhaseContainer, boarding{a}.launch},
 		{PhasePush, a.push},
 		{PhaseRun, a.measure},
 		{PhaseFetch, a.fetch},

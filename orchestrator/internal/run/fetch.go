@@ -17,53 +17,34 @@ import (
 	"chexp/orchestrator/internal/store"
 )
 
-// fetch brings the results home and insists that none is missing. What did not
-// come whole is fetched again before the device is given back, a few times and
-// within the lease's time.
+// fetch brings the results home and insists that none is missing. What did not come
+// whole is fetched again before the device is given back.
 func (a *attempt) fetch(ctx context.Context) (string, error) {
 	a.Observe.Phase(PhaseFetch, "")
-	for try := 1; ; try++ {
-		n, left := a.Fetch(ctx, a.agent())
+	var n store.Adopted
+	err := homing{a}.bringHome(ctx, func(ctx context.Context) (left error) {
+		n, left = a.Fetch(ctx, a.agent())
 		rest, err := a.unmeasured()
 		switch missing := rest.trials; {
 		case err != nil:
-			return "", errors.Join(left, err)
+			return errors.Join(left, err)
 		case len(missing) == 0:
 			if left != nil { // nothing that was asked for
 				a.Observe.Warn(left.Error())
 			}
-			return n.String() + ", checked by SHA-256", nil
-		case failure.KindOf(left) == failure.Storage: // this machine's disk
-			return "", left
-		case !again(ctx, a, try, left):
-			return "", failure.Device.
+			return nil
+		case left != nil && passing(left):
+			return left
+		default:
+			return failure.Device.
 				Errorf("%d of %d trials have no whole result although the agent finished; the first is %s",
 					len(missing), len(a.Plan.Trials), missing[0].ID).
 				Advise("the others are at home; `%s` measures what is missing", a.Commands.Resume()).
 				Because(left)
 		}
-	}
+	})
+	return n.String() + ", checked by SHA-256", err
 }
-
-// again waits before results are fetched once more. It is false where that is
-// not worth while: it was tried often enough, or the lease leaves no time.
-func again(ctx context.Context, a *attempt, try int, left error) bool {
-	pause := time.Duration(try) * a.Patience.PollMax
-	end := a.lease.End
-	switch {
-	case try >= maxFetches:
-		return false
-	case !end.IsZero() && time.Until(end) < a.Patience.Cleanup+pause:
-		return false
-	}
-	if left != nil {
-		a.Observe.Say("once more, as not everything came whole: " + left.Error())
-	}
-	return wait.For(ctx, pause) == nil
-}
-
-// maxFetches is how often results that do not come whole are fetched.
-const maxFetches = 4
 
 // Fetch brings the results on the device into the run's directory and counts
 // them. It may be repeated: whole results are written once, and one that differs
@@ -163,31 +144,6 @@ func (r *Run) rescue(ctx context.Context, from Agent, cause error) error {
 	r.rescued = dir
 	return failure.Storage.Errorf("the results do not fit into %s; they are in %s", r.Store.Dir, dir).
 		Advise("free some space, then `%s`", r.ofPart().Fetch("--from", dir)).Because(cause)
-}
-
-// salvage brings home what a run that ended early has measured, before the device
-// goes: the agent is stopped in order, which leaves partial results; if it cannot
-// be, what it has on record is taken.
-func (a *attempt) salvage(ctx context.Context, why string) error {
-	kept := a.Keep && a.why == "" // and goes on measuring, unless the lease ends
-	if a.tr == nil || !a.held.Started || a.held.Container.Gone || kept {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, a.Patience.Salvage)
-	defer cancel()
-	a.Observe.Say("stopping the agent and bringing home what it has measured")
-	st, stopped := stop(ctx, a.agent(), why, min(a.Patience.PollMin, time.Second))
-	if reply, err := a.agent().Status(ctx, a.lastSeq); err == nil {
-		stopped = errors.Join(stopped, a.mirror(reply))
-	}
-	if st.Phase == trial.Stopped || st.Phase == trial.Finished {
-		why = "" // what was unfinished is among the results
-	}
-	got, err := a.Collect(ctx, a.agent(), why)
-	if got.Whole+got.Partial > 0 {
-		a.Observe.Say("brought home: " + got.String())
-	}
-	return errors.Join(stopped, err, got.Unfinished)
 }
 
 // stop asks the agent to stop until it has, with a pause in between: writing

@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"chexp/experiments/failure"
 	"chexp/experiments/files"
 	"chexp/experiments/trial"
 	"chexp/orchestrator/internal/transport"
@@ -104,7 +105,7 @@ func (f *fleet) Now() time.Time { return time.Now().UTC() }
 
 func (f *fleet) WarningsUntil(time.Time) []string { return nil }
 
-var errBroken = errors.New("it is broken")
+var errBroken = failure.Device.Errorf("it is broken")
 
 func (f *fleet) Reserve(_ context.Context, req LeaseRequest) (l Lease, err error) {
 	f.call("reserve", func() {
@@ -235,6 +236,9 @@ func (f *fleet) FindContainer(_ context.Context, name string) (k Container, foun
 			if have.Name == name {
 				k, found = have, true
 			}
+		}
+		if found && f.broken(f.on[k.ID], PhaseRun) != nil {
+			k.Status = "Error"
 		}
 	})
 	return k, found, nil

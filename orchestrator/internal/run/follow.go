@@ -21,13 +21,20 @@ import (
 // measure starts the agent and follows it until every trial has its result.
 func (a *attempt) measure(ctx context.Context) (string, error) {
 	a.Observe.Phase(PhaseRun, "")
+	if err := a.worthStarting(); err != nil {
+		return "", err
+	}
 	if err := a.start(ctx); err != nil {
 		return "", err
 	}
 	if a.Detach {
 		return "the agent runs on its own", nil
 	}
-	f := &follower{listener: listener{attempt: a}, pause: a.Patience.PollMin, answered: time.Now(), copied: time.Now()}
+	f := &follower{
+		listener: listener{attempt: a}, pause: a.Patience.PollMin, answered: time.Now(), copied: time.Now(),
+		silence: newOutage(a.Patience.PollMax),
+		due:     homing{a}.notYetHome(),
+	}
 	for {
 		st, done, err := f.poll(ctx)
 		if err != nil {
@@ -43,7 +50,7 @@ func (a *attempt) measure(ctx context.Context) (string, error) {
 // to know that it did: its start is idempotent, and an answer can be lost.
 func (a *attempt) start(ctx context.Context) error {
 	a.lastSeq = a.mirrored()
-	for try := 1; ; try++ {
+	begin := func(ctx context.Context) error {
 		limit := time.Duration(0)
 		if end, ok := a.deadline(); ok {
 			if limit = a.until(end); limit <= 0 {
@@ -51,23 +58,16 @@ func (a *attempt) start(ctx context.Context) error {
 			}
 		}
 		_, err := a.agent().Start(ctx, limit)
-		if err == nil {
-			a.record(store.Entry{Kind: store.Done, What: anAgent, ID: a.container.ID})
-			return nil
-		}
-		var unsure *Unsure
-		if !errors.As(err, &unsure) || try == 5 {
-			return err
-		}
-		a.Observe.Say("starting the agent: " + err.Error())
-		if err := wait.For(ctx, min(a.Patience.PollMax, retry)); err != nil {
-			return err
-		}
+		return err
 	}
+	a.held.Started = true // or perhaps: its answer may be lost
+	h := homing{a}
+	if err := h.bringHome(ctx, begin); err != nil {
+		return err
+	}
+	a.record(store.Entry{Kind: store.Done, What: anAgent, ID: a.container.ID})
+	return nil
 }
-
-// retry is at most between two tries to start an agent.
-const retry = 10 * time.Second
 
 // follower polls the agent of an attempt, mirrors its events, starts it again if
 // it dies, and stops it when the lease draws to its end.
@@ -79,6 +79,14 @@ type follower struct {
 	copied   time.Time     // when its results were last copied home
 	timeUp   bool          // the agent has ended by itself, at the time that it was given
 	looked   time.Time     // when the lease was last looked at
+	mute     bool          // for long: the user was told so
+	missing  int           // looks in a row that did not find the container
+	silence  *outage       // since the last answer
+
+	weighed bool // the user was told how long the rest takes
+
+	due   []string  // trials that have finished and whose results are not home
+	fetch time.Time // before which no more are brought
 }
 
 // poll asks the agent once and acts on its answer. done is true when every trial
@@ -94,17 +102,21 @@ func (f *follower) poll(ctx context.Context) (st trial.State, done bool, err err
 		if err := f.mirror(news); err != nil {
 			return st, false, err
 		}
+		f.comeHome(ctx, news)
+		f.weigh(news)
 		return st, false, f.rest(ctx, news)
 	}
 	reply, err := f.ask(ctx)
 	if err != nil {
 		return st, false, f.noAnswer(ctx, err)
 	}
-	f.answered = time.Now()
+	f.answered, f.mute, f.missing, f.silence = time.Now(), false, 0, newOutage(f.Patience.PollMax)
 	f.stuck.over()
 	if err := f.mirror(reply); err != nil {
 		return st, false, err
 	}
+	f.comeHome(ctx, reply)
+	f.weigh(reply)
 	st = reply.State
 	switch st.Phase {
 	case trial.Finished:
@@ -134,7 +146,14 @@ func (f *follower) noAnswer(ctx context.Context, cause error) error {
 		end, _ := f.deadline()
 		return f.stuck.pause(ctx, max(f.Patience.PollMin, min(f.Patience.Stuck, f.until(end)+f.Patience.LeaseGrace)))
 	}
-	return wait.For(ctx, f.Patience.PollMax)
+	pause, left := f.silence.next(), f.Patience.Polls
+	if end, ok := f.deadline(); ok {
+		left = max(f.until(end), f.Patience.PollMax)
+	}
+	err := wait.For(ctx, min(pause, left))
+	// The connection may have broken. What keeps it from coming about, the next poll says.
+	_ = within(ctx, left, homing{f.attempt}.reach)
+	return err
 }
 
 // restart starts an agent that has ended before its trials were done.
@@ -190,29 +209,49 @@ func (f *follower) rest(ctx context.Context, reply trial.StatusReply) error {
 	return err
 }
 
-// lost decides whether a poll's failure means that the device is gone. A
-// container that is no longer there is; otherwise patience decides.
+// lost decides whether a poll's failure means that the device is gone. A container
+// that is no longer there is, twice in a row; as long as it is, what was measured on
+// it is worth the lease's time.
 func (f *follower) lost(ctx context.Context, cause error, silent time.Duration) error {
 	c, found, err := f.Site.FindContainer(ctx, f.container.Name)
+	if gone := err == nil && (!found || c.ID != f.container.ID); !gone {
+		f.missing = 0
+	} else if f.missing++; f.missing < 2 {
+		return nil
+	}
 	switch {
-	case err == nil && (!found || c.ID != f.container.ID):
+	case f.missing > 0:
 		f.record(store.Entry{
 			Kind: store.Gone, What: aContainer, ID: f.container.ID, Text: "it vanished while the agent ran",
 		})
 		return failure.Device.Errorf("the container %s has vanished while the agent ran in it", f.container.Name).
 			Advise("somebody deleted it, or its lease has ended; `%s` goes on in a new one", f.Commands.Resume()).
 			Because(cause)
-	case err == nil && c.Status != "" && c.Status != f.container.Status:
+	case err == nil && !c.Unheard && c.Status != "" && c.Status != f.container.Status:
 		return failure.Device.Errorf("the container %s is now in state %s", f.container.Name, c.Status).
 			Advise("its files are lost with its process; `%s` goes on in a new one", f.Commands.Resume()).
 			Because(cause)
 	case err == nil && enduring{f.attempt}.serviceStuck(ctx, cause):
 		enduring{f.attempt}.tellStuck()
 		return nil
-	case silent > f.Patience.Polls:
+	}
+	return f.silent(cause, silent)
+}
+
+// silent gives a device up that has not answered for long, where no lease bounds that.
+// Where one does, the device goes on measuring, and is asked until the lease ends.
+func (f *follower) silent(cause error, silent time.Duration) error {
+	switch end, ends := f.deadline(); {
+	case silent <= f.Patience.Polls:
+	case !ends:
 		return failure.Device.Errorf("the device has not answered for %s", silent.Round(time.Second)).
-			Advise("`%s` tries again; the agent goes on by itself meanwhile", f.Commands.Resume()).
+			Advise("`%s` tries again", f.Commands.Resume()).
 			Because(cause)
+	case !f.mute:
+		f.mute = true
+		f.Observe.Warn(fmt.Sprintf("the device has not answered for %s. It may be measuring all the same: chexp goes on "+
+			"asking until %s, and then brings home what it can. Ctrl-C ends that, and says how to fetch and give back",
+			silent.Round(time.Second), timeOfDay(end)))
 	}
 	return nil
 }

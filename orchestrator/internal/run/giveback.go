@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io/fs"
 	"path"
 	"path/filepath"
 
@@ -84,37 +83,31 @@ func unload(ctx context.Context, a *attempt, req ContainerRequest) error {
 	if !held.Open() || !a.held.Started {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, a.Patience.Salvage)
-	defer cancel()
-	c, found, err := a.Site.FindContainer(ctx, held.Name)
-	if err != nil || !found {
-		return err
-	}
-	if a.tr, err = a.Site.Dial(ctx, c, req, a.Observe.Say); err != nil {
-		a.tr = nil
-		return err
-	}
+	a.request, a.lastSeq = req, a.mirrored()
 	defer a.hangUp()
-	a.container, a.lastSeq = c, a.mirrored()
 	const why = "the run's files are damaged"
 	if a.Plan != nil {
-		return concluding{a}.salvage(ctx, why)
+		return homing{a}.salvage(ctx, why, 0)
+	}
+	h := homing{a}
+	h.recallLease()
+	return h.bringHome(ctx, func(ctx context.Context) error { return h.bringUnread(ctx, why) })
+}
+
+// bringUnread brings home what nobody can check, as it is.
+func (a homing) bringUnread(ctx context.Context, why string) error {
+	if a.tr == nil {
+		if err := a.reach(ctx); err != nil {
+			return err
+		}
 	}
 	_, stopped := stop(ctx, a.agent(), why, a.Patience.PollMin)
 	dir := filepath.Join(a.Store.Dir, UnreadDir)
-	results, err := bundle.Fetch(ctx, a.tr, path.Join(c.Dir, trial.ResultsDir), dir, bundle.Limits{})
-	blocks, err2 := bundle.FetchJournals(ctx, a.tr, path.Join(c.Dir, trial.JournalDir), filepath.Join(dir, "journal"),
-		bundle.Limits{})
+	results, err := bundle.Fetch(ctx, a.tr, path.Join(a.container.Dir, trial.ResultsDir), dir, bundle.Limits{})
+	blocks, err2 := bundle.FetchJournals(ctx, a.tr, path.Join(a.container.Dir, trial.JournalDir),
+		filepath.Join(dir, "journal"), bundle.Limits{})
 	if len(results)+len(blocks) > 0 {
 		a.Observe.Warn("brought home and not checked, as there is no plan to check it against: " + dir)
 	}
 	return errors.Join(stopped, present(err), present(err2))
-}
-
-// present is an error but for that of a folder which the device does not have.
-func present(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
 }

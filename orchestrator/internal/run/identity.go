@@ -5,11 +5,9 @@ import (
 	"context"
 	"regexp"
 	"strings"
-	"time"
 
 	"chexp/experiments/failure"
 	"chexp/experiments/trial"
-	"chexp/experiments/wait"
 	"chexp/experiments/words"
 	"chexp/orchestrator/internal/transport"
 )
@@ -37,19 +35,14 @@ type boarding struct{ *attempt }
 // answers may fail; the question is harmless to repeat.
 func (a boarding) identify(ctx context.Context) error {
 	var out transport.Exit
-	for try := 1; ; try++ {
-		var err error
-		if out, err = a.tr.Exec(ctx, transport.Command{Args: []string{"sh", "-c", whoAreYou}}); err == nil {
-			break
-		}
-		if try == 5 || ctx.Err() != nil {
-			return failure.Device.Errorf("the container runs, but does not say what processor it has").
-				Advise("see whether the site has trouble; then `%s`", a.Commands.Resume()).
-				Because(err)
-		}
-		if err := wait.For(ctx, time.Duration(try)*time.Second); err != nil {
-			return err
-		}
+	err := homing(a).through(ctx, func(ctx context.Context) (err error) {
+		out, err = a.tr.Exec(ctx, transport.Command{Args: []string{"sh", "-c", whoAreYou}})
+		return err
+	})
+	if err != nil {
+		return failure.Device.Errorf("the container runs, but does not say what processor it has").
+			Advise("see whether the site has trouble; then `%s`", a.Commands.Resume()).
+			Because(err)
 	}
 	machine, boot, _ := strings.Cut(strings.TrimSpace(string(out.Output)), "\n")
 	if boot = strings.TrimSpace(boot); bootID.MatchString(boot) {

@@ -1,7 +1,6 @@
 package run
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -20,7 +19,7 @@ func (f *follower) watchLease(ctx context.Context) error {
 	}
 	if f.timeUp || time.Since(f.looked) > f.Patience.LeaseLook/4 {
 		f.looked = time.Now()
-		if f.extended(ctx) {
+		if (homing{f.attempt}).extended(ctx) {
 			if end, _ = f.deadline(); f.until(end) > 0 {
 				f.timeUp = false
 				return f.start(ctx)
@@ -36,14 +35,14 @@ func (f *follower) watchLease(ctx context.Context) error {
 }
 
 // extended asks whether the lease has another end by now. No answer means no.
-func (f *follower) extended(ctx context.Context) bool {
-	l, found, err := f.lookAtLease(ctx)
-	if err != nil || !found || l.End.IsZero() || l.End.Equal(f.lease.End) {
+func (a homing) extended(ctx context.Context) bool {
+	l, found, err := a.lookAtLease(ctx)
+	if err != nil || !found || l.End.IsZero() || l.End.Equal(a.lease.End) {
 		return false
 	}
-	f.lease.End = l.End
-	f.noteFacts()
-	f.Observe.Say("the lease now ends at " + timeOfDay(l.End))
+	a.lease.End = l.End
+	a.noteFacts()
+	a.Observe.Say("the lease now ends at " + timeOfDay(l.End))
 	return true
 }
 
@@ -81,23 +80,10 @@ func (a reserving) lastCall(ctx context.Context, l Lease) {
 	if !held.Open() || !a.held.Started || !l.End.IsZero() && a.until(l.End) < 0 {
 		return
 	}
-	err := func() error {
-		c, found, err := a.Site.FindContainer(ctx, held.Name)
-		if err != nil || !found {
-			return err
-		}
-		req := ContainerRequest{
-			Name: held.Name, Image: a.Experiment.Container.Image,
-			ReservationID: cmp.Or(a.held.Board.ID, l.ReservationID), Transport: a.Experiment.Container.Transport,
-		}
-		if a.tr, err = a.Site.Dial(ctx, c, req, a.Observe.Say); err != nil {
-			a.tr = nil
-			return err
-		}
-		defer a.hangUp()
-		a.container, a.lastSeq = c, a.mirrored()
-		return a.salvage(ctx, "the lease ends")
-	}()
+	a.lease = l
+	defer a.hangUp()
+	a.lastSeq = a.mirrored()
+	err := homing(a).salvage(ctx, "the lease ends", 0)
 	if err != nil {
 		a.Observe.Warn("what was measured in the old lease could not be brought home: " + err.Error())
 	}

@@ -74,6 +74,11 @@ func (l *listener) listen(ctx context.Context) (news trial.StatusReply, enough b
 // ask asks the agent itself.
 func (l *listener) ask(ctx context.Context) (trial.StatusReply, error) {
 	l.asked = time.Now()
+	if end, ok := l.deadline(); ok { // an answer that is held up may not take the time in which results come home
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, max(l.until(end), 0)+l.Patience.LeaseGrace)
+		defer cancel()
+	}
 	reply, err := l.agent().Status(ctx, l.lastSeq)
 	if err == nil {
 		l.done = reply.State.Done

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -83,14 +84,17 @@ func TestResultThatComesWholeLater(t *testing.T) {
 
 // No time is taken for another try that the lease does not have.
 func TestNoOtherTryAtTheLeasesEnd(t *testing.T) {
-	a := &attempt{Config: Config{Observe: quiet{}, Patience: impatient()}}
-	a.lease.End = time.Now().Add(a.Patience.Cleanup)
-	if again(t.Context(), a, 1, nil) {
-		t.Error("it is fetched again when there is only the time to give back")
-	}
-	a.lease.End = time.Now().Add(time.Hour)
-	if !again(t.Context(), a, 1, nil) || again(t.Context(), a, maxFetches, nil) {
-		t.Error("the tries are not counted")
+	for left, want := range map[time.Duration]int{340 * time.Millisecond: 1, time.Hour: maxFetches} {
+		a := &attempt{Config: Config{Observe: quiet{}, Patience: impatient(), Site: newCloud(t)}}
+		a.lease.End = time.Now().Add(left)
+		tries := 0
+		err := homing{a}.bringHome(t.Context(), func(context.Context) error {
+			tries++
+			return failure.Device.Errorf("damaged")
+		})
+		if err == nil || tries != want {
+			t.Errorf("with %s left: %d tries, want %d; %v", left, tries, want, err)
+		}
 	}
 }
 

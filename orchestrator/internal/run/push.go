@@ -25,7 +25,11 @@ func (a *attempt) push(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	pushed, err := b.Push(ctx, a.tr, a.container.Dir, a.Observe.Bytes)
+	var pushed bundle.Pushed
+	err = homing{a}.through(ctx, func(ctx context.Context) (err error) { // it sends what is missing
+		pushed, err = b.Push(ctx, a.tr, a.container.Dir, a.Observe.Bytes)
+		return err
+	})
 	if err != nil {
 		return "", err
 	}

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/store"
@@ -26,19 +28,17 @@ func (a concluding) release(ctx context.Context) error {
 		a.Observe.Warn("lease and container are kept. To give them back: " + a.Commands.Resume())
 		return nil
 	}
-	if a.booked() {
-		return nil // nothing has begun
+	if a.booked() || a.stays {
+		return nil // nothing has begun, or what is measured is not home
 	}
-	ctx, cancel := context.WithTimeout(ctx, a.Patience.Cleanup)
-	defer cancel()
 	a.Observe.Phase(PhaseRelease, "")
 	a.record(store.Entry{Kind: store.Began, Phase: string(PhaseRelease)})
-	container := a.giveBack(ctx, aContainer, a.held.Container, containerID(a.Site), a.Site.Destroy)
-	lease, gone := error(nil), "container and lease are gone"
+	container := a.giveBackContainer(ctx)
+	lease, gone := error(nil), "container and lease are gone"+a.used()
 	if a.held.Lease.Open() && a.held.Lease.Adopted {
 		gone = "the container is gone, " + a.staysYours()
-	} else {
-		lease = a.giveBack(ctx, aLease, a.held.Lease, leaseID(a.Site), a.Site.Release)
+	} else if lease = a.giveBackLease(ctx); lease == nil && container != nil {
+		container = a.afterLease(ctx)
 	}
 	if err := errors.Join(container, lease); err != nil {
 		a.record(store.Entry{Kind: store.Failed, Phase: string(PhaseRelease), Text: err.Error()})
@@ -61,27 +61,67 @@ func (a concluding) staysYours() string {
 
 // releaseLease gives back a lease that the devices of a run share.
 func (a concluding) releaseLease(ctx context.Context) error {
-	if !a.held.Lease.Open() || a.booked() {
+	if !a.held.Lease.Open() || a.booked() || slices.ContainsFunc(a.shared, func(m *attempt) bool { return m.stays }) {
 		return nil
 	}
 	if a.Keep {
 		a.Observe.Warn("lease and containers are kept. To give them back: " + a.Commands.Resume())
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, a.Patience.Cleanup/2)
-	defer cancel()
 	a.Observe.Phase(PhaseRelease, "")
 	if a.held.Lease.Adopted {
 		a.Observe.PhaseEnd(PhaseRelease, "the containers are gone, "+a.staysYours())
 		return nil
 	}
-	if err := a.giveBack(ctx, aLease, a.held.Lease, leaseID(a.Site), a.Site.Release); err != nil {
+	if err := a.giveBackLease(ctx); err != nil {
 		a.record(store.Entry{Kind: store.Failed, Phase: string(PhaseRelease), Text: err.Error()})
 		return failure.Cloud.Errorf("not everything could be given back").
 			Advise("type: %s", strings.Join(a.byHand(), " ; ")).Because(err)
 	}
-	a.Observe.PhaseEnd(PhaseRelease, "containers and lease are gone")
+	a.Observe.PhaseEnd(PhaseRelease, "containers and lease are gone"+a.used())
 	return nil
+}
+
+// The clean-up's time is divided, so that a container whose removal hangs cannot keep
+// its lease: each has a share of its own, and what the lease leaves over goes into
+// a second look at the container.
+
+func (a concluding) giveBackContainer(ctx context.Context) error {
+	return a.giveBackWithin(ctx, a.Patience.Cleanup*2/5, aContainer, a.held.Container, containerID(a.Site), a.Site.Destroy)
+}
+
+func (a concluding) giveBackLease(ctx context.Context) error {
+	return a.giveBackWithin(ctx, a.Patience.Cleanup*2/5, aLease, a.held.Lease, leaseID(a.Site), a.Site.Release)
+}
+
+// afterLease looks again at a container that could not be removed: its lease is gone
+// now, which takes it along.
+func (a concluding) afterLease(ctx context.Context) error {
+	held := a.held.Container
+	held.Gone = false // that of the lease says so
+	return a.giveBackWithin(ctx, a.Patience.Cleanup/5, aContainer, held, containerID(a.Site), a.Site.Destroy)
+}
+
+func (a concluding) giveBackWithin(
+	ctx context.Context, share time.Duration, what string, held Held, find finder,
+	remove func(ctx context.Context, id string) error,
+) error {
+	end := time.Now().Add(share)
+	left := func() time.Duration { return time.Until(end) }
+	return homing(a).persist(ctx, 1, left, nil, func(ctx context.Context) error {
+		return a.giveBack(ctx, what, held, find, remove)
+	})
+}
+
+// used says how much of a lease that is given back was needed.
+func (a concluding) used() string {
+	if a.lease.Start.IsZero() || a.lease.End.IsZero() {
+		return ""
+	}
+	all := a.lease.End.Sub(a.lease.Start)
+	left := min(max(a.until(a.lease.End), 0), all)
+	minutes := func(d time.Duration) int { return int(d.Round(time.Minute) / time.Minute) }
+	return fmt.Sprintf("; used %d of %d minutes, %d given back", minutes(all)-minutes(left), minutes(all), minutes(left))
 }
 
 // giveBack removes one thing and records that it is gone. An intent whose
@@ -91,6 +131,9 @@ func (a *attempt) giveBack(
 ) error {
 	if !held.Open() {
 		return nil
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("nothing was sent to give back %s %s: %w", what, held.Name, context.Cause(ctx))
 	}
 	ids := []string{held.ID}
 	if held.ID == "" {

@@ -103,14 +103,12 @@ func (a concluding) carryOut(ctx, cleanup context.Context, leaseErr error) end {
 // releaseContainer gives back an attempt's container and leaves its lease to those
 // that share it.
 func (a concluding) releaseContainer(ctx context.Context) error {
-	if !a.held.Container.Open() || a.Keep {
+	if !a.held.Container.Open() || a.Keep || a.stays {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, a.Patience.Cleanup/2)
-	defer cancel()
 	a.Observe.Phase(PhaseRelease, "")
 	a.record(store.Entry{Kind: store.Began, Phase: string(PhaseRelease)})
-	err := a.giveBack(ctx, aContainer, a.held.Container, containerID(a.Site), a.Site.Destroy)
+	err := a.giveBackContainer(ctx)
 	if err != nil {
 		a.record(store.Entry{Kind: store.Failed, Phase: string(PhaseRelease), Text: err.Error()})
 		return err

@@ -174,6 +174,10 @@ type Container struct {
 	// Dir is an absolute directory at the far end that this run may fill; it
 	// need not exist yet.
 	Dir string `json:"dir"`
+	// Unheard says that the site has not heard of its device for a while, and so does
+	// not know what the container's status is.
+	Unheard bool `json:"-"`
+	Over    bool `json:"-"` // it has ended or failed: nothing runs in it
 	// Digest is that of the image, as far as the site tells it: a tag can be moved.
 	Digest trial.Reading[string] `json:"image_digest,omitzero"`
 }

@@ -86,6 +86,9 @@ func Service(h http.Handler, w *world.World, api API) http.Handler {
 			h.ServeHTTP(rw, r)
 			return
 		}
+		if w.Orders.Down(w.Now()) {
+			Drop()
+		}
 		if f, ok := w.Orders.Of(network); ok {
 			line := &line{left: f.Action.Bytes, cut: func() { w.Orders.Take(f); Drop() }}
 			rw = &cutWriter{rw, line}
@@ -106,6 +109,12 @@ func carryOut(a world.Action, h http.Handler, w *world.World, api API, rw http.R
 	switch {
 	case a.Drop:
 		Drop()
+	case a.Down > 0:
+		w.Orders.Cut(w.Now().Add(a.Down))
+		Drop()
+	case a.Drip:
+		h.ServeHTTP(&void{header: rw.Header().Clone()}, r)
+		drip(rw, r)
 	case a.Lose:
 		h.ServeHTTP(&void{header: rw.Header().Clone()}, r)
 		Drop()
@@ -140,6 +149,21 @@ func late(d time.Duration, h http.Handler, rw http.ResponseWriter, r *http.Reque
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	world.Pause(ctx, d)
 	h.ServeHTTP(rw, r)
+}
+
+// dripEvery is the time between two bytes of an answer that drips.
+const dripEvery = 100 * time.Millisecond
+
+// drip answers a blank at a time, until the client has had enough.
+func drip(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	for world.Pause(r.Context(), dripEvery) {
+		if _, err := io.WriteString(w, " "); err != nil {
+			return
+		}
+		_ = http.NewResponseController(w).Flush()
+	}
+	Drop()
 }
 
 // balancer answers what only the load balancer in front of all services says: HAProxy's pages.

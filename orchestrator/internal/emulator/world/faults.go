@@ -30,6 +30,8 @@ type Action struct {
 	Status int           // answer with this HTTP status
 	Drop   bool          // end the connection before anything is done
 	Lose   bool          // do what was asked, then end the connection without an answer
+	Drip   bool          // do what was asked, then answer a byte at a time, without end
+	Down   time.Duration // from this call on, no connection gets through for so long
 	Hang   bool          // do nothing until the gateway gives up: 504
 	Time   time.Duration // of a call: how much later it is carried out; of a target: its value
 	Late   time.Duration // the same, also for a client that has gone meanwhile: the request was on its way
@@ -44,6 +46,21 @@ type Faults = map[Fault]int
 type Orders struct {
 	mu   sync.Mutex
 	left Faults
+	down time.Time // until when no connection gets through
+}
+
+// Cut lets no connection through until a time of the cloud's clock.
+func (o *Orders) Cut(until time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.down = until
+}
+
+// Down tells whether no connection gets through now.
+func (o *Orders) Down(now time.Time) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return now.Before(o.down)
 }
 
 // Set replaces the numbers of the given faults; 0 withdraws one.

@@ -92,7 +92,7 @@ func Size(word string) Value {
 }
 
 // callTakes is what can happen to a call or to all calls of a service.
-const callTakes = "STATUS|drop|lost|hang|slow-TIME|late-TIME"
+const callTakes = "STATUS|drop|lost|hang|drip|slow-TIME|late-TIME|down-TIME"
 
 // readCall returns what an order says of a call.
 func readCall(text string) (Action, bool) {
@@ -106,6 +106,12 @@ func readCall(text string) (Action, bool) {
 	}
 	if n, err := strconv.Atoi(text); err == nil {
 		return Action{Text: text, Status: n}, n >= 400 && n <= 599
+	}
+	if text == "drip" {
+		return Action{Text: text, Drip: true}, true
+	}
+	if a, ok := (Target{Value: Time("down")}).read(text); ok {
+		return Action{Text: text, Down: a.Time}, true
 	}
 	if a, ok := (Target{Value: Time("late")}).read(text); ok {
 		return Action{Text: text, Late: a.Time}, true

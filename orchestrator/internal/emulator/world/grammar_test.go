@@ -56,7 +56,7 @@ func TestWrongOrders(t *testing.T) {
 		".create=500":   `there is no ".create"`,
 		"zun":           `zun takes STATUS|drop`,
 		"zun.crate=500": `zun has no call "crate"; there are create, list, other`,
-		"zun.create=200": `zun.create takes STATUS|drop|lost|hang|slow-TIME|late-TIME ` +
+		"zun.create=200": `zun.create takes STATUS|drop|lost|hang|drip|slow-TIME|late-TIME|down-TIME ` +
 			`(a status is 400 to 599), not "200"`,
 		"zun.create=slow--1s":          `not "slow--1s"`,
 		"zun.create=cut-after-1MiB":    `not "cut-after-1MiB"`,

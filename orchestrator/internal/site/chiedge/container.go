@@ -208,7 +208,8 @@ func (s *containerClient) FindContainer(ctx context.Context, name string) (run.C
 }
 
 func toContainer(c containers.Container) run.Container {
-	return run.Container{ID: c.UUID, Name: c.Name, Status: c.Status, Dir: dirOf(c.Name), Digest: digest(c.Image)}
+	return run.Container{ID: c.UUID, Name: c.Name, Status: c.Status, Dir: dirOf(c.Name), Digest: digest(c.Image),
+		Unheard: c.Status == containers.StatusUnknown, Over: dead(c) && c.Status != containers.StatusUnknown}
 }
 
 // digest is the one that an image was asked for by. Zun tells the image's name
