@@ -116,7 +116,7 @@ func (a concluding) conclude(ctx, cleanup context.Context, err error) error {
 		left := homing(a).salvage(cleanup, a.early(ctx), limit)
 		switch {
 		case left != nil:
-			err = a.notHome(ctx, left, err)
+			err = a.notHome(ctx, cleanup, left, err)
 		case ctx.Err() == nil && a.held.Started && homing(a).whole() && a.rescued == "":
 			a.Observe.Say("every result is home all the same: " + err.Error())
 			err = nil
