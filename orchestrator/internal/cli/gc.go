@@ -128,6 +128,10 @@ func (h *heap) hint(cloudErr error) {
 		fmt.Fprintf(h.err, "  %d of these no journal on this machine knows: a run on another machine may be at work with "+
 			"them; --elsewhere deletes them, too\n", unknown)
 	}
+	if len(h.bare) > 0 && !h.c.Bool("yes") {
+		fmt.Fprintf(h.err, "  the cloud has nothing of %s any more, which the journal does not say yet; to end it: %s\n",
+			words.Plural(len(h.bare), "run"), h.deletes())
+	}
 	switch {
 	case len(h.all) == 0 && cloudErr == nil:
 		fmt.Fprintln(h.err, "  nothing is left")
@@ -246,6 +250,14 @@ func (h *heap) remove() error {
 			failed = errors.Join(failed, fmt.Errorf("run %s: %w", x.from.ID, err))
 		}
 	}
+	for _, s := range h.bare {
+		if h.c.Err() != nil {
+			break
+		}
+		if err := h.endRun(s); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("run %s: %w", s.ID, err))
+		}
+	}
 	failed = errors.Join(failed, h.removeFiles())
 	if h.c.Err() != nil {
 		return failure.Interrupted.Errorf("interrupted").Because(failed)
@@ -309,6 +321,7 @@ type heap struct {
 	c     *cli.Context
 	all   []litter
 	runs  []*store.Run // that have a journal on this machine
+	bare  []*store.Run // that are named, and of which their journals know more than the cloud has
 	index store.Index
 	cloud site.Cloud
 }
