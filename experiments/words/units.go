@@ -103,6 +103,14 @@ func Plural(n int, what string) string {
 	return strconv.Itoa(n) + " " + what + "s"
 }
 
+// There writes "1 device is", "2 devices are".
+func There(n int, what string) string {
+	if n == 1 {
+		return Plural(n, what) + " is"
+	}
+	return Plural(n, what) + " are"
+}
+
 // List joins at most most items and says how many are left out: "a, b, and 3
 // more".
 func List(items []string, sep string, most int) string {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/words"
 	"chexp/orchestrator/internal/patient"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/site"
@@ -134,7 +135,7 @@ func (c *DeviceClient) tooFew(all []site.Device, free []run.Device, req run.Leas
 	if unknown > 0 {
 		advice = c.whatThereIs(req, all)
 	}
-	return failure.Capacity.Errorf("%d devices are free, %d are wanted: %s", len(free), req.Devices,
+	return failure.Capacity.Errorf("%s free, of the %d wanted: %s", words.There(len(free), "device"), req.Devices,
 		strings.Join(missing, "; ")).
 		Advise("%s", advice)
 }

@@ -156,7 +156,7 @@ func (p *progress) together(shown int) string {
 			at[b.phase]++
 		}
 	}
-	parts := []string{fmt.Sprintf("  %d devices: %d done", len(p.boards), done)}
+	parts := []string{fmt.Sprintf("  %s: %d done", words.Plural(len(p.boards), "device"), done)}
 	for _, ph := range run.Phases {
 		if at[ph] > 0 {
 			parts = append(parts, fmt.Sprintf("%d in %s", at[ph], ph))

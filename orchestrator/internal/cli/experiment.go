@@ -17,6 +17,7 @@ import (
 	"chexp/experiments/words"
 	"chexp/models"
 	"chexp/orchestrator/internal/clock"
+	"chexp/orchestrator/internal/report/texttab"
 	"chexp/orchestrator/internal/runtimes"
 	"chexp/orchestrator/internal/store"
 
@@ -186,25 +187,29 @@ func (a experimentVerbs) experimentPlan(c *cli.Context) error {
 	if err := a.print(c, planRows(ans, plan)); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.out, "\n%d trials at %s\n", len(plan.Trials), e.Site)
+	fmt.Fprintf(a.out, "\n%s at %s\n", words.Plural(len(plan.Trials), "trial"), e.Site)
+	width := columns(a.out)
+	say := func(what, format string, args ...any) {
+		_ = texttab.Paragraph(a.out, what, fmt.Sprintf(format, args...), width) // as the lines before it
+	}
 	for _, m := range plan.Models {
 		for _, in := range m.Inputs {
 			guess := ""
 			if in.Guess != "" {
 				guess = " (a guess)"
 			}
-			fmt.Fprintf(a.out, "feeds    %s: %s%s\n", m.Name, words.Printable(in.String()), guess)
+			say("feeds    ", "%s: %s%s", m.Name, words.Printable(in.String()), guess)
 		}
 	}
 	for _, what := range ans.Creates {
-		fmt.Fprintf(a.out, "creates  %s\n", what)
+		say("creates  ", "%s", what)
 	}
 	if e := plan.Accuracy; e != nil {
-		fmt.Fprintf(a.out, "evaluates each model on each provider on %d pictures (%s), at most %s each\n",
+		say("", "evaluates each model on each provider on %d pictures (%s), at most %s each",
 			e.Pictures, e.Name, short(e.Timeout))
 	}
-	fmt.Fprintf(a.out, "sends    %.1f MB at most (agent, models, plan)\n", float64(ans.Bytes)/1e6)
-	fmt.Fprintf(a.out, "takes    %s to %s of measuring by the trial policy, on top of lease, image and transfer\n",
+	say("sends    ", "%.1f MB at most (agent, models, plan)", float64(ans.Bytes)/1e6)
+	say("takes    ", "%s to %s of measuring by the trial policy, on top of lease, image and transfer",
 		short(ans.AtLeast), short(ans.AtMost))
 	if ans.Lease > 0 && ans.AtMost > ans.Lease {
 		fmt.Fprintf(a.err, "! the lease lasts %s: trials that do not fit are left for `%s`\n",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"chexp/experiments/failure"
@@ -253,6 +254,7 @@ func (a leaseVerbs) leaseDelete(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	same := sameBoard(c.Context, cloud, l)
 	if err := cloud.Release(c.Context, l.ID); err != nil {
 		return err
 	}
@@ -261,7 +263,37 @@ func (a leaseVerbs) leaseDelete(c *cli.Context) error {
 		given = clock.Span(left) + " given back"
 	}
 	fmt.Fprintf(a.err, "lease %s (%s) is deleted; %s\n", words.Printable(l.Name), l.ID, given)
+	for _, other := range same {
+		a.warn(unlabelled(other, a.commands(c)))
+	}
 	return nil
+}
+
+// sameBoard are the user's active leases on the board of one that is about to be
+// given back. Who cannot be told in a few seconds is not waited for.
+func sameBoard(ctx context.Context, cloud site.Cloud, leaving site.Lease) (same []site.Lease) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	all, err := cloud.Leases(ctx)
+	at := slices.IndexFunc(all, func(l site.Lease) bool { return l.ID == leaving.ID })
+	if err != nil || at < 0 || all[at].Device.Name == "" {
+		return nil
+	}
+	for _, l := range all {
+		if l.Mine && l.ID != leaving.ID && l.State == run.LeaseActive && l.Device.Name == all[at].Device.Name {
+			same = append(same, l)
+		}
+	}
+	return same
+}
+
+// unlabelled is what becomes of a lease after another one of its board was given back:
+// Chameleon's reservation service takes the mark off a board's node when any lease of
+// it ends, also one that had not begun.
+func unlabelled(l site.Lease, lines run.Commands) string {
+	return fmt.Sprintf("your lease %s has %s as well. Chameleon takes the mark off a board when any lease of it ends: "+
+		"what runs there goes on, but a container that is made in %s from now on finds no board. If you need one, "+
+		"`%s`, and make another lease", l.Name, l.Device.Name, l.Name, lines.DeleteLease(l.ID))
 }
 
 // leaseName is the one asked for, or <experiment>_<user>, with a number where

@@ -32,7 +32,7 @@ func here(x run.Lease) string {
 }
 
 func leaseRows(leases []run.Lease, json any) list {
-	l := list{columns: leaseColumns, json: json}
+	l := list{columns: leaseColumns, json: json, key: 1}
 	for _, x := range leases {
 		l.rows = append(l.rows, leaseRow(x))
 	}
@@ -58,7 +58,7 @@ func (a leaseVerbs) leaseList(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	l := list{columns: append([]string{"owner"}, append(leaseColumns, "left")...), json: leases}
+	l := list{columns: append([]string{"owner"}, append(leaseColumns, "left")...), json: leases, key: 2}
 	for _, x := range leases {
 		l.rows = append(l.rows, append([]string{owner(x)}, append(leaseRow(x.Lease), left(x.Lease, cloud.Now()))...))
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
@@ -10,10 +11,13 @@ import (
 	"os"
 	"strings"
 	"text/tabwriter"
+	"unicode/utf8"
 
 	"chexp/experiments/failure"
 	"chexp/experiments/secret"
 	"chexp/experiments/words"
+	"chexp/orchestrator/internal/report/content"
+	"chexp/orchestrator/internal/report/texttab"
 
 	"github.com/urfave/cli/v2"
 )
@@ -35,18 +39,29 @@ type list struct {
 	columns []string
 	rows    [][]string
 	json    any
+	key     int // the column that names a row, where a narrow terminal shows rows one below the other
 }
 
 func (a *app) print(c *cli.Context, l list) error {
 	var answer bytes.Buffer
-	if err := write(&answer, c.String("format"), l); err != nil {
+	if err := write(&answer, c.String("format"), l, columns(a.out)); err != nil {
 		return err
 	}
 	_, err := io.WriteString(a.out, secret.Redact(answer.String()))
 	return err
 }
 
-func write(w io.Writer, format string, l list) error {
+// columns is how wide the terminal is that w writes to; 0: it is none.
+func columns(w io.Writer) int {
+	if p := newProgress(w); p.tty {
+		return p.width
+	}
+	return 0
+}
+
+// write writes a list in a format. A table that is wider than so many columns has
+// its rows one below the other, with nothing left out; 0 columns mean no limit.
+func write(w io.Writer, format string, l list, width int) error {
 	switch format {
 	case "json":
 		return writeJSON(w, l.json)
@@ -57,18 +72,65 @@ func write(w io.Writer, format string, l list) error {
 		}
 		return cw.WriteAll(l.rows)
 	case "table":
-		tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-		fmt.Fprintln(tw, strings.ToUpper(strings.Join(l.columns, "\t")))
-		for _, row := range l.rows {
-			clean := make([]string, len(row))
-			for i, cell := range row {
-				clean[i] = words.Printable(strings.NewReplacer("\n", " ", "\t", " ").Replace(cell))
-			}
-			fmt.Fprintln(tw, strings.Join(clean, "\t"))
+		var table bytes.Buffer
+		if err := l.table(&table); err != nil {
+			return err
 		}
-		return tw.Flush()
+		if width > 0 && widest(table.String()) > width {
+			return texttab.Blocks(w, l.forBlocks(), width, false)
+		}
+		_, err := table.WriteTo(w)
+		return err
 	}
 	return badFormat(format)
+}
+
+// table writes the rows side by side.
+func (l list) table(w io.Writer) error {
+	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(tw, strings.ToUpper(strings.Join(l.columns, "\t")))
+	for _, row := range l.rows {
+		clean := make([]string, len(row))
+		for i, cell := range row {
+			clean[i] = oneLine(cell)
+		}
+		fmt.Fprintln(tw, strings.Join(clean, "\t"))
+	}
+	return tw.Flush()
+}
+
+// forBlocks puts the column that names a row first.
+func (l list) forBlocks() (t content.Table) {
+	order := []int{l.key}
+	for i := range l.columns {
+		if i != l.key {
+			order = append(order, i)
+		}
+	}
+	for _, i := range order {
+		t.Columns = append(t.Columns, content.Column{Head: l.columns[i]})
+	}
+	for _, row := range l.rows {
+		var cells []content.Cell
+		for _, i := range order {
+			cells = append(cells, content.Cell{Text: cmp.Or(oneLine(row[i]), content.Dash)})
+		}
+		t.Rows = append(t.Rows, cells)
+	}
+	return t
+}
+
+// oneLine is a cell's text, which may come from anybody.
+func oneLine(cell string) string {
+	return words.Printable(strings.NewReplacer("\n", " ", "\t", " ").Replace(cell))
+}
+
+// widest is the number of columns of the longest line.
+func widest(text string) (n int) {
+	for line := range strings.Lines(text) {
+		n = max(n, utf8.RuneCountInString(strings.TrimRight(line, " \n")))
+	}
+	return n
 }
 
 // writePage writes a page to the file that --html names.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -197,16 +198,29 @@ func (a *app) showDevices(c *cli.Context, f *found) error {
 	return nil
 }
 
-// acrossFiles are the derived files of a run with several devices; each device has
-// those of a run with one.
-var acrossFiles = []struct {
+type acrossFile struct {
 	name   string
 	render func(io.Writer, *compare.Comparison) error
-}{
+}
+
+// acrossFiles are the derived files of a run with several devices, beside the page;
+// each device has those of a run with one.
+var acrossFiles = []acrossFile{
 	{"report.txt", func(w io.Writer, c *compare.Comparison) error { return report.ComparisonText(w, c, 100, false) }},
 	{"report.csv", report.ComparisonCSV},
 	{"report.json", writeComparison},
-	{"report.html", page.Comparison},
+}
+
+// page writes the page across the devices. It and the devices' own pages lie in one
+// directory, so its links hold in a copy of that.
+func (f *found) page(w io.Writer, c *compare.Comparison) error {
+	var own []page.Link
+	for _, d := range f.devices {
+		slot := d.store.Slot()
+		own = append(own, page.Link{Device: cmp.Or(d.table.Run.Device.Name, fmt.Sprintf("device %d", slot)),
+			To: fmt.Sprintf("devices/%d/report.html", slot)})
+	}
+	return page.Devices(w, c, own)
 }
 
 func writeComparison(w io.Writer, c *compare.Comparison) error { return writeJSON(w, c) }
@@ -219,7 +233,7 @@ func (f *found) write() error {
 		}
 	}
 	if f.across != nil {
-		for _, file := range acrossFiles {
+		for _, file := range append(acrossFiles[:len(acrossFiles):len(acrossFiles)], acrossFile{"report.html", f.page}) {
 			var buf bytes.Buffer
 			if err := file.render(&buf, f.across); err != nil {
 				return fmt.Errorf("render %s: %w", file.name, err)

@@ -233,10 +233,9 @@ func (a resultsVerbs) resultsFetch(c *cli.Context) error {
 		if n, left = part.Adopt(from, plan, store.Origin{Attempt: onlyAttempt(part)}); left != nil && n.Whole+n.Partial == 0 {
 			return left
 		}
-	} else if whole, damaged := (&run.Run{Store: part, Plan: plan}).Whole(); damaged == nil && whole {
-		a.nothingToFetch(r)
-	} else if left, err = a.fetchFromDevice(c, part); err != nil {
-		return errors.Join(damaged, err)
+	} else if left, err = a.fetchPart(c, &run.Run{Store: part, Plan: plan, Commands: r.Commands},
+		a.nothingToFetch); err != nil {
+		return err
 	}
 	f, err := writeReports(s)
 	if err != nil {
@@ -258,22 +257,47 @@ func (a resultsVerbs) fetchDevices(c *cli.Context, r *run.Run) (left, err error)
 	var failed []error
 	for _, part := range r.Store.Devices() {
 		own := &run.Run{Store: part, Plan: r.Plan, Commands: r.Commands}
-		whole, err := own.Whole()
-		if err == nil && whole {
-			continue
-		}
-		part, err := a.fetchFromDevice(c, part)
-		if err = errors.Join(part, err); err != nil {
+		left, err := a.fetchPart(c, own, func(*run.Run) {})
+		if err = errors.Join(left, err); err != nil {
 			failed = append(failed, fmt.Errorf("device %d: %w", own.Store.Slot(), err))
 		}
 	}
 	return errors.Join(failed...), nil
 }
 
+// fetchPart brings home what one device has, unless all of it is here as it came;
+// then it calls nothing. left is what did not come, or is not any more what came.
+func (a resultsVerbs) fetchPart(c *cli.Context, own *run.Run, nothing func(*run.Run)) (left, err error) {
+	whole, damaged := own.Whole()
+	changed := own.Store.Changed(own.Plan)
+	all := whole && damaged == nil
+	if all && changed == nil {
+		nothing(own)
+		return nil, nil
+	}
+	left, err = a.fetchFromDevice(c, own.Store)
+	before := changed
+	changed = own.Store.Changed(own.Plan)
+	if before != nil && changed == nil {
+		a.warn(before.Error() + ". It was fetched again, and what was there is in damaged/")
+	}
+	switch {
+	case all && failure.KindOf(err) == failure.Locked: // the device is given back
+		return changed, nil
+	case err != nil:
+		return nil, errors.Join(damaged, changed, err)
+	}
+	return errors.Join(left, changed), nil
+}
+
 // nothingToFetch says so, and what the run still holds.
 func (a resultsVerbs) nothingToFetch(r *run.Run) {
-	fmt.Fprintf(a.err, "  all %d results are here\n", len(r.Plan.Trials))
-	if entries, err := r.Store.Entries(); err == nil && run.Replay(entries).Open() {
+	if n := len(r.Plan.Trials); n == 1 {
+		fmt.Fprintln(a.err, "  the result is here")
+	} else {
+		fmt.Fprintf(a.err, "  all %d results are here\n", n)
+	}
+	if entries, err := r.Store.Whole().Entries(); err == nil && run.Replay(entries).Open() {
 		a.sayReserved(r)
 	}
 }

@@ -3,7 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
+	"maps"
 	"os"
 	"strings"
 	"time"
@@ -11,6 +11,7 @@ import (
 	"chexp/experiments/failure"
 	"chexp/experiments/spec"
 	"chexp/experiments/trial"
+	"chexp/experiments/words"
 	"chexp/orchestrator/internal/bundle"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/runtimes"
@@ -169,7 +170,7 @@ func (a runVerbs) execute(c *cli.Context, e *spec.Experiment, o site.Options, ho
 	if err := begin(cfg.Run, how); err != nil {
 		return err
 	}
-	obs.PhaseEnd(run.PhasePlan, fmt.Sprintf("%d trials; %s", len(plan.Trials), s.Dir))
+	obs.PhaseEnd(run.PhasePlan, words.Plural(len(plan.Trials), "trial")+"; "+s.Dir)
 	return a.carryOut(c, cfg, obs)
 }
 
@@ -301,7 +302,7 @@ func (a runVerbs) resume(c *cli.Context, name string) error {
 
 // carryOut executes a run that has its site, and prints the answer.
 func (a runVerbs) carryOut(c *cli.Context, cfg run.Config, obs *progress) error {
-	obs.warned = a.warned
+	maps.Copy(obs.warned, a.warned)
 	cfg.Observe, cfg.Boards = obs, obs
 	var f *found // nothing where the run ended before its report
 	cfg.Report = func() (err error) {

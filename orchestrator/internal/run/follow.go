@@ -14,6 +14,7 @@ import (
 	"chexp/experiments/secret"
 	"chexp/experiments/trial"
 	"chexp/experiments/wait"
+	"chexp/experiments/words"
 	"chexp/orchestrator/internal/store"
 	"chexp/orchestrator/internal/transport"
 )
@@ -41,7 +42,7 @@ func (a *attempt) measure(ctx context.Context) (string, error) {
 			return "", err
 		}
 		if done {
-			return fmt.Sprintf("%d trials", st.Done), nil
+			return words.Plural(st.Done, "trial"), nil
 		}
 	}
 }

@@ -25,11 +25,11 @@ type Adopted struct {
 func (a Adopted) String() string {
 	switch {
 	case a.Partial == 0:
-		return fmt.Sprintf("%d results", a.Whole)
+		return words.Plural(a.Whole, "result")
 	case a.Whole == 0:
-		return fmt.Sprintf("%d partial results", a.Partial)
+		return words.Plural(a.Partial, "partial result")
 	}
-	return fmt.Sprintf("%d results and %d partial ones", a.Whole, a.Partial)
+	return words.Plural(a.Whole, "result") + " and " + words.Plural(a.Partial, "partial one")
 }
 
 // adopting is fetched results on their way into the run.
@@ -39,6 +39,8 @@ type adopting struct {
 	from   *os.Root
 	origin Origin
 	known  Origins
+	sums   files.Sums      // of the whole results at home, as they were brought home
+	taken  map[string]bool // names of whole results that are now as they were fetched
 	n      Adopted
 	out    leftOut
 }
@@ -55,7 +57,8 @@ func (r *Run) adopt(
 			Advise("give the folder in which chexp said that the results are").Because(err)
 	}
 	defer from.Close()
-	a := &adopting{run: r, plan: plan, from: from, origin: origin}
+	a := &adopting{run: r, plan: plan, from: from, origin: origin, taken: map[string]bool{}}
+	a.sums, _ = sumsOf(r) // what is not listed, or not readable, contradicts nothing
 	if a.known, err = r.Origins(); err != nil {
 		// Where earlier results came from is lost; that is no reason to lose these.
 		if err := setAside(r, OriginsFile); err != nil {
@@ -68,7 +71,7 @@ func (r *Run) adopt(
 			return a.n, err
 		}
 	}
-	return a.n, errors.Join(a.out.err(), r.sum(ResultsDir, plan), r.sum(PartialDir, plan))
+	return a.n, errors.Join(a.out.err(), a.renewSums(ResultsDir), a.renewSums(PartialDir))
 }
 
 // Adopt moves fetched results from dir into the run, each checked against the
@@ -119,11 +122,19 @@ func (a *adopting) whole(t trial.Trial, res *trial.Result, data []byte) error {
 			return err
 		}
 	default:
-		if have, err := a.run.Read(path); err != nil || !bytes.Equal(have, data) {
+		have, err := a.run.Read(path)
+		switch listed := a.sums[t.ID+".json"]; {
+		case err == nil && bytes.Equal(have, data):
+		case err == nil && listed == files.Sum(data): // it was changed at home since
+			if err := setAside(a.run, path); err != nil {
+				return err
+			}
+		default:
 			a.out.add(t, fmt.Errorf("it differs from %s, which was fetched before and stays", path))
 			return nil
 		}
 	}
+	a.taken[t.ID+".json"] = true
 	if err := noteOrigin(a.run, a.known, a.origin, res, data); err != nil {
 		return err
 	}
@@ -210,21 +221,4 @@ func (r *Run) keepPartial(name string, data []byte, res *trial.Result) error {
 		return nil
 	}
 	return r.Replace(filepath.Join(PartialDir, name), data)
-}
-
-// sum renews the SHA256SUMS of a directory of results, if it is there.
-func (r *Run) sum(dir string, plan *trial.Plan) error {
-	if _, err := os.Stat(filepath.Join(r.Dir, dir)); errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	sums := files.Sums{}
-	for _, t := range plan.Trials {
-		name := t.ID + ".json"
-		data, err := r.Read(filepath.Join(dir, name))
-		if err != nil {
-			continue // not there, or damaged; who reads the results says so
-		}
-		sums[name] = files.Sum(data)
-	}
-	return r.Replace(filepath.Join(dir, files.SumsName), sums.Bytes())
 }

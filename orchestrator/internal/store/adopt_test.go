@@ -207,3 +207,47 @@ func TestOrigins(t *testing.T) {
 		t.Errorf("after the torn line: %+v, %v", brought, err)
 	}
 }
+
+// A result that somebody changed at home gives way to what was brought home, and to
+// nothing else; until then its sum stays, also when others are adopted.
+func TestChangedResultAtHome(t *testing.T) {
+	_, run := newRun(t)
+	p := onePlan(run)
+	adopt(t, run, 20, nil)
+	file := filepath.Join(run.Dir, ResultsDir, p.Trials[0].ID+".json")
+	before, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := run.Changed(p); err != nil {
+		t.Fatalf("just adopted: %v", err)
+	}
+	changed := append(slices.Clone(before), '\n')
+	if err := os.WriteFile(file, changed, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	from := t.TempDir()
+	for _, other := range []string{"", strings.Replace(string(before), "[1,1,", "[2,1,", 1)} {
+		if other != "" {
+			if err := os.WriteFile(filepath.Join(from, filepath.Base(file)), []byte(other), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, _ = run.Adopt(from, p, Origin{Attempt: 1}) // left out, if it is there
+		if err := run.Changed(p); err == nil || !strings.Contains(err.Error(), filepath.Base(file)) {
+			t.Errorf("after %.40q was adopted: %v", other, err)
+		}
+		if have, _ := os.ReadFile(file); string(have) != string(changed) {
+			t.Errorf("%.40q took the place of what is neither damaged nor its like", other)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(from, filepath.Base(file)), before, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := run.Adopt(from, p, Origin{Attempt: 1}); err != nil || n.Whole != 1 {
+		t.Errorf("%v, %v", n, err)
+	}
+	if have, _ := os.ReadFile(file); string(have) != string(before) || run.Changed(p) != nil {
+		t.Errorf("it is not what was brought home: %v", run.Changed(p))
+	}
+}

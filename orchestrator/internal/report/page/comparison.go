@@ -26,7 +26,11 @@ type sideBySide struct {
 	Figures     []deviceFigure
 	FiguresNote string
 	Keys        []key
+	Own         []Link
 }
+
+// Link is one device's own page, relative to the page across the devices.
+type Link struct{ Device, To string }
 
 // acrossTable is a table with what names a trial in the first cell of each row.
 type acrossTable struct {
@@ -42,13 +46,18 @@ type acrossLine struct {
 
 // Comparison writes a comparison as one file that needs nothing else, as [Run]
 // does a run.
-func Comparison(w io.Writer, c *compare.Comparison) error {
+func Comparison(w io.Writer, c *compare.Comparison) error { return Devices(w, c, nil) }
+
+// Devices is [Comparison] for the devices of one run, each with a link to its own
+// page, which lies beside this one.
+func Devices(w io.Writer, c *compare.Comparison, own []Link) error {
 	v := across{content.Across{Comparison: c}}
-	own, err := files.ReadFile("comparison.css")
+	style, err := files.ReadFile("comparison.css")
 	if err != nil {
 		return err
 	}
-	page := sideBySide{Document: content.OfComparison(c, false), CSS: css + template.CSS(own), Title: v.Title()}
+	page := sideBySide{Document: content.OfComparison(c, false), CSS: css + template.CSS(style), Title: v.Title(),
+		Own: own}
 	for i, t := range page.Document.Tables {
 		page.Tables = append(page.Tables, v.table(i, t.Without(content.Identity...)))
 	}

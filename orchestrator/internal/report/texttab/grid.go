@@ -1,7 +1,9 @@
 package texttab
 
 import (
+	"bufio"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -204,6 +206,26 @@ func (p *printer) row(g *grid, row []content.Cell) {
 	for _, s := range rest {
 		p.line(strings.Repeat(" ", indent) + s)
 	}
+}
+
+// Blocks writes each row of a table as a paragraph under its first cell, in at most
+// so many columns: nothing is left out.
+func Blocks(w io.Writer, t content.Table, width int, color bool) error {
+	p := &printer{w: bufio.NewWriter(w), width: width, color: color}
+	p.blocks(t)
+	return p.w.Flush()
+}
+
+// Paragraph writes a text behind a prefix, in at most so many columns; 0 or less
+// means no limit. Lines after the first are indented like it.
+func Paragraph(w io.Writer, prefix, text string, width int) error {
+	p := &printer{w: bufio.NewWriter(w), width: width}
+	if width > 0 {
+		p.paragraph(prefix, text, "")
+	} else {
+		p.line(prefix + text)
+	}
+	return p.w.Flush()
 }
 
 // blocks prints each row as a paragraph under its first cell, for very narrow

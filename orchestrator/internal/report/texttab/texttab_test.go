@@ -105,3 +105,16 @@ func TestWrap(t *testing.T) {
 		}
 	}
 }
+
+func TestParagraphHasNoLimitWithoutATerminal(t *testing.T) {
+	long := strings.Repeat("word ", 60) + "end"
+	for width, lines := range map[int]int{0: 1, 60: 7} {
+		var out bytes.Buffer
+		if err := Paragraph(&out, "takes    ", long, width); err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(out.String(), "\n"); n != lines {
+			t.Errorf("%d columns: %d lines, want %d:\n%s", width, n, lines, out.String())
+		}
+	}
+}
