@@ -2,6 +2,7 @@ package judge
 
 import (
 	"chexp/experiments/trial"
+	"chexp/experiments/validity"
 	"chexp/experiments/words"
 )
 
@@ -10,6 +11,8 @@ import (
 type Origin struct {
 	Attempt int    `json:"attempt,omitempty"` // of the run, from 1; 0: not known
 	Device  string `json:"device,omitempty"`  // "": not known
+	// Period is when the attempt can have measured it; zero: not known.
+	Period validity.Period `json:"-"`
 }
 
 // Origins are those of results. Results of which nothing is known need not be

@@ -3,8 +3,10 @@ package judge
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"chexp/experiments/trial"
+	"chexp/experiments/validity"
 )
 
 // twoBoards is a run of two models and three repetitions whose last repetition was
@@ -99,5 +101,25 @@ func TestMissingTrialsHaveNoBoard(t *testing.T) {
 	got := r.judge()
 	if len(got.Options) != 4 {
 		t.Errorf("%d options", len(got.Options))
+	}
+}
+
+// What measured a result decides when it can have been measured.
+func TestAResultOutsideItsAttemptDecidesNothing(t *testing.T) {
+	r := twoBoards()
+	start := time.Date(2026, 11, 30, 13, 0, 0, 0, time.UTC)
+	for x, from := range r.origins {
+		x.Start, x.End = start, start.Add(time.Minute)
+		from.Period = validity.Period{From: start.Add(-time.Hour), To: start.Add(-50 * time.Minute),
+			Within: 2 * time.Second}
+		if from.Attempt == 1 { // the device's clock is an hour ahead
+			from.Period.Ahead = time.Hour
+		}
+		r.origins[x] = from
+	}
+	for _, tr := range r.judge().Trials {
+		if late := tr.Complaint() == validity.Times; late != (tr.Origin.Attempt == 2) || late && tr.Valid() {
+			t.Errorf("%s: attempt %d, %s %q", tr.ID, tr.Origin.Attempt, tr.Validity, tr.Complaint())
+		}
 	}
 }

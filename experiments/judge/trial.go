@@ -132,7 +132,7 @@ func (t *Trial) check() {
 	if !t.Sound() {
 		return
 	}
-	t.Checks = validity.Checks(t.Result, t.Sample)
+	t.Checks = append(t.Origin.Period.Checks(t.Result), validity.Checks(t.Result, t.Sample)...)
 	for i := range t.Checks {
 		c := &t.Checks[i]
 		c.Text, c.Remedy = sentence(c.Text), sentence(c.Remedy)

@@ -27,7 +27,8 @@
 //	completeness     any interrupted trial    fewer than 3 blocks, or three blocks' medians are the least that have a
 //	                                          6 inferences            scatter; only interrupted trials have this check
 //	times            -                        ends before it      only such results have this check
-//	                                          starts
+//	                                          starts; outside its
+//	                                          attempt (Period)
 //	sample size      median known to ±5 %     fewer than 6            package stats; six values carry an interval
 //	CPU quota        1 % of the time stopped  20 %                    cgroup's throttled time
 //	steal            1 % of the cores         20 %                    a hypervisor that is not crowded takes less

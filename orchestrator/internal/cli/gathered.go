@@ -38,7 +38,7 @@ func judged(g *store.Gathered, budgets []judge.Budget) []compare.Run {
 	}
 	in.Origins = judge.Origins{}
 	for _, r := range g.Results {
-		in.Origins[r] = origin(g.Attempt(r), attempts)
+		in.Origins[r] = origin(g.Origin(r), attempts)
 	}
 	whole := findings.Evidence(in)
 	whole.Source, whole.Remarks = words.Printable(g.Source), append(remarks, g.Damaged...)

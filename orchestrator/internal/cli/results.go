@@ -351,7 +351,7 @@ func (a resultsVerbs) fetchFromDevice(c *cli.Context, s *store.Run) (left, err e
 		return nil, err
 	}
 	defer tr.Close()
-	return a.collect(c.Context, r, run.Agent{Tr: tr, Dir: cont.Dir,
+	return a.collect(c.Context, r, run.Agent{Tr: tr, Dir: cont.Dir, Now: site.Now,
 		Origin: store.Origin{Attempt: held.N, Container: cont.ID}}, obs)
 }
 

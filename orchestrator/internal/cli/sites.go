@@ -64,7 +64,13 @@ func (a *app) connectOwn(ctx context.Context, r *run.Run, o site.Options) (run.S
 	if err != nil || isRehearsal(r.Store) {
 		return s, err
 	}
-	return s, r.CheckOwner(s)
+	if err := r.CheckOwner(s); err != nil {
+		return s, err
+	}
+	if unknown := r.OwnerUnknown(s); unknown != "" {
+		a.warn(unknown)
+	}
+	return s, nil
 }
 
 // connectCloud signs in to the site whose devices and leases the commands are

@@ -5,6 +5,7 @@ import (
 
 	"chexp/experiments/judge"
 	"chexp/experiments/trial"
+	"chexp/experiments/validity"
 	"chexp/orchestrator/internal/report/findings"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/store"
@@ -35,8 +36,9 @@ func onlyAttempt(s *store.Run) int {
 	return 0
 }
 
-// origin is what measured a result that this attempt brought home; 0: not known.
-func origin(attempt int, all []run.Facts) judge.Origin {
+// origin is what measured a result, and when it can have done so.
+func origin(from store.Origin, all []run.Facts) judge.Origin {
+	attempt := from.Attempt
 	if attempt == 0 && len(all) == 1 {
 		attempt = 1
 	}
@@ -46,8 +48,12 @@ func origin(attempt int, all []run.Facts) judge.Origin {
 	case attempt < 1 || attempt > len(all):
 		return judge.Origin{}
 	}
-	d := all[attempt-1].Lease.Device
-	return judge.Origin{Attempt: attempt, Device: cmp.Or(d.Name, d.UID)}
+	d, c := all[attempt-1].Lease.Device, all[attempt-1].Clock
+	o := judge.Origin{Attempt: attempt, Device: cmp.Or(d.Name, d.UID)}
+	if ahead, ok := c.Ahead.Get(); ok && from.Container != "" { // fetched from it, and the time is the site's
+		o.Period = validity.Period{From: c.Asked, To: from.Time, Ahead: ahead, Within: c.Within}
+	}
+	return o
 }
 
 // whereabouts ties results to the attempts that brought them.
@@ -55,7 +61,7 @@ func whereabouts(in *findings.Input, brought []store.Brought, all []run.Facts) {
 	in.Origins = judge.Origins{}
 	counts := map[int]int{}
 	for _, b := range brought {
-		o := origin(b.Attempt, all)
+		o := origin(b.From, all)
 		in.Results, in.Origins[b.Result] = append(in.Results, b.Result), o
 		counts[o.Attempt]++
 	}
@@ -64,7 +70,7 @@ func whereabouts(in *findings.Input, brought []store.Brought, all []run.Facts) {
 		a := findings.Attempt{N: f.Attempt, Results: counts[f.Attempt], Region: f.Site["region"],
 			Device:  findings.Device{Name: d.Name, UID: d.UID, MachineName: d.MachineName},
 			LeaseID: f.Lease.ID, ReservationID: f.Lease.ReservationID, ContainerID: f.Container.ID, Image: f.Image,
-			BootID: f.BootID, Unproven: f.Lease.Unproven}
+			BootID: f.BootID, Clock: f.Clock.String(), Unproven: f.Lease.Unproven}
 		if a.Digest = f.Container.Digest; a.Digest == (trial.Reading[string]{}) {
 			a.Digest = trial.Unread[string]("it was not asked for")
 		}

@@ -12,27 +12,49 @@ import (
 // machine's. Its methods may be called from several goroutines; nil is this
 // machine's clock.
 type Service struct {
-	mu        sync.Mutex
-	known     bool
-	low, high time.Duration // how far ahead of this machine it is: between these
+	mu    sync.Mutex
+	known bool
+	lead
+	odd *lead // by the last answer, where that contradicts those before
+}
+
+// lead is how far a service is ahead of this machine: between these.
+type lead struct{ low, high time.Duration }
+
+// and is what both allow; false: they contradict each other.
+func (l lead) and(other lead) (lead, bool) {
+	both := lead{max(l.low, other.low), min(l.high, other.high)}
+	return both, both.low <= both.high
 }
 
 // Hear takes the Date of an answer, which counts whole seconds, and when this
-// machine asked and had it. Each answer narrows how far the clocks differ; one
-// that contradicts those before shows that a clock was set, and counts alone.
+// machine asked and had it. Each answer narrows how far the clocks differ. Two in a
+// row that contradict those before show that a clock was set, and count alone. One
+// by itself counts for nothing: a site has several hosts, and one whose clock is off
+// must not end a lease.
 func (s *Service) Hear(asked, answered, date time.Time) {
 	// The clock on the wall, not the monotonic one: that is what Now adds to.
-	low := date.Sub(answered.Round(0))
-	high := date.Add(time.Second).Sub(asked.Round(0))
-	if high < low {
+	said := lead{low: date.Sub(answered.Round(0)), high: date.Add(time.Second).Sub(asked.Round(0))}
+	if said.high < said.low {
 		return // this machine's clock was set while it waited
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if l, h := max(low, s.low), min(high, s.high); s.known && l <= h {
-		low, high = l, h
+	if !s.known {
+		s.known, s.lead = true, said
+		return
 	}
-	s.known, s.low, s.high = true, low, high
+	if both, ok := s.and(said); ok {
+		s.lead, s.odd = both, nil
+		return
+	}
+	if s.odd != nil {
+		if both, ok := s.odd.and(said); ok {
+			s.lead, s.odd = both, nil
+			return
+		}
+	}
+	s.odd = &said
 }
 
 // Ahead is how far the service is ahead of this machine; negative: behind. Below a

@@ -32,19 +32,43 @@ func TestServiceTime(t *testing.T) {
 	}
 }
 
-// A clock that is set in the middle of a run (the machine woke up) is noticed at
-// the next answer.
+// A clock that is set in the middle of a run (the machine woke up) is noticed as soon
+// as two answers say so.
 func TestServiceTimeAfterAClockWasSet(t *testing.T) {
 	base := time.Date(2026, 12, 1, 12, 0, 0, 0, time.UTC)
 	var s Service
 	hear(&s, base, 0, 0)
 	hear(&s, base.Add(time.Minute), 0, time.Hour)
+	hear(&s, base.Add(time.Minute+time.Second), 0, time.Hour)
 	if got := s.Ahead(); (got - time.Hour).Abs() > time.Second {
 		t.Errorf("an hour ahead is taken for %v", got)
 	}
 	hear(&s, base.Add(2*time.Hour), 0, 0)
+	hear(&s, base.Add(2*time.Hour+time.Second), 0, 0)
 	if got := s.Ahead(); got.Abs() > time.Second {
 		t.Errorf("after it was set right: %v", got)
+	}
+}
+
+// A site answers from several hosts, and the clock of one is an hour ahead: each of
+// its answers would have ended the lease.
+func TestServiceTimeOfHostsThatDisagree(t *testing.T) {
+	base := time.Date(2026, 12, 1, 12, 0, 0, 0, time.UTC)
+	var s Service
+	for i := range 40 {
+		ahead := time.Duration(0)
+		if i%2 == 1 {
+			ahead = time.Hour
+		}
+		hear(&s, base.Add(time.Duration(i)*time.Second), 40*time.Millisecond, ahead)
+		if got := s.Ahead(); got != 0 {
+			t.Fatalf("after answer %d the site is taken to be %v ahead", i, got)
+		}
+	}
+	hear(&s, base.Add(time.Minute), 40*time.Millisecond, -time.Hour)
+	hear(&s, base.Add(time.Minute), 40*time.Millisecond, time.Hour)
+	if got := s.Ahead(); got != 0 {
+		t.Errorf("two that contradict each other as well: %v", got)
 	}
 }
 

@@ -20,6 +20,15 @@ type Agent struct {
 	Dir string // of the bundle, at the far end
 	// Origin is that of its results: the attempt, and the container.
 	Origin store.Origin
+	Now    func() time.Time // the site's time; nil: this machine's
+}
+
+// home is the origin of results that have just come home.
+func (a Agent) home() store.Origin {
+	if a.Now != nil {
+		a.Origin.Time = a.Now()
+	}
+	return a.Origin
 }
 
 // Unsure is an error after which the command may or may not have run.

@@ -23,6 +23,7 @@ type attempt struct {
 	container Container
 	arch      string                // of the container, in Go's words
 	boot      trial.Reading[string] // of the board's kernel
+	clock     Clock                 // of the device
 	tr        transport.Transport
 
 	// shared are the attempts at all devices of the lease, this one among them, and
@@ -44,7 +45,8 @@ func newAttempt(cfg Config, held AttemptState, rest todo) *attempt {
 
 // agent speaks to the agent in its container.
 func (a *attempt) agent() Agent {
-	return Agent{Tr: a.tr, Dir: a.container.Dir, Origin: store.Origin{Attempt: a.held.N, Container: a.container.ID}}
+	return Agent{Tr: a.tr, Dir: a.container.Dir, Now: a.Site.Now,
+		Origin: store.Origin{Attempt: a.held.N, Container: a.container.ID}}
 }
 
 // hangUp closes the transport.

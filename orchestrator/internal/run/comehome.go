@@ -81,7 +81,7 @@ func (r *Run) fetchTrials(ctx context.Context, from Agent, ids []string) (n stor
 	return r.bring(func(dir string) error {
 		_, err := bundle.Fetch(ctx, from.Tr, path.Join(from.Dir, homeDir), dir, bundle.Limits{})
 		return err
-	}, func(dir string) (store.Adopted, error) { return r.Store.Adopt(dir, r.Plan, from.Origin) })
+	}, func(dir string) (store.Adopted, error) { return r.Store.Adopt(dir, r.Plan, from.home()) })
 }
 
 // notYetHome lists the trials that have finished, as far as an earlier process was

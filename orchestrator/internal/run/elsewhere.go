@@ -22,10 +22,10 @@ func (a *attempt) elsewhere() string {
 	}
 	var others []string
 	for _, b := range brought {
-		if b.Partial != nil || b.Attempt < 1 || b.Attempt >= a.held.N {
+		if b.Partial != nil || b.From.Attempt < 1 || b.From.Attempt >= a.held.N {
 			continue
 		}
-		d := facts[b.Attempt-1].Lease.Device.Name
+		d := facts[b.From.Attempt-1].Lease.Device.Name
 		if d != "" && d != a.lease.Device.Name && !slices.Contains(others, d) {
 			others = append(others, d)
 		}

@@ -21,6 +21,7 @@ type Facts struct {
 	Arch      string            `json:"arch,omitempty"` // of the container, as uname says
 	// BootID is the board's, as its kernel says in the container.
 	BootID trial.Reading[string] `json:"boot_id,omitzero"`
+	Clock  Clock                 `json:"clock,omitzero"`
 }
 
 // Request is what was asked for when the container was made, as far as
@@ -74,6 +75,9 @@ func (a *attempt) writeFacts() error {
 		f.Arch = cmp.Or(a.arch, f.Arch)
 		if a.boot != (trial.Reading[string]{}) {
 			f.BootID = a.boot
+		}
+		if a.clock != (Clock{}) {
+			f.Clock, a.clock = f.Clock.and(a.clock), Clock{}
 		}
 	}
 	return a.Store.WriteJSON(factsFile(a.held.N), f)

@@ -57,7 +57,7 @@ func (r *Run) Fetch(ctx context.Context, from Agent) (store.Adopted, error) {
 			return r.rescue(ctx, from, err)
 		}
 		return err
-	}, func(dir string) (store.Adopted, error) { return r.Store.Adopt(dir, r.Plan, from.Origin) })
+	}, func(dir string) (store.Adopted, error) { return r.Store.Adopt(dir, r.Plan, from.home()) })
 }
 
 // fetchJournals brings what the agent has on record of trials that have no whole
@@ -67,7 +67,7 @@ func (r *Run) fetchJournals(ctx context.Context, from Agent, why string) (store.
 	n, err := r.bring(func(dir string) error {
 		_, err := bundle.FetchJournals(ctx, from.Tr, path.Join(from.Dir, trial.JournalDir), dir, bundle.Limits{})
 		return err
-	}, func(dir string) (store.Adopted, error) { return r.Store.AdoptJournals(dir, r.Plan, why, from.Origin) })
+	}, func(dir string) (store.Adopted, error) { return r.Store.AdoptJournals(dir, r.Plan, why, from.home()) })
 	if errors.Is(err, fs.ErrNotExist) {
 		return n, nil
 	}

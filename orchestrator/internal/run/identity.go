@@ -5,6 +5,7 @@ import (
 	"context"
 	"regexp"
 	"strings"
+	"time"
 
 	"chexp/experiments/failure"
 	"chexp/experiments/trial"
@@ -14,8 +15,8 @@ import (
 
 // whoAreYou asks a container for its processor and, in the same command, for the id
 // that its board's kernel has had since it was started: containers on one board share
-// it, and no other board has it.
-const whoAreYou = `uname -m || exit; cat /proc/sys/kernel/random/boot_id 2>&1; exit 0`
+// it, and no other board has it. Its clock is read beside it.
+const whoAreYou = `uname -m || exit; cat /proc/sys/kernel/random/boot_id 2>&1; date -u +%s 2>&1; exit 0`
 
 var bootID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
@@ -35,7 +36,10 @@ type boarding struct{ *attempt }
 // answers may fail; the question is harmless to repeat.
 func (a boarding) identify(ctx context.Context) error {
 	var out transport.Exit
+	var asked, answered time.Time
 	err := homing(a).through(ctx, func(ctx context.Context) (err error) {
+		asked = a.Site.Now()
+		defer func() { answered = a.Site.Now() }()
 		out, err = a.tr.Exec(ctx, transport.Command{Args: []string{"sh", "-c", whoAreYou}})
 		return err
 	})
@@ -45,6 +49,11 @@ func (a boarding) identify(ctx context.Context) error {
 			Because(err)
 	}
 	machine, boot, _ := strings.Cut(strings.TrimSpace(string(out.Output)), "\n")
+	boot, seconds, _ := strings.Cut(boot, "\n")
+	a.clock = readClock(seconds, asked, answered)
+	if a.held.Started { // by an earlier process, nobody knows how long before
+		a.clock.Asked = time.Time{}
+	}
 	if boot = strings.TrimSpace(boot); bootID.MatchString(boot) {
 		a.boot = trial.Read(boot)
 	} else {
@@ -126,11 +135,11 @@ func (c *crowd) remember(all []*attempt) {
 			continue
 		}
 		for _, b := range brought {
-			if b.Attempt < 1 || b.Attempt > len(facts) {
+			if b.From.Attempt < 1 || b.From.Attempt > len(facts) {
 				continue
 			}
-			if id := facts[b.Attempt-1].ProvenBoot(); id != "" {
-				c.boots[id] = settled{a.slot(), cmp.Or(facts[b.Attempt-1].Lease.Device.Name, a.name())}
+			if id := facts[b.From.Attempt-1].ProvenBoot(); id != "" {
+				c.boots[id] = settled{a.slot(), cmp.Or(facts[b.From.Attempt-1].Lease.Device.Name, a.name())}
 			}
 		}
 	}

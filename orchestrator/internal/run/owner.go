@@ -44,6 +44,9 @@ func known(id, otherID, name, other string) [2]string {
 	return [2]string{id, otherID}
 }
 
+// told reports whether it is known whose account it is.
+func (o owner) told() bool { return o.projectID+o.project+o.userID+o.user != "" }
+
 func (o owner) String() string {
 	if o.host == "" {
 		return "site " + o.region
@@ -71,14 +74,11 @@ func (r *Run) CheckOwner(s Site) error {
 
 // checkOwner is CheckOwner for one of the run's devices.
 func (r *Run) checkOwner(s Site, slot int, st State) error {
-	held, part := st.Slot(slot), r.Store
+	held := st.Slot(slot)
 	if !held.Lease.Open() && !held.Container.Open() {
 		return nil
 	}
-	if r.Slots(st) > 1 {
-		part = r.Store.Whole().Device(slot)
-	}
-	facts, err := ReadFacts(part, held.N)
+	facts, err := r.factsOf(slot, st)
 	if err != nil && r.ours(s, held) {
 		return nil
 	}
@@ -97,6 +97,40 @@ func (r *Run) checkOwner(s Site, slot int, st State) error {
 		return e.Advise("sign in there, then `%s`", r.Commands.Resume())
 	}
 	return e.Advise("sign in there (the run was begun with %s), then `%s`", theirs.from, r.Commands.Resume())
+}
+
+// factsOf are the facts of the attempts of one of the run's devices.
+func (r *Run) factsOf(slot int, st State) ([]Facts, error) {
+	part := r.Store
+	if r.Slots(st) > 1 {
+		part = r.Store.Whole().Device(slot)
+	}
+	return ReadFacts(part, st.Slot(slot).N)
+}
+
+// OwnerUnknown warns that the run's record does not say whose it is, and that this
+// account does not see what it holds, so it counts as gone; "" if neither is so.
+func (r *Run) OwnerUnknown(s Site) string {
+	entries, err := r.Store.Entries()
+	mine := ownerOf(s.Describe())
+	if err != nil || !mine.told() {
+		return ""
+	}
+	st := Replay(entries)
+	for i := range st.Slots {
+		held := st.Slot(i + 1)
+		if !held.Lease.Open() && !held.Container.Open() {
+			continue
+		}
+		facts, err := r.factsOf(i+1, st)
+		if err != nil || ownerOf(facts[held.N-1].Site).told() || r.ours(s, held) {
+			continue
+		}
+		return fmt.Sprintf("run %s does not say who began it, and %s does not see what it holds, which counts as gone "+
+			"here: if it was begun with another account, stop it, sign in with that, and `%s`",
+			r.Store.ID, mine, r.Commands.Resume())
+	}
+	return ""
 }
 
 // ours reports whether this account sees what the run holds under the id that the

@@ -99,6 +99,33 @@ func TestARunOfBeforeIsHeldToItsSiteJSON(t *testing.T) {
 	}
 }
 
+// A run whose record has no account goes on anywhere, and where its lease is not seen
+// that is said: it would be taken for gone.
+func TestARunOfNobodyIsWarnedAbout(t *testing.T) {
+	c := newCloud(t)
+	alice := account("edge:5000", "CHI-1", "alice")
+	nobody := reserved(t, signedIn{c, map[string]string{"site": "CHI@Edge", "region": "CHI@Edge"}})
+	elsewhere := signedIn{newCloud(t), alice}
+	if err := nobody.CheckOwner(elsewhere); err != nil {
+		t.Error(err)
+	}
+	if got := nobody.OwnerUnknown(elsewhere); !strings.Contains(got, "user alice") || !strings.Contains(got, "--resume") {
+		t.Errorf("where its lease is not: %q", got)
+	}
+	for name, quiet := range map[string]string{
+		"where its lease is":          nobody.OwnerUnknown(signedIn{c, alice}),
+		"where accounts are not told": nobody.OwnerUnknown(newCloud(t)),
+	} {
+		if quiet != "" {
+			t.Errorf("%s: %q", name, quiet)
+		}
+	}
+	hers := reserved(t, signedIn{c, alice})
+	if got := hers.OwnerUnknown(elsewhere); got != "" {
+		t.Errorf("it says whose it is: %q", got)
+	}
+}
+
 // The lease is asked for when it is on the disk in whose list it will stand.
 func TestTheOwnerIsKnownBeforeTheLease(t *testing.T) {
 	c := newCloud(t)

@@ -161,7 +161,7 @@ func TestDamagedOriginsLoseNoResult(t *testing.T) {
 		t.Fatal(err)
 	}
 	adopt(t, run, 20, nil)
-	if brought, err := run.Brought(onePlan(run)); err != nil || len(brought) != 1 || brought[0].Attempt != 1 {
+	if brought, err := run.Brought(onePlan(run)); err != nil || len(brought) != 1 || brought[0].From.Attempt != 1 {
 		t.Errorf("%+v, %v", brought, err)
 	}
 }
@@ -190,20 +190,20 @@ func TestOrigins(t *testing.T) {
 		t.Fatalf("%v, %v", all, err)
 	}
 	brought, err := run.Brought(p)
-	if err != nil || len(brought) != 1 || brought[0].Attempt != 1 || brought[0].Partial != nil {
+	if err != nil || len(brought) != 1 || brought[0].From.Attempt != 1 || brought[0].Partial != nil {
 		t.Fatalf("%+v, %v", brought, err)
 	}
 	// A result that nobody saw come in is of no attempt; a torn last line is of none.
 	if err := os.WriteFile(filepath.Join(run.Dir, OriginsFile), []byte(`{"trial":"x","att`), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if brought, err = run.Brought(p); err != nil || brought[0].Attempt != 0 {
+	if brought, err = run.Brought(p); err != nil || brought[0].From.Attempt != 0 {
 		t.Errorf("%+v, %v", brought, err)
 	}
 	if _, err := run.Adopt(dir, p, Origin{Attempt: 3}); err != nil {
 		t.Fatal(err)
 	}
-	if brought, err = run.Brought(p); err != nil || brought[0].Attempt != 3 {
+	if brought, err = run.Brought(p); err != nil || brought[0].From.Attempt != 3 {
 		t.Errorf("after the torn line: %+v, %v", brought, err)
 	}
 }

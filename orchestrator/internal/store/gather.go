@@ -44,8 +44,8 @@ type Gathered struct {
 	origins Origins
 }
 
-// Attempt is the one that a result came from; 0: not known.
-func (g *Gathered) Attempt(r *trial.Result) int { return g.origins[g.sums[r.TrialID]].Attempt }
+// Origin is where a result came from; its zero: nothing is known.
+func (g *Gathered) Origin(r *trial.Result) Origin { return g.origins[g.sums[r.TrialID]] }
 
 // Gather reads a run for a comparison: by its name (as Open takes it), from a
 // copy of its directory, from a folder of result files, or from one such file.

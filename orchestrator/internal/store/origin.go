@@ -80,5 +80,5 @@ func noteOrigin(r *Run, known Origins, from Origin, res *trial.Result, data []by
 // Brought is a result at home and where it came from.
 type Brought struct {
 	*trial.Result
-	Attempt int // 0: not known
+	From Origin // its zero: nothing is known
 }

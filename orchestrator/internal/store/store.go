@@ -299,14 +299,14 @@ func (r *Run) Results(plan *trial.Plan) (results []*trial.Result, err error) {
 	return results, err
 }
 
-// Brought are the Results with the attempt that each came from.
+// Brought are the Results with where each came from.
 func (r *Run) Brought(plan *trial.Plan) (results []Brought, err error) {
 	origins, err := r.Origins()
 	if err != nil {
 		return nil, err
 	}
 	err = eachResult(r, plan, func(res *trial.Result, data []byte) {
-		results = append(results, Brought{res, origins[files.Sum(data)].Attempt})
+		results = append(results, Brought{res, origins[files.Sum(data)]})
 	})
 	return results, err
 }

@@ -59,6 +59,7 @@ func cleanRun(r Run) Run {
 		}
 		a.Image = words.Line(a.Image, words.MaxSentence)
 		a.Unproven = words.Line(a.Unproven, words.MaxSentence)
+		a.Clock = words.Line(a.Clock, words.MaxSentence)
 		a.BootID.Unavailable = words.Line(a.BootID.Unavailable, words.MaxSentence)
 		if id, ok := a.BootID.Get(); ok {
 			a.BootID = trial.Read(words.Line(id, words.MaxName))
@@ -151,6 +152,7 @@ func protocol(r Run, p *trial.Plan) (out []facts.Fact) {
 		for _, a := range r.Attempts {
 			add("Board's boot id", cmp.Or(a.boot(), words.When(a.BootID.Unavailable != "",
 				"unavailable: "+a.BootID.Unavailable)))
+			add("Device's clock", a.Clock)
 			add("Board", words.When(a.Unproven != "", "not proven: "+a.Unproven))
 		}
 	}

@@ -98,6 +98,8 @@ type Attempt struct {
 	// nobody can say for certain which board it had.
 	BootID   trial.Reading[string] `json:"boot_id,omitzero"`
 	Unproven string                `json:"board_unproven,omitempty"`
+	// Clock is how the device's clock stood to the site's, for people; "": nobody asked.
+	Clock string `json:"clock,omitempty"`
 }
 
 // String says what the attempt had, for people.
@@ -105,7 +107,7 @@ func (a Attempt) String() string {
 	named := func(what, id string) string { return words.When(id != "", what+id) }
 	return strings.Join(words.Present(words.Plural(a.Results, "result"), a.Device.Name, named("uid ", a.Device.UID),
 		named("lease ", a.LeaseID), named("reservation ", a.ReservationID), named("container ", a.ContainerID),
-		named("boot id ", a.boot()), named("board not proven: ", a.Unproven)), ", ")
+		named("boot id ", a.boot()), named("board not proven: ", a.Unproven), named("device's clock ", a.Clock)), ", ")
 }
 
 func (a Attempt) boot() string { id, _ := a.BootID.Get(); return id }
