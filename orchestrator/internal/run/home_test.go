@@ -450,3 +450,41 @@ func TestAShortOutageAnywhereIsNoFailure(t *testing.T) {
 		})
 	}
 }
+
+// A broken connection to a container that is gone is no outage that may go by.
+func TestAnOutageEndsWithItsContainer(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	tr, err := c.Dial(t.Context(), Container{}, ContainerRequest{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tr.Close()
+	var lines []string
+	a := &attempt{Config: Config{Site: c, Observe: said{lines: &lines}, Patience: hasty()}, tr: tr}
+	a.held.Container.Name = "gone"
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	err = homing{a}.persist(ctx, maxFetches, func() time.Duration { return time.Hour }, nil,
+		func(context.Context) error { return errCut })
+	if err == nil || !strings.Contains(err.Error(), "is gone") {
+		t.Errorf("%v", err)
+	}
+}
+
+// A device that was not heard of for a while and comes back has lost nothing.
+func TestADeviceThatIsHeardOfAgainHasNotChanged(t *testing.T) {
+	t.Parallel()
+	running, unheard := Container{Status: "Running"}, Container{Status: "Unknown", Unheard: true}
+	for _, c := range []struct {
+		before, now Container
+		want        bool
+	}{
+		{running, running, false}, {running, unheard, false}, {unheard, running, false},
+		{running, Container{}, false}, {running, Container{Status: "Stopped"}, true},
+	} {
+		if changed(c.before, c.now) != c.want {
+			t.Errorf("%+v, %+v: %v", c.before, c.now, !c.want)
+		}
+	}
+}

@@ -146,13 +146,19 @@ func (a *attempt) giveBack(
 			return fmt.Errorf("look up %s %s: %w", what, held.Name, err)
 		}
 	}
-	for _, id := range ids {
-		if err := remove(ctx, id); err != nil {
-			if errors.Is(err, ErrWedged) { // a resumed run need not try it again
-				a.record(store.Entry{Kind: store.Gone, What: what, ID: id, Text: "set aside: " + err.Error()})
-			}
-			return fmt.Errorf("give back %s %s (%s): %w", what, held.Name, id, err)
+	var kept error
+	for _, id := range ids { // one that stays keeps no other
+		err := remove(ctx, id)
+		if err == nil {
+			continue
 		}
+		if errors.Is(err, ErrWedged) { // a resumed run need not try it again
+			a.record(store.Entry{Kind: store.Gone, What: what, ID: id, Text: "set aside: " + err.Error()})
+		}
+		kept = errors.Join(kept, fmt.Errorf("give back %s %s (%s): %w", what, held.Name, id, err))
+	}
+	if kept != nil {
+		return kept
 	}
 	a.record(store.Entry{Kind: store.Gone, What: what, ID: strings.Join(ids, " ")})
 	return nil
