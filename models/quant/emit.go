@@ -141,7 +141,7 @@ func (e *emitter) scaleConstant(dims []int64, scales []float32) string {
 	return e.pooled(onnx.FloatTensor("", dims, scales), func() string { return e.next("s") })
 }
 
-// zeroConstant is a zero point of uint8.
+// zeroConstant is a zero point of 8 bits.
 func (e *emitter) zeroConstant(t *onnx.Tensor) string {
 	return e.pooled(t, func() string {
 		like := fmt.Sprint("z", t.Raw[0])

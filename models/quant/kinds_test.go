@@ -105,6 +105,19 @@ func recurrentKind(op string, gates int64) kind {
 	}
 }
 
+// graded makes rows of the kind's first weight, of 12 columns, of many sizes.
+func graded(k kind) kind {
+	values, err := k.inits[0].Float32s()
+	if err != nil {
+		panic(err)
+	}
+	for i := range values {
+		values[i] /= float32(1 + i/12%8*4)
+	}
+	k.inits[0] = onnx.FloatTensor(k.inits[0].Name, k.inits[0].Dims, values)
+	return k
+}
+
 func kinds() map[string]kind {
 	ids := &onnx.Value{Name: "ids", Elem: onnx.Int64, Shape: onnx.Fixed(1, 10)}
 	branch := func(i int) *onnx.Attribute {
@@ -140,6 +153,12 @@ func kinds() map[string]kind {
 			node("Squeeze", "vt zero", "vs"), node("MatMul", "h vs", "y")},
 			[]*onnx.Tensor{uneven("w", 16, 12), uneven("v", 6*16), long("shape", 1, 6, -1), long("zero", 0)},
 			[]*onnx.Value{value("x", 1, 12)}, value("y", 1, 6)},
+		// ONNX Runtime copies what makes floats of the looked up bytes behind the Transpose.
+		"embedding before transpose": {[]*onnx.Node{node("Gather", "emb ids", "e"),
+			node("Transpose", "e", "t", onnx.Ints("perm", 1, 0, 2)), node("MatMul", "t w", "h"),
+			node("ReduceMean", "h", "m", onnx.Ints("axes", 0), onnx.Int("keepdims", 0)), node("Identity", "m", "y")},
+			[]*onnx.Tensor{uneven("emb", 40, 16), uneven("w", 16, 6)}, []*onnx.Value{ids}, value("y", 1, 6)},
+		"lstm with a scale for each of W and one for all of R": graded(recurrentKind("LSTM", 4)),
 		"lstm": recurrentKind("LSTM", 4), "gru": recurrentKind("GRU", 3), "rnn": recurrentKind("RNN", 1),
 		"branches": {[]*onnx.Node{node("ReduceMean", "x", "s", onnx.Int("keepdims", 0)),
 			node("Greater", "s nil", "big"), {Op: "If", Name: "If", Inputs: []string{"big"}, Outputs: []string{"y"},

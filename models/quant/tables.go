@@ -1,6 +1,7 @@
 package quant
 
 import (
+	"bytes"
 	"fmt"
 
 	"chexp/models/onnx"
@@ -16,15 +17,19 @@ func (e *emitter) lookUp(n *onnx.Node) error {
 	index := n.Inputs[1] // no float, so its name stays its own
 	rows := e.next("a")
 	e.node("", "Gather", n.Name, []string{w.q, index}, []string{rows}, n.Attributes...)
-	e.node("", "DequantizeLinear", e.name(rows+".f"), []string{rows, w.scale}, n.Outputs, w.axis...)
+	e.node("", "DequantizeLinear", e.name(rows+".f"), []string{rows, w.scale, w.zero}, n.Outputs, w.axis...)
 	e.float[n.Outputs[0]] = n.Outputs[0]
 	return nil
 }
 
-// lookedUp is a table that is written: names of its bytes and its scale.
+// lookedUp is a table that is written: names of its bytes, its scale and its zero.
+// The zero is written although 0 is what a node without one means: ONNX Runtime
+// (1.27, optimizer/qdq_transformer/qdq_propagation.cc) copies such a node behind the
+// next Transpose or Reshape as a pair whose bytes it takes for unsigned, and every
+// number below 0 is lost.
 type lookedUp struct {
-	q, scale string
-	axis     []*onnx.Attribute
+	q, scale, zero string
+	axis           []*onnx.Attribute
 }
 
 // tableOf writes a table once for all that look up in it in the same way.
@@ -50,6 +55,7 @@ func (e *emitter) tableOf(n *onnx.Node) (lookedUp, error) {
 		dims, w.axis = []int64{int64(len(scales))}, []*onnx.Attribute{onnx.Int("axis", -1)}
 	}
 	w.scale = e.constant(w.q+".s", onnx.FloatTensor("", dims, scales))
+	w.zero = e.zeroConstant(onnx.Int8Tensor("", dims, make([]int8, len(scales))))
 	e.tables[key] = w
 	return w, nil
 }
@@ -60,7 +66,8 @@ func (e *emitter) tableOf(n *onnx.Node) (lookedUp, error) {
 func (e dynamicEmitter) recurrent(n *onnx.Node) error {
 	c := *n
 	c.Inputs = append([]string(nil), n.Inputs...)
-	var scales, zeros [3]string
+	var scales [3]string
+	var zeroShape []int64 // of both zero points: ONNX Runtime reads as many of the second as the first has
 	for i := range c.Inputs {
 		if i != 1 && i != 2 {
 			continue
@@ -87,15 +94,12 @@ func (e dynamicEmitter) recurrent(n *onnx.Node) error {
 			c.Inputs[i] = float
 			continue
 		}
-		bytes := unsigned(q)
 		e.out.Initializers = append(e.out.Initializers,
-			onnx.Uint8Tensor(name, []int64{t.Dims[0], along, across}, turned(bytes, int(across), int(along))))
+			onnx.Uint8Tensor(name, []int64{t.Dims[0], along, across}, turned(unsigned(q), int(across), int(along))))
 		scales[i] = e.constant(name+".s", onnx.FloatTensor("", shape, s))
-		zero := make([]uint8, len(s))
-		for k := range zero {
-			zero[k] = 128
+		if len(shape) > len(zeroShape) {
+			zeroShape = shape
 		}
-		zeros[i] = e.zeroConstant(onnx.Uint8Tensor("", shape, zero))
 		c.Inputs[i] = name
 	}
 	if n.Op == "LSTM" {
@@ -103,7 +107,8 @@ func (e dynamicEmitter) recurrent(n *onnx.Node) error {
 			c.Inputs = append(c.Inputs, "")
 		}
 		c.Domain, c.Op, c.Attributes = msDomain, "DynamicQuantizeLSTM", nil
-		c.Inputs = append(c.Inputs, scales[1], zeros[1], scales[2], zeros[2])
+		zero := e.zeroConstant(onnx.Uint8Tensor("", zeroShape, bytes.Repeat([]byte{128}, int(onnx.Elements(zeroShape)))))
+		c.Inputs = append(c.Inputs, scales[1], zero, scales[2], zero)
 		for _, a := range n.Attributes {
 			if a.Name != "layout" { // 0, which is its only one
 				c.Attributes = append(c.Attributes, a)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -129,24 +128,27 @@ func (h *heap) hint(cloudErr error) {
 		fmt.Fprintf(h.err, "  %d of these no journal on this machine knows: a run on another machine may be at work with "+
 			"them; --elsewhere deletes them, too\n", unknown)
 	}
+	if len(h.bare) > 0 && !h.c.Bool("yes") {
+		fmt.Fprintf(h.err, "  the cloud has nothing of %s any more, which the journal does not say yet; to end it: %s\n",
+			words.Plural(len(h.bare), "run"), h.deletes())
+	}
 	switch {
 	case len(h.all) == 0 && cloudErr == nil:
 		fmt.Fprintln(h.err, "  nothing is left")
 	case n > 0 && !h.c.Bool("yes"):
-		args := slices.Concat([]string{"gc", "--yes"}, h.flags(), h.c.Args().Slice())
-		fmt.Fprintf(h.err, "  nothing was deleted; to delete %d of these %d: %s\n", n, len(h.all),
-			h.commands(h.c).Line(args...))
+		fmt.Fprintf(h.err, "  nothing was deleted; to delete %d of these %d: %s\n", n, len(h.all), h.deletes())
 	}
 }
 
-// flags are those of this gc that say where to look.
-func (h *heap) flags() (flags []string) {
+// deletes is the command that deletes what this gc lists as to be deleted.
+func (h *heap) deletes() string {
+	args := []string{"gc", "--yes"}
 	for _, name := range []string{"elsewhere", "here"} {
 		if h.c.Bool(name) {
-			flags = append(flags, "--"+name)
+			args = append(args, "--"+name)
 		}
 	}
-	return flags
+	return h.commands(h.c).Line(append(args, h.c.Args().Slice()...)...)
 }
 
 // end ends a run whose process died: see [run.End].
@@ -158,7 +160,7 @@ func (a gcVerb) end(c *cli.Context, s *store.Run) error {
 	}
 	obs := newProgress(a.err)
 	o := a.siteOptions(c)
-	o.Notice, obs.warned = obs.Say, a.warned
+	o.Notice, obs.warned = obs.Again, a.warned
 	if cfg.Site, err = a.connectOwn(c.Context, cfg.Run, o); err != nil {
 		return err
 	}
@@ -231,7 +233,7 @@ func (h *heap) remove() error {
 	ended := map[string]bool{}
 	for _, kind := range run.ThingKinds { // what holds others last
 		for _, x := range h.all {
-			if x.Stays != "" || x.thing.Kind != kind || x.from != nil {
+			if x.Stays != "" || x.thing.Kind != kind || x.from != nil || h.c.Err() != nil {
 				continue
 			}
 			if err := h.cloud.(run.Stock).Remove(h.cleanup, x.thing); err != nil {
@@ -240,12 +242,20 @@ func (h *heap) remove() error {
 		}
 	}
 	for _, x := range h.all {
-		if x.Stays != "" || x.from == nil || ended[x.from.Dir] {
+		if x.Stays != "" || x.from == nil || ended[x.from.Dir] || h.c.Err() != nil {
 			continue
 		}
 		ended[x.from.Dir] = true
 		if err := h.endRun(x.from); err != nil {
 			failed = errors.Join(failed, fmt.Errorf("run %s: %w", x.from.ID, err))
+		}
+	}
+	for _, s := range h.bare {
+		if h.c.Err() != nil {
+			break
+		}
+		if err := h.endRun(s); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("run %s: %w", s.ID, err))
 		}
 	}
 	failed = errors.Join(failed, h.removeFiles())
@@ -297,7 +307,7 @@ func (h *heap) lookAgain(failed error) error {
 	}
 	if left > 0 {
 		return kind.Errorf("%d of what was to be deleted is still there", left).
-			Advise("try again in some minutes: `%s`", h.commands(h.c).Line("gc", "--yes")).Because(failed)
+			Advise("try again in some minutes: `%s`", h.deletes()).Because(failed)
 	}
 	if failed != nil { // and yet all is gone, such as results that could not be fetched any more
 		h.warn(failed.Error())
@@ -311,6 +321,7 @@ type heap struct {
 	c     *cli.Context
 	all   []litter
 	runs  []*store.Run // that have a journal on this machine
+	bare  []*store.Run // that are named, and of which their journals know more than the cloud has
 	index store.Index
 	cloud site.Cloud
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"chexp/experiments/files"
+	"chexp/experiments/trial"
 	"chexp/orchestrator/internal/emulator"
 	"chexp/orchestrator/internal/store"
 )
@@ -39,18 +40,50 @@ func (h *heap) findFiles() {
 	h.findRehearsals()
 }
 
-// neverBegan finds a run that was killed before it had a journal: it has asked for
+// aStillborn is a run that was killed before it had a journal: it has asked for
 // nothing and measured nothing.
+const aStillborn = "run that never began"
+
 func (h *heap) neverBegan(s *store.Run) bool {
-	_, err := s.Entries()
-	st, unread := os.Lstat(s.Dir)
-	results, _ := files.ReadDir(filepath.Join(s.Dir, store.ResultsDir), 1)
-	if !errors.Is(err, fs.ErrNotExist) || unread != nil || !mine(st) || len(results) > 0 {
+	st, err := os.Lstat(s.Dir)
+	if err != nil || !mine(st) || !stillborn(s) {
 		return false
 	}
-	h.all = append(h.all, litter{What: "run that never began", Name: s.Dir, Where: "this machine", Since: st.ModTime(),
+	h.all = append(h.all, litter{What: aStillborn, Name: s.Dir, Where: "this machine", Since: st.ModTime(),
 		Bytes: sizeOf(s.Dir), Why: "its name"})
 	return true
+}
+
+// stillborn reports whether a run has no journal, and nothing in any of its folders:
+// one whose journal got lost may have results.
+func stillborn(s *store.Run) bool {
+	if _, err := s.Entries(); !errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	entries, err := os.ReadDir(s.Dir)
+	for _, e := range entries {
+		if e.Type().IsRegular() {
+			continue
+		}
+		inside, unread := os.ReadDir(filepath.Join(s.Dir, e.Name()))
+		if !e.IsDir() || unread != nil || len(inside) > 0 {
+			return false
+		}
+	}
+	return err == nil
+}
+
+// removeStillborn deletes such a run, unless it has begun since it was listed.
+func removeStillborn(dir string) error {
+	s := &store.Run{ID: filepath.Base(dir), Dir: dir}
+	if err := s.Lock(); err != nil {
+		return err
+	}
+	defer s.Unlock()
+	if !stillborn(s) {
+		return nil
+	}
+	return os.RemoveAll(dir)
 }
 
 // findTemporary finds the temporary files and folders below dir that chexp writes
@@ -81,8 +114,14 @@ func (h *heap) findTemporary(dir, whose string, before time.Time) {
 	})
 }
 
+// aPartial and anEmptyFolder are what [heap.findSuperseded] finds.
+const (
+	aPartial      = "partial result"
+	anEmptyFolder = "empty folder"
+)
+
 // findSuperseded finds partial results of trials whose whole results are there, and
-// folders of them that are empty. All others are kept: they were measured.
+// folders of them that are empty then. All others are kept: they were measured.
 func (h *heap) findSuperseded(s *store.Run) {
 	for _, part := range store.Parts(s) {
 		dir := filepath.Join(part.Dir, store.PartialDir)
@@ -90,20 +129,34 @@ func (h *heap) findSuperseded(s *store.Run) {
 		if err != nil {
 			continue
 		}
-		over := 0
+		found := func(what, name string, st fs.FileInfo, why string) {
+			h.all = append(h.all, litter{What: what, Name: name, Where: "this machine", Since: st.ModTime(), Bytes: st.Size(),
+				Run: s.ID, Why: "run " + s.ID + why})
+		}
+		over, sums := 0, fs.FileInfo(nil)
 		for _, e := range entries {
 			st, err := e.Info()
-			whole := filepath.Join(part.Dir, store.ResultsDir, e.Name())
-			if err != nil || !st.Mode().IsRegular() || !mine(st) || !regular(whole) {
+			if err != nil || !st.Mode().IsRegular() || !mine(st) {
 				continue
 			}
+			if e.Name() == files.SumsName { // of those that are kept, if any are
+				sums = st
+				continue
+			}
+			// One that is damaged replaces nothing.
+			if part.ReadJSON(filepath.Join(store.ResultsDir, e.Name()), new(trial.Result)) == nil {
+				over++
+				found(aPartial, filepath.Join(dir, e.Name()), st, ", which has the whole one")
+			}
+		}
+		if sums != nil {
 			over++
-			h.all = append(h.all, litter{What: "partial result", Name: filepath.Join(dir, e.Name()), Where: "this machine",
-				Since: st.ModTime(), Bytes: st.Size(), Run: s.ID, Why: "run " + s.ID + ", which has the whole one"})
 		}
 		if st, err := os.Lstat(dir); err == nil && st.IsDir() && mine(st) && over == len(entries) {
-			h.all = append(h.all, litter{What: "empty folder", Name: dir, Where: "this machine", Since: st.ModTime(),
-				Run: s.ID, Why: "run " + s.ID})
+			if sums != nil {
+				found(aPartial, filepath.Join(dir, files.SumsName), sums, ", which has the whole ones")
+			}
+			found(anEmptyFolder, dir, st, "")
 		}
 	}
 }
@@ -162,8 +215,11 @@ func (h *heap) removeFiles() (failed error) {
 			continue
 		}
 		remove := os.RemoveAll
-		if x.What == "empty folder" {
+		switch x.What {
+		case anEmptyFolder:
 			remove = os.Remove
+		case aStillborn:
+			remove = removeStillborn
 		}
 		if err := remove(x.Name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			failed = errors.Join(failed, fmt.Errorf("delete %s: %w", x.Name, err))
@@ -175,11 +231,6 @@ func (h *heap) removeFiles() (failed error) {
 func exists(path string) bool {
 	_, err := os.Lstat(path)
 	return err == nil
-}
-
-func regular(path string) bool {
-	st, err := os.Lstat(path)
-	return err == nil && st.Mode().IsRegular()
 }
 
 // sizeOf adds up the files below a path.

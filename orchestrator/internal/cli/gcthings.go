@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"regexp"
+	"slices"
 	"time"
 
 	"chexp/experiments/failure"
@@ -154,7 +155,26 @@ func (h *heap) findThings() error {
 		}
 		h.all = append(h.all, x)
 	}
+	if h.c.NArg() > 0 {
+		h.findBare()
+	}
 	return nil
+}
+
+// findBare finds the named runs that the cloud has nothing of, although their journals
+// say that they hold something: somebody else has deleted it. Until they are ended,
+// they count as cut off.
+func (h *heap) findBare() {
+	for _, s := range h.runs {
+		entries, err := s.Entries()
+		if err != nil || isRehearsal(s) || h.stays(s, entries) != "" {
+			continue
+		}
+		if _, held := run.Holds(entries); held &&
+			!slices.ContainsFunc(h.all, func(x litter) bool { return x.from == s }) {
+			h.bare = append(h.bare, s)
+		}
+	}
 }
 
 // own lists all that is the user's on the cloud.

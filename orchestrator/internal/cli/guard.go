@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -202,5 +203,8 @@ func (a *app) offer(c *cli.Context) {
 // offered before: not one that goes on with one, or ends it.
 func offers(args []string) bool {
 	return len(args) > 0 && !slices.Contains([]string{"gc", "releaser", "emulator", "version", "help", "h"}, args[0]) &&
-		!slices.ContainsFunc(args, func(s string) bool { return s == "--resume" || s == "-h" || s == "--help" })
+		!slices.ContainsFunc(args, func(s string) bool {
+			flag, _, _ := strings.Cut(strings.TrimLeft(s, "-"), "=") // -resume is --resume
+			return s != flag && slices.Contains([]string{"resume", "h", "help"}, flag)
+		})
 }

@@ -312,7 +312,7 @@ func (a runVerbs) carryOut(c *cli.Context, cfg run.Config, obs *progress) error 
 	watch := a.guard(c, cfg)
 	err := run.Execute(c.Context, a.cleanup, cfg)
 	watch.over()
-	if a.cleanup.Err() != nil {
+	if watch != nil && a.cleanup.Err() != nil { // of no other run anything stays
 		err = leftAtOnce(cfg.Run, err)
 	}
 	if err == nil && (cfg.Until != "" || cfg.Detach) {

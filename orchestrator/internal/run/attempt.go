@@ -35,6 +35,7 @@ type attempt struct {
 
 	measured int    // trials that have their result on the device, as far as it told
 	lastSeq  int64  // of the agent's events already mirrored
+	calm     bool   // nobody has interrupted the run: an outage may be waited out
 	stays    bool   // what is measured is not home: it is kept as it is
 	why      string // it ended early, in the words of partial results; "" if nothing says so
 }

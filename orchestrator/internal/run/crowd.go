@@ -97,24 +97,29 @@ func (p Patience) among(n int, tells bool) Patience {
 	return p
 }
 
-// fresh is an answer of the site that serves all devices of a run for a while.
+// fresh is an answer of the site that serves all devices of a run for a while. That
+// none came serves them, too: they wait for each other, and each look at a site that is
+// silent takes its time, which a lease that ends does not have as often as there are
+// devices.
 type fresh[T any] struct {
 	mu     sync.Mutex
 	about  string
 	looked time.Time
 	answer T
+	failed error
 }
 
-// get looks, unless that was done not long ago.
-func (f *fresh[T]) get(about string, long time.Duration, look func() (T, error)) (T, error) {
+// get looks, unless that was done not long ago. A look that ended because its caller
+// did says nothing to others.
+func (f *fresh[T]) get(ctx context.Context, about string, long time.Duration, look func() (T, error)) (T, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.about == about && time.Since(f.looked) < long {
-		return f.answer, nil
+		return f.answer, f.failed
 	}
 	got, err := look()
-	if err == nil {
-		f.looked, f.about, f.answer = time.Now(), about, got
+	if err == nil || ctx.Err() == nil {
+		f.looked, f.about, f.answer, f.failed = time.Now(), about, got, err
 	}
 	return got, err
 }

@@ -57,7 +57,7 @@ func (c concluding) rejoin(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.Patience.Salvage)
 	defer cancel()
 	k, found, err := c.Site.FindContainer(ctx, held.Name)
-	if err != nil || !found { // gone, and with it what was on it
+	if err != nil || homing(c).ended(k, found) { // and with it what was on it
 		return err
 	}
 	entries, err := c.Store.Entries()

@@ -46,6 +46,36 @@ func TestEnd(t *testing.T) {
 	}
 }
 
+// A container that is gone has nothing that could come home: its lease is not kept for it.
+func TestEndOfARunWhoseContainerIsGone(t *testing.T) {
+	for _, ended := range []string{"deleted", "over"} {
+		t.Run(ended, func(t *testing.T) {
+			l, c := newLab(t), newCloud(t)
+			l.patience = hasty()
+			c.killAt, c.after = 9, true
+			if _, dead := l.execute(t, t.Context(), c, nil); !dead {
+				t.Fatal("was not killed")
+			}
+			if len(c.containers) != 1 {
+				t.Fatal("it was killed without a container, so the test shows little")
+			}
+			for id, k := range c.containers {
+				if k.Over = true; ended == "deleted" {
+					delete(c.containers, id)
+				} else {
+					c.containers[id] = k
+				}
+			}
+			if err := l.end(t, c); err != nil {
+				t.Fatalf("end: %v", err)
+			}
+			if len(c.leases)+len(c.containers) > 0 {
+				t.Errorf("left on the cloud: %v %v", c.leases, c.containers)
+			}
+		})
+	}
+}
+
 // end ends the run as another process would.
 func (l *lab) end(t *testing.T, site Site) (err error) {
 	t.Helper()

@@ -18,6 +18,7 @@ import (
 type execution struct {
 	Config
 	leases   int        // asked for so far
+	left     bool       // something stays as it is, as the caller asked
 	attempts []*attempt // by slot; never empty, and before the first lease they hold nothing
 }
 
@@ -31,7 +32,7 @@ func Execute(ctx, cleanup context.Context, cfg Config) error {
 		return err
 	}
 	err = x.carryOut(ctx, cleanup)
-	if x.Keep || err == nil && (x.Until != "" || x.Detach) {
+	if x.Keep || x.left {
 		x.write(store.Entry{Kind: store.Left, Text: x.asked()})
 	}
 	return err
@@ -75,6 +76,7 @@ func (x *execution) carryOut(ctx, cleanup context.Context) error {
 	}
 	stop, err := x.forward(ctx)
 	if stop {
+		x.left = true
 		return nil
 	}
 	a := concluding{x.attempts[0]}
@@ -105,6 +107,7 @@ type concluding struct{ *attempt }
 // conclude ends the work on a device that failed with err, which may be nil: what
 // is measured comes home, and nobody speaks to the agent any more.
 func (a concluding) conclude(ctx, cleanup context.Context, err error) error {
+	a.calm = ctx.Err() == nil
 	if err != nil {
 		a.write(store.Entry{Kind: store.Failed, Text: err.Error()})
 		limit := time.Duration(0)
@@ -114,7 +117,7 @@ func (a concluding) conclude(ctx, cleanup context.Context, err error) error {
 		left := homing(a).salvage(cleanup, a.early(ctx), limit)
 		switch {
 		case left != nil:
-			err = a.notHome(ctx, left, err)
+			err = a.notHome(ctx, cleanup, left, err)
 		case ctx.Err() == nil && a.held.Started && homing(a).whole() && a.rescued == "":
 			a.Observe.Say("every result is home all the same: " + err.Error())
 			err = nil

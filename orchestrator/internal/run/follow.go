@@ -228,7 +228,7 @@ func (f *follower) lost(ctx context.Context, cause error, silent time.Duration) 
 		return failure.Device.Errorf("the container %s has vanished while the agent ran in it", f.container.Name).
 			Advise("somebody deleted it, or its lease has ended; `%s` goes on in a new one", f.Commands.Resume()).
 			Because(cause)
-	case err == nil && !c.Unheard && c.Status != "" && c.Status != f.container.Status:
+	case err == nil && (c.Over || changed(f.container, c)):
 		return failure.Device.Errorf("the container %s is now in state %s", f.container.Name, c.Status).
 			Advise("its files are lost with its process; `%s` goes on in a new one", f.Commands.Resume()).
 			Because(cause)
@@ -237,6 +237,12 @@ func (f *follower) lost(ctx context.Context, cause error, silent time.Duration) 
 		return nil
 	}
 	return f.silent(cause, silent)
+}
+
+// changed reports whether a container's status is another one than before, as far as
+// the site knew it both times.
+func changed(before, now Container) bool {
+	return !before.Unheard && !now.Unheard && now.Status != "" && now.Status != before.Status
 }
 
 // silent gives a device up that has not answered for long, where no lease bounds that.

@@ -99,8 +99,12 @@ func (a homing) persist(
 			return err
 		}
 		if passing(err) && a.tr != nil { // the connection may have broken
-			if lost := a.reach(ctx); lost != nil && !passing(lost) && failure.KindOf(err) != failure.Storage {
-				refused++
+			lost := a.reach(ctx)
+			if lost == nil || passing(lost) || failure.KindOf(err) == failure.Storage {
+				continue
+			}
+			if refused++; refused >= max(most, 2) { // one look alone may be wrong
+				return lost
 			}
 		}
 	}
@@ -159,7 +163,7 @@ func (a homing) reach(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !found || a.held.Container.ID != "" && c.ID != a.held.Container.ID {
+	if a.ended(c, found) {
 		return failure.Device.Errorf("the container %s is gone, and with it what was not fetched", a.held.Container.Name)
 	}
 	tr, err := a.Site.Dial(ctx, c, a.wayIn(), a.Observe.Say)
@@ -169,6 +173,24 @@ func (a homing) reach(ctx context.Context) error {
 	a.hangUp()
 	a.tr, a.container = tr, c
 	return nil
+}
+
+// ended reports whether what was found under the name of the attempt's container says
+// that this has ended, and with it what was on it.
+func (a homing) ended(c Container, found bool) bool {
+	return !found || c.Over || a.held.Container.ID != "" && c.ID != a.held.Container.ID
+}
+
+// gone reports whether the attempt's container has ended. It looks twice, as one look
+// alone may be wrong; what cannot be looked up counts as there.
+func (a homing) gone(ctx context.Context) bool {
+	for range 2 {
+		c, found, err := a.Site.FindContainer(ctx, a.held.Container.Name)
+		if err != nil || !a.ended(c, found) || wait.For(ctx, min(a.Patience.PollMax, retry)) != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // wayIn is what [Launcher.Dial] is asked with: by an earlier process, if not by this.
@@ -197,7 +219,7 @@ func (a homing) salvage(ctx context.Context, why string, limit time.Duration) er
 	a.recallLease()
 	a.Observe.Say("stopping the agent and bringing home what it has measured")
 	err := a.bringHome(ctx, func(ctx context.Context) error { return a.bringAll(ctx, why) })
-	if a.rescued != "" {
+	if err != nil && a.rescued != "" {
 		a.Observe.Warn("not all results fit into the run's directory: " + err.Error())
 		return nil // they are on this machine
 	}
@@ -244,11 +266,11 @@ func (a homing) whole() bool {
 
 // notHome is the error of a run whose device has results that could not be brought
 // home. One that was interrupted leaves the device as it is, unless it was told to
-// give it back; any other has tried for as long as it could, and says what is lost
-// before anything is deleted.
-func (a concluding) notHome(ctx context.Context, cause, err error) error {
+// give it back, or the container is gone and nothing can come home any more; any other
+// has tried for as long as it could, and says what is lost before anything is deleted.
+func (a concluding) notHome(ctx, cleanup context.Context, cause, err error) error {
 	a.record(store.Entry{Kind: store.Failed, Text: "not home: " + cause.Error()})
-	if ctx.Err() == nil || a.Release {
+	if ctx.Err() == nil || a.Release || homing(a).gone(cleanup) {
 		if lost := enduring(a).lostWith(); lost != "" {
 			a.Observe.Warn(lost)
 		}

@@ -405,6 +405,25 @@ func TestTheLeaseGetsItsDeleteThoughTheContainersHangs(t *testing.T) {
 	}
 }
 
+// An outage at the release, longer than the clean-up's time, is waited out: the lease
+// has the time for it. Then all is given back.
+func TestAnOutageAtTheReleaseIsWaitedOut(t *testing.T) {
+	l, c := newCut(t)
+	l.patience.Cleanup = 50 * time.Millisecond
+	write(t, filepath.Join(l.dir, "finish"), "")
+	err, _ := l.execute(t, t.Context(), c, func(cfg *Config) {
+		cfg.Observe = hearing{phase: func(p Phase) {
+			if p == PhaseRelease {
+				c.downFor(manyTries)
+			}
+		}}
+	})
+	l.atHome(t, c.cloud, err)
+	if c.refused.Load() < manyTries {
+		t.Errorf("only %d calls failed", c.refused.Load())
+	}
+}
+
 // Twenty seconds of outage at any call are no failure where everything came home.
 func TestAShortOutageAnywhereIsNoFailure(t *testing.T) {
 	l, c := newCut(t)
@@ -429,5 +448,43 @@ func TestAShortOutageAnywhereIsNoFailure(t *testing.T) {
 				t.Errorf("only %d calls failed", c.refused.Load())
 			}
 		})
+	}
+}
+
+// A broken connection to a container that is gone is no outage that may go by.
+func TestAnOutageEndsWithItsContainer(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	tr, err := c.Dial(t.Context(), Container{}, ContainerRequest{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tr.Close()
+	var lines []string
+	a := &attempt{Config: Config{Site: c, Observe: said{lines: &lines}, Patience: hasty()}, tr: tr}
+	a.held.Container.Name = "gone"
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	err = homing{a}.persist(ctx, maxFetches, func() time.Duration { return time.Hour }, nil,
+		func(context.Context) error { return errCut })
+	if err == nil || !strings.Contains(err.Error(), "is gone") {
+		t.Errorf("%v", err)
+	}
+}
+
+// A device that was not heard of for a while and comes back has lost nothing.
+func TestADeviceThatIsHeardOfAgainHasNotChanged(t *testing.T) {
+	t.Parallel()
+	running, unheard := Container{Status: "Running"}, Container{Status: "Unknown", Unheard: true}
+	for _, c := range []struct {
+		before, now Container
+		want        bool
+	}{
+		{running, running, false}, {running, unheard, false}, {unheard, running, false},
+		{running, Container{}, false}, {running, Container{Status: "Stopped"}, true},
+	} {
+		if changed(c.before, c.now) != c.want {
+			t.Errorf("%+v, %+v: %v", c.before, c.now, !c.want)
+		}
 	}
 }

@@ -56,7 +56,7 @@ func (a *attempt) lookAtLease(ctx context.Context) (Lease, bool, error) {
 		l, err := look()
 		return l.Lease, l.found, err
 	}
-	l, err := a.crowd.leases.get(a.held.Lease.Key(), a.Patience.LeaseLook/8, look)
+	l, err := a.crowd.leases.get(ctx, a.held.Lease.Key(), a.Patience.LeaseLook/8, look)
 	return l.Lease, l.found, err
 }
 

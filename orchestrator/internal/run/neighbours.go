@@ -32,7 +32,7 @@ func (a boarding) neighbours(ctx context.Context) (map[string]string, error) {
 	if a.crowd == nil {
 		return look()
 	}
-	return a.crowd.neighbours.get(a.lease.ID, a.Patience.PollMax, look)
+	return a.crowd.neighbours.get(ctx, a.lease.ID, a.Patience.PollMax, look)
 }
 
 // undisturbed refuses to make a container on a board that somebody else has as well, now

@@ -91,7 +91,11 @@ func (a concluding) giveBackContainer(ctx context.Context) error {
 }
 
 func (a concluding) giveBackLease(ctx context.Context) error {
-	return a.giveBackWithin(ctx, a.Patience.Cleanup*2/5, aLease, a.held.Lease, leaseID(a.Site), a.Site.Release)
+	share := a.Patience.Cleanup * 2 / 5
+	if a.calm && !a.lease.End.IsZero() { // an outage of a quarter of what the lease has left
+		share = max(share, a.until(a.lease.End)/4)
+	}
+	return a.giveBackWithin(ctx, share, aLease, a.held.Lease, leaseID(a.Site), a.Site.Release)
 }
 
 // afterLease looks again at a container that could not be removed: its lease is gone
@@ -142,13 +146,19 @@ func (a *attempt) giveBack(
 			return fmt.Errorf("look up %s %s: %w", what, held.Name, err)
 		}
 	}
-	for _, id := range ids {
-		if err := remove(ctx, id); err != nil {
-			if errors.Is(err, ErrWedged) { // a resumed run need not try it again
-				a.record(store.Entry{Kind: store.Gone, What: what, ID: id, Text: "set aside: " + err.Error()})
-			}
-			return fmt.Errorf("give back %s %s (%s): %w", what, held.Name, id, err)
+	var kept error
+	for _, id := range ids { // one that stays keeps no other
+		err := remove(ctx, id)
+		if err == nil {
+			continue
 		}
+		if errors.Is(err, ErrWedged) { // a resumed run need not try it again
+			a.record(store.Entry{Kind: store.Gone, What: what, ID: id, Text: "set aside: " + err.Error()})
+		}
+		kept = errors.Join(kept, fmt.Errorf("give back %s %s (%s): %w", what, held.Name, id, err))
+	}
+	if kept != nil {
+		return kept
 	}
 	a.record(store.Entry{Kind: store.Gone, What: what, ID: strings.Join(ids, " ")})
 	return nil

@@ -50,6 +50,7 @@ func (x *execution) several(ctx, cleanup context.Context) error {
 	shared.remember(x.attempts)
 	stop, err := x.reserveAll(ctx)
 	if stop {
+		x.left = true
 		return nil
 	}
 	x.Observe.Phase(PhaseRun, "")
@@ -59,7 +60,7 @@ func (x *execution) several(ctx, cleanup context.Context) error {
 		all.Go(func() { ends[i] = concluding{a}.carryOut(ctx, cleanup, err) })
 	}
 	all.Wait()
-	if slices.ContainsFunc(ends, func(e end) bool { return e.left }) {
+	if x.left = slices.ContainsFunc(ends, func(e end) bool { return e.left }); x.left {
 		return x.judge(ctx, ends, err)
 	}
 	kept := errors.Join(x.giveBackLeases(cleanup), x.sweep(cleanup))

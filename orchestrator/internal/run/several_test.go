@@ -319,6 +319,53 @@ func TestThreeDevicesKept(t *testing.T) {
 	}
 }
 
+// Devices that are left at work on purpose are left so by the journal, too, although
+// another device failed: nobody takes the run for one that was cut off.
+func TestOneDeviceFailsOthersDetached(t *testing.T) {
+	l := newLab(t)
+	f := newFleet(t, l, 3)
+	f.fails["nyu-rpi5-02"] = PhasePush
+	if err, _ := l.execute(t, t.Context(), f, on(3, func(c *Config) { c.Detach = true })); err == nil {
+		t.Fatal("no device failed")
+	}
+	s, err := l.root.Open(l.plan.RunID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries, err := s.Entries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h, held := Holds(entries); !held || h.Left != "--detach" {
+		t.Errorf("%+v, %v", h, held)
+	}
+}
+
+// All devices of a run look once, be it in vain: a site that is silent takes the time of
+// a lease that ends once, and not for each of them.
+func TestAFailedLookServesAllDevices(t *testing.T) {
+	t.Parallel()
+	var f fresh[int]
+	looks, silent := 0, errors.New("silent")
+	look := func() (int, error) { looks++; return 0, silent }
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if _, err := f.get(ended, "x", time.Hour, look); err == nil || looks != 1 {
+		t.Fatal(looks, err)
+	}
+	for range 3 { // the caller's own end is nobody else's answer
+		if _, err := f.get(t.Context(), "x", time.Hour, look); !errors.Is(err, silent) {
+			t.Error(err)
+		}
+	}
+	if looks != 2 {
+		t.Errorf("%d looks", looks)
+	}
+	if _, _ = f.get(t.Context(), "y", time.Hour, look); looks != 3 {
+		t.Error("another question is answered with an old answer")
+	}
+}
+
 func TestPatienceAmong(t *testing.T) {
 	p := DefaultPatience()
 	if p.among(1, true) != p {
