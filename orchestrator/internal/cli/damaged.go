@@ -17,7 +17,7 @@ import (
 // giveBackDamaged is what --resume does for a run whose files cannot be read: it
 // gives back what the run holds, by the journal alone, and says what is damaged.
 func (a runVerbs) giveBackDamaged(c *cli.Context, cfg run.Config, s *store.Run, damage error) error {
-	entries, lost, err := s.Readable()
+	entries, lost, err := store.Readable(s)
 	if err != nil {
 		return err
 	}

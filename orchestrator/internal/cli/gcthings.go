@@ -60,7 +60,7 @@ type journalled struct {
 func (h *heap) journals() map[string]journalled {
 	known := map[string]journalled{}
 	for _, s := range h.runs {
-		entries, lost, err := s.Readable()
+		entries, lost, err := store.Readable(s)
 		if errors.Is(err, fs.ErrNotExist) { // it never began: see findFiles
 			continue
 		}

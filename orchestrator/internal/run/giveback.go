@@ -28,7 +28,7 @@ func GiveBack(cleanup context.Context, cfg Config, damage error) error {
 	if cfg.Patience == (Patience{}) {
 		cfg.Patience = DefaultPatience()
 	}
-	entries, lost, err := cfg.Store.Readable()
+	entries, lost, err := store.Readable(cfg.Store)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/orchestrator/internal/store"
 )
 
 // owner is the account in whose lists a run's lease and container stand. Of what
@@ -59,7 +60,7 @@ func (o owner) String() string {
 // made what the run may still hold: there, "not in my list" does not mean "gone".
 // A run that holds nothing, and uses nothing, can go on anywhere.
 func (r *Run) CheckOwner(s Site) error {
-	entries, lost, err := r.Store.Readable()
+	entries, lost, err := store.Readable(r.Store)
 	if err != nil {
 		return err
 	}

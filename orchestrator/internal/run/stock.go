@@ -120,7 +120,7 @@ func (x *execution) sweep(ctx context.Context) error {
 	if !ok || x.Keep || ctx.Err() != nil {
 		return nil
 	}
-	entries, lost, err := x.Store.Readable()
+	entries, lost, err := store.Readable(x.Store)
 	if err != nil {
 		return err
 	}

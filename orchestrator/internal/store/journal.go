@@ -114,7 +114,7 @@ func torn(path string) bool {
 // Entries reads the journal. A torn line (see appendLine) is ignored, as its
 // call was never made; damage elsewhere is an error.
 func (r *Run) Entries() ([]Entry, error) {
-	entries, damage, err := r.Readable()
+	entries, damage, err := Readable(r)
 	if err = cmp.Or(err, damage); err != nil {
 		return nil, err
 	}
@@ -123,7 +123,7 @@ func (r *Run) Entries() ([]Entry, error) {
 
 // Readable reads the entries that can be read. damage says which line cannot; nil: all
 // can. What that line named is found by name alone.
-func (r *Run) Readable() (entries []Entry, damage, err error) {
+func Readable(r *Run) (entries []Entry, damage, err error) {
 	if r.whole != nil {
 		entries, err = r.whole.ofSlot(r.slot)
 		return entries, nil, err
