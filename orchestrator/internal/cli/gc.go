@@ -272,7 +272,8 @@ func (h *heap) endRun(s *store.Run) error {
 	defer s.Unlock()
 	fmt.Fprintf(h.err, "  ending run %s\n", s.ID)
 	err := h.end(h.c, s)
-	if entries, lost, unread := store.Readable(s); unread == nil && (lost == nil || failure.KindOf(err) == failure.Storage) {
+	entries, lost, unread := store.Readable(s)
+	if unread == nil && (lost == nil || failure.KindOf(err) == failure.Storage) {
 		if _, held := run.Holds(entries); !held {
 			h.index.Drop(s.ID)
 		}
