@@ -33,7 +33,7 @@ func (a *attempt) fetch(ctx context.Context) (string, error) {
 				a.Observe.Warn(left.Error())
 			}
 			return nil
-		case left != nil && passing(left):
+		case left != nil && (passing(left) || isElsewhere(left)):
 			return left
 		default:
 			return failure.Device.
@@ -142,8 +142,19 @@ func (r *Run) rescue(ctx context.Context, from Agent, cause error) error {
 		return errors.Join(cause, fmt.Errorf("nor could the results be kept in %s: %w", dir, err))
 	}
 	r.rescued = dir
-	return failure.Storage.Errorf("the results do not fit into %s; they are in %s", r.Store.Dir, dir).
-		Advise("free some space, then `%s`", r.ofPart().Fetch("--from", dir)).Because(cause)
+	return elsewhere{failure.Storage.Errorf("the results do not fit into %s; they are in %s", r.Store.Dir, dir).
+		Advise("free some space, then `%s`", r.ofPart().Fetch("--from", dir)).Because(cause)}
+}
+
+// elsewhere says that results are on this machine, in another place than the run's
+// directory: the device need not be held for them.
+type elsewhere struct{ error }
+
+func (e elsewhere) Unwrap() error { return e.error }
+
+func isElsewhere(err error) bool {
+	var e elsewhere
+	return errors.As(err, &e)
 }
 
 // stop asks the agent to stop until it has, with a pause in between: writing

@@ -80,7 +80,7 @@ func (a homing) persist(
 	pause := newOutage(min(a.Patience.PollMax, retry))
 	for refused := 0; ; {
 		err := within(ctx, left(), do)
-		if err == nil || ctx.Err() != nil {
+		if err == nil || ctx.Err() != nil || isElsewhere(err) {
 			return err
 		}
 		if !passing(err) {
@@ -143,7 +143,7 @@ func passing(err error) bool {
 	var network net.Error
 	var known *failure.Error
 	switch {
-	case err == nil, bundle.Partly(err):
+	case err == nil, bundle.Partly(err), isElsewhere(err):
 		return false
 	case failure.KindOf(err) == failure.Storage, errors.Is(err, context.DeadlineExceeded):
 		return true

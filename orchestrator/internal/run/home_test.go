@@ -239,7 +239,7 @@ echo '{"state"`, 1))
 	defer cancel()
 	err, _ := l.execute(t, ctx, c, func(cfg *Config) {
 		cfg.Observe = hearing{say: func(text string) {
-			if text == "home: 1 results" {
+			if text == "home: 1 result" {
 				if !home() {
 					t.Error("it says that a result is home, and none is")
 				}
