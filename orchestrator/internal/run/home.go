@@ -95,6 +95,9 @@ func (a homing) persist(
 			return err
 		}
 		a.Observe.Again(err.Error())
+		if stuck := (enduring{a.attempt}); passing(err) && stuck.serviceStuck(ctx, err) {
+			stuck.tellStuck()
+		}
 		if wait.For(ctx, d) != nil {
 			return err
 		}
