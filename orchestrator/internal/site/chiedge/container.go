@@ -180,6 +180,18 @@ func (s *containerClient) theContainer(ctx context.Context, name string) (*conta
 // Containers lists the user's own that have not ended. Zun keeps the device and
 // the reservation of one to itself.
 func (s *containerClient) Containers(ctx context.Context) ([]site.Container, error) {
+	all, err := s.mine(ctx)
+	var own []site.Container
+	for _, c := range all {
+		if !dead(c) {
+			own = append(own, site.Container{Container: toContainer(c), Image: c.Image})
+		}
+	}
+	return own, err
+}
+
+// mine lists the user's own containers, whatever became of them.
+func (s *containerClient) mine(ctx context.Context) ([]containers.Container, error) {
 	const what = "listing the containers"
 	pages, err := containers.List(s.container, nil).AllPages(ctx)
 	if err != nil {
@@ -189,13 +201,7 @@ func (s *containerClient) Containers(ctx context.Context) ([]site.Container, err
 	if err != nil {
 		return nil, s.Failed(what, err)
 	}
-	var own []site.Container
-	for _, c := range all {
-		if c.UserID == s.Me() && !dead(c) {
-			own = append(own, site.Container{Container: toContainer(c), Image: c.Image})
-		}
-	}
-	return own, nil
+	return slices.DeleteFunc(all, func(c containers.Container) bool { return c.UserID != s.Me() }), nil
 }
 
 // FindContainer looks a container up by exact name.

@@ -42,23 +42,15 @@ func (s *Site) Remove(ctx context.Context, t run.Thing) error {
 }
 
 func (s *containerClient) ownContainers(ctx context.Context) ([]run.Thing, error) {
-	const what = "listing the containers"
-	pages, err := containers.List(s.container, nil).AllPages(ctx)
-	if err != nil {
-		return nil, s.Failed(what, err)
-	}
-	all, err := containers.ExtractContainers(pages)
-	if err != nil {
-		return nil, s.Failed(what, err)
-	}
+	all, err := s.mine(ctx)
 	var own []run.Thing
 	for _, c := range all {
-		if c.UserID == s.Me() && c.Status != containers.StatusDeleted {
+		if c.Status != containers.StatusDeleted {
 			own = append(own, run.Thing{Kind: run.AContainer, ID: c.UUID, Name: c.Name, Status: c.Status,
 				Failed: dead(c)})
 		}
 	}
-	return own, nil
+	return own, err
 }
 
 func (s *addressClient) own(ctx context.Context) ([]run.Thing, error) {
