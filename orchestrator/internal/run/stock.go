@@ -177,10 +177,10 @@ func (s State) holds(t Thing) bool {
 // discard gives back something of the run that no attempt holds.
 func (c *Config) discard(ctx context.Context, stock Stock, t Thing) error {
 	if err := stock.Remove(ctx, t); err != nil {
-		return failure.Cloud.Errorf("a second %s is there, which came late, and it could not be given back", t).
+		return failure.Cloud.Errorf("a second %s, perhaps of a request that came late, could not be given back", t).
 			Advise("`%s` tries again", c.Commands.End()).Because(err)
 	}
-	text := fmt.Sprintf("a second %s was there: a request had come late. It is given back", t)
+	text := fmt.Sprintf("a second %s was there, perhaps of a request that came late. It is given back", t)
 	c.write(store.Entry{Kind: store.Remark, What: string(t.Kind), Name: t.Name, ID: t.ID, Text: text})
 	c.Observe.Warn(text)
 	return nil
