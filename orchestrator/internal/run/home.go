@@ -95,7 +95,7 @@ func (a homing) persist(
 			return err
 		}
 		a.Observe.Again(err.Error())
-		if stuck := (enduring{a.attempt}); passing(err) && stuck.serviceStuck(ctx, err) {
+		if stuck := enduring(a); passing(err) && stuck.serviceStuck(ctx, err) {
 			stuck.tellStuck()
 		}
 		if wait.For(ctx, d) != nil {
