@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"runtime"
 	"slices"
@@ -94,6 +93,7 @@ func imageFinding(image string) site.Finding {
 var rehearsalTools = []string{"bwrap", "nsenter", "tar", "cp"}
 
 func (a doctorVerb) machineFindings() []site.Finding {
+	addTools()
 	found := []site.Finding{a.agentFinding("arm64", site.Failed), a.agentFinding(runtime.GOARCH, site.Warning)}
 	if runtime.GOARCH == "arm64" {
 		found = found[:1]
@@ -104,16 +104,14 @@ func (a doctorVerb) machineFindings() []site.Finding {
 			missing = append(missing, tool)
 		}
 	}
-	if path, err := beside("images/debian-arm64.tar"); err == nil {
-		if _, err := os.Stat(path); err != nil {
-			missing = append(missing, "bin/images/debian-arm64.tar")
-		}
+	if !exists(carried("images/debian-arm64.tar")) && !exists(carried("images/debian-"+runtime.GOARCH+".tar")) {
+		missing = append(missing, "images/debian-"+runtime.GOARCH+".tar")
 	}
 	f := site.Finding{Check: "rehearsal", State: site.OK, Detail: strings.Join(rehearsalTools, ", ") +
 		" and the images are here"}
 	if len(missing) > 0 {
-		f.State, f.Detail, f.Next = site.Warning, "missing: "+strings.Join(missing, ", "), "`make images`; only "+
-			"`chexp rehearse` and `chexp emulator` need them"
+		f.State, f.Detail, f.Next = site.Warning, "missing: "+strings.Join(missing, ", "), "only "+
+			"`chexp rehearse` and `chexp emulator` need them; "+whereToGet("images")
 	}
 	return append(found, f)
 }

@@ -161,13 +161,13 @@ func (a experimentVerbs) experimentPlan(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	p, err := prepare(c.Context, e, a.archOf(e), store.NewID(e.Name, time.Now()), newProgress(a.err).Say,
+	p, err := prepare(c.Context, e, a.archOf(e), store.NewID(e.Name, time.Now()), a.progress().Say,
 		func(text string) { a.warn(text + "; a rehearsal measures it, a run needs the file") })
 	if err != nil {
 		return err
 	}
 	if c.Bool("try") {
-		if err := p.try(c.Context, e, newProgress(a.err).Say); err != nil {
+		if err := p.try(c.Context, e, a.progress().Say); err != nil {
 			return err
 		}
 	}

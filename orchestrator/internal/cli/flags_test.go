@@ -18,7 +18,7 @@ import (
 // badValues are values that each flag must refuse, by its command and name. "*"
 // stands for every command that has the flag and no line of its own.
 var badValues = map[string][]string{
-	"* --format":                 {"yaml", "JSON", ""},
+	"* --format":                 {"xml", "JSON", ""},
 	"* --machine":                {"", "a\nb", " raspberrypi5", strings.Repeat("x", 256)},
 	"* --device":                 {"a\tb", ""},
 	"* --uid":                    {"a\x00b", ""},
@@ -76,11 +76,11 @@ var badValues = map[string][]string{
 // looked up, and those without a value.
 var anyValue = []string{"keep", "release", "resume", "detach", "full", "verbose", "dir", "exact", "wait", "no-wait",
 	"now", "html", "from", "image", "data", "eval", "output", "exclude", "per-tensor", "help",
-	"no-try", "try", "trials", "classes", "exif", "yes", "elsewhere", "here"}
+	"no-try", "try", "trials", "classes", "exif", "yes", "elsewhere", "here", "quiet"}
 
 // arguments are what each command needs besides flags.
 var arguments = map[string][]string{
-	"run": {"exp.yaml"}, "rehearse": {"exp.yaml"}, "experiment plan": {"exp.yaml"},
+	"completion": {"bash"}, "run": {"exp.yaml"}, "rehearse": {"exp.yaml"}, "experiment plan": {"exp.yaml"},
 	"lease create": {"--machine", "raspberrypi5"}, "lease extend": {"mine"}, "lease shorten": {"mine"},
 	"lease show": {"mine"}, "lease wait": {"mine"}, "results show": {"latest"}, "results fetch": {"latest"},
 	"results compare": {"a", "b"}, "model fetch": {"tiny-cnn"}, "model inspect": {"tiny-cnn"},
@@ -187,9 +187,9 @@ func TestAllBadFlagsAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out, errs bytes.Buffer
-	code := Main("test", []string{"chexp", "run", "exp.yaml", "-f", "yaml", "--until", "lunch", "--pull-grace", "-5s"},
+	code := Main("test", []string{"chexp", "run", "exp.yaml", "-f", "xml", "--until", "lunch", "--pull-grace", "-5s"},
 		strings.NewReader(""), &out, &errs)
-	for _, want := range []string{`--format is "yaml"; it takes table, json or csv`, `--until is "lunch"`,
+	for _, want := range []string{`--format is "xml"; it takes table, json, yaml or csv`, `--until is "lunch"`,
 		"--pull-grace is -5s", "nothing was created"} {
 		if code != 2 || !strings.Contains(errs.String(), want) {
 			t.Errorf("exit code %d; %q is not in: %s", code, want, errs.String())

@@ -3,8 +3,10 @@ package signin
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -60,13 +62,28 @@ func keystoneFailure(ctx context.Context, cred credentials, rt http.RoundTripper
 		return failure.Cloud.Errorf("Keystone at %s is out of order", cred.host()).
 			Advise("try again in some minutes").
 			Because(e)
-	case e.Status != 0:
+	case e.Status != 0 || notJSON(err):
 		return failure.Auth.Errorf("what answers at %s is no Keystone, or not under that path",
 			cred.auth.IdentityEndpoint).
 			Advise("auth_url looks like https://chi.edge.chameleoncloud.org:5000/v3").
-			Because(e)
+			Because(briefer(e, err))
 	}
 	return failure.Auth.Errorf("%s is incomplete", cred.from).Advise("%s", remedyCompare).Because(err)
+}
+
+// briefer is the service's answer where there was one, else what is wrong with it.
+func briefer(e *apierror.Error, err error) error {
+	if e.Status != 0 {
+		return e
+	}
+	return &answer{"its answer is no JSON, or is empty", err}
+}
+
+// notJSON reports an answer that is empty, a page or cut short.
+func notJSON(err error) bool {
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &syntax) || errors.As(err, &kind)
 }
 
 // proxyFailure is about a proxy on the way that refuses; nil if none does.

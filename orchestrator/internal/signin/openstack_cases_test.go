@@ -290,6 +290,8 @@ var asOpenStack = []beside{
 	project("an empty answer", edgeBut("", "$AUTH_URL", "$EMPTY/v3")),
 	project("HTML with 200, by password", passwordBut("", "$AUTH_URL", "$HTML/v3")),
 	project("an empty answer, by password", passwordBut("", "$AUTH_URL", "$EMPTY/v3")),
+	project("an empty answer, no v3", passwordBut("", "$AUTH_URL", "$EMPTY")),
+	project("HTML with 200, no v3", edgeBut("", "$AUTH_URL", "$HTML")),
 	project("v2.0", edgeBut("", "$AUTH_URL", "$ROOT/v2.0")),
 	project("v2.0, by password", passwordBut("", "$AUTH_URL", "$ROOT/v2.0")),
 	project("https where http is spoken", edgeBut("", "$AUTH_URL", "$HTTPS")),
