@@ -75,7 +75,7 @@ func (a *app) root() *cli.App {
 				Usage: "show no progress on stderr; warnings and errors stay"},
 		},
 		Commands: []*cli.Command{
-			runVerbs{a}.runCommand(), runVerbs{a}.rehearseCommand(), experimentVerbs{a}.experimentCommand(),
+			initVerb{a}.initCommand(), runVerbs{a}.runCommand(), runVerbs{a}.rehearseCommand(), experimentVerbs{a}.experimentCommand(),
 			resultsVerbs{a}.resultsCommand(), leaseVerbs{a}.leaseCommand(), deviceVerbs{a}.deviceCommand(),
 			modelVerbs{a}.modelCommand(), doctorVerb{a}.doctorCommand(), emulatorVerb{a}.emulatorCommand(),
 			gcVerb{a}.gcCommand(), gcVerb{a}.releaserCommand(),

@@ -153,3 +153,33 @@ func TestManPage(t *testing.T) {
 		}
 	})
 }
+
+// What init writes is an experiment, whether flags or lines answer.
+func TestInitWritesAnExperiment(t *testing.T) {
+	t.Setenv("CHEXP_CACHE", t.TempDir())
+	t.Chdir(t.TempDir())
+	for name, args := range map[string][]string{
+		"usual.yaml": {"--yes"},
+		"asked.yaml": {},
+		"My Own.yaml": {"--models", "tiny-cnn tiny-cnn", "--machine", "raspberrypi4-64", "--providers", "cpu acl", "--budgets", "none",
+			"--duration", "1h"},
+	} {
+		if code, _, errw := said(t, append([]string{"init", name}, args...)...); code != 0 {
+			t.Errorf("%s: %d %s", name, code, errw)
+			continue
+		}
+		if code, _, errw := said(t, "experiment", "check", name); code != 0 {
+			t.Errorf("%s: %d %s", name, code, errw)
+		}
+	}
+	for want, args := range map[string][]string{
+		"exists already":    {"usual.yaml"},
+		"perhaps tiny-cnn?": {"x.yaml", "--yes", "--models", "tiny-cn"},
+		"budgets":           {"x.yaml", "--yes", "--budgets", "nonsense < 3"},
+		"duration":          {"x.yaml", "--yes", "--duration", "long"},
+	} {
+		if code, _, errw := said(t, append([]string{"init"}, args...)...); code != 2 || !strings.Contains(errw, want) || exists("x.yaml") {
+			t.Errorf("%v: %d %s", args, code, errw)
+		}
+	}
+}

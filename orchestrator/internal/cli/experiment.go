@@ -5,12 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"strings"
 	"time"
 
-	"chexp/experiments/failure"
 	"chexp/experiments/input"
 	"chexp/experiments/spec"
 	"chexp/experiments/trial"
@@ -56,16 +53,8 @@ func (a experimentVerbs) experimentInit(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
-	if errors.Is(err, fs.ErrExist) {
-		return failure.Usage.Errorf("%s exists already; it is left as it is", file).Advise("give another name")
-	}
-	if err != nil {
-		return store.Explain(err)
-	}
-	_, err = f.Write(spec.Example())
-	if err = errors.Join(err, f.Close()); err != nil {
-		return store.Explain(err)
+	if err := create(file, spec.Example()); err != nil {
+		return err
 	}
 	fmt.Fprintf(a.err, "wrote %s; next: %s\n", file, a.commands(c).Line("experiment", "check", file))
 	return nil

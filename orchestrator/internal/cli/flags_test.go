@@ -76,11 +76,12 @@ var badValues = map[string][]string{
 // looked up, and those without a value.
 var anyValue = []string{"keep", "release", "resume", "detach", "full", "verbose", "dir", "exact", "wait", "no-wait",
 	"now", "html", "from", "image", "data", "eval", "output", "exclude", "per-tensor", "help",
-	"no-try", "try", "trials", "classes", "exif", "yes", "elsewhere", "here", "quiet"}
+	"no-try", "try", "trials", "classes", "exif", "yes", "elsewhere", "here", "quiet",
+	"models", "providers", "budgets", "duration"}
 
 // arguments are what each command needs besides flags.
 var arguments = map[string][]string{
-	"completion": {"bash"}, "run": {"exp.yaml"}, "rehearse": {"exp.yaml"}, "experiment plan": {"exp.yaml"},
+	"completion": {"bash"}, "init": {"new.yaml", "--yes"}, "run": {"exp.yaml"}, "rehearse": {"exp.yaml"}, "experiment plan": {"exp.yaml"},
 	"lease create": {"--machine", "raspberrypi5"}, "lease extend": {"mine"}, "lease shorten": {"mine"},
 	"lease show": {"mine"}, "lease wait": {"mine"}, "results show": {"latest"}, "results fetch": {"latest"},
 	"results compare": {"a", "b"}, "model fetch": {"tiny-cnn"}, "model inspect": {"tiny-cnn"},
