@@ -53,8 +53,8 @@ func OfRun(t *findings.Table, brief bool) *Document {
 const legend = "Latency is the time of one inference of a whole batch; inputs/s counts single inputs. " +
 	"p50 is the median, p95 the time that 95 % of inferences stay below. 1 MB = 10⁶ bytes."
 
-const batchesLegend = "Latency budgets are answered by batch 1, throughput budgets by larger batches: an option meets " +
-	"both if its batch 1 meets the one and one of its larger batches the other."
+const batchesLegend = "Latency budgets are answered by batch 1, throughput budgets by larger batches: an option " +
+	"meets both if its batch 1 meets the one and one of its larger batches the other."
 
 // RunTable has a row for each trial. Numbers of a column share one unit, which
 // stands in its head.

@@ -65,7 +65,7 @@ func (d *Decision) say(t *Table, j judge.Decision) {
 		d.Text = "No budget was set, so there is nothing to decide. " + best(j)
 		return
 	case judge.SomeMeet:
-		d.sayMeeting(t, j)
+		d.sayMeeting(j)
 		if len(j.Open) > 0 {
 			d.Details = append(d.Details, "Open: "+open+".")
 		}
@@ -121,7 +121,7 @@ func wouldDecide(o *judge.Option, i int) string {
 	return ": its repetitions disagree; more of them would tell"
 }
 
-func (d *Decision) sayMeeting(t *Table, j judge.Decision) {
+func (d *Decision) sayMeeting(j judge.Decision) {
 	all := j.Of
 	if n := len(j.Meeting); n > 1 {
 		d.Text = fmt.Sprintf("%d of %s meet every budget. %s", n, words.Plural(all, "option"), best(j))
