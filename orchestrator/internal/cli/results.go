@@ -48,7 +48,7 @@ func (a resultsVerbs) resultsCommand() *cli.Command {
 			},
 			{Name: "report", Usage: "write a run's reports again: HTML, text, Markdown, CSV, Go benchmark format",
 				ArgsUsage: "RUN", Action: a.resultsReport},
-			a.compareCommand(),
+			a.compareCommand(), verifyVerb(a).command(),
 		},
 	}
 }
@@ -144,15 +144,16 @@ func (a resultsVerbs) resultsShow(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	changed := a.asSealed(c, s, false)
 	f, err := readFindings(s)
-	if err != nil {
-		return err
+	if err == nil {
+		err = a.show(c, f)
 	}
-	if err := a.show(c, f); err != nil {
-		return err
+	if err != nil {
+		return errors.Join(changed, err)
 	}
 	sayUnfinished(a.err, s.Whole(), a.commandsFor(c, s.Whole()))
-	return nil
+	return changed
 }
 
 // sayUnfinished tells somebody who comes back to a run that it is not over, and what
@@ -200,11 +201,18 @@ func (a resultsVerbs) resultsReport(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := writeReports(s); err != nil {
+	whole := s.Whole()
+	if err := whole.Lock(); err != nil {
 		return err
 	}
+	defer whole.Unlock()
+	defer a.sealing(whole)()
+	changed := a.asSealed(c, s, true)
+	if _, err := writeReports(s); err != nil {
+		return errors.Join(changed, err)
+	}
 	fmt.Fprintln(a.out, s.Dir+"/report.html")
-	return nil
+	return changed
 }
 
 func (a resultsVerbs) resultsFetch(c *cli.Context) error {
@@ -218,6 +226,7 @@ func (a resultsVerbs) resultsFetch(c *cli.Context) error {
 		return err
 	}
 	defer s.Unlock()
+	defer a.sealing(s)()
 	plan, err := s.Plan()
 	if err != nil {
 		return err
