@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -284,4 +285,23 @@ func writeReports(s *store.Run) (*found, error) {
 		return nil, err
 	}
 	return f, f.write()
+}
+
+func (a resultsVerbs) resultsReport(c *cli.Context) error {
+	s, err := a.openRun(c)
+	if err != nil {
+		return err
+	}
+	whole := s.Whole()
+	if err := whole.Lock(); err != nil {
+		return err
+	}
+	defer whole.Unlock()
+	defer a.sealing(whole)()
+	changed := a.asSealed(c, s, true)
+	if _, err := writeReports(s); err != nil {
+		return errors.Join(changed, err)
+	}
+	fmt.Fprintln(a.out, s.Dir+"/report.html")
+	return changed
 }

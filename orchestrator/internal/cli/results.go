@@ -26,7 +26,7 @@ func (a resultsVerbs) resultsCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "results",
 		Usage: "list, fetch, show, report and compare what was measured",
-		Subcommands: []*cli.Command{
+		Subcommands: append([]*cli.Command{
 			{Name: "list", Usage: "list the runs on this machine", Flags: []cli.Flag{formatFlag()},
 				Action: a.resultsList},
 			{Name: "show", Usage: "print a run's decision: a row for each option, and the answer", ArgsUsage: "RUN",
@@ -49,7 +49,7 @@ func (a resultsVerbs) resultsCommand() *cli.Command {
 			{Name: "report", Usage: "write a run's reports again: HTML, text, Markdown, CSV, Go benchmark format",
 				ArgsUsage: "RUN", Action: a.resultsReport},
 			a.compareCommand(), verifyVerb(a).command(),
-		},
+		}, packVerbs(a).commands()...),
 	}
 }
 
@@ -195,25 +195,6 @@ func (a resultsVerbs) openRun(c *cli.Context) (*store.Run, error) {
 
 // onePart names one device of a run with several: RUN/2, or its directory.
 var onePart = regexp.MustCompile(`^(.+?)(?:/devices)?/([0-9]{1,4})/?$`)
-
-func (a resultsVerbs) resultsReport(c *cli.Context) error {
-	s, err := a.openRun(c)
-	if err != nil {
-		return err
-	}
-	whole := s.Whole()
-	if err := whole.Lock(); err != nil {
-		return err
-	}
-	defer whole.Unlock()
-	defer a.sealing(whole)()
-	changed := a.asSealed(c, s, true)
-	if _, err := writeReports(s); err != nil {
-		return errors.Join(changed, err)
-	}
-	fmt.Fprintln(a.out, s.Dir+"/report.html")
-	return changed
-}
 
 func (a resultsVerbs) resultsFetch(c *cli.Context) error {
 	s, err := a.openRun(c)

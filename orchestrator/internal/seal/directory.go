@@ -5,8 +5,10 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"chexp/experiments/files"
@@ -118,4 +120,34 @@ func evidence(name string) bool {
 func derived(name string) bool {
 	base := path.Base(name)
 	return strings.HasPrefix(base, "report.") || base == "bench.txt"
+}
+
+// File is a file of a run's directory.
+type File struct {
+	Name   string
+	SHA256 string
+	Bytes  int64
+}
+
+// Files lists what belongs to a run, its seals included, sorted by name.
+func Files(r *store.Run) ([]File, error) {
+	now, err := look(r.Whole())
+	if err != nil {
+		return nil, err
+	}
+	root, err := files.OpenRoot(r.Whole().Dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	if _, err := root.Lstat(Dir); err == nil {
+		if err := now.folder(root, Dir, 1); err != nil {
+			return nil, err
+		}
+	}
+	var all []File
+	for _, name := range slices.Sorted(maps.Keys(now.sums)) {
+		all = append(all, File{name, now.sums[name], now.sizes[name]})
+	}
+	return all, nil
 }
