@@ -56,7 +56,8 @@ func TestTrialsThatDoNotFitAreLeftOut(t *testing.T) {
 	dir := t.TempDir()
 	whole, out, err := limited(t, dir, p, func() time.Duration { return 3 * time.Second })
 	var stopped *Stopped
-	if !errors.As(err, &stopped) || stopped.Code != trial.ReasonDeadline || !strings.Contains(stopped.Text, "1 trial left out") {
+	if !errors.As(err, &stopped) || stopped.Code != trial.ReasonDeadline ||
+		!strings.Contains(stopped.Text, "1 trial left out") {
 		t.Errorf("the run ended with %v", err)
 	}
 	if !slices.Equal(whole, []string{p.Trials[0].ID, p.Trials[1].ID}) || !slices.Equal(out, []string{p.Trials[2].ID}) {

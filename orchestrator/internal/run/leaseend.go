@@ -63,7 +63,7 @@ func (a *attempt) lookAtLease(ctx context.Context) (Lease, bool, error) {
 // leaseOver says that the lease's end ends the measuring.
 func (a *attempt) leaseOver() error {
 	a.why = "the lease ends"
-	if err := a.leftOut(); err != nil {
+	if err := (homing{a}).leftOut(); err != nil {
 		return err
 	}
 	if left := a.until(a.lease.End); left > 0 {

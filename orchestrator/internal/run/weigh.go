@@ -64,7 +64,7 @@ func (f *follower) weigh(reply trial.StatusReply) {
 
 // leftOut is the error of a run whose agent has left whole trials out, as the lease has
 // no time for them; nil when it left out none.
-func (a *attempt) leftOut() error {
+func (a homing) leftOut() error {
 	needs := map[string]int64{}
 	for _, ev := range a.events() {
 		if ev.Type == trial.TrialFinished {

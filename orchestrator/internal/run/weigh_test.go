@@ -78,7 +78,8 @@ echo '{"state"`, 1))
 		t.Fatalf("%v", err)
 	}
 	told := err.Error() + "\n" + strings.Join(failure.Advice(err), "\n")
-	for _, want := range []string{"1 of 2 trials left out, as the lease (until ", "has no time for them, about 20 min: " + out,
+	for _, want := range []string{"1 of 2 trials left out, as the lease (until ",
+		"has no time for them, about 20 min: " + out,
 		"measures them in a new lease", " holds all of them (lease.duration)", "shorter trials.min_time"} {
 		if !strings.Contains(told, want) {
 			t.Errorf("it does not say %q:\n%s", want, told)
