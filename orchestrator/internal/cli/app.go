@@ -75,15 +75,17 @@ func (a *app) root() *cli.App {
 				Usage: "show no progress on stderr; warnings and errors stay"},
 		},
 		Commands: []*cli.Command{
-			initVerb{a}.initCommand(), runVerbs{a}.runCommand(), runVerbs{a}.rehearseCommand(), experimentVerbs{a}.experimentCommand(),
+			initVerb{a}.initCommand(), runVerbs{a}.runCommand(), runVerbs{a}.rehearseCommand(), runVerbs{a}.replayCommand(),
+			experimentVerbs{a}.experimentCommand(),
 			resultsVerbs{a}.resultsCommand(), leaseVerbs{a}.leaseCommand(), deviceVerbs{a}.deviceCommand(),
 			modelVerbs{a}.modelCommand(), doctorVerb{a}.doctorCommand(), emulatorVerb{a}.emulatorCommand(),
 			gcVerb{a}.gcCommand(), gcVerb{a}.releaserCommand(),
 			a.versionCommand(), a.completionCommand(), a.manCommand(), a.helpCommand(),
 		},
 		Before: func(c *cli.Context) error {
-			if !a.quiet && offers(c.Args().Slice()) {
+			if offers(c.Args().Slice()) {
 				a.offer(c)
+				a.offerMade()
 			}
 			return nil
 		},

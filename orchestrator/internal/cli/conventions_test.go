@@ -161,8 +161,8 @@ func TestInitWritesAnExperiment(t *testing.T) {
 	for name, args := range map[string][]string{
 		"usual.yaml": {"--yes"},
 		"asked.yaml": {},
-		"My Own.yaml": {"--models", "tiny-cnn tiny-cnn", "--machine", "raspberrypi4-64", "--providers", "cpu acl", "--budgets", "none",
-			"--duration", "1h"},
+		"My Own.yaml": {"--models", "tiny-cnn tiny-cnn", "--machine", "raspberrypi4-64", "--providers", "cpu acl",
+			"--budgets", "none", "--duration", "1h"},
 	} {
 		if code, _, errw := said(t, append([]string{"init", name}, args...)...); code != 0 {
 			t.Errorf("%s: %d %s", name, code, errw)
@@ -178,7 +178,8 @@ func TestInitWritesAnExperiment(t *testing.T) {
 		"budgets":           {"x.yaml", "--yes", "--budgets", "nonsense < 3"},
 		"duration":          {"x.yaml", "--yes", "--duration", "long"},
 	} {
-		if code, _, errw := said(t, append([]string{"init"}, args...)...); code != 2 || !strings.Contains(errw, want) || exists("x.yaml") {
+		code, _, errw := said(t, append([]string{"init"}, args...)...)
+		if code != 2 || !strings.Contains(errw, want) || exists("x.yaml") {
 			t.Errorf("%v: %d %s", args, code, errw)
 		}
 	}

@@ -27,18 +27,21 @@ type initVerb struct{ *app }
 type question struct{ flag, ask, usual string }
 
 var questions = []question{
-	{"models", "Which models? Files (.onnx) or names of `chexp model list`, with blanks between", "tiny-cnn mobilenetv2-11"},
+	{"models", "Which models? Files (.onnx) or names of `chexp model list`, with blanks between",
+		"tiny-cnn mobilenetv2-11"},
 	{"machine", "On which type of device?", "raspberrypi5"},
 	{"providers", "With which execution providers of ONNX Runtime, with blanks between?", "cpu"},
-	{"budgets", "What must a model keep to, with commas between? Such as size < 5 MB, p50 < 15 ms; or none", "p50 < 15 ms"},
+	{"budgets", "What must a model keep to, with commas between? Such as size < 5 MB, p50 < 15 ms; or none",
+		"p50 < 15 ms"},
 	{"duration", "For how long may the device be held at most?", "30m"},
 }
 
 func (a initVerb) initCommand() *cli.Command {
 	c := &cli.Command{
 		Name: "init", Usage: "ask five questions, and write the experiment", ArgsUsage: "FILE",
-		Description: "A flag answers a question beforehand; Enter, or --yes, takes what stands in brackets. Nothing is written\n" +
-			"unless `chexp experiment check` would accept it. `chexp experiment init FILE` writes an example of everything.",
+		Description: "A flag answers a question beforehand; Enter, or --yes, takes what stands in brackets.\n" +
+			"Nothing is written unless `chexp experiment check` would accept it. `chexp experiment init FILE`\n" +
+			"writes an example of everything.",
 		Flags: []cli.Flag{&cli.BoolFlag{Name: "yes", Aliases: []string{"y"},
 			Usage: "ask nothing: what no flag answers is as in the brackets"}},
 		Action: a.init,

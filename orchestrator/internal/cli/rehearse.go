@@ -207,7 +207,8 @@ func (a emulatorVerb) startEmulator(c *cli.Context, o emulator.Options) (*emulat
 	em, err := emulator.Start(context.WithoutCancel(c.Context), o)
 	if err != nil {
 		return nil, failure.Unexpected.Errorf("the emulator does not start").
-			Advise("it needs images and tools (`chexp doctor` says which are here), and namespaces of its own: on a machine, or in a container whose " +
+			Advise("it needs images and tools (`chexp doctor` says which are here), and namespaces of its own: on a " +
+				"machine, or in a container whose " +
 				"/proc is not masked").
 			Because(err)
 	}
