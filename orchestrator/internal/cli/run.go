@@ -141,6 +141,9 @@ func (a runVerbs) execute(c *cli.Context, e *spec.Experiment, o site.Options, ho
 	if how != nil {
 		standIn = a.warn
 	}
+	if err := a.askArch(c.Context, e, o); err != nil {
+		return err
+	}
 	p, err := prepare(c.Context, e, a.archOf(e), id, obs.Say, standIn)
 	if err != nil {
 		return err
@@ -151,7 +154,7 @@ func (a runVerbs) execute(c *cli.Context, e *spec.Experiment, o site.Options, ho
 		}
 	}
 	plan, files := p.plan, p.files
-	o.Notice, o.Commands.Run = obs.Again, id
+	o.Notice, o.Commands.Run, o.Host = obs.Again, id, e.Host
 	if cfg.Site, err = a.connect(c.Context, e.Site, o); err != nil {
 		return err
 	}
@@ -167,6 +170,7 @@ func (a runVerbs) execute(c *cli.Context, e *spec.Experiment, o site.Options, ho
 	}
 	defer s.Unlock()
 	cfg.Run = &run.Run{Store: s, Experiment: e, Plan: plan, Files: files, Commands: a.commandsFor(c, s)}
+	cfg.Commands.NoLeases = !e.SiteKind().Leases
 	if err := begin(cfg.Run, how); err != nil {
 		return err
 	}

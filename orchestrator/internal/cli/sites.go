@@ -13,13 +13,14 @@ import (
 	"chexp/orchestrator/internal/site"
 	"chexp/orchestrator/internal/site/chiedge"
 	"chexp/orchestrator/internal/site/local"
+	"chexp/orchestrator/internal/site/ownhost"
 
 	"github.com/urfave/cli/v2"
 )
 
 // sites are the places where an experiment can run. What each takes from the
 // experiment's file stands in [spec.Sites].
-var sites = site.Registry{chiedge.Kind, local.Kind}
+var sites = site.Registry{chiedge.Kind, local.Kind, ownhost.Kind}
 
 // siteOptions is how to reach a site, as the flags and the environment say.
 func (a *app) siteOptions(c *cli.Context) site.Options {
@@ -59,7 +60,7 @@ func (a *app) connect(ctx context.Context, name string, o site.Options) (run.Sit
 // whose lists its lease and container cannot stand. The cloud of a rehearsal ended
 // with it: there is nothing to confuse.
 func (a *app) connectOwn(ctx context.Context, r *run.Run, o site.Options) (run.Site, error) {
-	o.Commands = r.Commands
+	o.Commands, o.Host = r.Commands, r.Experiment.Host
 	s, err := a.connect(ctx, r.Experiment.Site, o)
 	if err != nil || isRehearsal(r.Store) {
 		return s, err
