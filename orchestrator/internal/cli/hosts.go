@@ -9,7 +9,6 @@ import (
 	"chexp/experiments/spec"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/site"
-	"chexp/orchestrator/internal/site/ownhost"
 	"chexp/orchestrator/internal/store"
 )
 
@@ -33,16 +32,6 @@ func heldBy(s *store.Run, entries []store.Entry, st run.State) string {
 		return "its lease"
 	}
 	return strings.Join(st.Held(), ", ")
-}
-
-// hostOf is the machine of a run, as its first attempt's facts tell it: for one whose
-// experiment cannot be read any more.
-func hostOf(s *store.Run) spec.Host {
-	facts, err := run.ReadFacts(s, 1)
-	if err != nil {
-		return spec.Host{}
-	}
-	return ownhost.DescribedHost(facts[0].Site)
 }
 
 // askArch asks a machine that the experiment names for its architecture, before

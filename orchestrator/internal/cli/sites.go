@@ -14,6 +14,7 @@ import (
 	"chexp/orchestrator/internal/site/chiedge"
 	"chexp/orchestrator/internal/site/local"
 	"chexp/orchestrator/internal/site/ownhost"
+	"chexp/orchestrator/internal/store"
 
 	"github.com/urfave/cli/v2"
 )
@@ -90,6 +91,16 @@ func (a *app) connectCloud(c *cli.Context) (site.Cloud, error) {
 		}
 	}
 	return nil, failure.Unexpected.Errorf("no site lends devices")
+}
+
+// hostOf is the machine of a run, as its first attempt's facts tell it: for one whose
+// experiment cannot be read any more.
+func hostOf(s *store.Run) spec.Host {
+	facts, err := run.ReadFacts(s, 1)
+	if err != nil {
+		return spec.Host{}
+	}
+	return ownhost.DescribedHost(facts[0].Site)
 }
 
 // archOf is the processor architecture to plan for. The container is asked
