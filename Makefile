@@ -78,8 +78,9 @@ bin/images/debian-%.tar: orchestrator/internal/emulator/images/build.sh | deps
 chaos: build agents images
 	CHAOS_CASES=$${CHAOS_CASES:-150} go test -count=1 -v -timeout 0 -run TestChaos ./orchestrator/internal/chaos
 
-conformance: build images
-	@.ci/apt-install $(TEST_PACKAGES) python3-venv
+conformance: build agents images
+	@.ci/apt-install $(TEST_PACKAGES) python3-venv unzip
+	orchestrator/internal/cli/conformance/run.sh
 	orchestrator/internal/emulator/conformance/run.sh
 
 test-validity: build agents

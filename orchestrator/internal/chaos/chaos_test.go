@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,7 +20,7 @@ import (
 type scene struct {
 	Name    string
 	way     string // zun, ssh, local, several, oidc
-	verb    string // the command whose answers go wrong; "": a whole run
+	errand  string // the command whose answers go wrong; "": a whole run
 	call    string // whose answer goes wrong; "" if none does
 	kind    kind
 	from    int
@@ -29,6 +30,8 @@ type scene struct {
 	after   time.Duration
 	damage  string // what is done to the run's directory
 	fault   string // that is ordered of the cloud itself
+	verb    string // what is ended is not a plain run
+	chance  *rand.Rand
 }
 
 // slow reports whether chexp may wait until the lease ends, which is a short one then.
@@ -74,7 +77,11 @@ func (s *session) play() {
 	s.proxy.before = s.watch
 	s.proxy.mu.Unlock()
 	if s.verb != "" {
-		s.playVerb(o)
+		s.playVerb()
+		return
+	}
+	if s.errand != "" {
+		s.playErrand(o)
 		return
 	}
 	s.proxy.reset(o)

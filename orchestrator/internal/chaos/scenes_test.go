@@ -14,12 +14,12 @@ import (
 var phases = []string{"plan", "lease", "container", "push", "run", "fetch", "release", "report"}
 
 // calls plays a run that nothing hinders, and lists its distinct requests.
-func (c *campaign) calls(way, verb string) map[string]int {
+func (c *campaign) calls(way, errand string) map[string]int {
 	cl := &cloud{t: c.t, bin: c.bin, dir: filepath.Join(c.dir, "emulator-calm")}
 	cl.start()
 	defer cl.stop()
-	dir := filepath.Join(c.dir, "calm-"+way+verb)
-	s := &session{cloud: cl, scene: scene{Name: "calm", way: way, verb: verb}, dir: dir, known: map[string]bool{}}
+	dir := filepath.Join(c.dir, "calm-"+way+errand)
+	s := &session{cloud: cl, scene: scene{Name: "calm", way: way, errand: errand}, dir: dir, known: map[string]bool{}}
 	s.play()
 	if len(s.lapse) > 0 || s.codes[0] != 0 {
 		c.t.Fatalf("a run that nothing hinders went wrong: %v\n%s", s.lapse, s.text)
@@ -27,7 +27,7 @@ func (c *campaign) calls(way, verb string) map[string]int {
 	os.RemoveAll(dir)
 	n := map[string]int{}
 	asked := cl.proxy.calls()
-	if verb != "" {
+	if errand != "" {
 		asked = s.asked
 	}
 	for _, call := range asked {
@@ -54,8 +54,8 @@ func (c *campaign) scenes() []scene {
 			common = seen
 		}
 	}
-	for _, v := range sorted(verbs) {
-		all = append(all, c.answers(scene{way: "zun", verb: v}, c.calls("zun", v), nil)...)
+	for _, e := range sorted(errands) {
+		all = append(all, c.answers(scene{way: "zun", errand: e}, c.calls("zun", e), nil)...)
 	}
 	for _, way := range []string{"zun", "ssh", "several", "local"} {
 		for _, signals := range sorted(signalling) {
@@ -64,6 +64,7 @@ func (c *campaign) scenes() []scene {
 			}
 		}
 	}
+	all = append(all, c.verbScenes()...)
 	for _, fault := range []string{
 		"blazar.node=gone", "blazar.lease=ERROR", "blazar.start=slow-2s", "zun.container=ERROR", "zun.container=deleted",
 		"zun.hosts=none", "zun.claim=lost", "zun.address=late", "zun.stream=collide", "zun.compute=wedged", "execute=cut",
@@ -88,12 +89,12 @@ func (c *campaign) answers(like scene, seen, common map[string]int) (all []scene
 		}
 		for _, k := range kinds() {
 			for _, times := range []int{1, 5, -1} {
-				if k.late && (times != 1 || !strings.HasPrefix(call, "POST ") || like.verb != "") {
+				if k.late && (times != 1 || !strings.HasPrefix(call, "POST ") || like.errand != "") {
 					continue
 				}
 				s := wrong(like.way, k, times, call)
-				if s.verb = like.verb; s.verb != "" {
-					s.Name = s.verb + ", " + s.Name
+				if s.errand = like.errand; s.errand != "" {
+					s.Name = s.errand + ", " + s.Name
 				}
 				s.from = 1 + c.chance(s.Name).IntN(seen[call])
 				all = append(all, s)

@@ -5,8 +5,10 @@ import "fmt"
 // strata are what a case is one of: each kind of wrong answer at each number of
 // failures, each request, each signal, each phase, each damage.
 func (s scene) strata() []string {
-	who := s.way + s.verb
+	who := s.way + s.errand
 	switch {
+	case s.verb != "":
+		return []string{s.verb, s.verb + s.signals}
 	case s.call != "":
 		return []string{fmt.Sprint(s.kind.name, s.times), who + s.call}
 	case s.signals != "":

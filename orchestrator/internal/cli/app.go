@@ -69,7 +69,8 @@ func (a *app) root() *cli.App {
 				Usage: "entry of clouds.yaml to sign in with"},
 		},
 		Commands: []*cli.Command{
-			runVerbs{a}.runCommand(), runVerbs{a}.rehearseCommand(), experimentVerbs{a}.experimentCommand(),
+			runVerbs{a}.runCommand(), runVerbs{a}.rehearseCommand(), runVerbs{a}.replayCommand(),
+			experimentVerbs{a}.experimentCommand(),
 			resultsVerbs{a}.resultsCommand(), leaseVerbs{a}.leaseCommand(), deviceVerbs{a}.deviceCommand(),
 			modelVerbs{a}.modelCommand(), doctorVerb{a}.doctorCommand(), emulatorVerb{a}.emulatorCommand(),
 			gcVerb{a}.gcCommand(), gcVerb{a}.releaserCommand(),
@@ -78,6 +79,7 @@ func (a *app) root() *cli.App {
 		Before: func(c *cli.Context) error {
 			if offers(c.Args().Slice()) {
 				a.offer(c)
+				a.offerMade()
 			}
 			return nil
 		},
