@@ -178,7 +178,8 @@ func (h *heap) findUnlisted() {
 		}
 		for _, name := range held.Leases {
 			x := litter{What: string(run.ALease), Name: name, Where: "not listed", Until: held.Ends, Run: s.ID,
-				Why: "the journal of run " + s.ID, Stays: h.stays(s, entries), from: s, thing: run.Thing{Kind: run.ALease, Name: name}}
+				Why: "the journal of run " + s.ID, Stays: h.stays(s, entries), from: s,
+				thing: run.Thing{Kind: run.ALease, Name: name}}
 			if x.Stays == "" && (h.cloud == nil || h.c.NArg() == 0) {
 				x.Stays = unasked
 			}

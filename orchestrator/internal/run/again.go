@@ -22,9 +22,10 @@ if [ -L "$f" ] || [ ! -f "$f" ]; then rm -rf "$f"; fi; done`
 // damaged or missing there although the agent has finished, as long as the lease has
 // time for it: what is not home when the device goes is lost. Of a run with several
 // devices it is left to a resume, as the others wait for their turn to fetch.
-func (a *attempt) orMeasureAgain(ctx context.Context, bring func(context.Context) error) error {
-	err := homing{a}.bringHome(ctx, bring)
-	if err == nil || ctx.Err() != nil || a.crowd != nil || passing(err) || isElsewhere(err) || failure.KindOf(err) != failure.Device {
+func (a homing) orMeasureAgain(ctx context.Context, bring func(context.Context) error) error {
+	err := a.bringHome(ctx, bring)
+	if err == nil || ctx.Err() != nil || a.crowd != nil || passing(err) || isElsewhere(err) ||
+		failure.KindOf(err) != failure.Device {
 		return err
 	}
 	rest, unread := a.unmeasured()
@@ -35,11 +36,11 @@ func (a *attempt) orMeasureAgain(ctx context.Context, bring func(context.Context
 	if again := a.measureAgain(ctx, rest.trials); again != nil {
 		return errors.Join(err, again)
 	}
-	return homing{a}.bringHome(ctx, bring)
+	return a.bringHome(ctx, bring)
 }
 
 // hasTimeFor reports whether the lease leaves time to measure these trials.
-func (a *attempt) hasTimeFor(trials []trial.Trial) bool {
+func (a homing) hasTimeFor(trials []trial.Trial) bool {
 	end, ok := a.deadline()
 	rest := *a.Plan
 	rest.Trials = trials
@@ -47,7 +48,7 @@ func (a *attempt) hasTimeFor(trials []trial.Trial) bool {
 	return !ok || a.until(end) > least+time.Second
 }
 
-func (a *attempt) measureAgain(ctx context.Context, trials []trial.Trial) error {
+func (a homing) measureAgain(ctx context.Context, trials []trial.Trial) error {
 	args := []string{"sh", "-c", forgetEnd, a.container.Dir}
 	for _, t := range trials[:min(len(trials), mostAtOnce)] {
 		args = append(args, t.ID)

@@ -22,7 +22,7 @@ import (
 func (a *attempt) fetch(ctx context.Context) (string, error) {
 	a.Observe.Phase(PhaseFetch, "")
 	var n store.Adopted
-	err := a.orMeasureAgain(ctx, func(ctx context.Context) (left error) {
+	err := homing{a}.orMeasureAgain(ctx, func(ctx context.Context) (left error) {
 		n, left = a.Fetch(ctx, a.agent())
 		rest, err := a.unmeasured()
 		switch missing := rest.trials; {

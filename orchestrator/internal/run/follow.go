@@ -56,7 +56,7 @@ func (a *attempt) start(ctx context.Context) error {
 		limit := time.Duration(0)
 		if end, ok := a.deadline(); ok {
 			if limit = a.until(end); limit <= 0 {
-				return a.neverStarted(unanswered)
+				return homing{a}.neverStarted(unanswered)
 			}
 		}
 		_, unanswered = a.agent().Start(ctx, limit)
@@ -73,7 +73,7 @@ func (a *attempt) start(ctx context.Context) error {
 
 // neverStarted says that the lease's end is near, and that no answer to the agent's
 // start, if any was asked for, said that it measures.
-func (a *attempt) neverStarted(unanswered error) error {
+func (a homing) neverStarted(unanswered error) error {
 	over := a.leaseOver()
 	if unanswered == nil {
 		return over

@@ -517,7 +517,7 @@ func TestAStartThatIsNeverAnsweredIsSaid(t *testing.T) {
 	for cause, want := range map[error]failure.Kind{
 		nil: failure.Trials, &Unsure{refused}: failure.Cloud, &Unsure{errCut}: failure.Device,
 	} {
-		err := a.neverStarted(cause)
+		err := homing{a}.neverStarted(cause)
 		if failure.KindOf(err) != want || cause != nil && !errors.Is(err, cause) {
 			t.Errorf("%v: kind %d, %v", cause, failure.KindOf(err), err)
 		}

@@ -48,7 +48,7 @@ const maxGone = 3
 // ended or ctx has. It returns the script's exit code and the head of its output.
 func (t *Transport) step(ctx context.Context, stage, script string) (code int, log string, err error) {
 	code, log, err = t.stepOnce(ctx, stage, script)
-	if errors.Is(err, errVanished) && ctx.Err() == nil { // a request of a process that died may have come late and ended it
+	if errors.Is(err, errVanished) && ctx.Err() == nil { // a late request of a process that died may have ended it
 		code, log, err = t.stepOnce(ctx, stage, script)
 	}
 	return code, log, err
