@@ -169,7 +169,7 @@ const unasked = "the cloud does not say whether it is there"
 func (h *heap) findUnlisted() {
 	for _, s := range h.runs {
 		entries, _, err := store.Readable(s)
-		if err != nil || isRehearsal(s) {
+		if err != nil || isRehearsal(s) || !siteOf(entries).Leases {
 			continue
 		}
 		held, ok := run.Holds(entries)
