@@ -43,7 +43,7 @@ type speed struct{ loading, one time.Duration }
 
 // foretell asks the runs on this machine that measured on such a device. What cannot be
 // read tells nothing.
-func (a *app) foretell(c *cli.Context, e *spec.Experiment, plan *trial.Plan) foretold {
+func (a experimentVerbs) foretell(c *cli.Context, e *spec.Experiment, plan *trial.Plan) foretold {
 	f := foretold{rest: *plan}
 	want := map[option]bool{}
 	for _, t := range plan.Trials {
