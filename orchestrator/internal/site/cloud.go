@@ -20,7 +20,7 @@ type Cloud interface {
 	// in sentences.
 	Warnings() []string
 	// Examine asks everything that a run will need, and creates nothing.
-	Examine(ctx context.Context) []Finding
+	Examine(ctx context.Context) []Answer
 }
 
 // Calendar tells what devices there are and when each is free.
