@@ -16,7 +16,7 @@ var unwatched = map[string]string{
 	"agent/cmd/chexp-agent": "its tests run the built agent, which has no race detector",
 	"models/pictures":       "a test waits at most 20 s for a call",
 	"models/samples":        "a test waits at most 20 s for a call",
-	"models/quant":          "it computes for long; .ci/go-test runs its two concurrent tests with the race detector besides",
+	"models/quant":          "it computes for long; .ci/go-test runs its two concurrent tests again, watched",
 }
 
 // TestGoroutinesAreWatched holds the list of packages that `make test` runs under the race
