@@ -141,6 +141,9 @@ func (a runVerbs) execute(c *cli.Context, e *spec.Experiment, o site.Options, ho
 	if how != nil {
 		standIn = a.warn
 	}
+	if err := a.askArch(c.Context, e, o); err != nil {
+		return err
+	}
 	p, err := prepare(c.Context, e, a.archOf(e), id, obs.Say, standIn)
 	if err != nil {
 		return err
@@ -159,7 +162,7 @@ func (a runVerbs) execute(c *cli.Context, e *spec.Experiment, o site.Options, ho
 // checkedIn connects a new run with its site, and chooses its lease.
 func (a runVerbs) checkedIn(c *cli.Context, cfg *run.Config, e *spec.Experiment, plan *trial.Plan, o site.Options,
 	obs *progress) (err error) {
-	o.Notice, o.Commands.Run = obs.Again, plan.RunID
+	o.Notice, o.Commands.Run, o.Host = obs.Again, plan.RunID, e.Host
 	if cfg.Site, err = a.connect(c.Context, e.Site, o); err != nil {
 		return err
 	}
@@ -184,6 +187,7 @@ func (a runVerbs) start(c *cli.Context, cfg run.Config, r *run.Run, how *rehears
 	defer s.Unlock()
 	defer a.sealing(s)()
 	r.Store, r.Commands = s, a.commandsFor(c, s)
+	r.Commands.NoLeases = !r.Experiment.SiteKind().Leases
 	cfg.Run = r
 	for _, f := range own {
 		if err := s.WriteOnce(f.name, f.data); err != nil {
