@@ -62,28 +62,18 @@ func keystoneFailure(ctx context.Context, cred credentials, rt http.RoundTripper
 		return failure.Cloud.Errorf("Keystone at %s is out of order", cred.host()).
 			Advise("try again in some minutes").
 			Because(e)
-	case e.Status != 0 || notJSON(err):
+	case e.Status != 0:
 		return failure.Auth.Errorf("what answers at %s is no Keystone, or not under that path",
 			cred.auth.IdentityEndpoint).
 			Advise("auth_url looks like https://chi.edge.chameleoncloud.org:5000/v3").
-			Because(briefer(e, err))
+			Because(e)
+	}
+	if unreadable(err) {
+		return failure.Cloud.Errorf("what Keystone at %s answered cannot be read", cred.host()).
+			Advise("try again in some minutes; a network that wants a sign-in of its own, or a proxy, answers so, too").
+			Because(err)
 	}
 	return failure.Auth.Errorf("%s is incomplete", cred.from).Advise("%s", remedyCompare).Because(err)
-}
-
-// briefer is the service's answer where there was one, else what is wrong with it.
-func briefer(e *apierror.Error, err error) error {
-	if e.Status != 0 {
-		return e
-	}
-	return &answer{"its answer is no JSON, or is empty", err}
-}
-
-// notJSON reports an answer that is empty, a page or cut short.
-func notJSON(err error) bool {
-	var syntax *json.SyntaxError
-	var kind *json.UnmarshalTypeError
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &syntax) || errors.As(err, &kind)
 }
 
 // proxyFailure is about a proxy on the way that refuses; nil if none does.
@@ -102,6 +92,13 @@ func proxyFailure(cred credentials, e *apierror.Error, err error) error {
 		Advise("check HTTPS_PROXY and HTTP_PROXY, with the name and password that the proxy may want " +
 			"(http://NAME:PASSWORD@HOST:PORT), or add the host to NO_PROXY").
 		Because(why)
+}
+
+// unreadable reports an answer that is no whole JSON of the expected kind: the
+// credentials are not to blame.
+func unreadable(err error) bool {
+	return errors.As(err, new(*json.SyntaxError)) || errors.As(err, new(*json.UnmarshalTypeError)) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // appCredFailure is about an application credential; nil if it is not.
