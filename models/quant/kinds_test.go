@@ -254,6 +254,9 @@ func TestWhyNothingIsQuantized(t *testing.T) {
 	lstm := recurrentKind("LSTM", 4)
 	lstm.nodes = lstm.nodes[:6]
 	lstm.output = value("hn", 1, 1, 16)
+	loop := node("Loop", "x", "y")
+	loop.Attributes = []*onnx.Attribute{{Name: "body", Kind: onnx.GraphAttribute, Graph: &onnx.Graph{
+		Nodes: []*onnx.Node{node("MatMul", "x w", "z")}, Initializers: []*onnx.Tensor{uneven("w", 8, 8)}}}}
 	for name, c := range map[string]struct {
 		k    kind
 		o    Options
@@ -271,10 +274,18 @@ func TestWhyNothingIsQuantized(t *testing.T) {
 		"static lstm": {lstm, Options{}, "LSTM stays in float, because it is put on 8 bits in dynamic models only"},
 		"none": {kind{[]*onnx.Node{node("Relu", "x", "y")}, nil, x, y}, Options{Mode: Dynamic},
 			"no embedding, LSTM or GRU; it has Relu"},
+		"inside": {kind{[]*onnx.Node{loop}, nil, x, y}, Options{}, "outside of If, Loop and Scan, whose insides are put on " +
+			"8 bits in dynamic models only"},
 	} {
 		if err := Nothing(c.k.model(t), c.o); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	own := kind{[]*onnx.Node{node("Relu", "x", "y")}, nil, x, y}
+	m := own.model(t)
+	m.Functions = 2
+	if err := Nothing(m, Options{Mode: Dynamic}); err == nil || !strings.Contains(err.Error(), "outside of its 2 own func") {
+		t.Errorf("a model with functions: %v", err)
 	}
 	if err := Nothing(kinds()["conv1d"].model(t), Options{}); err != nil {
 		t.Errorf("a Conv1D: %v", err)
