@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"chexp/experiments/input"
+	"chexp/experiments/words"
 	"chexp/models/onnx"
 )
 
@@ -48,15 +49,16 @@ func (f *facts) warnings(r *Report, o Options) []Warning {
 	f.dynamicWarnings(r, add)
 	f.float16Warnings(r, add)
 	if n := countOps(f.m.Graph, "If", "Loop", "Scan"); n > 0 {
-		add("control_flow", "", "%d nodes have graphs of their own (If, Loop, Scan), which are not looked into", n)
+		add("control_flow", "", "%s with graphs of their own (If, Loop, Scan), which are not looked into",
+			words.Plural(n, "node"))
 	}
 	if f.m.Functions > 0 {
 		add("functions", "", "it defines %d functions of its own, which are not looked into", f.m.Functions)
 	}
 	f.inputWarnings(add)
-	if n, name := f.sharedNames(); n > 0 {
-		add("duplicate_names", "give each node a name of its own; profiles and --exclude find nodes by name",
-			"%d nodes have a name that another node has too, such as %q", n, name)
+	if n, name := f.m.Graph.SharedNames(); n > 0 {
+		add("duplicate_names", "give each node a name of its own, or none",
+			"%d nodes have a name that another node has too, such as %q: ONNX Runtime refuses such a model", n, name)
 	}
 	if text := f.uncounted(); text != "" {
 		add("not_counted", "", "what these operators do is in no count of multiply-adds and in no share: %s", text)
@@ -90,24 +92,6 @@ func (f *facts) inputWarnings(add func(code, next, format string, args ...any)) 
 				v.Name, v.Elem)
 		}
 	}
-}
-
-// sharedNames counts the nodes whose name another node has too.
-func (f *facts) sharedNames() (n int, example string) {
-	seen := map[string]int{}
-	for _, node := range f.m.Graph.Nodes {
-		if node.Name != "" {
-			seen[node.Name]++
-		}
-	}
-	for _, node := range f.m.Graph.Nodes {
-		if seen[node.Name] > 1 {
-			if n++; example == "" {
-				example = node.Name
-			}
-		}
-	}
-	return n, example
 }
 
 // uncounted names the operators whose work is not known here, with how many there
