@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,6 +29,8 @@ type scene struct {
 	after   time.Duration
 	damage  string // what is done to the run's directory
 	fault   string // that is ordered of the cloud itself
+	verb    string // what is ended is not a plain run
+	chance  *rand.Rand
 }
 
 // slow reports whether chexp may wait until the lease ends, which is a short one then.
@@ -72,6 +75,10 @@ func (s *session) play() {
 	s.proxy.mu.Lock()
 	s.proxy.before = s.watch
 	s.proxy.mu.Unlock()
+	if s.verb != "" {
+		s.playVerb()
+		return
+	}
 	var b *blow
 	switch {
 	case s.signals != "":

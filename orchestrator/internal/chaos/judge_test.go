@@ -40,7 +40,8 @@ func (s *session) watch(r *http.Request) {
 
 // home lists the trials of a run that are at home, and those of them that are whole.
 func home(run string) (some, whole []string) {
-	for _, pattern := range []string{"results/*.json", "devices/*/results/*.json", "unread/*.json",
+	for _, pattern := range []string{"results/*.json", "devices/*/results/*.json", "partial/*.json",
+		"devices/*/partial/*.json", "unread/*.json",
 		"unread/journal/*", "damaged/*.json"} {
 		files, _ := filepath.Glob(filepath.Join(run, pattern))
 		for _, f := range files {
@@ -152,6 +153,7 @@ func (s *session) first(e ended) {
 		s.fail("exit 2 means that nothing was created, and the command line was right")
 	case e.code == 130 && !e.hit:
 		s.fail("exit 130, and nobody interrupted it")
+	case e.code == -1 && s.phase == "plan" && len(s.runs()) == 0: // before chexp listened to signals
 	case e.hit && !s.deaf() && e.code != 0 && e.code != 130 && !(e.code == 6 && len(left) > 0):
 		s.fail("exit %d of an interrupted run with %d left", e.code, len(left))
 	case !e.hit && e.code != 0 && all && len(left) == 0 && s.times >= 0: // else it may be unable to see that

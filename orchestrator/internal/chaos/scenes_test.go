@@ -71,6 +71,7 @@ func (c *campaign) scenes() []scene {
 			}
 		}
 	}
+	all = append(all, c.verbScenes()...)
 	for _, fault := range []string{
 		"blazar.node=gone", "blazar.lease=ERROR", "blazar.start=slow-2s", "zun.container=ERROR", "zun.container=deleted",
 		"zun.hosts=none", "zun.claim=lost", "zun.address=late", "zun.stream=collide", "zun.compute=wedged", "execute=cut",

@@ -78,6 +78,7 @@ func (a *app) root() *cli.App {
 		Before: func(c *cli.Context) error {
 			if offers(c.Args().Slice()) {
 				a.offer(c)
+				a.offerMade()
 			}
 			return nil
 		},

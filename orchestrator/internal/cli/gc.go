@@ -205,6 +205,7 @@ func (a gcVerb) releaser(c *cli.Context) error {
 		}
 	}
 	defer s.Unlock()
+	defer a.sealing(s)()
 	for {
 		err := a.end(c, s)
 		entries, unread := s.Entries()
@@ -270,6 +271,7 @@ func (h *heap) endRun(s *store.Run) error {
 		return err
 	}
 	defer s.Unlock()
+	defer h.sealing(s)()
 	fmt.Fprintf(h.err, "  ending run %s\n", s.ID)
 	err := h.end(h.c, s)
 	entries, lost, unread := store.Readable(s)

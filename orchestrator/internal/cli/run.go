@@ -166,6 +166,7 @@ func (a runVerbs) execute(c *cli.Context, e *spec.Experiment, o site.Options, ho
 		return err
 	}
 	defer s.Unlock()
+	defer a.sealing(s)()
 	cfg.Run = &run.Run{Store: s, Experiment: e, Plan: plan, Files: files, Commands: a.commandsFor(c, s)}
 	if err := begin(cfg.Run, how); err != nil {
 		return err
@@ -269,6 +270,7 @@ func (a runVerbs) resume(c *cli.Context, name string) error {
 		return err
 	}
 	defer s.Unlock()
+	defer a.sealing(s)()
 	if cfg.Run, err = a.load(c, s); err != nil {
 		return a.giveBackDamaged(c, cfg, s, err)
 	}

@@ -342,3 +342,15 @@ func (g *Gathered) Join(o *Gathered) {
 		g.Dir, g.origins = o.Dir, o.origins
 	}
 }
+
+// LeaveOut leaves out the result whose file this is in the run's directory, if it is
+// one of these.
+func (g *Gathered) LeaveOut(file string) {
+	dir := ""
+	if g.Slot > 0 {
+		dir = devicesDir + "/" + strconv.Itoa(g.Slot) + "/"
+	}
+	g.Results = slices.DeleteFunc(g.Results, func(r *trial.Result) bool {
+		return file == dir+ResultsDir+"/"+r.TrialID+".json"
+	})
+}
