@@ -12,7 +12,13 @@
 //	apiVersion            chexp/v1                                          required
 //	name                  a-z 0-9 and inner hyphens, at most 40             required
 //	description           text                                              empty
-//	site                  CHI@Edge, local                                   required
+//	site                  CHI@Edge, local, ssh                              required
+//	host                  only with ssh: user@machine, or machine; its      required there
+//	                      name or address, as ssh takes it                  (user: yours here)
+//	port                  only with ssh: of its SSH server                  22
+//	key                   only with ssh: a private key's file, / or ~/ in   those of ssh-agent, and
+//	                      front; one with a passphrase needs ssh-agent      id_ed25519, id_ecdsa and
+//	                                                                        id_rsa of ~/.ssh
 //	lease                 only with CHI@Edge                                required there
 //	lease.machine_name    a kind of device, such as raspberrypi5            one of these
 //	lease.device          one device's name, such as nyu-rpi5-01            three is

@@ -25,10 +25,11 @@ type gcVerb struct{ *app }
 func (a gcVerb) gcCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "gc",
-		Usage:     "find what chexp has left on the cloud and on this machine, and delete it",
+		Usage:     "find what chexp has left on clouds and machines, and delete it",
 		ArgsUsage: "[RUN...]",
 		Description: "" +
-			"Looks for leases, containers and floating IPs of runs whose chexp was killed, for temporary files, and\n" +
+			"Looks for leases, containers and floating IPs of runs whose chexp was killed, for what they left on machines\n" +
+			"of your own (site: ssh), for temporary files, and\n" +
 			"for the directories of killed rehearsals, and shows what there is, and why it is yours. --yes deletes it:\n" +
 			"of a run, what is measured is brought home before. Then it looks again; what is still there is exit 6.\n" +
 			"A thing is yours by a run's journal, or by your user id and chexp's mark in its name. What a chexp works\n" +
@@ -61,6 +62,7 @@ type litter struct {
 	Run   string    `json:"run,omitempty"`   // that made it, if it is known
 	thing run.Thing // on the cloud
 	from  *store.Run
+	host  bool // on a machine of the user's own, which lists nothing
 }
 
 func (a gcVerb) gc(c *cli.Context) error {
@@ -69,7 +71,8 @@ func (a gcVerb) gc(c *cli.Context) error {
 		return err
 	}
 	var cloudErr error
-	if !c.Bool("here") {
+	h.findHosts()
+	if !c.Bool("here") && !h.onHosts() {
 		cloudErr = h.findThings()
 	}
 	if c.NArg() == 0 {
@@ -301,7 +304,8 @@ func (h *heap) lookAgain(failed error) error {
 		if x.Stays != "" {
 			continue
 		}
-		if x.State = "gone"; there[x.What+" "+x.ID] || x.thing.Kind == "" && exists(x.Name) {
+		if x.State = "gone"; there[x.What+" "+x.ID] || x.thing.Kind == "" && exists(x.Name) ||
+			x.host && stillHeld(x.from) {
 			x.State = "still there"
 			if left++; x.thing.Kind == "" {
 				kind = failure.Storage

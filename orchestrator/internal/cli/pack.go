@@ -258,7 +258,7 @@ With chexp (version VERSION measured this):
     chexp results unpack ARCHIVE.zip
     chexp results verify RUN
     chexp results show RUN
-    chexp run runs/RUN/experiment.yaml
+    chexp replay RUN        # the same trials again, and whether they are the same
 
 | model | SHA-256 | bytes | origin |
 |---|---|---:|---|

@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"chexp/experiments/failure"
@@ -104,10 +103,7 @@ func describe(s *store.Run) runRow {
 	case st.Finished:
 		r.State = "finished"
 	case st.Open():
-		r.State = "holds " + strings.Join(st.Held(), ", ")
-		if strings.HasPrefix(strings.Join(st.Held(), ""), s.ID) {
-			r.State = "holds its lease"
-		}
+		r.State = "holds " + heldBy(s, entries, st)
 	default:
 		r.State = "incomplete"
 	}

@@ -93,6 +93,7 @@ func (r *Run) Collect(ctx context.Context, from Agent, why string) (got Collecte
 		var more store.Adopted
 		more, got.Unfinished = r.fetchJournals(ctx, from, why)
 		got.Partial += more.Partial
+		got.Out += more.Out
 	}
 	return got, err
 }

@@ -110,7 +110,7 @@ func grows(name string) bool { return strings.HasSuffix(name, ".jsonl") }
 func evidence(name string) bool {
 	dir, base := path.Split(name)
 	switch base {
-	case store.ExperimentFile, store.PlanFile, store.ModelsFile, store.RehearsalFile:
+	case store.ExperimentFile, store.PlanFile, store.ModelsFile, store.RehearsalFile, store.ReplayFile:
 		return dir == ""
 	}
 	return path.Base(dir) == store.ResultsDir && strings.HasSuffix(base, ".json")

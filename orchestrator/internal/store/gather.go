@@ -26,6 +26,9 @@ const (
 // RehearsalFile marks a run's directory as a rehearsal.
 const RehearsalFile = "REHEARSAL"
 
+// ReplayFile says which run was measured again.
+const ReplayFile = "replay.json"
+
 // Gathered is what was found of one run, wherever it came from: its whole
 // directory, or only some results.
 type Gathered struct {
