@@ -11,13 +11,14 @@ import (
 )
 
 // AgentRuntime is the version of ONNX Runtime that the agents carry.
-const AgentRuntime = "1.27"
+const AgentRuntime = "1.30"
 
 // newest is the newest operator set and IR version that a version of ONNX
-// Runtime reads, from its compatibility table; 1.27's were tried.
+// Runtime reads, from its compatibility table; those from 1.24 on were tried.
 var newest = map[string]struct{ opset, ir int64 }{
 	"1.12": {17, 8}, "1.13": {17, 8}, "1.14": {18, 8}, "1.15": {19, 8}, "1.16": {19, 9}, "1.17": {20, 9},
-	"1.18": {21, 10}, "1.19": {21, 10}, "1.20": {21, 10}, "1.27": {26, 13},
+	"1.18": {21, 10}, "1.19": {21, 10}, "1.20": {21, 10}, "1.24": {25, 13},
+	"1.26": {26, 13}, "1.27": {26, 13}, "1.29": {26, 13}, "1.30": {26, 13},
 }
 
 // Newest returns the newest operator set and IR version that a version of ONNX
