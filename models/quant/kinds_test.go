@@ -323,7 +323,7 @@ func TestWhyNothingIsQuantized(t *testing.T) {
 	own := kind{[]*onnx.Node{node("Relu", "x", "y")}, nil, x, y}
 	m := own.model(t)
 	m.Functions = 2
-	if err := Nothing(m, Options{Mode: Dynamic}); err == nil || !strings.Contains(err.Error(), "outside of its 2 own func") {
+	if err := Nothing(m, Options{Mode: Dynamic}); err == nil || !strings.Contains(err.Error(), "of its 2 own functions") {
 		t.Errorf("a model with functions: %v", err)
 	}
 	if err := Nothing(kinds()["conv1d"].model(t), Options{}); err != nil {

@@ -149,7 +149,7 @@ func (s *session) first(e ended) {
 	case e.hung:
 	case e.code == 0 && (!all || len(left) > 0) && !s.deaf():
 		s.fail("exit 0, with %d left and all results home: %v", len(left), all)
-	case e.code == 2:
+	case e.code == 2 && !s.refusedCreation(left):
 		s.fail("exit 2 means that nothing was created, and the command line was right")
 	case e.code == 130 && !e.hit:
 		s.fail("exit 130, and nobody interrupted it")
@@ -162,6 +162,12 @@ func (s *session) first(e ended) {
 	case !e.hit && e.code != 0 && e.code < 4:
 		s.fail("exit %d of a run that failed with %d left, all home: %v", e.code, len(left), all)
 	}
+}
+
+// refusedCreation reports whether the first creation was refused as bad, which is what
+// exit 2 says: nothing was created.
+func (s *session) refusedCreation(left []thing) bool {
+	return len(left) == 0 && (s.call == "POST /v1/leases" || s.errand == "delete")
 }
 
 // announced reports whether a thing that is left was named, as a failure.

@@ -262,6 +262,7 @@ func (a resultsVerbs) fetchPart(c *cli.Context, own *run.Run, nothing func(*run.
 		return nil, nil
 	}
 	left, err = a.fetchFromDevice(c, own.Store)
+	err = run.PhaseFetch.Failed(err)
 	before := changed
 	changed = own.Store.Changed(own.Plan)
 	if before != nil && changed == nil {
