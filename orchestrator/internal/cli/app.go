@@ -49,7 +49,7 @@ func Main(version string, args []string, in io.Reader, out, errw io.Writer) int 
 	root := a.root()
 	root.Reader, root.Writer, root.ErrWriter = in, out, errw
 	err := root.RunContext(ctx, interspersed(root, args))
-	return a.explain(errors.Join(err, a.putOutput()))
+	return a.explain(errors.Join(err, byConvention{a}.putOutput()))
 }
 
 // runsDir is where runs lie unless --runs or CHEXP_RUNS says otherwise.
@@ -81,7 +81,8 @@ func (a *app) root() *cli.App {
 			resultsVerbs{a}.resultsCommand(), leaseVerbs{a}.leaseCommand(), deviceVerbs{a}.deviceCommand(),
 			modelVerbs{a}.modelCommand(), doctorVerb{a}.doctorCommand(), emulatorVerb{a}.emulatorCommand(),
 			gcVerb{a}.gcCommand(), gcVerb{a}.releaserCommand(),
-			a.versionCommand(), a.completionCommand(), a.manCommand(), a.helpCommand(),
+			a.versionCommand(), byConvention{a}.completionCommand(), byConvention{a}.manCommand(),
+			byConvention{a}.helpCommand(),
 		},
 		Before: func(c *cli.Context) error {
 			if offers(c.Args().Slice()) {
@@ -97,7 +98,7 @@ func (a *app) root() *cli.App {
 			return cli.ShowAppHelp(c)
 		},
 	}
-	a.agree(root.Commands, "")
+	byConvention{a}.agree(root.Commands, "")
 	return root
 }
 

@@ -24,7 +24,7 @@ var completionPowerShell string
 
 var shells = []string{"bash", "zsh", "fish", "powershell"}
 
-func (a *app) completionCommand() *cli.Command {
+func (a byConvention) completionCommand() *cli.Command {
 	return &cli.Command{
 		Name: "completion", Usage: "print the completion of a shell: " + either(shells), ArgsUsage: "SHELL",
 		Description: "bash:        source <(chexp completion bash), in ~/.bashrc to keep it\n" +
@@ -61,7 +61,7 @@ func completionOf(root *cli.App, shell string) (string, error) {
 }
 
 // manCommand prints the man page, which is made of all commands' help.
-func (a *app) manCommand() *cli.Command {
+func (a byConvention) manCommand() *cli.Command {
 	return &cli.Command{
 		Name: "man", Usage: "print chexp's man page: chexp man | man -l -",
 		Action: func(c *cli.Context) error {

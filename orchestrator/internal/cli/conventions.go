@@ -15,6 +15,10 @@ import (
 // What every command has by convention: --output and --quiet, a version, shell
 // completion, man pages, and the nearest word for one that is misspelt.
 
+// byConvention is what all commands have, and the commands that are expected of any
+// program.
+type byConvention struct{ *app }
+
 // answerFile is the file that --output names. The answer is written when the
 // command has ended, so that a file of before stays whole until there is another.
 type answerFile struct {
@@ -28,7 +32,7 @@ func outputFlag() cli.Flag {
 
 // takeOutput directs a command's answer to the file that --output names, and sees
 // that it can be written before the command does anything.
-func (a *app) takeOutput(c *cli.Context) error {
+func (a byConvention) takeOutput(c *cli.Context) error {
 	path := c.String("output")
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -42,7 +46,7 @@ func (a *app) takeOutput(c *cli.Context) error {
 }
 
 // putOutput writes the answer where it belongs.
-func (a *app) putOutput() error {
+func (a byConvention) putOutput() error {
 	if a.answerTo == nil || a.answerTo.Len() == 0 {
 		return nil
 	}
@@ -53,7 +57,7 @@ func (a *app) putOutput() error {
 }
 
 // agree gives all commands what they have by convention.
-func (a *app) agree(commands []*cli.Command, above string) {
+func (a byConvention) agree(commands []*cli.Command, above string) {
 	for _, c := range commands {
 		name := above + c.Name
 		c.OnUsageError, c.Before = usageError, checkFlags

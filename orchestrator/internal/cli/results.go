@@ -26,8 +26,8 @@ func (a resultsVerbs) resultsCommand() *cli.Command {
 		Usage: "list, fetch, show, report and compare what was measured",
 		Subcommands: append([]*cli.Command{
 			{Name: "list", Usage: "list the runs on this machine, the newest first", Flags: []cli.Flag{formatFlag()},
-				Description: "Wherever a RUN is asked for, `latest` is the first of these. VERDICT is what its report says of the\n" +
-					"budgets: met (by at least one option), none (no option meets all), undecided, no budget, no results.",
+				Description: "Wherever a RUN is asked for, `latest` is the first of these. VERDICT is what its report says of\n" +
+					"the budgets: met (by at least one option), none (no option meets all), undecided, no budget, no results.",
 				Action: a.resultsList},
 			{Name: "show", Usage: "print a run's decision: a row for each option, and the answer", ArgsUsage: "RUN",
 				Flags: []cli.Flag{formatFlag(),

@@ -46,7 +46,7 @@ func topic(name string) (string, bool) {
 }
 
 // helpCommand is the program's `help`: of commands, and of topics.
-func (a *app) helpCommand() *cli.Command {
+func (a byConvention) helpCommand() *cli.Command {
 	return &cli.Command{
 		Name: "help", Aliases: []string{"h"}, ArgsUsage: "[COMMAND… | TOPIC]",
 		Usage: "explain a command or a topic; `chexp help topics` lists those",

@@ -53,8 +53,9 @@ func flatten(cloud tree) entry {
 		return all
 	}
 	beside, auth := texts(cloud), texts(cloud.below("auth"))
-	e := entry{auth: settings{}, authType: cmp.Or(beside["auth_type"], auth["auth_type"]), region: beside["region_name"],
-		iface: beside["interface"], verify: cloud["verify"], insecure: strings.EqualFold(beside["insecure"], "true"),
+	e := entry{auth: settings{}, authType: cmp.Or(beside["auth_type"], auth["auth_type"]),
+		region: beside["region_name"],
+		iface:  beside["interface"], verify: cloud["verify"], insecure: strings.EqualFold(beside["insecure"], "true"),
 		cacert: beside["cacert"], cert: beside["cert"], key: beside["key"]}
 	for _, setting := range known {
 		if v := cmp.Or(auth[setting], beside[setting]); v != "" {

@@ -13,7 +13,8 @@ func at(pairs ...string) map[string]string {
 
 // project is a case with only a clouds.yaml beside the user, and OS_CLOUD=edge.
 func project(name, clouds string, more ...string) beside {
-	return beside{name: name, files: at(append([]string{"project/clouds.yaml", clouds}, more...)...), env: "OS_CLOUD=edge"}
+	return beside{name: name, files: at(append([]string{"project/clouds.yaml", clouds}, more...)...),
+		env: "OS_CLOUD=edge"}
 }
 
 func (b beside) with(env string) beside        { b.env = strings.TrimPrefix(env, "\n"); return b }
@@ -53,7 +54,8 @@ const (
 	idLine     = "      application_credential_id: $APPLICATION_CREDENTIAL_ID\n"
 	urlLine    = "      auth_url: $AUTH_URL\n"
 	secretFile = "clouds:\n  edge:\n    auth:\n" + secretLine
-	openrcGood = "\nOS_AUTH_URL=$AUTH_URL\nOS_AUTH_TYPE=v3applicationcredential\nOS_APPLICATION_CREDENTIAL_ID=$APPLICATION_CREDENTIAL_ID\n" +
+	openrcGood = "\nOS_AUTH_URL=$AUTH_URL\nOS_AUTH_TYPE=v3applicationcredential\n" +
+		"OS_APPLICATION_CREDENTIAL_ID=$APPLICATION_CREDENTIAL_ID\n" +
 		"OS_APPLICATION_CREDENTIAL_SECRET=$APPLICATION_CREDENTIAL_SECRET\nOS_REGION_NAME=CHI@Edge"
 	publicURL = "public-clouds:\n  chi:\n    auth_type: v3applicationcredential\n    auth:\n      auth_url: $AUTH_URL\n"
 )
@@ -65,7 +67,8 @@ var asOpenStack = []beside{
 	project("everything under auth", edgeBut("")),
 	project("no auth section", edgeBut("", "    auth:\n", "", "      ", "    ")),
 	project("auth is empty", edgeBut("    auth: {}\n", "    auth:\n", "", "      ", "    ")),
-	project("auth is null", edgeBut("", "    auth:\n", "    auth:\n", "      ", "    ")).because("openstack fails with a fault of its own"),
+	project("auth is null", edgeBut("", "    auth:\n", "    auth:\n", "      ", "    ")).
+		because("openstack fails with a fault of its own"),
 	project("some beside auth", edgeBut("    auth_url: $AUTH_URL\n", urlLine, "")),
 	project("a wrong value beside a right one", edgeBut("    auth_url: http://127.0.0.1:1/v3\n")).
 		because("openstack takes what is beside auth, chexp what is in it"),
@@ -73,12 +76,14 @@ var asOpenStack = []beside{
 	project("dashes beside auth", edgeBut("    auth-url: $AUTH_URL\n", urlLine, "")),
 	project("auth_plugin for auth_type", edgeBut("", "auth_type", "auth_plugin")).
 		because("openstack's default, password, wins over this old name"),
-	project("an alias of YAML", "x: &a {auth_url: $AUTH_URL}\n"+edgeBut("", "    auth:\n"+urlLine, "    auth:\n      <<: *a\n")),
+	project("an alias of YAML", "x: &a {auth_url: $AUTH_URL}\n"+edgeBut("", "    auth:\n"+urlLine,
+		"    auth:\n      <<: *a\n")),
 	project("CRLF", edgeBut("", "\n", "\r\n")),
 	project("a mark at the file's begin", "\ufeff"+edgeBut("")),
 	project("tabs", edgeBut("", "      ", "\t")),
 	project("blanks after values", edgeBut("", "\n", "   \n")),
-	project("a blank in the secret's quotes", edgeBut("", "$APPLICATION_CREDENTIAL_SECRET", "\"$APPLICATION_CREDENTIAL_SECRET \"")),
+	project("a blank in the secret's quotes", edgeBut("", "$APPLICATION_CREDENTIAL_SECRET",
+		"\"$APPLICATION_CREDENTIAL_SECRET \"")),
 	project("a number for a name", strings.ReplaceAll(edgeBut(""), "edge", "2024")).with("OS_CLOUD=2024").
 		because("Python reads a number there, which is no name"),
 	project("an unknown key with a list", edgeBut("    networks: [{name: a}]\n    floating_ip_source: None\n")),
@@ -108,10 +113,12 @@ var asOpenStack = []beside{
 	{name: "OS_CLIENT_CONFIG_FILE", files: at("else/my.yaml", edgeBut("")),
 		env: "OS_CLOUD=edge\nOS_CLIENT_CONFIG_FILE=$DIR/else/my.yaml"},
 	project("OS_CLIENT_CONFIG_FILE is empty", edgeBut("")).with("OS_CLOUD=edge\nOS_CLIENT_CONFIG_FILE="),
-	project("OS_CLIENT_CONFIG_FILE is not there", edgeBut("")).with("OS_CLOUD=edge\nOS_CLIENT_CONFIG_FILE=$DIR/none.yaml"),
+	project("OS_CLIENT_CONFIG_FILE is not there", edgeBut("")).
+		with("OS_CLOUD=edge\nOS_CLIENT_CONFIG_FILE=$DIR/none.yaml"),
 	project("OS_CLIENT_CONFIG_FILE wins", edgeBut("", "edge", "uc"), "else/my.yaml", edgeBut("")).
 		with("OS_CLOUD=edge\nOS_CLIENT_CONFIG_FILE=$DIR/else/my.yaml"),
-	project("the project's file hides the user's", edgeBut("", "edge", "uc"), "home/.config/openstack/clouds.yaml", edgeBut("")),
+	project("the project's file hides the user's", edgeBut("", "edge", "uc"), "home/.config/openstack/clouds.yaml",
+		edgeBut("")),
 	project("secure.yaml beside it", edgeBut("", secretLine, ""), "project/secure.yaml", secretFile),
 	project("secure.yaml in ~/.config", edgeBut("", secretLine, ""), "home/.config/openstack/secure.yaml", secretFile),
 	project("secure.yml", edgeBut("", secretLine, ""), "home/.config/openstack/secure.yml", secretFile),
@@ -124,9 +131,12 @@ var asOpenStack = []beside{
 	{name: "secure.yaml beside a file given by variable", files: at("else/my.yaml", edgeBut("", secretLine, ""),
 		"else/secure.yaml", secretFile), env: "OS_CLOUD=edge\nOS_CLIENT_CONFIG_FILE=$DIR/else/my.yaml",
 		differs: "chexp looks beside the clouds.yaml, too"},
-	project("secure.yaml of another cloud", edgeBut("", secretLine, ""), "project/secure.yaml", strings.Replace(secretFile, "edge", "uc", 1)),
-	project("secure.yaml wins", edgeBut("", "$APPLICATION_CREDENTIAL_SECRET", "wr0ng"), "project/secure.yaml", secretFile),
-	project("secure.yaml wins, wrongly", edgeBut(""), "project/secure.yaml", strings.Replace(secretFile, "$APPL", "wr0ng$APPL", 1)),
+	project("secure.yaml of another cloud", edgeBut("", secretLine, ""), "project/secure.yaml",
+		strings.Replace(secretFile, "edge", "uc", 1)),
+	project("secure.yaml wins", edgeBut("", "$APPLICATION_CREDENTIAL_SECRET", "wr0ng"), "project/secure.yaml",
+		secretFile),
+	project("secure.yaml wins, wrongly", edgeBut(""), "project/secure.yaml", strings.Replace(secretFile, "$APPL",
+		"wr0ng$APPL", 1)),
 	project("the secret beside auth in secure.yaml", edgeBut("", secretLine, ""), "project/secure.yaml",
 		"clouds:\n  edge:\n    application_credential_secret: $APPLICATION_CREDENTIAL_SECRET\n"),
 	project("secure.yaml without clouds", edgeBut(""), "project/secure.yaml", "cache: {}\n"),
@@ -136,22 +146,29 @@ var asOpenStack = []beside{
 	project("the whole entry in secure.yaml", "clouds:\n  uc: {auth: {}}\n", "project/secure.yaml", edgeBut("")),
 
 	// Regions.
-	project("auth_url under regions", edgeBut("    regions:\n    - name: CHI@Edge\n      values: {auth: {auth_url: $AUTH_URL}}\n",
-		urlLine, "", "    region_name: CHI@Edge\n", "")),
-	project("auth_url under the second region", edgeBut("    regions:\n    - {name: CHI@UC, values: {auth: {auth_url: 'http://127.0.0.1:1/v3'}}}\n"+
-		"    - {name: CHI@Edge, values: {auth: {auth_url: $AUTH_URL}}}\n", urlLine, "", "    region_name: CHI@Edge\n", "")).
+	project("auth_url under regions",
+		edgeBut("    regions:\n    - name: CHI@Edge\n      values: {auth: {auth_url: $AUTH_URL}}\n",
+			urlLine, "", "    region_name: CHI@Edge\n", "")),
+	project("auth_url under the second region",
+		edgeBut("    regions:\n    - {name: CHI@UC, values: {auth: {auth_url: 'http://127.0.0.1:1/v3'}}}\n"+
+			"    - {name: CHI@Edge, values: {auth: {auth_url: $AUTH_URL}}}\n", urlLine, "",
+			"    region_name: CHI@Edge\n", "")).
 		with("OS_CLOUD=edge\nOS_REGION_NAME=CHI@Edge"),
 	project("regions by name only", edgeBut("    regions: [CHI@Edge, CHI@UC]\n", "    region_name: CHI@Edge\n", "")),
 	project("a region that is not among them", edgeBut("    regions: [CHI@Edge]\n", "    region_name: CHI@Edge\n", "")).
 		with("OS_CLOUD=edge\nOS_REGION_NAME=CHI@UC"),
-	project("a region's own values beside auth", edgeBut("    regions:\n    - {name: CHI@Edge, values: {auth_url: $AUTH_URL}}\n",
-		urlLine, "", "    region_name: CHI@Edge\n", "")),
-	project("a region without a name", edgeBut("    regions:\n    - {values: {auth: {auth_url: $AUTH_URL}}}\n", urlLine, "",
+	project("a region's own values beside auth",
+		edgeBut("    regions:\n    - {name: CHI@Edge, values: {auth_url: $AUTH_URL}}\n",
+			urlLine, "", "    region_name: CHI@Edge\n", "")),
+	project("a region without a name", edgeBut("    regions:\n    - {values: {auth: {auth_url: $AUTH_URL}}}\n",
+		urlLine, "",
 		"    region_name: CHI@Edge\n", "")),
-	project("a region with more keys", edgeBut("    regions:\n    - {name: CHI@Edge, auth_url: $AUTH_URL}\n", urlLine, "",
+	project("a region with more keys", edgeBut("    regions:\n    - {name: CHI@Edge, auth_url: $AUTH_URL}\n",
+		urlLine, "",
 		"    region_name: CHI@Edge\n", "")),
 	project("regions in commas", edgeBut("", "region_name: CHI@Edge", "region_name: 'CHI@Edge,CHI@UC'")),
-	project("the region's name in auth_url", edgeBut("", "$AUTH_URL", "$ROOT/{identity_path}", "    auth:", "    identity_path: v3\n    auth:")),
+	project("the region's name in auth_url", edgeBut("", "$AUTH_URL", "$ROOT/{identity_path}", "    auth:",
+		"    identity_path: v3\n    auth:")),
 	project("an unknown name in auth_url", edgeBut("", "$AUTH_URL", "$ROOT/{nothing}")),
 
 	// The environment.
@@ -159,24 +176,31 @@ var asOpenStack = []beside{
 	beside{name: "envvars"}.with(openrcGood + "\nOS_CLOUD=envvars"),
 	beside{name: "envvars without any"}.with("OS_CLOUD=envvars"),
 	beside{name: "envvars by another name"}.with(openrcGood + "\nOS_CLOUD=mine\nOS_CLOUD_NAME=mine"),
-	project("envvars beside a clouds.yaml", edgeBut("", "$AUTH_URL", "http://127.0.0.1:1/v3")).with(openrcGood + "\nOS_CLOUD=envvars"),
+	project("envvars beside a clouds.yaml", edgeBut("", "$AUTH_URL", "http://127.0.0.1:1/v3")).with(openrcGood +
+		"\nOS_CLOUD=envvars"),
 	project("envvars that is in clouds.yaml", edgeBut("", "edge:", "envvars:")).with("OS_CLOUD=envvars"),
-	project("openrc beside a clouds.yaml with one cloud", edgeBut("", "$AUTH_URL", "http://127.0.0.1:1/v3")).with(openrcGood),
+	project("openrc beside a clouds.yaml with one cloud", edgeBut("", "$AUTH_URL", "http://127.0.0.1:1/v3")).
+		with(openrcGood),
 	beside{name: "openrc with CRLF"}.with(strings.ReplaceAll(openrcGood, "\n", "\r\n") + "\r"),
 	beside{name: "openrc with a blank auth type"}.with(openrcGood + "\nOS_AUTH_TYPE=v3applicationcredential "),
 	beside{name: "openrc with a slash after v3"}.with(openrcGood + "\nOS_AUTH_URL=$AUTH_URL/"),
 	beside{name: "openrc without v3"}.with(openrcGood + "\nOS_AUTH_URL=$ROOT"),
 	beside{name: "openrc without v3, with a slash"}.with(openrcGood + "\nOS_AUTH_URL=$ROOT/"),
 	beside{name: "openrc, two slashes"}.with(openrcGood + "\nOS_AUTH_URL=$ROOT//v3"),
-	beside{name: "openrc by password"}.with("\nOS_AUTH_URL=$AUTH_URL\nOS_USERNAME=$USER\nOS_PASSWORD=$PASSWORD\nOS_USER_DOMAIN_NAME=chameleon\n" +
+	beside{name: "openrc by password"}.with("\nOS_AUTH_URL=$AUTH_URL\nOS_USERNAME=$USER\n" +
+		"OS_PASSWORD=$PASSWORD\nOS_USER_DOMAIN_NAME=chameleon\n" +
 		"OS_PROJECT_NAME=CHI-000001\nOS_PROJECT_DOMAIN_NAME=chameleon\nOS_IDENTITY_API_VERSION=3"),
-	beside{name: "openrc by password, tenant"}.with("\nOS_AUTH_URL=$AUTH_URL\nOS_USERNAME=$USER\nOS_PASSWORD=$PASSWORD\n" +
+	beside{name: "openrc by password, tenant"}.with("\nOS_AUTH_URL=$AUTH_URL\nOS_USERNAME=$USER\n" +
+		"OS_PASSWORD=$PASSWORD\n" +
 		"OS_USER_DOMAIN_NAME=chameleon\nOS_TENANT_NAME=CHI-000001\nOS_PROJECT_DOMAIN_NAME=chameleon"),
-	beside{name: "openrc by password, default domain"}.with("\nOS_AUTH_URL=$AUTH_URL\nOS_USERNAME=$USER\nOS_PASSWORD=$PASSWORD\n" +
+	beside{name: "openrc by password, default domain"}.with("\nOS_AUTH_URL=$AUTH_URL\nOS_USERNAME=$USER\n" +
+		"OS_PASSWORD=$PASSWORD\n" +
 		"OS_PROJECT_NAME=CHI-000001\nOS_DEFAULT_DOMAIN=$DOMAIN_ID\nOS_IDENTITY_API_VERSION=3"),
-	beside{name: "openrc by password, one domain"}.with("\nOS_AUTH_URL=$AUTH_URL\nOS_USERNAME=$USER\nOS_PASSWORD=$PASSWORD\n" +
+	beside{name: "openrc by password, one domain"}.with("\nOS_AUTH_URL=$AUTH_URL\nOS_USERNAME=$USER\n" +
+		"OS_PASSWORD=$PASSWORD\n" +
 		"OS_PROJECT_NAME=CHI-000001\nOS_DOMAIN_NAME=chameleon"),
-	beside{name: "openrc by password, no domain"}.with("\nOS_AUTH_URL=$AUTH_URL\nOS_USERNAME=$USER\nOS_PASSWORD=$PASSWORD\n" +
+	beside{name: "openrc by password, no domain"}.with("\nOS_AUTH_URL=$AUTH_URL\nOS_USERNAME=$USER\n" +
+		"OS_PASSWORD=$PASSWORD\n" +
 		"OS_PROJECT_NAME=CHI-000001"),
 	project("the secret from the environment", edgeBut("", secretLine, "")).
 		with("OS_CLOUD=edge\nOS_APPLICATION_CREDENTIAL_SECRET=$APPLICATION_CREDENTIAL_SECRET"),
@@ -185,15 +209,19 @@ var asOpenStack = []beside{
 	project("auth_url from the environment", edgeBut("", urlLine, "")).with("OS_CLOUD=edge\nOS_AUTH_URL=$AUTH_URL"),
 	project("auth_type from the environment", edgeBut("", "    auth_type: v3applicationcredential\n", "")).
 		with("OS_CLOUD=edge\nOS_AUTH_TYPE=v3applicationcredential"),
-	project("another auth_url in the environment", edgeBut("")).with("OS_CLOUD=edge\nOS_AUTH_URL=http://127.0.0.1:1/v3").
+	project("another auth_url in the environment", edgeBut("")).
+		with("OS_CLOUD=edge\nOS_AUTH_URL=http://127.0.0.1:1/v3").
 		because("openstack takes the variable; chexp the file that was named, and says so"),
-	project("password from the environment", passwordBut("", "      password: $PASSWORD\n", "")).with("OS_CLOUD=edge\nOS_PASSWORD=$PASSWORD"),
+	project("password from the environment", passwordBut("", "      password: $PASSWORD\n", "")).
+		with("OS_CLOUD=edge\nOS_PASSWORD=$PASSWORD"),
 	project("project from the environment", passwordBut("", "      project_name: CHI-000001\n", "")).
 		with("OS_CLOUD=edge\nOS_PROJECT_NAME=CHI-000001"),
 	project("password", passwordBut("")),
-	project("password, domain once", passwordBut("", "      project_domain_name: chameleon\n", "", "user_domain_name", "domain_name")),
-	project("password, project beside auth", passwordBut("    project_name: CHI-000001\n    project_domain_name: chameleon\n",
-		"      project_name: CHI-000001\n      project_domain_name: chameleon\n", "")),
+	project("password, domain once", passwordBut("", "      project_domain_name: chameleon\n", "",
+		"user_domain_name", "domain_name")),
+	project("password, project beside auth",
+		passwordBut("    project_name: CHI-000001\n    project_domain_name: chameleon\n",
+			"      project_name: CHI-000001\n      project_domain_name: chameleon\n", "")),
 	project("password, tenant_name", passwordBut("", "project_name", "tenant_name")),
 	project("password, user_name", passwordBut("", "username", "user_name")),
 	project("a password that is a number", passwordBut("", "$PASSWORD", "0123")),
@@ -212,26 +240,33 @@ var asOpenStack = []beside{
 	project("CRLF in the quoted type", edgeBut("", "v3applicationcredential", `"v3applicationcredential\r\n"`)),
 	project("no auth_type, application credential", edgeBut("", "    auth_type: v3applicationcredential\n", "")).
 		because("openstack asks for a user name; chexp sees that it is an application credential"),
-	project("the type in auth", edgeBut("", "    auth_type: v3applicationcredential\n", "", urlLine, urlLine+"      auth_type: v3applicationcredential\n")).
+	project("the type in auth", edgeBut("", "    auth_type: v3applicationcredential\n", "", urlLine, urlLine+
+		"      auth_type: v3applicationcredential\n")).
 		because("openstack overlooks it there"),
 
 	// Profiles.
-	project("profile in clouds-public.yaml", edgeBut("    profile: chi\n", urlLine, ""), "project/clouds-public.yaml", publicURL),
-	project("profile in ~/.config", edgeBut("    profile: chi\n", urlLine, ""), "home/.config/openstack/clouds-public.yaml", publicURL),
-	project("profile's auth_type", edgeBut("    profile: chi\n", urlLine, "", "    auth_type: v3applicationcredential\n", ""),
+	project("profile in clouds-public.yaml", edgeBut("    profile: chi\n", urlLine, ""),
+		"project/clouds-public.yaml", publicURL),
+	project("profile in ~/.config", edgeBut("    profile: chi\n", urlLine, ""),
+		"home/.config/openstack/clouds-public.yaml", publicURL),
+	project("profile's auth_type", edgeBut("    profile: chi\n", urlLine, "",
+		"    auth_type: v3applicationcredential\n", ""),
 		"project/clouds-public.yaml", publicURL),
 	project("the entry wins over its profile", edgeBut("    profile: chi\n"), "project/clouds-public.yaml",
 		strings.Replace(publicURL, "$AUTH_URL", "http://127.0.0.1:1/v3", 1)),
 	project("cloud for profile", edgeBut("    cloud: chi\n", urlLine, ""), "project/clouds-public.yaml", publicURL),
-	project("unknown profile, auth_url here", edgeBut("    profile: nobody\n"), "project/clouds-public.yaml", publicURL),
+	project("unknown profile, auth_url here", edgeBut("    profile: nobody\n"), "project/clouds-public.yaml",
+		publicURL),
 	project("unknown profile, no auth_url", edgeBut("    profile: nobody\n", urlLine, "")),
-	project("profile with regions", edgeBut("    profile: chi\n", urlLine, "", "    region_name: CHI@Edge\n", ""), "project/clouds-public.yaml",
+	project("profile with regions", edgeBut("    profile: chi\n", urlLine, "", "    region_name: CHI@Edge\n", ""),
+		"project/clouds-public.yaml",
 		"public-clouds:\n  chi:\n    auth: {auth_url: $AUTH_URL}\n    regions: [CHI@Edge, CHI@UC]\n"),
 	project("profile by address", edgeBut("    profile: $PROFILE\n", urlLine, "")),
 	project("profile by a path at the address", edgeBut("    profile: $PROFILE/and/more\n", urlLine, "")),
 	project("profile by an address that has none", edgeBut("    profile: $ROOT\n", urlLine, "")),
 	project("profile by an address that answers HTML", edgeBut("    profile: $HTML\n", urlLine, "")),
-	project("profile named in secure.yaml", edgeBut("", urlLine, ""), "project/secure.yaml", "clouds: {edge: {profile: chi}}\n",
+	project("profile named in secure.yaml", edgeBut("", urlLine, ""), "project/secure.yaml",
+		"clouds: {edge: {profile: chi}}\n",
 		"project/clouds-public.yaml", publicURL),
 
 	// Certificates.
@@ -247,11 +282,15 @@ var asOpenStack = []beside{
 	project("OS_CACERT wins", overHTTPS("    cacert: $OTHER\n")).with("OS_CLOUD=edge\nOS_CACERT=$CA"),
 	project("REQUESTS_CA_BUNDLE", overHTTPS("")).with("OS_CLOUD=edge\nREQUESTS_CA_BUNDLE=$CA"),
 	project("CURL_CA_BUNDLE", overHTTPS("")).with("OS_CLOUD=edge\nCURL_CA_BUNDLE=$CA"),
-	project("REQUESTS_CA_BUNDLE is a directory without hashes", overHTTPS("")).with("OS_CLOUD=edge\nREQUESTS_CA_BUNDLE=$DIR"),
+	project("REQUESTS_CA_BUNDLE is a directory without hashes", overHTTPS("")).
+		with("OS_CLOUD=edge\nREQUESTS_CA_BUNDLE=$DIR"),
 	project("REQUESTS_CA_BUNDLE is not there", overHTTPS("")).with("OS_CLOUD=edge\nREQUESTS_CA_BUNDLE=$DIR/none.pem"),
-	project("cacert beside another REQUESTS_CA_BUNDLE", overHTTPS("    cacert: $CA\n")).with("OS_CLOUD=edge\nREQUESTS_CA_BUNDLE=$OTHER"),
-	project("verify: false beside REQUESTS_CA_BUNDLE", overHTTPS("    verify: false\n")).with("OS_CLOUD=edge\nREQUESTS_CA_BUNDLE=$OTHER"),
-	project("verify: true beside REQUESTS_CA_BUNDLE", overHTTPS("    verify: true\n")).with("OS_CLOUD=edge\nREQUESTS_CA_BUNDLE=$CA"),
+	project("cacert beside another REQUESTS_CA_BUNDLE", overHTTPS("    cacert: $CA\n")).
+		with("OS_CLOUD=edge\nREQUESTS_CA_BUNDLE=$OTHER"),
+	project("verify: false beside REQUESTS_CA_BUNDLE", overHTTPS("    verify: false\n")).
+		with("OS_CLOUD=edge\nREQUESTS_CA_BUNDLE=$OTHER"),
+	project("verify: true beside REQUESTS_CA_BUNDLE", overHTTPS("    verify: true\n")).
+		with("OS_CLOUD=edge\nREQUESTS_CA_BUNDLE=$CA"),
 	project("verify: false", overHTTPS("    verify: false\n")),
 	project("verify: False", overHTTPS("    verify: False\n")),
 	project("verify: no", overHTTPS("    verify: no\n")),
@@ -274,7 +313,8 @@ var asOpenStack = []beside{
 	project("insecure: 1", overHTTPS("    insecure: 1\n")),
 	project("insecure: false", overHTTPS("    insecure: false\n")),
 	project("insecure: true and verify: true", overHTTPS("    insecure: true\n    verify: true\n")),
-	project("insecure under a region", edgeBut("    regions:\n    - {name: CHI@Edge, values: {insecure: true}}\n", "$AUTH_URL", "$TLS",
+	project("insecure under a region", edgeBut("    regions:\n    - {name: CHI@Edge, values: {insecure: true}}\n",
+		"$AUTH_URL", "$TLS",
 		"    region_name: CHI@Edge\n", "")),
 	beside{name: "OS_INSECURE"}.with(openrcGood + "\nOS_AUTH_URL=$TLS\nOS_INSECURE=true\nOS_CLOUD=envvars"),
 	beside{name: "OS_INSECURE without OS_CLOUD"}.with(openrcGood + "\nOS_AUTH_URL=$TLS\nOS_INSECURE=true").

@@ -71,8 +71,8 @@ func TestAsOpenStackDoes(t *testing.T) {
 		}
 	}
 	var table strings.Builder
-	fmt.Fprint(&table, "Who signs in: `openstack token issue` of Debian's python3-openstackclient, and chexp, with the same "+
-		"files.\n`make conformance` asks both.\n\n")
+	fmt.Fprint(&table, "Who signs in: `openstack token issue` of Debian's python3-openstackclient, and chexp, with the "+
+		"same files.\n`make conformance` asks both.\n\n")
 	for i, c := range asOpenStack {
 		ours := yes(said[i] == nil)
 		fmt.Fprintf(&table, "%-60s openstack %-4s chexp %s\n", c.name, theirs[c.name], ours)

@@ -135,7 +135,8 @@ func TestUncheckedCertificatesAreWarnedOf(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if said := strings.Join(session.Warnings(), "\n"); !strings.Contains(said, "certificates of the servers are not checked") {
+		if said := strings.Join(session.Warnings(), "\n"); !strings.Contains(said,
+			"certificates of the servers are not checked") {
 			t.Errorf("%s: %s", s, said)
 		}
 	}

@@ -228,8 +228,9 @@ func (s *Session) warnings(now, end time.Time) []string {
 			s.cred.from, u.Host))
 	}
 	if s.cred.unchecked {
-		w = append(w, fmt.Sprintf("the certificates of the servers are not checked (verify or insecure of %s): whoever is on "+
-			"the way can read the secrets and change the answers. Name the site's certificate in cacert instead", s.cred.from))
+		w = append(w, fmt.Sprintf("the certificates of the servers are not checked (verify or insecure of %s): whoever is "+
+			"on the way can read the secrets and change the answers. Name the site's certificate in cacert instead",
+			s.cred.from))
 	}
 	return append(w, s.cred.stale...)
 }

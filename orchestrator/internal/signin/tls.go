@@ -91,7 +91,8 @@ func readBundle(path string) (*x509.CertPool, error) {
 			}
 		}
 		if !some {
-			return nil, fmt.Errorf("%s holds no certificate by OpenSSL's names (`openssl rehash %s` makes them)", path, path)
+			return nil, fmt.Errorf("%s holds no certificate by OpenSSL's names (`openssl rehash %s` makes them)",
+				path, path)
 		}
 		return pool, nil
 	}
