@@ -59,11 +59,12 @@ var API = front.API{
 		"GET /v1/containers/{id}/stats":        "stats",
 		"GET /v1/containers/{id}/attach":       "attach",
 	},
+	OnBoard: []string{"attach", "delete", "execute", "get_archive", "logs", "put_archive", "show", "stats", "stop"},
 	Fail: func(w http.ResponseWriter, status int) {
 		call{w: w}.fail(&problem{status: status, text: http.StatusText(status)})
 	},
 	Targets: []world.Target{
-		{Name: "zun.container", Words: []string{"ERROR", "deleted"}},
+		{Name: "zun.container", Words: []string{"ERROR", "deleted"}, OnBoard: true},
 		{Name: "zun.hosts", Words: []string{"none"}},
 		{Name: "zun.image", Words: []string{"never"}},
 		{Name: "zun.address", Words: []string{"late"}},
