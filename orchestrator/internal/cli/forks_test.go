@@ -107,3 +107,20 @@ func deletedIn(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("exit code %d, want %d:\n%s", code, want, ts.ReadFile("stderr"))
 	}
 }
+
+// playedAgents puts agents that play, see playedAgent, in the place of the real ones:
+// `played-agents SECONDS`.
+func playedAgents(ts *testscript.TestScript, neg bool, args []string) {
+	seconds, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	agent, err := playedAgent(seconds, 0)
+	ts.Check(err)
+	path := filepath.SplitList(ts.Getenv("PATH"))
+	dir := ts.MkAbs("played")
+	if path[0] == dir {
+		path = path[1:]
+	}
+	ts.Check(os.MkdirAll(dir, 0o755))
+	ts.Check(programs(path[0], dir, agent))
+	ts.Setenv("PATH", dir+string(filepath.ListSeparator)+strings.Join(path, string(filepath.ListSeparator)))
+}

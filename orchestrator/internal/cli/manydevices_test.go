@@ -3,7 +3,7 @@ package cli_test
 import (
 	"bytes"
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -16,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"chexp/experiments/trial"
 	"chexp/orchestrator/internal/emulator"
 	"chexp/orchestrator/internal/emulator/world"
 )
@@ -56,12 +55,21 @@ func (c *counting) Handle(_ context.Context, r slog.Record) error {
 // BenchmarkManyDevices runs the real program on many boards of the emulator, and prints
 // what that costs: the memory of chexp at its highest, and requests and streams (executes
 // and archives) per device and minute. Real agents measure on 20 boards; on 200, agents
-// are played by testdata/played-agent.sh, which gives the results of one. It is larger
-// than what goes up in one piece, which is what pushing holds in memory.
+// are played by testdata/played-agent.sh. That is larger than what goes up in one piece,
+// which is what pushing holds in memory.
 func BenchmarkManyDevices(b *testing.B) {
 	b.Run("20", func(b *testing.B) { startMany(b, 20, nil).whole(b) })
 	b.Run("200-played", func(b *testing.B) { startMany(b, 200, played(b, 60)).whole(b) })
 	b.Run("200-interrupted", func(b *testing.B) { startMany(b, 200, played(b, 7200)).interrupted(b) })
+}
+
+// played is a played agent for many devices.
+func played(b *testing.B, seconds int) []byte {
+	agent, err := playedAgent(seconds, 5<<20)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return agent
 }
 
 // many is a run of chexp with many devices.
@@ -102,23 +110,13 @@ func startMany(b *testing.B, n int, agent []byte) *many {
 	}
 	dir := b.TempDir()
 	file := filepath.Join(dir, "many.yaml")
-	put := func(path string, data []byte) {
-		if err := os.WriteFile(path, data, 0o755); err != nil {
+	if err := os.WriteFile(file, fmt.Appendf(nil, manyDevices, n), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	if agent != nil {
+		if err := programs(bin, dir, agent); err != nil {
 			b.Fatal(err)
 		}
-	}
-	put(file, fmt.Appendf(nil, manyDevices, n))
-	if agent != nil { // chexp takes the agent that lies beside it
-		const amd64, arm64 = "chexp-agent-linux-amd64", "chexp-agent-linux-arm64" // arm64's is planned with
-		for _, name := range []string{"chexp", amd64 + ".json", arm64 + ".json"} {
-			data, err := os.ReadFile(filepath.Join(bin, name))
-			if err != nil {
-				b.Fatal(err)
-			}
-			put(filepath.Join(dir, name), data)
-		}
-		put(filepath.Join(dir, amd64), agent)
-		put(filepath.Join(dir, arm64), agent)
 		bin = dir
 	}
 	m.cmd = exec.Command(filepath.Join(bin, "chexp"), "--runs", m.runs, "run", "--no-try", file)
@@ -225,37 +223,38 @@ func (m *many) tell(b *testing.B) {
 	}
 }
 
-// played is an agent that says that it measures for so many seconds: its result is one that a real agent measured on one board.
-func played(b *testing.B, seconds int) []byte {
-	real := startMany(b, 1, nil)
-	if err := <-real.ended; err != nil {
-		b.Fatalf("%v\n%s", err, real.said)
-	}
-	files, err := filepath.Glob(filepath.Join(real.runs, "*", "results", "*.json"))
-	if err != nil || len(files) != 1 {
-		b.Fatal(files, err)
-	}
-	data, err := os.ReadFile(files[0])
-	if err != nil {
-		b.Fatal(err)
-	}
-	var r trial.Result
-	if err := json.Unmarshal(data, &r); err != nil {
-		b.Fatal(err)
-	}
+// playedAgent is an agent that says that it measures for so many seconds: its result is one
+// that a real agent measured on an emulated board. So many bytes stand behind it.
+func playedAgent(seconds, bytes int) ([]byte, error) {
 	script, err := os.ReadFile("testdata/played-agent.sh")
 	if err != nil {
-		b.Fatal(err)
+		return nil, err
 	}
-	data = bytes.ReplaceAll(data, []byte(r.RunID), []byte("RUN_ID"))
-	for _, at := range []time.Time{r.Start, r.End} {
-		data = bytes.ReplaceAll(data, []byte(at.Format(time.RFC3339Nano)), []byte("TIME"))
+	result, err := os.ReadFile("testdata/played-result.json")
+	if err != nil {
+		return nil, err
 	}
-	agent := []byte(strings.NewReplacer("SECONDS", fmt.Sprint(seconds), "TRIAL", r.TrialID,
-		"RESULT", string(data)).Replace(string(script)))
-	rest := make([]byte, 5<<20)
-	rand.NewChaCha8([32]byte{}).Read(rest)
-	return append(agent, rest...)
+	agent := strings.NewReplacer("SECONDS", fmt.Sprint(seconds), "RESULT", string(result)).Replace(string(script))
+	rest := make([]byte, bytes)
+	_, err = rand.NewChaCha8([32]byte{}).Read(rest)
+	return append([]byte(agent), rest...), err
+}
+
+// programs makes a folder with chexp, and with this agent in the place of the real ones:
+// chexp takes those that lie beside it.
+func programs(from, to string, agent []byte) error {
+	const amd64, arm64 = "chexp-agent-linux-amd64", "chexp-agent-linux-arm64" // arm64's is planned with
+	for _, name := range []string{"chexp", amd64 + ".json", arm64 + ".json"} {
+		data, err := os.ReadFile(filepath.Join(from, name))
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(to, name), data, 0o755); err != nil {
+			return err
+		}
+	}
+	return errors.Join(os.WriteFile(filepath.Join(to, amd64), agent, 0o755),
+		os.WriteFile(filepath.Join(to, arm64), agent, 0o755))
 }
 
 const manyDevices = `apiVersion: chexp/v1

@@ -1,8 +1,7 @@
 #!/bin/sh
-# Plays chexp-agent on one of many boards, for BenchmarkManyDevices: it speaks the agent's protocol, and its results
-# are those that a real one measured elsewhere. What stands behind the last line makes the file larger than what goes
-# up in one piece.
-seconds=SECONDS trial=TRIAL # of measuring
+# Plays chexp-agent where it matters what chexp does with many boards: it speaks the agent's protocol, and its result
+# is one that a real agent measured once. What may stand behind the last line makes the file larger.
+seconds=SECONDS trial=tiny.cpu.t1.b1.r1 # of measuring
 verb=$1 dir=$2 since=$4
 out=$dir/out
 events=$out/events.jsonl
@@ -32,16 +31,18 @@ END
 	say '"type":"run_finished"'
 }
 mkdir -p "$out/results"
+: >>"$events"
 case $verb in
 start)
 	if [ ! -e "$out/phase" ]; then
 		echo running >"$out/phase"
-		play >"$out/agent.log" 2>&1 </dev/null &
+		# An execute lasts for as long as anybody holds its output.
+		(exec >"$out/agent.log" 2>&1 </dev/null && play) &
 		echo $! >"$out/pid"
 	fi
 	;;
 stop)
-	if grep -q running "$out/phase"; then
+	if [ -e "$out/phase" ] && grep -q running "$out/phase"; then
 		kill "$(cat "$out/pid")"
 		echo stopped >"$out/phase"
 		why=',"why":{"code":"stopped"}'
@@ -49,7 +50,8 @@ stop)
 	;;
 status) tail -n +$((since + 1)) "$events" ;;
 esac
-phase=$(cat "$out/phase" || echo not_started)
-last=$(wc -l <"$events" || echo 0)
+phase=not_started
+[ -e "$out/phase" ] && phase=$(cat "$out/phase")
+last=$(wc -l <"$events")
 echo '{"state":{"schema":"chexp.event/v1","run_id":"'$id'","phase":"'$phase'","last_seq":'$last',"total":1'$why'}}'
 exit 0
