@@ -15,8 +15,10 @@
 # What is held against something else (minutes to hours):
 #
 #   make chaos            the real chexp against the emulator with everything going wrong that can: wrong, late and no
-#                         answers, signals, damaged files; CHAOS_CASES=150 of some 2,600 (or all), CHAOS_SEED=1;
-#                         goes on where it was stopped (bin/chaos.jsonl), CHAOS_KEEP=DIR keeps what went wrong
+#                         answers, signals, damaged files, in runs and other commands; CHAOS_CASES=150 of many (or all), so
+#                         chosen that every kind and every request is met about equally often, CHAOS_SEED=1,
+#                         CHAOS_ONLY='TEXT|TEXT' of their names; goes on where it was stopped (bin/chaos.jsonl),
+#                         CHAOS_KEEP=DIR keeps what went wrong
 #   make conformance      other people's clients (python-chi, Debian's) against the emulator; uses PyPI once
 #   make peers            the tutorial's Python loop and chexp in turns: spread of repeated runs; uses PyPI once
 #   make peers-quantize   chexp's quantizer beside onnxruntime's own, on one model; uses PyPI and npm
@@ -76,8 +78,9 @@ bin/images/debian-%.tar: orchestrator/internal/emulator/images/build.sh | deps
 chaos: build agents images
 	CHAOS_CASES=$${CHAOS_CASES:-150} go test -count=1 -v -timeout 0 -run TestChaos ./orchestrator/internal/chaos
 
-conformance: build images
-	@.ci/apt-install $(TEST_PACKAGES) python3-venv
+conformance: build agents images
+	@.ci/apt-install $(TEST_PACKAGES) python3-venv unzip
+	orchestrator/internal/cli/conformance/run.sh
 	orchestrator/internal/emulator/conformance/run.sh
 
 test-validity: build agents

@@ -213,3 +213,20 @@ func falseAlarms(rows []Row) []string {
 	return []string{fmt.Sprintf("%d comparisons, each at 95 %%: if nothing had changed at all, %s of them would on "+
 		"average be called a difference by chance.", n, expected)}
 }
+
+// Again says of a measurement that was made again whether it is the same as the first.
+func (c Change) Again() string {
+	i, ok := c.Interval.Get()
+	if !ok {
+		return fmt.Sprintf("cannot be told: ratio %.3g, and no interval: %s", c.Ratio, c.Interval.Unavailable)
+	}
+	ratio := fmt.Sprintf("ratio %.3f [%.3f, %.3f]", c.Ratio, i.Low, i.High)
+	text := "not the same: " + ratio + ", " + c.Text
+	if c.Finding == NotFound {
+		text = "the same within the interval: " + ratio
+		if from, ok := c.Detectable.Get(); ok {
+			text += ", a difference from " + words.Percent(from) + " on would have been found"
+		}
+	}
+	return text + words.When(c.Caveat != "", "; "+c.Caveat)
+}

@@ -176,6 +176,9 @@ func (p *Pool) budgets(runs []*runValue) {
 		verdicts := map[string][]judge.Verdict{}
 		for _, s := range v.starts {
 			for _, a := range s.trial.Answers {
+				if a.Verdict == judge.Elsewhere { // the rows of other batches have it
+					continue
+				}
 				text := a.Budget.Text
 				if len(verdicts[text]) == 0 {
 					texts = append(texts, text)

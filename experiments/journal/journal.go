@@ -183,6 +183,15 @@ func Settle(res *trial.Result, asked int, why string) error {
 	if p.Blocks >= asked { // those for the precision are without number
 		p.Asked = 0
 	}
+	return settle(res, p)
+}
+
+// LeaveOut ends the result of a trial that was not begun, as there is no time for it.
+func LeaveOut(res *trial.Result, needs time.Duration, why string) error {
+	return settle(res, &trial.Partial{Why: why, Needs: needs})
+}
+
+func settle(res *trial.Result, p *trial.Partial) error {
 	res.Partial = p
 	if short := validity.TooFew(res); short != "" {
 		res.Outcome = trial.Failed

@@ -78,19 +78,23 @@ type Answer struct {
 	// Interval holds the true value with 95 % confidence; absent where the metric
 	// has none, as the size of a file.
 	Interval *trial.Interval `json:"interval,omitempty"`
-	Why      string          `json:"why,omitempty"`  // of an unknown verdict
+	Why      string          `json:"why,omitempty"`  // of a verdict that is unknown or elsewhere
 	More     *More           `json:"more,omitempty"` // of an UNDECIDED one: what would probably decide it
 }
 
 // answer is strict: without a valid trial and a value the verdict is unknown. A
 // metric that does not depend on the latencies is judged in an INVALID result,
 // too.
-func (t *Trial) answer(b Budget) Answer {
+func (t *Trial) answer(b Budget, asked []trial.Scenario) Answer {
 	if b.unclear() {
 		const why = "the budget does not say what to hold against what"
 		return Answer{Budget: b, Value: trial.Unread[float64](why), Why: why}
 	}
 	out := Answer{Budget: b, Value: b.Metric.Read(t)}
+	if why := t.elsewhere(b, asked); why != "" {
+		out.Verdict, out.Why = Elsewhere, why
+		return out
+	}
 	switch {
 	case t.Outcome != trial.OK:
 		out.Why, out.Value = t.notOK()

@@ -15,6 +15,7 @@ const (
 // Decision says which option to take, as far as the results tell.
 type Decision struct {
 	Conclusion Conclusion
+	Of         int       // options there are, each with all the batches that answer a budget
 	Usable     []*Option // with a result that may be decided from
 	Unusable   []*Option
 	Meeting    []*Option // usable ones that meet every budget
@@ -38,8 +39,9 @@ type Tally struct {
 
 // Decide takes the decision.
 func (r *Run) Decide() Decision {
-	var d Decision
-	for _, o := range r.Options {
+	all := r.choices()
+	d := Decision{Of: len(all)}
+	for _, o := range all {
 		if !o.Usable() {
 			d.Unusable = append(d.Unusable, o)
 			continue
@@ -52,8 +54,8 @@ func (r *Run) Decide() Decision {
 			d.Open = append(d.Open, o)
 		}
 	}
-	for i, b := range r.Budgets {
-		d.Tallies = append(d.Tallies, tally(i, b, d.Usable))
+	for i := range r.Budgets {
+		d.Tallies = append(d.Tallies, r.tally(i, d.Usable))
 	}
 	switch {
 	case len(d.Usable) == 0:
@@ -91,16 +93,19 @@ func (d *Decision) choose(among []*Option) {
 	}
 }
 
-// tally counts the options that meet the i-th budget, and finds the nearest.
-func tally(i int, b Budget, usable []*Option) Tally {
-	out := Tally{Budget: b}
+// tally counts the options that meet the i-th budget, and finds the nearest of all
+// batches that answer it.
+func (r *Run) tally(i int, usable []*Option) Tally {
+	out := Tally{Budget: r.Budgets[i]}
 	for _, o := range usable {
 		if o.Verdicts[i] == Met {
 			out.Met++
 		}
-		for _, t := range o.Trials {
+	}
+	for _, o := range r.Options {
+		for _, t := range o.Evidence(i) {
 			v, ok := t.Answers[i].Value.Get()
-			if ok && t.Valid() && (out.Nearest == nil || b.better(v, out.Value)) {
+			if ok && t.Valid() && (out.Nearest == nil || out.Budget.better(v, out.Value)) {
 				out.Nearest, out.Value = o, v
 			}
 		}

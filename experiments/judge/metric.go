@@ -15,7 +15,10 @@ type Metric struct {
 	percentile float64
 	// apart: the metric does not depend on how steady the latencies were, so that
 	// it is judged in an INVALID result, too.
-	apart    bool
+	apart bool
+	// scenario whose batches the metric judges where both were asked for; "": it
+	// judges all batches.
+	scenario trial.Scenario
 	value    func(*Trial) trial.Reading[float64]
 	interval func(*Trial) trial.Reading[trial.Interval] // nil: it has none
 }
@@ -23,20 +26,20 @@ type Metric struct {
 // The metrics.
 var (
 	Size = &Metric{name: "size", unit: &sizes, apart: true, value: (*Trial).size}
-	P50  = &Metric{name: "p50", unit: &times, percentile: 50,
+	P50  = &Metric{name: "p50", unit: &times, percentile: 50, scenario: trial.SingleStream,
 		value:    func(t *Trial) trial.Reading[float64] { return t.P50 },
 		interval: func(t *Trial) trial.Reading[trial.Interval] { return t.Sample.MedianInterval() }}
 	P90        = tailMetric("p90", 90, func(t *Trial) trial.Reading[float64] { return t.P90 })
 	P95        = tailMetric("p95", 95, func(t *Trial) trial.Reading[float64] { return t.P95 })
 	P99        = tailMetric("p99", 99, func(t *Trial) trial.Reading[float64] { return t.P99 })
-	Throughput = &Metric{name: "throughput", unit: &rates,
+	Throughput = &Metric{name: "throughput", unit: &rates, scenario: trial.Offline,
 		value:    func(t *Trial) trial.Reading[float64] { return t.Throughput },
 		interval: (*Trial).throughputInterval}
 	Accuracy = &Metric{name: "accuracy", unit: &shares, apart: true, value: (*Trial).top1,
 		interval: (*Trial).top1Interval}
 	SessionCreate = &Metric{name: "session_create", unit: &times,
 		value: func(t *Trial) trial.Reading[float64] { return t.SessionCreate }}
-	FirstInference = &Metric{name: "first_inference", unit: &times,
+	FirstInference = &Metric{name: "first_inference", unit: &times, scenario: trial.SingleStream,
 		value: func(t *Trial) trial.Reading[float64] { return t.FirstInference }}
 	PeakMemory = &Metric{name: "peak_memory", unit: &sizes,
 		value: func(t *Trial) trial.Reading[float64] { return t.PeakMemory }}
@@ -46,7 +49,7 @@ var (
 var Metrics = []*Metric{Size, P50, P90, P95, P99, Throughput, Accuracy, SessionCreate, FirstInference, PeakMemory}
 
 func tailMetric(name string, percentile float64, value func(*Trial) trial.Reading[float64]) *Metric {
-	return &Metric{name: name, unit: &times, percentile: percentile, value: value,
+	return &Metric{name: name, unit: &times, percentile: percentile, scenario: trial.SingleStream, value: value,
 		interval: func(t *Trial) trial.Reading[trial.Interval] { return t.Sample.Interval(percentile) }}
 }
 

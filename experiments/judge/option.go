@@ -20,6 +20,9 @@ type Option struct {
 	Model  string
 	Bytes  int64 // of the model; 0: unknown
 	Trials []*Trial
+	// Batched is the larger batch that answers what batch 1 does not, in an option
+	// that is for both ([Run.Decide]); nil in one that is for one batch.
+	Batched *Option
 	// Verdicts has one entry per budget, over all repetitions: the option meets a
 	// budget when every one of them ran and met it, and misses it when those that
 	// could be judged all missed it ([Together]).
@@ -28,15 +31,18 @@ type Option struct {
 	// of their intervals cover. Without a valid repetition P50 says so.
 	P50       trial.Reading[float64]
 	Low, High float64
+
+	verdict Verdict
 }
 
-// Verdict is the option's over all budgets.
-func (o *Option) Verdict() Verdict { return Worst(o.Verdicts...) }
+// Verdict is the option's over all budgets. What other batches answer is taken from
+// the one that is nearest to meeting every budget.
+func (o *Option) Verdict() Verdict { return o.verdict }
 
 // Usable reports whether any repetition can be decided from.
 func (o *Option) Usable() bool {
 	_, ok := o.P50.Get()
-	return ok
+	return ok || o.Batched != nil && o.Batched.Usable()
 }
 
 // Comparable are the trials whose latencies can be set against others. An
@@ -100,7 +106,7 @@ func (r *Run) options() {
 		}
 		o := known[t.choice()][i]
 		o.Device = cmp.Or(o.Device, t.Origin.Device)
-		o.Label = t.Model + " on " + t.Provider + r.setting(t, o.Device)
+		o.Label = t.Model + " on " + t.Provider + r.setting(t, fmt.Sprintf("batch %d", t.Batch), o.Device)
 		t.Option = o.Letter
 		o.Trials = append(o.Trials, t)
 	}
@@ -112,6 +118,12 @@ func (r *Run) options() {
 				all = append(all, t.Answers[i].Verdict)
 			}
 			o.Verdicts = append(o.Verdicts, Together(all...))
+		}
+		o.verdict = Worst(o.Verdicts...)
+	}
+	for _, o := range r.Options {
+		if o.splits() {
+			o.verdict = nearest(r.pairs(o)).verdict
 		}
 	}
 }
@@ -132,14 +144,16 @@ func letters(n int) (s string) {
 
 // Setting names a trial's threads, batch and device where they differ between
 // trials: ", 2 threads, batch 8".
-func (r *Run) Setting(t *Trial) string { return r.setting(t, t.Origin.Device) }
+func (r *Run) Setting(t *Trial) string {
+	return r.setting(t, fmt.Sprintf("batch %d", t.Batch), t.Origin.Device)
+}
 
-func (r *Run) setting(t *Trial, device string) (s string) {
+func (r *Run) setting(t *Trial, batch, device string) (s string) {
 	if r.ThreadsVary() {
 		s += ", " + words.Plural(t.Threads, "thread")
 	}
 	if r.BatchVaries() {
-		s += fmt.Sprintf(", batch %d", t.Batch)
+		s += ", " + batch
 	}
 	if r.DevicesVary() && device != "" {
 		s += ", " + device

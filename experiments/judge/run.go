@@ -43,13 +43,14 @@ func Results(plan *trial.Plan, results []*trial.Result, origins Origins, budgets
 			r.Trials = append(r.Trials, newTrial(asked(x), x.Model, x))
 		}
 	}
+	asked := r.scenarios()
 	for _, t := range r.Trials {
 		if t.Result != nil {
 			t.Origin = origins.of(t.Result)
 		}
 		t.check()
 		for _, b := range r.Budgets {
-			t.Answers = append(t.Answers, t.answer(b))
+			t.Answers = append(t.Answers, t.answer(b, asked[t.choice().anyBatch()]))
 		}
 	}
 	r.options()

@@ -9,6 +9,7 @@ const (
 	Met                      // the whole 95 % interval of the value lies inside the limit
 	NotMet                   // the whole interval lies outside
 	Undecided                // the limit lies within the interval: more measuring may decide
+	Elsewhere                // other batches than this one answer the budget
 )
 
 // verdicts are the verdicts' names in documents for programs, their words for
@@ -22,13 +23,15 @@ var verdicts = [...]struct {
 	Undecided: {"undecided", "UNDECIDED", 1},
 	Unknown:   {"unknown", "unknown", 2},
 	NotMet:    {"not_met", "NOT met", 3},
+	Elsewhere: {"elsewhere", "at other batches", 0},
 }
 
-// String is the verdict as people read it: "met", "NOT met", "UNDECIDED" or
-// "unknown".
+// String is the verdict as people read it: "met", "NOT met", "UNDECIDED",
+// "unknown" or "at other batches".
 func (v Verdict) String() string { return verdicts[v].words }
 
-// Name is the verdict in JSON and CSV: "met", "not_met", "undecided" or "unknown".
+// Name is the verdict in JSON and CSV: "met", "not_met", "undecided", "unknown" or
+// "elsewhere".
 func (v Verdict) Name() string { return verdicts[v].name }
 
 // MarshalText is [Verdict.Name].
@@ -51,6 +54,9 @@ func Worst(all ...Verdict) Verdict {
 // one thing, and what they span is its interval: where one of them missed the
 // budget and another did not, the limit lies within, and nothing is decided.
 func Together(repetitions ...Verdict) Verdict {
+	if len(repetitions) > 0 && repetitions[0] == Elsewhere { // so are all: they are of one batch
+		return Elsewhere
+	}
 	missed, not := false, false
 	for _, v := range repetitions {
 		missed, not = missed || v == NotMet, not || v == Met || v == Undecided

@@ -49,7 +49,7 @@ var experimentName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
 
 func (r *reader) experiment(root *node, e *Experiment) {
 	s, ok := r.section(root, "", "apiVersion", "name", "description", "site", "lease", "container",
-		"models", "runtimes", "providers", "threads", "batches", "trials", "accuracy", "budgets")
+		"host", "port", "key", "models", "runtimes", "providers", "threads", "batches", "trials", "accuracy", "budgets")
 	if !ok {
 		return
 	}

@@ -12,7 +12,13 @@
 //	apiVersion            chexp/v1                                          required
 //	name                  a-z 0-9 and inner hyphens, at most 40             required
 //	description           text                                              empty
-//	site                  CHI@Edge, local                                   required
+//	site                  CHI@Edge, local, ssh                              required
+//	host                  only with ssh: user@machine, or machine; its      required there
+//	                      name or address, as ssh takes it                  (user: yours here)
+//	port                  only with ssh: of its SSH server                  22
+//	key                   only with ssh: a private key's file, / or ~/ in   those of ssh-agent, and
+//	                      front; one with a passphrase needs ssh-agent      id_ed25519, id_ecdsa and
+//	                                                                        id_rsa of ~/.ssh
 //	lease                 only with CHI@Edge                                required there
 //	lease.machine_name    a kind of device, such as raspberrypi5            one of these
 //	lease.device          one device's name, such as nyu-rpi5-01            three is
@@ -93,7 +99,11 @@
 // There is no key for MLPerf's scenario: batch 1 is SingleStream, one input after
 // the other, judged by its latency; a larger batch is Offline, whose inputs are
 // all there before, judged by its throughput (inputs by the time of the
-// inferences; filling them in is not timed).
+// inferences; filling them in is not timed). Budgets follow: where a model on a
+// provider is measured in both, batch 1 answers for p50 to p99 and first_inference,
+// larger batches answer for throughput, and an option meets both if its batch 1 meets
+// the one and one of its larger batches the other. Where only one of them is
+// measured, it answers for all.
 //
 // Why half a second: a block of the Pi 5's 8 to 60 ms for a MobileNetV2 then
 // holds 8 to 60 inferences, enough for a median of its own; the default min_time

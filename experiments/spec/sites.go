@@ -13,15 +13,18 @@ type SiteKind struct {
 	Name       string // as the file has it after site:
 	Leases     bool   // it lends devices for a time: lease: is required
 	Containers bool   // it runs containers: container: is taken
+	Hosts      bool   // it is a machine that the file names: host: is required
 	Arch       string // Go's name of its devices' architecture; "" is that of this machine
 	About      string // follows the name where a person chooses a site; may be empty
-	Without    string // why it takes no lease or container, after "which"
+	Without    string // why it does not take what others do, after "which"
 }
 
 // Sites are the sites that a file can name, one line each.
 var Sites = []SiteKind{
-	{Name: "CHI@Edge", Leases: true, Containers: true, Arch: "arm64"}, // every device of CHI@Edge is arm64
+	{Name: "CHI@Edge", Leases: true, Containers: true, Arch: "arm64", // every device of CHI@Edge is arm64
+		Without: "lends devices, by lease"},
 	{Name: "local", About: "for this machine", Without: "uses this machine as it is"},
+	{Name: "ssh", Hosts: true, About: "for another machine of yours", Without: "uses that machine as it is"},
 }
 
 // SiteNamed returns what the site of this name takes.
@@ -55,6 +58,8 @@ func (k SiteKind) takes(section string) bool {
 		return k.Leases
 	case "container":
 		return k.Containers
+	case "host", "port", "key":
+		return k.Hosts
 	}
 	return true
 }
@@ -80,6 +85,7 @@ func (r *reader) site(s *section, e *Experiment) {
 	default:
 		e.Site = v
 	}
+	s.host(e, known)
 	read := map[string]func(*node, *Experiment){"lease": r.lease, "container": r.container}
 	for _, key := range []string{"lease", "container"} {
 		n := s.values[key]
@@ -116,6 +122,9 @@ func (e *Experiment) clearUntaken() {
 	if known && !kind.Containers {
 		e.Container = Container{}
 	}
+	if known && !kind.Hosts {
+		e.Host = Host{}
+	}
 }
 
 // At moves the experiment to the site that a person asked for. It must not need
@@ -131,6 +140,9 @@ func (e *Experiment) At(site string) error {
 	case kind.Leases && !e.SiteKind().Leases:
 		return failure.Usage.Errorf("%s is made for site %s and says nothing of a lease", e.file, e.Site).
 			Advise("add lease: and container: to it")
+	case kind.Hosts:
+		return failure.Usage.Errorf("%s is made for site %s and names no machine", e.file, e.Site).
+			Advise("write site: %s and host: user@machine in it", kind.Name)
 	}
 	e.Site = site
 	e.clearUntaken()

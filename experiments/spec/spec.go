@@ -19,6 +19,7 @@ type Experiment struct {
 	Site        string
 	Lease       Lease
 	Container   Container
+	Host        Host
 	Models      []ModelSource
 	Runtimes    []RuntimeSource
 	Providers   []trial.Provider

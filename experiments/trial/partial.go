@@ -12,12 +12,21 @@ type Partial struct {
 	// them all and went on for the precision, or ended before it knew the number.
 	Asked int    `json:"asked,omitempty"`
 	Why   string `json:"why"` // "interrupted", "the lease ends", …
+	// Needs is about how long the trial takes that was left out before it began, as
+	// there was no time for it; 0: it was not.
+	Needs time.Duration `json:"needs_ns,omitempty"`
 }
+
+// LeftOut reports whether the trial was left out before it began, as there was no time
+// for it.
+func (r *Result) LeftOut() bool { return r.Partial != nil && r.Partial.Needs > 0 }
 
 // String says it in words: "stopped after 7 of 12 blocks: the lease ends".
 func (p Partial) String() string {
 	done := fmt.Sprintf("%d of %d blocks", p.Blocks, p.Asked)
 	switch {
+	case p.Needs > 0:
+		return "left out before it began: " + p.Why
 	case p.Blocks == 0:
 		return "stopped before its first block was complete: " + p.Why
 	case p.Asked == 0:

@@ -190,8 +190,10 @@ type Event struct {
 	MedianNS float64 `json:"median_ns,omitempty"`
 	// LeftNS is how long the rest of the run will take, as far as what has been
 	// seen of it tells; 0 while a model has still to be seen.
-	LeftNS int64  `json:"left_ns,omitempty"`
-	Text   string `json:"text,omitempty"`
+	LeftNS int64 `json:"left_ns,omitempty"`
+	// NeedsNS is [Partial.Needs] of a trial that was left out, with TrialFinished.
+	NeedsNS int64  `json:"needs_ns,omitempty"`
+	Text    string `json:"text,omitempty"`
 }
 
 // EventType names what happened.

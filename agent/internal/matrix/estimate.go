@@ -43,6 +43,13 @@ func (e *estimate) spend(l *living) {
 	e.whole[v] = l.loading + l.measured/time.Duration(n)*time.Duration(max(n, e.blocks[v]))
 }
 
+// foresee takes what a trial will use that is loaded and has no block yet.
+func (e *estimate) foresee(l *living, work time.Duration) {
+	if v := variantOf(l.Trial); e.whole[v] == 0 {
+		e.whole[v], e.spent[l.ID] = l.loading+work, l.used()
+	}
+}
+
 // over takes a trial off the list.
 func (e *estimate) over(t trial.Trial) { delete(e.ahead, t.ID) }
 

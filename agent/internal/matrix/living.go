@@ -29,11 +29,12 @@ type living struct {
 	over     bool          // it has its result
 	restless bool          // threads of it run after its turn, and that has been told
 
-	wanted     int    // how many blocks it is to have, before any for the precision; 0: not yet known
-	restarts   int    // which of its process starts this is, from 0
-	journalled bool   // its blocks go into its journal
-	stopped    string // why the run ended before the trial did
-	imprecise  string // how well its median is known, if not as well as the policy asks for
+	wanted     int           // how many blocks it is to have, before any for the precision; 0: not yet known
+	restarts   int           // which of its process starts this is, from 0
+	journalled bool          // its blocks go into its journal
+	stopped    string        // why the run ended before the trial did
+	needs      time.Duration // for which there was no time, so that it was left out; 0: it was not
+	imprecise  string        // how well its median is known, if not as well as the policy asks for
 }
 
 func newLiving(t trial.Trial, d trial.Device) *living {
@@ -168,7 +169,10 @@ func (l *living) endProcess() *trial.Reason {
 // was stopped must be enough for one.
 func (l *living) summarize() error {
 	res := l.result
-	if l.stopped != "" {
+	switch {
+	case l.needs > 0:
+		return journal.LeaveOut(res, l.needs, l.stopped)
+	case l.stopped != "":
 		return journal.Settle(res, l.wanted, l.stopped)
 	}
 	sample, err := stats.SampleOf(res)

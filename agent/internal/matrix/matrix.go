@@ -59,7 +59,8 @@ type Supervisor struct {
 // Run runs every trial that has no result yet, and goes on with those of which an
 // earlier start has blocks on record. A failed trial is no error. The error is a
 // [Stopped] if the run was stopped: by ctx, whose cause may be one, or because no
-// time is Left. Each trial that has blocks then has a Partial result. Any other
+// time is Left, also if only some trials were left out for that. Each trial that has
+// blocks, or was left out, then has a Partial result. Any other
 // error says that events or results cannot be written.
 func (s *Supervisor) Run(ctx context.Context) error {
 	order := Order(s.Plan)
@@ -76,6 +77,9 @@ func (s *Supervisor) Run(ctx context.Context) error {
 			return err
 		}
 		order = order[n:]
+	}
+	if n := s.record.trimmed; n > 0 {
+		return cmp.Or(s.record.err, error(LeftOut(n)))
 	}
 	return s.record.close()
 }
@@ -115,6 +119,7 @@ func (s *Supervisor) wave(ctx context.Context, trials []trial.Trial) error {
 			pending = append(pending, t)
 		}
 	}
+	pending = s.turns.unloaded(pending)
 	for _, t := range pending {
 		if err := s.examine(ctx, t); err != nil {
 			return err
@@ -140,6 +145,7 @@ func (s *Supervisor) wave(ctx context.Context, trials []trial.Trial) error {
 func (s *Supervisor) group(ctx context.Context, trials []trial.Trial, number int) (rest []trial.Trial, err error) {
 	group, rest, err := s.processes.load(ctx, trials, number)
 	if err == nil {
+		s.turns.loaded(group)
 		err = s.turns.measure(ctx, group)
 	}
 	if stopped := AsStopped(ctx, err); stopped != nil {

@@ -27,6 +27,7 @@ type record struct {
 	pools    pools                   // of the latencies, where a precision is asked for
 	logs     map[string]*journal.Log // of trials that an earlier start has begun, and this one not yet
 	left     estimate
+	trimmed  int       // trials that were left out
 	said     time.Time // the latest Progress event
 	synced   time.Time // when the journals were last brought to the disk
 	err      error
@@ -139,7 +140,7 @@ func (r *record) write(t trial.Trial, res *trial.Result) {
 func (r *record) announce(t trial.Trial, res *trial.Result, text string) {
 	e := r.about(t, trial.TrialFinished)
 	if res.Partial != nil {
-		text = res.Partial.String()
+		text, e.NeedsNS = res.Partial.String(), int64(res.Partial.Needs)
 	}
 	e.SHA256, e.Text = r.out.Sum(t.ID), text
 	e.Outcome, e.Reasons = res.Outcome, res.Reasons

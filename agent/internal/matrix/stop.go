@@ -7,6 +7,7 @@ import (
 
 	"chexp/agent/internal/reason"
 	"chexp/experiments/trial"
+	"chexp/experiments/words"
 )
 
 // Stopped is the error of a run that somebody or its deadline has ended; Text is
@@ -32,6 +33,12 @@ func AsStopped(ctx context.Context, err error) *Stopped {
 // Deadline is the [Stopped] of a run whose time is up.
 func Deadline() *Stopped {
 	return &Stopped{trial.Reason{Code: trial.ReasonDeadline, Text: "the lease ends"}}
+}
+
+// LeftOut is the [Stopped] of a run whose time did not hold so many of its trials.
+func LeftOut(n int) *Stopped {
+	return &Stopped{trial.Reason{Code: trial.ReasonDeadline,
+		Text: words.Plural(n, "trial") + " left out, as the lease's time does not hold them"}}
 }
 
 // timeFor ends the run if a trial's next block, as long as its longest so far,

@@ -40,7 +40,8 @@ func (s *session) watch(r *http.Request) {
 
 // home lists the trials of a run that are at home, and those of them that are whole.
 func home(run string) (some, whole []string) {
-	for _, pattern := range []string{"results/*.json", "devices/*/results/*.json", "unread/*.json",
+	for _, pattern := range []string{"results/*.json", "devices/*/results/*.json", "partial/*.json",
+		"devices/*/partial/*.json", "unread/*.json",
 		"unread/journal/*", "damaged/*.json"} {
 		files, _ := filepath.Glob(filepath.Join(run, pattern))
 		for _, f := range files {
@@ -148,10 +149,11 @@ func (s *session) first(e ended) {
 	case e.hung:
 	case e.code == 0 && (!all || len(left) > 0) && !s.deaf():
 		s.fail("exit 0, with %d left and all results home: %v", len(left), all)
-	case e.code == 2:
+	case e.code == 2 && !s.refusedCreation(left):
 		s.fail("exit 2 means that nothing was created, and the command line was right")
 	case e.code == 130 && !e.hit:
 		s.fail("exit 130, and nobody interrupted it")
+	case e.code == -1 && s.phase == "plan" && len(s.runs()) == 0: // before chexp listened to signals
 	case e.hit && !s.deaf() && e.code != 0 && e.code != 130 && !(e.code == 6 && len(left) > 0):
 		s.fail("exit %d of an interrupted run with %d left", e.code, len(left))
 	case !e.hit && e.code != 0 && all && len(left) == 0 && s.times >= 0: // else it may be unable to see that
@@ -160,6 +162,12 @@ func (s *session) first(e ended) {
 	case !e.hit && e.code != 0 && e.code < 4:
 		s.fail("exit %d of a run that failed with %d left, all home: %v", e.code, len(left), all)
 	}
+}
+
+// refusedCreation reports whether the first creation was refused as bad, which is what
+// exit 2 says: nothing was created.
+func (s *session) refusedCreation(left []thing) bool {
+	return len(left) == 0 && (s.call == "POST /v1/leases" || s.errand == "delete")
 }
 
 // announced reports whether a thing that is left was named, as a failure.

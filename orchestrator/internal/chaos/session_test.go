@@ -23,8 +23,9 @@ type session struct {
 	codes []int
 	known map[string]bool // what was on a device when it was given back: run/trial
 
-	answers int  // that went wrong
-	struck  bool // the signal reached it
+	answers int      // that went wrong
+	struck  bool     // the signal reached it
+	asked   []string // what another command than run asked for
 }
 
 // ended is how a process ended.
@@ -67,7 +68,7 @@ func (s *session) command(args ...string) *exec.Cmd {
 	cmd.Dir = s.dir
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.dir, "TMPDIR=" + filepath.Join(s.dir, "tmp"),
 		"CHEXP_CACHE=" + filepath.Join(filepath.Dir(s.dir), "cache"), "OS_CLIENT_CONFIG_FILE=" + s.clouds(),
-		"OS_CLOUD=chexp-emulator"}
+		"OS_CLOUD=chexp-emulator" + map[string]string{"oidc": "-oidc"}[s.way]}
 	return cmd
 }
 
@@ -86,6 +87,7 @@ func (s *session) execute(limit time.Duration, b *blow, args ...string) ended {
 		s.t.Fatal(err)
 	}
 	cmd.Stdout, cmd.Stderr = write, write
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	begun := time.Now()
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
@@ -115,7 +117,7 @@ func (s *session) execute(limit time.Duration, b *blow, args ...string) ended {
 			}
 			if time.Since(begun) > limit {
 				e.hung = true
-				cmd.Process.Signal(syscall.SIGQUIT) // Go's runtime says where it stands
+				cmd.Process.Signal(syscall.SIGABRT) // Go's runtime says where it stands
 				select {
 				case <-over:
 				case <-time.After(5 * time.Second):
@@ -141,21 +143,27 @@ func (s *session) execute(limit time.Duration, b *blow, args ...string) ended {
 	return e
 }
 
+// group is a signal to the process and to all that it has started, as a terminal and
+// timeout send them.
+type group syscall.Signal
+
 // signalling are the ways to end a process, each a list of signals and of pauses
 // before them.
 var signalling = map[string][]any{
-	"INT":          {syscall.SIGINT},
+	"INT":          {group(syscall.SIGINT)},
+	"QUIT":         {group(syscall.SIGQUIT)},
 	"TERM":         {syscall.SIGTERM},
 	"HUP":          {syscall.SIGHUP},
 	"PIPE":         {syscall.SIGPIPE},
 	"QUIETPIPE":    {"hang up"},
-	"TEE":          {"hang up", syscall.SIGINT},
-	"TERMINAL":     {"hang up", syscall.SIGHUP},
+	"TEE":          {"hang up", group(syscall.SIGINT)},
+	"TERMINAL":     {"hang up", group(syscall.SIGHUP), syscall.SIGHUP},
 	"INT-INT":      {syscall.SIGINT, 20 * time.Microsecond, syscall.SIGINT},
-	"TIMEOUT":      {syscall.SIGTERM, 5 * time.Microsecond, syscall.SIGTERM, syscall.SIGCONT},
+	"TIMEOUT":      {syscall.SIGTERM, 5 * time.Microsecond, group(syscall.SIGTERM), group(syscall.SIGCONT)},
 	"INT-LATE-INT": {syscall.SIGINT, 1500 * time.Millisecond, syscall.SIGINT},
-	"NOTEBOOK":     {syscall.SIGINT, 200 * time.Millisecond, syscall.SIGHUP, 200 * time.Millisecond, syscall.SIGKILL},
-	"KILL":         {syscall.SIGKILL},
+	"NOTEBOOK": {group(syscall.SIGINT), 200 * time.Millisecond, group(syscall.SIGHUP), 200 * time.Millisecond,
+		group(syscall.SIGKILL)},
+	"KILL": {syscall.SIGKILL},
 }
 
 // strike makes the blow of a way to end a process.
@@ -170,6 +178,9 @@ func strike(way string, when func() bool, after time.Duration) *blow {
 			case syscall.Signal:
 				cmd.Process.Signal(step)
 				killed = killed || step == syscall.SIGKILL
+			case group:
+				syscall.Kill(-cmd.Process.Pid, syscall.Signal(step))
+				killed = killed || step == group(syscall.SIGKILL)
 			}
 		}
 		return killed

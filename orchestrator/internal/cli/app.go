@@ -34,7 +34,8 @@ type app struct {
 	// the second ends this one.
 	cleanup context.Context
 	warned  map[string]bool // the warnings that were printed at the sign-in
-	// deviceArch is the architecture of the emulator's devices; empty: the site's.
+	// deviceArch is the architecture of the emulator's devices, or that a machine of
+	// the user's own has told; empty: the site's.
 	deviceArch string
 }
 
@@ -69,7 +70,8 @@ func (a *app) root() *cli.App {
 				Usage: "entry of clouds.yaml to sign in with"},
 		},
 		Commands: []*cli.Command{
-			runVerbs{a}.runCommand(), runVerbs{a}.rehearseCommand(), experimentVerbs{a}.experimentCommand(),
+			runVerbs{a}.runCommand(), runVerbs{a}.rehearseCommand(), runVerbs{a}.replayCommand(),
+			experimentVerbs{a}.experimentCommand(),
 			resultsVerbs{a}.resultsCommand(), leaseVerbs{a}.leaseCommand(), deviceVerbs{a}.deviceCommand(),
 			modelVerbs{a}.modelCommand(), doctorVerb{a}.doctorCommand(), emulatorVerb{a}.emulatorCommand(),
 			gcVerb{a}.gcCommand(), gcVerb{a}.releaserCommand(),
@@ -78,6 +80,7 @@ func (a *app) root() *cli.App {
 		Before: func(c *cli.Context) error {
 			if offers(c.Args().Slice()) {
 				a.offer(c)
+				a.offerMade()
 			}
 			return nil
 		},
@@ -228,6 +231,9 @@ func (a *app) commandsFor(c *cli.Context, s *store.Run) run.Commands {
 	usual, err := filepath.Abs(filepath.Join(c.String("runs"), s.ID))
 	if dir, err2 := filepath.Abs(s.Dir); err == nil && err2 == nil && dir != usual {
 		lines.Run = dir
+	}
+	if entries, err := s.Entries(); err == nil {
+		lines.NoLeases = !siteOf(entries).Leases
 	}
 	return lines
 }

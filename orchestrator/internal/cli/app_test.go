@@ -1,7 +1,12 @@
 package cli
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -18,5 +23,17 @@ func TestAdviceIsPasteable(t *testing.T) {
 			!strings.Contains(told.String(), want) {
 			t.Errorf("%s: code %d, %s", program, code, told.String())
 		}
+	}
+}
+
+// What ends because of a signal is an interruption, whatever was being done.
+func TestASignalsErrorIsAnInterruption(t *testing.T) {
+	err := fmt.Errorf("looking for the lease x: %w", received{syscall.SIGHUP, ""})
+	if !errors.Is(err, context.Canceled) {
+		t.Error("it is no end of a context")
+	}
+	a := &app{err: io.Discard}
+	if code := a.explain(err); code != 130 {
+		t.Errorf("exit code %d", code)
 	}
 }

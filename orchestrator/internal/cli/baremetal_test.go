@@ -268,7 +268,7 @@ func (m *metal) overSSH(box *servers.Server, signer ssh.Signer) {
 		hostKey, _, _, _, err = ssh.ParseAuthorizedKey([]byte(line))
 		return err == nil
 	})
-	cfg := sshexec.Config{Address: fip.FloatingIP + ":22", User: "cc", Signer: signer, HostKey: hostKey}
+	cfg := sshexec.Config{Address: fip.FloatingIP + ":22", User: "cc", Signers: []ssh.Signer{signer}, HostKey: hostKey}
 	m.poll("sshd", func() bool {
 		tr, err := sshexec.Dial(m.Context(), cfg)
 		if err == nil {

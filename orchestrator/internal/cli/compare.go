@@ -225,6 +225,7 @@ func (a resultsVerbs) gather(c *cli.Context, asked []askedGroup, budgets []judge
 				}
 			}
 		}
+		a.sealedRuns(c, runs)
 		for _, r := range runs {
 			if other, ok := in[r.RunID]; ok {
 				bad = append(bad, fmt.Sprintf("run %s is in the groups %s and %s", r.RunID, other, g.label))

@@ -1,12 +1,10 @@
 package cli
 
 import (
-	"cmp"
 	"errors"
 	"io/fs"
 
 	"chexp/experiments/failure"
-	"chexp/experiments/spec"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/site"
 	"chexp/orchestrator/internal/store"
@@ -38,13 +36,8 @@ func (a runVerbs) giveBackDamaged(c *cli.Context, cfg run.Config, s *store.Run, 
 		obs.warned, cfg.Observe, o.Notice, o.Commands = a.warned, obs, obs.Again, cfg.Commands
 		obs.Warn("files of this run are damaged, so all that can be done is to give back what it holds: " +
 			damage.Error())
-		// The journal's first entry says where the run is; before that was kept, it was
-		// where experiments run by default.
-		where := spec.Sites[0].Name
-		if len(entries) > 0 && entries[0].Kind == store.Ended {
-			where = cmp.Or(entries[0].Text, where)
-		}
-		if cfg.Site, err = a.connect(c.Context, where, o); err != nil {
+		o.Host = hostOf(s)
+		if cfg.Site, err = a.connect(c.Context, siteOf(entries).Name, o); err != nil {
 			return err
 		}
 		if err := checkOwnerOfDamaged(c, cfg, st); err != nil {

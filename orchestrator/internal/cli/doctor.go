@@ -41,6 +41,7 @@ func (a doctorVerb) doctor(c *cli.Context) error {
 	}
 	image := c.String("image")
 	var found []site.Finding
+	var host *spec.Experiment // on a machine of the user's own
 	if file := c.String("experiment"); file != "" {
 		e, err := loadExperiment(file, "")
 		if err != nil {
@@ -51,12 +52,21 @@ func (a doctorVerb) doctor(c *cli.Context) error {
 		if e.Container.Image != "" {
 			image = e.Container.Image
 		}
+		if e.SiteKind().Hosts {
+			host = e
+		}
 	}
-	found = append(found, a.examineCloud(c)...)
+	if host == nil {
+		found = append(found, a.examineCloud(c)...)
+	} else {
+		found = append(found, a.examineHost(c, host)...)
+	}
 	if err := c.Context.Err(); err != nil {
 		return err
 	}
-	found = append(found, imageFinding(image))
+	if host == nil {
+		found = append(found, imageFinding(image))
+	}
 	found = append(found, a.machineFindings()...)
 	return a.tell(c, found)
 }
@@ -71,6 +81,19 @@ func (a doctorVerb) examineCloud(c *cli.Context) []site.Finding {
 		Detail: fmt.Sprintf("%s as %s, project %s (%s)", d["auth_host"], d["user"], d["project"],
 			d["credentials_from"])}
 	return append([]site.Finding{signedIn}, cloud.Examine(c.Context)...)
+}
+
+func (a doctorVerb) examineHost(c *cli.Context, e *spec.Experiment) []site.Finding {
+	o := a.siteOptions(c)
+	o.Host = e.Host
+	s, err := a.connect(c.Context, e.Site, o)
+	if err != nil {
+		return []site.Finding{site.FindingOf("sign-in", err)}
+	}
+	if x, ok := s.(site.Examiner); ok {
+		return x.Examine(c.Context)
+	}
+	return nil
 }
 
 // imageFinding can look at the name only.

@@ -19,6 +19,7 @@ import (
 	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/report/texttab"
 	"chexp/orchestrator/internal/runtimes"
+	"chexp/orchestrator/internal/site"
 	"chexp/orchestrator/internal/store"
 
 	"github.com/urfave/cli/v2"
@@ -122,6 +123,7 @@ func (a experimentVerbs) look(ctx context.Context, e *spec.Experiment) error {
 			acc.Pack = &spec.Pack{Classes: classes}
 		}
 	}
+	a.tryArch(ctx, e, site.Options{})
 	arch := a.archOf(e)
 	var known []spec.Runtime
 	if agent, err := agentManifest(arch); err != nil {
@@ -161,6 +163,7 @@ func (a experimentVerbs) experimentPlan(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	a.tryArch(c.Context, e, site.Options{})
 	p, err := prepare(c.Context, e, a.archOf(e), store.NewID(e.Name, time.Now()), newProgress(a.err).Say,
 		func(text string) { a.warn(text + "; a rehearsal measures it, a run needs the file") })
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,10 +26,11 @@ type gcVerb struct{ *app }
 func (a gcVerb) gcCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "gc",
-		Usage:     "find what chexp has left on the cloud and on this machine, and delete it",
+		Usage:     "find what chexp has left on clouds and machines, and delete it",
 		ArgsUsage: "[RUN...]",
 		Description: "" +
-			"Looks for leases, containers and floating IPs of runs whose chexp was killed, for temporary files, and\n" +
+			"Looks for leases, containers and floating IPs of runs whose chexp was killed, for what they left on machines\n" +
+			"of your own (site: ssh), for temporary files, and\n" +
 			"for the directories of killed rehearsals, and shows what there is, and why it is yours. --yes deletes it:\n" +
 			"of a run, what is measured is brought home before. Then it looks again; what is still there is exit 6.\n" +
 			"A thing is yours by a run's journal, or by your user id and chexp's mark in its name. What a chexp works\n" +
@@ -61,6 +63,7 @@ type litter struct {
 	Run   string    `json:"run,omitempty"`   // that made it, if it is known
 	thing run.Thing // on the cloud
 	from  *store.Run
+	host  bool // on a machine of the user's own, which lists nothing
 }
 
 func (a gcVerb) gc(c *cli.Context) error {
@@ -69,8 +72,11 @@ func (a gcVerb) gc(c *cli.Context) error {
 		return err
 	}
 	var cloudErr error
-	if !c.Bool("here") {
-		cloudErr = h.findThings()
+	h.findHosts()
+	if !c.Bool("here") && !h.onHosts() {
+		if cloudErr = h.findThings(); h.cloud == nil {
+			h.findUnlisted()
+		}
 	}
 	if c.NArg() == 0 {
 		h.findFiles()
@@ -205,6 +211,7 @@ func (a gcVerb) releaser(c *cli.Context) error {
 		}
 	}
 	defer s.Unlock()
+	defer a.sealing(s)()
 	for {
 		err := a.end(c, s)
 		entries, unread := s.Entries()
@@ -270,6 +277,7 @@ func (h *heap) endRun(s *store.Run) error {
 		return err
 	}
 	defer s.Unlock()
+	defer h.sealing(s)()
 	fmt.Fprintf(h.err, "  ending run %s\n", s.ID)
 	err := h.end(h.c, s)
 	entries, lost, unread := store.Readable(s)
@@ -284,13 +292,14 @@ func (h *heap) endRun(s *store.Run) error {
 // lookAgain finds out what of all that is still there.
 func (h *heap) lookAgain(failed error) error {
 	there := map[string]bool{}
+	var unlisted []run.ThingKind
 	if h.cloud != nil {
-		things, err := h.own(h.cleanup)
-		if err != nil {
-			return errors.Join(failed, err)
-		}
+		things, kinds, err := h.own(h.cleanup)
 		for _, t := range things {
-			there[string(t.Kind)+" "+t.ID] = true
+			there[string(t.Kind)+" "+t.ID], there[string(t.Kind)+" "+t.Name] = true, true
+		}
+		if unlisted = kinds; err != nil && failed != nil {
+			return errors.Join(failed, err)
 		}
 	}
 	left, kind := 0, failure.Cloud
@@ -299,7 +308,14 @@ func (h *heap) lookAgain(failed error) error {
 		if x.Stays != "" {
 			continue
 		}
-		if x.State = "gone"; there[x.What+" "+x.ID] || x.thing.Kind == "" && exists(x.Name) {
+		at := x.What + " " + x.ID
+		if x.ID == "" {
+			at = x.What + " " + x.Name
+		}
+		if x.State = "gone"; slices.Contains(unlisted, x.thing.Kind) && !x.host {
+			x.State = "not looked up again"
+		}
+		if there[at] || x.thing.Kind == "" && exists(x.Name) || x.host && stillHeld(x.from) {
 			x.State = "still there"
 			if left++; x.thing.Kind == "" {
 				kind = failure.Storage

@@ -48,7 +48,7 @@ func working() (store.Index, error) {
 // guard begins to watch over a run. One that holds no lease, or whose cloud ends
 // with this process, needs no guard: nil.
 func (a runVerbs) guard(c *cli.Context, cfg run.Config) *guard {
-	if !cfg.Experiment.SiteKind().Leases || isRehearsal(cfg.Store) {
+	if kind := cfg.Experiment.SiteKind(); !kind.Leases && !kind.Hosts || isRehearsal(cfg.Store) {
 		return nil
 	}
 	g := &guard{verbs: a, run: cfg.Run}
@@ -162,6 +162,11 @@ func leftAtOnce(r *run.Run, err error) error {
 	if !h.Ends.IsZero() {
 		until = ", until " + clock.Both(h.Ends)
 	}
+	if r.Commands.NoLeases {
+		return failure.Device.Errorf("interrupted twice, so this chexp leaves at once. What the run has made on %s stays "+
+			"there", r.Experiment.Host.Name).
+			Advise("`%s` goes on; `%s` brings home what is measured, and removes it", r.Commands.Resume(), r.Commands.End())
+	}
 	return failure.Cloud.Errorf("interrupted twice, so this chexp leaves at once. The lease %s stays yours%s, with what "+
 		"is in it", either(h.Leases), until).
 		Advise("`%s` goes on; `%s` brings home what is measured, and gives it back; `%s` gives it back with all that is "+
@@ -194,6 +199,9 @@ func (a *app) offer(c *cli.Context) {
 			lease = "the lease " + words.Printable(names)
 		}
 		lines := a.commandsFor(c, s)
+		if lines.NoLeases {
+			lease = "a directory on " + words.Printable(hostOf(s).Name)
+		}
 		a.warn(fmt.Sprintf("run %s was cut off and holds %s%s: `%s` goes on with it; `%s` brings home what it has "+
 			"measured, and gives it back", s.ID, lease, until, lines.Resume(), lines.End()))
 	}

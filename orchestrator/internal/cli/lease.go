@@ -87,6 +87,8 @@ func (a leaseVerbs) leaseCreate(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	made, known := a.note(c, req.Name, req.End), true
+	defer func() { made.over(known) }()
 	l, err := cloud.Reserve(c.Context, req)
 	if err != nil {
 		return err
@@ -110,7 +112,9 @@ func (a leaseVerbs) leaseCreate(c *cli.Context) error {
 			return err
 		}
 	}
-	return a.print(c, leaseRows([]run.Lease{l}, l))
+	err = a.print(c, leaseRows([]run.Lease{l}, l))
+	known = !unread(err)
+	return err
 }
 
 // awaitNew waits for a lease that was just made. One that has begun is given back
@@ -185,6 +189,9 @@ func (a leaseVerbs) theLease(c *cli.Context, find findLease) (site.Cloud, site.L
 		return nil, site.Lease{}, err
 	}
 	l, err := find(cloud, c.Context, name)
+	if err == nil || failure.KindOf(err) == failure.Usage {
+		heardOf(name)
+	}
 	return cloud, l, err
 }
 

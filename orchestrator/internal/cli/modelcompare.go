@@ -78,10 +78,7 @@ func (a modelVerbs) modelCompare(c *cli.Context) error {
 		if err != nil {
 			return err
 		}
-		if _, err := settle(w.ONNX, c.String("shape")); err != nil {
-			return refused("", err)
-		}
-		f, err := feedInputs(c, w.ONNX)
+		f, err := feeding(c, w.ONNX)
 		if err != nil {
 			return err
 		}
@@ -91,7 +88,7 @@ func (a modelVerbs) modelCompare(c *cli.Context) error {
 		models = append(models, w.ONNX)
 		lines = append(lines, compared{Model: name, Bytes: w.Bytes})
 	}
-	list, set, err := a.sampled(c, models[0], c.String("data"), first)
+	list, set, err := a.sampled(c, c.String("data"), first)
 	if err != nil {
 		return refused("", err)
 	}

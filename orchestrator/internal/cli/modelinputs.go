@@ -36,47 +36,60 @@ func (v *inputValues) Set(s string) error {
 
 func (v *inputValues) String() string { return "" }
 
-// fed is a model whose inputs --input describes.
+// fed says how a model's inputs are fed. The model itself keeps the shapes that it
+// has: sizes written into it may contradict what its nodes compute in a branch that
+// is not taken, and ONNX Runtime then refuses to load it.
 type fed struct {
-	settled inputs.Settled
-	open    map[*onnx.Value][]onnx.Dim // the shapes that the inputs had
+	ports     []*onnx.Value      // the model's inputs, with the sizes of one sample where they are known
+	sizes     map[string][]int64 // those that --shape or --input says; nil: they say none
+	described bool               // by --input: settled says how
+	settled   inputs.Settled
 }
 
-// feedInputs gives a model's inputs the sizes that --input describes, for one
-// sample; nil where nothing is described.
-func feedInputs(c *cli.Context, m *onnx.Model) (*fed, error) {
-	v, ok := c.Generic("input").(*inputValues)
-	if !ok || len(v.list) == 0 {
-		return nil, nil
+// feeding reads --shape and --input.
+func feeding(c *cli.Context, m *onnx.Model) (f *fed, err error) {
+	f = &fed{ports: m.Graph.RealInputs()}
+	if s := c.String("shape"); s != "" {
+		if f.sizes, err = inputShape(f.ports, s); err != nil {
+			return nil, err
+		}
 	}
-	f := &fed{settled: inputs.Settle(m, v.list, input.Options{}), open: map[*onnx.Value][]onnx.Dim{}}
-	if err := inputs.Error(f.settled.Problems); err != nil {
-		return nil, failure.Usage.Errorf("--input: %s", words.Printable(err.Error())).
-			Advise("`chexp model inspect` shows the inputs of a model")
+	if v, ok := c.Generic("input").(*inputValues); ok && len(v.list) > 0 {
+		f.described, f.settled = true, inputs.Settle(m, v.list, input.Options{})
+		if err := inputs.Error(f.settled.Problems); err != nil {
+			return nil, failure.Usage.Errorf("--input: %s", words.Printable(err.Error())).
+				Advise("`chexp model inspect` shows the inputs of a model")
+		}
+		f.sizes = inputs.Sizes(f.settled.Inputs, 1)
 	}
-	sizes := inputs.Sizes(f.settled.Inputs, 1)
-	for _, in := range m.Graph.RealInputs() {
-		f.open[in], in.Shape = in.Shape, onnx.Fixed(sizes[in.Name]...)
+	for i, v := range f.ports {
+		if dims, ok := f.sizes[v.Name]; ok {
+			w := *v
+			w.Shape = onnx.Fixed(dims...)
+			f.ports[i] = &w
+		}
 	}
 	return f, nil
 }
 
-// keep gives another model's inputs of the same names the shapes that they had.
-func (f *fed) keep(m *onnx.Model) {
-	for v, shape := range f.open {
-		for _, in := range m.Graph.RealInputs() {
-			if in.Name == v.Name {
-				in.Shape = shape
-			}
+// inputShape reads --shape, which is for models with one input.
+func inputShape(ports []*onnx.Value, shape string) (map[string][]int64, error) {
+	dims, err := sizes(shape)
+	if err != nil {
+		return nil, failure.Usage.Errorf("--shape %v", err)
+	}
+	bad := len(ports) != 1
+	if !bad && ports[0].Shape != nil {
+		bad = len(ports[0].Shape) != len(dims)
+		for i, d := range ports[0].Shape {
+			bad = bad || d.Known() && d.Size != dims[i]
 		}
 	}
-}
-
-// reopen gives the inputs back the shapes that they had in the file.
-func (f *fed) reopen() {
-	for v, shape := range f.open {
-		v.Shape = shape
+	if bad {
+		return nil, failure.Usage.Errorf("--shape %s does not fit the model's inputs", shape).
+			Advise("`chexp model inspect` without it shows them; --input is for several")
 	}
+	return map[string][]int64{ports[0].Name: dims}, nil
 }
 
 // has reports whether a person said where an input's values come from.
@@ -114,23 +127,21 @@ func (f *fed) samples(n int, wanted func(name string) bool) (list [][]*onnx.Tens
 
 // sampled is readSamples, of the inputs whose values --input does not give; without
 // a folder all are as --input says.
-func (a modelVerbs) sampled(c *cli.Context, m *onnx.Model, dir string, f *fed) (list []quant.Sample,
-	set *samples.Set, err error) {
-	if f == nil {
-		return a.readSamples(c, m, dir)
+func (a modelVerbs) sampled(c *cli.Context, dir string, f *fed) (list []quant.Sample, set *samples.Set, err error) {
+	if !f.described {
+		return a.readSamples(c, f.ports, dir)
 	}
 	f.say(a.app)
 	n, wanted := c.Int("samples"), func(string) bool { return true }
 	if set = (&samples.Set{}); dir != "" {
-		only, g := *m, *m.Graph
-		g.Inputs, wanted = nil, f.has
-		for _, v := range m.Graph.RealInputs() {
+		var open []*onnx.Value
+		wanted = f.has
+		for _, v := range f.ports {
 			if !f.has(v.Name) {
-				g.Inputs = append(g.Inputs, v)
+				open = append(open, v)
 			}
 		}
-		only.Graph = &g
-		if list, set, err = a.readSamples(c, &only, dir); err != nil {
+		if list, set, err = a.readSamples(c, open, dir); err != nil {
 			return nil, nil, err
 		}
 		n = len(list)
@@ -164,6 +175,9 @@ func (f *fed) rows() (most int) {
 // real reports whether all values are a person's own: what is made up says nothing
 // of the ranges that a model will see.
 func (f *fed) real() bool {
+	if !f.described {
+		return false
+	}
 	for _, in := range f.settled.Inputs {
 		if !f.has(in.Name) {
 			return false

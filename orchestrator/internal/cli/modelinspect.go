@@ -8,9 +8,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"chexp/experiments/failure"
 	"chexp/experiments/words"
-	"chexp/models/inputs"
 	"chexp/models/inspect"
 	"chexp/models/onnx"
 
@@ -47,19 +45,13 @@ func (a modelVerbs) modelInspect(c *cli.Context) error {
 		}
 	}
 	o := inspect.Options{Runtime: c.String("runtime"), Outside: w.Outside}
-	if s := c.String("shape"); s != "" {
-		if o.Shapes, err = inputShape(w.ONNX, s); err != nil {
-			return err
-		}
-	}
-	f, err := feedInputs(c, w.ONNX)
+	f, err := feeding(c, w.ONNX)
 	if err != nil {
 		return err
 	}
-	if f != nil {
-		f.reopen() // the report shows the file as it is
+	o.Shapes = f.sizes
+	if f.described {
 		f.say(a.app)
-		o.Shapes = inputs.Sizes(f.settled.Inputs, 1)
 	}
 	r := inspect.Inspect(w.ONNX, o)
 	r.File, r.SHA256, r.Bytes, r.Parts, r.External = w.Path, w.SHA256, w.Bytes, w.Parts, len(w.Parts) > 0
@@ -70,19 +62,6 @@ func (a modelVerbs) modelInspect(c *cli.Context) error {
 		return inspectionText(a.out, r)
 	}
 	return badFormat(c.String("format"))
-}
-
-func inputShape(m *onnx.Model, shape string) (map[string][]int64, error) {
-	ports := m.Graph.RealInputs()
-	dims, err := sizes(shape)
-	if err != nil {
-		return nil, failure.Usage.Errorf("--shape %v", err)
-	}
-	if len(ports) != 1 || ports[0].Shape != nil && len(ports[0].Shape) != len(dims) {
-		return nil, failure.Usage.Errorf("--shape %s does not fit the model's inputs", shape).
-			Advise("`chexp model inspect` without it shows them")
-	}
-	return map[string][]int64{ports[0].Name: dims}, nil
 }
 
 func inspectionText(w io.Writer, r *inspect.Report) error {

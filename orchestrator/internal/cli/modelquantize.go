@@ -116,18 +116,14 @@ func (a modelVerbs) modelQuantize(c *cli.Context) error {
 	if err == nil && q.Options.Mode == quant.Dynamic {
 		quant.PrepareBodies(q.Float)
 	}
-	var open []onnx.Dim
-	if err == nil {
-		open, err = settle(q.Float, c.String("shape"))
-	}
 	var f *fed
 	if err == nil {
-		f, err = feedInputs(c, q.Float)
+		f, err = feeding(c, q.Float)
 	}
 	if err != nil {
 		return refused("cannot quantize "+name, err)
 	}
-	if c.String("data") == "" && (f == nil || !f.real()) && (q.Options.Mode == quant.Static || q.MaxDrop >= 0) {
+	if c.String("data") == "" && !f.real() && (q.Options.Mode == quant.Static || q.MaxDrop >= 0) {
 		return badFlag("--data DIR is missing: static quantization needs inputs like those that the model will see")
 	}
 	out := c.String("output")
@@ -140,7 +136,7 @@ func (a modelVerbs) modelQuantize(c *cli.Context) error {
 	}
 	var res *quant.Result
 	switch {
-	case c.String("data") != "" || f != nil && f.real():
+	case c.String("data") != "" || f.real():
 		res, err = a.quantizeWithData(c, q, f)
 	case q.Options.Mode == quant.Half:
 		res, err = quant.PlainHalf(q.Float, q.Options)
@@ -149,13 +145,6 @@ func (a modelVerbs) modelQuantize(c *cli.Context) error {
 	}
 	if err != nil {
 		return refused("cannot quantize "+name, err)
-	}
-	if f != nil {
-		f.reopen()
-		f.keep(res.Model)
-	}
-	if open != nil { // the file keeps open what was open
-		res.Model.Graph.RealInputs()[0].Shape = open
 	}
 	b, err := res.Model.Marshal()
 	if err != nil {
@@ -234,37 +223,6 @@ func fixBatch(m *onnx.Model, n int64) {
 	}
 }
 
-// settle gives the model's only input the shape of the samples. It returns the
-// shape that the input had, nil if --shape was not given.
-func settle(m *onnx.Model, shape string) ([]onnx.Dim, error) {
-	if shape == "" {
-		return nil, nil
-	}
-	inputs := m.Graph.RealInputs()
-	if len(inputs) != 1 {
-		return nil, fmt.Errorf("the model has %d inputs; --shape is for one", len(inputs))
-	}
-	wanted, err := sizes(shape)
-	if err != nil {
-		return nil, badFlag("--shape %v", err)
-	}
-	var dims []onnx.Dim
-	for i, n := range wanted {
-		was := inputs[0].Shape
-		if was != nil && (i >= len(was) || was[i].Known() && was[i].Size != n) {
-			return nil, badFlag("--shape %s does not fit the model's input %q", shape, inputs[0].Name)
-		}
-		dims = append(dims, onnx.Dim{Size: n})
-	}
-	if was := inputs[0].Shape; was != nil && len(was) != len(dims) {
-		return nil, badFlag("--shape %s does not fit the model's input %q, which has %d dimensions",
-			shape, inputs[0].Name, len(was))
-	}
-	was := inputs[0].Shape
-	inputs[0].Shape = dims
-	return was, nil
-}
-
 // plainDynamic quantizes without samples.
 func plainDynamic(q quant.Request) (*quant.Result, error) {
 	if err := quant.Nothing(q.Float, q.Options); err != nil {
@@ -277,7 +235,7 @@ func plainDynamic(q quant.Request) (*quant.Result, error) {
 
 // readSamples reads a folder as inputs of a model, and says what of it is not
 // used and which class is which.
-func (a modelVerbs) readSamples(c *cli.Context, m *onnx.Model, dir string) (list []quant.Sample, set *samples.Set,
+func (a modelVerbs) readSamples(c *cli.Context, ports []*onnx.Value, dir string) (list []quant.Sample, set *samples.Set,
 	err error) {
 	from := samples.From{Dir: dir, Limit: c.Int("samples")}
 	if from.Preprocess, err = preprocess(c); err != nil {
@@ -286,7 +244,7 @@ func (a modelVerbs) readSamples(c *cli.Context, m *onnx.Model, dir string) (list
 	if from.Classes, err = classNames(c.String("classes")); err != nil {
 		return nil, nil, err
 	}
-	sets, set, err := from.Sets(m.Graph.RealInputs())
+	sets, set, err := from.Sets(ports)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -306,12 +264,12 @@ func (a modelVerbs) readSamples(c *cli.Context, m *onnx.Model, dir string) (list
 func (a modelVerbs) quantizeWithData(c *cli.Context, q quant.Request, f *fed) (*quant.Result, error) {
 	var err error
 	var set *samples.Set
-	if q.Samples, set, err = a.sampled(c, q.Float, c.String("data"), f); err != nil {
+	if q.Samples, set, err = a.sampled(c, c.String("data"), f); err != nil {
 		return nil, err
 	}
 	q.Labels = set.Labels
 	if dir := c.String("eval"); dir != "" {
-		if q.Evaluation, set, err = a.sampled(c, q.Float, dir, f); err != nil {
+		if q.Evaluation, set, err = a.sampled(c, dir, f); err != nil {
 			return nil, err
 		}
 		q.EvalLabels = set.Labels

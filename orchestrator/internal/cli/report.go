@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -41,17 +42,18 @@ func (f *found) measured() bool {
 
 // readFindings reads a run from its directory alone.
 func readFindings(s *store.Run) (*found, error) {
+	changed := changedEvidence(s)
 	if len(s.Devices()) > 0 {
-		return readDevices(s)
+		return readDevices(s, changed)
 	}
-	return readDevice(s)
+	return readDevice(s, changed)
 }
 
 // readDevices reads a run with several devices.
-func readDevices(s *store.Run) (*found, error) {
+func readDevices(s *store.Run, changed string) (*found, error) {
 	f := &found{store: s}
 	for _, part := range s.Devices() {
-		own, err := readDevice(part)
+		own, err := readDevice(part, changed)
 		if err != nil {
 			return nil, err
 		}
@@ -67,11 +69,14 @@ func readDevices(s *store.Run) (*found, error) {
 	}
 	const seed = 1
 	f.across = compare.Runs([]compare.Group{group}, seed)
+	if changed != "" {
+		f.across.Notes = append([]string{findings.Tampered(changed)}, f.across.Notes...)
+	}
 	return f, nil
 }
 
 // readDevice reads a run with one device, or one device of a run with several.
-func readDevice(s *store.Run) (*found, error) {
+func readDevice(s *store.Run, changed string) (*found, error) {
 	plan, err := s.Plan()
 	if err != nil {
 		return nil, err
@@ -91,8 +96,8 @@ func readDevice(s *store.Run) (*found, error) {
 	in := findings.Input{Plan: plan, Budgets: e.Budgets, Phases: timeline(entries)}
 	in.Run = findings.Run{
 		ID: s.ID, Experiment: e.Name, Description: e.Description, Site: e.Site,
-		Image: e.Container.Image, Started: entries[0].Time, Ended: entries[len(entries)-1].Time,
-		Rehearsal: isRehearsal(s), Dir: s.Dir,
+		Image: e.Container.Image, Started: entries[0].Time, Ended: ended(entries),
+		Rehearsal: isRehearsal(s), Changed: changed, Dir: s.Dir,
 	}
 	facts, err := attemptsOf(s)
 	if err != nil {
@@ -102,15 +107,32 @@ func readDevice(s *store.Run) (*found, error) {
 	return &found{store: s, results: in.Results, table: findings.Build(in)}, nil
 }
 
+// ofReport reports whether an entry is about a report, or stands after one: nothing
+// that a report tells of, as it would be another each time it is written.
+func ofReport(e store.Entry) bool {
+	return e.Phase == string(run.PhaseReport) || e.Kind == store.Finished || e.Kind == store.Left
+}
+
+// ended is when a run's work ended.
+func ended(entries []store.Entry) time.Time {
+	for _, e := range slices.Backward(entries) {
+		if !ofReport(e) {
+			return e.Time
+		}
+	}
+	return entries[len(entries)-1].Time
+}
+
 // timeline turns the journal's phases into what the report draws.
 func timeline(entries []store.Entry) []findings.Phase {
 	var phases []findings.Phase
 	open := map[string]time.Time{}
 	for _, e := range entries {
-		switch e.Kind {
-		case store.Began:
+		switch {
+		case ofReport(e):
+		case e.Kind == store.Began:
 			open[e.Phase] = e.Time
-		case store.Ended, store.Failed:
+		case e.Kind == store.Ended, e.Kind == store.Failed:
 			began, ok := open[e.Phase]
 			if !ok {
 				continue
@@ -263,4 +285,23 @@ func writeReports(s *store.Run) (*found, error) {
 		return nil, err
 	}
 	return f, f.write()
+}
+
+func (a resultsVerbs) resultsReport(c *cli.Context) error {
+	s, err := a.openRun(c)
+	if err != nil {
+		return err
+	}
+	whole := s.Whole()
+	if err := whole.Lock(); err != nil {
+		return err
+	}
+	defer whole.Unlock()
+	defer a.sealing(whole)()
+	changed := a.asSealed(c, s, true)
+	if _, err := writeReports(s); err != nil {
+		return errors.Join(changed, err)
+	}
+	fmt.Fprintln(a.out, s.Dir+"/report.html")
+	return changed
 }

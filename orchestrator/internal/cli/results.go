@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"chexp/experiments/failure"
@@ -26,7 +25,7 @@ func (a resultsVerbs) resultsCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "results",
 		Usage: "list, fetch, show, report and compare what was measured",
-		Subcommands: []*cli.Command{
+		Subcommands: append([]*cli.Command{
 			{Name: "list", Usage: "list the runs on this machine", Flags: []cli.Flag{formatFlag()},
 				Action: a.resultsList},
 			{Name: "show", Usage: "print a run's decision: a row for each option, and the answer", ArgsUsage: "RUN",
@@ -48,8 +47,8 @@ func (a resultsVerbs) resultsCommand() *cli.Command {
 			},
 			{Name: "report", Usage: "write a run's reports again: HTML, text, Markdown, CSV, Go benchmark format",
 				ArgsUsage: "RUN", Action: a.resultsReport},
-			a.compareCommand(),
-		},
+			a.compareCommand(), verifyVerb(a).command(),
+		}, packVerbs(a).commands()...),
 	}
 }
 
@@ -104,10 +103,7 @@ func describe(s *store.Run) runRow {
 	case st.Finished:
 		r.State = "finished"
 	case st.Open():
-		r.State = "holds " + strings.Join(st.Held(), ", ")
-		if strings.HasPrefix(strings.Join(st.Held(), ""), s.ID) {
-			r.State = "holds its lease"
-		}
+		r.State = "holds " + heldBy(s, entries, st)
 	default:
 		r.State = "incomplete"
 	}
@@ -144,15 +140,16 @@ func (a resultsVerbs) resultsShow(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	changed := a.asSealed(c, s, false)
 	f, err := readFindings(s)
-	if err != nil {
-		return err
+	if err == nil {
+		err = a.show(c, f)
 	}
-	if err := a.show(c, f); err != nil {
-		return err
+	if err != nil {
+		return errors.Join(changed, err)
 	}
 	sayUnfinished(a.err, s.Whole(), a.commandsFor(c, s.Whole()))
-	return nil
+	return changed
 }
 
 // sayUnfinished tells somebody who comes back to a run that it is not over, and what
@@ -195,18 +192,6 @@ func (a resultsVerbs) openRun(c *cli.Context) (*store.Run, error) {
 // onePart names one device of a run with several: RUN/2, or its directory.
 var onePart = regexp.MustCompile(`^(.+?)(?:/devices)?/([0-9]{1,4})/?$`)
 
-func (a resultsVerbs) resultsReport(c *cli.Context) error {
-	s, err := a.openRun(c)
-	if err != nil {
-		return err
-	}
-	if _, err := writeReports(s); err != nil {
-		return err
-	}
-	fmt.Fprintln(a.out, s.Dir+"/report.html")
-	return nil
-}
-
 func (a resultsVerbs) resultsFetch(c *cli.Context) error {
 	s, err := a.openRun(c)
 	if err != nil {
@@ -218,6 +203,7 @@ func (a resultsVerbs) resultsFetch(c *cli.Context) error {
 		return err
 	}
 	defer s.Unlock()
+	defer a.sealing(s)()
 	plan, err := s.Plan()
 	if err != nil {
 		return err
@@ -276,6 +262,7 @@ func (a resultsVerbs) fetchPart(c *cli.Context, own *run.Run, nothing func(*run.
 		return nil, nil
 	}
 	left, err = a.fetchFromDevice(c, own.Store)
+	err = run.PhaseFetch.Failed(err)
 	before := changed
 	changed = own.Store.Changed(own.Plan)
 	if before != nil && changed == nil {

@@ -141,6 +141,9 @@ func (a runVerbs) execute(c *cli.Context, e *spec.Experiment, o site.Options, ho
 	if how != nil {
 		standIn = a.warn
 	}
+	if err := a.askArch(c.Context, e, o); err != nil {
+		return err
+	}
 	p, err := prepare(c.Context, e, a.archOf(e), id, obs.Say, standIn)
 	if err != nil {
 		return err
@@ -150,28 +153,58 @@ func (a runVerbs) execute(c *cli.Context, e *spec.Experiment, o site.Options, ho
 			return err
 		}
 	}
-	plan, files := p.plan, p.files
-	o.Notice, o.Commands.Run = obs.Again, id
+	if err := a.checkedIn(c, &cfg, e, p.plan, o, obs); err != nil {
+		return err
+	}
+	return a.start(c, cfg, &run.Run{Experiment: e, Plan: p.plan, Files: p.files}, how, obs)
+}
+
+// checkedIn connects a new run with its site, and chooses its lease.
+func (a runVerbs) checkedIn(c *cli.Context, cfg *run.Config, e *spec.Experiment, plan *trial.Plan, o site.Options,
+	obs *progress) (err error) {
+	o.Notice, o.Commands.Run, o.Host = obs.Again, plan.RunID, e.Host
 	if cfg.Site, err = a.connect(c.Context, e.Site, o); err != nil {
 		return err
 	}
 	if err := e.CheckStart(cfg.Site.Now()); err != nil {
 		return asUsage(err)
 	}
-	if err := a.chooseLease(c, &cfg, e, plan, obs, "run", c.Args().First()); err != nil {
-		return err
+	verb := "run"
+	if c.Command.Name == replayVerb {
+		verb = replayVerb
 	}
-	s, err := a.runs(c).Create(id)
+	return a.chooseLease(c, cfg, e, plan, obs, verb, c.Args().First())
+}
+
+// start makes the directory of a new run and carries it out. Files with names of
+// their own are written before anything is created.
+func (a runVerbs) start(c *cli.Context, cfg run.Config, r *run.Run, how *rehearsed, obs *progress,
+	own ...storedFile) error {
+	s, err := a.runs(c).Create(r.Plan.RunID)
 	if err != nil {
 		return err
 	}
 	defer s.Unlock()
-	cfg.Run = &run.Run{Store: s, Experiment: e, Plan: plan, Files: files, Commands: a.commandsFor(c, s)}
+	defer a.sealing(s)()
+	r.Store, r.Commands = s, a.commandsFor(c, s)
+	r.Commands.NoLeases = !r.Experiment.SiteKind().Leases
+	cfg.Run = r
+	for _, f := range own {
+		if err := s.WriteOnce(f.name, f.data); err != nil {
+			return err
+		}
+	}
 	if err := begin(cfg.Run, how); err != nil {
 		return err
 	}
-	obs.PhaseEnd(run.PhasePlan, words.Plural(len(plan.Trials), "trial")+"; "+s.Dir)
+	obs.PhaseEnd(run.PhasePlan, words.Plural(len(r.Plan.Trials), "trial")+"; "+s.Dir)
 	return a.carryOut(c, cfg, obs)
+}
+
+// storedFile is a file that a run begins with.
+type storedFile struct {
+	name string
+	data []byte
 }
 
 // runConfig is what the flags say about how a run goes.
@@ -269,6 +302,7 @@ func (a runVerbs) resume(c *cli.Context, name string) error {
 		return err
 	}
 	defer s.Unlock()
+	defer a.sealing(s)()
 	if cfg.Run, err = a.load(c, s); err != nil {
 		return a.giveBackDamaged(c, cfg, s, err)
 	}

@@ -120,6 +120,9 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"emulator":          startEmulator,
+			"own-host":          ownHost,
+			"cut-in":            cutIn,
+			"killed-measuring":  killedMeasuring,
 			"nothing-left":      nothingLeft,
 			"code":              wantCode,
 			"killed-in":         killedIn,

@@ -15,16 +15,29 @@ import (
 // the shell, a notebook's interrupt is INT, HUP and INT again.
 const oneSignal = time.Second
 
-// signals returns the context of the work, ended by the first SIGINT, SIGTERM or
-// SIGHUP, and that of the cleaning up, ended by the next one that comes more than
-// [oneSignal] later. Under nohup a SIGHUP stays ignored. A pipe that nobody reads
+// received is why a context ended: somebody interrupted the command.
+type received struct {
+	os.Signal
+	again string
+}
+
+func (r received) Error() string { return fmt.Sprintf("received %v%s", r.Signal, r.again) }
+
+// Is makes whatever ends of it an interruption.
+func (r received) Is(target error) bool { return target == context.Canceled }
+
+// signals returns the context of the work, ended by the first SIGINT, SIGTERM,
+// SIGHUP or SIGQUIT (Ctrl-\), and that of the cleaning up, ended by the next one that
+// comes more than [oneSignal] later. Under nohup a SIGHUP stays ignored. A pipe that nobody reads
 // any more ends neither: Ctrl-C in `chexp run … | tee log` ends tee as well, and a
 // chexp that dies of its next line gives nothing back.
 func signals(errw io.Writer) (work, cleanup context.Context, done func()) {
 	ch := make(chan os.Signal, 2)
 	signal.Notify(ch, os.Interrupt, syscall.SIGTERM)
-	if !signal.Ignored(syscall.SIGHUP) {
-		signal.Notify(ch, syscall.SIGHUP)
+	for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGQUIT} {
+		if !signal.Ignored(s) {
+			signal.Notify(ch, s)
+		}
 	}
 	pipe := make(chan os.Signal, 1) // not [signal.Ignore], which programs that chexp starts would inherit
 	signal.Notify(pipe, syscall.SIGPIPE)
@@ -41,11 +54,11 @@ func signals(errw io.Writer) (work, cleanup context.Context, done func()) {
 				switch {
 				case first.IsZero():
 					first = time.Now()
-					endWork(fmt.Errorf("received %v", s)) // before a terminal that may be dead is written to
+					endWork(received{s, ""}) // before a terminal that may be dead is written to
 					fmt.Fprintf(errw, "\nchexp: %v: stopping in order; once more, a second from now or later, "+
 						"to leave at once\n", s)
 				case time.Since(first) > oneSignal:
-					endCleanup(fmt.Errorf("received %v again", s))
+					endCleanup(received{s, " again"})
 				}
 			}
 		}

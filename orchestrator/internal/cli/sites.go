@@ -13,13 +13,15 @@ import (
 	"chexp/orchestrator/internal/site"
 	"chexp/orchestrator/internal/site/chiedge"
 	"chexp/orchestrator/internal/site/local"
+	"chexp/orchestrator/internal/site/ownhost"
+	"chexp/orchestrator/internal/store"
 
 	"github.com/urfave/cli/v2"
 )
 
 // sites are the places where an experiment can run. What each takes from the
 // experiment's file stands in [spec.Sites].
-var sites = site.Registry{chiedge.Kind, local.Kind}
+var sites = site.Registry{chiedge.Kind, local.Kind, ownhost.Kind}
 
 // siteOptions is how to reach a site, as the flags and the environment say.
 func (a *app) siteOptions(c *cli.Context) site.Options {
@@ -59,7 +61,7 @@ func (a *app) connect(ctx context.Context, name string, o site.Options) (run.Sit
 // whose lists its lease and container cannot stand. The cloud of a rehearsal ended
 // with it: there is nothing to confuse.
 func (a *app) connectOwn(ctx context.Context, r *run.Run, o site.Options) (run.Site, error) {
-	o.Commands = r.Commands
+	o.Commands, o.Host = r.Commands, r.Experiment.Host
 	s, err := a.connect(ctx, r.Experiment.Site, o)
 	if err != nil || isRehearsal(r.Store) {
 		return s, err
@@ -89,6 +91,16 @@ func (a *app) connectCloud(c *cli.Context) (site.Cloud, error) {
 		}
 	}
 	return nil, failure.Unexpected.Errorf("no site lends devices")
+}
+
+// hostOf is the machine of a run, as its first attempt's facts tell it: for one whose
+// experiment cannot be read any more.
+func hostOf(s *store.Run) spec.Host {
+	facts, err := run.ReadFacts(s, 1)
+	if err != nil {
+		return spec.Host{}
+	}
+	return ownhost.DescribedHost(facts[0].Site)
 }
 
 // archOf is the processor architecture to plan for. The container is asked

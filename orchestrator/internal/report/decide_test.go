@@ -107,6 +107,25 @@ func TestDecision(t *testing.T) {
 			r.add(static, cpu, 4, 1, 1, 100, 8*ms)
 			return r
 		}, judge.NoBudget, nil, []string{"No budget was set", "Fastest: food-int8-static on cpu"}, nil},
+		{"batch 1 answers for latency, a larger one for throughput", func() *run {
+			r := newRun(static)
+			r.Budgets = []judge.Budget{{Metric: judge.P50, Op: "<", Limit: 3 * ms, Text: "p50 < 3 ms"},
+				{Metric: judge.Throughput, Op: ">=", Limit: 1000, Text: "throughput >= 1000/s"}}
+			r.add(static, cpu, 4, 1, 1, 200, 2*ms)
+			r.add(static, cpu, 4, 32, 1, 200, 20*ms)
+			return r
+		}, judge.SomeMeet, []string{"A", "B"}, []string{"The only option meets every budget: food-int8-static on cpu, " +
+			"batches of 1 and 32 (2.42 MB, p50 1.99 ms; 1560/s in batches of 32)."}, []string{"UNDECIDED"}},
+		{"no larger batch is fast enough", func() *run {
+			r := newRun(static)
+			r.Budgets = []judge.Budget{{Metric: judge.P50, Op: "<", Limit: 3 * ms, Text: "p50 < 3 ms"},
+				{Metric: judge.Throughput, Op: ">=", Limit: 5000, Text: "throughput >= 5000/s"}}
+			r.add(static, cpu, 4, 1, 1, 200, 2*ms)
+			r.add(static, cpu, 4, 8, 1, 200, 10*ms)
+			r.add(static, cpu, 4, 32, 1, 200, 20*ms)
+			return r
+		}, judge.NoneMeets, nil, []string{"No option meets every budget.", "p50 < 3 ms: met by 1 of 1.",
+			"throughput >= 5000/s: met by none; nearest is food-int8-static on cpu, batch 32 with 1"}, nil},
 		{"a rehearsal decides nothing about the device", func() *run {
 			r := emulatedRun()
 			r.Budgets = []judge.Budget{{Metric: judge.Size, Op: "<", Limit: 1e9, Text: "size < 1 GB"}}

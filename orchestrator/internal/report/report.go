@@ -35,12 +35,19 @@ type File struct {
 
 // Files lists every one of them.
 var Files = []File{
-	{"report.txt", func(w io.Writer, t *findings.Table) error { return Terminal(w, t, 0, false, true) }},
+	{"report.txt", text},
 	{"report.md", Markdown},
 	{"report.csv", CSV},
 	{"report.json", JSON},
 	{"report.html", page.Run},
 	{"bench.txt", Bench},
+}
+
+// text is the terminal's report as a file: it is the same wherever the run lies.
+func text(w io.Writer, t *findings.Table) error {
+	here := *t
+	here.Run.Dir = ""
+	return Terminal(w, &here, 0, false, true)
 }
 
 // Terminal writes the findings for a terminal, as [texttab.Write] does: a row for

@@ -48,6 +48,9 @@ func (r *Run) BoardStates(st State) ([]BoardState, error) {
 		b := BoardState{Slot: slot, Trials: len(r.Plan.Trials)}
 		b.Device = cmp.Or(st.Slot(slot).Board.Name, fmt.Sprintf("device %d", slot))
 		for _, res := range results {
+			if res.LeftOut() {
+				continue
+			}
 			if res.Partial != nil {
 				b.Partial++
 				continue

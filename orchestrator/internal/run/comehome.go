@@ -21,7 +21,7 @@ import (
 // not come is asked for again after the next poll.
 func (f *follower) comeHome(ctx context.Context, reply trial.StatusReply) {
 	for _, ev := range reply.Events {
-		if ev.Type == trial.TrialFinished && !slices.Contains(f.due, ev.Trial) {
+		if ev.Type == trial.TrialFinished && ev.NeedsNS == 0 && !slices.Contains(f.due, ev.Trial) {
 			f.due = append(f.due, ev.Trial)
 		}
 	}

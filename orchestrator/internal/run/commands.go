@@ -14,6 +14,8 @@ type Commands struct {
 	Program string   // as the user called it, such as "bin/chexp"; "": chexp
 	Run     string   // names the run: its id, or the path of its directory; "": RUN stands for it
 	Flags   []string // of the program, which the user gave: "--runs", "my runs"
+	// NoLeases says that the run's site has none: what it holds is given back by [Commands.End].
+	NoLeases bool
 }
 
 // Line writes one command line of chexp.
@@ -48,5 +50,11 @@ func (r *Run) ofPart() Commands {
 // Show is the command that prints the run's results.
 func (c Commands) Show() string { return c.Line("results", "show", c.run()) }
 
-// DeleteLease is the command that gives a lease back by its name or id.
-func (c Commands) DeleteLease(lease string) string { return c.Line("lease", "delete", lease) }
+// DeleteLease is the command that gives a lease back by its name or id and, where there
+// are none, what the run has instead.
+func (c Commands) DeleteLease(lease string) string {
+	if c.NoLeases {
+		return c.End()
+	}
+	return c.Line("lease", "delete", lease)
+}

@@ -256,6 +256,9 @@ func (a reserving) leaseName() string {
 func (a reserving) leaseRequest(now time.Time) LeaseRequest {
 	want := a.Experiment.Lease
 	req := LeaseRequest{MachineName: want.MachineName, DeviceName: want.Device, DeviceUID: want.UID}
+	if want.Duration == 0 { // the site has no leases: nothing ends by itself
+		return req
+	}
 	start := now
 	if want.Start.After(now) {
 		req.Start, start = want.Start, want.Start

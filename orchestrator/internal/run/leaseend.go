@@ -63,6 +63,9 @@ func (a *attempt) lookAtLease(ctx context.Context) (Lease, bool, error) {
 // leaseOver says that the lease's end ends the measuring.
 func (a *attempt) leaseOver() error {
 	a.why = "the lease ends"
+	if err := (homing{a}).leftOut(); err != nil {
+		return err
+	}
 	if left := a.until(a.lease.End); left > 0 {
 		a.Observe.Warn(fmt.Sprintf("the lease ends in %s: stopping to bring home what is measured",
 			left.Round(time.Second)))

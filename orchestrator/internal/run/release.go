@@ -35,6 +35,9 @@ func (a concluding) release(ctx context.Context) error {
 	a.record(store.Entry{Kind: store.Began, Phase: string(PhaseRelease)})
 	container := a.giveBackContainer(ctx)
 	lease, gone := error(nil), "container and lease are gone"+a.used()
+	if a.Commands.NoLeases {
+		gone = "nothing of the run is left there"
+	}
 	if a.held.Lease.Open() && a.held.Lease.Adopted {
 		gone = "the container is gone, " + a.staysYours()
 	} else if lease = a.giveBackLease(ctx); lease == nil && container != nil {

@@ -1,9 +1,12 @@
 package run
 
 import (
+	"fmt"
+
 	"chexp/experiments/failure"
 	"chexp/experiments/spec"
 	"chexp/experiments/trial"
+	"chexp/experiments/words"
 	"chexp/orchestrator/internal/store"
 )
 
@@ -28,9 +31,11 @@ func (r *Run) ModelFile(sha256 string) (string, error) { return r.Files[sha256],
 // Incomplete returns an error of kind [failure.Trials] when some of the results
 // are partial, missing or failed, nil otherwise.
 func (r *Run) Incomplete(results []*trial.Result) error {
-	failed, partial := 0, 0
+	failed, partial, out := 0, 0, 0
 	for _, res := range results {
 		switch {
+		case res.LeftOut():
+			out++
 		case res.Partial != nil:
 			partial++
 		case res.Outcome == trial.Failed:
@@ -40,6 +45,11 @@ func (r *Run) Incomplete(results []*trial.Result) error {
 	all := len(r.Plan.Trials)
 	missing := all - len(results)
 	switch {
+	case out > 0:
+		return failure.Trials.
+			Errorf("%d of %d trials were left out, as the lease had no time for them%s", out, all,
+				words.When(partial+missing > 0, fmt.Sprintf(", and %d are not whole", partial+missing))).
+			Advise("`%s` measures them in a new lease", r.Commands.Resume())
 	case partial > 0 && missing > 0:
 		return failure.Trials.
 			Errorf("%d of %d trials were interrupted, %d have no result", partial, all, missing).
@@ -79,7 +89,7 @@ func (r *Run) unmeasured() (todo, error) {
 	whole := map[string]bool{}
 	for _, res := range results {
 		whole[res.TrialID] = res.Partial == nil
-		if res.Partial != nil {
+		if res.Partial != nil && !res.LeftOut() {
 			rest.begun++
 		}
 	}

@@ -2,11 +2,13 @@ package run
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"chexp/experiments/failure"
 	"chexp/experiments/spec"
 	"chexp/experiments/trial"
+	"chexp/experiments/words"
 	"chexp/orchestrator/internal/clock"
 )
 
@@ -58,4 +60,51 @@ func (f *follower) weigh(reply trial.StatusReply) {
 		}
 		return
 	}
+}
+
+// leftOut is the error of a run whose agent has left whole trials out, as the lease has
+// no time for them; nil when it left out none.
+func (a homing) leftOut() error {
+	needs := map[string]int64{}
+	for _, ev := range a.events() {
+		if ev.Type == trial.TrialFinished {
+			needs[ev.Trial] = ev.NeedsNS // of its last end
+		}
+	}
+	var names []string
+	var sum time.Duration
+	first := 0 // repetition of which a trial is left out
+	for _, t := range a.Plan.Trials {
+		if n := needs[t.ID]; n > 0 {
+			names = append(names, t.ID)
+			sum += time.Duration(n)
+			if first == 0 || t.Repetition < first {
+				first = t.Repetition
+			}
+		}
+	}
+	if names == nil {
+		return nil
+	}
+	var advice []string
+	window := time.Duration(0)
+	switch {
+	case !a.lease.Start.IsZero():
+		window = a.lease.End.Sub(a.lease.Start)
+	case a.Experiment != nil:
+		window = a.Experiment.Lease.Duration
+	}
+	if all := window + sum; window > 0 {
+		advice = append(advice, fmt.Sprintf("a lease of %s holds all of them (lease.duration)",
+			clock.Span(all.Truncate(5*time.Minute)+5*time.Minute)))
+	}
+	if first > 1 {
+		advice = append(advice, fmt.Sprintf("this one holds trials.repetitions: %d", first-1))
+	} else {
+		advice = append(advice, "fewer models, providers, threads or repetitions, or a shorter trials.min_time, fit this one")
+	}
+	return failure.Trials.
+		Errorf("%d of %s left out, as the lease (until %s) has no time for them, about %s: %s", len(names),
+			words.Plural(len(a.Plan.Trials), "trial"), timeOfDay(a.lease.End), clock.Span(sum), words.List(names, ", ", 8)).
+		Advise("`%s` measures them in a new lease; %s", a.Commands.Resume(), strings.Join(advice, "; "))
 }

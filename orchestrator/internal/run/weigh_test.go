@@ -61,3 +61,28 @@ func TestTheEndSaysWhatWasUsed(t *testing.T) {
 		t.Errorf("a lease that is over: %q", got)
 	}
 }
+
+// Whole trials that the agent left out are named at the end, with what would hold them.
+func TestTheEndNamesTheTrialsThatWereLeftOut(t *testing.T) {
+	l := newTimedLab(t)
+	out := l.plan.Trials[0].ID
+	event := `{"schema":"chexp.event/v1","seq":1,"type":"trial_finished","trial":"` + out + `","outcome":"failed",` +
+		`"needs_ns":` + asJSON(t, 20*time.Minute) + `}`
+	agent := strings.ReplaceAll(timedAgent, "LAB", l.dir)
+	write(t, l.agent, strings.Replace(agent, `echo '{"state"`, `
+if [ "$verb" = status ] && [ "$2" = 0 ]; then echo '`+event+`'; fi
+[ "$verb" = status ] && { phase=stopped; why=',"why":{"code":"deadline","text":"1 trial left out"}'; }
+echo '{"state"`, 1))
+	err, _ := l.execute(t, t.Context(), newCloud(t), nil)
+	if failure.KindOf(err) != failure.Trials {
+		t.Fatalf("%v", err)
+	}
+	told := err.Error() + "\n" + strings.Join(failure.Advice(err), "\n")
+	for _, want := range []string{"1 of 2 trials left out, as the lease (until ",
+		"has no time for them, about 20 min: " + out,
+		"measures them in a new lease", " holds all of them (lease.duration)", "shorter trials.min_time"} {
+		if !strings.Contains(told, want) {
+			t.Errorf("it does not say %q:\n%s", want, told)
+		}
+	}
+}

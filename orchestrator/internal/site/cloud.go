@@ -7,6 +7,12 @@ import (
 	"chexp/orchestrator/internal/run"
 )
 
+// Examiner is a site that can be looked at before a run.
+type Examiner interface {
+	// Examine asks everything that a run will need, and creates nothing.
+	Examine(ctx context.Context) []Finding
+}
+
 // Cloud is a site that lends devices for a time, with somebody signed in.
 type Cloud interface {
 	run.Site
@@ -19,8 +25,7 @@ type Cloud interface {
 	// Warnings are things that are going to hurt a run of the usual length,
 	// in sentences.
 	Warnings() []string
-	// Examine asks everything that a run will need, and creates nothing.
-	Examine(ctx context.Context) []Finding
+	Examiner
 }
 
 // Calendar tells what devices there are and when each is free.

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"chexp/experiments/spec"
 	"chexp/orchestrator/internal/run"
 )
 
@@ -26,6 +27,8 @@ type Kind struct {
 type Options struct {
 	CloudsFile string // a clouds.yaml; "" looks for one in the usual places
 	Cloud      string // the entry in it; "" is OS_CLOUD, or the only entry there is
+
+	Host spec.Host // the machine that the experiment names
 
 	// Commands writes the command lines that advice consists of.
 	Commands run.Commands

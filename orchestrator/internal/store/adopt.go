@@ -20,16 +20,18 @@ import (
 type Adopted struct {
 	Whole   int
 	Partial int // among them trials that have too few blocks to be measured
+	Out     int // trials that were left out, as there was no time for them
 }
 
 func (a Adopted) String() string {
+	text := words.Plural(a.Whole, "result")
 	switch {
-	case a.Partial == 0:
-		return words.Plural(a.Whole, "result")
-	case a.Whole == 0:
-		return words.Plural(a.Partial, "partial result")
+	case a.Partial > 0 && a.Whole == 0:
+		text = words.Plural(a.Partial, "partial result")
+	case a.Partial > 0:
+		text += " and " + words.Plural(a.Partial, "partial one")
 	}
-	return words.Plural(a.Whole, "result") + " and " + words.Plural(a.Partial, "partial one")
+	return text + words.When(a.Out > 0, fmt.Sprintf(", %s left out", words.Plural(a.Out, "trial")))
 }
 
 // adopting is fetched results on their way into the run.
@@ -146,7 +148,11 @@ func (a *adopting) partial(t trial.Trial, res *trial.Result, data []byte) error 
 	if err := noteOrigin(a.run, a.known, a.origin, res, data); err != nil {
 		return err
 	}
-	a.n.Partial++
+	if res.LeftOut() {
+		a.n.Out++
+	} else {
+		a.n.Partial++
+	}
 	return a.run.keepPartial(t.ID+".json", data, res)
 }
 

@@ -26,6 +26,9 @@ const (
 // RehearsalFile marks a run's directory as a rehearsal.
 const RehearsalFile = "REHEARSAL"
 
+// ReplayFile says which run was measured again.
+const ReplayFile = "replay.json"
+
 // Gathered is what was found of one run, wherever it came from: its whole
 // directory, or only some results.
 type Gathered struct {
@@ -341,4 +344,16 @@ func (g *Gathered) Join(o *Gathered) {
 	if g.Dir == "" {
 		g.Dir, g.origins = o.Dir, o.origins
 	}
+}
+
+// LeaveOut leaves out the result whose file this is in the run's directory, if it is
+// one of these.
+func (g *Gathered) LeaveOut(file string) {
+	dir := ""
+	if g.Slot > 0 {
+		dir = devicesDir + "/" + strconv.Itoa(g.Slot) + "/"
+	}
+	g.Results = slices.DeleteFunc(g.Results, func(r *trial.Result) bool {
+		return file == dir+ResultsDir+"/"+r.TrialID+".json"
+	})
 }

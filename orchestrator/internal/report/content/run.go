@@ -22,6 +22,11 @@ func OfRun(t *findings.Table, brief bool) *Document {
 	d := &Document{Cautions: t.Caveats, Answer: t.Decision.Text, Details: t.Decision.Details,
 		Next:     t.Decision.Next,
 		Sections: sections(t, brief), Notes: t.Notes, Legend: []string{legend}, Dir: t.Run.Dir}
+	if slices.ContainsFunc(t.Judged.Options, func(o *judge.Option) bool {
+		return slices.Contains(o.Verdicts, judge.Elsewhere)
+	}) {
+		d.Legend = append(d.Legend, batchesLegend)
+	}
 	name := words.When(t.Run.ID != "", "run "+t.Run.ID)
 	if t.Run.Experiment != "" {
 		name = t.Run.Experiment + words.When(name != "", ", ") + name
@@ -47,6 +52,9 @@ func OfRun(t *findings.Table, brief bool) *Document {
 
 const legend = "Latency is the time of one inference of a whole batch; inputs/s counts single inputs. " +
 	"p50 is the median, p95 the time that 95 % of inferences stay below. 1 MB = 10⁶ bytes."
+
+const batchesLegend = "Latency budgets are answered by batch 1, throughput budgets by larger batches: an option " +
+	"meets both if its batch 1 meets the one and one of its larger batches the other."
 
 // RunTable has a row for each trial. Numbers of a column share one unit, which
 // stands in its head.
@@ -164,6 +172,8 @@ func verdictOf(v judge.Verdict, marks []int) Cell {
 		c.Sign, c.Tone = "✗", Bad
 	case judge.Undecided:
 		c.Sign, c.Tone = "±", Open
+	case judge.Elsewhere:
+		c.Text = Dash
 	default:
 		c.Sign, c.Tone = "?", Open
 	}

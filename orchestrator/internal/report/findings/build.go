@@ -69,7 +69,7 @@ func cleanRun(r Run) Run {
 			a.Digest = trial.Read(words.Line(d, 2*words.MaxName))
 		}
 	}
-	for _, s := range []*string{&r.Image, &r.Description, &r.Note, &r.Dir} {
+	for _, s := range []*string{&r.Image, &r.Description, &r.Note, &r.Changed, &r.Dir} {
 		*s = words.Line(*s, words.MaxSentence)
 	}
 	return r

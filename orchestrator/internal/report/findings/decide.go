@@ -9,6 +9,7 @@ import (
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
 	"chexp/experiments/words"
+	"chexp/orchestrator/internal/report/options"
 )
 
 func decide(t *Table) Decision {
@@ -21,6 +22,9 @@ func decide(t *Table) Decision {
 	if j.Conclusion == judge.SomeMeet {
 		for _, o := range j.Meeting {
 			d.Options = append(d.Options, o.Letter)
+			if o.Batched != nil {
+				d.Options = append(d.Options, o.Batched.Letter)
+			}
 		}
 	}
 	d.say(t, j)
@@ -61,7 +65,7 @@ func (d *Decision) say(t *Table, j judge.Decision) {
 		d.Text = "No budget was set, so there is nothing to decide. " + best(j)
 		return
 	case judge.SomeMeet:
-		d.sayMeeting(t, j)
+		d.sayMeeting(j)
 		if len(j.Open) > 0 {
 			d.Details = append(d.Details, "Open: "+open+".")
 		}
@@ -101,7 +105,7 @@ func wouldDecide(o *judge.Option, i int) string {
 	}
 	var most *judge.More
 	undecided := false
-	for _, t := range o.Trials {
+	for _, t := range o.Evidence(i) {
 		a := t.Answers[i]
 		undecided = undecided || a.Verdict == judge.Undecided
 		if a.More != nil && (most == nil || a.More.N > most.N) {
@@ -117,8 +121,8 @@ func wouldDecide(o *judge.Option, i int) string {
 	return ": its repetitions disagree; more of them would tell"
 }
 
-func (d *Decision) sayMeeting(t *Table, j judge.Decision) {
-	all := len(t.Judged.Options)
+func (d *Decision) sayMeeting(j judge.Decision) {
+	all := j.Of
 	if n := len(j.Meeting); n > 1 {
 		d.Text = fmt.Sprintf("%d of %s meet every budget. %s", n, words.Plural(all, "option"), best(j))
 		d.Details = append(d.Details, "They are: "+judge.Labels(j.Meeting)+".")
@@ -128,8 +132,18 @@ func (d *Decision) sayMeeting(t *Table, j judge.Decision) {
 	if all == 1 {
 		who = "The only option meets"
 	}
-	d.Text = fmt.Sprintf("%s every budget: %s (%s, p50 %s).", who, one.Label, Size(one.Bytes),
-		words.Nanoseconds(*one.P50.Value))
+	d.Text = fmt.Sprintf("%s every budget: %s (%s, %s).", who, one.Label, Size(one.Bytes), speed(one))
+}
+
+// speed is the median of a usable option and, of one for more than one batch, what the
+// larger one handles.
+func speed(o *judge.Option) string {
+	s := "p50 " + words.Nanoseconds(*o.P50.Value)
+	if o.Batched == nil {
+		return s
+	}
+	return fmt.Sprintf("%s; %s in batches of %d", s, words.Rate(*options.Throughput(o.Batched.Trials).Value),
+		o.Batched.Trials[0].Batch)
 }
 
 func noResult(rows []*Row) string {
@@ -172,8 +186,8 @@ func tallyText(x judge.Tally, of int) string {
 // best names the smallest model and the fastest option, and the options that
 // these samples cannot tell from the fastest.
 func best(j judge.Decision) string {
-	s := fmt.Sprintf("Smallest model: %s (%s). Fastest: %s (p50 %s).", j.Smallest.Model, Size(j.Smallest.Bytes),
-		j.Fastest.Label, words.Nanoseconds(*j.Fastest.P50.Value))
+	s := fmt.Sprintf("Smallest model: %s (%s). Fastest: %s (%s).", j.Smallest.Model, Size(j.Smallest.Bytes),
+		j.Fastest.Label, speed(j.Fastest))
 	if len(j.Alike) > 0 {
 		s += " These samples cannot tell it from " + judge.Labels(j.Alike) + "."
 	}

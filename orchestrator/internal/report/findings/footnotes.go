@@ -166,8 +166,16 @@ func outcomeWord(r *Row) string {
 	return "OK"
 }
 
+// Tampered is what stands on top of a report of what is not as it was sealed.
+func Tampered(what string) string {
+	return "This is not what was measured: files of the run were changed after it was sealed (" + what + ")."
+}
+
 // caveats hold for the run as a whole.
 func caveats(t *Table) (out []string) {
+	if t.Run.Changed != "" {
+		out = append(out, Tampered(t.Run.Changed))
+	}
 	if t.Run.Rehearsal {
 		out = append(out, "This is a rehearsal against an emulated site: the times were measured on another machine "+
 			"and are no verdict about the real device.")

@@ -14,8 +14,12 @@ import (
 // result says why, and the caveat how many there are of either kind.
 func (b *builder) interrupted() {
 	partial, missing, why := 0, 0, ""
+	var out []string
 	for _, r := range b.Rows {
 		switch {
+		case r.Partial != nil && r.Partial.Needs > 0:
+			out = append(out, fmt.Sprintf("%s (about %s)", r.ID, words.Span(r.Partial.Needs)))
+			continue
 		case r.Partial != nil && r.Outcome != judge.Missing:
 			partial++
 		case r.Outcome == judge.Missing:
@@ -24,6 +28,15 @@ func (b *builder) interrupted() {
 		if why == "" && r.Partial != nil {
 			why = r.Partial.Why
 		}
+	}
+	resume := " chexp run --resume " + cmp.Or(b.Run.ID, "RUN") + " measures "
+	if out != nil {
+		b.Interrupted = "Left out before they began, as the lease had no time for them: " + words.List(out, ", ", 12) + "."
+		if why == "" {
+			b.Interrupted += resume + "them in a new lease."
+			return
+		}
+		b.Interrupted += " "
 	}
 	if why == "" {
 		return
@@ -43,8 +56,7 @@ func (b *builder) interrupted() {
 		parts = append(parts, fmt.Sprintf("%d of %s %s not measured", missing, words.Plural(len(b.Rows), "trial"),
 			were(missing)))
 	}
-	b.Interrupted = "The run ended early (" + why + "): " + strings.Join(parts, ", ") +
-		". chexp run --resume " + cmp.Or(b.Run.ID, "RUN") + " measures the rest."
+	b.Interrupted += "The run ended early (" + why + "): " + strings.Join(parts, ", ") + "." + resume + "the rest."
 }
 
 func have(n int) string {

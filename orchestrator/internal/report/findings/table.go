@@ -47,7 +47,9 @@ type Run struct {
 	// Attempts are the devices that the run had, one after the other.
 	Attempts []Attempt `json:"attempts,omitempty"`
 	Note     string    `json:"note,omitempty"` // shown as it is, for example "interrupted"
-	Dir      string    `json:"-"`              // where the run lies on this machine; only the terminal shows it
+	// Changed names what is not what was measured any more; "": nothing that is known.
+	Changed string `json:"changed,omitempty"`
+	Dir     string `json:"-"` // where the run lies on this machine; only the terminal shows it
 }
 
 // Where names the device and the site, as far as they are known.

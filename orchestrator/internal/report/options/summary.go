@@ -75,11 +75,16 @@ func Summaries(run *judge.Run) (out []Summary) {
 			s.P50 = middle(usable, func(t *judge.Trial) trial.Reading[float64] { return t.P50 })
 		}
 		s.P95 = middle(usable, func(t *judge.Trial) trial.Reading[float64] { return t.P95 })
-		s.Throughput = middle(usable, func(t *judge.Trial) trial.Reading[float64] { return t.Throughput })
+		s.Throughput = Throughput(usable)
 		s.PeakMemory = middle(usable, func(t *judge.Trial) trial.Reading[float64] { return t.PeakMemory })
 		out = append(out, s)
 	}
 	return out
+}
+
+// Throughput is the middle one of the trials' that have it.
+func Throughput(trials []*judge.Trial) trial.Reading[float64] {
+	return middle(trials, func(t *judge.Trial) trial.Reading[float64] { return t.Throughput })
 }
 
 // middle is the median over the trials that have the number, or why none has.

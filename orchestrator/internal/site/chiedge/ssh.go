@@ -60,7 +60,8 @@ func (s *containerClient) dialSSH(ctx context.Context, c run.Container,
 			Advise("resume the run, which gets another floating IP; or use transport: zun").
 			Because(errors.Join(err, s.addresses.release(clean, c.ID)))
 	}
-	return s.ways.ssh(ctx, sshexec.Config{Address: address, User: s.opts.User, Signer: signer, HostKey: hostKey})
+	return s.ways.ssh(ctx, sshexec.Config{Address: address, User: s.opts.User, Signers: []ssh.Signer{signer},
+		HostKey: hostKey})
 }
 
 func newSigner() (ssh.Signer, error) {

@@ -106,7 +106,7 @@ func TestDialSSH(t *testing.T) {
 	s.ways.ssh = func(_ context.Context, to sshexec.Config) (transport.Transport, error) {
 		dialled++
 		client, err := ssh.Dial("tcp", to.Address, &ssh.ClientConfig{User: to.User,
-			Auth: []ssh.AuthMethod{ssh.PublicKeys(to.Signer)}, HostKeyCallback: ssh.FixedHostKey(to.HostKey)})
+			Auth: []ssh.AuthMethod{ssh.PublicKeys(to.Signers[0])}, HostKeyCallback: ssh.FixedHostKey(to.HostKey)})
 		if err != nil {
 			return nil, err
 		}

@@ -118,6 +118,9 @@ func makeWork(dir string) error {
 			0o600)
 	case errors.Is(err, fs.ErrExist):
 		_, err := os.Lstat(filepath.Join(dir, marker))
+		if err != nil && os.Remove(dir) == nil { // empty: its maker was killed before it could mark it
+			return makeWork(dir)
+		}
 		return err
 	default:
 		return err
@@ -168,15 +171,31 @@ func (s *Site) Destroy(_ context.Context, id string) error {
 		err = fmt.Errorf("it is no directory")
 	}
 	if err == nil {
-		_, err = os.Lstat(filepath.Join(dir, marker))
+		if _, err = os.Lstat(filepath.Join(dir, marker)); err != nil && os.Remove(dir) == nil {
+			return nil // it was empty
+		}
 	}
 	if err != nil {
 		return failure.Storage.Errorf("%s is not a directory that chexp made: it stays", dir).
 			Advise("remove it yourself if nobody needs it").
 			Because(err)
 	}
-	if err := os.RemoveAll(dir); err != nil {
+	if err := removeWork(dir); err != nil {
 		return failure.Storage.Errorf("removing %s", dir).Advise("remove it yourself").Because(err)
 	}
 	return nil
+}
+
+// removeWork removes the marker last: who is killed meanwhile can go on.
+func removeWork(dir string) error {
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		if e.Name() != marker {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return os.RemoveAll(dir)
 }

@@ -116,3 +116,53 @@ func TestNotOurs(t *testing.T) {
 		}
 	}
 }
+
+// A removal that was killed has left the marker, and what a killed Launch has left is
+// empty: both can be gone on with, and given back.
+func TestKilledWhileItMakesOrRemoves(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "work")
+	s, err := local.New(root, func(string) transport.Transport { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	req := run.ContainerRequest{Name: "chexp-b"}
+	dir := filepath.Join(root, req.Name)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	c, err := s.Launch(t.Context(), req, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A directory that cannot be emptied, as a stand-in for a death on the way.
+	stuck := filepath.Join(c.ID, "work", "stuck")
+	if err := os.MkdirAll(filepath.Join(stuck, "in"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if os.Getuid() != 0 {
+		if err := os.Chmod(stuck, 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Destroy(t.Context(), c.ID); err == nil {
+			t.Error("what cannot be removed is removed")
+		}
+		if _, found, err := s.FindContainer(t.Context(), req.Name); !found || err != nil {
+			t.Errorf("half removed, it is found: %t, %v", found, err)
+		}
+		if err := os.Chmod(stuck, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Destroy(t.Context(), c.ID); err != nil {
+		t.Error(err)
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Destroy(t.Context(), dir); err != nil {
+		t.Errorf("an empty directory: %v", err)
+	}
+	if _, err := os.Lstat(dir); !os.IsNotExist(err) {
+		t.Errorf("left: %v", err)
+	}
+}

@@ -1,11 +1,12 @@
 // Package sshexec is the Transport over SSH, for a container with an sshd
-// behind a floating IP and for bare metal. The host key is pinned: whoever
-// dials knows it already (from the console log, or because chexp put it there),
-// so there is no first-use trust. The far end needs a POSIX login shell, tar
-// and sha256sum; sftp is not used.
+// behind a floating IP, for bare metal and for a machine of one's own. Whoever dials
+// knows the host key already (because chexp put it there, or from known_hosts), so
+// there is no first-use trust. The far end needs a POSIX login shell, tar and
+// sha256sum; sftp is not used.
 package sshexec
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/words"
 	"chexp/orchestrator/internal/transport"
 )
 
@@ -24,8 +26,10 @@ import (
 type Config struct {
 	Address string        // host:port
 	User    string        // login name
-	Signer  ssh.Signer    // the private key
+	Signers []ssh.Signer  // the private keys, each tried in turn
 	HostKey ssh.PublicKey // the key that the far end must prove it has
+	Hosts   HostKeys      // says that instead of HostKey
+	Advice  Advice
 	Timeout time.Duration // for connecting and signing in; default 30 s
 	// KeepAlive is the time between probes; after three without an answer the
 	// connection is given up. Default 15 s. A device that lost its link would
@@ -33,6 +37,14 @@ type Config struct {
 	KeepAlive time.Duration
 	// MaxOutput bounds what Exec keeps; default 1 MiB.
 	MaxOutput int
+	// Env has variables that commands get beside those of the login: "NAME=value".
+	Env []string
+}
+
+// Advice is what to do when there is no way in; empty: what suits a container.
+type Advice struct {
+	Unreached string // nothing answers
+	Refused   string // the keys are not taken
 }
 
 // Transport is one SSH connection.
@@ -40,6 +52,7 @@ type Transport struct {
 	client  *ssh.Client
 	address string
 	output  int
+	env     []string
 	closing sync.Once
 	stop    chan struct{} // closed by Close: ends keepalive
 	gone    chan struct{} // closed when keepalive has ended
@@ -49,7 +62,10 @@ var _ transport.Transport = (*Transport)(nil)
 
 // Dial connects once; it does not wait for an sshd that is not up yet.
 func Dial(ctx context.Context, cfg Config) (*Transport, error) {
-	if cfg.HostKey == nil || cfg.Signer == nil {
+	if cfg.Hosts == nil && cfg.HostKey != nil {
+		cfg.Hosts = pinned{cfg.Address, cfg.HostKey}
+	}
+	if cfg.Hosts == nil || len(cfg.Signers) == 0 {
 		return nil, errors.New("ssh: the host key and a private key are needed")
 	}
 	if cfg.Timeout <= 0 {
@@ -66,15 +82,15 @@ func Dial(ctx context.Context, cfg Config) (*Transport, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", cfg.Address)
 	if err != nil {
 		return nil, failure.Device.Errorf("ssh: no connection to %s", cfg.Address).
-			Advise("check that the container runs an sshd, that its port is exposed " +
-				"and that the floating IP answers").
+			Advise("%s", cmp.Or(cfg.Advice.Unreached, "check that the container runs an sshd, that its port is exposed "+
+				"and that the floating IP answers")).
 			Because(err)
 	}
 	client, err := handshake(ctx, conn, cfg)
 	if err != nil {
 		return nil, err
 	}
-	t := &Transport{client: client, address: cfg.Address, output: cfg.MaxOutput,
+	t := &Transport{client: client, address: cfg.Address, output: cfg.MaxOutput, env: cfg.Env,
 		stop: make(chan struct{}), gone: make(chan struct{})}
 	go t.keepAlive(cfg.KeepAlive)
 	return t, nil
@@ -83,54 +99,48 @@ func Dial(ctx context.Context, cfg Config) (*Transport, error) {
 func handshake(ctx context.Context, conn net.Conn, cfg Config) (*ssh.Client, error) {
 	// x/crypto/ssh knows no context: closing the connection ends its waiting.
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	var mismatch error
+	var refused error
 	c, chans, reqs, err := ssh.NewClientConn(conn, cfg.Address, &ssh.ClientConfig{
 		User: cfg.User,
-		Auth: []ssh.AuthMethod{ssh.PublicKeys(cfg.Signer)},
+		Auth: []ssh.AuthMethod{ssh.PublicKeys(cfg.Signers...)},
 		HostKeyCallback: func(host string, remote net.Addr, key ssh.PublicKey) error {
-			err := ssh.FixedHostKey(cfg.HostKey)(host, remote, key)
-			if err != nil {
-				mismatch = fmt.Errorf("it showed %s %s, expected %s %s",
-					key.Type(), ssh.FingerprintSHA256(key), cfg.HostKey.Type(), ssh.FingerprintSHA256(cfg.HostKey))
-			}
-			return err
+			refused = cfg.Hosts.Check(host, remote, key)
+			return refused
 		},
-		HostKeyAlgorithms: algorithms(cfg.HostKey.Type()),
+		HostKeyAlgorithms: cfg.Hosts.Algorithms(),
 	})
 	if err == nil {
 		return ssh.NewClient(c, chans, reqs), nil
 	}
 	conn.Close()
 	switch {
-	case mismatch != nil:
-		return nil, wrongHost(cfg.Address, mismatch)
+	case refused != nil:
+		return nil, refused
 	case strings.Contains(err.Error(), "no common algorithm for host key"):
-		return nil, wrongHost(cfg.Address, fmt.Errorf("it has no %s key: %w", cfg.HostKey.Type(), err))
+		return nil, cfg.Hosts.None(err)
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("ssh: signing in at %s: %w", cfg.Address, ctx.Err())
+	case strings.Contains(err.Error(), "Too many authentication failures"):
+		return nil, failure.Device.
+			Errorf("ssh: %s gave up before all %d keys were tried", cfg.Address, len(cfg.Signers)).
+			Advise("%s", cmp.Or(cfg.Advice.Refused, "name the one that it takes")).
+			Because(err)
 	case strings.Contains(err.Error(), "unable to authenticate"):
 		return nil, failure.Device.
-			Errorf("ssh: %s refused user %s with key %s",
-				cfg.Address, cfg.User, ssh.FingerprintSHA256(cfg.Signer.PublicKey())).
-			Advise("check that this public key is in the user's authorized_keys at the far end").
+			Errorf("ssh: %s refused user %s with key %s", cfg.Address, cfg.User, fingerprints(cfg.Signers)).
+			Advise("%s", cmp.Or(cfg.Advice.Refused,
+				"check that this public key is in the user's authorized_keys at the far end")).
 			Because(err)
 	}
 	return nil, failure.Device.Errorf("ssh: signing in at %s", cfg.Address).Because(err)
 }
 
-func wrongHost(address string, err error) error {
-	return failure.Device.Errorf("ssh: the host key of %s is not the pinned one; nothing was sent", address).
-		Advise("another machine answers at this address, or the container was made anew; start the run again, " +
-			"and if it stays so, do not trust the address").
-		Because(err)
-}
-
-// algorithms makes the server show the pinned kind of key: it may have several.
-func algorithms(keyType string) []string {
-	if keyType == ssh.KeyAlgoRSA {
-		return []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256}
+func fingerprints(keys []ssh.Signer) string {
+	var all []string
+	for _, k := range keys {
+		all = append(all, ssh.FingerprintSHA256(k.PublicKey()))
 	}
-	return []string{keyType}
+	return words.List(all, ", ", 6)
 }
 
 func (t *Transport) keepAlive(every time.Duration) {

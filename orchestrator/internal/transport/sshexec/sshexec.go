@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -45,6 +46,9 @@ func (t *Transport) Exec(ctx context.Context, cmd transport.Command) (transport.
 	marker := "chexp-no-such-program-" + rand.Text()
 	out := transport.NewOutput(t.output)
 	args := append([]string{"sh", "-c", launcher, marker}, cmd.Args...)
+	if len(t.env) > 0 {
+		args = slices.Concat([]string{"env"}, t.env, args)
+	}
 	code, err := t.session(ctx, args, nil, out)
 	if err != nil {
 		return transport.Exit{}, fmt.Errorf("ssh: running %s: outcome unknown: %w", cmd.Args[0], err)
