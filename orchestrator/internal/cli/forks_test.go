@@ -14,7 +14,7 @@ import (
 
 	"chexp/orchestrator/internal/chameleon"
 	"chexp/orchestrator/internal/signin"
-	"chexp/orchestrator/internal/site/chiedge"
+	"chexp/orchestrator/openstack/container/v1/containers"
 	"chexp/orchestrator/openstack/reservation/v1/leases"
 )
 
@@ -94,10 +94,12 @@ func deletedIn(ts *testscript.TestScript, neg bool, args []string) {
 		for _, j := range journals {
 			if m := started.FindStringSubmatch(ts.ReadFile(j)); m != nil {
 				ctx := context.Background()
-				site, err := chiedge.Connect(ctx, chiedge.Options{
-					CloudsFile: ts.Getenv("OS_CLIENT_CONFIG_FILE"), Cloud: ts.Getenv("OS_CLOUD")})
+				c, err := chameleon.Connect(ctx, signin.Options{CloudsFile: ts.Getenv("OS_CLIENT_CONFIG_FILE"),
+					Cloud: ts.Getenv("OS_CLOUD")})
 				ts.Check(err)
-				ts.Check(site.Destroy(ctx, m[1]))
+				zun, err := containers.NewContainerV1(c.Session.Provider, c.Session.Endpoints)
+				ts.Check(err)
+				ts.Check(containers.Delete(ctx, zun, m[1], containers.DeleteOpts{Stop: true}).ExtractErr())
 				return true
 			}
 		}

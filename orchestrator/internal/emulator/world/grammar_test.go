@@ -10,13 +10,14 @@ import (
 // grammar has one of every kind of target.
 var grammar = NewGrammar(
 	Vocabulary{Targets: []Target{{Name: "network", Value: Size("cut-after")}}},
-	Vocabulary{Service: "zun", Calls: []string{"create", "list", "other", "show"}, OnBoard: []string{"show"}, Targets: []Target{
-		{Name: "zun.container", Words: []string{"ERROR", "deleted"}, OnBoard: true},
-		{Name: "zun.policy", Words: []string{"strict"}, Lasts: true},
-		{Name: "zun.workers", Value: Number, Lasts: true},
-		{Name: "execute", Words: []string{"cut"}},
-		{Name: "execute", Value: Time("cut"), Lasts: true},
-	}})
+	Vocabulary{Service: "zun", Calls: []string{"create", "list", "other", "show"}, OnBoard: []string{"show"},
+		Targets: []Target{
+			{Name: "zun.container", Words: []string{"ERROR", "deleted"}, OnBoard: true},
+			{Name: "zun.policy", Words: []string{"strict"}, Lasts: true},
+			{Name: "zun.workers", Value: Number, Lasts: true},
+			{Name: "execute", Words: []string{"cut"}},
+			{Name: "execute", Value: Time("cut"), Lasts: true},
+		}})
 
 func TestOrders(t *testing.T) {
 	t.Parallel()
