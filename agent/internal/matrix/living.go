@@ -45,15 +45,7 @@ func newLiving(t trial.Trial, d trial.Device) *living {
 // bounds. Its waiting for other trials' blocks is not in it.
 func (l *living) used() time.Duration { return l.loading + l.measured }
 
-// defaultTimeout bounds a trial whose policy sets no limit.
-const defaultTimeout = 30 * time.Minute
-
-func timeout(p trial.Policy) time.Duration {
-	if p.Timeout <= 0 {
-		return defaultTimeout
-	}
-	return p.Timeout
-}
+func timeout(p trial.Policy) time.Duration { return p.Limit() }
 
 // inferenceTime is how long one inference took before the timed ones.
 func (l *living) inferenceTime() time.Duration {

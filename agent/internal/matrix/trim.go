@@ -2,7 +2,6 @@ package matrix
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -62,7 +61,7 @@ func (t *turns) unloaded(trials []trial.Trial) []trial.Trial {
 		if whole, known := t.record.left.whole[variantOf(tr)]; known {
 			return whole
 		}
-		return atLeast(t.policy, 0)
+		return t.policy.Expected(0)
 	})
 	for _, tr := range t.record.inPlan(trials) {
 		if need, ok := out[tr.ID]; ok {
@@ -85,13 +84,13 @@ func (t *turns) loaded(group []*living) {
 		if !l.over {
 			trials = append(trials, l.Trial)
 			of[l.ID] = l
-			t.record.left.foresee(l, atLeast(t.policy, l.inferenceTime()))
+			t.record.left.foresee(l, t.policy.Expected(l.inferenceTime()))
 		}
 	}
 	begun := func(tr trial.Trial) bool { return len(of[tr.ID].result.Blocks) > 0 }
 	out := t.trim(trials, begun, func(tr trial.Trial) time.Duration {
 		l := of[tr.ID]
-		return max(atLeast(t.policy, l.inferenceTime())-l.measured, 0)
+		return max(t.policy.Expected(l.inferenceTime())-l.measured, 0)
 	})
 	for _, tr := range t.record.inPlan(trials) {
 		if need, ok := out[tr.ID]; ok {
@@ -100,18 +99,6 @@ func (t *turns) loaded(group []*living) {
 		}
 	}
 	t.tell(trials, out)
-}
-
-// atLeast is how long a trial is measured at least whose inferences take so long each.
-func atLeast(p trial.Policy, one time.Duration) time.Duration {
-	work := max(p.MinTime, time.Duration(min(float64(max(p.MinRuns, 1))*float64(one), math.MaxInt64/4)))
-	if p.Block > 0 {
-		work += work / settleShare
-	}
-	if p.MaxTime > 0 {
-		work = min(work, p.MaxTime)
-	}
-	return min(work, timeout(p))
 }
 
 // leaveOut ends a trial that has not begun, with the reason.

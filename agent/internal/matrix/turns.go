@@ -17,10 +17,6 @@ const (
 	// few inferences are the least that a block should hold: its median is
 	// what blocks are compared by.
 	few = 3
-	// settleShare of a block's length goes into inferences that do not count.
-	// 25 ms of the usual half second is several times what refilling caches
-	// takes, and more than a cpufreq governor's sampling interval (10 ms).
-	settleShare = 20
 	// mostBlocks of a trial: each has its conditions in the result.
 	mostBlocks = 1000
 )
@@ -108,7 +104,7 @@ func (t *turns) share(l *living) session.Turn {
 	turn := session.Turn{
 		MinRuns: max(1, (p.MinRuns+l.wanted-1)/l.wanted),
 		MinTime: (p.MinTime + n - 1) / n,
-		Settle:  p.Block / settleShare,
+		Settle:  p.Block / trial.SettleShare,
 	}
 	if number == l.wanted { // what blocks cut by the limit below left undone
 		turn.MinRuns = max(turn.MinRuns, p.MinRuns-len(l.result.LatenciesNS))

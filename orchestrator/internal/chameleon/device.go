@@ -8,8 +8,10 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
+	"chexp/orchestrator/internal/patient"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/site"
 	"chexp/orchestrator/openstack/reservation/v1/devices"
@@ -17,10 +19,16 @@ import (
 )
 
 // DeviceClient lists the devices and their calendar.
-type DeviceClient struct{ client *Client }
+type DeviceClient struct {
+	client *Client
+
+	mu     sync.Mutex
+	silent error     // why the bookings did not come, the last time that they were asked for
+	until  time.Time // when they are asked for again
+}
 
 // NewDeviceClient returns the client of the site's devices.
-func NewDeviceClient(c *Client) *DeviceClient { return &DeviceClient{c} }
+func NewDeviceClient(c *Client) *DeviceClient { return &DeviceClient{client: c} }
 
 func (c *DeviceClient) allDevices(ctx context.Context) ([]devices.Device, error) {
 	pages, err := devices.List(c.client.Reservation).AllPages(ctx)
@@ -30,9 +38,29 @@ func (c *DeviceClient) allDevices(ctx context.Context) ([]devices.Device, error)
 	return devices.ExtractDevices(pages)
 }
 
+// allocations lists the bookings of all devices. A run looks at them often and can do
+// without: where they did not come in a minute or so, nobody waits for them again soon.
 func (c *DeviceClient) allocations(ctx context.Context) ([]devices.Allocation, error) {
-	return devices.ListAllocations(ctx, c.client.Reservation).Extract()
+	c.mu.Lock()
+	silent := c.silent
+	if time.Now().After(c.until) {
+		silent = nil
+	}
+	c.mu.Unlock()
+	if silent != nil {
+		return nil, silent
+	}
+	all, err := devices.ListAllocations(ctx, c.client.Reservation).Extract()
+	if errors.As(err, new(*patient.Silent)) {
+		c.mu.Lock()
+		c.silent, c.until = err, time.Now().Add(silenceLasts)
+		c.mu.Unlock()
+	}
+	return all, err
 }
+
+// silenceLasts is how long a service that did not answer is thought not to.
+const silenceLasts = 3 * time.Minute
 
 // Devices lists the boards of the site by name, and when each is free.
 func (c *DeviceClient) Devices(ctx context.Context) ([]site.Device, error) {

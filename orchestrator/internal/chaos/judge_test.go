@@ -142,6 +142,8 @@ func (s *session) first(e ended) {
 	for _, v := range left {
 		if s.deaf() || !announced(v, e.out) {
 			s.fail("LEAK unannounced: %s", v)
+		} else {
+			s.said = append(s.said, "LEAK announced, for the resume to give back: "+v.String()+": "+reason(v, e.out))
 		}
 	}
 	all := s.complete()
@@ -149,7 +151,7 @@ func (s *session) first(e ended) {
 	case e.hung:
 	case e.code == 0 && (!all || len(left) > 0) && !s.deaf():
 		s.fail("exit 0, with %d left and all results home: %v", len(left), all)
-	case e.code == 2:
+	case e.code == 2 && !s.refusedCreation(left):
 		s.fail("exit 2 means that nothing was created, and the command line was right")
 	case e.code == 130 && !e.hit:
 		s.fail("exit 130, and nobody interrupted it")
@@ -159,9 +161,16 @@ func (s *session) first(e ended) {
 	case !e.hit && e.code != 0 && all && len(left) == 0 && s.times >= 0: // else it may be unable to see that
 		s.fail("exit %d, though all results are home and nothing is left", e.code)
 	case !e.hit && s.way == "several" && e.code == 3:
+	case e.code == 2: // a creation that was refused: see above
 	case !e.hit && e.code != 0 && e.code < 4:
 		s.fail("exit %d of a run that failed with %d left, all home: %v", e.code, len(left), all)
 	}
+}
+
+// refusedCreation reports whether the first creation was refused as bad, which is what
+// exit 2 says: nothing was created.
+func (s *session) refusedCreation(left []thing) bool {
+	return len(left) == 0 && (s.call == "POST /v1/leases" || s.errand == "delete")
 }
 
 // announced reports whether a thing that is left was named, as a failure.

@@ -14,19 +14,23 @@ import (
 var phases = []string{"plan", "lease", "container", "push", "run", "fetch", "release", "report"}
 
 // calls plays a run that nothing hinders, and lists its distinct requests.
-func (c *campaign) calls(way string) map[string]int {
+func (c *campaign) calls(way, errand string) map[string]int {
 	cl := &cloud{t: c.t, bin: c.bin, dir: filepath.Join(c.dir, "emulator-calm")}
 	cl.start()
 	defer cl.stop()
-	dir := filepath.Join(c.dir, "calm-"+way)
-	s := &session{cloud: cl, scene: scene{Name: "calm", way: way}, dir: dir, known: map[string]bool{}}
+	dir := filepath.Join(c.dir, "calm-"+way+errand)
+	s := &session{cloud: cl, scene: scene{Name: "calm", way: way, errand: errand}, dir: dir, known: map[string]bool{}}
 	s.play()
 	if len(s.lapse) > 0 || s.codes[0] != 0 {
 		c.t.Fatalf("a run that nothing hinders went wrong: %v\n%s", s.lapse, s.text)
 	}
 	os.RemoveAll(dir)
 	n := map[string]int{}
-	for _, call := range cl.proxy.calls() {
+	asked := cl.proxy.calls()
+	if errand != "" {
+		asked = s.asked
+	}
+	for _, call := range asked {
 		n[call]++
 	}
 	return n
@@ -43,26 +47,15 @@ func (c *campaign) chance(name string) *rand.Rand {
 func (c *campaign) scenes() []scene {
 	var all []scene
 	common := map[string]int{} // what every run asks over zun
-	for _, way := range []string{"zun", "ssh", "several"} {
-		seen := c.calls(way)
-		for _, call := range sorted(seen) {
-			if common[call] > 0 {
-				continue
-			}
-			for _, k := range kinds() {
-				for _, times := range []int{1, 5, -1} {
-					if k.late && (times != 1 || !strings.HasPrefix(call, "POST ")) {
-						continue
-					}
-					s := wrong(way, k, times, call)
-					s.from = 1 + c.chance(s.Name).IntN(seen[call])
-					all = append(all, s)
-				}
-			}
-		}
+	for _, way := range []string{"zun", "ssh", "several", "oidc"} {
+		seen := c.calls(way, "")
+		all = append(all, c.answers(scene{way: way}, seen, common)...)
 		if way == "zun" {
 			common = seen
 		}
+	}
+	for _, e := range sorted(errands) {
+		all = append(all, c.answers(scene{way: "zun", errand: e}, c.calls("zun", e), nil)...)
 	}
 	for _, way := range []string{"zun", "ssh", "several", "local"} {
 		for _, signals := range sorted(signalling) {
@@ -83,6 +76,30 @@ func (c *campaign) scenes() []scene {
 	}
 	for _, phase := range []string{"container", "run", "fetch"} {
 		all = append(all, damagedScenes(phase)...)
+	}
+	return all
+}
+
+// answers are the cases of requests whose answers go wrong, but for those that another
+// way has already.
+func (c *campaign) answers(like scene, seen, common map[string]int) (all []scene) {
+	for _, call := range sorted(seen) {
+		if common[call] > 0 {
+			continue
+		}
+		for _, k := range kinds() {
+			for _, times := range []int{1, 5, -1} {
+				if k.late && (times != 1 || !strings.HasPrefix(call, "POST ") || like.errand != "") {
+					continue
+				}
+				s := wrong(like.way, k, times, call)
+				if s.errand = like.errand; s.errand != "" {
+					s.Name = s.errand + ", " + s.Name
+				}
+				s.from = 1 + c.chance(s.Name).IntN(seen[call])
+				all = append(all, s)
+			}
+		}
 	}
 	return all
 }

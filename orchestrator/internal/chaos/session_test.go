@@ -23,8 +23,9 @@ type session struct {
 	codes []int
 	known map[string]bool // what was on a device when it was given back: run/trial
 
-	answers int  // that went wrong
-	struck  bool // the signal reached it
+	answers int      // that went wrong
+	struck  bool     // the signal reached it
+	asked   []string // what another command than run asked for
 }
 
 // ended is how a process ended.
@@ -67,7 +68,7 @@ func (s *session) command(args ...string) *exec.Cmd {
 	cmd.Dir = s.dir
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.dir, "TMPDIR=" + filepath.Join(s.dir, "tmp"),
 		"CHEXP_CACHE=" + filepath.Join(filepath.Dir(s.dir), "cache"), "OS_CLIENT_CONFIG_FILE=" + s.clouds(),
-		"OS_CLOUD=chexp-emulator"}
+		"OS_CLOUD=chexp-emulator" + map[string]string{"oidc": "-oidc"}[s.way]}
 	return cmd
 }
 

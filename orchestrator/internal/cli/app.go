@@ -80,7 +80,7 @@ func (a *app) root() *cli.App {
 		Before: func(c *cli.Context) error {
 			if offers(c.Args().Slice()) {
 				a.offer(c)
-				a.offerMade()
+				offerMade(a)
 			}
 			return nil
 		},

@@ -150,8 +150,12 @@ type planAnswer struct {
 	Bytes      int64         `json:"bytes"` // that go up at most
 	AtLeast    time.Duration `json:"at_least_ns"`
 	AtMost     time.Duration `json:"at_most_ns"`
-	Lease      time.Duration `json:"lease_ns,omitempty"`
-	Trials     []trial.Trial `json:"trials"`
+	// Expected is by what ExpectedFrom, earlier runs on such a device, took; of trials
+	// that they did not measure, it has the least.
+	Expected     time.Duration `json:"expected_ns,omitempty"`
+	ExpectedFrom []string      `json:"expected_from,omitempty"`
+	Lease        time.Duration `json:"lease_ns,omitempty"`
+	Trials       []trial.Trial `json:"trials"`
 	// Inputs say how each model's inputs are fed, by the model's name.
 	Inputs map[string][]input.Input `json:"inputs"`
 	// Accuracy says on what it is measured; absent: it is not.
@@ -184,6 +188,11 @@ func (a experimentVerbs) experimentPlan(c *cli.Context) error {
 		return err
 	}
 	ans.AtLeast, ans.AtMost = spec.EstimateTime(plan)
+	f := a.foretell(c, e, plan)
+	restLeast, _ := spec.EstimateTime(&f.rest)
+	if f.runs != nil {
+		ans.Expected, ans.ExpectedFrom = f.known+restLeast, f.runs
+	}
 	if c.String("format") != "table" {
 		return a.print(c, planRows(ans, plan))
 	}
@@ -212,11 +221,10 @@ func (a experimentVerbs) experimentPlan(c *cli.Context) error {
 			e.Pictures, e.Name, short(e.Timeout))
 	}
 	say("sends    ", "%.1f MB at most (agent, models, plan)", float64(ans.Bytes)/1e6)
-	say("takes    ", "%s to %s of measuring by the trial policy, on top of lease, image and transfer",
-		short(ans.AtLeast), short(ans.AtMost))
-	if ans.Lease > 0 && ans.AtMost > ans.Lease {
-		fmt.Fprintf(a.err, "! the lease lasts %s: trials that do not fit are left for `%s`\n",
-			short(ans.Lease), a.commands(c).Resume())
+	say("takes    ", "%s; lease, image and transfer come on top", f.takes(plan))
+	if least := f.known + restLeast; ans.Lease > 0 && least > ans.Lease {
+		fmt.Fprintf(a.err, "! the lease lasts %s, and the plan takes %s at least: trials that do not fit are left for `%s`\n",
+			short(ans.Lease), clock.Span(least), a.commands(c).Resume())
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,7 +74,9 @@ func (a gcVerb) gc(c *cli.Context) error {
 	var cloudErr error
 	h.findHosts()
 	if !c.Bool("here") && !h.onHosts() {
-		cloudErr = h.findThings()
+		if cloudErr = h.findThings(); h.cloud == nil {
+			h.findUnlisted()
+		}
 	}
 	if c.NArg() == 0 {
 		h.findFiles()
@@ -289,13 +292,14 @@ func (h *heap) endRun(s *store.Run) error {
 // lookAgain finds out what of all that is still there.
 func (h *heap) lookAgain(failed error) error {
 	there := map[string]bool{}
+	var unlisted []run.ThingKind
 	if h.cloud != nil {
-		things, err := h.own(h.cleanup)
-		if err != nil {
-			return errors.Join(failed, err)
-		}
+		things, kinds, err := h.own(h.cleanup)
 		for _, t := range things {
-			there[string(t.Kind)+" "+t.ID] = true
+			there[string(t.Kind)+" "+t.ID], there[string(t.Kind)+" "+t.Name] = true, true
+		}
+		if unlisted = kinds; err != nil && failed != nil {
+			return errors.Join(failed, err)
 		}
 	}
 	left, kind := 0, failure.Cloud
@@ -304,8 +308,14 @@ func (h *heap) lookAgain(failed error) error {
 		if x.Stays != "" {
 			continue
 		}
-		if x.State = "gone"; there[x.What+" "+x.ID] || x.thing.Kind == "" && exists(x.Name) ||
-			x.host && stillHeld(x.from) {
+		at := x.What + " " + x.ID
+		if x.ID == "" {
+			at = x.What + " " + x.Name
+		}
+		if x.State = "gone"; slices.Contains(unlisted, x.thing.Kind) && !x.host {
+			x.State = "not looked up again"
+		}
+		if there[at] || x.thing.Kind == "" && exists(x.Name) || x.host && stillHeld(x.from) {
 			x.State = "still there"
 			if left++; x.thing.Kind == "" {
 				kind = failure.Storage

@@ -127,10 +127,7 @@ func (h *heap) findThings() error {
 		return failure.Unexpected.Errorf("this site cannot list what is there")
 	}
 	h.cloud = cloud
-	things, err := h.own(h.c.Context)
-	if err != nil {
-		return err
-	}
+	things, unlisted, err := h.own(h.c.Context)
 	known := h.journals()
 	where := cloud.Describe()["site"]
 	for _, t := range things {
@@ -155,10 +152,40 @@ func (h *heap) findThings() error {
 		}
 		h.all = append(h.all, x)
 	}
+	if slices.Contains(unlisted, run.ALease) {
+		h.findUnlisted()
+	}
 	if h.c.NArg() > 0 {
 		h.findBare()
 	}
-	return nil
+	return err
+}
+
+// unasked is why a thing stays that a journal knows of, and that nobody could look up.
+const unasked = "the cloud does not say whether it is there"
+
+// findUnlisted finds the leases that the journals know of where the cloud lists none. Of
+// runs that are named they are given back by the journal alone.
+func (h *heap) findUnlisted() {
+	for _, s := range h.runs {
+		entries, _, err := store.Readable(s)
+		if err != nil || isRehearsal(s) || !siteOf(entries).Leases {
+			continue
+		}
+		held, ok := run.Holds(entries)
+		if !ok {
+			continue
+		}
+		for _, name := range held.Leases {
+			x := litter{What: string(run.ALease), Name: name, Where: "not listed", Until: held.Ends, Run: s.ID,
+				Why: "the journal of run " + s.ID, Stays: h.stays(s, entries), from: s,
+				thing: run.Thing{Kind: run.ALease, Name: name}}
+			if x.Stays == "" && (h.cloud == nil || h.c.NArg() == 0) {
+				x.Stays = unasked
+			}
+			h.all = append(h.all, x)
+		}
+	}
 }
 
 // findBare finds the named runs that the cloud has nothing of, although their journals
@@ -177,16 +204,16 @@ func (h *heap) findBare() {
 	}
 }
 
-// own lists all that is the user's on the cloud.
-func (h *heap) own(ctx context.Context) (all []run.Thing, err error) {
+// own lists all that is the user's on the cloud, as far as it tells: a kind that it does
+// not list hides no other.
+func (h *heap) own(ctx context.Context) (all []run.Thing, unlisted []run.ThingKind, err error) {
 	for _, kind := range run.ThingKinds {
-		things, err := h.cloud.(run.Stock).Own(ctx, kind)
-		if err != nil {
-			return nil, err
+		things, failed := h.cloud.(run.Stock).Own(ctx, kind)
+		if all = append(all, things...); failed != nil {
+			unlisted, err = append(unlisted, kind), errors.Join(err, failed)
 		}
-		all = append(all, things...)
 	}
-	return all, nil
+	return all, unlisted, err
 }
 
 // made is when a thing was made: as the site says, else as its name does.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"regexp"
+	"slices"
 	"time"
 
 	"chexp/experiments/words"
@@ -18,12 +19,24 @@ type litany struct {
 // differs are the parts of such a text that tell nothing new: ids, counts, pauses, ports.
 var differs = regexp.MustCompile(`[0-9a-f]{8}[-0-9a-f]*|[0-9]+(\.[0-9]+)?(m?s)?`)
 
+// A server may word each failure anew: beyond so many ways to fail in a phase, all others
+// are one.
+const (
+	wordings  = 8
+	others    = ""
+	maxLitany = 600 // bytes of one
+)
+
 // Again says of a request that it failed. The first of many alike stands for all until
 // the phase ends, which counts them; a terminal shows the count as it grows.
 func (p *progress) Again(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	text = words.Line(text, maxLitany)
 	like := differs.ReplaceAllString(text, "#")
+	if len(p.failing) >= wordings && !slices.ContainsFunc(p.failing, func(l *litany) bool { return l.like == like }) {
+		like = others
+	}
 	for _, l := range p.failing {
 		if l.like != like {
 			continue
@@ -44,7 +57,11 @@ func (p *progress) Again(text string) {
 }
 
 func (l *litany) count() string {
-	return words.Plural(l.times, "time") + " in " + short(time.Since(l.began)) + ": " + l.text
+	ways := ""
+	if l.like == others {
+		ways = " in other words"
+	}
+	return words.Plural(l.times, "time") + ways + " in " + short(time.Since(l.began)) + ": " + l.text
 }
 
 // endLitanies counts what failed in the phase that ends.

@@ -73,7 +73,7 @@ func (m *making) over(known bool) {
 }
 
 // offerMade says which leases may have been made of which nobody has heard.
-func (a *app) offerMade() {
+func offerMade(a *app) {
 	dir, err := makingDir()
 	if err != nil {
 		return

@@ -83,6 +83,23 @@ func TestWhatFailsOverAndOverIsCounted(t *testing.T) {
 	}
 }
 
+// A server that words each failure anew, and at length, fills no log: beyond some ways to
+// fail, all others are one that is counted.
+func TestFailuresThatAreWordedAnewAreBounded(t *testing.T) {
+	var out strings.Builder
+	p := newProgress(&out)
+	p.Phase(run.PhaseRun, "")
+	for i := range 2000 {
+		p.Again(strings.Repeat(string(rune('a'+i%26)), 1+i/26) + strings.Repeat(" words", 1000))
+	}
+	p.PhaseEnd(run.PhaseRun, "2 trials")
+	got := out.String()
+	if n := strings.Count(got, "\n"); n > 2*wordings || len(got) > 3*wordings*maxLitany ||
+		!strings.Contains(got, fmt.Sprintf("%d times in other words in ", 2000-wordings)) {
+		t.Errorf("%d lines of %d bytes: %.3000s", n, len(got), got)
+	}
+}
+
 // An advice is given once, however many causes have it.
 func TestAdviceIsGivenOnce(t *testing.T) {
 	var out strings.Builder

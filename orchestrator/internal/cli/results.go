@@ -47,7 +47,7 @@ func (a resultsVerbs) resultsCommand() *cli.Command {
 			},
 			{Name: "report", Usage: "write a run's reports again: HTML, text, Markdown, CSV, Go benchmark format",
 				ArgsUsage: "RUN", Action: a.resultsReport},
-			a.compareCommand(), verifyVerb(a).command(),
+			a.compareCommand(), verifyVerb(a).command(), a.exportCommand(),
 		}, packVerbs(a).commands()...),
 	}
 }
@@ -262,6 +262,7 @@ func (a resultsVerbs) fetchPart(c *cli.Context, own *run.Run, nothing func(*run.
 		return nil, nil
 	}
 	left, err = a.fetchFromDevice(c, own.Store)
+	err = run.PhaseFetch.Failed(err)
 	before := changed
 	changed = own.Store.Changed(own.Plan)
 	if before != nil && changed == nil {

@@ -447,7 +447,7 @@ func signalled(ts *testscript.TestScript, sig syscall.Signal, args []string, whe
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	deadline := time.After(2 * time.Minute)
-	poll := time.NewTicker(2 * time.Millisecond)
+	poll := time.NewTicker(5 * time.Millisecond)
 	defer poll.Stop()
 	for {
 		select {

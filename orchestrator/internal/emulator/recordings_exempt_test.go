@@ -35,15 +35,26 @@ func (e *exemption) concerns(r *recording) bool {
 func (e *exemption) covers(at string) bool { return e.p.MatchString(at) }
 
 // exemptions are those that concern the recording.
-func (r *recording) exemptions() []*exemption {
-	r.once.Do(func() {
-		for _, e := range exemptions {
-			if e.concerns(r) {
-				r.exempt = append(r.exempt, e)
-			}
+func (r *recording) exemptions() (all []*exemption) {
+	for _, e := range exemptions {
+		if e.concerns(r) {
+			all = append(all, e)
 		}
-	})
-	return r.exempt
+	}
+	return all
+}
+
+// exemption is what lets a place of the answer be another, or nil.
+func (r *recording) exemption(at string) *exemption {
+	if e, ok := r.places.Load(at); ok {
+		return e.(*exemption)
+	}
+	var found *exemption
+	if i := slices.IndexFunc(r.exempt(), func(e *exemption) bool { return e.covers(at) }); i >= 0 {
+		found = r.exempt()[i]
+	}
+	r.places.Store(at, found)
+	return found
 }
 
 func (e *exemption) usedBy(r *recording) {

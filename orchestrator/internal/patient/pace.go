@@ -68,6 +68,16 @@ func Detached(ctx context.Context, d time.Duration) (context.Context, context.Ca
 	return context.WithTimeout(context.WithoutCancel(ctx), d)
 }
 
+// Part ends when so great a part of the time is over that ctx has left: what comes
+// afterwards has the rest. Where ctx has no end, it has none.
+func Part(ctx context.Context, nth int) (context.Context, context.CancelFunc) {
+	end, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Until(end)/time.Duration(nth))
+}
+
 // LookingAgain is how the sentences of [BadLook] end.
 const LookingAgain = "; looking again"
 

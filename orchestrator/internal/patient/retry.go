@@ -38,14 +38,17 @@ func (r *Retry) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !repeatable(req) {
 		return r.Next.RoundTrip(req)
 	}
-	p := r.Pace()
+	p, silences := r.Pace(), 0
 	for try := 1; ; try++ {
 		resp, err := r.Next.RoundTrip(req)
 		if err == nil {
 			err = readWhole(req, resp)
 		}
 		why, hint, again := mayPass(resp, err)
-		if !again || try > p.Retries || req.Context().Err() != nil {
+		if errors.As(err, new(*Silent)) {
+			silences++
+		}
+		if !again || try > p.Retries || silences >= bearable(req) || req.Context().Err() != nil {
 			if err != nil { // a RoundTripper returns one of the two
 				resp = nil
 			}
@@ -76,6 +79,15 @@ func (r *Retry) RoundTrip(req *http.Request) (*http.Response, error) {
 			}
 		}
 	}
+}
+
+// bearable is how often a request may be given up at its own limit: each time took as
+// long as an answer could be worth waiting for. Who deletes looks what came of it.
+func bearable(req *http.Request) int {
+	if req.Method == http.MethodDelete {
+		return 1
+	}
+	return 2
 }
 
 // repeatable reports whether a request may be sent twice: nothing is made or

@@ -1,6 +1,8 @@
 package patient
 
 import (
+	"errors"
+	"net/http"
 	"testing"
 	"time"
 )
@@ -20,3 +22,27 @@ func TestRetryAfter(t *testing.T) {
 		}
 	}
 }
+
+// A request that is given up at its own limit is not asked again for minutes: a read
+// once more, a deletion not at all, as who deletes looks what came of it.
+func TestSilenceIsBorneTwiceAtMost(t *testing.T) {
+	t.Parallel()
+	for method, want := range map[string]int{http.MethodGet: 2, http.MethodDelete: 1} {
+		asked := 0
+		silent := tripper(func(*http.Request) (*http.Response, error) {
+			asked++
+			return nil, &Silent{method, time.Minute}
+		})
+		rt := &Retry{Next: silent, Pace: func() Pace {
+			return Pace{Retries: 4, RetryFirst: time.Millisecond, RetryMost: time.Second}
+		}}
+		_, err := rt.RoundTrip(request(t, t.Context(), method, "https://edge.example/v1/leases/x", nil))
+		if asked != want || !errors.As(err, new(*Silent)) {
+			t.Errorf("%s: asked %d times: %v", method, asked, err)
+		}
+	}
+}
+
+type tripper func(*http.Request) (*http.Response, error)
+
+func (f tripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }

@@ -203,8 +203,8 @@ func (c *Config) step(
 	}
 	c.write(store.Entry{Kind: store.Began, Phase: string(p)})
 	text, err := do(ctx)
-	if failure.KindOf(err) == failure.Usage && p != PhaseLease {
-		err = failure.Device.Wrap(err) // bad input means that nothing was created, and by now something was
+	if ctx.Err() == nil {
+		err = p.Failed(err)
 	}
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", p, err)
@@ -212,6 +212,21 @@ func (c *Config) step(
 	c.write(store.Entry{Kind: store.Ended, Phase: string(p), Text: text})
 	c.Observe.PhaseEnd(p, text)
 	return c.Until == p || c.Detach && p == PhaseRun, nil
+}
+
+// Failed gives an error the kind that it has in a phase. Bad input means that nothing
+// was created, which after the lease is not so any more. Where nobody has a word for it,
+// most often as an answer did not come, it has that of what the phase speaks to: the
+// site, or the device.
+func (p Phase) Failed(err error) error {
+	kind := failure.KindOf(err)
+	switch {
+	case err == nil, kind != failure.Unexpected && (kind != failure.Usage || p == PhaseLease), p == PhasePlan:
+		return err
+	case p == PhaseLease || p == PhaseContainer && kind == failure.Unexpected:
+		return failure.Cloud.Wrap(err)
+	}
+	return failure.Device.Wrap(err)
 }
 
 // reserve goes on with the lease of an earlier process if that still serves,

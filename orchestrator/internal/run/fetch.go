@@ -18,11 +18,11 @@ import (
 )
 
 // fetch brings the results home and insists that none is missing. What did not come
-// whole is fetched again before the device is given back.
+// whole is fetched again, and measured again, before the device is given back.
 func (a *attempt) fetch(ctx context.Context) (string, error) {
 	a.Observe.Phase(PhaseFetch, "")
 	var n store.Adopted
-	err := homing{a}.bringHome(ctx, func(ctx context.Context) (left error) {
+	err := homing{a}.orMeasureAgain(ctx, func(ctx context.Context) (left error) {
 		n, left = a.Fetch(ctx, a.agent())
 		rest, err := a.unmeasured()
 		switch missing := rest.trials; {

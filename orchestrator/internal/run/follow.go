@@ -51,23 +51,41 @@ func (a *attempt) measure(ctx context.Context) (string, error) {
 // to know that it did: its start is idempotent, and an answer can be lost.
 func (a *attempt) start(ctx context.Context) error {
 	a.lastSeq = a.mirrored()
+	var unanswered error
 	begin := func(ctx context.Context) error {
 		limit := time.Duration(0)
 		if end, ok := a.deadline(); ok {
 			if limit = a.until(end); limit <= 0 {
-				return a.leaseOver()
+				return homing{a}.neverStarted(unanswered)
 			}
 		}
-		_, err := a.agent().Start(ctx, limit)
-		return err
+		_, unanswered = a.agent().Start(ctx, limit)
+		return unanswered
 	}
 	a.held.Started = true // or perhaps: its answer may be lost
 	h := homing{a}
-	if err := h.bringHome(ctx, begin); err != nil {
+	if err := h.whileHeld(ctx, "the device does not say whether its agent has started", begin); err != nil {
 		return err
 	}
 	a.record(store.Entry{Kind: store.Done, What: anAgent, ID: a.container.ID})
 	return nil
+}
+
+// neverStarted says that the lease's end is near, and that no answer to the agent's
+// start, if any was asked for, said that it measures.
+func (a homing) neverStarted(unanswered error) error {
+	over := a.leaseOver()
+	if unanswered == nil {
+		return over
+	}
+	kind := failure.KindOf(unanswered)
+	if kind == failure.Unexpected {
+		kind = failure.Device
+	}
+	return kind.Errorf("nobody knows whether the agent started before its lease, which ends at %s, had no time left",
+		timeOfDay(a.lease.End)).
+		Advise("`%s` measures in a new lease what is not whole", a.Commands.Resume()).
+		Because(unanswered)
 }
 
 // follower polls the agent of an attempt, mirrors its events, starts it again if

@@ -36,6 +36,12 @@ func (a homing) holdEnd() (t time.Time, ok bool) {
 // bringHome repeats what brings results home until that is done. An outage is waited
 // out as long as the device can be held: what is measured outranks giving it back.
 func (a homing) bringHome(ctx context.Context, bring func(context.Context) error) error {
+	return a.whileHeld(ctx, "what is measured is not all home, and the device does not answer", bring)
+}
+
+// whileHeld repeats something as long as the device can be held. what is said of an
+// outage, once.
+func (a homing) whileHeld(ctx context.Context, what string, do func(context.Context) error) error {
 	until := func() time.Duration {
 		end, ok := a.holdEnd()
 		if !ok {
@@ -48,10 +54,10 @@ func (a homing) bringHome(ctx context.Context, bring func(context.Context) error
 	}
 	return a.persist(ctx, maxFetches, until, func(err error) {
 		if end, ok := a.holdEnd(); ok {
-			a.Observe.Warn("what is measured is not all home, and the device does not answer. chexp goes on trying until " +
-				timeOfDay(end) + ", shortly before the lease ends; Ctrl-C ends that, and says how to fetch and give back")
+			a.Observe.Warn(what + ". chexp goes on trying until " + timeOfDay(end) +
+				", shortly before the lease ends; Ctrl-C ends that, and says how to fetch and give back")
 		}
-	}, bring)
+	}, do)
 }
 
 // through repeats what is safe to repeat, through an outage: while nothing is measured

@@ -488,3 +488,38 @@ func TestADeviceThatIsHeardOfAgainHasNotChanged(t *testing.T) {
 		}
 	}
 }
+
+// An error that nobody has a word for has the kind of what its phase speaks to: nobody
+// is told of an unexpected error as an answer did not come.
+func TestAPhaseThatFailsHasAKind(t *testing.T) {
+	for phase, want := range map[Phase]failure.Kind{PhaseContainer: failure.Cloud, PhasePush: failure.Device} {
+		l, c := newCut(t)
+		err, _ := l.execute(t, t.Context(), c, func(cfg *Config) {
+			if phase == PhasePush {
+				cfg.AgentFile = func(string) (string, error) { return "", errCut }
+				return
+			}
+			cfg.Observe = hearing{phase: func(p Phase) { c.down.Store(p == phase) }}
+		})
+		if failure.KindOf(err) != want || len(c.leases)+len(c.containers) > 0 {
+			t.Errorf("%s: kind %d, left %v %v: %v", phase, failure.KindOf(err), c.leases, c.containers, err)
+		}
+	}
+}
+
+// An agent's start that nobody answered until the lease had no time left is told as
+// that: the answers' own kind, not a lease too short for its trials.
+func TestAStartThatIsNeverAnsweredIsSaid(t *testing.T) {
+	t.Parallel()
+	var lines []string
+	a := &attempt{Config: Config{Run: &Run{}, Site: newCloud(t), Observe: said{lines: &lines}}}
+	refused := failure.Cloud.Errorf("503 Service Unavailable")
+	for cause, want := range map[error]failure.Kind{
+		nil: failure.Trials, &Unsure{refused}: failure.Cloud, &Unsure{errCut}: failure.Device,
+	} {
+		err := homing{a}.neverStarted(cause)
+		if failure.KindOf(err) != want || cause != nil && !errors.Is(err, cause) {
+			t.Errorf("%v: kind %d, %v", cause, failure.KindOf(err), err)
+		}
+	}
+}

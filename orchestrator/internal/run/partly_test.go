@@ -59,6 +59,24 @@ func TestTruncatedResultAmongGoodOnes(t *testing.T) {
 	}
 }
 
+// One result that is truncated on the device is measured again, in the same lease, and
+// the run is whole.
+func TestADamagedResultIsMeasuredAgain(t *testing.T) {
+	l, c := newLab(t), newCloud(t)
+	l.patience = impatient()
+	bad := l.plan.Trials[1].ID + ".json"
+	l.afterwards(t, `if [ -e "$lab/again" ]; then cp "$lab/results/`+bad+`" R/; (cd "$res" && sha256sum *.json >SHA256SUMS)
+else truncate -s 10 R/`+bad+`; : >"$lab/again"; fi`)
+	var warned []string
+	err, _ := l.execute(t, t.Context(), c, func(cfg *Config) {
+		cfg.Observe = hearing{warn: func(text string) { warned = append(warned, text) }}
+	})
+	l.atHome(t, c, err)
+	if c.made != 2 || !strings.Contains(strings.Join(warned, "\n"), "measuring that again") {
+		t.Errorf("%d things were made; it warns of %q", c.made, warned)
+	}
+}
+
 // A result that comes whole at the second look is whole.
 func TestResultThatComesWholeLater(t *testing.T) {
 	l, c := newLab(t), newCloud(t)

@@ -141,7 +141,7 @@ func (x *execution) sweep(ctx context.Context) error {
 		if len(names) == 0 {
 			continue
 		}
-		own, err := stock.Own(ctx, kind)
+		own, err := ownWithin(ctx, x.Patience.Cleanup/6, stock, kind)
 		if err != nil && cut.IsZero() { // nothing says that there is any
 			x.Observe.Say(fmt.Sprintf("whether a second %s is there could not be looked up: %v", kind, err))
 			continue
@@ -160,6 +160,13 @@ func (x *execution) sweep(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// ownWithin lists things of a kind: a list that hangs takes no other's time.
+func ownWithin(ctx context.Context, share time.Duration, stock Stock, kind ThingKind) ([]Thing, error) {
+	ctx, cancel := context.WithTimeout(ctx, share)
+	defer cancel()
+	return stock.Own(ctx, kind)
 }
 
 // holds reports whether the journal knows that this is there, or that something of

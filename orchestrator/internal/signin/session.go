@@ -132,6 +132,9 @@ func (s *Session) AppCredEnd(ctx context.Context) (time.Time, error) {
 		return time.Time{}, err
 	}
 	ac, err := applicationcredentials.Get(ctx, identity, s.Token.User.ID, s.Token.AppCred.ID).Extract()
+	if err == nil && ac == nil {
+		err = gophercloud.ErrMissingResourceKey{Expected: "application_credential"}
+	}
 	if err != nil {
 		return time.Time{}, err
 	}

@@ -27,6 +27,24 @@ type Target struct {
 	Lasts bool
 }
 
+// Once makes the targets of faults of which an order without a number holds once.
+func Once(faults ...Fault) []Target { return targets(faults, false) }
+
+// Lasting makes the targets of faults of which an order holds until it is withdrawn.
+func Lasting(faults ...Fault) []Target { return targets(faults, true) }
+
+func targets(faults []Fault, lasts bool) (all []Target) {
+	for _, f := range faults {
+		i := slices.IndexFunc(all, func(t Target) bool { return t.Name == f.Target })
+		if i < 0 {
+			i = len(all)
+			all = append(all, Target{Name: f.Target, Lasts: lasts})
+		}
+		all[i].Words = append(all[i].Words, f.Action.Text)
+	}
+	return all
+}
+
 // Value is a kind of value that a target takes.
 type Value struct {
 	Shows string // in help texts: "cut-TIME"

@@ -44,7 +44,7 @@ func (s *containerClient) Launch(ctx context.Context, req run.ContainerRequest,
 		if err == nil {
 			return toContainer(running), nil
 		}
-		clean, cancel := patient.Detached(ctx, s.Pace.Cleanup)
+		clean, cancel := patient.Detached(ctx, s.Pace.Cleanup/6) // the run tries again, with more time
 		cleanErr := s.Destroy(clean, made.UUID)
 		cancel()
 		if cleanErr != nil {
@@ -152,11 +152,7 @@ func (s *containerClient) awaitClaim(ctx context.Context, id string) {
 // none. What Zun lists as Deleted is not there any more.
 func (s *containerClient) theContainer(ctx context.Context, name string) (*containers.Container, error) {
 	what := "looking for the container " + name
-	pages, err := containers.List(s.container, containers.ListOpts{Name: name}).AllPages(ctx)
-	if err != nil {
-		return nil, s.Failed(what, err)
-	}
-	all, err := containers.ExtractContainers(pages)
+	all, err := s.list(ctx, containers.ListOpts{Name: name})
 	if err != nil {
 		return nil, s.Failed(what, err)
 	}
@@ -193,11 +189,7 @@ func (s *containerClient) Containers(ctx context.Context) ([]site.Container, err
 // mine lists the user's own containers, whatever became of them.
 func (s *containerClient) mine(ctx context.Context) ([]containers.Container, error) {
 	const what = "listing the containers"
-	pages, err := containers.List(s.container, nil).AllPages(ctx)
-	if err != nil {
-		return nil, s.Failed(what, err)
-	}
-	all, err := containers.ExtractContainers(pages)
+	all, err := s.list(ctx, containers.ListOpts{})
 	if err != nil {
 		return nil, s.Failed(what, err)
 	}
@@ -378,9 +370,12 @@ func (s *containerClient) lastLog(ctx context.Context, id string) string {
 }
 
 // Destroy removes the container, and before it the floating IPs at its ports,
-// which nothing else would ever remove.
+// which nothing else would ever remove. They have a third of the time: the container
+// must not stay for them.
 func (s *containerClient) Destroy(ctx context.Context, id string) error {
-	ipErr := s.addresses.release(ctx, id)
+	first, cancel := patient.Part(ctx, 3)
+	ipErr := s.addresses.release(first, id)
+	cancel()
 	force := false // one that is Creating, or in another state that stop does not take
 	err := chameleon.Remove(ctx, s.Client, chameleon.Removal{
 		What: "removing the container " + id,

@@ -322,7 +322,7 @@ func (c *cloud) blazar(w http.ResponseWriter, r *http.Request, path []string) {
 		for _, l := range c.leases {
 			all = append(all, l.json())
 		}
-		reply(w, 200, map[string]any{"leases": all})
+		reply(w, 200, map[string]any{"leases": listed(all)})
 	case "POST leases":
 		c.createLease(w, r)
 	case "GET leases/ID":
@@ -351,7 +351,7 @@ func (c *cloud) blazar(w http.ResponseWriter, r *http.Request, path []string) {
 			}
 			all = append(all, map[string]any{"resource_id": d["id"], "reservations": res})
 		}
-		reply(w, 200, map[string]any{"allocations": all})
+		reply(w, 200, map[string]any{"allocations": listed(all)})
 	default:
 		reply(w, 404, map[string]any{"error": 404, "error_message": "The requested URL was not found on the server."})
 	}

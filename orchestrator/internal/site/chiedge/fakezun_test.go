@@ -45,7 +45,7 @@ func (c *cloud) zun(w http.ResponseWriter, r *http.Request, path []string) {
 				all = append(all, k.json())
 			}
 		}
-		reply(w, 200, map[string]any{"containers": all, "next": nil})
+		reply(w, 200, map[string]any{"containers": listed(all), "next": nil})
 		return
 	}
 	i := slices.IndexFunc(c.containers, func(k *fakeContainer) bool { return k.id == path[0] })
@@ -133,7 +133,7 @@ func (c *cloud) neutron(w http.ResponseWriter, r *http.Request, path []string) {
 			reply(w, 200, map[string]any{"floatingip": c.fips[i]})
 			return
 		}
-		reply(w, 200, map[string]any{"floatingips": c.fips})
+		reply(w, 200, map[string]any{"floatingips": listed(c.fips)})
 	case "POST floatingips":
 		f := readJSON(r)["floatingip"].(map[string]any)
 		f["id"], f["floating_ip_address"], f["status"] = fmt.Sprintf("fip-%d", len(c.fips)+1), "127.0.0.1", "DOWN"
@@ -164,3 +164,6 @@ func task(status string) any {
 	}
 	return nil
 }
+
+// listed is a list as the services write it: an empty one is [], not null.
+func listed[T any](all []T) []T { return append([]T{}, all...) }

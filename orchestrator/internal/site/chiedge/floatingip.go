@@ -9,13 +9,13 @@ import (
 	"sync"
 
 	"github.com/gophercloud/gophercloud/v2"
-	"github.com/gophercloud/gophercloud/v2/openstack"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/external"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/layer3/floatingips"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/networks"
 
 	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/chameleon"
+	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/openstack/apierror"
 	"chexp/orchestrator/openstack/container/v1/containers"
 )
@@ -24,23 +24,45 @@ import (
 // (Neutron).
 type addressClient struct {
 	*client
-	networkMu sync.Mutex
-	network   *gophercloud.ServiceClient // made when first needed: only SSH needs it
+	mu    sync.Mutex
+	given map[string]floatingips.FloatingIP // by this process, by the container's id
 }
 
-// networkClient is made when first needed: gophercloud asks the service for
-// its versions, and runs without SSH need no network.
+// networkClient is the client for Neutron's only version. gophercloud's own would ask
+// the service for its versions, without a limit of the caller's, and fail where
+// that answer is odd.
 func (s *addressClient) networkClient() (*gophercloud.ServiceClient, error) {
-	s.networkMu.Lock()
-	defer s.networkMu.Unlock()
-	if s.network == nil {
-		client, err := openstack.NewNetworkV2(s.Session.Provider, s.Session.Endpoints)
-		if err != nil {
-			return nil, err
-		}
-		s.network = client
+	const kind, version = "network", "v2.0/"
+	at := s.Session.Endpoints
+	at.ApplyDefaults(kind)
+	url, err := s.Session.Provider.EndpointLocator(at)
+	if err != nil {
+		return nil, err
 	}
-	return s.network, nil
+	return &gophercloud.ServiceClient{ProviderClient: s.Session.Provider, Endpoint: url, Type: kind,
+		ResourceBase: strings.TrimSuffix(url, version) + version}, nil
+}
+
+// remember keeps which address a container has, so that it can be given back though
+// no list of addresses is to be had.
+func (s *addressClient) remember(containerID string, ip *floatingips.FloatingIP) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ip == nil {
+		delete(s.given, containerID)
+		return
+	}
+	if s.given == nil {
+		s.given = map[string]floatingips.FloatingIP{}
+	}
+	s.given[containerID] = *ip
+}
+
+func (s *addressClient) remembered(containerID string) (floatingips.FloatingIP, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ip, ok := s.given[containerID]
+	return ip, ok
 }
 
 // ipNote marks a floating IP as made for this container, by this user. When the
@@ -86,6 +108,7 @@ func (s *addressClient) floatingIP(ctx context.Context, c containers.Container) 
 		return nil, err
 	}
 	if ip, err := find(ctx); err != nil || ip != nil {
+		s.remember(c.UUID, ip)
 		return addressOf(ip), s.Failed(what, err)
 	}
 	network, err := publicNetwork(ctx, client)
@@ -119,6 +142,7 @@ func (s *addressClient) floatingIP(ctx context.Context, c containers.Container) 
 		},
 		Unknown: "it is given back with the container",
 	})
+	s.remember(c.UUID, ip)
 	return addressOf(ip), err
 }
 
@@ -166,20 +190,18 @@ func publicNetwork(ctx context.Context, client *gophercloud.ServiceClient) (stri
 	return all[0].ID, nil
 }
 
-func (s *addressClient) floatingIPs(ctx context.Context,
-	client *gophercloud.ServiceClient) ([]floatingips.FloatingIP, error) {
-	pages, err := floatingips.List(client, floatingips.ListOpts{}).AllPages(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return floatingips.ExtractFloatingIPs(pages)
-}
-
 // release deletes the floating IPs at the container's ports, and those that were
 // made for it. A site without a network service has none.
 func (s *addressClient) release(ctx context.Context, containerID string) error {
 	if !s.Session.Offers("network") {
 		return nil
+	}
+	if ip, ok := s.remembered(containerID); ok {
+		err := s.remove(ctx, run.Thing{ID: ip.ID, Status: ip.FloatingIP, For: containerID})
+		if err == nil {
+			s.remember(containerID, nil)
+		}
+		return err
 	}
 	what := "giving back the floating IP of container " + containerID
 	port := ""

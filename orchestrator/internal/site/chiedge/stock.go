@@ -2,6 +2,9 @@ package chiedge
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"time"
 
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/layer3/floatingips"
 
@@ -80,7 +83,7 @@ func (s *addressClient) own(ctx context.Context) ([]run.Thing, error) {
 // remove deletes one floating IP. Neutron deletes at once; it is looked for all
 // the same.
 func (s *addressClient) remove(ctx context.Context, t run.Thing) error {
-	what := "giving back the floating IP " + t.Status
+	what := fmt.Sprintf("giving back the floating IP %s (%s) of container %s", t.Status, t.ID, t.For)
 	client, err := s.networkClient()
 	if err != nil {
 		return s.Failed(what, err)
@@ -89,8 +92,20 @@ func (s *addressClient) remove(ctx context.Context, t run.Thing) error {
 		What:   what,
 		Delete: func(ctx context.Context) error { return floatingips.Delete(ctx, client, t.ID).ExtractErr() },
 		Look: func(ctx context.Context) (gone, going bool, err error) {
-			_, err = floatingips.Get(ctx, client, t.ID).Extract()
-			return apierror.Is(err, apierror.NotFound), false, err
+			one, cancel := context.WithTimeout(ctx, lookTime)
+			defer cancel()
+			if _, err = floatingips.Get(one, client, t.ID).Extract(); err == nil || apierror.Is(err, apierror.NotFound) {
+				return err != nil, false, nil
+			}
+			all, listErr := s.floatingIPs(ctx, client) // another question, which may be answered
+			if listErr != nil {
+				return false, false, err
+			}
+			return !slices.ContainsFunc(all, func(ip floatingips.FloatingIP) bool { return ip.ID == t.ID }), false, nil
 		},
 	})
 }
+
+// lookTime is how long one look whether an address is gone may take, where another
+// question tells it as well.
+const lookTime = 8 * time.Second

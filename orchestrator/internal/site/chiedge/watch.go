@@ -46,11 +46,7 @@ func (w *watch) among(ctx context.Context, s *containerClient, id string) *conta
 		return nil
 	}
 	if time.Since(w.looked) >= s.Pace.First {
-		pages, err := containers.List(s.container, nil).AllPages(ctx)
-		if err != nil {
-			return nil
-		}
-		all, err := containers.ExtractContainers(pages)
+		all, err := s.list(ctx, containers.ListOpts{})
 		if err != nil {
 			return nil
 		}

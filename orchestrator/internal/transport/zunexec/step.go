@@ -47,6 +47,17 @@ const maxGone = 3
 // step runs a script that may take long: detached, then polled until it has
 // ended or ctx has. It returns the script's exit code and the head of its output.
 func (t *Transport) step(ctx context.Context, stage, script string) (code int, log string, err error) {
+	code, log, err = t.stepOnce(ctx, stage, script)
+	if errors.Is(err, errVanished) && ctx.Err() == nil { // a late request of a process that died may have ended it
+		code, log, err = t.stepOnce(ctx, stage, script)
+	}
+	return code, log, err
+}
+
+// errVanished is that a step ended and left no word.
+var errVanished = errors.New("it left no word")
+
+func (t *Transport) stepOnce(ctx context.Context, stage, script string) (code int, log string, err error) {
 	name := "step-" + strings.ToLower(rand.Text()[:8])
 	exit, err := t.short(ctx, stepLaunch, stage, name, script, stepBody)
 	if err == nil && exit.Code != 0 {
@@ -79,7 +90,8 @@ func (t *Transport) step(ctx context.Context, stage, script string) (code int, l
 		}
 	}
 	return 0, "", failure.Device.Errorf("a step in %s of container %s vanished before its end", stage, t.id).
-		Advise("the container was started again, or ran out of memory: look at its state and logs")
+		Advise("the container was started again, or ran out of memory: look at its state and logs").
+		Because(errVanished)
 }
 
 // prepare makes the staging directory, and says what is missing where it cannot.

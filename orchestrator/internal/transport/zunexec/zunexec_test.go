@@ -277,6 +277,22 @@ func TestStepVanishes(t *testing.T) {
 	}
 }
 
+// A request of a process that died may come late and end the step of another: the step
+// is carried out again.
+func TestAStepThatVanishesOnceIsRepeated(t *testing.T) {
+	f := newFake(t)
+	once := t.TempDir() + "/once"
+	wrap(t, f, "tar", `case "$*" in xpmof*) mkdir `+once+` 2>/dev/null && kill -KILL 0;; esac; exec /bin/tar "$@"`)
+	tr, dir := open(f, 2<<20), t.TempDir()+"/d"
+	put(t, tr, dir)
+	if got, err := get(t, tr, dir); err != nil || !bytes.Equal(got, noise(3<<20)) {
+		t.Errorf("Get: %v", err)
+	}
+	if _, err := os.Stat(once); err != nil {
+		t.Error("no step vanished")
+	}
+}
+
 // What an earlier Put left running is stopped before anything is written.
 func TestLeftoverStepIsKilled(t *testing.T) {
 	f := newFake(t)

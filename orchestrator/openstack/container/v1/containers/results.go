@@ -228,6 +228,9 @@ func (r ContainerPage) IsEmpty() (bool, error) {
 		return true, nil
 	}
 	containers, err := ExtractContainers(r)
+	if err == nil && containers == nil { // an answer that is no list: not even an empty one
+		err = gophercloud.ErrMissingResourceKey{Expected: "containers"}
+	}
 	return len(containers) == 0, err
 }
 

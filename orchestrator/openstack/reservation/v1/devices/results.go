@@ -41,6 +41,9 @@ func (r AllocationsResult) Extract() ([]Allocation, error) {
 		Allocations []Allocation `json:"allocations"`
 	}
 	err := r.ExtractInto(&s)
+	if err == nil && s.Allocations == nil {
+		err = gophercloud.ErrMissingResourceKey{Expected: "allocations"}
+	}
 	return s.Allocations, err
 }
 
@@ -190,5 +193,8 @@ func ExtractDevices(p pagination.Page) ([]Device, error) {
 		Devices []Device `json:"devices"`
 	}
 	err := (p.(DevicePage)).ExtractInto(&s)
+	if err == nil && s.Devices == nil { // an answer that is no list: not even an empty one
+		err = gophercloud.ErrMissingResourceKey{Expected: "devices"}
+	}
 	return s.Devices, err
 }

@@ -75,6 +75,9 @@ func (r DevicesResult) Extract() ([]LeasedDevice, error) {
 		Devices []LeasedDevice `json:"devices"`
 	}
 	err := r.ExtractInto(&s)
+	if err == nil && s.Devices == nil {
+		err = gophercloud.ErrMissingResourceKey{Expected: "devices"}
+	}
 	return s.Devices, err
 }
 
@@ -205,5 +208,8 @@ func ExtractLeases(p pagination.Page) ([]Lease, error) {
 		Leases []Lease `json:"leases"`
 	}
 	err := (p.(LeasePage)).ExtractInto(&s)
+	if err == nil && s.Leases == nil { // an answer that is no list: not even an empty one
+		err = gophercloud.ErrMissingResourceKey{Expected: "leases"}
+	}
 	return s.Leases, err
 }
