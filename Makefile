@@ -29,7 +29,7 @@
 #   make test-runtimes    which provider really runs the tutorial's models, on both architectures
 #   make test-validity    quietly, under a CPU quota and beside a neighbour: the verdict names each; wants a quiet machine
 #   make bench-harness    what measuring costs: our loop against a loop in C over the same library
-#   make bench-fleet      chexp with 20 emulated boards: its memory, requests and executes per device and minute
+#   make bench-fleet      chexp with 20 and 200 emulated boards: memory, requests and executes per device and minute
 #   make bench-start      the agent's start, and its memory over a bare ONNX Runtime process
 #
 # Set-up needs Debian 12 with Go, gcc, make and npm, and root or sudo for apt; without
@@ -96,7 +96,7 @@ bench-harness: agents
 	go test -run '^$$' -bench 'Harness|RealModel' -benchtime 1x ./agent/internal/ort
 
 bench-fleet: build agents images
-	go test -run '^$$' -bench ManyDevices -benchtime 1x ./orchestrator/internal/cli
+	go test -run '^$$' -bench ManyDevices -benchtime 1x -timeout 3h ./orchestrator/internal/cli
 
 bench-start: agents
 	go test -run '^$$' -bench 'Start|Memory' -benchtime 1x ./agent/cmd/chexp-agent
