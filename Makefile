@@ -12,6 +12,9 @@
 #   make runtime-debian   bin/runtimes/debian-{amd64,arm64}.ort: Debian's ONNX Runtime with XNNPACK and oneDNN
 #   make images           bin/images/debian-{amd64,arm64}.tar, the emulator's container images
 #
+#   make dist             dist/: an archive for each platform, Debian packages, SHA256SUMS; PLATFORMS="linux/amd64 …"
+#   make dist-twice       the same twice, which must give the same bytes
+#
 # What is held against something else (minutes to hours):
 #
 #   make chaos            the real chexp against the emulator with everything going wrong that can: wrong, late and no
@@ -38,7 +41,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos test-validity build agents images conformance lint clean deps test-deps bench-harness bench-start bench-fleet peers runtime-debian test-runtimes peers-quantize peers-models accuracy-arm64 test-acl
+.PHONY: help dist dist-twice demo test chaos test-validity build agents images conformance lint clean deps test-deps bench-harness bench-start bench-fleet peers runtime-debian test-runtimes peers-quantize peers-models accuracy-arm64 test-acl
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 export VERSION
@@ -55,6 +58,8 @@ help:
 
 demo: build agents images
 	bin/chexp rehearse experiments/quickstart.yaml
+	@echo "These models are untrained and this board was played: that shows that everything works here, and is no number" \
+	  "of a Pi 5. A number of this machine: bin/chexp run --site local experiments/local.yaml"
 
 # The linters compute while the tests wait.
 test: test-deps build agents images
@@ -79,6 +84,13 @@ images: bin/images/debian-amd64.tar bin/images/debian-arm64.tar
 
 bin/images/debian-%.tar: orchestrator/internal/emulator/images/build.sh | deps
 	$< $* $@
+
+dist: build agents images
+	@.ci/apt-install $(PACKAGES)
+	.ci/dist dist
+
+dist-twice: dist
+	@again=$$(mktemp -d) && .ci/dist "$$again" >/dev/null && diff dist/SHA256SUMS "$$again/SHA256SUMS" && rm -rf "$$again" && echo "the same bytes"
 
 chaos: build agents images
 	CHAOS_CASES=$${CHAOS_CASES:-150} go test -count=1 -v -timeout 0 -run TestChaos ./orchestrator/internal/chaos

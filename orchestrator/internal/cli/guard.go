@@ -210,7 +210,8 @@ func (a *app) offer(c *cli.Context) {
 // offers reports whether a command line is one that runs that were cut off are
 // offered before: not one that goes on with one, or ends it.
 func offers(args []string) bool {
-	return len(args) > 0 && !slices.Contains([]string{"gc", "releaser", "emulator", "version", "help", "h"}, args[0]) &&
+	return len(args) > 0 && !slices.Contains([]string{"gc", "releaser", "emulator", "version", "help", "h",
+		"completion", "man"}, args[0]) &&
 		!slices.ContainsFunc(args, func(s string) bool {
 			flag, _, _ := strings.Cut(strings.TrimLeft(s, "-"), "=") // -resume is --resume
 			return s != flag && slices.Contains([]string{"resume", "h", "help"}, flag)
