@@ -2,9 +2,12 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
+	"strings"
 
 	"chexp/experiments/failure"
+	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/site"
 	"chexp/orchestrator/internal/store"
@@ -32,7 +35,7 @@ func (a runVerbs) giveBackDamaged(c *cli.Context, cfg run.Config, s *store.Run, 
 		cfg.Plan = plan
 	}
 	goOn := func(o site.Options) error {
-		obs := newProgress(a.err)
+		obs := a.progress()
 		obs.warned, cfg.Observe, o.Notice, o.Commands = a.warned, obs, obs.Again, cfg.Commands
 		obs.Warn("files of this run are damaged, so all that can be done is to give back what it holds: " +
 			damage.Error())
@@ -67,4 +70,20 @@ func checkOwnerOfDamaged(c *cli.Context, cfg run.Config, st run.State) error {
 		}
 	}
 	return nil
+}
+
+// stillThere says what a run holds by its journal, where a resume failed before it came
+// to look at that.
+func stillThere(r *run.Run, err error) error {
+	entries, unread := r.Store.Entries()
+	held, ok := run.Holds(entries)
+	if unread != nil || !ok || len(held.Leases) == 0 {
+		return err
+	}
+	text := fmt.Sprintf("run %s still holds the lease %s by its journal", r.Store.ID, strings.Join(held.Leases, ", "))
+	if !held.Ends.IsZero() {
+		text += ", which ends at " + clock.UTC(held.Ends)
+	}
+	return failure.KindOf(err).Errorf("%s, and was not gone on with", text).
+		Advise("`%s` tries again", r.Commands.Resume()).Because(err)
 }

@@ -286,7 +286,7 @@ func (m *matcher) value(want, got any, at string) {
 		m.used[e] = true
 	case e.adapt != nil:
 		m.diff = append(m.diff, strict.diff...)
-	case sameForm(want, got) && (!e.sized || len(list(want)) == len(list(got))):
+	case sameForm(want, got) && (!e.sized || len(list(want)) == len(list(got))) && (!e.aged || oldestFirst(got)):
 		m.used[e] = true
 	default:
 		m.diff = append(m.diff, at+" has another form: "+brief(got)+", recorded "+brief(want))
@@ -327,6 +327,15 @@ func (m *matcher) special(want, got, at string) bool {
 }
 
 var auditID = regexp.MustCompile(`^[A-Za-z0-9_-]{22}$`)
+
+// oldestFirst tells whether a list's elements come in the order in which they were made.
+func oldestFirst(v any) bool {
+	return slices.IsSortedFunc(list(v), func(a, b any) int {
+		first, _ := dig(a, "created_at").(string)
+		second, _ := dig(b, "created_at").(string)
+		return strings.Compare(first, second)
+	})
+}
 
 // sameForm compares keys and kinds only. Null goes for a text, and every element of a list
 // must have the form of a recorded one.

@@ -231,7 +231,7 @@ type place struct {
 func (d *mutant) places() (all []place) {
 	var walk func(at string, v any, set func(any))
 	walk = func(at string, v any, set func(any)) {
-		if at != "" && d.m.exemption(at) != nil {
+		if at != "" && d.m.exemption(at) != nil || strings.HasSuffix(at, ".adminPass") { // blacked out in the recordings
 			return
 		}
 		all = append(all, place{at, v, set})

@@ -125,8 +125,20 @@ func (p *replay) introduce(r *recording) {
 		pair(dig(body, "lease", "user_id"), p.e.world.User(world.Dana).ID)
 	}
 	for _, n := range list(dig(body, "networks")) {
-		if dig(n, "name") == "public" {
+		switch dig(n, "name") {
+		case "public":
 			pair(dig(n, "id"), world.PublicNetID)
+		case "sharednet1":
+			if strings.HasPrefix(r.folder, "baremetal/") {
+				pair(dig(n, "id"), world.Sharednet1ID)
+			}
+		}
+	}
+	for _, kind := range []string{"image", "flavor"} { // they are told apart by name
+		for _, one := range append(list(dig(body, kind+"s")), dig(body, kind)) {
+			if name, ok := dig(one, "name").(string); ok {
+				pair(dig(one, "id"), world.FixedUUID(kind+" "+name))
+			}
 		}
 	}
 	for net := range object(dig(body, "addresses")) {
@@ -309,7 +321,8 @@ func (p *replay) who(r *recording) *client {
 	switch {
 	case header(r.Request.Headers, "X-Auth-Token") == "":
 		c.token = ""
-	case r.has("garbage"):
+	case r.has("garbage") ||
+		strings.HasPrefix(r.folder, "baremetal/") && r.has("bad-token", "expired-token"):
 		c.token = "garbage"
 	case special[r.String()] != nil:
 		c.token = special[r.String()](p)
@@ -331,7 +344,7 @@ func (p *replay) request(r *recording) func() answer {
 	c := p.who(r)
 	path := p.translate(r, r.Request.Path)
 	var headers []string
-	for _, h := range []string{"Accept", "OpenStack-API-Version", "Content-Type"} {
+	for _, h := range []string{"Accept", "OpenStack-API-Version", "X-OpenStack-Nova-API-Version", "Content-Type"} {
 		if v := header(r.Request.Headers, h); v != "" {
 			headers = append(headers, h, v)
 		}

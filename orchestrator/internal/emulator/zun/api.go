@@ -60,12 +60,13 @@ var API = front.API{
 		"GET /v1/containers/{id}/stats":        "stats",
 		"GET /v1/containers/{id}/attach":       "attach",
 	},
+	OnBoard: []string{"attach", "delete", "execute", "get_archive", "logs", "put_archive", "show", "stats", "stop"},
 	Fail: func(w http.ResponseWriter, status int) {
 		call{w: w}.fail(&problem{status: status, text: http.StatusText(status)})
 	},
 	Targets: slices.Concat(
-		world.Once(ContainerError, ContainerVanish, NoHosts, ImageNeverPulls, AddressLate, ClaimLost, StreamCollides,
-			Restart, ExecuteCut),
+		world.OnBoard(ContainerError, ContainerVanish),
+		world.Once(NoHosts, ImageNeverPulls, AddressLate, ClaimLost, StreamCollides, Restart, ExecuteCut),
 		world.Lasting(InteractiveOff, Wedged, Packs, Spreads),
 		[]world.Target{
 			{Name: handshake, Value: world.Time("slow"), Lasts: true},
