@@ -2,7 +2,7 @@
 #
 #   make demo             set up what is missing, build, and rehearse experiments/quickstart.yaml
 #   make test             set up what is missing, build, and run every test
-#   make lint             gofmt, go vet, golangci-lint, staticcheck and deadcode, of the versions in .ci/tools
+#   make lint             gofmt, golangci-lint (go vet and staticcheck are in it) and deadcode, as .ci/tools has them
 #   make clean            remove bin/ (runs/ and the download cache stay)
 #
 # What is built, one by one:
@@ -28,7 +28,7 @@
 #   make test-runtimes    which provider really runs the tutorial's models, on both architectures
 #   make test-validity    quietly, under a CPU quota and beside a neighbour: the verdict names each; wants a quiet machine
 #   make bench-harness    what measuring costs: our loop against a loop in C over the same library
-#   make bench-fleet      chexp with 20 emulated boards: its memory, requests and executes per device and minute
+#   make bench-fleet      chexp with 20 and 200 emulated boards: memory, requests and executes per device and minute
 #   make bench-start      the agent's start, and its memory over a bare ONNX Runtime process
 #
 # Set-up needs Debian 12 with Go, gcc, make and npm, and root or sudo for apt; without
@@ -41,6 +41,8 @@ SHELL := /bin/sh
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 export VERSION
+# What one clone has compiled, the next need not.
+export GOFLAGS := $(shell go env GOFLAGS) -trimpath
 
 # What the build and the emulator need, and what only the tests use.
 PACKAGES := gcc libc6-dev libstdc++6 gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross libstdc++6-arm64-cross \
@@ -53,8 +55,10 @@ help:
 demo: build agents images
 	bin/chexp rehearse experiments/quickstart.yaml
 
-test: test-deps lint build agents images
-	.ci/go-test $(TESTFLAGS)
+# The linters compute while the tests wait.
+test: test-deps build agents images
+	@$(MAKE) lint >bin/lint.log 2>&1 & lint=$$!; .ci/go-test $(TESTFLAGS); code=$$?; \
+	  wait $$lint && echo "make lint: 0 issues" || { cat bin/lint.log; code=1; }; exit $$code
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/chexp ./orchestrator/cmd/chexp
@@ -90,7 +94,7 @@ bench-harness: agents
 	go test -run '^$$' -bench 'Harness|RealModel' -benchtime 1x ./agent/internal/ort
 
 bench-fleet: build agents images
-	go test -run '^$$' -bench ManyDevices -benchtime 1x ./orchestrator/internal/cli
+	go test -run '^$$' -bench ManyDevices -benchtime 1x -timeout 3h ./orchestrator/internal/cli
 
 bench-start: agents
 	go test -run '^$$' -bench 'Start|Memory' -benchtime 1x ./agent/cmd/chexp-agent
@@ -121,9 +125,7 @@ TOOL := go tool -modfile=.ci/tools/go.mod
 
 lint:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt-ed: $$unformatted"; exit 1; }
-	go vet ./...
 	$(TOOL) golangci-lint run --allow-parallel-runners
-	$(TOOL) staticcheck ./...
 	@dead=$$($(TOOL) deadcode -test ./...); test -z "$$dead" || { echo "$$dead"; exit 1; }
 
 clean:

@@ -12,21 +12,21 @@
 #
 # Needs Go, a C compiler for the architecture, and npm the first time: ONNX Runtime
 # comes from the npm package onnxruntime-node, whose Linux libraries are built for
-# both architectures from one source and need nothing newer than glibc 2.27. The
+# both architectures from one source and need nothing newer than glibc 2.28. The
 # arm64 agent also carries chexp's ACL plugin (agent/acl), if it can be built here.
 set -eu
 export LC_ALL=C
 
-ORT_VERSION=1.27.0
-ORT_TGZ_SHA256=c3779c01c59832f8c03e2c392ac3af10bf08579f1822e8b1c63cc451edb302a2
+ORT_VERSION=1.30.0
+ORT_TGZ_SHA256=6e3390d6b783e7be946fad629292799da28d0b42f84856e50d2c1b0383291e75
 
 die() { echo "agent/build.sh: $*" >&2; exit 1; }
 
 case "${1:-}" in
   arm64) triplet=aarch64-linux-gnu loader=ld-linux-aarch64.so.1 npm_arch=arm64
-         ort_sha256=c36bc200e7e6c093b8abb0b34590fbdd8c52fd3fb5e33795b9523ffdde2fce0f ;;
+         ort_sha256=1f549d46250b005580b597f4164984aaf75b3bcb9f3aeb07c7f8a8fe60b23c76 ;;
   amd64) triplet=x86_64-linux-gnu loader=ld-linux-x86-64.so.2 npm_arch=x64
-         ort_sha256=d8aff4aa8abee8fb2abb2f2f2459ffc94461e781e41b9f7c072829dd0d470221 ;;
+         ort_sha256=ffb75a925ba05e47b235bb66e3e3911714a80b328a9c9425539feb204aa32a23 ;;
   *) echo "usage: agent/build.sh arm64|amd64" >&2; exit 2 ;;
 esac
 arch=$1
@@ -68,7 +68,7 @@ fetch_ort() {
   trap 'rm -rf "$tmp"' EXIT
   if ! have "$tgz" $ORT_TGZ_SHA256; then
     command -v npm >/dev/null || die "npm is needed once, to download ONNX Runtime; run: apt-get install -y npm"
-    echo "downloading ONNX Runtime $ORT_VERSION (npm, 101 MB) ..." >&2
+    echo "downloading ONNX Runtime $ORT_VERSION (npm, 114 MB) ..." >&2
     (cd "$tmp" && npm pack --silent --ignore-scripts "onnxruntime-node@$ORT_VERSION" >/dev/null) ||
       die "npm could not download onnxruntime-node@$ORT_VERSION; is the npm registry reachable? (npm ping)"
     have "$tmp/onnxruntime-node-$ORT_VERSION.tgz" $ORT_TGZ_SHA256 ||

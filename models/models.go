@@ -147,7 +147,7 @@ func (r *Resolver) ResolveOne(ctx context.Context, e *spec.Experiment, i int) (R
 	case err != nil && ctx.Err() != nil:
 		return found, ctx.Err()
 	case err != nil:
-		return found, fmt.Errorf("line %d: %w", e.Models[i].Line, err)
+		return found, fmt.Errorf("%s: %w", e.Where(fmt.Sprintf("models[%d]", i)), err)
 	}
 	return found, r.settle(e, i, &found)
 }

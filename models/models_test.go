@@ -341,13 +341,21 @@ func TestWhatAKilledProcessLeftIsSwept(t *testing.T) {
 }
 
 func TestResolveAllReportsEveryFailure(t *testing.T) {
-	e := &spec.Experiment{Models: []spec.ModelSource{
-		{Name: "a", Line: 4, Builtin: "x"}, {Name: "b", Builtin: "tiny-cnn"},
-		{Name: "c", Line: 9, Path: "/no/such/file"},
-	}}
+	e, err := spec.Parse("e.yaml", []byte(`apiVersion: chexp/v1
+name: e
+site: local
+models:
+  - {name: a, builtin: tiny-cnn}
+  - {name: b, builtin: tiny-cnn}
+  - {name: c, builtin: tiny-cnn}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Models[0].Builtin, e.Models[2].Builtin = "x", "y"
 	all, err := (&Resolver{CacheDir: t.TempDir()}).ResolveAll(t.Context(), e)
-	if err == nil || !strings.HasPrefix(err.Error(), "line 4: model a:") ||
-		!strings.Contains(err.Error(), "\nline 9: model c:") || len(all) != 1 {
+	if err == nil || !strings.HasPrefix(err.Error(), "e.yaml:5:5: models[0]: model a:") ||
+		!strings.Contains(err.Error(), "\ne.yaml:7:5: models[2]: model c:") || len(all) != 1 {
 		t.Errorf("resolved %v, error %v", all, err)
 	}
 }

@@ -20,6 +20,9 @@ type Facts struct {
 	Answers int64
 	// Rows are the outputs that the file gives the batch's own symbol on an axis.
 	Rows map[string]int
+	// Shared is a name that two of its nodes have, of which ONNX Runtime takes no
+	// model; "": there is none.
+	Shared string
 }
 
 // PacksDir is the folder in which the values of inputs lie, by their SHA-256.
@@ -48,6 +51,7 @@ func (r *Resolver) settle(e *spec.Experiment, i int, found *Resolved) error {
 	own := max(1, fixed)
 	found.Work = reading(onnx.WorkOf(m, inputs.Sizes(s.Inputs, own), own))
 	found.Facts = Facts{IR: m.IRVersion, Opset: m.Opset(), Rows: rows(m, s.Inputs)}
+	_, found.Facts.Shared = m.Graph.SharedNames()
 	if shapes, err := onnx.Infer(m, own, inputs.Sizes(s.Inputs, own)); err == nil && len(m.Graph.Outputs) > 0 {
 		if dims, err := shapes.Of(m.Graph.Outputs[0].Name); err == nil {
 			found.Facts.Answers = max(0, onnx.Elements(dims)) / own

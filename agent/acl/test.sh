@@ -23,8 +23,9 @@ emulator=${QEMU:-qemu-aarch64-static}
 sysroot=/usr/aarch64-linux-gnu
 command -v "$CXX" >/dev/null || skip "no $CXX; run: apt-get install -y g++-aarch64-linux-gnu"
 command -v "$emulator" >/dev/null || skip "no $emulator; run: apt-get install -y qemu-user-static"
-ort=${ORT:-$(ls -d "${CHEXP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/chexp}"/downloads/onnxruntime-*-linux-arm64/libonnxruntime.so.1 2>/dev/null | tail -n 1)}
-[ -n "$ort" ] || skip "no arm64 ONNX Runtime in the cache; run: agent/build.sh arm64"
+version=$(sed -n 's/^ORT_VERSION=//p' agent/build.sh)
+ort=${ORT:-${CHEXP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/chexp}/downloads/onnxruntime-$version-linux-arm64/libonnxruntime.so.1}
+[ -f "$ort" ] || skip "no arm64 ONNX Runtime in the cache; run: agent/build.sh arm64"
 status=0
 agent/acl/build.sh "$work" || status=$?
 [ $status != 3 ] || skip "the plugin cannot be built here"

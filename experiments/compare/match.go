@@ -216,20 +216,16 @@ func processStarts(x *Trial) []*Trial {
 		return []*Trial{x}
 	}
 	var out []*Trial
-	for rest := x.Result.Blocks; len(rest) > 0; {
-		n := slices.IndexFunc(rest, func(b trial.Block) bool { return b.Restarts != rest[0].Restarts })
-		if n < 0 {
-			n = len(rest)
-		}
-		first, last := rest[0].First, rest[n-1]
+	for _, own := range x.Result.Starts() {
+		first, last := own[0].First, own[len(own)-1]
 		one, judged, result := *x, *x.Trial, *x.Result
-		result.LatenciesNS, result.Blocks = x.Result.LatenciesNS[first:last.First+last.N], slices.Clone(rest[:n])
+		result.LatenciesNS, result.Blocks = x.Result.LatenciesNS[first:last.First+last.N], own
 		for i := range result.Blocks {
 			result.Blocks[i].First -= first
 		}
 		judged.Result, one.Trial = &result, &judged
 		judged.Sample, _ = stats.SampleOf(&result) // part of a sample that was cut
-		out, rest = append(out, &one), rest[n:]
+		out = append(out, &one)
 	}
 	return out
 }

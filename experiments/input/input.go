@@ -153,7 +153,7 @@ func Fixed(inputs []Input) (batch int64, axis bool) {
 func Batches(inputs []Input, list []int) []int {
 	fixed, axis := Fixed(inputs)
 	switch {
-	case len(inputs) == 0: // a plan of before they were described
+	case inputs == nil: // a plan of before they were described
 		return list
 	case !axis:
 		return []int{1}

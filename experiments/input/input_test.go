@@ -133,7 +133,11 @@ func TestResolve(t *testing.T) {
 			want:  "whole numbers from -128 to 127"},
 		"no tensor": {ports: []Port{{Name: "x"}}, want: "is no tensor"},
 		"complex": {ports: []Port{{Name: "x", Type: "complex64", Dims: dims(1)}},
-			want: "of which no values can be given to a model here"},
+			want: "is of complex64, and ONNX Runtime takes no complex numbers"},
+		"packed": {ports: []Port{{Name: "x", Type: "int4", Dims: dims(1)}}, want: "several values share a byte"},
+		"empty on two axes": {ports: []Port{floats("x", 0, 3, 0)}, want: "; is empty: the model fixes its axis 0 (counted " +
+			"from 0) at 0, [0, 3, 0]. Export the model with a size there, or write inputs: {x: [0, 3, 0]} to measure it " +
+			"with nothing in that input"},
 		"a file of samples": {ports: []Port{floats("x", "n", 8)}, given: []Given{{Name: "x", Values: file(100, 8)}},
 			want: "x float32 [batch, 8], from x.npy"},
 		"a file that gives the open size": {ports: []Port{floats("x", "n", "w")}, given: []Given{{Name: "x",
@@ -179,6 +183,11 @@ func TestBatches(t *testing.T) {
 		if got := fmt.Sprint(Batches([]Input{{Shape: c.shape, Batch: c.axis}}, []int{1, 4})); got != c.want {
 			t.Errorf("%v: %s", c.shape, got)
 		}
+	}
+	// A model without inputs is measured one inference at a time; of an old plan nothing is known.
+	none, notes, _ := Resolve(nil, nil, Options{Batches: []int{1, 4}})
+	if got := fmt.Sprint(Batches(none, []int{1, 4}), Batches(nil, []int{1, 4}), len(notes)); got != "[1] [1 4] 1" {
+		t.Errorf("without inputs: %s", got)
 	}
 }
 

@@ -32,6 +32,9 @@ func Resolve(ports []Port, given []Given, o Options) (inputs []Input, notes []st
 	r := &resolver{Options: o, given: map[string]Given{}, symbols: map[string]int64{}, batch: map[string]bool{}}
 	r.take(ports, given)
 	r.alike = alike(ports)
+	if len(ports) == 0 {
+		inputs = []Input{} // not nil: it is known that there are none
+	}
 	for _, p := range ports {
 		before := len(r.problems)
 		in := r.one(p, r.given[p.Name])
@@ -156,8 +159,8 @@ func (r *resolver) one(p Port, g Given) Input {
 			"Export the model with tensors as inputs")
 		return in
 	case !p.Type.Known():
-		r.problem(p.Name, "is of %s, of which no values can be given to a model here. Export it with another type there",
-			p.Type)
+		r.problem(p.Name, "is of %s, %s. Export the model with another type there, and a Cast behind it", p.Type,
+			notTaken(p.Type))
 		return in
 	}
 	dims := r.dimensions(p, g)

@@ -17,6 +17,7 @@ type shaping struct {
 	axis   int
 	open   []int // axes whose size nobody gives
 	named  bool  // a person gave a size by its symbol
+	empty  bool  // it was said that the input is empty
 	failed bool
 }
 
@@ -73,7 +74,8 @@ func (s *shaping) fixed(i int, n int64) int64 {
 	case stated && g.Sizes[i].N != n:
 		s.fail("has the size %d on axis %d (counted from 0) in the model, %s, and it is given %d", n, i,
 			Declared(s.port), g.Sizes[i].N)
-	case n == 0 && !stated:
+	case n == 0 && !stated && !s.empty: // said once, however many there are
+		s.empty = true
 		s.fail("is empty: the model fixes its axis %d (counted from 0) at 0, %s. Export the model with a size there, or "+
 			"write inputs: {%s: %s} to measure it with nothing in that input", i, Declared(s.port), key(s.port.Name),
 			Declared(s.port))

@@ -28,6 +28,18 @@ var types = map[Type]struct {
 	"float8e4m3fn": {17, 1}, "float8e4m3fnuz": {18, 1}, "float8e5m2": {19, 1}, "float8e5m2fnuz": {20, 1},
 }
 
+// notTaken says why no values of a type can be given (tried with ONNX Runtime 1.30).
+func notTaken(t Type) string {
+	switch t {
+	case "int4", "uint4", "int2", "uint2", "float4e2m1", "float8e8m0":
+		return "which ONNX Runtime takes as an input and chexp does not fill: several values share a byte, or it is an " +
+			"exponent"
+	case "complex64", "complex128":
+		return "and ONNX Runtime takes no complex numbers"
+	}
+	return "which is no type of ONNX that ONNX Runtime knows"
+}
+
 // Known reports whether values of the type can be given to a model.
 func (t Type) Known() bool { return types[t].number != 0 }
 

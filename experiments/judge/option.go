@@ -69,16 +69,16 @@ func (o *Option) Scatter() []stats.Component {
 // starts are the process starts of a trial, more than one if it was interrupted,
 // with their blocks.
 func (t *Trial) starts() (out []stats.Group) {
-	last := -1
-	for i, b := range t.Sample.Blocks() {
-		if restarts := t.Result.Blocks[i].Restarts; restarts != last {
-			out, last = append(out, stats.Group{}), restarts
-		}
-		g := &out[len(out)-1]
-		g.Groups = append(g.Groups, stats.Group{Latencies: b})
-	}
-	if len(out) == 0 {
+	blocks := t.Sample.Blocks()
+	if len(blocks) == 0 {
 		return []stats.Group{{Groups: []stats.Group{{Latencies: t.Result.LatenciesNS}}}}
+	}
+	for _, own := range t.Result.Starts() {
+		var g stats.Group
+		for range own {
+			g.Groups, blocks = append(g.Groups, stats.Group{Latencies: blocks[0]}), blocks[1:]
+		}
+		out = append(out, g)
 	}
 	return out
 }

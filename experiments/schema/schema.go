@@ -1,8 +1,9 @@
 // Package schema publishes the documents that chexp writes, as JSON Schemas
 // (2020-12): plan.schema.json (what the agent is given), result.schema.json
 // (one trial's result), event.schema.json (one line of the event stream),
-// status.schema.json (the agent's reply) and comparison.schema.json (runs side
-// by side). Whoever reads chexp's results in another language starts here; in
+// status.schema.json (the agent's reply), comparison.schema.json (runs side
+// by side) and report.schema.json (report.json, made from its structs by the test
+// of package report). Whoever reads chexp's results in another language starts here; in
 // Go, packages trial and compare have the same as structs, and a test holds the
 // two together.
 package schema

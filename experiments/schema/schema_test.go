@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"reflect"
 	"slices"
 	"strings"
@@ -67,6 +68,9 @@ func TestEveryPublishedFileIsTested(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool {
+		return e.Name() == "report.schema.json" // beside the report's structs, which this package may not import
+	})
 	for _, e := range entries {
 		if documents[e.Name()] == nil {
 			t.Errorf("%s describes no struct that this test knows", e.Name())

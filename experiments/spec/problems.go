@@ -85,6 +85,11 @@ func (e *Experiment) Problemf(path, format string, args ...any) Problem {
 	}
 }
 
+// Where is the place of a part of the experiment, as a Problem says it.
+func (e *Experiment) Where(path string) string {
+	return strings.TrimSuffix(e.Problemf(path, "").String(), ": ")
+}
+
 // didYouMean is " (did you mean x?)" or, when nothing is near, what is allowed.
 func didYouMean(s string, allowed []string) string {
 	if n := words.Nearest(s, allowed); n != "" {

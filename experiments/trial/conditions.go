@@ -43,6 +43,19 @@ type Block struct {
 	Restarts int `json:"restarts,omitempty"`
 }
 
+// Starts are the blocks of each start of the trial's process, of which there are
+// several if it was interrupted; none where it was measured in one piece.
+func (r *Result) Starts() (starts [][]Block) {
+	for i, b := range r.Blocks {
+		if i == 0 || b.Restarts != r.Blocks[i-1].Restarts {
+			starts = append(starts, nil)
+		}
+		last := len(starts) - 1
+		starts[last] = append(starts[last], b)
+	}
+	return starts
+}
+
 // WarmUp says what the untimed inferences showed: whether the model had become as
 // fast as it gets before the timed ones began.
 type WarmUp struct {

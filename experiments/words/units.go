@@ -71,6 +71,18 @@ func Count(v float64) string {
 	return Digits(v)
 }
 
+// FromTo writes a range, with its unit once: "78 to 82 %", and "82 %" for two that are the same.
+func FromTo(low, high string) string {
+	if low == high {
+		return low
+	}
+	number, unit, _ := strings.Cut(low, " ")
+	if _, other, ok := strings.Cut(high, " "); ok && unit == other {
+		low = number
+	}
+	return low + " to " + high
+}
+
 // Span writes how long something took: "36.3 s", "7 min 12 s", "2 h 5 min".
 func Span(d time.Duration) string {
 	switch {

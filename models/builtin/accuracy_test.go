@@ -116,14 +116,12 @@ func TestAccuracyOnArm64(t *testing.T) {
 	if err != nil {
 		t.Skip("no qemu-aarch64-static (apt-get install qemu-user-static)")
 	}
-	libraries, _ := filepath.Glob(filepath.Join(cache(t), "downloads", "onnxruntime-*-linux-arm64",
-		"libonnxruntime.so.1"))
-	if len(libraries) == 0 {
-		t.Skip("no ONNX Runtime for arm64 in the cache; `make agents` downloads it")
-	}
+	library := arm64Library(t)
 	trial := filepath.Join(moduleRoot, "bin", ".agent-arm64", "chexp-trial")
-	there := infertest.Start(t, trial, qemu, "-cpu", "cortex-a76", "-L", "/usr/aarch64-linux-gnu",
-		trial, "-ort", libraries[len(libraries)-1], "-infer")
+	// ONNX Runtime dies of an x86's /proc/cpuinfo, which qemu's user mode shows.
+	there := infertest.Start(t, trial, "bwrap", "--dev-bind", "/", "/",
+		"--ro-bind", filepath.Join(moduleRoot, "agent", "acl", "check", "cpuinfo-a76"), "/proc/cpuinfo",
+		qemu, "-cpu", "cortex-a76", "-L", "/usr/aarch64-linux-gnu", trial, "-ort", library, "-infer")
 
 	reference := keptAnswers(t, here, runtime.GOARCH, "plates11-fp32", n)
 	judge(t, "plates11-fp32, here", reference, reference)
@@ -137,6 +135,25 @@ func TestAccuracyOnArm64(t *testing.T) {
 	if lost := right(reference[:n]) - right(static); 100*lost > n {
 		t.Errorf("static INT8 loses %d of %d pictures on arm64: more than a point", lost, n)
 	}
+}
+
+// arm64Library is the ONNX Runtime that the arm64 agent was built with.
+func arm64Library(t *testing.T) string {
+	t.Helper()
+	manifest, err := os.ReadFile(filepath.Join(moduleRoot, "bin", "chexp-agent-linux-arm64.json"))
+	if err != nil {
+		t.Skip("there is no agent for arm64: `make agents`:", err)
+	}
+	var agent struct{ Runtime struct{ Version string } }
+	if err := json.Unmarshal(manifest, &agent); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(cache(t), "downloads", "onnxruntime-"+agent.Runtime.Version+"-linux-arm64",
+		"libonnxruntime.so.1")
+	if _, err := os.Stat(path); err != nil {
+		t.Skip("no ONNX Runtime for arm64 in the cache; `make agents` downloads it:", err)
+	}
+	return path
 }
 
 // cache is where the build keeps what it downloads.

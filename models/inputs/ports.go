@@ -18,7 +18,7 @@ func Ports(m *onnx.Model) (list []input.Port) {
 	uses := usesOf(m)
 	for _, v := range m.Graph.RealInputs() {
 		p := input.Port{Name: v.Name, Use: uses[v.Name]}
-		if v.Other == nil && v.Elem != 0 {
+		if v.Other == nil {
 			p.Type = input.Type(v.Elem.String())
 		}
 		if v.Shape != nil {

@@ -288,10 +288,7 @@ func withShapes(m *onnx.Model, shapes map[string][]int64) *onnx.Model {
 	for _, v := range m.Graph.Inputs {
 		if dims, ok := shapes[v.Name]; ok {
 			w := *v
-			w.Shape = nil
-			for _, d := range dims {
-				w.Shape = append(w.Shape, onnx.Dim{Size: d})
-			}
+			w.Shape = onnx.Fixed(dims...)
 			v = &w
 		}
 		g.Inputs = append(g.Inputs, v)

@@ -6,17 +6,19 @@ import (
 	"strings"
 
 	"chexp/experiments/input"
+	"chexp/experiments/words"
 	"chexp/models/onnx"
 )
 
 // AgentRuntime is the version of ONNX Runtime that the agents carry.
-const AgentRuntime = "1.27"
+const AgentRuntime = "1.30"
 
 // newest is the newest operator set and IR version that a version of ONNX
-// Runtime reads, from its compatibility table; 1.27's were tried.
+// Runtime reads, from its compatibility table; those from 1.24 on were tried.
 var newest = map[string]struct{ opset, ir int64 }{
 	"1.12": {17, 8}, "1.13": {17, 8}, "1.14": {18, 8}, "1.15": {19, 8}, "1.16": {19, 9}, "1.17": {20, 9},
-	"1.18": {21, 10}, "1.19": {21, 10}, "1.20": {21, 10}, "1.27": {26, 13},
+	"1.18": {21, 10}, "1.19": {21, 10}, "1.20": {21, 10}, "1.24": {25, 13},
+	"1.26": {26, 13}, "1.27": {26, 13}, "1.29": {26, 13}, "1.30": {26, 13},
 }
 
 // Newest returns the newest operator set and IR version that a version of ONNX
@@ -48,15 +50,16 @@ func (f *facts) warnings(r *Report, o Options) []Warning {
 	f.dynamicWarnings(r, add)
 	f.float16Warnings(r, add)
 	if n := countOps(f.m.Graph, "If", "Loop", "Scan"); n > 0 {
-		add("control_flow", "", "%d nodes have graphs of their own (If, Loop, Scan), which are not looked into", n)
+		add("control_flow", "", "%s with graphs of their own (If, Loop, Scan), which are not looked into",
+			words.Plural(n, "node"))
 	}
 	if f.m.Functions > 0 {
 		add("functions", "", "it defines %d functions of its own, which are not looked into", f.m.Functions)
 	}
 	f.inputWarnings(add)
-	if n, name := f.sharedNames(); n > 0 {
-		add("duplicate_names", "give each node a name of its own; profiles and --exclude find nodes by name",
-			"%d nodes have a name that another node has too, such as %q", n, name)
+	if n, name := f.m.Graph.SharedNames(); n > 0 {
+		add("duplicate_names", "give each node a name of its own, or none",
+			"%d nodes have a name that another node has too, such as %q: ONNX Runtime refuses such a model", n, name)
 	}
 	if text := f.uncounted(); text != "" {
 		add("not_counted", "", "what these operators do is in no count of multiply-adds and in no share: %s", text)
@@ -90,24 +93,6 @@ func (f *facts) inputWarnings(add func(code, next, format string, args ...any)) 
 				v.Name, v.Elem)
 		}
 	}
-}
-
-// sharedNames counts the nodes whose name another node has too.
-func (f *facts) sharedNames() (n int, example string) {
-	seen := map[string]int{}
-	for _, node := range f.m.Graph.Nodes {
-		if node.Name != "" {
-			seen[node.Name]++
-		}
-	}
-	for _, node := range f.m.Graph.Nodes {
-		if seen[node.Name] > 1 {
-			if n++; example == "" {
-				example = node.Name
-			}
-		}
-	}
-	return n, example
 }
 
 // uncounted names the operators whose work is not known here, with how many there

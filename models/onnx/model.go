@@ -256,3 +256,22 @@ func (g *Graph) RealInputs() []*Value {
 	}
 	return inputs
 }
+
+// SharedNames counts the nodes whose name another node has too: ONNX Runtime refuses
+// such a model.
+func (g *Graph) SharedNames() (n int, example string) {
+	seen := map[string]int{}
+	for _, node := range g.Nodes {
+		if node.Name != "" {
+			seen[node.Name]++
+		}
+	}
+	for _, node := range g.Nodes {
+		if seen[node.Name] > 1 {
+			if n++; example == "" {
+				example = node.Name
+			}
+		}
+	}
+	return n, example
+}

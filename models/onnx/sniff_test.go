@@ -35,6 +35,21 @@ func marshal(t testing.TB, m *Model) []byte {
 
 func sniffBytes(b []byte) error { return Sniff(bytes.NewReader(b), int64(len(b))) }
 
+// What stands in a model's place is named, with what to do where that is known.
+func TestSniffNamesOtherFiles(t *testing.T) {
+	for begins, want := range map[string]string{
+		"version https://git-lfs.github.com/spec/v1\n": "git lfs pull", "<!DOCTYPE html>": "a web page",
+		"PK\x03\x04archive/data.pkl": "torch.onnx.export", "\x1f\x8b\x08": "gunzip", "\x89HDF\r\n": "tf2onnx",
+		"\x1c\x00\x00\x00TFL3": "TensorFlow Lite", "\x20\x00\x00\x00ORTM": ".ort", "\x89PNG\r\n": "a picture",
+		"\x40\x00\x00\x00\x00\x00\x00\x00{\"w\":": "safetensors", "\x80\x04\x95": "pickle",
+	} {
+		if err := sniffBytes([]byte(begins)); err == nil || !strings.Contains(err.Error(), "not an ONNX model: it is ") ||
+			!strings.Contains(err.Error(), want) {
+			t.Errorf("%q: error is %v", begins, err)
+		}
+	}
+}
+
 func TestSniffTellsModelsFromOtherFiles(t *testing.T) {
 	good := marshal(t, small())
 	if err := sniffBytes(good); err != nil {

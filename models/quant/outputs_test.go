@@ -134,4 +134,10 @@ func TestOutputsThatTheRunnerCannotBring(t *testing.T) {
 	if len(m.Graph.Nodes) != 4 {
 		t.Error("the model itself was changed")
 	}
+	// Where nothing is left, no model without outputs goes to the runtime.
+	m.Graph.Outputs = m.Graph.Outputs[1:2]
+	if _, _, err := (&Reference{}).answers(t.Context(), m); err == nil ||
+		err.Error() != "no output of the model can be compared: text (string)" {
+		t.Errorf("error is %v", err)
+	}
 }

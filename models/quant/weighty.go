@@ -161,6 +161,18 @@ func Refusals(m *onnx.Model, o Options) (list []Refusal) {
 	return list
 }
 
+// notLookedInto is where weights may be that were not looked for.
+func notLookedInto(m *onnx.Model, o Options) (text string) {
+	if o.Mode != Dynamic && hasBodies(m.Graph.Nodes...) {
+		text = " outside of If, Loop and Scan, whose insides are put on 8 bits in dynamic models only (--mode dynamic)"
+	}
+	if m.Functions > 0 {
+		text += fmt.Sprintf(" outside of its %d own functions (onnx.inliner.inline_local_functions puts them into the graph)",
+			m.Functions)
+	}
+	return text
+}
+
 // Nothing is the error of a model of which these options put nothing on 8 bits: it
 // says for each operator with weights why not. It is nil where there is something.
 func Nothing(m *onnx.Model, o Options) error {
@@ -176,7 +188,7 @@ func Nothing(m *onnx.Model, o Options) error {
 			}
 		}
 		return fmt.Errorf("there is nothing to quantize: the model has no convolution, no product with a matrix of "+
-			"weights, no embedding, LSTM or GRU; it has %s", listed(ops, 8))
+			"weights, no embedding, LSTM or GRU%s; it has %s", notLookedInto(m, o), listed(ops, 8))
 	}
 	var reasons []string
 	at := map[string][]string{}

@@ -102,9 +102,12 @@ func TestAloneInChroot(t *testing.T) {
 // qemuNamespace runs a command in user, mount and PID namespaces of its own,
 // whose kernel executes arm64 programs through qemu. Nothing outside changes:
 // binfmt_misc is per user namespace since Linux 6.7. The F flag opens the
-// emulator at registration, so it need not be in the chroot.
+// emulator at registration, so it need not be in the chroot. /proc/cpuinfo is a
+// Raspberry Pi 5's: ONNX Runtime reads it when it is loaded, and from 1.28 on dies
+// of an x86's, which qemu's user mode shows.
 const qemuNamespace = `set -e
 mount -t proc proc /proc
+mount --bind "$CPUINFO" /proc/cpuinfo
 mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
 magic='\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00'
 mask='\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff'
@@ -124,7 +127,7 @@ func qemu(t *testing.T, args ...string) *exec.Cmd {
 		cmd := exec.Command("unshare",
 			append([]string{"--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c",
 				qemuNamespace, "sh"}, args...)...)
-		cmd.Env = append(os.Environ(), "QEMU="+static, "QEMU_CPU=cortex-a76")
+		cmd.Env = append(os.Environ(), "QEMU="+static, "QEMU_CPU=cortex-a76", "CPUINFO=../../acl/check/cpuinfo-a76")
 		return cmd
 	}
 	if out, err := command("true").CombinedOutput(); err != nil {

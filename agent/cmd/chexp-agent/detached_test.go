@@ -32,7 +32,7 @@ func started(b *bundleDir) *bundleDir {
 // long is a bundle of two trials, each of which takes at least ms of timed work.
 func long(t *testing.T, ms time.Duration) *bundleDir {
 	return newBundle(t, trial.Policy{MinRuns: 1, MinTime: ms * time.Millisecond}).
-		add("one", tiny(), nil).add("two", tiny(), nil).seal()
+		add("one", small(), nil).add("two", small(), nil).seal()
 }
 
 // runnerPID waits for the process of a trial and returns it.
@@ -158,7 +158,7 @@ func TestKilledRunnerIsOneFailedTrial(t *testing.T) {
 func turns(t *testing.T) *bundleDir {
 	b := newBundle(t, trial.Policy{MinRuns: 1, MinTime: 1200 * time.Millisecond, Block: 100 * time.Millisecond})
 	for _, name := range []string{"a", "b", "c"} {
-		b.add(name, tiny(), nil)
+		b.add(name, small(), nil)
 	}
 	return b.seal()
 }
@@ -213,7 +213,7 @@ func TestSegfaultIsNamed(t *testing.T) {
 
 func TestHangIsTimeout(t *testing.T) {
 	b := newBundle(t, trial.Policy{MinRuns: 1, MinTime: time.Hour, Timeout: 700 * time.Millisecond}).
-		add("endless", tiny(), nil).seal()
+		add("endless", small(), nil).seal()
 	started(b)
 	b.awaitPhase(trial.Finished)
 	b.checkComplete()
@@ -226,7 +226,7 @@ func TestHangIsTimeout(t *testing.T) {
 func TestResumeAfterKill(t *testing.T) {
 	b := newBundle(t, trial.Policy{MinRuns: 1, MinTime: 400 * time.Millisecond})
 	for _, name := range []string{"a", "b", "c", "d"} {
-		b.add(name, tiny(), nil)
+		b.add(name, small(), nil)
 	}
 	started(b.seal())
 	b.await("the first result", func(r trial.StatusReply) bool { return r.State.Done >= 1 })

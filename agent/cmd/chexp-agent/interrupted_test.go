@@ -51,14 +51,15 @@ func (b *bundleDir) awaitBlocks(n int) {
 	}
 }
 
-// small is x + x over 64 Ki floats: fewer latencies than tiny has, to read back.
+// small is x + x over 256 Ki floats: a trial that is measured for a second has far fewer
+// latencies than tiny has, to write and to read back.
 func small() []byte {
-	return testmodel.Add(testmodel.Float, testmodel.Dim{Symbol: "batch"}, testmodel.Dim{Size: 64 << 10})
+	return testmodel.Add(testmodel.Float, testmodel.Dim{Symbol: "batch"}, testmodel.Dim{Size: 256 << 10})
 }
 
 // longTurns is a bundle of three trials with twenty blocks each.
 func longTurns(t *testing.T) *bundleDir {
-	b := newBundle(t, trial.Policy{MinRuns: 1, MinTime: 2 * time.Second, Block: 100 * time.Millisecond})
+	b := newBundle(t, trial.Policy{MinRuns: 1, MinTime: time.Second, Block: 50 * time.Millisecond})
 	for _, name := range []string{"a", "b", "c"} {
 		b.add(name, small(), nil)
 	}

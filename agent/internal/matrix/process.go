@@ -2,6 +2,7 @@ package matrix
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -189,7 +190,8 @@ func (p *process) why() *failure.Error {
 	}
 	status, _ := exit.Sys().(syscall.WaitStatus)
 	if !status.Signaled() {
-		return crashed("ended with exit status %d", exit.ExitCode())
+		return crashed("ended with exit status %d", exit.ExitCode()).
+			Advise("%s", foreignProcessor("/proc/cpuinfo", runtime.GOARCH))
 	}
 	killed := crashed("was killed by signal %d (%v)", int(status.Signal()), status.Signal())
 	switch status.Signal() {
@@ -204,6 +206,18 @@ func (p *process) why() *failure.Error {
 		return killed.Advise("this ONNX Runtime uses instructions that the processor lacks")
 	}
 	return killed
+}
+
+// foreignProcessor advises where /proc/cpuinfo is of another processor than this
+// program's, as qemu's user mode shows it: ONNX Runtime from 1.28 on reads it when it
+// is loaded, and dies of an x86's. "" where it is not.
+func foreignProcessor(cpuinfo, arch string) string {
+	info, err := os.ReadFile(cpuinfo)
+	if err != nil || arch != "arm64" || !bytes.Contains(info, []byte("vendor_id")) {
+		return ""
+	}
+	return "an x86's /proc/cpuinfo is shown to this arm64 program, of which ONNX Runtime from 1.28 on dies when it is " +
+		"loaded: bind that of an Arm board over it, or measure on one"
 }
 
 func (p *process) words() string {

@@ -1,6 +1,8 @@
 package matrix
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -19,5 +21,21 @@ func TestLastWordsAreBounded(t *testing.T) {
 	}
 	if s := w.String(); !strings.Contains(s, "SIGSEGV: segmentation violation") {
 		t.Errorf("the report is lost: %q", s)
+	}
+}
+
+// An arm64 program under qemu's user mode reads the machine's own /proc/cpuinfo.
+func TestADeathOfAForeignProcessorIsExplained(t *testing.T) {
+	x86, pi := filepath.Join(t.TempDir(), "x86"), "../../acl/check/cpuinfo-a76"
+	if err := os.WriteFile(x86, []byte("processor\t: 0\nvendor_id\t: AuthenticAMD\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		info, arch string
+		said       bool
+	}{{x86, "arm64", true}, {x86, "amd64", false}, {pi, "arm64", false}, {"/nowhere", "arm64", false}} {
+		if got := foreignProcessor(c.info, c.arch); strings.Contains(got, "/proc/cpuinfo") != c.said {
+			t.Errorf("%s on %s: %q", c.info, c.arch, got)
+		}
 	}
 }

@@ -142,6 +142,8 @@ func (s *session) first(e ended) {
 	for _, v := range left {
 		if s.deaf() || !announced(v, e.out) {
 			s.fail("LEAK unannounced: %s", v)
+		} else {
+			s.said = append(s.said, "LEAK announced, for the resume to give back: "+v.String()+": "+reason(v, e.out))
 		}
 	}
 	all := s.complete()
@@ -159,6 +161,7 @@ func (s *session) first(e ended) {
 	case !e.hit && e.code != 0 && all && len(left) == 0 && s.times >= 0: // else it may be unable to see that
 		s.fail("exit %d, though all results are home and nothing is left", e.code)
 	case !e.hit && s.way == "several" && e.code == 3:
+	case e.code == 2: // a creation that was refused: see above
 	case !e.hit && e.code != 0 && e.code < 4:
 		s.fail("exit %d of a run that failed with %d left, all home: %v", e.code, len(left), all)
 	}

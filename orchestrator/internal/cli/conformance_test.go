@@ -35,11 +35,17 @@ func TestTransportsAgainstTheEmulator(t *testing.T) {
 	if note := em.ArchNote(); strings.Contains(note, "no containers") {
 		t.Skip(note + ": `make images`")
 	}
+	t.Cleanup(func() {
+		if left := em.Leftovers(); !left.Empty() {
+			t.Errorf("left on the cloud: %v", left)
+		}
+	})
 	for _, tc := range []struct{ transport, image string }{
 		{"zun", "debian:bookworm-slim"},
 		{"ssh", "ghcr.io/chameleoncloud/edge_ssh_image:latest"},
 	} {
 		t.Run(tc.transport, func(t *testing.T) {
+			t.Parallel()
 			site, err := cli.Connect(t.Context(), em.CloudsFile(), em.Cloud())
 			if err != nil {
 				t.Fatal(err)
@@ -75,9 +81,6 @@ func TestTransportsAgainstTheEmulator(t *testing.T) {
 			}
 			if err := site.Release(t.Context(), lease.ID); err != nil {
 				t.Error(err)
-			}
-			if left := em.Leftovers(); !left.Empty() {
-				t.Errorf("left on the cloud: %v", left)
 			}
 		})
 	}

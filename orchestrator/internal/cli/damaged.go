@@ -2,9 +2,12 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
+	"strings"
 
 	"chexp/experiments/failure"
+	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/site"
 	"chexp/orchestrator/internal/store"
@@ -67,4 +70,20 @@ func checkOwnerOfDamaged(c *cli.Context, cfg run.Config, st run.State) error {
 		}
 	}
 	return nil
+}
+
+// stillThere says what a run holds by its journal, where a resume failed before it came
+// to look at that.
+func stillThere(r *run.Run, err error) error {
+	entries, unread := r.Store.Entries()
+	held, ok := run.Holds(entries)
+	if unread != nil || !ok || len(held.Leases) == 0 {
+		return err
+	}
+	text := fmt.Sprintf("run %s still holds the lease %s by its journal", r.Store.ID, strings.Join(held.Leases, ", "))
+	if !held.Ends.IsZero() {
+		text += ", which ends at " + clock.UTC(held.Ends)
+	}
+	return failure.KindOf(err).Errorf("%s, and was not gone on with", text).
+		Advise("`%s` tries again", r.Commands.Resume()).Because(err)
 }

@@ -40,14 +40,14 @@ func (a doctorVerb) doctor(c *cli.Context) error {
 		return err
 	}
 	image := c.String("image")
-	var found []site.Finding
+	var found []site.Answer
 	var host *spec.Experiment // on a machine of the user's own
 	if file := c.String("experiment"); file != "" {
 		e, err := loadExperiment(file, "")
 		if err != nil {
 			return err
 		}
-		found = append(found, site.Finding{Check: "experiment", State: site.OK,
+		found = append(found, site.Answer{Check: "experiment", State: site.OK,
 			Detail: fmt.Sprintf("%s: %d models at site %s", e.Name, len(e.Models), e.Site)})
 		if e.Container.Image != "" {
 			image = e.Container.Image
@@ -65,30 +65,30 @@ func (a doctorVerb) doctor(c *cli.Context) error {
 		return err
 	}
 	if host == nil {
-		found = append(found, imageFinding(image))
+		found = append(found, imageAnswer(image))
 	}
-	found = append(found, a.machineFindings()...)
+	found = append(found, a.machineAnswers()...)
 	return a.tell(c, found)
 }
 
-func (a doctorVerb) examineCloud(c *cli.Context) []site.Finding {
+func (a doctorVerb) examineCloud(c *cli.Context) []site.Answer {
 	cloud, err := a.connectCloud(c)
 	if err != nil {
-		return []site.Finding{site.FindingOf("sign-in", err)}
+		return []site.Answer{site.AnswerOf("sign-in", err)}
 	}
 	d := cloud.Describe()
-	signedIn := site.Finding{Check: "sign-in", State: site.OK,
+	signedIn := site.Answer{Check: "sign-in", State: site.OK,
 		Detail: fmt.Sprintf("%s as %s, project %s (%s)", d["auth_host"], d["user"], d["project"],
 			d["credentials_from"])}
-	return append([]site.Finding{signedIn}, cloud.Examine(c.Context)...)
+	return append([]site.Answer{signedIn}, cloud.Examine(c.Context)...)
 }
 
-func (a doctorVerb) examineHost(c *cli.Context, e *spec.Experiment) []site.Finding {
+func (a doctorVerb) examineHost(c *cli.Context, e *spec.Experiment) []site.Answer {
 	o := a.siteOptions(c)
 	o.Host = e.Host
 	s, err := a.connect(c.Context, e.Site, o)
 	if err != nil {
-		return []site.Finding{site.FindingOf("sign-in", err)}
+		return []site.Answer{site.AnswerOf("sign-in", err)}
 	}
 	if x, ok := s.(site.Examiner); ok {
 		return x.Examine(c.Context)
@@ -96,13 +96,13 @@ func (a doctorVerb) examineHost(c *cli.Context, e *spec.Experiment) []site.Findi
 	return nil
 }
 
-// imageFinding can look at the name only.
-func imageFinding(image string) site.Finding {
-	f := site.Finding{Check: "image", State: site.OK,
+// imageAnswer can look at the name only.
+func imageAnswer(image string) site.Answer {
+	f := site.Answer{Check: "image", State: site.OK,
 		Detail: image + "; whether it exists and has a linux/arm64 variant cannot be known from here: no " +
 			"registry is asked"}
 	if !spec.ValidImage(image) {
-		return site.Finding{Check: "image", State: site.Failed, Detail: fmt.Sprintf("%q is no image reference", image),
+		return site.Answer{Check: "image", State: site.Failed, Detail: fmt.Sprintf("%q is no image reference", image),
 			Next: "it looks like debian:bookworm-slim or ghcr.io/owner/name:tag", Kind: failure.Usage}
 	}
 	name := image[strings.LastIndexByte(image, '/')+1:]
@@ -116,8 +116,8 @@ func imageFinding(image string) site.Finding {
 // rehearsalTools are what the emulator's containers need on this machine.
 var rehearsalTools = []string{"bwrap", "nsenter", "tar", "cp"}
 
-func (a doctorVerb) machineFindings() []site.Finding {
-	found := []site.Finding{a.agentFinding("arm64", site.Failed), a.agentFinding(runtime.GOARCH, site.Warning)}
+func (a doctorVerb) machineAnswers() []site.Answer {
+	found := []site.Answer{a.agentAnswer("arm64", site.Failed), a.agentAnswer(runtime.GOARCH, site.Warning)}
 	if runtime.GOARCH == "arm64" {
 		found = found[:1]
 	}
@@ -132,7 +132,7 @@ func (a doctorVerb) machineFindings() []site.Finding {
 			missing = append(missing, "bin/images/debian-arm64.tar")
 		}
 	}
-	f := site.Finding{Check: "rehearsal", State: site.OK, Detail: strings.Join(rehearsalTools, ", ") +
+	f := site.Answer{Check: "rehearsal", State: site.OK, Detail: strings.Join(rehearsalTools, ", ") +
 		" and the images are here"}
 	if len(missing) > 0 {
 		f.State, f.Detail, f.Next = site.Warning, "missing: "+strings.Join(missing, ", "), "`make images`; only "+
@@ -141,13 +141,13 @@ func (a doctorVerb) machineFindings() []site.Finding {
 	return append(found, f)
 }
 
-// agentFinding: runs on the site need the arm64 one; this machine's own is for
+// agentAnswer: runs on the site need the arm64 one; this machine's own is for
 // site local.
-func (a doctorVerb) agentFinding(arch string, absent site.State) site.Finding {
-	f := site.Finding{Check: "agent " + arch, State: site.OK}
+func (a doctorVerb) agentAnswer(arch string, absent site.State) site.Answer {
+	f := site.Answer{Check: "agent " + arch, State: site.OK}
 	m, err := agentManifest(arch)
 	if err != nil {
-		f = site.FindingOf(f.Check, err)
+		f = site.AnswerOf(f.Check, err)
 		f.State = absent
 		return f
 	}
@@ -158,9 +158,9 @@ func (a doctorVerb) agentFinding(arch string, absent site.State) site.Finding {
 
 var stateMarks = map[site.State]string{site.OK: "ok", site.Warning: "!", site.Failed: "✗", site.Unknown: "-"}
 
-// tell prints the findings; the error carries the exit code of the first that
+// tell prints the answers; the error carries the exit code of the first that
 // failed.
-func (a doctorVerb) tell(c *cli.Context, found []site.Finding) error {
+func (a doctorVerb) tell(c *cli.Context, found []site.Answer) error {
 	if c.String("format") != "table" {
 		l := list{columns: []string{"check", "state", "detail", "next"}, json: found}
 		for _, f := range found {
@@ -181,7 +181,7 @@ func (a doctorVerb) tell(c *cli.Context, found []site.Finding) error {
 			}
 		}
 	}
-	i := slices.IndexFunc(found, func(f site.Finding) bool { return f.State == site.Failed })
+	i := slices.IndexFunc(found, func(f site.Answer) bool { return f.State == site.Failed })
 	if i < 0 {
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 
 	"chexp/orchestrator/internal/chameleon"
 	"chexp/orchestrator/internal/signin"
+	"chexp/orchestrator/openstack/container/v1/containers"
 	"chexp/orchestrator/openstack/reservation/v1/leases"
 )
 
@@ -79,4 +81,48 @@ func wantBoards(ts *testscript.TestScript, neg bool, args []string) {
 	if fmt.Sprint(len(ids)) != args[0] {
 		ts.Fatalf("%d boards by their boot ids, want %s", len(ids), args[0])
 	}
+}
+
+// deletedIn deletes the container of a run's device when the agent has started in it, as
+// its owner does elsewhere, and wants an exit code: `deleted-in DEVICE N CMD...`.
+func deletedIn(ts *testscript.TestScript, neg bool, args []string) {
+	want, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	started := regexp.MustCompile(`"what":"agent","id":"([^"]*)".*"slots":\[` + args[0] + `\]`)
+	code := signalled(ts, 0, args[2:], func() bool {
+		journals, _ := filepath.Glob(ts.MkAbs("runs/*/journal.jsonl"))
+		for _, j := range journals {
+			if m := started.FindStringSubmatch(ts.ReadFile(j)); m != nil {
+				ctx := context.Background()
+				c, err := chameleon.Connect(ctx, signin.Options{CloudsFile: ts.Getenv("OS_CLIENT_CONFIG_FILE"),
+					Cloud: ts.Getenv("OS_CLOUD")})
+				ts.Check(err)
+				zun, err := containers.NewContainerV1(c.Session.Provider, c.Session.Endpoints)
+				ts.Check(err)
+				ts.Check(containers.Delete(ctx, zun, m[1], containers.DeleteOpts{Stop: true}).ExtractErr())
+				return true
+			}
+		}
+		return false
+	})
+	if code != want {
+		ts.Fatalf("exit code %d, want %d:\n%s", code, want, ts.ReadFile("stderr"))
+	}
+}
+
+// playedAgents puts agents that play, see playedAgent, in the place of the real ones:
+// `played-agents SECONDS`.
+func playedAgents(ts *testscript.TestScript, neg bool, args []string) {
+	seconds, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	agent, err := playedAgent(seconds, 0)
+	ts.Check(err)
+	path := filepath.SplitList(ts.Getenv("PATH"))
+	dir := ts.MkAbs("played")
+	if path[0] == dir {
+		path = path[1:]
+	}
+	ts.Check(os.MkdirAll(dir, 0o755))
+	ts.Check(programs(path[0], dir, agent))
+	ts.Setenv("PATH", dir+string(filepath.ListSeparator)+strings.Join(path, string(filepath.ListSeparator)))
 }

@@ -22,6 +22,12 @@ func node(op, out string, in ...string) *onnx.Node {
 	return &onnx.Node{Op: op, Inputs: in, Outputs: []string{out}}
 }
 
+func named(name, op, out string, in ...string) *onnx.Node {
+	n := node(op, out, in...)
+	n.Name = name
+	return n
+}
+
 func int64s(name string, values ...int64) *onnx.Tensor {
 	t := &onnx.Tensor{Name: name, Type: onnx.Int64, Dims: []int64{int64(len(values))}}
 	for _, v := range values {
@@ -31,21 +37,25 @@ func int64s(name string, values ...int64) *onnx.Tensor {
 }
 
 // voice is as voice detectors are: sound of an open length, a state whose second
-// axis is the batch, and a sample rate that chooses between two graphs.
+// axis is the batch, and a sample rate that chooses between two graphs. Each graph
+// is for sound of another length: with that of one fixed, the other is wrong.
 func voice() *onnx.Graph {
-	branch := func(name, op string) *onnx.Attribute {
+	branch := func(name string, samples int64) *onnx.Attribute {
+		weights := onnx.FloatTensor(name+"_w", []int64{samples, 2}, make([]float32, 2*samples))
+		weights.Raw[3] = 0x3f // 0.5
 		return &onnx.Attribute{Name: name, Kind: onnx.GraphAttribute, Graph: &onnx.Graph{Name: name,
-			Nodes:   []*onnx.Node{node(op, name+"_y", "sound")},
-			Outputs: []*onnx.Value{port(name+"_y", onnx.Float32, open("batch"), open("samples"))}}}
+			Nodes:        []*onnx.Node{node("MatMul", name+"_y", "sound", name+"_w")},
+			Initializers: []*onnx.Tensor{weights},
+			Outputs:      []*onnx.Value{port(name+"_y", onnx.Float32, open("batch"), sized(2))}}}
 	}
 	choose := node("If", "y", "fast")
-	choose.Attributes = []*onnx.Attribute{branch("then_branch", "Neg"), branch("else_branch", "Exp")}
+	choose.Attributes = []*onnx.Attribute{branch("then_branch", 512), branch("else_branch", 256)}
 	rate := int64s("rate", 16000)
 	rate.Dims = nil
 	return &onnx.Graph{Name: "voice", Initializers: []*onnx.Tensor{rate},
 		Inputs: []*onnx.Value{port("sound", onnx.Float32, open("batch"), open("samples")),
 			port("state", onnx.Float32, sized(2), open("batch"), sized(8)), port("sr", onnx.Int64)},
-		Outputs: []*onnx.Value{port("y", onnx.Float32, open("batch"), open("samples")),
+		Outputs: []*onnx.Value{port("y", onnx.Float32, open("batch"), sized(2)),
 			port("next", onnx.Float32, sized(2), open("batch"), sized(8))},
 		Nodes: []*onnx.Node{node("Equal", "fast", "sr", "rate"), choose, node("Neg", "next", "state")}}
 }
@@ -76,6 +86,10 @@ func inputModels(ts *testscript.TestScript, _ bool, args []string) {
 		"hidden": {17, 8, &onnx.Graph{Initializers: []*onnx.Tensor{int64s("four", 1, 4)},
 			Nodes:  []*onnx.Node{node("Abs", "sure", "four"), node("Reshape", "y", "x", "sure")},
 			Inputs: []*onnx.Value{port("x", onnx.Float32, long...)}, Outputs: []*onnx.Value{port("y", onnx.Float32, long...)}}},
+		"twins": {17, 8, &onnx.Graph{Nodes: []*onnx.Node{named("n", "Neg", "a", "x"), named("n", "Abs", "y", "a")},
+			Inputs: []*onnx.Value{port("x", onnx.Float32, long...)}, Outputs: []*onnx.Value{port("y", onnx.Float32, long...)}}},
+		"packed": {21, 10, &onnx.Graph{Nodes: []*onnx.Node{node("Identity", "y", "x")}, // 22 is int4
+			Inputs: []*onnx.Value{port("x", 22, long...)}, Outputs: []*onnx.Value{port("y", 22, long...)}}},
 		"new": {99, 8, &onnx.Graph{Nodes: []*onnx.Node{node("Neg", "y", "x")},
 			Inputs: []*onnx.Value{port("x", onnx.Float32, long...)}, Outputs: []*onnx.Value{port("y", onnx.Float32, long...)}}},
 		"newer": {17, 99, &onnx.Graph{Nodes: []*onnx.Node{node("Neg", "y", "x")},

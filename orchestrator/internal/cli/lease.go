@@ -195,20 +195,25 @@ func (a leaseVerbs) theLease(c *cli.Context, find findLease) (site.Cloud, site.L
 	return cloud, l, err
 }
 
+// leaseToChange finds the lease, and the end that --until gives it by the site's clock. A wrong
+// word there is refused before anybody is asked.
+func (a leaseVerbs) leaseToChange(c *cli.Context) (cloud site.Cloud, l site.Lease, end time.Time, err error) {
+	if _, err = endFlag(c, time.Now()); err == nil {
+		cloud, l, err = a.theLease(c, site.Cloud.OwnLease)
+	}
+	if err == nil {
+		end, err = endFlag(c, cloud.Now())
+	}
+	return cloud, l, end, err
+}
+
 func (a leaseVerbs) leaseExtend(c *cli.Context) error {
 	by := time.Duration(c.Float64("hours") * float64(time.Hour))
 	if (by > 0) == c.IsSet("until") || by < 0 {
 		return failure.Usage.Errorf("give either --hours, more than 0, or --until").
 			Advise("`chexp lease extend --help`; nothing was changed")
 	}
-	if _, err := endFlag(c, time.Now()); err != nil {
-		return err
-	}
-	cloud, l, err := a.theLease(c, site.Cloud.OwnLease)
-	if err != nil {
-		return err
-	}
-	end, err := endFlag(c, cloud.Now())
+	cloud, l, end, err := a.leaseToChange(c)
 	if err != nil {
 		return err
 	}
@@ -232,14 +237,7 @@ func (a leaseVerbs) leaseShorten(c *cli.Context) error {
 		return failure.Usage.Errorf("give either --until or --now").
 			Advise("`chexp lease shorten --help`; nothing was changed")
 	}
-	if _, err := endFlag(c, time.Now()); err != nil {
-		return err
-	}
-	cloud, l, err := a.theLease(c, site.Cloud.OwnLease)
-	if err != nil {
-		return err
-	}
-	end, err := endFlag(c, cloud.Now())
+	cloud, l, end, err := a.leaseToChange(c)
 	if err != nil {
 		return err
 	}

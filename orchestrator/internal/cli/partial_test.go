@@ -3,11 +3,9 @@ package cli_test
 import (
 	"bytes"
 	"encoding/json"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -18,13 +16,11 @@ import (
 // many blocks of each are on record.
 func journals(ts *testscript.TestScript) map[string]int {
 	out := map[string]int{}
-	filepath.WalkDir(ts.MkAbs("emulator"), func(path string, d fs.DirEntry, err error) error {
-		if err == nil && strings.HasSuffix(filepath.Dir(path), "/out/journal") && strings.HasSuffix(path, ".jsonl") {
-			data, _ := os.ReadFile(path)
-			out[path] = bytes.Count(data, []byte(`{"block":`))
-		}
-		return nil
-	})
+	found, _ := filepath.Glob(ts.MkAbs("emulator/sandbox/containers/*/tmp/*/out/journal/*.jsonl"))
+	for _, path := range found {
+		data, _ := os.ReadFile(path)
+		out[path] = bytes.Count(data, []byte(`{"block":`))
+	}
 	return out
 }
 
@@ -52,7 +48,7 @@ func interruptedAfter(ts *testscript.TestScript, neg bool, args []string) {
 
 func awaitBlocks(ts *testscript.TestScript, neg bool, args []string) {
 	ready := blocks(ts, args[0])
-	for deadline := time.Now().Add(time.Minute); !ready(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !ready(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			ts.Fatalf("after a minute there are blocks of %v only", journals(ts))
 		}

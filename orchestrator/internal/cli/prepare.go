@@ -7,6 +7,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strconv"
 
 	"chexp/experiments/failure"
 	"chexp/experiments/spec"
@@ -97,6 +98,10 @@ func foreseen(e *spec.Experiment, found []models.Resolved, known []spec.Runtime,
 	var problems spec.Problems
 	for _, m := range found {
 		problems = append(problems, tooNew(e, m, known)...)
+		if name := m.Facts.Shared; name != "" {
+			problems = append(problems, e.Problemf(lineOf(e, m.Name), "model %s has two nodes with the name %s, which ONNX "+
+				"Runtime refuses: give each node a name of its own, or none", m.Name, words.Line(strconv.Quote(name), 200)))
+		}
 	}
 	problems = append(problems, otherClasses(e, found, say)...)
 	var errs []error

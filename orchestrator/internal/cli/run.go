@@ -316,11 +316,11 @@ func (a runVerbs) resume(c *cli.Context, name string) error {
 		obs := newProgress(a.err)
 		o.Notice = obs.Again
 		if cfg.Site, err = a.connectOwn(c.Context, cfg.Run, o); err != nil {
-			return err
+			return stillThere(cfg.Run, err)
 		}
 		err := a.chooseLease(c, &cfg, cfg.Experiment, cfg.Plan, obs, "run", "--resume", cfg.Commands.Run)
 		if err != nil {
-			return err
+			return stillThere(cfg.Run, err)
 		}
 		return a.carryOut(c, cfg, obs)
 	}

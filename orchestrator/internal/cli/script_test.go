@@ -35,7 +35,8 @@ import (
 //	interrupted-in PHASE CMD...  the same with Ctrl-C; the exit code is 130
 //	interrupted-at N CMD...  Ctrl-C when N trials have finished
 //	take-board               lease the board of the run's first attempt, and put its name into FIRST
-//	web-lease NAME one|each N, wedged-in PHASE CMD..., boards N  see forks_test.go
+//	web-lease NAME one|each N, wedged-in PHASE CMD..., deleted-in DEVICE N CMD..., boards N, played-agents SECONDS
+//	                         see forks_test.go
 //	interrupted-after N CMD...  Ctrl-C when every trial on the device has N blocks on record
 //	await-blocks N           wait until every trial on the device has N blocks on record
 //	ends-in DURATION CMD...  run exp.yaml, whose lease is of 2 minutes, until it is pushed, and go on so that measuring
@@ -132,6 +133,8 @@ func TestScripts(t *testing.T) {
 			"take-board":        takeBoard,
 			"web-lease":         webLease,
 			"wedged-in":         wedgedIn,
+			"deleted-in":        deletedIn,
+			"played-agents":     playedAgents,
 			"boards":            wantBoards,
 			"interrupted-after": interruptedAfter,
 			"agent-dies-after":  agentDiesAfter,
@@ -447,7 +450,7 @@ func signalled(ts *testscript.TestScript, sig syscall.Signal, args []string, whe
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	deadline := time.After(2 * time.Minute)
-	poll := time.NewTicker(2 * time.Millisecond)
+	poll := time.NewTicker(5 * time.Millisecond)
 	defer poll.Stop()
 	for {
 		select {

@@ -142,7 +142,7 @@ func TestBareMetalReservationErrors(t *testing.T) {
 func (c *client) serverBody(name, reservation string) map[string]any {
 	images := c.want(200, c.do("GET", c.endpoints["image"]+"/v2/images?name=CC-Ubuntu24.04", nil))
 	return map[string]any{"server": map[string]any{"name": name, "imageRef": images.text("images", 0, "id"),
-		"flavorRef": "baremetal",
+		"flavorRef": world.FixedUUID("flavor baremetal"),
 		"networks":  []any{map[string]any{"uuid": world.Sharednet1ID}}},
 		"os:scheduler_hints": map[string]any{"reservation": reservation}}
 }
@@ -304,7 +304,7 @@ func TestNovaNeighbours(t *testing.T) {
 		{"POST", "/servers", server(dict{"networks": []dict{{"uuid": world.PublicNetID}}}), nil, 403,
 			"It is not allowed to create an interface on external network"},
 		{"POST", "/servers", server(dict{"networks": []dict{{"uuid": "x"}}}), nil, 400,
-			"Network x could not be found."},
+			"network uuid is not in proper format (x)"},
 		{"POST", "/servers", server(dict{"min_count": 3, "max_count": 2}), nil, 400, "min_count must be <= max_count"},
 		{"POST", "/os-keypairs", dict{"keypair": dict{"name": "made"}}, nil, 409, "Key pair 'made' already exists."},
 		{"POST", "/os-keypairs", dict{"keypair": dict{"name": "bad", "public_key": "junk"}}, nil, 400,

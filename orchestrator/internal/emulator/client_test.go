@@ -225,15 +225,18 @@ func (c *client) want(status int, a answer) answer {
 	return a
 }
 
+// patience is how long a state may take to come on a machine that is busy with something else.
+const patience = 3 * time.Minute
+
 // poll repeats f until it is true, for at most a minute.
 func (c *client) poll(what string, f func() bool) {
 	c.t.Helper()
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(patience)
 	for !f() {
 		if time.Now().After(deadline) {
-			c.t.Fatalf("waited a minute for %s", what)
+			c.t.Fatalf("waited %v for %s", patience, what)
 		}
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond)
 	}
 }
 

@@ -14,6 +14,7 @@
 package emulator
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -71,7 +72,9 @@ type Options struct {
 
 	Faults  Faults
 	Devices []world.Device // nil: world.StandardDevices
-	Log     *slog.Logger   // nil: silent
+	// Containers is a project's quota of them; 0: Zun's own, 40.
+	Containers int
+	Log        *slog.Logger // nil: silent
 
 	seen func(context.Context) // of a test; see world.Pace
 }
@@ -142,7 +145,7 @@ func (e *Emulator) start(ctx context.Context, o Options) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := e.serve(o.Listen); err != nil {
+	if err := e.serve(o); err != nil {
 		return err
 	}
 	return e.writeCredentials()
@@ -170,7 +173,8 @@ func (e *Emulator) prepareDir() error {
 
 // serve starts the five services and Zun's websocket proxy, each on a port of its own as on
 // the real site.
-func (e *Emulator) serve(listen string) error {
+func (e *Emulator) serve(o Options) error {
+	listen := o.Listen
 	if listen == "" {
 		listen = "127.0.0.1:0"
 	}
@@ -190,6 +194,7 @@ func (e *Emulator) serve(listen string) error {
 	w := e.world
 	e.keystone, e.blazar, e.zun, e.neutron = keystone.New(w), blazar.New(w), zun.New(w), neutron.New(w)
 	e.keystone.URL, e.blazar.URL, e.zun.URL, e.neutron.URL = urls[0], urls[1], urls[2], urls[3]
+	e.zun.MaxContainers = cmp.Or(o.Containers, e.zun.MaxContainers)
 	e.zun.ProxyURL = "ws" + strings.TrimPrefix(urls[5], "http")
 	e.blazar.Containers, e.zun.Reservations = e.zun, e.blazar
 	e.zun.Host, e.zun.Network, e.neutron.Pods = e.host, e.neutron, e.zun
@@ -201,6 +206,8 @@ func (e *Emulator) serve(listen string) error {
 		{Type: "inventory", Name: "doni", URL: urls[4]},
 	}
 	e.blazar.Seed(w.User(world.Bob), "bobs-camera", "iot-jetson-01")
+	containers := zun.API
+	containers.Board = e.zun.Board
 	gate := func() *front.Gate {
 		return &front.Gate{Keystone: urls[0], Tokens: e.keystone, Now: w.Now}
 	}
@@ -210,7 +217,7 @@ func (e *Emulator) serve(listen string) error {
 	for i, h := range []http.Handler{
 		e.withControl(front.Service(e.keystone.Handler(), w, keystone.API)),
 		front.Service(e.blazar.Handler(gate()), w, blazar.API),
-		front.Service(e.zun.Handler(gate()), w, zun.API),
+		front.Service(e.zun.Handler(gate()), w, containers),
 		front.Service(e.neutron.Handler(gate()), w, neutron.API),
 		front.Service(inventory.Handler(w, gate()), w, front.API{}),
 		e.zun.Proxy(),

@@ -1,7 +1,6 @@
 package emulator
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
 
@@ -82,7 +81,7 @@ func (p *replay) threeByUID() {
 func (p *replay) answerOf(name string) (body any) {
 	for _, r := range p.all[p.folder] {
 		if r.name == name {
-			json.Unmarshal(r.Response.Body, &body)
+			body = r.body()
 		}
 	}
 	return body

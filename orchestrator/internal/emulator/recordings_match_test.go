@@ -43,11 +43,36 @@ const timeSlack = 3 * time.Minute
 // names pairs what the recorder's cloud called something with what this one calls it.
 type names struct {
 	live, recorded map[string]string
+	below          *names // more pairs, or nil
 }
 
 func newNames() *names { return &names{live: map[string]string{}, recorded: map[string]string{}} }
 
-func (n *names) clone() *names { return &names{maps.Clone(n.live), maps.Clone(n.recorded)} }
+// tentative takes pairs that those below do not see until they are kept.
+func (n *names) tentative() *names {
+	above := newNames()
+	above.below = n
+	return above
+}
+
+func (n *names) keep() {
+	maps.Copy(n.below.live, n.live)
+	maps.Copy(n.below.recorded, n.recorded)
+}
+
+func (n *names) liveOf(recorded string) (live string, ok bool) {
+	for ; n != nil && !ok; n = n.below {
+		live, ok = n.live[recorded]
+	}
+	return live, ok
+}
+
+func (n *names) stands(live string) (ok bool) {
+	for ; n != nil && !ok; n = n.below {
+		_, ok = n.recorded[live]
+	}
+	return ok
+}
 
 // know pairs two names that need not be the only ones for that thing: recordings of
 // other days have other ids for the same user.
@@ -55,10 +80,10 @@ func (n *names) know(recorded, live string) { n.live[recorded] = live }
 
 // pair is false if one of the two names already stands for something else.
 func (n *names) pair(recorded, live string) bool {
-	if have, ok := n.live[recorded]; ok {
+	if have, ok := n.liveOf(recorded); ok {
 		return have == live
 	}
-	if _, ok := n.recorded[live]; ok {
+	if n.stands(live) {
 		return false
 	}
 	n.live[recorded], n.recorded[live] = live, recorded
@@ -193,12 +218,7 @@ func (m *matcher) exemption(at string) *exemption {
 	if m.strict {
 		return nil
 	}
-	for _, e := range m.r.exemptions() {
-		if e.covers(at) {
-			return e
-		}
-	}
-	return nil
+	return m.r.exemption(at)
 }
 
 // answer compares all of an answer.
@@ -207,7 +227,7 @@ func (m *matcher) answer(a answer) {
 	if a.status != m.r.Response.Status {
 		m.differ("status", "is %d, recorded %d", a.status, m.r.Response.Status)
 	}
-	want := decoded(m.r.Response.Body)
+	want := m.r.want()
 	if o, ok := want.(map[string]any); ok && (o["_text"] != nil || o["_base64"] != nil) {
 		if text := rawBody(o); !m.text(text, a.raw) {
 			m.differ("body", "is %q, recorded %q", a.raw, text)
@@ -255,18 +275,18 @@ func (m *matcher) value(want, got any, at string) {
 		m.same(want, got, at)
 		return
 	}
-	strict := &matcher{r: m.r, names: m.names.clone(), shift: m.shift, strict: true}
+	strict := &matcher{r: m.r, names: m.names.tentative(), shift: m.shift, strict: true}
 	strict.same(want, got, at)
 	w, text := want.(string)
 	g, _ := got.(string)
 	switch {
 	case len(strict.diff) == 0:
-		m.names = strict.names // the exemption was not needed
+		strict.names.keep() // the exemption was not needed
 	case e.adapt != nil && text && m.text(e.adapt(w), e.adapt(g)):
 		m.used[e] = true
 	case e.adapt != nil:
 		m.diff = append(m.diff, strict.diff...)
-	case sameForm(want, got) && (!e.sized || len(list(want)) == len(list(got))):
+	case sameForm(want, got) && (!e.sized || len(list(want)) == len(list(got))) && (!e.aged || oldestFirst(got)):
 		m.used[e] = true
 	default:
 		m.diff = append(m.diff, at+" has another form: "+brief(got)+", recorded "+brief(want))
@@ -307,6 +327,15 @@ func (m *matcher) special(want, got, at string) bool {
 }
 
 var auditID = regexp.MustCompile(`^[A-Za-z0-9_-]{22}$`)
+
+// oldestFirst tells whether a list's elements come in the order in which they were made.
+func oldestFirst(v any) bool {
+	return slices.IsSortedFunc(list(v), func(a, b any) int {
+		first, _ := dig(a, "created_at").(string)
+		second, _ := dig(b, "created_at").(string)
+		return strings.Compare(first, second)
+	})
+}
 
 // sameForm compares keys and kinds only. Null goes for a text, and every element of a list
 // must have the form of a recorded one.
@@ -349,7 +378,7 @@ func (m *matcher) object(want, got map[string]any, at string) {
 	for _, k := range slices.Sorted(maps.Keys(want)) {
 		live := k
 		if _, ok := renamed[k]; !ok && anID.FindString(k) == k && len(want) == len(got) {
-			if live = m.names.live[k]; live == "" && len(got) == 1 {
+			if live, _ = m.names.liveOf(k); live == "" && len(got) == 1 {
 				live = slices.Collect(maps.Keys(got))[0]
 				m.names.pair(k, live)
 			}

@@ -231,7 +231,7 @@ type place struct {
 func (d *mutant) places() (all []place) {
 	var walk func(at string, v any, set func(any))
 	walk = func(at string, v any, set func(any)) {
-		if at != "" && d.m.exemption(at) != nil {
+		if at != "" && d.m.exemption(at) != nil || strings.HasSuffix(at, ".adminPass") { // blacked out in the recordings
 			return
 		}
 		all = append(all, place{at, v, set})
@@ -320,7 +320,7 @@ func (all *mutants) try(t *testing.T, r *recording, a answer, n *names, shift ti
 		if (int(all.answers.Load())+i)%share != 0 {
 			continue
 		}
-		m := &matcher{r: r, names: n.clone(), shift: shift, used: map[*exemption]bool{}}
+		m := &matcher{r: r, names: n.tentative(), shift: shift, used: map[*exemption]bool{}}
 		d := &mutant{answer: a, body: decoded([]byte(a.raw)), which: which, m: m}
 		d.answer.header = a.header.Clone()
 		at := kind.change(d)

@@ -2,7 +2,6 @@ package emulator
 
 import (
 	"encoding/json"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -77,7 +76,7 @@ func recordedDevices(list []*recording) (devices []world.Device) {
 				Profiles                     string `json:"supported_device_profiles"`
 			}
 		}
-		json.Unmarshal(r.Response.Body, &body)
+		json.Unmarshal(r.Response.Body, &body) // into a form of its own
 		for _, d := range body.Devices {
 			one := world.Device{ID: d.ID, Name: d.Name, UID: d.UID, Model: d.Model, Vendor: d.Vendor, MachineName: d.MachineName,
 				Reservable: true, InBlazar: true}
@@ -111,8 +110,7 @@ func (p *replay) await(uuid, status string) {
 
 // introduce learns from an answer which ids are people, projects, networks and boards.
 func (p *replay) introduce(r *recording) {
-	var body any
-	json.Unmarshal(r.Response.Body, &body)
+	body := r.body()
 	pair := func(recorded any, live string) {
 		if s, ok := recorded.(string); ok && s != "" {
 			p.ids[s] = live
@@ -127,8 +125,20 @@ func (p *replay) introduce(r *recording) {
 		pair(dig(body, "lease", "user_id"), p.e.world.User(world.Dana).ID)
 	}
 	for _, n := range list(dig(body, "networks")) {
-		if dig(n, "name") == "public" {
+		switch dig(n, "name") {
+		case "public":
 			pair(dig(n, "id"), world.PublicNetID)
+		case "sharednet1":
+			if strings.HasPrefix(r.folder, "baremetal/") {
+				pair(dig(n, "id"), world.Sharednet1ID)
+			}
+		}
+	}
+	for _, kind := range []string{"image", "flavor"} { // they are told apart by name
+		for _, one := range append(list(dig(body, kind+"s")), dig(body, kind)) {
+			if name, ok := dig(one, "name").(string); ok {
+				pair(dig(one, "id"), world.FixedUUID(kind+" "+name))
+			}
 		}
 	}
 	for net := range object(dig(body, "addresses")) {
@@ -240,9 +250,6 @@ func (p *replay) exchange(r *recording) {
 // is the state that the recorder saw just before.
 var polled = regexp.MustCompile(`-(\d+-[A-Z][A-Za-z]+|gone|running|active|then)(\.\d+)?$`)
 
-// patience is how long a state may take to come.
-const patience = 20 * time.Second
-
 // follow polls until every recorded answer was seen, one after the other. The emulator
 // keeps each state until a poll has seen it, so none is missed.
 func (p *replay) follow(group, rest []*recording) {
@@ -274,7 +281,7 @@ func (p *replay) follow(group, rest []*recording) {
 				p.failed(r, closest, append(best, "in no answer of the polls"))
 				break
 			}
-			time.Sleep(time.Millisecond)
+			time.Sleep(10 * time.Millisecond)
 		}
 		p.withdraw(during[r.String()])
 		group, rest = group[1:], rest[1:]
@@ -284,15 +291,14 @@ func (p *replay) follow(group, rest []*recording) {
 // compare returns the differences. Names are paired, and the answer counted, if there are
 // none.
 func (p *replay) compare(r *recording, a answer) []string {
-	m := &matcher{r: r, names: p.names.clone(), shift: p.shift, used: map[*exemption]bool{}}
+	m := &matcher{r: r, names: p.names.tentative(), shift: p.shift, used: map[*exemption]bool{}}
 	m.answer(a)
 	if len(m.diff) > 0 {
 		return m.diff
 	}
 	p.mutants.try(p.t, r, a, m.names, p.shift, len(p.names.live))
-	maps.Copy(p.names.live, m.names.live)
-	maps.Copy(p.names.recorded, m.names.recorded)
-	want := decoded(r.Response.Body)
+	m.names.keep()
+	want := r.want()
 	p.names.note(want, decoded([]byte(a.raw)))
 	p.remember(r, want, a)
 	p.tally.replayed(r, m.used)
@@ -315,7 +321,8 @@ func (p *replay) who(r *recording) *client {
 	switch {
 	case header(r.Request.Headers, "X-Auth-Token") == "":
 		c.token = ""
-	case r.has("garbage"):
+	case r.has("garbage") ||
+		strings.HasPrefix(r.folder, "baremetal/") && r.has("bad-token", "expired-token"):
 		c.token = "garbage"
 	case special[r.String()] != nil:
 		c.token = special[r.String()](p)
@@ -337,7 +344,7 @@ func (p *replay) request(r *recording) func() answer {
 	c := p.who(r)
 	path := p.translate(r, r.Request.Path)
 	var headers []string
-	for _, h := range []string{"Accept", "OpenStack-API-Version", "Content-Type"} {
+	for _, h := range []string{"Accept", "OpenStack-API-Version", "X-OpenStack-Nova-API-Version", "Content-Type"} {
 		if v := header(r.Request.Headers, h); v != "" {
 			headers = append(headers, h, v)
 		}

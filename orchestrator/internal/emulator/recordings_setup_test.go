@@ -1,7 +1,6 @@
 package emulator
 
 import (
-	"encoding/json"
 	"net/url"
 	"slices"
 	"strings"
@@ -29,9 +28,7 @@ var beforeFolder = map[string]func(*replay){
 		p.noLeases()
 		p.make(nil, "4ef41bd2-a7b3-4c16-8972-9c8b33489922") // the lease "zun-lease"
 		for _, r := range p.all["gophercloud"] {
-			var body any
-			json.Unmarshal(r.Response.Body, &body)
-			for _, c := range list(dig(body, "containers")) {
+			for _, c := range list(dig(r.body(), "containers")) {
 				if id := dig(c, "uuid").(string); p.ids[id] == "" {
 					p.make(nil, id)
 				}
@@ -268,9 +265,7 @@ func (p *replay) make(r *recording, id string) string {
 	}
 	for _, list := range p.all {
 		for _, o := range list {
-			var body any
-			json.Unmarshal(o.Response.Body, &body)
-			for _, l := range leases(body) {
+			for _, l := range leases(o.body()) {
 				if dig(l, "id") == id || dig(l, "reservations", 0, "id") == id {
 					return p.makeLease(l, id)
 				}
@@ -294,9 +289,7 @@ func (p *replay) make(r *recording, id string) string {
 		if r.has("expired") {
 			expires = p.e.world.Now().Add(-time.Hour)
 		}
-		var body any
-		json.Unmarshal(r.Response.Body, &body)
-		name, _ := dig(body, "token", "application_credential", "name").(string)
+		name, _ := dig(r.body(), "token", "application_credential", "name").(string)
 		if name == "" {
 			name = "old " + world.NewHex(4)
 		}
@@ -355,10 +348,7 @@ func (p *replay) recordedContainer(id string) map[string]any {
 	var found map[string]any
 	for _, folder := range []string{p.folder, "zun"} {
 		for _, o := range p.all[folder] {
-			var body any
-			json.Unmarshal(o.Response.Body, &body)
-			candidates := append(list(dig(body, "containers")), body)
-			for _, c := range candidates {
+			for _, c := range containersIn(o.body()) {
 				hit := dig(c, "uuid") == id
 				for _, a := range object(dig(c, "addresses")) {
 					hit = hit || dig(a, 0, "port") == id
@@ -415,9 +405,7 @@ func (p *replay) exposesNothing(uuid string) bool {
 	ran := false
 	for _, list := range p.all {
 		for _, o := range list {
-			var body any
-			json.Unmarshal(o.Response.Body, &body)
-			for _, c := range append(containersOf(body), body) {
+			for _, c := range containersIn(o.body()) {
 				if dig(c, "uuid") != uuid {
 					continue
 				}
@@ -431,7 +419,8 @@ func (p *replay) exposesNothing(uuid string) bool {
 	return ran
 }
 
-func containersOf(body any) []any { return list(dig(body, "containers")) }
+// containersIn lists what an answer shows, which may be one container or a list.
+func containersIn(body any) []any { return slices.Concat(list(dig(body, "containers")), []any{body}) }
 
 func (p *replay) portOf(container string) string {
 	return p.neutron("GET", "/ports?device_id="+container, nil).text("ports", 0, "id")

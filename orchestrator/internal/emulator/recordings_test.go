@@ -3,6 +3,7 @@ package emulator
 import (
 	"cmp"
 	"encoding/base64"
+	"encoding/json"
 	"regexp"
 	"slices"
 	"strings"
@@ -21,8 +22,20 @@ type recording struct {
 	folder, name string
 	at           time.Time // of the answer; zero for Keystone's, which have no Date
 
-	once   sync.Once
-	exempt []*exemption // see exemptions
+	body, want func() any // the recorded body, decoded: numbers as float64, and as they are written
+	exempt     func() []*exemption
+	places     sync.Map // the exemption that covers a place, or nil
+}
+
+func newRecording(x *recordings.Exchange) *recording {
+	r := &recording{Exchange: x, folder: x.Folder, name: x.Name, at: x.Time()}
+	r.body = sync.OnceValue(func() (v any) {
+		json.Unmarshal(x.Response.Body, &v)
+		return v
+	})
+	r.want = sync.OnceValue(func() any { return decoded(x.Response.Body) })
+	r.exempt = sync.OnceValue(r.exemptions)
+	return r
 }
 
 // has looks for words in the name, which say who asks and what for.
@@ -41,7 +54,7 @@ func loadRecordings(t *testing.T) map[string][]*recording {
 	}
 	all := map[string][]*recording{}
 	for _, x := range exchanges {
-		all[x.Folder] = append(all[x.Folder], &recording{Exchange: x, folder: x.Folder, name: x.Name, at: x.Time()})
+		all[x.Folder] = append(all[x.Folder], newRecording(x))
 	}
 	for folder, list := range all {
 		slices.SortStableFunc(list, func(a, b *recording) int {

@@ -26,9 +26,10 @@ const maxBenchLines = 1000
 // the same name: they are one sample to benchstat. As in Go's own output the
 // number after the last dash is how many threads ran.
 //
-// Only valid trials are written. The configuration lines hold what makes two
-// files incomparable and nothing else, because benchstat by default splits its
-// tables on every one of them; run and device are comments.
+// INVALID trials are marked: /validity=INVALID stands in their names, so that no sample
+// mixes them with others. Trials without a latency of their own are comments. The
+// configuration lines hold what makes two files incomparable and nothing else, because
+// benchstat by default splits its tables on every one of them; run and device are comments.
 func Bench(w io.Writer, t *findings.Table) error {
 	b := bufio.NewWriter(w)
 	fmt.Fprintf(b, "# chexp run %s, experiment %s, device %s\n", benchWord(t.Run.ID), benchWord(t.Run.Experiment),
@@ -39,7 +40,7 @@ func Bench(w io.Writer, t *findings.Table) error {
 	b.WriteString("\nUnit model-B assume=exact\n")
 	last := ""
 	for _, r := range t.Rows {
-		if !r.Valid() {
+		if !Exported(r) {
 			fmt.Fprintf(b, "# left out: %s (%s)\n", r.ID, content.Validity(r).Full())
 			continue
 		}
@@ -66,15 +67,16 @@ func benchConfig(r *findings.Row) string {
 }
 
 func benchRow(b *bufio.Writer, r *findings.Row) {
-	name := fmt.Sprintf("model=%s/provider=%s/threads=%d/batch=%d-%d", benchWord(r.Model), benchWord(r.Provider),
-		r.Threads, r.Batch, r.Threads)
+	mark := words.When(r.Invalid(), "/validity=INVALID")
+	name := fmt.Sprintf("model=%s/provider=%s/threads=%d/batch=%d%s-%d", benchWord(r.Model), benchWord(r.Provider),
+		r.Threads, r.Batch, mark, r.Threads)
 	n := len(r.Result.LatenciesNS)
-	lines := min(n, maxBenchLines)
-	if lines < n {
-		fmt.Fprintf(b, "# %s: %d of %d inferences, evenly spaced\n", r.ID, lines, n)
+	spaced := Spaced(r.Result.LatenciesNS, maxBenchLines)
+	if len(spaced) < n {
+		fmt.Fprintf(b, "# %s: %d of %d inferences, evenly spaced\n", r.ID, len(spaced), n)
 	}
-	for i := range lines {
-		fmt.Fprintf(b, "BenchmarkInference/%s 1 %d ns/op\n", name, r.Result.LatenciesNS[i*n/lines])
+	for _, ns := range spaced {
+		fmt.Fprintf(b, "BenchmarkInference/%s 1 %d ns/op\n", name, ns)
 	}
 	fmt.Fprintf(b, "BenchmarkSession/%s 1", name)
 	for _, v := range []struct {

@@ -52,8 +52,11 @@ func TestInvalidDecidesNothing(t *testing.T) {
 	if n := strings.Count(html.String(), `<figure class="card">`); n != 1 {
 		t.Errorf("%d rows are drawn, want the INVALID one", n)
 	}
-	if values, _ := readBench(t, table); len(values) > 0 {
-		t.Errorf("benchstat gets INVALID latencies: %d names", len(values))
+	values, _ := readBench(t, table)
+	for name := range values { // in a sample of their own
+		if !strings.Contains(name, "/validity=INVALID") {
+			t.Errorf("benchstat gets INVALID latencies without a mark: %s", name)
+		}
 	}
 	marks := row.Marks["validity"]
 	if len(marks) == 0 || !slices.Equal(row.Marks[findings.BudgetColumn(1)], marks[:1]) {

@@ -3,8 +3,10 @@ package signin
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -63,7 +65,19 @@ func keystoneFailure(ctx context.Context, cred credentials, rt http.RoundTripper
 			Advise("auth_url looks like https://chi.edge.chameleoncloud.org:5000/v3").
 			Because(e)
 	}
+	if unreadable(err) {
+		return failure.Cloud.Errorf("what Keystone at %s answered cannot be read", cred.host()).
+			Advise("try again in some minutes; a network that wants a sign-in of its own, or a proxy, answers so, too").
+			Because(err)
+	}
 	return failure.Auth.Errorf("%s is incomplete", cred.from).Advise("%s", remedyCompare).Because(err)
+}
+
+// unreadable reports an answer that is no whole JSON of the expected kind: the
+// credentials are not to blame.
+func unreadable(err error) bool {
+	return errors.As(err, new(*json.SyntaxError)) || errors.As(err, new(*json.UnmarshalTypeError)) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // appCredFailure is about an application credential; nil if it is not.

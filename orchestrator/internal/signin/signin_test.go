@@ -274,6 +274,12 @@ var sentences = []sentence{
 		return Options{CloudsFile: file(t, e[emulated], "auth_url", page(t, 404, "<html><title>404 Not Found</title>")+
 			"/v3")}
 	}},
+	{name: "a page instead of a token", setup: func(t *testing.T, _ *emulator.Emulator, e map[string]entry) Options {
+		return Options{CloudsFile: file(t, e[emulated], "auth_url", page(t, 201, "<html>Welcome to the hotel")+"/v3")}
+	}, kind: failure.Cloud},
+	{name: "half a token", setup: func(t *testing.T, _ *emulator.Emulator, e map[string]entry) Options {
+		return Options{CloudsFile: file(t, e[emulated], "auth_url", page(t, 201, `{"token": {"user"`)+"/v3")}
+	}, kind: failure.Cloud},
 	{name: "no such region", setup: func(t *testing.T, _ *emulator.Emulator, e map[string]entry) Options {
 		return Options{CloudsFile: file(t, e[emulated]), Region: "CHI@UC"}
 	}},

@@ -10,7 +10,7 @@ import (
 // Examiner is a site that can be looked at before a run.
 type Examiner interface {
 	// Examine asks everything that a run will need, and creates nothing.
-	Examine(ctx context.Context) []Finding
+	Examine(ctx context.Context) []Answer
 }
 
 // Cloud is a site that lends devices for a time, with somebody signed in.

@@ -2,6 +2,7 @@ package blazar
 
 import (
 	"net/http"
+	"slices"
 
 	"chexp/orchestrator/internal/emulator/front"
 	"chexp/orchestrator/internal/emulator/world"
@@ -66,19 +67,11 @@ var API = front.API{
 		}
 		writeError(w, &problem{status, http.StatusText(status)})
 	},
-	Targets: []world.Target{
-		{Name: "blazar.lease", Words: []string{"ERROR", "degraded"}},
-		{Name: "blazar.node", Words: []string{"gone"}},
-		{Name: "blazar.free", Words: []string{"none"}},
-		{Name: "blazar.allocation", Words: []string{"used"}},
-		{Name: "blazar.race", Words: []string{"double"}},
-		{Name: "blazar.rival", Words: []string{"same", "after"}},
-		{Name: "blazar.leaks", Words: []string{"freed"}},
-		{Name: "blazar.extension", Words: []string{"403"}, Lasts: true},
-		{Name: "blazar.policy", Words: []string{"upstream"}, Lasts: true},
-		{Name: "blazar.query", Words: []string{"hidden"}, Lasts: true},
-		{Name: lateStart, Value: world.Time("slow"), Lasts: true},
-	},
+	Targets: slices.Concat(
+		world.Once(LeaseError, LeaseDegraded, NodeGone, NoFreeDevice, NoAllocation, DoubleBooking, RivalSame, RivalAfter,
+			LeaksFreed),
+		world.Lasting(Extension403, UpstreamPolicy, HiddenQuery),
+		[]world.Target{{Name: lateStart, Value: world.Time("slow"), Lasts: true}}),
 }
 
 // writeError answers in Blazar's own error shape.

@@ -68,6 +68,9 @@ type Gate struct {
 	Keystone string // root URL, shown in the WWW-Authenticate header
 	Tokens   Validator
 	Now      func() time.Time
+	// Refuse answers a request without a valid token, in a service's own form; nil: in
+	// keystonemiddleware's.
+	Refuse func(http.ResponseWriter)
 
 	mu   sync.Mutex
 	seen map[string]cached
@@ -87,6 +90,10 @@ func (g *Gate) Wrap(h Handler) http.HandlerFunc {
 		caller, ok := g.check(r.Header.Get("X-Auth-Token"))
 		if !ok {
 			w.Header().Set("WWW-Authenticate", `Keystone uri="`+g.Keystone+`"`)
+			if g.Refuse != nil {
+				g.Refuse(w)
+				return
+			}
 			JSON(w, 401, map[string]any{"error": map[string]any{
 				"code": 401, "title": "Unauthorized",
 				"message": "The request you have made requires authentication.",

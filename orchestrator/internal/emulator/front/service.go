@@ -24,6 +24,11 @@ type API struct {
 	// Fail answers with an error in the service's own shape. Its text is the service's own for
 	// status 500, else the status in words.
 	Fail func(w http.ResponseWriter, status int)
+	// Board is the name of the board that a request is about, "" if none; nil for a service whose
+	// calls are about none.
+	Board func(*http.Request) string
+	// OnBoard are those of Calls that are about a board.
+	OnBoard []string
 	// Targets are what can go wrong besides calls.
 	Targets []world.Target
 }
@@ -34,7 +39,8 @@ const other = "other"
 // Vocabulary is what orders can name of the service.
 func (a API) Vocabulary() world.Vocabulary {
 	calls := slices.Sorted(maps.Values(a.Calls))
-	return world.Vocabulary{Service: a.Name, Calls: append(slices.Compact(calls), other), Targets: a.Targets}
+	return world.Vocabulary{Service: a.Name, Calls: append(slices.Compact(calls), other), Targets: a.Targets,
+		OnBoard: a.OnBoard}
 }
 
 // Network is the vocabulary of what happens to connections, whoever answers.
@@ -94,8 +100,11 @@ func Service(h http.Handler, w *world.World, api API) http.Handler {
 			rw = &cutWriter{rw, line}
 			r.Body = cutReader{r.Body, line}
 		}
-		name := call(r)
-		if a, ok := w.Orders.Call(api.Name, name); ok {
+		name, board := call(r), ""
+		if api.Board != nil {
+			board = api.Board(r)
+		}
+		if a, ok := w.Orders.Call(api.Name, name, board); ok {
 			w.Log.Debug("emulator: ordered to go wrong", "service", api.Name, "call", name)
 			carryOut(a, h, w, api, rw, r)
 			return

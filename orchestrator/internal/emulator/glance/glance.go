@@ -6,6 +6,7 @@ import (
 	"crypto/md5"
 	"crypto/sha512"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -28,8 +29,19 @@ type Service struct {
 // image is a document as JSON has it.
 type image map[string]any
 
-// names are the images that the tutorials and python-chi name [SMC:snippets, PCHI:chi/context.py].
-var names = []string{"CC-Ubuntu24.04", "CC-Ubuntu24.04-CUDA", "CC-Ubuntu24.04-ROCm", "CC-Ubuntu22.04"}
+// names are the images that the tutorials and python-chi name [SMC:snippets, PCHI:chi/context.py],
+// the newest first.
+var names = []string{"CC-Ubuntu24.04-ROCm", "CC-Ubuntu22.04-ARM64", "CC-CentOS9-Stream", "CC-Ubuntu24.04-CUDA",
+	"CC-Ubuntu22.04-CUDA", "CC-Ubuntu24.04", "CC-Ubuntu22.04"}
+
+// built says of what an image was made, by its name: "Ubuntu24.04" and "cuda".
+func built(name string) (system, variant string) {
+	system, variant, _ = strings.Cut(strings.TrimPrefix(name, "CC-"), "-")
+	if variant = strings.ToLower(variant); variant != "cuda" && variant != "rocm" {
+		variant = "base"
+	}
+	return system, variant
+}
 
 // New makes a Glance with Chameleon's images.
 func New(w *world.World) *Service {
@@ -37,9 +49,10 @@ func New(w *world.World) *Service {
 	const at = "2026-01-01T00:00:00Z"
 	for i, name := range names {
 		id := world.FixedUUID("image " + name)
+		system, variant := built(name)
 		sum, long := md5.Sum([]byte(id)), sha512.Sum512([]byte(id))
 		s.images = append(s.images, image{"id": id, "name": name, "status": "active", "visibility": "public",
-			"protected": false,
+			"protected": true,
 			"os_hidden": false, "tags": []any{}, "container_format": "bare", "disk_format": "qcow2", "min_disk": 0,
 			"min_ram": 0,
 			"size":    int64(2+i) << 30, "virtual_size": nil, "owner": w.User(world.Root).Project.ID,
@@ -47,7 +60,8 @@ func New(w *world.World) *Service {
 			"os_hash_algo": "sha512", "os_hash_value": hex.EncodeToString(long[:]), "created_at": at, "updated_at": at,
 			"self": "/v2/images/" + id, "file": "/v2/images/" + id + "/file", "schema": "/v2/schemas/image",
 			// python-chi tells Chameleon's own images by this property.
-			"build-repo": "https://github.com/ChameleonCloud/cc-images", "build-os": strings.TrimPrefix(name, "CC-")})
+			"build-repo": "https://github.com/ChameleonCloud/cc-images", "build-os": system, "build-variant": variant,
+			"build-timestamp": "1761955200.0", "current": "true", "provenance": "chameleon", "stores": "file"})
 	}
 	return s
 }
@@ -59,6 +73,12 @@ func (s *Service) Known(id string) bool {
 
 // Handler serves the API.
 func (s *Service) Handler(gate *front.Gate) http.Handler {
+	gate.Refuse = func(w http.ResponseWriter) {
+		w.Header().Del(front.RequestID)
+		problem(w, 401, "This server could not verify that you are authorized to access the document you requested. Either "+
+			"you supplied the wrong credentials (e.g., bad password), or your browser does not understand how to supply the "+
+			"credentials required.")
+	}
 	mux := http.NewServeMux()
 	versions := func(w http.ResponseWriter, status int) {
 		list := []any{}
@@ -71,6 +91,7 @@ func (s *Service) Handler(gate *front.Gate) http.Handler {
 			list = append(list, map[string]any{"id": v, "status": state,
 				"links": []any{map[string]any{"rel": "self", "href": s.URL + "/v2/"}}})
 		}
+		w.Header().Del(front.RequestID)
 		front.JSON(w, status, map[string]any{"versions": list})
 	}
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { versions(w, 300) })
@@ -83,15 +104,38 @@ func (s *Service) Handler(gate *front.Gate) http.Handler {
 		front.JSON(w, 200, s.schema())
 	})
 	for _, method := range []string{"POST /v2/images", "PUT /v2/images/{id}/file", "PATCH /v2/images/{id}",
-		"DELETE /v2/images/{id}"} {
+		"DELETE /v2/images/{id}", "POST /v2/images/{id}/actions/deactivate"} {
 		handle(method, func(w http.ResponseWriter, r *http.Request, _ front.Caller) {
+			if s.Known(r.PathValue("id")) {
+				page(w, r, 403, "You do not own this image")
+				return
+			}
+			if publishes(r) {
+				page(w, r, 403, "You are not authorized to complete publicize_image action.")
+				return
+			}
 			page(w, r, 403, "This emulator keeps its images as they are.")
 		})
 	}
+	handle("GET /v2/tasks", func(w http.ResponseWriter, r *http.Request, _ front.Caller) {
+		page(w, r, 403, "You are not authorized to complete tasks_api_access action.")
+	})
+	handle("GET /v2/info/usage", func(w http.ResponseWriter, _ *http.Request, _ front.Caller) {
+		front.JSON(w, 200, map[string]any{"usage": map[string]any{}})
+	})
+	handle("GET /v2/info/stores", func(w http.ResponseWriter, _ *http.Request, _ front.Caller) {
+		front.JSON(w, 200, map[string]any{"stores": []any{map[string]any{"id": "file", "default": "true"}}})
+	})
 	handle("/", func(w http.ResponseWriter, r *http.Request, _ front.Caller) {
 		page(w, r, 404, "The resource could not be found.")
 	})
 	return mux
+}
+
+// publishes reports whether a request is for a new image that everybody sees.
+func publishes(r *http.Request) bool {
+	var body struct{ Visibility string }
+	return r.Method == http.MethodPost && json.NewDecoder(r.Body).Decode(&body) == nil && body.Visibility == "public"
 }
 
 // page is an error of the web framework, which speaks JSON to a client that asks for it
@@ -143,6 +187,10 @@ func (s *Service) list(w http.ResponseWriter, r *http.Request) {
 		}
 		limit = n
 	}
+	if why := refused(q); why != "" {
+		page(w, r, 400, why)
+		return
+	}
 	found, passed := []image{}, !q.Has("marker")
 	for _, i := range s.images {
 		if passed && matches(i, q) {
@@ -151,14 +199,11 @@ func (s *Service) list(w http.ResponseWriter, r *http.Request) {
 		passed = passed || i["id"] == q.Get("marker")
 	}
 	if !passed {
-		page(w, r, 400, "Invalid marker. Image "+q.Get("marker")+" could not be found.")
+		page(w, r, 400, "No image found with ID "+q.Get("marker"))
 		return
 	}
-	first := "/v2/images"
 	q.Del("marker")
-	if len(q) > 0 {
-		first += "?" + q.Encode()
-	}
+	first := "/v2/images" + asSent(r.URL.RawQuery)
 	body := map[string]any{"first": first, "schema": "/v2/schemas/images"}
 	if len(found) > limit {
 		found = found[:limit]
@@ -169,6 +214,42 @@ func (s *Service) list(w http.ResponseWriter, r *http.Request) {
 	}
 	body["images"] = found
 	front.JSON(w, 200, body)
+}
+
+// sortKeys are what a list can be sorted by.
+var sortKeys = []string{"name", "status", "container_format", "disk_format", "size", "id", "created_at", "updated_at"}
+
+// refused says what is wrong with a list's parameters; "": nothing that Glance sees.
+func refused(q url.Values) string {
+	if v := q.Get("visibility"); v != "" &&
+		!slices.Contains([]string{"public", "private", "shared", "community", "all"}, v) {
+		return "Invalid visibility value: " + v
+	}
+	if v := q.Get("sort_key"); v != "" && !slices.Contains(sortKeys, v) {
+		return "Invalid sort key: " + v + ". It must be one of the following: " + strings.Join(sortKeys, ", ") + "."
+	}
+	for _, key := range []string{"size_min", "size_max"} {
+		if _, err := strconv.Atoi(q.Get(key)); q.Has(key) && err != nil {
+			return "Unable to filter on a range with a non-numeric value."
+		}
+	}
+	return ""
+}
+
+// asSent is a query in the order in which it was sent, without the marker, as Python
+// writes it.
+func asSent(raw string) string {
+	var parts []string
+	for part := range strings.SplitSeq(raw, "&") {
+		key, value, _ := strings.Cut(part, "=")
+		if text, err := url.QueryUnescape(value); err == nil && key != "" && key != "marker" {
+			parts = append(parts, key+"="+url.QueryEscape(text))
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "?" + strings.Join(parts, "&")
 }
 
 func matches(i image, q url.Values) bool {

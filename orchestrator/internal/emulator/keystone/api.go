@@ -2,6 +2,7 @@ package keystone
 
 import (
 	"net/http"
+	"slices"
 
 	"chexp/orchestrator/internal/emulator/front"
 	"chexp/orchestrator/internal/emulator/world"
@@ -30,12 +31,10 @@ var API = front.API{
 		}
 		writeError(w, status, text)
 	},
-	Targets: []world.Target{
-		{Name: "keystone.credential", Words: []string{"expired"}},
-		{Name: "keystone.project", Words: []string{"inactive"}},
-		{Name: "keystone.trusts", Words: []string{"all", "none"}, Lasts: true},
-		{Name: tokenLife, Value: world.Time("expires-in"), Lasts: true},
-	},
+	Targets: slices.Concat(
+		world.Once(credentialExpired, noProject),
+		world.Lasting(front.AllTrust, front.NoneTrust),
+		[]world.Target{{Name: tokenLife, Value: world.Time("expires-in"), Lasts: true}}),
 }
 
 // writeError answers in Keystone's own error shape.

@@ -33,11 +33,7 @@ var API = front.API{
 		}
 		fail(w, status, kind, text)
 	},
-	Targets: []world.Target{
-		{Name: "neutron.floatingip", Words: []string{"dead"}},
-		{Name: "neutron.pool", Words: []string{"dry"}},
-		{Name: "neutron.quota", Words: []string{"used"}},
-	},
+	Targets: world.Once(FloatingIPDead, PoolDry, OverQuota),
 }
 
 // fail answers in Neutron's own error shape.

@@ -33,5 +33,5 @@ var API = front.API{
 		}
 		fail(w, status, text)
 	},
-	Targets: []world.Target{{Name: "nova.server", Words: []string{"ERROR"}}},
+	Targets: world.Once(serverError),
 }

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"chexp/orchestrator/internal/emulator/front"
 	"chexp/orchestrator/internal/emulator/pyrepr"
@@ -53,9 +55,21 @@ func (s serverCalls) createServer(c call) {
 	if err != nil {
 		front.Drop()
 	}
+	if kind := c.r.Header.Get("Content-Type"); kind != "" && !strings.HasPrefix(kind, "application/json") {
+		c.fail(415, "Unsupported Content-Type")
+		return
+	}
+	if len(data) == 0 {
+		c.fail(400, "None is not of type 'object'")
+		return
+	}
 	v, err := pyrepr.Decode(data)
 	body, ok := v.(*pyrepr.Dict)
-	if err != nil || !ok {
+	if err == nil && !ok {
+		c.fail(400, "%s is not of type 'object'", pyrepr.Repr(v))
+		return
+	}
+	if err != nil {
 		c.fail(400, "Malformed request body")
 		return
 	}
@@ -88,11 +102,18 @@ func (s serverCalls) readWish(body *pyrepr.Dict, v version) (wish, *problem) {
 		return w, p
 	}
 	get := func(key string) any { val, _ := srv.Get(key); return val }
-	w.name = strings.TrimSpace(get("name").(string))
+	w.name = get("name").(string)
+	odd := func(r rune) bool { return !unicode.IsPrint(r) }
+	if strings.TrimSpace(w.name) != w.name || strings.ContainsFunc(w.name, odd) {
+		return w, bad("An invalid 'name' value was provided. The name must be: printable characters. Can not start or end " +
+			"with whitespace.")
+	}
 	if len(w.name) > 255 {
 		return w, invalid("name", w.name, pyrepr.Repr(w.name)+" is too long")
 	}
-	w.key, _ = get("key_name").(string)
+	if w.key, _ = get("key_name").(string); w.key == "" && get("key_name") == any("") {
+		return w, invalid("key_name", "", "'' is too short")
+	}
 	if text, isText := get("description").(string); isText {
 		w.description = &text
 	} else if v < 19 {
@@ -110,13 +131,19 @@ func (s serverCalls) readWish(body *pyrepr.Dict, v version) (wish, *problem) {
 	if p := w.counts(get); p != nil {
 		return w, p
 	}
+	switch zone, _ := get("availability_zone").(string); {
+	case strings.Contains(zone, ":"):
+		return w, &problem{403, "Policy doesn't allow os_compute_api:servers:create:forced_host to be performed."}
+	case zone != "" && zone != "nova" && !strings.HasPrefix(zone, "blazar_"):
+		return w, bad("The requested availability zone is not available")
+	}
 	image, _ := get("imageRef").(string)
 	if image == "" {
 		return w, bad("Missing imageRef attribute")
 	}
 	w.image = image[strings.LastIndexByte(image, '/')+1:]
 	if ref := get("flavorRef").(string); ref[strings.LastIndexByte(ref, '/')+1:] != flavorID {
-		return w, bad("Flavor %s could not be found.", ref)
+		return w, bad("Flavor %s could not be found.", ref[strings.LastIndexByte(ref, '/')+1:])
 	}
 	if !s.Images.Known(w.image) {
 		return w, bad("Can not find requested image")
@@ -227,6 +254,8 @@ func (w *wish) counts(get func(string) any) *problem {
 	return nil
 }
 
+var isUUID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
 // checkNetworks: users have sharednet1; without a word about networks they get it, too.
 func checkNetworks(networks any) *problem {
 	list, isList := networks.([]any)
@@ -241,7 +270,11 @@ func checkNetworks(networks any) *problem {
 		if d == nil {
 			return invalid("networks", networks, pyrepr.Repr(n)+" is not of type 'object'")
 		}
-		if id, ok := d.Get("uuid"); ok && id != world.Sharednet1ID {
+		id, ok := d.Get("uuid")
+		if text, isText := id.(string); ok && isText && !isUUID.MatchString(text) {
+			return bad("Bad networks format: network uuid is not in proper format (%s)", text)
+		}
+		if ok && id != world.Sharednet1ID {
 			if id == world.PublicNetID {
 				return &problem{403, "It is not allowed to create an interface on external network " +
 					world.PublicNetID}

@@ -1,14 +1,25 @@
 package nova
 
-import "chexp/orchestrator/internal/emulator/front"
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"chexp/orchestrator/internal/emulator/front"
+	"chexp/orchestrator/internal/emulator/world"
+)
 
 // The one flavor: a whole machine. Its numbers say nothing about the machine; which one it is
 // comes with the reservation.
 const (
-	flavorID     = "baremetal"
-	flavorMemory = 1024
+	flavorMemory = 1
 	flavorDisk   = 20
 )
+
+// flavorID is what requests name it by; its name, baremetal, is refused.
+var flavorID = world.FixedUUID("flavor baremetal")
 
 var extraSpecs = map[string]string{"resources:CUSTOM_BAREMETAL": "1", "resources:VCPU": "0",
 	"resources:MEMORY_MB": "0", "resources:DISK_GB": "0"}
@@ -23,7 +34,7 @@ func (s *Service) flavorView(v version, full bool) map[string]any {
 	}
 	f["ram"], f["disk"], f["vcpus"], f["swap"] = flavorMemory, flavorDisk, 1, any("")
 	f["OS-FLV-EXT-DATA:ephemeral"], f["OS-FLV-DISABLED:disabled"], f["os-flavor-access:is_public"],
-		f["rxtx_factor"] = 0, false, true, 1.0
+		f["rxtx_factor"] = 0, false, true, json.Number("1.0")
 	if v >= 61 {
 		f["extra_specs"] = extraSpecs
 	}
@@ -33,8 +44,34 @@ func (s *Service) flavorView(v version, full bool) map[string]any {
 	return f
 }
 
+// flavorSorts are what flavors can be sorted by.
+var flavorSorts = []string{"created_at", "description", "disabled", "ephemeral_gb", "flavorid", "id", "is_public",
+	"memory_mb", "name", "root_gb", "rxtx_factor", "swap", "updated_at", "vcpu_weight", "vcpus"}
+
 func (s *Service) listFlavors(c call, full bool) {
-	front.JSON(c.w, 200, map[string]any{"flavors": []any{s.flavorView(c.v, full)}})
+	q := c.r.URL.Query()
+	limit, marker, sort := q.Get("limit"), q.Get("marker"), q.Get("sort_key")
+	_, noNumber := strconv.ParseUint(limit, 10, 32)
+	switch {
+	case limit != "" && noNumber != nil:
+		c.fail(400, "Invalid input for query parameters limit. Value: %s. '%[1]s' does not match '^[0-9]*$'", limit)
+		return
+	case sort != "" && !slices.Contains(flavorSorts, sort):
+		c.fail(400, "Invalid input for query parameters sort_key. Value: %s. '%[1]s' is not one of ['%s']", sort,
+			strings.Join(flavorSorts, "', '"))
+		return
+	case marker != "" && marker != flavorID:
+		c.fail(400, "marker [%s] not found", marker)
+		return
+	}
+	body := map[string]any{"flavors": []any{s.flavorView(c.v, full)}}
+	if least, _ := strconv.Atoi(q.Get("minRam")); least > flavorMemory || marker != "" || limit == "0" {
+		body["flavors"] = []any{}
+	} else if limit == "1" { // a full page has a next one, be there more or not
+		body["flavors_links"] = []any{map[string]any{"rel": "next",
+			"href": fmt.Sprintf("%s%s?limit=1&marker=%s", s.URL, c.r.URL.Path, flavorID)}}
+	}
+	front.JSON(c.w, 200, body)
 }
 
 func (c call) knowsFlavor() bool {

@@ -4,8 +4,8 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
-	"encoding/json"
 	"encoding/pem"
+	"io"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,6 +14,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"chexp/orchestrator/internal/emulator/front"
+	"chexp/orchestrator/internal/emulator/pyrepr"
 )
 
 // maxKeys is Nova's default quota for one user.
@@ -43,6 +44,10 @@ func (k *keypair) view(user string, v version, full bool) map[string]any {
 }
 
 func (s keypairCalls) listKeypairs(c call) {
+	if user := c.r.URL.Query().Get("user_id"); c.v >= 10 && user != "" && user != c.caller.UserID && !c.caller.Admin() {
+		forbidden("os-keypairs:index")(c)
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	list := []any{}
@@ -55,44 +60,75 @@ func (s keypairCalls) listKeypairs(c call) {
 // keyName are the characters that Nova takes from 2.92 on; before, any printable ones.
 var keyName = regexp.MustCompile(`^[\w\-. @]+$`)
 
+// readKeypair checks what the schema asks of a request.
+func readKeypair(c call) (*pyrepr.Dict, *problem) {
+	data, err := io.ReadAll(c.r.Body)
+	if err != nil {
+		front.Drop()
+	}
+	if len(data) == 0 {
+		return nil, bad("None is not of type 'object'")
+	}
+	v, err := pyrepr.Decode(data)
+	body, ok := v.(*pyrepr.Dict)
+	if err != nil || !ok {
+		return nil, bad("Malformed request body")
+	}
+	raw, ok := body.Get("keypair")
+	if !ok {
+		return nil, bad("'keypair' is a required property")
+	}
+	pair, ok := raw.(*pyrepr.Dict)
+	if !ok {
+		return nil, invalid("keypair", raw, pyrepr.Repr(raw)+" is not of type 'object'")
+	}
+	required := []string{"name"}
+	if c.v >= 92 {
+		required = append(required, "public_key")
+	}
+	for _, key := range required {
+		if _, ok := pair.Get(key); !ok {
+			return nil, invalid("keypair", pair, "'"+key+"' is a required property")
+		}
+	}
+	since := map[string]version{"name": oldest, "public_key": oldest, "type": 2, "user_id": 10}
+	for _, key := range pair.Keys() {
+		if v, ok := since[key]; !ok || c.v < v {
+			return nil, invalid("keypair", pair, "Additional properties are not allowed ('"+key+"' was unexpected)")
+		}
+		if value, _ := pair.Get(key); !isText(value) {
+			return nil, invalid(key, value, pyrepr.Repr(value)+" is not of type 'string'")
+		}
+	}
+	return pair, nil
+}
+
+func isText(v any) bool { _, ok := v.(string); return ok }
+
 // newKeypair makes the pair that a call asks for, with the private key where
 // Nova makes it; nil where the call was refused.
 func (s keypairCalls) newKeypair(c call) (k *keypair, private string) {
-	var req struct {
-		Keypair *struct {
-			Name   *string `json:"name"`
-			Public *string `json:"public_key"`
-			Type   string  `json:"type"`
-		} `json:"keypair"`
-	}
-	err := json.NewDecoder(c.r.Body).Decode(&req)
-	switch {
-	case err != nil:
-		c.fail(400, "Malformed request body")
-		return nil, ""
-	case req.Keypair == nil:
-		c.fail(400, "'keypair' is a required property")
-		return nil, ""
-	case req.Keypair.Name == nil:
-		c.fail(400, "Invalid input for field/attribute keypair. Value: {}. 'name' is a required property")
-		return nil, ""
-	case *req.Keypair.Name == "" || len(*req.Keypair.Name) > 255 || c.v >= 92 &&
-		!keyName.MatchString(*req.Keypair.Name):
-		c.fail(400, "Invalid input for field/attribute name. Value: %s. '%[1]s' is too short", *req.Keypair.Name)
-		return nil, ""
-	case req.Keypair.Public == nil && c.v >= 92:
-		c.fail(400, "Invalid input for field/attribute keypair. Value: {'name': '%s'}. 'public_key' is a required "+
-			"property", *req.Keypair.Name)
+	pair, p := readKeypair(c)
+	if p != nil {
+		c.fail(p.code, "%s", p.text)
 		return nil, ""
 	}
-	k = &keypair{name: strings.TrimSpace(*req.Keypair.Name), created: s.World.Now()}
-	if req.Keypair.Public == nil {
+	value, _ := pair.Get("name")
+	name := value.(string)
+	if name == "" || len(name) > 255 || c.v >= 92 && !keyName.MatchString(name) {
+		c.fail(400, "Invalid input for field/attribute name. Value: %s. '%[1]s' is too short", name)
+		return nil, ""
+	}
+	public, given := pair.Get("public_key")
+	var err error
+	k = &keypair{name: strings.TrimSpace(name), created: s.World.Now()}
+	if !given {
 		if k.public, private, err = generate(); err != nil {
 			c.fail(500, "Unexpected API Error.")
 			return nil, ""
 		}
 	} else {
-		k.public = *req.Keypair.Public
+		k.public = public.(string)
 	}
 	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(k.public))
 	if err != nil {
@@ -119,7 +155,8 @@ func (s keypairCalls) createKeypair(c call) {
 		c.fail(403, "Quota exceeded, too many key pairs.")
 		return
 	}
-	k.id = len(own) + 1
+	s.madeKeys++
+	k.id = s.madeKeys
 	s.keys[c.caller.UserID] = append(own, k)
 	view := k.view(c.caller.UserID, c.v, false)
 	if private != "" {
@@ -185,6 +222,7 @@ func (s keypairCalls) deleteKeypair(c call) {
 		return
 	}
 	s.keys[c.caller.UserID] = slices.DeleteFunc(s.keys[c.caller.UserID], func(o *keypair) bool { return o == k })
+	c.w.Header().Set("Content-Type", "application/json")
 	if c.v >= 2 {
 		c.w.WriteHeader(204)
 		return

@@ -61,7 +61,9 @@ type compute struct {
 	servers []*server
 	keys    map[string][]*keypair // by user id
 	last    int                   // of addresses
-	bg      sync.WaitGroup
+	// madeKeys counts the key pairs that were ever made: their ids.
+	madeKeys int
+	bg       sync.WaitGroup
 }
 
 // New makes a Nova without servers.
@@ -102,7 +104,15 @@ func fail(w http.ResponseWriter, code int, text string) {
 	if name == "" {
 		name = "computeFault"
 	}
-	front.JSON(w, code, map[string]any{name: map[string]any{"code": code, "message": text}})
+	front.JSON(faultWriter{w}, code, map[string]any{name: map[string]any{"code": code, "message": text}})
+}
+
+// faultWriter names the character set, as Nova does in its faults and nowhere else.
+type faultWriter struct{ http.ResponseWriter }
+
+func (f faultWriter) WriteHeader(status int) {
+	f.Header().Set("Content-Type", "application/json; charset=UTF-8")
+	f.ResponseWriter.WriteHeader(status)
 }
 
 var microversionPattern = regexp.MustCompile(`^([1-9]\d*)\.([1-9]\d*|0)$`)
@@ -128,21 +138,25 @@ func microversion(w http.ResponseWriter, r *http.Request) (version, bool) {
 		}
 		n, err := strconv.Atoi(m[2])
 		if v = version(n); err != nil || m[1] != "2" || v < oldest || v > newest {
+			tellVersion(w, want)
 			fail(w, 406, fmt.Sprintf("Version %s is not supported by the API. Minimum is %s and maximum is %s.", want,
 				oldest, newest))
 			return 0, false
 		}
 	}
-	w.Header().Set("OpenStack-API-Version", "compute "+v.String())
-	w.Header().Set("X-OpenStack-Nova-API-Version", v.String())
+	tellVersion(w, v.String())
+	return v, true
+}
+
+func tellVersion(w http.ResponseWriter, v string) {
+	w.Header().Set("OpenStack-API-Version", "compute "+v)
+	w.Header().Set("X-OpenStack-Nova-API-Version", v)
 	w.Header().Add("Vary", "OpenStack-API-Version")
 	w.Header().Add("Vary", "X-OpenStack-Nova-API-Version")
-	return v, true
 }
 
 // Handler serves the API. Versions are told without a token.
 func (s *Service) Handler(gate *front.Gate) http.Handler {
-	server, keypair := serverCalls{s}, keypairCalls{s}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		front.JSON(w, 200, map[string]any{"versions": []any{
@@ -157,30 +171,7 @@ func (s *Service) Handler(gate *front.Gate) http.Handler {
 	}
 	mux.HandleFunc("GET /v2.1", one)
 	mux.HandleFunc("GET /v2.1/{$}", one)
-	for pattern, h := range map[string]func(call){
-		"POST /servers":                           server.createServer,
-		"GET /servers":                            func(c call) { server.listServers(c, false) },
-		"GET /servers/detail":                     func(c call) { server.listServers(c, true) },
-		"GET /servers/{id}":                       server.showServer,
-		"DELETE /servers/{id}":                    server.deleteServer,
-		"POST /servers/{id}/action":               server.act,
-		"GET /servers/{id}/metadata":              server.metadata,
-		"GET /servers/{id}/ips":                   server.addresses,
-		"GET /servers/{id}/os-interface":          server.interfaces,
-		"GET /servers/{id}/os-security-groups":    server.groups,
-		"GET /servers/{id}/os-volume_attachments": server.volumes,
-		"GET /flavors":                            func(c call) { s.listFlavors(c, false) },
-		"GET /flavors/detail":                     func(c call) { s.listFlavors(c, true) },
-		"GET /flavors/{id}":                       s.showFlavor,
-		"GET /flavors/{id}/os-extra_specs":        s.extraSpecs,
-		"GET /os-keypairs":                        keypair.listKeypairs,
-		"POST /os-keypairs":                       keypair.createKeypair,
-		"GET /os-keypairs/{id}":                   keypair.showKeypair,
-		"DELETE /os-keypairs/{id}":                keypair.deleteKeypair,
-		"GET /os-availability-zone":               s.zones,
-		"GET /limits":                             s.limits,
-		"/":                                       unknownPath,
-	} {
+	for pattern, h := range s.routes(mux) {
 		method, path, _ := strings.Cut(pattern, " ")
 		if path == "" {
 			method, path = "", pattern
@@ -202,6 +193,50 @@ func (s *Service) Handler(gate *front.Gate) http.Handler {
 	})
 }
 
+// routes are the calls below the version.
+func (s *Service) routes(mux *http.ServeMux) map[string]func(call) {
+	server, keypair := serverCalls{s}, keypairCalls{s}
+	return map[string]func(call){
+		"POST /servers":                           server.createServer,
+		"GET /servers":                            func(c call) { server.listServers(c, false) },
+		"GET /servers/detail":                     func(c call) { server.listServers(c, true) },
+		"GET /servers/{id}":                       server.showServer,
+		"DELETE /servers/{id}":                    server.deleteServer,
+		"POST /servers/{id}/action":               server.act,
+		"GET /servers/{id}/metadata":              server.metadata,
+		"GET /servers/{id}/ips":                   server.addresses,
+		"GET /servers/{id}/os-interface":          server.interfaces,
+		"GET /servers/{id}/os-security-groups":    server.groups,
+		"GET /servers/{id}/os-volume_attachments": server.volumes,
+		"GET /flavors":                            func(c call) { s.listFlavors(c, false) },
+		"GET /flavors/detail":                     func(c call) { s.listFlavors(c, true) },
+		"GET /flavors/{id}":                       s.showFlavor,
+		"GET /flavors/{id}/os-extra_specs":        s.extraSpecs,
+		"GET /os-keypairs":                        keypair.listKeypairs,
+		"POST /os-keypairs":                       keypair.createKeypair,
+		"GET /os-keypairs/{id}":                   keypair.showKeypair,
+		"DELETE /os-keypairs/{id}":                keypair.deleteKeypair,
+		"GET /os-availability-zone":               s.zones,
+		"GET /limits":                             s.limits,
+		"GET /os-availability-zone/detail":        forbidden("os-availability-zone:detail"),
+		"GET /os-aggregates":                      forbidden("os-aggregates:index"),
+		"GET /os-hypervisors":                     forbidden("os-hypervisors:list"),
+		"GET /os-hypervisors/detail":              forbidden("os-hypervisors:list-detail"),
+		"GET /os-hypervisors/statistics":          forbidden("os-hypervisors:statistics"),
+		"GET /os-migrations":                      forbidden("os-migrations:index"),
+		"GET /os-services":                        forbidden("os-services:list"),
+		"POST /flavors":                           forbidden("os-flavor-manage:create"),
+		"DELETE /flavors/{id}":                    forbidden("os-flavor-manage:delete"),
+		"GET /os-quota-sets/{id}":                 quota,
+		"GET /os-quota-sets/{id}/defaults":        quota,
+		"PUT /os-quota-sets/{id}":                 forbidden("os-quota-sets:update"),
+		"GET /os-cells":                           removed,
+		"GET /os-certificates/root":               removed,
+		"GET /os-fping":                           removed,
+		"/":                                       func(c call) { s.below(mux, c) },
+	}
+}
+
 func (s *Service) versionEntry(full bool) map[string]any {
 	links := []any{map[string]any{"rel": "self", "href": s.URL + "/v2.1/"}}
 	v := map[string]any{"id": "v2.1", "status": "CURRENT", "version": newest.String(), "min_version": oldest.String(),
@@ -214,6 +249,54 @@ func (s *Service) versionEntry(full bool) map[string]any {
 	}
 	v["links"] = links
 	return v
+}
+
+// forbidden is what a member may not do, by Chameleon's policy.
+func forbidden(rule string) func(call) {
+	return func(c call) { c.fail(403, "Policy doesn't allow os_compute_api:%s to be performed.", rule) }
+}
+
+// quota bounds key pairs, and what a server may carry; leases bound the rest.
+func quota(c call) {
+	id := c.r.PathValue("id")
+	if id != c.caller.ProjectID && !c.caller.Admin() {
+		forbidden("os-quota-sets:show")(c)
+		return
+	}
+	set := map[string]any{"id": id, "cores": -1, "instances": -1, "ram": -1, "key_pairs": maxKeys, "metadata_items": 128,
+		"server_groups": 10, "server_group_members": 10}
+	if c.v < 36 {
+		set["fixed_ips"], set["floating_ips"], set["security_groups"], set["security_group_rules"] = -1, -1, -1, -1
+	}
+	if c.v < 57 {
+		set["injected_files"], set["injected_file_content_bytes"], set["injected_file_path_bytes"] = 5, 10240, 255
+	}
+	front.JSON(c.w, 200, map[string]any{"quota_set": set})
+}
+
+// removed is what Nova once had.
+func removed(c call) {
+	c.fail(410, "This resource is no longer available. No forwarding address is given.")
+}
+
+// project is an id before the path: of the caller's own project it may be left out.
+var project = regexp.MustCompile(`^/v2\.1/([0-9a-f]{32})(/.*)$`)
+
+// below serves a path with the project's id in it, as old clients have it.
+func (s *Service) below(mux *http.ServeMux, c call) {
+	m := project.FindStringSubmatch(c.r.URL.Path)
+	switch {
+	case m == nil:
+		unknownPath(c)
+	case m[1] != c.caller.ProjectID:
+		c.fail(400, "Malformed request URL: URL's project_id '%s' doesn't match Context's project_id '%s'", m[1],
+			c.caller.ProjectID)
+	default:
+		r := c.r.Clone(c.r.Context())
+		r.URL.Path = "/v2.1" + m[2]
+		c.w.Header().Del("Vary")
+		mux.ServeHTTP(c.w, r)
+	}
 }
 
 // unknownPath is the web framework's answer, which knows no microversion.
@@ -251,5 +334,5 @@ func (s *Service) limits(c call) {
 		"maxServerMeta": 128, "maxTotalInstances": -1, "maxTotalCores": -1, "maxTotalRAMSize": -1,
 		"maxTotalKeypairs":   maxKeys,
 		"totalInstancesUsed": used, "totalCoresUsed": used, "totalRAMUsed": used * flavorMemory,
-		"maxServerGroups": -1, "maxServerGroupMembers": -1, "totalServerGroupsUsed": 0}}})
+		"maxServerGroups": 10, "maxServerGroupMembers": 10, "totalServerGroupsUsed": 0}}})
 }

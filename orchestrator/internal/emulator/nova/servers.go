@@ -57,6 +57,7 @@ func (s serverCalls) deleteServer(c call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.remove(v)
+	c.w.Header().Set("Content-Type", "application/json")
 	c.w.WriteHeader(http.StatusNoContent)
 }
 
@@ -81,7 +82,8 @@ func (s serverCalls) listServers(c call, full bool) {
 	}
 	name, err := regexp.Compile(q.Get("name"))
 	if err != nil {
-		name = regexp.MustCompile(regexp.QuoteMeta(q.Get("name")))
+		c.fail(400, "Invalid input for query parameters name. Value: %s. '%[1]s' is not a 'regex'", q.Get("name"))
+		return
 	}
 	s.mu.Lock()
 	rows := slices.Clone(s.servers)

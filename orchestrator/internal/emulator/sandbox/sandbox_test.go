@@ -203,7 +203,7 @@ func TestExecWaitsForInheritedOutput(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatalf("output %q", p.Output())
 		}
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond)
 	}
 	select {
 	case <-p.Done():
@@ -228,7 +228,7 @@ func TestKillingTheContainerKillsEverything(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatal("the exec did not start")
 		}
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond)
 	}
 	if err := c.Remove(); err != nil {
 		t.Fatal(err)

@@ -11,7 +11,7 @@ import (
 // Fault is one thing that can be made to go wrong: where, and what happens there. Its text is
 // TARGET=ACTION, as in "zun.create=500" or "blazar.lease=ERROR"; a [Grammar] reads it.
 type Fault struct {
-	Target string // a service ("zun"), one of its calls ("zun.create") or a [Target]
+	Target string // a service ("zun"), one of its calls ("zun.create") or a [Target]; "…@BOARD" for one board only
 	Action Action
 }
 
@@ -94,6 +94,12 @@ func (o *Orders) take(f Fault) bool {
 	return n != 0
 }
 
+// TakeAt is Take of the same fault where it is ordered for one board.
+func (o *Orders) TakeAt(f Fault, board string) bool {
+	f.Target += "@" + board
+	return o.Take(f)
+}
+
 // Holds tells whether the fault is ordered, and does not count it.
 func (o *Orders) Holds(f Fault) bool {
 	o.mu.Lock()
@@ -123,11 +129,12 @@ func (o *Orders) of(target string) (Fault, bool) {
 }
 
 // Call returns what is to happen to a call of a service, and counts it. An order for the call
-// goes before one for the whole service.
-func (o *Orders) Call(service, call string) (Action, bool) {
+// on its board goes before one for the call, and that before one for the whole service. board is
+// "" where the call is about none.
+func (o *Orders) Call(service, call, board string) (Action, bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for _, target := range []string{service + "." + call, service} {
+	for _, target := range []string{service + "." + call + "@" + board, service + "." + call, service} {
 		if f, ok := o.of(target); ok {
 			o.take(f)
 			return f.Action, true

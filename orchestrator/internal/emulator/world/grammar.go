@@ -15,6 +15,7 @@ type Vocabulary struct {
 	Service string
 	Calls   []string // by the service's own names, such as "create"
 	Targets []Target
+	OnBoard []string // of Calls, those about what is on one board: "zun.execute@nyu-rpi5-02"
 }
 
 // Target is something that can go wrong besides a call: a container, the pool of addresses, a
@@ -23,8 +24,37 @@ type Target struct {
 	Name  string   // "blazar.lease"
 	Words []string // what can happen to it
 	Value Value    // or, instead of words, a value
+	// OnBoard is true if it can be ordered for one board.
+	OnBoard bool
 	// Lasts is true if an order without a number holds until it is withdrawn; else it holds once.
 	Lasts bool
+}
+
+// Once makes the targets of faults of which an order without a number holds once.
+func Once(faults ...Fault) []Target { return targets(faults, false) }
+
+// OnBoard makes those of Once, which can be ordered for one board as well.
+func OnBoard(faults ...Fault) []Target {
+	all := Once(faults...)
+	for i := range all {
+		all[i].OnBoard = true
+	}
+	return all
+}
+
+// Lasting makes the targets of faults of which an order holds until it is withdrawn.
+func Lasting(faults ...Fault) []Target { return targets(faults, true) }
+
+func targets(faults []Fault, lasts bool) (all []Target) {
+	for _, f := range faults {
+		i := slices.IndexFunc(all, func(t Target) bool { return t.Name == f.Target })
+		if i < 0 {
+			i = len(all)
+			all = append(all, Target{Name: f.Target, Lasts: lasts})
+		}
+		all[i].Words = append(all[i].Words, f.Action.Text)
+	}
+	return all
 }
 
 // Value is a kind of value that a target takes.
@@ -129,7 +159,8 @@ func NewGrammar(services ...Vocabulary) *Grammar { return &Grammar{services} }
 
 // String describes all orders in one line.
 func (g *Grammar) String() string {
-	says := []string{"SERVICE[.CALL]=" + callTakes + " (as in zun.create=500x2)"}
+	says := []string{"SERVICE[.CALL]=" + callTakes + " (as in zun.create=500x2)",
+		"SERVICE.CALL@BOARD (as in zun.execute@nyu-rpi5-02=500)"}
 	for _, s := range g.services {
 		for _, t := range s.Targets {
 			says = append(says, t.Name+"="+t.takes("|"))
@@ -190,10 +221,14 @@ func (g *Grammar) ParseOne(text string) (f Fault, times int, err error) {
 // action finds what the target is and reads what is to happen to it.
 func (g *Grammar) action(target, what string) (a Action, lasts bool, err error) {
 	var takes []string
+	target, board, one := strings.Cut(target, "@")
 	for _, s := range g.services {
 		for _, t := range s.Targets {
 			if t.Name != target {
 				continue
+			}
+			if one && (board == "" || !t.OnBoard) {
+				return a, false, fmt.Errorf("%s cannot be ordered for the board %q", target, board)
 			}
 			if a, ok := t.read(what); ok {
 				return a, t.Lasts, nil
@@ -211,6 +246,10 @@ func (g *Grammar) action(target, what string) (a Action, lasts bool, err error) 
 	}
 	if calls := g.services[i].Calls; named && !slices.Contains(calls, call) {
 		return a, false, fmt.Errorf("%s has no call %q; there are %s", service, call, strings.Join(calls, ", "))
+	}
+	if one && (board == "" || !slices.Contains(g.services[i].OnBoard, call)) {
+		return a, false, fmt.Errorf("%s cannot be ordered for the board %q; what can is %s", target, board,
+			strings.Join(g.services[i].OnBoard, ", "))
 	}
 	a, ok := readCall(what)
 	if !ok {

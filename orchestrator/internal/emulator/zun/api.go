@@ -2,6 +2,7 @@ package zun
 
 import (
 	"net/http"
+	"slices"
 
 	"chexp/orchestrator/internal/emulator/front"
 	"chexp/orchestrator/internal/emulator/world"
@@ -59,23 +60,17 @@ var API = front.API{
 		"GET /v1/containers/{id}/stats":        "stats",
 		"GET /v1/containers/{id}/attach":       "attach",
 	},
+	OnBoard: []string{"attach", "delete", "execute", "get_archive", "logs", "put_archive", "show", "stats", "stop"},
 	Fail: func(w http.ResponseWriter, status int) {
 		call{w: w}.fail(&problem{status: status, text: http.StatusText(status)})
 	},
-	Targets: []world.Target{
-		{Name: "zun.container", Words: []string{"ERROR", "deleted"}},
-		{Name: "zun.hosts", Words: []string{"none"}},
-		{Name: "zun.image", Words: []string{"never"}},
-		{Name: "zun.address", Words: []string{"late"}},
-		{Name: "zun.interactive", Words: []string{"off"}, Lasts: true},
-		{Name: "zun.claim", Words: []string{"lost"}},
-		{Name: "zun.stream", Words: []string{"collide"}},
-		{Name: "zun.compute", Words: []string{"wedged"}, Lasts: true},
-		{Name: "zun.compute", Words: []string{"restart"}},
-		{Name: "zun.scheduler", Words: []string{"pack", "spread"}, Lasts: true},
-		{Name: handshake, Value: world.Time("slow"), Lasts: true},
-		{Name: workers, Value: world.Number, Lasts: true},
-		{Name: execute, Words: []string{"cut"}},
-		{Name: execute, Value: world.Time("cut"), Lasts: true},
-	},
+	Targets: slices.Concat(
+		world.OnBoard(ContainerError, ContainerVanish),
+		world.Once(NoHosts, ImageNeverPulls, AddressLate, ClaimLost, StreamCollides, Restart, ExecuteCut),
+		world.Lasting(InteractiveOff, Wedged, Packs, Spreads),
+		[]world.Target{
+			{Name: handshake, Value: world.Time("slow"), Lasts: true},
+			{Name: workers, Value: world.Number, Lasts: true},
+			{Name: execute, Value: world.Time("cut"), Lasts: true},
+		}),
 }

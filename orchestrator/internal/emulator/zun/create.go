@@ -15,8 +15,8 @@ import (
 	"chexp/orchestrator/internal/emulator/world"
 )
 
-// maxContainers is the default quota of a project [ZUN:zun/conf/quota.py].
-const maxContainers = 40
+// usualContainers is the default quota of a project [ZUN:zun/conf/quota.py].
+const usualContainers = 40
 
 // create takes run as a word of the path too, which is how the framework reads
 // POST /containers/WORD.
@@ -69,7 +69,7 @@ func (s containerCalls) add(c call, name string, req request) (*container, view,
 			count++
 		}
 	}
-	if count >= maxContainers {
+	if count >= s.MaxContainers {
 		return nil, view{}, &problem{403, "over-quota", "Quota exceeded for resources: ['containers']."}
 	}
 	if name == "" {

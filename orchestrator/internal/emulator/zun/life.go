@@ -110,7 +110,27 @@ func (s *compute) scheduled(ctx context.Context, c *container) bool {
 			"preemption: 0/%d nodes are available: %d Preemption is not helpful for scheduling.", n, n, n, n),
 			"Unschedulable", "")
 	}
-	return s.change(ctx, func() { c.device, c.taskState, c.synced = s.client.place(s.rows, boards), task, true })
+	if !s.change(ctx, func() { c.device, c.taskState, c.synced = s.client.place(s.rows, boards), task, true }) {
+		return false
+	}
+	switch board := s.boardOf(c); {
+	case s.World.Orders.TakeAt(ContainerError, board):
+		return s.errs(ctx, c, "containers with unready status: ["+c.name+"]", "ContainersNotReady", "")
+	case s.World.Orders.TakeAt(ContainerVanish, board):
+		s.change(ctx, func() { c.status, c.taskState = deleted, "" })
+		return false
+	}
+	return true
+}
+
+// boardOf is the name of the board that a container is on; "" while it is on none.
+func (s *compute) boardOf(c *container) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.device == nil {
+		return ""
+	}
+	return c.device.Name
 }
 
 // loses is a creation whose claim failed: the exception goes nowhere, there is no Deployment, and

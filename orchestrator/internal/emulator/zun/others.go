@@ -32,7 +32,7 @@ func (s *Service) others(c call, kind string, parts []string) {
 		c.fail(&problem{403, "policy-not-authorized", "Policy doesn't allow " + admin[kind] + " to be performed."})
 	case kind == "quotas" && len(parts) == 1:
 		// The defaults of the fork [ZUN:zun/conf/quota.py].
-		c.ok(200, map[string]any{"containers": maxContainers, "cpu": 20, "memory": 51200, "disk": 100})
+		c.ok(200, map[string]any{"containers": s.MaxContainers, "cpu": 20, "memory": 51200, "disk": 100})
 	case kind == "availability_zones" && len(parts) == 0:
 		c.ok(200, map[string]any{"availability_zones": []any{map[string]any{"availability_zone": "nova"}}, "next": nil})
 	case len(parts) > 0 || kind == "quotas" || kind == "quota_classes" || kind == "networks" || kind == "drivers":

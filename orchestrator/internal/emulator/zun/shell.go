@@ -50,8 +50,7 @@ func splitShell(text string) ([]string, error) {
 				state = double
 			case r == '\\':
 				if i+1 == len(rs) {
-					//lint:ignore ST1005 Python's shlex says it so, and the service passes it on
-					return nil, errors.New("No escaped character")
+					return nil, errors.New("No escaped character") //nolint:staticcheck // Python's own words
 				}
 				i++
 				word.WriteRune(rs[i])
@@ -64,8 +63,7 @@ func splitShell(text string) ([]string, error) {
 	}
 	switch state {
 	case single, double:
-		//lint:ignore ST1005 Python's shlex says it so, and the service passes it on
-		return nil, errors.New("No closing quotation")
+		return nil, errors.New("No closing quotation") //nolint:staticcheck // Python's own words
 	case plain:
 		words = append(words, word.String())
 	}

@@ -10,6 +10,7 @@ package zun
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -24,6 +25,8 @@ type Service struct {
 	ProxyURL string // root of the websocket proxy, ws://
 	// MaxArchive bounds one upload, decoded: the frame that Kubernetes' websocket takes.
 	MaxArchive int
+	// MaxContainers is a project's quota.
+	MaxContainers int
 
 	busy     int // calls that a worker is at, while their number is limited
 	sessions map[string]session
@@ -41,7 +44,7 @@ const defaultMaxArchive = 32 << 20
 
 // New makes an empty Zun.
 func New(w *world.World) *Service {
-	return &Service{compute: newCompute(w), MaxArchive: defaultMaxArchive}
+	return &Service{compute: newCompute(w), MaxArchive: defaultMaxArchive, MaxContainers: usualContainers}
 }
 
 // version is a microversion 1.N.
@@ -104,6 +107,24 @@ func (c call) failHTTP(status int, detail string) {
 }
 
 func (c call) ok(status int, body any) { front.JSON(c.w, status, body) }
+
+// Board is the name of the board that a request is about: that of the container whose id it
+// holds.
+func (s *Service) Board(r *http.Request) string {
+	for part := range strings.SplitSeq(r.URL.Path, "/") {
+		s.mu.Lock()
+		i := slices.IndexFunc(s.rows, func(c *container) bool { return c.uuid == part })
+		var c *container
+		if i >= 0 {
+			c = s.rows[i]
+		}
+		s.mu.Unlock()
+		if c != nil {
+			return s.boardOf(c)
+		}
+	}
+	return ""
+}
 
 // find returns the container of the caller's project by uuid or by name; names are not
 // unique.

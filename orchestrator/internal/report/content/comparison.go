@@ -65,7 +65,7 @@ func (v Across) headline() (out []string) {
 			s = g.Label + ": " + s
 		}
 		if from, to := days(g); from != "" {
-			s += ", " + from + words.When(to != from, " to "+to)
+			s += ", " + words.FromTo(from, to)
 		}
 		out = append(out, s)
 	}

@@ -81,14 +81,9 @@ func far(low, high float64) string {
 		return words.Percent(-low) + " below to " + words.Percent(high) + " above"
 	case high < 0:
 		low, high = -high, -low
-		return span(low, high) + " below"
+		return words.FromTo(words.Percent(low), words.Percent(high)) + " below"
 	}
-	return span(low, high) + " above"
-}
-
-func span(low, high float64) string {
-	a, b := words.Percent(low), words.Percent(high)
-	return words.When(a != b, strings.TrimSuffix(a, " %")+" to ") + b
+	return words.FromTo(words.Percent(low), words.Percent(high)) + " above"
 }
 
 // Where names a row in a sentence: " for sim-a on cpu, 2 threads (before)".

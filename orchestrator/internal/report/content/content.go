@@ -62,6 +62,7 @@ type Column struct {
 	Right bool   // it is aligned to the right
 	Fold  int    // rank: where all rows have the same, it becomes a sentence
 	Leave int    // rank: it is left out
+	Last  bool   // it is left out where nothing else helps
 	Short string // another head, and what that means
 	Means string
 	Least int    // its texts may be shortened to this width

@@ -109,7 +109,7 @@ func optionFields(t *findings.Table, measured, all []option) []optionField {
 			func(o option) string { return megabytes(o.Bytes) }),
 		number(Column{Key: "p50", Head: "p50 " + u.Name}, u.Size,
 			func(o option) trial.Reading[float64] { return o.P50 }),
-		optionField{Column{Key: "interval", Head: "95 %", Right: true, Leave: 5}, func(o option) Cell {
+		optionField{Column{Key: "interval", Head: "95 %", Right: true, Last: true}, func(o option) Cell {
 			return Cell{Text: interval(o.P50Low, o.P50High, u.Size)}
 		}},
 		number(Column{Key: "p95", Head: "p95 " + u.Name, Leave: 2}, u.Size,

@@ -50,9 +50,9 @@ func planned(plan *trial.Plan, image string) (out []compare.Fact) {
 		if p.Block > 0 {
 			block = "blocks of " + words.Span(p.Block)
 		}
-		add("trials", fmt.Sprintf("%s, %s, %s to %s, %s", words.Plural(p.Warmup, "warm-up"),
+		add("trials", fmt.Sprintf("%s, %s, %s, %s", words.Plural(p.Warmup, "warm-up"),
 			words.Plural(p.MinRuns, "run")+" or more",
-			words.Span(p.MinTime), words.Span(p.MaxTime), block)+words.When(p.Precision > 0,
+			words.FromTo(words.Span(p.MinTime), words.Span(p.MaxTime)), block)+words.When(p.Precision > 0,
 			fmt.Sprintf(", to ±%s", words.Percent(p.Precision))))
 	}
 	return out

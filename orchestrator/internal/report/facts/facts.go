@@ -61,7 +61,7 @@ func (c circumstance) over(results []*trial.Result) Fact {
 	switch {
 	case len(numbers) > 0:
 		low, high := slices.Min(numbers), slices.Max(numbers)
-		return Fact{Name: c.fact, Value: c.format(low) + words.When(low != high, " to "+c.format(high))}
+		return Fact{Name: c.fact, Value: words.FromTo(c.format(low), c.format(high))}
 	case len(values) > 0:
 		return Fact{Name: c.fact, Value: words.List(values, "; ", 3)}
 	}

@@ -86,8 +86,12 @@ func (v across) figureScale(r compare.Row) (scale, words.Unit) {
 			low, high = min(low, max(i.Low, least)), max(high, min(i.High, most))
 		}
 	}
+	u := words.UnitFor(high, words.Times)
+	if s := newScale(low, high); s.log {
+		return s, u
+	}
 	pad := max(0.05*(high-low), 0.005*high)
-	return scale{lo: max(0, low-pad), hi: high + pad, log: low > 0 && high/low > 30}, words.UnitFor(high, words.Times)
+	return scale{lo: max(0, low-pad), hi: high + pad}, u
 }
 
 const stripHeight = 22

@@ -29,7 +29,8 @@ type grid struct {
 //  2. columns are left out, and named,
 //  3. the reasons of cells are left to the footnotes,
 //  4. heads become short, and are explained,
-//  5. from the right, texts are shortened; those of the last column go on below.
+//  5. from the right, texts are shortened; those of the last column go on below,
+//  6. columns are left out that go last.
 //
 // It reports false where all of that is not enough.
 func fit(t content.Table, width int) (*grid, bool) {
@@ -46,10 +47,12 @@ func fit(t content.Table, width int) (*grid, bool) {
 	if g.width() > width {
 		g.shortHeads()
 	}
-	for i := len(g.Columns) - 1; i >= 0 && g.width() > width; i-- {
-		if least := g.Columns[i].Least; least > 0 {
-			g.widths[i] -= min(g.width()-width, max(0, g.widths[i]-least))
-		}
+	g.shorten(width)
+	if i := slices.IndexFunc(g.Columns, func(c content.Column) bool { return c.Last }); i >= 0 && g.width() > width {
+		gone = append(gone, g.Columns[i].Head)
+		g.Table = g.Drop(i)
+		g.measure()
+		g.shorten(width)
 	}
 	if len(gone) > 0 {
 		g.said = append(g.said, fmt.Sprintf("Left out at %d columns: %s. A wider terminal, report.html and report.csv "+
@@ -57,6 +60,15 @@ func fit(t content.Table, width int) (*grid, bool) {
 			width, strings.Join(gone, ", ")))
 	}
 	return g, g.width() <= width
+}
+
+// shorten takes columns down to the least that they may have, from the right.
+func (g *grid) shorten(width int) {
+	for i := len(g.Columns) - 1; i >= 0 && g.width() > width; i-- {
+		if least := g.Columns[i].Least; least > 0 {
+			g.widths[i] -= min(g.width()-width, max(0, g.widths[i]-least))
+		}
+	}
 }
 
 // measure sets each column's width to that of its widest text.

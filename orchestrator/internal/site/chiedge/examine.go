@@ -33,10 +33,10 @@ const checkTimeout = 30 * time.Second
 type examiner struct{ *Site }
 
 // Examine asks everything that a run will need, and creates nothing.
-func (s *Site) Examine(ctx context.Context) []site.Finding {
+func (s *Site) Examine(ctx context.Context) []site.Answer {
 	e := examiner{s}
-	var all []site.Finding
-	for _, check := range []func(context.Context) []site.Finding{
+	var all []site.Answer
+	for _, check := range []func(context.Context) []site.Answer{
 		e.examineCredential, e.examineCatalogue, e.examineReservation, e.examineContainer, e.examineNetwork,
 		e.examineLeases,
 	} {
@@ -47,7 +47,7 @@ func (s *Site) Examine(ctx context.Context) []site.Finding {
 		all = append(all, check(bounded)...)
 		cancel()
 	}
-	return append(all, site.Finding{Check: "allocation", State: site.Unknown,
+	return append(all, site.Answer{Check: "allocation", State: site.Unknown,
 		Detail: "the Chameleon portal keeps it and does not tell it to this credential",
 		Next: "see https://chameleoncloud.org/user/dashboard; a lease that it cannot pay is refused with the " +
 			"portal's words"})
@@ -57,22 +57,22 @@ func (s *Site) Examine(ctx context.Context) []site.Finding {
 // cc-login makes live a day.
 const soon = 24 * time.Hour
 
-func (s examiner) examineCredential(ctx context.Context) []site.Finding {
-	f := site.Finding{Check: "credential", State: site.OK, Detail: s.Session.Method()}
+func (s examiner) examineCredential(ctx context.Context) []site.Answer {
+	f := site.Answer{Check: "credential", State: site.OK, Detail: s.Session.Method()}
 	if s.Session.Token.Restricted() {
 		f.State, f.Next = site.Warning, "this site may refuse to make leases with it. "+signin.RemedyUnrestricted
 	}
-	life := site.Finding{Check: "credential's end", State: site.OK}
+	life := site.Answer{Check: "credential's end", State: site.OK}
 	if at, what := s.Session.Ends(); s.Session.Token.AppCred == nil && !at.IsZero() {
 		life.State, life.Detail = site.Warning, fmt.Sprintf("%s ends at %s, in %s, and cannot be renewed", what,
 			clock.Both(at), clock.Span(s.Session.Clock.Until(at)))
 		life.Next = "a run that is not over by then cannot clean up after itself. " + s.Session.LongerLasting()
-		return []site.Finding{f, life}
+		return []site.Answer{f, life}
 	}
 	if s.Session.Token.AppCred == nil {
 		life.Detail = "no application credential: it lasts as long as the password; the token until " +
 			clock.Both(s.Session.Token.ExpiresAt)
-		return []site.Finding{f, life}
+		return []site.Answer{f, life}
 	}
 	end, err := s.Session.AppCredEnd(ctx)
 	switch {
@@ -90,42 +90,42 @@ func (s examiner) examineCredential(ctx context.Context) []site.Finding {
 	default:
 		life.Detail = fmt.Sprintf("expires at %s, in %s", clock.Both(end), clock.Span(s.Session.Clock.Until(end)))
 	}
-	return []site.Finding{f, life}
+	return []site.Answer{f, life}
 }
 
-func (s examiner) examineCatalogue(context.Context) []site.Finding {
+func (s examiner) examineCatalogue(context.Context) []site.Answer {
 	region, types := s.Session.Endpoints.Region, s.Session.Services()
-	f := site.Finding{Check: "catalogue", State: site.OK, Detail: fmt.Sprintf("region %s has %s", region,
+	f := site.Answer{Check: "catalogue", State: site.OK, Detail: fmt.Sprintf("region %s has %s", region,
 		strings.Join(types, ", "))}
 	if !slices.Contains(types, "network") {
 		f.State, f.Next = site.Warning, "without a network service there are no floating IPs: use transport zun"
 	}
-	return []site.Finding{f}
+	return []site.Answer{f}
 }
 
 // examineReservation asks Blazar for the calendar, which tells its version,
 // its clock and the free devices as well.
-func (s examiner) examineReservation(ctx context.Context) []site.Finding {
+func (s examiner) examineReservation(ctx context.Context) []site.Answer {
 	asked := time.Now()
 	r := devices.ListAllocations(ctx, s.Reservation)
 	answered := time.Now()
 	if _, err := r.Extract(); err != nil {
-		return []site.Finding{site.FindingOf("reservation service", s.Failed("reading the calendar at "+
+		return []site.Answer{site.AnswerOf("reservation service", s.Failed("reading the calendar at "+
 			signin.HostOf(s.Reservation.Endpoint), err))}
 	}
-	api := site.Finding{Check: "reservation service", State: site.OK, Detail: signin.HostOf(s.Reservation.Endpoint) +
+	api := site.Answer{Check: "reservation service", State: site.OK, Detail: signin.HostOf(s.Reservation.Endpoint) +
 		", " + cmp.Or(r.Header.Get("OpenStack-API-Version"), "which does not tell its version")}
 	all, err := s.Devices(ctx)
 	if err != nil {
-		return []site.Finding{api, clockFinding(r.Header, asked, answered), site.FindingOf("devices", err)}
+		return []site.Answer{api, clockAnswer(r.Header, asked, answered), site.AnswerOf("devices", err)}
 	}
-	return []site.Finding{api, clockFinding(r.Header, asked, answered), s.devicesFinding(all)}
+	return []site.Answer{api, clockAnswer(r.Header, asked, answered), s.devicesAnswer(all)}
 }
 
-// clockFinding compares the server's Date, which counts seconds, with the
+// clockAnswer compares the server's Date, which counts seconds, with the
 // middle of the request.
-func clockFinding(h http.Header, asked, answered time.Time) site.Finding {
-	f := site.Finding{Check: "clock", State: site.OK}
+func clockAnswer(h http.Header, asked, answered time.Time) site.Answer {
+	f := site.Answer{Check: "clock", State: site.OK}
 	server, err := http.ParseTime(h.Get("Date"))
 	if err != nil {
 		f.State, f.Detail = site.Unknown, "the server's answer has no date"
@@ -153,7 +153,7 @@ func aheadOf(off time.Duration) string {
 	return "behind"
 }
 
-func (s examiner) devicesFinding(all []site.Device) site.Finding {
+func (s examiner) devicesAnswer(all []site.Device) site.Answer {
 	free, usable := map[string]int{}, map[string]int{}
 	total := 0
 	for _, d := range all {
@@ -169,7 +169,7 @@ func (s examiner) devicesFinding(all []site.Device) site.Finding {
 	for _, m := range slices.Sorted(maps.Keys(usable)) {
 		parts = append(parts, fmt.Sprintf("%d of %d %s", free[m], usable[m], m))
 	}
-	f := site.Finding{Check: "devices", State: site.OK, Detail: "free now: " + strings.Join(parts, ", ")}
+	f := site.Answer{Check: "devices", State: site.OK, Detail: "free now: " + strings.Join(parts, ", ")}
 	switch {
 	case len(usable) == 0:
 		f.State, f.Detail, f.Kind = site.Failed, "this project can reserve none", failure.Capacity
@@ -181,7 +181,7 @@ func (s examiner) devicesFinding(all []site.Device) site.Finding {
 	return f
 }
 
-func (s examiner) examineContainer(ctx context.Context) []site.Finding {
+func (s examiner) examineContainer(ctx context.Context) []site.Answer {
 	const check = "container service"
 	// Not by containers.List: its pager keeps the headers of an empty list.
 	var r gophercloud.Result
@@ -193,7 +193,7 @@ func (s examiner) examineContainer(ctx context.Context) []site.Finding {
 			LinkedPageBase: pagination.LinkedPageBase{PageResult: pagination.PageResult{Result: r}}})
 	}
 	if err != nil {
-		return []site.Finding{site.FindingOf(check, s.Failed("listing the containers at "+
+		return []site.Answer{site.AnswerOf(check, s.Failed("listing the containers at "+
 			signin.HostOf(s.container.Endpoint), err))}
 	}
 	h, mine := r.Header, 0
@@ -202,12 +202,12 @@ func (s examiner) examineContainer(ctx context.Context) []site.Finding {
 			mine++
 		}
 	}
-	f := site.Finding{Check: check, State: site.OK, Detail: fmt.Sprintf("%s, %s; containers of yours: %d",
+	f := site.Answer{Check: check, State: site.OK, Detail: fmt.Sprintf("%s, %s; containers of yours: %d",
 		signin.HostOf(s.container.Endpoint), containerVersions(h), mine)}
 	if !speaks(h.Get("OpenStack-API-Maximum-Version"), containers.Microversion) {
 		f.State, f.Next = site.Warning, "chexp speaks "+containers.Microversion+"; the service answered all the same"
 	}
-	return []site.Finding{f, {Check: "container quota", State: site.Unknown, Detail: "the service tells it only " +
+	return []site.Answer{f, {Check: "container quota", State: site.Unknown, Detail: "the service tells it only " +
 		"by refusing (40 containers a project by default)"}}
 }
 
@@ -229,25 +229,25 @@ func speaks(highest, want string) bool {
 	return highest == "" || number(highest) >= number(want)
 }
 
-func (s examiner) examineNetwork(ctx context.Context) []site.Finding {
+func (s examiner) examineNetwork(ctx context.Context) []site.Answer {
 	if !s.Session.Offers("network") {
 		return nil // the catalogue's line has said so
 	}
 	client, err := s.addresses.networkClient()
 	if err != nil {
-		return []site.Finding{site.FindingOf("network service", s.Failed("reaching the network service", err))}
+		return []site.Answer{site.AnswerOf("network service", s.Failed("reaching the network service", err))}
 	}
 	ips, err := s.addresses.floatingIPs(ctx, client)
 	if err != nil {
-		return []site.Finding{site.FindingOf("network service", s.Failed("listing the floating IPs", err))}
+		return []site.Answer{site.AnswerOf("network service", s.Failed("listing the floating IPs", err))}
 	}
-	f := site.Finding{Check: "network service", State: site.OK, Detail: fmt.Sprintf(
+	f := site.Answer{Check: "network service", State: site.OK, Detail: fmt.Sprintf(
 		"%s; floating IPs of the project: %d", signin.HostOf(client.Endpoint), len(ips))}
-	return []site.Finding{f, s.networkQuota(ctx, client, len(ips))}
+	return []site.Answer{f, s.networkQuota(ctx, client, len(ips))}
 }
 
-func (s examiner) networkQuota(ctx context.Context, client *gophercloud.ServiceClient, used int) site.Finding {
-	f := site.Finding{Check: "floating IP quota", State: site.OK}
+func (s examiner) networkQuota(ctx context.Context, client *gophercloud.ServiceClient, used int) site.Answer {
+	f := site.Answer{Check: "floating IP quota", State: site.OK}
 	q, err := quotas.Get(ctx, client, s.Session.Token.Project.ID).Extract()
 	switch {
 	case err != nil:
@@ -263,13 +263,13 @@ func (s examiner) networkQuota(ctx context.Context, client *gophercloud.ServiceC
 	return f
 }
 
-func (s examiner) examineLeases(ctx context.Context) []site.Finding {
+func (s examiner) examineLeases(ctx context.Context) []site.Answer {
 	all, err := s.AllLeases(ctx)
 	if err != nil {
 		if errors.Is(err, context.Canceled) {
 			return nil
 		}
-		return []site.Finding{site.FindingOf("leases", s.Failed("listing the leases", err))}
+		return []site.Answer{site.AnswerOf("leases", s.Failed("listing the leases", err))}
 	}
 	live, over, others := 0, 0, 0
 	for _, l := range all {
@@ -282,10 +282,10 @@ func (s examiner) examineLeases(ctx context.Context) []site.Finding {
 			live++
 		}
 	}
-	f := site.Finding{Check: "leases", State: site.OK, Detail: fmt.Sprintf("yours: %d live, %d ended or failed; "+
+	f := site.Answer{Check: "leases", State: site.OK, Detail: fmt.Sprintf("yours: %d live, %d ended or failed; "+
 		"other members': %d", live, over, others)}
 	if over > 0 {
 		f.Next = "those that are over cost nothing; `" + s.Commands.DeleteLease("ID") + "` tidies up"
 	}
-	return []site.Finding{f}
+	return []site.Answer{f}
 }

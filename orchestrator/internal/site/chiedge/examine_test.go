@@ -10,7 +10,7 @@ import (
 	"chexp/orchestrator/internal/site"
 )
 
-func finding(t *testing.T, all []site.Finding, check string) site.Finding {
+func finding(t *testing.T, all []site.Answer, check string) site.Answer {
 	t.Helper()
 	for _, f := range all {
 		if f.Check == check {
@@ -18,7 +18,7 @@ func finding(t *testing.T, all []site.Finding, check string) site.Finding {
 		}
 	}
 	t.Errorf("nothing was found about %s in %+v", check, all)
-	return site.Finding{}
+	return site.Answer{}
 }
 
 func TestExamine(t *testing.T) {

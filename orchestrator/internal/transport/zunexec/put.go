@@ -49,7 +49,7 @@ func (t *Transport) put(ctx context.Context, dir string, stream io.Reader) error
 	return u.assemble(dir, sums)
 }
 
-// upload is one Put under way. It holds one part in memory.
+// upload is one Put under way. It holds one part in memory, and its tar.
 type upload struct {
 	t      *Transport
 	ctx    context.Context
@@ -58,8 +58,9 @@ type upload struct {
 	have   map[string]bool // parts that lie there, perhaps incomplete
 	whole  hash.Hash       // of all that was written
 	buf    []byte
-	parts  []string // in order
-	done   int64    // bytes verified at the far end
+	packed bytes.Buffer // the part that is being sent, as a tar
+	parts  []string     // in order
+	done   int64        // bytes verified at the far end
 }
 
 // leftovers stops what an earlier Put left running and lists the parts that it left.
@@ -80,6 +81,9 @@ rm -rf "$0"/step-*; cd "$0" && ls | grep "^p-" | head -n 5000; exit 0`, u.stage)
 func (u *upload) Write(p []byte) (int, error) {
 	n := len(p)
 	u.whole.Write(p)
+	if u.buf == nil {
+		u.buf = make([]byte, 0, u.t.part)
+	}
 	for len(p) > 0 {
 		k := min(len(p), u.t.part-len(u.buf))
 		u.buf = append(u.buf, p[:k]...)
@@ -123,14 +127,13 @@ func (u *upload) send(data []byte) ([]string, error) {
 			return []string{name}, err
 		}
 	}
-	archive, err := padded(name, data)
-	if err != nil {
+	if err := padded(&u.packed, name, data); err != nil {
 		return nil, err
 	}
 	var last error
 	wait := u.t.backoff()
 	for try := 1; try <= tries; try++ {
-		last = u.t.zun.PutArchive(u.ctx, u.t.id, u.stage, archive)
+		last = u.t.zun.PutArchive(u.ctx, u.t.id, u.stage, u.packed.Bytes())
 		if err := u.ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -195,25 +198,25 @@ func (u *upload) lost() error {
 // padded wraps a part into a tar of its own. Without the zeros up to a whole
 // record of 10,240 bytes GNU tar waits for more, for nobody closes its input;
 // Go's archive/tar writes 1,024 only.
-func padded(name string, data []byte) ([]byte, error) {
+func padded(b *bytes.Buffer, name string, data []byte) error {
 	const record = 10_240
-	var b bytes.Buffer
+	b.Reset()
 	b.Grow(len(data) + 2*record)
-	w := tar.NewWriter(&b)
+	w := tar.NewWriter(b)
 	h := &tar.Header{
 		Typeflag: tar.TypeReg, Name: name, Size: int64(len(data)), Mode: 0o600, Format: tar.FormatUSTAR,
 	}
 	if err := w.WriteHeader(h); err != nil {
-		return nil, err
+		return err
 	}
 	if _, err := w.Write(data); err != nil {
-		return nil, err
+		return err
 	}
 	if err := w.Close(); err != nil {
-		return nil, err
+		return err
 	}
 	b.Write(make([]byte, (record-b.Len()%record)%record))
-	return b.Bytes(), nil
+	return nil
 }
 
 // Exit codes of the assembling script.

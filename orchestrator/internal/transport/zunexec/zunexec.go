@@ -39,7 +39,7 @@ import (
 type Zun interface {
 	// Execute runs a command line, split like a shell's but without one.
 	Execute(ctx context.Context, id, command string) (Result, error)
-	// PutArchive unpacks a tar below path.
+	// PutArchive unpacks a tar below path. It does not keep the tar.
 	PutArchive(ctx context.Context, id, path string, tar []byte) error
 	// GetArchive packs a directory.
 	GetArchive(ctx context.Context, id, path string) ([]byte, error)

@@ -1,6 +1,7 @@
 package containers
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -43,13 +44,24 @@ func Execute(ctx context.Context, client *gophercloud.ServiceClient, id, command
 // mean that anything was unpacked: see the package comment. The path must have
 // no blanks and no quotes, since it becomes part of a command line there.
 func PutArchive(ctx context.Context, client *gophercloud.ServiceClient, id, path string, tar []byte) (r ActionResult) {
-	body := map[string]any{"data": base64.StdEncoding.EncodeToString(padRecord(tar))}
+	body := bytes.NewReader(archiveBody(padRecord(tar)))
 	resp, err := client.Post(ctx, actionURL(client, id, "put_archive")+"?"+pathQuery(path), body, nil,
 		&gophercloud.RequestOpts{
-			OkCodes: []int{200},
+			MoreHeaders: map[string]string{"Content-Type": "application/json"},
+			OkCodes:     []int{200},
 		})
 	_, r.Header, r.Err = gophercloud.ParseResponse(resp, err)
 	return
+}
+
+// archiveBody is a tar as the service wants it: base64 in an object in JSON, made in one
+// piece of memory. encoding/json would hold it three times.
+func archiveBody(tar []byte) []byte {
+	const head, tail = `{"data":"`, `"}`
+	body := make([]byte, 0, len(head)+base64.StdEncoding.EncodedLen(len(tar))+len(tail))
+	body = append(body, head...)
+	body = base64.StdEncoding.AppendEncode(body, tar)
+	return append(body, tail...)
 }
 
 // padRecord fills the last record with zeros, in a copy.
@@ -67,11 +79,13 @@ func padRecord(tar []byte) []byte {
 // ("./a.json"). A file's path gives the file of that name in the container's
 // working directory, or an empty tar [ZUN:zun/container/k8s/driver.py (get_archive)].
 func GetArchive(ctx context.Context, client *gophercloud.ServiceClient, id, path string) (r ArchiveResult) {
-	resp, err := client.Get(ctx, actionURL(client, id, "get_archive")+"?"+pathQuery(path), &r.Body,
+	answer := new(archiveAnswer)
+	resp, err := client.Get(ctx, actionURL(client, id, "get_archive")+"?"+pathQuery(path), answer,
 		&gophercloud.RequestOpts{
 			OkCodes: []int{200},
 		})
 	_, r.Header, r.Err = gophercloud.ParseResponse(resp, err)
+	r.Body = answer
 	return
 }
 

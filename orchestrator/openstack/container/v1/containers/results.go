@@ -2,6 +2,7 @@ package containers
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 
 	"github.com/gophercloud/gophercloud/v2"
@@ -140,23 +141,29 @@ type ArchiveResult struct {
 	gophercloud.Result
 }
 
+// archiveAnswer is the service's. Its data is decoded as it is read: an archive may be
+// large, and is held once.
+type archiveAnswer struct {
+	Data []byte `json:"data"`
+	Stat struct {
+		Name string `json:"name"`
+	} `json:"stat"`
+}
+
 // Extract interprets an ArchiveResult as an Archive.
 func (r ArchiveResult) Extract() (*Archive, error) {
-	var s struct {
-		Data string `json:"data"`
-		Stat struct {
-			Name string `json:"name"`
-			Size int64  `json:"size"`
-		} `json:"stat"`
+	var corrupt base64.CorruptInputError
+	if errors.As(r.Err, &corrupt) {
+		return nil, fmt.Errorf("the archive is not base64: %w", corrupt)
 	}
-	if err := r.ExtractInto(&s); err != nil {
-		return nil, err
+	if r.Err != nil {
+		return nil, r.Err
 	}
-	data, err := base64.StdEncoding.DecodeString(s.Data)
-	if err != nil {
-		return nil, fmt.Errorf("archive of %s is not base64: %w", s.Stat.Name, err)
+	s, ok := r.Body.(*archiveAnswer)
+	if !ok {
+		return nil, fmt.Errorf("no archive, but %T", r.Body)
 	}
-	return &Archive{Data: data, Name: s.Stat.Name}, nil
+	return &Archive{Data: s.Data, Name: s.Stat.Name}, nil
 }
 
 // Archive is a tar.

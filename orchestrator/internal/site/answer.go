@@ -13,8 +13,8 @@ const (
 	Unknown State = "unavailable"
 )
 
-// Finding is the answer to one question about a site or this machine.
-type Finding struct {
+// Answer is the answer to one question about a site or this machine.
+type Answer struct {
 	Check  string       `json:"check"`
 	State  State        `json:"state"`
 	Detail string       `json:"detail"`
@@ -22,8 +22,8 @@ type Finding struct {
 	Kind   failure.Kind `json:"-"`              // of a failed one
 }
 
-// FindingOf makes one of an error, with its advice.
-func FindingOf(check string, err error) Finding {
-	return Finding{Check: check, State: Failed, Detail: err.Error(), Next: failure.NextOf(err),
+// AnswerOf makes one of an error, with its advice.
+func AnswerOf(check string, err error) Answer {
+	return Answer{Check: check, State: Failed, Detail: err.Error(), Next: failure.NextOf(err),
 		Kind: failure.KindOf(err)}
 }
