@@ -204,8 +204,10 @@ def quantized(path, folder, given, base, files, faults):
         theirs = their_size(path, folder) if mode == "dynamic" else None
         beside = f" ({theirs / 1e3:.0f})" if theirs else " (none)" if mode == "dynamic" else ""
         if code != 0 or not os.path.exists(file):
-            cells.append("refused" + beside)
+            cells.append(("late" if code == -1 else "refused") + beside)
             print(f"  {mode}: {said}", file=sys.stderr)
+            if code == -1:  # no refusal, and nothing was compared
+                faults.append(f"{mode}: {said}")
             continue
         size = os.path.getsize(file)
         if theirs and size > theirs:
