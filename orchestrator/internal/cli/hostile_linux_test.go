@@ -58,7 +58,8 @@ func TestHostileRunDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	const id = "20260101t000000z-odd-abcd"
-	journal := `{"time":"2026-01-01T00:00:00Z","kind":"ended","phase":"plan","name":"` + id + `","text":"CHI@Edge"}` + "\n" +
+	journal := `{"time":"2026-01-01T00:00:00Z","kind":"ended","phase":"plan","name":"` + id +
+		`","text":"CHI@Edge"}` + "\n" +
 		`{"time":"2026-01-01T00:00:01Z","kind":"intent","what":"lease","name":"` + id + `","data":{}}` + "\n"
 	results, err := filepath.Glob(filepath.Join(made, "results", "*.json"))
 	if err != nil || len(results) == 0 {
