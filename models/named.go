@@ -7,6 +7,7 @@ import (
 	"chexp/experiments/failure"
 	"chexp/experiments/files"
 	"chexp/experiments/spec"
+	"chexp/experiments/words"
 	"chexp/models/catalog"
 )
 
@@ -15,12 +16,25 @@ func (r *Resolver) Named(ctx context.Context, name string) (Resolved, error) {
 	e, ok := catalog.FindEntry(name)
 	if !ok {
 		return Resolved{}, failure.Usage.Errorf("model %s: the catalogue has no such model", name).
-			Advise("`chexp model list` shows what it has")
+			Advise("%s`chexp model list` shows what it has", Perhaps(name))
 	}
 	if e.URL == "" {
 		return r.Resolve(ctx, spec.ModelSource{Name: name, Builtin: name})
 	}
 	return r.resolve(ctx, spec.ModelSource{Name: name, URL: e.URL, Pin: files.Pin{SHA256: e.SHA256}}, e.Bytes)
+}
+
+// Perhaps is the model that may have been meant by a name that none has,
+// as the beginning of an advice.
+func Perhaps(name string) string {
+	var all []string
+	for _, e := range catalog.Entries() {
+		all = append(all, e.Name)
+	}
+	if near := words.Nearest(name, all); near != "" {
+		return "perhaps " + near + "? "
+	}
+	return ""
 }
 
 // Cached returns where the cache keeps the file of that content, and whether

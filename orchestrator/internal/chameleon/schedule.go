@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/words"
 	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/site"
@@ -134,15 +135,32 @@ func wantedText(req run.LeaseRequest) string {
 }
 
 func (c *DeviceClient) noSuchDevice(req run.LeaseRequest, all []site.Device) error {
-	return failure.Capacity.Errorf("this site has no %s", wantedText(req)).Advise("%s", c.whatThereIs(req, all))
+	return failure.Usage.Errorf("this site has no %s", wantedText(req)).Advise("%s", c.whatThereIs(req, all))
+}
+
+// perhaps names what may have been meant by a word that is none of these; "" if
+// nothing is near.
+func perhaps(asked string, names []string) string {
+	if near := words.Nearest(asked, names); asked != "" && near != "" {
+		return "perhaps " + words.Printable(near) + "? "
+	}
+	return ""
 }
 
 // whatThereIs is for somebody who asked for what this site does not have.
 func (c *DeviceClient) whatThereIs(req run.LeaseRequest, all []site.Device) string {
 	if req.DeviceName != "" || req.DeviceUID != "" || len(req.Boards) > 0 {
-		return fmt.Sprintf("correct the name: `%s` shows all", c.deviceList())
+		var names []string
+		for _, d := range all {
+			names = append(names, d.Name)
+		}
+		return perhaps(req.DeviceName, names) + fmt.Sprintf("correct the name: `%s` shows all", c.deviceList())
 	}
-	return "it has: " + machineNames(all)
+	var types []string
+	for _, d := range all {
+		types = append(types, d.MachineName)
+	}
+	return perhaps(req.MachineName, types) + "it has: " + machineNames(all)
 }
 
 // whoIsFree words a shortage: how many devices there are, why none can be had

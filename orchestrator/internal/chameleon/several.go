@@ -127,7 +127,7 @@ func (c *DeviceClient) tooFew(all []site.Device, free []run.Device, req run.Leas
 		}
 	}
 	if known == 0 && len(req.Boards) == 0 {
-		return failure.Capacity.Errorf("this site has no %s", req.MachineName).
+		return failure.Usage.Errorf("this site has no %s", req.MachineName).
 			Advise("%s", c.whatThereIs(req, all))
 	}
 	advice := fmt.Sprintf("ask for fewer, for devices: all-free with a cap, or later: `%s` shows when each is free",

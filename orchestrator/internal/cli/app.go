@@ -37,6 +37,8 @@ type app struct {
 	// deviceArch is the architecture of the emulator's devices, or that a machine of
 	// the user's own has told; empty: the site's.
 	deviceArch string
+	quiet      bool        // no progress
+	answerTo   *answerFile // what --output names; nil: stdout
 }
 
 // Main runs one command line and returns the exit code (see exitCodes).
@@ -46,7 +48,8 @@ func Main(version string, args []string, in io.Reader, out, errw io.Writer) int 
 	a := &app{version: version, program: args[0], out: out, err: errw, cleanup: cleanup, warned: map[string]bool{}}
 	root := a.root()
 	root.Reader, root.Writer, root.ErrWriter = in, out, errw
-	return a.explain(root.RunContext(ctx, interspersed(root, args)))
+	err := root.RunContext(ctx, interspersed(root, args))
+	return a.explain(errors.Join(err, byConvention{a}.putOutput()))
 }
 
 // runsDir is where runs lie unless --runs or CHEXP_RUNS says otherwise.
@@ -58,8 +61,9 @@ func (a *app) root() *cli.App {
 		Usage:   "from one YAML file to measured latencies on a reserved device, and back",
 		Version: a.version,
 		Description: "A first look, on this machine alone:\n   chexp rehearse experiments/quickstart.yaml\n\n" +
-			"Exit codes:\n" + exitCodes,
-		HideVersion:            true, // `chexp version`
+			"`chexp help topics` lists pages about variables and paths, signing in, and times.\n\nExit codes:\n" +
+			exitCodes,
+		EnableBashCompletion:   true,
 		UseShortOptionHandling: true,
 		ExitErrHandler:         func(*cli.Context, error) {}, // the library would exit by itself
 		OnUsageError:           usageError,
@@ -68,14 +72,17 @@ func (a *app) root() *cli.App {
 				Usage: "directory that holds the runs"},
 			&cli.StringFlag{Name: "os-cloud", EnvVars: []string{"OS_CLOUD"},
 				Usage: "entry of clouds.yaml to sign in with"},
+			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Destination: &a.quiet,
+				Usage: "show no progress on stderr; warnings and errors stay"},
 		},
 		Commands: []*cli.Command{
-			runVerbs{a}.runCommand(), runVerbs{a}.rehearseCommand(), runVerbs{a}.replayCommand(),
+			initVerb{a}.initCommand(), runVerbs{a}.runCommand(), runVerbs{a}.rehearseCommand(), runVerbs{a}.replayCommand(),
 			experimentVerbs{a}.experimentCommand(),
 			resultsVerbs{a}.resultsCommand(), leaseVerbs{a}.leaseCommand(), deviceVerbs{a}.deviceCommand(),
 			modelVerbs{a}.modelCommand(), doctorVerb{a}.doctorCommand(), emulatorVerb{a}.emulatorCommand(),
 			gcVerb{a}.gcCommand(), gcVerb{a}.releaserCommand(),
-			a.versionCommand(),
+			a.versionCommand(), byConvention{a}.completionCommand(), byConvention{a}.manCommand(),
+			byConvention{a}.helpCommand(),
 		},
 		Before: func(c *cli.Context) error {
 			if offers(c.Args().Slice()) {
@@ -86,13 +93,12 @@ func (a *app) root() *cli.App {
 		},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
-				return failure.Usage.Errorf("there is no command %q", c.Args().First()).
-					Advise("`chexp help` lists them")
+				return noCommand(c, "")
 			}
 			return cli.ShowAppHelp(c)
 		},
 	}
-	setUsageErrors(root.Commands)
+	byConvention{a}.agree(root.Commands, "")
 	return root
 }
 
@@ -163,22 +169,6 @@ func usageError(c *cli.Context, err error, _ bool) error {
 		Advise("`chexp help` and `chexp COMMAND --help` show what there is; nothing was created")
 }
 
-func setUsageErrors(commands []*cli.Command) {
-	for _, c := range commands {
-		c.OnUsageError, c.Before = usageError, checkFlags
-		if c.Action == nil {
-			c.Action = func(c *cli.Context) error {
-				if c.Args().Present() {
-					return failure.Usage.Errorf("`chexp %s` has no command %q", c.Command.Name, c.Args().First()).
-						Advise("`chexp %s --help` lists them", c.Command.Name)
-				}
-				return cli.ShowSubcommandHelp(c)
-			}
-		}
-		setUsageErrors(c.Subcommands)
-	}
-}
-
 // argument returns the only positional argument.
 func argument(c *cli.Context, what string) (string, error) {
 	if c.NArg() != 1 {
@@ -236,18 +226,6 @@ func (a *app) commandsFor(c *cli.Context, s *store.Run) run.Commands {
 		lines.NoLeases = !siteOf(entries).Leases
 	}
 	return lines
-}
-
-// beside returns a path next to this program: everything built lies in bin/.
-func beside(name string) (string, error) {
-	exe, err := os.Executable()
-	if err != nil {
-		return "", err
-	}
-	if exe, err = filepath.EvalSymlinks(exe); err != nil {
-		return "", err
-	}
-	return filepath.Join(filepath.Dir(exe), name), nil
 }
 
 // cacheDir is where downloads and generated models are kept.

@@ -12,7 +12,7 @@ import (
 // means what people mean: urfave/cli v2 stops reading flags at the first
 // positional argument and knows the program's only before the command.
 func interspersed(root *cli.App, args []string) []string {
-	if len(args) < 2 {
+	if len(args) < 2 || args[len(args)-1] == completing {
 		return args
 	}
 	var global, out []string

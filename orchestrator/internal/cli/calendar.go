@@ -44,6 +44,9 @@ func (a deviceVerbs) deviceCalendar(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := knownMachine(c, devices); err != nil {
+		return err
+	}
 	cal := newCalendar(devices, c.String("machine"), cloud.Now(), days)
 	cal.Site = cloud.Describe()["site"]
 	if file := c.String("html"); file != "" {

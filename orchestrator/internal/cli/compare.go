@@ -109,6 +109,10 @@ func comparisonFormat(format string) (func(io.Writer, *compare.Comparison) error
 	switch format {
 	case "json":
 		return writeComparison, nil
+	case "yaml":
+		return func(w io.Writer, r *compare.Comparison) error {
+			return asYAML(w, func(w io.Writer) error { return writeComparison(w, r) })
+		}, nil
 	case "csv":
 		return report.ComparisonCSV, nil
 	case "table":

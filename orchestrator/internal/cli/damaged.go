@@ -35,7 +35,7 @@ func (a runVerbs) giveBackDamaged(c *cli.Context, cfg run.Config, s *store.Run, 
 		cfg.Plan = plan
 	}
 	goOn := func(o site.Options) error {
-		obs := newProgress(a.err)
+		obs := a.progress()
 		obs.warned, cfg.Observe, o.Notice, o.Commands = a.warned, obs, obs.Again, cfg.Commands
 		obs.Warn("files of this run are damaged, so all that can be done is to give back what it holds: " +
 			damage.Error())

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/clock"
 	"chexp/orchestrator/internal/site"
 
@@ -38,6 +39,9 @@ func (a deviceVerbs) deviceList(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := knownMachine(c, devices); err != nil {
+		return err
+	}
 	shown := []site.Device{}
 	l := list{columns: []string{"name", "machine", "arch", "availability", "uid"}}
 	for _, d := range devices {
@@ -49,6 +53,21 @@ func (a deviceVerbs) deviceList(c *cli.Context) error {
 	}
 	l.json = shown
 	return a.print(c, l)
+}
+
+// knownMachine refuses a --machine that no device of the site is.
+func knownMachine(c *cli.Context, devices []site.Device) error {
+	asked, all := c.String("machine"), []string{}
+	for _, d := range devices {
+		if d.MachineName == asked {
+			return nil
+		}
+		all = append(all, d.MachineName)
+	}
+	if asked == "" {
+		return nil
+	}
+	return failure.Usage.Errorf("no device here is a %q", asked).Advise("%s", nearest(asked, all))
 }
 
 func availability(d site.Device) string {

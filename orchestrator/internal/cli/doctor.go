@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"runtime"
 	"slices"
@@ -117,6 +116,7 @@ func imageAnswer(image string) site.Answer {
 var rehearsalTools = []string{"bwrap", "nsenter", "tar", "cp"}
 
 func (a doctorVerb) machineAnswers() []site.Answer {
+	addTools()
 	found := []site.Answer{a.agentAnswer("arm64", site.Failed), a.agentAnswer(runtime.GOARCH, site.Warning)}
 	if runtime.GOARCH == "arm64" {
 		found = found[:1]
@@ -127,16 +127,14 @@ func (a doctorVerb) machineAnswers() []site.Answer {
 			missing = append(missing, tool)
 		}
 	}
-	if path, err := beside("images/debian-arm64.tar"); err == nil {
-		if _, err := os.Stat(path); err != nil {
-			missing = append(missing, "bin/images/debian-arm64.tar")
-		}
+	if !exists(carried("images/debian-arm64.tar")) && !exists(carried("images/debian-"+runtime.GOARCH+".tar")) {
+		missing = append(missing, "images/debian-"+runtime.GOARCH+".tar")
 	}
 	f := site.Answer{Check: "rehearsal", State: site.OK, Detail: strings.Join(rehearsalTools, ", ") +
 		" and the images are here"}
 	if len(missing) > 0 {
-		f.State, f.Detail, f.Next = site.Warning, "missing: "+strings.Join(missing, ", "), "`make images`; only "+
-			"`chexp rehearse` and `chexp emulator` need them"
+		f.State, f.Detail, f.Next = site.Warning, "missing: "+strings.Join(missing, ", "), "only "+
+			"`chexp rehearse` and `chexp emulator` need them; "+whereToGet("images")
 	}
 	return append(found, f)
 }

@@ -5,12 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"strings"
 	"time"
 
-	"chexp/experiments/failure"
 	"chexp/experiments/input"
 	"chexp/experiments/spec"
 	"chexp/experiments/trial"
@@ -57,16 +54,8 @@ func (a experimentVerbs) experimentInit(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
-	if errors.Is(err, fs.ErrExist) {
-		return failure.Usage.Errorf("%s exists already; it is left as it is", file).Advise("give another name")
-	}
-	if err != nil {
-		return store.Explain(err)
-	}
-	_, err = f.Write(spec.Example())
-	if err = errors.Join(err, f.Close()); err != nil {
-		return store.Explain(err)
+	if err := create(file, spec.Example()); err != nil {
+		return err
 	}
 	fmt.Fprintf(a.err, "wrote %s; next: %s\n", file, a.commands(c).Line("experiment", "check", file))
 	return nil
@@ -168,13 +157,13 @@ func (a experimentVerbs) experimentPlan(c *cli.Context) error {
 		return err
 	}
 	a.tryArch(c.Context, e, site.Options{})
-	p, err := prepare(c.Context, e, a.archOf(e), store.NewID(e.Name, time.Now()), newProgress(a.err).Say,
+	p, err := prepare(c.Context, e, a.archOf(e), store.NewID(e.Name, time.Now()), a.progress().Say,
 		func(text string) { a.warn(text + "; a rehearsal measures it, a run needs the file") })
 	if err != nil {
 		return err
 	}
 	if c.Bool("try") {
-		if err := p.try(c.Context, e, newProgress(a.err).Say); err != nil {
+		if err := p.try(c.Context, e, a.progress().Say); err != nil {
 			return err
 		}
 	}

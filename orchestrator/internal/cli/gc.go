@@ -164,7 +164,7 @@ func (a gcVerb) end(c *cli.Context, s *store.Run) error {
 	if cfg.Run, err = a.load(c, s); err != nil {
 		return runVerbs(a).giveBackDamaged(c, cfg, s, err)
 	}
-	obs := newProgress(a.err)
+	obs := a.progress()
 	o := a.siteOptions(c)
 	o.Notice, obs.warned = obs.Again, a.warned
 	if cfg.Site, err = a.connectOwn(c.Context, cfg.Run, o); err != nil {

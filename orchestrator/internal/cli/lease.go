@@ -148,7 +148,7 @@ const worthWaiting = 15 * time.Minute
 // A person asked for it and may want to look at it: on failure it is named,
 // not deleted.
 func (a leaseVerbs) await(c *cli.Context, cloud site.Cloud, l run.Lease) (run.Lease, error) {
-	obs := newProgress(a.err)
+	obs := a.progress()
 	obs.Phase(run.PhaseLease, "")
 	got, err := cloud.Await(c.Context, l.ID, obs.Say)
 	if err != nil {

@@ -223,7 +223,7 @@ func (a leaseVerbs) weighExperiment(ctx context.Context, w *leaseWanted) error {
 	if w.filters() == 0 {
 		w.MachineName, w.DeviceName, w.DeviceUID = e.Lease.MachineName, e.Lease.Device, e.Lease.UID
 	}
-	p, err := prepare(ctx, e, a.archOf(e), store.NewID(e.Name, time.Now()), newProgress(a.err).Say, nil)
+	p, err := prepare(ctx, e, a.archOf(e), store.NewID(e.Name, time.Now()), a.progress().Say, nil)
 	if err != nil {
 		return err
 	}

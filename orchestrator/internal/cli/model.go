@@ -86,7 +86,7 @@ func (a modelVerbs) modelFile(ctx context.Context, name string) (string, error) 
 	}
 	if _, ok := catalog.FindEntry(name); !ok {
 		return "", failure.Usage.Errorf("there is no file and no model %s", name).
-			Advise("`chexp model list` shows the models")
+			Advise("%s`chexp model list` shows the models", models.Perhaps(name))
 	}
 	r, err := a.resolver()
 	if err != nil {

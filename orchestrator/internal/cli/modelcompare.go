@@ -168,8 +168,8 @@ func loadTime(ctx context.Context, r infer.Runner, m *onnx.Model) (least time.Du
 
 func (a modelVerbs) printCompared(c *cli.Context, lines []compared, ref *quant.Reference, set *samples.Set) error {
 	switch c.String("format") {
-	case "json":
-		return writeJSON(a.out, lines)
+	case "json", "yaml":
+		return writeData(a.out, c.String("format"), lines)
 	case "table":
 	default:
 		return badFormat(c.String("format"))

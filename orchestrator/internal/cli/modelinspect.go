@@ -25,7 +25,7 @@ func (a modelVerbs) modelInspectCommand() *cli.Command {
 			&cli.StringFlag{Name: "shape",
 				Usage:  "`1,C,H,W`: sizes of the input that the model leaves open, to count the work",
 				Action: text(aShape)},
-			inputFlag(), formats("table", "json"),
+			inputFlag(), formats("table", "json", "yaml"),
 		},
 	}
 }
@@ -56,8 +56,8 @@ func (a modelVerbs) modelInspect(c *cli.Context) error {
 	r := inspect.Inspect(w.ONNX, o)
 	r.File, r.SHA256, r.Bytes, r.Parts, r.External = w.Path, w.SHA256, w.Bytes, w.Parts, len(w.Parts) > 0
 	switch c.String("format") {
-	case "json":
-		return writeJSON(a.out, r)
+	case "json", "yaml":
+		return writeData(a.out, c.String("format"), r)
 	case "table":
 		return inspectionText(a.out, r)
 	}

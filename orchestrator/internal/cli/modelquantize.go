@@ -82,7 +82,7 @@ func sampleFlags() []cli.Flag {
 			Usage: "`NAMES` of all classes in the order of the outputs, with commas between them, or a file with one a " +
 				"line (default: the folders, by number where all are numbers, else by name)"},
 		&cli.BoolFlag{Name: "exif", Usage: "turn pictures upright as their EXIF data says"},
-		inputFlag(), formats("table", "json"),
+		inputFlag(), formats("table", "json", "yaml"),
 	}
 }
 

@@ -66,8 +66,8 @@ func (a modelVerbs) printQuantized(c *cli.Context, q quant.Request, res *quant.R
 		x.Limit = &q.MaxDrop
 	}
 	switch c.String("format") {
-	case "json":
-		return writeJSON(a.out, x)
+	case "json", "yaml":
+		return writeData(a.out, c.String("format"), x)
 	case "table":
 		return quantizedText(a.out, x)
 	}

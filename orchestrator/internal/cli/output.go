@@ -20,11 +20,12 @@ import (
 	"chexp/orchestrator/internal/report/texttab"
 
 	"github.com/urfave/cli/v2"
+	"go.yaml.in/yaml/v4"
 )
 
 // formatFlag is on every command that lists or shows, as in the OpenStack
 // client.
-func formatFlag() cli.Flag { return formats("table", "json", "csv") }
+func formatFlag() cli.Flag { return formats("table", "json", "yaml", "csv") }
 
 // formats is the flag of a command whose answer has these formats, the usual one
 // first.
@@ -63,8 +64,8 @@ func columns(w io.Writer) int {
 // its rows one below the other, with nothing left out; 0 columns mean no limit.
 func write(w io.Writer, format string, l list, width int) error {
 	switch format {
-	case "json":
-		return writeJSON(w, l.json)
+	case "json", "yaml":
+		return writeData(w, format, l.json)
 	case "csv":
 		cw := csv.NewWriter(w)
 		if err := cw.Write(l.columns); err != nil {
@@ -155,4 +156,42 @@ func writeJSON(w io.Writer, v any) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
+}
+
+// writeData writes a value as JSON, or as YAML with the same names in the same
+// order.
+func writeData(w io.Writer, format string, v any) error {
+	write := func(w io.Writer) error { return writeJSON(w, v) }
+	if format == "yaml" {
+		return asYAML(w, write)
+	}
+	return write(w)
+}
+
+// asYAML writes as YAML what write writes as JSON.
+func asYAML(w io.Writer, write func(io.Writer) error) error {
+	var asJSON bytes.Buffer
+	if err := write(&asJSON); err != nil {
+		return err
+	}
+	var doc yaml.Node // JSON is YAML
+	if err := yaml.Unmarshal(asJSON.Bytes(), &doc); err != nil {
+		return err
+	}
+	inBlocks(&doc)
+	enc := yaml.NewEncoder(w)
+	enc.SetIndent(2)
+	return errors.Join(enc.Encode(&doc), enc.Close())
+}
+
+// inBlocks takes JSON's braces and quotes out of a document; the encoder puts quotes
+// back where they are needed.
+func inBlocks(n *yaml.Node) {
+	if n.Kind == yaml.ScalarNode && n.Style&yaml.DoubleQuotedStyle != 0 {
+		n.Tag = "!!str"
+	}
+	n.Style = 0
+	for _, c := range n.Content {
+		inBlocks(c)
+	}
 }

@@ -77,7 +77,7 @@ func runtimesOf(
 	ctx context.Context, e *spec.Experiment, arch string, agent trial.Manifest, releases runtimes.Releases,
 ) (runtimes.Found, error) {
 	return runtimes.Resolver{Arch: arch, Agent: agent, Built: func(name string) (string, error) {
-		return beside(filepath.Join("runtimes", name+"-"+arch+".ort"))
+		return carried(filepath.Join("runtimes", name+"-"+arch+".ort")), nil
 	}, Released: func(version string) (string, error) { return releases.Library(ctx, version, arch) }}.Resolve(e)
 }
 

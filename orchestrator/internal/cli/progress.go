@@ -39,6 +39,7 @@ type progress struct {
 	failing  []*litany // of this phase, in the order in which they began
 
 	warned map[string]bool
+	quiet  bool // warnings alone
 }
 
 func newProgress(w io.Writer) *progress {
@@ -52,8 +53,24 @@ func newProgress(w io.Writer) *progress {
 	return p
 }
 
-// line prints a lasting line, above the live one.
+// progress is what shows a run's progress on stderr.
+func (a *app) progress() *progress {
+	p := newProgress(a.err)
+	if p.quiet = a.quiet; a.quiet {
+		p.tty = false
+	}
+	return p
+}
+
+// line prints a lasting line of progress, above the live one.
 func (p *progress) line(format string, args ...any) {
+	if !p.quiet {
+		p.print(format, args...)
+	}
+}
+
+// print prints a lasting line, above the live one.
+func (p *progress) print(format string, args ...any) {
 	again := p.block > 0
 	p.clear()
 	fmt.Fprintln(p.w, words.Printable(fmt.Sprintf(format, args...)))
@@ -191,7 +208,7 @@ func (p *progress) Warn(text string) {
 	defer p.mu.Unlock()
 	if !p.warned[text] {
 		p.warned[text] = true
-		p.line("! %-10s %s", p.phase, text)
+		p.print("! %-10s %s", p.phase, text)
 	}
 }
 

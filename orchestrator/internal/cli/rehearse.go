@@ -195,11 +195,9 @@ func leftBehind(c *cli.Context, what string) error {
 // startEmulator starts an emulator with the command's --fault. It goes on when the
 // command is interrupted: the run still has to give everything back.
 func (a emulatorVerb) startEmulator(c *cli.Context, o emulator.Options) (*emulator.Emulator, error) {
-	images, err := beside("images")
-	if err != nil {
-		return nil, err
-	}
-	o.Images = images
+	addTools()
+	var err error
+	o.Images = carried("images")
 	if o.Faults, err = emulator.ParseFaults(c.StringSlice("fault")); err != nil {
 		return nil, failure.Usage.Wrap(err)
 	}
@@ -209,7 +207,8 @@ func (a emulatorVerb) startEmulator(c *cli.Context, o emulator.Options) (*emulat
 	em, err := emulator.Start(context.WithoutCancel(c.Context), o)
 	if err != nil {
 		return nil, failure.Unexpected.Errorf("the emulator does not start").
-			Advise("it needs `make images`, and namespaces of its own: on a machine, or in a container whose " +
+			Advise("it needs images and tools (`chexp doctor` says which are here), and namespaces of its own: on a " +
+				"machine, or in a container whose " +
 				"/proc is not masked").
 			Because(err)
 	}

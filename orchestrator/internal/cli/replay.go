@@ -18,7 +18,6 @@ import (
 	"chexp/experiments/words"
 	"chexp/models"
 	"chexp/orchestrator/internal/crate"
-	"chexp/orchestrator/internal/report"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/seal"
 	"chexp/orchestrator/internal/site"
@@ -84,7 +83,7 @@ func (a runVerbs) replay(c *cli.Context) error {
 	}
 	b := runVerbs{&own}
 	start := func(o site.Options, how *rehearsed) error {
-		cfg, obs := runConfig(c), newProgress(a.err)
+		cfg, obs := runConfig(c), a.progress()
 		obs.Phase(run.PhasePlan, "")
 		if err := b.checkedIn(c, &cfg, r.Experiment, r.Plan, o, obs); err != nil {
 			return err
@@ -248,10 +247,13 @@ func (a *app) sameAgain(c *cli.Context, old, again *store.Run) error {
 	const seed = 1
 	result := compare.Runs(in, seed)
 	switch c.String("format") {
-	case "json":
-		return writeComparison(a.out, result)
-	case "csv":
-		return report.ComparisonCSV(a.out, result)
+	case "table":
+	default:
+		render, err := comparisonFormat(c.String("format"))
+		if err != nil {
+			return err
+		}
+		return render(a.out, result)
 	}
 	fmt.Fprintf(a.out, "\n%s again, as %s:\n", old.ID, again.ID)
 	for _, line := range sameLines(result) {

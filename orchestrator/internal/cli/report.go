@@ -190,6 +190,8 @@ func (a *app) show(c *cli.Context, f *found) error {
 	switch format := c.String("format"); format {
 	case "json":
 		return report.JSON(a.out, f.table)
+	case "yaml":
+		return asYAML(a.out, func(w io.Writer) error { return report.JSON(w, f.table) })
 	case "csv":
 		return report.CSV(a.out, f.table)
 	case "table":

@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"time"
 
 	"chexp/experiments/failure"
 	"chexp/experiments/trial"
@@ -26,7 +25,9 @@ func (a resultsVerbs) resultsCommand() *cli.Command {
 		Name:  "results",
 		Usage: "list, fetch, show, report and compare what was measured",
 		Subcommands: append([]*cli.Command{
-			{Name: "list", Usage: "list the runs on this machine", Flags: []cli.Flag{formatFlag()},
+			{Name: "list", Usage: "list the runs on this machine, the newest first", Flags: []cli.Flag{formatFlag()},
+				Description: "Wherever a RUN is asked for, `latest` is the first of these. VERDICT is what its report says of\n" +
+					"the budgets: met (by at least one option), none (no option meets all), undecided, no budget, no results.",
 				Action: a.resultsList},
 			{Name: "show", Usage: "print a run's decision: a row for each option, and the answer", ArgsUsage: "RUN",
 				Flags: []cli.Flag{formatFlag(),
@@ -50,89 +51,6 @@ func (a resultsVerbs) resultsCommand() *cli.Command {
 			a.compareCommand(), verifyVerb(a).command(), a.exportCommand(),
 		}, packVerbs(a).commands()...),
 	}
-}
-
-// runRow is one line of `chexp results list`.
-type runRow struct {
-	Run        string    `json:"run"`
-	Experiment string    `json:"experiment"`
-	Started    time.Time `json:"started"`
-	State      string    `json:"state"`
-	Results    int       `json:"results"`
-	Trials     int       `json:"trials"`
-	Rehearsal  bool      `json:"rehearsal"`
-}
-
-func (a resultsVerbs) resultsList(c *cli.Context) error {
-	if err := noArguments(c); err != nil {
-		return err
-	}
-	root := a.runs(c)
-	ids, err := root.IDs()
-	if err != nil {
-		return err
-	}
-	rows := []runRow{}
-	l := list{columns: []string{"run", "experiment", "state", "results", "rehearsal"}}
-	for _, id := range ids {
-		s, err := root.Open(id)
-		if err != nil {
-			return err
-		}
-		r := describe(s)
-		rows = append(rows, r)
-		l.rows = append(l.rows, []string{r.Run, r.Experiment, r.State, fmt.Sprintf("%d of %d", r.Results, r.Trials),
-			fmt.Sprint(r.Rehearsal)})
-	}
-	l.json = rows
-	return a.print(c, l)
-}
-
-func describe(s *store.Run) runRow {
-	r := runRow{Run: s.ID, Rehearsal: isRehearsal(s)}
-	entries, err := s.Entries()
-	if err != nil || len(entries) == 0 {
-		r.State = "damaged"
-		return r
-	}
-	r.Started = entries[0].Time
-	st := run.Replay(entries)
-	switch {
-	case s.Lock() != nil:
-		r.State = "running"
-	case st.Finished:
-		r.State = "finished"
-	case st.Open():
-		r.State = "holds " + heldBy(s, entries, st)
-	default:
-		r.State = "incomplete"
-	}
-	s.Unlock()
-	plan, err := s.Plan()
-	if err != nil {
-		r.State = "damaged"
-		return r
-	}
-	r.Experiment, r.Trials = plan.Experiment, len(plan.Trials)
-	parts := store.Parts(s)
-	r.Trials *= len(parts)
-	for _, part := range parts {
-		if results, err := part.Results(plan); err == nil {
-			for _, x := range results {
-				if x.Partial == nil { // those are for --resume to measure
-					r.Results++
-				}
-			}
-		} else {
-			r.State = "damaged"
-		}
-	}
-	return r
-}
-
-func isRehearsal(s *store.Run) bool {
-	_, err := s.Read(store.RehearsalFile)
-	return err == nil
 }
 
 func (a resultsVerbs) resultsShow(c *cli.Context) error {
@@ -331,7 +249,7 @@ func (a resultsVerbs) fetchFromDevice(c *cli.Context, s *store.Run) (left, err e
 	if err != nil {
 		return nil, err
 	}
-	obs := newProgress(a.err)
+	obs := a.progress()
 	obs.Phase(run.PhaseFetch, "")
 	tr, err := site.Dial(c.Context, cont, facts[held.N-1].Request(), obs.Say)
 	if err != nil {

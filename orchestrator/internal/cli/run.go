@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
-	"os"
 	"strings"
 	"time"
 
@@ -131,7 +130,7 @@ func asUsage(err error) error {
 // execute plans a new run and carries it out.
 func (a runVerbs) execute(c *cli.Context, e *spec.Experiment, o site.Options, how *rehearsed) error {
 	cfg := runConfig(c)
-	obs := newProgress(a.err)
+	obs := a.progress()
 	obs.Phase(run.PhasePlan, "")
 	id := store.NewID(e.Name, time.Now())
 	if err := checkLeaseFlags(c, e); err != nil {
@@ -313,7 +312,7 @@ func (a runVerbs) resume(c *cli.Context, name string) error {
 		return err
 	}
 	goOn := func(o site.Options) error {
-		obs := newProgress(a.err)
+		obs := a.progress()
 		o.Notice = obs.Again
 		if cfg.Site, err = a.connectOwn(c.Context, cfg.Run, o); err != nil {
 			return stillThere(cfg.Run, err)
@@ -362,15 +361,11 @@ func (a runVerbs) carryOut(c *cli.Context, cfg run.Config, obs *progress) error 
 	return errors.Join(err, a.answer(c, cfg.Run, f, err == nil))
 }
 
-// agentFile finds the agent for an architecture beside this program.
+// agentFile finds the agent for an architecture.
 func agentFile(arch string) (string, error) {
-	path, err := beside("chexp-agent-linux-" + arch)
-	if err != nil {
-		return "", err
-	}
-	if _, err := os.Stat(path); err != nil {
-		return "", failure.Usage.Errorf("there is no agent for %s", arch).
-			Advise("build it: `make agents`").Because(err)
+	path := carried("chexp-agent-linux-" + arch)
+	if !exists(path) {
+		return "", failure.Usage.Errorf("there is no agent for %s", arch).Advise("%s", whereToGet("agents"))
 	}
 	return path, nil
 }

@@ -49,7 +49,7 @@ func (a *app) asSealed(c *cli.Context, s *store.Run, again bool) error {
 	case changed != nil:
 		a.warn(changed.Error())
 		return changed
-	case c.String("format") == "json" || c.String("format") == "csv":
+	case c.String("format") != "table":
 	default:
 		fmt.Fprintf(a.err, "  %s\n", v)
 	}

@@ -1,6 +1,7 @@
 package patient
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -28,6 +29,7 @@ func Client(rt http.RoundTripper, tlsConfig *tls.Config) http.Client {
 	if rt == nil {
 		t := http.DefaultTransport.(*http.Transport).Clone()
 		t.TLSClientConfig = tlsConfig
+		t.OnProxyConnectResponse = proxyAnswer
 		t.DialContext = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext
 		rt = t
 	}
@@ -35,6 +37,34 @@ func Client(rt http.RoundTripper, tlsConfig *tls.Config) http.Client {
 		Transport:     discreet{bounded{limited{next: rt}}},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+}
+
+// ProxyRefused is a proxy between here and a service that does not let the
+// connection through.
+type ProxyRefused struct{ Host, Status string }
+
+func (p *ProxyRefused) Error() string {
+	return fmt.Sprintf("the proxy %s answered %s", p.Host, p.Status)
+}
+
+func proxyAnswer(_ context.Context, proxy *url.URL, _ *http.Request, resp *http.Response) error {
+	if resp.StatusCode == http.StatusOK {
+		return nil
+	}
+	return &ProxyRefused{proxy.Host, resp.Status}
+}
+
+// ProxyOf is the host of the proxy through which an address is reached, "" for none.
+func ProxyOf(address string) string {
+	req, err := http.NewRequest(http.MethodGet, address, nil)
+	if err != nil {
+		return ""
+	}
+	proxy, err := http.ProxyFromEnvironment(req)
+	if err != nil || proxy == nil {
+		return ""
+	}
+	return proxy.Host
 }
 
 // isArchive reports a request for a directory of a container, whose answer may

@@ -2,9 +2,9 @@ package signin
 
 import (
 	"cmp"
+	"context"
 	"crypto/tls"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/gophercloud/gophercloud/v2"
@@ -21,10 +21,12 @@ type credentials struct {
 	oidc     *oidc.AuthOptions // instead of what gophercloud can do
 	endpoint gophercloud.EndpointOpts
 	tls      *tls.Config
-	given    settings
-	cloud    string   // the entry's name; "" from the environment
-	from     string   // for people
-	stale    []string // environment variables that contradict the above, in sentences
+	// unchecked: nobody looks at the servers' certificates
+	unchecked bool
+	given     settings
+	cloud     string   // the entry's name; "" from the environment
+	from      string   // for people
+	stale     []string // environment variables that contradict the above, in sentences
 }
 
 func (c credentials) host() string { return HostOf(c.auth.IdentityEndpoint) }
@@ -87,66 +89,50 @@ const remedyCompare = "compare it with the clouds.yaml that the site's dashboard
 
 // theVariables is openstacksdk's name for the cloud that the OS_* variables
 // describe.
-const theVariables = "envvars"
+func theVariables() string { return cmp.Or(os.Getenv("OS_CLOUD_NAME"), "envvars") }
 
 // findCredentials prefers a cloud that was named, then the environment, then a
 // clouds.yaml with one entry.
-func findCredentials(o Options) (credentials, error) {
+func findCredentials(ctx context.Context, o Options) (credentials, error) {
 	name := cmp.Or(o.Cloud, os.Getenv("OS_CLOUD"))
-	file, looked := cloudsFile(o)
-	switch {
-	case name == theVariables && o.CloudsFile == "":
+	if o.CloudsFile == "" && name == "" && os.Getenv("OS_AUTH_URL") != "" {
 		return fromEnvironment(o)
-	case file != "" && (name != "" || o.CloudsFile != ""):
-		return fromFile(o, file, name)
+	}
+	files, err := readClouds(o)
+	if err != nil {
+		return credentials{}, err
+	}
+	switch _, isFile := files.all[theVariables()]; {
+	case name == theVariables() && o.CloudsFile == "" && isFile:
+		return credentials{}, failure.Auth.Errorf("%s has a cloud %q, and that is the name of the OS_* variables",
+			files.file, name).
+			Advise("give the entry another name, or the variables: OS_CLOUD_NAME")
+	case name == theVariables() && o.CloudsFile == "":
+		return fromEnvironment(o)
+	case files.file != "":
+		return fromFile(ctx, o, files, name)
+	}
+	looked := strings.Join(append(files.looked, files.notes...), ", ")
+	switch {
 	case name != "":
-		return credentials{}, failure.Auth.Errorf("no clouds.yaml for cloud %q: looked for %s", name,
-			strings.Join(looked, ", ")).
+		return credentials{}, failure.Auth.Errorf("no clouds.yaml for cloud %q: looked for %s", name, looked).
 			Advise("%s", threeWays)
 	case o.CloudsFile != "":
 		return credentials{}, failure.Auth.Errorf("there is no file %s", o.CloudsFile).
 			Advise("%s", threeWays)
-	case os.Getenv("OS_AUTH_URL") != "":
-		return fromEnvironment(o)
-	case file != "":
-		return fromFile(o, file, "")
 	}
 	return credentials{}, failure.Auth.Errorf("no credentials found: no OS_CLOUD, no OS_AUTH_URL, and none of %s",
-		strings.Join(looked, ", ")).
+		looked).
 		Advise("%s", threeWays)
-}
-
-// cloudsFile returns the first clouds.yaml there is, and where it looked: the
-// places of gophercloud's clouds.Parse and of the OpenStack command line.
-func cloudsFile(o Options) (file string, looked []string) {
-	switch {
-	case o.CloudsFile != "":
-		looked = []string{o.CloudsFile}
-	case os.Getenv("OS_CLIENT_CONFIG_FILE") != "":
-		looked = []string{os.Getenv("OS_CLIENT_CONFIG_FILE")}
-	default:
-		looked = usualPlaces()
-	}
-	for _, f := range looked {
-		if info, err := os.Stat(f); err == nil && !info.IsDir() {
-			return f, looked
-		}
-	}
-	return "", looked
-}
-
-// usualPlaces are where a clouds.yaml may lie, the first first.
-func usualPlaces() []string {
-	config := os.Getenv("XDG_CONFIG_HOME")
-	if home, err := os.UserHomeDir(); config == "" && err == nil {
-		config = filepath.Join(home, ".config")
-	}
-	return []string{"clouds.yaml", filepath.Join(config, "openstack", "clouds.yaml"), "/etc/openstack/clouds.yaml"}
 }
 
 // fromEnvironment reads the OS_* variables of an openrc file.
 func fromEnvironment(o Options) (credentials, error) {
-	e := entry{auth: settings{}, authType: os.Getenv("OS_AUTH_TYPE")}
+	e := entry{auth: settings{}, authType: os.Getenv("OS_AUTH_TYPE"),
+		insecure: strings.EqualFold(os.Getenv("OS_INSECURE"), "true")}
+	if bundle := os.Getenv("OS_VERIFY"); bundle != "" {
+		e.verify = bundle
+	}
 	for _, setting := range known {
 		if _, value := variable(setting); value != "" {
 			e.auth[setting] = value
@@ -176,13 +162,7 @@ func (c *credentials) build(o Options, e entry) error {
 	c.auth.IdentityEndpoint = e.auth["auth_url"]
 	c.endpoint.Region = cmp.Or(o.Region, os.Getenv("OS_REGION_NAME"), e.region)
 	c.endpoint.Availability = availability(cmp.Or(os.Getenv("OS_INTERFACE"), os.Getenv("OS_ENDPOINT_TYPE"), e.iface))
-	c.tls, err = e.tlsConfig()
-	if err != nil {
-		return failure.Auth.Errorf("the TLS settings of %s cannot be used", c.from).
-			Advise("check cacert (OS_CACERT), cert and key").
-			Because(err)
-	}
-	return nil
+	return c.secure(e)
 }
 
 // availability reads the interface's name, in its two spellings.

@@ -49,6 +49,9 @@ func keystoneFailure(ctx context.Context, cred credentials, rt http.RoundTripper
 	if refused := userFailure(cred, e); refused != nil {
 		return refused
 	}
+	if refused := proxyFailure(cred, e, err); refused != nil {
+		return refused
+	}
 	var sent *url.Error
 	switch {
 	case e.Kind == apierror.Unreachable || errors.As(err, &sent):
@@ -71,6 +74,24 @@ func keystoneFailure(ctx context.Context, cred credentials, rt http.RoundTripper
 			Because(err)
 	}
 	return failure.Auth.Errorf("%s is incomplete", cred.from).Advise("%s", remedyCompare).Because(err)
+}
+
+// proxyFailure is about a proxy on the way that refuses; nil if none does.
+func proxyFailure(cred credentials, e *apierror.Error, err error) error {
+	proxy := patient.ProxyOf(cred.auth.IdentityEndpoint)
+	var refused *patient.ProxyRefused
+	if proxy == "" || e.Status != http.StatusProxyAuthRequired && !errors.As(err, &refused) &&
+		!strings.Contains(err.Error(), "proxyconnect") {
+		return nil
+	}
+	why := patient.Reason(err)
+	if e.Status != 0 {
+		why = fmt.Errorf("it answered %d %s", e.Status, http.StatusText(e.Status))
+	}
+	return failure.Auth.Errorf("the proxy %s does not lead to Keystone at %s (%s)", proxy, cred.host(), cred.from).
+		Advise("check HTTPS_PROXY and HTTP_PROXY, with the name and password that the proxy may want " +
+			"(http://NAME:PASSWORD@HOST:PORT), or add the host to NO_PROXY").
+		Because(why)
 }
 
 // unreadable reports an answer that is no whole JSON of the expected kind: the

@@ -72,6 +72,11 @@ func unspoken(authType string) string {
 	const instead = "make an application credential and use that. " + RemedyAppCred
 	near := meant(authType)
 	switch {
+	case near != "" && strings.HasSuffix(authType, "\r"):
+		return "it is " + near + " with a carriage return at its end: the file was written with Windows' line ends. " +
+			"`sed -i 's/\\r$//' FILE` takes them out of it, whatever its name"
+	case near != "" && near == strings.TrimSpace(authType):
+		return "take the blanks around it out: auth_type: " + near
 	case authType == "v3chameleonoidc":
 		return "that is cc-login's own: run cc-login, which makes an application credential as well, and use the " +
 			"clouds.yaml or openrc file that it writes for that"
@@ -101,12 +106,16 @@ func unspoken(authType string) string {
 func (c *credentials) fill(e entry) error {
 	g := e.auth
 	if e.profile != "" && g["auth_url"] == "" {
-		return failure.Auth.Errorf("%s takes its auth_url from the profile %q, which chexp does not read", c.from,
+		return failure.Auth.Errorf("%s takes its auth_url from the profile %q, which no clouds-public.yaml has", c.from,
 			e.profile).
-			Advise("write auth_url into the entry itself")
+			Advise("write auth_url into the entry itself; chexp does not know the profiles that openstacksdk carries")
 	}
 	if err := c.require("auth_url"); err != nil {
 		return err
+	}
+	if at := strings.TrimRight(g["auth_url"], "/"); strings.HasSuffix(at, "/v2.0") || strings.HasSuffix(at, "/v2") {
+		return failure.Auth.Errorf("the auth_url of %s is one of version 2 of the identity API, which is gone", c.from).
+			Advise("write %s/v3", at[:strings.LastIndex(at, "/")])
 	}
 	switch c.how {
 	case byAppCred:

@@ -2,9 +2,9 @@ package signin
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"chexp/experiments/failure"
@@ -100,13 +100,44 @@ func TestMisspeltAuthType(t *testing.T) {
 	}
 }
 
-// A pipe in place of a clouds.yaml does not make chexp wait for a writer.
-func TestCloudsFileIsAPipe(t *testing.T) {
-	clean(t)
-	pipe := filepath.Join(t.TempDir(), "clouds.yaml")
-	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
-		t.Fatal(err)
+// A proxy that refuses is named, with what to do.
+func TestProxyIsNamed(t *testing.T) {
+	if os.Getenv("CHEXP_TEST_PROXY") != "" { // net/http reads the variables once in a process
+		_, err := connect(t.Context(), Options{})
+		t.Fatalf("%v\n%s", err, failure.NextOf(err))
 	}
-	_, err := connect(t.Context(), Options{CloudsFile: pipe})
-	check(t, err, failure.Auth, "regular file")
+	proxy := page(t, 407, "")
+	for scheme, at := range map[string]string{"http": proxy, "https": proxy, "https ": nobody(t)} {
+		scheme = strings.TrimSpace(scheme)
+		cmd := exec.Command(os.Args[0], "-test.run", "^TestProxyIsNamed$")
+		cmd.Env = []string{"CHEXP_TEST_PROXY=1", scheme + "_proxy=" + at, "HOME=" + t.TempDir(),
+			"OS_AUTH_URL=" + scheme + "://keystone.example:5000/v3", "OS_APPLICATION_CREDENTIAL_ID=1",
+			"OS_APPLICATION_CREDENTIAL_SECRET=s3cret"}
+		out, _ := cmd.CombinedOutput()
+		said := "the proxy " + HostOf(at) + " does not lead to Keystone at keystone.example:5000"
+		if !strings.Contains(string(out), said) || !strings.Contains(string(out), "NO_PROXY") {
+			t.Errorf("%s through %s: %s", scheme, at, out)
+		}
+	}
+}
+
+// Certificates that nobody checks are warned of, with the setting's place.
+func TestUncheckedCertificatesAreWarnedOf(t *testing.T) {
+	clean(t)
+	_, entries := edge(t)
+	for _, s := range []string{"verify: false", "insecure: 'True'"} {
+		text, err := os.ReadFile(file(t, entries[emulated]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		clouds := write(t, "clouds.yaml", strings.Replace(string(text), "    auth:", "    "+s+"\n    auth:", 1))
+		session, err := connect(t.Context(), Options{CloudsFile: clouds})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if said := strings.Join(session.Warnings(), "\n"); !strings.Contains(said,
+			"certificates of the servers are not checked") {
+			t.Errorf("%s: %s", s, said)
+		}
+	}
 }

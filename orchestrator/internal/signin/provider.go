@@ -22,7 +22,11 @@ import (
 func (c credentials) newProvider(rt http.RoundTripper) (*gophercloud.ProviderClient, error) {
 	u, err := url.Parse(c.auth.IdentityEndpoint)
 	if err != nil || u.Host == "" || u.User != nil {
-		return nil, failure.Auth.Errorf("the auth_url in %s is not a URL that chexp can use", c.from).
+		what := "is not a URL that chexp can use"
+		if at := c.auth.IdentityEndpoint; at != strings.TrimSpace(at) {
+			what = "has a blank or a line end around it"
+		}
+		return nil, failure.Auth.Errorf("the auth_url in %s %s", c.from, what).
 			Advise("it looks like https://chi.edge.chameleoncloud.org:5000/v3")
 	}
 	provider, err := openstack.NewClient(c.auth.IdentityEndpoint)

@@ -70,12 +70,12 @@ const timeout = 60 * time.Second
 // [failure.Auth] with the remedy, as far as it is known; an identity service
 // that is out of order is [failure.Cloud].
 func Connect(ctx context.Context, o Options) (*Session, error) {
-	cred, err := findCredentials(o)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	cred, err := findCredentials(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
 
 	provider, err := cred.newProvider(o.HTTP)
 	if err != nil {
@@ -226,6 +226,11 @@ func (s *Session) warnings(now, end time.Time) []string {
 	if u, err := url.Parse(s.cred.auth.IdentityEndpoint); err == nil && u.Scheme == "http" && !loopback(u.Hostname()) {
 		w = append(w, fmt.Sprintf("auth_url is http: the secrets in %s travel to %s readable by everybody on the way",
 			s.cred.from, u.Host))
+	}
+	if s.cred.unchecked {
+		w = append(w, fmt.Sprintf("the certificates of the servers are not checked (verify or insecure of %s): whoever is "+
+			"on the way can read the secrets and change the answers. Name the site's certificate in cacert instead",
+			s.cred.from))
 	}
 	return append(w, s.cred.stale...)
 }

@@ -27,13 +27,13 @@ func edge(t *testing.T) (*emulator.Emulator, map[string]entry) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { em.Close() })
-	raw, err := readClouds(em.CloudsFile())
+	raw, err := readTree(em.CloudsFile())
 	if err != nil {
 		t.Fatal(err)
 	}
 	entries := map[string]entry{}
-	for name, r := range raw {
-		entries[strings.TrimPrefix(name, "chexp-emulator-")] = flatten(r)
+	for name := range raw.below("clouds") {
+		entries[strings.TrimPrefix(name, "chexp-emulator-")] = flatten(raw.below("clouds").below(name))
 	}
 	return em, entries
 }
@@ -181,13 +181,19 @@ var sentences = []sentence{
 	{name: "auth_url from a profile", setup: text("clouds:\n  edge:\n    profile: chameleon\n    auth: " +
 		"{username: alice, password: s3cret}\n")},
 	{name: "auth_url is none", setup: changed(emulated, "auth_url", "chi.edge.chameleoncloud.org")},
+	{name: "auth_url of version 2", setup: changed(emulated, "auth_url", "https://keystone.example:5000/v2.0/")},
+	{name: "auth_url with a line end", setup: changed(emulated, "auth_url", "https://keystone.example:5000/v3\r")},
+	{name: "a type with a carriage return", setup: func(t *testing.T, _ *emulator.Emulator, e map[string]entry) Options {
+		openrc(t, e[emulated], "OS_AUTH_TYPE", "v3applicationcredential\r")
+		return Options{}
+	}},
 	{name: "secret missing", setup: changed(emulated, "application_credential_secret", "")},
 	{name: "password missing", setup: changed("password", "password", "")},
 	{name: "user domain missing", setup: changed("password", "user_domain_name", "")},
 	{name: "project domain missing", setup: changed("oidc", "project_domain_name", "")},
 	{name: "TLS file missing", setup: func(t *testing.T, _ *emulator.Emulator, e map[string]entry) Options {
 		t.Setenv("OS_CACERT", "nowhere.pem")
-		return Options{CloudsFile: file(t, e[emulated])}
+		return Options{CloudsFile: file(t, e[emulated], "auth_url", "https://keystone.example:5000/v3")}
 	}},
 
 	{name: "cc-login's own type", setup: changed(emulated, "auth_type", "v3chameleonoidc")},

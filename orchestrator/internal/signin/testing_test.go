@@ -47,6 +47,8 @@ func clean(t *testing.T) {
 			t.Setenv(name, "")
 		}
 	}
+	t.Setenv("REQUESTS_CA_BUNDLE", "")
+	t.Setenv("CURL_CA_BUNDLE", "")
 	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
 	t.Chdir(t.TempDir())
 }

@@ -324,7 +324,7 @@ func TestReserveNoCapacity(t *testing.T) {
 
 	req.MachineName = "raspberrypi6"
 	_, err = s.Reserve(t.Context(), req)
-	check(t, err, failure.Capacity, "this site has no raspberrypi6", "raspberrypi4-64 (1), raspberrypi5 (7)")
+	check(t, err, failure.Usage, "this site has no raspberrypi6", "raspberrypi4-64 (1), raspberrypi5 (7)")
 
 	c.before = func(w http.ResponseWriter, r *http.Request) bool {
 		if strings.HasPrefix(r.URL.Path, "/v1/devices") {

@@ -44,7 +44,7 @@ func TestNextSlot(t *testing.T) {
 	_, err = s.NextSlot(t.Context(), run.LeaseRequest{DeviceName: "nyu-rpi5-06"}, twoHours)
 	check(t, err, failure.Capacity, "no device nyu-rpi5-06 can be reserved", "out of service")
 	_, err = s.NextSlot(t.Context(), run.LeaseRequest{MachineName: "raspberrypi6"}, twoHours)
-	check(t, err, failure.Capacity, "this site has no raspberrypi6")
+	check(t, err, failure.Usage, "this site has no raspberrypi6")
 }
 
 func TestCheckFree(t *testing.T) {
