@@ -76,7 +76,7 @@ func (s *session) complete() bool {
 func (s *session) general(e ended) {
 	if e.hung {
 		s.fail("HANG: it did not end within %s", s.limit())
-	} else if panics.MatchString(e.out) {
+	} else if panics.MatchString(e.out) && !strings.HasPrefix(e.out, "SIGQUIT") {
 		s.fail("PANIC: %s", panics.FindString(e.out))
 	}
 	if e.code == 1 && !e.killed {
@@ -157,7 +157,8 @@ func (s *session) first(e ended) {
 		s.fail("exit 2 means that nothing was created, and the command line was right")
 	case e.code == 130 && !e.hit:
 		s.fail("exit 130, and nobody interrupted it")
-	case e.code == -1 && s.phase == "plan" && len(s.runs()) == 0: // before chexp listened to signals
+	case s.phase == "plan" && len(s.runs()) == 0 && (e.code == -1 || strings.HasPrefix(e.out, "SIGQUIT")):
+		// before chexp listened to signals
 	case e.hit && !s.deaf() && e.code != 0 && e.code != 130 && !(e.code == 6 && len(left) > 0):
 		s.fail("exit %d of an interrupted run with %d left", e.code, len(left))
 	case !e.hit && e.code != 0 && all && len(left) == 0 && s.times >= 0: // else it may be unable to see that

@@ -40,6 +40,14 @@ var badValues = map[string][]string{
 	"run --until":               {"lunch", "release", ""},
 	"rehearse --until":          {"lunch"},
 	"run --site":                {"CHI@Moon", ""},
+	"replay --site":             {"CHI@Moon", ""},
+	"replay --lease":            {"", "a\tb"},
+	"replay --at":               {"yesterday", "25", "2026-12-01T14:00", ""},
+	"replay --pull-grace":       {"-5s", "0s", "x"}, // what leaves nothing of the lease, the run tells
+	"replay --fetch-time":       {"-5m", "0s", "x"},
+	"results pack --license":    {"mine", "ftp://x", ""},
+	"results pack --author":     {"<x>", "Ada <mine>"},
+	"results export --to":       {"excel", ""},
 	"emulator --site":           {"CHI@Moon", "CHI@Edge"},
 	"emulator --listen":         {"0.0.0.0:0", "nonsense", ":8080", "192.0.2.1:1"},
 	"emulator --tick":           {"0s", "-1s"},
@@ -78,7 +86,8 @@ var badValues = map[string][]string{
 var anyValue = []string{"keep", "release", "resume", "detach", "full", "verbose", "dir", "exact", "wait", "no-wait",
 	"now", "html", "from", "image", "data", "eval", "output", "exclude", "per-tensor", "help",
 	"no-try", "try", "trials", "classes", "exif", "yes", "elsewhere", "here", "quiet",
-	"models", "providers", "budgets", "duration"}
+	"models", "providers", "budgets", "duration",
+	"sign", "signed-by", "files", "rehearse"}
 
 // arguments are what each command needs besides flags.
 var arguments = map[string][]string{

@@ -44,7 +44,7 @@ func (a resultsVerbs) resultsCommand() *cli.Command {
 						Usage: "take the results from this `DIR`, where a full disk made chexp put them"},
 					formatFlag(),
 				},
-				Action: a.resultsFetch,
+				Action: interruptible(a.resultsFetch),
 			},
 			{Name: "report", Usage: "write a run's reports again: HTML, text, Markdown, CSV, Go benchmark format",
 				ArgsUsage: "RUN", Action: a.resultsReport},

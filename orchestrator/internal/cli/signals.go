@@ -8,6 +8,10 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"chexp/experiments/failure"
+
+	"github.com/urfave/cli/v2"
 )
 
 // oneSignal is how close together signals count as one: GNU timeout signals its
@@ -69,5 +73,17 @@ func signals(errw io.Writer) (work, cleanup context.Context, done func()) {
 		close(quit)
 		endWork(nil)
 		endCleanup(nil)
+	}
+}
+
+// interruptible is a command of which an interruption leaves all as it was: whatever
+// else its error says, that is what happened.
+func interruptible(do cli.ActionFunc) cli.ActionFunc {
+	return func(c *cli.Context) error {
+		err := do(c)
+		if err == nil || c.Context.Err() == nil || failure.KindOf(err) == failure.Interrupted {
+			return err
+		}
+		return failure.Interrupted.Errorf("interrupted").Because(err)
 	}
 }
