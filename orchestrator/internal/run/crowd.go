@@ -13,11 +13,15 @@ const (
 	launches  = 16 // each polls its container
 	transfers = 1  // the site takes one execute, put or get at a time anyway
 	removals  = 8
+
+	// What is brought home as a run ends early shares the time for that. All at once, all
+	// devices would be at the same command of several when it is over, and none home.
+	salvages = 4
 )
 
 // crowd is what the devices of a run with several share.
 type crowd struct {
-	launching, moving, removing chan struct{}
+	launching, moving, removing, saving chan struct{}
 
 	mu    sync.Mutex
 	boots map[string]settled // by boot id
@@ -30,7 +34,7 @@ type crowd struct {
 func newCrowd() *crowd {
 	return &crowd{
 		launching: make(chan struct{}, launches), moving: make(chan struct{}, transfers),
-		removing: make(chan struct{}, removals), boots: map[string]settled{},
+		removing: make(chan struct{}, removals), saving: make(chan struct{}, salvages), boots: map[string]settled{},
 	}
 }
 
@@ -61,6 +65,14 @@ func (c *crowd) room(p Phase) chan struct{} {
 		return c.removing
 	}
 	return nil
+}
+
+// haven is the bound of what brings results home as a run ends early; nil: there is none.
+func (c *crowd) haven() chan struct{} {
+	if c == nil {
+		return nil
+	}
+	return c.saving
 }
 
 // perDevice is Patience.PerDevice where that is 0. On Chameleon an execute is open
@@ -94,6 +106,7 @@ func (p Patience) among(n int, tells bool) Patience {
 	p.Backup = max(p.Backup, 12*most)
 	p.Polls = max(p.Polls, 3*most)
 	p.LeaseTail += time.Duration(n) * perFetch // they come home one after the other
+	p.Salvage += time.Duration(n) * perFetch
 	return p
 }
 

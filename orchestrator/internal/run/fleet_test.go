@@ -13,6 +13,7 @@ import (
 	"maps"
 	"os"
 	"path"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -48,6 +49,7 @@ type fleet struct {
 
 	calls, photoAt int
 	photo          func()
+	saving, most   int // devices whose agent was told to stop, and whose results were not asked for; at most so many
 }
 
 func newFleet(t testing.TB, l *lab, n int) *fleet {
@@ -268,6 +270,7 @@ type board struct {
 	started bool
 	stopped bool
 	asked   int
+	saving  bool
 }
 
 func (b *board) Properties() transport.Properties { return transport.Properties{Name: "memory"} }
@@ -301,6 +304,10 @@ func (b *board) done() bool { return b.started && b.asked >= b.fleet.looks }
 
 func (b *board) Get(_ context.Context, dir string) (rc io.ReadCloser, err error) {
 	b.fleet.call("get", func() {
+		if b.saving {
+			b.saving = false
+			b.fleet.saving--
+		}
 		if err = b.fleet.broken(b.name, PhaseFetch); err != nil {
 			return
 		}
@@ -346,6 +353,9 @@ func (b *board) Exec(_ context.Context, c transport.Command) (exit transport.Exi
 			exit.Output = b.agent(verb)
 		}
 	})
+	if len(c.Args) > 1 && c.Args[1] == "stop" {
+		runtime.Gosched() // whoever else may stop its agent now does
+	}
 	return exit, err
 }
 
@@ -359,6 +369,11 @@ func (b *board) agent(verb string) []byte {
 		}
 		b.started, b.stopped = true, false
 	case "stop":
+		if !b.saving {
+			b.saving = true
+			b.fleet.saving++
+			b.fleet.most = max(b.fleet.most, b.fleet.saving)
+		}
 		b.stopped = !b.done()
 	case "status":
 		b.asked++

@@ -227,7 +227,9 @@ func (a homing) salvage(ctx context.Context, why string, limit time.Duration) er
 	}
 	a.recallLease()
 	a.Observe.Say("stopping the agent and bringing home what it has measured")
-	err := a.bringHome(ctx, func(ctx context.Context) error { return a.bringAll(ctx, why) })
+	_, err := inTurn(ctx, a.crowd.haven(), func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, a.bringHome(ctx, func(ctx context.Context) error { return a.bringAll(ctx, why) })
+	})
 	if err != nil && a.rescued != "" {
 		a.Observe.Warn("not all results fit into the run's directory: " + err.Error())
 		return nil // they are on this machine

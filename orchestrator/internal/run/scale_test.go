@@ -76,6 +76,9 @@ func TestTwoHundredDevicesInterrupted(t *testing.T) {
 	took := time.Since(interrupted)
 	t.Logf("%d devices were given back in %s, %d agents stopped in order", n, took.Round(time.Millisecond),
 		f.asked["stop"])
+	if f.most > salvages {
+		t.Errorf("%d devices brought home at once", f.most)
+	}
 	if len(f.leases)+len(f.containers) > 0 {
 		t.Errorf("left on the site: %d leases, %d containers", len(f.leases), len(f.containers))
 	}
