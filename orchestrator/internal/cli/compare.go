@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -117,12 +118,8 @@ func comparisonFormat(format string) (func(io.Writer, *compare.Comparison) error
 		return report.ComparisonCSV, nil
 	case "table":
 		return func(w io.Writer, r *compare.Comparison) error {
-			p := newProgress(w)
-			width := 100 // not a terminal: a page's
-			if p.tty {
-				width = p.width
-			}
-			return report.ComparisonText(w, r, width, p.tty)
+			const page = 100 // columns, where it is no terminal
+			return report.ComparisonText(w, r, cmp.Or(columns(w), page), newProgress(w).color)
 		}, nil
 	}
 	return nil, badFormat(format)

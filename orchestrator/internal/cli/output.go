@@ -54,7 +54,7 @@ func (a *app) print(c *cli.Context, l list) error {
 
 // columns is how wide the terminal is that w writes to; 0: it is none.
 func columns(w io.Writer) int {
-	if p := newProgress(w); p.tty {
+	if p := newProgress(w); p.screen {
 		return p.width
 	}
 	return 0

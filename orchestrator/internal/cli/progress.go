@@ -23,7 +23,9 @@ import (
 // for each device and one for all (boards.go).
 type progress struct {
 	w      io.Writer
-	tty    bool
+	screen bool // w is a terminal
+	tty    bool // and one whose lines can be rewritten
+	color  bool // and one that shows colours to a user who wants them
 	width  int
 	height int
 	mu     sync.Mutex    // several devices, and the retries of requests, speak at once
@@ -45,7 +47,9 @@ type progress struct {
 func newProgress(w io.Writer) *progress {
 	p := &progress{w: w, width: 80, height: 24, warned: map[string]bool{}}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		p.tty = true
+		p.screen, p.tty = true, os.Getenv("TERM") != "dumb"
+		_, plain := os.LookupEnv("NO_COLOR")
+		p.color = p.tty && !plain
 		if n, lines, err := term.GetSize(int(f.Fd())); err == nil && n > 20 {
 			p.width, p.height = n, lines
 		}

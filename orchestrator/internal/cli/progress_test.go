@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -107,5 +108,29 @@ func TestAdviceIsGivenOnce(t *testing.T) {
 	(&app{err: &out}).explain(errors.Join(one, failure.Cloud.Errorf("b").Advise("try again").Because(one)))
 	if got := out.String(); strings.Count(got, "try again") != 1 {
 		t.Errorf("%s", got)
+	}
+}
+
+// NO_COLOR, whatever its value, means no colours; a dumb terminal has neither these nor
+// lines that can be rewritten, and is as wide as it is.
+func TestColoursAreTheUsersChoice(t *testing.T) {
+	f, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Skip("no pseudo-terminal here: " + err.Error())
+	}
+	defer f.Close()
+	for _, c := range []struct {
+		term       string
+		plain      bool
+		color, tty bool
+	}{{"xterm", false, true, true}, {"xterm", true, false, true}, {"dumb", false, false, false}} {
+		t.Setenv("TERM", c.term)
+		t.Setenv("NO_COLOR", "")
+		if !c.plain {
+			os.Unsetenv("NO_COLOR")
+		}
+		if p := newProgress(f); p.color != c.color || p.tty != c.tty || !p.screen {
+			t.Errorf("TERM=%s, NO_COLOR set: %v: %+v", c.term, c.plain, p)
+		}
 	}
 }

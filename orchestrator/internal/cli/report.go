@@ -195,12 +195,7 @@ func (a *app) show(c *cli.Context, f *found) error {
 	case "csv":
 		return report.CSV(a.out, f.table)
 	case "table":
-		p := newProgress(a.out)
-		width := 0 // not a terminal: as wide as it needs
-		if p.tty {
-			width = p.width
-		}
-		return report.Terminal(a.out, f.table, width, p.tty, c.Bool("trials"))
+		return report.Terminal(a.out, f.table, columns(a.out), newProgress(a.out).color, c.Bool("trials"))
 	default:
 		return badFormat(format)
 	}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/trial"
+	"chexp/orchestrator/internal/store"
 	"chexp/orchestrator/internal/transport"
 )
 
@@ -512,7 +514,8 @@ func TestAPhaseThatFailsHasAKind(t *testing.T) {
 func TestAStartThatIsNeverAnsweredIsSaid(t *testing.T) {
 	t.Parallel()
 	var lines []string
-	a := &attempt{Config: Config{Run: &Run{}, Site: newCloud(t), Observe: said{lines: &lines}}}
+	a := &attempt{Config: Config{Run: &Run{Plan: &trial.Plan{}, Store: &store.Run{Dir: t.TempDir()}},
+		Site: newCloud(t), Observe: said{lines: &lines}}}
 	refused := failure.Cloud.Errorf("503 Service Unavailable")
 	for cause, want := range map[error]failure.Kind{
 		nil: failure.Trials, &Unsure{refused}: failure.Cloud, &Unsure{errCut}: failure.Device,
