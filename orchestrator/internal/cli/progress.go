@@ -48,8 +48,7 @@ func newProgress(w io.Writer) *progress {
 	p := &progress{w: w, width: 80, height: 24, warned: map[string]bool{}}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		p.screen, p.tty = true, os.Getenv("TERM") != "dumb"
-		_, plain := os.LookupEnv("NO_COLOR")
-		p.color = p.tty && !plain
+		p.color = p.tty && os.Getenv("NO_COLOR") == ""
 		if n, lines, err := term.GetSize(int(f.Fd())); err == nil && n > 20 {
 			p.width, p.height = n, lines
 		}
