@@ -288,8 +288,7 @@ var maximumSeconds = regexp.MustCompile(`maximum lease duration of (\d+) seconds
 func (c *LeaseClient) reserveFailure(ctx context.Context, req run.LeaseRequest, what string, e *apierror.Error) error {
 	switch e.Kind {
 	case apierror.NoDeviceFree:
-		msg, next := c.devices.whoIsFree(ctx, req)
-		return failure.Capacity.Errorf("%s", msg).Advise("%s", next).Because(e)
+		return c.devices.whoIsFree(ctx, req).Because(e)
 	case apierror.LeaseTooLong:
 		next := "shorten the lease's duration"
 		if m := maximumSeconds.FindStringSubmatch(e.Message); m != nil {

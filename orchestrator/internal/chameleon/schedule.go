@@ -116,7 +116,7 @@ func (c *DeviceClient) CheckFree(ctx context.Context, req run.LeaseRequest) (unr
 			return "", nil
 		}
 	}
-	if !slices.ContainsFunc(all, func(d site.Device) bool { return req.Wants(d.Device) }) {
+	if !known(all, req) {
 		return "", c.noSuchDevice(req, all)
 	}
 	msg, next := c.shortage(all, req, now)
@@ -134,7 +134,7 @@ func wantedText(req run.LeaseRequest) string {
 	return req.MachineName
 }
 
-func (c *DeviceClient) noSuchDevice(req run.LeaseRequest, all []site.Device) error {
+func (c *DeviceClient) noSuchDevice(req run.LeaseRequest, all []site.Device) *failure.Error {
 	return failure.Usage.Errorf("this site has no %s", wantedText(req)).Advise("%s", c.whatThereIs(req, all))
 }
 
@@ -166,15 +166,24 @@ func (c *DeviceClient) whatThereIs(req run.LeaseRequest, all []site.Device) stri
 // whoIsFree words a shortage: how many devices there are, why none can be had
 // in the window, and when one can. It costs two requests; without their
 // answers it says less.
-func (c *DeviceClient) whoIsFree(ctx context.Context, req run.LeaseRequest) (msg, next string) {
+func (c *DeviceClient) whoIsFree(ctx context.Context, req run.LeaseRequest) *failure.Error {
 	now := c.client.Now()
 	all, err := c.Devices(ctx)
 	if err != nil {
-		return fmt.Sprintf("no %s is free from %s", wantedText(req), clock.Window(
-				site.Later(req.Start, now).Truncate(time.Minute), req.End)),
-			"`" + c.deviceList() + "` shows when devices are free"
+		start := site.Later(req.Start, now).Truncate(time.Minute)
+		return failure.Capacity.Errorf("no %s is free from %s", wantedText(req), clock.Window(start, req.End)).
+			Advise("`%s` shows when devices are free", c.deviceList())
 	}
-	return c.shortage(all, req, now)
+	if !known(all, req) {
+		return c.noSuchDevice(req, all)
+	}
+	msg, next := c.shortage(all, req, now)
+	return failure.Capacity.Errorf("%s", msg).Advise("%s", next)
+}
+
+// known reports whether one of the devices is what is asked for, free or not.
+func known(all []site.Device, req run.LeaseRequest) bool {
+	return slices.ContainsFunc(all, func(d site.Device) bool { return req.Wants(d.Device) })
 }
 
 // deviceList is the command that shows the devices and when each is free.
@@ -209,9 +218,6 @@ func (c *DeviceClient) shortage(all []site.Device, req run.LeaseRequest, now tim
 				soonest, name = at, d.Name
 			}
 		}
-	}
-	if match == 0 {
-		return "this site has no " + wantedText(req), c.whatThereIs(req, all)
 	}
 	msg = fmt.Sprintf("no %s is free from %s: %d match, of which %d reserved then, %d out of service, %d kept "+
 		"for other projects",

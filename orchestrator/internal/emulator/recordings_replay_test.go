@@ -135,7 +135,7 @@ func (p *replay) introduce(r *recording) {
 		}
 	}
 	for _, kind := range []string{"image", "flavor"} { // they are told apart by name
-		for _, one := range append(list(dig(body, kind+"s")), dig(body, kind)) {
+		for _, one := range slices.Concat(list(dig(body, kind+"s")), []any{dig(body, kind)}) { // bodies are shared
 			if name, ok := dig(one, "name").(string); ok {
 				pair(dig(one, "id"), world.FixedUUID(kind+" "+name))
 			}

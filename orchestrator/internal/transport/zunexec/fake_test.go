@@ -162,8 +162,8 @@ func (f *fake) PutArchive(ctx context.Context, _, path string, archive []byte) e
 	if err != nil || fl.before {
 		return errors.Join(err, fl.err)
 	}
+	archive = bytes.Clone(archive) // the caller's is free again once this returns
 	if fl.damage {
-		archive = bytes.Clone(archive)
 		archive[512] ^= 1 // the first byte of content
 	}
 	c := f.command("tar", "xmf", "-", "-C", path)
