@@ -45,6 +45,8 @@ SHELL := /bin/sh
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 export VERSION
+# Python's ONNX Runtime, which the comparisons run, sends what it does to its maker otherwise.
+export ORT_DISABLE_TELEMETRY := 1
 # What one clone has compiled, the next need not.
 export GOFLAGS := $(shell go env GOFLAGS) -trimpath
 

@@ -38,8 +38,17 @@ type Library struct {
 	acl     *plugin           // chexp's own; nil until it is needed
 }
 
+// noTelemetry keeps ONNX Runtime from writing an identifier of the device and a queue of
+// events into the user's cache, and from sending them to its maker. Releases since 1.28
+// do all three unless they find this as they start
+// [ONNX Runtime: docs/Privacy.md]: beside a measurement, and on a machine that is not ours.
+const noTelemetry = "ORT_DISABLE_TELEMETRY"
+
 // Load loads the library from a path.
 func Load(path string) (*Library, error) {
+	if err := os.Setenv(noTelemetry, "1"); err != nil {
+		return nil, err
+	}
 	onnx.SetSharedLibraryPath(path)
 	// Errors only: warnings about absent sysfs files would drown a crash's
 	// last words on stderr.

@@ -298,3 +298,29 @@ func TestHarness(t *testing.T) {
 	}
 	t.Logf("least time of one call: %d ns, in C %d ns; %d calls, %d allocations", h.NullNS, c, h.Calls, h.Allocations)
 }
+
+// ONNX Runtime leaves nothing on the machine and starts no sender of its own: its releases
+// since 1.28 write an identifier of the device as they start.
+func TestNoTelemetry(t *testing.T) {
+	const key = "CHEXP_TEST_TELEMETRY_OF"
+	if path := os.Getenv(key); path != "" { // in the process below
+		if _, err := Load(path); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	cache := t.TempDir()
+	cmd := exec.Command(os.Args[0], "-test.run=^TestNoTelemetry$")
+	for _, kv := range os.Environ() {
+		if name, _, _ := strings.Cut(kv, "="); name != "CI" && name != "XDG_CACHE_HOME" && name != noTelemetry {
+			cmd.Env = append(cmd.Env, kv)
+		}
+	}
+	cmd.Env = append(cmd.Env, key+"="+libraryPath(t), "XDG_CACHE_HOME="+cache, "HOME="+cache)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if left, err := os.ReadDir(cache); err != nil || len(left) > 0 {
+		t.Errorf("left in the user's cache: %v, %v", left, err)
+	}
+}
