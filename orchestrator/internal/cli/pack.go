@@ -82,7 +82,7 @@ func (a packVerbs) pack(c *cli.Context) error {
 	if store.InUse(s) {
 		return failure.Locked.Errorf("run %s is in use by another chexp", s.ID).Advise("pack it when that has ended")
 	}
-	if err := a.asSealed(c, s, false); err != nil {
+	if err := a.sealedToGiveAway(c, s); err != nil {
 		return err
 	}
 	archive, err := a.crateOf(c, s)

@@ -45,7 +45,12 @@ func (a *app) asSealed(c *cli.Context, s *store.Run, again bool) error {
 	if again {
 		v = v.Evidence()
 	}
-	switch changed := v.Err(s); {
+	return a.sayVerdict(c, v, v.Err(s))
+}
+
+// sayVerdict says how a run stands; changed is what [seal.Verdict.Err] makes of that.
+func (a *app) sayVerdict(c *cli.Context, v seal.Verdict, changed error) error {
+	switch {
 	case changed != nil:
 		a.warn(changed.Error())
 		return changed
@@ -54,6 +59,28 @@ func (a *app) asSealed(c *cli.Context, s *store.Run, again bool) error {
 		fmt.Fprintf(a.err, "  %s\n", v)
 	}
 	return nil
+}
+
+// sealedToGiveAway is asSealed of a run that is packed or measured again: nobody can vouch for one in which a chexp
+// has worked since it was sealed.
+func (a *app) sealedToGiveAway(c *cli.Context, s *store.Run) error {
+	v, err := seal.Verify(s)
+	if err != nil {
+		return err
+	}
+	if err := a.sayVerdict(c, v, v.Err(s)); err != nil {
+		return err
+	}
+	return a.unsealedWork(c, s, v)
+}
+
+// unsealedWork is an error if a chexp has worked in a run since it was sealed.
+func (a *app) unsealedWork(c *cli.Context, s *store.Run, v seal.Verdict) error {
+	if !v.Open {
+		return nil
+	}
+	return failure.Storage.Errorf("a chexp has worked in run %s since it was sealed, and was cut off: what it wrote "+
+		"cannot be told from what somebody changed", s.ID).Advise("`%s` goes on, and seals it", a.commandsFor(c, s).Resume())
 }
 
 // changedEvidence names what of a run's evidence is not as it was sealed.
@@ -151,12 +178,7 @@ func (a verifyVerb) verify(c *cli.Context) error {
 	if err := a.print(c, verifiedList(s, v, models)); err != nil {
 		return err
 	}
-	var open error
-	if v.Open {
-		open = failure.Storage.Errorf("a chexp has worked in run %s since it was sealed, and was cut off: what it wrote "+
-			"cannot be told from what somebody changed", s.ID).Advise("`%s` goes on, and seals it", a.commandsFor(c, s).Resume())
-	}
-	return errors.Join(v.Err(s), plan, open, wantSigner(c.String("signed-by"), v))
+	return errors.Join(v.Err(s), plan, a.unsealedWork(c, s, v), wantSigner(c.String("signed-by"), v))
 }
 
 // unsealed says what can be told of a run without a seal: its results are held against
@@ -326,7 +348,7 @@ func publicKeys(data []byte) map[string]bool {
 // says so. A result that is not as it was sealed is left out.
 func (a resultsVerbs) sealedRuns(c *cli.Context, runs []*store.Gathered) {
 	of := map[string]seal.Verdict{}
-	good, none := 0, 0
+	good, none, open := 0, 0, 0
 	for _, r := range runs {
 		v, seen := of[r.Dir]
 		if r.Dir == "" {
@@ -338,10 +360,12 @@ func (a resultsVerbs) sealedRuns(c *cli.Context, runs []*store.Gathered) {
 			switch {
 			case err != nil, v.Unavailable != "":
 				none++
-			case len(v.Faults) == 0:
-				good++
-			default:
+			case len(v.Faults) > 0:
 				r.Damaged = append(r.Damaged, v.String())
+			case v.Open:
+				open++
+			default:
+				good++
 			}
 			of[r.Dir] = v
 		}
@@ -350,7 +374,8 @@ func (a resultsVerbs) sealedRuns(c *cli.Context, runs []*store.Gathered) {
 		}
 	}
 	if c.String("format") == "table" && len(of) > 0 {
-		fmt.Fprintf(a.err, "  verified: %d of %s as sealed%s\n", good, words.Plural(len(of), "run"),
+		fmt.Fprintf(a.err, "  verified: %d of %s as sealed%s%s\n", good, words.Plural(len(of), "run"),
+			words.When(open > 0, fmt.Sprintf("; %d not sealed since a chexp worked in them", open)),
 			words.When(none > 0, fmt.Sprintf("; of %d unavailable, as they have no seal", none)))
 	}
 }
