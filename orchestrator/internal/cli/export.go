@@ -61,7 +61,7 @@ func (a resultsVerbs) export(c *cli.Context) error {
 		return failure.Usage.Errorf("run %s has %s, and an export is of one", s.ID, words.Plural(n, "device")).
 			Advise("`%s`", a.commands(c).Line("results", "export", s.ID+"/1", "--to", c.String("to")))
 	}
-	changed := a.asSealed(c, s, true)
+	changed := a.asSealed(c, s, rewritten)
 	f, err := readFindings(s)
 	if err != nil {
 		return err

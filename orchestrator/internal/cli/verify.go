@@ -18,6 +18,7 @@ import (
 	"chexp/experiments/trial"
 	"chexp/experiments/words"
 	"chexp/orchestrator/internal/clock"
+	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/seal"
 	"chexp/orchestrator/internal/store"
 
@@ -35,52 +36,45 @@ func (a *app) sealing(s *store.Run) func() {
 	}
 }
 
-// asSealed says, before anything of a run is shown, whether it is what was sealed. An
-// error names what is not; where reports are written again, what they were is no matter.
-func (a *app) asSealed(c *cli.Context, s *store.Run, again bool) error {
+// use is what a run is verified for.
+type use int
+
+const (
+	shown     use = iota
+	rewritten     // its reports are written again: what they were is no matter
+	givenAway     // packed, or measured again: nobody can vouch for what a chexp has not sealed
+)
+
+// asSealed says, before anything of a run is used, whether it is what was sealed. An
+// error names what is not.
+func (a *app) asSealed(c *cli.Context, s *store.Run, to use) error {
 	v, err := seal.Verify(s)
 	if err != nil {
 		return err
 	}
-	if again {
+	if to == rewritten {
 		v = v.Evidence()
 	}
-	return a.sayVerdict(c, v, v.Err(s))
-}
-
-// sayVerdict says how a run stands; changed is what [seal.Verdict.Err] makes of that.
-func (a *app) sayVerdict(c *cli.Context, v seal.Verdict, changed error) error {
-	switch {
-	case changed != nil:
+	if changed := v.Err(s); changed != nil {
 		a.warn(changed.Error())
 		return changed
-	case c.String("format") != "table":
-	default:
+	}
+	if c.String("format") == "table" {
 		fmt.Fprintf(a.err, "  %s\n", v)
+	}
+	if to == givenAway {
+		return unsealedWork(s, v, a.commandsFor(c, s))
 	}
 	return nil
 }
 
-// sealedToGiveAway is asSealed of a run that is packed or measured again: nobody can vouch for one in which a chexp
-// has worked since it was sealed.
-func (a *app) sealedToGiveAway(c *cli.Context, s *store.Run) error {
-	v, err := seal.Verify(s)
-	if err != nil {
-		return err
-	}
-	if err := a.sayVerdict(c, v, v.Err(s)); err != nil {
-		return err
-	}
-	return a.unsealedWork(c, s, v)
-}
-
 // unsealedWork is an error if a chexp has worked in a run since it was sealed.
-func (a *app) unsealedWork(c *cli.Context, s *store.Run, v seal.Verdict) error {
+func unsealedWork(s *store.Run, v seal.Verdict, lines run.Commands) error {
 	if !v.Open {
 		return nil
 	}
 	return failure.Storage.Errorf("a chexp has worked in run %s since it was sealed, and was cut off: what it wrote "+
-		"cannot be told from what somebody changed", s.ID).Advise("`%s` goes on, and seals it", a.commandsFor(c, s).Resume())
+		"cannot be told from what somebody changed", s.ID).Advise("`%s` goes on, and seals it", lines.Resume())
 }
 
 // changedEvidence names what of a run's evidence is not as it was sealed.
@@ -178,7 +172,7 @@ func (a verifyVerb) verify(c *cli.Context) error {
 	if err := a.print(c, verifiedList(s, v, models)); err != nil {
 		return err
 	}
-	return errors.Join(v.Err(s), plan, a.unsealedWork(c, s, v), wantSigner(c.String("signed-by"), v))
+	return errors.Join(v.Err(s), plan, unsealedWork(s, v, a.commandsFor(c, s)), wantSigner(c.String("signed-by"), v))
 }
 
 // unsealed says what can be told of a run without a seal: its results are held against

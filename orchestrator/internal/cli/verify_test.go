@@ -52,13 +52,13 @@ func TestARunThatIsNotSealedAgain(t *testing.T) {
 		resultsVerbs{a}.sealedRuns(table(), []*store.Gathered{{RunID: s.ID, Dir: s.Dir}})
 		return said.String()
 	}
-	if err := a.sealedToGiveAway(table(), s); err != nil || !strings.HasSuffix(count(), ": 1 of 1 run as sealed\n") {
+	if err := a.asSealed(table(), s, givenAway); err != nil || !strings.HasSuffix(count(), ": 1 of 1 run as sealed\n") {
 		t.Fatalf("a sealed run: %v, %s", err, count())
 	}
 	if err := s.Record(store.Entry{Kind: store.Began, Phase: string(run.PhaseReport)}); err != nil {
 		t.Fatal(err)
 	}
-	err := a.sealedToGiveAway(table(), s)
+	err := a.asSealed(table(), s, givenAway)
 	if failure.KindOf(err) != failure.Storage || !strings.Contains(failure.NextOf(err), "run --resume '"+s.Dir+"'") {
 		t.Errorf("to give it away: %v; %s", err, failure.NextOf(err))
 	}
