@@ -326,7 +326,7 @@ func (a *app) bring(c *cli.Context, name string) (*store.Run, error) {
 		if err := archive.Unpack(dir, pushed); err != nil {
 			return err
 		}
-		if err := a.asSealed(c, &store.Run{ID: plan.RunID, Dir: dir}, shown); err != nil {
+		if err := a.asSealed(c, &store.Run{ID: plan.RunID, Dir: dir}, unpacked); err != nil {
 			return err
 		}
 		entries, err := os.ReadDir(pushed)

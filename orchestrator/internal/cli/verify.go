@@ -43,6 +43,7 @@ const (
 	shown     use = iota
 	rewritten     // its reports are written again: what they were is no matter
 	givenAway     // packed, or measured again: nobody can vouch for what a chexp has not sealed
+	unpacked      // it lies in a temporary folder, and comes among the runs if it is whole
 )
 
 // asSealed says, before anything of a run is used, whether it is what was sealed. An
@@ -55,27 +56,44 @@ func (a *app) asSealed(c *cli.Context, s *store.Run, to use) error {
 	if to == rewritten {
 		v = v.Evidence()
 	}
-	if changed := v.Err(s); changed != nil {
+	lines := a.commandsFor(c, s)
+	advice := copiedAgain(lines)
+	if to == unpacked {
+		advice = "get the archive again from its author; nothing was unpacked"
+	}
+	if changed := v.Err(s, advice); changed != nil {
 		a.warn(changed.Error())
 		return changed
 	}
 	if c.String("format") == "table" {
 		fmt.Fprintf(a.err, "  %s\n", v)
 	}
-	if to == givenAway {
-		return unsealedWork(s, v, a.commandsFor(c, s))
+	switch to {
+	case givenAway:
+		return unsealedWork(s, v, sealedByResume(lines))
+	case unpacked:
+		return unsealedWork(s, v, advice)
 	}
 	return nil
 }
 
+// copiedAgain advises what to do about a run that is not what was sealed.
+func copiedAgain(lines run.Commands) string {
+	return fmt.Sprintf("copy it again from where it was made; reports alone, `%s` writes again",
+		lines.Line("results", "report", lines.Run))
+}
+
 // unsealedWork is an error if a chexp has worked in a run since it was sealed.
-func unsealedWork(s *store.Run, v seal.Verdict, lines run.Commands) error {
+func unsealedWork(s *store.Run, v seal.Verdict, advice string) error {
 	if !v.Open {
 		return nil
 	}
 	return failure.Storage.Errorf("a chexp has worked in run %s since it was sealed, and was cut off: what it wrote "+
-		"cannot be told from what somebody changed", s.ID).Advise("`%s` goes on, and seals it", lines.Resume())
+		"cannot be told from what somebody changed", s.ID).Advise("%s", advice)
 }
+
+// sealedByResume advises what to do about a run with work that is not sealed.
+func sealedByResume(lines run.Commands) string { return fmt.Sprintf("`%s` goes on, and seals it", lines.Resume()) }
 
 // changedEvidence names what of a run's evidence is not as it was sealed.
 func changedEvidence(s *store.Run) string {
@@ -159,7 +177,7 @@ func (a verifyVerb) verify(c *cli.Context) error {
 		return a.unsealed(c, s, v)
 	}
 	models, plan := a.models(c.Context, s)
-	if key := c.String("sign"); key != "" && v.Err(s) == nil && !v.Open {
+	if key := c.String("sign"); key != "" && len(v.Faults) == 0 && !v.Open {
 		file, err := signRun(s, v, key)
 		if err != nil {
 			return err
@@ -172,7 +190,8 @@ func (a verifyVerb) verify(c *cli.Context) error {
 	if err := a.print(c, verifiedList(s, v, models)); err != nil {
 		return err
 	}
-	return errors.Join(v.Err(s), plan, unsealedWork(s, v, a.commandsFor(c, s)), wantSigner(c.String("signed-by"), v))
+	lines := a.commandsFor(c, s)
+	return errors.Join(v.Err(s, copiedAgain(lines)), plan, unsealedWork(s, v, sealedByResume(lines)), wantSigner(c.String("signed-by"), v))
 }
 
 // unsealed says what can be told of a run without a seal: its results are held against

@@ -3,6 +3,8 @@ package cli
 import (
 	"bytes"
 	"flag"
+	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -62,7 +64,27 @@ func TestARunThatIsNotSealedAgain(t *testing.T) {
 	if failure.KindOf(err) != failure.Storage || !strings.Contains(failure.NextOf(err), "run --resume '"+s.Dir+"'") {
 		t.Errorf("to give it away: %v; %s", err, failure.NextOf(err))
 	}
+	if err := a.asSealed(table(), s, unpacked); failure.KindOf(err) != failure.Storage {
+		t.Errorf("in an archive: %v", err)
+	}
 	if got := count(); !strings.Contains(got, ": 0 of 1 run as sealed; 1 not sealed since a chexp worked in them\n") {
 		t.Errorf("counted as: %s", got)
+	}
+}
+
+// The advice about a run that was changed can be pasted; about one in an archive it names no folder that is gone.
+func TestAdviceAboutAChangedRun(t *testing.T) {
+	s := sealedRun(t)
+	if err := os.Remove(filepath.Join(s.Dir, store.PlanFile)); err != nil {
+		t.Fatal(err)
+	}
+	a := &app{out: io.Discard, err: io.Discard}
+	const again = "get the archive again from its author; nothing was unpacked"
+	want := map[use]string{shown: "results report '" + s.Dir + "'", unpacked: again}
+	for to, text := range want {
+		err := a.asSealed(table(), s, to)
+		if failure.KindOf(err) != failure.Storage || !strings.Contains(failure.NextOf(err), text) {
+			t.Errorf("%v; advice %q, want %q", err, failure.NextOf(err), text)
+		}
 	}
 }

@@ -83,7 +83,7 @@ func wantFault(t *testing.T, r *store.Run, how How, file string) {
 	if len(v.Faults) != 1 || v.Faults[0].How != how || v.Faults[0].File != file {
 		t.Errorf("want %s %s; got %+v", how, file, v.Faults)
 	}
-	if err := v.Err(r); err == nil || !strings.Contains(err.Error(), string(how)+": "+file) {
+	if err := v.Err(r, "do"); err == nil || !strings.Contains(err.Error(), string(how)+": "+file) {
 		t.Errorf("the error is %v", err)
 	}
 }

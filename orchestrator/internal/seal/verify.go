@@ -109,13 +109,13 @@ func (s state) against(r *store.Run, last Seal, open bool) (faults []Fault) {
 	return faults
 }
 
-// Err is an error that names what is not as it was sealed; nil if all is.
-func (v Verdict) Err(r *store.Run) error {
+// Err is an error that names what is not as it was sealed, and says what to do; nil if
+// all is.
+func (v Verdict) Err(r *store.Run, advice string) error {
 	if len(v.Faults) == 0 {
 		return nil
 	}
-	return failure.Storage.Errorf("run %s is not what was sealed: %s", r.Whole().ID, v.Named()).
-		Advise("copy it again from where it was made; reports alone, `chexp results report %s` writes again", r.Whole().Dir)
+	return failure.Storage.Errorf("run %s is not what was sealed: %s", r.Whole().ID, v.Named()).Advise("%s", advice)
 }
 
 // Named names the files that are not as they were sealed.
