@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -60,7 +61,7 @@ func (a resultsVerbs) export(c *cli.Context) error {
 		return failure.Usage.Errorf("run %s has %s, and an export is of one", s.ID, words.Plural(n, "device")).
 			Advise("`%s`", a.commands(c).Line("results", "export", s.ID+"/1", "--to", c.String("to")))
 	}
-	changed := a.asSealed(c, s, true)
+	changed := a.asSealed(c, s, rewritten)
 	f, err := readFindings(s)
 	if err != nil {
 		return err
@@ -104,17 +105,52 @@ func (a resultsVerbs) exportMLflow(c *cli.Context, s *store.Run, f *found) error
 		return err
 	}
 	uri := os.Getenv(trackingURI)
-	if c.String("output") == "" && strings.HasPrefix(uri, "http") {
+	scheme := strings.ToLower(uriScheme(uri))
+	if c.String("output") == "" && (scheme == "http" || scheme == "https") {
 		server := mlflow.Server{URI: uri, User: os.Getenv("MLFLOW_TRACKING_USERNAME"),
 			Password: os.Getenv("MLFLOW_TRACKING_PASSWORD"), Token: os.Getenv("MLFLOW_TRACKING_TOKEN"), Say: a.warn}
 		n, err := server.Post(c.Context, e)
 		fmt.Fprintf(a.err, "  posted: %d of %s, to the experiment %s\n", n, words.Plural(len(e.Trials), "trial"), e.Name)
 		return err
 	}
-	dir := cmp.Or(c.String("output"), strings.TrimPrefix(strings.TrimPrefix(uri, "file://"), "file:"), "mlruns")
+	dir := cmp.Or(c.String("output"), trackingFolder(uri))
+	if dir == "" {
+		return failure.Usage.Errorf("chexp posts to an http address or writes a folder, and %s names neither", trackingURI).
+			Advise("`%s` writes a folder; nothing was written",
+				a.commands(c).Line("results", "export", c.Args().First(), "--to", toMLflow, "-o", "mlruns"))
+	}
 	if err := e.Folder(dir); err != nil {
 		return store.Explain(err)
 	}
 	fmt.Fprintln(a.out, dir)
 	return nil
+}
+
+// uriScheme is what stands before an address's colon; "" of a path.
+func uriScheme(uri string) string {
+	scheme, _, found := strings.Cut(uri, ":")
+	if !found || strings.ContainsAny(scheme, `/\`) || filepath.IsAbs(uri) {
+		return ""
+	}
+	return scheme
+}
+
+// trackingFolder is the folder that MLflow's variable names; "" if it names something else, as a database.
+func trackingFolder(uri string) string {
+	switch scheme := uriScheme(uri); {
+	case uri == "":
+		return "mlruns"
+	case scheme == "" && (filepath.IsAbs(uri) || strings.Contains(uri, "/")):
+		return uri
+	case !strings.EqualFold(scheme, "file"):
+		return ""
+	}
+	u, err := url.Parse(uri)
+	if err != nil || u.Host != "" && u.Host != "localhost" {
+		return ""
+	}
+	if relative, err := url.PathUnescape(u.Opaque); err == nil && relative != "" { // file:mlruns
+		return relative
+	}
+	return u.Path
 }

@@ -74,8 +74,8 @@ func (a experimentVerbs) foretell(c *cli.Context, e *spec.Experiment, plan *tria
 // asks for.
 func sameDevice(s *store.Run, e *spec.Experiment) bool {
 	was, err := storedExperiment(s)
-	return err == nil && was.Site == e.Site && was.Lease.MachineName == e.Lease.MachineName &&
-		was.Lease.Device == e.Lease.Device && was.Lease.UID == e.Lease.UID
+	return err == nil && was.Site == e.Site && was.Host.Name == e.Host.Name &&
+		was.Lease.MachineName == e.Lease.MachineName && was.Lease.Device == e.Lease.Device && was.Lease.UID == e.Lease.UID
 }
 
 // tells adds what a run tells of the options wanted that are not known yet.

@@ -82,7 +82,7 @@ func (a packVerbs) pack(c *cli.Context) error {
 	if store.InUse(s) {
 		return failure.Locked.Errorf("run %s is in use by another chexp", s.ID).Advise("pack it when that has ended")
 	}
-	if err := a.asSealed(c, s, false); err != nil {
+	if err := a.asSealed(c, s, givenAway); err != nil {
 		return err
 	}
 	archive, err := a.crateOf(c, s)
@@ -326,7 +326,7 @@ func (a *app) bring(c *cli.Context, name string) (*store.Run, error) {
 		if err := archive.Unpack(dir, pushed); err != nil {
 			return err
 		}
-		if err := a.asSealed(c, &store.Run{ID: plan.RunID, Dir: dir}, false); err != nil {
+		if err := a.asSealed(c, &store.Run{ID: plan.RunID, Dir: dir}, shown); err != nil {
 			return err
 		}
 		entries, err := os.ReadDir(pushed)

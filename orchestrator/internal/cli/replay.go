@@ -69,7 +69,7 @@ func (a runVerbs) replay(c *cli.Context) error {
 		return err
 	}
 	old = old.Whole()
-	if err := a.asSealed(c, old, false); err != nil {
+	if err := a.asSealed(c, old, givenAway); err != nil {
 		return err
 	}
 	r, err := a.again(c, old)

@@ -295,7 +295,7 @@ func (a resultsVerbs) resultsReport(c *cli.Context) error {
 	}
 	defer whole.Unlock()
 	defer a.sealing(whole)()
-	changed := a.asSealed(c, s, true)
+	changed := a.asSealed(c, s, rewritten)
 	if _, err := writeReports(s); err != nil {
 		return errors.Join(changed, err)
 	}

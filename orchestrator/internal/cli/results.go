@@ -58,7 +58,7 @@ func (a resultsVerbs) resultsShow(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	changed := a.asSealed(c, s, false)
+	changed := a.asSealed(c, s, shown)
 	f, err := readFindings(s)
 	if err == nil {
 		err = a.show(c, f)

@@ -18,6 +18,7 @@ import (
 	"chexp/experiments/trial"
 	"chexp/experiments/words"
 	"chexp/orchestrator/internal/clock"
+	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/seal"
 	"chexp/orchestrator/internal/store"
 
@@ -35,25 +36,45 @@ func (a *app) sealing(s *store.Run) func() {
 	}
 }
 
-// asSealed says, before anything of a run is shown, whether it is what was sealed. An
-// error names what is not; where reports are written again, what they were is no matter.
-func (a *app) asSealed(c *cli.Context, s *store.Run, again bool) error {
+// use is what a run is verified for.
+type use int
+
+const (
+	shown     use = iota
+	rewritten     // its reports are written again: what they were is no matter
+	givenAway     // packed, or measured again: nobody can vouch for what a chexp has not sealed
+)
+
+// asSealed says, before anything of a run is used, whether it is what was sealed. An
+// error names what is not.
+func (a *app) asSealed(c *cli.Context, s *store.Run, to use) error {
 	v, err := seal.Verify(s)
 	if err != nil {
 		return err
 	}
-	if again {
+	if to == rewritten {
 		v = v.Evidence()
 	}
-	switch changed := v.Err(s); {
-	case changed != nil:
+	if changed := v.Err(s); changed != nil {
 		a.warn(changed.Error())
 		return changed
-	case c.String("format") != "table":
-	default:
+	}
+	if c.String("format") == "table" {
 		fmt.Fprintf(a.err, "  %s\n", v)
 	}
+	if to == givenAway {
+		return unsealedWork(s, v, a.commandsFor(c, s))
+	}
 	return nil
+}
+
+// unsealedWork is an error if a chexp has worked in a run since it was sealed.
+func unsealedWork(s *store.Run, v seal.Verdict, lines run.Commands) error {
+	if !v.Open {
+		return nil
+	}
+	return failure.Storage.Errorf("a chexp has worked in run %s since it was sealed, and was cut off: what it wrote "+
+		"cannot be told from what somebody changed", s.ID).Advise("`%s` goes on, and seals it", lines.Resume())
 }
 
 // changedEvidence names what of a run's evidence is not as it was sealed.
@@ -151,12 +172,7 @@ func (a verifyVerb) verify(c *cli.Context) error {
 	if err := a.print(c, verifiedList(s, v, models)); err != nil {
 		return err
 	}
-	var open error
-	if v.Open {
-		open = failure.Storage.Errorf("a chexp has worked in run %s since it was sealed, and was cut off: what it wrote "+
-			"cannot be told from what somebody changed", s.ID).Advise("`%s` goes on, and seals it", a.commandsFor(c, s).Resume())
-	}
-	return errors.Join(v.Err(s), plan, open, wantSigner(c.String("signed-by"), v))
+	return errors.Join(v.Err(s), plan, unsealedWork(s, v, a.commandsFor(c, s)), wantSigner(c.String("signed-by"), v))
 }
 
 // unsealed says what can be told of a run without a seal: its results are held against
@@ -326,7 +342,7 @@ func publicKeys(data []byte) map[string]bool {
 // says so. A result that is not as it was sealed is left out.
 func (a resultsVerbs) sealedRuns(c *cli.Context, runs []*store.Gathered) {
 	of := map[string]seal.Verdict{}
-	good, none := 0, 0
+	good, none, open := 0, 0, 0
 	for _, r := range runs {
 		v, seen := of[r.Dir]
 		if r.Dir == "" {
@@ -338,10 +354,12 @@ func (a resultsVerbs) sealedRuns(c *cli.Context, runs []*store.Gathered) {
 			switch {
 			case err != nil, v.Unavailable != "":
 				none++
-			case len(v.Faults) == 0:
-				good++
-			default:
+			case len(v.Faults) > 0:
 				r.Damaged = append(r.Damaged, v.String())
+			case v.Open:
+				open++
+			default:
+				good++
 			}
 			of[r.Dir] = v
 		}
@@ -350,7 +368,8 @@ func (a resultsVerbs) sealedRuns(c *cli.Context, runs []*store.Gathered) {
 		}
 	}
 	if c.String("format") == "table" && len(of) > 0 {
-		fmt.Fprintf(a.err, "  verified: %d of %s as sealed%s\n", good, words.Plural(len(of), "run"),
+		fmt.Fprintf(a.err, "  verified: %d of %s as sealed%s%s\n", good, words.Plural(len(of), "run"),
+			words.When(open > 0, fmt.Sprintf("; %d not sealed since a chexp worked in them", open)),
 			words.When(none > 0, fmt.Sprintf("; of %d unavailable, as they have no seal", none)))
 	}
 }
