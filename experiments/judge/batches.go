@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -80,10 +81,17 @@ func (r *Run) choices() (out []*Option) {
 	return out
 }
 
-// nearest is the first of those that come nearest to meeting every budget.
+// nearest is the first of those that come nearest to meeting every budget. One with a
+// result comes before one without: a batch that failed says nothing of the others.
 func nearest(among []*Option) *Option {
+	silent := func(o *Option) int {
+		if o.Usable() && (o.Batched == nil || o.Batched.Usable()) {
+			return 0
+		}
+		return 1
+	}
 	return slices.MinFunc(among, func(a, b *Option) int {
-		return verdicts[a.Verdict()].bad - verdicts[b.Verdict()].bad
+		return cmp.Or(silent(a)-silent(b), verdicts[a.Verdict()].bad-verdicts[b.Verdict()].bad)
 	})
 }
 

@@ -105,6 +105,11 @@ func TestABatchThatFails(t *testing.T) {
 	if d := r.judge(budgets...).Decide(); d.Conclusion != SomeMeet || len(d.Unusable) != 0 {
 		t.Errorf("one of two larger batches failed: %+v", d)
 	}
+	r.results[1].Outcome, r.results[2].Outcome = trial.OK, trial.Failed
+	missed := []Budget{budgets[0], budget(Throughput, ">=", 1e6)}
+	if d := r.judge(missed...).Decide(); d.Conclusion != NoneMeets || len(d.Unusable) != 0 {
+		t.Errorf("one of two larger batches missed, the other failed: %+v", d)
+	}
 	r.results[1].Outcome = trial.Failed
 	if d := r.judge(budgets...).Decide(); d.Conclusion != NoneKnown || d.Open[0].Verdicts[1] != Unknown {
 		t.Errorf("all larger batches failed: %+v", d)

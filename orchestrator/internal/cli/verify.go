@@ -93,7 +93,9 @@ func unsealedWork(s *store.Run, v seal.Verdict, advice string) error {
 }
 
 // sealedByResume advises what to do about a run with work that is not sealed.
-func sealedByResume(lines run.Commands) string { return fmt.Sprintf("`%s` goes on, and seals it", lines.Resume()) }
+func sealedByResume(lines run.Commands) string {
+	return fmt.Sprintf("`%s` goes on, and seals it", lines.Resume())
+}
 
 // changedEvidence names what of a run's evidence is not as it was sealed.
 func changedEvidence(s *store.Run) string {
@@ -191,7 +193,8 @@ func (a verifyVerb) verify(c *cli.Context) error {
 		return err
 	}
 	lines := a.commandsFor(c, s)
-	return errors.Join(v.Err(s, copiedAgain(lines)), plan, unsealedWork(s, v, sealedByResume(lines)), wantSigner(c.String("signed-by"), v))
+	return errors.Join(v.Err(s, copiedAgain(lines)), plan, unsealedWork(s, v, sealedByResume(lines)),
+		wantSigner(c.String("signed-by"), v))
 }
 
 // unsealed says what can be told of a run without a seal: its results are held against

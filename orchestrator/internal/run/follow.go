@@ -51,12 +51,13 @@ func (a *attempt) measure(ctx context.Context) (string, error) {
 // to know that it did: its start is idempotent, and an answer can be lost.
 func (a *attempt) start(ctx context.Context) error {
 	a.lastSeq = a.mirrored()
-	var unanswered error
+	var unanswered, over error
 	begin := func(ctx context.Context) error {
 		limit := time.Duration(0)
 		if end, ok := a.deadline(); ok {
 			if limit = a.until(end); limit <= 0 {
-				return homing{a}.neverStarted(unanswered)
+				over = homing{a}.neverStarted(unanswered) // and is not to be asked again
+				return nil
 			}
 		}
 		_, unanswered = a.agent().Start(ctx, limit)
@@ -66,6 +67,9 @@ func (a *attempt) start(ctx context.Context) error {
 	h := homing{a}
 	if err := h.whileHeld(ctx, "the device does not say whether its agent has started", begin); err != nil {
 		return err
+	}
+	if over != nil {
+		return over
 	}
 	a.record(store.Entry{Kind: store.Done, What: anAgent, ID: a.container.ID})
 	return nil

@@ -42,10 +42,11 @@ func (a homing) bringHome(ctx context.Context, bring func(context.Context) error
 // whileHeld repeats something as long as the device can be held. what is said of an
 // outage, once.
 func (a homing) whileHeld(ctx context.Context, what string, do func(context.Context) error) error {
+	giveUp := time.Now().Add(a.Patience.Polls) // where no lease says when
 	until := func() time.Duration {
 		end, ok := a.holdEnd()
 		if !ok {
-			return a.Patience.Polls
+			return time.Until(giveUp)
 		}
 		if a.until(end) < a.Patience.LeaseLook && a.extended(ctx) {
 			end, _ = a.holdEnd()
@@ -227,8 +228,14 @@ func (a homing) salvage(ctx context.Context, why string, limit time.Duration) er
 	}
 	a.recallLease()
 	a.Observe.Say("stopping the agent and bringing home what it has measured")
-	_, err := inTurn(ctx, a.crowd.haven(), func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, a.bringHome(ctx, func(ctx context.Context) error { return a.bringAll(ctx, why) })
+	err := a.bringHome(ctx, func(ctx context.Context) error { // a device that is mute waits without its turn
+		_, err := inTurn(ctx, a.crowd.haven(), func(ctx context.Context) (struct{}, error) {
+			if a.crowd == nil {
+				return struct{}{}, a.bringAll(ctx, why)
+			}
+			return struct{}{}, within(ctx, 10*perFetch, func(ctx context.Context) error { return a.bringAll(ctx, why) })
+		})
+		return err
 	})
 	if err != nil && a.rescued != "" {
 		a.Observe.Warn("not all results fit into the run's directory: " + err.Error())
@@ -279,9 +286,10 @@ func (a homing) whole() bool {
 // home. One that was interrupted leaves the device as it is, unless it was told to
 // give it back, or the container is gone and nothing can come home any more; any other
 // has tried for as long as it could, and says what is lost before anything is deleted.
+// A machine without a lease costs nothing: it keeps what it has.
 func (a concluding) notHome(ctx, cleanup context.Context, cause, err error) error {
 	a.record(store.Entry{Kind: store.Failed, Text: "not home: " + cause.Error()})
-	if ctx.Err() == nil || a.Release || homing(a).gone(cleanup) {
+	if ctx.Err() == nil && !a.lease.End.IsZero() || a.Release || homing(a).gone(cleanup) {
 		if lost := enduring(a).lostWith(); lost != "" {
 			a.Observe.Warn(lost)
 		}
@@ -297,7 +305,11 @@ func (a concluding) notHome(ctx, cleanup context.Context, cause, err error) erro
 	if l := a.held.Lease; l.Open() && !l.Adopted {
 		giveUp = fmt.Sprintf("`%s` gives the device back with all that is on it", a.Commands.DeleteLease(l.Key()))
 	}
-	return failure.Interrupted.Errorf("interrupted; what is measured is not all home, so the device is kept%s", until).
+	kind, what := failure.Interrupted, "interrupted; "
+	if ctx.Err() == nil {
+		kind, what = failure.Device, ""
+	}
+	return kind.Errorf("%swhat is measured is not all home, so the device is kept%s", what, until).
 		Advise("`%s` brings it home, `%s` goes on; %s", a.Commands.Fetch(), a.Commands.Resume(), giveUp).
 		Because(cause)
 }

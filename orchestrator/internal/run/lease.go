@@ -179,8 +179,10 @@ func (a reserving) await(ctx context.Context, l Lease) (string, error) {
 	if err := a.allUndisturbed(ctx); err != nil {
 		return "", err
 	}
-	for _, w := range a.Site.WarningsUntil(l.End) {
-		a.Observe.Warn(w)
+	if !a.Commands.NoLeases || !a.held.Started { // else what is at work there is the run's own agent
+		for _, w := range a.Site.WarningsUntil(l.End) {
+			a.Observe.Warn(w)
+		}
 	}
 	if l.End.IsZero() {
 		return a.boards(), nil

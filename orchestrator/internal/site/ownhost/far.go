@@ -60,7 +60,7 @@ rm "$own/probe"; cd "$own" && pwd -P`
 const findScript = `cd "$HOME/` + home + `/$0" 2>/dev/null && [ -e .chexp-work ] || exit 60; pwd -P`
 
 // removeScript ends what works in the directory, also what starts meanwhile, before it
-// removes it.
+// removes it. The marker goes last: without it, what is left would be nobody's.
 const removeScript = `root=$HOME/` + home + `; dir=$root/$0
 [ -e "$dir" ] || [ -L "$dir" ] || exit 0
 [ -d "$dir" ] && [ ! -L "$dir" ] && [ -e "$dir/.chexp-work" ] || exit 61
@@ -69,6 +69,9 @@ for i in 1 2 3 4 5; do
 ` + inside + `
 [ -n "$all" ] || break
 kill -9 $all 2>/dev/null; sleep 0.2
+done
+for f in "$dir"/* "$dir"/.[!.]* "$dir"/..?*; do
+[ "$f" = "$dir/.chexp-work" ] || rm -rf "$f" || exit 1
 done
 rm -rf "$dir" || exit 1
 rmdir "$root" 2>/dev/null; [ ! -e "$dir" ]`

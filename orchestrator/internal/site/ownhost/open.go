@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
@@ -42,7 +43,7 @@ func (s *Site) open(ctx context.Context, env ...string) (transport.Transport, er
 	}
 	keys := &keyring{site: s}
 	defer keys.close()
-	if err := keys.gather(); err != nil {
+	if err := keys.gather(ctx); err != nil {
 		return nil, err
 	}
 	return s.dial(ctx, sshexec.Config{Address: s.opts.Host.Address(), User: s.opts.Host.User, Signers: keys.signers,
@@ -75,8 +76,8 @@ func (k *keyring) close() {
 
 // gather takes the one key that the experiment names or, where it names none, those
 // of ssh-agent and the usual files.
-func (k *keyring) gather() error {
-	held := k.ofAgent()
+func (k *keyring) gather(ctx context.Context) error {
+	held := k.ofAgent(ctx)
 	opts := k.site.opts
 	if name := opts.Host.Key; name != "" {
 		return k.named(name, held)
@@ -146,15 +147,21 @@ func (k *keyring) add(name string) error {
 	return nil
 }
 
+// agentTime bounds all that ssh-agent is asked for one connection: one that was forwarded
+// over a dead line never answers.
+const agentTime = time.Minute
+
 // ofAgent are the keys that ssh-agent holds; none where there is no agent.
-func (k *keyring) ofAgent() []ssh.Signer {
+func (k *keyring) ofAgent(ctx context.Context) []ssh.Signer {
 	if k.site.opts.Agent == "" {
 		return nil
 	}
-	line, err := net.Dial("unix", k.site.opts.Agent)
+	line, err := (&net.Dialer{Timeout: agentTime}).DialContext(ctx, "unix", k.site.opts.Agent)
 	if err != nil {
 		return nil
 	}
+	_ = line.SetDeadline(time.Now().Add(agentTime)) // a socket has one
+	context.AfterFunc(ctx, func() { line.Close() })
 	signers, err := agent.NewClient(line).Signers()
 	if err != nil {
 		line.Close()
