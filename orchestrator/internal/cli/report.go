@@ -294,8 +294,8 @@ func (a resultsVerbs) resultsReport(c *cli.Context) error {
 		return err
 	}
 	defer whole.Unlock()
-	defer a.sealing(whole)()
 	changed := a.asSealed(c, s, rewritten)
+	defer a.sealing(whole)()
 	if _, err := writeReports(s); err != nil {
 		return errors.Join(changed, err)
 	}

@@ -164,6 +164,31 @@ func TestSealsFollowEachOther(t *testing.T) {
 	wantFault(t, r, Missing, "seals/1")
 }
 
+// Work that adds nothing to the journal, as when reports are written again, leaves a sound run if it is killed.
+func TestWorkThatIsKilledBeforeItSeals(t *testing.T) {
+	r := sealed(t)
+	Begin(r)
+	write(t, r, "report.html", "<p>by a later version\n")
+	write(t, r, "results/SHA256SUMS", "more sums\n")
+	if v := verify(t, r); !v.Open || len(v.Faults) > 0 {
+		t.Errorf("killed: %+v", v)
+	}
+	write(t, r, "results/a.json", "edited\n")
+	wantFault(t, r, Changed, "results/a.json") // what was measured is judged all the same
+	write(t, r, "results/a.json", content()["results/a.json"])
+	for range 2 { // the second time nothing is new
+		seal(t, Begin(r))
+		if v := verify(t, r); v.Seals != 2 || v.Open || len(v.Faults) > 0 {
+			t.Errorf("sealed: %+v", v)
+		}
+	}
+	write(t, r, "seals/2", "no seal\n") // none can follow it, so none is promised
+	seal(t, Begin(r))
+	if v := verify(t, r); v.Open || len(v.Faults) == 0 {
+		t.Errorf("with a broken seal: %+v", v)
+	}
+}
+
 // Who writes the reports again, or goes on with the run, does not seal what somebody
 // has changed before.
 func TestWhatWasChangedIsNotSealedAnew(t *testing.T) {

@@ -1,7 +1,11 @@
 package seal
 
 import (
+	"errors"
+	"io/fs"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -67,13 +71,18 @@ func Verify(r *store.Run) (v Verdict, err error) {
 		return v, r.Damaged("the directory", err)
 	}
 	v.Last = seals[len(seals)-1]
-	v.Open = now.sizes[journal] > v.Last.Grows[journal]
+	_, unsealed := os.Lstat(filepath.Join(r.Dir, openMark))
+	v.Open = unsealed == nil || now.sizes[journal] > v.Last.Grows[journal]
 	v.Faults = append(v.Faults, now.against(r, v.Last, v.Open)...)
 	return v, nil
 }
 
-// journal is the file that a chexp adds to whatever it does.
+// journal is the file that a chexp adds to when it measures.
 const journal = "journal.jsonl"
+
+// openMark is there from when a chexp begins to work in a run until it has sealed it,
+// and stays behind if the chexp is killed: not all work adds to the journal.
+const openMark = ".open"
 
 // against holds what is there against a seal.
 func (s state) against(r *store.Run, last Seal, open bool) (faults []Fault) {
@@ -152,7 +161,16 @@ func Begin(r *store.Run) Before {
 	if v, err := Verify(b.run); err == nil {
 		b.faults = v.Faults
 	}
+	if len(b.seals) > 0 && !b.broken() {
+		_ = b.run.Replace(openMark, nil) // if it cannot be written, the journal alone tells
+	}
 	return b
+}
+
+// broken reports whether the seals themselves are not what was written: then no other
+// can follow them.
+func (b Before) broken() bool {
+	return slices.ContainsFunc(b.faults, func(f Fault) bool { return strings.HasPrefix(f.File, Dir+"/") })
 }
 
 // Seal writes the next seal of a run, if anything is new since the last. What was not
@@ -161,11 +179,8 @@ func Begin(r *store.Run) Before {
 // measured: what was read again tells nothing of what happened to it before.
 func (b Before) Seal(at time.Time) error {
 	now, err := look(b.run)
-	if err != nil || now.sums[journal] == "" || len(b.seals) == 0 && b.journal == now.sizes[journal] {
+	if err != nil || now.sums[journal] == "" || b.broken() || len(b.seals) == 0 && b.journal == now.sizes[journal] {
 		return err
-	}
-	if slices.ContainsFunc(b.faults, func(f Fault) bool { return strings.HasPrefix(f.File, Dir+"/") }) {
-		return nil // what the next would follow is not what was written
 	}
 	next := Seal{N: len(b.seals) + 1, Run: b.run.ID, Time: at, Files: now.sums, Grows: map[string]int64{}}
 	for name, size := range now.sizes {
@@ -178,10 +193,21 @@ func (b Before) Seal(at time.Time) error {
 		next.Before, next.Run = last.sum, last.Run
 		b.carry(now, last, next)
 		if maps.Equal(next.Files, last.Files) {
-			return nil
+			return b.close()
 		}
 	}
-	return b.run.WriteOnce(next.Name(), next.bytes())
+	if err := b.run.WriteOnce(next.Name(), next.bytes()); err != nil {
+		return err
+	}
+	return b.close()
+}
+
+// close says that no work is left that is not sealed.
+func (b Before) close() error {
+	if err := os.Remove(filepath.Join(b.run.Dir, openMark)); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // carry puts the sums of what was wrong before, and is still, into the next seal.
