@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -23,6 +24,7 @@ import (
 // diesOf has a command die as it does when others end it: its process group gets
 // the signals, and nobody reads what it prints.
 func diesOf(ts *testscript.TestScript, neg bool, args []string) {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP) // under nohup, what we start would ignore it
 	cmd := command(ts, args[1:])
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	r, w, err := os.Pipe()
