@@ -19,6 +19,7 @@ import (
 	"chexp/experiments/failure"
 	"chexp/experiments/words"
 	"chexp/orchestrator/internal/run"
+	"chexp/orchestrator/internal/seal"
 	"chexp/orchestrator/internal/store"
 
 	"github.com/urfave/cli/v2"
@@ -39,6 +40,8 @@ type app struct {
 	deviceArch string
 	quiet      bool        // no progress
 	answerTo   *answerFile // what --output names; nil: stdout
+
+	work *seal.Before // how the run was that this process works in; nil: in none
 }
 
 // Main runs one command line and returns the exit code (see exitCodes).

@@ -62,7 +62,7 @@ func (a resultsVerbs) export(c *cli.Context) error {
 			Advise("`%s`", a.commands(c).Line("results", "export", s.ID+"/1", "--to", c.String("to")))
 	}
 	changed := a.asSealed(c, s, rewritten)
-	f, err := readFindings(s)
+	f, err := readFindings(s, nil)
 	if err != nil {
 		return err
 	}

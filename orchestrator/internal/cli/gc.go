@@ -172,7 +172,7 @@ func (a gcVerb) end(c *cli.Context, s *store.Run) error {
 	}
 	cfg.Observe, cfg.Boards = obs, obs
 	cfg.Report = func() error {
-		_, err := writeReports(cfg.Store)
+		_, err := writeReports(cfg.Store, a.work)
 		return err
 	}
 	return run.End(a.cleanup, cfg)

@@ -17,6 +17,7 @@ import (
 	"chexp/orchestrator/internal/report/findings"
 	"chexp/orchestrator/internal/report/page"
 	"chexp/orchestrator/internal/run"
+	"chexp/orchestrator/internal/seal"
 	"chexp/orchestrator/internal/store"
 
 	"github.com/urfave/cli/v2"
@@ -40,9 +41,10 @@ func (f *found) measured() bool {
 	return len(f.results) > 0 || slices.ContainsFunc(f.devices, (*found).measured)
 }
 
-// readFindings reads a run from its directory alone.
-func readFindings(s *store.Run) (*found, error) {
-	changed := changedEvidence(s)
+// readFindings reads a run from its directory alone. work is what the process does in
+// it; nil: it only reads.
+func readFindings(s *store.Run, work *seal.Before) (*found, error) {
+	changed := changedEvidence(s, work)
 	if len(s.Devices()) > 0 {
 		return readDevices(s, changed)
 	}
@@ -276,8 +278,8 @@ func (f *found) write() error {
 }
 
 // writeReports reads a run and writes its derived files.
-func writeReports(s *store.Run) (*found, error) {
-	f, err := readFindings(s)
+func writeReports(s *store.Run, work *seal.Before) (*found, error) {
+	f, err := readFindings(s, work)
 	if err != nil {
 		return nil, err
 	}
@@ -296,7 +298,7 @@ func (a resultsVerbs) resultsReport(c *cli.Context) error {
 	defer whole.Unlock()
 	changed := a.asSealed(c, s, rewritten)
 	defer a.sealing(whole)()
-	if _, err := writeReports(s); err != nil {
+	if _, err := writeReports(s, a.work); err != nil {
 		return errors.Join(changed, err)
 	}
 	fmt.Fprintln(a.out, s.Dir+"/report.html")

@@ -41,7 +41,7 @@ func TestResultsAreReadOnce(t *testing.T) {
 	a := &app{out: &out, err: &out}
 	flags := flag.NewFlagSet("", flag.ContinueOnError)
 	flags.String("format", "table", "")
-	f, err := writeReports(s)
+	f, err := writeReports(s, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,7 +59,7 @@ func (a resultsVerbs) resultsShow(c *cli.Context) error {
 		return err
 	}
 	changed := a.asSealed(c, s, shown)
-	f, err := readFindings(s)
+	f, err := readFindings(s, nil)
 	if err == nil {
 		err = a.show(c, f)
 	}
@@ -141,7 +141,7 @@ func (a resultsVerbs) resultsFetch(c *cli.Context) error {
 		a.nothingToFetch); err != nil {
 		return err
 	}
-	f, err := writeReports(s)
+	f, err := writeReports(s, a.work)
 	if err != nil {
 		return errors.Join(left, err)
 	}

@@ -339,7 +339,7 @@ func (a runVerbs) carryOut(c *cli.Context, cfg run.Config, obs *progress) error 
 	cfg.Observe, cfg.Boards = obs, obs
 	var f *found // nothing where the run ended before its report
 	cfg.Report = func() (err error) {
-		f, err = writeReports(cfg.Store)
+		f, err = writeReports(cfg.Store, a.work)
 		return err
 	}
 	watch := a.guard(c, cfg)
@@ -354,7 +354,7 @@ func (a runVerbs) carryOut(c *cli.Context, cfg run.Config, obs *progress) error 
 	}
 	if f == nil {
 		var unread error
-		if f, unread = readFindings(cfg.Store); unread != nil {
+		if f, unread = readFindings(cfg.Store, a.work); unread != nil {
 			return errors.Join(err, unread)
 		}
 	}

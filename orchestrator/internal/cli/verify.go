@@ -29,6 +29,7 @@ import (
 // returned function seals what it has become.
 func (a *app) sealing(s *store.Run) func() {
 	before := seal.Begin(s)
+	a.work = &before
 	return func() {
 		if err := before.Seal(time.Now()); err != nil {
 			a.warn("run " + s.ID + " could not be sealed, so nobody can tell later whether it was changed: " + err.Error())
@@ -97,9 +98,16 @@ func sealedByResume(lines run.Commands) string {
 	return fmt.Sprintf("`%s` goes on, and seals it", lines.Resume())
 }
 
-// changedEvidence names what of a run's evidence is not as it was sealed.
-func changedEvidence(s *store.Run) string {
-	v, err := seal.Verify(s)
+// changedEvidence names what of a run's evidence is not as it was sealed. While this
+// process works in the run, what it writes itself is no change.
+func changedEvidence(s *store.Run, work *seal.Before) string {
+	var v seal.Verdict
+	var err error
+	if work != nil {
+		v, err = work.Still()
+	} else {
+		v, err = seal.Verify(s)
+	}
 	if err != nil {
 		return err.Error()
 	}

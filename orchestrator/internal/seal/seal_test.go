@@ -213,6 +213,10 @@ func TestWhatWasChangedIsNotSealedAnew(t *testing.T) {
 	}
 	b = Begin(r) // put right
 	write(t, r, "results/a.json", content()["results/a.json"])
+	write(t, r, "results/c.json", "by the program itself\n")
+	if v, err := b.Still(); err != nil || v.Named() != "missing: results/b.json; added: results/d.json" {
+		t.Errorf("still wrong: %s, %v", v.Named(), err)
+	}
 	write(t, r, "results/b.json", content()["results/b.json"])
 	if err := os.Remove(filepath.Join(r.Dir, "results/d.json")); err != nil {
 		t.Fatal(err)

@@ -210,12 +210,26 @@ func (b Before) close() error {
 	return nil
 }
 
+// Still is what was wrong with the run's evidence before the program began, and is
+// still: what the program itself has written since is as it shall be.
+func (b Before) Still() (Verdict, error) {
+	now, err := look(b.run)
+	return Verdict{Faults: b.still(now)}.Evidence(), err
+}
+
+// still leaves out the faults of files that were written meanwhile.
+func (b Before) still(now state) (faults []Fault) {
+	for _, f := range b.faults {
+		if now.sums[f.File] == b.now.sums[f.File] || grows(f.File) {
+			faults = append(faults, f)
+		}
+	}
+	return faults
+}
+
 // carry puts the sums of what was wrong before, and is still, into the next seal.
 func (b Before) carry(now state, last, next Seal) {
-	for _, f := range b.faults {
-		if now.sums[f.File] != b.now.sums[f.File] && !grows(f.File) {
-			continue // it was written meanwhile
-		}
+	for _, f := range b.still(now) {
 		delete(next.Files, f.File)
 		delete(next.Grows, f.File)
 		if sum := last.Files[f.File]; sum != "" {
