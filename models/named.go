@@ -51,6 +51,16 @@ func (r *Resolver) Cached(ctx context.Context, sum string) (path string, there b
 	return path, true, nil
 }
 
+// Find returns where the cache or the search path has a model of that content; "" where
+// neither has.
+func (r *Resolver) Find(ctx context.Context, sum string) string {
+	if path, there, err := r.Cached(ctx, sum); there && err == nil {
+		return path
+	}
+	found, _ := r.search(ctx, files.Pin{SHA256: sum})
+	return found.Path
+}
+
 // Sum is the SHA-256 of a file.
 func Sum(ctx context.Context, path string) (string, error) {
 	sum, _, err := hash(ctx, path)

@@ -19,6 +19,7 @@ import (
 	"chexp/experiments/secret"
 	"chexp/experiments/trial"
 	"chexp/experiments/words"
+	"chexp/models"
 	"chexp/orchestrator/internal/crate"
 	"chexp/orchestrator/internal/seal"
 	"chexp/orchestrator/internal/store"
@@ -227,18 +228,18 @@ func readme(k *crate.Crate, withFiles bool) string {
 			seal.Dir, n)
 	}
 	there := "The models are not in here: those that chexp makes, or that have an address, are got again by their " +
-		"SHA-256;\nothers are to be put where `experiment.yaml` says."
+		"SHA-256;\nothers are to be put into a folder that " + models.SearchPathEnv + " names."
 	if withFiles {
 		there = "The files that were pushed to the device lie below `files/`, under their SHA-256."
 	}
-	var models strings.Builder
+	var rows strings.Builder
 	cell := strings.NewReplacer("|", "\\|", "\n", " ")
 	for _, m := range k.Models {
-		fmt.Fprintf(&models, "| %s | %s | %d | %s |\n", cell.Replace(m.Name), m.SHA256, m.Bytes,
+		fmt.Fprintf(&rows, "| %s | %s | %d | %s |\n", cell.Replace(m.Name), m.SHA256, m.Bytes,
 			cell.Replace(words.Printable(m.Origin)))
 	}
 	return strings.NewReplacer("RUN", k.RunID, "EXPERIMENT", k.Experiment, "CHECK", check, "VERSION", k.Agent,
-		"MODELS\n", models.String(), "THERE", there).Replace(readmeText)
+		"MODELS\n", rows.String(), "THERE", there).Replace(readmeText)
 }
 
 const readmeText = `# chexp run RUN

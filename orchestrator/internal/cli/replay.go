@@ -220,7 +220,7 @@ func modelAgain(c *cli.Context, r *models.Resolver, e *spec.Experiment, m trial.
 	}
 	source := e.Models[i]
 	if source.Path != "" { // wherever that was: only its content counts
-		if file, there, err := r.Cached(c.Context, m.SHA256); err == nil && there {
+		if file := r.Find(c.Context, m.SHA256); file != "" {
 			return file, nil
 		}
 		return "", errors.New("it was a file of the author's")
