@@ -69,7 +69,7 @@ func machine(ts *testscript.TestScript) *sshdtest.Server {
 // killedMeasuring kills chexp while the agent measures.
 func killedMeasuring(ts *testscript.TestScript, neg bool, args []string) {
 	signalled(ts, syscall.SIGKILL, args, func() bool {
-		logs, _ := filepath.Glob(ts.MkAbs("far/.chexp/*/work/out/events.jsonl"))
+		logs, _ := filepath.Glob(ts.MkAbs("far/.chexp/*/*/out/events.jsonl"))
 		for _, log := range logs {
 			if data, _ := os.ReadFile(log); bytes.Contains(data, []byte("trial_started")) {
 				return true
