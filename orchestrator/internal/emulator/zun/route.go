@@ -188,20 +188,20 @@ func (s *Service) actions() map[string]action {
 		"POST rename":           {h: container.rename, until: 13},
 		// The k8s driver implements none of these; the two that the caller does not wait for
 		// answer 202 and leave a mark in task_state for ever.
-		"POST commit": {h: s.unimplemented("commit",
+		"POST commit": {h: s.notInDriver("commit",
 			map[string]rule{"repository": psArgs, "tag": psArgs})},
-		"GET top":     {h: s.unimplemented("top", map[string]rule{"ps_args": psArgs})},
-		"POST resize": {h: s.unimplemented("resize", map[string]rule{"h": positive, "w": positive})},
-		"POST execute_resize": {h: s.unimplemented("execute_resize",
+		"GET top":     {h: s.notInDriver("top", map[string]rule{"ps_args": psArgs})},
+		"POST resize": {h: s.notInDriver("resize", map[string]rule{"h": positive, "w": positive})},
+		"POST execute_resize": {h: s.notInDriver("execute_resize",
 			map[string]rule{"exec_id": execID, "h": positive, "w": positive})},
-		"POST resize_container":      {h: s.unimplemented("resize_container", nil), since: 19},
+		"POST resize_container":      {h: s.notInDriver("resize_container", nil), since: 19},
 		"POST pause":                 {h: s.swallowed("pause", "container_pausing")},
 		"POST unpause":               {h: s.swallowed("unpause", "container_unpausing")},
 		"POST kill":                  {h: s.swallowed("kill", "container_killing")},
-		"POST network_detach":        {h: s.unimplemented("network_detach", nil), since: 6},
-		"POST network_attach":        {h: s.unimplemented("network_attach", nil), since: 8},
-		"POST add_security_group":    {h: s.unimplemented("add_security_group", nil), until: 14},
-		"POST remove_security_group": {h: s.unimplemented("remove_security_group", nil), until: 14},
+		"POST network_detach":        {h: s.notInDriver("network_detach", nil), since: 6},
+		"POST network_attach":        {h: s.notInDriver("network_attach", nil), since: 8},
+		"POST add_security_group":    {h: s.notInDriver("add_security_group", nil), until: 14},
+		"POST remove_security_group": {h: s.notInDriver("remove_security_group", nil), until: 14},
 	}
 }
 

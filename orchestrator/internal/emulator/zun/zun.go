@@ -212,7 +212,9 @@ func (s *Service) may(c call, ident, action string) *container {
 	return row
 }
 
-func (s *Service) unimplemented(action string, rules map[string]rule) func(call, string) {
+// notInDriver is an action that the site's Zun accepts and its k8s driver does not have:
+// once the parameters are right, the answer is the recorded 500.
+func (s *Service) notInDriver(action string, rules map[string]rule) func(call, string) {
 	return func(c call, ident string) {
 		if p := c.checkParameters(rules); p != nil {
 			c.fail(p)
