@@ -154,7 +154,7 @@ func TestWhatTheServerRefusesIsSaidWithoutSecrets(t *testing.T) {
 				return 500, `{"message":"cannot, me:s3cret"}`
 			}
 			return 0, ""
-		}, failure.Cloud, "cannot, me:…"},
+		}, failure.Cloud, "cannot, me:[secret]"},
 		"a page": {func(what string) (int, string) {
 			if what == "mlflow/runs/create" {
 				return 200, "<html>"

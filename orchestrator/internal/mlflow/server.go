@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/secret"
 	"chexp/experiments/words"
 	"chexp/orchestrator/internal/patient"
 )
@@ -51,6 +52,7 @@ func (s *Server) Post(ctx context.Context, e Experiment) (posted int, err error)
 		s.Password, _ = u.Password()
 		s.base.User = nil
 	}
+	secret.Hide(s.Token, s.Password) // [patient.Client] takes them out of what the server says
 	s.base.RawQuery, s.base.Fragment = "", ""
 	s.http = patient.Client(nil, nil)
 	id, err := s.experiment(ctx, e.Name)
@@ -209,7 +211,7 @@ func (s *Server) send(ctx context.Context, method, what, kind string, body []byt
 			Advise("set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN").
 			Because(&statusError{resp.StatusCode})
 	case resp.StatusCode/100 != 2:
-		return failure.Cloud.Errorf("the tracking server %s refuses %s: %s", u.Host, path.Base(p), s.reason(data)).
+		return failure.Cloud.Errorf("the tracking server %s refuses %s: %s", u.Host, path.Base(p), reason(data)).
 			Because(&statusError{resp.StatusCode})
 	}
 	if answer == nil {
@@ -222,19 +224,14 @@ func (s *Server) send(ctx context.Context, method, what, kind string, body []byt
 	return nil
 }
 
-// reason is what a server says went wrong, without what was sent to it in confidence.
-func (s *Server) reason(data []byte) string {
+// reason is what a server says went wrong.
+func reason(data []byte) string {
 	var said struct {
 		Message string `json:"message"`
 	}
 	text := string(data)
 	if json.Unmarshal(data, &said) == nil && said.Message != "" {
 		text = said.Message
-	}
-	for _, secret := range []string{s.Token, s.Password} {
-		if secret != "" {
-			text = strings.ReplaceAll(text, secret, "…")
-		}
 	}
 	return words.Line(text, maxReason)
 }
