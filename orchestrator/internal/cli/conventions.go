@@ -34,12 +34,16 @@ func outputFlag() cli.Flag {
 // that it can be written before the command does anything.
 func (a byConvention) takeOutput(c *cli.Context) error {
 	path := c.String("output")
+	_, absent := os.Lstat(path)
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
 		return failure.Usage.Errorf("--output %s cannot be written", path).
 			Advise("give another file; nothing was created").Because(err)
 	}
 	f.Close()
+	if absent != nil { // a command that fails leaves no empty answer
+		os.Remove(path)
+	}
 	a.answerTo = &answerFile{path: path}
 	a.out = a.answerTo
 	return nil
@@ -50,7 +54,7 @@ func (a byConvention) putOutput() error {
 	if a.answerTo == nil || a.answerTo.Len() == 0 {
 		return nil
 	}
-	if err := os.WriteFile(a.answerTo.path, a.answerTo.Bytes(), 0o644); err != nil {
+	if err := putFile(a.answerTo.path, a.answerTo.Bytes()); err != nil {
 		return failure.Storage.Errorf("the answer cannot be written to %s", a.answerTo.path).Because(err)
 	}
 	return nil

@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"chexp/experiments/failure"
-	"chexp/experiments/files"
 	"chexp/experiments/words"
 	"chexp/orchestrator/internal/mlflow"
 	"chexp/orchestrator/internal/report"
@@ -87,7 +86,7 @@ func (a resultsVerbs) exportFile(c *cli.Context, f *found) error {
 		return err
 	}
 	if file := c.String("output"); file != "" {
-		return store.Explain(files.Write(file, b.Bytes()))
+		return store.Explain(putFile(file, b.Bytes()))
 	}
 	_, err := b.WriteTo(a.out)
 	return err

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
-	"chexp/experiments/files"
 	"chexp/experiments/spec"
 	"chexp/experiments/words"
 	"chexp/models/infer"
@@ -150,7 +149,7 @@ func (a modelVerbs) modelQuantize(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := files.Write(out, b); err != nil {
+	if err := putFile(out, b); err != nil {
 		return failure.Storage.Errorf("cannot write %s", out).Advise("choose another place with -o").Because(err)
 	}
 	return a.printQuantized(c, q, res, out, w.Bytes, b)

@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/files"
 	"chexp/experiments/secret"
 	"chexp/experiments/words"
 	"chexp/orchestrator/internal/report/content"
@@ -50,6 +51,21 @@ func (a *app) print(c *cli.Context, l list) error {
 	}
 	_, err := io.WriteString(a.out, secret.Redact(answer.String()))
 	return err
+}
+
+// putFile writes an answer into the file that the user named: whole or not at all. What
+// is no regular file, as /dev/stdout or a pipe, is written into and never replaced.
+func putFile(path string, data []byte) error {
+	if irregular(path) {
+		return os.WriteFile(path, data, 0o644)
+	}
+	return files.Write(path, data)
+}
+
+// irregular reports whether something is at a path that is no regular file.
+func irregular(path string) bool {
+	st, err := os.Stat(path)
+	return err == nil && !st.Mode().IsRegular()
 }
 
 // columns is how wide the terminal is that w writes to; 0: it is none.

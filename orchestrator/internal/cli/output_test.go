@@ -2,6 +2,8 @@ package cli
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -48,5 +50,26 @@ func TestListsFitATerminal(t *testing.T) {
 		if n, want := strings.Count(out.String(), "\n"), 1+len(l.rows); n != want {
 			t.Errorf("%s where there is no terminal: %d lines, want %d", name, n, want)
 		}
+	}
+}
+
+// A device or a pipe that --output names is written into: renamed over, /dev/null would
+// be a file from then on.
+func TestWhatIsNoFileIsNotReplaced(t *testing.T) {
+	dir := t.TempDir()
+	plain, null := filepath.Join(dir, "answer"), filepath.Join(dir, "null")
+	if err := os.Symlink(os.DevNull, null); err != nil {
+		t.Skip("no symbolic links here: " + err.Error())
+	}
+	for _, path := range []string{plain, null} {
+		if err := putFile(path, []byte("answer\n")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if data, err := os.ReadFile(plain); err != nil || string(data) != "answer\n" {
+		t.Errorf("%q, %v", data, err)
+	}
+	if to, err := os.Readlink(null); err != nil || to != os.DevNull {
+		t.Errorf("the link was replaced: %v", err)
 	}
 }

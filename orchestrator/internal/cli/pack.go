@@ -91,6 +91,10 @@ func (a packVerbs) pack(c *cli.Context) error {
 		return err
 	}
 	file := cmp.Or(c.String("output"), s.ID+".zip")
+	if irregular(file) {
+		return failure.Usage.Errorf("%s is no regular file", file).Advise("-o takes the name of a new archive; " +
+			"nothing was written")
+	}
 	stored, err := files.Store(filepath.Dir(file), archive.Write, func(string) string { return filepath.Base(file) })
 	if err != nil {
 		return store.Explain(err)
