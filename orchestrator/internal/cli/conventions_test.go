@@ -1,8 +1,12 @@
 package cli
 
 import (
+	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -182,5 +186,16 @@ func TestInitWritesAnExperiment(t *testing.T) {
 		if code != 2 || !strings.Contains(errw, want) || exists("x.yaml") {
 			t.Errorf("%v: %d %s", args, code, errw)
 		}
+	}
+}
+
+// Who is asked a question and presses Ctrl-C gets out.
+func TestAQuestionIsInterrupted(t *testing.T) {
+	silent, w := io.Pipe() // a terminal at which nobody types
+	defer w.Close()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(received{os.Interrupt, ""})
+	if _, err := readLine(ctx, bufio.NewReader(silent)); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
 	}
 }

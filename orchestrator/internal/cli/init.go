@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -113,7 +114,7 @@ func (a initVerb) ask(c *cli.Context) (map[string]string, error) {
 			continue
 		}
 		fmt.Fprintf(a.err, "%s [%s]\n> ", q.ask, q.usual)
-		line, err := in.ReadString('\n')
+		line, err := readLine(c.Context, in)
 		if err != nil && !errors.Is(err, io.EOF) {
 			return nil, err
 		}
@@ -122,11 +123,27 @@ func (a initVerb) ask(c *cli.Context) (map[string]string, error) {
 		} else if err != nil {
 			fmt.Fprintln(a.err)
 		}
-		if c.Context.Err() != nil {
-			return nil, c.Context.Err()
-		}
 	}
 	return answers, nil
+}
+
+// readLine reads a line, unless the command is interrupted before there is one.
+func readLine(ctx context.Context, in *bufio.Reader) (string, error) {
+	type answer struct {
+		line string
+		err  error
+	}
+	read := make(chan answer, 1)
+	go func() { // it may wait for ever, and the process ends meanwhile
+		line, err := in.ReadString('\n')
+		read <- answer{line, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	case got := <-read:
+		return got.line, got.err
+	}
 }
 
 // written is the experiment's text.
