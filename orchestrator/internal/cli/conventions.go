@@ -93,7 +93,6 @@ func noCommand(c *cli.Context, above string) error {
 	what, list := fmt.Sprintf("`chexp %s` has no command %q", above, asked), fmt.Sprintf("`chexp %s --help`", above)
 	if above == "" {
 		what, list, among = fmt.Sprintf("there is no command %q", asked), "`chexp help`", c.App.Commands
-		above = ""
 	} else {
 		above += " "
 	}
