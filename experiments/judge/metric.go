@@ -74,6 +74,10 @@ func (m *Metric) MarshalText() ([]byte, error) { return []byte(m.name), nil }
 // its limit is a line in a picture of them.
 func (m *Metric) IsLatency() bool { return m.percentile > 0 }
 
+// Apart reports whether the metric says the same however steady the latencies were,
+// and on whatever processor: a file's size, a share of right answers.
+func (m *Metric) Apart() bool { return m.apart }
+
 // Read is the metric's value in a trial, in the unit of limits: bytes,
 // nanoseconds, inputs per second, or a share from 0 to 1.
 func (m *Metric) Read(t *Trial) trial.Reading[float64] { return m.value(t) }

@@ -9,7 +9,6 @@ import (
 	"chexp/experiments/stats"
 	"chexp/experiments/trial"
 	"chexp/experiments/words"
-	"chexp/orchestrator/internal/report/options"
 )
 
 func decide(t *Table) Decision {
@@ -28,7 +27,7 @@ func decide(t *Table) Decision {
 		}
 	}
 	d.say(t, j)
-	d.Next = next(t, j)
+	d.Next = d.next(t, j)
 	if len(j.Usable) == 0 {
 		return d
 	}
@@ -62,7 +61,7 @@ func (d *Decision) say(t *Table, j judge.Decision) {
 		d.Text = "No decision: " + noResult(t.Rows) + "."
 		return
 	case judge.NoBudget:
-		d.Text = "No budget was set, so there is nothing to decide. " + best(j)
+		d.Text = "No budget was set, so there is nothing to decide. " + d.best(j)
 		return
 	case judge.SomeMeet:
 		d.sayMeeting(j)
@@ -77,7 +76,7 @@ func (d *Decision) say(t *Table, j judge.Decision) {
 		d.Text = "No option meets every budget."
 	}
 	for _, x := range j.Tallies {
-		d.Details = append(d.Details, tallyText(x, len(j.Usable)))
+		d.Details = append(d.Details, d.tally(x, len(j.Usable)))
 	}
 }
 
@@ -124,7 +123,7 @@ func wouldDecide(o *judge.Option, i int) string {
 func (d *Decision) sayMeeting(j judge.Decision) {
 	all := j.Of
 	if n := len(j.Meeting); n > 1 {
-		d.Text = fmt.Sprintf("%d of %s meet every budget. %s", n, words.Plural(all, "option"), best(j))
+		d.Text = fmt.Sprintf("%d of %s meet every budget. %s", n, words.Plural(all, "option"), d.best(j))
 		d.Details = append(d.Details, "They are: "+judge.Labels(j.Meeting)+".")
 		return
 	}
@@ -132,18 +131,7 @@ func (d *Decision) sayMeeting(j judge.Decision) {
 	if all == 1 {
 		who = "The only option meets"
 	}
-	d.Text = fmt.Sprintf("%s every budget: %s (%s, %s).", who, one.Label, Size(one.Bytes), speed(one))
-}
-
-// speed is the median of a usable option and, of one for more than one batch, what the
-// larger one handles.
-func speed(o *judge.Option) string {
-	s := "p50 " + words.Nanoseconds(*o.P50.Value)
-	if o.Batched == nil {
-		return s
-	}
-	return fmt.Sprintf("%s; %s in batches of %d", s, words.Rate(*options.Throughput(o.Batched.Trials).Value),
-		o.Batched.Trials[0].Batch)
+	d.Text = fmt.Sprintf("%s every budget: %s.", who, d.about(one))
 }
 
 func noResult(rows []*Row) string {
@@ -171,29 +159,6 @@ func noResult(rows []*Row) string {
 		strings.Join(parts, ", "))
 }
 
-// tallyText says how near the options came to one budget.
-func tallyText(x judge.Tally, of int) string {
-	switch {
-	case x.Nearest == nil:
-		return x.Budget.Text + ": could not be judged."
-	case x.Met == 0:
-		return fmt.Sprintf("%s: met by none; nearest is %s with %s.", x.Budget.Text, x.Nearest.Label,
-			x.Budget.Metric.Format(x.Value))
-	}
-	return fmt.Sprintf("%s: met by %d of %d.", x.Budget.Text, x.Met, of)
-}
-
-// best names the smallest model and the fastest option, and the options that
-// these samples cannot tell from the fastest.
-func best(j judge.Decision) string {
-	s := fmt.Sprintf("Smallest model: %s (%s). Fastest: %s (%s).", j.Smallest.Model, Size(j.Smallest.Bytes),
-		j.Fastest.Label, speed(j.Fastest))
-	if len(j.Alike) > 0 {
-		s += " These samples cannot tell it from " + judge.Labels(j.Alike) + "."
-	}
-	return s
-}
-
 // Size writes the size of a model file.
 func Size(bytes int64) string {
 	if bytes <= 0 {
@@ -203,7 +168,7 @@ func Size(bytes int64) string {
 }
 
 // next says what to do now.
-func next(t *Table, j judge.Decision) string {
+func (d *Decision) next(t *Table, j judge.Decision) string {
 	switch j.Conclusion {
 	case judge.NoResults:
 		for _, r := range t.Rows {
@@ -222,6 +187,9 @@ func next(t *Table, j judge.Decision) string {
 		return "measure more where it says so: raise trials.min_runs and trials.min_time, or set trials.precision, and " +
 			"run it again."
 	case judge.SomeMeet:
+		if remedy := doubtful(j.Meeting); d.RealDevice && remedy != "" {
+			return "before you rely on it, as what meets the budgets is SUSPECT: " + remedy + "; then run it again."
+		}
 		for _, o := range j.Meeting {
 			if len(o.Trials) >= stats.FewestUnits {
 				return ""
