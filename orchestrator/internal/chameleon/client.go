@@ -19,6 +19,7 @@ type Client struct {
 	Session     *signin.Session
 	Reservation *gophercloud.ServiceClient
 	Pace        Pace
+	Lends       *Lending // nil: Boards
 
 	// Commands writes the command lines that advice consists of; its zero value
 	// writes them without flags.
@@ -54,6 +55,13 @@ func Connect(ctx context.Context, o signin.Options) (*Client, error) {
 		return nil, c.Failed("finding the reservation service", err)
 	}
 	return c, nil
+}
+
+func (c *Client) lends() Lending {
+	if c.Lends == nil {
+		return Boards
+	}
+	return *c.Lends
 }
 
 // Me is the id of the user who is signed in.
