@@ -37,19 +37,9 @@ func NewAddressClient(c *Client, word, without string) *AddressClient {
 	return &AddressClient{Client: c, word: word, without: without}
 }
 
-// Network is the client for Neutron's only version. gophercloud's own would ask
-// the service for its versions, without a limit of the caller's, and fail where
-// that answer is odd.
+// Network is the client for Neutron.
 func (s *AddressClient) Network() (*gophercloud.ServiceClient, error) {
-	const kind, version = "network", "v2.0/"
-	at := s.Session.Endpoints
-	at.ApplyDefaults(kind)
-	url, err := s.Session.Provider.EndpointLocator(at)
-	if err != nil {
-		return nil, err
-	}
-	return &gophercloud.ServiceClient{ProviderClient: s.Session.Provider, Endpoint: url, Type: kind,
-		ResourceBase: strings.TrimSuffix(url, version) + version}, nil
+	return s.Service("network", "v2.0/")
 }
 
 // remember keeps which address something has, so that it can be given back though
@@ -297,27 +287,8 @@ const lookTime = 8 * time.Second
 // List lists those of the project.
 func (s *AddressClient) List(ctx context.Context,
 	client *gophercloud.ServiceClient) ([]floatingips.FloatingIP, error) {
-	pages := floatingips.List(client, floatingips.ListOpts{}).WithPageCreator(
+	return EverythingUnder(ctx, "floatingips", floatingips.List(client, floatingips.ListOpts{}),
 		func(r pagination.PageResult) pagination.Page {
-			return addressPage{floatingips.FloatingIPPage{LinkedPageBase: pagination.LinkedPageBase{PageResult: r}}}
-		})
-	return Everything(ctx, pages, extractAddresses)
-}
-
-// addressPage is a page of floating IPs that is empty only if it says so.
-type addressPage struct{ floatingips.FloatingIPPage }
-
-// IsEmpty implements pagination.Page.
-func (p addressPage) IsEmpty() (bool, error) {
-	all, err := extractAddresses(p)
-	return len(all) == 0, err
-}
-
-func extractAddresses(p pagination.Page) ([]floatingips.FloatingIP, error) {
-	page := p.(addressPage).FloatingIPPage
-	all, err := floatingips.ExtractFloatingIPs(page)
-	if err == nil && all == nil {
-		err = gophercloud.ErrMissingResourceKey{Expected: "floatingips"}
-	}
-	return all, err
+			return floatingips.FloatingIPPage{LinkedPageBase: pagination.LinkedPageBase{PageResult: r}}
+		}, floatingips.ExtractFloatingIPs)
 }

@@ -1,9 +1,11 @@
 package chameleon
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
+	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/pagination"
 )
 
@@ -24,4 +26,18 @@ func Everything[T any](ctx context.Context, of pagination.Pager,
 		return true, err
 	})
 	return all, err
+}
+
+// EverythingUnder is [Everything] where gophercloud takes an answer without the list's key
+// for an empty list: what cannot be read must not look as if nothing were there.
+func EverythingUnder[T any](ctx context.Context, key string, of pagination.Pager,
+	create func(pagination.PageResult) pagination.Page, extract func(pagination.Page) ([]T, error)) ([]T, error) {
+	var odd error
+	all, err := Everything(ctx, of.WithPageCreator(func(r pagination.PageResult) pagination.Page {
+		if body, ok := r.Body.(map[string]any); !ok || body[key] == nil {
+			odd = gophercloud.ErrMissingResourceKey{Expected: key}
+		}
+		return create(r)
+	}), extract)
+	return all, cmp.Or(err, odd)
 }

@@ -15,7 +15,8 @@ type addressClient struct {
 }
 
 func newAddressClient(c *client) *addressClient {
-	return &addressClient{chameleon.NewAddressClient(c.Client, "container", "use transport: zun, which needs none, or "), c}
+	const without = "use transport: zun, which needs none, or "
+	return &addressClient{chameleon.NewAddressClient(c.Client, "container", without), c}
 }
 
 // floatingIP gives the container an address: the one it has, or a new one.
