@@ -19,7 +19,7 @@ var errSameBoard = errors.New("two containers are on one board")
 func (x *execution) work(ctx, cleanup context.Context, a *attempt, leaseErr error) end {
 	for draw := 1; ; draw++ {
 		e := concluding{a}.carryOut(ctx, cleanup, leaseErr)
-		if !errors.Is(e.err, errSameBoard) || draw == draws || ctx.Err() != nil || !a.replaceable() {
+		if !errors.Is(e.err, errSameBoard) || draw == draws || ctx.Err() != nil || !(concluding{a}).replaceable() {
 			return e
 		}
 		next, err := x.anotherBoard(ctx, cleanup, a)
@@ -33,7 +33,7 @@ func (x *execution) work(ctx, cleanup context.Context, a *attempt, leaseErr erro
 
 // replaceable reports whether any other board would do, had by the run itself, with time
 // left in what was asked for.
-func (a *attempt) replaceable() bool {
+func (a concluding) replaceable() bool {
 	asked := a.held.Asked
 	return a.named() == "" && !a.held.Lease.Adopted && asked.MachineName != "" && !asked.AllFree && !a.Keep &&
 		a.until(asked.End) > 2*a.Patience.LeaseTail
@@ -43,7 +43,7 @@ func (a *attempt) replaceable() bool {
 // same time. The lease that the device shared with others stays theirs; one that was its
 // own is given back.
 func (x *execution) anotherBoard(ctx, cleanup context.Context, a *attempt) (*attempt, error) {
-	if err := a.pauseToDraw(ctx); err != nil {
+	if err := a.Patience.beforeDraw(ctx); err != nil {
 		return nil, err
 	}
 	x.drawing.Lock()
