@@ -247,12 +247,17 @@ func (a leaseVerbs) leaseShorten(c *cli.Context) error {
 		start := site.Later(l.Start, now)
 		end = site.EndOf(start, end.Sub(start), siteNamedBy(c).Ends)
 	}
+	var boards []string
+	if c.Bool("now") {
+		boards = boardsOf(c.Context, cloud, l.ID)
+	}
 	changed, err := cloud.ShortenLease(c.Context, l, end)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(a.err, "lease %s (%s) ends at %s; %s given back\n", words.Printable(l.Name), l.ID,
 		clock.Both(changed.End), clock.Span(l.End.Sub(changed.End)))
+	a.tellUnmarked(c, cloud, boards)
 	return a.print(c, leaseRows([]run.Lease{changed.Lease}, changed))
 }
 
@@ -261,7 +266,7 @@ func (a leaseVerbs) leaseDelete(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	same := sameBoard(c.Context, cloud, l)
+	boards := boardsOf(c.Context, cloud, l.ID)
 	if err := cloud.Release(c.Context, l.ID); err != nil {
 		return err
 	}
@@ -270,37 +275,35 @@ func (a leaseVerbs) leaseDelete(c *cli.Context) error {
 		given = clock.Span(left) + " given back"
 	}
 	fmt.Fprintf(a.err, "lease %s (%s) is deleted; %s\n", words.Printable(l.Name), l.ID, given)
-	for _, other := range same {
-		a.warn(unlabelled(other, a.commands(c)))
-	}
+	a.tellUnmarked(c, cloud, boards)
 	return nil
 }
 
-// sameBoard are the user's active leases on the board of one that is about to be
-// given back. Who cannot be told in a few seconds is not waited for.
-func sameBoard(ctx context.Context, cloud site.Cloud, leaving site.Lease) (same []site.Lease) {
+// boardsOf are the boards of a lease by name, before it ends. Who cannot be told in a few
+// seconds is not waited for.
+func boardsOf(ctx context.Context, cloud site.Cloud, leaseID string) (names []string) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	all, err := cloud.Leases(ctx)
-	at := slices.IndexFunc(all, func(l site.Lease) bool { return l.ID == leaving.ID })
-	if err != nil || at < 0 || all[at].Device.Name == "" {
+	all, err := cloud.Devices(ctx)
+	if err != nil {
 		return nil
 	}
-	for _, l := range all {
-		if l.Mine && l.ID != leaving.ID && l.State == run.LeaseActive && l.Device.Name == all[at].Device.Name {
-			same = append(same, l)
+	for _, d := range all {
+		if slices.ContainsFunc(d.Bookings, func(b site.Booking) bool { return b.LeaseID == leaseID }) {
+			names = append(names, d.Name)
 		}
 	}
-	return same
+	return names
 }
 
-// unlabelled is what becomes of a lease after another one of its board was given back:
-// Chameleon's reservation service takes the mark off a board's node when any lease of
-// it ends, also one that had not begun.
-func unlabelled(l site.Lease, lines run.Commands) string {
-	return fmt.Sprintf("your lease %s has %s as well. Chameleon takes the mark off a board when any lease of it ends: "+
-		"what runs there goes on, but a container that is made in %s from now on finds no board. If you need one, "+
-		"`%s`, and make another lease", l.Name, l.Device.Name, l.Name, lines.DeleteLease(l.ID))
+// tellUnmarked says what the end of a lease of these boards has done to others of the
+// user's.
+func (a leaseVerbs) tellUnmarked(c *cli.Context, cloud site.Cloud, boards []string) {
+	ctx, cancel := context.WithTimeout(c.Context, 10*time.Second)
+	defer cancel()
+	for _, text := range cloud.Unmarked(ctx, boards) {
+		a.warn(text)
+	}
 }
 
 // leaseName is the one asked for, or <experiment>_<user>, with a number where

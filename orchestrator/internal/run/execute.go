@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"chexp/experiments/failure"
@@ -19,6 +20,7 @@ type execution struct {
 	Config
 	leases   int        // asked for so far
 	left     bool       // something stays as it is, as the caller asked
+	drawing  sync.Mutex // one device of several draws another board: each has to know which the others have
 	attempts []*attempt // by slot; never empty, and before the first lease they hold nothing
 }
 

@@ -90,7 +90,7 @@ func (a boarding) onBoardOfItsOwn() error {
 	if other := a.crowd.settle(id, a.attempt); other != "" {
 		return failure.Capacity.Errorf("its container is on the board of %s: both have the boot id %s. It is given up, "+
 			"as two on one board disturb each other", other, id).
-			Advise("`%s` tries to get another board for it", a.Commands.Resume())
+			Advise("`%s` tries to get another board for it", a.Commands.Resume()).Because(errSameBoard)
 	}
 	return nil
 }

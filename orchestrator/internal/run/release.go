@@ -98,7 +98,36 @@ func (a concluding) giveBackLease(ctx context.Context) error {
 	if a.calm && !a.lease.End.IsZero() { // an outage of a quarter of what the lease has left
 		share = max(share, a.until(a.lease.End)/4)
 	}
-	return a.giveBackWithin(ctx, share, aLease, a.held.Lease, leaseID(a.Site), a.Site.Release)
+	err := a.giveBackWithin(ctx, share, aLease, a.held.Lease, leaseID(a.Site), a.Site.Release)
+	if err == nil {
+		a.tellUnmarked(ctx)
+	}
+	return err
+}
+
+// tellUnmarked says what the end of the lease has done to others of the user's. Who
+// cannot say so in a few seconds is not waited for.
+func (a concluding) tellUnmarked(ctx context.Context) {
+	m, ok := a.Site.(Marks)
+	if !ok {
+		return
+	}
+	group := a.shared
+	if group == nil {
+		group = []*attempt{a.attempt}
+	}
+	var boards []string
+	for _, b := range group {
+		if name := cmp.Or(b.lease.Device.Name, b.held.Board.Name); name != "" {
+			boards = append(boards, name)
+		}
+	}
+	_ = within(ctx, 10*time.Second, func(ctx context.Context) error {
+		for _, text := range m.Unmarked(ctx, boards) {
+			a.Observe.Warn(text)
+		}
+		return nil
+	})
 }
 
 // afterLease looks again at a container that could not be removed: its lease is gone

@@ -56,8 +56,8 @@ func (x *execution) several(ctx, cleanup context.Context) error {
 	x.Observe.Phase(PhaseRun, "")
 	ends := make([]end, len(x.attempts))
 	var all sync.WaitGroup
-	for i, a := range x.attempts {
-		all.Go(func() { ends[i] = concluding{a}.carryOut(ctx, cleanup, err) })
+	for i, a := range slices.Clone(x.attempts) { // one may come to be another
+		all.Go(func() { ends[i] = x.work(ctx, cleanup, a, err) })
 	}
 	all.Wait()
 	if x.left = slices.ContainsFunc(ends, func(e end) bool { return e.left }); x.left {

@@ -49,6 +49,14 @@ type Neighbours interface {
 	Neighbours(ctx context.Context, leaseID string) (map[string]string, error)
 }
 
+// Marks is a Site that takes the mark off a board when any lease of it ends, although
+// another lease, which finds the board by it, goes on.
+type Marks interface {
+	// Unmarked says, in a sentence for each, which active leases of the user's have one of
+	// these boards, and what becomes of them now that another lease of it has ended.
+	Unmarked(ctx context.Context, boards []string) []string
+}
+
 // ErrWedged is the cause of a refusal that no repetition and no waiting mends.
 var ErrWedged = errors.New("no request removes it")
 
