@@ -138,7 +138,8 @@ func (s *compute) boot(v *server) (*sandbox.Container, error) {
 	}
 	return s.Host.Start(sandbox.Spec{Name: hostname(v.name), Arch: runtime.GOARCH,
 		Command: []string{"/bin/sh", "-c", firstBoot},
-		Env:     map[string]string{"CHEXP_KEY": key, "CHEXP_HOST_KEY": hostKey(v.userData)}, Address: v.address})
+		Env:     map[string]string{"CHEXP_KEY": key, "CHEXP_HOST_KEY": hostKey(v.userData)}, Address: v.address,
+		BootID: world.NewUUID()}) // a deployment boots the machine
 }
 
 // hostKey is the server's own key as its user data may have it for cloud-init, "" if it has none
