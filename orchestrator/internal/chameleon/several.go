@@ -24,10 +24,9 @@ const draws = 5
 // oneForEach are the reservations of a lease of several: one for each board, by uid,
 // as within one reservation of several Kubernetes alone would choose which container
 // runs where.
-func oneForEach(boards []run.Device) (all []leases.ReservationOpts) {
+func oneForEach(of Lending, boards []run.Device) (all []leases.ReservationOpts) {
 	for _, d := range boards {
-		all = append(all, leases.ReservationOpts{ResourceType: "device", Min: 1, Max: 1,
-			ResourceProperties: leases.Properties(leases.Equal("uid", d.UID))})
+		all = append(all, of.reservation(leases.Equal("uid", d.UID)))
 	}
 	return all
 }

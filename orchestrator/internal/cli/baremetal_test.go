@@ -193,6 +193,9 @@ func TestBareMetalByGophercloud(t *testing.T) {
 		&gophercloud.RequestOpts{OkCodes: []int{200}}); err != nil {
 		t.Error(err)
 	}
+	if err := keypairs.Delete(t.Context(), m.compute, "mine", nil).ExtractErr(); err != nil {
+		t.Error(err)
+	}
 	if left := em.Leftovers(); !left.Empty() {
 		t.Errorf("left on the cloud: %v", left)
 	}

@@ -216,7 +216,7 @@ func (c *chooser) refusal(l site.Lease) error {
 	}
 	needs := c.least + c.tail
 	if left := c.left(l); left < needs {
-		more := math.Ceil((c.most+around+c.tail-left).Hours()*10) / 10
+		more := math.Ceil((c.most+aroundOf(c.want.kind)+c.tail-left).Hours()*10) / 10
 		return failure.Usage.Errorf("%s ends at %s: of the %s that it has left, the plan takes at least %s and "+
 			"bringing the results home %s (--fetch-time)", label, clock.Both(l.End), clock.Span(left),
 			clock.Span(c.least), spec.FormatDuration(c.tail)).

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/spec"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/site"
 )
@@ -54,7 +55,7 @@ func (b *books) chooser(told *[]string) *chooser {
 	tell := func(text string) { *told = append(*told, text) }
 	c := &chooser{command: []string{"run", "x.yaml"}, least: 5 * time.Minute, most: 10 * time.Minute,
 		tail: time.Minute, note: tell, placer: placer{cloud: b, say: tell, warn: tell}}
-	c.want.MachineName, c.want.length = "raspberrypi5", 30*time.Minute
+	c.want.MachineName, c.want.length, c.want.kind = "raspberrypi5", 30*time.Minute, spec.Sites[0]
 	return c
 }
 
@@ -269,7 +270,7 @@ func TestMannersAreSaid(t *testing.T) {
 func TestEndLeavesThePlanItsTime(t *testing.T) {
 	b := newBooks(t)
 	start := b.now.Add(40 * time.Minute)
-	w := leaseWanted{length: 30 * time.Minute}
+	w := leaseWanted{length: 30 * time.Minute, kind: spec.Sites[0]}
 	if end := w.end(start); end.Minute() != 55 {
 		t.Errorf("ends at %s", end)
 	}

@@ -20,7 +20,7 @@ func (a deviceVerbs) deviceCommand() *cli.Command {
 			Flags: []cli.Flag{
 				&cli.StringFlag{Name: "machine", Usage: "only devices of this `TYPE`, such as raspberrypi5",
 					Action: aName(longName)},
-				formatFlag(),
+				siteFlag(), formatFlag(),
 			},
 			Action: a.deviceList,
 		}, a.calendarCommand()},

@@ -28,7 +28,7 @@ func (a doctorVerb) doctorCommand() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "image", Value: "debian:bookworm-slim", Usage: "look at this image `REFERENCE`"},
 			&cli.StringFlag{Name: "experiment", Usage: "look at what this experiment `FILE` needs"},
-			formatFlag(),
+			siteFlag(), formatFlag(),
 		},
 		Action: a.doctor,
 	}
@@ -41,6 +41,7 @@ func (a doctorVerb) doctor(c *cli.Context) error {
 	image := c.String("image")
 	var found []site.Answer
 	var host *spec.Experiment // on a machine of the user's own
+	at := siteNamedBy(c)
 	if file := c.String("experiment"); file != "" {
 		e, err := loadExperiment(file, "")
 		if err != nil {
@@ -54,24 +55,27 @@ func (a doctorVerb) doctor(c *cli.Context) error {
 		if e.SiteKind().Hosts {
 			host = e
 		}
+		if kind := e.SiteKind(); kind.Leases && c.String("site") == "" {
+			at = kind
+		}
 	}
 	if host == nil {
-		found = append(found, a.examineCloud(c)...)
+		found = append(found, a.examineCloud(c, at.Name)...)
 	} else {
 		found = append(found, a.examineHost(c, host)...)
 	}
 	if err := c.Context.Err(); err != nil {
 		return err
 	}
-	if host == nil {
+	if host == nil && at.Containers {
 		found = append(found, imageAnswer(image))
 	}
 	found = append(found, a.machineAnswers()...)
 	return a.tell(c, found)
 }
 
-func (a doctorVerb) examineCloud(c *cli.Context) []site.Answer {
-	cloud, err := a.connectCloud(c)
+func (a doctorVerb) examineCloud(c *cli.Context, at string) []site.Answer {
+	cloud, err := connectCloudAt(a.app, c, at)
 	if err != nil {
 		return []site.Answer{site.AnswerOf("sign-in", err)}
 	}

@@ -42,7 +42,7 @@ func (a gcVerb) gcCommand() *cli.Command {
 			&cli.BoolFlag{Name: "elsewhere",
 				Usage: "also what no journal on this machine knows: another machine may be at work with it"},
 			&cli.BoolFlag{Name: "here", Usage: "look at this machine alone, and sign in nowhere"},
-			formatFlag(),
+			siteFlag(), formatFlag(),
 		},
 		Action: a.gc,
 	}
@@ -153,6 +153,9 @@ func (h *heap) deletes() string {
 		if h.c.Bool(name) {
 			args = append(args, "--"+name)
 		}
+	}
+	if at := h.c.String("site"); at != "" {
+		args = append(args, "--site", at)
 	}
 	return h.commands(h.c).Line(append(args, h.c.Args().Slice()...)...)
 }
@@ -344,4 +347,5 @@ type heap struct {
 	bare  []*store.Run // that are named, and of which their journals know more than the cloud has
 	index store.Index
 	cloud site.Cloud
+	at    string // the site whose cloud is looked at
 }

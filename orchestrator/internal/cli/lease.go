@@ -28,29 +28,31 @@ func (a leaseVerbs) leaseCommand() *cli.Command {
 		Usage: "reserve a device by hand",
 		Description: "Leases are made by the manners of the site's tutorials: short (two hours), from now or " +
 			"from a full hour, and over at\n" +
-			"HH:55, so that the next one can begin on the hour: the service counts the minute in which two " +
+			"HH:55 (at bare-metal sites HH:50), so that the next one can begin on the hour: the service counts the " +
+			"minute in which two " +
 			"leases meet as taken by both.\n" +
 			"Those of other members of the project are listed and never touched.",
 		Subcommands: []*cli.Command{
 			a.leaseCreateCommand(),
-			{Name: "list", Usage: "list the project's leases, everybody's", Flags: []cli.Flag{formatFlag()},
+			{Name: "list", Usage: "list the project's leases, everybody's", Flags: []cli.Flag{siteFlag(), formatFlag()},
 				Action: a.leaseList},
-			{Name: "show", Usage: "show all that is known of a lease", ArgsUsage: one, Flags: []cli.Flag{formatFlag()},
-				Action: a.leaseShow},
+			{Name: "show", Usage: "show all that is known of a lease", ArgsUsage: one,
+				Flags: []cli.Flag{siteFlag(), formatFlag()}, Action: a.leaseShow},
 			{Name: "wait", Usage: "wait until a lease is active, counting down to its start", ArgsUsage: one,
-				Flags: []cli.Flag{formatFlag()}, Action: a.leaseWait},
+				Flags: []cli.Flag{siteFlag(), formatFlag()}, Action: a.leaseWait},
 			{
 				Name: "extend", Usage: "move the end of a lease of yours later", ArgsUsage: one, Action: a.leaseExtend,
-				Flags: []cli.Flag{&cli.Float64Flag{Name: "hours", Usage: "by how long", Action: hours}, until, formatFlag()},
+				Flags: []cli.Flag{&cli.Float64Flag{Name: "hours", Usage: "by how long", Action: hours}, until, siteFlag(),
+					formatFlag()},
 			},
 			{
 				Name: "shorten", Usage: "move the end of a lease of yours earlier", ArgsUsage: one,
 				Action: a.leaseShorten,
-				Flags: []cli.Flag{until, &cli.BoolFlag{Name: "now", Usage: "end it at once, and keep its record"},
-					&cli.BoolFlag{Name: "exact", Usage: "end it at --until, not at the last HH:55 before"}, formatFlag()},
+				Flags: []cli.Flag{until, siteFlag(), &cli.BoolFlag{Name: "now", Usage: "end it at once, and keep its record"},
+					&cli.BoolFlag{Name: "exact", Usage: "end it at --until, not at the last HH:55 or HH:50 before"}, formatFlag()},
 			},
 			{Name: "delete", Usage: "give a lease of yours back; its containers go with it", ArgsUsage: one,
-				Action: a.leaseDelete},
+				Flags: []cli.Flag{siteFlag()}, Action: a.leaseDelete},
 		},
 	}
 }
@@ -64,11 +66,11 @@ func (a leaseVerbs) leaseCreate(c *cli.Context) error {
 		return err
 	}
 	if want.file != "" {
-		if err := a.weighExperiment(c.Context, &want); err != nil {
+		if err := a.weighExperiment(c, &want); err != nil {
 			return err
 		}
 	}
-	cloud, err := a.connectCloud(c)
+	cloud, err := connectCloudAt(a.app, c, want.kind.Name)
 	if err != nil {
 		return err
 	}
@@ -227,7 +229,7 @@ func (a leaseVerbs) leaseExtend(c *cli.Context) error {
 	if by > 0 {
 		end = l.End.Add(by)
 	}
-	if long := unmannerly(end.Sub(l.Start)); long != "" {
+	if long := unmannerly(end.Sub(l.Start), siteNamedBy(c)); long != "" {
 		fmt.Fprintf(a.err, "! %s\n", long)
 	}
 	changed, err := cloud.ExtendLease(c.Context, l, end)
@@ -250,7 +252,7 @@ func (a leaseVerbs) leaseShorten(c *cli.Context) error {
 	}
 	if now := cloud.Now(); end.After(now) && !c.Bool("exact") {
 		start := site.Later(l.Start, now)
-		end = site.EndOf(start, end.Sub(start))
+		end = site.EndOf(start, end.Sub(start), siteNamedBy(c).Ends)
 	}
 	var boards []string
 	if c.Bool("now") {

@@ -138,7 +138,7 @@ func (p *placer) another(ctx context.Context, req run.LeaseRequest, start time.T
 
 // manners says what of a new lease is against the customs of these devices.
 func (p *placer) manners(req run.LeaseRequest) {
-	if long := unmannerly(p.want.length); long != "" {
+	if long := unmannerly(p.want.length, p.want.kind); long != "" {
 		p.warn(long)
 	}
 	if !req.Start.IsZero() && !req.Start.Equal(req.Start.Truncate(time.Hour)) {

@@ -67,7 +67,7 @@ func (c concluding) rejoin(ctx context.Context) error {
 	}
 	if c.tr, err = c.Site.Dial(ctx, k, requestOf(entries, held.Name), c.Observe.Say); err != nil {
 		c.tr = nil
-		return fmt.Errorf("the container %s cannot be reached: %w", held.Name, err)
+		return fmt.Errorf("the %s %s cannot be reached: %w", c.box(), held.Name, err)
 	}
 	c.container, c.lastSeq = k, c.mirrored()
 	return nil

@@ -43,9 +43,7 @@ func Execute(ctx, cleanup context.Context, cfg Config) error {
 // take takes a run up where its journal ends. One that cannot go on is given back;
 // then there is no execution.
 func take(cleanup context.Context, cfg *Config) (*execution, error) {
-	if cfg.Patience == (Patience{}) {
-		cfg.Patience = DefaultPatience()
-	}
+	cfg.settle()
 	entries, err := cfg.Store.Entries()
 	if err != nil {
 		return nil, err

@@ -114,7 +114,7 @@ func (a concluding) releaseContainer(ctx context.Context) error {
 		return err
 	}
 	a.record(store.Entry{Kind: store.Ended, Phase: string(PhaseRelease)})
-	a.Observe.PhaseEnd(PhaseRelease, "its container is gone")
+	a.Observe.PhaseEnd(PhaseRelease, "its "+a.box()+" is gone")
 	return nil
 }
 

@@ -22,6 +22,7 @@ const (
 type server struct {
 	id, name, projectID, userID string
 	image                       string
+	userData                    []byte
 	description                 *string
 	metadata, tags              any
 	key                         *keypair // nil: nobody can sign in
