@@ -139,7 +139,7 @@ func (h *heap) hint(cloudErr error) {
 			words.Plural(len(h.bare), "run"), h.deletes())
 	}
 	switch {
-	case len(h.all) == 0 && cloudErr == nil:
+	case len(h.all) == 0 && cloudErr == nil && !slices.ContainsFunc(h.bare, stillHeld):
 		fmt.Fprintln(h.err, "  nothing is left")
 	case n > 0 && !h.c.Bool("yes"):
 		fmt.Fprintf(h.err, "  nothing was deleted; to delete %d of these %d: %s\n", n, len(h.all), h.deletes())
@@ -328,6 +328,9 @@ func (h *heap) lookAgain(failed error) error {
 	if left > 0 {
 		return kind.Errorf("%d of what was to be deleted is still there", left).
 			Advise("try again in some minutes: `%s`", h.deletes()).Because(failed)
+	}
+	if slices.ContainsFunc(h.bare, stillHeld) { // what is not in this account's lists may be in another's
+		return failed
 	}
 	if failed != nil { // and yet all is gone, such as results that could not be fetched any more
 		h.warn(failed.Error())

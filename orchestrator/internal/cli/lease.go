@@ -89,7 +89,7 @@ func (a leaseVerbs) leaseCreate(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	made, known := a.note(c, req.Name, req.End), true
+	made, known := a.note(c, req.Name, req.End, time.Until(cloud.Now())), true
 	defer func() { made.over(known) }()
 	l, err := cloud.Reserve(c.Context, req)
 	if err != nil {
@@ -105,6 +105,8 @@ func (a leaseVerbs) leaseCreate(c *cli.Context) error {
 	}
 	left := l.Start.Sub(cloud.Now())
 	switch {
+	case c.Context.Err() != nil:
+		return a.interruptedNew(c, cloud, l)
 	case c.Bool("no-wait"):
 	case left > worthWaiting && !c.Bool("wait"):
 		p.say(fmt.Sprintf("it starts in %s: `%s` counts down to it", clock.Span(left),
@@ -119,15 +121,20 @@ func (a leaseVerbs) leaseCreate(c *cli.Context) error {
 	return err
 }
 
-// awaitNew waits for a lease that was just made. One that has begun is given back
-// by Ctrl-C, as by that of a run; a booking stays.
+// awaitNew waits for a lease that was just made.
 func (a leaseVerbs) awaitNew(c *cli.Context, cloud site.Cloud, l run.Lease) (run.Lease, error) {
 	got, err := a.await(c, cloud, l)
 	if err == nil || c.Context.Err() == nil {
 		return got, err
 	}
+	return got, a.interruptedNew(c, cloud, l)
+}
+
+// interruptedNew is Ctrl-C after a lease was made: one that has begun is given back, as by
+// that of a run; a booking stays.
+func (a leaseVerbs) interruptedNew(c *cli.Context, cloud site.Cloud, l run.Lease) error {
 	if l.Start.Sub(cloud.Now()) > time.Minute {
-		return got, failure.Interrupted.Errorf("interrupted; the lease %s stays booked, %s", l.Name,
+		return failure.Interrupted.Errorf("interrupted; the lease %s stays booked, %s", l.Name,
 			clock.Window(l.Start, l.End)).
 			Advise("`%s` waits for it; `%s` gives it up", a.commands(c).Line("lease", "wait", l.ID),
 				a.commands(c).DeleteLease(l.ID))
@@ -135,10 +142,10 @@ func (a leaseVerbs) awaitNew(c *cli.Context, cloud site.Cloud, l run.Lease) (run
 	ctx, cancel := context.WithTimeout(a.cleanup, run.DefaultPatience().Cleanup)
 	defer cancel()
 	if err := cloud.Release(ctx, l.ID); err != nil {
-		return got, failure.Cloud.Errorf("interrupted, and the lease %s could not be given back", l.Name).
+		return failure.Cloud.Errorf("interrupted, and the lease %s could not be given back", l.Name).
 			Advise("type: %s", a.commands(c).DeleteLease(l.ID)).Because(err)
 	}
-	return got, failure.Interrupted.Errorf("interrupted: the lease %s, which had begun, is given back", l.Name).
+	return failure.Interrupted.Errorf("interrupted: the lease %s, which had begun, is given back", l.Name).
 		Advise("--no-wait makes a lease and returns")
 }
 

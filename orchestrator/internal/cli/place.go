@@ -180,7 +180,7 @@ func (c *chooser) placeInTime(ctx context.Context, taken error) (run.LeaseReques
 			return run.LeaseRequest{}, failure.Capacity.Errorf("waited %s for %s", clock.Span(c.wait), c.wanted()).
 				Because(err)
 		}
-		c.say(fmt.Sprintf("waiting until %s for %s: %s", clock.Both(c.until), c.wanted(), who))
+		c.say(fmt.Sprintf("waiting until %s for %s: %s", clock.Both(c.cloud.Now().Add(left)), c.wanted(), who))
 		if err := wait.For(ctx, min(pause, left)); err != nil {
 			return run.LeaseRequest{}, err
 		}

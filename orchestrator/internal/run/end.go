@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"chexp/experiments/failure"
 )
@@ -37,7 +38,7 @@ func End(cleanup context.Context, cfg Config) error {
 	if unread != nil {
 		return errors.Join(err, unread)
 	}
-	if h, held := Holds(entries); held && !h.Booked(x.Site.Now()) {
+	if h, held := Holds(entries); held && !h.Booked(time.Now()) {
 		return err // it says what is kept, and why
 	}
 	return nil
