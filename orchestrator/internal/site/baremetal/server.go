@@ -31,6 +31,8 @@ const (
 	build   = "BUILD"
 	errored = "ERROR"
 	deleted = "DELETED"
+
+	deleting = "deleting" // a task
 )
 
 // serverName is what names a server, its key pair and the file of its keys.
@@ -77,7 +79,7 @@ func (s *serverClient) obtain(ctx context.Context, req run.ContainerRequest,
 		why := ""
 		switch {
 		case over(*v):
-			why = "which is in " + v.Status
+			why = strings.TrimSpace("which is in " + v.Status + " " + v.TaskState)
 		case err != nil:
 			why = "whose key is not here"
 		default:
@@ -91,9 +93,10 @@ func (s *serverClient) obtain(ctx context.Context, req run.ContainerRequest,
 	return s.create(ctx, req)
 }
 
-// over reports whether nothing runs on a server, and never will.
+// over reports whether nothing runs on a server, and never will. One that is being deleted
+// may be ACTIVE to its end.
 func over(v servers.Server) bool {
-	return v.Status == errored || v.Status == deleted || v.Status == "SOFT_DELETED"
+	return v.Status == errored || v.Status == deleted || v.Status == "SOFT_DELETED" || v.TaskState == deleting
 }
 
 // list lists the user's own servers, by name if one is given.
@@ -213,7 +216,7 @@ func (s *serverClient) awaitActive(ctx context.Context, v servers.Server,
 			said = say
 		}
 		switch {
-		case v.Status == active:
+		case v.Status == active && v.TaskState != deleting:
 			return true, nil
 		case v.Status != build:
 			return false, s.deployFailure(v)
@@ -266,7 +269,7 @@ func (s *serverClient) Destroy(ctx context.Context, id string) error {
 			if err != nil {
 				return apierror.Is(err, apierror.NotFound), false, err
 			}
-			return false, v.TaskState == "deleting" || v.Status == deleted, nil
+			return false, v.TaskState == deleting || v.Status == deleted, nil
 		},
 	})
 	name := s.nameOf(id)
