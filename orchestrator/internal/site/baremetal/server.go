@@ -1,6 +1,7 @@
 package baremetal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -51,6 +52,7 @@ func (s *serverClient) Launch(ctx context.Context, req run.ContainerRequest,
 		return run.Container{}, err
 	}
 	s.noteName(*made)
+	s.keys.tie(made.Name, made.ID)
 	running, err := s.awaitActive(ctx, *made, progress)
 	if err != nil {
 		clean, cancel := patient.Detached(ctx, s.Pace.Cleanup/6) // the run tries again, with more time
@@ -188,7 +190,7 @@ func (s *serverClient) noteName(v servers.Server) {
 func (s *serverClient) nameOf(id string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.names[id]
+	return cmp.Or(s.names[id], s.keys.nameOf(id))
 }
 
 // awaitActive waits for the end of a deployment, which Ironic tells nothing of meanwhile.
