@@ -32,7 +32,7 @@ func defaults() *Experiment {
 	return &Experiment{
 		Lease:     Lease{Duration: 2 * time.Hour},
 		Container: Container{Image: "debian:bookworm-slim", Transport: "zun"},
-		Server:    Server{Image: ServerImage},
+		Server:    Server{Image: ServerImage, CloudInit: true},
 		Providers: []trial.Provider{{Name: provider.CPU}},
 		Threads:   []int{1},
 		Batches:   []int{1},
@@ -188,10 +188,11 @@ const ServerImage = "CC-Ubuntu24.04"
 var serverImage = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._+-]{0,127}$`)
 
 func readServer(r *reader, n *node, e *Experiment) {
-	s, ok := r.section(n, "server", "image")
+	s, ok := r.section(n, "server", "image", "cloud_init")
 	if !ok {
 		return
 	}
+	s.truth("cloud_init", &e.Server.CloudInit)
 	if v, ok := s.text("image"); ok {
 		e.Server.Image = v
 		if !serverImage.MatchString(v) {

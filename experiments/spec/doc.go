@@ -36,7 +36,9 @@
 //	container.transport   zun, ssh (needs an image with an SSH server)      zun
 //	server                only with CHI@UC and CHI@TACC
 //	server.image          the name of an image that the site has, or its    CC-Ubuntu24.04
-//	                      id; one with cloud-init, as Chameleon's are
+//	                      id
+//	server.cloud_init     false of an image without it: then the first      true
+//	                      host key that the server shows is believed
 //	models                1 to 100                                          required
 //	models[].name         a-z 0-9 - _, at most 64, each once                required
 //	models[].builtin      a name of models/catalog                          one of these

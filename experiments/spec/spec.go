@@ -68,6 +68,9 @@ type Container struct {
 // Server says what a machine is installed with.
 type Server struct {
 	Image string // the name of one that the site has, or its id
+	// CloudInit is that the image has it, and so takes the host key that it is given. Of
+	// one without, the first key that its server shows is believed.
+	CloudInit bool
 }
 
 // ModelSource is one entry of models: exactly one of Builtin, Path and URL.

@@ -34,6 +34,7 @@ func (a boarding) launch(ctx context.Context) (string, error) {
 		Follow:        trial.EventsFile,
 		ReservationID: a.lease.ReservationID,
 		Transport:     transport,
+		FirstUse:      a.box() == aServer && !a.Experiment.Server.CloudInit,
 	}
 	back, err := a.comeBack(ctx)
 	if err != nil {

@@ -172,6 +172,9 @@ type ContainerRequest struct {
 	// grows, where the site can show that.
 	Follow    string `json:"follow,omitempty"`
 	Transport string `json:"transport"` // "zun", "ssh"; ignored by a site that has one way only
+	// FirstUse is that the image of a server takes no host key, so that the first one which
+	// it shows is believed.
+	FirstUse bool `json:"host_key_on_first_use,omitempty"`
 }
 
 // Container is what the run needs to know of a container.

@@ -169,7 +169,7 @@ func (s *serverClient) create(ctx context.Context, req run.ContainerRequest) (*s
 	if err != nil {
 		return nil, err
 	}
-	k, err := s.keys.create(req.Name)
+	k, err := s.keys.create(req.Name, req.FirstUse)
 	if err != nil {
 		return nil, failure.Storage.Errorf("the keys of server %s cannot be kept in %s", req.Name, s.keys.dir).Because(err)
 	}

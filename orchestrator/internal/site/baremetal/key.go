@@ -46,7 +46,7 @@ func newKeyring(dir string) *keyring {
 // keys are what a server is entered with.
 type keys struct {
 	user ssh.Signer    // ours
-	host ssh.PublicKey // the server's
+	host ssh.PublicKey // the server's; nil: not known, and the first one that it shows is believed
 
 	hostPrivate string // PEM; known only when they are made
 }
@@ -64,20 +64,34 @@ func (k *keyring) file(name string) string { return filepath.Join(k.dir, name+".
 const maxKey = 64 << 10
 
 // create makes the keys for a server of this name, and keeps them in place of others.
-func (k *keyring) create(name string) (keys, error) {
-	user, userPEM, err := newKey()
-	if err != nil {
-		return keys{}, err
+// One that takes no host key gets none.
+func (k *keyring) create(name string, firstUse bool) (made keys, err error) {
+	var f kept
+	if made.user, f.User, err = newKey(); err != nil {
+		return made, err
 	}
-	host, hostPEM, err := newKey()
-	if err != nil {
-		return keys{}, err
+	if !firstUse {
+		host, hostPEM, err := newKey()
+		if err != nil {
+			return made, err
+		}
+		made.host, made.hostPrivate = host.PublicKey(), hostPEM
+		f.Host = line(made.host)
 	}
 	if err := os.MkdirAll(k.dir, 0o700); err != nil {
-		return keys{}, err
+		return made, err
 	}
-	return keys{user: user, host: host.PublicKey(), hostPrivate: hostPEM},
-		k.write(name, kept{User: userPEM, Host: line(host.PublicKey())})
+	return made, k.write(name, f)
+}
+
+// believe keeps the host key that a server has shown: from now on it must show that one.
+func (k *keyring) believe(name string, host ssh.PublicKey) error {
+	f, err := k.read(name)
+	if err != nil {
+		return err
+	}
+	f.Host = line(host)
+	return k.write(name, f)
 }
 
 func (k *keyring) write(name string, f kept) error {
@@ -89,6 +103,9 @@ func (k *keyring) write(name string, f kept) error {
 }
 
 func (k *keyring) read(name string) (f kept, err error) {
+	if !serverName.MatchString(name) { // a journal may be damaged
+		return f, fs.ErrNotExist
+	}
 	data, err := files.Read(k.file(name), maxKey)
 	if err == nil {
 		err = json.Unmarshal(data, &f)
@@ -126,6 +143,9 @@ func (k *keyring) find(name string) (keys, error) {
 	if err != nil {
 		return keys{}, err
 	}
+	if f.Host == "" {
+		return keys{user: user}, nil
+	}
 	host, _, _, _, err := ssh.ParseAuthorizedKey([]byte(f.Host))
 	return keys{user: user, host: host}, err
 }
@@ -156,6 +176,9 @@ func line(key ssh.PublicKey) string { return strings.TrimSpace(string(ssh.Marsha
 // userData is what cloud-init takes a server's host key from: it deletes those that an
 // image has, and makes none of its own where it is given some.
 func (k keys) userData() []byte {
+	if k.host == nil {
+		return nil
+	}
 	return []byte("#cloud-config\nssh_deletekeys: true\nssh_keys:\n  ed25519_private: |\n    " +
 		strings.ReplaceAll(strings.TrimSpace(k.hostPrivate), "\n", "\n    ") +
 		"\n  ed25519_public: " + line(k.host) + "\n")

@@ -19,7 +19,7 @@ import (
 // other secret; what is kept lets its user in, and nobody else reads it.
 func TestKeys(t *testing.T) {
 	k := newKeyring(filepath.Join(t.TempDir(), "keys"))
-	made, err := k.create("a-server")
+	made, err := k.create("a-server", false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/transport"
 	"chexp/orchestrator/internal/transport/sshexec"
+	"chexp/orchestrator/openstack/apierror"
 )
 
 // login is the user of Chameleon's images.
@@ -58,21 +59,25 @@ func (s *serverClient) Dial(ctx context.Context, c run.Container, _ run.Containe
 		limit = min(limit, max(least, limit-s.Now().Sub(v.LaunchedAt)))
 	}
 	progress(fmt.Sprintf("waiting for SSH at %s, at most %s", address, clock.Span(limit)))
-	return s.signIn(ctx, c, k, address, limit)
+	return s.signIn(ctx, c, k, address, limit, progress)
 }
 
 func (s *serverClient) signIn(ctx context.Context, c run.Container, k keys, address string,
-	limit time.Duration) (tr transport.Transport, err error) {
+	limit time.Duration, progress func(string)) (tr transport.Transport, err error) {
 	end := time.Now().Add(limit)
 	var last error
+	to := sshexec.Config{Address: address, User: login, Signers: []ssh.Signer{k.user}, HostKey: k.host, Timeout: once}
+	first := &firstUse{}
+	if k.host == nil {
+		to.Hosts = first
+	}
 	err = s.Pace.Poll(ctx, func() (bool, error) {
-		tr, last = s.dial(ctx, sshexec.Config{Address: address, User: login, Signers: []ssh.Signer{k.user}, HostKey: k.host,
-			Timeout: once})
+		tr, last = s.dial(ctx, to)
 		if last == nil {
-			return true, nil
+			return true, s.believe(c.Name, first, progress)
 		}
 		if !time.Now().Before(end) {
-			return false, failure.Device.Errorf("server %s is %s, but nobody gets in at %s after %s", c.Name, c.Status,
+			return false, failure.Device.Errorf("server %s is %s, but nobody gets in at %s after %s", c.Name, apierror.Line(c.Status),
 				address, clock.Span(limit)).
 				Advise("its image must have cloud-init, which makes the user %s and takes the host key that chexp hands over; "+
 					"Chameleon's CC- images do. `%s` tries again; if it stays so, name another node", login,
@@ -85,4 +90,37 @@ func (s *serverClient) signIn(ctx context.Context, c run.Container, k keys, addr
 		err = fmt.Errorf("%w (%s)", err, words.Line(last.Error(), 400))
 	}
 	return tr, err
+}
+
+// firstUse believes the first host key that a server shows.
+type firstUse struct{ shown ssh.PublicKey }
+
+var _ sshexec.HostKeys = (*firstUse)(nil)
+
+// Algorithms are those of any key.
+func (f *firstUse) Algorithms() []string { return nil }
+
+// Check takes any key for the server's.
+func (f *firstUse) Check(_ string, _ net.Addr, key ssh.PublicKey) error {
+	f.shown = key
+	return nil
+}
+
+// None is that the server has a kind of key that nobody here reads.
+func (f *firstUse) None(why error) error {
+	return failure.Device.Errorf("ssh: the server has no host key of a kind that chexp reads").Because(why)
+}
+
+// believe keeps the key of a server that was signed in to for the first time, and says
+// that nothing proves it.
+func (s *serverClient) believe(name string, first *firstUse, progress func(string)) error {
+	if first.shown == nil {
+		return nil
+	}
+	progress(fmt.Sprintf("the host key of server %s, %s %s, is believed as it is the first that it shows: its image has no "+
+		"cloud-init, which could be given one", name, first.shown.Type(), ssh.FingerprintSHA256(first.shown)))
+	if err := s.keys.believe(name, first.shown); err != nil {
+		return failure.Storage.Errorf("the host key of server %s cannot be kept in %s", name, s.keys.dir).Because(err)
+	}
+	return nil
 }
