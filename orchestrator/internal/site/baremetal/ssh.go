@@ -77,8 +77,8 @@ func (s *serverClient) signIn(ctx context.Context, c run.Container, k keys, addr
 			return true, s.believe(c.Name, first, progress)
 		}
 		if !time.Now().Before(end) {
-			return false, failure.Device.Errorf("server %s is %s, but nobody gets in at %s after %s", c.Name, apierror.Line(c.Status),
-				address, clock.Span(limit)).
+			return false, failure.Device.Errorf("server %s is %s, but nobody gets in at %s after %s", c.Name,
+				apierror.Line(c.Status), address, clock.Span(limit)).
 				Advise("its image must have cloud-init, which makes the user %s and takes the host key that chexp hands over; "+
 					"Chameleon's CC- images do. `%s` tries again; if it stays so, name another node", login,
 					s.Commands.Resume()).
@@ -117,8 +117,8 @@ func (s *serverClient) believe(name string, first *firstUse, progress func(strin
 	if first.shown == nil {
 		return nil
 	}
-	progress(fmt.Sprintf("the host key of server %s, %s %s, is believed as it is the first that it shows: its image has no "+
-		"cloud-init, which could be given one", name, first.shown.Type(), ssh.FingerprintSHA256(first.shown)))
+	progress(fmt.Sprintf("the host key of server %s, %s %s, is believed as it is the first that it shows: its image has "+
+		"no cloud-init, which could be given one", name, first.shown.Type(), ssh.FingerprintSHA256(first.shown)))
 	if err := s.keys.believe(name, first.shown); err != nil {
 		return failure.Storage.Errorf("the host key of server %s cannot be kept in %s", name, s.keys.dir).Because(err)
 	}
