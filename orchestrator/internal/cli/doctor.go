@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"os/exec"
 	"runtime"
@@ -70,7 +71,7 @@ func (a doctorVerb) doctor(c *cli.Context) error {
 	if host == nil && at.Containers {
 		found = append(found, imageAnswer(image))
 	}
-	found = append(found, a.machineAnswers()...)
+	found = append(found, a.machineAnswers(cmp.Or(at.Arch, "arm64"))...)
 	return a.tell(c, found)
 }
 
@@ -119,10 +120,10 @@ func imageAnswer(image string) site.Answer {
 // rehearsalTools are what the emulator's containers need on this machine.
 var rehearsalTools = []string{"bwrap", "nsenter", "tar", "cp"}
 
-func (a doctorVerb) machineAnswers() []site.Answer {
+func (a doctorVerb) machineAnswers(arch string) []site.Answer {
 	addTools()
-	found := []site.Answer{a.agentAnswer("arm64", site.Failed), a.agentAnswer(runtime.GOARCH, site.Warning)}
-	if runtime.GOARCH == "arm64" {
+	found := []site.Answer{a.agentAnswer(arch, site.Failed), a.agentAnswer(runtime.GOARCH, site.Warning)}
+	if runtime.GOARCH == arch {
 		found = found[:1]
 	}
 	var missing []string
@@ -143,7 +144,7 @@ func (a doctorVerb) machineAnswers() []site.Answer {
 	return append(found, f)
 }
 
-// agentAnswer: runs on the site need the arm64 one; this machine's own is for
+// agentAnswer: runs on the site need the one for its devices; this machine's own is for
 // site local.
 func (a doctorVerb) agentAnswer(arch string, absent site.State) site.Answer {
 	f := site.Answer{Check: "agent " + arch, State: site.OK}

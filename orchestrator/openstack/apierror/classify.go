@@ -31,6 +31,8 @@ func serviceOf(rawURL string, e *Error) string {
 		return "network"
 	case strings.Contains(path, "/v2/images"):
 		return "image"
+	case strings.Contains(path, "/v2.1/"):
+		return "compute"
 	}
 	return ""
 }
@@ -66,8 +68,11 @@ func classify(e *Error, method, rawURL string) Kind {
 			return CredentialUnknown
 		}
 	case "compute":
-		if e.Status == http.StatusForbidden && strings.Contains(msg, "quota") {
+		switch {
+		case e.Status == http.StatusForbidden && strings.Contains(msg, "quota"):
 			return QuotaExceeded
+		case e.Status == http.StatusNotFound && e.Code == "Not Found": // of Nova's routes, not of a thing
+			return NoRoute
 		}
 	case "container":
 		if e.Status == http.StatusForbidden && strings.Contains(msg+" "+e.Code, "quota") {

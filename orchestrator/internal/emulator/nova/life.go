@@ -109,8 +109,7 @@ func (s *compute) newAddress() string {
 }
 
 // firstBoot is what cloud-init does in Chameleon's images, as far as SSH is concerned: the user cc
-// with the key pair's key, and the host key of the user data or one of the server's own, printed to
-// the console.
+// with the key pair's key, and the host key of the user data or one of the server's own.
 const firstBoot = `set -e
 echo 'cc:x:1000:1000:Chameleon user:/home/cc:/bin/bash' >>/etc/passwd
 echo 'cc:x:1000:' >>/etc/group
@@ -123,7 +122,6 @@ if [ -n "$CHEXP_HOST_KEY" ]; then
 else
 	ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key
 fi
-echo '-----BEGIN SSH HOST KEY KEYS-----'; cat /etc/ssh/ssh_host_ed25519_key.pub; echo '-----END SSH HOST KEY KEYS-----'
 unset CHEXP_KEY CHEXP_HOST_KEY
 exec /usr/sbin/sshd -D`
 
@@ -138,7 +136,8 @@ func (s *compute) boot(v *server) (*sandbox.Container, error) {
 	}
 	return s.Host.Start(sandbox.Spec{Name: hostname(v.name), Arch: runtime.GOARCH,
 		Command: []string{"/bin/sh", "-c", firstBoot},
-		Env:     map[string]string{"CHEXP_KEY": key, "CHEXP_HOST_KEY": hostKey(v.userData)}, Address: v.address})
+		Env:     map[string]string{"CHEXP_KEY": key, "CHEXP_HOST_KEY": hostKey(v.userData)}, Address: v.address,
+		BootID: world.NewUUID()}) // a deployment boots the machine
 }
 
 // hostKey is the server's own key as its user data may have it for cloud-init, "" if it has none

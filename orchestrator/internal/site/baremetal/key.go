@@ -53,8 +53,9 @@ type keys struct {
 
 // kept is the file of a server's keys.
 type kept struct {
-	User string `json:"user_private_key"`
-	Host string `json:"host_public_key"`
+	User   string `json:"user_private_key"`
+	Host   string `json:"host_public_key"`
+	Server string `json:"server,omitempty"` // its id, once it has one
 }
 
 func (k *keyring) file(name string) string { return filepath.Join(k.dir, name+".json") }
@@ -72,24 +73,53 @@ func (k *keyring) create(name string) (keys, error) {
 	if err != nil {
 		return keys{}, err
 	}
-	data, err := json.Marshal(kept{User: userPEM, Host: line(host.PublicKey())})
-	if err != nil {
-		return keys{}, err
-	}
 	if err := os.MkdirAll(k.dir, 0o700); err != nil {
 		return keys{}, err
 	}
-	return keys{user: user, host: host.PublicKey(), hostPrivate: hostPEM}, files.WriteMode(k.file(name), data, 0o600)
+	return keys{user: user, host: host.PublicKey(), hostPrivate: hostPEM},
+		k.write(name, kept{User: userPEM, Host: line(host.PublicKey())})
+}
+
+func (k *keyring) write(name string, f kept) error {
+	data, err := json.Marshal(f)
+	if err != nil {
+		return err
+	}
+	return files.WriteMode(k.file(name), data, 0o600)
+}
+
+func (k *keyring) read(name string) (f kept, err error) {
+	data, err := files.Read(k.file(name), maxKey)
+	if err == nil {
+		err = json.Unmarshal(data, &f)
+	}
+	return f, err
+}
+
+// tie keeps which server has the keys.
+func (k *keyring) tie(name, id string) {
+	if f, err := k.read(name); err == nil && f.Server != id {
+		f.Server = id
+		_ = k.write(name, f) // it is for tidying up
+	}
+}
+
+// nameOf is the name of a server that is gone, if its keys are still here; else "".
+func (k *keyring) nameOf(id string) string {
+	all, _ := os.ReadDir(k.dir)
+	for _, e := range all {
+		name := strings.TrimSuffix(e.Name(), ".json")
+		if f, err := k.read(name); err == nil && f.Server == id {
+			return name
+		}
+	}
+	return ""
 }
 
 // find returns the keys of a server; an error that is [fs.ErrNotExist] where there are none.
 func (k *keyring) find(name string) (keys, error) {
-	data, err := files.Read(k.file(name), maxKey)
+	f, err := k.read(name)
 	if err != nil {
-		return keys{}, err
-	}
-	var f kept
-	if err := json.Unmarshal(data, &f); err != nil {
 		return keys{}, err
 	}
 	user, err := ssh.ParsePrivateKey([]byte(f.User))

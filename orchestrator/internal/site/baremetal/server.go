@@ -1,6 +1,7 @@
 package baremetal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +32,8 @@ const (
 	build   = "BUILD"
 	errored = "ERROR"
 	deleted = "DELETED"
+
+	deleting = "deleting" // a task
 )
 
 // serverName is what names a server, its key pair and the file of its keys.
@@ -49,6 +52,7 @@ func (s *serverClient) Launch(ctx context.Context, req run.ContainerRequest,
 		return run.Container{}, err
 	}
 	s.noteName(*made)
+	s.keys.tie(made.Name, made.ID)
 	running, err := s.awaitActive(ctx, *made, progress)
 	if err != nil {
 		clean, cancel := patient.Detached(ctx, s.Pace.Cleanup/6) // the run tries again, with more time
@@ -77,7 +81,7 @@ func (s *serverClient) obtain(ctx context.Context, req run.ContainerRequest,
 		why := ""
 		switch {
 		case over(*v):
-			why = "which is in " + v.Status
+			why = strings.TrimSpace("which is in " + v.Status + " " + v.TaskState)
 		case err != nil:
 			why = "whose key is not here"
 		default:
@@ -91,9 +95,10 @@ func (s *serverClient) obtain(ctx context.Context, req run.ContainerRequest,
 	return s.create(ctx, req)
 }
 
-// over reports whether nothing runs on a server, and never will.
+// over reports whether nothing runs on a server, and never will. One that is being deleted
+// may be ACTIVE to its end.
 func over(v servers.Server) bool {
-	return v.Status == errored || v.Status == deleted || v.Status == "SOFT_DELETED"
+	return v.Status == errored || v.Status == deleted || v.Status == "SOFT_DELETED" || v.TaskState == deleting
 }
 
 // list lists the user's own servers, by name if one is given.
@@ -185,7 +190,7 @@ func (s *serverClient) noteName(v servers.Server) {
 func (s *serverClient) nameOf(id string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.names[id]
+	return cmp.Or(s.names[id], s.keys.nameOf(id))
 }
 
 // awaitActive waits for the end of a deployment, which Ironic tells nothing of meanwhile.
@@ -213,7 +218,7 @@ func (s *serverClient) awaitActive(ctx context.Context, v servers.Server,
 			said = say
 		}
 		switch {
-		case v.Status == active:
+		case v.Status == active && v.TaskState != deleting:
 			return true, nil
 		case v.Status != build:
 			return false, s.deployFailure(v)
@@ -254,8 +259,8 @@ func (s *serverClient) Destroy(ctx context.Context, id string) error {
 	}
 	first, cancel := patient.Part(ctx, 3)
 	ipErr := s.addresses.Release(first, id, func(ctx context.Context) (port string, none bool) {
-		port, err := s.port(ctx, id)
-		return port, err == nil && port == "" && s.nameOf(id) != ""
+		port, _ = s.port(ctx, id) // gone with the server, perhaps: then the note tells
+		return port, false
 	})
 	cancel()
 	err := chameleon.Remove(ctx, s.Client, chameleon.Removal{
@@ -266,7 +271,7 @@ func (s *serverClient) Destroy(ctx context.Context, id string) error {
 			if err != nil {
 				return apierror.Is(err, apierror.NotFound), false, err
 			}
-			return false, v.TaskState == "deleting" || v.Status == deleted, nil
+			return false, v.TaskState == deleting || v.Status == deleted, nil
 		},
 	})
 	name := s.nameOf(id)

@@ -53,7 +53,10 @@ func (s *serverClient) Dial(ctx context.Context, c run.Container, _ run.Containe
 		return nil, err
 	}
 	address := net.JoinHostPort(ip, s.sshPort)
-	limit := max(least, s.opts.Boot-s.Session.Clock.Now().Sub(v.LaunchedAt))
+	limit := s.opts.Boot
+	if !v.LaunchedAt.IsZero() { // it has had so much of its time
+		limit = min(limit, max(least, limit-s.Now().Sub(v.LaunchedAt)))
+	}
 	progress(fmt.Sprintf("waiting for SSH at %s, at most %s", address, clock.Span(limit)))
 	return s.signIn(ctx, c, k, address, limit)
 }
