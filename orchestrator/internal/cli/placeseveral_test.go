@@ -30,7 +30,8 @@ func TestTooFewOfSeveral(t *testing.T) {
 	c.want.MachineName, c.want.Boards = "", []string{"pi-1", "pi-2"}
 	c.wait = time.Nanosecond
 	_, err := c.choose(t.Context(), b.short)
-	if failure.KindOf(err) != failure.Capacity || !strings.Contains(err.Error(), "waited 0 s for pi-1, pi-2: 1 device is free") {
+	if failure.KindOf(err) != failure.Capacity ||
+		!strings.Contains(err.Error(), "waited 0 s for pi-1, pi-2: 1 device is free") {
 		t.Error(err)
 	}
 }
@@ -100,7 +101,8 @@ func TestSecondLeaseByHandIsNamed(t *testing.T) {
 	if _, err := c.place(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(strings.Join(told, ""), "your lease mine has pi-1, 2026-12-01 13:00 to 15:00 UTC: leases of one user beside") {
+	if !strings.Contains(strings.Join(told, ""), "your lease mine has pi-1, 2026-12-01 13:00 to 15:00 UTC: leases of one "+
+		"user beside") {
 		t.Errorf("said %q", told)
 	}
 }

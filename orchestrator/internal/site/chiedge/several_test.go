@@ -99,7 +99,8 @@ func TestWhichOfSeveralAreDrawn(t *testing.T) {
 		"nyu-rpi5-99: this site has no such device": {Devices: 2, Boards: []string{"nyu-rpi5-02", "nyu-rpi5-99"}, End: end},
 		"of the 8 wanted": {Devices: 8, MachineName: "raspberrypi5", End: end},
 	} {
-		if _, err := s.CheckFree(t.Context(), req); failure.KindOf(err) != failure.Usage || !strings.Contains(err.Error(), text) {
+		_, err := s.CheckFree(t.Context(), req)
+		if failure.KindOf(err) != failure.Usage || !strings.Contains(err.Error(), text) {
 			t.Errorf("%+v: %v", req, err)
 		}
 	}
