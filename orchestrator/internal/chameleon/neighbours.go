@@ -25,7 +25,7 @@ func (c *LeaseClient) Neighbours(ctx context.Context, leaseID string) (map[strin
 // another lease of them has ended: Chameleon's reservation service takes the mark off a
 // board's node when any lease of it ends, also one that had not begun. See run.Marks.
 func (c *LeaseClient) Unmarked(ctx context.Context, boards []string) (said []string) {
-	if len(boards) == 0 {
+	if len(boards) == 0 || c.client.lends().resource != Boards.resource { // whole machines have no mark
 		return nil
 	}
 	leases, err := c.client.AllLeases(ctx)

@@ -37,8 +37,9 @@ type chooser struct {
 	tenants []site.Container // the user's containers,
 	asked   bool             // once the site was asked for them
 
-	early *run.Choice // made before the run was
-	until time.Time   // a device is waited for; zero: it is not known yet
+	early *run.Choice   // made before the run was
+	until time.Time     // a device is waited for; zero: it is not known yet
+	pause time.Duration // before it is looked for again
 }
 
 // choose is [run.Config].Choose.
@@ -61,6 +62,9 @@ func (c *chooser) choose(ctx context.Context, taken error) (run.Choice, error) {
 		if l, err := c.whicheverFits(ctx, all); err != nil || l != nil {
 			return run.Choice{Lease: l}, err
 		}
+	}
+	if err := c.idleBeside(ctx, all); err != nil {
+		return run.Choice{}, err
 	}
 	req, err := c.placeInTime(ctx, taken)
 	return run.Choice{Request: req}, err
@@ -242,6 +246,12 @@ func (c *chooser) length() time.Duration { return c.want.length }
 
 func (c *chooser) wanted() string {
 	switch w := c.want; {
+	case len(w.Boards) > 0:
+		return strings.Join(w.Boards, ", ")
+	case w.AllFree:
+		return fmt.Sprintf("up to %d %s", w.Devices, w.MachineName)
+	case w.Devices > 0:
+		return fmt.Sprintf("%d %s", w.Devices, w.MachineName)
 	case w.DeviceName != "":
 		return "device " + w.DeviceName
 	case w.DeviceUID != "":

@@ -22,13 +22,21 @@ type books struct {
 	containers []site.Container
 	slot       site.Slot
 	neighbours map[string]map[string]string // by lease
+
+	short, shortWithout error // too few devices are free; without some
 }
 
-func (b *books) Now() time.Time                                              { return b.now }
-func (b *books) Leases(context.Context) ([]site.Lease, error)                { return b.leases, nil }
-func (b *books) Devices(context.Context) ([]site.Device, error)              { return b.devices, nil }
-func (b *books) Containers(context.Context) ([]site.Container, error)        { return b.containers, nil }
-func (b *books) CheckFree(context.Context, run.LeaseRequest) (string, error) { return "", nil }
+func (b *books) Now() time.Time                                       { return b.now }
+func (b *books) Leases(context.Context) ([]site.Lease, error)         { return b.leases, nil }
+func (b *books) Devices(context.Context) ([]site.Device, error)       { return b.devices, nil }
+func (b *books) Containers(context.Context) ([]site.Container, error) { return b.containers, nil }
+
+func (b *books) CheckFree(_ context.Context, req run.LeaseRequest) (string, error) {
+	if len(req.Not) > 0 {
+		return "", b.shortWithout
+	}
+	return "", b.short
+}
 
 func (b *books) Neighbours(_ context.Context, id string) (map[string]string, error) {
 	return b.neighbours[id], nil

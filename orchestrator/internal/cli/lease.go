@@ -83,7 +83,7 @@ func (a leaseVerbs) leaseCreate(c *cli.Context) error {
 	p := placer{
 		cloud: cloud, want: want, lines: a.commands(c),
 		say:  func(text string) { fmt.Fprintf(a.err, "  %s\n", words.Printable(text)) },
-		warn: a.warn,
+		warn: a.warn, byHand: true,
 	}
 	req, err := p.place(c.Context)
 	if err != nil {

@@ -64,7 +64,10 @@ func (a runVerbs) chooseLease(c *cli.Context, cfg *run.Config, e *spec.Experimen
 	}
 	cfg.Choose, cfg.Release = k.choose, c.Bool("release")
 	if c.String("resume") != "" {
-		return nil // it may have its lease
+		return nil // it may have its lease, and want fewer devices than the file
+	}
+	if k.several {
+		k.want.Devices, k.want.AllFree, k.want.Boards = e.Lease.Count(), e.Lease.AllFree, e.Lease.Boards
 	}
 	patience := k.wait
 	k.wait = 0

@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"chexp/experiments/trial"
@@ -103,11 +104,14 @@ type LeaseRequest struct {
 	AllFree bool     `json:"all_free,omitempty"` // fewer than Devices will do
 	Boards  []string `json:"boards,omitempty"`   // names or uids, one for each device
 	Not     []string `json:"not,omitempty"`      // names of boards that the run has results of
+	Beside  []string `json:"beside,omitempty"`   // names of boards that the user has right before or after: taken last
 }
 
-// Wants reports whether the request could be met by this device.
+// Wants reports whether the request could be met by this device, or in part.
 func (r LeaseRequest) Wants(d Device) bool {
 	switch {
+	case len(r.Boards) > 0:
+		return slices.ContainsFunc(r.Boards, func(b string) bool { return wants(b, d) })
 	case r.DeviceName != "":
 		return d.Name == r.DeviceName
 	case r.DeviceUID != "":
