@@ -18,7 +18,6 @@ type Lending struct {
 	resource string // a reservation's type
 	kind     string // the properties that choose: what kind it is,
 	name     string // what it is called
-	word     string // one of them, for people
 
 	list        func(context.Context, *gophercloud.ServiceClient) ([]devices.Device, error)
 	allocations func(context.Context, *gophercloud.ServiceClient) devices.AllocationsResult
@@ -27,7 +26,7 @@ type Lending struct {
 
 // Boards are CHI@Edge's devices.
 var Boards = Lending{
-	resource: "device", kind: "machine_name", name: "name", word: "device",
+	resource: "device", kind: "machine_name", name: "name",
 	list: func(ctx context.Context, c *gophercloud.ServiceClient) ([]devices.Device, error) {
 		pages, err := devices.List(c).AllPages(ctx)
 		if err != nil {
@@ -41,7 +40,7 @@ var Boards = Lending{
 
 // Machines are the whole machines of the bare-metal sites.
 var Machines = Lending{
-	resource: "physical:host", kind: "node_type", name: "node_name", word: "node",
+	resource: "physical:host", kind: "node_type", name: "node_name",
 	list: func(ctx context.Context, c *gophercloud.ServiceClient) ([]devices.Device, error) {
 		pages, err := hosts.List(c).AllPages(ctx)
 		if err != nil {

@@ -29,8 +29,7 @@ func (a leaseVerbs) leaseCommand() *cli.Command {
 		Description: "Leases are made by the manners of the site's tutorials: short (two hours), from now or " +
 			"from a full hour, and over at\n" +
 			"HH:55 (at bare-metal sites HH:50), so that the next one can begin on the hour: the service counts the " +
-			"minute in which two " +
-			"leases meet as taken by both.\n" +
+			"minute in which two leases meet as taken by both.\n" +
 			"Those of other members of the project are listed and never touched.",
 		Subcommands: []*cli.Command{
 			a.leaseCreateCommand(),
