@@ -361,7 +361,7 @@ func TestBareMetalSSH(t *testing.T) {
 		"  ed25519_private: |\n    " + strings.ReplaceAll(strings.TrimSpace(string(hostKey)), "\n", "\n    ") + "\n"))
 	id := c.launch(body, "ACTIVE").text("server", "id")
 	port := c.want(200, c.neutron("GET", "/ports?device_id="+id, nil))
-	if port.at("ports", 0, "device_owner") != "compute:nova" ||
+	if port.at("ports", 0, "device_owner") != "compute:blazar_"+reservation ||
 		port.at("ports", 0, "binding:vnic_type") != "baremetal" {
 		t.Errorf("port %v", port)
 	}

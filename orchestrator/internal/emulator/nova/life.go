@@ -18,7 +18,7 @@ import (
 )
 
 // noValidHost is the end of it in Chameleon's words
-// [TEMP:tests/scenario/test_oshost_basic_ops.py, line 61].
+// [TEMP:tests/scenario/test_oshost_basic_ops.py, line 61]. Upstream's, as recorded, have no second half.
 const noValidHost = "No valid host was found. There are not enough hosts available. To troubleshoot, please see " +
 	"bit.ly/faq-instance-failure"
 
@@ -215,7 +215,7 @@ func (s *compute) Ports() []world.Port {
 	for _, v := range s.servers {
 		if v.portID != "" {
 			out = append(out, world.Port{ID: v.portID, ProjectID: v.projectID, DeviceID: v.id,
-				DeviceOwner: "compute:nova", Address: v.address,
+				DeviceOwner: "compute:" + zoneOf(v), Address: v.address,
 				Created: v.created.Format("2006-01-02T15:04:05.000000"), Type: "baremetal", Status: "ACTIVE",
 				TCP: []int{22}})
 		}
