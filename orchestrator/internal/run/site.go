@@ -193,6 +193,9 @@ type Container struct {
 	// not know what the container's status is.
 	Unheard bool `json:"-"`
 	Over    bool `json:"-"` // it has ended or failed: nothing runs in it
+	// Host is the machine that it is on, by the site's own name for it; "" where the site
+	// does not tell.
+	Host string `json:"host,omitempty"`
 	// Digest is that of the image, as far as the site tells it: a tag can be moved.
 	Digest trial.Reading[string] `json:"image_digest,omitzero"`
 }

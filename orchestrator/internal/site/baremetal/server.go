@@ -165,7 +165,8 @@ func (s *serverClient) FindContainer(ctx context.Context, name string) (run.Cont
 }
 
 func (s *serverClient) toContainer(ctx context.Context, v servers.Server) run.Container {
-	c := run.Container{ID: v.ID, Name: v.Name, Status: v.Status, Dir: "/home/" + login + "/" + v.Name, Over: over(v)}
+	c := run.Container{ID: v.ID, Name: v.Name, Status: v.Status, Dir: "/home/" + login + "/" + v.Name, Over: over(v),
+		Host: apierror.Line(v.HypervisorHostname)}
 	id, _ := v.Image["id"].(string)
 	if id == "" {
 		c.Digest = trial.Unread[string]("the site does not tell the server's image")
