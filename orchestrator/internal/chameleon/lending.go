@@ -63,7 +63,7 @@ var Machines = Lending{
 // asDevice is a host in the words of devices.
 func asDevice(h hosts.Host) devices.Device {
 	model := h.Capability("processor.model")
-	if gpu := h.Capability("gpu.gpu_model"); gpu != "" {
+	if gpu := h.Capability("gpu.gpu_model"); gpu != "" && gpu != "None" {
 		model = strings.TrimPrefix(model+", "+gpu, ", ")
 	}
 	return devices.Device{

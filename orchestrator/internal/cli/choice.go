@@ -121,6 +121,11 @@ func (c *chooser) theNamed(ctx context.Context, all []site.Lease) (*run.Lease, e
 		}
 	}
 	for _, k := range append(runs, others...) {
+		if c.want.kind.Servers && k.certain && len(l.Boards) <= 1 {
+			return nil, failure.Usage.Errorf("server %s (%s) of yours is on the machine of the lease %s, which can have no "+
+				"other", k.Name, k.ID, l.Name).
+				Advise("delete it if nobody needs it (`openstack server delete %s`), or %s", k.ID, c.orNew())
+		}
 		c.warn(fmt.Sprintf("container %s (%s) of yours %s: it is left alone, and what it does disturbs what is "+
 			"measured", k.Name, k.Image, k.where()))
 	}

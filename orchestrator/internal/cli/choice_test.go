@@ -170,6 +170,21 @@ func TestEarlierLeaseIsNotUsed(t *testing.T) {
 	}
 }
 
+// A machine has one server: one that was made by hand is in the way of a run's, which is
+// said before anything is made.
+func TestAMachineHasOneServer(t *testing.T) {
+	b, told := newBooks(t), []string(nil)
+	b.leases = []site.Lease{b.lease("mine", pi1, time.Hour)}
+	b.containers = []site.Container{{Container: run.Container{ID: "5a6f", Name: "by-hand"}, Image: "an image"}}
+	c := b.chooser(&told)
+	c.named, c.want.kind = "mine", spec.SiteKind{Name: "CHI@TACC", Servers: true}
+	_, err := c.choose(t.Context(), nil)
+	if failure.KindOf(err) != failure.Usage || !strings.Contains(err.Error(), "server by-hand (5a6f) of yours is on the machine") ||
+		!strings.Contains(strings.Join(failure.Advice(err), ""), "openstack server delete 5a6f") {
+		t.Errorf("%v", err)
+	}
+}
+
 // A container that the tutorial's notebook left is named; by its name the lease is
 // used all the same, without a word it is not.
 func TestNotebooksContainerIsNamed(t *testing.T) {
