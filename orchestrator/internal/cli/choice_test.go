@@ -179,7 +179,8 @@ func TestAMachineHasOneServer(t *testing.T) {
 	c := b.chooser(&told)
 	c.named, c.want.kind = "mine", spec.SiteKind{Name: "CHI@TACC", Servers: true}
 	_, err := c.choose(t.Context(), nil)
-	if failure.KindOf(err) != failure.Usage || !strings.Contains(err.Error(), "server by-hand (5a6f) of yours is on the machine") ||
+	if failure.KindOf(err) != failure.Usage ||
+		!strings.Contains(err.Error(), "server by-hand (5a6f) of yours is on the machine") ||
 		!strings.Contains(strings.Join(failure.Advice(err), ""), "openstack server delete 5a6f") {
 		t.Errorf("%v", err)
 	}
