@@ -254,11 +254,11 @@ func (f *follower) lost(ctx context.Context, cause error, silent time.Duration) 
 		f.record(store.Entry{
 			Kind: store.Gone, What: aContainer, ID: f.container.ID, Text: "it vanished while the agent ran",
 		})
-		return failure.Device.Errorf("the container %s has vanished while the agent ran in it", f.container.Name).
+		return failure.Device.Errorf("the %s %s has vanished while the agent ran in it", f.box(), f.container.Name).
 			Advise("somebody deleted it, or its lease has ended; `%s` goes on in a new one", f.Commands.Resume()).
 			Because(cause)
 	case err == nil && (c.Over || changed(f.container, c)):
-		return failure.Device.Errorf("the container %s is now in state %s", f.container.Name, c.Status).
+		return failure.Device.Errorf("the %s %s is now in state %s", f.box(), f.container.Name, c.Status).
 			Advise("its files are lost with its process; `%s` goes on in a new one", f.Commands.Resume()).
 			Because(cause)
 	case err == nil && enduring{f.attempt}.serviceStuck(ctx, cause):
