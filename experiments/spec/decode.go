@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"strings"
@@ -31,6 +32,7 @@ func defaults() *Experiment {
 	return &Experiment{
 		Lease:     Lease{Duration: 2 * time.Hour},
 		Container: Container{Image: "debian:bookworm-slim", Transport: "zun"},
+		Server:    Server{Image: ServerImage, CloudInit: true},
 		Providers: []trial.Provider{{Name: provider.CPU}},
 		Threads:   []int{1},
 		Batches:   []int{1},
@@ -48,7 +50,7 @@ func defaults() *Experiment {
 var experimentName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
 
 func (r *reader) experiment(root *node, e *Experiment) {
-	s, ok := r.section(root, "", "apiVersion", "name", "description", "site", "lease", "container",
+	s, ok := r.section(root, "", "apiVersion", "name", "description", "site", "lease", "container", "server",
 		"host", "port", "key", "models", "runtimes", "providers", "threads", "batches", "trials", "accuracy", "budgets")
 	if !ok {
 		return
@@ -89,12 +91,15 @@ var (
 )
 
 func (r *reader) lease(n *node, e *Experiment) {
-	s, ok := r.section(n, "lease", "name", "machine_name", "device", "uid", "devices", "at_most", "start",
+	kind := e.SiteKind()
+	kindKey, otherKey := kind.kindKeys()
+	s, ok := r.section(n, "lease", "name", kindKey, otherKey, "device", "uid", "devices", "at_most", "start",
 		"duration")
 	if !ok {
 		return
 	}
 	l := &e.Lease
+	l.Duration = cmp.Or(kind.Usual, l.Duration)
 	for _, f := range []struct {
 		key  string
 		into *string
@@ -102,7 +107,7 @@ func (r *reader) lease(n *node, e *Experiment) {
 		form string
 	}{
 		{"name", &l.Name, plainName, "a name of letters, digits, '.', '_' and '-', at most 128"},
-		{"machine_name", &l.MachineName, plainName, "a kind of device, such as raspberrypi5"},
+		{kindKey, &l.MachineName, plainName, "a kind of device, such as raspberrypi5 or compute_liqid"},
 		{"device", &l.Device, plainName, "one device's name, such as nyu-rpi5-01"},
 		{"uid", &l.UID, uuid, "a device's uid, such as 0b5c2d7e-3f5a-4c1e-9d54-6a1f0c9e8b72"},
 	} {
@@ -116,21 +121,24 @@ func (r *reader) lease(n *node, e *Experiment) {
 		}
 	}
 	var chosen []string
-	for _, key := range []string{"machine_name", "device", "uid"} {
+	for _, key := range []string{kindKey, "device", "uid"} {
 		if s.has(key) {
 			chosen = append(chosen, key)
 		}
 	}
+	if s.has(otherKey) && kind.Name != "" {
+		s.addf(otherKey, "is what other sites call it: with site: %s write %s", kind.Name, kindKey)
+	}
 	listed := s.values["devices"] != nil && s.values["devices"].Kind == yaml.SequenceNode
 	switch {
 	case listed:
-	case len(chosen) == 0 && !s.has("name"):
-		s.require("machine_name", "say which device: machine_name (any of a kind), device (one by name) or uid; or "+
+	case len(chosen) == 0 && !s.has("name") && !s.has(otherKey):
+		s.require(kindKey, "say which device: "+kindKey+" (any of a kind), device (one by name) or uid; or "+
 			"the name of a lease that you have")
 	case len(chosen) > 1:
-		s.addf(chosen[1], "contradicts %s: give exactly one of machine_name, device and uid", chosen[0])
+		s.addf(chosen[1], "contradicts %s: give exactly one of %s, device and uid", chosen[0], kindKey)
 	}
-	r.devices(s, l)
+	r.devices(s, l, kindKey)
 	if v, ok := s.literal("start", "now, next or a date and time"); ok {
 		t, err := parseStart(v)
 		if l.Next = v == "next"; !l.Next && err != nil {
@@ -169,6 +177,26 @@ func (r *reader) container(n *node, e *Experiment) {
 		if v == "ssh" && !s.has("image") {
 			s.addf("transport", "is ssh, which needs an image that runs an SSH server; the default %s has none: set "+
 				"container.image", e.Container.Image)
+		}
+	}
+}
+
+// ServerImage is what a server has of whose image a file says nothing.
+const ServerImage = "CC-Ubuntu24.04"
+
+// serverImage is what Glance names an image, or its id.
+var serverImage = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._+-]{0,127}$`)
+
+func readServer(r *reader, n *node, e *Experiment) {
+	s, ok := r.section(n, "server", "image", "cloud_init")
+	if !ok {
+		return
+	}
+	s.truth("cloud_init", &e.Server.CloudInit)
+	if v, ok := s.text("image"); ok {
+		e.Server.Image = v
+		if !serverImage.MatchString(v) {
+			s.addf("image", "is %q, but must be an image that the site has, by name or id, such as %s", short(v), ServerImage)
 		}
 	}
 }

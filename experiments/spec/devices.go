@@ -17,7 +17,7 @@ const allFree = "all-free"
 const devicesForm = "how many devices of machine_name, a list of names or uids, or all-free with at_most"
 
 // devices reads how many devices a run has, or which.
-func (r *reader) devices(s *section, l *Lease) {
+func (r *reader) devices(s *section, l *Lease, kindKey string) {
 	s.integer("at_most", &l.Devices, 1, maxDevices)
 	n := s.values["devices"]
 	switch {
@@ -27,7 +27,7 @@ func (r *reader) devices(s *section, l *Lease) {
 		}
 		return
 	case n.Kind == yaml.SequenceNode:
-		r.boards(s, l)
+		r.boards(s, l, kindKey)
 	case n.Kind == yaml.ScalarNode && n.Value == allFree:
 		l.AllFree = true
 		if !s.has("at_most") {
@@ -42,12 +42,12 @@ func (r *reader) devices(s *section, l *Lease) {
 		s.addf("at_most", "goes with devices: all-free; here devices says how many")
 	}
 	if n.Kind != yaml.SequenceNode && l.MachineName == "" {
-		s.addf("devices", "needs machine_name, of which so many are had; or write a list of names or uids here")
+		s.addf("devices", "needs %s, of which so many are had; or write a list of names or uids here", kindKey)
 	}
 }
 
 // boards reads a list of names or uids.
-func (r *reader) boards(s *section, l *Lease) {
+func (r *reader) boards(s *section, l *Lease, kindKey string) {
 	for i, item := range s.list("devices", maxDevices) {
 		path := s.at("devices")
 		v, ok := r.text(item, path)
@@ -69,7 +69,7 @@ func (r *reader) boards(s *section, l *Lease) {
 		}
 		l.Boards = nil
 	}
-	for _, key := range []string{"machine_name", "device", "uid"} {
+	for _, key := range []string{kindKey, "device", "uid"} {
 		if s.has(key) {
 			s.addf(key, "contradicts devices, which names the devices itself: remove one of them")
 		}

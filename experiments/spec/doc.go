@@ -12,25 +12,33 @@
 //	apiVersion            chexp/v1                                          required
 //	name                  a-z 0-9 and inner hyphens, at most 40             required
 //	description           text                                              empty
-//	site                  CHI@Edge, local, ssh                              required
+//	site                  CHI@Edge, CHI@UC, CHI@TACC, local, ssh            required
 //	host                  only with ssh: user@machine, or machine; its      required there
 //	                      name or address, as ssh takes it                  (user: yours here)
 //	port                  only with ssh: of its SSH server                  22
 //	key                   only with ssh: a private key's file, / or ~/ in   those of ssh-agent, and
 //	                      front; one with a passphrase needs ssh-agent      id_ed25519, id_ecdsa and
 //	                                                                        id_rsa of ~/.ssh
-//	lease                 only with CHI@Edge                                required there
-//	lease.machine_name    a kind of device, such as raspberrypi5            one of these
-//	lease.device          one device's name, such as nyu-rpi5-01            three is
-//	lease.uid             a device's uid                                    required
+//	lease                 only with CHI@Edge, CHI@UC and CHI@TACC           required there
+//	lease.machine_name    a kind of device, such as raspberrypi5; at        one of these
+//	                      CHI@UC and CHI@TACC lease.node_type, such as      three is
+//	                      compute_liqid                                     required
+//	lease.device          one device's name, such as nyu-rpi5-01
+//	lease.uid             a device's uid
 //	lease.name            that of a lease of yours, which is used if it     experiment and run id
 //	                      exists (then the device may be left out), else
 //	                      of a new one: letters, digits . _ -, at most 128
 //	lease.start           now, next, or date and time with a zone           now
-//	lease.duration        1m to 7d                                          2h
+//	lease.duration        1m to 7d                                          2h, with CHI@UC and
+//	                                                                        CHI@TACC 3h
 //	container             only with CHI@Edge
 //	container.image       an image reference                                debian:bookworm-slim
 //	container.transport   zun, ssh (needs an image with an SSH server)      zun
+//	server                only with CHI@UC and CHI@TACC
+//	server.image          the name of an image that the site has, or its    CC-Ubuntu24.04
+//	                      id
+//	server.cloud_init     false of an image without it: then the first      true
+//	                      host key that the server shows is believed
 //	models                1 to 100                                          required
 //	models[].name         a-z 0-9 - _, at most 64, each once                required
 //	models[].builtin      a name of models/catalog                          one of these

@@ -19,6 +19,7 @@ type Experiment struct {
 	Site        string
 	Lease       Lease
 	Container   Container
+	Server      Server
 	Host        Host
 	Models      []ModelSource
 	Runtimes    []RuntimeSource
@@ -62,6 +63,14 @@ func (l Lease) Count() int { return max(1, l.Devices, len(l.Boards)) }
 type Container struct {
 	Image     string
 	Transport string // "zun" or "ssh"
+}
+
+// Server says what a machine is installed with.
+type Server struct {
+	Image string // the name of one that the site has, or its id
+	// CloudInit is that the image has it, and so takes the host key that it is given. Of
+	// one without, the first key that its server shows is believed.
+	CloudInit bool
 }
 
 // ModelSource is one entry of models: exactly one of Builtin, Path and URL.

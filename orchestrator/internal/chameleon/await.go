@@ -116,7 +116,7 @@ func countdown(left time.Duration) string {
 func leaseReady(l leases.Lease) (bool, error) {
 	res := deviceReservation(l)
 	for _, r := range l.Reservations { // they become active one after the other
-		if r.ResourceType == "device" && r.Status != "active" {
+		if lent(r) && r.Status != "active" {
 			res = &r
 		}
 	}

@@ -2,6 +2,7 @@ package chameleon
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/gophercloud/gophercloud/v2"
@@ -19,6 +20,7 @@ type Client struct {
 	Session     *signin.Session
 	Reservation *gophercloud.ServiceClient
 	Pace        Pace
+	Lends       *Lending // nil: Boards
 
 	// Commands writes the command lines that advice consists of; its zero value
 	// writes them without flags.
@@ -54,6 +56,27 @@ func Connect(ctx context.Context, o signin.Options) (*Client, error) {
 		return nil, c.Failed("finding the reservation service", err)
 	}
 	return c, nil
+}
+
+// Service is the client for the only version of a service that is spoken, such as "v2.0/"
+// of the network. gophercloud's own would ask the service for its versions, without a
+// limit of the caller's, and fail where that answer is odd.
+func (c *Client) Service(kind, version string) (*gophercloud.ServiceClient, error) {
+	at := c.Session.Endpoints
+	at.ApplyDefaults(kind)
+	url, err := c.Session.Provider.EndpointLocator(at)
+	if err != nil {
+		return nil, err
+	}
+	return &gophercloud.ServiceClient{ProviderClient: c.Session.Provider, Endpoint: url, Type: kind,
+		ResourceBase: strings.TrimSuffix(url, version) + version}, nil
+}
+
+func (c *Client) lends() Lending {
+	if c.Lends == nil {
+		return Boards
+	}
+	return *c.Lends
 }
 
 // Me is the id of the user who is signed in.

@@ -15,7 +15,6 @@ import (
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/site"
 	"chexp/orchestrator/openstack/reservation/v1/devices"
-	"chexp/orchestrator/openstack/reservation/v1/leases"
 )
 
 // DeviceClient lists the devices and their calendar.
@@ -31,11 +30,7 @@ type DeviceClient struct {
 func NewDeviceClient(c *Client) *DeviceClient { return &DeviceClient{client: c} }
 
 func (c *DeviceClient) allDevices(ctx context.Context) ([]devices.Device, error) {
-	pages, err := devices.List(c.client.Reservation).AllPages(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return devices.ExtractDevices(pages)
+	return c.client.lends().list(ctx, c.client.Reservation)
 }
 
 // allocations lists the bookings of all devices. A run looks at them often and can do
@@ -50,7 +45,7 @@ func (c *DeviceClient) allocations(ctx context.Context) ([]devices.Allocation, e
 	if silent != nil {
 		return nil, silent
 	}
-	all, err := devices.ListAllocations(ctx, c.client.Reservation).Extract()
+	all, err := c.client.lends().allocations(ctx, c.client.Reservation).Extract()
 	if errors.As(err, new(*patient.Silent)) {
 		c.mu.Lock()
 		c.silent, c.until = err, time.Now().Add(silenceLasts)
@@ -191,7 +186,7 @@ func (c *DeviceClient) deviceOf(ctx context.Context, leaseID string) (run.Device
 }
 
 func (c *DeviceClient) deviceID(ctx context.Context, leaseID string) (string, error) {
-	listed, err := leases.ListDevices(ctx, c.client.Reservation, leaseID).Extract()
+	listed, err := c.client.lends().ofLease(ctx, c.client.Reservation, leaseID).Extract()
 	if err == nil && len(listed) > 0 {
 		return listed[0].ID, nil
 	}

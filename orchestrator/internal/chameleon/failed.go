@@ -79,8 +79,8 @@ func (c *Client) invalidRemedy(e *apierror.Error) (failure.Kind, string) {
 		{"start date must be later", "start now, or later; if that is what was asked, this machine's clock is " +
 			"off: `" + c.Commands.Line("doctor") + "`"},
 		{"end date must be later", "the lease would be over before it began: give it a later end"},
-		{"deviceextracapability was not found", "no device of this site has that property: choose by " +
-			"machine_name, name or uid"},
+		{"extracapability was not found", "no device of this site has that property: choose by " +
+			c.lends().kind + ", name or uid"},
 		{"resource type is not supported", "this site lends no such thing: check the region, CHI@Edge for devices"},
 	} {
 		if strings.Contains(msg, known.words) {

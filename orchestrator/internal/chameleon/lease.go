@@ -32,7 +32,7 @@ func NewLeaseClient(c *Client) *LeaseClient { return &LeaseClient{c, NewDeviceCl
 
 // Reserve makes the lease, or adopts the one of this name. See run.Reserver.
 func (c *LeaseClient) Reserve(ctx context.Context, req run.LeaseRequest) (run.Lease, error) {
-	opts, err := leaseOptions(req, c.client.Now())
+	opts, err := leaseOptions(c.client.lends(), req, c.client.Now())
 	if err != nil {
 		return run.Lease{}, err
 	}
@@ -49,7 +49,7 @@ func (c *LeaseClient) Reserve(ctx context.Context, req run.LeaseRequest) (run.Le
 			if boards, err = c.draw(ctx, req); err != nil {
 				return run.Lease{}, err
 			}
-			opts.Reservations = oneForEach(boards)
+			opts.Reservations = oneForEach(c.client.lends(), boards)
 		}
 		l, clash, err := c.makeAlone(ctx, req, opts, boards)
 		if clash == "" || err != nil {
@@ -66,10 +66,10 @@ func (c *LeaseClient) Reserve(ctx context.Context, req run.LeaseRequest) (run.Le
 }
 
 // leaseOptions checks what Blazar would answer with 400 or, worse, 201.
-func leaseOptions(req run.LeaseRequest, now time.Time) (leases.CreateOpts, error) {
+func leaseOptions(of Lending, req run.LeaseRequest, now time.Time) (leases.CreateOpts, error) {
 	var terms []leases.Term
 	for _, t := range []leases.Term{
-		leases.Equal("machine_name", req.MachineName), leases.Equal("name", req.DeviceName),
+		leases.Equal(of.kind, req.MachineName), leases.Equal(of.name, req.DeviceName),
 		leases.Equal("uid", req.DeviceUID),
 	} {
 		if t[2] != "" {
@@ -80,11 +80,9 @@ func leaseOptions(req run.LeaseRequest, now time.Time) (leases.CreateOpts, error
 		Name: req.Name,
 		// A start that has passed, or that is in the current minute of a
 		// clock that may be off, is "now" to the server.
-		StartDate: req.Start,
-		EndDate:   req.End,
-		Reservations: []leases.ReservationOpts{{
-			ResourceType: "device", Min: 1, Max: 1, ResourceProperties: leases.Properties(terms...),
-		}},
+		StartDate:    req.Start,
+		EndDate:      req.End,
+		Reservations: []leases.ReservationOpts{of.reservation(terms...)},
 	}
 	if !req.Start.After(now) {
 		opts.StartDate = time.Time{}
@@ -95,7 +93,7 @@ func leaseOptions(req run.LeaseRequest, now time.Time) (leases.CreateOpts, error
 	case req.Name == "" || len(req.Name) > site.MaxLeaseName:
 		wrong = fmt.Sprintf("the name of a lease has 1 to %d characters, not %d", site.MaxLeaseName, len(req.Name))
 	case len(terms) != 1 && len(req.Boards) == 0:
-		wrong = "a lease asks for exactly one of machine_name, device and uid"
+		wrong = fmt.Sprintf("a lease asks for exactly one of %s, device and uid", of.kind)
 	case !req.End.Truncate(time.Minute).After(begin):
 		wrong = fmt.Sprintf("the lease would end at %s, before it is a minute long", clock.UTC(req.End))
 	}
@@ -266,7 +264,7 @@ func toLease(l leases.Lease) run.Lease {
 		r.ReservationID = res.ID
 	}
 	for _, res := range l.Reservations {
-		if res.ResourceType == "device" {
+		if lent(res) {
 			r.Boards = append(r.Boards, run.Board{ReservationID: res.ID})
 		}
 	}
@@ -275,7 +273,7 @@ func toLease(l leases.Lease) run.Lease {
 
 func deviceReservation(l leases.Lease) *leases.Reservation {
 	for i := range l.Reservations {
-		if l.Reservations[i].ResourceType == "device" {
+		if lent(l.Reservations[i]) {
 			return &l.Reservations[i]
 		}
 	}

@@ -2,8 +2,11 @@ package chameleon
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"time"
 
+	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/site"
 )
 
@@ -16,6 +19,41 @@ func (c *LeaseClient) Neighbours(ctx context.Context, leaseID string) (map[strin
 		return nil, err
 	}
 	return neighbours(all, leaseID, c.client.Now()), nil
+}
+
+// Unmarked says what becomes of the user's own active leases of these boards, now that
+// another lease of them has ended: Chameleon's reservation service takes the mark off a
+// board's node when any lease of it ends, also one that had not begun. See run.Marks.
+func (c *LeaseClient) Unmarked(ctx context.Context, boards []string) (said []string) {
+	if len(boards) == 0 || c.client.lends().resource != Boards.resource { // whole machines have no mark
+		return nil
+	}
+	leases, err := c.client.AllLeases(ctx)
+	if err != nil {
+		return nil
+	}
+	all, err := c.devices.Devices(ctx)
+	if err != nil {
+		return nil
+	}
+	for _, l := range leases {
+		if l.UserID != c.client.Me() || stateOf(l.Status) != run.LeaseActive {
+			continue
+		}
+		for _, d := range all {
+			if slices.Contains(boards, d.Name) &&
+				slices.ContainsFunc(d.Bookings, func(b site.Booking) bool { return b.LeaseID == l.ID }) {
+				said = append(said, c.unmarked(l.Name, l.ID, d.Name))
+			}
+		}
+	}
+	return said
+}
+
+func (c *LeaseClient) unmarked(lease, id, board string) string {
+	return fmt.Sprintf("your lease %s has %s as well. Chameleon takes the mark off a board when any lease of it ends: "+
+		"what runs there goes on, but a container that is made in %s from now on finds no board. If you need one, "+
+		"`%s`, and make another lease", lease, board, lease, c.client.Commands.DeleteLease(id))
 }
 
 func neighbours(all []site.Device, leaseID string, now time.Time) map[string]string {

@@ -106,6 +106,10 @@ func (c *DeviceClient) CheckFree(ctx context.Context, req run.LeaseRequest) (unr
 		}
 		return err.Error(), nil
 	}
+	if req.Devices > 0 {
+		_, err := c.free(all, req)
+		return "", err
+	}
 	now := c.client.Now()
 	start := site.Later(req.Start.UTC(), now)
 	for _, d := range all {

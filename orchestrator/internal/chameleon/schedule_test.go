@@ -20,7 +20,7 @@ func utcTime(t *testing.T, s string) time.Time {
 func TestFirstFit(t *testing.T) {
 	now := utcTime(t, "2026-12-01 14:20")
 	book := func(from, to string) site.Booking { return site.Booking{Start: utcTime(t, from), End: utcTime(t, to)} }
-	twoHours := func(start time.Time) time.Time { return site.EndOf(start, 2*time.Hour) }
+	twoHours := func(start time.Time) time.Time { return site.EndOf(start, 2*time.Hour, 55*time.Minute) }
 	for name, c := range map[string]struct {
 		taken []site.Booking
 		want  string

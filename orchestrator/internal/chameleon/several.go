@@ -1,6 +1,7 @@
 package chameleon
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -24,10 +25,9 @@ const draws = 5
 // oneForEach are the reservations of a lease of several: one for each board, by uid,
 // as within one reservation of several Kubernetes alone would choose which container
 // runs where.
-func oneForEach(boards []run.Device) (all []leases.ReservationOpts) {
+func oneForEach(of Lending, boards []run.Device) (all []leases.ReservationOpts) {
 	for _, d := range boards {
-		all = append(all, leases.ReservationOpts{ResourceType: "device", Min: 1, Max: 1,
-			ResourceProperties: leases.Properties(leases.Equal("uid", d.UID))})
+		all = append(all, of.reservation(leases.Equal("uid", d.UID)))
 	}
 	return all
 }
@@ -80,31 +80,32 @@ func (c *LeaseClient) draw(ctx context.Context, req run.LeaseRequest) ([]run.Dev
 	if err != nil {
 		return nil, err
 	}
+	free, err := c.devices.free(all, req)
+	if err == nil && len(req.Boards) == 0 && len(free) > req.Devices {
+		rand.Shuffle(len(free), func(i, j int) { free[i], free[j] = free[j], free[i] })
+		slices.SortStableFunc(free, func(a, b run.Device) int { // the user's neighbours last
+			return cmp.Compare(slices.Index(req.Beside, a.Name), slices.Index(req.Beside, b.Name))
+		})
+		free = free[:req.Devices]
+	}
+	return free, err
+}
+
+// free are the boards of those that a request for several asks for that nobody has booked;
+// an error where these are too few.
+func (c *DeviceClient) free(all []site.Device, req run.LeaseRequest) (free []run.Device, err error) {
 	now := c.client.Now()
 	start := site.Later(req.Start, now)
-	var free []run.Device
 	for _, d := range all {
 		if _, taken := conflict(d.Bookings, start, req.End); !taken && d.Reservable && d.Authorized && d.UID != "" &&
-			asked(req, d.Device) && !slices.Contains(req.Not, d.Name) {
+			req.Wants(d.Device) && !slices.Contains(req.Not, d.Name) {
 			free = append(free, d.Device)
 		}
-	}
-	if len(req.Boards) == 0 && len(free) > req.Devices {
-		rand.Shuffle(len(free), func(i, j int) { free[i], free[j] = free[j], free[i] })
-		free = free[:req.Devices]
 	}
 	if len(free) >= req.Devices || req.AllFree && len(free) > 0 {
 		return free, nil
 	}
-	return nil, c.devices.tooFew(all, free, req, now)
-}
-
-// asked reports whether a device is one of those that a request for several names.
-func asked(req run.LeaseRequest, d run.Device) bool {
-	if len(req.Boards) == 0 {
-		return d.MachineName == req.MachineName
-	}
-	return slices.ContainsFunc(req.Boards, func(b string) bool { return b == d.Name || strings.EqualFold(b, d.UID) })
+	return nil, c.tooFew(all, free, req, now)
 }
 
 // tooFew says which of several boards cannot be had, and when they can.
@@ -112,7 +113,7 @@ func (c *DeviceClient) tooFew(all []site.Device, free []run.Device, req run.Leas
 	var missing []string
 	var known, unknown int
 	for _, d := range all {
-		if !asked(req, d.Device) {
+		if !req.Wants(d.Device) {
 			continue
 		}
 		known++
@@ -132,10 +133,14 @@ func (c *DeviceClient) tooFew(all []site.Device, free []run.Device, req run.Leas
 	}
 	advice := fmt.Sprintf("ask for fewer, for devices: all-free with a cap, or later: `%s` shows when each is free",
 		c.deviceList())
-	if unknown > 0 {
-		advice = c.whatThereIs(req, all)
+	kind := failure.Capacity
+	switch {
+	case unknown > 0:
+		kind, advice = failure.Usage, c.whatThereIs(req, all)
+	case known < req.Devices && !req.AllFree && len(req.Not) == 0: // waiting mends nothing
+		kind, advice = failure.Usage, fmt.Sprintf("ask for fewer: `%s` shows all", c.deviceList())
 	}
-	return failure.Capacity.Errorf("%s free, of the %d wanted: %s", words.There(len(free), "device"), req.Devices,
+	return kind.Errorf("%s free, of the %d wanted: %s", words.There(len(free), "device"), req.Devices,
 		strings.Join(missing, "; ")).
 		Advise("%s", advice)
 }

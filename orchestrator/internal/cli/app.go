@@ -212,6 +212,9 @@ func (a *app) commands(c *cli.Context) run.Commands {
 	if cloud := c.String("os-cloud"); cloud != os.Getenv("OS_CLOUD") {
 		lines.Flags = append(lines.Flags, "--os-cloud", cloud)
 	}
+	if c.String("site") != "" {
+		lines.Site = siteWord(siteNamedBy(c))
+	}
 	return lines
 }
 
@@ -226,7 +229,8 @@ func (a *app) commandsFor(c *cli.Context, s *store.Run) run.Commands {
 		lines.Run = dir
 	}
 	if entries, err := s.Entries(); err == nil {
-		lines.NoLeases = !siteOf(entries).Leases
+		kind := siteOf(entries)
+		lines.NoLeases, lines.Site = !kind.Leases, siteWord(kind)
 	}
 	return lines
 }

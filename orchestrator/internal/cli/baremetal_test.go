@@ -3,6 +3,7 @@ package cli_test
 import (
 	"crypto/ed25519"
 	"crypto/rand"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/http"
@@ -128,7 +129,7 @@ func (m *metal) await(id, status string) *servers.Server {
 }
 
 // TestBareMetalByGophercloud launches a server on a reserved machine with gophercloud's packages, and
-// runs the transports' own suite over SSH as cc, with the host key that the console shows.
+// runs the transports' own suite over SSH as cc, with the host key that the user data held.
 func TestBareMetalByGophercloud(t *testing.T) {
 	t.Parallel()
 	dir, err := filepath.Abs("../../../bin/images")
@@ -160,7 +161,16 @@ func TestBareMetalByGophercloud(t *testing.T) {
 	hint := func(id string) servers.SchedulerHintOpts {
 		return servers.SchedulerHintOpts{AdditionalProperties: map[string]any{"reservation": id}}
 	}
-	opts := keypairs.CreateOptsExt{KeyName: "mine", CreateOptsBuilder: m.serverOpts()}
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	block, err2 := ssh.MarshalPrivateKey(private, "")
+	host, err3 := ssh.NewSignerFromKey(private)
+	if err := errors.Join(err, err2, err3); err != nil {
+		t.Fatal(err)
+	}
+	server := m.serverOpts()
+	server.UserData = []byte("#cloud-config\nssh_keys:\n  ed25519_private: |\n    " +
+		strings.ReplaceAll(strings.TrimSpace(string(pem.EncodeToMemory(block))), "\n", "\n    ") + "\n")
+	opts := keypairs.CreateOptsExt{KeyName: "mine", CreateOptsBuilder: server}
 	box, err := servers.Create(t.Context(), m.compute, opts, hint(reservation)).Extract()
 	if err != nil {
 		t.Fatal(err)
@@ -176,7 +186,7 @@ func TestBareMetalByGophercloud(t *testing.T) {
 		t.Errorf("fault %+v", s.Fault)
 	}
 	if os.Geteuid() == 0 {
-		m.overSSH(box, signer)
+		m.overSSH(box, signer, host.PublicKey())
 	} else {
 		t.Log("not root: nobody answers on a floating IP, so SSH is left out")
 	}
@@ -191,6 +201,9 @@ func TestBareMetalByGophercloud(t *testing.T) {
 	}
 	if _, err := m.lease.Delete(t.Context(), m.lease.ServiceURL("leases", lease),
 		&gophercloud.RequestOpts{OkCodes: []int{200}}); err != nil {
+		t.Error(err)
+	}
+	if err := keypairs.Delete(t.Context(), m.compute, "mine", nil).ExtractErr(); err != nil {
 		t.Error(err)
 	}
 	if left := em.Leftovers(); !left.Empty() {
@@ -238,9 +251,9 @@ func (m *metal) networkID(name string) string {
 	return all[0].ID
 }
 
-// overSSH binds a floating IP, pins the host key that the console shows, and runs the suite that
+// overSSH binds a floating IP, pins the host key of the user data, and runs the suite that
 // every transport has to pass.
-func (m *metal) overSSH(box *servers.Server, signer ssh.Signer) {
+func (m *metal) overSSH(box *servers.Server, signer ssh.Signer, hostKey ssh.PublicKey) {
 	m.Helper()
 	pages, err := ports.List(m.network, ports.ListOpts{DeviceID: box.ID}).AllPages(m.Context())
 	all, err2 := ports.ExtractPorts(pages)
@@ -253,21 +266,6 @@ func (m *metal) overSSH(box *servers.Server, signer ssh.Signer) {
 		m.Fatal(err)
 	}
 	defer floatingips.Delete(m.Context(), m.network, fip.ID)
-	var hostKey ssh.PublicKey
-	m.poll("the host key on the console", func() bool {
-		console, err := servers.ShowConsoleOutput(m.Context(), m.compute, box.ID,
-			servers.ShowConsoleOutputOpts{}).Extract()
-		if err != nil {
-			m.Fatal(err)
-		}
-		_, after, _ := strings.Cut(console, "BEGIN SSH HOST KEY KEYS-----\n")
-		line, rest, _ := strings.Cut(after, "\n")
-		if !strings.Contains(rest, "END SSH HOST KEY KEYS") {
-			return false
-		}
-		hostKey, _, _, _, err = ssh.ParseAuthorizedKey([]byte(line))
-		return err == nil
-	})
 	cfg := sshexec.Config{Address: fip.FloatingIP + ":22", User: "cc", Signers: []ssh.Signer{signer}, HostKey: hostKey}
 	m.poll("sshd", func() bool {
 		tr, err := sshexec.Dial(m.Context(), cfg)

@@ -22,7 +22,7 @@ func (a deviceVerbs) calendarCommand() *cli.Command {
 			&cli.StringFlag{Name: "machine", Usage: "only devices of this `TYPE`, such as raspberrypi5",
 				Action: aName(longName)},
 			&cli.StringFlag{Name: "html", Usage: "write a page that needs nothing else to this `FILE`"},
-			formatFlag(),
+			siteFlag(), formatFlag(),
 		},
 		Action: a.deviceCalendar,
 	}

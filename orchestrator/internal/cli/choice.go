@@ -37,8 +37,9 @@ type chooser struct {
 	tenants []site.Container // the user's containers,
 	asked   bool             // once the site was asked for them
 
-	early *run.Choice // made before the run was
-	until time.Time   // a device is waited for; zero: it is not known yet
+	early *run.Choice   // made before the run was
+	until time.Time     // a device is waited for; zero: it is not known yet
+	pause time.Duration // before it is looked for again
 }
 
 // choose is [run.Config].Choose.
@@ -61,6 +62,9 @@ func (c *chooser) choose(ctx context.Context, taken error) (run.Choice, error) {
 		if l, err := c.whicheverFits(ctx, all); err != nil || l != nil {
 			return run.Choice{Lease: l}, err
 		}
+	}
+	if err := c.idleBeside(ctx, all); err != nil {
+		return run.Choice{}, err
 	}
 	req, err := c.placeInTime(ctx, taken)
 	return run.Choice{Request: req}, err
@@ -117,6 +121,11 @@ func (c *chooser) theNamed(ctx context.Context, all []site.Lease) (*run.Lease, e
 		}
 	}
 	for _, k := range append(runs, others...) {
+		if c.want.kind.Servers && k.certain && len(l.Boards) <= 1 {
+			return nil, failure.Usage.Errorf("server %s (%s) of yours is on the machine of the lease %s, which can have no "+
+				"other", k.Name, k.ID, l.Name).
+				Advise("delete it if nobody needs it (`openstack server delete %s`), or %s", k.ID, c.orNew())
+		}
 		c.warn(fmt.Sprintf("container %s (%s) of yours %s: it is left alone, and what it does disturbs what is "+
 			"measured", k.Name, k.Image, k.where()))
 	}
@@ -216,7 +225,7 @@ func (c *chooser) refusal(l site.Lease) error {
 	}
 	needs := c.least + c.tail
 	if left := c.left(l); left < needs {
-		more := math.Ceil((c.most+around+c.tail-left).Hours()*10) / 10
+		more := math.Ceil((c.most+aroundOf(c.want.kind)+c.tail-left).Hours()*10) / 10
 		return failure.Usage.Errorf("%s ends at %s: of the %s that it has left, the plan takes at least %s and "+
 			"bringing the results home %s (--fetch-time)", label, clock.Both(l.End), clock.Span(left),
 			clock.Span(c.least), spec.FormatDuration(c.tail)).
@@ -242,6 +251,12 @@ func (c *chooser) length() time.Duration { return c.want.length }
 
 func (c *chooser) wanted() string {
 	switch w := c.want; {
+	case len(w.Boards) > 0:
+		return strings.Join(w.Boards, ", ")
+	case w.AllFree:
+		return fmt.Sprintf("up to %d %s", w.Devices, w.MachineName)
+	case w.Devices > 0:
+		return fmt.Sprintf("%d %s", w.Devices, w.MachineName)
 	case w.DeviceName != "":
 		return "device " + w.DeviceName
 	case w.DeviceUID != "":

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/spec"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/site"
 )
@@ -21,13 +22,21 @@ type books struct {
 	containers []site.Container
 	slot       site.Slot
 	neighbours map[string]map[string]string // by lease
+
+	short, shortWithout error // too few devices are free; without some
 }
 
-func (b *books) Now() time.Time                                              { return b.now }
-func (b *books) Leases(context.Context) ([]site.Lease, error)                { return b.leases, nil }
-func (b *books) Devices(context.Context) ([]site.Device, error)              { return b.devices, nil }
-func (b *books) Containers(context.Context) ([]site.Container, error)        { return b.containers, nil }
-func (b *books) CheckFree(context.Context, run.LeaseRequest) (string, error) { return "", nil }
+func (b *books) Now() time.Time                                       { return b.now }
+func (b *books) Leases(context.Context) ([]site.Lease, error)         { return b.leases, nil }
+func (b *books) Devices(context.Context) ([]site.Device, error)       { return b.devices, nil }
+func (b *books) Containers(context.Context) ([]site.Container, error) { return b.containers, nil }
+
+func (b *books) CheckFree(_ context.Context, req run.LeaseRequest) (string, error) {
+	if len(req.Not) > 0 {
+		return "", b.shortWithout
+	}
+	return "", b.short
+}
 
 func (b *books) Neighbours(_ context.Context, id string) (map[string]string, error) {
 	return b.neighbours[id], nil
@@ -54,7 +63,7 @@ func (b *books) chooser(told *[]string) *chooser {
 	tell := func(text string) { *told = append(*told, text) }
 	c := &chooser{command: []string{"run", "x.yaml"}, least: 5 * time.Minute, most: 10 * time.Minute,
 		tail: time.Minute, note: tell, placer: placer{cloud: b, say: tell, warn: tell}}
-	c.want.MachineName, c.want.length = "raspberrypi5", 30*time.Minute
+	c.want.MachineName, c.want.length, c.want.kind = "raspberrypi5", 30*time.Minute, spec.Sites[0]
 	return c
 }
 
@@ -158,6 +167,22 @@ func TestEarlierLeaseIsNotUsed(t *testing.T) {
 	b.leases = append(b.leases, four)
 	if l := chosen(t, c).Lease; l == nil || l.Name != "four" {
 		t.Errorf("chose %+v", l)
+	}
+}
+
+// A machine has one server: one that was made by hand is in the way of a run's, which is
+// said before anything is made.
+func TestAMachineHasOneServer(t *testing.T) {
+	b, told := newBooks(t), []string(nil)
+	b.leases = []site.Lease{b.lease("mine", pi1, time.Hour)}
+	b.containers = []site.Container{{Container: run.Container{ID: "5a6f", Name: "by-hand"}, Image: "an image"}}
+	c := b.chooser(&told)
+	c.named, c.want.kind = "mine", spec.SiteKind{Name: "CHI@TACC", Servers: true}
+	_, err := c.choose(t.Context(), nil)
+	if failure.KindOf(err) != failure.Usage ||
+		!strings.Contains(err.Error(), "server by-hand (5a6f) of yours is on the machine") ||
+		!strings.Contains(strings.Join(failure.Advice(err), ""), "openstack server delete 5a6f") {
+		t.Errorf("%v", err)
 	}
 }
 
@@ -269,7 +294,7 @@ func TestMannersAreSaid(t *testing.T) {
 func TestEndLeavesThePlanItsTime(t *testing.T) {
 	b := newBooks(t)
 	start := b.now.Add(40 * time.Minute)
-	w := leaseWanted{length: 30 * time.Minute}
+	w := leaseWanted{length: 30 * time.Minute, kind: spec.Sites[0]}
 	if end := w.end(start); end.Minute() != 55 {
 		t.Errorf("ends at %s", end)
 	}

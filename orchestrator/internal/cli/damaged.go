@@ -49,7 +49,7 @@ func (a runVerbs) giveBackDamaged(c *cli.Context, cfg run.Config, s *store.Run, 
 		return run.GiveBack(a.cleanup, cfg, damage)
 	}
 	if isRehearsal(s) {
-		return emulatorVerb(a).withEmulator(c, "", goOn)
+		return emulatorVerb(a).withEmulator(c, "", siteOf(entries).Name, goOn)
 	}
 	return goOn(a.siteOptions(c))
 }

@@ -20,7 +20,7 @@ func (a deviceVerbs) deviceCommand() *cli.Command {
 			Flags: []cli.Flag{
 				&cli.StringFlag{Name: "machine", Usage: "only devices of this `TYPE`, such as raspberrypi5",
 					Action: aName(longName)},
-				formatFlag(),
+				siteFlag(), formatFlag(),
 			},
 			Action: a.deviceList,
 		}, a.calendarCommand()},
@@ -44,12 +44,20 @@ func (a deviceVerbs) deviceList(c *cli.Context) error {
 	}
 	shown := []site.Device{}
 	l := list{columns: []string{"name", "machine", "arch", "availability", "uid"}}
+	whole := siteNamedBy(c).Servers // machines differ by what is in them
+	if whole {
+		l.columns = append(l.columns, "model")
+	}
 	for _, d := range devices {
 		if want := c.String("machine"); want != "" && d.MachineName != want {
 			continue
 		}
 		shown = append(shown, d)
-		l.rows = append(l.rows, []string{d.Name, d.MachineName, d.Arch, availability(d), d.UID})
+		row := []string{d.Name, d.MachineName, d.Arch, availability(d), d.UID}
+		if whole {
+			row = append(row, d.Model)
+		}
+		l.rows = append(l.rows, row)
 	}
 	l.json = shown
 	return a.print(c, l)

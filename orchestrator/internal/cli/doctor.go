@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"os/exec"
 	"runtime"
@@ -28,7 +29,7 @@ func (a doctorVerb) doctorCommand() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "image", Value: "debian:bookworm-slim", Usage: "look at this image `REFERENCE`"},
 			&cli.StringFlag{Name: "experiment", Usage: "look at what this experiment `FILE` needs"},
-			formatFlag(),
+			siteFlag(), formatFlag(),
 		},
 		Action: a.doctor,
 	}
@@ -41,6 +42,7 @@ func (a doctorVerb) doctor(c *cli.Context) error {
 	image := c.String("image")
 	var found []site.Answer
 	var host *spec.Experiment // on a machine of the user's own
+	at := siteNamedBy(c)
 	if file := c.String("experiment"); file != "" {
 		e, err := loadExperiment(file, "")
 		if err != nil {
@@ -54,24 +56,27 @@ func (a doctorVerb) doctor(c *cli.Context) error {
 		if e.SiteKind().Hosts {
 			host = e
 		}
+		if kind := e.SiteKind(); kind.Leases && c.String("site") == "" {
+			at = kind
+		}
 	}
 	if host == nil {
-		found = append(found, a.examineCloud(c)...)
+		found = append(found, a.examineCloud(c, at.Name)...)
 	} else {
 		found = append(found, a.examineHost(c, host)...)
 	}
 	if err := c.Context.Err(); err != nil {
 		return err
 	}
-	if host == nil {
+	if host == nil && at.Containers {
 		found = append(found, imageAnswer(image))
 	}
-	found = append(found, a.machineAnswers()...)
+	found = append(found, a.machineAnswers(cmp.Or(at.Arch, "arm64"))...)
 	return a.tell(c, found)
 }
 
-func (a doctorVerb) examineCloud(c *cli.Context) []site.Answer {
-	cloud, err := a.connectCloud(c)
+func (a doctorVerb) examineCloud(c *cli.Context, at string) []site.Answer {
+	cloud, err := connectCloudAt(a.app, c, at)
 	if err != nil {
 		return []site.Answer{site.AnswerOf("sign-in", err)}
 	}
@@ -115,10 +120,10 @@ func imageAnswer(image string) site.Answer {
 // rehearsalTools are what the emulator's containers need on this machine.
 var rehearsalTools = []string{"bwrap", "nsenter", "tar", "cp"}
 
-func (a doctorVerb) machineAnswers() []site.Answer {
+func (a doctorVerb) machineAnswers(arch string) []site.Answer {
 	addTools()
-	found := []site.Answer{a.agentAnswer("arm64", site.Failed), a.agentAnswer(runtime.GOARCH, site.Warning)}
-	if runtime.GOARCH == "arm64" {
+	found := []site.Answer{a.agentAnswer(arch, site.Failed), a.agentAnswer(runtime.GOARCH, site.Warning)}
+	if runtime.GOARCH == arch {
 		found = found[:1]
 	}
 	var missing []string
@@ -139,7 +144,7 @@ func (a doctorVerb) machineAnswers() []site.Answer {
 	return append(found, f)
 }
 
-// agentAnswer: runs on the site need the arm64 one; this machine's own is for
+// agentAnswer: runs on the site need the one for its devices; this machine's own is for
 // site local.
 func (a doctorVerb) agentAnswer(arch string, absent site.State) site.Answer {
 	f := site.Answer{Check: "agent " + arch, State: site.OK}

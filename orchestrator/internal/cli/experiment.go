@@ -240,7 +240,11 @@ func creates(e *spec.Experiment) []string {
 	if !e.SiteKind().Leases {
 		return []string{"nothing on a cloud: the plan runs on this machine"}
 	}
-	device, containers := "one "+e.Lease.MachineName, "a container of "+e.Container.Image
+	image, transport := e.RunsIn()
+	device, containers := "one "+e.Lease.MachineName, "a container of "+image
+	if e.SiteKind().Servers {
+		containers = "a server with the image " + image
+	}
 	n := e.Lease.Count()
 	switch {
 	case len(e.Lease.Boards) > 0:
@@ -266,7 +270,10 @@ func creates(e *spec.Experiment) []string {
 		fmt.Sprintf("a lease on %s, from %s for %s", device, when, short(e.Lease.Duration)),
 		containers,
 	}
-	if e.Container.Transport == "ssh" {
+	if e.SiteKind().Servers {
+		all = append(all, "a key pair, until the server is deployed")
+	}
+	if transport == "ssh" {
 		all = append(all, "a floating IP")
 	}
 	return all

@@ -39,6 +39,7 @@ var badValues = map[string][]string{
 	"run --wait":                {"-5s", "0s", "x"},
 	"run --until":               {"lunch", "release", ""},
 	"rehearse --until":          {"lunch"},
+	"* --site":                  {"CHI@Moon", "local", ""},
 	"run --site":                {"CHI@Moon", ""},
 	"replay --site":             {"CHI@Moon", ""},
 	"replay --lease":            {"", "a\tb"},
@@ -94,7 +95,8 @@ var arguments = map[string][]string{
 	"completion": {"bash"}, "init": {"new.yaml", "--yes"}, "run": {"exp.yaml"}, "rehearse": {"exp.yaml"},
 	"experiment plan": {"exp.yaml"},
 	"lease create":    {"--machine", "raspberrypi5"}, "lease extend": {"mine"}, "lease shorten": {"mine"},
-	"lease show": {"mine"}, "lease wait": {"mine"}, "results show": {"latest"}, "results fetch": {"latest"},
+	"lease show": {"mine"}, "lease delete": {"mine"},
+	"lease wait": {"mine"}, "results show": {"latest"}, "results fetch": {"latest"},
 	"results compare": {"a", "b"}, "model fetch": {"tiny-cnn"}, "model inspect": {"tiny-cnn"},
 	"model quantize": {"tiny-cnn", "--mode", "dynamic"}, "model compare": {"tiny-cnn", "tiny-cnn", "--data", "."},
 }

@@ -26,7 +26,7 @@ func judged(g *store.Gathered, budgets []judge.Budget) []compare.Run {
 		case err != nil && len(budgets) == 0:
 			remarks = append(remarks, "its experiment.yaml is damaged, so its budgets are not known")
 		case err == nil:
-			in.Run.Image = e.Container.Image
+			in.Run.Image, _ = e.RunsIn()
 			if len(budgets) == 0 {
 				in.Budgets = e.Budgets
 			}

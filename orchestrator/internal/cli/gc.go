@@ -42,7 +42,7 @@ func (a gcVerb) gcCommand() *cli.Command {
 			&cli.BoolFlag{Name: "elsewhere",
 				Usage: "also what no journal on this machine knows: another machine may be at work with it"},
 			&cli.BoolFlag{Name: "here", Usage: "look at this machine alone, and sign in nowhere"},
-			formatFlag(),
+			siteFlag(), formatFlag(),
 		},
 		Action: a.gc,
 	}
@@ -139,7 +139,7 @@ func (h *heap) hint(cloudErr error) {
 			words.Plural(len(h.bare), "run"), h.deletes())
 	}
 	switch {
-	case len(h.all) == 0 && cloudErr == nil:
+	case len(h.all) == 0 && cloudErr == nil && !slices.ContainsFunc(h.bare, stillHeld):
 		fmt.Fprintln(h.err, "  nothing is left")
 	case n > 0 && !h.c.Bool("yes"):
 		fmt.Fprintf(h.err, "  nothing was deleted; to delete %d of these %d: %s\n", n, len(h.all), h.deletes())
@@ -153,6 +153,9 @@ func (h *heap) deletes() string {
 		if h.c.Bool(name) {
 			args = append(args, "--"+name)
 		}
+	}
+	if at := h.c.String("site"); at != "" {
+		args = append(args, "--site", at)
 	}
 	return h.commands(h.c).Line(append(args, h.c.Args().Slice()...)...)
 }
@@ -326,6 +329,9 @@ func (h *heap) lookAgain(failed error) error {
 		return kind.Errorf("%d of what was to be deleted is still there", left).
 			Advise("try again in some minutes: `%s`", h.deletes()).Because(failed)
 	}
+	if slices.ContainsFunc(h.bare, stillHeld) { // what is not in this account's lists may be in another's
+		return failed
+	}
 	if failed != nil { // and yet all is gone, such as results that could not be fetched any more
 		h.warn(failed.Error())
 	}
@@ -341,4 +347,5 @@ type heap struct {
 	bare  []*store.Run // that are named, and of which their journals know more than the cloud has
 	index store.Index
 	cloud site.Cloud
+	at    string // the site whose cloud is looked at
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"chexp/experiments/failure"
@@ -119,7 +120,16 @@ const unknownHere = "no journal here knows it (--elsewhere)"
 
 // findThings finds what is the user's on the cloud.
 func (h *heap) findThings() error {
-	cloud, err := h.connectCloud(h.c)
+	h.at = siteNamedBy(h.c).Name
+	if h.c.NArg() > 0 && h.c.String("site") == "" { // the runs say where they are
+		for _, s := range h.runs {
+			if entries, err := s.Entries(); err == nil && siteOf(entries).Leases {
+				h.at = siteOf(entries).Name
+			}
+		}
+	}
+	h.elsewhere()
+	cloud, err := connectCloudAt(h.app, h.c, h.at)
 	if err != nil {
 		return err
 	}
@@ -161,6 +171,26 @@ func (h *heap) findThings() error {
 	return err
 }
 
+// elsewhere names the sites at which runs hold something that this gc does not look at.
+func (h *heap) elsewhere() {
+	for _, name := range lendingSites() {
+		var ids []string
+		for _, s := range h.runs {
+			entries, _, err := store.Readable(s)
+			if err != nil || isRehearsal(s) || name == h.at || siteOf(entries).Name != name {
+				continue
+			}
+			if _, held := run.Holds(entries); held {
+				ids = append(ids, s.ID)
+			}
+		}
+		if len(ids) > 0 {
+			h.warn(fmt.Sprintf("%s may hold something at %s, which is not looked at: `%s`", strings.Join(ids, ", "), name,
+				h.commands(h.c).Line("gc", "--site", name)))
+		}
+	}
+}
+
 // unasked is why a thing stays that a journal knows of, and that nobody could look up.
 const unasked = "the cloud does not say whether it is there"
 
@@ -169,7 +199,7 @@ const unasked = "the cloud does not say whether it is there"
 func (h *heap) findUnlisted() {
 	for _, s := range h.runs {
 		entries, _, err := store.Readable(s)
-		if err != nil || isRehearsal(s) || !siteOf(entries).Leases {
+		if err != nil || isRehearsal(s) || siteOf(entries).Name != h.at {
 			continue
 		}
 		held, ok := run.Holds(entries)

@@ -28,29 +28,30 @@ func (a leaseVerbs) leaseCommand() *cli.Command {
 		Usage: "reserve a device by hand",
 		Description: "Leases are made by the manners of the site's tutorials: short (two hours), from now or " +
 			"from a full hour, and over at\n" +
-			"HH:55, so that the next one can begin on the hour: the service counts the minute in which two " +
-			"leases meet as taken by both.\n" +
+			"HH:55 (at bare-metal sites HH:50), so that the next one can begin on the hour: the service counts the " +
+			"minute in which two leases meet as taken by both.\n" +
 			"Those of other members of the project are listed and never touched.",
 		Subcommands: []*cli.Command{
 			a.leaseCreateCommand(),
-			{Name: "list", Usage: "list the project's leases, everybody's", Flags: []cli.Flag{formatFlag()},
+			{Name: "list", Usage: "list the project's leases, everybody's", Flags: []cli.Flag{siteFlag(), formatFlag()},
 				Action: a.leaseList},
-			{Name: "show", Usage: "show all that is known of a lease", ArgsUsage: one, Flags: []cli.Flag{formatFlag()},
-				Action: a.leaseShow},
+			{Name: "show", Usage: "show all that is known of a lease", ArgsUsage: one,
+				Flags: []cli.Flag{siteFlag(), formatFlag()}, Action: a.leaseShow},
 			{Name: "wait", Usage: "wait until a lease is active, counting down to its start", ArgsUsage: one,
-				Flags: []cli.Flag{formatFlag()}, Action: a.leaseWait},
+				Flags: []cli.Flag{siteFlag(), formatFlag()}, Action: a.leaseWait},
 			{
 				Name: "extend", Usage: "move the end of a lease of yours later", ArgsUsage: one, Action: a.leaseExtend,
-				Flags: []cli.Flag{&cli.Float64Flag{Name: "hours", Usage: "by how long", Action: hours}, until, formatFlag()},
+				Flags: []cli.Flag{&cli.Float64Flag{Name: "hours", Usage: "by how long", Action: hours}, until, siteFlag(),
+					formatFlag()},
 			},
 			{
 				Name: "shorten", Usage: "move the end of a lease of yours earlier", ArgsUsage: one,
 				Action: a.leaseShorten,
-				Flags: []cli.Flag{until, &cli.BoolFlag{Name: "now", Usage: "end it at once, and keep its record"},
-					&cli.BoolFlag{Name: "exact", Usage: "end it at --until, not at the last HH:55 before"}, formatFlag()},
+				Flags: []cli.Flag{until, siteFlag(), &cli.BoolFlag{Name: "now", Usage: "end it at once, and keep its record"},
+					&cli.BoolFlag{Name: "exact", Usage: "end it at --until, not at the last HH:55 or HH:50 before"}, formatFlag()},
 			},
 			{Name: "delete", Usage: "give a lease of yours back; its containers go with it", ArgsUsage: one,
-				Action: a.leaseDelete},
+				Flags: []cli.Flag{siteFlag()}, Action: a.leaseDelete},
 		},
 	}
 }
@@ -64,11 +65,11 @@ func (a leaseVerbs) leaseCreate(c *cli.Context) error {
 		return err
 	}
 	if want.file != "" {
-		if err := a.weighExperiment(c.Context, &want); err != nil {
+		if err := a.weighExperiment(c, &want); err != nil {
 			return err
 		}
 	}
-	cloud, err := a.connectCloud(c)
+	cloud, err := connectCloudAt(a.app, c, want.kind.Name)
 	if err != nil {
 		return err
 	}
@@ -81,13 +82,13 @@ func (a leaseVerbs) leaseCreate(c *cli.Context) error {
 	p := placer{
 		cloud: cloud, want: want, lines: a.commands(c),
 		say:  func(text string) { fmt.Fprintf(a.err, "  %s\n", words.Printable(text)) },
-		warn: a.warn,
+		warn: a.warn, byHand: true,
 	}
 	req, err := p.place(c.Context)
 	if err != nil {
 		return err
 	}
-	made, known := a.note(c, req.Name, req.End), true
+	made, known := a.note(c, req.Name, req.End, time.Until(cloud.Now())), true
 	defer func() { made.over(known) }()
 	l, err := cloud.Reserve(c.Context, req)
 	if err != nil {
@@ -103,6 +104,8 @@ func (a leaseVerbs) leaseCreate(c *cli.Context) error {
 	}
 	left := l.Start.Sub(cloud.Now())
 	switch {
+	case c.Context.Err() != nil:
+		return a.interruptedNew(c, cloud, l)
 	case c.Bool("no-wait"):
 	case left > worthWaiting && !c.Bool("wait"):
 		p.say(fmt.Sprintf("it starts in %s: `%s` counts down to it", clock.Span(left),
@@ -117,15 +120,20 @@ func (a leaseVerbs) leaseCreate(c *cli.Context) error {
 	return err
 }
 
-// awaitNew waits for a lease that was just made. One that has begun is given back
-// by Ctrl-C, as by that of a run; a booking stays.
+// awaitNew waits for a lease that was just made.
 func (a leaseVerbs) awaitNew(c *cli.Context, cloud site.Cloud, l run.Lease) (run.Lease, error) {
 	got, err := a.await(c, cloud, l)
 	if err == nil || c.Context.Err() == nil {
 		return got, err
 	}
+	return got, a.interruptedNew(c, cloud, l)
+}
+
+// interruptedNew is Ctrl-C after a lease was made: one that has begun is given back, as by
+// that of a run; a booking stays.
+func (a leaseVerbs) interruptedNew(c *cli.Context, cloud site.Cloud, l run.Lease) error {
 	if l.Start.Sub(cloud.Now()) > time.Minute {
-		return got, failure.Interrupted.Errorf("interrupted; the lease %s stays booked, %s", l.Name,
+		return failure.Interrupted.Errorf("interrupted; the lease %s stays booked, %s", l.Name,
 			clock.Window(l.Start, l.End)).
 			Advise("`%s` waits for it; `%s` gives it up", a.commands(c).Line("lease", "wait", l.ID),
 				a.commands(c).DeleteLease(l.ID))
@@ -133,10 +141,10 @@ func (a leaseVerbs) awaitNew(c *cli.Context, cloud site.Cloud, l run.Lease) (run
 	ctx, cancel := context.WithTimeout(a.cleanup, run.DefaultPatience().Cleanup)
 	defer cancel()
 	if err := cloud.Release(ctx, l.ID); err != nil {
-		return got, failure.Cloud.Errorf("interrupted, and the lease %s could not be given back", l.Name).
+		return failure.Cloud.Errorf("interrupted, and the lease %s could not be given back", l.Name).
 			Advise("type: %s", a.commands(c).DeleteLease(l.ID)).Because(err)
 	}
-	return got, failure.Interrupted.Errorf("interrupted: the lease %s, which had begun, is given back", l.Name).
+	return failure.Interrupted.Errorf("interrupted: the lease %s, which had begun, is given back", l.Name).
 		Advise("--no-wait makes a lease and returns")
 }
 
@@ -220,7 +228,7 @@ func (a leaseVerbs) leaseExtend(c *cli.Context) error {
 	if by > 0 {
 		end = l.End.Add(by)
 	}
-	if long := unmannerly(end.Sub(l.Start)); long != "" {
+	if long := unmannerly(end.Sub(l.Start), siteNamedBy(c)); long != "" {
 		fmt.Fprintf(a.err, "! %s\n", long)
 	}
 	changed, err := cloud.ExtendLease(c.Context, l, end)
@@ -243,7 +251,11 @@ func (a leaseVerbs) leaseShorten(c *cli.Context) error {
 	}
 	if now := cloud.Now(); end.After(now) && !c.Bool("exact") {
 		start := site.Later(l.Start, now)
-		end = site.EndOf(start, end.Sub(start))
+		end = site.EndOf(start, end.Sub(start), siteNamedBy(c).Ends)
+	}
+	var boards []string
+	if c.Bool("now") {
+		boards = boardsOf(c.Context, cloud, l.ID)
 	}
 	changed, err := cloud.ShortenLease(c.Context, l, end)
 	if err != nil {
@@ -251,6 +263,7 @@ func (a leaseVerbs) leaseShorten(c *cli.Context) error {
 	}
 	fmt.Fprintf(a.err, "lease %s (%s) ends at %s; %s given back\n", words.Printable(l.Name), l.ID,
 		clock.Both(changed.End), clock.Span(l.End.Sub(changed.End)))
+	a.tellUnmarked(c, cloud, boards)
 	return a.print(c, leaseRows([]run.Lease{changed.Lease}, changed))
 }
 
@@ -259,7 +272,7 @@ func (a leaseVerbs) leaseDelete(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	same := sameBoard(c.Context, cloud, l)
+	boards := boardsOf(c.Context, cloud, l.ID)
 	if err := cloud.Release(c.Context, l.ID); err != nil {
 		return err
 	}
@@ -268,37 +281,35 @@ func (a leaseVerbs) leaseDelete(c *cli.Context) error {
 		given = clock.Span(left) + " given back"
 	}
 	fmt.Fprintf(a.err, "lease %s (%s) is deleted; %s\n", words.Printable(l.Name), l.ID, given)
-	for _, other := range same {
-		a.warn(unlabelled(other, a.commands(c)))
-	}
+	a.tellUnmarked(c, cloud, boards)
 	return nil
 }
 
-// sameBoard are the user's active leases on the board of one that is about to be
-// given back. Who cannot be told in a few seconds is not waited for.
-func sameBoard(ctx context.Context, cloud site.Cloud, leaving site.Lease) (same []site.Lease) {
+// boardsOf are the boards of a lease by name, before it ends. Who cannot be told in a few
+// seconds is not waited for.
+func boardsOf(ctx context.Context, cloud site.Cloud, leaseID string) (names []string) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	all, err := cloud.Leases(ctx)
-	at := slices.IndexFunc(all, func(l site.Lease) bool { return l.ID == leaving.ID })
-	if err != nil || at < 0 || all[at].Device.Name == "" {
+	all, err := cloud.Devices(ctx)
+	if err != nil {
 		return nil
 	}
-	for _, l := range all {
-		if l.Mine && l.ID != leaving.ID && l.State == run.LeaseActive && l.Device.Name == all[at].Device.Name {
-			same = append(same, l)
+	for _, d := range all {
+		if slices.ContainsFunc(d.Bookings, func(b site.Booking) bool { return b.LeaseID == leaseID }) {
+			names = append(names, d.Name)
 		}
 	}
-	return same
+	return names
 }
 
-// unlabelled is what becomes of a lease after another one of its board was given back:
-// Chameleon's reservation service takes the mark off a board's node when any lease of
-// it ends, also one that had not begun.
-func unlabelled(l site.Lease, lines run.Commands) string {
-	return fmt.Sprintf("your lease %s has %s as well. Chameleon takes the mark off a board when any lease of it ends: "+
-		"what runs there goes on, but a container that is made in %s from now on finds no board. If you need one, "+
-		"`%s`, and make another lease", l.Name, l.Device.Name, l.Name, lines.DeleteLease(l.ID))
+// tellUnmarked says what the end of a lease of these boards has done to others of the
+// user's.
+func (a leaseVerbs) tellUnmarked(c *cli.Context, cloud site.Cloud, boards []string) {
+	ctx, cancel := context.WithTimeout(c.Context, 10*time.Second)
+	defer cancel()
+	for _, text := range cloud.Unmarked(ctx, boards) {
+		a.warn(text)
+	}
 }
 
 // leaseName is the one asked for, or <experiment>_<user>, with a number where

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -20,9 +19,6 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// mannerly is how long leases on these shared devices last by custom.
-const mannerly = 2 * time.Hour
-
 // longest is the longest that Chameleon allows, seven days
 // [CIAB:kolla/defaults.yml].
 const longest = 7 * 24 * time.Hour
@@ -39,9 +35,9 @@ func (a leaseVerbs) leaseCreateCommand() *cli.Command {
 			&cli.StringFlag{Name: "device", Usage: "the device of this `NAME`, such as nyu-rpi5-01",
 				Action: aName(longName)},
 			&cli.StringFlag{Name: "uid", Usage: "the device with this `UID`", Action: aName(longName)},
-			&cli.Float64Flag{Name: "hours", Value: mannerly.Hours(), Usage: "how long at most; the end is the " +
-				"last HH:55 within", Action: hours},
-			&cli.BoolFlag{Name: "exact", Usage: "end after exactly --hours, not at HH:55"},
+			&cli.Float64Flag{Name: "hours", Usage: "how long at most; by default 2, at bare-metal sites 3; the end is the " +
+				"last HH:55 within, there HH:50", Action: hours},
+			&cli.BoolFlag{Name: "exact", Usage: "end after exactly --hours, not at HH:55 or HH:50"},
 			&cli.StringFlag{Name: "at", Value: "now", Usage: "the start: next (the first time a device is free " +
 				"so long), " + timeForms, Action: text(startTime)},
 			&cli.StringFlag{Name: "experiment", Usage: "take device and name from this experiment `FILE`, and " +
@@ -49,7 +45,7 @@ func (a leaseVerbs) leaseCreateCommand() *cli.Command {
 			&cli.StringFlag{Name: "name", Usage: "default <experiment>_<user>", Action: aName(site.MaxLeaseName)},
 			&cli.BoolFlag{Name: "wait", Usage: "wait for the start however far away it is (by default 15 minutes)"},
 			&cli.BoolFlag{Name: "no-wait", Usage: "return as soon as the lease exists"},
-			formatFlag(),
+			siteFlag(), formatFlag(),
 		},
 		Action: a.leaseCreate,
 	}
@@ -65,11 +61,12 @@ type leaseWanted struct {
 	least      time.Duration // an end at HH:55 must leave at least so much
 	experiment string        // for the default name
 	file       string
+	kind       spec.SiteKind // has the manners
 }
 
 // end is when a lease that starts then ends.
 func (w leaseWanted) end(start time.Time) time.Time {
-	end := site.EndOf(start, w.length)
+	end := site.EndOf(start, w.length, w.kind.Ends)
 	switch {
 	case w.exact && w.least == 0:
 		return start.Add(w.length).Truncate(time.Minute) // --hours is the most
@@ -82,14 +79,17 @@ func (w leaseWanted) end(start time.Time) time.Time {
 // readLeaseFlags refuses everything that is wrong with the flags at once.
 // When the lease begins and ends is up to the site's clock, see begin.
 func readLeaseFlags(c *cli.Context) (leaseWanted, error) {
-	w := leaseWanted{at: c.String("at"), exact: c.Bool("exact"), experiment: "chexp", file: c.String("experiment")}
+	w := leaseWanted{at: c.String("at"), exact: c.Bool("exact"), experiment: "chexp", file: c.String("experiment"),
+		kind: siteNamedBy(c)}
 	w.Name, w.MachineName, w.DeviceName, w.DeviceUID = c.String("name"), c.String("machine"), c.String("device"),
 		c.String("uid")
 	var problems []error
 	if n := w.filters(); n > 1 || n == 0 && w.file == "" {
 		problems = append(problems, errors.New("give exactly one of --machine, --device and --uid"))
 	}
-	w.length = time.Duration(c.Float64("hours") * float64(time.Hour))
+	if w.length = w.kind.Usual; c.IsSet("hours") {
+		w.length = time.Duration(c.Float64("hours") * float64(time.Hour))
+	}
 	w.next = w.at == "next"
 	if c.Bool("wait") && c.Bool("no-wait") {
 		problems = append(problems, errors.New("--wait contradicts --no-wait"))
@@ -206,7 +206,7 @@ func parseTime(s string, now time.Time) (time.Time, error) {
 
 // weighExperiment takes from the file what the flags leave open, and warns
 // when the lease does not fit its plan.
-func (a leaseVerbs) weighExperiment(ctx context.Context, w *leaseWanted) error {
+func (a leaseVerbs) weighExperiment(c *cli.Context, w *leaseWanted) error {
 	e, err := loadExperiment(w.file, "")
 	if err != nil {
 		return err
@@ -214,6 +214,15 @@ func (a leaseVerbs) weighExperiment(ctx context.Context, w *leaseWanted) error {
 	if !e.SiteKind().Leases {
 		return failure.Usage.Errorf("%s is made for site %s, which has no leases", w.file, e.Site).
 			Advise("nothing was created")
+	}
+	switch flag := c.String("site"); {
+	case flag == "":
+		if w.kind = e.SiteKind(); !c.IsSet("hours") {
+			w.length = w.kind.Usual
+		}
+	case flag != e.Site:
+		return failure.Usage.Errorf("%s is made for site %s, not for %s", w.file, e.Site, flag).
+			Advise("nothing was created; leave --site out")
 	}
 	if n := e.Lease.Count(); n > 1 {
 		return failure.Usage.Errorf("%s asks for %d devices, each under a reservation of its own", w.file, n).
@@ -223,20 +232,26 @@ func (a leaseVerbs) weighExperiment(ctx context.Context, w *leaseWanted) error {
 	if w.filters() == 0 {
 		w.MachineName, w.DeviceName, w.DeviceUID = e.Lease.MachineName, e.Lease.Device, e.Lease.UID
 	}
-	p, err := prepare(ctx, e, a.archOf(e), store.NewID(e.Name, time.Now()), a.progress().Say, nil)
+	p, err := prepare(c.Context, e, a.archOf(e), store.NewID(e.Name, time.Now()), a.progress().Say, nil)
 	if err != nil {
 		return err
 	}
 	_, most := spec.EstimateTime(p.plan)
-	a.warnLength(w.length, most)
+	a.warnLength(w.length, most, aroundOf(w.kind))
 	return nil
 }
 
-// around is what a run needs besides its trials, in round figures: a device
-// to start, an image to arrive, files to go up and results to come home.
-const around = 15 * time.Minute
+// aroundOf is what a run needs besides its trials, in round figures: a device
+// to start, an image to arrive, files to go up and results to come home. A machine is
+// deployed and boots, which takes up to 20 minutes each.
+func aroundOf(kind spec.SiteKind) time.Duration {
+	if kind.Servers {
+		return 45 * time.Minute
+	}
+	return 15 * time.Minute
+}
 
-func (a leaseVerbs) warnLength(length, most time.Duration) {
+func (a leaseVerbs) warnLength(length, most, around time.Duration) {
 	needs := most + around
 	switch {
 	case length < most:
@@ -250,9 +265,10 @@ func (a leaseVerbs) warnLength(length, most time.Duration) {
 }
 
 // unmannerly says that a lease is longer than is the custom; "" if it is not.
-func unmannerly(length time.Duration) string {
-	if length <= mannerly {
+func unmannerly(length time.Duration, kind spec.SiteKind) string {
+	if length <= kind.Usual {
 		return ""
 	}
-	return fmt.Sprintf("%s in all on a device that others wait for; two hours are the custom", clock.Span(length))
+	return fmt.Sprintf("%s in all on a device that others wait for; %s are the custom", clock.Span(length),
+		map[time.Duration]string{2 * time.Hour: "two hours", 3 * time.Hour: "three hours"}[kind.Usual])
 }

@@ -54,7 +54,7 @@ func TestWarnLength(t *testing.T) {
 		"long, and needs": {4 * time.Hour, 210 * time.Minute, ""}, // that it is long, the placer says
 	} {
 		var out bytes.Buffer
-		leaseVerbs{&app{err: &out}}.warnLength(c.length, c.most)
+		leaseVerbs{&app{err: &out}}.warnLength(c.length, c.most, 15*time.Minute)
 		if got := out.String(); c.words == "" && got != "" || !strings.Contains(got, c.words) {
 			t.Errorf("%s: %q, want %q", name, got, c.words)
 		}

@@ -23,6 +23,8 @@ type making struct {
 	Name  string    `json:"name"`
 	End   time.Time `json:"end"`
 	Flags []string  `json:"flags"` // that lead to its cloud
+	// Ahead is how far the site's clock, by which the lease ends, was of this machine's.
+	Ahead time.Duration `json:"ahead_ns,omitempty"`
 
 	file string
 	lock *os.File
@@ -38,8 +40,8 @@ func makingFile(dir, name string) string {
 }
 
 // note writes the note. Without one the lease is made all the same.
-func (a leaseVerbs) note(c *cli.Context, name string, end time.Time) *making {
-	m := &making{Name: name, End: end, Flags: a.commands(c).Flags}
+func (a leaseVerbs) note(c *cli.Context, name string, end time.Time, ahead time.Duration) *making {
+	m := &making{Name: name, End: end, Flags: a.commands(c).Flags, Ahead: ahead}
 	dir, err := makingDir()
 	if err == nil {
 		err = os.MkdirAll(dir, 0o700)
@@ -89,7 +91,7 @@ func offerMade(a *app) {
 		if err != nil || json.Unmarshal(data, &m) != nil || makingFile(dir, m.Name) != file || atWork(file) {
 			continue
 		}
-		if !m.End.IsZero() && time.Now().After(m.End) {
+		if !m.End.IsZero() && time.Now().Add(min(0, m.Ahead)).After(m.End) {
 			_ = os.Remove(file)
 			continue
 		}

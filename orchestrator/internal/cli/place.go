@@ -23,6 +23,7 @@ type placer struct {
 	lines     run.Commands
 	say, warn func(string)
 	several   bool // devices: which ones, the site's client draws when it reserves them
+	byHand    bool // nobody has looked whether the user has a lease already
 }
 
 // place says which device to ask for, and when. What it announces is what is
@@ -30,11 +31,7 @@ type placer struct {
 func (p *placer) place(ctx context.Context) (run.LeaseRequest, error) {
 	req := p.want.LeaseRequest
 	if p.several {
-		if req.Start.IsZero() {
-			req.End = p.want.end(p.cloud.Now())
-		}
-		p.manners(req)
-		return req, nil
+		return p.placeSeveral(ctx)
 	}
 	if p.want.filters() == 0 {
 		return req, failure.Usage.Errorf("the experiment says no device for a lease to be made").
@@ -57,14 +54,18 @@ func (p *placer) place(ctx context.Context) (run.LeaseRequest, error) {
 	if req.Start.IsZero() {
 		req.End = p.want.end(p.cloud.Now())
 	}
-	unread, err := p.cloud.CheckFree(ctx, req)
-	if err != nil {
+	if err := p.checkFree(ctx, req); err != nil {
 		return req, err
 	}
-	if unread != "" {
+	return p.apart(ctx, req, run.Device{Name: req.DeviceName, UID: req.DeviceUID})
+}
+
+func (p *placer) checkFree(ctx context.Context, req run.LeaseRequest) error {
+	unread, err := p.cloud.CheckFree(ctx, req)
+	if err == nil && unread != "" {
 		p.warn("the calendar cannot be read (" + unread + "): the site itself will tell whether a device is free")
 	}
-	return p.apart(ctx, req, run.Device{Name: req.DeviceName, UID: req.DeviceUID})
+	return err
 }
 
 // pinned asks for this device and no other.
@@ -91,14 +92,10 @@ func (p *placer) apart(ctx context.Context, req run.LeaseRequest, d run.Device) 
 	if err != nil {
 		return req, err
 	}
-	var beside []site.Lease
 	start := site.Later(req.Start, p.cloud.Now())
-	for _, l := range all {
-		before, after := start.Sub(l.End), l.Start.Sub(req.End)
-		near := before >= 0 && before <= backToBack || after >= 0 && after <= backToBack
-		if l.Mine && l.State.Serves() && near && l.Device.Name != "" {
-			beside = append(beside, l)
-		}
+	beside := backToBackWith(all, start, req.End)
+	if p.byHand {
+		p.stacked(all, start, req)
 	}
 	if d == (run.Device{}) && slices.ContainsFunc(beside, func(l site.Lease) bool { return req.Wants(l.Device) }) {
 		if d, err = p.another(ctx, req, start, beside); err != nil {
@@ -109,12 +106,39 @@ func (p *placer) apart(ctx context.Context, req run.LeaseRequest, d run.Device) 
 	for _, l := range beside {
 		if d == (run.Device{}) && req.Wants(l.Device) || d.UID != "" && l.Device.UID == d.UID ||
 			d.Name != "" && l.Device.Name == d.Name {
-			p.warn(fmt.Sprintf("your lease %s has %s right before or after this one, %s: leases of one user back to "+
-				"back on one device are against the site's rules. `%s` makes one longer", l.Name, l.Device.Name,
-				clock.Window(l.Start, l.End), p.lines.Line("lease", "extend", key(all, l), "--hours", "1")))
+			p.warnBackToBack(all, l)
 		}
 	}
 	return req, nil
+}
+
+// backToBackWith are the user's leases right before or after this time.
+func backToBackWith(all []site.Lease, start, end time.Time) (beside []site.Lease) {
+	for _, l := range all {
+		before, after := start.Sub(l.End), l.Start.Sub(end)
+		near := before >= 0 && before <= backToBack || after >= 0 && after <= backToBack
+		if l.Mine && l.State.Serves() && near && l.Device.Name != "" {
+			beside = append(beside, l)
+		}
+	}
+	return beside
+}
+
+func (p *placer) warnBackToBack(all []site.Lease, l site.Lease) {
+	p.warn(fmt.Sprintf("your lease %s has %s right before or after this one, %s: leases of one user back to "+
+		"back on one device are against the site's rules. `%s` makes one longer", l.Name, l.Device.Name,
+		clock.Window(l.Start, l.End), p.lines.Line("lease", "extend", key(all, l), "--hours", "1")))
+}
+
+// stacked says which lease of the user's there is at that time already, of a device that
+// would do.
+func (p *placer) stacked(all []site.Lease, start time.Time, req run.LeaseRequest) {
+	for _, l := range all {
+		if l.Mine && l.State.Serves() && l.Start.Before(req.End) && start.Before(l.End) && req.Wants(l.Device) {
+			p.warn(fmt.Sprintf("your lease %s has %s, %s: leases of one user beside each other are against the site's rules",
+				l.Name, l.Device.Name, clock.Window(l.Start, l.End)))
+		}
+	}
 }
 
 // another is a free device that the user has no lease on beside this one; none if
@@ -138,7 +162,7 @@ func (p *placer) another(ctx context.Context, req run.LeaseRequest, start time.T
 
 // manners says what of a new lease is against the customs of these devices.
 func (p *placer) manners(req run.LeaseRequest) {
-	if long := unmannerly(p.want.length); long != "" {
+	if long := unmannerly(p.want.length, p.want.kind); long != "" {
 		p.warn(long)
 	}
 	if !req.Start.IsZero() && !req.Start.Equal(req.Start.Truncate(time.Hour)) {
@@ -160,7 +184,8 @@ func (c *chooser) placeInTime(ctx context.Context, taken error) (run.LeaseReques
 	if c.wait > 0 && c.until.IsZero() {
 		c.until = time.Now().Add(c.wait)
 	}
-	for pause := firstLook; ; pause = min(2*pause, lastLook) {
+	for ; ; c.pause = min(2*c.pause, lastLook) {
+		c.pause = max(c.pause, firstLook)
 		err := taken
 		if taken == nil {
 			var req run.LeaseRequest
@@ -171,7 +196,10 @@ func (c *chooser) placeInTime(ctx context.Context, taken error) (run.LeaseReques
 		if taken = nil; c.wait == 0 || failure.KindOf(err) != failure.Capacity {
 			return run.LeaseRequest{}, err
 		}
-		who, some := c.whoHasIt(ctx)
+		who, some := err.Error(), true
+		if !c.several {
+			who, some = c.whoHasIt(ctx)
+		}
 		left := time.Until(c.until)
 		switch {
 		case !some:
@@ -180,8 +208,8 @@ func (c *chooser) placeInTime(ctx context.Context, taken error) (run.LeaseReques
 			return run.LeaseRequest{}, failure.Capacity.Errorf("waited %s for %s", clock.Span(c.wait), c.wanted()).
 				Because(err)
 		}
-		c.say(fmt.Sprintf("waiting until %s for %s: %s", clock.Both(c.until), c.wanted(), who))
-		if err := wait.For(ctx, min(pause, left)); err != nil {
+		c.say(fmt.Sprintf("waiting until %s for %s: %s", clock.Both(c.cloud.Now().Add(left)), c.wanted(), who))
+		if err := wait.For(ctx, min(c.pause, left)); err != nil {
 			return run.LeaseRequest{}, err
 		}
 	}

@@ -42,14 +42,15 @@ func faultFlag() cli.Flag {
 func (a runVerbs) rehearseCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "rehearse",
-		Usage:     "carry out an experiment against an emulated CHI@Edge that starts and stops with it",
+		Usage:     "carry out an experiment against an emulated site that starts and stops with it",
 		ArgsUsage: "FILE",
 		Description: "" +
-			"The same as `chexp run`, with another cloud: Keystone, Blazar, Zun and Neutron on loopback, and\n" +
-			"containers that are real processes on this machine. Latencies say nothing about a real device; where\n" +
-			"its processor is emulated, every trial runs once and with few inferences. The cloud ends with the\n" +
-			"command: --resume RUN measures what is missing on a new one, with devices of the same kind. A model\n" +
-			"whose file cannot be had is replaced by its stand_in, where the file names one.",
+			"The same as `chexp run`, with another cloud: Keystone, Blazar, Zun or Nova and Glance, and Neutron on\n" +
+			"loopback, and containers and servers that are real processes on this machine. Latencies say nothing\n" +
+			"about a real device; where its processor is emulated, every trial runs once and with few\n" +
+			"inferences. The cloud ends with the command: --resume RUN measures what is missing on a new one, with\n" +
+			"devices of the same kind. A model whose file cannot be had is replaced by its stand_in, where the file\n" +
+			"names one.",
 		Flags: append(runFlags(), archFlag(), faultFlag(), formatFlag(),
 			&cli.BoolFlag{Name: "full",
 				Usage: "as many inferences and repetitions as the file says, also on an emulated processor"},
@@ -75,7 +76,7 @@ func (a runVerbs) rehearse(c *cli.Context) error {
 		fmt.Fprintln(a.err, "! a rehearsal begins now, whatever lease.start says")
 		e.Lease.Next, e.Lease.Start = false, time.Time{}
 	}
-	return emulatorVerb(a).withEmulator(c, c.String("arch"), func(o site.Options) error {
+	return emulatorVerb(a).withEmulator(c, c.String("arch"), e.Site, func(o site.Options) error {
 		if a.deviceArch != runtime.GOARCH && !c.Bool("full") {
 			if shorten(e) {
 				fmt.Fprintf(a.err, "! shortened, because the processor is emulated: "+
@@ -158,23 +159,40 @@ func shorten(e *spec.Experiment) bool {
 	return true
 }
 
-// withEmulator starts an emulator, hands a rehearsal the options to reach it, and
-// stops it. What the rehearsal left on it is an error.
-func (a emulatorVerb) withEmulator(c *cli.Context, arch string, rehearsal func(site.Options) error) error {
+// withEmulator starts an emulator of a site, hands a rehearsal the options to reach it,
+// and stops it. What the rehearsal left on it is an error.
+func (a emulatorVerb) withEmulator(c *cli.Context, arch, at string, rehearsal func(site.Options) error) error {
 	if why := emulator.NoContainers; why != "" {
 		return failure.Usage.Errorf("no rehearsal on this machine: %s", why).
 			Advise("rehearse on a Linux machine, in a virtual one or in a container; everything else works here")
 	}
-	em, err := a.startEmulator(c, emulator.Options{
+	start := emulator.Options{
 		Arch: arch,
 		// The real Blazar acts every ten seconds; a rehearsal need not wait.
 		Tick: 500 * time.Millisecond, PullDelay: time.Second,
-	})
+	}
+	servers := slices.Contains(emulator.BareMetalSites(), at)
+	if servers {
+		// A server is this machine's kind, as nothing deploys another one.
+		start.Sites, start.Deploy, start.Arch = []string{at}, 2*time.Second, runtime.GOARCH
+		if arch != "" && arch != runtime.GOARCH {
+			return failure.Usage.Errorf("--arch %s: the emulated servers of %s are %s, as this machine is", arch, at,
+				runtime.GOARCH).Advise("leave --arch out")
+		}
+	}
+	em, err := a.startEmulator(c, start)
 	if err != nil {
 		return err
 	}
 	o := a.siteOptions(c)
 	o.CloudsFile, o.Cloud = em.CloudsFile(), em.Cloud()
+	if servers {
+		o.Cloud = emulator.SiteCloud(at)
+		if limits := em.Limits(); limits != "" {
+			return errors.Join(failure.Usage.Errorf("no rehearsal of site %s here: %s", at, limits).
+				Advise("rehearse as root, or in a container whose root you are"), em.Close())
+		}
+	}
 	err = rehearsal(o)
 	if left := em.Leftovers(); !left.Empty() {
 		err = errors.Join(err, leftBehind(c, left.String()))
@@ -213,7 +231,7 @@ func (a emulatorVerb) startEmulator(c *cli.Context, o emulator.Options) (*emulat
 			Because(err)
 	}
 	a.deviceArch = em.Arch()
-	if note := em.ArchNote(); note != "" {
+	if note := em.ArchNote(); note != "" && len(o.Sites) == 0 {
 		fmt.Fprintf(a.err, "! emulator: devices are %s: %s\n", em.Arch(), note)
 	}
 	if limits := em.Limits(); limits != "" {

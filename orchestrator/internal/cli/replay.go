@@ -97,7 +97,7 @@ func (a runVerbs) replay(c *cli.Context) error {
 				return err
 			}
 		}
-		err = emulatorVerb{&own}.withEmulator(c, arch, func(o site.Options) error {
+		err = emulatorVerb{&own}.withEmulator(c, arch, r.Experiment.Site, func(o site.Options) error {
 			return start(o, &rehearsed{Arch: own.deviceArch})
 		})
 	} else {

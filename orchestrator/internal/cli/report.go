@@ -96,9 +96,10 @@ func readDevice(s *store.Run, changed string) (*found, error) {
 		return nil, err
 	}
 	in := findings.Input{Plan: plan, Budgets: e.Budgets, Phases: timeline(entries)}
+	image, _ := e.RunsIn()
 	in.Run = findings.Run{
 		ID: s.ID, Experiment: e.Name, Description: e.Description, Site: e.Site,
-		Image: e.Container.Image, Started: entries[0].Time, Ended: ended(entries),
+		Image: image, Started: entries[0].Time, Ended: ended(entries),
 		Rehearsal: isRehearsal(s), Changed: changed, Dir: s.Dir,
 	}
 	facts, err := attemptsOf(s)

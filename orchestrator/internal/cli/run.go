@@ -186,7 +186,7 @@ func (a runVerbs) start(c *cli.Context, cfg run.Config, r *run.Run, how *rehears
 	defer s.Unlock()
 	defer a.sealing(s)()
 	r.Store, r.Commands = s, a.commandsFor(c, s)
-	r.Commands.NoLeases = !r.Experiment.SiteKind().Leases
+	r.Commands.NoLeases, r.Commands.Site = !r.Experiment.SiteKind().Leases, siteWord(r.Experiment.SiteKind())
 	cfg.Run = r
 	for _, f := range own {
 		if err := s.WriteOnce(f.name, f.data); err != nil {
@@ -328,7 +328,7 @@ func (a runVerbs) resume(c *cli.Context, name string) error {
 		if err != nil {
 			return err
 		}
-		return emulatorVerb(a).withEmulator(c, arch, goOn)
+		return emulatorVerb(a).withEmulator(c, arch, cfg.Experiment.Site, goOn)
 	}
 	return goOn(a.siteOptions(c))
 }

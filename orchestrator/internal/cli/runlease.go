@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -24,7 +25,7 @@ func leaseChoiceFlags() []cli.Flag {
 			"or is interrupted while results are not home"},
 		&cli.StringFlag{Name: "at", Usage: "book a lease and begin at this `TIME`: next (the first time a device is free " +
 			"so long), " + timeForms, Action: text(startTime)},
-		&cli.BoolFlag{Name: "exact", Usage: "end a new lease after exactly lease.duration, not at HH:55"},
+		&cli.BoolFlag{Name: "exact", Usage: "end a new lease after exactly lease.duration, not at HH:55 or HH:50"},
 		&cli.DurationFlag{Name: "wait", Usage: "wait up to `SO-LONG` for a device to become free, such as 2h",
 			Action: atLeast(time.Second)},
 	}
@@ -38,6 +39,14 @@ func (a runVerbs) chooseLease(c *cli.Context, cfg *run.Config, e *spec.Experimen
 	if !ok || !e.SiteKind().Leases || cfg.Until == run.PhasePlan {
 		return nil
 	}
+	if image, ok := cfg.Site.(interface { // of a new run: it refuses what the site does not have
+		CheckImage(ctx context.Context, name string) error
+	}); ok && c.String("resume") == "" {
+		name, _ := e.RunsIn()
+		if err := image.CheckImage(c.Context, name); err != nil {
+			return err
+		}
+	}
 	k := &chooser{
 		named: c.String("lease"), tail: cfg.Patience.LeaseTail, command: command, wait: c.Duration("wait"),
 		note: func(text string) { obs.line("  %-10s %s", run.PhaseLease, text) },
@@ -50,12 +59,15 @@ func (a runVerbs) chooseLease(c *cli.Context, cfg *run.Config, e *spec.Experimen
 	k.placer = placer{
 		cloud: cloud, several: e.Lease.Count() > 1 || e.Lease.AllFree, lines: a.commands(c), say: obs.Say, warn: obs.Warn,
 	}
-	if k.want, err = runWants(c, e, min(k.most+around, e.Lease.Duration), cloud.Now()); err != nil {
+	if k.want, err = runWants(c, e, min(k.most+aroundOf(e.SiteKind()), e.Lease.Duration), cloud.Now()); err != nil {
 		return err
 	}
 	cfg.Choose, cfg.Release = k.choose, c.Bool("release")
 	if c.String("resume") != "" {
-		return nil // it may have its lease
+		return nil // it may have its lease, and want fewer devices than the file
+	}
+	if k.several {
+		k.want.Devices, k.want.AllFree, k.want.Boards = e.Lease.Count(), e.Lease.AllFree, e.Lease.Boards
 	}
 	patience := k.wait
 	k.wait = 0
@@ -73,7 +85,8 @@ func (a runVerbs) chooseLease(c *cli.Context, cfg *run.Config, e *spec.Experimen
 // runWants is the lease that a run makes where it uses none: the file's, as the
 // flags change it. It lasts at least so long, whatever the manners.
 func runWants(c *cli.Context, e *spec.Experiment, least time.Duration, now time.Time) (leaseWanted, error) {
-	w := leaseWanted{length: e.Lease.Duration, exact: c.Bool("exact"), least: least, next: e.Lease.Next}
+	w := leaseWanted{length: e.Lease.Duration, exact: c.Bool("exact"), least: least, next: e.Lease.Next,
+		kind: e.SiteKind()}
 	w.MachineName, w.DeviceName, w.DeviceUID = e.Lease.MachineName, e.Lease.Device, e.Lease.UID
 	w.Start = e.Lease.Start
 	if at := c.String("at"); at != "" {

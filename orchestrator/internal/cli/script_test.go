@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -113,6 +114,8 @@ func TestScripts(t *testing.T) {
 			case "acl": // the plugin in the arm64 agent
 				manifest, err := os.ReadFile(filepath.Join(bin, "chexp-agent-linux-arm64.json"))
 				return err == nil && bytes.Contains(manifest, []byte("libchexp_acl.so")), nil
+			case "all":
+				return os.Getenv("CHEXP_TEST_ALL") != "", nil
 			case "root":
 				return os.Getuid() == 0, nil
 			}
@@ -263,14 +266,16 @@ func leftovers(ts *testscript.TestScript) string {
 	ts.Check(err)
 	defer resp.Body.Close()
 	var state struct {
-		Leases, Containers []json.RawMessage
-		FloatingIPs        []json.RawMessage `json:"floating_ips"`
+		Leases, Containers, Servers []json.RawMessage
+		FloatingIPs                 []json.RawMessage `json:"floating_ips"`
+		KeyPairs                    []json.RawMessage `json:"key_pairs"`
 	}
 	ts.Check(json.NewDecoder(resp.Body).Decode(&state))
-	if len(state.Leases)+len(state.Containers)+len(state.FloatingIPs) == 0 {
+	left := slices.Concat(state.Leases, state.Containers, state.FloatingIPs, state.Servers, state.KeyPairs)
+	if len(left) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s %s %s", state.Leases, state.Containers, state.FloatingIPs)
+	return fmt.Sprintf("%s", left)
 }
 
 // control is the address of the emulator's own pages.

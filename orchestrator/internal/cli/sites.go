@@ -5,12 +5,14 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"strings"
 
 	"chexp/experiments/failure"
 	"chexp/experiments/spec"
 	"chexp/experiments/words"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/site"
+	"chexp/orchestrator/internal/site/baremetal"
 	"chexp/orchestrator/internal/site/chiedge"
 	"chexp/orchestrator/internal/site/local"
 	"chexp/orchestrator/internal/site/ownhost"
@@ -21,7 +23,7 @@ import (
 
 // sites are the places where an experiment can run. What each takes from the
 // experiment's file stands in [spec.Sites].
-var sites = site.Registry{chiedge.Kind, local.Kind, ownhost.Kind}
+var sites = site.Registry{chiedge.Kind, baremetal.UC, baremetal.TACC, local.Kind, ownhost.Kind}
 
 // siteOptions is how to reach a site, as the flags and the environment say.
 func (a *app) siteOptions(c *cli.Context) site.Options {
@@ -75,22 +77,52 @@ func (a *app) connectOwn(ctx context.Context, r *run.Run, o site.Options) (run.S
 	return s, nil
 }
 
-// connectCloud signs in to the site whose devices and leases the commands are
-// about: the first one that lends any.
-func (a *app) connectCloud(c *cli.Context) (site.Cloud, error) {
+// lendingSites names the sites that lend devices, the default one first.
+func lendingSites() (names []string) {
 	for _, kind := range spec.Sites {
-		if !kind.Leases {
-			continue
-		}
-		s, err := a.connect(c.Context, kind.Name, a.siteOptions(c))
-		if err != nil {
-			return nil, err
-		}
-		if cloud, ok := s.(site.Cloud); ok {
-			return cloud, nil
+		if kind.Leases {
+			names = append(names, kind.Name)
 		}
 	}
-	return nil, failure.Unexpected.Errorf("no site lends devices")
+	return names
+}
+
+// siteFlag says which site's devices and leases a command is about.
+func siteFlag() cli.Flag {
+	return &cli.StringFlag{Name: "site", Usage: "of this `SITE`: " + strings.Join(lendingSites(), ", ") +
+		"; by default the first", Action: oneOf(lendingSites()...)}
+}
+
+// siteWord is what commands about leases and devices name this site by: nothing, if they
+// are about it by themselves.
+func siteWord(kind spec.SiteKind) string {
+	if !kind.Leases || kind.Name == lendingSites()[0] {
+		return ""
+	}
+	return kind.Name
+}
+
+// siteNamedBy is the site that --site names.
+func siteNamedBy(c *cli.Context) spec.SiteKind {
+	kind, _ := spec.SiteNamed(cmp.Or(c.String("site"), lendingSites()[0]))
+	return kind
+}
+
+// connectCloud signs in to the site whose devices and leases the command is about.
+func (a *app) connectCloud(c *cli.Context) (site.Cloud, error) {
+	return connectCloudAt(a, c, siteNamedBy(c).Name)
+}
+
+func connectCloudAt(a *app, c *cli.Context, name string) (site.Cloud, error) {
+	s, err := a.connect(c.Context, name, a.siteOptions(c))
+	if err != nil {
+		return nil, err
+	}
+	cloud, ok := s.(site.Cloud)
+	if !ok {
+		return nil, failure.Unexpected.Errorf("site %s lends no devices", name)
+	}
+	return cloud, nil
 }
 
 // hostOf is the machine of a run, as its first attempt's facts tell it: for one whose

@@ -23,22 +23,24 @@ type Leftovers struct {
 	Containers  []zun.Left     `json:"containers"`
 	FloatingIPs []neutron.Left `json:"floating_ips"`
 	Servers     []nova.Left    `json:"servers"` // of bare-metal sites, whose leases and addresses are above
+	KeyPairs    []string       `json:"key_pairs"`
 }
 
 // Leftovers takes stock. A lease that ended but was not deleted counts.
 func (e *Emulator) Leftovers() Leftovers {
-	l := Leftovers{e.blazar.Leftovers(), e.zun.Leftovers(), e.neutron.Leftovers(), []nova.Left{}}
+	l := Leftovers{e.blazar.Leftovers(), e.zun.Leftovers(), e.neutron.Leftovers(), []nova.Left{}, []string{}}
 	for _, s := range e.sites {
 		l.Leases = append(l.Leases, s.blazar.Leftovers()...)
 		l.FloatingIPs = append(l.FloatingIPs, s.neutron.Leftovers()...)
 		l.Servers = append(l.Servers, s.nova.Leftovers()...)
+		l.KeyPairs = append(l.KeyPairs, s.nova.KeyPairs()...)
 	}
 	return l
 }
 
 // Empty tells whether nothing is left.
 func (l Leftovers) Empty() bool {
-	return len(l.Leases)+len(l.Containers)+len(l.FloatingIPs)+len(l.Servers) == 0
+	return len(l.Leases)+len(l.Containers)+len(l.FloatingIPs)+len(l.Servers)+len(l.KeyPairs) == 0
 }
 
 func (l Leftovers) String() string {
@@ -54,6 +56,9 @@ func (l Leftovers) String() string {
 	}
 	for _, v := range l.Servers {
 		parts = append(parts, fmt.Sprintf("server %s (%s, %s)", v.ID, v.Name, v.Status))
+	}
+	for _, name := range l.KeyPairs {
+		parts = append(parts, "key pair "+name)
 	}
 	if parts == nil {
 		return "nothing"

@@ -2,6 +2,7 @@ package run
 
 import (
 	"fmt"
+	"time"
 
 	"chexp/experiments/trial"
 	"chexp/orchestrator/internal/store"
@@ -75,9 +76,13 @@ func (a *attempt) intend(what, name string, request any) error {
 	return nil
 }
 
-// address says which devices an entry is about: a lease may hold several.
+// address says which devices an entry is about, as a lease may hold several, and what time
+// it is at the site, by which a lease ends.
 func (a *attempt) address(e *store.Entry) store.Entry {
 	if e.What == aLease {
+		if now := a.Site.Now(); a.until(time.Now()).Abs() > 2*time.Second {
+			e.Site = now
+		}
 		for _, m := range a.shared {
 			e.Slots = append(e.Slots, m.slot())
 		}

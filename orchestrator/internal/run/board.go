@@ -19,7 +19,7 @@ func (a reserving) ask(req *LeaseRequest) {
 		return
 	}
 	want := a.Experiment.Lease
-	req.Devices, req.AllFree = len(a.shared), want.AllFree
+	req.Devices, req.AllFree, req.Boards = len(a.shared), want.AllFree, nil
 	if a.others != nil {
 		req.Not = a.others
 	}

@@ -16,10 +16,16 @@ type Commands struct {
 	Flags   []string // of the program, which the user gave: "--runs", "my runs"
 	// NoLeases says that the run's site has none: what it holds is given back by [Commands.End].
 	NoLeases bool
+	// Site is what the commands about leases and devices name with --site; "": nothing, as
+	// it is the one that they are about by themselves.
+	Site string
 }
 
 // Line writes one command line of chexp.
 func (c Commands) Line(args ...string) string {
+	if c.Site != "" && len(args) > 0 && slices.Contains([]string{"lease", "device", "doctor"}, args[0]) {
+		args = slices.Concat(args, []string{"--site", c.Site})
+	}
 	return transport.Quote(slices.Concat([]string{cmp.Or(c.Program, "chexp")}, args, c.Flags))
 }
 

@@ -71,6 +71,19 @@ type Patience struct {
 	PerDevice time.Duration
 }
 
+// serverCleanup is for giving a server back: its machine is let go of before it is gone.
+const serverCleanup = 10 * time.Minute
+
+// settle fills in what the caller left open.
+func (c *Config) settle() {
+	if c.Patience == (Patience{}) {
+		c.Patience = DefaultPatience()
+	}
+	if c.box() == aServer && c.Patience.Cleanup == DefaultPatience().Cleanup {
+		c.Patience.Cleanup = serverCleanup
+	}
+}
+
 // DefaultPatience suits boards on the far side of the internet: transfers of
 // seconds, leases of an hour, outages of a few minutes.
 func DefaultPatience() Patience {

@@ -17,7 +17,8 @@ var stayAlive = []string{"sleep", "infinity"}
 
 // launch gets the container and opens the transport into it.
 func (a boarding) launch(ctx context.Context) (string, error) {
-	a.Observe.Phase(PhaseContainer, a.Experiment.Container.Image)
+	image, transport := a.Experiment.RunsIn()
+	a.Observe.Phase(PhaseContainer, image)
 	if other := a.elsewhere(); other != "" {
 		a.Observe.Warn(other)
 	}
@@ -28,11 +29,12 @@ func (a boarding) launch(ctx context.Context) (string, error) {
 	}
 	a.request = ContainerRequest{
 		Name:          containerName(a.Store.ID, a.Store.Slot(), a.held.N),
-		Image:         a.Experiment.Container.Image,
+		Image:         image,
 		Command:       stayAlive,
 		Follow:        trial.EventsFile,
 		ReservationID: a.lease.ReservationID,
-		Transport:     a.Experiment.Container.Transport,
+		Transport:     transport,
+		FirstUse:      a.box() == aServer && !a.Experiment.Server.CloudInit,
 	}
 	back, err := a.comeBack(ctx)
 	if err != nil {
@@ -121,14 +123,28 @@ func (a *attempt) launchInTime(ctx context.Context) (Container, error) {
 	defer cancel()
 	c, err := a.Site.Launch(timed, a.request, a.Observe.Say)
 	if err != nil && timed.Err() != nil && ctx.Err() == nil {
-		err = failure.Cloud.Errorf("the container %s did not start before its lease ends, at %s", a.request.Name,
-			timeOfDay(a.lease.End)).
-			Advise("an image that cannot be pulled looks like this: `docker pull %s` must work from anywhere without a "+
-				"login, and the image be for the device's processor; a large one takes longer: give the lease more time",
-				a.request.Image).
-			Because(err)
+		late := failure.Cloud.Errorf("the %s %s did not start before its lease ends, at %s", a.box(), a.request.Name,
+			timeOfDay(a.lease.End)).Because(err)
+		if a.box() == aServer {
+			return c, late.Advise("a deployment takes 10 to 20 minutes, and so does booting: give the lease more time, " +
+				"or name another node if it is always the same")
+		}
+		err = late.Advise("an image that cannot be pulled looks like this: `docker pull %s` must work from anywhere "+
+			"without a login, and the image be for the device's processor; a large one takes longer: give the lease more time",
+			a.request.Image)
 	}
 	return c, err
+}
+
+// aServer is what people call a run's container on a machine that is lent whole.
+const aServer = "server"
+
+// box is what people call it.
+func (c *Config) box() string {
+	if c.Run != nil && c.Experiment != nil && c.Experiment.SiteKind().Servers {
+		return aServer
+	}
+	return aContainer
 }
 
 // maxContainerName is what a DNS label holds.

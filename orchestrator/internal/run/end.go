@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"chexp/experiments/failure"
 )
@@ -37,7 +38,7 @@ func End(cleanup context.Context, cfg Config) error {
 	if unread != nil {
 		return errors.Join(err, unread)
 	}
-	if h, held := Holds(entries); held && !h.Booked(x.Site.Now()) {
+	if h, held := Holds(entries); held && !h.Booked(time.Now()) {
 		return err // it says what is kept, and why
 	}
 	return nil
@@ -66,7 +67,7 @@ func (c concluding) rejoin(ctx context.Context) error {
 	}
 	if c.tr, err = c.Site.Dial(ctx, k, requestOf(entries, held.Name), c.Observe.Say); err != nil {
 		c.tr = nil
-		return fmt.Errorf("the container %s cannot be reached: %w", held.Name, err)
+		return fmt.Errorf("the %s %s cannot be reached: %w", c.box(), held.Name, err)
 	}
 	c.container, c.lastSeq = k, c.mirrored()
 	return nil

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"chexp/experiments/failure"
@@ -19,6 +20,7 @@ type execution struct {
 	Config
 	leases   int        // asked for so far
 	left     bool       // something stays as it is, as the caller asked
+	drawing  sync.Mutex // one device of several draws another board: each has to know which the others have
 	attempts []*attempt // by slot; never empty, and before the first lease they hold nothing
 }
 
@@ -41,9 +43,7 @@ func Execute(ctx, cleanup context.Context, cfg Config) error {
 // take takes a run up where its journal ends. One that cannot go on is given back;
 // then there is no execution.
 func take(cleanup context.Context, cfg *Config) (*execution, error) {
-	if cfg.Patience == (Patience{}) {
-		cfg.Patience = DefaultPatience()
-	}
+	cfg.settle()
 	entries, err := cfg.Store.Entries()
 	if err != nil {
 		return nil, err

@@ -25,6 +25,7 @@ func (a *attempt) measure(ctx context.Context) (string, error) {
 	if err := a.worthStarting(); err != nil {
 		return "", err
 	}
+	fresh := !a.held.Started
 	if err := a.start(ctx); err != nil {
 		return "", err
 	}
@@ -35,6 +36,9 @@ func (a *attempt) measure(ctx context.Context) (string, error) {
 		listener: listener{attempt: a}, pause: a.Patience.PollMin, answered: time.Now(), copied: time.Now(),
 		silence: newOutage(a.Patience.PollMax),
 		due:     homing{a}.notYetHome(),
+	}
+	if fresh { // else by whichever end an earlier process knew
+		f.begun = a.lease.End
 	}
 	for {
 		st, done, err := f.poll(ctx)
@@ -101,6 +105,7 @@ type follower struct {
 	restarts int           // of the agent
 	copied   time.Time     // when its results were last copied home
 	timeUp   bool          // the agent has ended by itself, at the time that it was given
+	begun    time.Time     // the lease's end as the agent began, for the last time
 	looked   time.Time     // when the lease was last looked at
 	mute     bool          // for long: the user was told so
 	missing  int           // looks in a row that did not find the container
@@ -189,7 +194,9 @@ func (f *follower) restart(ctx context.Context, st trial.State) error {
 	}
 	f.Observe.Warn(fmt.Sprintf("the agent is %s (%s); it is started again and goes on with the blocks "+
 		"that it has on record; %s", st.Phase, st.Text, log))
-	return f.start(ctx)
+	err := f.start(ctx)
+	f.begun = f.lease.End
+	return err
 }
 
 // keepLog brings home the end of what the agent printed, and says where it is.
@@ -247,11 +254,11 @@ func (f *follower) lost(ctx context.Context, cause error, silent time.Duration) 
 		f.record(store.Entry{
 			Kind: store.Gone, What: aContainer, ID: f.container.ID, Text: "it vanished while the agent ran",
 		})
-		return failure.Device.Errorf("the container %s has vanished while the agent ran in it", f.container.Name).
+		return failure.Device.Errorf("the %s %s has vanished while the agent ran in it", f.box(), f.container.Name).
 			Advise("somebody deleted it, or its lease has ended; `%s` goes on in a new one", f.Commands.Resume()).
 			Because(cause)
 	case err == nil && (c.Over || changed(f.container, c)):
-		return failure.Device.Errorf("the container %s is now in state %s", f.container.Name, c.Status).
+		return failure.Device.Errorf("the %s %s is now in state %s", f.box(), f.container.Name, c.Status).
 			Advise("its files are lost with its process; `%s` goes on in a new one", f.Commands.Resume()).
 			Because(cause)
 	case err == nil && enduring{f.attempt}.serviceStuck(ctx, cause):

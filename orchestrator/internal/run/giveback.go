@@ -25,9 +25,7 @@ const UnreadDir = "unread"
 // where there is a plan, else as it is, into [UnreadDir]. The error says what is
 // damaged.
 func GiveBack(cleanup context.Context, cfg Config, damage error) error {
-	if cfg.Patience == (Patience{}) {
-		cfg.Patience = DefaultPatience()
-	}
+	cfg.settle()
 	entries, lost, err := store.Readable(cfg.Store)
 	if err != nil {
 		return err
@@ -162,6 +160,7 @@ func Named(id string, entries []store.Entry) map[ThingKind][]string {
 			for _, s := range []int{0, slot + 1} {
 				add(AContainer, containerName(id, s, n))
 				add(AnAddress, containerName(id, s, n))
+				add(AKeyPair, containerName(id, s, n))
 			}
 		}
 	}

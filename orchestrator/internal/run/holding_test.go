@@ -44,6 +44,19 @@ func TestHolds(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, h, held)
 		}
 	}
+	// A clock that is off, or was when the lease was made, lets nobody forget what is held.
+	for _, ahead := range []time.Duration{-3 * time.Hour, 3 * time.Hour} {
+		asked := asked
+		asked.Time, asked.Site = now.Add(-ahead), now
+		for _, here := range []time.Time{now, now.Add(-ahead)} { // it may have been set since
+			if h, held := Holds([]store.Entry{asked, made(0, time.Hour)}); !held || h.Over(here) || h.Booked(here) {
+				t.Errorf("ahead %v, here %v: %+v", ahead, here, h)
+			}
+		}
+		if h, _ := Holds([]store.Entry{asked, made(0, time.Hour)}); !h.Over(now.Add(ahead.Abs() + 61*time.Minute)) {
+			t.Errorf("ahead %v: never over", ahead)
+		}
+	}
 	old, _ := Holds([]store.Entry{asked})
 	if !old.Over(now.Add(2 * time.Hour)) {
 		t.Error("a lease that has ended is still held")

@@ -174,7 +174,7 @@ func (a homing) reach(ctx context.Context) error {
 		return err
 	}
 	if a.ended(c, found) {
-		return failure.Device.Errorf("the container %s is gone, and with it what was not fetched", a.held.Container.Name)
+		return failure.Device.Errorf("the %s %s is gone, and with it what was not fetched", a.box(), a.held.Container.Name)
 	}
 	tr, err := a.Site.Dial(ctx, c, a.wayIn(), a.Observe.Say)
 	if err != nil {
@@ -206,9 +206,8 @@ func (a homing) gone(ctx context.Context) bool {
 // wayIn is what [Launcher.Dial] is asked with: by an earlier process, if not by this.
 func (a homing) wayIn() ContainerRequest {
 	if a.request.Name == "" && a.Experiment != nil {
-		return ContainerRequest{
-			Name: a.held.Container.Name, Image: a.Experiment.Container.Image, Transport: a.Experiment.Container.Transport,
-		}
+		image, transport := a.Experiment.RunsIn()
+		return ContainerRequest{Name: a.held.Container.Name, Image: image, Transport: transport}
 	}
 	return a.request
 }

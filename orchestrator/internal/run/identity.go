@@ -44,7 +44,7 @@ func (a boarding) identify(ctx context.Context) error {
 		return err
 	})
 	if err != nil {
-		return failure.Device.Errorf("the container runs, but does not say what processor it has").
+		return failure.Device.Errorf("the %s runs, but does not say what processor it has", a.box()).
 			Advise("see whether the site has trouble; then `%s`", a.Commands.Resume()).
 			Because(err)
 	}
@@ -62,7 +62,7 @@ func (a boarding) identify(ctx context.Context) error {
 	switch machine = strings.TrimSpace(machine); {
 	case out.Code != 0:
 		return failure.Device.
-			Errorf("`uname -m` ended with code %d in the container: %.200q", out.Code, out.Output).
+			Errorf("`uname -m` ended with code %d in the %s: %.200q", out.Code, a.box(), out.Output).
 			Advise("the image needs sh, tar, sha256sum and uname, as every Debian or Ubuntu image has")
 	case machine == "aarch64" || machine == "arm64":
 		a.arch = "arm64"
@@ -90,7 +90,7 @@ func (a boarding) onBoardOfItsOwn() error {
 	if other := a.crowd.settle(id, a.attempt); other != "" {
 		return failure.Capacity.Errorf("its container is on the board of %s: both have the boot id %s. It is given up, "+
 			"as two on one board disturb each other", other, id).
-			Advise("`%s` tries to get another board for it", a.Commands.Resume())
+			Advise("`%s` tries to get another board for it", a.Commands.Resume()).Because(errSameBoard)
 	}
 	return nil
 }

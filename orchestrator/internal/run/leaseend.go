@@ -19,11 +19,9 @@ func (f *follower) watchLease(ctx context.Context) error {
 	}
 	if f.timeUp || time.Since(f.looked) > f.Patience.LeaseLook/4 {
 		f.looked = time.Now()
-		if (homing{f.attempt}).extended(ctx) {
-			if end, _ = f.deadline(); f.until(end) > 0 {
-				f.timeUp = false
-				return f.start(ctx)
-			}
+		later := homing{f.attempt}.extended(ctx)
+		if end, _ = f.deadline(); f.until(end) > 0 && (later || f.timeUp && f.lease.End.After(f.begun)) {
+			return f.goOn(ctx)
 		}
 	}
 	// The agent ends by itself at this time, at the end of a block; one that does
@@ -32,6 +30,19 @@ func (f *follower) watchLease(ctx context.Context) error {
 		return f.leaseOver()
 	}
 	return nil
+}
+
+// goOn tells an agent that measures the lease's new end. One that has ended is started
+// again, once for each new end: it may have left trials out before it was told.
+func (f *follower) goOn(ctx context.Context) error {
+	again := f.timeUp
+	f.timeUp = false
+	err := f.start(ctx)
+	if err == nil && again {
+		f.begun = f.lease.End
+		f.Observe.Say("the agent goes on with what it had no time for")
+	}
+	return err
 }
 
 // extended asks whether the lease has another end by now. No answer means no.

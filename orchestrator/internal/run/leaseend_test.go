@@ -32,7 +32,6 @@ func impatient() Patience {
 const timedAgent = `#!/bin/sh
 lab=LAB verb=$1 dir=$2
 shift 2
-echo "$verb $*" >>"$lab/calls"
 mkdir -p "$dir/out/results" "$dir/out/journal"
 phase=running why=
 case $verb in
@@ -47,6 +46,7 @@ fi
 [ -e "$lab/copies" ] && cp "$lab"/journal/*.jsonl "$dir/out/journal/"
 if [ -e "$lab/dead" ]; then phase=dead; cp "$lab"/journal/*.jsonl "$dir/out/journal/"; fi
 if [ -e "$lab/finish" ]; then phase=finished; cp "$lab"/results/*.json "$dir/out/results/"; fi
+echo "$verb $*" >>"$lab/calls"
 echo '{"state":{"schema":"chexp.event/v1","phase":"'$phase'"'$why',"last_seq":0}}'
 `
 
@@ -95,6 +95,7 @@ type ending struct {
 	left   time.Duration
 	extend int
 	looks  int
+	later  time.Time
 	onLook func()
 }
 
@@ -106,7 +107,10 @@ func (e *ending) Reserve(ctx context.Context, req LeaseRequest) (Lease, error) {
 func (e *ending) FindLease(ctx context.Context, name string) (Lease, bool, error) {
 	l, found, err := e.cloud.FindLease(ctx, name)
 	if e.looks++; found && e.looks >= e.extend && e.extend > 0 {
-		l.End = time.Now().Add(time.Hour)
+		if e.later.IsZero() {
+			e.later = time.Now().Add(time.Hour)
+		}
+		l.End = e.later
 		if e.onLook != nil {
 			e.onLook()
 		}

@@ -104,5 +104,11 @@ func (a reserving) drawAnew(ctx context.Context, draw int, cause error) error {
 	if err := a.giveBack(clean, aLease, a.held.Lease, leaseID(a.Site), a.Site.Release); err != nil {
 		return fmt.Errorf("%w; %w", cause, err)
 	}
-	return wait.For(ctx, a.Patience.PollMax+rand.N(4*a.Patience.PollMax+time.Millisecond))
+	return a.Patience.beforeDraw(ctx)
+}
+
+// beforeDraw waits for a time of random length, so that two who give a board back do not
+// meet again at the next.
+func (p Patience) beforeDraw(ctx context.Context) error {
+	return wait.For(ctx, p.PollMax+rand.N(4*p.PollMax+time.Millisecond))
 }

@@ -25,7 +25,7 @@ func (a concluding) release(ctx context.Context) error {
 		return nil
 	}
 	if a.Keep {
-		a.Observe.Warn("lease and container are kept. To give them back: " + a.Commands.Resume())
+		a.Observe.Warn("lease and " + a.box() + " are kept. To give them back: " + a.Commands.Resume())
 		return nil
 	}
 	if a.booked() || a.stays {
@@ -34,12 +34,12 @@ func (a concluding) release(ctx context.Context) error {
 	a.Observe.Phase(PhaseRelease, "")
 	a.record(store.Entry{Kind: store.Began, Phase: string(PhaseRelease)})
 	container := a.giveBackContainer(ctx)
-	lease, gone := error(nil), "container and lease are gone"+a.used()
+	lease, gone := error(nil), a.box()+" and lease are gone"+a.used()
 	if a.Commands.NoLeases {
 		gone = "nothing of the run is left there"
 	}
 	if a.held.Lease.Open() && a.held.Lease.Adopted {
-		gone = "the container is gone, " + a.staysYours()
+		gone = "the " + a.box() + " is gone, " + a.staysYours()
 	} else if lease = a.giveBackLease(ctx); lease == nil && container != nil {
 		container = a.afterLease(ctx)
 	}
@@ -68,12 +68,12 @@ func (a concluding) releaseLease(ctx context.Context) error {
 		return nil
 	}
 	if a.Keep {
-		a.Observe.Warn("lease and containers are kept. To give them back: " + a.Commands.Resume())
+		a.Observe.Warn("lease and " + a.box() + "s are kept. To give them back: " + a.Commands.Resume())
 		return nil
 	}
 	a.Observe.Phase(PhaseRelease, "")
 	if a.held.Lease.Adopted {
-		a.Observe.PhaseEnd(PhaseRelease, "the containers are gone, "+a.staysYours())
+		a.Observe.PhaseEnd(PhaseRelease, "the "+a.box()+"s are gone, "+a.staysYours())
 		return nil
 	}
 	if err := a.giveBackLease(ctx); err != nil {
@@ -81,7 +81,7 @@ func (a concluding) releaseLease(ctx context.Context) error {
 		return failure.Cloud.Errorf("not everything could be given back").
 			Advise("type: %s", strings.Join(a.byHand(), " ; ")).Because(err)
 	}
-	a.Observe.PhaseEnd(PhaseRelease, "containers and lease are gone"+a.used())
+	a.Observe.PhaseEnd(PhaseRelease, a.box()+"s and lease are gone"+a.used())
 	return nil
 }
 
@@ -98,7 +98,36 @@ func (a concluding) giveBackLease(ctx context.Context) error {
 	if a.calm && !a.lease.End.IsZero() { // an outage of a quarter of what the lease has left
 		share = max(share, a.until(a.lease.End)/4)
 	}
-	return a.giveBackWithin(ctx, share, aLease, a.held.Lease, leaseID(a.Site), a.Site.Release)
+	err := a.giveBackWithin(ctx, share, aLease, a.held.Lease, leaseID(a.Site), a.Site.Release)
+	if err == nil {
+		a.tellUnmarked(ctx)
+	}
+	return err
+}
+
+// tellUnmarked says what the end of the lease has done to others of the user's. Who
+// cannot say so in a few seconds is not waited for.
+func (a concluding) tellUnmarked(ctx context.Context) {
+	m, ok := a.Site.(Marks)
+	if !ok {
+		return
+	}
+	group := a.shared
+	if group == nil {
+		group = []*attempt{a.attempt}
+	}
+	var boards []string
+	for _, b := range group {
+		if name := cmp.Or(b.lease.Device.Name, b.held.Board.Name); name != "" {
+			boards = append(boards, name)
+		}
+	}
+	_ = within(ctx, 10*time.Second, func(ctx context.Context) error {
+		for _, text := range m.Unmarked(ctx, boards) {
+			a.Observe.Warn(text)
+		}
+		return nil
+	})
 }
 
 // afterLease looks again at a container that could not be removed: its lease is gone

@@ -56,8 +56,8 @@ func (x *execution) several(ctx, cleanup context.Context) error {
 	x.Observe.Phase(PhaseRun, "")
 	ends := make([]end, len(x.attempts))
 	var all sync.WaitGroup
-	for i, a := range x.attempts {
-		all.Go(func() { ends[i] = concluding{a}.carryOut(ctx, cleanup, err) })
+	for i, a := range slices.Clone(x.attempts) { // one may come to be another
+		all.Go(func() { ends[i] = x.work(ctx, cleanup, a, err) })
 	}
 	all.Wait()
 	if x.left = slices.ContainsFunc(ends, func(e end) bool { return e.left }); x.left {
@@ -114,7 +114,7 @@ func (a concluding) releaseContainer(ctx context.Context) error {
 		return err
 	}
 	a.record(store.Entry{Kind: store.Ended, Phase: string(PhaseRelease)})
-	a.Observe.PhaseEnd(PhaseRelease, "its container is gone")
+	a.Observe.PhaseEnd(PhaseRelease, "its "+a.box()+" is gone")
 	return nil
 }
 

@@ -3,10 +3,6 @@ package run
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -187,83 +183,6 @@ func TestNoBoards(t *testing.T) {
 	}
 	if len(f.made) > 0 {
 		t.Errorf("made %v", f.made)
-	}
-}
-
-// Killed at any call to the site or to a device, a run with three devices ends
-// right when it is resumed: one lease, a container each, nothing measured twice.
-func TestThreeDevicesKilledAtEveryCall(t *testing.T) {
-	count := func() int {
-		l := newLab(t)
-		f := newFleet(t, l, 3)
-		if err, _ := l.execute(t, t.Context(), f, on(3)); err != nil {
-			t.Fatal(err)
-		}
-		return f.calls
-	}
-	total := count()
-	if total < 30 {
-		t.Fatalf("only %d calls: the test kills nothing", total)
-	}
-	for at := 1; at <= total; at++ {
-		t.Run(fmt.Sprintf("call %d", at), func(t *testing.T) {
-			l := newLab(t)
-			f := newFleet(t, l, 3)
-			s, err := l.root.Open(l.plan.RunID)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var later *fleet
-			copied := filepath.Join(t.TempDir(), "runs")
-			f.photoAt, f.photo = at, func() {
-				later = f.clone()
-				copyLive(t, s.Dir, filepath.Join(copied, s.ID))
-			}
-			if err, _ := l.execute(t, t.Context(), f, on(3)); err != nil {
-				t.Fatal(err)
-			}
-			if later == nil {
-				t.Skip("the calls went another way, and were fewer")
-			}
-			l.root = store.At(copied)
-			if err, _ := l.execute(t, t.Context(), later, on(3)); err != nil {
-				t.Fatalf("resume: %v", err)
-			}
-			l.whole(t, later, 3)
-			if later.made["lease"] != 1 || later.made["container"] != 3 {
-				t.Errorf("made %v", later.made)
-			}
-			for board, n := range later.measured {
-				if n != len(l.plan.Trials) {
-					t.Errorf("%s measured %d trials, want %d", board, n, len(l.plan.Trials))
-				}
-			}
-		})
-	}
-}
-
-// copyLive copies a directory in which others work: what vanishes meanwhile had not
-// been there.
-func copyLive(t *testing.T, from, to string) {
-	err := filepath.WalkDir(from, func(file string, d fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(from, file)
-		if err != nil || d.IsDir() {
-			return errors.Join(err, os.MkdirAll(filepath.Join(to, rel), 0o755))
-		}
-		data, err := os.ReadFile(file)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		return errors.Join(err, os.WriteFile(filepath.Join(to, rel), data, 0o600))
-	})
-	if err != nil {
-		t.Error(err)
 	}
 }
 

@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"chexp/experiments/trial"
@@ -47,6 +48,14 @@ type Neighbours interface {
 	// Neighbours says who else has a board of the lease, in the time that the lease
 	// still has, by the board's name: "a lease of carol has it: …". Empty: nobody.
 	Neighbours(ctx context.Context, leaseID string) (map[string]string, error)
+}
+
+// Marks is a Site that takes the mark off a board when any lease of it ends, although
+// another lease, which finds the board by it, goes on.
+type Marks interface {
+	// Unmarked says, in a sentence for each, which active leases of the user's have one of
+	// these boards, and what becomes of them now that another lease of it has ended.
+	Unmarked(ctx context.Context, boards []string) []string
 }
 
 // ErrWedged is the cause of a refusal that no repetition and no waiting mends.
@@ -95,11 +104,14 @@ type LeaseRequest struct {
 	AllFree bool     `json:"all_free,omitempty"` // fewer than Devices will do
 	Boards  []string `json:"boards,omitempty"`   // names or uids, one for each device
 	Not     []string `json:"not,omitempty"`      // names of boards that the run has results of
+	Beside  []string `json:"beside,omitempty"`   // names of boards that the user has right before or after: taken last
 }
 
-// Wants reports whether the request could be met by this device.
+// Wants reports whether the request could be met by this device, or in part.
 func (r LeaseRequest) Wants(d Device) bool {
 	switch {
+	case len(r.Boards) > 0:
+		return slices.ContainsFunc(r.Boards, func(b string) bool { return wants(b, d) })
 	case r.DeviceName != "":
 		return d.Name == r.DeviceName
 	case r.DeviceUID != "":
@@ -164,6 +176,9 @@ type ContainerRequest struct {
 	// grows, where the site can show that.
 	Follow    string `json:"follow,omitempty"`
 	Transport string `json:"transport"` // "zun", "ssh"; ignored by a site that has one way only
+	// FirstUse is that the image of a server takes no host key, so that the first one which
+	// it shows is believed.
+	FirstUse bool `json:"host_key_on_first_use,omitempty"`
 }
 
 // Container is what the run needs to know of a container.
@@ -178,6 +193,9 @@ type Container struct {
 	// not know what the container's status is.
 	Unheard bool `json:"-"`
 	Over    bool `json:"-"` // it has ended or failed: nothing runs in it
+	// Host is the machine that it is on, by the site's own name for it; "" where the site
+	// does not tell.
+	Host string `json:"host,omitempty"`
 	// Digest is that of the image, as far as the site tells it: a tag can be moved.
 	Digest trial.Reading[string] `json:"image_digest,omitzero"`
 }

@@ -28,12 +28,13 @@ type ThingKind string
 // The kinds, in the order in which they are given back.
 const (
 	AnAddress  ThingKind = "floating IP"
+	AKeyPair   ThingKind = "key pair" // of a server, until it is deployed
 	AContainer ThingKind = aContainer
 	ALease     ThingKind = aLease
 )
 
 // ThingKinds lists them in that order.
-var ThingKinds = []ThingKind{AnAddress, AContainer, ALease}
+var ThingKinds = []ThingKind{AnAddress, AKeyPair, AContainer, ALease}
 
 // Thing is one of them.
 type Thing struct {
@@ -67,6 +68,7 @@ func Asked(entries []store.Entry) map[ThingKind][]string {
 			var req ContainerRequest
 			if json.Unmarshal(e.Data, &req) == nil && req.Transport == "ssh" {
 				add(AnAddress, e.Name)
+				add(AKeyPair, e.Name)
 			}
 		}
 	}
@@ -177,7 +179,8 @@ func (s State) holds(t Thing) bool {
 		if t.Kind == ALease {
 			held = a.Lease
 		}
-		return held.Open() && held.Name == t.Name && (held.ID == "" || held.ID == t.ID || t.Kind == AnAddress)
+		beside := t.Kind == AnAddress || t.Kind == AKeyPair // of the container, with its name
+		return held.Open() && held.Name == t.Name && (held.ID == "" || held.ID == t.ID || beside)
 	})
 }
 

@@ -17,6 +17,7 @@ type Examiner interface {
 type Cloud interface {
 	run.Site
 	run.Neighbours
+	run.Marks
 	Calendar
 	Leases
 	// Containers lists the user's own that have not ended, whoever started them.

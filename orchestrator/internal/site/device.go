@@ -55,16 +55,13 @@ type Slot struct {
 	Device run.Device
 }
 
-// endMinute is when leases end by the manners of the sites' tutorials: five
-// minutes before the hour at which the next one begins.
-const endMinute = 55
-
-// EndOf is when a lease of this length ends by those manners: at the last HH:55
-// that leaves it no longer than asked. A lease that would lose more than half
-// of its time so ends when it was asked to.
-func EndOf(start time.Time, length time.Duration) time.Time {
+// EndOf is when a lease of this length ends by the manners of the sites' tutorials: so
+// long into an hour, some minutes before the next lease begins ([spec.SiteKind]), at the
+// last such time that leaves it no longer than asked. A lease that would lose more than
+// half of its time so ends when it was asked to.
+func EndOf(start time.Time, length, minute time.Duration) time.Time {
 	limit := start.Add(length).UTC()
-	end := limit.Truncate(time.Hour).Add(endMinute * time.Minute)
+	end := limit.Truncate(time.Hour).Add(minute)
 	if end.After(limit) {
 		end = end.Add(-time.Hour)
 	}

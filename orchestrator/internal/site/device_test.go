@@ -37,7 +37,7 @@ func TestEndOf(t *testing.T) {
 			t.Fatal(err)
 		}
 		start := utcTime(t, c.start)
-		if got := EndOf(start, length); !got.Equal(utcTime(t, c.want)) {
+		if got := EndOf(start, length, 55*time.Minute); !got.Equal(utcTime(t, c.want)) {
 			t.Errorf("%s from %s: %s, want %s", c.length, c.start, clock.UTC(got), c.want)
 		}
 	}
@@ -46,8 +46,8 @@ func TestEndOf(t *testing.T) {
 	for minute := range 60 {
 		start := utcTime(t, "2026-12-01 14:00").Add(time.Duration(minute) * time.Minute)
 		for _, length := range []time.Duration{2 * time.Hour, 3 * time.Hour, 5 * time.Hour} {
-			end := EndOf(start, length)
-			if end.Minute() != endMinute || end.Sub(start) > length || end.Sub(start) < length/2 {
+			end := EndOf(start, length, 55*time.Minute)
+			if end.Minute() != 55 || end.Sub(start) > length || end.Sub(start) < length/2 {
 				t.Errorf("%v from minute %d ends at %s", length, minute, clock.UTC(end))
 			}
 		}

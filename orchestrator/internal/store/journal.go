@@ -34,7 +34,8 @@ const (
 
 // Entry is one line of the journal.
 type Entry struct {
-	Time  time.Time       `json:"time"`
+	Time  time.Time       `json:"time"`               // by this machine's clock
+	Site  time.Time       `json:"site_time,omitzero"` // by the site's, of what is about a lease, where the two differ
 	Kind  Kind            `json:"kind"`
 	Phase string          `json:"phase,omitempty"`
 	What  string          `json:"what,omitempty"` // "lease", "container", "bundle", "agent", "results"

@@ -90,7 +90,7 @@ type Error struct {
 	// the service's name for it, where it has one: "container.quota-exceeded", "OverQuota". Not stable across versions.
 	Code      string
 	RequestID string // from the X-Openstack-Request-Id header; what an operator asks for
-	// catalog type of who answered: "identity", "reservation", "container", "network";
+	// catalog type of who answered: "identity", "reservation", "container", "compute", "image", "network";
 	// "" when it was a proxy or cannot be told
 	Service string
 	Err     error // what gophercloud or net/http reported

@@ -22,12 +22,17 @@ func serviceOf(rawURL string, e *Error) string {
 	switch {
 	case strings.Contains(path, "/v3/") || strings.HasSuffix(path, "/auth/tokens"):
 		return "identity"
-	case strings.Contains(path, "/leases") || strings.Contains(path, "/devices"):
+	case strings.Contains(path, "/leases") || strings.Contains(path, "/devices") ||
+		strings.Contains(path, "/os-hosts"):
 		return "reservation"
 	case strings.Contains(path, "/containers"):
 		return "container"
 	case strings.Contains(path, "/v2.0/"):
 		return "network"
+	case strings.Contains(path, "/v2/images"):
+		return "image"
+	case strings.Contains(path, "/v2.1/"):
+		return "compute"
 	}
 	return ""
 }
@@ -62,6 +67,13 @@ func classify(e *Error, method, rawURL string) Kind {
 		if e.Status == http.StatusNotFound && strings.Contains(msg, "could not find application credential") {
 			return CredentialUnknown
 		}
+	case "compute":
+		switch {
+		case e.Status == http.StatusForbidden && strings.Contains(msg, "quota"):
+			return QuotaExceeded
+		case e.Status == http.StatusNotFound && e.Code == "Not Found": // of Nova's routes, not of a thing
+			return NoRoute
+		}
 	case "container":
 		if e.Status == http.StatusForbidden && strings.Contains(msg+" "+e.Code, "quota") {
 			return QuotaExceeded
@@ -93,7 +105,7 @@ func reservationKind(e *Error, msg, method, rawURL string) Kind {
 	case e.Status == http.StatusInternalServerError && msg == "internal server error" &&
 		method == http.MethodPost && strings.HasSuffix(pathOf(rawURL), "/leases"):
 		return CredentialRestricted
-	case e.Status == http.StatusInternalServerError && (strings.Contains(msg, "deviceextracapability was not found") ||
+	case e.Status == http.StatusInternalServerError && (strings.Contains(msg, "extracapability was not found") ||
 		strings.Contains(msg, "resource type is not supported")):
 		return Invalid
 	case e.Status == http.StatusNotFound && e.Code == codeFramework:

@@ -24,7 +24,8 @@ type envelope struct {
 	ErrorCode    *int            `json:"error_code"`
 	ErrorMessage any             `json:"error_message"`
 	ErrorName    any             `json:"error_name"`
-	Message      string          `json:"message"` // Keystone's 405
+	Message      string          `json:"message"` // Keystone's 405; with a title Glance's, and Nova's of its routes
+	Title        string          `json:"title"`
 	Errors       []struct {
 		Code   string `json:"code"`
 		Title  string `json:"title"`
@@ -73,11 +74,32 @@ func parse(e *Error, body []byte) {
 		if json.Unmarshal(env.Error, &inner) == nil {
 			e.Code, e.Message = inner.Title, inner.Message
 		}
+	case env.Title != "":
+		e.Code = env.Title
+		e.Message, _, _ = strings.Cut(env.Message, "<br")
+	case env.Message == "":
+		novaFault(e, body)
 	default:
 		e.Message = env.Message
 	}
 	e.Code = oneLine(e.Code, 80)
 	e.Message = oneLine(e.Message, maxMessage)
+}
+
+// novaFault reads Nova's: one key, which names the kind of fault, such as itemNotFound.
+func novaFault(e *Error, body []byte) {
+	var fault map[string]struct {
+		Code    int    `json:"code"`
+		Message string `json:"message"`
+	}
+	if json.Unmarshal(body, &fault) != nil || len(fault) != 1 {
+		return
+	}
+	for name, f := range fault {
+		if f.Code != 0 || f.Message != "" {
+			e.Service, e.Code, e.Message = "compute", name, f.Message
+		}
+	}
 }
 
 // codeFramework marks what Blazar's web framework said before Blazar itself

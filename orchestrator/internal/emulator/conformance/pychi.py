@@ -95,15 +95,22 @@ trials: {warmup: 1, min_runs: 6, min_time: 100ms, max_time: 20s, timeout: 60s}
 """
 
 
+def leases():
+    """The project's, also those of its other members."""
+    return {made.id: made.status for made in lease.list_leases()}
+
+
 def measure():
-    """chexp measures in the lease that python-chi made, beside its container, and leaves both."""
+    """chexp measures in the lease that python-chi made, beside its container, and leaves both; it makes none."""
+    before = leases()
+    check(before.get(reserved.id) == "ACTIVE", before)
     (home / "pychi.yaml").write_text(EXPERIMENT)
     ran = subprocess.run([os.environ["CHEXP"], "--runs", str(home / "runs"), "run", str(home / "pychi.yaml"),
                           "--lease", "chexp-pychi"], capture_output=True, text=True)
     check(ran.returncode == 0, f"exit code {ran.returncode}: {ran.stderr}")
     check("container chexp-pychi (debian:bookworm-slim) of yours is on its device" in ran.stderr, ran.stderr)
     check(list((home / "runs").glob("*/results/*.json")), "no results came home")
-    check(lease.get_lease(reserved.id).status == "ACTIVE", "the lease is not what it was")
+    check(leases() == before, f"{before} before, {leases()} now")
     check(container.get_container(box.id).status == "Running", "the container is not what it was")
 
 

@@ -1,6 +1,7 @@
 package nova
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -44,6 +45,7 @@ func invalid(key string, value any, message string) *problem {
 // wish is a request for servers, checked.
 type wish struct {
 	name, image, key, hint string
+	userData               []byte
 	description            *string
 	metadata, tags         any
 	count                  int
@@ -128,6 +130,9 @@ func (s serverCalls) readWish(body *pyrepr.Dict, v version) (wish, *problem) {
 	}
 	w.wantsGroup = get("return_reservation_id") == true || get("return_reservation_id") == "True"
 	w.hint = hint(body)
+	if text, isText := get("user_data").(string); isText {
+		w.userData, _ = base64.StdEncoding.DecodeString(text) // Nova takes what is none, and hands on what it makes of it
+	}
 	if p := w.counts(get); p != nil {
 		return w, p
 	}
@@ -303,7 +308,7 @@ func (s serverCalls) add(c call, w wish) (*server, *problem) {
 	var first *server
 	for i := range w.count {
 		v := &server{id: world.NewUUID(), name: w.name, projectID: c.caller.ProjectID, userID: c.caller.UserID,
-			image:       w.image,
+			image: w.image, userData: w.userData,
 			description: w.description, metadata: w.metadata, tags: w.tags, key: key, reservation: w.hint, group: group,
 			status: building, task: "scheduling", created: now, updated: now, deleted: make(chan struct{})}
 		if w.count > 1 {

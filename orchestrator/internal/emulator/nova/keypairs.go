@@ -229,3 +229,17 @@ func (s keypairCalls) deleteKeypair(c call) {
 	}
 	c.w.WriteHeader(202)
 }
+
+// KeyPairs are the names of those that there are, of all users.
+func (s *compute) KeyPairs() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	names := []string{}
+	for _, own := range s.keys {
+		for _, k := range own {
+			names = append(names, k.name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}

@@ -1,6 +1,7 @@
 package nova
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,12 +11,14 @@ import (
 	"strings"
 	"time"
 
+	"go.yaml.in/yaml/v4"
+
 	"chexp/orchestrator/internal/emulator/sandbox"
 	"chexp/orchestrator/internal/emulator/world"
 )
 
 // noValidHost is the end of it in Chameleon's words
-// [TEMP:tests/scenario/test_oshost_basic_ops.py, line 61].
+// [TEMP:tests/scenario/test_oshost_basic_ops.py, line 61]. Upstream's, as recorded, have no second half.
 const noValidHost = "No valid host was found. There are not enough hosts available. To troubleshoot, please see " +
 	"bit.ly/faq-instance-failure"
 
@@ -106,16 +109,20 @@ func (s *compute) newAddress() string {
 }
 
 // firstBoot is what cloud-init does in Chameleon's images, as far as SSH is concerned: the user cc
-// with the key pair's key, host keys of the server's own, printed to the console.
+// with the key pair's key, and the host key of the user data or one of the server's own.
 const firstBoot = `set -e
 echo 'cc:x:1000:1000:Chameleon user:/home/cc:/bin/bash' >>/etc/passwd
 echo 'cc:x:1000:' >>/etc/group
 mkdir -p /home/cc/.ssh
 printf '%s\n' "$CHEXP_KEY" >/home/cc/.ssh/authorized_keys
 chmod 700 /home/cc/.ssh; chmod 600 /home/cc/.ssh/authorized_keys; chown -R 1000:1000 /home/cc
-ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key
-echo '-----BEGIN SSH HOST KEY KEYS-----'; cat /etc/ssh/ssh_host_ed25519_key.pub; echo '-----END SSH HOST KEY KEYS-----'
-unset CHEXP_KEY
+if [ -n "$CHEXP_HOST_KEY" ]; then
+	umask 077; printf '%s\n' "$CHEXP_HOST_KEY" >/etc/ssh/ssh_host_ed25519_key; umask 022
+	ssh-keygen -y -f /etc/ssh/ssh_host_ed25519_key >/etc/ssh/ssh_host_ed25519_key.pub
+else
+	ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key
+fi
+unset CHEXP_KEY CHEXP_HOST_KEY
 exec /usr/sbin/sshd -D`
 
 // boot starts what answers on the machine's port 22.
@@ -129,7 +136,23 @@ func (s *compute) boot(v *server) (*sandbox.Container, error) {
 	}
 	return s.Host.Start(sandbox.Spec{Name: hostname(v.name), Arch: runtime.GOARCH,
 		Command: []string{"/bin/sh", "-c", firstBoot},
-		Env:     map[string]string{"CHEXP_KEY": key}, Address: v.address})
+		Env:     map[string]string{"CHEXP_KEY": key, "CHEXP_HOST_KEY": hostKey(v.userData)}, Address: v.address,
+		BootID: world.NewUUID()}) // a deployment boots the machine
+}
+
+// hostKey is the server's own key as its user data may have it for cloud-init, "" if it has none
+// [cloud-init: cc_ssh, ssh_keys].
+func hostKey(userData []byte) string {
+	if !bytes.HasPrefix(userData, []byte("#cloud-config\n")) {
+		return ""
+	}
+	var config struct {
+		Keys map[string]string `yaml:"ssh_keys"`
+	}
+	if yaml.Unmarshal(userData, &config) != nil {
+		return ""
+	}
+	return strings.TrimSpace(config.Keys["ed25519_private"])
 }
 
 // hostname is what Nova makes of a name.
@@ -192,7 +215,7 @@ func (s *compute) Ports() []world.Port {
 	for _, v := range s.servers {
 		if v.portID != "" {
 			out = append(out, world.Port{ID: v.portID, ProjectID: v.projectID, DeviceID: v.id,
-				DeviceOwner: "compute:nova", Address: v.address,
+				DeviceOwner: "compute:" + zoneOf(v), Address: v.address,
 				Created: v.created.Format("2006-01-02T15:04:05.000000"), Type: "baremetal", Status: "ACTIVE",
 				TCP: []int{22}})
 		}

@@ -3,6 +3,7 @@ package nova
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"time"
 
@@ -22,6 +23,7 @@ const (
 type server struct {
 	id, name, projectID, userID string
 	image                       string
+	userData                    []byte
 	description                 *string
 	metadata, tags              any
 	key                         *keypair // nil: nobody can sign in
@@ -68,6 +70,9 @@ func date(t time.Time) any {
 	return t.Format("2006-01-02T15:04:05.000000")
 }
 
+// zoneOf is the availability zone that Blazar makes of a reservation.
+func zoneOf(v *server) string { return "blazar_" + v.reservation }
+
 // hostID hides the machine's name from users: Nova's hash of project and host.
 func (v *server) hostID() string {
 	if v.machine == nil {
@@ -99,13 +104,17 @@ func (s *Service) view(c call, v *server, floating string, show bool) map[string
 		o["key_name"] = v.key.name
 	}
 	if v.machine != nil {
-		o["OS-EXT-AZ:availability_zone"] = "nova"
+		o["OS-EXT-AZ:availability_zone"] = zoneOf(v)
 	}
 	if v.portID != "" {
 		o["security_groups"] = []any{map[string]any{"name": "default"}}
 	}
-	switch v.status {
-	case failed:
+	if v.status == active {
+		o["config_drive"] = "True"
+	}
+	switch {
+	case v.status == failed && !show && v.machine == nil: // in cell0, of which a list tells no faults
+	case v.status == failed:
 		o["fault"] = map[string]any{"code": 500, "created": v.faultAt.Format(isoTime), "message": v.fault}
 	default:
 		o["progress"] = 0
@@ -116,22 +125,24 @@ func (s *Service) view(c call, v *server, floating string, show bool) map[string
 
 // since adds what came with later microversions.
 func (s *Service) since(c call, v *server, o map[string]any, show bool) {
-	if c.caller.Admin() {
-		o["OS-EXT-SRV-ATTR:host"], o["OS-EXT-SRV-ATTR:hypervisor_hostname"], o["OS-EXT-SRV-ATTR:instance_name"] = nil,
-			nil, "instance-"+v.id[:8]
-		if v.machine != nil {
-			o["OS-EXT-SRV-ATTR:host"], o["OS-EXT-SRV-ATTR:hypervisor_hostname"] = "ironic-compute", v.machine.UID
+	// Chameleon's policy shows these to members as well (recorded: 13-show-active, 12-show-build).
+	o["OS-EXT-SRV-ATTR:host"], o["OS-EXT-SRV-ATTR:hypervisor_hostname"] = nil, nil
+	o["OS-EXT-SRV-ATTR:instance_name"] = "instance-" + v.id[:8]
+	if v.machine != nil {
+		o["OS-EXT-SRV-ATTR:host"], o["OS-EXT-SRV-ATTR:hypervisor_hostname"] = v.machine.UID, v.machine.UID
+	}
+	if c.v >= 3 {
+		o["OS-EXT-SRV-ATTR:hostname"], o["OS-EXT-SRV-ATTR:reservation_id"],
+			o["OS-EXT-SRV-ATTR:launch_index"] = v.name, v.group, 0
+		o["OS-EXT-SRV-ATTR:kernel_id"], o["OS-EXT-SRV-ATTR:ramdisk_id"],
+			o["OS-EXT-SRV-ATTR:root_device_name"] = "", "", "/dev/sda"
+		o["OS-EXT-SRV-ATTR:user_data"] = nil
+		if len(v.userData) > 0 {
+			o["OS-EXT-SRV-ATTR:user_data"] = base64.StdEncoding.EncodeToString(v.userData)
 		}
-		if c.v >= 3 {
-			o["OS-EXT-SRV-ATTR:hostname"], o["OS-EXT-SRV-ATTR:reservation_id"],
-				o["OS-EXT-SRV-ATTR:launch_index"] = v.name, v.group, 0
-			o["OS-EXT-SRV-ATTR:kernel_id"], o["OS-EXT-SRV-ATTR:ramdisk_id"],
-				o["OS-EXT-SRV-ATTR:root_device_name"] = "", "", "/dev/sda"
-			o["OS-EXT-SRV-ATTR:user_data"] = nil
-		}
-		if c.v >= 16 {
-			o["host_status"] = "UP"
-		}
+	}
+	if c.caller.Admin() && c.v >= 16 {
+		o["host_status"] = "UP"
 	}
 	if c.v >= 9 {
 		o["locked"] = false

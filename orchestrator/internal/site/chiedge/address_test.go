@@ -93,6 +93,9 @@ func TestAnAnswerThatIsNoListIsNoEmptyOne(t *testing.T) {
 			return true
 		}
 		for _, kind := range run.ThingKinds {
+			if kind == run.AKeyPair { // a container has none
+				continue
+			}
 			if own, err := s.Own(t.Context(), kind); err == nil {
 				t.Errorf("%s: %s: %v", body, kind, own)
 			}

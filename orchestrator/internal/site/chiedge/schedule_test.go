@@ -27,7 +27,7 @@ func TestNextSlot(t *testing.T) {
 	}
 	c.devices[5]["reservable"] = false
 	c.devices[6]["authorized_projects"] = "somebody,else"
-	twoHours := func(start time.Time) time.Time { return site.EndOf(start, 2*time.Hour) }
+	twoHours := func(start time.Time) time.Time { return site.EndOf(start, 2*time.Hour, 55*time.Minute) }
 	before := len(c.calls)
 	got, err := s.NextSlot(t.Context(), run.LeaseRequest{MachineName: "raspberrypi5"}, twoHours)
 	if err != nil || !got.Start.Equal(hour.Add(3*time.Hour)) || got.End.Sub(got.Start) != 115*time.Minute ||

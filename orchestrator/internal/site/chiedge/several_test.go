@@ -81,3 +81,35 @@ func TestOneBoardBookedTwiceIsDrawnAnew(t *testing.T) {
 		t.Error(others, err)
 	}
 }
+
+// Boards that the user has right before or after are drawn last; one that the site does not
+// have, and more than it has, is bad input, and nobody waits for it.
+func TestWhichOfSeveralAreDrawn(t *testing.T) {
+	end := time.Now().Add(time.Hour)
+	c := newCloud(t)
+	s := connect(t, c)
+	req := run.LeaseRequest{Name: "chexp-b", MachineName: "raspberrypi5", Devices: 1, End: end}
+	for i := range 6 {
+		req.Beside = append(req.Beside, fmt.Sprintf("nyu-rpi5-%02d", i+1))
+	}
+	if _, err := s.Reserve(t.Context(), req); err != nil || !strings.Contains(c.leases[0].properties, "uid-7") {
+		t.Errorf("%v, asked for %s", err, c.leases[0].properties)
+	}
+	for text, req := range map[string]run.LeaseRequest{
+		"nyu-rpi5-99: this site has no such device": {Devices: 2, Boards: []string{"nyu-rpi5-02", "nyu-rpi5-99"}, End: end},
+		"of the 8 wanted": {Devices: 8, MachineName: "raspberrypi5", End: end},
+	} {
+		_, err := s.CheckFree(t.Context(), req)
+		if failure.KindOf(err) != failure.Usage || !strings.Contains(err.Error(), text) {
+			t.Errorf("%+v: %v", req, err)
+		}
+	}
+	taken := run.LeaseRequest{Devices: 7, MachineName: "raspberrypi5", End: end}
+	if _, err := s.CheckFree(t.Context(), taken); failure.KindOf(err) != failure.Capacity {
+		t.Error(err)
+	}
+	taken.AllFree = true
+	if _, err := s.CheckFree(t.Context(), taken); err != nil {
+		t.Error(err)
+	}
+}

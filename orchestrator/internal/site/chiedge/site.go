@@ -110,7 +110,7 @@ func Connect(ctx context.Context, o Options) (*Site, error) {
 		signin.HostOf(c.container.Endpoint))
 	return &Site{
 		client: c, LeaseClient: chameleon.NewLeaseClient(base), DeviceClient: chameleon.NewDeviceClient(base),
-		containerClient: &containerClient{client: c, addresses: &addressClient{client: c}},
+		containerClient: &containerClient{client: c, addresses: newAddressClient(c)},
 	}, nil
 }
 

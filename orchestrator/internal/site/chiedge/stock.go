@@ -2,15 +2,8 @@ package chiedge
 
 import (
 	"context"
-	"fmt"
-	"slices"
-	"time"
 
-	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/layer3/floatingips"
-
-	"chexp/orchestrator/internal/chameleon"
 	"chexp/orchestrator/internal/run"
-	"chexp/orchestrator/openstack/apierror"
 	"chexp/orchestrator/openstack/container/v1/containers"
 )
 
@@ -26,7 +19,7 @@ func (s *Site) Own(ctx context.Context, kind run.ThingKind) ([]run.Thing, error)
 	case run.AContainer:
 		return s.ownContainers(ctx)
 	case run.AnAddress:
-		return s.addresses.own(ctx)
+		return s.addresses.Own(ctx)
 	}
 	return nil, nil
 }
@@ -39,7 +32,7 @@ func (s *Site) Remove(ctx context.Context, t run.Thing) error {
 	case run.AContainer:
 		return s.Destroy(ctx, t.ID)
 	case run.AnAddress:
-		return s.addresses.remove(ctx, t)
+		return s.addresses.Remove(ctx, t)
 	}
 	return nil
 }
@@ -55,57 +48,3 @@ func (s *containerClient) ownContainers(ctx context.Context) ([]run.Thing, error
 	}
 	return own, err
 }
-
-func (s *addressClient) own(ctx context.Context) ([]run.Thing, error) {
-	const what = "listing the floating IPs"
-	if !s.Session.Offers("network") {
-		return nil, nil
-	}
-	client, err := s.networkClient()
-	if err != nil {
-		return nil, s.Failed(what, err)
-	}
-	all, err := s.floatingIPs(ctx, client)
-	if err != nil {
-		return nil, s.Failed(what, err)
-	}
-	var own []run.Thing
-	for _, ip := range all {
-		container, name, user, ok := readNote(ip.Description)
-		if ok && user == s.Me() {
-			own = append(own, run.Thing{Kind: run.AnAddress, ID: ip.ID, Name: name, For: container,
-				Status: ip.FloatingIP, Created: ip.CreatedAt})
-		}
-	}
-	return own, nil
-}
-
-// remove deletes one floating IP. Neutron deletes at once; it is looked for all
-// the same.
-func (s *addressClient) remove(ctx context.Context, t run.Thing) error {
-	what := fmt.Sprintf("giving back the floating IP %s (%s) of container %s", t.Status, t.ID, t.For)
-	client, err := s.networkClient()
-	if err != nil {
-		return s.Failed(what, err)
-	}
-	return chameleon.Remove(ctx, s.Client, chameleon.Removal{
-		What:   what,
-		Delete: func(ctx context.Context) error { return floatingips.Delete(ctx, client, t.ID).ExtractErr() },
-		Look: func(ctx context.Context) (gone, going bool, err error) {
-			one, cancel := context.WithTimeout(ctx, lookTime)
-			defer cancel()
-			if _, err = floatingips.Get(one, client, t.ID).Extract(); err == nil || apierror.Is(err, apierror.NotFound) {
-				return err != nil, false, nil
-			}
-			all, listErr := s.floatingIPs(ctx, client) // another question, which may be answered
-			if listErr != nil {
-				return false, false, err
-			}
-			return !slices.ContainsFunc(all, func(ip floatingips.FloatingIP) bool { return ip.ID == t.ID }), false, nil
-		},
-	})
-}
-
-// lookTime is how long one look whether an address is gone may take, where another
-// question tells it as well.
-const lookTime = 8 * time.Second

@@ -23,7 +23,8 @@ func TestStock(t *testing.T) {
 		&fakeLease{id: "over", name: "chexp-a", user: alice, status: "TERMINATED"})
 	c.containers = append(c.containers, &fakeContainer{id: "bobs", name: k.Name, user: bob,
 		now: state{status: "Running"}})
-	for id, note := range map[string]string{"mine": ipNote(k.ID, k.Name, alice), "bobs": ipNote("x", k.Name, bob),
+	for id, note := range map[string]string{"mine": s.addresses.Note(k.ID, k.Name, alice),
+		"bobs":     s.addresses.Note("x", k.Name, bob),
 		"unproven": "chexp container " + k.ID, "foreign": "a web server"} {
 		c.fips = append(c.fips, map[string]any{"id": id, "description": note, "floating_ip_address": "192.0.2.1"})
 	}

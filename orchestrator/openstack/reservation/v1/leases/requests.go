@@ -98,7 +98,7 @@ type ReservationOpts struct {
 	// ID names an existing reservation in an update; leave it out to create.
 	ID string `json:"id,omitempty"`
 
-	// ResourceType is "device" for edge devices.
+	// ResourceType is "device" for edge devices, "physical:host" for machines.
 	ResourceType string `json:"resource_type,omitempty"`
 
 	// Min and Max are how many devices, at least 1.
@@ -107,6 +107,10 @@ type ReservationOpts struct {
 
 	// ResourceProperties filters the devices; see Properties.
 	ResourceProperties string `json:"resource_properties"`
+
+	// HypervisorProperties is the same filter once more. For a physical:host the key
+	// must be there, also with an empty text; for a device it must not.
+	HypervisorProperties *string `json:"hypervisor_properties,omitempty"`
 }
 
 // CreateOptsBuilder allows extensions to add parameters to the Create request.
@@ -276,6 +280,15 @@ func Delete(ctx context.Context, client *gophercloud.ServiceClient, id string) (
 // the devices package by ID [BLZ:blazar/api/v1/leases/v1_0.py].
 func ListDevices(ctx context.Context, client *gophercloud.ServiceClient, id string) (r DevicesResult) {
 	resp, err := client.Get(ctx, devicesURL(client, id), &r.Body, &gophercloud.RequestOpts{
+		OkCodes: []int{200},
+	})
+	_, r.Header, r.Err = gophercloud.ParseResponse(resp, err)
+	return
+}
+
+// ListHosts is ListDevices for a lease of physical hosts.
+func ListHosts(ctx context.Context, client *gophercloud.ServiceClient, id string) (r DevicesResult) {
+	resp, err := client.Get(ctx, hostsURL(client, id), &r.Body, &gophercloud.RequestOpts{
 		OkCodes: []int{200},
 	})
 	_, r.Header, r.Err = gophercloud.ParseResponse(resp, err)

@@ -63,7 +63,7 @@ type DeleteResult struct {
 	gophercloud.ErrResult
 }
 
-// DevicesResult is the response from a ListDevices operation. Call its Extract
+// DevicesResult is the response from a ListDevices or ListHosts operation. Call its Extract
 // method to interpret it as a list of LeasedDevice.
 type DevicesResult struct {
 	gophercloud.Result
@@ -73,8 +73,12 @@ type DevicesResult struct {
 func (r DevicesResult) Extract() ([]LeasedDevice, error) {
 	var s struct {
 		Devices []LeasedDevice `json:"devices"`
+		Hosts   []LeasedDevice `json:"hosts"`
 	}
 	err := r.ExtractInto(&s)
+	if s.Devices == nil {
+		s.Devices = s.Hosts
+	}
 	if err == nil && s.Devices == nil {
 		err = gophercloud.ErrMissingResourceKey{Expected: "devices"}
 	}

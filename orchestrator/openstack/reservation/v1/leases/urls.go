@@ -20,3 +20,7 @@ func leaseURL(client *gophercloud.ServiceClient, id string) string {
 func devicesURL(client *gophercloud.ServiceClient, id string) string {
 	return client.ServiceURL("leases", url.PathEscape(id), "devices")
 }
+
+func hostsURL(client *gophercloud.ServiceClient, id string) string {
+	return client.ServiceURL("leases", url.PathEscape(id), "hosts")
+}
