@@ -4,7 +4,9 @@
 package secret
 
 import (
+	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"html"
 	"net/url"
 	"slices"
@@ -27,7 +29,7 @@ var (
 )
 
 // Hide has [Redact] take these values out of every text from now on, also where
-// they are quoted for JSON, for a URL or for HTML.
+// they are quoted for JSON (once or twice), for a URL or for HTML, or are in base64.
 func Hide(values ...string) {
 	mutex.Lock()
 	defer mutex.Unlock()
@@ -54,10 +56,40 @@ func Hide(values ...string) {
 }
 
 func spellings(v string) []string {
-	quoted, _ := json.Marshal(v) // text can always be encoded
-	inJSON := strings.Trim(string(quoted), `"`)
+	inJSON := quoted(v)
 	plain := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(v)
-	return []string{v, inJSON, plain, url.QueryEscape(v), url.PathEscape(v), html.EscapeString(v)}
+	var upper, lower strings.Builder // every byte in URL quoting, also letters
+	for _, b := range []byte(v) {
+		fmt.Fprintf(&upper, "%%%02X", b)
+		fmt.Fprintf(&lower, "%%%02x", b)
+	}
+	all := []string{v, inJSON, quoted(inJSON), plain, url.QueryEscape(v), url.PathEscape(v), html.EscapeString(v),
+		upper.String(), lower.String()}
+	return append(all, inBase64(v)...)
+}
+
+// quoted is how v stands between the quotes of a JSON string.
+func quoted(v string) string {
+	data, _ := json.Marshal(v) // text can always be encoded
+	return string(data[1 : len(data)-1])
+}
+
+// inBase64 is what base64 makes of v within a longer text, as of a password in
+// HTTP's Basic "user:password": by where v begins there, three spellings in each
+// of the two alphabets. A character that v shares with its neighbours is left
+// out, and so is a spelling that is short enough to be met by chance.
+func inBase64(v string) (all []string) {
+	for before := range 3 {
+		text := append(make([]byte, before), v...)
+		first, end := (before*8+5)/6, len(text)*8/6
+		if end-first < shortest {
+			continue
+		}
+		for _, alphabet := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+			all = append(all, alphabet.EncodeToString(text)[first:end])
+		}
+	}
+	return all
 }
 
 // Redact is s without what was hidden.

@@ -1,7 +1,9 @@
 package secret
 
 import (
+	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -29,6 +31,37 @@ func TestRedact(t *testing.T) {
 	raw, _ := json.Marshal(map[string]string{"a": `pass"wo<rd \1`})
 	if got := RedactJSON(raw); string(got) != `{"a":"[secret]"}` {
 		t.Errorf("%s becomes %s", raw, got)
+	}
+}
+
+// A value is hidden in base64 wherever it begins there, in JSON within JSON, and with every byte quoted for a URL.
+func TestRedactWhatAServiceEncodes(t *testing.T) {
+	const password = `Pass/w0rd? of "mine"`
+	Hide(password)
+	for _, user := range []string{"", "a:", "ad:", "ada:", "ada lovelace:"} {
+		for _, alphabet := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding, base64.RawStdEncoding} {
+			whole := alphabet.EncodeToString([]byte(user + password + "\n"))
+			got := Redact("Authorization: Basic " + whole)
+			before, after, found := strings.Cut(strings.TrimPrefix(got, "Authorization: Basic "), mask)
+			// One character on each side is shared with what stands beside the password.
+			if !found || len(before) > (len(user)*8+5)/6 || len(after) > 4 {
+				t.Errorf("%s%s in base64 becomes %s", user, password, got)
+			}
+		}
+	}
+	inner, _ := json.Marshal(map[string]string{"p": password})
+	outer, _ := json.Marshal(map[string]string{"message": string(inner)})
+	if got := Redact(string(outer)); got != `{"message":"{\"p\":\"[secret]\"}"}` {
+		t.Errorf("%s becomes %s", outer, got)
+	}
+	for _, form := range []string{"%%%02X", "%%%02x"} {
+		var all strings.Builder
+		for _, b := range []byte(password) {
+			fmt.Fprintf(&all, form, b)
+		}
+		if got := Redact("p=" + all.String()); got != "p=[secret]" {
+			t.Errorf("%s becomes %s", &all, got)
+		}
 	}
 }
 
