@@ -106,7 +106,7 @@ func (s *AddressClient) Give(ctx context.Context, id, name, port string) (string
 		s.remember(id, ip)
 		return addressOf(ip), s.Failed(what, err)
 	}
-	network, err := publicNetwork(ctx, client)
+	network, err := s.publicNetwork(ctx)
 	if err != nil {
 		return "", s.Failed(what, err)
 	}
@@ -149,15 +149,21 @@ func addressOf(ip *floatingips.FloatingIP) string {
 	return ip.FloatingIP
 }
 
-// publicNetwork is the external network; its id differs from year to year.
-func publicNetwork(ctx context.Context, client *gophercloud.ServiceClient) (string, error) {
-	yes := true
-	pages, err := networks.List(client, external.ListOptsExt{ListOptsBuilder: networks.ListOpts{},
-		External: &yes}).AllPages(ctx)
+// Networks lists the networks that o asks for.
+func (s *AddressClient) Networks(ctx context.Context, o networks.ListOptsBuilder) ([]networks.Network, error) {
+	client, err := s.Network()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	all, err := networks.ExtractNetworks(pages)
+	return EverythingUnder(ctx, "networks", networks.List(client, o), func(r pagination.PageResult) pagination.Page {
+		return networks.NetworkPage{LinkedPageBase: pagination.LinkedPageBase{PageResult: r}}
+	}, networks.ExtractNetworks)
+}
+
+// publicNetwork is the external network; its id differs from year to year.
+func (s *AddressClient) publicNetwork(ctx context.Context) (string, error) {
+	yes := true
+	all, err := s.Networks(ctx, external.ListOptsExt{ListOptsBuilder: networks.ListOpts{}, External: &yes})
 	if err != nil {
 		return "", err
 	}

@@ -85,6 +85,20 @@ func (c *Client) Me() string { return c.Session.Token.User.ID }
 // Now is the site's time: what is reserved begins and ends by it.
 func (c *Client) Now() time.Time { return c.Session.Clock.Now() }
 
+// Warnings are things that are going to hurt a run of the usual length, in sentences.
+func (c *Client) Warnings() []string { return c.Session.Warnings() }
+
+// WarningsUntil are the warnings for work that goes on until end.
+func (c *Client) WarningsUntil(end time.Time) []string { return c.Session.WarningsUntil(end) }
+
+// Describe returns names and addresses, no secrets.
+func (c *Client) Describe() map[string]string {
+	d := c.Session.Describe()
+	d["site"] = d["region"]
+	d["reservation_host"], d["reservation_api"] = signin.HostOf(c.Reservation.Endpoint), "1.0"
+	return d
+}
+
 // AllLeases lists the leases of the project, everybody's.
 func (c *Client) AllLeases(ctx context.Context) ([]leases.Lease, error) {
 	pages, err := leases.List(c.Reservation, nil).AllPages(ctx)

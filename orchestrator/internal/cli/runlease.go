@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -39,11 +38,9 @@ func (a runVerbs) chooseLease(c *cli.Context, cfg *run.Config, e *spec.Experimen
 	if !ok || !e.SiteKind().Leases || cfg.Until == run.PhasePlan {
 		return nil
 	}
-	if image, ok := cfg.Site.(interface { // of a new run: it refuses what the site does not have
-		CheckImage(ctx context.Context, name string) error
-	}); ok && c.String("resume") == "" {
+	if images, ok := cfg.Site.(site.Images); ok && c.String("resume") == "" {
 		name, _ := e.RunsIn()
-		if err := image.CheckImage(c.Context, name); err != nil {
+		if err := images.CheckImage(c.Context, name); err != nil {
 			return err
 		}
 	}

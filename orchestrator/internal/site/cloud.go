@@ -13,6 +13,12 @@ type Examiner interface {
 	Examine(ctx context.Context) []Answer
 }
 
+// Images is a site that has a stock of images, of which servers are made.
+type Images interface {
+	// CheckImage refuses an image that the site does not have.
+	CheckImage(ctx context.Context, name string) error
+}
+
 // Cloud is a site that lends devices for a time, with somebody signed in.
 type Cloud interface {
 	run.Site

@@ -1,7 +1,6 @@
 package baremetal
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"regexp"
@@ -114,13 +113,10 @@ func (s *catalogue) find(ctx context.Context, req run.ContainerRequest) (n needs
 		return n, err
 	}
 	n.image = img.ID
-	if n.flavor, err = s.flavor(ctx); err != nil {
-		return n, s.Failed("looking for the flavor "+flavorName, err)
+	if n.flavor, err = s.flavor(ctx); err == nil {
+		n.network, err = s.network(ctx)
 	}
-	if n.network, err = s.network(ctx); err != nil {
-		return n, s.Failed("looking for the network "+networkName, err)
-	}
-	return n, nil
+	return n, err
 }
 
 func (s *catalogue) flavor(ctx context.Context) (string, error) {
@@ -129,7 +125,7 @@ func (s *catalogue) flavor(ctx context.Context) (string, error) {
 			return flavors.FlavorPage{LinkedPageBase: pagination.LinkedPageBase{PageResult: r}}
 		}, flavors.ExtractFlavors)
 	if err != nil {
-		return "", err
+		return "", s.Failed("looking for the flavor "+flavorName, err)
 	}
 	for _, f := range all {
 		if f.Name == flavorName {
@@ -142,16 +138,9 @@ func (s *catalogue) flavor(ctx context.Context) (string, error) {
 }
 
 func (s *catalogue) network(ctx context.Context) (string, error) {
-	client, err := s.addresses.Network()
+	all, err := s.addresses.Networks(ctx, networks.ListOpts{Name: networkName})
 	if err != nil {
-		return "", err
-	}
-	all, err := chameleon.EverythingUnder(ctx, "networks", networks.List(client, networks.ListOpts{Name: networkName}),
-		func(r pagination.PageResult) pagination.Page {
-			return networks.NetworkPage{LinkedPageBase: pagination.LinkedPageBase{PageResult: r}}
-		}, networks.ExtractNetworks)
-	if err != nil {
-		return "", err
+		return "", s.Failed("looking for the network "+networkName, err)
 	}
 	for _, n := range all {
 		if n.Name == networkName {
@@ -162,8 +151,8 @@ func (s *catalogue) network(ctx context.Context) (string, error) {
 		Advise("tell the site's help desk")
 }
 
-// create makes the server, and before it its keys. What it makes of them is gone again
-// where there is no server in the end.
+// create makes the server, and before it its keys. Where there is no server in the end,
+// Nova's half of them is removed.
 func (s *serverClient) create(ctx context.Context, req run.ContainerRequest) (*servers.Server, error) {
 	n, err := s.find(ctx, req)
 	if err != nil {
@@ -179,11 +168,9 @@ func (s *serverClient) create(ctx context.Context, req run.ContainerRequest) (*s
 		made, err = s.post(ctx, req, n, k)
 	}
 	if err != nil {
-		clean, cancel := patient.Detached(ctx, cleanup/6)
+		clean, cancel := patient.Detached(ctx, s.Pace.Cleanup/6)
 		defer cancel()
-		if left := s.removeKeyPair(clean, req.Name); left != nil {
-			err = cmp.Or(err, left) // the run looks for it at its end
-		}
+		_ = s.removeKeyPair(clean, req.Name) // one that stays is found by the run, at its end
 	}
 	return made, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"chexp/experiments/spec"
 	"chexp/orchestrator/internal/chameleon"
 	"chexp/orchestrator/internal/signin"
 	"chexp/orchestrator/internal/site"
@@ -22,10 +23,10 @@ func (s *serverClient) examineCompute(ctx context.Context) []site.Answer {
 		return []site.Answer{site.AnswerOf(check, s.Failed("listing the servers at "+signin.HostOf(s.compute.Endpoint), err))}
 	}
 	if _, err := s.flavor(ctx); err != nil {
-		return []site.Answer{site.AnswerOf(check, s.Failed("looking for the flavor "+flavorName, err))}
+		return []site.Answer{site.AnswerOf(check, err)}
 	}
 	if _, err := s.network(ctx); err != nil {
-		return []site.Answer{site.AnswerOf(check, s.Failed("looking for the network "+networkName, err))}
+		return []site.Answer{site.AnswerOf(check, err)}
 	}
 	return []site.Answer{{Check: check, State: site.OK, Detail: fmt.Sprintf("%s, version %s; servers of yours: %d; it "+
 		"has the flavor %s and the network %s", signin.HostOf(s.compute.Endpoint), microversion, len(own), flavorName,
@@ -34,13 +35,10 @@ func (s *serverClient) examineCompute(ctx context.Context) []site.Answer {
 
 func (s *serverClient) examineImages(ctx context.Context) []site.Answer {
 	const check = "image service"
-	img, err := s.theImage(ctx, defaultImage)
+	img, err := s.theImage(ctx, spec.ServerImage)
 	if err != nil {
 		return []site.Answer{site.AnswerOf(check, err)}
 	}
 	return []site.Answer{{Check: check, State: site.OK, Detail: fmt.Sprintf("%s; %s is of %s",
-		signin.HostOf(s.image.Endpoint), defaultImage, img.CreatedAt.UTC().Format("2006-01-02"))}}
+		signin.HostOf(s.image.Endpoint), spec.ServerImage, img.CreatedAt.UTC().Format("2006-01-02"))}}
 }
-
-// defaultImage is what an experiment has that names none.
-const defaultImage = "CC-Ubuntu24.04"

@@ -103,7 +103,7 @@ func (k *keyring) write(name string, f kept) error {
 }
 
 func (k *keyring) read(name string) (f kept, err error) {
-	if !serverName.MatchString(name) { // a journal may be damaged
+	if !chameleon.DNSLabel.MatchString(name) { // a journal may be damaged
 		return f, fs.ErrNotExist
 	}
 	data, err := files.Read(k.file(name), maxKey)
@@ -152,7 +152,7 @@ func (k *keyring) find(name string) (keys, error) {
 
 // forget removes the keys of a server that is gone.
 func (k *keyring) forget(name string) {
-	if serverName.MatchString(name) {
+	if chameleon.DNSLabel.MatchString(name) {
 		_ = os.Remove(k.file(name))
 	}
 }

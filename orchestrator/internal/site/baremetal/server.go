@@ -36,14 +36,11 @@ const (
 	deleting = "deleting" // a task
 )
 
-// serverName is what names a server, its key pair and the file of its keys.
-var serverName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
-
 // Launch makes the server and waits until it is deployed, or adopts the one of this name.
 // See run.Launcher.
 func (s *serverClient) Launch(ctx context.Context, req run.ContainerRequest,
 	progress func(string)) (run.Container, error) {
-	if !serverName.MatchString(req.Name) || req.Image == "" || req.ReservationID == "" {
+	if !chameleon.DNSLabel.MatchString(req.Name) || req.Image == "" || req.ReservationID == "" {
 		return run.Container{}, failure.Usage.Errorf("server %q cannot be made of image %q in reservation %q", req.Name,
 			req.Image, req.ReservationID).Advise("change the server section of the experiment")
 	}
@@ -123,19 +120,13 @@ func (s *serverClient) theServer(ctx context.Context, name string) (*servers.Ser
 		return nil, s.Failed("looking for the server "+name, err)
 	}
 	all = slices.DeleteFunc(all, func(v servers.Server) bool { return v.Status == deleted })
-	switch len(all) {
-	case 0:
-		return nil, nil
-	case 1:
-		s.noteName(all[0])
-		return &all[0], nil
+	v, err := chameleon.TheOnly(all, "servers", name, func(v servers.Server) (id, status string) {
+		return v.ID, v.Status
+	})
+	if v != nil {
+		s.noteName(*v)
 	}
-	var ids []string
-	for _, v := range all {
-		ids = append(ids, fmt.Sprintf("%s (%s)", v.ID, v.Status))
-	}
-	return nil, failure.Cloud.Errorf("%d servers are named %s: %s", len(all), name, strings.Join(ids, ", ")).
-		Advise("delete all but one, or the lease with all of them, then resume")
+	return v, err
 }
 
 // Containers lists the user's own servers that have not ended.

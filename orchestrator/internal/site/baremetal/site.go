@@ -30,8 +30,9 @@ import (
 )
 
 var (
-	_ site.Cloud = (*Site)(nil)
-	_ run.Stock  = (*Site)(nil)
+	_ site.Cloud  = (*Site)(nil)
+	_ site.Images = (*Site)(nil)
+	_ run.Stock   = (*Site)(nil)
 )
 
 // Options say where to sign in and how patient to be.
@@ -119,21 +120,9 @@ func Connect(ctx context.Context, o Options) (*Site, error) {
 
 // Describe returns names and addresses, no secrets.
 func (s *Site) Describe() map[string]string {
-	d := s.Session.Describe()
-	d["site"] = d["region"]
-	d["reservation_host"] = signin.HostOf(s.Reservation.Endpoint)
-	d["reservation_api"] = "1.0"
+	d := s.Client.Describe()
 	d["compute_host"] = signin.HostOf(s.compute.Endpoint)
 	d["compute_api"] = microversion
 	d["image_host"] = signin.HostOf(s.image.Endpoint)
 	return d
 }
-
-// Now is the site's time.
-func (s *Site) Now() time.Time { return s.Session.Clock.Now() }
-
-// Warnings are things that are going to hurt a run of the usual length, in sentences.
-func (s *Site) Warnings() []string { return s.Session.Warnings() }
-
-// WarningsUntil are the warnings for work that goes on until end.
-func (s *Site) WarningsUntil(end time.Time) []string { return s.Session.WarningsUntil(end) }

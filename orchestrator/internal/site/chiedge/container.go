@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -19,9 +18,6 @@ import (
 	"chexp/orchestrator/openstack/apierror"
 	"chexp/orchestrator/openstack/container/v1/containers"
 )
-
-// dnsLabel is what Kubernetes takes for a name; Zun takes more and then fails.
-var dnsLabel = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 
 // errVanished is the status Deleted on a container nobody deleted: Zun's
 // periodic sync saw it before its pod was there, or its creation met somebody's
@@ -63,7 +59,7 @@ const launchTries = 3
 func checkContainer(req run.ContainerRequest) error {
 	wrong := ""
 	switch {
-	case !dnsLabel.MatchString(req.Name):
+	case !chameleon.DNSLabel.MatchString(req.Name): // Zun takes more and then fails
 		wrong = fmt.Sprintf("%q cannot be a container's name: lower case letters, digits and -, at most 63", req.Name)
 	case req.Image == "":
 		wrong = "no image for container " + req.Name
@@ -159,18 +155,9 @@ func (s *containerClient) theContainer(ctx context.Context, name string) (*conta
 	all = slices.DeleteFunc(all, func(c containers.Container) bool {
 		return c.Name != name || c.UserID != s.Me() || c.Status == containers.StatusDeleted
 	})
-	switch len(all) {
-	case 0:
-		return nil, nil
-	case 1:
-		return &all[0], nil
-	}
-	var ids []string
-	for _, c := range all {
-		ids = append(ids, fmt.Sprintf("%s (%s)", c.UUID, c.Status))
-	}
-	return nil, failure.Cloud.Errorf("%d containers are named %s: %s", len(all), name, strings.Join(ids, ", ")).
-		Advise("delete all but one, or the lease with all of them, then resume")
+	return chameleon.TheOnly(all, "containers", name, func(c containers.Container) (id, status string) {
+		return c.UUID, c.Status
+	})
 }
 
 // Containers lists the user's own that have not ended. Zun keeps the device and

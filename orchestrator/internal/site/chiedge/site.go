@@ -116,21 +116,8 @@ func Connect(ctx context.Context, o Options) (*Site, error) {
 
 // Describe returns names and addresses, no secrets.
 func (s *Site) Describe() map[string]string {
-	d := s.Session.Describe()
-	d["site"] = d["region"]
-	d["reservation_host"] = signin.HostOf(s.Reservation.Endpoint)
-	d["reservation_api"] = "1.0"
+	d := s.Client.Describe()
 	d["container_host"] = signin.HostOf(s.container.Endpoint)
 	d["container_api"] = containers.Microversion
 	return d
 }
-
-// Now is the site's time.
-func (s *Site) Now() time.Time { return s.Session.Clock.Now() }
-
-// Warnings are things that are going to hurt a run of the usual length, in
-// sentences.
-func (s *Site) Warnings() []string { return s.Session.Warnings() }
-
-// WarningsUntil are the warnings for work that goes on until end.
-func (s *Site) WarningsUntil(end time.Time) []string { return s.Session.WarningsUntil(end) }
