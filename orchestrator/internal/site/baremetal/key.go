@@ -20,6 +20,7 @@ import (
 
 	"chexp/experiments/failure"
 	"chexp/experiments/files"
+	"chexp/experiments/secret"
 	"chexp/orchestrator/internal/chameleon"
 	"chexp/orchestrator/openstack/apierror"
 )
@@ -76,12 +77,19 @@ func (k *keyring) create(name string, firstUse bool) (made keys, err error) {
 			return made, err
 		}
 		made.host, made.hostPrivate = host.PublicKey(), hostPEM
+		secret.Hide(body(hostPEM)...) // the site shows user data, and may repeat it in any answer
 		f.Host = line(made.host)
 	}
 	if err := os.MkdirAll(k.dir, 0o700); err != nil {
 		return made, err
 	}
 	return made, k.write(name, f)
+}
+
+// body are the lines of a key in PEM that hold it.
+func body(key string) []string {
+	all := strings.Split(strings.TrimSpace(key), "\n")
+	return all[1 : len(all)-1]
 }
 
 // believe keeps the host key that a server has shown: from now on it must show that one.

@@ -2,6 +2,7 @@ package baremetal
 
 import (
 	"bytes"
+	"encoding/base64"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"chexp/experiments/failure"
+	"chexp/experiments/secret"
 	"chexp/orchestrator/internal/run"
 )
 
@@ -36,6 +38,13 @@ func TestKeys(t *testing.T) {
 	}
 	if n := strings.Count(string(data), "PRIVATE KEY"); n != 2 {
 		t.Errorf("%d lines about private keys in the user data", n)
+	}
+	for form, text := range map[string]string{
+		"as it is": string(data), "in base64": base64.StdEncoding.EncodeToString(data),
+	} {
+		if got, want := strings.Count(secret.Redact(text), "[secret]"), len(body(made.hostPrivate)); got != want {
+			t.Errorf("%d of the %d lines of the host's key are hidden in the user data %s", got, want, form)
+		}
 	}
 	for name, mode := range map[string]os.FileMode{k.dir: 0o700, k.file("a-server"): 0o600} {
 		if st, err := os.Stat(name); err != nil || st.Mode().Perm() != mode {
