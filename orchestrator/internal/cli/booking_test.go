@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -69,10 +68,7 @@ func says(ts *testscript.TestScript, text string) bool { return strings.Contains
 // interruptedSaying interrupts a command as Ctrl-C does when it has said a text,
 // and wants exit code 130.
 func interruptedSaying(ts *testscript.TestScript, neg bool, args []string) {
-	code := signalled(ts, syscall.SIGINT, args[1:], func() bool { return says(ts, args[0]) })
-	if code != 130 {
-		ts.Fatalf("exit code %d, want 130:\n%s", code, stderrOf(ts))
-	}
+	interrupted(ts, args[1:], func() bool { return says(ts, args[0]) })
 }
 
 // freedWhile deletes the lease whose id stands in a file when a command says that it waits for a device; the

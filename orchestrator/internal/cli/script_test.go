@@ -33,6 +33,7 @@ import (
 //	code N CMD...            run a command and want this exit code
 //	killed-in PHASE CMD...   run a command and kill -9 it when that phase begins
 //	killed-at FAULT CMD...   order a fault, and kill -9 the command when it happens
+//	interrupted-while FAULT CMD...  the same with Ctrl-C; the exit code is 130
 //	interrupted-in PHASE CMD...  the same with Ctrl-C; the exit code is 130
 //	interrupted-at N CMD...  Ctrl-C when N trials have finished
 //	take-board               lease the board of the run's first attempt, and put its name into FIRST
@@ -130,6 +131,7 @@ func TestScripts(t *testing.T) {
 			"code":              wantCode,
 			"killed-in":         killedIn,
 			"killed-at":         killedAt,
+			"interrupted-while": interruptedWhile,
 			"interrupted-in":    interruptedIn,
 			"interrupted-twice": interruptedTwice,
 			"interrupted-at":    interruptedAtResult,
@@ -332,20 +334,34 @@ func killedIn(ts *testscript.TestScript, neg bool, args []string) {
 
 // killedAt kills when the emulator has met a request for which a fault is ordered.
 func killedAt(ts *testscript.TestScript, neg bool, args []string) {
-	setFaults(ts, false, []string{fmt.Sprintf(`{%q: 1}`, args[0])})
-	signalled(ts, syscall.SIGKILL, args[1:], func() bool {
+	signalled(ts, syscall.SIGKILL, args[1:], ordered(ts, args[0]))
+}
+
+// interruptedWhile interrupts then, and wants exit code 130.
+func interruptedWhile(ts *testscript.TestScript, neg bool, args []string) {
+	interrupted(ts, args[1:], ordered(ts, args[0]))
+}
+
+// ordered orders a fault, and tells whether it has happened.
+func ordered(ts *testscript.TestScript, fault string) func() bool {
+	setFaults(ts, false, []string{fmt.Sprintf(`{%q: 1}`, fault)})
+	return func() bool {
 		resp, err := http.Get(control(ts) + "/faults")
 		ts.Check(err)
 		defer resp.Body.Close()
 		left := map[string]int{}
 		ts.Check(json.NewDecoder(resp.Body).Decode(&left))
-		return left[args[0]] == 0
-	})
+		return left[fault] == 0
+	}
 }
 
 // interruptedIn interrupts as Ctrl-C does, and wants exit code 130.
 func interruptedIn(ts *testscript.TestScript, neg bool, args []string) {
-	if code := signalled(ts, syscall.SIGINT, args[1:], journalSays(ts, args[0])); code != 130 {
+	interrupted(ts, args[1:], journalSays(ts, args[0]))
+}
+
+func interrupted(ts *testscript.TestScript, command []string, when func() bool) {
+	if code := signalled(ts, syscall.SIGINT, command, when); code != 130 {
 		ts.Fatalf("exit code %d, want 130:\n%s", code, ts.ReadFile("stderr"))
 	}
 }
