@@ -121,7 +121,8 @@ func checkLeaseFlags(c *cli.Context, e *spec.Experiment) error {
 			problem("--%s is about a lease to be made, --lease about one that exists", name)
 		}
 	}
-	for _, two := range [][2]string{{"keep", "release"}, {"until", "release"}, {"detach", "release"}, {"detach", "until"}} {
+	for _, two := range [][2]string{{"keep", "release"}, {"until", "release"}, {"detach", "release"},
+		{"detach", "until"}} {
 		if given(two[0]) && given(two[1]) {
 			problem("--%s contradicts --%s: give one of them", two[1], two[0])
 		}
