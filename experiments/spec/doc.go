@@ -13,6 +13,8 @@
 //	name                  a-z 0-9 and inner hyphens, at most 40             required
 //	description           text                                              empty
 //	site                  CHI@Edge, CHI@UC, CHI@TACC, local, ssh            required
+//	cloud                 the entry of clouds.yaml that signs in at the     --os-cloud, OS_CLOUD
+//	                      site; it overrules the variables
 //	host                  only with ssh: user@machine, or machine; its      required there
 //	                      name or address, as ssh takes it                  (user: yours here)
 //	port                  only with ssh: of its SSH server                  22

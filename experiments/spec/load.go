@@ -39,7 +39,7 @@ func ParseStored(name, dir string, data []byte) (*Experiment, error) {
 }
 
 func parse(r *reader, data []byte) (*Experiment, error) {
-	e, err := r.read(r.document(data), data)
+	e, err := read(r, r.document(data), data)
 	if err == nil {
 		err = r.problems.err(r.file)
 	}
@@ -51,7 +51,7 @@ func parse(r *reader, data []byte) (*Experiment, error) {
 
 // read makes an experiment of a document, whose text is raw, and adds what is wrong
 // with it; of a document that is nil that is known.
-func (r *reader) read(root *node, raw []byte) (*Experiment, error) {
+func read(r *reader, root *node, raw []byte) (*Experiment, error) {
 	r.positions = map[string]position{}
 	dir, err := filepath.Abs(r.dir)
 	if err != nil {

@@ -18,6 +18,7 @@ type Experiment struct {
 	Description string
 	System      string // of a file with several, the one that this is; "": the file is of one
 	Site        string
+	Cloud       string // the entry of clouds.yaml that signs in there; "": what the user says
 	Lease       Lease
 	Container   Container
 	Server      Server

@@ -19,8 +19,8 @@ const maxSystems = 8
 
 // ofSystem are the keys that a system may have besides its name, in place of the
 // file's own.
-var ofSystem = []string{"description", "site", "lease", "container", "server", "host", "port", "key", "runtimes",
-	"providers", "threads", "batches", "trials", "budgets", "price_per_hour"}
+var ofSystem = []string{"description", "site", "cloud", "lease", "container", "server", "host", "port", "key",
+	"runtimes", "providers", "threads", "batches", "trials", "budgets", "price_per_hour"}
 
 // LoadSystems reads a file whose systems are measured side by side, and returns an
 // experiment for each, in the file's order; of a file without systems, the one that it
@@ -33,7 +33,7 @@ func LoadSystems(path string) ([]*Experiment, error) {
 	}
 	r := &reader{file: path, dir: filepath.Dir(path), positions: map[string]position{}}
 	root := r.document(data)
-	items := r.systems(root)
+	items := systems{r}.items(root)
 	if len(r.problems) == 0 && items == nil {
 		e, err := Parse(path, data)
 		return []*Experiment{e}, err
@@ -42,7 +42,7 @@ func LoadSystems(path string) ([]*Experiment, error) {
 	var all []*Experiment
 	for _, item := range items {
 		one := &reader{file: path, dir: r.dir}
-		e, err := one.system(root, item)
+		e, err := systems{one}.experiment(root, item)
 		if err != nil {
 			return nil, err
 		}
@@ -56,9 +56,12 @@ func LoadSystems(path string) ([]*Experiment, error) {
 	return all, problems.err(path)
 }
 
-// systems returns the items of the file's systems, nil where it has none, and adds
-// what is wrong with them as a list.
-func (r *reader) systems(root *node) (items []*node) {
+// systems reads files with several.
+type systems struct{ *reader }
+
+// items returns those of the file's systems, nil where it has none, and adds what is
+// wrong with them as a list.
+func (r systems) items(root *node) (items []*node) {
 	if root == nil || root.Kind != yaml.MappingNode {
 		return nil
 	}
@@ -66,7 +69,7 @@ func (r *reader) systems(root *node) (items []*node) {
 	if i < 0 || !r.plain(root.Content[i+1], "systems") {
 		return nil
 	}
-	list := section{r: r, node: root, values: map[string]*node{"systems": root.Content[i+1]},
+	list := section{r: r.reader, node: root, values: map[string]*node{"systems": root.Content[i+1]},
 		keys: map[string]*node{"systems": root.Content[i]}}
 	names := map[string]bool{}
 	for i, n := range list.list("systems", maxSystems) {
@@ -91,8 +94,8 @@ func (r *reader) systems(root *node) (items []*node) {
 	return items
 }
 
-// system reads the file as if only this system stood in it.
-func (r *reader) system(root, item *node) (*Experiment, error) {
+// experiment reads the file as if only this system stood in it.
+func (r systems) experiment(root, item *node) (*Experiment, error) {
 	name := item.Content[keyOf(item, "name")+1].Value
 	merged := *root
 	merged.Content = nil
@@ -122,7 +125,7 @@ func (r *reader) system(root, item *node) (*Experiment, error) {
 	if err := yaml.NewEncoder(&raw).Encode(clone(&merged)); err != nil {
 		return nil, fmt.Errorf("experiment file %s: system %s: %w", r.file, name, err)
 	}
-	return r.read(&merged, raw.Bytes())
+	return read(r.reader, &merged, raw.Bytes())
 }
 
 // clone copies a node with all below it: encoding one takes its tags off.
@@ -145,8 +148,8 @@ func keyOf(n *node, key string) int {
 	return -1
 }
 
-// price reads what an hour of the system costs, in whatever currency.
-func (r *reader) price(s *section, e *Experiment) {
+// readPrice reads what an hour of the device costs, in whatever currency.
+func readPrice(s *section, e *Experiment) {
 	v, ok := s.literal("price_per_hour", "a number such as 0.77")
 	if !ok {
 		return

@@ -48,7 +48,8 @@ func TestSystems(t *testing.T) {
 		len(phone.Threads) != 2 || phone.PricePerHour != 0 {
 		t.Errorf("%+v", phone)
 	}
-	if cpu.Site != "CHI@TACC" || cpu.PricePerHour != 0.77 || len(cpu.Batches) != 2 || cpu.Budgets[0].Text != "size < 5 MB" {
+	if cpu.Site != "CHI@TACC" || cpu.PricePerHour != 0.77 || len(cpu.Batches) != 2 ||
+		cpu.Budgets[0].Text != "size < 5 MB" {
 		t.Errorf("%+v", cpu)
 	}
 	if here.Site != "local" || here.Threads[0] != 4 || len(here.Threads) != 1 {
@@ -71,7 +72,7 @@ func TestSystems(t *testing.T) {
 
 func TestSystemsRefused(t *testing.T) {
 	for name, c := range map[string]struct{ text, replace, want string }{
-		"list":           {threeSystems[strings.Index(threeSystems, "systems:"):], "systems: {name: phone}\n",
+		"list": {threeSystems[strings.Index(threeSystems, "systems:"):], "systems: {name: phone}\n",
 			"systems: is a group of keys"},
 		"twice":          {"name: cpu", "name: phone", `11:11: systems[1].name: is "phone" a second time`},
 		"no name":        {"- name: cpu\n    site", "- site", "systems[1].name: is missing"},
