@@ -23,7 +23,9 @@
 //	physics          the memory bound, for    100 % of the roof       multiply-adds of the model × batch, over cores ×
 //	                 weights above 64 MiB                             clock × multiply-adds a cycle; smaller weights may
 //	                                                                  stay in a cache, out of reach of the memory probe
-//	emulation        any                                              latencies of qemu are no device's
+//	emulation        any sign, or a float     -                       latencies of qemu are no device's; 37 to 93 additions
+//	                 operation takes 20                               were measured under it, 3 to 8 are a processor's. No
+//	                 additions                                        sign and no measurement, or 12 to 20: UNAVAILABLE
 //	completeness     any interrupted trial    fewer than 3 blocks, or three blocks' medians are the least that have a
 //	                                          6 inferences            scatter; only interrupted trials have this check
 //	times            -                        ends before it      only such results have this check

@@ -37,8 +37,8 @@ type living struct {
 	imprecise  string        // how well its median is known, if not as well as the policy asks for
 }
 
-func newLiving(t trial.Trial, d trial.Device) *living {
-	return &living{Trial: t, device: d, start: time.Now().UTC()}
+func newLiving(t trial.Trial, d trial.Device, now time.Time) *living {
+	return &living{Trial: t, device: d, start: now}
 }
 
 // used is the time for which the trial had the device, which the policy's Timeout

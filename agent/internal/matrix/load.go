@@ -56,7 +56,7 @@ func (p *processes) start(ctx context.Context, t trial.Trial) (*living, error) {
 	if p.record.err != nil {
 		return nil, p.record.err
 	}
-	l := newLiving(t, p.device())
+	l := newLiving(t, p.device(), p.record.out.Now())
 	if err := p.ready(ctx, l); err != nil {
 		if err := l.fail(err, p.plan.Policy); err != nil {
 			return l, err
