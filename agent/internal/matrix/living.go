@@ -3,6 +3,7 @@ package matrix
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
@@ -101,6 +102,7 @@ func (l *living) fail(err error, p trial.Policy) error {
 }
 
 func (l *living) failed(why trial.Reason) {
+	why = whyFailed(why, os.DirFS("/"))
 	if l.result == nil {
 		l.result = silent(why)
 	}

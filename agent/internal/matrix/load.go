@@ -2,6 +2,7 @@ package matrix
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -84,6 +85,9 @@ func (p *processes) ready(ctx context.Context, l *living) (err error) {
 	}
 	if l.result, err = decodeReady(line); err != nil {
 		return l.process.nonsense(err)
+	}
+	for i, why := range l.result.Reasons {
+		l.result.Reasons[i] = whyFailed(why, os.DirFS("/"))
 	}
 	return nil
 }

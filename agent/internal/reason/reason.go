@@ -19,6 +19,7 @@ const (
 	RuntimeFailed    = "runtime_failed"             // ONNX Runtime itself did not start
 	OptionInvalid    = "option_invalid"             // a provider option that the runtime refused
 	OutOfMemory      = "out_of_memory"
+	ThreadsRefused   = "threads_refused" // the container, or the device, allows no more processes and threads
 	RunnerCrashed    = "runner_crashed" // the trial's process died, or answered nonsense
 	RunnerMissing    = "runner_missing" // the trial's process could not be started
 	Timeout          = "timeout"        // the trial's process was killed at its wall-clock limit

@@ -61,6 +61,7 @@ func CSV(w io.Writer, t *findings.Table) error {
 		for _, c := range accuracyCSV {
 			head = append(head, c.head)
 		}
+		head = append(head, "agreement_reference")
 	}
 	for _, b := range t.Budgets {
 		head = append(head, "budget: "+b.Text)
@@ -164,7 +165,8 @@ func accuracyCells(r *findings.Row) (line []string) {
 		}
 		line = append(line, s)
 	}
-	return line
+	g, _ := r.Agreement()
+	return append(line, csvText(words.Line(g.Reference, words.MaxName)))
 }
 
 // sha256 is the sum of the row's model file.
