@@ -67,6 +67,12 @@ type litter struct {
 }
 
 func (a gcVerb) gc(c *cli.Context) error {
+	for _, name := range []string{"elsewhere", "site"} {
+		if c.Bool("here") && c.IsSet(name) {
+			return failure.Usage.Errorf("--%s is about a cloud, and --here looks at this machine alone", name).
+				Advise("leave one of them out; nothing was deleted")
+		}
+	}
 	h := heap{gcVerb: a, c: c}
 	if err := h.findRuns(); err != nil {
 		return err

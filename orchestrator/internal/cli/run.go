@@ -220,7 +220,7 @@ func runConfig(c *cli.Context) run.Config {
 // begin writes what a run starts with, the journal last; how is nil for a run that
 // is no rehearsal.
 func begin(r *run.Run, how *rehearsed) error {
-	if err := r.Store.WriteOnce(store.ExperimentFile, r.Experiment.Raw); err != nil {
+	if err := r.Store.WriteOnce(store.ExperimentFile, r.Experiment.Shared()); err != nil {
 		return err
 	}
 	for _, f := range []struct {
