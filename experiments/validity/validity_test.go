@@ -194,22 +194,28 @@ func TestAnswers(t *testing.T) {
 // emulated machine shows none, and read VALID.
 func TestEmulationIsMeasured(t *testing.T) {
 	quiet := newDevice(3).trial(fault{})
+	took := func(v float64) trial.Reading[float64] { return trial.Read(v) }
 	for name, c := range map[string]struct {
 		device trial.Device
 		want   stats.Validity
 		text   string
 	}{
-		"no measurement":   {trial.Device{}, stats.Unavailable, "no sign of it was found, which is no proof"},
-		"it failed":        {trial.Device{FloatInAdds: trial.Unread[float64]("the clock stood")}, stats.Unavailable, "the clock stood"},
-		"a processor":      {trial.Device{FloatInAdds: trial.Read(4.0)}, stats.Valid, "takes 4 times as long as an addition, as on a processor"},
-		"the slowest one":  {trial.Device{FloatInAdds: trial.Read(12.0)}, stats.Valid, ""},
-		"between":          {trial.Device{FloatInAdds: trial.Read(15.0)}, stats.Unavailable, "under emulation 20 or more"},
-		"QEMU on amd64":    {trial.Device{FloatInAdds: trial.Read(37.05)}, stats.Suspect, "takes 37 times as long"},
-		"QEMU on arm64":    {trial.Device{FloatInAdds: trial.Read(88.0), Virtual: "fw-cfg"}, stats.Suspect, "the processor was emulated"},
-		"a sign":           {trial.Device{Emulated: "qemu-aarch64", FloatInAdds: trial.Read(4.0)}, stats.Suspect, "the processor was emulated"},
-		"a virtual one":    {trial.Device{Virtual: "it has QEMU's firmware interface", FloatInAdds: trial.Read(3.0)}, stats.Valid, "a virtual one: it has QEMU's"},
-		"no number at all": {trial.Device{FloatInAdds: trial.Read(math.NaN())}, stats.Unavailable, "no number"},
-		"a negative one":   {trial.Device{FloatInAdds: trial.Read(-1.0)}, stats.Unavailable, "no number"},
+		"no measurement": {trial.Device{}, stats.Unavailable, "no sign of it was found, which is no proof"},
+		"it failed": {trial.Device{FloatInAdds: trial.Unread[float64]("the clock stood")}, stats.Unavailable,
+			"the clock stood"},
+		"a processor": {trial.Device{FloatInAdds: took(4)}, stats.Valid,
+			"takes 4 times as long as an addition, as on a processor"},
+		"the slowest one": {trial.Device{FloatInAdds: took(12)}, stats.Valid, ""},
+		"between":         {trial.Device{FloatInAdds: took(15)}, stats.Unavailable, "under emulation 20 or more"},
+		"QEMU on amd64":   {trial.Device{FloatInAdds: took(37.05)}, stats.Suspect, "takes 37 times as long"},
+		"QEMU on arm64": {trial.Device{FloatInAdds: took(88), Virtual: "fw-cfg"}, stats.Suspect,
+			"the processor was emulated"},
+		"a sign": {trial.Device{Emulated: "qemu-aarch64", FloatInAdds: took(4)}, stats.Suspect,
+			"the processor was emulated"},
+		"a virtual one": {trial.Device{Virtual: "it has QEMU's firmware interface", FloatInAdds: took(3)}, stats.Valid,
+			"a virtual one: it has QEMU's"},
+		"no number at all": {trial.Device{FloatInAdds: took(math.NaN())}, stats.Unavailable, "no number"},
+		"a negative one":   {trial.Device{FloatInAdds: took(-1)}, stats.Unavailable, "no number"},
 	} {
 		r := *quiet
 		r.Device = c.device
@@ -245,7 +251,7 @@ func TestThrottledTimeIsAShareOfTheProcessors(t *testing.T) {
 // hostile is a trial whose device sends numbers that no sensor gives.
 func hostile(d device) *trial.Result {
 	nan := trial.Read(math.NaN())
-	r := d.trial(fault{result: func(r *trial.Result) { r.Device.FloatInAdds = nan }, change: func(b, n int, c *trial.Conditions) {
+	r := d.trial(fault{change: func(b, n int, c *trial.Conditions) {
 		*c = trial.Conditions{DurationNS: math.MaxInt64, ClockHz: trial.Read(trial.Range{High: math.NaN()}),
 			ProbeHz:  trial.Read(trial.Range{High: math.Inf(1)}),
 			BelowTop: nan, Outside: trial.Read(math.Inf(1)), Steal: trial.Read(-4.0),
@@ -255,7 +261,7 @@ func hostile(d device) *trial.Result {
 	}})
 	r.Device.Roof = trial.Read(trial.Roof{Cores: -1, ClockHz: math.MaxInt64, FloatPerCycle: math.NaN()})
 	r.Device.Cores, r.Threads = math.MinInt, math.MaxInt
-	r.Device.Quota = nan
+	r.Device.Quota, r.Device.FloatInAdds = nan, nan
 	r.Harness = trial.Read(trial.Harness{NullNS: math.MinInt64})
 	r.Placement = trial.Read(trial.Placement{Nodes: math.MaxInt,
 		Providers: []trial.ProviderShare{{Provider: "cpu", Nodes: -1, TimeNS: math.MaxInt64}}})
