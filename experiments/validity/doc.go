@@ -24,7 +24,7 @@
 //	                 weights above 64 MiB                             clock × multiply-adds a cycle; smaller weights may
 //	                                                                  stay in a cache, out of reach of the memory probe
 //	emulation        any sign, or a float     -                       37 to 93 additions were measured under QEMU, whose
-//	                 operation takes 20                               latencies are no device's; a processor's are 3 to 8.
+//	                 operation takes 20                               latencies are no device's; processors take 3 to 8
 //	                 additions                                        Not measured, or 12 to 20: UNAVAILABLE
 //	completeness     any interrupted trial    fewer than 3 blocks, or three blocks' medians are the least that have a
 //	                                          6 inferences            scatter; only interrupted trials have this check
