@@ -56,6 +56,22 @@ func (r *Result) Starts() (starts [][]Block) {
 	return starts
 }
 
+// InOrder reports that the blocks tell by themselves in which order and when they were
+// measured: by their turns, and within each start of the process by the monotonic clock.
+func (r *Result) InOrder() bool {
+	turn := 0
+	for _, start := range r.Starts() {
+		last := int64(-1)
+		for _, b := range start {
+			if b.Turn <= turn || b.StartNS <= last {
+				return false
+			}
+			turn, last = b.Turn, b.StartNS
+		}
+	}
+	return turn > 0
+}
+
 // WarmUp says what the untimed inferences showed: whether the model had become as
 // fast as it gets before the timed ones began.
 type WarmUp struct {

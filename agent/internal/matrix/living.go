@@ -3,6 +3,7 @@ package matrix
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
@@ -37,8 +38,8 @@ type living struct {
 	imprecise  string        // how well its median is known, if not as well as the policy asks for
 }
 
-func newLiving(t trial.Trial, d trial.Device) *living {
-	return &living{Trial: t, device: d, start: time.Now().UTC()}
+func newLiving(t trial.Trial, d trial.Device, now time.Time) *living {
+	return &living{Trial: t, device: d, start: now}
 }
 
 // used is the time for which the trial had the device, which the policy's Timeout
@@ -101,6 +102,7 @@ func (l *living) fail(err error, p trial.Policy) error {
 }
 
 func (l *living) failed(why trial.Reason) {
+	why = whyFailed(why, os.DirFS("/"))
 	if l.result == nil {
 		l.result = silent(why)
 	}
