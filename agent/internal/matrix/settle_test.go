@@ -24,8 +24,8 @@ func blocksOf(blocks, length, slow int) *living {
 			}
 			all = append(all, v)
 		}
-		l.result.Blocks = append(l.result.Blocks, trial.Block{Round: b + 1, Turn: b + 1, First: (length - 2) * b, N: length - 2,
-			Settled: 2, SettledNS: all[:2], StartNS: int64(b) * 1e9})
+		l.result.Blocks = append(l.result.Blocks, trial.Block{Round: b + 1, Turn: b + 1, N: length - 2,
+			First: (length - 2) * b, Settled: 2, SettledNS: all[:2], StartNS: int64(b) * 1e9})
 		l.result.LatenciesNS = append(l.result.LatenciesNS, all[2:]...)
 		for _, ns := range all[2:] {
 			l.timed += time.Duration(ns)
