@@ -46,6 +46,8 @@
 //	                 and it changed
 //	swap             256 pages                -                       1 MiB of 4 KiB pages: more than a waking daemon
 //	CPU pressure     10 % of the time         -                       the kernel's PSI, "some": a thread had to wait
+//	block start      median 1 % higher by     20 %                    a fifth of the difference that matters; the first
+//	                 what has not settled                             inferences run on another trial's caches
 //	warm-up, drift, stationarity, bimodality, outliers: package stats
 //	harness overhead 1 % of the median        20 %                    a fifth of the smallest difference that matters
 //

@@ -27,6 +27,7 @@ const (
 	Governor   = "governor"
 	Swap       = "swap"
 	Pressure   = "CPU pressure"
+	BlockStart = "block start"
 	Harness    = "harness overhead"
 )
 
@@ -44,6 +45,7 @@ const (
 	swapped      = 256  // pages
 	pressed      = 0.10 // of the time
 	overhead     = 0.01 // of the median
+	unsettled    = 0.01 // of the median
 	grave        = 0.20
 )
 
@@ -62,7 +64,8 @@ func Checks(r *trial.Result, sample stats.Sample) []stats.Check {
 		}
 	}
 	out := []stats.Check{checkProvider(r), checkPhysics(r, sample), checkEmulation(r), own[at],
-		c.quota(), c.steal(), c.outside(), c.throttling(), c.heat(), c.clock(), c.governor(), c.swap(), c.pressure()}
+		c.quota(), c.steal(), c.outside(), c.throttling(), c.heat(), c.clock(), c.governor(), c.swap(), c.pressure(),
+		checkBlockStart(r, sample)}
 	if r.Partial != nil {
 		out = append([]stats.Check{checkComplete(r)}, out...)
 	}

@@ -157,7 +157,7 @@ func TestInjectedFaultsAreNamed(t *testing.T) {
 func TestAnswers(t *testing.T) {
 	d := newDevice(13)
 	order := []string{Provider, Physics, Emulation, stats.SampleSize, Quota, Steal, Outside, Throttling, Heat, Clock,
-		Governor, Swap, Pressure,
+		Governor, Swap, Pressure, BlockStart,
 		stats.WarmUp, stats.Drift, stats.Stationarity, stats.Bimodality, stats.OutlierShare, Harness}
 	for name, r := range map[string]*trial.Result{
 		"quiet":    d.trial(fault{}),
