@@ -26,7 +26,7 @@ const (
 )
 
 // reconnect is connectOwn for a run that goes on; see [throughOutage].
-func (a *app) reconnect(ctx context.Context, r *run.Run, o site.Options, obs *progress) (run.Site, error) {
+func (a runVerbs) reconnect(ctx context.Context, r *run.Run, o site.Options, obs *progress) (run.Site, error) {
 	return throughOutage(ctx, r.Store, outagePause, obs.Warn, func() (run.Site, error) { return a.connectOwn(ctx, r, o) })
 }
 
