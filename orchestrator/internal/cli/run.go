@@ -314,7 +314,7 @@ func (a runVerbs) resume(c *cli.Context, name string) error {
 	goOn := func(o site.Options) error {
 		obs := a.progress()
 		o.Notice = obs.Again
-		if cfg.Site, err = a.connectOwn(c.Context, cfg.Run, o); err != nil {
+		if cfg.Site, err = a.reconnect(c.Context, cfg.Run, o, obs); err != nil {
 			return stillThere(cfg.Run, err)
 		}
 		err := a.chooseLease(c, &cfg, cfg.Experiment, cfg.Plan, obs, "run", "--resume", cfg.Commands.Run)
