@@ -42,6 +42,7 @@ func (a experimentVerbs) experimentCommand() *cli.Command {
 					Usage: "load and run each model once on this machine, as `chexp run` does first"}},
 				Action: a.experimentPlan,
 			},
+			a.schemaCommand(),
 		},
 	}
 }

@@ -362,6 +362,11 @@ func (a emulatorVerb) emulator(c *cli.Context) error {
 	return em.Close()
 }
 
+// versionRow is one program of `chexp version -f json`.
+type versionRow struct {
+	Program, Version, Runtime string
+}
+
 func (a *app) versionCommand() *cli.Command {
 	return &cli.Command{
 		Name: "version", Usage: "print versions of chexp and of the agents beside it",
@@ -370,13 +375,10 @@ func (a *app) versionCommand() *cli.Command {
 			if err := noArguments(c); err != nil {
 				return err
 			}
-			type row struct {
-				Program, Version, Runtime string
-			}
-			rows := []row{{"chexp", a.version, ""}}
+			rows := []versionRow{{"chexp", a.version, ""}}
 			for _, arch := range []string{"arm64", "amd64"} {
 				if m, err := agentManifest(arch); err == nil {
-					rows = append(rows, row{"chexp-agent-linux-" + arch, m.Version, "onnxruntime " + m.Runtime.Version})
+					rows = append(rows, versionRow{"chexp-agent-linux-" + arch, m.Version, "onnxruntime " + m.Runtime.Version})
 				}
 			}
 			l := list{columns: []string{"program", "version", "runtime"}, json: rows}
