@@ -327,3 +327,26 @@ func TestFormat(t *testing.T) {
 		t.Errorf("accuracy: %q", got)
 	}
 }
+
+// A device's clock that was set back by an hour between two trials that took turns made
+// of their ratio one "not measured in turns".
+func TestAStepOfTheClockParts(t *testing.T) {
+	var r run
+	a, b := r.add("a", 1000, 1, 1, 400, 10*ms), r.add("b", 1000, 1, 1, 400, 12*ms)
+	for k, x := range []*trial.Result{a, b} {
+		for i := range 10 {
+			x.Blocks = append(x.Blocks, trial.Block{Round: i + 1, Turn: 2*i + k + 1, First: 40 * i, N: 40,
+				StartNS: int64(2*i+k) * 500 * ms})
+		}
+	}
+	b.Start, b.End = a.Start.Add(-time.Hour), a.End.Add(-time.Hour)
+	if ratios := r.judge().Ratios(); len(ratios) != 1 || !ratios[0].InTurns {
+		t.Errorf("%+v", ratios)
+	}
+	for i := range b.Blocks { // measured an hour after all of a's, by the clock that nobody sets
+		b.Blocks[i].StartNS += 3600e9
+	}
+	if ratios := r.judge().Ratios(); len(ratios) != 1 || ratios[0].InTurns {
+		t.Errorf("an hour apart: %+v", ratios)
+	}
+}

@@ -171,10 +171,46 @@ func (t *Trial) inTurnsWith(o *Trial) bool {
 		return false
 	}
 	a, b := t.Result, o.Result
+	if a.InOrder() && b.InOrder() && oneCount(a, b) {
+		return takenTogether(a, b)
+	}
 	if a.Start.IsZero() || b.Start.IsZero() || a.End.IsZero() || b.End.IsZero() {
 		return true // nobody knows
 	}
 	return a.Start.Before(b.End.Add(between)) && b.Start.Before(a.End.Add(between))
+}
+
+// oneCount reports that one agent can have given both their turns: each has its own.
+// Agents of two leases both count from 1.
+func oneCount(a, b *trial.Result) bool {
+	taken := map[int]bool{}
+	for _, x := range a.Blocks {
+		taken[x.Turn] = true
+	}
+	return !slices.ContainsFunc(b.Blocks, func(x trial.Block) bool { return taken[x.Turn] })
+}
+
+// takenTogether reports that blocks of one process start of each lie beside each other
+// by the monotonic clock, which nobody sets.
+func takenTogether(a, b *trial.Result) bool {
+	return slices.ContainsFunc(a.Starts(), func(mine []trial.Block) bool {
+		return slices.ContainsFunc(b.Starts(), func(theirs []trial.Block) bool {
+			return mine[0].Restarts == theirs[0].Restarts && begins(mine) < ends(b, theirs)+int64(between) &&
+				begins(theirs) < ends(a, mine)+int64(between)
+		})
+	})
+}
+
+func begins(blocks []trial.Block) int64 { return blocks[0].StartNS }
+
+// ends is at least when the last of some blocks of a result was over.
+func ends(r *trial.Result, blocks []trial.Block) int64 {
+	last := blocks[len(blocks)-1]
+	end := last.StartNS
+	for _, ns := range r.LatenciesNS[min(last.First, len(r.LatenciesNS)):min(last.First+last.N, len(r.LatenciesNS))] {
+		end += ns
+	}
+	return end
 }
 
 func (o *Option) latencies() (out [][]int64) {

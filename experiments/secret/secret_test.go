@@ -28,6 +28,9 @@ func TestRedact(t *testing.T) {
 	if got := RedactJSON([]byte(`{"a":12345678}`)); string(got) != "null" {
 		t.Errorf("a number becomes %s", got)
 	}
+	if got := RedactJSON([]byte(`{"a":0.912345678,"b":"12345678"}`)); string(got) != `{"a":0.912345678,"b":"[secret]"}` {
+		t.Errorf("a number that holds it becomes %s", got)
+	}
 	raw, _ := json.Marshal(map[string]string{"a": `pass"wo<rd \1`})
 	if got := RedactJSON(raw); string(got) != `{"a":"[secret]"}` {
 		t.Errorf("%s becomes %s", raw, got)
@@ -66,8 +69,9 @@ func TestRedactWhatAServiceEncodes(t *testing.T) {
 }
 
 func TestEnviron(t *testing.T) {
-	all := []string{"PATH=/bin", "OS_PASSWORD=x", "HOME=/", "JUPYTERHUB_API_TOKEN=x", "OS=y", "CHEXP_CACHE=z"}
-	if got := Environ(all); strings.Join(got, " ") != "PATH=/bin HOME=/ OS=y CHEXP_CACHE=z" ||
+	all := []string{"PATH=/bin", "OS_PASSWORD=x", "HOME=/", "JUPYTERHUB_API_TOKEN=x", "OS=y", "CHEXP_CACHE=z",
+		"AWS_SECRET_ACCESS_KEY=x", "AWS_ACCESS_KEY_ID=x", "EC2_SECRET_KEY=x", "HF_TOKEN=x", "db_password=x", "NPM_TOKEN=x"}
+	if got := Environ(all); strings.Join(got, " ") != "PATH=/bin HOME=/ OS=y CHEXP_CACHE=z NPM_TOKEN=x" ||
 		!slices.Contains(all, "OS_PASSWORD=x") {
 		t.Errorf("%v", got)
 	}

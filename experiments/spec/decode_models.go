@@ -9,6 +9,7 @@ import (
 
 	"chexp/experiments/files"
 	"chexp/experiments/provider"
+	"chexp/experiments/secret"
 	"chexp/experiments/trial"
 	"chexp/models/catalog"
 )
@@ -68,6 +69,7 @@ func (r *reader) model(m *section) ModelSource {
 	}
 	if v, ok := m.text("url"); ok {
 		src.URL = v
+		secret.HideURL(v)
 		if why := badURL(v); why != "" {
 			m.addf("url", "%s", why)
 		}
@@ -147,7 +149,7 @@ func badURL(s string) string {
 	u, err := url.Parse(s)
 	switch {
 	case err != nil || u.Host == "" || len(s) > 2000:
-		return fmt.Sprintf("is %q, but must be an https:// address", short(s))
+		return fmt.Sprintf("is %q, but must be an https:// address", short(secret.Redact(s)))
 	case u.User != nil:
 		return "holds a user name or password: an experiment file is shared, put no secret into it"
 	case u.Scheme == "https":

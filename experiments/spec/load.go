@@ -11,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"chexp/experiments/files"
+	"chexp/experiments/secret"
 )
 
 // MaxFileBytes bounds an experiment file.
@@ -112,4 +113,17 @@ func (r *reader) syntax(err error) {
 		}
 	}
 	r.problems = append(r.problems, p)
+}
+
+// Shared is the file as it is kept with a run, which people hand to each other:
+// what in the models' URLs lets somebody in is taken out. The model's sum finds the
+// file again.
+func (e *Experiment) Shared() []byte {
+	text := string(e.Raw)
+	for _, m := range e.Models {
+		for _, v := range secret.InURL(m.URL) {
+			text = strings.ReplaceAll(text, "="+v, "="+secret.Removed) // the URL may be broken over lines there
+		}
+	}
+	return []byte(text)
 }

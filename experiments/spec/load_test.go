@@ -3,6 +3,7 @@ package spec
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"chexp/experiments/files"
+	"chexp/experiments/secret"
 	"chexp/experiments/trial"
 )
 
@@ -266,4 +268,34 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A model's URL may be signed: what is kept with a run lets nobody in, and loads as
+// it is.
+func TestWhatIsSharedHoldsNoSignature(t *testing.T) {
+	const file = `apiVersion: chexp/v1
+name: signed
+site: local
+models:
+  - {name: a, url: "https://s3.example/m?X-Amz-Credential=AK%%2F1&X-Amz-Signature=%s&v=2", sha256: %s}
+  - {name: b, url: https://b.example/m?v=2&sig=%s, sha256: %[2]s}
+providers: [cpu]
+`
+	sum := strings.Repeat("0", 64)
+	e, err := Parse("e.yaml", fmt.Appendf(nil, file, "0123abcd", sum, "x7"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf(strings.ReplaceAll(file, "AK%%2F1", secret.Removed), secret.Removed, sum, secret.Removed)
+	if got := string(e.Shared()); got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+	if again, err := ParseStored("e.yaml", ".", e.Shared()); err != nil || string(again.Shared()) != want {
+		t.Errorf("read again: %v", err)
+	}
+	bad := strings.Replace(file, "https://b.example/m?v=2", "https://ada:pa55word@b.example:x/m?v=2", 1)
+	_, err = Parse("e.yaml", fmt.Appendf(nil, bad, "0123abcd", sum, "x7"))
+	if err == nil || strings.Contains(err.Error(), "pa55") {
+		t.Errorf("%v", err)
+	}
 }

@@ -25,7 +25,8 @@ type Evaluation struct {
 	Bytes  int64  `json:"bytes,omitempty"`
 	// Name of the data for people.
 	Name string `json:"name"`
-	// Reference is the model that all others are compared with. Its answers are
+	// Reference is the model that all others are compared with; a trial with a named
+	// runtime is compared with its own model on the agent's. Its answers are
 	// those on the plan's first provider that is not skipped.
 	Reference string `json:"reference"`
 	// Timeout bounds the evaluation of one model on one provider.

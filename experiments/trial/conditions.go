@@ -1,5 +1,7 @@
 package trial
 
+import "slices"
+
 // Scenario in MLPerf's meaning.
 type Scenario string
 
@@ -32,8 +34,10 @@ type Block struct {
 	First int `json:"first"` // index of its first inference in latencies_ns
 	N     int `json:"n"`
 	// Settled inferences ran first and are not counted, because caches and clock
-	// were those of another trial before.
-	Settled int `json:"settled,omitempty"`
+	// were those of another trial before. SettledNS are their times, which an app
+	// sees that wakes up; agents before it was added wrote none.
+	Settled   int     `json:"settled,omitempty"`
+	SettledNS []int64 `json:"settled_ns,omitempty"`
 	// StartNS is the time of its first inference since the agent's run began,
 	// on the monotonic clock.
 	StartNS    int64       `json:"start_ns"`
@@ -54,6 +58,34 @@ func (r *Result) Starts() (starts [][]Block) {
 		starts[last] = append(starts[last], b)
 	}
 	return starts
+}
+
+// Whole are all inferences of each block, in order: those that settled, as far as their
+// times are there, and those that count. A block that covers no latencies is left out.
+func (r *Result) Whole() (blocks [][]int64) {
+	for _, b := range r.Blocks {
+		if b.First < 0 || b.N < 1 || b.First > len(r.LatenciesNS) || b.N > len(r.LatenciesNS)-b.First {
+			continue
+		}
+		blocks = append(blocks, slices.Concat(b.SettledNS, r.LatenciesNS[b.First:b.First+b.N]))
+	}
+	return blocks
+}
+
+// InOrder reports that the blocks tell by themselves in which order and when they were
+// measured: by their turns, and within each start of the process by the monotonic clock.
+func (r *Result) InOrder() bool {
+	turn := 0
+	for _, start := range r.Starts() {
+		last := int64(-1)
+		for _, b := range start {
+			if b.Turn <= turn || b.StartNS <= last {
+				return false
+			}
+			turn, last = b.Turn, b.StartNS
+		}
+	}
+	return turn > 0
 }
 
 // WarmUp says what the untimed inferences showed: whether the model had become as

@@ -160,6 +160,13 @@ type Device struct {
 
 	// What follows is absent in results of agents before it was added.
 
+	// FloatInAdds is how many times as long as an addition a vector operation on
+	// floats takes, when each waits for the one before: see [Device.EmulatedBy].
+	FloatInAdds Reading[float64] `json:"float_in_adds,omitzero"`
+	// Virtual says what shows that the machine is a virtual one; empty when nothing
+	// does. Its instructions may run on the processor all the same.
+	Virtual string `json:"virtual_machine,omitempty"`
+
 	MaxClockHz Reading[int64]    `json:"max_clock_hz,omitzero"`
 	PageSize   int               `json:"page_size,omitempty"` // bytes; 16384 on the Pi 5's stock kernel
 	Board      Reading[string]   `json:"board,omitzero"`      // revision code, such as d04170

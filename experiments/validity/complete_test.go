@@ -46,7 +46,24 @@ func TestPartialIsNeverValid(t *testing.T) {
 	}
 }
 
-// A result that ends before it starts is INVALID, and says why; no other has the check.
+// A clock that is set back by an hour during a trial says nothing about its latencies:
+// its blocks have turns, and the times of the monotonic clock.
+func TestAStepOfTheClockDecidesNothing(t *testing.T) {
+	r := newDevice(5).trial(fault{})
+	r.Start = time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+	r.End = r.Start.Add(-time.Hour)
+	checks := checksOf(r)
+	i := slices.IndexFunc(checks, func(c stats.Check) bool { return c.Name == Times })
+	if i < 0 || checks[i].Outcome != stats.Valid || !strings.Contains(checks[i].Text, "was set back by 1h0m0s or more") {
+		t.Errorf("%+v", checks)
+	}
+	r.Blocks[3].Turn = r.Blocks[2].Turn
+	if checks = checksOf(r); checks[0].Name != Times || checks[0].Outcome != stats.Invalid {
+		t.Errorf("blocks without an order: %+v", checks[0])
+	}
+}
+
+// A result that ends before it starts, and whose blocks have no order, is INVALID and says why; no other has the check.
 func TestAResultThatEndsBeforeItStarts(t *testing.T) {
 	now := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
 	for took, want := range map[time.Duration]bool{-time.Second: true, 0: false, time.Minute: false} {

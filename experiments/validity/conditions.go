@@ -66,8 +66,12 @@ func (c conditions) perCore(r reading) (mean float64) {
 	return r.mean / float64(max(1, c.r.Device.Cores))
 }
 
+// quota: the kernel adds up the time over the processors on which threads were stopped
+// [kernel/sched/fair.c, throttled_clock of each cfs_rq], so it is taken as a share of the
+// time on as many as the trial can use.
 func (c conditions) quota() stats.Check {
 	s := c.over(func(b *trial.Conditions) trial.Reading[float64] { return perTime(b.Throttled, b) })
+	s.mean = min(1, s.mean/float64(max(1, min(c.r.Threads, c.r.Device.Cores))))
 	remedy := "raise the container's CPU limit, or ask for fewer threads"
 	quota, known := c.r.Device.Quota.Get()
 	short := known && quota > 0 && quota < float64(c.r.Threads)

@@ -23,12 +23,14 @@
 //	physics          the memory bound, for    100 % of the roof       multiply-adds of the model × batch, over cores ×
 //	                 weights above 64 MiB                             clock × multiply-adds a cycle; smaller weights may
 //	                                                                  stay in a cache, out of reach of the memory probe
-//	emulation        any                                              latencies of qemu are no device's
+//	emulation        any sign, or a float     -                       37 to 93 additions were measured under QEMU, whose
+//	                 operation takes 20                               latencies are no device's; processors take 3 to 8
+//	                 additions                                        Not measured, or 12 to 20: UNAVAILABLE
 //	completeness     any interrupted trial    fewer than 3 blocks, or three blocks' medians are the least that have a
 //	                                          6 inferences            scatter; only interrupted trials have this check
-//	times            -                        ends before it      only such results have this check
-//	                                          starts; outside its
-//	                                          attempt (Period)
+//	times            -                        ends before it      only such results have this check; where the blocks
+//	                                          starts; outside its have an order of their own, a clock that was set back
+//	                                          attempt (Period)    is no fault
 //	sample size      median known to ±5 %     fewer than 6            package stats; six values carry an interval
 //	CPU quota        1 % of the time stopped  20 %                    cgroup's throttled time
 //	steal            1 % of the cores         20 %                    a hypervisor that is not crowded takes less
@@ -44,6 +46,8 @@
 //	                 and it changed
 //	swap             256 pages                -                       1 MiB of 4 KiB pages: more than a waking daemon
 //	CPU pressure     10 % of the time         -                       the kernel's PSI, "some": a thread had to wait
+//	block start      median 1 % higher by     20 %                    a fifth of the difference that matters; the first
+//	                 what has not settled                             inferences run on another trial's caches
 //	warm-up, drift, stationarity, bimodality, outliers: package stats
 //	harness overhead 1 % of the median        20 %                    a fifth of the smallest difference that matters
 //

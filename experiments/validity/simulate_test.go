@@ -38,7 +38,7 @@ func (d device) trial(f fault) *trial.Result {
 	r := &trial.Result{Outcome: trial.OK, Provider: trial.Provider{Name: "cpu"}, Threads: 4, Batch: 1,
 		Model: trial.Model{Name: "m", Work: trial.Read(trial.Work{Float: 300e6, WeightBytes: 9e6, ActivationBytes: 6e5})},
 		Device: trial.Device{Model: trial.Read("Raspberry Pi 5 Model B Rev 1.0"), Cores: 4, Governor: trial.Read("ondemand"),
-			Quota: trial.Read(0.0),
+			Quota: trial.Read(0.0), FloatInAdds: trial.Read(4.0),
 			Roof: trial.Read(trial.Roof{Cores: 4, ClockHz: 2.4e9, FloatPerCycle: 8, IntegerPerCycle: 32,
 				MemoryBytesPerSecond: trial.Read(12e9)})},
 		Harness:   trial.Read(trial.Harness{NullNS: 2500, NullCNS: trial.Read(int64(2200)), Calls: 10000}),

@@ -2,6 +2,7 @@ package validity
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"chexp/experiments/stats"
@@ -26,6 +27,7 @@ const (
 	Governor   = "governor"
 	Swap       = "swap"
 	Pressure   = "CPU pressure"
+	BlockStart = "block start"
 	Harness    = "harness overhead"
 )
 
@@ -43,8 +45,11 @@ const (
 	swapped      = 256  // pages
 	pressed      = 0.10 // of the time
 	overhead     = 0.01 // of the median
+	unsettled    = 0.01 // of the median
 	grave        = 0.20
 )
+
+const realDevice = "run it on a real device"
 
 // Checks answers all questions about a trial that went well, causes before
 // symptoms. The sample is [stats.SampleOf] the result; all its latencies must be
@@ -59,7 +64,8 @@ func Checks(r *trial.Result, sample stats.Sample) []stats.Check {
 		}
 	}
 	out := []stats.Check{checkProvider(r), checkPhysics(r, sample), checkEmulation(r), own[at],
-		c.quota(), c.steal(), c.outside(), c.throttling(), c.heat(), c.clock(), c.governor(), c.swap(), c.pressure()}
+		c.quota(), c.steal(), c.outside(), c.throttling(), c.heat(), c.clock(), c.governor(), c.swap(), c.pressure(),
+		checkBlockStart(r, sample)}
 	if r.Partial != nil {
 		out = append([]stats.Check{checkComplete(r)}, out...)
 	}
@@ -95,11 +101,36 @@ func unread(name, why string) stats.Check {
 }
 
 func checkEmulation(r *trial.Result) stats.Check {
-	if r.Device.Emulated == "" {
-		return stats.Check{Name: Emulation, Outcome: stats.Valid, Text: "no sign of it"}
+	d := &r.Device
+	took, measured := d.FloatInAdds.Get()
+	number := took > 0 && !math.IsInf(took, 0)
+	text := fmt.Sprintf("a float operation takes %.3g times as long as an addition", took)
+	switch {
+	case d.Emulated != "":
+		return stats.Check{Name: Emulation, Outcome: stats.Suspect, Text: "the processor was emulated",
+			Remedy: realDevice}
+	case !measured:
+		why := d.FloatInAdds.Unavailable
+		if why == "" {
+			why = "the agent did not measure it"
+		}
+		return unread(Emulation, "no sign of it was found, which is no proof: "+why)
+	case !number:
+		return unread(Emulation, "what the agent measured is no number of additions")
+	case d.EmulatedBy() != "":
+		return stats.Check{Name: Emulation, Outcome: stats.Suspect, Value: trial.Read(took), Limit: trial.EmulatorFrom,
+			Unit: "additions", Remedy: realDevice,
+			Text: fmt.Sprintf("the processor was emulated: %s, on a processor at most %d", text, trial.ProcessorUpTo)}
+	case !d.OnProcessor():
+		return unread(Emulation, fmt.Sprintf("%s, on a processor at most %d, under emulation %d or more", text,
+			trial.ProcessorUpTo, trial.EmulatorFrom))
 	}
-	return stats.Check{Name: Emulation, Outcome: stats.Suspect, Text: "the processor was emulated",
-		Remedy: "run it on a real device"}
+	out := stats.Check{Name: Emulation, Outcome: stats.Valid, Value: trial.Read(took), Limit: trial.ProcessorUpTo,
+		Unit: "additions", Text: text + ", as on a processor"}
+	if vm := words.Line(d.Virtual, words.MaxName); vm != "" {
+		out.Text += "; the machine is a virtual one: " + vm
+	}
+	return out
 }
 
 // checkHarness holds what measuring adds to a call against the median: over the

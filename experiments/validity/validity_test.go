@@ -112,11 +112,11 @@ func TestInjectedFaultsAreNamed(t *testing.T) {
 			change: func(b, n int, c *trial.Conditions) { c.Outside = trial.Read(1.9) }}},
 		{"a CPU quota of 80 %", []string{Quota, stats.Bimodality}, stats.Suspect, fault{
 			factor: func(b, n, i int) float64 { return when(i%4 == 0, 1.8) },
-			change: func(b, n int, c *trial.Conditions) { c.Throttled = trial.Read(c.DurationNS / 6) },
+			change: func(b, n int, c *trial.Conditions) { c.Throttled = trial.Read(4 * c.DurationNS / 6) },
 			result: func(r *trial.Result) { r.Device.Quota = trial.Read(3.2) }}},
 		{"a CPU quota of half", []string{Quota}, stats.Invalid, fault{
 			factor: func(b, n, i int) float64 { return when(i%2 == 0, 3) },
-			change: func(b, n int, c *trial.Conditions) { c.Throttled = trial.Read(c.DurationNS / 2) }}},
+			change: func(b, n int, c *trial.Conditions) { c.Throttled = trial.Read(4 * c.DurationNS / 2) }}},
 		{"a crowded hypervisor", []string{Steal}, stats.Suspect, fault{
 			change: func(b, n int, c *trial.Conditions) { c.Steal = trial.Read(0.2) }}},
 		{"swapping", []string{Swap}, stats.Suspect, fault{
@@ -157,7 +157,7 @@ func TestInjectedFaultsAreNamed(t *testing.T) {
 func TestAnswers(t *testing.T) {
 	d := newDevice(13)
 	order := []string{Provider, Physics, Emulation, stats.SampleSize, Quota, Steal, Outside, Throttling, Heat, Clock,
-		Governor, Swap, Pressure,
+		Governor, Swap, Pressure, BlockStart,
 		stats.WarmUp, stats.Drift, stats.Stationarity, stats.Bimodality, stats.OutlierShare, Harness}
 	for name, r := range map[string]*trial.Result{
 		"quiet":    d.trial(fault{}),
@@ -190,6 +190,64 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// Without a sign of an emulator nothing is claimed that was not measured: a whole
+// emulated machine shows none, and read VALID.
+func TestEmulationIsMeasured(t *testing.T) {
+	quiet := newDevice(3).trial(fault{})
+	took := func(v float64) trial.Reading[float64] { return trial.Read(v) }
+	for name, c := range map[string]struct {
+		device trial.Device
+		want   stats.Validity
+		text   string
+	}{
+		"no measurement": {trial.Device{}, stats.Unavailable, "no sign of it was found, which is no proof"},
+		"it failed": {trial.Device{FloatInAdds: trial.Unread[float64]("the clock stood")}, stats.Unavailable,
+			"the clock stood"},
+		"a processor": {trial.Device{FloatInAdds: took(4)}, stats.Valid,
+			"takes 4 times as long as an addition, as on a processor"},
+		"the slowest one": {trial.Device{FloatInAdds: took(12)}, stats.Valid, ""},
+		"between":         {trial.Device{FloatInAdds: took(15)}, stats.Unavailable, "under emulation 20 or more"},
+		"QEMU on amd64":   {trial.Device{FloatInAdds: took(37.05)}, stats.Suspect, "takes 37 times as long"},
+		"QEMU on arm64": {trial.Device{FloatInAdds: took(88), Virtual: "fw-cfg"}, stats.Suspect,
+			"the processor was emulated"},
+		"a sign": {trial.Device{Emulated: "qemu-aarch64", FloatInAdds: took(4)}, stats.Suspect,
+			"the processor was emulated"},
+		"a virtual one": {trial.Device{Virtual: "it has QEMU's firmware interface", FloatInAdds: took(3)}, stats.Valid,
+			"a virtual one: it has QEMU's"},
+		"no number at all": {trial.Device{FloatInAdds: took(math.NaN())}, stats.Unavailable, "no number"},
+		"a negative one":   {trial.Device{FloatInAdds: took(-1)}, stats.Unavailable, "no number"},
+	} {
+		r := *quiet
+		r.Device = c.device
+		got := checkEmulation(&r)
+		if got.Outcome != c.want || !strings.Contains(got.Text, c.text) {
+			t.Errorf("%s: %+v", name, got)
+		}
+		if suspect := r.Device.EmulatedBy() != ""; suspect != (c.want == stats.Suspect) {
+			t.Errorf("%s: emulated by %q", name, r.Device.EmulatedBy())
+		}
+		if r.Device.OnProcessor() != (c.want == stats.Valid) {
+			t.Errorf("%s: on a processor: %v", name, r.Device.OnProcessor())
+		}
+	}
+}
+
+// The kernel adds up the throttled time of all processors: four threads that were
+// stopped for half of the time were stopped for 191 % of it, the check said.
+func TestThrottledTimeIsAShareOfTheProcessors(t *testing.T) {
+	for threads, want := range map[int]float64{4: 47.75, 2: 95.5, 1: 100, 99: 47.75} {
+		r := newDevice(4).trial(fault{change: func(b, n int, c *trial.Conditions) {
+			c.Throttled = trial.Read(c.DurationNS / 100 * 191)
+		}})
+		r.Threads = threads
+		for _, c := range checksOf(r) {
+			if v, ok := c.Value.Get(); c.Name == Quota && (!ok || math.Abs(v-want) > 0.01 || c.Outcome != stats.Invalid) {
+				t.Errorf("%d threads: %+v", threads, c)
+			}
+		}
+	}
+}
+
 // hostile is a trial whose device sends numbers that no sensor gives.
 func hostile(d device) *trial.Result {
 	nan := trial.Read(math.NaN())
@@ -203,7 +261,7 @@ func hostile(d device) *trial.Result {
 	}})
 	r.Device.Roof = trial.Read(trial.Roof{Cores: -1, ClockHz: math.MaxInt64, FloatPerCycle: math.NaN()})
 	r.Device.Cores, r.Threads = math.MinInt, math.MaxInt
-	r.Device.Quota = nan
+	r.Device.Quota, r.Device.FloatInAdds = nan, nan
 	r.Harness = trial.Read(trial.Harness{NullNS: math.MinInt64})
 	r.Placement = trial.Read(trial.Placement{Nodes: math.MaxInt,
 		Providers: []trial.ProviderShare{{Provider: "cpu", Nodes: -1, TimeNS: math.MaxInt64}}})

@@ -44,7 +44,7 @@ exit codes: 0 ok, 1 unexpected, 2 wrong arguments, 3 some trials failed (run), 4
 func main() {
 	code, err := dispatch(os.Args[1:], os.Stdout)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "chexp-agent:", err)
+		fmt.Fprintln(os.Stderr, "chexp-agent:", outdir.Named(err))
 	}
 	os.Exit(code)
 }

@@ -104,8 +104,8 @@ func supervise(dir string, plan *trial.Plan, sum string, echo func(trial.Event))
 		log.Print(err)
 		return 0, errors.Join(recordStop(recorder, stopped.Reason), outdir.ClearStop(dir))
 	default:
-		log.Print(err)
-		return 0, errors.Join(err, recorder.End(trial.Dead, err.Error()))
+		log.Print(outdir.Named(err))
+		return 0, errors.Join(err, recorder.End(trial.Dead, outdir.Named(err).Error()))
 	}
 }
 

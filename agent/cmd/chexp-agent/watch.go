@@ -12,7 +12,7 @@ import (
 )
 
 // watch has the supervisor look at the machine around every block. It also adds
-// the one fact of the device that must be measured: once, before the first trial's
+// the facts of the device that must be measured: once, before the first trial's
 // process starts, because measuring takes all cores for some 0.1 s.
 func watch(s *matrix.Supervisor) {
 	root := os.DirFS("/")
@@ -20,7 +20,7 @@ func watch(s *matrix.Supervisor) {
 	facts := s.Device
 	s.Device = func() trial.Device {
 		d := facts()
-		d.Roof = roof()
+		d.Roof, d.FloatInAdds = roof(), device.FloatInAdds()
 		return d
 	}
 	sampler := conditions.New(root, runtime.GOARCH)

@@ -73,7 +73,7 @@ func (e *examiner) examine(ctx context.Context, t trial.Trial) (matrix.Finding, 
 		return found(trial.Unread[trial.Accuracy](mine.why)), nil
 	}
 	a := score(mine, e.plan.Accuracy.Name)
-	reference, err := e.reference(ctx)
+	reference, err := e.reference(ctx, t)
 	if err != nil {
 		return nil, err
 	}
@@ -85,8 +85,16 @@ func found(a trial.Reading[trial.Accuracy]) matrix.Finding {
 	return func(res *trial.Result) { res.Accuracy = a }
 }
 
-// reference is the reference model on the first provider that is not skipped.
-func (e *examiner) reference(ctx context.Context) (outputs, error) {
+// reference is what a trial's answers are held against: the reference model on the
+// first provider that is not skipped. Where a named runtime runs the trial, it is the
+// same model on the first provider of the agent's own runtime, if that is measured: the
+// question then is what the other runtime changes.
+func (e *examiner) reference(ctx context.Context, of trial.Trial) (outputs, error) {
+	for _, t := range e.plan.Trials {
+		if of.Provider.Runtime != "" && t.Provider.Runtime == "" && t.Model == of.Model && t.Skip == "" {
+			return e.of(ctx, t)
+		}
+	}
 	for _, t := range e.plan.Trials {
 		if t.Model == e.plan.Accuracy.Reference && t.Skip == "" {
 			return e.of(ctx, t)

@@ -20,8 +20,8 @@ import (
 )
 
 // Facts reads the facts below a root, which is os.DirFS("/") except in tests.
-// arch is Go's name of the architecture that this process was built for. The one
-// fact that must be measured is left to Roof.
+// arch is Go's name of the architecture that this process was built for. The two
+// facts that must be measured are left to Roof and FloatInAdds.
 func Facts(root fs.FS, arch string) trial.Device {
 	return trial.Device{
 		Model:       model(root),
@@ -33,6 +33,7 @@ func Facts(root fs.FS, arch string) trial.Device {
 		ClockHz:     clock(root),
 		Temperature: temperature(root),
 		Emulated:    emulated(root, arch),
+		Virtual:     virtual(root),
 
 		MaxClockHz:   maxClock(root),
 		PageSize:     syscall.Getpagesize(),

@@ -1,6 +1,7 @@
 package device
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,6 +9,8 @@ import (
 	"strings"
 
 	"chexp/agent/internal/device/kernelfs"
+	"chexp/agent/internal/device/probe"
+	"chexp/experiments/trial"
 )
 
 // emulated looks for signs that an emulator (qemu-user) executes this process,
@@ -47,15 +50,30 @@ func emulated(root fs.FS, arch string) string {
 }
 
 // Genuine returns why a loop that this process times says nothing about the
-// processor: it is emulated, or that cannot be told. nil: nothing shows it.
+// processor: it is emulated, or that cannot be told. nil: a processor runs it.
 func Genuine(root fs.FS, arch string) error {
-	if by := emulated(root, arch); by != "" {
+	d := trial.Device{Emulated: emulated(root, arch), FloatInAdds: FloatInAdds()}
+	if by := d.EmulatedBy(); by != "" {
 		return errors.New("emulated: " + by)
 	}
-	if _, err := kernelfs.Read(root, "proc/cpuinfo"); err != nil {
+	_, err := kernelfs.Read(root, "proc/cpuinfo")
+	if !d.OnProcessor() {
+		err = errors.New(cmp.Or(d.FloatInAdds.Unavailable,
+			"a float operation takes longer than on a processor, and less than under an emulator"))
+	}
+	if err != nil {
 		return fmt.Errorf("whether the processor is emulated cannot be told: %w", err)
 	}
 	return nil
+}
+
+// FloatInAdds is what [probe.FloatInAdds] measured.
+func FloatInAdds() trial.Reading[float64] {
+	ratio, err := probe.FloatInAdds()
+	if err != nil {
+		return trial.Unread[float64](err.Error())
+	}
+	return trial.Read(ratio)
 }
 
 func isArm(arch string) bool { return arch == "arm64" || arch == "arm" }

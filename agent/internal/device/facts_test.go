@@ -213,3 +213,28 @@ func TestBufferSize(t *testing.T) {
 		}
 	}
 }
+
+// What shows a virtual machine is said, and of which kind it is where that is shown.
+func TestVirtual(t *testing.T) {
+	const dmi = "sys/class/dmi/id/"
+	for want, files := range map[string]map[string]string{
+		"":                                 {dmi + "sys_vendor": "Dell Inc.\n", "proc/cpuinfo": "flags\t: fpu sse2\n"},
+		"the hypervisor linux,kvm":         {"proc/device-tree/hypervisor/compatible": "linux,kvm\x00x\x00"},
+		"QEMU's virtual board":             {"proc/device-tree/model": "linux,dummy-virt\x00"},
+		"fw-cfg":                           {"proc/device-tree/fw-cfg@9020000/reg": "x"},
+		"QEMU Standard PC":                 {dmi + "product_name": "QEMU Standard PC (Q35)\n"},
+		"hypervisor xen":                   {"sys/hypervisor/type": "xen\n"},
+		"of which kind is not shown":       {"proc/cpuinfo": "flags\t: fpu hypervisor sse2\n"},
+		"the firmware's tables say VMware": {dmi + "sys_vendor": "VMware, Inc.\n", "proc/cpuinfo": "flags: hypervisor\n"},
+	} {
+		got := virtual(devicetest.Tree{}.Set(files).FS())
+		if (got == "") != (want == "") || !strings.Contains(got, want) {
+			t.Errorf("%v: %q, want %q", files, got, want)
+		}
+	}
+	metal := devicetest.Tree{}.Set(map[string]string{dmi + "sys_vendor": "Amazon EC2\n",
+		dmi + "product_name": "m5.metal\n"})
+	if got := virtual(metal.FS()); got != "" {
+		t.Errorf("a whole machine of Amazon's: %q", got)
+	}
+}

@@ -3,6 +3,7 @@ package matrix
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
@@ -30,6 +31,7 @@ type living struct {
 	restless bool          // threads of it run after its turn, and that has been told
 
 	wanted     int           // how many blocks it is to have, before any for the precision; 0: not yet known
+	settles    int           // inferences at the beginning of a block that have been seen not to be settled
 	restarts   int           // which of its process starts this is, from 0
 	journalled bool          // its blocks go into its journal
 	stopped    string        // why the run ended before the trial did
@@ -37,8 +39,8 @@ type living struct {
 	imprecise  string        // how well its median is known, if not as well as the policy asks for
 }
 
-func newLiving(t trial.Trial, d trial.Device) *living {
-	return &living{Trial: t, device: d, start: time.Now().UTC()}
+func newLiving(t trial.Trial, d trial.Device, now time.Time) *living {
+	return &living{Trial: t, device: d, start: now}
 }
 
 // used is the time for which the trial had the device, which the policy's Timeout
@@ -68,7 +70,8 @@ func (l *living) lastRound() (last int) {
 
 // add puts a block into the result.
 func (l *living) add(b trial.Block, s *session.Stretch, c clock) {
-	b.N, b.Settled, b.StartNS = len(s.LatenciesNS), max(s.Settled, 0), c.since(s.StartNS)
+	b.N, b.StartNS = len(s.LatenciesNS), c.since(s.StartNS)
+	b.Settled, b.SettledNS = len(s.SettledNS), s.SettledNS
 	res := l.result
 	if b.N > 0 {
 		res.Blocks = append(res.Blocks, b)
@@ -101,6 +104,7 @@ func (l *living) fail(err error, p trial.Policy) error {
 }
 
 func (l *living) failed(why trial.Reason) {
+	why = whyFailed(why, os.DirFS("/"))
 	if l.result == nil {
 		l.result = silent(why)
 	}

@@ -2,6 +2,7 @@ package matrix
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -56,7 +57,7 @@ func (p *processes) start(ctx context.Context, t trial.Trial) (*living, error) {
 	if p.record.err != nil {
 		return nil, p.record.err
 	}
-	l := newLiving(t, p.device())
+	l := newLiving(t, p.device(), p.record.out.Now())
 	if err := p.ready(ctx, l); err != nil {
 		if err := l.fail(err, p.plan.Policy); err != nil {
 			return l, err
@@ -84,6 +85,9 @@ func (p *processes) ready(ctx context.Context, l *living) (err error) {
 	}
 	if l.result, err = decodeReady(line); err != nil {
 		return l.process.nonsense(err)
+	}
+	for i, why := range l.result.Reasons {
+		l.result.Reasons[i] = whyFailed(why, os.DirFS("/"))
 	}
 	return nil
 }

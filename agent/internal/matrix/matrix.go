@@ -95,7 +95,9 @@ func (s *Supervisor) prepare(order []trial.Trial) error {
 	s.processes = &processes{
 		plan: s.Plan, dir: s.Dir, runner: s.Runner, device: s.Device, memory: newMemory("/"), record: s.record,
 	}
-	origin := session.Monotonic() - int64(time.Since(s.Recorder.Started()))
+	// After a start by an earlier process only the device's clock tells how long ago
+	// the run began; where that was set back, nobody knows.
+	origin := session.Monotonic() - max(0, int64(s.Recorder.Now().Sub(s.Recorder.Started())))
 	s.turns = &turns{
 		policy: s.Plan.Policy, seed: s.Plan.Seed, given: given, clock: clock{origin}, record: s.record,
 		cooling: newCooling(s), observe: s.Observe, left: s.Left,

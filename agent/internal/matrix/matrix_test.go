@@ -88,7 +88,7 @@ func fakeRunner() {
 		}
 		s := session.Stretch{StartNS: session.Monotonic(), Peak: trial.Read(int64(7 + block))}
 		if t.Settle > 0 {
-			s.Settled = 1
+			s.SettledNS = []int64{2}
 		}
 		for n := 0; n < max(3, t.MinRuns) && n < t.MaxRuns; n++ {
 			s.LatenciesNS = append(s.LatenciesNS, []int64{3, 1, 2}[n%3])

@@ -96,7 +96,7 @@ func (r *record) needsProcess(t trial.Trial) (bool, error) {
 	case t.Skip == "":
 		return true, nil
 	}
-	l := newLiving(t, r.device())
+	l := newLiving(t, r.device(), r.out.Now())
 	l.result = silent(trial.Reason{Code: reason.SkippedByPlan, Text: t.Skip})
 	l.result.Outcome = trial.Skipped
 	r.event(r.about(t, trial.TrialStarted))
@@ -120,7 +120,7 @@ func (r *record) result(l *living) {
 	if err := l.summarize(); err != nil && r.err == nil {
 		r.err = fmt.Errorf("the blocks of %s: %w", t.ID, err) // our own mistake, never the runner's
 	}
-	res.End = time.Now().UTC()
+	res.End = r.out.Now()
 	r.pools.add(t, res)
 	r.left.over(t)
 	r.write(t, res)

@@ -75,7 +75,8 @@ func (t *turns) wanting(group []*living, width map[*living]float64) (list []*liv
 // another is a block beyond those that the policy wants.
 func (t *turns) another(l *living) session.Turn {
 	p := t.policy
-	turn := session.Turn{MinRuns: few, MinTime: p.Block, MaxRuns: l.room(), Settle: p.Block / trial.SettleShare}
+	turn := session.Turn{MinRuns: few, MinTime: p.Block, MaxRuns: l.room(),
+		Settle: p.Block / trial.SettleShare, SettleRuns: l.settles}
 	if p.MaxTime > 0 {
 		turn.Limit = p.MaxTime - l.measured
 	}

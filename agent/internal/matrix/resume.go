@@ -121,6 +121,7 @@ func (l *living) resume(log *journal.Log) {
 			l.timed += time.Duration(ns)
 		}
 	}
+	l.learnStart()
 }
 
 // keep writes, when the run is stopped for this reason, partial results of the

@@ -2,6 +2,7 @@ package matrix
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -106,7 +107,7 @@ func decodeBlock(line []byte, most int) (*session.Stretch, error) {
 	case len(s.LatenciesNS) > most:
 		return nil, fmt.Errorf("a block of %d inferences, at most %d were asked for", len(s.LatenciesNS), most)
 	}
-	return s, notNegative(s.LatenciesNS)
+	return s, cmp.Or(notNegative(s.LatenciesNS), notNegative(s.SettledNS))
 }
 
 func decode(line []byte, into any) error {

@@ -65,7 +65,7 @@ func (t *turns) unloaded(trials []trial.Trial) []trial.Trial {
 	})
 	for _, tr := range t.record.inPlan(trials) {
 		if need, ok := out[tr.ID]; ok {
-			l := newLiving(tr, t.record.device())
+			l := newLiving(tr, t.record.device(), t.record.out.Now())
 			l.result = silent(trial.Reason{Code: trial.ReasonStopped})
 			l.result.Outcome, l.result.Reasons = trial.OK, nil // until its end is judged
 			t.leaveOut(l, need)

@@ -17,6 +17,9 @@ const (
 	// few inferences are the least that a block should hold: its median is
 	// what blocks are compared by.
 	few = 3
+	// enough inferences show where a block's beginning ends (stats.BlockStart), with
+	// the one that settles; blocks are made as long as that where many blocks are left.
+	enough, many = 8, 12
 	// mostBlocks of a trial: each has its conditions in the result.
 	mostBlocks = 1000
 )
@@ -74,7 +77,7 @@ func (t *turns) measure(ctx context.Context, group []*living) error {
 // blocksEach is into how many blocks every trial of a group is cut. All have the
 // same number, so that each block has its partners in time; a slow trial's are
 // longer. A block of the fastest trial is as long as the policy says, or as a few
-// inferences of the slowest take.
+// inferences of the slowest take, or enough of them where that leaves many blocks.
 func blocksEach(p trial.Policy, group []*living) int {
 	if p.Block <= 0 {
 		return 1
@@ -86,13 +89,14 @@ func blocksEach(p trial.Policy, group []*living) int {
 	if before > 0 { // as it was before the interruption
 		return before
 	}
-	shortest, unit := time.Duration(math.MaxInt64), p.Block
+	shortest, unit, long := time.Duration(math.MaxInt64), p.Block, time.Duration(0)
 	for _, l := range group {
 		one := l.inferenceTime()
 		runs := time.Duration(min(float64(p.MinRuns)*float64(one), float64(24*time.Hour)))
 		shortest = min(shortest, max(p.MinTime, runs))
-		unit = max(unit, few*one)
+		unit, long = max(unit, few*one), max(long, enough*one)
 	}
+	unit = max(unit, min(long, shortest/many))
 	return max(1, int(min(math.Round(float64(shortest)/float64(unit)), mostBlocks)))
 }
 
@@ -107,7 +111,7 @@ func (t *turns) share(l *living) session.Turn {
 		MinRuns: max(1, (p.MinRuns+l.wanted-1)/l.wanted),
 		MinTime: (p.MinTime + n - 1) / n,
 		MaxRuns: max(1, (l.room()+toCome-1)/toCome),
-		Settle:  p.Block / trial.SettleShare,
+		Settle:  p.Block / trial.SettleShare, SettleRuns: l.settles,
 	}
 	if number == l.wanted { // what blocks cut by the limit below left undone
 		turn.MinRuns = max(turn.MinRuns, p.MinRuns-len(l.result.LatenciesNS))
@@ -165,6 +169,7 @@ func (t *turns) block(ctx context.Context, l *living, turn session.Turn, round i
 		return t.record.err
 	}
 	t.record.block(l, stretch, took)
+	l.settle()
 	return t.record.err
 }
 

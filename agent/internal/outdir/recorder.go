@@ -18,6 +18,7 @@ import (
 type Recorder struct {
 	dir    string
 	events *os.File
+	opened time.Time // with the monotonic clock's reading
 	state  trial.State
 	echo   func(trial.Event) // for the foreground; may be nil
 
@@ -53,7 +54,8 @@ func Open(dir string, p *trial.Plan, planSHA256 string, echo func(trial.Event)) 
 	if err != nil {
 		return nil, err
 	}
-	started := time.Now().UTC()
+	r.opened = time.Now()
+	started := r.Now()
 	if old, found, err := ReadState(dir); err == nil && found && !old.Started.IsZero() {
 		started = old.Started
 	}
@@ -95,6 +97,11 @@ func (r *Recorder) openEvents() (last int64, err error) {
 // Close closes the files that are open.
 func (r *Recorder) Close() error { return errors.Join(r.events.Close(), r.journals.close()) }
 
+// Now is the time by the device's clock as it was when the record was opened, and the
+// monotonic clock since: whoever sets the clock meanwhile (a Pi has no battery for it)
+// changes no order and no duration in what is recorded.
+func (r *Recorder) Now() time.Time { return r.opened.Add(time.Since(r.opened)).UTC() }
+
 // Started is when the run began, at its first start.
 func (r *Recorder) Started() time.Time { return r.state.Started }
 
@@ -122,7 +129,7 @@ const maxEventText = 600
 // Event appends an event and fills in its schema, sequence number and time. It is
 // on the disk when Event returns.
 func (r *Recorder) Event(e trial.Event) error {
-	e.Schema, e.Seq, e.Time = trial.EventSchema, r.state.LastSeq+1, time.Now().UTC()
+	e.Schema, e.Seq, e.Time = trial.EventSchema, r.state.LastSeq+1, r.Now()
 	e.Text = clip(e.Text)
 	e.Reasons = slices.Clone(e.Reasons)
 	for i := range e.Reasons {
@@ -196,7 +203,7 @@ func (r *Recorder) Sums() error {
 
 // End records how the run ended: Finished, or Dead with the reason.
 func (r *Recorder) End(phase trial.Phase, text string) error {
-	r.state.Phase, r.state.Text, r.state.Ended = phase, text, time.Now().UTC()
+	r.state.Phase, r.state.Text, r.state.Ended = phase, text, r.Now()
 	return r.writeState()
 }
 

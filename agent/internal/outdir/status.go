@@ -76,6 +76,9 @@ func current(dir string) (trial.State, error) {
 	if s.Text == "" {
 		s.Text = "the agent's process is gone without a word; " + trial.LogFile + " has its last lines"
 	}
+	if why := full(dir); why != "" { // it could not even write that
+		s.Text = why + "; " + s.Text
+	}
 	return s, nil
 }
 

@@ -19,10 +19,11 @@ const (
 	RuntimeFailed    = "runtime_failed"             // ONNX Runtime itself did not start
 	OptionInvalid    = "option_invalid"             // a provider option that the runtime refused
 	OutOfMemory      = "out_of_memory"
-	RunnerCrashed    = "runner_crashed" // the trial's process died, or answered nonsense
-	RunnerMissing    = "runner_missing" // the trial's process could not be started
-	Timeout          = "timeout"        // the trial's process was killed at its wall-clock limit
-	Stopped          = "stopped"        // somebody ran `chexp-agent stop`
+	ThreadsRefused   = "threads_refused" // the container, or the device, allows no more processes and threads
+	RunnerCrashed    = "runner_crashed"  // the trial's process died, or answered nonsense
+	RunnerMissing    = "runner_missing"  // the trial's process could not be started
+	Timeout          = "timeout"         // the trial's process was killed at its wall-clock limit
+	Stopped          = "stopped"         // somebody ran `chexp-agent stop`
 	SkippedByPlan    = "skipped_by_plan"
 	ProviderIdle     = "provider_idle" // on an ok result: the provider that was asked for ran no node
 	CutShort         = "cut_short"     // on an ok result: the time limit came before both minima

@@ -53,6 +53,8 @@ type Turn struct {
 	// one; 0: none. The caches, and on many machines the clock, are not the
 	// trial's own when its turn comes.
 	Settle time.Duration `json:"settle_ns"`
+	// SettleRuns is how many do so at least, where blocks have shown how many it takes.
+	SettleRuns int `json:"settle_runs,omitempty"`
 }
 
 // Answer is one document of the runner: Ready once, then a Block for each turn.
@@ -64,7 +66,7 @@ type Answer struct {
 // Stretch is what was measured in one turn.
 type Stretch struct {
 	StartNS     int64                `json:"start_ns"` // of the first timed inference, as Monotonic counts
-	Settled     int                  `json:"settled,omitempty"`
+	SettledNS   []int64              `json:"settled_ns,omitempty"`
 	LatenciesNS []int64              `json:"latencies_ns"`
 	Peak        trial.Reading[int64] `json:"peak_memory_bytes"`
 	Failed      *trial.Reason        `json:"failed,omitempty"` // the inference after these
@@ -190,7 +192,7 @@ func (m *measurement) block(t Turn) Stretch {
 	// The first use of memory must not fall into an inference.
 	clear(latencies[:cap(latencies)])
 	runtime.GC()
-	err := m.settle(t.Settle, &s)
+	err := m.settle(t, &s)
 	s.StartNS = Monotonic()
 	var timed time.Duration // sum of the latencies, what MinTime means
 	for start := time.Now(); err == nil; {
@@ -214,11 +216,15 @@ func (m *measurement) block(t Turn) Stretch {
 	return s
 }
 
-func (m *measurement) settle(d time.Duration, s *Stretch) error {
-	for start := time.Now(); d > 0 && (s.Settled == 0 || time.Since(start) < d); s.Settled++ {
-		if _, err := m.one(); err != nil {
+// settle runs what does not count, and keeps how long it took.
+func (m *measurement) settle(t Turn, s *Stretch) error {
+	start := time.Now()
+	for n := 0; t.Settle > 0 && (n == 0 || n < t.SettleRuns || time.Since(start) < t.Settle); n++ {
+		ns, err := m.one()
+		if err != nil {
 			return err
 		}
+		s.SettledNS = append(s.SettledNS, ns)
 	}
 	return nil
 }

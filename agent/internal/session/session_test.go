@@ -101,8 +101,8 @@ func TestCounts(t *testing.T) {
 		f.runs != 1+3+7+1+2 || f.prepared != f.runs || !f.closed {
 		t.Errorf("warmup %d, timed %v, runs %d, closed %v", len(res.WarmupNS), blocks, f.runs, f.closed)
 	}
-	if blocks[0].Settled != 0 || blocks[1].Settled != 1 {
-		t.Errorf("settled %d and %d", blocks[0].Settled, blocks[1].Settled)
+	if len(blocks[0].SettledNS) != 0 || len(blocks[1].SettledNS) != 1 {
+		t.Errorf("settled %v and %v", blocks[0].SettledNS, blocks[1].SettledNS)
 	}
 	if a, b := blocks[0].StartNS, blocks[1].StartNS; a < before || b <= a || b > Monotonic() {
 		t.Errorf("blocks at %d and %d, the test began at %d", a, b, before)

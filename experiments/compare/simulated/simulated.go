@@ -154,7 +154,7 @@ func (r Run) Judged() compare.Run {
 			Why: []string{"failed: simulated"},
 			Facts: []compare.Fact{{Name: "kernel", Value: *res.Device.Kernel.Value},
 				{Name: "runtime", Value: res.Runtime.Version}}}
-		if res.Device.Emulated != "" {
+		if res.Device.EmulatedBy() != "" {
 			out.Kind = compare.Emulated
 		}
 		if res.Outcome == trial.OK {

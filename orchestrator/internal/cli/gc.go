@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,9 +30,9 @@ func (a gcVerb) gcCommand() *cli.Command {
 		Usage:     "find what chexp has left on clouds and machines, and delete it",
 		ArgsUsage: "[RUN...]",
 		Description: "" +
-			"Looks for leases, containers and floating IPs of runs whose chexp was killed, for what they left on machines\n" +
-			"of your own (site: ssh), for temporary files, and\n" +
-			"for the directories of killed rehearsals, and shows what there is, and why it is yours. --yes deletes it:\n" +
+			"Looks for leases, containers, servers, key pairs and floating IPs of runs whose chexp was killed, for what\n" +
+			"they left on machines of your own (site: ssh), for temporary files, and for the directories of killed\n" +
+			"rehearsals, and shows what there is, and why it is yours. --yes deletes it:\n" +
 			"of a run, what is measured is brought home before. Then it looks again; what is still there is exit 6.\n" +
 			"A thing is yours by a run's journal, or by your user id and chexp's mark in its name. What a chexp works\n" +
 			"on, what is booked for later or was left on purpose (--keep, --detach, --until) stays; naming the RUN ends\n" +
@@ -63,10 +64,17 @@ type litter struct {
 	Run   string    `json:"run,omitempty"`   // that made it, if it is known
 	thing run.Thing // on the cloud
 	from  *store.Run
-	host  bool // on a machine of the user's own, which lists nothing
+	host  bool             // on a machine of the user's own, which lists nothing
+	now   func() time.Time // of the clock by which Since is; nil: this machine's
 }
 
 func (a gcVerb) gc(c *cli.Context) error {
+	for _, name := range []string{"elsewhere", "site"} {
+		if c.Bool("here") && c.IsSet(name) {
+			return failure.Usage.Errorf("--%s is about a cloud, and --here looks at this machine alone", name).
+				Advise("leave one of them out; nothing was deleted")
+		}
+	}
 	h := heap{gcVerb: a, c: c}
 	if err := h.findRuns(); err != nil {
 		return err
@@ -102,7 +110,11 @@ func (a gcVerb) gc(c *cli.Context) error {
 func (x litter) row() []string {
 	age, size, then := "", "", "to be deleted"
 	if !x.Since.IsZero() {
-		age = clock.Span(time.Since(x.Since))
+		now := time.Now
+		if x.now != nil {
+			now = x.now
+		}
+		age = clock.Span(max(0, now().Sub(x.Since)))
 	}
 	switch {
 	case !x.Until.IsZero():
@@ -311,10 +323,7 @@ func (h *heap) lookAgain(failed error) error {
 		if x.Stays != "" {
 			continue
 		}
-		at := x.What + " " + x.ID
-		if x.ID == "" {
-			at = x.What + " " + x.Name
-		}
+		at := string(x.thing.Kind) + " " + cmp.Or(x.ID, x.Name)
 		if x.State = "gone"; slices.Contains(unlisted, x.thing.Kind) && !x.host {
 			x.State = "not looked up again"
 		}

@@ -43,7 +43,11 @@ func (h *heap) findRuns() error {
 			seen[id] = true
 		}
 	}
-	for _, s := range h.index.Runs() {
+	indexed, unread := h.index.Runs()
+	if unread != nil {
+		h.warn(unread.Error())
+	}
+	for _, s := range indexed {
 		if !seen[s.ID] {
 			h.runs = append(h.runs, s)
 		}
@@ -141,7 +145,10 @@ func (h *heap) findThings() error {
 	known := h.journals()
 	where := cloud.Describe()["site"]
 	for _, t := range things {
-		x := litter{What: string(t.Kind), Name: t.Name, ID: t.ID, Where: where, Since: made(t), Until: t.End, thing: t}
+		x := litter{What: t.Called(), Name: t.Name, ID: t.ID, Where: where, Until: t.End, thing: t}
+		if x.Since = made(t); !t.Created.IsZero() {
+			x.now = cloud.Now
+		}
 		j, ok := known[string(t.Kind)+" "+t.Name]
 		if !ok && t.Kind == run.AnAddress {
 			j, ok = known[t.For]

@@ -180,7 +180,8 @@ func (a *app) offer(c *cli.Context) {
 	if err != nil {
 		return
 	}
-	for _, s := range index.Runs() {
+	runs, _ := index.Runs() // what cannot be read now, gc tells of
+	for _, s := range runs {
 		entries, err := s.Entries()
 		if err != nil || store.InUse(s) {
 			continue

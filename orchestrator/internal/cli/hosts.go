@@ -76,7 +76,7 @@ func (h *heap) findHosts() {
 		for _, a := range run.Replay(entries).Slots {
 			if a.Container.Open() {
 				host := hostOf(s)
-				h.all = append(h.all, litter{What: string(run.AContainer), Name: a.Container.Name, ID: a.Container.ID,
+				h.all = append(h.all, litter{What: "directory", Name: a.Container.Name, ID: a.Container.ID,
 					Where: host.Name, Since: entries[0].Time, Why: "its run's journal", Run: s.ID,
 					from: s, host: true, Stays: h.stays(s, entries), thing: run.Thing{Kind: run.AContainer}})
 			}

@@ -65,6 +65,10 @@ func (a initVerb) init(c *cli.Context) error {
 	if exists(file) {
 		return failure.Usage.Errorf("%s exists already; it is left as it is", file).Advise("give another name")
 	}
+	if dir := filepath.Dir(file); !exists(dir) {
+		return failure.Usage.Errorf("there is no directory %s", dir).
+			Advise("make it: `mkdir -p %s`; nothing was created", dir)
+	}
 	answers, err := a.ask(c)
 	if err != nil {
 		return err

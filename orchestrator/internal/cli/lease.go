@@ -245,6 +245,10 @@ func (a leaseVerbs) leaseShorten(c *cli.Context) error {
 		return failure.Usage.Errorf("give either --until or --now").
 			Advise("`chexp lease shorten --help`; nothing was changed")
 	}
+	if c.Bool("now") && c.Bool("exact") {
+		return failure.Usage.Errorf("--exact is about --until, and --now ends the lease at once").
+			Advise("leave it out; nothing was changed")
+	}
 	cloud, l, end, err := a.leaseToChange(c)
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 
 	"chexp/experiments/failure"
 	"chexp/experiments/files"
+	"chexp/experiments/secret"
 	"chexp/experiments/spec"
 	"chexp/experiments/words"
 	"chexp/models"
@@ -165,6 +166,7 @@ func (a modelVerbs) modelFetch(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	secret.HideURL(name)
 	r, err := a.resolver()
 	if err != nil {
 		return err

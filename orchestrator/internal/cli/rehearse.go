@@ -296,7 +296,8 @@ func (a emulatorVerb) emulator(c *cli.Context) error {
 			return err
 		}
 		if err := os.MkdirAll(abs, 0o755); err != nil {
-			return err
+			return failure.Usage.Errorf("--dir cannot be made").
+				Advise("name a directory, or one that is to be made").Because(err)
 		}
 		o.Dir = abs
 	}

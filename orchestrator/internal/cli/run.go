@@ -220,7 +220,7 @@ func runConfig(c *cli.Context) run.Config {
 // begin writes what a run starts with, the journal last; how is nil for a run that
 // is no rehearsal.
 func begin(r *run.Run, how *rehearsed) error {
-	if err := r.Store.WriteOnce(store.ExperimentFile, r.Experiment.Raw); err != nil {
+	if err := r.Store.WriteOnce(store.ExperimentFile, r.Experiment.Shared()); err != nil {
 		return err
 	}
 	for _, f := range []struct {
@@ -314,7 +314,7 @@ func (a runVerbs) resume(c *cli.Context, name string) error {
 	goOn := func(o site.Options) error {
 		obs := a.progress()
 		o.Notice = obs.Again
-		if cfg.Site, err = a.connectOwn(c.Context, cfg.Run, o); err != nil {
+		if cfg.Site, err = a.reconnect(c.Context, cfg.Run, o, obs); err != nil {
 			return stillThere(cfg.Run, err)
 		}
 		err := a.chooseLease(c, &cfg, cfg.Experiment, cfg.Plan, obs, "run", "--resume", cfg.Commands.Run)

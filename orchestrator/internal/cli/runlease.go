@@ -121,6 +121,12 @@ func checkLeaseFlags(c *cli.Context, e *spec.Experiment) error {
 			problem("--%s is about a lease to be made, --lease about one that exists", name)
 		}
 	}
+	for _, two := range [][2]string{{"keep", "release"}, {"until", "release"}, {"detach", "release"},
+		{"detach", "until"}} {
+		if given(two[0]) && given(two[1]) {
+			problem("--%s contradicts --%s: give one of them", two[1], two[0])
+		}
+	}
 	if given("at") && given("wait") {
 		problem("--wait waits for a device that is free now; --at next takes the first free time")
 	}
@@ -130,7 +136,7 @@ func checkLeaseFlags(c *cli.Context, e *spec.Experiment) error {
 		}
 	}
 	if err := errors.Join(problems...); err != nil {
-		return failure.Usage.Wrap(err).Advise("`chexp run --help`; nothing was created")
+		return failure.Usage.Wrap(err).Advise("`%s --help`; nothing was created", c.Command.HelpName)
 	}
 	return nil
 }

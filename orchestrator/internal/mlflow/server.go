@@ -52,6 +52,7 @@ func (s *Server) Post(ctx context.Context, e Experiment) (posted int, err error)
 		s.Password, _ = u.Password()
 		s.base.User = nil
 	}
+	secret.HideURL(s.URI)
 	secret.Hide(s.Token, s.Password) // [patient.Client] takes them out of what the server says
 	s.base.RawQuery, s.base.Fragment = "", ""
 	s.http = patient.Client(nil, nil)

@@ -58,11 +58,13 @@ func benchConfig(r *findings.Row) string {
 	if v, ok := r.Device.CPU.Get(); ok {
 		lines = append(lines, "cpu: "+words.Line(v, 64))
 	}
-	if r.Device.Emulated != "" {
-		lines = append(lines, "emulated: "+benchWord(r.Device.Emulated))
-	} else {
-		lines = append(lines, "emulated: no")
+	emulated := "cannot be told"
+	if by := r.Device.EmulatedBy(); by != "" {
+		emulated = benchWord(by)
+	} else if r.Device.OnProcessor() {
+		emulated = "no"
 	}
+	lines = append(lines, "emulated: "+emulated)
 	return strings.Join(lines, "\n")
 }
 

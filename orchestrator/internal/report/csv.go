@@ -61,6 +61,7 @@ func CSV(w io.Writer, t *findings.Table) error {
 		for _, c := range accuracyCSV {
 			head = append(head, c.head)
 		}
+		head = append(head, "agreement_reference")
 	}
 	for _, b := range t.Budgets {
 		head = append(head, "budget: "+b.Text)
@@ -73,7 +74,7 @@ func CSV(w io.Writer, t *findings.Table) error {
 	for _, r := range t.Rows {
 		line := []string{csvText(t.Run.ID), csvText(t.Run.Experiment),
 			csvText(cmp.Or(r.Origin.Device, t.Run.Device.Name)), csvAttempt(r),
-			strconv.FormatBool(t.Run.Rehearsal), csvText(words.Line(r.Device.Emulated, 64)), csvText(r.ID), r.Option,
+			strconv.FormatBool(t.Run.Rehearsal), csvText(words.Line(r.Device.EmulatedBy(), 64)), csvText(r.ID), r.Option,
 			csvText(r.Model), csvText(sha256(t, r)), strconv.FormatInt(r.Bytes, 10), csvText(r.Provider),
 			strconv.Itoa(r.Threads), strconv.Itoa(r.Batch), strconv.Itoa(r.Repetition), string(r.Outcome),
 			string(r.Validity), csvText(words.List(r.Complaints(), "; ", 8)), csvText(strings.Join(r.Doubts, "; ")),
@@ -164,7 +165,8 @@ func accuracyCells(r *findings.Row) (line []string) {
 		}
 		line = append(line, s)
 	}
-	return line
+	g, _ := r.Agreement()
+	return append(line, csvText(words.Line(g.Reference, words.MaxName)))
 }
 
 // sha256 is the sum of the row's model file.

@@ -53,7 +53,7 @@ func JSONL(w io.Writer, t *findings.Table) error {
 	e := json.NewEncoder(w)
 	for _, r := range t.Rows {
 		l := line{Run: t.Run.ID, Experiment: t.Run.Experiment, Device: r.Origin.Device, Rehearsal: t.Run.Rehearsal,
-			Emulated: words.Line(r.Device.Emulated, words.MaxName), Row: r}
+			Emulated: words.Line(r.Device.EmulatedBy(), words.MaxName), Row: r}
 		if l.Device == "" {
 			l.Device = t.Run.Device.Name
 		}

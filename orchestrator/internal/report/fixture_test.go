@@ -96,7 +96,7 @@ func (r *run) add(m trial.Model, p trial.Provider, threads, batch, rep, n int, p
 		Agent: trial.Agent{Version: "v0.0.0-test", OS: "linux", Arch: "arm64",
 			SHA256: strings.Repeat("d4", 32)},
 		Device: trial.Device{Model: trial.Read("Raspberry Pi 5 Model B Rev 1.0"), CPU: trial.Read("Cortex-A76"),
-			Cores:       4,
+			Cores: 4, FloatInAdds: trial.Read(4.0),
 			MemoryBytes: trial.Read(int64(8_000_000_000)), Kernel: trial.Read("6.6.31-v8"),
 			Governor: trial.Read("ondemand"),
 			ClockHz:  trial.Read(int64(2_400_000_000)), Temperature: trial.Read(52.5 + float64(k))},

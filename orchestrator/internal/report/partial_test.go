@@ -119,6 +119,9 @@ func TestStartsOfOneTrial(t *testing.T) {
 		t.Errorf("%d and %d process starts: %+v", levels(whole), levels(table), table.Spreads)
 	}
 	// Measured in two leases, they have no blocks beside each other.
+	for i := range r.Results[1].Blocks {
+		r.Results[1].Blocks[i].Turn = r.Results[0].Blocks[i].Turn // each agent counts from 1
+	}
 	r.Results[1].Start, r.Results[1].End = r.Results[1].Start.AddDate(0, 0, 1), r.Results[1].End.AddDate(0, 0, 1)
 	if c := findings.Build(r.Input).Ratios[0]; c.Pairs != 0 || !strings.Contains(c.Text, "not measured in turns") {
 		t.Errorf("a day apart: %+v", c)

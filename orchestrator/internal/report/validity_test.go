@@ -118,7 +118,7 @@ func TestOldResult(t *testing.T) {
 	res.Summary.P99NS = trial.Read(float64(stats.NewSample(res.LatenciesNS).Sorted()[98]))
 	res.Summary.MedianInterval = trial.Reading[trial.Interval]{}
 	row := findings.Build(r.Input).Rows[0]
-	if len(row.Doubts) > 0 || row.Validity != stats.Valid || len(row.Checks) != 19 {
+	if len(row.Doubts) > 0 || row.Validity != stats.Valid || len(row.Checks) != 20 {
 		t.Errorf("doubts %v, %s, %+v", row.Doubts, row.Validity, row.Checks)
 	}
 	if row.P99.Unavailable != "needs 662 inferences, has 100: 562 more" {

@@ -79,7 +79,7 @@ func (c *Config) settle() {
 	if c.Patience == (Patience{}) {
 		c.Patience = DefaultPatience()
 	}
-	if c.box() == aServer && c.Patience.Cleanup == DefaultPatience().Cleanup {
+	if c.box() == AServer && c.Patience.Cleanup == DefaultPatience().Cleanup {
 		c.Patience.Cleanup = serverCleanup
 	}
 }

@@ -34,7 +34,7 @@ func (a boarding) launch(ctx context.Context) (string, error) {
 		Follow:        trial.EventsFile,
 		ReservationID: a.lease.ReservationID,
 		Transport:     transport,
-		FirstUse:      a.box() == aServer && !a.Experiment.Server.CloudInit,
+		FirstUse:      a.box() == AServer && !a.Experiment.Server.CloudInit,
 	}
 	back, err := a.comeBack(ctx)
 	if err != nil {
@@ -125,7 +125,7 @@ func (a *attempt) launchInTime(ctx context.Context) (Container, error) {
 	if err != nil && timed.Err() != nil && ctx.Err() == nil {
 		late := failure.Cloud.Errorf("the %s %s did not start before its lease ends, at %s", a.box(), a.request.Name,
 			timeOfDay(a.lease.End)).Because(err)
-		if a.box() == aServer {
+		if a.box() == AServer {
 			return c, late.Advise("a deployment takes 10 to 20 minutes, and so does booting: give the lease more time, " +
 				"or name another node if it is always the same")
 		}
@@ -136,13 +136,13 @@ func (a *attempt) launchInTime(ctx context.Context) (Container, error) {
 	return c, err
 }
 
-// aServer is what people call a run's container on a machine that is lent whole.
-const aServer = "server"
+// AServer is what people call a run's container on a machine that is lent whole.
+const AServer = "server"
 
 // box is what people call it.
 func (c *Config) box() string {
 	if c.Run != nil && c.Experiment != nil && c.Experiment.SiteKind().Servers {
-		return aServer
+		return AServer
 	}
 	return aContainer
 }

@@ -56,7 +56,20 @@ func take(cleanup context.Context, cfg *Config) (*execution, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !cutOff(entries).IsZero() {
+		x.write(tookOver(len(st.Slots)))
+	}
 	return x, nil
+}
+
+// tookOver says that another process goes on from here. Without it, how this one ends
+// would pass for the end of the requests that a dead one had under way, see [cutOff].
+func tookOver(slots int) store.Entry {
+	e := store.Entry{Kind: store.Began, Phase: string(PhaseRelease)}
+	for slot := 1; slots > 1 && slot <= slots; slot++ {
+		e.Slots = append(e.Slots, slot)
+	}
+	return e
 }
 
 // asked is what says that things stay as they are.

@@ -151,3 +151,41 @@ func TestCutOff(t *testing.T) {
 		}
 	}
 }
+
+// The same where the run is not resumed but ended, as by `chexp gc --yes` or by the
+// process that gives back in a dead one's place.
+func TestLateCreateOfARunThatIsEnded(t *testing.T) {
+	for kind, looks := range map[ThingKind]int{ALease: 1, AContainer: 2} {
+		for left := 1; left <= looks; left++ { // before which look
+			t.Run(fmt.Sprintf("%s/%d", kind, left), func(t *testing.T) {
+				l, c := newLab(t), newCloud(t)
+				s := &stocked{cloud: c, left: -1}
+				killedBefore(t, l, s, kind)
+				late := func() {
+					name := nameOf(t, l, string(kind))
+					if kind == ALease {
+						c.leases["late"] = Lease{ID: "late", Name: name}
+					} else {
+						c.containers["late"] = Container{ID: "late", Name: name, Status: "Running",
+							Dir: filepath.Join(c.dir, "late")}
+					}
+				}
+				l.patience = DefaultPatience()
+				l.patience.Late = 20 * time.Millisecond
+				s.left, s.late = left, late
+				if err := l.end(t, s); err != nil {
+					t.Fatalf("end: %v", err)
+				}
+				if cutOff(l.entries(t)).IsZero() { // by which it waits for what comes late
+					t.Error("the journal does not say that a process died with a request under way")
+				}
+				if s.left > 0 {
+					t.Fatalf("there are fewer looks than %d", left)
+				}
+				if len(c.leases)+len(c.containers) > 0 {
+					t.Errorf("left on the cloud: %v %v", c.leases, c.containers)
+				}
+			})
+		}
+	}
+}

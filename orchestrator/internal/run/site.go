@@ -61,6 +61,10 @@ type Marks interface {
 // ErrWedged is the cause of a refusal that no repetition and no waiting mends.
 var ErrWedged = errors.New("no request removes it")
 
+// ErrStuck is the cause of what failed because a service of the site takes requests and
+// carries none out, for nobody: the device is not to blame.
+var ErrStuck = errors.New("its container service (zun-compute) may be stuck")
+
 // Launcher starts, reaches and removes the container.
 type Launcher interface {
 	// Launch creates the container and waits until it runs, or adopts the

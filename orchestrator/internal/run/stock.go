@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -46,9 +47,13 @@ type Thing struct {
 	Created time.Time `json:"created,omitzero"`    // zero where the site does not tell
 	End     time.Time `json:"end,omitzero"`        // of a lease
 	For     string    `json:"container,omitempty"` // the id of the container that a floating IP was made for
+	Word    string    `json:"word,omitempty"`      // what people call its kind where that is another word
 }
 
-func (t Thing) String() string { return fmt.Sprintf("%s %s (%s)", t.Kind, t.Name, t.ID) }
+// Called is what people call its kind.
+func (t Thing) Called() string { return cmp.Or(t.Word, string(t.Kind)) }
+
+func (t Thing) String() string { return fmt.Sprintf("%s %s (%s)", t.Called(), t.Name, t.ID) }
 
 // Asked are the names under which a run asked for things of its own, by kind.
 func Asked(entries []store.Entry) map[ThingKind][]string {
@@ -160,8 +165,25 @@ func (x *execution) sweep(ctx context.Context) error {
 				return err
 			}
 		}
+		if kind == AKeyPair && !cut.IsZero() {
+			x.forgetKeys(ctx, stock, st, names)
+		}
 	}
 	return nil
+}
+
+// forgetKeys removes the private halves of key pairs on this machine, whatever came of
+// the servers that they were asked for with.
+func (x *execution) forgetKeys(ctx context.Context, stock Stock, st State, names []string) {
+	for _, name := range names {
+		t := Thing{Kind: AKeyPair, ID: name, Name: name}
+		if st.holds(t) {
+			continue
+		}
+		if err := stock.Remove(ctx, t); err != nil {
+			x.Observe.Say(fmt.Sprintf("the %s could not be looked up again: %v", t, err))
+		}
+	}
 }
 
 // ownWithin lists things of a kind: a list that hangs takes no other's time.

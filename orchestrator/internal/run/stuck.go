@@ -78,11 +78,17 @@ func (a enduring) serviceStuck(ctx context.Context, cause error) bool {
 	if _, ends := a.deadline(); !ends || ctx.Err() != nil {
 		return false
 	}
+	if errors.Is(cause, ErrStuck) {
+		return true
+	}
 	p, ok := a.Site.(Prober)
-	if !ok {
+	switch {
+	case a.container.ID == "":
+		return false
+	case !ok:
 		return failure.KindOf(cause) == failure.Cloud && !errors.Is(cause, context.DeadlineExceeded)
 	}
-	return a.container.ID != "" && p.Stuck(ctx, a.container)
+	return p.Stuck(ctx, a.container)
 }
 
 // tellStuck says once in a run what only an operator can mend.
@@ -90,10 +96,10 @@ func (a enduring) tellStuck() {
 	if !a.stuck.begins() {
 		return
 	}
-	a.Observe.Warn(fmt.Sprintf("the site says that the container runs, and carries out no command in it: its container "+
-		"service may be stuck, for everybody. What measures goes on measuring, and chexp tries again about once a minute "+
-		"until the lease ends at %s. Only an operator of the site can restart the service (zun-compute): tell its help desk",
-		timeOfDay(a.lease.End)))
+	a.Observe.Warn(fmt.Sprintf("the site's container service answers and carries nothing out: it may be stuck, for "+
+		"everybody. What measures goes on measuring, and chexp tries again about once a minute until the lease ends at "+
+		"%s; Ctrl-C gives the device back. Only an operator of the site can restart the service (zun-compute): tell its "+
+		"help desk", timeOfDay(a.lease.End)))
 }
 
 // patiently does something on the device, and does it again for as long as the site's
@@ -105,11 +111,14 @@ func (a enduring) patiently(ctx context.Context, do func(context.Context) (strin
 			a.stuck.over()
 			return text, nil
 		}
-		if a.container.ID == "" || !a.serviceStuck(ctx, err) {
+		if !a.serviceStuck(ctx, err) {
 			return "", err
 		}
 		a.tellStuck()
 		left := a.until(a.lease.End) - a.Patience.LeaseGrace
+		if end, ok := a.deadline(); ok && a.container.ID == "" { // nothing of ours is on the device
+			left = a.until(end)
+		}
 		if left <= 0 {
 			return "", failure.Cloud.Errorf("the site's container service was stuck until the lease's end").Because(err)
 		}

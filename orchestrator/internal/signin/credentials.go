@@ -39,6 +39,12 @@ type settings map[string]string
 // secrets are the settings that no sentence shows.
 var secrets = []string{"password", "application_credential_secret", "token", "access_token", "client_secret"}
 
+// noSecret is what OS_CLIENT_SECRET is in the dashboard's openrc: nobody's secret.
+const noSecret = "none"
+
+// addresses are the settings that are URLs, which may hold a password.
+var addresses = []string{"auth_url", "discovery_endpoint", "access_token_endpoint"}
+
 // variables name the settings that have a variable of their own in openrc
 // files; the first that is set counts. The others' are OS_ and the setting's
 // name.
@@ -149,7 +155,12 @@ func fromEnvironment(o Options) (credentials, error) {
 func (c *credentials) build(o Options, e entry) error {
 	c.given = e.auth
 	for _, name := range secrets {
-		secret.Hide(e.auth[name])
+		if e.auth[name] != noSecret {
+			secret.Hide(e.auth[name])
+		}
+	}
+	for _, name := range addresses {
+		secret.HideURL(e.auth[name])
 	}
 	how, err := chooseMethod(e, c.from)
 	if err != nil {

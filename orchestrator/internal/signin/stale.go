@@ -80,8 +80,7 @@ func (c credentials) surplus() []string {
 		byToken:   {"token"}, byOIDCAccessToken: {"access_token"}}[c.how]
 	var names []string
 	for _, setting := range secrets {
-		// OS_CLIENT_SECRET is "none" in the dashboard's openrc and nobody's secret.
-		if name, value := variable(setting); value != "" && value != "none" && !slices.Contains(uses, setting) {
+		if name, value := variable(setting); value != "" && value != noSecret && !slices.Contains(uses, setting) {
 			names = append(names, name)
 		}
 	}

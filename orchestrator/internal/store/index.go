@@ -2,9 +2,13 @@ package store
 
 import (
 	"bytes"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
+	"chexp/experiments/failure"
 	"chexp/experiments/files"
 )
 
@@ -32,26 +36,33 @@ func (x Index) Add(r *Run) error {
 func (x Index) Drop(id string) { _ = os.Remove(filepath.Join(x.dir, id)) } // what stays is looked at again
 
 // Runs lists the runs that are remembered. One whose directory is no longer there
-// is forgotten.
-func (x Index) Runs() (runs []*Run) {
+// is forgotten; one that cannot be looked at, such as on a disk that does not answer,
+// is not, and the error names it.
+func (x Index) Runs() (runs []*Run, unread error) {
 	entries, err := files.ReadDir(x.dir, maxRuns)
-	if err != nil {
-		return nil
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, failure.Storage.Errorf("which runs were cut off cannot be read").Because(err)
 	}
 	for _, e := range entries {
 		if !idPattern.MatchString(e.Name()) {
 			continue
 		}
-		dir, err := files.Read(filepath.Join(x.dir, e.Name()), 4096)
-		if err != nil {
+		note, err := files.Read(filepath.Join(x.dir, e.Name()), 4096)
+		dir := string(bytes.TrimSpace(note))
+		if err == nil {
+			_, err = os.Lstat(filepath.Join(dir, journalFile))
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
+			unread = errors.Join(unread, failure.Storage.Errorf("run %s may hold something, and cannot be looked at",
+				e.Name()).Because(err))
 			continue
 		}
-		r, err := At("").Open(string(bytes.TrimSpace(dir)))
+		r, err := At("").Open(dir)
 		if err != nil || r.ID != e.Name() {
 			x.Drop(e.Name())
 			continue
 		}
 		runs = append(runs, r)
 	}
-	return runs
+	return runs, unread
 }

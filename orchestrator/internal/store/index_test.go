@@ -3,6 +3,7 @@ package store
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -12,7 +13,7 @@ import (
 func TestIndex(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "working")
 	x := IndexAt(dir)
-	if len(x.Runs()) != 0 {
+	if len(listed(t, x)) != 0 {
 		t.Error("an index that is not there has runs")
 	}
 	var runs []*Run
@@ -36,17 +37,46 @@ func TestIndex(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := x.Runs(); len(got) != 2 || !InUse(got[0]) {
+	if got := listed(t, x); len(got) != 2 || !InUse(got[0]) {
 		t.Fatalf("%d runs", len(got))
 	}
 	if err := os.RemoveAll(runs[0].Dir); err != nil {
 		t.Fatal(err)
 	}
-	if got := x.Runs(); len(got) != 1 || got[0].ID != runs[1].ID {
+	if got := listed(t, x); len(got) != 1 || got[0].ID != runs[1].ID {
 		t.Errorf("%v", got)
 	}
 	x.Drop(runs[1].ID)
-	if left, err := os.ReadDir(dir); err != nil || len(x.Runs()) != 0 || len(left) != 1 { // the notes
+	if left, err := os.ReadDir(dir); err != nil || len(listed(t, x)) != 0 || len(left) != 1 { // the notes
 		t.Errorf("%v, %v", left, err)
+	}
+}
+
+func listed(t *testing.T, x Index) []*Run {
+	t.Helper()
+	runs, err := x.Runs()
+	if err != nil {
+		t.Error(err)
+	}
+	return runs
+}
+
+// A run on a disk that does not answer may hold a lease: it is told of, and not
+// forgotten.
+func TestIndexOfWhatCannotBeLookedAt(t *testing.T) {
+	dir := t.TempDir()
+	x, id := IndexAt(dir), NewID("far", time.Now())
+	note := filepath.Join(dir, id)
+	if err := os.WriteFile(note, []byte("/"+strings.Repeat("x", 300)), 0o600); err != nil { // no name can be so long
+		t.Fatal(err)
+	}
+	for range 2 {
+		runs, err := x.Runs()
+		if len(runs) != 0 || err == nil || !strings.Contains(err.Error(), id) {
+			t.Errorf("%v, %v", runs, err)
+		}
+	}
+	if _, err := os.Lstat(note); err != nil {
+		t.Errorf("it is forgotten: %v", err)
 	}
 }

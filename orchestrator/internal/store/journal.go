@@ -70,7 +70,7 @@ func (r *Run) Record(e Entry) error {
 	r.journal.Lock()
 	defer r.journal.Unlock()
 	if e.Time.IsZero() {
-		e.Time = time.Now().UTC()
+		e.Time = now()
 	}
 	e.Text = secret.Redact(e.Text)
 	if e.Data != nil {
@@ -85,6 +85,20 @@ func (r *Run) Record(e Entry) error {
 		err = r.appendLine(line)
 	}
 	return err
+}
+
+// began is when this process did, with the monotonic clock's reading.
+var began = time.Now()
+
+// now is the time, and never earlier than the monotonic clock has it since the process
+// began: a clock that is set back meanwhile makes no phase end before it began. That
+// clock stands still while a machine sleeps, the other one is right then.
+func now() time.Time {
+	steady, now := began.Add(time.Since(began)), time.Now()
+	if now.Round(0).Before(steady.Round(0)) {
+		now = steady
+	}
+	return now.UTC()
 }
 
 // appendLine adds a line. If the file ends in a torn one (the disk was full,

@@ -67,7 +67,7 @@ func noteOrigin(r *Run, known Origins, from Origin, res *trial.Result, data []by
 		return nil
 	}
 	if from.Time.IsZero() {
-		from.Time = time.Now().UTC()
+		from.Time = now()
 	}
 	line, err := json.Marshal(from)
 	if err != nil {

@@ -248,6 +248,21 @@ func MemoryLimit(root fs.FS) trial.Reading[int64] {
 	})
 }
 
+// ProcessLimit is how many processes and threads the groups allow; 0: no limit.
+func ProcessLimit(root fs.FS) trial.Reading[int64] {
+	return least(root, "pids", func(_ Path, dir string) (int64, bool, error) {
+		s, err := kernelfs.Read(root, dir+"/pids.max")
+		if err != nil || s == "max" {
+			return 0, false, err
+		}
+		n, err := kernelfs.ParseCount(s)
+		if err != nil {
+			return 0, false, fmt.Errorf("/%s/pids.max holds %q", dir, kernelfs.Clip(s))
+		}
+		return n, true, nil
+	})
+}
+
 // ThrottledNS is for how long quotas have stopped threads of the groups so far,
 // summed over processors and groups [cpu.stat: throttled_usec in v2, throttled_time
 // in ns in v1; a group counts its own quota only, not its parents'].

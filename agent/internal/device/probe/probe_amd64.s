@@ -17,6 +17,25 @@ loop:
 	JNZ  loop
 	RET
 
+#define MUL4  MULPS X1, X0; MULPS X1, X0; MULPS X1, X0; MULPS X1, X0
+#define MUL16 MUL4; MUL4; MUL4; MUL4
+#define MUL64 MUL16; MUL16; MUL16; MUL16
+
+// func floatChain(rounds int64)
+TEXT ·floatChain(SB), NOSPLIT, $0-8
+	MOVQ rounds+0(FP), CX
+	MOVL $0x3f800000, AX // 1.0
+	MOVQ AX, X0
+	SHUFPS $0, X0, X0
+	MOVAPS X0, X1
+	PCALIGN $64
+again:
+	MUL64
+	MUL64
+	SUBQ $1, CX
+	JNZ  again
+	RET
+
 // func readBlocks(p unsafe.Pointer, blocks int64)
 TEXT ·readBlocks(SB), NOSPLIT, $0-16
 	MOVQ p+0(FP), SI

@@ -17,6 +17,24 @@ loop:
 	BNE  loop
 	RET
 
+#define FMLA4  VFMLA V1.S4, V1.S4, V0.S4; VFMLA V1.S4, V1.S4, V0.S4; VFMLA V1.S4, V1.S4, V0.S4; VFMLA V1.S4, V1.S4, V0.S4
+#define FMLA16 FMLA4; FMLA4; FMLA4; FMLA4
+#define FMLA64 FMLA16; FMLA16; FMLA16; FMLA16
+
+// func floatChain(rounds int64)
+TEXT ·floatChain(SB), NOSPLIT, $0-8
+	MOVD rounds+0(FP), R2
+	MOVW $0x3f800000, R3 // 1.0
+	VDUP R3, V0.S4
+	VDUP R3, V1.S4
+	PCALIGN $64
+again:
+	FMLA64
+	FMLA64
+	SUBS $1, R2, R2
+	BNE  again
+	RET
+
 // func readBlocks(p unsafe.Pointer, blocks int64)
 TEXT ·readBlocks(SB), NOSPLIT, $0-16
 	MOVD p+0(FP), R0

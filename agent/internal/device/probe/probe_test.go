@@ -18,6 +18,19 @@ func TestClock(t *testing.T) {
 	}
 }
 
+// Whatever runs this test, a float operation takes longer than an addition. What
+// emulators and processors show is in the device's check of validity.
+func TestFloatInAdds(t *testing.T) {
+	ratio, err := FloatInAdds()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%.2f additions", ratio)
+	if ratio < 1.5 || ratio > 1000 {
+		t.Errorf("a float operation takes %g additions", ratio)
+	}
+}
+
 // A busy machine gives no rate, and says so; one thread's small buffer finds a
 // quiet moment almost anywhere.
 func TestReadRate(t *testing.T) {

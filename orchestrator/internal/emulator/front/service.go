@@ -121,6 +121,8 @@ func carryOut(a world.Action, h http.Handler, w *world.World, api API, rw http.R
 	case a.Down > 0:
 		w.Orders.Cut(w.Now().Add(a.Down))
 		Drop()
+	case a.Echo != "":
+		echo(a.Echo, rw, r)
 	case a.Drip:
 		h.ServeHTTP(&void{header: rw.Header().Clone()}, r)
 		drip(rw, r)

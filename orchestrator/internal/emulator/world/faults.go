@@ -37,6 +37,7 @@ type Action struct {
 	Late   time.Duration // the same, also for a client that has gone meanwhile: the request was on its way
 	Bytes  int64         // so many go over a connection before it is cut
 	Number int           // of workers
+	Echo   string        // refuse it, and repeat the whole request: one of Echoes
 }
 
 // Faults says how often each fault is to happen; a negative number means for ever.

@@ -122,7 +122,22 @@ func Size(word string) Value {
 }
 
 // callTakes is what can happen to a call or to all calls of a service.
-const callTakes = "STATUS|drop|lost|hang|drip|slow-TIME|late-TIME|down-TIME"
+const callTakes = "STATUS|drop|lost|hang|drip|slow-TIME|late-TIME|down-TIME|echo-PLACE"
+
+// Where, or in which spelling, a refusal repeats a request that was to be echoed.
+const (
+	EchoBody     = "body"
+	EchoHeader   = "header"
+	EchoLocation = "location"
+	EchoHTML     = "html"
+	EchoBase64   = "base64"
+	EchoURL      = "url"
+	EchoJSON     = "json"
+	EchoLines    = "lines"
+)
+
+// Echoes are all of them.
+var Echoes = []string{EchoBody, EchoHeader, EchoLocation, EchoHTML, EchoBase64, EchoURL, EchoJSON, EchoLines}
 
 // readCall returns what an order says of a call.
 func readCall(text string) (Action, bool) {
@@ -139,6 +154,9 @@ func readCall(text string) (Action, bool) {
 	}
 	if text == "drip" {
 		return Action{Text: text, Drip: true}, true
+	}
+	if place, ok := strings.CutPrefix(text, "echo-"); ok {
+		return Action{Text: text, Echo: place}, slices.Contains(Echoes, place)
 	}
 	if a, ok := (Target{Value: Time("down")}).read(text); ok {
 		return Action{Text: text, Down: a.Time}, true
@@ -160,7 +178,8 @@ func NewGrammar(services ...Vocabulary) *Grammar { return &Grammar{services} }
 // String describes all orders in one line.
 func (g *Grammar) String() string {
 	says := []string{"SERVICE[.CALL]=" + callTakes + " (as in zun.create=500x2)",
-		"SERVICE.CALL@BOARD (as in zun.execute@nyu-rpi5-02=500)"}
+		"SERVICE.CALL@BOARD (as in zun.execute@nyu-rpi5-02=500)",
+		"PLACE of an echoed request " + strings.Join(Echoes, "|")}
 	for _, s := range g.services {
 		for _, t := range s.Targets {
 			says = append(says, t.Name+"="+t.takes("|"))

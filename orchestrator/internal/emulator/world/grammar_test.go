@@ -63,7 +63,7 @@ func TestWrongOrders(t *testing.T) {
 		"zun.show@=500":           `zun.show cannot be ordered for the board ""`,
 		"zun.policy@rpi-1=strict": `zun.policy cannot be ordered for the board "rpi-1"`,
 		"zun@rpi-1=500":           `zun cannot be ordered for the board "rpi-1"`,
-		"zun.create=200": `zun.create takes STATUS|drop|lost|hang|drip|slow-TIME|late-TIME|down-TIME ` +
+		"zun.create=200": `zun.create takes STATUS|drop|lost|hang|drip|slow-TIME|late-TIME|down-TIME|echo-PLACE ` +
 			`(a status is 400 to 599), not "200"`,
 		"zun.create=slow--1s":          `not "slow--1s"`,
 		"zun.create=cut-after-1MiB":    `not "cut-after-1MiB"`,

@@ -45,9 +45,8 @@ var circumstances = []circumstance{
 	{fact: "Memory", of: number(memory, words.Bytes)},
 	// Boards of one kind have a little more or less of it.
 	{factor: "memory", of: number(memory, func(v float64) string { return fmt.Sprintf("%.1f GB", v/1e9) })},
-	{fact: "Emulated by", of: func(r *trial.Result) (string, string) {
-		return cmp.Or(r.Device.Emulated, "nothing: no sign of it"), ""
-	}},
+	{fact: "Emulated by", of: emulatedBy},
+	{fact: "Virtual machine", newer: true, of: func(r *trial.Result) (string, string) { return r.Device.Virtual, "" }},
 	{fact: "Kernel", factor: "kernel", of: text(func(d *trial.Device) trial.Reading[string] { return d.Kernel })},
 	{fact: "Page size", factor: "page size", newer: true, of: func(r *trial.Result) (string, string) {
 		return words.When(r.Device.PageSize > 0, fmt.Sprintf("%d bytes", r.Device.PageSize)), ""
@@ -119,6 +118,16 @@ func word(get func(*trial.Device) trial.Reading[string]) reader {
 // plain makes a reader of what every agent tells.
 func plain(get func(*trial.Result) string) reader {
 	return func(r *trial.Result) (string, string) { return get(r), "not told by the agent" }
+}
+
+// emulatedBy claims a processor only where the agent measured that it is one.
+func emulatedBy(r *trial.Result) (value, why string) {
+	d := &r.Device
+	if by := d.EmulatedBy(); by != "" {
+		return by, ""
+	}
+	return words.When(d.OnProcessor(), "nothing, by the time that its operations take"),
+		cmp.Or(d.FloatInAdds.Unavailable, "no sign of it was found, which is no proof")
 }
 
 func number(get func(*trial.Device) trial.Reading[int64], format func(float64) string) reader {

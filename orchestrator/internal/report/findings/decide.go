@@ -12,7 +12,7 @@ import (
 )
 
 func decide(t *Table) Decision {
-	emulated := slices.ContainsFunc(t.Rows, func(r *Row) bool { return r.Device.Emulated != "" })
+	emulated := slices.ContainsFunc(t.Rows, func(r *Row) bool { return r.Device.EmulatedBy() != "" })
 	j := t.Judged.Decide()
 	d := Decision{Verdict: j.Conclusion, RealDevice: len(t.Rows) > 0 && !t.Run.Rehearsal && !emulated}
 	if j.Fastest != nil {

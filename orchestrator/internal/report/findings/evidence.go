@@ -24,7 +24,7 @@ func Evidence(in Input) compare.Run {
 		r := newRow(t)
 		x := compare.Trial{Trial: t, Why: r.shortly()}
 		if t.Result != nil {
-			if t.Result.Device.Emulated != "" {
+			if t.Result.Device.EmulatedBy() != "" {
 				out.Kind = compare.Emulated
 			}
 			x.Board = facts.Kind(t.Result.Device)

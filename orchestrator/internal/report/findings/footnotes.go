@@ -182,7 +182,7 @@ func caveats(t *Table) (out []string) {
 	}
 	var by []string
 	for _, r := range t.Rows {
-		if e := words.Line(r.Device.Emulated, words.MaxName); e != "" && !slices.Contains(by, e) {
+		if e := words.Line(r.Device.EmulatedBy(), words.MaxName); e != "" && !slices.Contains(by, e) {
 			by = append(by, e)
 		}
 	}

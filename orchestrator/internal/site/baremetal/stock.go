@@ -46,8 +46,8 @@ func (s *serverClient) ownServers(ctx context.Context) ([]run.Thing, error) {
 	for _, v := range all {
 		if v.Status != deleted {
 			s.noteName(v)
-			own = append(own, run.Thing{Kind: run.AContainer, ID: v.ID, Name: v.Name, Status: v.Status, Failed: over(v),
-				Created: v.Created})
+			own = append(own, run.Thing{Kind: run.AContainer, Word: run.AServer, ID: v.ID, Name: v.Name, Status: v.Status,
+				Failed: over(v), Created: v.Created})
 		}
 	}
 	return own, nil

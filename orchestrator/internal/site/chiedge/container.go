@@ -33,17 +33,20 @@ func (s *containerClient) Launch(ctx context.Context, req run.ContainerRequest,
 	}
 	for try := 1; ; try++ {
 		made, err := s.obtain(ctx, req, progress)
-		if err != nil {
+		switch {
+		case err != nil && made != nil:
+			return toContainer(*made), err
+		case err != nil:
 			return run.Container{}, err
 		}
 		running, err := s.awaitRunning(ctx, *made, req, progress)
 		if err == nil {
 			return toContainer(running), nil
 		}
-		clean, cancel := patient.Detached(ctx, s.Pace.Cleanup/6) // the run tries again, with more time
-		cleanErr := s.Destroy(clean, made.UUID)
-		cancel()
-		if cleanErr != nil {
+		if cleanErr := s.clear(context.WithoutCancel(ctx), made.UUID); cleanErr != nil {
+			if errors.Is(err, errVanished) && errors.Is(cleanErr, run.ErrStuck) {
+				return toContainer(*made), cleanErr
+			}
 			return toContainer(*made), errors.Join(err, cleanErr)
 		}
 		if try == launchTries || !errors.Is(err, errVanished) {
@@ -74,7 +77,7 @@ func checkContainer(req run.ContainerRequest) error {
 }
 
 // obtain adopts the live container of this name, or removes a dead one and
-// makes it.
+// makes it. One that cannot be removed is returned with the error.
 func (s *containerClient) obtain(ctx context.Context, req run.ContainerRequest,
 	progress func(string)) (*containers.Container, error) {
 	c, err := s.theContainer(ctx, req.Name)
@@ -88,10 +91,31 @@ func (s *containerClient) obtain(ctx context.Context, req run.ContainerRequest,
 		return c, nil
 	}
 	progress(fmt.Sprintf("removing container %s of an earlier try, which is in %s", req.Name, c.Status))
-	if err := s.Destroy(ctx, c.UUID); err != nil {
-		return nil, err
+	if err := s.clear(ctx, c.UUID); err != nil {
+		return c, err
 	}
 	return s.createContainer(ctx, req)
+}
+
+// clear removes a container that came to nothing, in a sixth of a clean-up's time: the
+// run tries again, with more. One that has been on its way all that time has
+// [run.ErrStuck] for a cause: Zun answers and carries nothing out.
+func (s *containerClient) clear(ctx context.Context, id string) error {
+	timed, cancel := context.WithTimeout(ctx, s.Pace.Cleanup/6)
+	defer cancel()
+	err := s.Destroy(timed, id)
+	if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	look, cancel := context.WithTimeout(ctx, s.Pace.Cleanup/6)
+	defer cancel()
+	if c, looked := s.look(look, id); looked != nil || c.Status != containers.StatusDeleting {
+		return err
+	}
+	return failure.Cloud.Errorf("the container service has said for %s that it deletes the container %s, and has not",
+		(s.Pace.Cleanup / 6).Round(time.Second), id).
+		Advise("resume the run; if it happens again, tell the site's help desk").
+		Because(run.ErrStuck)
 }
 
 func dead(c containers.Container) bool {
@@ -129,14 +153,11 @@ func (s *containerClient) createContainer(ctx context.Context,
 	})
 }
 
-// claimTime is how long a new container may be without anybody working on it.
-const claimTime = 20 * time.Second
-
 // awaitClaim waits until Zun works on a new container, with every execute of this
 // machine held back: one that meets the claim is the end of it. What comes of the
 // container is for others to see.
 func (s *containerClient) awaitClaim(ctx context.Context, id string) {
-	ctx, cancel := context.WithTimeout(ctx, claimTime)
+	ctx, cancel := context.WithTimeout(ctx, s.opts.ClaimTime)
 	defer cancel()
 	_ = s.Pace.Poll(ctx, func() (bool, error) {
 		c, err := containers.Get(ctx, s.container, id).Extract()
@@ -264,7 +285,7 @@ func (l *launch) look(ctx context.Context, c containers.Container) (bool, error)
 		return false, l.client.containerFailure(ctx, c)
 	}
 	l.claimed = l.claimed || c.TaskState != "" || c.Status != containers.StatusCreating
-	if !l.claimed && time.Since(l.began) > claimTime {
+	if !l.claimed && time.Since(l.began) > l.client.opts.ClaimTime {
 		return false, failure.Cloud.Errorf("container %s is not being made: the service has lost it", c.Name).
 			Advise("resume the run; if it happens again, tell the site's help desk").
 			Because(errVanished)

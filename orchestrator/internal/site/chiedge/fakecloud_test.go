@@ -59,7 +59,10 @@ type fakeLease struct {
 	next                              []string // statuses to come, one a look
 }
 
-type state struct{ status, reason, detail string }
+type state struct {
+	status, reason, detail string
+	unclaimed              bool // nobody works on it, as on none of a stuck service
+}
 
 type fakeContainer struct {
 	id, name, user string

@@ -28,7 +28,7 @@ func (k *fakeContainer) json() map[string]any {
 	return map[string]any{"uuid": k.id, "links": []any{}, "name": k.name, "project_id": projectID, "user_id": k.user,
 		"image": k.body["image"], "cpu": 0,
 		"memory": "0", "command": []any{}, "status": k.now.status, "status_reason": null(k.now.reason),
-		"status_detail": null(k.now.detail), "task_state": task(k.now.status),
+		"status_detail": null(k.now.detail), "task_state": task(k.now),
 		"environment": map[string]any{}, "workdir": nil, "ports": ports, "addresses": addresses,
 		"labels": map[string]any{}}
 }
@@ -158,8 +158,8 @@ func noFloatingIP(w http.ResponseWriter) {
 }
 
 // task is what Zun does with a container in this status.
-func task(status string) any {
-	if status == "Creating" {
+func task(now state) any {
+	if now.status == "Creating" && !now.unclaimed {
 		return "container_creating"
 	}
 	return nil

@@ -50,6 +50,10 @@ type Options struct {
 	// download of its image over the device's link; 0 is 30 minutes.
 	LaunchTimeout time.Duration
 
+	// ClaimTime is how long a new container may be without anybody working on it;
+	// 0 is 20 seconds.
+	ClaimTime time.Duration
+
 	// LockDir holds the lock that lets one execute, put or get at a time through to
 	// Zun, of all processes that name it; "": a directory for temporary files.
 	LockDir string
@@ -94,6 +98,7 @@ func Connect(ctx context.Context, o Options) (*Site, error) {
 	o.User = cmp.Or(o.User, "root")
 	o.PullGrace = cmp.Or(o.PullGrace, 2*time.Minute)
 	o.LaunchTimeout = cmp.Or(o.LaunchTimeout, 30*time.Minute)
+	o.ClaimTime = cmp.Or(o.ClaimTime, 20*time.Second)
 	base, err := chameleon.Connect(ctx, signin.Options{
 		CloudsFile: o.CloudsFile, Cloud: o.Cloud, Region: o.Region, HTTP: o.HTTP, Notice: o.Notice,
 		Needs: []signin.Service{{Name: "container", Types: []string{"container", "application-container"}}},

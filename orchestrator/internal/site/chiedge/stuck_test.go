@@ -1,10 +1,13 @@
 package chiedge
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
+	"chexp/experiments/failure"
 	"chexp/orchestrator/internal/run"
 )
 
@@ -53,6 +56,42 @@ func TestStuckServiceOrLostContainer(t *testing.T) {
 				t.Errorf("stuck: %v", got)
 			}
 		})
+	}
+}
+
+// A service that is stuck before there is a container takes the creation and the
+// deletion and does neither: it is to blame, not the board. When it works again, what
+// was asked for is gone, and the next try gets a container.
+func TestStuckBeforeTheFirstContainer(t *testing.T) {
+	c := newCloud(t)
+	s := connect(t, c)
+	s.opts.ClaimTime, s.Pace.Cleanup = 10*time.Millisecond, 200*time.Millisecond
+	stuck := true
+	c.after = func(_ http.ResponseWriter, r *http.Request) bool {
+		if k := len(c.containers) - 1; stuck && k >= 0 {
+			switch r.Method {
+			case "POST":
+				c.containers[k].now, c.containers[k].next = state{status: "Creating", unclaimed: true}, nil
+			case "DELETE":
+				c.containers[k].deleting = false // said, and not done
+			}
+		}
+		return false
+	}
+	for try := range 2 {
+		k, err := s.Launch(t.Context(), bench(), quiet)
+		if !errors.Is(err, run.ErrStuck) || k.ID != c.containers[0].id {
+			t.Fatalf("try %d: %+v, %v", try, k, err)
+		}
+		check(t, err, failure.Cloud, "it deletes the container", "may be stuck")
+	}
+	if n := c.count("POST /v1/containers/"); n != 1 {
+		t.Errorf("%d creations while the first stays", n)
+	}
+	stuck = false
+	c.containers[0].deleting = true
+	if k, err := s.Launch(t.Context(), bench(), quiet); err != nil || k.Status != "Running" || len(c.containers) != 1 {
+		t.Errorf("%+v, %v, %d containers", k, err, len(c.containers))
 	}
 }
 
