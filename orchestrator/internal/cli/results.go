@@ -37,8 +37,8 @@ func (a resultsVerbs) resultsCommand() *cli.Command {
 				Name:      "fetch",
 				Usage:     "bring back what is on the device, also of a run whose chexp has died or was detached",
 				ArgsUsage: "RUN",
-				Description: "The agent goes on with its trials meanwhile. To finish the run and give the device " +
-					"back: chexp run --resume RUN",
+				Description: "The agent goes on with its trials meanwhile. A chexp that works on the run is asked to bring\n" +
+					"it home. To finish the run and give the device back: chexp run --resume RUN",
 				Flags: []cli.Flag{
 					&cli.StringFlag{Name: "from",
 						Usage: "take the results from this `DIR`, where a full disk made chexp put them"},
@@ -48,7 +48,7 @@ func (a resultsVerbs) resultsCommand() *cli.Command {
 			},
 			{Name: "report", Usage: "write a run's reports again: HTML, text, Markdown, CSV, Go benchmark format",
 				ArgsUsage: "RUN", Action: a.resultsReport},
-			a.compareCommand(), verifyVerb(a).command(), a.exportCommand(),
+			a.compareCommand(), a.answerCommand(), verifyVerb(a).command(), a.exportCommand(),
 		}, packVerbs(a).commands()...),
 	}
 }
@@ -117,7 +117,9 @@ func (a resultsVerbs) resultsFetch(c *cli.Context) error {
 	}
 	part := s // one device of a run with several, or all of the run
 	s = s.Whole()
-	if err := s.Lock(); err != nil {
+	if err := s.Lock(); failure.KindOf(err) == failure.Locked && !c.IsSet("from") {
+		return a.fetchBeside(c, part)
+	} else if err != nil {
 		return err
 	}
 	defer s.Unlock()
@@ -241,7 +243,7 @@ func (a resultsVerbs) fetchFromDevice(c *cli.Context, s *store.Run) (left, err e
 	if err != nil {
 		return nil, failure.Storage.Errorf("where run %s measures cannot be read", s.ID).Because(err)
 	}
-	site, err := a.connectOwn(c.Context, r, a.siteOptions(c))
+	site, err := a.connectOwn(c.Context, r, optionsOf(a.app, c, r.Experiment))
 	if err != nil {
 		return nil, err
 	}

@@ -293,15 +293,23 @@ func (f *follower) silent(cause error, silent time.Duration) error {
 }
 
 // backup brings home, now and then, what a long run has measured so far: a device
-// can be lost with all that is on it. That it fails once is no news.
+// can be lost with all that is on it. That it fails once is no news. It does so as well
+// when another chexp asks for it.
 func (f *follower) backup(ctx context.Context) {
-	if time.Since(f.copied) < f.Patience.Backup {
+	wanted, why := store.Wanted(f.Store), "the device was lost"
+	if !wanted && time.Since(f.copied) < f.Patience.Backup {
 		return
 	}
+	if wanted {
+		why = "it was fetched while the agent measured"
+		defer store.Served(f.Store)
+	}
 	f.copied = time.Now()
-	got, err := f.Collect(ctx, f.agent(), "the device was lost")
+	got, err := f.Collect(ctx, f.agent(), why)
 	if err = errors.Join(err, got.Unfinished); err != nil {
 		f.Observe.Say("what is measured so far could not be copied: " + err.Error())
+	} else if wanted {
+		f.Observe.Say("brought home as another chexp asked: " + got.String())
 	} else if got.Whole+got.Partial > 0 {
 		f.Observe.Say("copied in case the device is lost: " + got.String())
 	}

@@ -93,7 +93,8 @@ func prefix(r *store.Run, name string, size int64) string {
 // working reports whether a name at the top of a run's directory is of what chexps
 // work with, and says nothing of what was measured.
 func working(name string) bool {
-	return name == Dir || name == openMark || name == ".lock" || name == ".ballast" || name == "releaser.log"
+	return name == Dir || name == openMark || name == ".lock" || name == ".ballast" || name == "releaser.log" ||
+		name == store.WantedFile
 }
 
 // litter reports whether a file is one that is being written, or one that a computer
