@@ -65,13 +65,13 @@ func fillIn(infos []site.Lease, calendar []site.Device) {
 }
 
 // fill adds to a lease what it has, as far as the site tells.
-func (c *LeaseClient) fill(ctx context.Context, l *site.Lease) {
+func (c *DeviceClient) fill(ctx context.Context, l *site.Lease) {
 	one := []site.Lease{*l}
-	if calendar, err := c.devices.Devices(ctx); err == nil {
+	if calendar, err := c.Devices(ctx); err == nil {
 		fillIn(one, calendar)
 	}
 	if *l = one[0]; l.Device == (run.Device{}) { // it is over, or the calendar does not tell
-		if d, err := c.devices.deviceOf(ctx, l.ID); err == nil {
+		if d, err := c.deviceOf(ctx, l.ID); err == nil {
 			l.Device = d
 		}
 	}
@@ -84,7 +84,7 @@ func (c *LeaseClient) ShowLease(ctx context.Context, idOrName string) (site.Leas
 		return site.Lease{}, err
 	}
 	i := c.leaseInfo(l)
-	c.fill(ctx, &i)
+	c.devices.fill(ctx, &i)
 	return i, nil
 }
 
