@@ -15,6 +15,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/urfave/cli/v2"
 
+	"chexp/experiments/compare"
 	"chexp/experiments/schema"
 	"chexp/experiments/schema/ofstructs"
 	"chexp/models/inspect"
@@ -61,6 +62,7 @@ var answers = map[string]any{
 	"results fetch":   reportOrComparison,
 	"results list":    []runRow{},
 	"results show":    reportOrComparison,
+	"results trend":   compare.Trend{},
 	"results verify":  verdict{},
 	"run":             reportOrComparison,
 	"version":         []versionRow{},
