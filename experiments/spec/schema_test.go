@@ -118,8 +118,10 @@ func TestSchemaHasTheKeys(t *testing.T) {
 			t.Errorf("the schema has %s, and the loader says %s", key, said)
 		}
 	}
-	if said := loadedWith(t, "trials.zeal"); !strings.Contains(said, "is not a key of") {
-		t.Errorf("this test cannot fail: an unknown key is %q", said)
+	for _, key := range []string{"trials.zeal", "systems[].zeal", "systems[].lease.zeal"} {
+		if said := loadedWith(t, key); !strings.Contains(said, "is not a key of") {
+			t.Errorf("this test cannot fail: %s is %q", key, said)
+		}
 	}
 	doc, err := os.ReadFile("doc.go")
 	if err != nil {
@@ -131,7 +133,7 @@ func TestSchemaHasTheKeys(t *testing.T) {
 		t.Fatalf("only %d keys in the table", len(rows))
 	}
 	for _, m := range rows {
-		if key := m[1]; key != "key" && !keys[key] {
+		if key := m[1]; key != "key" && key != "systems[].KEY" && !keys[key] {
 			t.Errorf("the schema lacks %s", key)
 		}
 	}
@@ -145,11 +147,11 @@ func object(v any) map[string]any {
 // loadedWith is what the loader says of a file with nothing but this key.
 func loadedWith(t *testing.T, key string) string {
 	t.Helper()
-	site := "CHI@Edge"
+	site, own := "CHI@Edge", strings.TrimPrefix(key, "systems[].")
 	switch {
-	case key == "lease.node_type" || strings.HasPrefix(key, "server"):
+	case own == "lease.node_type" || strings.HasPrefix(own, "server"):
 		site = "CHI@TACC"
-	case key == "host" || key == "port" || key == "key":
+	case own == "host" || own == "port" || own == "key":
 		site = "ssh"
 	}
 	parts := strings.Split(key, ".")
@@ -162,8 +164,13 @@ func loadedWith(t *testing.T, key string) string {
 		value = map[string]any{name: value}
 	}
 	file := value.(map[string]any)
-	if file["site"] == nil {
-		file["site"] = site
+	of := file
+	if own != key {
+		of = file["systems"].([]any)[0].(map[string]any)
+		of["name"] = "x"
+	}
+	if of["site"] == nil {
+		of["site"] = site
 	}
 	data, err := yaml.Marshal(file)
 	if err != nil {
@@ -173,6 +180,6 @@ func loadedWith(t *testing.T, key string) string {
 	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err = Load(path)
+	_, err = LoadSystems(path)
 	return fmt.Sprint(err)
 }

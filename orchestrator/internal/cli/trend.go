@@ -101,8 +101,8 @@ func (a resultsVerbs) trendRuns(c *cli.Context) (name string, asked askedGroup, 
 
 // trendList has a row for each point.
 func trendList(t *compare.Trend) list {
-	l := list{columns: []string{"model", "provider", "threads", "batch", "started (UTC)", "run", "device", "p50 ms", "95 %",
-		"validity", "change"}, json: t, key: 5}
+	l := list{columns: []string{"model", "provider", "threads", "batch", "started (UTC)", "run", "device", "p50 ms",
+		"95 %", "validity", "change"}, json: t, key: 5}
 	for _, r := range t.Rows {
 		at := map[int]compare.Step{}
 		for _, s := range r.Steps {
