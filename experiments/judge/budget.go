@@ -52,6 +52,16 @@ func (b Budget) better(v, than float64) bool {
 	return v > than
 }
 
+// Margin is how far inside the limit a value is, as a share of the limit; outside it is
+// negative.
+func (b Budget) Margin(v float64) float64 {
+	margin := (b.Limit - v) / b.Limit
+	if !b.Op.IsUpper() {
+		return -margin
+	}
+	return margin
+}
+
 // Contradicts reports that no value meets both of two budgets on one metric.
 func (b Budget) Contradicts(other Budget) bool {
 	if b.Metric != other.Metric || b.Op.IsUpper() == other.Op.IsUpper() {

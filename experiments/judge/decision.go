@@ -112,3 +112,37 @@ func (r *Run) tally(i int, usable []*Option) Tally {
 	}
 	return out
 }
+
+// Best is the option to look at first: the fastest of those that meet every budget, or,
+// where none does, of those that meet the most; nil if no result may be decided from.
+func (d *Decision) Best() (best *Option) {
+	if d.Fastest != nil {
+		return d.Fastest
+	}
+	met := func(o *Option) (n int) {
+		for _, v := range o.Verdicts {
+			if v == Met {
+				n++
+			}
+		}
+		return n
+	}
+	for _, o := range d.Usable {
+		if best == nil || met(o) > met(best) || met(o) == met(best) && faster(o, best) < 0 {
+			best = o
+		}
+	}
+	return best
+}
+
+// Value is what an option has in its i-th budget: of its valid repetitions, the value
+// that serves the budget worst. ok is false where none has a value.
+func (o *Option) Value(i int) (worst float64, ok bool) {
+	for _, t := range o.Evidence(i) {
+		v, has := t.Answers[i].Value.Get()
+		if has && t.Valid() && (!ok || t.Answers[i].Budget.better(worst, v)) {
+			worst, ok = v, true
+		}
+	}
+	return worst, ok
+}

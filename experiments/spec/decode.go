@@ -50,8 +50,9 @@ func defaults() *Experiment {
 var experimentName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
 
 func (r *reader) experiment(root *node, e *Experiment) {
-	s, ok := r.section(root, "", "apiVersion", "name", "description", "site", "lease", "container", "server",
-		"host", "port", "key", "models", "runtimes", "providers", "threads", "batches", "trials", "accuracy", "budgets")
+	s, ok := r.section(root, "", "apiVersion", "name", "description", "site", "cloud", "lease", "container", "server",
+		"host", "port", "key", "system", "systems", "price_per_hour", "models", "runtimes", "providers", "threads", "batches",
+		"trials", "accuracy", "budgets")
 	if !ok {
 		return
 	}
@@ -71,6 +72,21 @@ func (r *reader) experiment(root *node, e *Experiment) {
 	if v, ok := s.text("description"); ok {
 		e.Description = strings.TrimSpace(v)
 	}
+	if s.has("systems") { // a file is split before
+		s.addf("systems", "stand in a file of their own, not in one of them")
+	}
+	if v, ok := s.text("system"); ok {
+		e.System = v
+		if !experimentName.MatchString(v) {
+			s.addf("system", "is %q, but may hold only a-z, 0-9 and inner hyphens", short(v))
+		}
+	}
+	if v, ok := s.literal("cloud", "an entry of clouds.yaml"); ok {
+		if e.Cloud = v; !plainName.MatchString(v) {
+			s.addf("cloud", "is %q, but must be an entry of clouds.yaml: letters, digits, '.', '_' and '-'", short(v))
+		}
+	}
+	readPrice(s, e)
 	r.site(s, e)
 	r.models(s, e)
 	r.runtimes(s, e)

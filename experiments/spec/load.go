@@ -10,21 +10,18 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
-	"chexp/experiments/files"
 	"chexp/experiments/secret"
 )
 
 // MaxFileBytes bounds an experiment file.
 const MaxFileBytes = 1 << 20
 
-// Load reads and checks an experiment file. A file that cannot be read is an
-// ordinary error; one that says something wrong is Problems.
+// Load reads and checks the file of one experiment. A file that cannot be read is an
+// ordinary error; one that says something wrong is Problems. One with several systems
+// is refused: see [LoadSystems].
 func Load(path string) (*Experiment, error) {
-	data, err := files.Read(path, MaxFileBytes)
-	if err != nil {
-		return nil, fmt.Errorf("experiment file: %w", err)
-	}
-	return Parse(path, data)
+	all, err := LoadSystems(path)
+	return one(path, all, err)
 }
 
 // Parse checks an experiment. Problems name the file as name says, and relative
@@ -42,6 +39,19 @@ func ParseStored(name, dir string, data []byte) (*Experiment, error) {
 }
 
 func parse(r *reader, data []byte) (*Experiment, error) {
+	e, err := read(r, r.document(data), data)
+	if err == nil {
+		err = r.problems.err(r.file)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// read makes an experiment of a document, whose text is raw, and adds what is wrong
+// with it; of a document that is nil that is known.
+func read(r *reader, root *node, raw []byte) (*Experiment, error) {
 	r.positions = map[string]position{}
 	dir, err := filepath.Abs(r.dir)
 	if err != nil {
@@ -49,13 +59,10 @@ func parse(r *reader, data []byte) (*Experiment, error) {
 	}
 	r.dir = dir
 	e := defaults()
-	if root := r.document(data); root != nil {
+	if root != nil {
 		r.experiment(root, e)
 	}
-	if err := r.problems.err(r.file); err != nil {
-		return nil, err
-	}
-	e.Dir, e.Raw = r.dir, data
+	e.Dir, e.Raw = r.dir, raw
 	e.file, e.positions = r.file, r.positions
 	return e, nil
 }

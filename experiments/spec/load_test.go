@@ -62,13 +62,15 @@ func TestValidFilesLoad(t *testing.T) {
 
 func TestShippedExperimentsLoad(t *testing.T) {
 	for _, path := range testFiles(t, "../*.yaml") {
-		e, err := Load(path)
+		all, err := LoadSystems(path)
 		if err != nil {
 			t.Errorf("%s:\n%v", path, err)
 			continue
 		}
-		if e.Description == "" {
-			t.Errorf("%s has no description", path)
+		for _, e := range all {
+			if e.Description == "" {
+				t.Errorf("%s has no description", path)
+			}
 		}
 	}
 }

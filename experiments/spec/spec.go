@@ -16,7 +16,9 @@ const APIVersion = "chexp/v1"
 type Experiment struct {
 	Name        string // [a-z0-9-], at most 40: it becomes part of lease and container names
 	Description string
+	System      string // of a file with several, the one that this is; "": the file is of one
 	Site        string
+	Cloud       string // the entry of clouds.yaml that signs in there; "": what the user says
 	Lease       Lease
 	Container   Container
 	Server      Server
@@ -28,7 +30,9 @@ type Experiment struct {
 	Batches     []int
 	Trials      TrialPolicy
 	Budgets     []judge.Budget
-	Accuracy    *Accuracy // nil: accuracy is not measured
+	// PricePerHour is what an hour of the device costs, in whatever currency; 0: not said.
+	PricePerHour float64
+	Accuracy     *Accuracy // nil: accuracy is not measured
 
 	Dir string // the file's directory: relative paths are relative to it
 	Raw []byte // the file as read, kept with the run

@@ -73,7 +73,7 @@ func TestFilesThatHoldNoWeightsAreRefused(t *testing.T) {
 		"too short":  {"w.bin", "4", "8", "end at byte 12"},
 		"above":      {"../secret", "0", "8", "not a file beside the model"},
 		"absolute":   {secret, "0", "8", "not a file beside the model"},
-		"link":       {"link", "0", "8", "escapes"},
+		"link":       {"link", "0", "8", "a link that leads out of the model's folder"},
 		"directory":  {".", "0", "8", "no regular file"},
 		"pipe":       {"pipe", "0", "8", "no regular file"},
 		"no place":   {"", "0", "8", "not a file beside the model"},

@@ -22,8 +22,8 @@ var moved = map[string]struct {
 // changed are operators whose meaning changed with an operator set in another
 // way than by moving attributes.
 var changed = map[string][]int64{
-	"Upsample": {10}, "TopK": {10, 11}, "Resize": {11}, "Softmax": {13}, "LogSoftmax": {13}, "Hardmax": {13},
-	"BatchNormalization": {9, 14, 15}, "Dropout": {12}, "Loop": {11, 13}, "Scan": {9, 11}, "If": {11, 13},
+	"Upsample": {10}, "TopK": {10, 11}, "Resize": {11}, "BatchNormalization": {9, 14, 15}, "Dropout": {12},
+	"Loop": {11, 13}, "Scan": {9, 11}, "If": {11, 13},
 }
 
 // highest is the operator set that Upgrade can go to.
@@ -42,7 +42,7 @@ func (m *Model) Upgrade(to int64) error {
 	}
 	for _, n := range m.Graph.Nodes {
 		for _, at := range changed[n.Op] {
-			if n.Domain == "" && at > from && at <= to && !softmaxIsTheSame(n, m) {
+			if n.Domain == "" && at > from && at <= to && !sameWithoutTraining(n) {
 				return fmt.Errorf("the model has operator set %d, and %s means something else since %d: export it "+
 					"with operator set %d or newer", from, label(n), at, to)
 			}
@@ -50,6 +50,9 @@ func (m *Model) Upgrade(to int64) error {
 		if n.Op == "Loop" || n.Op == "Scan" || n.Op == "If" {
 			return fmt.Errorf("the model has operator set %d, and the bodies of %s are not raised here", from, label(n))
 		}
+	}
+	if from < 13 && to >= 13 {
+		m.softmaxes()
 	}
 	for _, n := range m.Graph.Nodes {
 		if x, ok := moved[n.Op]; ok && n.Domain == "" && x.opset > from && x.opset <= to {
@@ -64,24 +67,52 @@ func (m *Model) Upgrade(to int64) error {
 	return nil
 }
 
-// softmaxIsTheSame: before 13 Softmax worked on everything from its axis on,
-// with 1 as the default axis; since then on the axis alone, with -1. For two
-// dimensions, which is what a classifier's end has, they agree.
-func softmaxIsTheSame(n *Node, m *Model) bool {
-	switch n.Op {
-	case "Softmax", "LogSoftmax", "Hardmax":
-	case "Dropout": // its ratio became an input; without training it does nothing
-		return len(n.Outputs) == 1
-	default:
-		return false
-	}
-	if s, err := Infer(m, 1, nil); err == nil {
-		if x, err := s.Of(n.Input(0)); err == nil {
-			a := n.IntAttr("axis", 1)
-			return a == -1 || a == int64(len(x))-1
+// sameWithoutTraining: a Dropout's ratio became an input; without training it does nothing.
+func sameWithoutTraining(n *Node) bool { return n.Op == "Dropout" && len(n.Outputs) == 1 }
+
+// softmaxes writes the Softmax of before operator set 13, and what is like it, as that of
+// since then: it worked on everything from its axis on, with 1 as the default axis; now it
+// works on the axis alone, with -1 as the default. Where the axis is the last, as at a
+// classifier's end, they agree. Elsewhere, and where nobody knows how many dimensions there
+// are, everything from the axis on is made one dimension before it, and several behind it.
+func (m *Model) softmaxes() {
+	shapes, err := Infer(m, 1, nil) // also of a model that leaves more open, as far as that goes
+	last := func(n *Node) bool {
+		axis, rank := n.IntAttr("axis", 1), -1
+		if i := slices.IndexFunc(m.Graph.Outputs, func(v *Value) bool { return v.Name == n.Outputs[0] }); i >= 0 {
+			if v := m.Graph.Outputs[i]; v.Shape != nil {
+				rank = len(v.Shape)
+			}
 		}
+		if err == nil {
+			if x, err := shapes.Of(n.Input(0)); err == nil {
+				rank = len(x)
+			}
+		}
+		return axis == -1 || rank > 0 && axis == int64(rank)-1
 	}
-	return false
+	var nodes []*Node
+	for _, n := range m.Graph.Nodes {
+		if !slices.Contains([]string{"Softmax", "LogSoftmax", "Hardmax"}, n.Type()) {
+			nodes = append(nodes, n)
+			continue
+		}
+		axis := Int("axis", n.IntAttr("axis", 1))
+		isLast := last(n)
+		n.Attributes = []*Attribute{Int("axis", -1)}
+		if isLast {
+			nodes = append(nodes, n)
+			continue
+		}
+		x, y := n.Inputs[0], n.Outputs[0]
+		flat, shape, made := y+".flat", y+".shape", y+".made"
+		n.Inputs, n.Outputs = []string{flat}, []string{made}
+		nodes = append(nodes,
+			&Node{Op: "Shape", Name: shape, Inputs: []string{x}, Outputs: []string{shape}},
+			&Node{Op: "Flatten", Name: flat, Inputs: []string{x}, Outputs: []string{flat}, Attributes: []*Attribute{axis}},
+			n, &Node{Op: "Reshape", Name: made, Inputs: []string{made, shape}, Outputs: []string{y}})
+	}
+	m.Graph.Nodes = nodes
 }
 
 func (g *Graph) moveAttributes(n *Node, names []string) {

@@ -206,7 +206,7 @@ def quantized(path, folder, given, base, files, faults):
         if code != 0 or not os.path.exists(file):
             cells.append(("late" if code == -1 else "refused") + beside)
             print(f"  {mode}: {said}", file=sys.stderr)
-            if code == -1:  # no refusal, and nothing was compared
+            if "is quantized already" not in said:  # nothing was compared
                 faults.append(f"{mode}: {said}")
             continue
         size = os.path.getsize(file)

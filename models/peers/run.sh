@@ -1,8 +1,8 @@
 #!/bin/bash
 # Puts chexp beside onnx.checker and onnxruntime's Python over models of many families that published packages
 # carry: what inspect counts, what check says, a run on cpu, each way to quantize, and compare. It prints a table;
-# it ends with 1 where a count, a size, a cosine or an answer disagrees with theirs. What cannot be quantized is
-# "refused", with the reason on stderr. Times are printed only: the two take theirs one after the other.
+# it ends with 1 where a count, a size, a cosine or an answer disagrees with theirs, or where a model is refused that
+# is not on 8 bits already. Times are printed only: the two take theirs one after the other.
 #
 #   models/peers/run.sh            (make peers-models)
 #

@@ -1,8 +1,10 @@
 package quant
 
 import (
+	"bytes"
 	"context"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -195,6 +197,38 @@ func TestAScalarResult(t *testing.T) {
 		}
 		if v, err := got[0].Float32s(); err != nil || len(v) != 1 || v[0] != 10 {
 			t.Errorf("%v, error is %v", v, err)
+		}
+	}
+}
+
+// A model of operator set 12 whose Softmax is not known to work on the last axis was
+// refused: since 13 the operator means another thing there. It answers as before.
+func TestASoftmaxOfBefore13IsRaised(t *testing.T) {
+	r := runner(t)
+	for axis := range int64(3) {
+		m := &onnx.Model{IRVersion: 7, Opsets: []onnx.Opset{{Version: 12}}, Graph: &onnx.Graph{
+			Inputs: []*onnx.Value{{Name: "x", Elem: onnx.Float32,
+				Shape: []onnx.Dim{{Param: "n"}, {Param: "h"}, {Param: "w"}}}},
+			Outputs: []*onnx.Value{{Name: "y", Elem: onnx.Float32}},
+			Nodes: []*onnx.Node{{Op: "Softmax", Inputs: []string{"x"}, Outputs: []string{"s"},
+				Attributes: []*onnx.Attribute{onnx.Int("axis", axis)}},
+				{Op: "Relu", Inputs: []string{"s"}, Outputs: []string{"y"}}},
+		}}
+		x := onnx.FloatTensor("x", []int64{2, 2, 3}, []float32{1, 2, 3, -1, 0, 1, .5, .25, 4, 2, 2, 2})
+		want, err := outputsOf(r, m, Sample{x})
+		if err != nil {
+			t.Fatal(err)
+		}
+		higher, err := raised(m, 13)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := outputsOf(r, higher, Sample{x})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got[0].Raw, want[0].Raw) || !slices.Equal(got[0].Dims, want[0].Dims) || higher.Opset() != 13 {
+			t.Errorf("axis %d: %v, before it was raised %v", axis, got[0], want[0])
 		}
 	}
 }

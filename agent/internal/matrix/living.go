@@ -111,6 +111,9 @@ func (l *living) failed(why trial.Reason) {
 	l.result.Outcome, l.result.Reasons = trial.Failed, []trial.Reason{why}
 }
 
+// room is how many inferences more the result can hold.
+func (l *living) room() int { return session.MaxRuns - len(l.result.LatenciesNS) }
+
 // enough reports whether the trial has both minima.
 func (l *living) enough(p trial.Policy) bool {
 	return len(l.result.LatenciesNS) >= p.MinRuns && l.timed >= p.MinTime
@@ -125,14 +128,15 @@ func (l *living) conclude(p trial.Policy) {
 	}
 	if res.Outcome == trial.OK && !l.enough(p) {
 		n, limit := len(res.LatenciesNS), "after "+p.MaxTime.String()
-		if n >= session.MaxRuns {
-			limit = "at the most inferences that a result can hold"
+		next := "raise the policy's longest time, or lower its minima"
+		if l.room() <= 0 {
+			limit, next = "at the most inferences that a result can hold", "lower min_time, or measure larger batches"
 		}
 		res.Reasons = append(res.Reasons, trial.Reason{
 			Code: reason.CutShort,
 			Text: fmt.Sprintf("the trial ended %s with %d inferences in %v; the policy wanted %d in %v",
 				limit, n, l.timed.Round(time.Millisecond), p.MinRuns, p.MinTime),
-			Next: "raise the policy's longest time, or lower its minima",
+			Next: next,
 		})
 	}
 	if res.Outcome == trial.OK && l.imprecise != "" {

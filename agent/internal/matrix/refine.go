@@ -75,7 +75,8 @@ func (t *turns) wanting(group []*living, width map[*living]float64) (list []*liv
 // another is a block beyond those that the policy wants.
 func (t *turns) another(l *living) session.Turn {
 	p := t.policy
-	turn := session.Turn{MinRuns: few, MinTime: p.Block, Settle: p.Block / trial.SettleShare, SettleRuns: l.settles}
+	turn := session.Turn{MinRuns: few, MinTime: p.Block, MaxRuns: l.room(),
+		Settle: p.Block / trial.SettleShare, SettleRuns: l.settles}
 	if p.MaxTime > 0 {
 		turn.Limit = p.MaxTime - l.measured
 	}
@@ -87,7 +88,7 @@ func (t *turns) another(l *living) session.Turn {
 func (t *turns) mayRefine(l *living) bool {
 	p := t.policy
 	return (p.MaxTime <= 0 || l.measured < p.MaxTime) &&
-		len(l.result.LatenciesNS) < session.MaxRuns && len(l.result.Blocks) < mostBlocks &&
+		l.room() > 0 && len(l.result.Blocks) < mostBlocks &&
 		l.used()+2*max(l.longest, p.Block) < timeout(p)
 }
 

@@ -100,14 +100,17 @@ func blocksEach(p trial.Policy, group []*living) int {
 	return max(1, int(min(math.Round(float64(shortest)/float64(unit)), mostBlocks)))
 }
 
-// share is what a trial does in its next block: its part of both minima, and of
-// the longest time.
+// share is what a trial does in its next block: its part of both minima, of the
+// longest time, and of the inferences that a result can hold. A fast model has those
+// long before a long MinTime is over: the first blocks must leave room for the last.
 func (t *turns) share(l *living) session.Turn {
 	p, number := t.policy, len(l.result.Blocks)+1
 	n := time.Duration(l.wanted)
+	toCome := max(1, l.wanted-number+1)
 	turn := session.Turn{
 		MinRuns: max(1, (p.MinRuns+l.wanted-1)/l.wanted),
 		MinTime: (p.MinTime + n - 1) / n,
+		MaxRuns: max(1, (l.room()+toCome-1)/toCome),
 		Settle:  p.Block / trial.SettleShare, SettleRuns: l.settles,
 	}
 	if number == l.wanted { // what blocks cut by the limit below left undone
@@ -147,7 +150,6 @@ func (t *turns) block(ctx context.Context, l *living, turn session.Turn, round i
 	if err := t.timeFor(l); err != nil {
 		return err
 	}
-	turn.MaxRuns = session.MaxRuns - len(l.result.LatenciesNS)
 	t.given++
 	b := trial.Block{Round: round, Turn: t.given, First: len(l.result.LatenciesNS), Restarts: l.restarts}
 	stretch, took, err := t.ask(ctx, l, turn, &b)

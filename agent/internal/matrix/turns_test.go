@@ -13,6 +13,7 @@ import (
 
 	"chexp/agent/internal/outdir"
 	"chexp/agent/internal/reason"
+	"chexp/agent/internal/session"
 	"chexp/experiments/trial"
 )
 
@@ -173,6 +174,29 @@ func TestMaxTimeCutsShort(t *testing.T) {
 	l := &living{result: &trial.Result{Blocks: make([]trial.Block, 3)}, measured: 3 * time.Second, wanted: 10}
 	if turn := (&turns{policy: p.Policy}).share(l); turn.MinRuns != 100 || turn.Limit != time.Second {
 		t.Errorf("the fourth of ten blocks after 3 of 10 s: %+v", turn)
+	}
+}
+
+// tiny with min_time 1200s failed with "a block of 1 inferences, at most 0 were asked
+// for": a fast model fills its result in the first blocks, and the later had no room.
+func TestAFullResultHasAllItsBlocks(t *testing.T) {
+	policy := trial.Policy{MinRuns: 1, MinTime: 20 * time.Minute, Block: time.Second}
+	l := &living{result: &trial.Result{Outcome: trial.OK}, wanted: 1000}
+	for len(l.result.Blocks) < l.wanted {
+		turn := (&turns{policy: policy}).share(l)
+		if even := session.MaxRuns / l.wanted; turn.MaxRuns < even || turn.MaxRuns > even+1 {
+			t.Fatalf("block %d may have %d inferences, its share is %d", len(l.result.Blocks)+1, turn.MaxRuns, even)
+		}
+		l.result.LatenciesNS = append(l.result.LatenciesNS, make([]int64, turn.MaxRuns)...)
+		l.result.Blocks = append(l.result.Blocks, trial.Block{N: turn.MaxRuns})
+	}
+	if l.room() != 0 || (&turns{policy: policy}).mayRefine(l) {
+		t.Errorf("room for %d more", l.room())
+	}
+	l.conclude(policy)
+	if r := l.result; len(r.Reasons) != 1 || r.Reasons[0].Code != reason.CutShort ||
+		!strings.Contains(r.Reasons[0].Text, "at the most inferences that a result can hold") {
+		t.Errorf("%+v", r.Reasons)
 	}
 }
 

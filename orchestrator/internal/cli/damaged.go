@@ -49,7 +49,8 @@ func (a runVerbs) giveBackDamaged(c *cli.Context, cfg run.Config, s *store.Run, 
 		return run.GiveBack(a.cleanup, cfg, damage)
 	}
 	if isRehearsal(s) {
-		return emulatorVerb(a).withEmulator(c, "", siteOf(entries).Name, goOn)
+		at := siteOf(entries).Name
+		return emulatorVerb(a).withEmulator(c, "", []string{at}, func(of emulated) error { return goOn(of.options(at)) })
 	}
 	return goOn(a.siteOptions(c))
 }

@@ -44,7 +44,7 @@ func (a doctorVerb) doctor(c *cli.Context) error {
 	var host *spec.Experiment // on a machine of the user's own
 	at := siteNamedBy(c)
 	if file := c.String("experiment"); file != "" {
-		e, err := loadExperiment(file, "")
+		e, err := loadExperiment(c, file, "")
 		if err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"chexp/experiments/failure"
 	"chexp/experiments/input"
 	"chexp/experiments/spec"
 	"chexp/experiments/trial"
@@ -33,14 +34,15 @@ func (a experimentVerbs) experimentCommand() *cli.Command {
 			{Name: "init", Usage: "write a commented file to start from", ArgsUsage: "[FILE]",
 				Action: a.experimentInit},
 			{Name: "check", Usage: "report every problem of a file, with its line; create nothing", ArgsUsage: "FILE",
-				Action: a.experimentCheck},
+				Flags: []cli.Flag{systemFlag()}, Action: a.experimentCheck},
 			{
 				Name:      "plan",
 				Usage:     "print the trials, what would be created, the bytes that go up and the time it takes",
-				ArgsUsage: "FILE", Flags: []cli.Flag{formatFlag(), &cli.BoolFlag{Name: "try",
+				ArgsUsage: "FILE", Flags: []cli.Flag{systemFlag(), formatFlag(), &cli.BoolFlag{Name: "try",
 					Usage: "load and run each model once on this machine, as `chexp run` does first"}},
 				Action: a.experimentPlan,
 			},
+			a.schemaCommand(),
 		},
 	}
 }
@@ -66,14 +68,21 @@ func (a experimentVerbs) experimentCheck(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	e, err := spec.Load(file)
+	all, err := loadExperiments(c, file, "")
 	if err != nil {
-		return asUsage(err)
-	}
-	if err := a.look(c.Context, e); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.out, "%s: ok: %d models, %d providers, site %s\n", file, len(e.Models), len(e.Providers), e.Site)
+	var problems []error
+	for _, e := range all {
+		problems = append(problems, a.look(c.Context, e))
+	}
+	if err := errors.Join(problems...); err != nil {
+		return err
+	}
+	for _, e := range all {
+		fmt.Fprintf(a.out, "%s: ok: %s%d models, %d providers, site %s\n", file,
+			words.When(e.System != "", "system "+e.System+": "), len(e.Models), len(e.Providers), e.Site)
+	}
 	return nil
 }
 
@@ -97,7 +106,7 @@ func (a experimentVerbs) look(ctx context.Context, e *spec.Experiment) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case models.NotHad(err):
-			a.warn(fmt.Sprintf("model %s is not on this machine yet, and was not looked into", m.Name))
+			a.warnOnce(fmt.Sprintf("model %s is not on this machine yet, and was not looked into", m.Name))
 		case err != nil:
 			problems = append(problems, err)
 		default:
@@ -116,14 +125,14 @@ func (a experimentVerbs) look(ctx context.Context, e *spec.Experiment) error {
 	arch := a.archOf(e)
 	var known []spec.Runtime
 	if agent, err := agentManifest(arch); err != nil {
-		a.warn(fmt.Sprintf("there is no agent for %s here: providers and versions were not checked", arch))
+		a.warnOnce(fmt.Sprintf("there is no agent for %s here: providers and versions were not checked", arch))
 	} else if named, err := runtimesOf(ctx, e, arch, agent, runtimes.Releases{Cache: cache, Offline: true}); err != nil {
 		problems = append(problems, err)
 	} else {
 		known = named.Runtimes
 	}
 	problems = append(problems, foreseen(e, found, known, func(text string) {
-		a.warn(strings.TrimPrefix(text, "! "))
+		a.warnOnce(strings.TrimPrefix(text, "! "))
 	}))
 	if err := errors.Join(problems...); err != nil {
 		return asUsage(err)
@@ -152,10 +161,27 @@ type planAnswer struct {
 }
 
 func (a experimentVerbs) experimentPlan(c *cli.Context) error {
-	e, err := experimentArgument(c, "")
+	all, err := experimentArguments(c, "")
 	if err != nil {
 		return err
 	}
+	if len(all) > 1 && c.String("format") != "table" {
+		return failure.Usage.Errorf("-f %s is one document, of one system", c.String("format")).
+			Advise("name it: --system %s", all[0].System)
+	}
+	for _, e := range all {
+		own := *a.app // what a machine of one system is says nothing of another's
+		if e.System != "" {
+			fmt.Fprintf(a.out, "%ssystem %s\n", words.When(e != all[0], "\n"), e.System)
+		}
+		if err := (experimentVerbs{&own}).plan(c, e); err != nil {
+			return ofSystem(e.System, err)
+		}
+	}
+	return nil
+}
+
+func (a experimentVerbs) plan(c *cli.Context, e *spec.Experiment) error {
 	a.tryArch(c.Context, e, site.Options{})
 	p, err := prepare(c.Context, e, a.archOf(e), store.NewID(e.Name, time.Now()), a.progress().Say,
 		func(text string) { a.warn(text + "; a rehearsal measures it, a run needs the file") })

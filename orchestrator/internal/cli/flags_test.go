@@ -80,6 +80,7 @@ var badValues = map[string][]string{
 	"model compare --runs":       {"0"},
 	"model compare --outputs":    {"boxes", ""},
 	"doctor --experiment":        {"nosuch.yaml"},
+	"* --system":                 {"phone", ""},
 }
 
 // anyValue are the flags that are names of files, runs and such, which are
@@ -93,8 +94,8 @@ var anyValue = []string{"keep", "release", "resume", "detach", "full", "verbose"
 // arguments are what each command needs besides flags.
 var arguments = map[string][]string{
 	"completion": {"bash"}, "init": {"new.yaml", "--yes"}, "run": {"exp.yaml"}, "rehearse": {"exp.yaml"},
-	"experiment plan": {"exp.yaml"},
-	"lease create":    {"--machine", "raspberrypi5"}, "lease extend": {"mine"}, "lease shorten": {"mine"},
+	"experiment plan": {"exp.yaml"}, "experiment check": {"exp.yaml"},
+	"lease create": {"--machine", "raspberrypi5"}, "lease extend": {"mine"}, "lease shorten": {"mine"},
 	"lease show": {"mine"}, "lease delete": {"mine"},
 	"lease wait": {"mine"}, "results show": {"latest"}, "results fetch": {"latest"},
 	"results compare": {"a", "b"}, "model fetch": {"tiny-cnn"}, "model inspect": {"tiny-cnn"},

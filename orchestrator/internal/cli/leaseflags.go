@@ -207,7 +207,7 @@ func parseTime(s string, now time.Time) (time.Time, error) {
 // weighExperiment takes from the file what the flags leave open, and warns
 // when the lease does not fit its plan.
 func (a leaseVerbs) weighExperiment(c *cli.Context, w *leaseWanted) error {
-	e, err := loadExperiment(w.file, "")
+	e, err := loadExperiment(c, w.file, "")
 	if err != nil {
 		return err
 	}

@@ -197,10 +197,16 @@ func (a modelVerbs) modelFetch(c *cli.Context) error {
 	return a.print(c, list{
 		columns: []string{"sha256", "size MB", "file"},
 		rows:    [][]string{{found.SHA256, fmt.Sprintf("%.2f", float64(found.Bytes)/1e6), found.File}},
-		json: map[string]any{
-			"sha256": found.SHA256, "bytes": found.Bytes, "file": found.File, "origin": found.Origin,
-		},
+		json:    fetched{found.Bytes, found.File, found.Origin, found.SHA256},
 	})
+}
+
+// fetched is the answer of `chexp model fetch -f json`.
+type fetched struct {
+	Bytes  int64  `json:"bytes"`
+	File   string `json:"file"`
+	Origin string `json:"origin"`
+	SHA256 string `json:"sha256"`
 }
 
 // verified is what the check of one model says.

@@ -81,14 +81,18 @@ func quantizedText(w io.Writer, x quantized) error {
 		how = "per tensor"
 	}
 	fmt.Fprintf(tw, "file\t%s\n", words.Printable(x.File))
-	fmt.Fprintf(tw, "size\t%s, %.1f times smaller than %s\n", megabytes(x.Bytes),
-		float64(x.FloatBytes)/float64(x.Bytes), megabytes(x.FloatBytes))
+	times, than := float64(x.FloatBytes)/float64(x.Bytes), "smaller"
+	if times < 1 { // next to no weights, or they are read as floats too
+		times, than = 1/times, "larger"
+	}
+	fmt.Fprintf(tw, "size\t%s, %.1f times %s than %s\n", megabytes(x.Bytes), times, than, megabytes(x.FloatBytes))
 	fmt.Fprintf(tw, "sha256\t%s\n", x.SHA256)
 	if h := x.Halves; h != nil {
 		fmt.Fprintf(tw, "float16\t%d of %d nodes, between %d casts; %d stay in float32\n",
 			h.Half, h.Nodes, h.Casts, len(h.Kept))
 	} else {
-		fmt.Fprintf(tw, "form\t%s %s, %d-bit weights %s\n", x.Mode, x.Operators, x.WeightBits, how)
+		fmt.Fprintf(tw, "form\t%s, %d-bit weights %s\n",
+			strings.TrimSpace(fmt.Sprintf("%s %s", x.Mode, x.Operators)), x.WeightBits, how)
 		fmt.Fprintf(tw, "in 8 bits\t%s\n", counted(x.Quantized))
 	}
 	fmt.Fprintf(tw, "written in\t%v\n", x.EmitNS.Round(time.Millisecond))

@@ -53,8 +53,8 @@ func (a runVerbs) rehearseCommand() *cli.Command {
 			"names one.",
 		Flags: append(runFlags(), archFlag(), faultFlag(), formatFlag(),
 			&cli.BoolFlag{Name: "full",
-				Usage: "as many inferences and repetitions as the file says, also on an emulated processor"},
-			&cli.StringFlag{Name: "resume", Usage: "go on with this `RUN`"}),
+				Usage: "as many inferences and repetitions as the file says, also on an emulated processor, or of several systems"},
+			systemFlag(), &cli.StringFlag{Name: "resume", Usage: "go on with this `RUN`"}),
 		Action: a.rehearse,
 	}
 }
@@ -63,28 +63,53 @@ func (a runVerbs) rehearse(c *cli.Context) error {
 	if name := c.String("resume"); name != "" {
 		return a.resumeRehearsal(c, name)
 	}
-	e, err := experimentArgument(c, "")
+	all, err := experimentArguments(c, "")
 	if err != nil {
 		return err
 	}
-	if kind, _ := sites.Named(e.Site); !kind.Rehearsals {
+	if all, err = a.rehearsable(c, all); err != nil {
+		return err
+	}
+	var at []string
+	for _, e := range all {
+		at = append(at, e.Site)
+	}
+	return emulatorVerb(a).withEmulator(c, c.String("arch"), at, func(of emulated) error {
+		return a.execute(c, all, func(a runVerbs, e *spec.Experiment) (*planned, error) {
+			a.deviceArch = of.arch(e.Site)
+			why := "the processor is emulated"
+			if a.deviceArch == runtime.GOARCH {
+				why = "all systems share this machine"
+			}
+			if (a.deviceArch != runtime.GOARCH || len(all) > 1) && !c.Bool("full") && shorten(e) {
+				fmt.Fprintf(a.err, "! shortened, because %s: "+
+					"each trial once, with %d inferences; --full runs the file as it is\n", why, e.Trials.MinRuns)
+			}
+			return a.ready(c, e, of.options(e.Site), &rehearsed{Arch: a.deviceArch})
+		})
+	})
+}
+
+// rehearsable are the systems that can be rehearsed. They begin now. One whose site
+// needs no rehearsal is left out beside others, and alone refused.
+func (a runVerbs) rehearsable(c *cli.Context, all []*spec.Experiment) (out []*spec.Experiment, err error) {
+	for _, e := range all {
+		if kind, _ := sites.Named(e.Site); !kind.Rehearsals {
+			a.warn(fmt.Sprintf("system %s is at site %s, which needs no rehearsal: left out", e.System, e.Site))
+			continue
+		}
+		if e.Lease.Next || e.Lease.Start.After(time.Now()) {
+			fmt.Fprintln(a.err, "! a rehearsal begins now, whatever lease.start says")
+			e.Lease.Next, e.Lease.Start = false, time.Time{}
+		}
+		out = append(out, e)
+	}
+	if len(out) == 0 {
 		file := c.Args().First()
-		return failure.Usage.Errorf("%s is made for site %s, which needs no rehearsal", file, e.Site).
+		return nil, failure.Usage.Errorf("%s is made for site %s, which needs no rehearsal", file, all[0].Site).
 			Advise("`%s`", a.commands(c).Line("run", file))
 	}
-	if e.Lease.Next || e.Lease.Start.After(time.Now()) {
-		fmt.Fprintln(a.err, "! a rehearsal begins now, whatever lease.start says")
-		e.Lease.Next, e.Lease.Start = false, time.Time{}
-	}
-	return emulatorVerb(a).withEmulator(c, c.String("arch"), e.Site, func(o site.Options) error {
-		if a.deviceArch != runtime.GOARCH && !c.Bool("full") {
-			if shorten(e) {
-				fmt.Fprintf(a.err, "! shortened, because the processor is emulated: "+
-					"each trial once, with %d inferences; --full runs the file as it is\n", e.Trials.MinRuns)
-			}
-		}
-		return a.execute(c, e, o, &rehearsed{Arch: a.deviceArch})
-	})
+	return out, nil
 }
 
 // resumeRehearsal goes on with a rehearsal; [runVerbs.resume] does the same for
@@ -159,9 +184,34 @@ func shorten(e *spec.Experiment) bool {
 	return true
 }
 
-// withEmulator starts an emulator of a site, hands a rehearsal the options to reach it,
-// and stops it. What the rehearsal left on it is an error.
-func (a emulatorVerb) withEmulator(c *cli.Context, arch, at string, rehearsal func(site.Options) error) error {
+// emulated is an emulator that serves some sites, and how each is reached.
+type emulated struct {
+	*emulator.Emulator
+	base site.Options
+}
+
+// options is how to reach one of its sites.
+func (e emulated) options(at string) site.Options {
+	o := e.base
+	o.CloudsFile, o.Cloud = e.CloudsFile(), e.Cloud()
+	if slices.Contains(emulator.BareMetalSites(), at) {
+		o.Cloud = emulator.SiteCloud(at)
+	}
+	return o
+}
+
+// arch is what one of its sites' devices are. A server is this machine's kind, as nothing
+// deploys another one.
+func (e emulated) arch(at string) string {
+	if slices.Contains(emulator.BareMetalSites(), at) {
+		return runtime.GOARCH
+	}
+	return e.Arch()
+}
+
+// withEmulator starts an emulator of sites, hands a rehearsal how to reach them, and
+// stops it. What the rehearsal left on it is an error.
+func (a emulatorVerb) withEmulator(c *cli.Context, arch string, at []string, rehearsal func(emulated) error) error {
 	if why := emulator.NoContainers; why != "" {
 		return failure.Usage.Errorf("no rehearsal on this machine: %s", why).
 			Advise("rehearse on a Linux machine, in a virtual one or in a container; everything else works here")
@@ -169,14 +219,17 @@ func (a emulatorVerb) withEmulator(c *cli.Context, arch, at string, rehearsal fu
 	start := emulator.Options{
 		Arch: arch,
 		// The real Blazar acts every ten seconds; a rehearsal need not wait.
-		Tick: 500 * time.Millisecond, PullDelay: time.Second,
+		Tick: 500 * time.Millisecond, PullDelay: time.Second, Deploy: 2 * time.Second,
 	}
-	servers := slices.Contains(emulator.BareMetalSites(), at)
-	if servers {
-		// A server is this machine's kind, as nothing deploys another one.
-		start.Sites, start.Deploy, start.Arch = []string{at}, 2*time.Second, runtime.GOARCH
-		if arch != "" && arch != runtime.GOARCH {
-			return failure.Usage.Errorf("--arch %s: the emulated servers of %s are %s, as this machine is", arch, at,
+	for _, site := range emulator.BareMetalSites() {
+		if slices.Contains(at, site) {
+			start.Sites = append(start.Sites, site)
+		}
+	}
+	devices := slices.ContainsFunc(at, func(s string) bool { return !slices.Contains(start.Sites, s) })
+	if !devices {
+		if start.Arch = runtime.GOARCH; arch != "" && arch != runtime.GOARCH {
+			return failure.Usage.Errorf("--arch %s: the emulated servers of %s are %s, as this machine is", arch, at[0],
 				runtime.GOARCH).Advise("leave --arch out")
 		}
 	}
@@ -184,16 +237,11 @@ func (a emulatorVerb) withEmulator(c *cli.Context, arch, at string, rehearsal fu
 	if err != nil {
 		return err
 	}
-	o := a.siteOptions(c)
-	o.CloudsFile, o.Cloud = em.CloudsFile(), em.Cloud()
-	if servers {
-		o.Cloud = emulator.SiteCloud(at)
-		if limits := em.Limits(); limits != "" {
-			return errors.Join(failure.Usage.Errorf("no rehearsal of site %s here: %s", at, limits).
-				Advise("rehearse as root, or in a container whose root you are"), em.Close())
-		}
+	if limits := em.Limits(); limits != "" && len(start.Sites) > 0 {
+		return errors.Join(failure.Usage.Errorf("no rehearsal of site %s here: %s", start.Sites[0], limits).
+			Advise("rehearse as root, or in a container whose root you are"), em.Close())
 	}
-	err = rehearsal(o)
+	err = rehearsal(emulated{em, a.siteOptions(c)})
 	if left := em.Leftovers(); !left.Empty() {
 		err = errors.Join(err, leftBehind(c, left.String()))
 	}
@@ -314,6 +362,11 @@ func (a emulatorVerb) emulator(c *cli.Context) error {
 	return em.Close()
 }
 
+// versionRow is one program of `chexp version -f json`.
+type versionRow struct {
+	Program, Version, Runtime string
+}
+
 func (a *app) versionCommand() *cli.Command {
 	return &cli.Command{
 		Name: "version", Usage: "print versions of chexp and of the agents beside it",
@@ -322,13 +375,10 @@ func (a *app) versionCommand() *cli.Command {
 			if err := noArguments(c); err != nil {
 				return err
 			}
-			type row struct {
-				Program, Version, Runtime string
-			}
-			rows := []row{{"chexp", a.version, ""}}
+			rows := []versionRow{{"chexp", a.version, ""}}
 			for _, arch := range []string{"arm64", "amd64"} {
 				if m, err := agentManifest(arch); err == nil {
-					rows = append(rows, row{"chexp-agent-linux-" + arch, m.Version, "onnxruntime " + m.Runtime.Version})
+					rows = append(rows, versionRow{"chexp-agent-linux-" + arch, m.Version, "onnxruntime " + m.Runtime.Version})
 				}
 			}
 			l := list{columns: []string{"program", "version", "runtime"}, json: rows}

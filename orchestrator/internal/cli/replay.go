@@ -41,7 +41,8 @@ func (a runVerbs) replayCommand() *cli.Command {
 	own := []cli.Flag{archFlag(), faultFlag(), &cli.BoolFlag{Name: "rehearse",
 		Usage: "against an emulated CHI@Edge; a rehearsal is replayed so by itself"}}
 	for _, f := range a.runCommand().Flags {
-		if name := f.Names()[0]; name != "resume" && name != "detach" && name != "no-try" && name != "until" {
+		if name := f.Names()[0]; name != "resume" && name != "detach" && name != "no-try" && name != "until" &&
+			name != "system" {
 			own = append(own, f)
 		}
 	}
@@ -97,11 +98,12 @@ func (a runVerbs) replay(c *cli.Context) error {
 				return err
 			}
 		}
-		err = emulatorVerb{&own}.withEmulator(c, arch, r.Experiment.Site, func(o site.Options) error {
-			return start(o, &rehearsed{Arch: own.deviceArch})
+		at := r.Experiment.Site
+		err = emulatorVerb{&own}.withEmulator(c, arch, []string{at}, func(of emulated) error {
+			return start(of.options(at), &rehearsed{Arch: of.arch(at)})
 		})
 	} else {
-		err = start(b.siteOptions(c), nil)
+		err = start(optionsOf(&own, c, r.Experiment), nil)
 	}
 	if r.Store == nil {
 		return err // it never began

@@ -99,6 +99,7 @@ func readDevice(s *store.Run, changed string) (*found, error) {
 	image, _ := e.RunsIn()
 	in.Run = findings.Run{
 		ID: s.ID, Experiment: e.Name, Description: e.Description, Site: e.Site,
+		System: e.System, PricePerHour: e.PricePerHour,
 		Image: image, Started: entries[0].Time, Ended: ended(entries),
 		Rehearsal: isRehearsal(s), Changed: changed, Dir: s.Dir,
 	}

@@ -48,7 +48,7 @@ func (a resultsVerbs) resultsCommand() *cli.Command {
 			},
 			{Name: "report", Usage: "write a run's reports again: HTML, text, Markdown, CSV, Go benchmark format",
 				ArgsUsage: "RUN", Action: a.resultsReport},
-			a.compareCommand(), verifyVerb(a).command(), a.exportCommand(),
+			a.compareCommand(), a.trendCommand(), a.answerCommand(), verifyVerb(a).command(), a.exportCommand(),
 		}, packVerbs(a).commands()...),
 	}
 }
@@ -243,7 +243,7 @@ func (a resultsVerbs) fetchFromDevice(c *cli.Context, s *store.Run) (left, err e
 	if err != nil {
 		return nil, failure.Storage.Errorf("where run %s measures cannot be read", s.ID).Because(err)
 	}
-	site, err := a.connectOwn(c.Context, r, a.siteOptions(c))
+	site, err := a.connectOwn(c.Context, r, optionsOf(a.app, c, r.Experiment))
 	if err != nil {
 		return nil, err
 	}

@@ -63,7 +63,8 @@ func (a runVerbs) runCommand() *cli.Command {
 			"may be another device.\n" +
 			"A lease of yours that exists is used: by --lease, by lease.name in the file, or by itself, if it is\n" +
 			"idle, has begun and fits. It stays yours. A run that is booked for later (--at, lease.start) can be\n" +
-			"interrupted or detached while it waits: the booking stays.",
+			"interrupted or detached while it waits: the booking stays.\n" +
+			"The systems of a file are measured side by side, each in a run of its own, with one answer over all.",
 		Flags: append(append(runFlags(),
 			&cli.StringFlag{Name: "resume", Usage: "go on with this `RUN`"},
 			&cli.BoolFlag{Name: "detach",
@@ -71,7 +72,7 @@ func (a runVerbs) runCommand() *cli.Command {
 					"chexp run --resume, or results fetch, comes later"},
 			&cli.StringFlag{Name: "site", Usage: "run at this `SITE` instead of the file's: " +
 				strings.Join(spec.SiteNames(), " or "), Action: oneOf(spec.SiteNames()...)},
-			formatFlag(),
+			systemFlag(), formatFlag(),
 		), leaseChoiceFlags()...),
 		Action: a.run,
 	}
@@ -84,37 +85,13 @@ func (a runVerbs) run(c *cli.Context) error {
 		}
 		return a.resume(c, resume)
 	}
-	e, err := experimentArgument(c, c.String("site"))
+	all, err := experimentArguments(c, c.String("site"))
 	if err != nil {
 		return err
 	}
-	return a.execute(c, e, a.siteOptions(c), nil)
-}
-
-// experimentArgument loads the file that the only argument names, and judges the
-// flags that are about it.
-func experimentArgument(c *cli.Context, site string) (*spec.Experiment, error) {
-	file, err := argument(c, "the experiment's file")
-	if err != nil {
-		return nil, err
-	}
-	e, err := loadExperiment(file, site)
-	if err != nil {
-		return nil, err
-	}
-	return e, checkTimes(c, e)
-}
-
-// loadExperiment reads a file. A site that is not "" overrules the file's.
-func loadExperiment(file, site string) (*spec.Experiment, error) {
-	e, err := spec.Load(file)
-	if err != nil {
-		return nil, asUsage(err)
-	}
-	if err := e.At(site); err != nil {
-		return nil, err
-	}
-	return e, nil
+	return a.execute(c, all, func(a runVerbs, e *spec.Experiment) (*planned, error) {
+		return a.ready(c, e, optionsOf(a.app, c, e), nil)
+	})
 }
 
 // asUsage gives the problems of an experiment file the exit code of bad input, and
@@ -127,35 +104,49 @@ func asUsage(err error) error {
 	return failure.Usage.Wrap(err).Advise("nothing was created; `chexp experiment init` writes a file to start from")
 }
 
-// execute plans a new run and carries it out.
-func (a runVerbs) execute(c *cli.Context, e *spec.Experiment, o site.Options, how *rehearsed) error {
+// execute carries out an experiment or, side by side, the systems of one. ready plans
+// the run of one system.
+func (a runVerbs) execute(c *cli.Context, all []*spec.Experiment,
+	ready func(runVerbs, *spec.Experiment) (*planned, error)) error {
+	if len(all) > 1 {
+		return a.sideBySide(c, all, ready)
+	}
+	p, err := ready(a, all[0])
+	if err != nil {
+		return err
+	}
+	return a.start(c, p.cfg, p.run, p.how, p.obs)
+}
+
+// ready plans a new run, and refuses what can be refused before anything is created.
+func (a runVerbs) ready(c *cli.Context, e *spec.Experiment, o site.Options, how *rehearsed) (*planned, error) {
 	cfg := runConfig(c)
 	obs := a.progress()
 	obs.Phase(run.PhasePlan, "")
 	id := store.NewID(e.Name, time.Now())
 	if err := checkLeaseFlags(c, e); err != nil {
-		return err
+		return nil, err
 	}
 	var standIn func(string)
 	if how != nil {
 		standIn = a.warn
 	}
 	if err := a.askArch(c.Context, e, o); err != nil {
-		return err
+		return nil, err
 	}
 	p, err := prepare(c.Context, e, a.archOf(e), id, obs.Say, standIn)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if !c.Bool("no-try") {
 		if err := p.try(c.Context, e, obs.Say); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if err := a.checkedIn(c, &cfg, e, p.plan, o, obs); err != nil {
-		return err
+		return nil, err
 	}
-	return a.start(c, cfg, &run.Run{Experiment: e, Plan: p.plan, Files: p.files}, how, obs)
+	return &planned{a, cfg, &run.Run{Experiment: e, Plan: p.plan, Files: p.files}, how, obs}, nil
 }
 
 // checkedIn connects a new run with its site, and chooses its lease.
@@ -172,7 +163,11 @@ func (a runVerbs) checkedIn(c *cli.Context, cfg *run.Config, e *spec.Experiment,
 	if c.Command.Name == replayVerb {
 		verb = replayVerb
 	}
-	return a.chooseLease(c, cfg, e, plan, obs, verb, c.Args().First())
+	command := []string{verb, c.Args().First()}
+	if e.System != "" {
+		command = append(command, "--system", e.System)
+	}
+	return a.chooseLease(c, cfg, e, plan, obs, command...)
 }
 
 // start makes the directory of a new run and carries it out. Files with names of
@@ -328,9 +323,11 @@ func (a runVerbs) resume(c *cli.Context, name string) error {
 		if err != nil {
 			return err
 		}
-		return emulatorVerb(a).withEmulator(c, arch, cfg.Experiment.Site, goOn)
+		return emulatorVerb(a).withEmulator(c, arch, []string{cfg.Experiment.Site}, func(of emulated) error {
+			return goOn(of.options(cfg.Experiment.Site))
+		})
 	}
-	return goOn(a.siteOptions(c))
+	return goOn(optionsOf(a.app, c, cfg.Experiment))
 }
 
 // carryOut executes a run that has its site, and prints the answer.

@@ -22,6 +22,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"chexp/experiments/compare/simulated"
+	"chexp/orchestrator/internal/cli"
 )
 
 // TestScripts runs the real binaries of bin/ as a person would: each file of
@@ -314,6 +315,9 @@ func execute(ts *testscript.TestScript, args []string) (code int) {
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		ts.Fatalf("%v", err)
+	}
+	if err := cli.ValidAnswer(args, stdout.String()); err != nil {
+		ts.Fatalf("what %q printed is not by its schema: %v", args, err)
 	}
 	return cmd.ProcessState.ExitCode()
 }

@@ -32,6 +32,8 @@ type Run struct {
 	ID           string    `json:"id"`
 	Experiment   string    `json:"experiment"`
 	Description  string    `json:"description,omitempty"`
+	System       string    `json:"system,omitempty"` // of an experiment with several
+	PricePerHour float64   `json:"price_per_hour,omitempty"`
 	Site         string    `json:"site,omitempty"`
 	Region       string    `json:"region,omitempty"`
 	Device       Device    `json:"device"` // that measured; where several did, of the last attempt
