@@ -54,6 +54,7 @@ func (c *LeaseClient) ExtendLease(ctx context.Context, l site.Lease, end time.Ti
 	if err := c.checkNext(ctx, l, end); err != nil {
 		return l, err
 	}
+	c.devices.fill(ctx, &l)
 	longer, err := c.changeEnd(ctx, l, leases.UpdateOpts{EndDate: end}, end, "extending the lease "+l.Name)
 	if err != nil {
 		return longer, err
@@ -93,6 +94,7 @@ func (c *LeaseClient) ShortenLease(ctx context.Context, l site.Lease, end time.T
 	if err := c.changeable(l, now); err != nil {
 		return l, err
 	}
+	c.devices.fill(ctx, &l) // one that has ended is in no calendar
 	wrong := ""
 	switch {
 	case l.Start.After(now) && (end.IsZero() || !end.After(l.Start)):
@@ -209,7 +211,7 @@ func (c *LeaseClient) changeEnd(ctx context.Context, l site.Lease, opts leases.U
 		return l, c.changeFailure(l, what, err)
 	}
 	changed := c.leaseInfo(*got)
-	changed.Device = l.Device
+	changed.Device, changed.Devices = l.Device, l.Devices
 	return changed, nil
 }
 

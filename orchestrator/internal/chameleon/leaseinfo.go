@@ -56,23 +56,35 @@ func fillIn(infos []site.Lease, calendar []site.Device) {
 	for _, d := range calendar {
 		for _, b := range d.Bookings {
 			if i, ok := at[b.LeaseID]; ok {
-				infos[i].Device = d.Device
+				infos[i].Devices = append(infos[i].Devices, d.Device)
+				infos[i].Device = infos[i].Devices[0]
 				infos[i].User = cmp.Or(infos[i].User, b.User)
 			}
 		}
 	}
 }
 
-// ShowLease returns one lease with its device.
+// fill adds to a lease what it has, as far as the site tells.
+func (c *DeviceClient) fill(ctx context.Context, l *site.Lease) {
+	one := []site.Lease{*l}
+	if calendar, err := c.Devices(ctx); err == nil {
+		fillIn(one, calendar)
+	}
+	if *l = one[0]; l.Device == (run.Device{}) { // it is over, or the calendar does not tell
+		if d, err := c.deviceOf(ctx, l.ID); err == nil {
+			l.Device = d
+		}
+	}
+}
+
+// ShowLease returns one lease with its devices.
 func (c *LeaseClient) ShowLease(ctx context.Context, idOrName string) (site.Lease, error) {
 	l, err := c.resolve(ctx, idOrName)
 	if err != nil {
 		return site.Lease{}, err
 	}
 	i := c.leaseInfo(l)
-	if d, err := c.devices.deviceOf(ctx, l.ID); err == nil {
-		i.Device = d
-	}
+	c.devices.fill(ctx, &i)
 	return i, nil
 }
 

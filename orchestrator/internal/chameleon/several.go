@@ -111,12 +111,21 @@ func (c *DeviceClient) free(all []site.Device, req run.LeaseRequest) (free []run
 // tooFew says which of several boards cannot be had, and when they can.
 func (c *DeviceClient) tooFew(all []site.Device, free []run.Device, req run.LeaseRequest, now time.Time) error {
 	var missing []string
-	var known, unknown int
+	var known, usable, unknown int
+	twice := false
 	for _, d := range all {
 		if !req.Wants(d.Device) {
 			continue
 		}
 		known++
+		if d.Reservable && d.Authorized {
+			usable++
+		}
+		if named := namesOf(d.Device, req.Boards); len(named) > 1 {
+			missing = append(missing, strings.Join(named, " and ")+" are one device, which measures a run once")
+			twice = true
+			continue
+		}
 		if !slices.ContainsFunc(free, func(f run.Device) bool { return f.ID == d.ID }) {
 			missing = append(missing, d.Name+": "+why(d, req, now))
 		}
@@ -137,12 +146,27 @@ func (c *DeviceClient) tooFew(all []site.Device, free []run.Device, req run.Leas
 	switch {
 	case unknown > 0:
 		kind, advice = failure.Usage, c.whatThereIs(req, all)
+	case twice:
+		kind, advice = failure.Usage, "name it once under lease.devices"
 	case known < req.Devices && !req.AllFree && len(req.Not) == 0: // waiting mends nothing
 		kind, advice = failure.Usage, fmt.Sprintf("ask for fewer: `%s` shows all", c.deviceList())
+	case usable < req.Devices && !req.AllFree && len(req.Not) == 0, usable == 0:
+		advice = fmt.Sprintf("waiting does not help, as nobody's lease is in the way: name other devices, or fewer; `%s` "+
+			"shows all", c.deviceList())
 	}
 	return kind.Errorf("%s free, of the %d wanted: %s", words.There(len(free), "device"), req.Devices,
 		strings.Join(missing, "; ")).
 		Advise("%s", advice)
+}
+
+// namesOf are those of the words that name this device.
+func namesOf(d run.Device, words []string) (named []string) {
+	for _, w := range words {
+		if w == d.Name || strings.EqualFold(w, d.UID) {
+			named = append(named, w)
+		}
+	}
+	return named
 }
 
 // why says in few words why a device cannot be had.

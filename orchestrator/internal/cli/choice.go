@@ -218,8 +218,8 @@ func (c *chooser) refusal(l site.Lease) error {
 	case l.ReservationID == "":
 		return failure.Usage.Errorf("%s has no reservation of a device", label).
 			Advise("`%s` shows what it has; or %s", c.lines.Line("lease", "show", l.ID), c.orNew())
-	case !c.several && l.Device.Name != "" && c.want.filters() > 0 && !c.want.Wants(l.Device):
-		return failure.Usage.Errorf("%s has %s (%s), and the experiment asks for %s", label, l.Device.Name,
+	case l.Device.Name != "" && c.fits(l) < c.needs():
+		return failure.Usage.Errorf("%s has %s (%s), and the experiment asks for %s", label, l.DeviceNames(),
 			l.Device.MachineName, c.wanted()).
 			Advise("change lease: in the experiment, or %s", c.orNew())
 	}
@@ -233,6 +233,31 @@ func (c *chooser) refusal(l site.Lease) error {
 				c.lines.Line("lease", "extend", l.ID, "--hours", fmt.Sprintf("%.1f", more)), c.orNew())
 	}
 	return nil
+}
+
+// fits counts the devices of a lease that the experiment asks for.
+func (c *chooser) fits(l site.Lease) (n int) {
+	for _, d := range l.Devices {
+		if c.want.Wants(d) {
+			n++
+		}
+	}
+	if len(l.Devices) == 0 && c.want.Wants(l.Device) {
+		n = 1
+	}
+	return n
+}
+
+// needs is how many of its devices a lease must have; 0 where the experiment names none, or
+// a resumed run may lack fewer than it asks for.
+func (c *chooser) needs() int {
+	switch {
+	case c.want.Devices > 0 && !c.want.AllFree:
+		return c.want.Devices
+	case c.want.filters() > 0:
+		return 1
+	}
+	return 0
 }
 
 // warnTime says that a lease may be too short for the whole plan.

@@ -115,7 +115,7 @@ func (a leaseVerbs) leaseCreate(c *cli.Context) error {
 			return err
 		}
 	}
-	err = a.print(c, leaseRows([]run.Lease{l}, l))
+	err = a.print(c, leaseRows([]site.Lease{{Lease: l}}, l))
 	known = !unread(err)
 	return err
 }
@@ -180,7 +180,7 @@ func (a leaseVerbs) leaseWait(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return a.print(c, leaseRows([]run.Lease{got}, got))
+	return a.print(c, leaseRows([]site.Lease{{Lease: got, Devices: l.Devices}}, got))
 }
 
 // findLease is a method of site.Cloud that finds a lease by its id or name.
@@ -237,7 +237,7 @@ func (a leaseVerbs) leaseExtend(c *cli.Context) error {
 	}
 	fmt.Fprintf(a.err, "lease %s (%s) lasts until %s, %s longer\n", words.Printable(l.Name), l.ID,
 		clock.Both(changed.End), clock.Span(changed.End.Sub(l.End)))
-	return a.print(c, leaseRows([]run.Lease{changed.Lease}, changed))
+	return a.print(c, leaseRows([]site.Lease{changed}, changed))
 }
 
 func (a leaseVerbs) leaseShorten(c *cli.Context) error {
@@ -268,7 +268,7 @@ func (a leaseVerbs) leaseShorten(c *cli.Context) error {
 	fmt.Fprintf(a.err, "lease %s (%s) ends at %s; %s given back\n", words.Printable(l.Name), l.ID,
 		clock.Both(changed.End), clock.Span(l.End.Sub(changed.End)))
 	a.tellUnmarked(c, cloud, boards)
-	return a.print(c, leaseRows([]run.Lease{changed.Lease}, changed))
+	return a.print(c, leaseRows([]site.Lease{changed}, changed))
 }
 
 func (a leaseVerbs) leaseDelete(c *cli.Context) error {

@@ -14,8 +14,8 @@ import (
 
 var leaseColumns = []string{"id", "name", "status", "device", "start (UTC)", "end (UTC)", "here"}
 
-func leaseRow(x run.Lease) []string {
-	return []string{x.ID, x.Name, x.Status, x.Device.Name, minute(x.Start), minute(x.End), here(x)}
+func leaseRow(x site.Lease) []string {
+	return []string{x.ID, x.Name, x.Status, x.DeviceNames(), minute(x.Start), minute(x.End), here(x.Lease)}
 }
 
 // here is the window on the clock of this machine.
@@ -31,7 +31,7 @@ func here(x run.Lease) string {
 	return s.Format("Jan 2 15:04") + " to " + e.Format(end)
 }
 
-func leaseRows(leases []run.Lease, json any) list {
+func leaseRows(leases []site.Lease, json any) list {
 	l := list{columns: leaseColumns, json: json, key: 1}
 	for _, x := range leases {
 		l.rows = append(l.rows, leaseRow(x))
@@ -60,7 +60,7 @@ func (a leaseVerbs) leaseList(c *cli.Context) error {
 	}
 	l := list{columns: append([]string{"owner"}, append(leaseColumns, "left")...), json: leases, key: 2}
 	for _, x := range leases {
-		l.rows = append(l.rows, append([]string{owner(x)}, append(leaseRow(x.Lease), left(x.Lease, cloud.Now()))...))
+		l.rows = append(l.rows, append([]string{owner(x)}, append(leaseRow(x), left(x.Lease, cloud.Now()))...))
 	}
 	return a.print(c, l)
 }
@@ -102,10 +102,19 @@ func leaseFields(l site.Lease, now time.Time) list {
 		{"id", l.ID}, {"name", l.Name}, {"owner", owner(l)}, {"status", l.Status},
 		{"window", clock.Window(l.Start, l.End)}, {"length", clock.Span(l.End.Sub(l.Start))},
 		{"left", left(l.Lease, now)},
-		{"device", strings.TrimSpace(l.Device.Name + " " + l.Device.MachineName)}, {"device uid", l.Device.UID},
+	}
+	all := l.Devices
+	if len(all) == 0 {
+		all = []run.Device{l.Device}
+	}
+	for _, d := range all {
+		rows = append(rows, []string{"device", strings.TrimSpace(d.Name + " " + d.MachineName)},
+			[]string{"device uid", d.UID})
+	}
+	rows = append(rows, [][]string{
 		{"asked for", l.Asked}, {"reservation", l.ReservationID}, {"reservation status", l.ReservationStatus},
 		{"degraded", fmt.Sprint(l.Degraded)}, {"created", clock.Both(l.Created)},
-	}
+	}...)
 	if !l.Updated.IsZero() {
 		rows = append(rows, []string{"changed", clock.Both(l.Updated)})
 	}

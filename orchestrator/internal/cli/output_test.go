@@ -10,6 +10,7 @@ import (
 
 	"chexp/experiments/trial"
 	"chexp/orchestrator/internal/run"
+	"chexp/orchestrator/internal/site"
 )
 
 // A list that is wider than the terminal was broken in the middle of its columns.
@@ -23,7 +24,7 @@ func TestListsFitATerminal(t *testing.T) {
 	plan.Trials = []trial.Trial{{ID: "mobilenet_v2_quantized-cpu-t4-b1-r1", Model: "mobilenet_v2_quantized", Threads: 4,
 		Batch: 1, Repetition: 1, Skip: "the device has no provider of this name, and none that could stand in for it"}}
 	for name, l := range map[string]list{
-		"leases": leaseRows([]run.Lease{lease, lease}, nil),
+		"leases": leaseRows([]site.Lease{{Lease: lease}, {Lease: lease}}, nil),
 		"runs": {columns: []string{"run", "experiment", "state", "results", "rehearsal"}, rows: [][]string{{lease.Name,
 			"serve-edge", "holds lease " + lease.ID + ", container " + lease.Name, "5 of 6", "false"}}},
 		"plan": planRows(ans, plan),

@@ -196,9 +196,9 @@ func (c *chooser) placeInTime(ctx context.Context, taken error) (run.LeaseReques
 		if taken = nil; c.wait == 0 || failure.KindOf(err) != failure.Capacity {
 			return run.LeaseRequest{}, err
 		}
-		who, some := err.Error(), true
-		if !c.several {
-			who, some = c.whoHasIt(ctx)
+		who, some := c.whoHasIt(ctx)
+		if c.several {
+			who = err.Error()
 		}
 		left := time.Until(c.until)
 		switch {
@@ -223,15 +223,18 @@ func (c *chooser) whoHasIt(ctx context.Context) (who string, some bool) {
 		return "the calendar cannot be read", true
 	}
 	var first *site.Device
+	usable, known := 0, false
 	for _, d := range all {
-		if c.want.Wants(d.Device) && d.Reservable && d.Authorized &&
-			(first == nil || d.NextFree.Before(first.NextFree)) {
-			first = &d
+		known = known || c.want.Wants(d.Device)
+		if c.want.Wants(d.Device) && d.Reservable && d.Authorized {
+			if usable++; first == nil || d.NextFree.Before(first.NextFree) {
+				first = &d
+			}
 		}
 	}
 	switch {
-	case first == nil:
-		return "", false
+	case first == nil, usable < c.want.Devices && !c.want.AllFree:
+		return "", c.several && !known // a resume asks for the boards that are missing, which it knows later
 	case first.FreeNow && first.FreeUntil.IsZero():
 		return first.Name + " looks free by now", true
 	case first.FreeNow:

@@ -106,3 +106,42 @@ func TestSecondLeaseByHandIsNamed(t *testing.T) {
 		t.Errorf("said %q", told)
 	}
 }
+
+// A lease that exists is used by a run with several devices only where it has as many of
+// those that the experiment asks for.
+func TestLeaseOfOtherOrTooFewBoards(t *testing.T) {
+	b, told := newBooks(t), []string(nil)
+	jetson := run.Device{ID: "3", Name: "j", MachineName: "jetson-nano"}
+	l := b.lease("mine", pi1, time.Hour)
+	for _, has := range [][]run.Device{{jetson}, {pi1}, {pi1, jetson}, {pi1, pi2}} {
+		l.Device, l.Devices = has[0], has
+		b.leases = []site.Lease{l}
+		c := b.several(&told)
+		c.named = "mine"
+		choice, err := c.choose(t.Context(), nil)
+		if len(has) == 2 && has[1] == pi2 {
+			if err != nil || choice.Lease == nil {
+				t.Errorf("of two Pis: %v", err)
+			}
+		} else if failure.KindOf(err) != failure.Usage ||
+			!strings.Contains(err.Error(), l.DeviceNames()+" ("+has[0].MachineName+"), and the experiment asks for 2") {
+			t.Errorf("of %s: %v", l.DeviceNames(), err)
+		}
+	}
+}
+
+// Boards that no lease has are not waited for; what a resumed run lacks, it knows later.
+func TestWaitingForUnusableBoardsIsInVain(t *testing.T) {
+	b, told := newBooks(t), []string(nil)
+	b.short = failure.Capacity.Errorf("1 device is free")
+	b.devices = []site.Device{{Device: pi1, Reservable: true, Authorized: true, FreeNow: true}, {Device: pi2}}
+	c := b.several(&told)
+	c.wait = time.Hour
+	if _, err := c.choose(t.Context(), nil); err == nil || len(told) > 0 {
+		t.Errorf("%v, said %q", err, told)
+	}
+	c.want.MachineName = ""
+	if _, some := c.whoHasIt(t.Context()); !some {
+		t.Error("a resume does not wait")
+	}
+}

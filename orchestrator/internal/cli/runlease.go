@@ -70,10 +70,11 @@ func (a runVerbs) chooseLease(c *cli.Context, cfg *run.Config, e *spec.Experimen
 	k.wait = 0
 	choice, err := k.choose(c.Context, nil)
 	k.wait = patience
-	switch {
-	case err == nil:
+	if err == nil {
 		k.early = &choice
-	case patience == 0 || failure.KindOf(err) != failure.Capacity:
+		return nil
+	}
+	if _, some := k.whoHasIt(c.Context); patience == 0 || !some || failure.KindOf(err) != failure.Capacity {
 		return err
 	}
 	return nil

@@ -61,7 +61,10 @@ func (a reserving) take(l Lease) error {
 	}
 	give(func(m *attempt, b Board) bool { return m.held.Board.ID == b.ReservationID })
 	give(func(m *attempt, b Board) bool { return wants(m.named(), b.Device) })
-	give(func(m *attempt, _ Board) bool { return m.named() == "" })
+	kind := a.Experiment.Lease.MachineName
+	give(func(m *attempt, b Board) bool { // a lease that was made elsewhere may have boards of other types
+		return m.named() == "" && (kind == "" || b.Device.MachineName == "" || b.Device.MachineName == kind)
+	})
 	for _, m := range left {
 		m.record(store.Entry{Kind: store.Remark, Text: "the lease " + l.Name + " has no board for this device"})
 	}

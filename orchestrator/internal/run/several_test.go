@@ -112,6 +112,27 @@ func TestNamedDevices(t *testing.T) {
 	}
 }
 
+// Of a lease that was made elsewhere, a run has the boards of the type that it asks for.
+func TestBoardsOfAnotherTypeAreNotTaken(t *testing.T) {
+	l := newLab(t)
+	f := newFleet(t, l, 3)
+	mine := Lease{ID: "m", Name: "mine", Status: "ACTIVE", State: LeaseActive, End: f.Now().Add(time.Hour)}
+	for i, name := range f.names {
+		b := Board{ReservationID: name, Device: Device{Name: name, MachineName: "raspberrypi5"}}
+		if i == 0 { // by name, it is the first
+			b.Device.MachineName = "jetson-nano"
+		}
+		mine.Boards = append(mine.Boards, b)
+	}
+	f.leases[mine.ID] = mine
+	err, _ := l.execute(t, t.Context(), f, on(2, func(c *Config) {
+		c.Choose = func(context.Context, error) (Choice, error) { return Choice{Lease: &mine}, nil }
+	}))
+	if err != nil || f.measured[f.names[0]] > 0 || f.measured[f.names[1]] == 0 || f.measured[f.names[2]] == 0 {
+		t.Errorf("%v, measured on %v", err, f.measured)
+	}
+}
+
 // Of all-free, a run has as many devices as there are, also when it is resumed.
 func TestAllFreeDevices(t *testing.T) {
 	l := newLab(t)

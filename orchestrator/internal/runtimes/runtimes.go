@@ -120,6 +120,9 @@ func (r Resolver) built(src spec.RuntimeSource, paths map[string]string) (spec.R
 		return spec.Runtime{}, err
 	}
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		if !spec.BuiltFor(src.Name, r.Arch) {
+			return spec.Runtime{}, fmt.Errorf("nobody publishes it for %s", r.Arch)
+		}
 		return spec.Runtime{}, fmt.Errorf("it has not been built for %s: run `make runtime-%s`", r.Arch, src.Name)
 	}
 	return r.bundle(path, "built "+src.Name, paths)

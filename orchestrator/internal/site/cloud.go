@@ -1,7 +1,9 @@
 package site
 
 import (
+	"cmp"
 	"context"
+	"strings"
 	"time"
 
 	"chexp/orchestrator/internal/run"
@@ -88,8 +90,19 @@ type Lease struct {
 	Created  time.Time `json:"created,omitzero"`
 	Updated  time.Time `json:"updated,omitzero"` // zero: never changed
 
+	Devices []run.Device `json:"devices,omitempty"` // all that it has, where the calendar tells; Device is the first
+
 	ReservationStatus string  `json:"reservation_status"`
 	Events            []Event `json:"events,omitempty"`
+}
+
+// DeviceNames are the names of what the lease has.
+func (l Lease) DeviceNames() string {
+	var names []string
+	for _, d := range l.Devices {
+		names = append(names, d.Name)
+	}
+	return cmp.Or(strings.Join(names, ", "), l.Device.Name)
 }
 
 // Event is what the reservation service does, or did, for a lease.
