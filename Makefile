@@ -10,6 +10,7 @@
 #   make build            bin/chexp
 #   make agents           bin/chexp-agent-linux-{amd64,arm64}
 #   make runtime-debian   bin/runtimes/debian-{amd64,arm64}.ort: Debian's ONNX Runtime with XNNPACK and oneDNN
+#   make runtime-openvino bin/runtimes/openvino-amd64.ort: ONNX Runtime with Intel's OpenVINO, for servers; uses PyPI
 #   make images           bin/images/debian-{amd64,arm64}.tar, the emulator's container images
 #
 #   make dist             dist/: an archive for each platform, Debian packages, SHA256SUMS; PLATFORMS="linux/amd64 …"
@@ -41,7 +42,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help dist dist-twice demo test chaos test-validity build agents images conformance lint clean deps test-deps bench-harness bench-start bench-fleet peers runtime-debian test-runtimes peers-quantize peers-models accuracy-arm64 test-acl
+.PHONY: help dist dist-twice demo test chaos test-validity build agents images conformance lint clean deps test-deps bench-harness bench-start bench-fleet peers runtime-debian runtime-openvino test-runtimes peers-quantize peers-models accuracy-arm64 test-acl
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 export VERSION
@@ -78,6 +79,10 @@ agents: deps
 runtime-debian: deps
 	agent/runtimes/debian.sh amd64
 	agent/runtimes/debian.sh arm64
+
+runtime-openvino: deps
+	@.ci/apt-install python3-venv
+	agent/runtimes/openvino.sh
 
 test-runtimes: agents runtime-debian
 	CHEXP_RUNTIME_TABLES=1 go test -count=1 -v -timeout 60m -run TestDebianRuntime ./agent/cmd/chexp-agent

@@ -41,7 +41,7 @@ type Provider struct {
 	// is registered as a plugin.
 	BuiltIn                 bool
 	Library, Linked, Plugin string
-	Debian                  bool // it is in Debian's build (make runtime-debian)
+	Built                   string // the runtime that has it and that `make runtime-NAME` builds
 
 	// StaticShapes: it takes a node only if its shapes are known when the session
 	// is created, or compiles for them.
@@ -94,7 +94,7 @@ var All = []Provider{
 	}, {
 		// Its library exports nothing that tells; Debian's build links it.
 		Name: "xnnpack", Native: "Xnnpack", Generic: "XNNPACK", Linked: "libXNNPACK.so",
-		Debian: true, StaticShapes: true,
+		Built: "debian", StaticShapes: true,
 		// Convolutions are nearly all of the time: the runtime's pool would only
 		// spin against its own.
 		Threads: Threads{Option: "intra_op_num_threads", Alone: true, Still: true},
@@ -103,7 +103,7 @@ var All = []Provider{
 		Title: "xnnpack", Known: "XNNPACK provider of Debian's builds, by runs of 1.27",
 	}, {
 		Name: "dnnl", Native: "Dnnl", Function: "Dnnl", Argument: "use_arena",
-		Library: "libonnxruntime_providers_dnnl.so", Debian: true,
+		Library: "libonnxruntime_providers_dnnl.so", Built: "debian",
 		// OpenMP, which takes all processors unless it is told. What oneDNN does
 		// not take runs on the runtime's pool, which so must have as many threads.
 		// (Debian's oneDNN 3.12.1 dies on x86 with one thread: memset to NULL below
@@ -111,7 +111,7 @@ var All = []Provider{
 		Threads: Threads{Variable: "OMP_NUM_THREADS", Still: true},
 	}, {
 		Name: "openvino", Native: "OpenVINO", Generic: "OpenVINO",
-		Library: "libonnxruntime_providers_openvino.so", StaticShapes: true,
+		Library: "libonnxruntime_providers_openvino.so", Built: "openvino", StaticShapes: true,
 		Threads:  Threads{Option: "num_of_threads", Still: true},
 		Defaults: map[string]string{"device_type": "CPU"},
 	},

@@ -14,7 +14,10 @@ import (
 
 // BuiltRuntimes are the runtimes that scripts of this repository build; an
 // experiment names them without saying where they are.
-var BuiltRuntimes = []string{"debian"}
+var BuiltRuntimes = []string{"debian", "openvino"}
+
+// BuiltFor reports whether one of them can be built for an architecture, Go's word.
+func BuiltFor(runtime, arch string) bool { return runtime != "openvino" || arch == "amd64" }
 
 // maxRuntimeName is the most characters of a runtime's name, which follows the
 // provider's in a trial's id and must leave room there.

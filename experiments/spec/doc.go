@@ -47,6 +47,8 @@
 //	systems[].KEY         a key of the file from site to key, runtimes,     the file's
 //	                      providers, threads, batches, trials, budgets or
 //	                      price_per_hour
+//	system                written by chexp: of a file with several, the     none
+//	                      system that a run's copy is of
 //	price_per_hour        what an hour of the device costs, above 0         none
 //	models                1 to 100                                          required
 //	models[].name         a-z 0-9 - _, at most 64, each once                required
@@ -133,7 +135,8 @@
 // s), throughput (/s, inputs per second) or accuracy (%, top-1).
 //
 // A runtime is an ONNX Runtime build: stock is the one that the agent carries;
-// debian is Debian's, with XNNPACK and oneDNN (make runtime-debian); a version is the
+// debian is Debian's, with XNNPACK and oneDNN (make runtime-debian); openvino is the one
+// with Intel's OpenVINO, for x86-64 (make runtime-openvino); a version is the
 // release's own library, got from npm's onnxruntime-node and held against a lock file
 // (orchestrator/internal/runtimes/onnxruntime.lock). A provider
 // is measured beside the cpu of its own runtime, which is added where the file

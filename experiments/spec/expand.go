@@ -163,8 +163,9 @@ func elsewhere(name string, all []Runtime) string {
 			return fmt.Sprintf("take it from one that has it ({name: %s, runtime: %s}), ", name, cmp.Or(r.Name, trial.Stock))
 		}
 	}
-	if provider.Named(name).Debian {
-		return fmt.Sprintf("take it from Debian's build (runtimes: [debian], and {name: %s, runtime: debian}), ", name)
+	if built := provider.Named(name).Built; built != "" {
+		return fmt.Sprintf("take it from a runtime that has it (runtimes: [%s], and {name: %s, runtime: %s}, after `make "+
+			"runtime-%s`), ", built, name, built, built)
 	}
 	return ""
 }

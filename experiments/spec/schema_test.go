@@ -97,8 +97,12 @@ func TestSchemaHasTheKeys(t *testing.T) {
 	defs := root["$defs"].(map[string]any)
 	var walk func(at string, s map[string]any)
 	walk = func(at string, s map[string]any) {
-		if ref, ok := s["$ref"].(string); ok {
-			s = defs[strings.TrimPrefix(ref, "#/$defs/")].(map[string]any)
+		for ref, ok := s["$ref"].(string); ok; ref, ok = s["$ref"].(string) {
+			among, name := defs, strings.TrimPrefix(ref, "#/$defs/")
+			if own, of := strings.CutPrefix(ref, "#/properties/"); of { // what a system has of the file's
+				among, name = object(root["properties"]), own
+			}
+			s = among[name].(map[string]any)
 		}
 		for key, sub := range object(s["properties"]) {
 			keys[strings.TrimPrefix(at+"."+key, ".")] = true

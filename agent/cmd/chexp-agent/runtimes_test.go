@@ -163,6 +163,43 @@ func TestDebianRuntime(t *testing.T) {
 	}
 }
 
+// OpenVINO takes the float model whole, as one node of its own, and next to nothing of the
+// static INT8 model: its unsigned activations meet weights of one scale per channel.
+func TestOpenVINORuntime(t *testing.T) {
+	if runtime.GOARCH != "amd64" {
+		t.Skip("OpenVINO's provider is published for x86-64 alone")
+	}
+	b := newBundle(t, trial.Policy{MinRuns: 1, MaxTime: time.Second, Timeout: 9 * time.Minute}).
+		runtime("openvino", built(t, "openvino", runtime.GOARCH))
+	for name, model := range map[string]string{"fp32": "plates11-fp32", "static": "plates11-int8-static"} {
+		content, err := builtin.Generate(model)
+		must(t, err)
+		b.add(name, content, func(tr *trial.Trial) { tr.Threads = 2 })
+		b.on(name, trial.Provider{Name: "openvino", Runtime: "openvino"})
+	}
+	b.sealRuntimes()
+	if code, _, errOut := execute(t, exec.Command(agentFor(t, runtime.GOARCH), "run", b.dir)); code != 0 {
+		t.Errorf("exit %d: %s", code, errOut)
+	}
+	t.Log("\n" + truthTables(b))
+	for name, most := range map[string]int{"fp32": 0, "static": 80} {
+		res := b.result(name + ".openvino-openvino.t2.b1.r1")
+		p, ok := res.Placement.Get()
+		if !ok || res.Outcome != trial.OK || res.Runtime.Version != "1.24.1" {
+			t.Fatalf("%s: %s %v, %v, %+v", name, res.Outcome, res.Reasons, p, res.Runtime)
+		}
+		left := 0
+		for _, s := range p.Providers {
+			if s.Provider == "cpu" {
+				left = s.Nodes
+			}
+		}
+		if left > most || name == "static" && left == 0 {
+			t.Errorf("%s: %d of %d nodes are left to the CPU provider", name, left, p.Nodes)
+		}
+	}
+}
+
 // checkXNNPACK: the float model's convolutions and its product, and none of the
 // static INT8 model, whose unsigned activations meet weights of one scale per
 // channel.

@@ -16,6 +16,7 @@ import (
 	"io/fs"
 	"os"
 
+	"chexp/experiments/failure"
 	"chexp/experiments/files"
 	"chexp/experiments/provider"
 	"chexp/experiments/spec"
@@ -64,7 +65,11 @@ func (r Resolver) Resolve(e *spec.Experiment) (Found, error) {
 		one, err := r.resolve(src, found.Files)
 		if err != nil {
 			for _, err := range unjoin(err) {
-				problems = append(problems, e.Problemf(fmt.Sprintf("runtimes[%d]", i), "runtime %s: %v", src.Name, err))
+				text := err.Error()
+				if next := failure.NextOf(err); next != "" {
+					text += "; " + next
+				}
+				problems = append(problems, e.Problemf(fmt.Sprintf("runtimes[%d]", i), "runtime %s: %s", src.Name, text))
 			}
 			continue
 		}
@@ -115,6 +120,9 @@ func (r Resolver) built(src spec.RuntimeSource, paths map[string]string) (spec.R
 		return spec.Runtime{}, err
 	}
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		if !spec.BuiltFor(src.Name, r.Arch) {
+			return spec.Runtime{}, fmt.Errorf("nobody publishes it for %s", r.Arch)
+		}
 		return spec.Runtime{}, fmt.Errorf("it has not been built for %s: run `make runtime-%s`", r.Arch, src.Name)
 	}
 	return r.bundle(path, "built "+src.Name, paths)
