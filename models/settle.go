@@ -94,7 +94,8 @@ func rows(m *onnx.Model, list []input.Input) map[string]int {
 }
 
 // fixedInside says why a batch that is asked for cannot be, where the shapes of the
-// graph tell: an output that the file gives the batch has another size.
+// graph tell: an output that the file gives the batch has another size, or a node's
+// inputs do not fit together any more, as they do with a batch of 1.
 func fixedInside(m *onnx.Model, found *Resolved, batches []int) string {
 	for _, b := range input.Batches(found.Inputs, batches) {
 		shapes, err := onnx.Infer(m, int64(b), inputs.Sizes(found.Inputs, int64(b)))
@@ -103,10 +104,18 @@ func fixedInside(m *onnx.Model, found *Resolved, batches []int) string {
 		}
 		for name, axis := range found.Facts.Rows {
 			if dims, err := shapes.Of(name); err == nil && axis < len(dims) && dims[axis] != int64(b) {
-				return fmt.Sprintf("fixes the batch inside its graph: with batch %d its output %q has the shape %v. Export "+
-					"it with a batch that is open throughout, or write batches: [1]", b, name, dims)
+				return fmt.Sprintf("fixes the batch inside its graph: with batch %d its output %q has the shape %v. %s", b, name,
+					dims, openThroughout)
+			}
+		}
+		if why := shapes.Broken(); why != "" && b != 1 {
+			one, err := onnx.Infer(m, 1, inputs.Sizes(found.Inputs, 1))
+			if err == nil && one.Broken() == "" {
+				return fmt.Sprintf("fixes the batch inside its graph: with batch %d, %s. %s", b, why, openThroughout)
 			}
 		}
 	}
 	return ""
 }
+
+const openThroughout = "Export it with a batch that is open throughout, or write batches: [1]"

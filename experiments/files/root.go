@@ -50,14 +50,24 @@ func OpenIn(root *os.Root, name string, limit int64) (*os.File, error) {
 	st, err := root.Stat(name)
 	if err == nil {
 		err = check(name, st, limit)
-	} else if l, lerr := root.Lstat(name); lerr == nil && l.Mode().Type() == fs.ModeSymlink {
-		err = fmt.Errorf("%s is a link to what is not in this folder: put the file itself here (%w)", name, err)
+	} else if link := linkIn(root, name); link != "" {
+		err = fmt.Errorf("%s is a link to what is not in this folder: put the file itself here (%w)", link, err)
 	}
 	if err != nil {
 		return nil, err
 	}
 	f, err := root.OpenFile(name, os.O_RDONLY|NonBlock, 0)
 	return opened(f, err, name, limit)
+}
+
+// linkIn is the last part of a name's way that is a link, "" where none is.
+func linkIn(root *os.Root, name string) string {
+	for at := filepath.Clean(name); at != "." && at != filepath.Dir(at); at = filepath.Dir(at) {
+		if l, err := root.Lstat(at); err == nil && l.Mode().Type() == fs.ModeSymlink {
+			return at
+		}
+	}
+	return ""
 }
 
 // openOwn is [OpenIn] where the name itself may be no link.

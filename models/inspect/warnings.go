@@ -54,7 +54,8 @@ func (f *facts) warnings(r *Report, o Options) []Warning {
 			words.Plural(n, "node"))
 	}
 	if f.m.Functions > 0 {
-		add("functions", "", "it defines %d functions of its own, which are not looked into", f.m.Functions)
+		add("functions", "", "it defines functions of its own (%d), which are not looked into: what they do and hold "+
+			"is in no count", f.m.Functions)
 	}
 	f.inputWarnings(add)
 	if n, name := f.m.Graph.SharedNames(); n > 0 {

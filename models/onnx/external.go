@@ -214,9 +214,6 @@ func (m *Model) external(dir string, visit func(t *Tensor, f *os.File, offset, l
 			if f, err = files.OpenIn(root, name, files.NoLimit); errors.Is(err, fs.ErrNotExist) {
 				return fmt.Errorf("the values of tensor %q (%d bytes) are in %s, which is not beside the model", t.Name,
 					length, name)
-			} else if err != nil && leadsOut(dir, name) {
-				return fmt.Errorf("the values of tensor %q are in %s, a link that leads out of the model's folder: only "+
-					"files in that are taken. Copy all of the model's files into one folder (cp -L)", t.Name, name)
 			} else if err != nil {
 				return fmt.Errorf("the values of tensor %q: %w", t.Name, err)
 			}
@@ -235,21 +232,6 @@ func (m *Model) external(dir string, visit func(t *Tensor, f *os.File, offset, l
 		}
 	}
 	return nil
-}
-
-// leadsOut says whether a name in a folder is a link to somewhere else, as all files of
-// Hugging Face's cache are.
-func leadsOut(dir, name string) bool {
-	home, err := filepath.EvalSymlinks(dir)
-	if err != nil {
-		return false
-	}
-	file, err := filepath.EvalSymlinks(filepath.Join(dir, name))
-	if err != nil {
-		return false
-	}
-	way, err := filepath.Rel(home, file)
-	return err != nil || !filepath.IsLocal(way)
 }
 
 // maxExternalFiles bounds how many files are held open.

@@ -65,22 +65,24 @@ func TestFilesThatHoldNoWeightsAreRefused(t *testing.T) {
 		}
 	}
 	if err := errors.Join(os.Symlink(secret, filepath.Join(dir, "link")),
+		os.Symlink(filepath.Dir(secret), filepath.Join(dir, "folder")),
 		syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	for name, x := range map[string]struct{ location, offset, length, says string }{
-		"absent":     {"no.bin", "0", "8", "not beside the model"},
-		"too short":  {"w.bin", "4", "8", "end at byte 12"},
-		"above":      {"../secret", "0", "8", "not a file beside the model"},
-		"absolute":   {secret, "0", "8", "not a file beside the model"},
-		"link":       {"link", "0", "8", "a link that leads out of the model's folder"},
-		"directory":  {".", "0", "8", "no regular file"},
-		"pipe":       {"pipe", "0", "8", "no regular file"},
-		"no place":   {"", "0", "8", "not a file beside the model"},
-		"wrong size": {"w.bin", "0", "4", "ask for 8"},
-		"no number":  {"w.bin", "x", "8", `"x"`},
-		"negative":   {"w.bin", "-8", "8", "begin at -8"},
-		"huge":       {"w.bin", "0", "4294967296", "ask for 8"},
+		"absent":        {"no.bin", "0", "8", "not beside the model"},
+		"too short":     {"w.bin", "4", "8", "end at byte 12"},
+		"above":         {"../secret", "0", "8", "not a file beside the model"},
+		"absolute":      {secret, "0", "8", "not a file beside the model"},
+		"link":          {"link", "0", "8", "link is a link to what is not in this folder"},
+		"linked folder": {"folder/secret", "0", "8", "folder is a link to what is not in this folder"},
+		"directory":     {".", "0", "8", "no regular file"},
+		"pipe":          {"pipe", "0", "8", "no regular file"},
+		"no place":      {"", "0", "8", "not a file beside the model"},
+		"wrong size":    {"w.bin", "0", "4", "ask for 8"},
+		"no number":     {"w.bin", "x", "8", `"x"`},
+		"negative":      {"w.bin", "-8", "8", "begin at -8"},
+		"huge":          {"w.bin", "0", "4294967296", "ask for 8"},
 	} {
 		if _, err := Load(save(t, dir, outside(x.location, x.offset, x.length))); err == nil ||
 			!strings.Contains(err.Error(), x.says) {

@@ -13,7 +13,16 @@ type Shapes struct {
 	why    map[string]string // value name: why nothing is known of it
 	floats map[string][]float32
 	nodes  []*Node // in an order in which they can run
+	broken string  // the first node whose inputs' sizes do not fit together, with the sizes
 }
+
+// Broken names the first node that cannot run with these sizes, "" where none is known.
+func (s *Shapes) Broken() string { return s.broken }
+
+// misfit is the error of sizes that are known and do not fit together.
+type misfit string
+
+func (m misfit) Error() string { return string(m) }
 
 // value is what is known of a value before the model runs.
 type value struct {
@@ -138,6 +147,10 @@ func (s *Shapes) infer(n *Node, opset int64) {
 	if ok {
 		out, err = f(&call{s, n, opset})
 	}
+	var unfit misfit
+	if s.broken == "" && errors.As(err, &unfit) {
+		s.broken = fmt.Sprintf("%s: %s", label(n), unfit)
+	}
 	for i, name := range n.Outputs {
 		switch {
 		case name == "":
@@ -222,7 +235,7 @@ func broadcast(a, b []int64) ([]int64, error) {
 		case *x == 1:
 			*x = y
 		case y != 1 && y != *x:
-			return nil, fmt.Errorf("shapes %v and %v do not fit together", a, b)
+			return nil, misfit(fmt.Sprintf("shapes %v and %v do not fit together", a, b))
 		}
 	}
 	return out, nil

@@ -168,7 +168,7 @@ func reshape(c *call) ([]*value, error) {
 		rest = have
 	}
 	if have != rest {
-		return nil, fmt.Errorf("it gives %v the shape %v", x.dims, want)
+		return nil, misfit(fmt.Sprintf("it gives %v the shape %v", x.dims, want))
 	}
 	return []*value{{dims: out, ints: x.ints}}, nil
 }

@@ -15,9 +15,11 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/urfave/cli/v2"
 
+	"chexp/experiments/compare"
 	"chexp/experiments/schema"
 	"chexp/experiments/schema/ofstructs"
 	"chexp/models/inspect"
+	"chexp/orchestrator/internal/report/findings"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/site"
 )
@@ -32,9 +34,14 @@ type document string
 const (
 	aReport     document = "urn:chexp:schema:report:v1"
 	aComparison document = "urn:chexp:schema:comparison:v1"
-	// A run of several devices is answered as a comparison of them.
-	reportOrComparison document = aReport + " " + aComparison
 )
+
+// alternatives are several values or documents, of which an answer is one.
+type alternatives []any
+
+// ofRuns is what a run's commands write: its report, a comparison where it has several
+// devices, and the answer over all where it has several systems.
+var ofRuns = alternatives{aReport, aComparison, findings.Systems{}}
 
 // answers is what each command with -f json writes: a value of the type, or documents.
 var answers = map[string]any{
@@ -55,34 +62,41 @@ var answers = map[string]any{
 	"model list":      []listedModel{},
 	"model quantize":  quantized{},
 	"model verify":    []verified{},
-	"rehearse":        reportOrComparison,
+	"rehearse":        ofRuns,
 	"replay":          aComparison,
+	"results answer":  findings.Systems{},
 	"results compare": aComparison,
-	"results fetch":   reportOrComparison,
+	"results fetch":   ofRuns,
 	"results list":    []runRow{},
-	"results show":    reportOrComparison,
+	"results show":    ofRuns,
+	"results trend":   compare.Trend{},
 	"results verify":  verdict{},
-	"run":             reportOrComparison,
+	"run":             ofRuns,
 	"version":         []versionRow{},
 }
 
 // definition is the name of a command's answer in the schema.
 func definition(command string) string { return strings.ReplaceAll(command, " ", "-") }
 
+func schemaOf(w ofstructs.Schemas, answer any) map[string]any {
+	switch x := answer.(type) {
+	case document:
+		return map[string]any{"$ref": string(x)}
+	case alternatives:
+		var all []any
+		for _, one := range x {
+			all = append(all, schemaOf(w, one))
+		}
+		return map[string]any{"anyOf": all}
+	}
+	return w.Of(reflect.TypeOf(answer))
+}
+
 func answersSchema(t *testing.T) []byte {
 	t.Helper()
 	w, commands := ofstructs.New(), map[string]any{}
 	for _, command := range slices.Sorted(mapKeys(answers)) {
-		d, ok := answers[command].(document)
-		if !ok {
-			commands[definition(command)] = w.Of(reflect.TypeOf(answers[command]))
-			continue
-		}
-		var refs []any
-		for _, id := range strings.Fields(string(d)) {
-			refs = append(refs, map[string]any{"$ref": id})
-		}
-		commands[definition(command)] = map[string]any{"anyOf": refs}
+		commands[definition(command)] = schemaOf(w, answers[command])
 	}
 	for name, s := range commands {
 		if _, taken := w.Defs[name]; taken {

@@ -82,6 +82,9 @@ func inputModels(ts *testscript.TestScript, _ bool, args []string) {
 		"inside": {17, 8, &onnx.Graph{Nodes: []*onnx.Node{reshape}, Initializers: []*onnx.Tensor{int64s("one", 1, -1)},
 			Inputs: []*onnx.Value{port("x", onnx.Float32, long...)}, Outputs: []*onnx.Value{port("y", onnx.Float32, open("n"),
 				open("any"))}}},
+		// It has room for one row, also where the output is said to have any shape.
+		"refolds": {17, 8, &onnx.Graph{Nodes: []*onnx.Node{reshape}, Initializers: []*onnx.Tensor{int64s("one", 1, 4)},
+			Inputs: []*onnx.Value{port("x", onnx.Float32, long...)}, Outputs: []*onnx.Value{port("y", onnx.Float32)}}},
 		// The same where only a run tells.
 		"hidden": {17, 8, &onnx.Graph{Initializers: []*onnx.Tensor{int64s("four", 1, 4)},
 			Nodes:  []*onnx.Node{node("Abs", "sure", "four"), node("Reshape", "y", "x", "sure")},

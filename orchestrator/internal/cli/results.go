@@ -48,7 +48,7 @@ func (a resultsVerbs) resultsCommand() *cli.Command {
 			},
 			{Name: "report", Usage: "write a run's reports again: HTML, text, Markdown, CSV, Go benchmark format",
 				ArgsUsage: "RUN", Action: a.resultsReport},
-			a.compareCommand(), a.answerCommand(), verifyVerb(a).command(), a.exportCommand(),
+			a.compareCommand(), a.trendCommand(), a.answerCommand(), verifyVerb(a).command(), a.exportCommand(),
 		}, packVerbs(a).commands()...),
 	}
 }

@@ -159,10 +159,10 @@ func (a runVerbs) sideBySide(c *cli.Context, all []*spec.Experiment,
 	return errors.Join(errs...)
 }
 
-// ofSystem says of which system an error is.
+// ofSystem says of which system an error is, where the file has systems.
 func ofSystem(name string, err error) error {
-	if err == nil {
-		return nil
+	if err == nil || name == "" {
+		return err
 	}
 	return fmt.Errorf("system %s: %w", name, err)
 }

@@ -21,6 +21,7 @@ import (
 	"chexp/experiments/files"
 	"chexp/experiments/secret"
 	"chexp/experiments/trial"
+	"chexp/experiments/words"
 )
 
 // releaseLock pins ONNX Runtime's releases; agent/runtimes/npm.sh adds to it.
@@ -157,15 +158,16 @@ func (r Releases) archive(ctx context.Context, version string, want pinned) (str
 	}
 	bounded, cancel := context.WithTimeout(ctx, downloadTime)
 	defer cancel()
-	// No script of the package is run: it is only unpacked.
-	cmd := exec.CommandContext(bounded, npm, "pack", "--silent", "--ignore-scripts", "onnxruntime-node@"+version)
+	// No script of the package is run: it is only unpacked. By itself npm tries a network that is not there for minutes.
+	cmd := exec.CommandContext(bounded, npm, "pack", "--loglevel=error", "--ignore-scripts",
+		"--fetch-retries=1", "--fetch-retry-mintimeout=1000", "onnxruntime-node@"+version)
 	cmd.Dir, cmd.Env, cmd.WaitDelay = tmp, secret.Environ(os.Environ()), 5*time.Second
 	if out, err := cmd.CombinedOutput(); err != nil {
 		if ctx.Err() != nil {
 			return "", ctx.Err()
 		}
-		said := strings.TrimSpace(string(out[max(0, len(out)-1000):]))
-		return "", failure.Usage.Errorf("npm could not download onnxruntime-node@%s: %s", version, said).
+		said := words.Line(string(out), 400)
+		return "", failure.Usage.Errorf("npm could not download onnxruntime-node@%s (%s)", version, said).
 			Advise("is its registry reachable (`npm ping`)? a machine that has the file can give it: put %s into %s", name,
 				dir).Because(err)
 	}
@@ -192,7 +194,7 @@ func unpack(archive, arch, to string, want pinned) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", archive, err)
 	}
-	words := map[string]string{"arm64": "arm64", "amd64": "x64"} // npm's for a processor
+	theirs := map[string]string{"arm64": "arm64", "amd64": "x64"} // npm's for a processor
 	for t := tar.NewReader(z); ; {
 		h, err := t.Next()
 		if errors.Is(err, io.EOF) {
@@ -201,7 +203,7 @@ func unpack(archive, arch, to string, want pinned) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", archive, err)
 		}
-		if !strings.HasSuffix(path.Dir(h.Name), "/linux/"+words[arch]) ||
+		if !strings.HasSuffix(path.Dir(h.Name), "/linux/"+theirs[arch]) ||
 			!strings.HasPrefix(path.Base(h.Name), "libonnxruntime.so") || h.Size != want.bytes {
 			continue
 		}

@@ -16,6 +16,7 @@ import (
 	"io/fs"
 	"os"
 
+	"chexp/experiments/failure"
 	"chexp/experiments/files"
 	"chexp/experiments/provider"
 	"chexp/experiments/spec"
@@ -64,7 +65,11 @@ func (r Resolver) Resolve(e *spec.Experiment) (Found, error) {
 		one, err := r.resolve(src, found.Files)
 		if err != nil {
 			for _, err := range unjoin(err) {
-				problems = append(problems, e.Problemf(fmt.Sprintf("runtimes[%d]", i), "runtime %s: %v", src.Name, err))
+				text := err.Error()
+				if next := failure.NextOf(err); next != "" {
+					text += "; " + next
+				}
+				problems = append(problems, e.Problemf(fmt.Sprintf("runtimes[%d]", i), "runtime %s: %s", src.Name, text))
 			}
 			continue
 		}
