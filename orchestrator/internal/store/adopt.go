@@ -59,6 +59,9 @@ func (r *Run) adopt(
 			Advise("give the folder in which chexp said that the results are").Because(err)
 	}
 	defer from.Close()
+	if err := makeRoom(r); err != nil {
+		return n, err
+	}
 	a := &adopting{run: r, plan: plan, from: from, origin: origin, taken: map[string]bool{}}
 	a.sums, _ = sumsOf(r) // what is not listed, or not readable, contradicts nothing
 	if a.known, err = r.Origins(); err != nil {
@@ -183,6 +186,26 @@ func (a *adopting) journal(t trial.Trial, why string) error {
 		return err
 	}
 	return a.partial(t, res, append(raw, '\n'))
+}
+
+// makeRoom moves what is no folder out of the way of the folders that results go into:
+// it is no reason to leave them on the device.
+func makeRoom(r *Run) error {
+	for _, name := range []string{damagedDir, ResultsDir, PartialDir} {
+		st, err := os.Lstat(filepath.Join(r.Dir, name))
+		if err != nil || st.IsDir() {
+			continue
+		}
+		if name == damagedDir {
+			err = Explain(os.Rename(filepath.Join(r.Dir, name), filepath.Join(r.Dir, name+".file")))
+		} else {
+			err = setAside(r, name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // setAside moves a damaged file of the run out of the way, into damaged/.

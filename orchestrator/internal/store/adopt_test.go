@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -69,6 +70,32 @@ func TestPartialGivesWay(t *testing.T) {
 		if sums, err := os.ReadFile(filepath.Join(run.Dir, dir, "SHA256SUMS")); err != nil ||
 			strings.Count(string(sums), "\n") != 1 {
 			t.Errorf("%s: %q, %v", dir, sums, err)
+		}
+	}
+}
+
+// A file or a link where results go into a folder keeps none of them on the device: it
+// is moved aside, and nothing is written through it.
+func TestWhatIsNoFolderMakesRoomForResults(t *testing.T) {
+	for _, name := range []string{ResultsDir, PartialDir, damagedDir} {
+		for _, link := range []bool{false, true} {
+			_, run := newRun(t)
+			path, far := filepath.Join(run.Dir, name), t.TempDir()
+			if err := os.RemoveAll(path); err != nil {
+				t.Fatal(err)
+			}
+			err := os.WriteFile(path, nil, 0o600)
+			if link {
+				err = errors.Join(os.Remove(path), os.Symlink(far, path))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			adopt(t, run, 5, &trial.Partial{Blocks: 5, Asked: 12, Why: "interrupted"})
+			adopt(t, run, 20, nil)
+			if written, err := os.ReadDir(far); err != nil || len(written) > 0 {
+				t.Errorf("%s: %v were written through the link, %v", name, written, err)
+			}
 		}
 	}
 }
