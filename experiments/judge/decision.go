@@ -31,6 +31,7 @@ type Decision struct {
 type Tally struct {
 	Budget Budget
 	Met    int
+	Open   int // of which it is not known
 	// Nearest came nearest to the limit, or went furthest beyond it, with Value in
 	// one valid repetition; nil if no option has a value.
 	Nearest *Option
@@ -98,8 +99,11 @@ func (d *Decision) choose(among []*Option) {
 func (r *Run) tally(i int, usable []*Option) Tally {
 	out := Tally{Budget: r.Budgets[i]}
 	for _, o := range usable {
-		if o.Verdicts[i] == Met {
+		switch o.Verdicts[i] {
+		case Met:
 			out.Met++
+		case Unknown, Undecided:
+			out.Open++
 		}
 	}
 	for _, o := range r.Options {

@@ -104,6 +104,10 @@ func (d *Decision) tally(x judge.Tally, of int) string {
 		return fmt.Sprintf("%s: met by %d of %d.", x.Budget.Text, x.Met, of)
 	}
 	s := fmt.Sprintf("%s: met by none; nearest is %s", x.Budget.Text, x.Nearest.Label)
+	if x.Open > 0 {
+		s = fmt.Sprintf("%s: not known to be met by any (open for %d of %d); nearest is %s", x.Budget.Text, x.Open, of,
+			x.Nearest.Label)
+	}
 	switch why := unsure(x.Nearest); {
 	case x.Budget.Metric.Apart():
 	case !d.RealDevice:
