@@ -182,6 +182,19 @@ func TestBookingStays(t *testing.T) {
 	}
 }
 
+// Who ends a run gives its booking up; who ends it in a dead process's place does not.
+func TestEndOfABooking(t *testing.T) {
+	for _, giveUp := range []bool{false, true} {
+		l, c := newLab(t), &later{cloud: newCloud(t)}
+		if err, _ := l.execute(t, t.Context(), c, func(cfg *Config) { book(cfg); cfg.Detach = true }); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.end(t, c, func(cfg *Config) { cfg.EndBooked = giveUp }); err != nil || giveUp != (len(c.leases) == 0) {
+			t.Errorf("given up %v: %v, left %v", giveUp, err, c.leases)
+		}
+	}
+}
+
 // A run that comes back when its booking is over says so, and makes another lease.
 func TestBookingThatEndedIsSaid(t *testing.T) {
 	l, c := newLab(t), &later{cloud: newCloud(t)}

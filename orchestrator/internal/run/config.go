@@ -49,6 +49,8 @@ type Config struct {
 
 	Release bool // at the end, give back also a lease that the run found and did not make
 
+	EndBooked bool // of [End]: a lease that begins later is given back, too
+
 	Keep   bool  // leave lease and container as they are at the end
 	Until  Phase // stop after this phase, leaving all as it is; "" for all
 	Detach bool  // return as soon as the agent has started, or the lease is booked for later

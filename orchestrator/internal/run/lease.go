@@ -207,7 +207,8 @@ func (a *attempt) booked() bool {
 	if a.lease.ID == "" { // not looked at yet by this process
 		start = a.held.Asked.Start
 	}
-	return a.held.Lease.Open() && a.held.Lease.ID != "" && a.lease.State == LeasePending && a.until(start) > soon
+	return !a.EndBooked && a.held.Lease.Open() && a.held.Lease.ID != "" && a.lease.State == LeasePending &&
+		a.until(start) > soon
 }
 
 // bookingStays says that a run ended before its lease began, and what to type.
