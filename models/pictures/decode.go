@@ -125,6 +125,8 @@ func readPicture(r io.Reader) ([]byte, error) {
 func readRGB(data []byte) (*image.NRGBA, error) {
 	name, read := format(data)
 	switch {
+	case len(data) == 0:
+		return nil, errors.New("is empty")
 	case name != "" && !read:
 		return nil, fmt.Errorf("is %s inside, which is not read here: save it as JPEG or PNG", name)
 	case name == "TIFF" && isFax(data):
@@ -139,7 +141,7 @@ func readRGB(data []byte) (*image.NRGBA, error) {
 	}
 	img, _, err := image.Decode(bytes.NewReader(data))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("is a damaged picture, or only the beginning of one: %w", err)
 	}
 	b := img.Bounds()
 	if b.Min != (image.Point{}) || b.Dx() != c.Width || b.Dy() != c.Height {

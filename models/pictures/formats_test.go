@@ -115,6 +115,20 @@ func TestWhatIsLeftOutIsCountedAndNamed(t *testing.T) {
 	}
 }
 
+// A copy that broke off is told from what is no picture.
+func TestADamagedPictureIsCalledSo(t *testing.T) {
+	whole := plain(t, 90, 90, color.RGBA{A: 255})
+	for _, c := range []struct {
+		data []byte
+		says string
+	}{{nil, "is empty"}, {whole[:len(whole)-20], "is a damaged picture, or only the beginning of one"}} {
+		if _, _, err := Decode(bytes.NewReader(c.data), Scale{Width: 1, Height: 1}); err == nil ||
+			!strings.Contains(err.Error(), c.says) {
+			t.Errorf("error is %v, want %s", err, c.says)
+		}
+	}
+}
+
 // An iPhone's picture that was only renamed is named for what it is.
 func TestARenamedHEIC(t *testing.T) {
 	_, _, err := Decode(strings.NewReader("\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic"), Scale{Width: 1, Height: 1})

@@ -35,6 +35,7 @@ type dynamicEmitter struct{ *emitter }
 
 // dynamicNodes writes all nodes of the emitter's graph.
 func (e dynamicEmitter) dynamicNodes() error {
+	e.tie()
 	for _, n := range e.g.Nodes {
 		var err error
 		switch e.roles[n] {
@@ -111,6 +112,16 @@ func (e dynamicEmitter) dynamicWeights(n *onnx.Node) (w writtenWeights, err erro
 	}
 	key := fmt.Sprint(n.Op == "Conv", n.Op == "Gemm" && n.IntAttr("transB", 0) != 0, " ", name)
 	if w, ok := owner.written[key]; ok {
+		return w, nil
+	}
+	if t := e.tiedTo[n]; t != nil && owner == e.emitter {
+		shared, err := e.tableOf(t, 0)
+		if err != nil {
+			return w, err
+		}
+		w = writtenWeights{q: e.next("w"), scale: shared.scale, zero: shared.zero, rank: 2}
+		e.node("", "Transpose", w.q, []string{shared.q}, []string{w.q}, onnx.Ints("perm", 1, 0))
+		e.written[key] = w
 		return w, nil
 	}
 	u, err := e.round(n, e.done)

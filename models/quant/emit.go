@@ -21,16 +21,18 @@ type emitter struct {
 	*plan
 	out     *onnx.Graph
 	names   map[string]bool
-	fixed   map[string]bool      // value: whether it must keep its name
-	short   map[string]string    // value: its short name
-	pool    map[string]string    // content of a constant that many read: its name
-	counts  map[string]int       // first letter: how many short names have it
-	float   map[string]string    // value: its name as float
-	quant   map[string]string    // value: its name as uint8
-	shared  map[string]string    // value: the one whose scale it has
-	scales  map[string][2]string // value: the names of its scale and zero point
-	back    map[string]string    // value: its name behind its dequantizer (QDQ)
-	tables  map[string]lookedUp  // embedding: how it is written
+	fixed   map[string]bool             // value: whether it must keep its name
+	short   map[string]string           // value: its short name
+	pool    map[string]string           // content of a constant that many read: its name
+	counts  map[string]int              // first letter: how many short names have it
+	float   map[string]string           // value: its name as float
+	quant   map[string]string           // value: its name as uint8
+	shared  map[string]string           // value: the one whose scale it has
+	scales  map[string][2]string        // value: the names of its scale and zero point
+	back    map[string]string           // value: its name behind its dequantizer (QDQ)
+	tables  map[string]lookedUp         // embedding: how it is written
+	ties    map[string]bool             // embeddings that products have as weights too
+	tiedTo  map[*onnx.Node]*onnx.Tensor // product: the embedding
 	ranges  map[string]Range
 	opset   int64
 	done    rounding
@@ -44,7 +46,7 @@ func newEmitter(p *plan, ranges map[string]Range) *emitter {
 		pool: map[string]string{}, counts: map[string]int{},
 		float: map[string]string{}, quant: map[string]string{}, shared: map[string]string{}, ranges: ranges,
 		scales: map[string][2]string{}, back: map[string]string{}, tables: map[string]lookedUp{},
-		written: map[string]writtenWeights{}}
+		written: map[string]writtenWeights{}, ties: map[string]bool{}, tiedTo: map[*onnx.Node]*onnx.Tensor{}}
 	e.out = &onnx.Graph{Name: p.g.Name, Doc: p.g.Doc, Inputs: p.g.Inputs, Outputs: p.g.Outputs, Unknown: p.g.Unknown}
 	eachName(p.g, func(name string) { e.names[name] = true })
 	for _, v := range p.g.Inputs {

@@ -1,6 +1,7 @@
 package quant
 
 import (
+	"bytes"
 	"slices"
 
 	"chexp/models/onnx"
@@ -211,6 +212,24 @@ func transpose(t *onnx.Tensor, perm []int64) *onnx.Tensor {
 	c := *t
 	c.Dims, c.Raw = dims, raw
 	return &c
+}
+
+// isTurned says whether two matrices of 32-bit numbers are each other's transpose.
+func isTurned(a, b *onnx.Tensor) bool {
+	if len(a.Dims) != 2 || len(b.Dims) != 2 || a.Dims[0] != b.Dims[1] || a.Dims[1] != b.Dims[0] ||
+		int64(len(a.Raw)) != 4*a.Elements() || len(a.Raw) != len(b.Raw) {
+		return false
+	}
+	rows, columns := a.Dims[0], a.Dims[1]
+	for r := range rows {
+		for c := range columns {
+			x, y := 4*(r*columns+c), 4*(c*rows+r)
+			if !bytes.Equal(a.Raw[x:x+4], b.Raw[y:y+4]) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // sliced cuts stretches of whole rows out, forwards: a Slice of one dimension.

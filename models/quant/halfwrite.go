@@ -97,7 +97,8 @@ func (h *halver) name(like string) string {
 }
 
 // writeConstants writes each constant in the forms that are read, once. Only
-// one that is read in both has a second name.
+// one that is read in both has a second name. What is another one turned, as a
+// language model's last weights often are its embedding, is turned when it is loaded.
 func (h *halver) writeConstants() {
 	read16, read32 := map[string]bool{}, map[string]bool{}
 	for _, n := range h.g.Nodes {
@@ -118,6 +119,13 @@ func (h *halver) writeConstants() {
 		if !read16[t.Name] {
 			continue
 		}
+		if from := h.turnedFrom(t); from != "" && !keep {
+			h.form16[t.Name] = t.Name
+			h.out.Nodes = append(h.out.Nodes, &onnx.Node{Op: "Transpose", Name: h.name(t.Name + ".turned"),
+				Inputs: []string{h.form16[from]}, Outputs: []string{t.Name},
+				Attributes: []*onnx.Attribute{onnx.Ints("perm", 1, 0)}})
+			continue
+		}
 		c := *t
 		c.Type, c.Raw = onnx.Float16, h.halves[t.Name].raw
 		if keep {
@@ -126,6 +134,20 @@ func (h *halver) writeConstants() {
 		h.form16[t.Name] = c.Name
 		h.out.Initializers = append(h.out.Initializers, &c)
 	}
+}
+
+// turnedFrom is a constant of which t is the transpose, and which is written; "" where
+// there is none, or t is too small to mind.
+func (h *halver) turnedFrom(t *onnx.Tensor) string {
+	if len(t.Raw) < worthMerging {
+		return ""
+	}
+	for _, x := range h.g.Initializers {
+		if x != t && h.form16[x.Name] != "" && isTurned(x, t) {
+			return x.Name
+		}
+	}
+	return ""
 }
 
 func (h *halver) finish(m *onnx.Model) *onnx.Model {

@@ -3,6 +3,8 @@ package quant
 import (
 	"bytes"
 	"fmt"
+	"maps"
+	"slices"
 
 	"chexp/models/onnx"
 )
@@ -10,7 +12,7 @@ import (
 // lookUp writes an embedding: rows of bytes are looked up, and those alone become
 // floats. Each column has a scale of its own where the operator set knows such.
 func (e *emitter) lookUp(n *onnx.Node) error {
-	w, err := e.tableOf(n)
+	w, err := e.tableOf(e.constants[n.Inputs[0]], n.IntAttr("axis", 0))
 	if err != nil {
 		return err
 	}
@@ -32,12 +34,12 @@ type lookedUp struct {
 	axis           []*onnx.Attribute
 }
 
-// tableOf writes a table once for all that look up in it in the same way.
-func (e *emitter) tableOf(n *onnx.Node) (lookedUp, error) {
-	t := e.constants[n.Inputs[0]]
+// tableOf writes a table once for all that look up in it in the same way, and for the
+// products that it is tied to.
+func (e *emitter) tableOf(t *onnx.Tensor, axis int64) (lookedUp, error) {
 	last := int64(len(t.Dims) - 1)
-	axis := n.IntAttr("axis", 0)
-	columns := !e.o.PerTensor && e.opset >= 13 && last > 0 && axis != last && axis != -1
+	tied := e.ties[t.Name]
+	columns := !e.o.PerTensor && e.opset >= 13 && last > 0 && axis != last && axis != -1 && !tied
 	key := fmt.Sprint(columns, " ", t.Name)
 	if w, ok := e.tables[key]; ok {
 		return w, nil
@@ -49,6 +51,13 @@ func (e *emitter) tableOf(n *onnx.Node) (lookedUp, error) {
 	q, scales := perGroup(values, layout{int(t.Dims[last]), 1}, layout{1, len(values)}, !columns)
 	byColumn := len(scales) > 1
 	w := lookedUp{q: e.next("w")}
+	if tied {
+		e.out.Initializers = append(e.out.Initializers, onnx.Uint8Tensor(w.q, t.Dims, unsigned(q)))
+		w.scale = e.constant(w.q+".s", onnx.FloatTensor("", nil, scales))
+		w.zero = e.zeroConstant(onnx.Uint8Tensor("", nil, []uint8{128}))
+		e.tables[key] = w
+		return w, nil
+	}
 	e.out.Initializers = append(e.out.Initializers, onnx.Int8Tensor(w.q, t.Dims, q))
 	var dims []int64
 	if byColumn {
@@ -58,6 +67,34 @@ func (e *emitter) tableOf(n *onnx.Node) (lookedUp, error) {
 	w.zero = e.zeroConstant(onnx.Int8Tensor("", dims, make([]int8, len(scales))))
 	e.tables[key] = w
 	return w, nil
+}
+
+// tie finds the products of a dynamic model whose weights are an embedding, or one that
+// is turned, as a language model's last product often is: they share its bytes, with one
+// scale and 128 as zero, as such a product's weights have them.
+func (e *emitter) tie() {
+	tables := map[string]*onnx.Tensor{}
+	for _, n := range e.g.Nodes {
+		if t := e.constants[n.Input(0)]; e.roles[n] == table && len(t.Dims) == 2 && n.IntAttr("axis", 0) == 0 {
+			tables[t.Name] = t
+		}
+	}
+	for _, n := range e.g.Nodes {
+		w := e.constants[n.Input(weight)]
+		if e.roles[n] != product || n.Op == "Conv" || len(w.Dims) != 2 {
+			continue
+		}
+		asItIs := n.IntAttr("transB", 0) != 0
+		for _, name := range slices.Sorted(maps.Keys(tables)) {
+			t := tables[name]
+			same := slices.Equal(w.Dims, t.Dims) && bytes.Equal(w.Raw, t.Raw)
+			if asItIs && !same || !asItIs && !isTurned(w, t) {
+				continue
+			}
+			e.ties[name], e.tiedTo[n] = true, t
+			break
+		}
+	}
 }
 
 // recurrent writes an LSTM with ONNX Runtime's own operator, on integers. GRU and

@@ -55,6 +55,8 @@ func (p *plan) constantOf(n *onnx.Node, i int, called string) (t *onnx.Tensor, w
 		return nil, fmt.Sprintf("its %s hold nothing", called)
 	case p.makers[name] != nil:
 		return nil, fmt.Sprintf("its %s have the name of another value", called)
+	case isOutput(p.g, name):
+		return nil, fmt.Sprintf("its %s are an output of the model too, as floats", called)
 	}
 	for _, user := range p.users[name] {
 		if hasBodies(user) && !p.readInside(user, name) {

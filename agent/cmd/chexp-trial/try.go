@@ -77,7 +77,7 @@ func runOnce(lib *ort.Library, req trial.Try) (list []trial.Output, err error) {
 		err = s.Run()
 	}
 	if err != nil {
-		return nil, reason.Errorf(reason.InferenceFailed, "an inference failed").Because(err)
+		return nil, reason.Wrap(err, reason.InferenceFailed, "an inference failed")
 	}
 	for i := range s.Outputs() {
 		tensors, err := s.Output(i)

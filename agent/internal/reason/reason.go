@@ -5,6 +5,7 @@ package reason
 
 import (
 	"errors"
+	"fmt"
 
 	"chexp/experiments/failure"
 	"chexp/experiments/trial"
@@ -45,4 +46,13 @@ func Of(err error, fallback string) trial.Reason {
 		return trial.Reason{Code: e.Code, Text: err.Error(), Next: e.Next}
 	}
 	return trial.Reason{Code: fallback, Text: err.Error()}
+}
+
+// Wrap says what an error happened to. A code that the error has already stands, with its
+// advice, since it knows more; else it gets this one.
+func Wrap(err error, code, what string) error {
+	if Of(err, "").Code != "" {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return Errorf(code, "%s", what).Because(err)
 }

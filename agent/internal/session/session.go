@@ -122,11 +122,11 @@ func (m *measurement) one() (int64, error) {
 		err = m.engine.Prepare()
 	}
 	if err != nil {
-		return 0, reason.Errorf(reason.InferenceFailed, "an inference could not be prepared").Because(err)
+		return 0, reason.Wrap(err, reason.InferenceFailed, "an inference could not be prepared")
 	}
 	ns, err := m.timed()
 	if err != nil {
-		return 0, reason.Errorf(reason.InferenceFailed, "an inference failed").Because(err)
+		return 0, reason.Wrap(err, reason.InferenceFailed, "an inference failed")
 	}
 	return ns, nil
 }

@@ -30,12 +30,18 @@ type cloud struct {
 	secrets []string
 }
 
+// root reports whether the emulated servers' floating IPs carry traffic here.
+func root() bool { return os.Getuid() == 0 }
+
 // start begins the emulator anew.
 func (c *cloud) start() {
 	c.stop()
 	os.RemoveAll(c.dir)
 	c.cmd = exec.Command(filepath.Join(c.bin, "chexp"), "emulator", "--arch", "amd64", "--tick", "100ms", "--pull",
 		"100ms", "--dir", c.dir)
+	if root() {
+		c.cmd.Args = append(c.cmd.Args, "--site", "CHI@TACC", "--deploy", "300ms")
+	}
 	c.cmd.Env = append(os.Environ(), "CHEXP_CACHE="+c.dir+".cache")
 	c.cmd.Stderr = io.Discard
 	out, err := c.cmd.StdoutPipe()
@@ -105,12 +111,13 @@ func (c *cloud) left() []thing {
 	var s struct {
 		Leases, Containers, Servers []thing
 		FloatingIPs                 []thing `json:"floating_ips"`
+		KeyPairs                    []thing `json:"key_pairs"`
 	}
 	if err := json.NewDecoder(resp.Body).Decode(&s); err != nil {
 		c.t.Fatal(err)
 	}
 	var all []thing
-	for _, list := range [][]thing{s.Leases, s.Containers, s.Servers, s.FloatingIPs} {
+	for _, list := range [][]thing{s.Leases, s.Containers, s.Servers, s.FloatingIPs, s.KeyPairs} {
 		for _, v := range list {
 			if v.Status != "Deleting" && v.Status != "Deleted" && v.Status != "Stopped" { // on their way out
 				all = append(all, v)
@@ -150,7 +157,8 @@ func (c *cloud) measured() map[string][]string {
 	on := map[string][]string{}
 	for _, pattern := range []string{"results/*.json", "journal/*"} {
 		files, _ := filepath.Glob(filepath.Join(c.dir, "sandbox/containers/*/tmp/*/out", pattern))
-		for _, f := range files {
+		servers, _ := filepath.Glob(filepath.Join(c.dir, "sandbox/containers/*/home/cc/*/out", pattern))
+		for _, f := range append(files, servers...) {
 			run := filepath.Base(filepath.Dir(filepath.Dir(filepath.Dir(f))))
 			trial := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(f), ".json"), ".jsonl")
 			if strings.HasPrefix(pattern, "journal") && !enough(f) {

@@ -110,7 +110,9 @@ func (p *proxy) outward(text []byte) []byte {
 	})
 }
 
-var identity = regexp.MustCompile(`[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}`)
+// identity is an id, or a name that a run gives: both differ from run to run.
+var identity = regexp.MustCompile(`\d{8}t\d{6}z-[a-z0-9-]+|` +
+	`[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}`)
 
 // name is what kind of request this is: method, path without ids, and of an execute
 // the program.

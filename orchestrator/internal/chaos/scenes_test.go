@@ -49,7 +49,11 @@ func (c *campaign) chance(name string) *rand.Rand {
 func (c *campaign) scenes() []scene {
 	var all []scene
 	common := map[string]int{} // what every run asks over zun
-	for _, way := range []string{"zun", "ssh", "several", "oidc"} {
+	answering, dying := []string{"zun", "ssh", "several", "oidc"}, []string{"zun", "ssh", "several", "local"}
+	if root() {
+		answering, dying = append(answering, "servers"), append(dying, "servers")
+	}
+	for _, way := range answering {
 		seen := c.calls(way, "")
 		all = append(all, c.answers(scene{way: way}, seen, common)...)
 		if way == "zun" {
@@ -59,7 +63,7 @@ func (c *campaign) scenes() []scene {
 	for _, e := range sorted(errands) {
 		all = append(all, c.answers(scene{way: "zun", errand: e}, c.calls("zun", e), nil)...)
 	}
-	for _, way := range []string{"zun", "ssh", "several", "local"} {
+	for _, way := range dying {
 		for _, signals := range sorted(signalling) {
 			for _, phase := range phases {
 				all = append(all, c.signalled(way, signals, phase))
@@ -74,6 +78,12 @@ func (c *campaign) scenes() []scene {
 	} {
 		for _, way := range []string{"zun", "ssh"} {
 			all = append(all, scene{Name: way + " the cloud's " + fault, way: way, fault: fault})
+		}
+	}
+	if root() {
+		for _, fault := range []string{"nova.server=ERROR", "blazar.node=gone", "blazar.lease=ERROR", "neutron.pool=dry",
+			"network=cut-after-1MiB", "token=expires-in-3s"} {
+			all = append(all, scene{Name: "servers the cloud's " + fault, way: "servers", fault: fault})
 		}
 	}
 	for _, phase := range []string{"container", "run", "fetch"} {

@@ -58,6 +58,8 @@ func (s scene) experiment() string {
 	switch s.way {
 	case "local":
 		where = "site: local\n"
+	case "servers":
+		where = fmt.Sprintf("site: CHI@TACC\nlease: {node_type: compute_liqid, duration: %s}\n", lease)
 	case "several":
 		where = strings.Replace(where, "duration", "devices: 2, duration", 1)
 	}
@@ -70,7 +72,7 @@ func (s *session) command(args ...string) *exec.Cmd {
 	cmd.Dir = s.dir
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.dir, "TMPDIR=" + filepath.Join(s.dir, "tmp"),
 		"CHEXP_CACHE=" + filepath.Join(filepath.Dir(s.dir), "cache"), "OS_CLIENT_CONFIG_FILE=" + s.clouds(),
-		"OS_CLOUD=chexp-emulator" + map[string]string{"oidc": "-oidc"}[s.way]}
+		"OS_CLOUD=chexp-emulator" + map[string]string{"oidc": "-oidc", "servers": "-tacc"}[s.way]}
 	return cmd
 }
 

@@ -113,12 +113,8 @@ func (c *chooser) theNamed(ctx context.Context, all []site.Lease) (*run.Lease, e
 	if err != nil {
 		return nil, err
 	}
-	for _, k := range runs {
-		if k.certain {
-			return nil, failure.Usage.Errorf("run %s works in the lease %s: two would disturb each other", k.Name, l.Name).
-				Advise("`%s` goes on with that run and gives the device back; or %s",
-					c.lines.Line("run", "--resume", k.Name), c.orNew())
-		}
+	if err := c.works(runs, l.Name); err != nil {
+		return nil, err.Advise("`%s` goes on with that run and gives the device back; or %s", err.Next, c.orNew())
 	}
 	for _, k := range append(runs, others...) {
 		if c.want.kind.Servers && k.certain && len(l.Boards) <= 1 {
@@ -324,57 +320,3 @@ func key(all []site.Lease, l site.Lease) string {
 // name of the user's and the id's last letters. Such a lease is deleted when its
 // run ends, so no other run goes into it by itself.
 var madeByRun = regexp.MustCompile(`-[a-z]{4}(-[0-9]+)?$`)
-
-// runName fits the names of the containers of runs, which are the runs' ids.
-var runName = regexp.MustCompile(`^[0-9]{8}t[0-9]{6}z-[a-z0-9-]+-[a-z]{4}(-[0-9]+)?$`)
-
-// tenant is a container of the user's that may be on a lease's device.
-type tenant struct {
-	site.Container
-	certain bool
-}
-
-func (k tenant) where() string {
-	if k.certain {
-		return "is on its device"
-	}
-	return "may be on its device (the site does not tell)"
-}
-
-// inside lists the user's containers that are on a lease's device or may be, the
-// runs' apart from others'. A run's container goes by its lease's name; where
-// the user has one lease only, everything is in it.
-func (c *chooser) inside(ctx context.Context, l site.Lease, all []site.Lease) (runs, others []tenant, err error) {
-	if !c.asked {
-		if c.tenants, err = c.cloud.Containers(ctx); err != nil {
-			return nil, nil, err
-		}
-		c.asked = true
-	}
-	var live []site.Lease
-	for _, x := range all {
-		if x.Mine && x.State.Serves() && x.ReservationID != "" {
-			live = append(live, x)
-		}
-	}
-	for _, k := range c.tenants {
-		t := tenant{Container: k, certain: len(live) == 1}
-		if !runName.MatchString(k.Name) {
-			others = append(others, t)
-			continue
-		}
-		at := slices.IndexFunc(live, func(x site.Lease) bool { return ofRun(x, k.Name) })
-		if at >= 0 && live[at].ID != l.ID {
-			continue
-		}
-		t.certain = t.certain || at >= 0
-		runs = append(runs, t)
-	}
-	return runs, others, nil
-}
-
-// ofRun reports whether the run of this container made the lease.
-func ofRun(l site.Lease, container string) bool {
-	return strings.EqualFold(l.Name, container) ||
-		strings.HasSuffix(l.Name, madeByRun.FindString(container))
-}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"chexp/experiments/spec"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/site"
+	"chexp/orchestrator/internal/store"
 )
 
 // books is a cloud's leases, devices and containers. What else a cloud can do, it
@@ -220,6 +222,39 @@ func TestAnotherRunsContainer(t *testing.T) {
 	_, err := c.choose(t.Context(), nil)
 	if failure.KindOf(err) != failure.Usage || !strings.Contains(err.Error(), "works in the lease mine") {
 		t.Errorf("%v", err)
+	}
+}
+
+// A run that comes to a lease which it chose before is not let in beside another, whether
+// that has one device or several; its own container is no reason.
+func TestLeaseIsNoLongerVacant(t *testing.T) {
+	b, told := newBooks(t), []string(nil)
+	b.leases = []site.Lease{b.lease("mine", pi1, time.Hour)}
+	b.leases[0].ID += fmt.Sprint(time.Now().UnixNano()) // held until the tests end
+	c, own := b.chooser(&told), &run.Run{Store: &store.Run{ID: "20261201t130000z-x-efgh"}}
+	for name, other := range map[string]string{
+		"20261201t130000z-x-abcd":      "20261201t130000z-x-abcd",
+		"20261201t130000z-x-abcd-2":    "20261201t130000z-x-abcd",
+		"20261201t130000z-x-abcd-d3":   "20261201t130000z-x-abcd",
+		"20261201t130000z-x-abcd-d3-2": "20261201t130000z-x-abcd",
+		"20261201t130000z-x-efgh":      "", // its own
+		"serve-edge":                   "",
+	} {
+		b.containers = []site.Container{{Container: run.Container{ID: "c", Name: name}}}
+		err := c.vacant(t.Context(), run.Lease{ID: "another"}, own)
+		if err != nil {
+			t.Errorf("of a lease that is not listed: %v", err)
+		}
+		err = c.vacant(t.Context(), b.leases[0].Lease, own)
+		if other == "" && err != nil || other != "" && (failure.KindOf(err) != failure.Usage ||
+			!strings.Contains(err.Error(), "run "+other+" works in the lease mine") ||
+			!strings.Contains(failure.NextOf(err), "`chexp run --resume "+other+"`")) {
+			t.Errorf("%s: %v: %s", name, err, failure.NextOf(err))
+		}
+	}
+	if l := b.lease("20261201t130000z-x-abcd-2", pi1, time.Hour); !ofRun(l, "20261201t130000z-x-abcd-d3") ||
+		ofRun(l, "20261201t130000z-x-efgh-d3") || ofRun(l, "20261201t130000z-x-abcd") {
+		t.Error("whose lease it is, its name tells")
 	}
 }
 

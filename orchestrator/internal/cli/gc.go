@@ -172,9 +172,10 @@ func (h *heap) deletes() string {
 	return h.commands(h.c).Line(append(args, h.c.Args().Slice()...)...)
 }
 
-// end ends a run whose process died: see [run.End].
-func (a gcVerb) end(c *cli.Context, s *store.Run) error {
-	cfg := run.Config{AgentFile: agentFile, Patience: run.DefaultPatience()}
+// end ends a run whose process died, and gives up what is booked for later if the user
+// has named the run: see [run.End].
+func (a gcVerb) end(c *cli.Context, s *store.Run, booked bool) error {
+	cfg := run.Config{AgentFile: agentFile, Patience: run.DefaultPatience(), EndBooked: booked}
 	var err error
 	if cfg.Run, err = a.load(c, s); err != nil {
 		return runVerbs(a).giveBackDamaged(c, cfg, s, err)
@@ -228,7 +229,7 @@ func (a gcVerb) releaser(c *cli.Context) error {
 	defer s.Unlock()
 	defer a.sealing(s)()
 	for {
-		err := a.end(c, s)
+		err := a.end(c, s, false)
 		entries, unread := s.Entries()
 		if unread != nil {
 			return errors.Join(err, unread)
@@ -294,7 +295,7 @@ func (h *heap) endRun(s *store.Run) error {
 	defer s.Unlock()
 	defer h.sealing(s)()
 	fmt.Fprintf(h.err, "  ending run %s\n", s.ID)
-	err := h.end(h.c, s)
+	err := h.end(h.c, s, h.c.NArg() > 0)
 	entries, lost, unread := store.Readable(s)
 	if unread == nil && (lost == nil || failure.KindOf(err) == failure.Storage) {
 		if _, held := run.Holds(entries); !held {

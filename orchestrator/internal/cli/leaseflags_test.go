@@ -2,9 +2,14 @@ package cli
 
 import (
 	"bytes"
+	"flag"
+	"io"
+	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/urfave/cli/v2"
 )
 
 func TestParseTime(t *testing.T) {
@@ -58,5 +63,34 @@ func TestWarnLength(t *testing.T) {
 		if got := out.String(); c.words == "" && got != "" || !strings.Contains(got, c.words) {
 			t.Errorf("%s: %q, want %q", name, got, c.words)
 		}
+	}
+}
+
+// A lease create that is at work beside this chexp, or that ends well meanwhile, was not
+// cut off; one that says nothing of how it ended was.
+func TestNoteOfALiveCreateIsNotTold(t *testing.T) {
+	t.Setenv("CHEXP_CACHE", t.TempDir())
+	var told strings.Builder
+	a := &app{err: &told, out: io.Discard}
+	c := cli.NewContext(cli.NewApp(), flag.NewFlagSet("", flag.ContinueOnError), nil)
+	m := leaseVerbs{a}.note(c, "mine", time.Time{}, 0)
+	if offerMade(a); told.Len() > 0 || !atWork(m.file) {
+		t.Errorf("while it works: %s", told.String())
+	}
+	if m.over(false); atWork(m.file) {
+		t.Error("it works for ever")
+	}
+	if offerMade(a); !strings.Contains(told.String(), "whether its lease mine exists") {
+		t.Errorf("cut off: %q", told.String())
+	}
+	if os.Remove(m.file); !atWork(m.file) {
+		t.Error("a note that its process took along passes for a dead one's")
+	}
+	if err := os.WriteFile(m.file, nil, 0o600); err != nil { // just before it is locked
+		t.Fatal(err)
+	}
+	told.Reset()
+	if offerMade(a); told.Len() > 0 {
+		t.Errorf("as it begins: %s", told.String())
 	}
 }

@@ -2,7 +2,9 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -49,13 +51,19 @@ func (a leaseVerbs) note(c *cli.Context, name string, end time.Time, ahead time.
 	data, _ := json.Marshal(m) // plain data
 	m.file = makingFile(dir, name)
 	if err == nil {
-		err = files.WriteMode(m.file, data, 0o600)
+		m.lock, err = os.OpenFile(m.file, os.O_CREATE|os.O_RDWR|files.NoFollow|files.NonBlock, 0o600)
 	}
-	if err == nil {
-		m.lock, err = os.OpenFile(m.file, os.O_RDWR|files.NoFollow|files.NonBlock, 0)
-	}
-	if err == nil {
+	if err == nil { // before it says anything: what nobody has locked is of a dead process
 		err = files.Lock(m.lock, false)
+	}
+	if err == nil {
+		err = m.lock.Truncate(0)
+	}
+	if err == nil {
+		_, err = m.lock.Write(data)
+	}
+	if err == nil {
+		err = m.lock.Sync()
 	}
 	if err != nil {
 		a.warn("if this chexp is killed, the next one will not know of its lease: " + store.Explain(err).Error())
@@ -105,11 +113,12 @@ func offerMade(a *app) {
 	}
 }
 
-// atWork reports whether the process lives that has a note locked.
+// atWork reports whether the process lives that has a note locked, or has ended well
+// since and taken the note along.
 func atWork(file string) bool {
 	f, err := os.OpenFile(file, os.O_RDWR|files.NoFollow|files.NonBlock, 0)
 	if err != nil {
-		return false
+		return errors.Is(err, fs.ErrNotExist)
 	}
 	defer f.Close()
 	return files.Lock(f, false) != nil

@@ -153,6 +153,9 @@ func parametersText(r *inspect.Report) string {
 	for _, s := range r.Parameters {
 		parts = append(parts, fmt.Sprintf("%s %s", megabytes(s.Bytes), s.Type))
 	}
+	if len(parts) == 0 {
+		return "none in the file's tensors"
+	}
 	return fmt.Sprintf("%d values: %s", r.ParameterCount, strings.Join(parts, ", "))
 }
 
@@ -192,8 +195,8 @@ func quantizationText(q inspect.Quantization) string {
 	if q.Integer > 0 {
 		s += fmt.Sprintf("; %d of %d convolutions and products on integers", q.Integer, q.Integer+q.Float)
 	}
-	if len(q.Narrow) > 0 {
-		s += "; " + countsText(q.Narrow)
+	for _, x := range q.Narrow { // few kinds, whose names end in numbers
+		s += fmt.Sprintf("; %s (%d)", x.Name, x.Count)
 	}
 	if q.Half > 0 {
 		s += fmt.Sprintf("; %d of %d convolutions and products in float16", q.Half, q.Integer+q.Float)

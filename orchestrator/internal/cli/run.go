@@ -347,7 +347,8 @@ func (a runVerbs) carryOut(c *cli.Context, cfg run.Config, obs *progress) error 
 		err = leftAtOnce(cfg.Run, err)
 	}
 	if err == nil && (cfg.Until != "" || cfg.Detach) {
-		obs.line("  run %s is left as it is; go on with: %s", cfg.Store.ID, cfg.Commands.Resume())
+		obs.line("  run %s is left as it is; go on, from any shell, with: %s", cfg.Store.ID,
+			cfg.Commands.Anywhere(cfg.Store.Dir).Resume())
 		return nil
 	}
 	if f == nil {

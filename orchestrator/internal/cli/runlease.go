@@ -60,6 +60,7 @@ func (a runVerbs) chooseLease(c *cli.Context, cfg *run.Config, e *spec.Experimen
 		return err
 	}
 	cfg.Choose, cfg.Release = k.choose, c.Bool("release")
+	cfg.Vacant = k.vacant
 	if c.String("resume") != "" {
 		return nil // it may have its lease, and want fewer devices than the file
 	}

@@ -26,7 +26,8 @@ type Gate struct {
 	turn chan struct{} // holds one: whose turn it is in this process
 
 	mu    sync.Mutex
-	alone error // why other processes are not kept out; nil: they are
+	held  *os.File // by [Gate.Hold]
+	alone error    // why other processes are not kept out; nil: they are
 }
 
 var (
@@ -62,6 +63,26 @@ func (g *Gate) Pass(ctx context.Context, do func() error) error {
 	}
 	defer unlock()
 	return do()
+}
+
+// Hold takes the gate for as long as this process lives; false: another has it.
+func (g *Gate) Hold() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.held != nil {
+		return true
+	}
+	f, err := g.open()
+	if err != nil {
+		g.alone = err
+		return true
+	}
+	if files.Lock(f, false) != nil {
+		f.Close()
+		return false
+	}
+	g.held = f
+	return true
 }
 
 // Alone is why processes beside this one are not kept out; nil while they are.

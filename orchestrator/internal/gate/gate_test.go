@@ -101,3 +101,26 @@ func TestNoLock(t *testing.T) {
 		t.Error("it is not said that nobody else is kept out")
 	}
 }
+
+// A gate that a process holds is another's only once that has ended; without a file
+// nobody is kept out.
+func TestHold(t *testing.T) {
+	dir := t.TempDir()
+	g := To(dir, "held")
+	for range 2 {
+		if !g.Hold() {
+			t.Fatal("it is nobody else's")
+		}
+	}
+	other := &Gate{file: g.file, turn: make(chan struct{}, 1)} // as another process has it
+	if other.Hold() {
+		t.Error("two hold it")
+	}
+	g.held.Close()
+	if !other.Hold() {
+		t.Error("its holder is gone")
+	}
+	if none := To(filepath.Join(dir, "none\x00"), "x"); !none.Hold() || none.Alone() == nil {
+		t.Error("without a file")
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"chexp/experiments/judge"
 	"chexp/experiments/trial"
 	"chexp/orchestrator/internal/report/findings"
+	"chexp/orchestrator/internal/report/page"
 )
 
 // accurate is a run of two models whose right answers are given.
@@ -110,5 +111,31 @@ func TestHostileAccuracy(t *testing.T) {
 	}
 	if text := shown(t, table); !strings.Contains(text, "No accuracy: the process was killed") {
 		t.Errorf("the reason is missing:\n%s", text)
+	}
+}
+
+// The page draws accuracy against latency, with the least that a budget asks for, and
+// nothing where no accuracy was measured.
+func TestAccuracyAgainstLatency(t *testing.T) {
+	drawn := func(r *run) string {
+		var b bytes.Buffer
+		if err := page.Run(&b, findings.Build(r.Input)); err != nil {
+			t.Fatal(err)
+		}
+		return b.String()
+	}
+	got := drawn(accurate(475, 420))
+	at := strings.Index(got, "Accuracy against latency")
+	if at < 0 {
+		t.Fatal("no picture")
+	}
+	figure, _, _ := strings.Cut(got[at:], "</figure>")
+	for what, want := range map[string]int{"<circle": 2, "accuracy &gt;= 90 %": 1, `class="region"`: 1, "NaN": 0} {
+		if n := strings.Count(figure, what); n != want {
+			t.Errorf("%q is there %d times, want %d", what, n, want)
+		}
+	}
+	if r := newRun(fp32); strings.Contains(drawn(r), "Accuracy against latency") {
+		t.Error("a picture of what was not measured")
 	}
 }

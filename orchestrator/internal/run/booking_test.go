@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -162,7 +163,8 @@ func TestBookingStays(t *testing.T) {
 				t.Fatal(err)
 			case how == "interrupted" && (failure.KindOf(err) != failure.Interrupted ||
 				!strings.Contains(err.Error(), "stays booked, 20") ||
-				!strings.Contains(failure.NextOf(err), "chexp run --resume "+l.plan.RunID)):
+				!strings.Contains(failure.NextOf(err), "chexp run --resume /") ||
+				!strings.Contains(failure.NextOf(err), l.plan.RunID)):
 				t.Fatalf("%v: %s", err, failure.NextOf(err))
 			}
 			if len(c.leases) != 1 {
@@ -177,6 +179,55 @@ func TestBookingStays(t *testing.T) {
 			}
 			l.check(t, c.cloud)
 		})
+	}
+}
+
+// Who ends a run gives its booking up; who ends it in a dead process's place does not.
+func TestEndOfABooking(t *testing.T) {
+	for _, giveUp := range []bool{false, true} {
+		l, c := newLab(t), &later{cloud: newCloud(t)}
+		if err, _ := l.execute(t, t.Context(), c, func(cfg *Config) { book(cfg); cfg.Detach = true }); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.end(t, c, func(cfg *Config) { cfg.EndBooked = giveUp }); err != nil || giveUp != (len(c.leases) == 0) {
+			t.Errorf("given up %v: %v, left %v", giveUp, err, c.leases)
+		}
+	}
+}
+
+// A run that comes back when its booking is over says so, and makes another lease.
+func TestBookingThatEndedIsSaid(t *testing.T) {
+	l, c := newLab(t), &later{cloud: newCloud(t)}
+	if err, _ := l.execute(t, t.Context(), c, func(cfg *Config) { book(cfg); cfg.Detach = true }); err != nil {
+		t.Fatal(err)
+	}
+	for id, booked := range c.leases {
+		booked.State, booked.End = LeaseOver, time.Date(2026, 12, 1, 14, 55, 0, 0, time.UTC)
+		c.leases[id] = booked
+	}
+	var lines []string
+	if err, _ := l.execute(t, t.Context(), c.cloud, func(cfg *Config) { cfg.Observe = said{lines: &lines} }); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(strings.Join(lines, "\n"), "of before ended at 2026-12-01 14:55 UTC") {
+		t.Errorf("said %q", lines)
+	}
+}
+
+// A lease in which another run has come to work is left to that one.
+func TestLeaseThatIsNotVacantIsLeft(t *testing.T) {
+	l, c := newLab(t), newCloud(t)
+	choose := c.existing("mine")
+	busy := failure.Usage.Errorf("another works there")
+	err, _ := l.execute(t, t.Context(), c, func(cfg *Config) {
+		choose(cfg)
+		cfg.Vacant = func(context.Context, Lease, *Run) error { return busy }
+	})
+	if !errors.Is(err, busy) || len(c.leases) != 1 || l.replay(t).Slot(1).Container.Open() {
+		t.Errorf("%v, left %v", err, c.leases)
+	}
+	if err, _ := l.execute(t, t.Context(), c, nil); err != nil {
+		t.Errorf("when it is vacant: %v", err)
 	}
 }
 

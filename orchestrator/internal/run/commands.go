@@ -3,7 +3,9 @@ package run
 import (
 	"cmp"
 	"fmt"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"chexp/orchestrator/internal/transport"
 )
@@ -31,6 +33,24 @@ func (c Commands) Line(args ...string) string {
 
 // Resume is the command that goes on with the run, and gives back what it holds.
 func (c Commands) Resume() string { return c.Line("run", "--resume", c.run()) }
+
+// Anywhere are the commands as they work in whichever directory: dir is the run's own.
+func (c Commands) Anywhere(dir string) Commands {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return c
+	}
+	c.Run = abs
+	if strings.ContainsRune(c.Program, filepath.Separator) {
+		if program, err := filepath.Abs(c.Program); err == nil {
+			c.Program = program
+		}
+	}
+	if i := slices.Index(c.Flags, "--runs"); i >= 0 && i+2 <= len(c.Flags) { // the path says it
+		c.Flags = slices.Delete(slices.Clone(c.Flags), i, i+2)
+	}
+	return c
+}
 
 // End is the command that ends the run: what it has measured comes home, and what
 // it holds is given back.

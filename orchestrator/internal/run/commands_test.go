@@ -1,6 +1,9 @@
 package run
 
-import "testing"
+import (
+	"os"
+	"testing"
+)
 
 func TestCommandsArePasteable(t *testing.T) {
 	plain := Commands{Run: "20261123t110445z-a-issf"}
@@ -18,5 +21,21 @@ func TestCommandsArePasteable(t *testing.T) {
 		if c.got != c.want {
 			t.Errorf("%s\nwant %s", c.got, c.want)
 		}
+	}
+}
+
+// Who comes back to a booking may be in another directory by then.
+func TestCommandsWorkAnywhere(t *testing.T) {
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	near := Commands{Program: "bin/chexp", Run: "issf", Flags: []string{"--runs", "mine", "--os-cloud", "edge"}}
+	if got, want := near.Anywhere("mine/1-a-issf").Resume(), here+"/bin/chexp run --resume "+here+"/mine/1-a-issf "+
+		"--os-cloud edge"; got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	if got := (Commands{}).Anywhere("/data/x").Resume(); got != "chexp run --resume /data/x" {
+		t.Error(got) // found by PATH
 	}
 }

@@ -43,7 +43,13 @@ type Config struct {
 	// again, with what the site said.
 	Choose func(ctx context.Context, taken error) (Choice, error)
 
+	// Vacant refuses a lease that the run did not make, and has come to, while another run
+	// works in it; nil: nobody is asked.
+	Vacant func(ctx context.Context, lease Lease, r *Run) error
+
 	Release bool // at the end, give back also a lease that the run found and did not make
+
+	EndBooked bool // of [End]: a lease that begins later is given back, too
 
 	Keep   bool  // leave lease and container as they are at the end
 	Until  Phase // stop after this phase, leaving all as it is; "" for all

@@ -15,7 +15,8 @@ var errCutOff = errors.New("its chexp was cut off")
 // End ends a run as an interruption does, for a process that died before it could:
 // what is measured comes home, and what is held is given back. A device that has
 // results which cannot be fetched is kept, and an error. What was left as it is on
-// purpose, or is booked for later, is the caller's to leave alone.
+// purpose is the caller's to leave alone; what is booked for later stays, unless
+// [Config].EndBooked.
 func End(cleanup context.Context, cfg Config) error {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	cancel(errCutOff)

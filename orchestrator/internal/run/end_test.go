@@ -77,11 +77,14 @@ func TestEndOfARunWhoseContainerIsGone(t *testing.T) {
 }
 
 // end ends the run as another process would.
-func (l *lab) end(t *testing.T, site Site) (err error) {
+func (l *lab) end(t *testing.T, site Site, edit ...func(*Config)) (err error) {
 	t.Helper()
 	stop := fmt.Errorf("taken")
 	ended, _ := l.execute(t, t.Context(), site, func(cfg *Config) {
 		own := *cfg
+		for _, e := range edit {
+			e(&own)
+		}
 		cfg.Until = PhasePlan // Execute itself does nothing
 		if err = End(context.Background(), own); err == nil {
 			err = stop

@@ -26,6 +26,9 @@ func (a reserving) revisit(ctx context.Context) (l Lease, serves bool, err error
 	if found && !a.ended(l) {
 		return l, true, nil
 	}
+	if a.held.Lease.ID != "" {
+		a.Observe.Say(a.servesNoMore(l, found))
+	}
 	if found {
 		a.together(func(m *attempt) { reserving{m}.lastCall(ctx, l) })
 	}
@@ -179,6 +182,9 @@ func (a reserving) await(ctx context.Context, l Lease) (string, error) {
 	if err := a.allUndisturbed(ctx); err != nil {
 		return "", err
 	}
+	if err := a.vacant(ctx, l); err != nil {
+		return "", err
+	}
 	if !a.Commands.NoLeases || !a.held.Started { // else what is at work there is the run's own agent
 		for _, w := range a.Site.WarningsUntil(l.End) {
 			a.Observe.Warn(w)
@@ -201,7 +207,8 @@ func (a *attempt) booked() bool {
 	if a.lease.ID == "" { // not looked at yet by this process
 		start = a.held.Asked.Start
 	}
-	return a.held.Lease.Open() && a.held.Lease.ID != "" && a.lease.State == LeasePending && a.until(start) > soon
+	return !a.EndBooked && a.held.Lease.Open() && a.held.Lease.ID != "" && a.lease.State == LeasePending &&
+		a.until(start) > soon
 }
 
 // bookingStays says that a run ended before its lease began, and what to type.
@@ -214,10 +221,27 @@ func (a concluding) bookingStays(ctx context.Context, err error) error {
 	if a.lease.ID != "" {
 		when = ", " + clock.Window(a.lease.Start, a.lease.End)
 	}
+	lines := a.Commands.Anywhere(a.Store.Dir)
 	return kind.Errorf("%sthe lease %s stays booked%s", what, a.held.Lease.Name, when).
-		Advise("`%s` comes back to it, from any shell, also late; `%s` gives it up", a.Commands.Resume(),
-			a.Commands.DeleteLease(a.held.Lease.ID)).
+		Advise("`%s` comes back to it, from any shell, also late; `%s` gives it up", lines.Resume(),
+			lines.DeleteLease(a.held.Lease.ID)).
 		Because(err)
+}
+
+// servesNoMore says why a lease of an earlier process is not gone on with.
+func (a reserving) servesNoMore(l Lease, found bool) string {
+	text := "the lease " + a.held.Lease.Name + " of before "
+	switch {
+	case !found:
+		return text + "is gone"
+	case l.State.Serves() && a.until(l.End) > 0:
+		return text + "ends in " + clock.Span(a.until(l.End)) + ", which is too soon to measure"
+	case l.State == LeaseFailed:
+		return text + "failed: its status is " + l.Status
+	case l.End.IsZero():
+		return text + "has ended"
+	}
+	return text + "ended at " + clock.Both(l.End)
 }
 
 // foundAgain says which lease of an earlier process is gone on with.

@@ -69,6 +69,22 @@ func (a boarding) refuseNeighbours(others map[string]string, boards []string) er
 	return e.Advise("`%s` tries to get another board", a.Commands.Resume())
 }
 
+// vacant asks whether another run works in a lease that this one did not make: days may
+// have passed since it chose it.
+func (a reserving) vacant(ctx context.Context, l Lease) error {
+	if a.Vacant == nil || !a.held.Lease.Adopted || a.atWork() {
+		return nil
+	}
+	return a.Vacant(ctx, l, a.Run)
+}
+
+// atWork reports whether a container of the run's is in its lease already: what that has
+// measured comes first.
+func (a reserving) atWork() bool {
+	return a.held.Container.Open() ||
+		slices.ContainsFunc(a.shared, func(m *attempt) bool { return m.held.Container.Open() })
+}
+
 // allUndisturbed is undisturbed for all boards of a lease that has just become active, before
 // anything is made in it.
 func (a reserving) allUndisturbed(ctx context.Context) error {
@@ -76,8 +92,8 @@ func (a reserving) allUndisturbed(ctx context.Context) error {
 	if group == nil {
 		group = []*attempt{a.attempt}
 	}
-	if slices.ContainsFunc(group, func(m *attempt) bool { return m.held.Container.Open() }) {
-		return nil // it is at work there: what it has measured comes first
+	if a.atWork() {
+		return nil
 	}
 	others, err := boarding(a).neighbours(ctx)
 	if err != nil || len(others) == 0 {

@@ -55,6 +55,53 @@ func OfComparison(c *compare.Comparison, brief bool) *Document {
 	return d
 }
 
+// maxAnswers bounds the lines of the answer; the table has all.
+const maxAnswers = 8
+
+// Answer says what a comparison comes to, before its tables: how each group relates to
+// the first, or where nothing is compared, how the runs scatter.
+func (v Across) Answer() (lines []string) {
+	if !v.Changed() {
+		for _, r := range v.Rows {
+			p := r.Pools[0]
+			m, ok := p.Median.Get()
+			if !ok {
+				continue
+			}
+			line := fmt.Sprintf("%s: p50 %s over %s", rowName(r), words.Nanoseconds(m), words.Plural(p.Devices, "device"))
+			if i, ok := p.Interval.Get(); ok {
+				line += fmt.Sprintf(" (95 %%: %s to %s)", words.Nanoseconds(i.Low), words.Nanoseconds(i.High))
+			}
+			for _, b := range p.Budgets {
+				line += fmt.Sprintf("; %s: met in %d of %s", b.Budget, b.Met, words.Plural(b.Runs(), "run"))
+			}
+			lines = append(lines, line)
+		}
+		return clipped(lines)
+	}
+	for g := 1; g < len(v.Groups); g++ {
+		for _, r := range v.Rows {
+			for _, c := range r.Changes {
+				if c.Group == v.Groups[g].Label {
+					lines = append(lines, fmt.Sprintf("%s: %s against %s: %s", rowName(r), c.Group, c.Base, c.Text))
+				}
+			}
+		}
+	}
+	return clipped(lines)
+}
+
+func rowName(r compare.Row) string {
+	return fmt.Sprintf("%s on %s, %s, batch %d", r.Model, r.Provider, words.Plural(r.Threads, "thread"), r.Batch)
+}
+
+func clipped(lines []string) []string {
+	if n := len(lines); n > maxAnswers {
+		return append(lines[:maxAnswers:maxAnswers], fmt.Sprintf("and %d more in the table", n-maxAnswers))
+	}
+	return lines
+}
+
 func (v Across) headline() (out []string) {
 	for _, g := range v.Groups {
 		s := words.Plural(len(g.Runs), "run") + " on " + words.Plural(len(g.Devices), "device")

@@ -17,6 +17,7 @@ type card struct {
 	Row             *findings.Row
 	Series          string
 	Axis, Seq, Hist drawing
+	Lanes           []lane // the device meanwhile
 	Stats           []facts.Fact
 	Remarks         []string
 	Checks          []stats.Check // those that speak against it
@@ -61,7 +62,7 @@ func (t run) card(r *findings.Row) card {
 		c.Seq.line(0, up(v), 1, up(v), "grid")
 	}
 	c.Axis.text(1, -5, -8, "end", "tick", u.Name)
-	c.sequence(r, s, up)
+	c.Lanes = lanes(r, c.sequence(r, s, up))
 	const n = 24
 	counts, highest, beyond := bins(r.Sample.Sorted(), s, n)
 	for i, k := range counts {
@@ -84,9 +85,10 @@ func (t run) card(r *findings.Row) card {
 	return c
 }
 
-// sequence draws dots in order, warm-up before them in grey. Above maxDots
+// sequence draws dots in order, warm-up before them in grey, and says where the timed ones
+// begin. Above maxDots
 // inferences each mark is the range and the median of consecutive ones.
-func (c *card) sequence(r *findings.Row, s scale, up func(float64) float64) {
+func (c *card) sequence(r *findings.Row, s scale, up func(float64) float64) (begins float64) {
 	warm := r.Result.WarmupNS
 	if len(warm) > 50 || len(warm)*4 > r.N {
 		warm = nil // they would take the picture from what was timed
@@ -111,7 +113,7 @@ func (c *card) sequence(r *findings.Row, s scale, up func(float64) float64) {
 			}
 			c.Seq.circle(at(len(warm)+i), up(float64(v)), 1.8, class)
 		}
-		return
+		return float64(len(warm)) / total
 	}
 	const marks = maxDots / 2
 	for i := range marks {
@@ -121,6 +123,7 @@ func (c *card) sequence(r *findings.Row, s scale, up func(float64) float64) {
 		c.Seq.circle(x, up(stats.Median(part)), 1.5, "dots "+c.Series)
 	}
 	c.Remarks = append(c.Remarks, fmt.Sprintf("each mark is the range of %d in a row", (r.N+marks-1)/marks))
+	return float64(len(warm)) / total
 }
 
 func cardStats(r *findings.Row) []facts.Fact {

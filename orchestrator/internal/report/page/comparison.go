@@ -21,6 +21,7 @@ type sideBySide struct {
 	*content.Document
 	CSS         template.CSS
 	Title       string
+	Answer      []string
 	Tables      []acrossTable
 	Changes     []changeFigure
 	Figures     []deviceFigure
@@ -57,7 +58,7 @@ func Devices(w io.Writer, c *compare.Comparison, own []Link) error {
 		return err
 	}
 	page := sideBySide{Document: content.OfComparison(c, false), CSS: css + template.CSS(style), Title: v.Title(),
-		Own: own}
+		Answer: v.Answer(), Own: own}
 	for i, t := range page.Document.Tables {
 		page.Tables = append(page.Tables, v.table(i, t.Without(content.Identity...)))
 	}

@@ -30,7 +30,7 @@ type view struct {
 	Versus      []versus
 	CompareNote string
 	Strips      *strips
-	Scatter     *scatter
+	Scatters    []*scatter
 	Options     []badge
 	Cards       []card
 	CardNote    string
@@ -66,9 +66,14 @@ type badge struct{ Letter, Label, Series string }
 func Run(w io.Writer, t *findings.Table) error {
 	r, said := run{t}, content.OfRun(t, false)
 	v := view{run: r, CSS: css, Where: t.Run.Where(), When: t.Run.When(), Legend: said.Legend[0],
-		Strips: r.strips(), Scatter: r.scatter(), Versus: r.versuses(), CompareNote: content.RatiosNote(t)}
+		Strips: r.strips(), Versus: r.versuses(), CompareNote: content.RatiosNote(t)}
 	v.Title = cmp.Or(t.Run.Experiment, "A run of chexp")
 	v.Sign, v.Tone = sign(t.Decision)
+	for _, s := range []*scatter{r.scatter(), r.accuracyScatter()} {
+		if s != nil {
+			v.Scatters = append(v.Scatters, s)
+		}
+	}
 	v.Cards, v.CardNote = r.cards()
 	v.Timeline, v.Total = r.timeline()
 	if len(said.Tables) > 0 {

@@ -3,6 +3,7 @@ package page
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"chexp/experiments/judge"
 	"chexp/experiments/words"
@@ -11,6 +12,9 @@ import (
 
 // scatter shows size against latency: what budgets usually trade.
 type scatter struct {
+	ID, Title, XName string
+	Explained        string // what is drawn beside the dots
+
 	Y       drawing // the tick labels left of the plot
 	Plot    drawing
 	YName   string
@@ -40,7 +44,8 @@ func (t run) scatter() *scatter {
 	if len(rows) > 4*maxCards {
 		rows = rows[:4*maxCards]
 	}
-	out := &scatter{}
+	out := &scatter{ID: "scatter", Title: "Size against latency", XName: "model size, MB",
+		Explained: "the line above a dot reaches to its p95"}
 	yLimit, sizeLimit := t.limit(metric), t.limit(judge.Size)
 	low, high = widen(low, high, yLimit)
 	small, big = widen(small, big, sizeLimit)
@@ -63,19 +68,109 @@ func (t run) scatter() *scatter {
 	}
 	d.line(0, height-foot, 1, height-foot, "base")
 	out.region(&d, x, y, up, sizeLimit, yLimit, height-foot)
-	meets := map[string]bool{}
-	for _, o := range t.Judged.Options {
-		meets[o.Letter] = o.Verdict() == judge.Met
-	}
 	var taken []placed
 	for _, r := range rows {
-		t.dot(&d, r, x.at(float64(r.Bytes)), metric, up, meets[r.Option], &taken)
+		t.dot(&d, r, x.at(float64(r.Bytes)), metric, up, t.meets(r.Option), &taken)
 	}
 	out.Y, out.Plot = labels, d
 	if x.log || y.log {
 		out.Caption = "Logarithmic axes where the values span a factor above 30. "
 	}
 	return out
+}
+
+// accuracyScatter shows accuracy against latency: a model that is fast and wrong is of no
+// use. nil where no accuracy was measured.
+func (t run) accuracyScatter() *scatter {
+	metric := judge.P50
+	if l := t.latencyBudgets(); len(l) > 0 {
+		metric = l[0].Metric
+	}
+	var rows []*findings.Row
+	low, high, worst, best := math.Inf(1), 0.0, 1.0, 0.0
+	for _, r := range t.drawable() {
+		v, ok := metric.Read(r.Trial).Get()
+		a, known := r.Accuracy.Get()
+		if !ok || !known || v <= 0 || len(rows) == 4*maxCards {
+			continue
+		}
+		rows = append(rows, r)
+		p95, _ := r.P95.Get()
+		low, high = min(low, v), max(high, v, p95)
+		worst, best = min(worst, a.Interval.Low), max(best, a.Interval.High)
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	yLimit, least := t.limit(metric), t.least(judge.Accuracy)
+	low, high = widen(low, high, yLimit)
+	if least != nil {
+		worst, best = min(worst, least.Limit), max(best, least.Limit)
+	}
+	const height, foot = 300.0, 30.0
+	pad := max(0.02, 0.08*(best-worst))
+	x, y := scale{lo: max(0, worst-pad), hi: min(1, best+pad)}, newScale(low, high)
+	up := func(v float64) float64 { return height - foot - y.at(v)*(height-foot) }
+	u := words.UnitFor(high, words.Times)
+	out := &scatter{ID: "accuracy", Title: "Accuracy against latency", XName: "top-1 accuracy, %",
+		YName: metric.String() + " latency, " + u.Name, Y: drawing{Height: int(height)},
+		Explained: "the line across it is the accuracy's 95 % interval, the one above reaches to its p95"}
+	d := drawing{Height: int(height), Label: fmt.Sprintf("Accuracy in %% against %s latency in %s, one dot per trial",
+		metric, u.Name)}
+	for _, v := range y.ticks(6) {
+		d.line(0, up(v), 1, up(v), "grid")
+		out.Y.text(1, -6, up(v)+4, "end", "tick", tickText(v, u))
+	}
+	for _, v := range x.ticks(6) {
+		d.line(x.at(v), height-foot, x.at(v), height-foot+5, "base")
+		d.text(x.at(v), 0, height-foot+17, "middle", "tick", fmt.Sprintf("%.4g", 100*v))
+	}
+	d.line(0, height-foot, 1, height-foot, "base")
+	d.corner(x, up, least, yLimit, height-foot)
+	var taken []placed
+	for _, r := range rows {
+		a, _ := r.Accuracy.Get()
+		v, _ := metric.Read(r.Trial).Get()
+		d.line(x.at(a.Interval.Low), up(v), x.at(a.Interval.High), up(v), "whisker "+t.series(r.Provider))
+		t.dot(&d, r, x.at(a.Top1), metric, up, t.meets(r.Option), &taken)
+	}
+	out.Plot = d
+	return out
+}
+
+// corner draws a least accuracy and a most latency, and shades where both are met.
+func (d *drawing) corner(x scale, up func(float64) float64, least, most *judge.Budget, floor float64) {
+	left, top := 0.0, 0.0
+	if least != nil {
+		left = min(1, max(0, x.at(least.Limit)))
+		d.line(left, 0, left, floor, "limit")
+		d.text(left, -6, floor-8, "end", "limit-name", words.Line(least.Text, 30))
+	}
+	if most != nil && up(most.Limit) > 0 && up(most.Limit) < floor {
+		top = up(most.Limit)
+		d.line(0, top, 1, top, "limit")
+		d.text(1, -4, top-6, "end", "limit-name", words.Line(most.Text, 30))
+	}
+	if left > 0 || top > 0 {
+		d.rect(left, top, 1-left, floor-top, "region")
+	}
+}
+
+// meets tells whether every repetition of an option meets every budget.
+func (t run) meets(letter string) bool {
+	return slices.ContainsFunc(t.Judged.Options, func(o *judge.Option) bool {
+		return o.Letter == letter && o.Verdict() == judge.Met
+	})
+}
+
+// least is the first lower limit on a metric.
+func (t run) least(metric *judge.Metric) *judge.Budget {
+	for i, b := range t.Budgets {
+		if b.Metric == metric && !b.Op.IsUpper() && b.Limit > 0 {
+			return &t.Budgets[i]
+		}
+	}
+	return nil
 }
 
 // limit is the first upper limit on a metric.
