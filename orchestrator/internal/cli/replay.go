@@ -214,6 +214,14 @@ func (a runVerbs) filesAgain(c *cli.Context, old *store.Run, e *spec.Experiment,
 	return where, nil
 }
 
+// recoverFiles is filesAgain for a run that goes on, as after its cache was emptied. What
+// is missing all the same, the push says: the device may have it.
+func (a runVerbs) recoverFiles(c *cli.Context, r *run.Run) {
+	if where, err := a.filesAgain(c, r.Store, r.Experiment, r.Plan); err == nil {
+		r.Files = where
+	}
+}
+
 // modelAgain makes or downloads a model, which must be what it was.
 func modelAgain(c *cli.Context, r *models.Resolver, e *spec.Experiment, m trial.Model) (string, error) {
 	i := slices.IndexFunc(e.Models, func(s spec.ModelSource) bool { return s.Name == m.Name })

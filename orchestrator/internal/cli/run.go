@@ -306,6 +306,7 @@ func (a runVerbs) resume(c *cli.Context, name string) error {
 	if err := checkLeaseFlags(c, cfg.Experiment); err != nil {
 		return err
 	}
+	a.recoverFiles(c, cfg.Run)
 	goOn := func(o site.Options) error {
 		obs := a.progress()
 		o.Notice = obs.Again
