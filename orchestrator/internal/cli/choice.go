@@ -33,6 +33,9 @@ type chooser struct {
 	tail        time.Duration // kept free at the end to bring the results home
 	command     []string      // of chexp, that runs this experiment: "run", "x.yaml"
 	note        func(string)  // a line that stays
+	release     bool          // give the lease back at the end, whoever made it
+
+	maker func(site.Lease) string // the run of this machine that made a lease and holds it; "": none
 
 	tenants []site.Container // the user's containers,
 	asked   bool             // once the site was asked for them
@@ -115,6 +118,12 @@ func (c *chooser) theNamed(ctx context.Context, all []site.Lease) (*run.Lease, e
 	}
 	if err := c.works(runs, l.Name); err != nil {
 		return nil, err.Advise("`%s` goes on with that run and gives the device back; or %s", err.Next, c.orNew())
+	}
+	if id := c.maker(l); id != "" {
+		return nil, failure.Usage.Errorf("run %s made the lease %s, and gives it back when it goes on or is ended, whoever "+
+			"works there then", id, l.Name).
+			Advise("`%s` goes on with that run, `%s` ends it; or %s", c.lines.Line("run", "--resume", id),
+				c.lines.Line("gc", "--yes", id), c.orNew())
 	}
 	for _, k := range append(runs, others...) {
 		if c.want.kind.Servers && k.certain && len(l.Boards) <= 1 {
@@ -319,4 +328,4 @@ func key(all []site.Lease, l site.Lease) string {
 // madeByRun fits the names that runs give to their leases: the run's id, or a
 // name of the user's and the id's last letters. Such a lease is deleted when its
 // run ends, so no other run goes into it by itself.
-var madeByRun = regexp.MustCompile(`-[a-z]{4}(-[0-9]+)?$`)
+var madeByRun = regexp.MustCompile(`(-[a-z]{4})(-[0-9]+)?$`)
