@@ -232,7 +232,8 @@ func (a leaseVerbs) weighExperiment(c *cli.Context, w *leaseWanted) error {
 	}
 	if n := e.Lease.Count(); n > 1 {
 		return failure.Usage.Errorf("%s asks for %d devices, each under a reservation of its own", w.file, n).
-			Advise("nothing was created; `%s` makes that lease itself", run.Commands{Program: a.program}.Line(runOf("run", w.file, e)...))
+			Advise("nothing was created; `%s` makes that lease itself",
+				run.Commands{Program: a.program}.Line(runOf("run", w.file, e)...))
 	}
 	w.experiment, w.entry, w.command = e.Name, e.Cloud, runOf("run", w.file, e)
 	if w.filters() == 0 {
