@@ -258,16 +258,13 @@ func printSystems(w io.Writer, answer *findings.Systems) error {
 		return err
 	}
 	for _, s := range answer.Systems {
-		lines := []string{fmt.Sprintf("\n%s: %s, run %s", s.System, s.Where, s.Run), "  " + s.Text}
+		fmt.Fprintln(w)
+		lines := [][2]string{{"", s.System + ": " + s.Where + ", run " + s.Run}, {"  ", s.Text}}
 		if s.Next != "" {
-			lines = append(lines, "  Next: "+s.Next)
+			lines = append(lines, [2]string{"  Next: ", s.Next})
 		}
 		for _, line := range lines {
-			indent, text := "", line
-			if rest, ok := strings.CutPrefix(line, "  "); ok {
-				indent, text = "  ", rest
-			}
-			if err := texttab.Paragraph(w, indent, words.Printable(strings.TrimPrefix(text, "\n")), width); err != nil {
+			if err := texttab.Paragraph(w, line[0], words.Printable(line[1]), width); err != nil {
 				return err
 			}
 		}
