@@ -28,7 +28,7 @@ func (a doctorVerb) doctorCommand() *cli.Command {
 			"The exit code is that of the first ✗: 4 for signing in, 6 for the cloud, 0 when there is none.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "image", Value: "debian:bookworm-slim", Usage: "look at this image `REFERENCE`"},
-			&cli.StringFlag{Name: "experiment", Usage: "look at what this experiment `FILE` needs"},
+			&cli.StringFlag{Name: "experiment", Usage: "look at what this experiment `FILE` needs"}, systemFlag(),
 			siteFlag(), formatFlag(),
 		},
 		Action: a.doctor,
@@ -39,10 +39,13 @@ func (a doctorVerb) doctor(c *cli.Context) error {
 	if err := noArguments(c); err != nil {
 		return err
 	}
+	if c.IsSet("system") && c.String("experiment") == "" {
+		return usage([]string{systemOfNothing}, "give --experiment FILE; nothing was created")
+	}
 	image := c.String("image")
 	var found []site.Answer
 	var host *spec.Experiment // on a machine of the user's own
-	at := siteNamedBy(c)
+	at, entry := siteNamedBy(c), ""
 	if file := c.String("experiment"); file != "" {
 		e, err := loadExperiment(c, file, "")
 		if err != nil {
@@ -53,7 +56,7 @@ func (a doctorVerb) doctor(c *cli.Context) error {
 		if e.Container.Image != "" {
 			image = e.Container.Image
 		}
-		if e.SiteKind().Hosts {
+		if entry = e.Cloud; e.SiteKind().Hosts {
 			host = e
 		}
 		if kind := e.SiteKind(); kind.Leases && c.String("site") == "" {
@@ -61,7 +64,7 @@ func (a doctorVerb) doctor(c *cli.Context) error {
 		}
 	}
 	if host == nil {
-		found = append(found, a.examineCloud(c, at.Name)...)
+		found = append(found, a.examineCloud(c, at.Name, entry)...)
 	} else {
 		found = append(found, a.examineHost(c, host)...)
 	}
@@ -75,8 +78,8 @@ func (a doctorVerb) doctor(c *cli.Context) error {
 	return a.tell(c, found)
 }
 
-func (a doctorVerb) examineCloud(c *cli.Context, at string) []site.Answer {
-	cloud, err := connectCloudAt(a.app, c, at)
+func (a doctorVerb) examineCloud(c *cli.Context, at, entry string) []site.Answer {
+	cloud, err := connectCloudAt(a.app, c, at, entry)
 	if err != nil {
 		return []site.Answer{site.AnswerOf("sign-in", err)}
 	}

@@ -133,7 +133,7 @@ func (h *heap) findThings() error {
 		}
 	}
 	h.elsewhere()
-	cloud, err := connectCloudAt(h.app, h.c, h.at)
+	cloud, err := connectCloudAt(h.app, h.c, h.at, "")
 	if err != nil {
 		return err
 	}

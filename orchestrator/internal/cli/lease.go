@@ -69,7 +69,7 @@ func (a leaseVerbs) leaseCreate(c *cli.Context) error {
 			return err
 		}
 	}
-	cloud, err := connectCloudAt(a.app, c, want.kind.Name)
+	cloud, err := connectCloudAt(a.app, c, want.kind.Name, want.entry)
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func (a leaseVerbs) leaseCreate(c *cli.Context) error {
 	p.say(fmt.Sprintf("lease %s (%s): %s, %s", l.Name, l.ID, clock.Window(l.Start, l.End),
 		clock.Span(l.End.Sub(l.Start))))
 	if want.file != "" {
-		p.say("to run it there: " + p.lines.Line("run", want.file, "--lease", l.Name))
+		p.say("to run it there: " + p.lines.Line(append(want.command, "--lease", l.Name)...))
 	}
 	if shown, err := cloud.ShowLease(c.Context, l.ID); err == nil && l.Device.Name == "" {
 		l.Device = shown.Device // the answer to a creation does not say which

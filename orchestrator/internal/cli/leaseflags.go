@@ -42,6 +42,7 @@ func (a leaseVerbs) leaseCreateCommand() *cli.Command {
 				"so long), " + timeForms, Action: text(startTime)},
 			&cli.StringFlag{Name: "experiment", Usage: "take device and name from this experiment `FILE`, and " +
 				"compare the length with its plan"},
+			systemFlag(),
 			&cli.StringFlag{Name: "name", Usage: "default <experiment>_<user>", Action: aName(site.MaxLeaseName)},
 			&cli.BoolFlag{Name: "wait", Usage: "wait for the start however far away it is (by default 15 minutes)"},
 			&cli.BoolFlag{Name: "no-wait", Usage: "return as soon as the lease exists"},
@@ -61,6 +62,8 @@ type leaseWanted struct {
 	least      time.Duration // an end at HH:55 must leave at least so much
 	experiment string        // for the default name
 	file       string
+	command    []string      // that carries the file out
+	entry      string        // of clouds.yaml that the file names
 	kind       spec.SiteKind // has the manners
 }
 
@@ -86,6 +89,9 @@ func readLeaseFlags(c *cli.Context) (leaseWanted, error) {
 	var problems []error
 	if n := w.filters(); n > 1 || n == 0 && w.file == "" {
 		problems = append(problems, errors.New("give exactly one of --machine, --device and --uid"))
+	}
+	if c.IsSet("system") && w.file == "" {
+		problems = append(problems, errors.New(systemOfNothing))
 	}
 	if w.length = w.kind.Usual; c.IsSet("hours") {
 		w.length = time.Duration(c.Float64("hours") * float64(time.Hour))
@@ -226,9 +232,10 @@ func (a leaseVerbs) weighExperiment(c *cli.Context, w *leaseWanted) error {
 	}
 	if n := e.Lease.Count(); n > 1 {
 		return failure.Usage.Errorf("%s asks for %d devices, each under a reservation of its own", w.file, n).
-			Advise("nothing was created; `%s` makes that lease itself", run.Commands{Program: a.program}.Line("run", w.file))
+			Advise("nothing was created; `%s` makes that lease itself",
+				run.Commands{Program: a.program}.Line(runOf("run", w.file, e)...))
 	}
-	w.experiment = e.Name
+	w.experiment, w.entry, w.command = e.Name, e.Cloud, runOf("run", w.file, e)
 	if w.filters() == 0 {
 		w.MachineName, w.DeviceName, w.DeviceUID = e.Lease.MachineName, e.Lease.Device, e.Lease.UID
 	}

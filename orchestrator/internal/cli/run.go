@@ -166,11 +166,7 @@ func (a runVerbs) checkedIn(c *cli.Context, cfg *run.Config, e *spec.Experiment,
 	if c.Command.Name == replayVerb {
 		verb = replayVerb
 	}
-	command := []string{verb, c.Args().First()}
-	if e.System != "" {
-		command = append(command, "--system", e.System)
-	}
-	return a.chooseLease(c, cfg, e, plan, obs, command...)
+	return a.chooseLease(c, cfg, e, plan, obs, runOf(verb, c.Args().First(), e)...)
 }
 
 // start makes the directory of a new run and carries it out. Files with names of

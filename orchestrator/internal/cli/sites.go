@@ -110,11 +110,14 @@ func siteNamedBy(c *cli.Context) spec.SiteKind {
 
 // connectCloud signs in to the site whose devices and leases the command is about.
 func (a *app) connectCloud(c *cli.Context) (site.Cloud, error) {
-	return connectCloudAt(a, c, siteNamedBy(c).Name)
+	return connectCloudAt(a, c, siteNamedBy(c).Name, "")
 }
 
-func connectCloudAt(a *app, c *cli.Context, name string) (site.Cloud, error) {
-	s, err := a.connect(c.Context, name, a.siteOptions(c))
+// connectCloudAt signs in to a site, with this entry of clouds.yaml; "": the user's.
+func connectCloudAt(a *app, c *cli.Context, name, entry string) (site.Cloud, error) {
+	o := a.siteOptions(c)
+	o.Cloud = cmp.Or(entry, o.Cloud)
+	s, err := a.connect(c.Context, name, o)
 	if err != nil {
 		return nil, err
 	}

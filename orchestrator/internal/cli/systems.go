@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +22,9 @@ import (
 
 	"github.com/urfave/cli/v2"
 )
+
+// systemOfNothing is what is wrong with --system where no file is named.
+const systemOfNothing = "--system names one of the systems of --experiment, which is not given"
 
 func systemFlag() cli.Flag {
 	return &cli.StringFlag{Name: "system", Usage: "of the file's systems, this `NAME` alone", Action: aName(longName)}
@@ -259,16 +263,13 @@ func printSystems(w io.Writer, answer *findings.Systems) error {
 		return err
 	}
 	for _, s := range answer.Systems {
-		lines := []string{fmt.Sprintf("\n%s: %s, run %s", s.System, s.Where, s.Run), "  " + s.Text}
+		fmt.Fprintln(w)
+		lines := [][2]string{{"", s.System + ": " + s.Where + ", run " + s.Run}, {"  ", s.Text}}
 		if s.Next != "" {
-			lines = append(lines, "  Next: "+s.Next)
+			lines = append(lines, [2]string{"  Next: ", s.Next})
 		}
 		for _, line := range lines {
-			indent, text := "", line
-			if rest, ok := strings.CutPrefix(line, "  "); ok {
-				indent, text = "  ", rest
-			}
-			if err := texttab.Paragraph(w, indent, words.Printable(strings.TrimPrefix(text, "\n")), width); err != nil {
+			if err := texttab.Paragraph(w, line[0], words.Printable(line[1]), width); err != nil {
 				return err
 			}
 		}
@@ -284,12 +285,18 @@ func (a experimentVerbs) warnOnce(text string) {
 	}
 }
 
+// runOf are the words of a command that carries an experiment out.
+func runOf(verb, file string, e *spec.Experiment) []string {
+	if e.System == "" {
+		return []string{verb, file}
+	}
+	return []string{verb, file, "--system", e.System}
+}
+
 // optionsOf is siteOptions for an experiment, whose file may say with which entry of
 // clouds.yaml its site is signed in to.
 func optionsOf(a *app, c *cli.Context, e *spec.Experiment) site.Options {
 	o := a.siteOptions(c)
-	if e.Cloud != "" {
-		o.Cloud = e.Cloud
-	}
+	o.Cloud = cmp.Or(e.Cloud, o.Cloud)
 	return o
 }

@@ -44,7 +44,7 @@ func TestOverSystems(t *testing.T) {
 		"food-int8-static on cpu meets every budget: size < 5 MB met (2.42 MB, 52 % below the limit), " +
 			"p50 < 15 ms met (7.96 ms, 47 % below",
 		"at 0.720 per hour and ", "at 7.20 per hour and ",
-		"no option meets every budget; food-int8-static on cpu meets the most: size < 5 MB met (2.42 MB, 52 % below the " +
+		"No option meets every budget; food-int8-static on cpu meets the most: size < 5 MB met (2.42 MB, 52 % below the " +
 			"limit), p50 < 15 ms NOT met (",
 	} {
 		if !strings.Contains(a.Systems[i].Text, want) {

@@ -151,7 +151,7 @@ func (s *System) say() string {
 	case judge.SomeMeet:
 		text += " meets every budget"
 	case judge.NoneMeets:
-		text = "no option meets every budget; " + text + " meets the most"
+		text = "No option meets every budget; " + text + " meets the most"
 	case judge.NoneKnown:
 		text = "UNDECIDED: no option is known to meet every budget; " + text + " meets the most"
 	default:
