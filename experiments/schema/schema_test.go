@@ -262,6 +262,9 @@ func TestSamplesValidate(t *testing.T) {
 	event := trial.Event{
 		Schema: trial.EventSchema, Seq: 1, Time: when, Type: trial.TrialFinished, Trial: skipped.TrialID, Index: 1, Total: 2,
 		Outcome: trial.OK, Reasons: skipped.Reasons, SHA256: sum, MedianNS: 1.5, Text: "x",
+		Standings: []trial.Standing{{Trial: skipped.TrialID, N: 7, MedianNS: 1.5,
+			Interval: &trial.Interval{Low: 1, High: 2}}},
+		Celsius: 54.5,
 	}
 	state := trial.State{Schema: trial.EventSchema, RunID: "r", Phase: trial.Running, PID: 7, Started: when, Ended: when,
 		LastSeq: 1, Done: 1, Total: 2, Text: "x"}

@@ -64,12 +64,19 @@ func (r *Result) Starts() (starts [][]Block) {
 // times are there, and those that count. A block that covers no latencies is left out.
 func (r *Result) Whole() (blocks [][]int64) {
 	for _, b := range r.Blocks {
-		if b.First < 0 || b.N < 1 || b.First > len(r.LatenciesNS) || b.N > len(r.LatenciesNS)-b.First {
-			continue
+		if counted := b.Of(r.LatenciesNS); counted != nil {
+			blocks = append(blocks, slices.Concat(b.SettledNS, counted))
 		}
-		blocks = append(blocks, slices.Concat(b.SettledNS, r.LatenciesNS[b.First:b.First+b.N]))
 	}
 	return blocks
+}
+
+// Of are the block's own of its trial's latencies; nil where it covers none.
+func (b Block) Of(latencies []int64) []int64 {
+	if b.First < 0 || b.N < 1 || b.First > len(latencies) || b.N > len(latencies)-b.First {
+		return nil
+	}
+	return latencies[b.First : b.First+b.N]
 }
 
 // InOrder reports that the blocks tell by themselves in which order and when they were

@@ -198,9 +198,22 @@ type Event struct {
 	// LeftNS is how long the rest of the run will take, as far as what has been
 	// seen of it tells; 0 while a model has still to be seen.
 	LeftNS int64 `json:"left_ns,omitempty"`
+	// Standings are what is known so far, with Progress of trials that had blocks since the
+	// event before, with TrialFinished of that trial. Agents before they were added write none.
+	Standings []Standing `json:"standings,omitempty"`
+	// Celsius is the highest temperature around the latest block; 0: not read.
+	Celsius float64 `json:"celsius,omitempty"`
 	// NeedsNS is [Partial.Needs] of a trial that was left out, with TrialFinished.
 	NeedsNS int64  `json:"needs_ns,omitempty"`
 	Text    string `json:"text,omitempty"`
+}
+
+// Standing is what is known of a trial that is being measured.
+type Standing struct {
+	Trial    string    `json:"trial"`
+	N        int       `json:"n"` // timed inferences so far
+	MedianNS float64   `json:"median_ns"`
+	Interval *Interval `json:"interval,omitempty"` // of the median, 95 %; nil: too few for one
 }
 
 // EventType names what happened.

@@ -88,7 +88,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 // carry on where the killed or stopped agent left them.
 func (s *Supervisor) prepare(order []trial.Trial) error {
 	s.record = newRecord(s, order)
-	given, err := s.record.open(order)
+	earlier, err := s.record.open(order)
 	if err != nil {
 		return err
 	}
@@ -96,10 +96,12 @@ func (s *Supervisor) prepare(order []trial.Trial) error {
 		plan: s.Plan, dir: s.Dir, runner: s.Runner, device: s.Device, memory: newMemory("/"), record: s.record,
 	}
 	// After a start by an earlier process only the device's clock tells how long ago
-	// the run began; where that was set back, nobody knows.
-	origin := session.Monotonic() - max(0, int64(s.Recorder.Now().Sub(s.Recorder.Started())))
+	// the run began. Where that was set back, it is at least as long as to the end of the
+	// last block on record.
+	ago := max(s.Recorder.Now().Sub(s.Recorder.Started()), earlier.ended)
+	origin := session.Monotonic() - int64(ago)
 	s.turns = &turns{
-		policy: s.Plan.Policy, seed: s.Plan.Seed, given: given, clock: clock{origin}, record: s.record,
+		policy: s.Plan.Policy, seed: s.Plan.Seed, given: earlier.given, clock: clock{origin}, record: s.record,
 		cooling: newCooling(s), observe: s.Observe, left: s.Left,
 	}
 	return nil

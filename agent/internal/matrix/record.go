@@ -29,6 +29,7 @@ type record struct {
 	left     estimate
 	trimmed  int       // trials that were left out
 	said     time.Time // the latest Progress event
+	moved    []*living // trials with blocks since then, the longest ago first
 	synced   time.Time // when the journals were last brought to the disk
 	err      error
 }
@@ -70,7 +71,9 @@ func (r *record) progress(text string) {
 		return
 	}
 	r.said = time.Now()
-	r.event(trial.Event{Type: trial.Progress, Total: len(r.position), LeftNS: int64(r.left.time()), Text: text})
+	e := trial.Event{Type: trial.Progress, Total: len(r.position), LeftNS: int64(r.left.time()), Text: text}
+	e.Standings, e.Celsius = r.standings()
+	r.event(e)
 }
 
 // about is an event about a trial.
@@ -146,6 +149,7 @@ func (r *record) announce(t trial.Trial, res *trial.Result, text string) {
 	e.Outcome, e.Reasons = res.Outcome, res.Reasons
 	if res.Summary != nil {
 		e.MedianNS = res.Summary.MedianNS
+		e.Standings = []trial.Standing{standing(t.ID, res)}
 	}
 	r.event(e)
 }
@@ -191,6 +195,7 @@ func (r *record) begin(l *living, blocks int) {
 // journal.
 func (r *record) block(l *living, s *session.Stretch, took time.Duration) {
 	r.left.spend(l)
+	r.moves(l)
 	if l.journalled {
 		last := l.result.Blocks[len(l.result.Blocks)-1]
 		b := journal.Block{Block: last, LatenciesNS: s.LatenciesNS, Peak: s.Peak, Took: took}

@@ -10,9 +10,24 @@ import (
 	"chexp/experiments/trial"
 )
 
-// open reads what earlier starts of the agent have left and says how the run
-// begins. given is the last turn that they handed out.
-func (r *record) open(order []trial.Trial) (given int, err error) {
+// past is how far earlier starts of the agent came.
+type past struct {
+	given int           // the last turn that they handed out
+	ended time.Duration // of their last block, since the run began
+}
+
+// add takes a block with these latencies.
+func (e *past) add(b trial.Block, latencies []int64) {
+	e.given = max(e.given, b.Turn)
+	end := b.StartNS
+	for _, ns := range latencies {
+		end += ns
+	}
+	e.ended = max(e.ended, time.Duration(end))
+}
+
+// open reads what earlier starts of the agent have left and says how the run begins.
+func (r *record) open(order []trial.Trial) (earlier past, err error) {
 	var done int
 	var strange []string // trials whose journal is another agent's or machine's
 	for _, t := range order {
@@ -20,14 +35,14 @@ func (r *record) open(order []trial.Trial) (given int, err error) {
 			log, ours, err := r.recall(t)
 			switch {
 			case err != nil:
-				return 0, err
+				return earlier, err
 			case !ours:
 				r.out.Forget(t.ID)
 				strange = append(strange, t.ID)
 			case log != nil:
 				r.logs[t.ID] = log
 				for _, b := range log.Blocks {
-					given = max(given, b.Turn)
+					earlier.add(b.Block, b.LatenciesNS)
 				}
 			}
 			continue
@@ -36,10 +51,10 @@ func (r *record) open(order []trial.Trial) (given int, err error) {
 		r.left.over(t)
 		res, err := outdir.ReadResult(r.dir, t.ID)
 		if err != nil {
-			return 0, err
+			return earlier, err
 		}
 		for _, b := range res.Blocks {
-			given = max(given, b.Turn)
+			earlier.add(b, b.Of(res.LatenciesNS))
 		}
 		r.pools.add(t, res)
 	}
@@ -52,7 +67,7 @@ func (r *record) open(order []trial.Trial) (given int, err error) {
 	if len(strange) > 0 {
 		r.note("started over, as another agent or machine began them: %s", strings.Join(strange, ", "))
 	}
-	return given, r.err
+	return earlier, r.err
 }
 
 // recall returns what an earlier start has of a trial, nil if that is nothing.

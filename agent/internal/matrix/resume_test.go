@@ -77,6 +77,59 @@ func timeless(t *testing.T, res *trial.Result) string {
 	return string(raw)
 }
 
+// A device without a battery may have a clock that is behind after it was interrupted: the
+// blocks measured then come after those before all the same.
+func TestStartsGoOnWhereTheClockWasSetBack(t *testing.T) {
+	dir, p := t.TempDir(), twelve("a")
+	first := stopAfter(t, dir, p, 4)
+	state, _, err := outdir.ReadState(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	state.Started = first.Recorder.Started().Add(time.Hour) // as the clock of now would have it
+	raw, err := json.Marshal(state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, trial.StateFile), raw, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := supervisor(t, dir, p).Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	before := int64(-1)
+	for i, b := range resultsOf(t, dir, p)["a"].Blocks {
+		if b.StartNS <= before {
+			t.Errorf("block %d starts at %d ns, the one before at %d ns", i+1, b.StartNS, before)
+		}
+		before = b.StartNS
+	}
+	if before < 0 {
+		t.Error("no block")
+	}
+}
+
+// Progress says of the trials that moved how well their medians are known, each once, and
+// the end of a trial says what is known of it.
+func TestProgressHasStandings(t *testing.T) {
+	s := stopAfter(t, t.TempDir(), twelve("a", "b"), 20)
+	r := s.record
+	if len(r.moved) != 2 {
+		t.Fatalf("%d trials moved", len(r.moved))
+	}
+	high := trial.Conditions{Temperature: trial.Read(trial.Range{Low: 50, High: 61.5})}
+	latest := r.moved[1].result.Blocks
+	latest[len(latest)-1].Conditions = &high
+	all, celsius := r.standings()
+	if len(all) != 2 || celsius != 61.5 || all[0].N == 0 || all[0].MedianNS == 0 || all[0].Interval == nil ||
+		all[0].Interval.Low > all[0].MedianNS || all[0].Interval.High < all[0].MedianNS {
+		t.Errorf("%+v at %v °C", all, celsius)
+	}
+	if again, celsius := r.standings(); again != nil || celsius != 0 {
+		t.Errorf("said twice: %+v, %v", again, celsius)
+	}
+}
+
 // A stopped run's results are bit for bit what the same blocks of a whole run are.
 func TestStoppedRunIsAPrefix(t *testing.T) {
 	p := twelve("a", "b", "c")

@@ -98,6 +98,7 @@ func answersSchema(t *testing.T) []byte {
 	for _, command := range slices.Sorted(mapKeys(answers)) {
 		commands[definition(command)] = schemaOf(w, answers[command])
 	}
+	commands["progress"] = w.Of(reflect.TypeFor[moment]()) // of --progress json
 	for name, s := range commands {
 		if _, taken := w.Defs[name]; taken {
 			t.Fatalf("a command and a type are both called %s", name)
@@ -196,17 +197,22 @@ func ValidAnswer(args []string, stdout string) error {
 			break
 		}
 	}
+	return describedBy(definition(command), stdout)
+}
+
+// describedBy holds a document against a definition of the schema.
+func describedBy(name, text string) error {
 	compiling.Lock()
 	defer compiling.Unlock()
 	c, err := answerSchemas()
 	if err != nil {
 		return err
 	}
-	s, err := c.Compile("urn:chexp:schema:answers:v1#/$defs/" + definition(command))
+	s, err := c.Compile("urn:chexp:schema:answers:v1#/$defs/" + name)
 	if err != nil {
 		return err
 	}
-	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(stdout))
+	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
 	if err != nil {
 		return err
 	}

@@ -39,6 +39,8 @@ type app struct {
 	// the user's own has told; empty: the site's.
 	deviceArch string
 	quiet      bool        // no progress
+	showing    string      // --progress
+	system     string      // of several that are measured side by side
 	answerTo   *answerFile // what --output names; nil: stdout
 
 	work *seal.Before // how the run was that this process works in; nil: in none

@@ -59,36 +59,57 @@ func (b *deviceLine) update(change func()) {
 }
 
 func (b *deviceLine) Phase(ph run.Phase, text string) {
-	b.update(func() { b.phase, b.text, b.began, b.ended = ph, text, time.Now(), false })
+	b.update(func() {
+		b.phase, b.text, b.began, b.ended = ph, text, time.Now(), false
+		b.tells(moment{Kind: phaseBegan, Text: text})
+	})
 }
 
 func (b *deviceLine) PhaseEnd(ph run.Phase, text string) {
 	b.update(func() {
 		b.phase, b.text, b.ended = ph, text, true
-		if len(b.p.boards) <= fewBoards {
+		if !b.tells(moment{Kind: phaseEnded, Text: text}) && len(b.p.boards) <= fewBoards {
 			b.p.line("✓ %-10s %-56s %7s", ph, b.name+": "+text, short(time.Since(b.began)))
 		}
 	})
 }
 
-func (b *deviceLine) Say(text string) { b.update(func() { b.text = text }) }
+func (b *deviceLine) Say(text string) { b.hears(waiting, text) }
 
-func (b *deviceLine) Again(text string) { b.Say(text) }
+func (b *deviceLine) Again(text string) { b.hears(askedAgain, text) }
+
+func (b *deviceLine) hears(kind, text string) {
+	b.update(func() {
+		b.text = text
+		b.tells(moment{Kind: kind, Text: text})
+	})
+}
+
+// MustEnd is told to programs alone: a device's line has no room for it.
+func (b *deviceLine) MustEnd(at time.Time) {
+	b.update(func() { b.tells(moment{Kind: measuresFor, MustEnd: &at}) })
+}
 
 func (b *deviceLine) Bytes(done, total int64) {
 	if total > 0 {
-		b.update(func() { b.text = fmt.Sprintf("%.1f of %.1f MB", float64(done)/1e6, float64(total)/1e6) })
+		b.update(func() {
+			b.text = fmt.Sprintf("%.1f of %.1f MB", float64(done)/1e6, float64(total)/1e6)
+			b.tells(moment{Kind: pushed, Bytes: done, BytesAll: total})
+		})
 	}
 }
 
 func (b *deviceLine) Trial(ev trial.Event, done, total int) {
 	b.update(func() {
 		b.done, b.all = done, total
+		if b.tells(moment{Kind: ofTheAgent, Trials: done, TrialsAll: total, AgentEvent: &ev}) {
+			return
+		}
 		switch ev.Type {
 		case trial.TrialStarted:
 			b.text = ev.Trial + remaining(ev)
 		case trial.Progress:
-			b.text = ev.Text + remaining(ev)
+			b.text = ev.Text + standingOf(ev) + remaining(ev)
 		case trial.TrialFinished:
 			b.text = ev.Trial + " is " + string(ev.Outcome)
 			if len(b.p.boards) <= fewBoards && ev.MedianNS > 0 {
@@ -100,7 +121,23 @@ func (b *deviceLine) Trial(ev trial.Event, done, total int) {
 }
 
 func (b *deviceLine) Warn(text string) {
-	b.update(func() { b.p.line("! %-10s %s: %s", b.phase, b.name, text) })
+	b.update(func() {
+		if !b.tells(moment{Kind: warning, Text: text}) {
+			b.p.line("! %-10s %s: %s", b.phase, b.name, text)
+		}
+	})
+}
+
+// standingOf is the temperature and what is known of the trial that was measured last.
+func standingOf(ev trial.Event) (text string) {
+	if ev.Celsius > 0 {
+		text = fmt.Sprintf(", %.0f °C", ev.Celsius)
+	}
+	if n := len(ev.Standings); n > 0 {
+		s := ev.Standings[n-1]
+		text += fmt.Sprintf(", %s p50 %s", s.Trial, words.Nanoseconds(s.MedianNS))
+	}
+	return text
 }
 
 // say is the device's line.
@@ -119,10 +156,21 @@ func (b *deviceLine) say() string {
 // redraw is at most how often the devices' lines are drawn anew.
 const redraw = 100 * time.Millisecond
 
-// drawBoards draws a line for each device, as many as the terminal holds, and one
-// for all of them. Those at work come first where there is no room for all.
+// drawBoards draws the options' lines or, of a run with several devices, a line for each,
+// as many as the terminal holds, and one for all of them. Those at work come first where there is no room for all.
 func (p *progress) drawBoards(now bool) {
-	if !p.tty || len(p.boards) == 0 || !now && time.Since(p.drawn) < redraw {
+	if !p.tty || len(p.boards) == 0 && p.view == nil {
+		return
+	}
+	if len(p.boards) == 0 {
+		p.clear()
+		for _, line := range p.view.lines(string(p.phase), max(p.height-5, 3)) {
+			fmt.Fprintln(p.w, p.fit(line))
+			p.block++
+		}
+		return
+	}
+	if !now && time.Since(p.drawn) < redraw {
 		return
 	}
 	p.drawn = time.Now()

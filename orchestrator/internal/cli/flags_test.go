@@ -19,6 +19,7 @@ import (
 // stands for every command that has the flag and no line of its own.
 var badValues = map[string][]string{
 	"* --format":                {"xml", "JSON", ""},
+	"* --progress":              {"xml", "JSON", ""},
 	"* --machine":               {"", "a\nb", " raspberrypi5", strings.Repeat("x", 256)},
 	"* --device":                {"a\tb", ""},
 	"* --uid":                   {"a\x00b", ""},

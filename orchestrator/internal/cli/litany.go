@@ -33,6 +33,9 @@ func (p *progress) Again(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	text = words.Line(text, maxLitany)
+	if p.tells(moment{Kind: askedAgain, Text: text}) {
+		return
+	}
 	like := differs.ReplaceAllString(text, "#")
 	if len(p.failing) >= wordings && !slices.ContainsFunc(p.failing, func(l *litany) bool { return l.like == like }) {
 		like = others

@@ -19,8 +19,10 @@ import (
 // progress shows a run on stderr: one lasting line per phase and trial, and on
 // a terminal one more line that is rewritten in place.
 //
-// Of a run with several devices, a block of lines that are rewritten in place, one
-// for each device and one for all (boards.go).
+// While trials are measured, a block of lines that are rewritten in place, one for each
+// option and one for where the run is (live.go); of a run with several devices, one for
+// each device and one for all (boards.go). To a program, a JSON object for each thing that
+// is heard (progressjson.go).
 type progress struct {
 	w      io.Writer
 	screen bool // w is a terminal
@@ -30,6 +32,7 @@ type progress struct {
 	height int
 	mu     sync.Mutex    // several devices, and the retries of requests, speak at once
 	boards []*deviceLine // by slot; nil in a run with one device
+	view   *live         // nil unless one device measures
 	block  int           // lines of them that stand on the terminal
 	drawn  time.Time
 
@@ -41,7 +44,9 @@ type progress struct {
 	failing  []*litany // of this phase, in the order in which they began
 
 	warned map[string]bool
-	quiet  bool // warnings alone
+	quiet  bool   // warnings alone
+	json   bool   // moments, to a program
+	system string // of several that are measured side by side
 }
 
 func newProgress(w io.Writer) *progress {
@@ -59,7 +64,8 @@ func newProgress(w io.Writer) *progress {
 // progress is what shows a run's progress on stderr.
 func (a *app) progress() *progress {
 	p := newProgress(a.err)
-	if p.quiet = a.quiet; a.quiet {
+	p.quiet, p.system, p.json = a.quiet, a.system, a.showing == asJSON
+	if a.quiet || a.showing != "" && a.showing != showings[0] {
 		p.tty = false
 	}
 	return p
@@ -74,6 +80,9 @@ func (p *progress) line(format string, args ...any) {
 
 // print prints a lasting line, above the live one.
 func (p *progress) print(format string, args ...any) {
+	if p.tells(moment{Kind: note, Text: fmt.Sprintf(format, args...)}) {
+		return
+	}
 	again := p.block > 0
 	p.clear()
 	fmt.Fprintln(p.w, words.Printable(fmt.Sprintf(format, args...)))
@@ -100,10 +109,40 @@ func (p *progress) leaveBoards() {
 	p.block, p.boards = 0, nil
 }
 
+// measuring is the view of a run with one device.
+func (p *progress) measuring() *live {
+	if p.view == nil {
+		p.view = &live{}
+	}
+	return p.view
+}
+
+// leaveView ends the options' lines: a phase has ended, and each trial has a lasting one.
+func (p *progress) leaveView() {
+	if p.view != nil {
+		p.clear()
+		p.view = nil
+	}
+}
+
+// MustEnd says until when trials can be measured.
+func (p *progress) MustEnd(at time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.tells(moment{Kind: measuresFor, MustEnd: &at}) {
+		p.measuring().mustEnd = at
+	}
+}
+
 // status rewrites the live line; without a terminal it says nothing, as the
 // lasting lines tell enough.
 func (p *progress) status(text string) {
 	if !p.tty {
+		return
+	}
+	if p.view != nil && len(p.boards) == 0 {
+		p.view.now = text
+		p.drawBoards(false)
 		return
 	}
 	if p.block > 0 {
@@ -123,15 +162,23 @@ func (p *progress) Phase(ph run.Phase, text string) {
 	if ph == run.PhaseReport || ph == run.PhaseRelease {
 		p.leaveBoards()
 	}
+	p.leaveView()
 	p.endLitanies()
 	p.phase, p.began, p.lastSaid, p.lastPct = ph, time.Now(), "", 0
+	if p.tells(moment{Kind: phaseBegan, Text: text}) {
+		return
+	}
 	p.status(text)
 }
 
 func (p *progress) PhaseEnd(ph run.Phase, text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.leaveView()
 	p.endLitanies()
+	if p.tells(moment{Kind: phaseEnded, Phase: ph, Text: text}) {
+		return
+	}
 	p.line("✓ %-10s %-56s %7s", ph, text, short(time.Since(p.began)))
 }
 
@@ -146,6 +193,9 @@ func (p *progress) Say(text string) {
 		return
 	}
 	p.lastSaid = text
+	if p.tells(moment{Kind: waiting, Text: text}) {
+		return
+	}
 	if p.tty {
 		p.status(text + " (" + short(time.Since(p.began)) + ")")
 		return
@@ -156,7 +206,7 @@ func (p *progress) Say(text string) {
 func (p *progress) Bytes(done, total int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if total == 0 {
+	if total == 0 || p.tells(moment{Kind: pushed, Bytes: done, BytesAll: total}) {
 		return
 	}
 	pct := int(100 * done / total)
@@ -176,11 +226,15 @@ func (p *progress) Bytes(done, total int64) {
 func (p *progress) Trial(ev trial.Event, done, total int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.tells(moment{Kind: ofTheAgent, Trials: done, TrialsAll: total, AgentEvent: &ev}) {
+		return
+	}
+	p.measuring().hears(ev)
 	switch ev.Type {
 	case trial.TrialStarted:
-		p.status(fmt.Sprintf("[%d/%d] %s%s", ev.Index, ev.Total, ev.Trial, remaining(ev)))
+		p.view.now = fmt.Sprintf("[%d/%d] %s", ev.Index, ev.Total, ev.Trial)
 	case trial.Progress:
-		p.status(ev.Text + remaining(ev))
+		p.view.now = fmt.Sprintf("[%d/%d] %s", done, total, ev.Text)
 	case trial.TrialFinished:
 		what := string(ev.Outcome)
 		if ev.MedianNS > 0 {
@@ -195,6 +249,7 @@ func (p *progress) Trial(ev trial.Event, done, total int) {
 	case trial.Note:
 		p.line("  %-10s %s", p.phase, ev.Text)
 	}
+	p.drawBoards(false)
 }
 
 // remaining says how long the rest takes, by the agent's estimate, where it has one.
@@ -211,6 +266,9 @@ func (p *progress) Warn(text string) {
 	defer p.mu.Unlock()
 	if !p.warned[text] {
 		p.warned[text] = true
+		if p.tells(moment{Kind: warning, Text: text}) {
+			return
+		}
 		p.print("! %-10s %s", p.phase, text)
 	}
 }

@@ -30,7 +30,7 @@ func TestTrialsAreShown(t *testing.T) {
 		p.Trial(trial.Event{Type: trial.TrialFinished, Trial: "a.cpu.t1.b1.r1", MedianNS: 1e6}, 1, 2)
 		p.Trial(trial.Event{Type: trial.Note, Text: "waited"}, 1, 2)
 		got := out.String()
-		for _, want := range []string{"[1/2] a.cpu.t1.b1.r1", "round 3 of 10, about 41 s left", "round 9"} {
+		for _, want := range []string{"[1/2] a.cpu.t1.b1.r1", "round 3 of 10", "about 41 s left", "round 9"} {
 			if strings.Contains(got, want) != tty {
 				t.Errorf("terminal %v: %q, about %q", tty, got, want)
 			}
@@ -38,6 +38,88 @@ func TestTrialsAreShown(t *testing.T) {
 		if !strings.Contains(got, "p50 1.00 ms") || !strings.Contains(got, "waited") ||
 			strings.Contains(got, "1.0 s left") {
 			t.Errorf("terminal %v: %q", tty, got)
+		}
+	}
+}
+
+// A row an option: its median, how well that is known and from how many inferences; the
+// device's temperature, and the time that the plan and the lease leave.
+func TestViewHasARowForEachOption(t *testing.T) {
+	var out strings.Builder
+	p := newProgress(&out)
+	p.tty = true
+	p.Phase(run.PhaseRun, "")
+	p.MustEnd(time.Now().Add(90 * time.Minute))
+	for _, id := range []string{"a.cpu.t1.b1.r1", "b.cpu.t1.b1.r1"} {
+		p.Trial(trial.Event{Type: trial.TrialStarted, Trial: id, Index: 1, Total: 4}, 0, 4)
+	}
+	standing := func(id string, low, high float64) trial.Standing {
+		return trial.Standing{Trial: id, N: 40, MedianNS: 15e6, Interval: &trial.Interval{Low: low, High: high}}
+	}
+	tell := func(s trial.Standing) string {
+		out.Reset()
+		p.Trial(trial.Event{Type: trial.Progress, Text: "repetition 1, round 3 of 10", LeftNS: int64(time.Minute),
+			Celsius: 61.5, Standings: []trial.Standing{s}}, 0, 4)
+		return out.String()
+	}
+	tell(standing("a.cpu.t1.b1.r1", 14e6, 17e6))
+	got := tell(standing("a.cpu.t1.b1.r1", 14.8e6, 15.3e6))
+	for _, want := range []string{"a.cpu.t1.b1 r1   p50 15.0 ms  [14.8 ms, 15.3 ms] n 40\n",
+		"b.cpu.t1.b1 r1   not measured yet\n",
+		"  run        [0/4] repetition 1, round 3 of 10\n             62 °C, about 60 s left, 1 h 30 min in the lease\n"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+	p.Again("the device does not answer")
+	if !strings.Contains(out.String(), "  run        the device does not answer") {
+		t.Errorf("%s", out.String())
+	}
+	p.height = 7
+	for i := range 9 {
+		p.Trial(trial.Event{Type: trial.TrialStarted, Trial: fmt.Sprintf("c%d.cpu.t1.b1.r1", i), Total: 20}, 0, 4)
+	}
+	p.Trial(trial.Event{Type: trial.TrialFinished, Trial: "a.cpu.t1.b1.r1", Outcome: trial.OK, MedianNS: 15e6}, 1, 20)
+	out.Reset()
+	p.Trial(trial.Event{Type: trial.TrialStarted, Trial: "b.cpu.t1.b1.r2", Total: 20}, 1, 20)
+	if got := out.String(); !strings.Contains(got, "and 8 options") || !strings.Contains(got, "b.cpu.t1.b1  r2") ||
+		strings.Contains(got, "a.cpu") {
+		t.Errorf("on a low terminal:\n%s", got)
+	}
+}
+
+// Each line of --progress json is an object that its schema describes, whatever is heard;
+// with --quiet only warnings are.
+func TestMomentsAreDescribed(t *testing.T) {
+	for _, quiet := range []bool{false, true} {
+		var out strings.Builder
+		p := (&app{err: &out, showing: asJSON, quiet: quiet, system: "phone"}).progress()
+		all := func(o run.Observer) {
+			o.Phase(run.PhaseRun, "begins")
+			o.Say("waits\nlong")
+			o.Again("503")
+			o.Bytes(0, 7)
+			o.MustEnd(time.Now())
+			o.Trial(trial.Event{Schema: trial.EventSchema, Seq: 1, Time: time.Now(), Type: trial.Progress,
+				Standings: []trial.Standing{{Trial: "a.cpu.t1.b1.r1", N: 3, MedianNS: 2}}}, 0, 4)
+			o.Warn("beware")
+			o.PhaseEnd(run.PhaseRun, "done")
+		}
+		all(p)
+		p.Named(2, "nyu-rpi5-02")
+		all(p.Device(2))
+		p.line("a note")
+		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+		if want := map[bool]int{false: 17, true: 2}[quiet]; len(lines) != want {
+			t.Errorf("%d moments, not %d:\n%s", len(lines), want, out.String())
+		}
+		for _, line := range lines {
+			if err := describedBy("progress", line); err != nil {
+				t.Errorf("%s: %v", line, err)
+			}
+		}
+		if !quiet && !strings.Contains(out.String(), `"system":"phone","slot":2,"device":"nyu-rpi5-02"`) {
+			t.Errorf("%s", out.String())
 		}
 	}
 }

@@ -51,7 +51,7 @@ func (a runVerbs) rehearseCommand() *cli.Command {
 			"inferences. The cloud ends with the command: --resume RUN measures what is missing on a new one, with\n" +
 			"devices of the same kind. A model whose file cannot be had is replaced by its stand_in, where the file\n" +
 			"names one.",
-		Flags: append(runFlags(), archFlag(), faultFlag(), formatFlag(),
+		Flags: append(a.runFlags(), archFlag(), faultFlag(), formatFlag(),
 			&cli.BoolFlag{Name: "full",
 				Usage: "as many inferences and repetitions as the file says, also on an emulated processor, or of several systems"},
 			systemFlag(), &cli.StringFlag{Name: "resume", Usage: "go on with this `RUN`"}),

@@ -23,8 +23,11 @@ import (
 // runVerbs carry out experiments: chexp run, and chexp rehearse.
 type runVerbs struct{ *app }
 
-func runFlags() []cli.Flag {
+func (a runVerbs) runFlags() []cli.Flag {
 	return []cli.Flag{
+		&cli.StringFlag{Name: "progress", Value: showings[0], Destination: &a.showing, Action: oneOf(showings...),
+			Usage: "how stderr shows `HOW` it goes: on a terminal a view that is rewritten (auto), whole lines (plain), " +
+				"or an object a line, for programs (json)"},
 		&cli.BoolFlag{Name: "no-try",
 			Usage: "do not load and run each model once on this machine before anything is reserved"},
 		&cli.BoolFlag{Name: "keep", Usage: "leave lease and container as they are at the end"},
@@ -65,7 +68,7 @@ func (a runVerbs) runCommand() *cli.Command {
 			"idle, has begun and fits. It stays yours. A run that is booked for later (--at, lease.start) can be\n" +
 			"interrupted or detached while it waits: the booking stays.\n" +
 			"The systems of a file are measured side by side, each in a run of its own, with one answer over all.",
-		Flags: append(append(runFlags(),
+		Flags: append(append(a.runFlags(),
 			&cli.StringFlag{Name: "resume", Usage: "go on with this `RUN`"},
 			&cli.BoolFlag{Name: "detach",
 				Usage: "return as soon as the agent works on the device; " +

@@ -117,7 +117,12 @@ func (a runVerbs) ofSystem(name string, width int, mu *sync.Mutex) runVerbs {
 	own := *a.app
 	own.warned = maps.Clone(a.warned)
 	own.out = io.Discard
-	own.err = &prefixed{to: a.err, prefix: fmt.Sprintf("%-*s │ ", width, name), mu: mu}
+	own.system = name
+	lines := &prefixed{to: a.err, prefix: fmt.Sprintf("%-*s │ ", width, name), mu: mu}
+	if a.showing == asJSON { // each object names its system
+		lines.prefix = ""
+	}
+	own.err = lines
 	return runVerbs{&own}
 }
 

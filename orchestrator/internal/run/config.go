@@ -16,6 +16,7 @@ type Observer interface {
 	Again(text string)                     // a request failed, and is asked again, perhaps many times
 	Bytes(done, total int64)               // of the push
 	Trial(ev trial.Event, done, total int) // an event of the agent; trials with a result, and all of them
+	MustEnd(at time.Time)                  // until when trials can be measured, for the lease's sake
 	Warn(text string)                      // something a person should know
 }
 

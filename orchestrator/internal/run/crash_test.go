@@ -292,6 +292,7 @@ func (quiet) Say(string)                  {}
 func (quiet) Again(string)                {}
 func (quiet) Bytes(int64, int64)          {}
 func (quiet) Trial(trial.Event, int, int) {}
+func (quiet) MustEnd(time.Time)           {}
 func (quiet) Warn(string)                 {}
 
 // check asserts what must hold at the end, whatever happened before.

@@ -108,6 +108,7 @@ type follower struct {
 	begun    time.Time     // the lease's end as the agent began, for the last time
 	looked   time.Time     // when the lease was last looked at
 	mute     bool          // for long: the user was told so
+	told     time.Time     // until when trials can be measured, as the observer knows
 	missing  int           // looks in a row that did not find the container
 	silence  *outage       // since the last answer
 
@@ -122,6 +123,10 @@ type follower struct {
 func (f *follower) poll(ctx context.Context) (st trial.State, done bool, err error) {
 	if err := f.watchLease(ctx); err != nil {
 		return st, false, err
+	}
+	if end, ok := f.deadline(); ok && !end.Equal(f.told) {
+		f.told = end
+		f.Observe.MustEnd(end)
 	}
 	if news, enough := f.listen(ctx); enough {
 		if len(news.Events) > 0 {
