@@ -64,7 +64,8 @@ func (b *books) lease(name string, d run.Device, left time.Duration) site.Lease 
 func (b *books) chooser(told *[]string) *chooser {
 	tell := func(text string) { *told = append(*told, text) }
 	c := &chooser{command: []string{"run", "x.yaml"}, least: 5 * time.Minute, most: 10 * time.Minute,
-		tail: time.Minute, note: tell, maker: func(site.Lease) string { return "" }, placer: placer{cloud: b, say: tell, warn: tell}}
+		tail: time.Minute, note: tell, maker: func(site.Lease) string { return "" },
+		placer: placer{cloud: b, say: tell, warn: tell}}
 	c.want.MachineName, c.want.length, c.want.kind = "raspberrypi5", 30*time.Minute, spec.Sites[0]
 	return c
 }

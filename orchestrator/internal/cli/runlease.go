@@ -48,7 +48,7 @@ func (a runVerbs) chooseLease(c *cli.Context, cfg *run.Config, e *spec.Experimen
 		named: c.String("lease"), tail: cfg.Patience.LeaseTail, command: command, wait: c.Duration("wait"),
 		note:    func(text string) { obs.line("  %-10s %s", run.PhaseLease, text) },
 		release: c.Bool("release"),
-		maker:   func(l site.Lease) string { return a.maker(c, l) },
+		maker:   func(l site.Lease) string { return makerOf(l, a.runs(c)) },
 	}
 	k.least, k.most = spec.EstimateTime(plan)
 	if k.named == "" && e.Lease.Name != "" {

@@ -14,8 +14,6 @@ import (
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/site"
 	"chexp/orchestrator/internal/store"
-
-	"github.com/urfave/cli/v2"
 )
 
 // tenant is a container of the user's that may be on a lease's device.
@@ -101,14 +99,13 @@ func (c *chooser) works(runs []tenant, lease string) *failure.Error {
 	return nil
 }
 
-// maker is a run of this machine that made a lease and holds it: it gives it back when it
+// makerOf is a run of this machine that made a lease and holds it: it gives it back when it
 // goes on or is ended, whoever else works there. "" if there is none.
-func (a *app) maker(c *cli.Context, l site.Lease) string {
+func makerOf(l site.Lease, all *store.Root) string {
 	letters := madeByRun.FindStringSubmatch(l.Name)
 	if letters == nil {
 		return ""
 	}
-	all := a.runs(c)
 	ids, _ := all.IDs() // what cannot be read holds nothing that could be told
 	for _, id := range ids {
 		if !strings.HasSuffix(id, letters[1]) {
