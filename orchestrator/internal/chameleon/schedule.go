@@ -112,10 +112,12 @@ func (c *DeviceClient) CheckFree(ctx context.Context, req run.LeaseRequest) (unr
 	}
 	now := c.client.Now()
 	start := site.Later(req.Start.UTC(), now)
+	usable := false
 	for _, d := range all {
 		if !req.Wants(d.Device) || !d.Reservable || !d.Authorized {
 			continue
 		}
+		usable = true
 		if _, clash := conflict(d.Bookings, start, req.End); !clash {
 			return "", nil
 		}
@@ -124,8 +126,10 @@ func (c *DeviceClient) CheckFree(ctx context.Context, req run.LeaseRequest) (unr
 		return "", c.noSuchDevice(req, all)
 	}
 	msg, next := c.shortage(all, req, now)
-	return "", failure.Capacity.Errorf("%s", msg).
-		Advise("%s; `--at next` takes the first free time", next)
+	if usable {
+		next += "; `--at next` takes the first free time"
+	}
+	return "", failure.Capacity.Errorf("%s", msg).Advise("%s", next)
 }
 
 func wantedText(req run.LeaseRequest) string {

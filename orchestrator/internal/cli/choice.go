@@ -33,6 +33,9 @@ type chooser struct {
 	tail        time.Duration // kept free at the end to bring the results home
 	command     []string      // of chexp, that runs this experiment: "run", "x.yaml"
 	note        func(string)  // a line that stays
+	release     bool          // give the lease back at the end, whoever made it
+
+	maker func(site.Lease) string // the run of this machine that made a lease and holds it; "": none
 
 	tenants []site.Container // the user's containers,
 	asked   bool             // once the site was asked for them
@@ -109,24 +112,39 @@ func (c *chooser) theNamed(ctx context.Context, all []site.Lease) (*run.Lease, e
 		return nil, failure.Capacity.Errorf("the site has given the board of the lease %s to somebody else as well, and "+
 			"two on one board disturb each other: %s", l.Name, who).Advise("%s", c.orNew())
 	}
-	runs, others, err := c.inside(ctx, l, all)
-	if err != nil {
+	if err := c.open(ctx, l, all); err != nil {
 		return nil, err
 	}
+	c.warnTime(l)
+	return &l.Lease, nil
+}
+
+// open refuses a lease that another run of the user's works in, or has made, and names what
+// else of theirs is there.
+func (c *chooser) open(ctx context.Context, l site.Lease, all []site.Lease) error {
+	runs, others, err := c.inside(ctx, l, all)
+	if err != nil {
+		return err
+	}
 	if err := c.works(runs, l.Name); err != nil {
-		return nil, err.Advise("`%s` goes on with that run and gives the device back; or %s", err.Next, c.orNew())
+		return err.Advise("`%s` goes on with that run and gives the device back; or %s", err.Next, c.orNew())
+	}
+	if id := c.maker(l); id != "" {
+		return failure.Usage.Errorf("run %s made the lease %s, and gives it back when it goes on or is ended, whoever "+
+			"works there then", id, l.Name).
+			Advise("`%s` goes on with that run, `%s` ends it; or %s", c.lines.Line("run", "--resume", id),
+				c.lines.Line("gc", "--yes", id), c.orNew())
 	}
 	for _, k := range append(runs, others...) {
 		if c.want.kind.Servers && k.certain && len(l.Boards) <= 1 {
-			return nil, failure.Usage.Errorf("server %s (%s) of yours is on the machine of the lease %s, which can have no "+
+			return failure.Usage.Errorf("server %s (%s) of yours is on the machine of the lease %s, which can have no "+
 				"other", k.Name, k.ID, l.Name).
 				Advise("delete it if nobody needs it (`openstack server delete %s`), or %s", k.ID, c.orNew())
 		}
 		c.warn(fmt.Sprintf("container %s (%s) of yours %s: it is left alone, and what it does disturbs what is "+
 			"measured", k.Name, k.Image, k.where()))
 	}
-	c.warnTime(l)
-	return &l.Lease, nil
+	return nil
 }
 
 // whicheverFits is the user's own lease that serves this run best and that
@@ -319,4 +337,4 @@ func key(all []site.Lease, l site.Lease) string {
 // madeByRun fits the names that runs give to their leases: the run's id, or a
 // name of the user's and the id's last letters. Such a lease is deleted when its
 // run ends, so no other run goes into it by itself.
-var madeByRun = regexp.MustCompile(`-[a-z]{4}(-[0-9]+)?$`)
+var madeByRun = regexp.MustCompile(`(-[a-z]{4})(-[0-9]+)?$`)

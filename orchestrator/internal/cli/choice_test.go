@@ -64,7 +64,8 @@ func (b *books) lease(name string, d run.Device, left time.Duration) site.Lease 
 func (b *books) chooser(told *[]string) *chooser {
 	tell := func(text string) { *told = append(*told, text) }
 	c := &chooser{command: []string{"run", "x.yaml"}, least: 5 * time.Minute, most: 10 * time.Minute,
-		tail: time.Minute, note: tell, placer: placer{cloud: b, say: tell, warn: tell}}
+		tail: time.Minute, note: tell, maker: func(site.Lease) string { return "" },
+		placer: placer{cloud: b, say: tell, warn: tell}}
 	c.want.MachineName, c.want.length, c.want.kind = "raspberrypi5", 30*time.Minute, spec.Sites[0]
 	return c
 }
@@ -255,6 +256,21 @@ func TestLeaseIsNoLongerVacant(t *testing.T) {
 	if l := b.lease("20261201t130000z-x-abcd-2", pi1, time.Hour); !ofRun(l, "20261201t130000z-x-abcd-d3") ||
 		ofRun(l, "20261201t130000z-x-efgh-d3") || ofRun(l, "20261201t130000z-x-abcd") {
 		t.Error("whose lease it is, its name tells")
+	}
+}
+
+// A lease that another run has made, and gives back when it goes on, is refused with what
+// to do.
+func TestLeaseOfAnotherRunIsRefused(t *testing.T) {
+	b, told := newBooks(t), []string(nil)
+	b.leases = []site.Lease{b.lease("20261201t130000z-x-abcd", pi1, time.Hour)}
+	c := b.chooser(&told)
+	c.named = b.leases[0].Name
+	c.maker = func(l site.Lease) string { return l.Name }
+	_, err := c.choose(t.Context(), nil)
+	if failure.KindOf(err) != failure.Usage ||
+		!strings.Contains(failure.NextOf(err), "`chexp run --resume "+c.named+"` goes on with that run, `chexp gc --yes ") {
+		t.Errorf("%v: %s", err, failure.NextOf(err))
 	}
 }
 

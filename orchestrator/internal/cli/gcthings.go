@@ -92,6 +92,11 @@ func (h *heap) journals() map[string]journalled {
 				known[e.ID] = j
 			}
 		}
+		for _, a := range run.Replay(entries).Slots {
+			if l := a.Lease; l.Open() && l.Found && !l.Adopted { // by --release: others may have its name
+				known[l.ID] = j
+			}
+		}
 	}
 	return known
 }
@@ -152,6 +157,8 @@ func (h *heap) findThings() error {
 		j, ok := known[string(t.Kind)+" "+t.Name]
 		if !ok && t.Kind == run.AnAddress {
 			j, ok = known[t.For]
+		} else if !ok {
+			j, ok = known[t.ID]
 		}
 		switch {
 		case ok:

@@ -215,9 +215,10 @@ func (a runVerbs) filesAgain(c *cli.Context, old *store.Run, e *spec.Experiment,
 }
 
 // recoverFiles is filesAgain for a run that goes on, as after its cache was emptied. What
-// is missing all the same, the push says: the device may have it.
+// is missing all the same is no matter where the device has it.
 func (a runVerbs) recoverFiles(c *cli.Context, r *run.Run) {
-	if where, err := a.filesAgain(c, r.Store, r.Experiment, r.Plan); err == nil {
+	where, err := a.filesAgain(c, r.Store, r.Experiment, r.Plan)
+	if r.Lacks = err; err == nil {
 		r.Files = where
 	}
 }

@@ -46,7 +46,9 @@ func (a runVerbs) chooseLease(c *cli.Context, cfg *run.Config, e *spec.Experimen
 	}
 	k := &chooser{
 		named: c.String("lease"), tail: cfg.Patience.LeaseTail, command: command, wait: c.Duration("wait"),
-		note: func(text string) { obs.line("  %-10s %s", run.PhaseLease, text) },
+		note:    func(text string) { obs.line("  %-10s %s", run.PhaseLease, text) },
+		release: c.Bool("release"),
+		maker:   func(l site.Lease) string { return makerOf(l, a.runs(c)) },
 	}
 	k.least, k.most = spec.EstimateTime(plan)
 	if k.named == "" && e.Lease.Name != "" {
@@ -59,7 +61,7 @@ func (a runVerbs) chooseLease(c *cli.Context, cfg *run.Config, e *spec.Experimen
 	if k.want, err = runWants(c, e, min(k.most+aroundOf(e.SiteKind()), e.Lease.Duration), cloud.Now()); err != nil {
 		return err
 	}
-	cfg.Choose, cfg.Release = k.choose, c.Bool("release")
+	cfg.Choose, cfg.Release = k.choose, k.release
 	cfg.Vacant = k.vacant
 	if c.String("resume") != "" {
 		return nil // it may have its lease, and want fewer devices than the file

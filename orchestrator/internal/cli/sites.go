@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"regexp"
 	"runtime"
 	"strings"
 
@@ -52,12 +53,19 @@ func (a *app) connect(ctx context.Context, name string, o site.Options) (run.Sit
 	}
 	if cloud, ok := s.(site.Cloud); ok {
 		for _, w := range cloud.Warnings() {
-			a.warn(w)
-			a.warned[w] = true
+			a.warned[w] = true // a run says it once, too
+			if kind := digits.ReplaceAllString(w, "0"); !a.warned[kind] {
+				a.warned[kind] = true
+				a.warn(w)
+			}
 		}
 	}
 	return s, nil
 }
+
+// digits are what differs between two tellings of a warning: by how many seconds a clock
+// is off, or in how many minutes something ends.
+var digits = regexp.MustCompile(`[0-9]+`)
 
 // connectOwn is connect to the site of a run that goes on. It refuses an account in
 // whose lists its lease and container cannot stand. The cloud of a rehearsal ended

@@ -13,6 +13,7 @@ import (
 	"chexp/orchestrator/internal/gate"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/site"
+	"chexp/orchestrator/internal/store"
 )
 
 // tenant is a container of the user's that may be on a lease's device.
@@ -98,6 +99,35 @@ func (c *chooser) works(runs []tenant, lease string) *failure.Error {
 	return nil
 }
 
+// makerOf is a run of this machine that made a lease and holds it: it gives it back when it
+// goes on or is ended, whoever else works there. "" if there is none.
+func makerOf(l site.Lease, all *store.Root) string {
+	letters := madeByRun.FindStringSubmatch(l.Name)
+	if letters == nil {
+		return ""
+	}
+	ids, _ := all.IDs() // what cannot be read holds nothing that could be told
+	for _, id := range ids {
+		if !strings.HasSuffix(id, letters[1]) {
+			continue
+		}
+		s, err := all.Open(id)
+		if err != nil {
+			continue
+		}
+		entries, _, err := store.Readable(s)
+		if err != nil || isRehearsal(s) {
+			continue
+		}
+		for _, slot := range run.Replay(entries).Slots {
+			if h := slot.Lease; h.Open() && !h.Found && (h.ID == l.ID || h.ID == "" && h.Name == l.Name) {
+				return id
+			}
+		}
+	}
+	return ""
+}
+
 // vacant is [run.Config].Vacant: a run that comes to a lease that it did not make, maybe
 // days after it chose it, does not begin beside another. Two that begin at the same
 // moment on this machine are kept apart by a file.
@@ -116,6 +146,9 @@ func (c *chooser) vacant(ctx context.Context, l run.Lease, r *run.Run) error {
 		return err
 	}
 	again := r.Commands.Resume()
+	if c.release {
+		again += " --release"
+	}
 	runs = slices.DeleteFunc(runs, func(k tenant) bool { return strings.HasPrefix(k.Name, r.Store.ID) })
 	if err := c.works(runs, l.Name); err != nil {
 		return err.Advise("`%s` goes on with that run; when it is done, `%s` goes on with this one", err.Next, again)

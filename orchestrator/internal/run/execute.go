@@ -266,6 +266,10 @@ func (a reserving) goOn(ctx context.Context) (text string, serves bool, err erro
 	if !serves || err != nil {
 		return "", false, err
 	}
+	a.lease = l
+	if err := a.sendable(); err != nil {
+		return "", false, err
+	}
 	a.Observe.Say(a.foundAgain(l))
 	text, err = a.await(ctx, l)
 	return text, true, err

@@ -16,7 +16,7 @@ import (
 // be gone on with; one that cannot is given back, after what its agent has left
 // was brought home.
 func (a reserving) revisit(ctx context.Context) (l Lease, serves bool, err error) {
-	if !a.held.Lease.Adopted {
+	if !a.held.Lease.Found {
 		a.alone(ctx, ALease, a.held.Lease.Name, a.held.Lease.ID)
 	}
 	l, found, err := a.Site.FindLease(ctx, a.held.Lease.Key())
@@ -92,6 +92,9 @@ type reserving struct{ *attempt }
 // reserve makes the lease, or takes the one that was chosen. One that was asked
 // for before, without an answer, is asked for by its own name again.
 func (a reserving) reserve(ctx context.Context) (string, error) {
+	if err := a.sendable(); err != nil {
+		return "", err
+	}
 	draw := 1
 	for taken := error(nil); ; {
 		choice, err := a.choose(ctx, taken)
@@ -130,6 +133,15 @@ func (a reserving) reserve(ctx context.Context) (string, error) {
 	}
 }
 
+// sendable refuses to go on without a file that would have to be pushed. A container of
+// before may have it.
+func (a reserving) sendable() error {
+	if a.atWork() {
+		return nil
+	}
+	return a.Lacks
+}
+
 // choose says which lease is to be used or made. A booking whose answer got lost
 // is asked for as it was.
 func (a reserving) choose(ctx context.Context, taken error) (Choice, error) {
@@ -147,10 +159,7 @@ func (a reserving) choose(ctx context.Context, taken error) (Choice, error) {
 // adopt uses a lease that the run did not make. It is the run's to give back only
 // where that was asked for.
 func (a reserving) adopt(ctx context.Context, l Lease) (string, error) {
-	e := store.Entry{Kind: store.Intent, What: aLease, Name: l.Name, ID: l.ID, Text: adopted, Data: raw(l)}
-	if a.Release {
-		e.Text = ""
-	}
+	e := a.using(l, a.Release)
 	if err := a.Store.Record(a.address(&e)); err != nil {
 		return "", fmt.Errorf("the lease %s is not used, as the journal cannot be written: %w", l.Name, err)
 	}
@@ -159,6 +168,21 @@ func (a reserving) adopt(ctx context.Context, l Lease) (string, error) {
 		return "", fmt.Errorf("the lease %s is not used, as it could not be found again: %w", l.Name, err)
 	}
 	return a.await(ctx, l)
+}
+
+// using is the journal's entry about a lease that the run did not make, and gives back
+// where release says so.
+func (a reserving) using(l Lease, release bool) store.Entry {
+	e := store.Entry{Kind: store.Intent, What: aLease, Name: l.Name, ID: l.ID, Text: adopted, Data: raw(l)}
+	if release {
+		e.Text = ""
+	}
+	return e
+}
+
+// found reports whether an entry is about a lease that was there before.
+func found(e store.Entry) bool {
+	return e.Kind == store.Intent && e.What == aLease && (e.ID != "" || e.Text == adopted)
 }
 
 // await waits for the lease and says which device it gave, and until when. A

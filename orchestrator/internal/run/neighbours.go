@@ -72,10 +72,19 @@ func (a boarding) refuseNeighbours(others map[string]string, boards []string) er
 // vacant asks whether another run works in a lease that this one did not make: days may
 // have passed since it chose it.
 func (a reserving) vacant(ctx context.Context, l Lease) error {
-	if a.Vacant == nil || !a.held.Lease.Adopted || a.atWork() {
+	if !a.held.Lease.Found {
 		return nil
 	}
-	return a.Vacant(ctx, l, a.Run)
+	if a.Vacant != nil && !a.atWork() {
+		if err := a.Vacant(ctx, l, a.Run); err != nil {
+			a.record(a.using(l, false)) // it must not go from under who works there
+			return err
+		}
+	}
+	if a.Release && a.held.Lease.Adopted { // a resumed run is asked for it now
+		a.record(a.using(l, true))
+	}
+	return nil
 }
 
 // atWork reports whether a container of the run's is in its lease already: what that has
@@ -110,7 +119,7 @@ func (a reserving) allUndisturbed(ctx context.Context) error {
 // well, and waits for a time of random length, so that two who do the same do not
 // meet again. It returns why where that is no use.
 func (a reserving) drawAnew(ctx context.Context, draw int, cause error) error {
-	if !errors.Is(cause, errNeighbour) || a.held.Lease.Adopted || draw >= draws {
+	if !errors.Is(cause, errNeighbour) || a.held.Lease.Found || draw >= draws {
 		return cause
 	}
 	a.Observe.Say(cause.Error() + "; it is given back and drawn anew")

@@ -19,6 +19,7 @@ type Run struct {
 	// Files says where this machine has the models, runtimes and pictures: the
 	// SHA-256 of each, in lower-case hex, and its file.
 	Files    map[string]string
+	Lacks    error // what of these is not there any more; nil: nothing
 	Commands Commands
 
 	rescued string // where results lie that did not fit on the disk; "" if none do

@@ -42,7 +42,8 @@ type Held struct {
 	Name    string // under which it can be found; "" when never asked for
 	ID      string // the server's; "" when the answer is not known
 	Gone    bool   // given back, or found to have vanished
-	Adopted bool   // the run found it and did not make it: it is used, and never given back
+	Found   bool   // the run did not make it: others of the user's may have its name
+	Adopted bool   // it was found, and is never given back
 }
 
 // Open reports whether it may exist now.
@@ -50,7 +51,7 @@ func (h Held) Open() bool { return h.Name != "" && !h.Gone }
 
 // Key finds it again. The name of what the run did not make may not be its only one.
 func (h Held) Key() string {
-	if h.Adopted {
+	if h.Found {
 		return h.ID
 	}
 	return h.Name
@@ -150,7 +151,7 @@ func (a AttemptState) advance(e store.Entry) AttemptState {
 		if a.Lease.Name != e.Name {
 			a = AttemptState{N: a.N + 1}
 		}
-		a.Lease = Held{Name: e.Name, ID: e.ID, Adopted: e.Text == adopted}
+		a.Lease = Held{Name: e.Name, ID: e.ID, Found: found(e), Adopted: e.Text == adopted}
 		a.Asked = LeaseRequest{}
 		if e.ID == "" {
 			_ = json.Unmarshal(e.Data, &a.Asked) // what cannot be read is asked for anew

@@ -65,7 +65,7 @@ func Asked(entries []store.Entry) map[ThingKind][]string {
 	}
 	for _, e := range entries {
 		switch {
-		case e.Kind != store.Intent || e.Text == adopted:
+		case e.Kind != store.Intent || found(e):
 		case e.What == aLease:
 			add(ALease, e.Name)
 		case e.What == aContainer:
