@@ -52,11 +52,11 @@ func newSystemRow(s findings.System) systemRow {
 	row := systemRow{System: s}
 	switch s.Verdict {
 	case judge.SomeMeet:
-		row.Verdict, row.Tone = "met", "good"
+		row.Verdict, row.Tone = judge.Met.String(), "good"
 	case judge.NoneMeets:
-		row.Verdict, row.Tone = "NOT met", "bad"
+		row.Verdict, row.Tone = judge.NotMet.String(), "bad"
 	case judge.NoneKnown:
-		row.Verdict, row.Tone = "UNDECIDED", "warn"
+		row.Verdict, row.Tone = judge.Undecided.String(), "warn"
 	default:
 		row.Verdict = "no decision"
 	}
