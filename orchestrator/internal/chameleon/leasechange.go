@@ -197,10 +197,11 @@ func (c *LeaseClient) changeEnd(ctx context.Context, l site.Lease, opts leases.U
 		if sent && err != nil {
 			err = nil // it was carried out, and is going on
 		}
-		if err = cmp.Or(err, lookErr); !patience.Forgive(err) {
+		late := !time.Now().Before(limit)
+		if err = cmp.Or(err, lookErr); !patience.Forgive(err) || err != nil && late {
 			return false, err
 		}
-		if sent && !time.Now().Before(limit) {
+		if sent && late {
 			return false, failure.Cloud.Errorf("%s: it is still %s, until %s", what, got.Status,
 				clock.Both(got.EndDate)).
 				Advise("look again with `%s`", c.client.Commands.Line("lease", "show", l.Name))

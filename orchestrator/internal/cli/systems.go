@@ -15,6 +15,7 @@ import (
 	"chexp/experiments/spec"
 	"chexp/experiments/words"
 	"chexp/orchestrator/internal/report/findings"
+	"chexp/orchestrator/internal/report/page"
 	"chexp/orchestrator/internal/report/texttab"
 	"chexp/orchestrator/internal/run"
 	"chexp/orchestrator/internal/site"
@@ -206,7 +207,10 @@ func (a resultsVerbs) answerCommand() *cli.Command {
 		ArgsUsage: "RUN...",
 		Description: "A file with `systems:` makes a run for each. Their answer is printed at the end of `chexp run`, and\n" +
 			"again by this: of each system the best option, which budgets it keeps and by how much, and its price.",
-		Flags: []cli.Flag{formatFlag()},
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "html", Usage: "also write a page with a picture to `FILE`"},
+			formatFlag(),
+		},
 		Action: func(c *cli.Context) error {
 			if c.NArg() == 0 {
 				return failure.Usage.Errorf("no run is named").
@@ -244,6 +248,11 @@ func (a runVerbs) answerOver(c *cli.Context, stores []*store.Run) error {
 		return nil
 	}
 	answer := findings.Over(tables)
+	if file := c.String("html"); file != "" && c.Command.Name == "answer" {
+		if err := resultsVerbs(a).writePage(file, func(w io.Writer) error { return page.Systems(w, answer) }); err != nil {
+			return err
+		}
+	}
 	switch format := c.String("format"); format {
 	case "json":
 		return writeJSON(a.out, answer)

@@ -3,11 +3,14 @@ package report
 import (
 	"encoding/json"
 	"math"
+	"os"
 	"strings"
 	"testing"
 
 	"chexp/experiments/judge"
+	"chexp/experiments/words"
 	"chexp/orchestrator/internal/report/findings"
+	"chexp/orchestrator/internal/report/page"
 )
 
 // The answer over systems names of each the best option, its budgets with how far
@@ -58,6 +61,29 @@ func TestOverSystems(t *testing.T) {
 	}
 	if m := a.Systems[3].Budgets[1].Margin; m == nil || *m > -0.9 || a.Systems[3].Next == "" {
 		t.Errorf("%+v", a.Systems[3])
+	}
+	var b strings.Builder
+	if err := page.Systems(&b, a); err != nil {
+		t.Fatal(err)
+	}
+	if path := os.Getenv("CHEXP_PAGE_SYSTEMS"); path != "" {
+		if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text := b.String()
+	answer, table := strings.Index(text, words.Tie(a.Text)[:20]), strings.Index(text, "<table")
+	cost := strings.Index(text, `id="cost"`)
+	if answer < 0 || answer > table || table > cost || strings.Count(text, "<circle") != 3 { // phone has no price
+		t.Errorf("the answer at %d, the table at %d, the picture at %d in\n%s", answer, table, cost, text)
+	}
+	b.Reset()
+	if err := page.Run(&b, findings.Build(server.Input)); err != nil || !strings.Contains(b.String(), `id="cost"`) {
+		t.Errorf("a run with a price has no picture of it: %v", err)
+	}
+	b.Reset()
+	if err := page.Run(&b, findings.Build(phone.Input)); err != nil || strings.Contains(b.String(), `id="cost"`) {
+		t.Errorf("a run without a price has a picture of it: %v", err)
 	}
 	for name, change := range map[string]func(*run){
 		"rehearsal": func(r *run) { r.Run.Rehearsal = true },

@@ -34,7 +34,8 @@ type System struct {
 	Option  string       `json:"option,omitempty"`
 	Budgets []SystemKeep `json:"budgets,omitempty"`
 	Bytes   int64        `json:"model_bytes,omitempty"`
-	// InputsPerS and what follows are absent where no VALID result of a real device has them.
+	// P50NS and what follows are absent where no VALID result of a real device has them.
+	P50NS           *float64 `json:"p50_ns,omitempty"`
 	InputsPerS      *float64 `json:"inputs_per_s,omitempty"`
 	PricePerHour    float64  `json:"price_per_hour,omitempty"`
 	PricePerMillion *float64 `json:"price_per_million_inputs,omitempty"`
@@ -52,6 +53,9 @@ type SystemKeep struct {
 	Margin *float64 `json:"margin,omitempty"`
 	text   string
 }
+
+// PricePerMillion is what a million inputs cost at so many a second, by the price of an hour.
+func PricePerMillion(perHour, inputsPerS float64) float64 { return perHour / 3600 / inputsPerS * 1e6 }
 
 // Over answers over the tables of several systems, in their order.
 func Over(tables []*Table) *Systems {
@@ -112,10 +116,13 @@ func system(t *Table) System {
 	for i, b := range t.Judged.Budgets {
 		s.Budgets = append(s.Budgets, keeps(best, i, b, sure))
 	}
+	if p50, ok := best.P50.Get(); ok && sure {
+		s.P50NS = &p50
+	}
 	if rate, ok := mostInputs(best).Get(); ok && sure && rate > 0 {
 		s.InputsPerS = &rate
 		if s.PricePerHour > 0 {
-			per := s.PricePerHour / 3600 / rate * 1e6
+			per := PricePerMillion(s.PricePerHour, rate)
 			s.PricePerMillion = &per
 		}
 	}

@@ -69,7 +69,7 @@ func Run(w io.Writer, t *findings.Table) error {
 		Strips: r.strips(), Versus: r.versuses(), CompareNote: content.RatiosNote(t)}
 	v.Title = cmp.Or(t.Run.Experiment, "A run of chexp")
 	v.Sign, v.Tone = sign(t.Decision)
-	for _, s := range []*scatter{r.scatter(), r.accuracyScatter()} {
+	for _, s := range []*scatter{r.scatter(), r.accuracyScatter(), r.costScatter()} {
 		if s != nil {
 			v.Scatters = append(v.Scatters, s)
 		}

@@ -141,6 +141,22 @@ func TestUpdateLostAnswer(t *testing.T) {
 	}
 }
 
+// Looks at a changed lease that fail for ever end when its time is over, though there is
+// patience left for more of them: each may have been silent for a minute.
+func TestLooksAtAChangeThatFailEnd(t *testing.T) {
+	c, s, l := withLease(t)
+	s.Pace.Lease, s.Pace.Failures, s.Pace.Retries = 20*time.Millisecond, 1<<30, 0
+	c.before = func(w http.ResponseWriter, r *http.Request) bool {
+		return r.Method == "GET" && strings.HasSuffix(r.URL.Path, "/leases/"+l.ID) && hangUp(w)
+	}
+	if _, err := s.ExtendLease(t.Context(), l, l.End.Add(time.Hour)); err == nil {
+		t.Error("an extension that nobody has seen")
+	}
+	if c.count("PUT") == 0 {
+		t.Error("nothing was asked")
+	}
+}
+
 func TestUpdateRefused(t *testing.T) {
 	for name, f := range map[string]struct {
 		status int
