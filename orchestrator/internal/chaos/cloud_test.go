@@ -110,19 +110,22 @@ func (c *cloud) left() []thing {
 	defer resp.Body.Close()
 	var s struct {
 		Leases, Containers, Servers []thing
-		FloatingIPs                 []thing `json:"floating_ips"`
-		KeyPairs                    []thing `json:"key_pairs"`
+		FloatingIPs                 []thing  `json:"floating_ips"`
+		KeyPairs                    []string `json:"key_pairs"`
 	}
 	if err := json.NewDecoder(resp.Body).Decode(&s); err != nil {
 		c.t.Fatal(err)
 	}
 	var all []thing
-	for _, list := range [][]thing{s.Leases, s.Containers, s.Servers, s.FloatingIPs, s.KeyPairs} {
+	for _, list := range [][]thing{s.Leases, s.Containers, s.Servers, s.FloatingIPs} {
 		for _, v := range list {
 			if v.Status != "Deleting" && v.Status != "Deleted" && v.Status != "Stopped" { // on their way out
 				all = append(all, v)
 			}
 		}
+	}
+	for _, name := range s.KeyPairs {
+		all = append(all, thing{ID: name, Name: name})
 	}
 	return all
 }
