@@ -3,12 +3,9 @@ package cli
 import (
 	"bytes"
 	"io/fs"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 )
 
@@ -16,18 +13,7 @@ import (
 // something command lines that contradict themselves, the experiment, the run or
 // this machine: exit code 2, no request, and no file or directory that was not there.
 func TestCommandsThatCreateRefuseFirst(t *testing.T) {
-	var asked atomic.Int32
-	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
-	defer srv.Close()
-	for name, value := range map[string]string{
-		"OS_CLOUD": "", "OS_CLIENT_CONFIG_FILE": "", "OS_AUTH_URL": srv.URL, "OS_AUTH_TYPE": "v3applicationcredential",
-		"OS_APPLICATION_CREDENTIAL_ID": "x", "OS_APPLICATION_CREDENTIAL_SECRET": "y", "CHEXP_RUNS": "",
-	} {
-		t.Setenv(name, value)
-	}
-	t.Setenv("CHEXP_CACHE", t.TempDir())
-	dir := t.TempDir()
-	t.Chdir(dir)
+	asked, dir := nothingToAsk(t)
 	write := func(name, text string) {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

@@ -123,14 +123,13 @@ func commandsOf(commands []*cli.Command, above string, do func(verb string, c *c
 	}
 }
 
-// TestFlagsAreJudgedBeforeAnythingHappens gives every flag of every command
-// values that it must refuse: exit code 2, the flag's name, and the words that
-// nothing was created, which is true: no service was asked, and no file was
-// written. A flag that stands in neither list fails the test.
-func TestFlagsAreJudgedBeforeAnythingHappens(t *testing.T) {
-	var asked atomic.Int32
+// nothingToAsk makes an empty directory the working one, and signs commands in to a service
+// that counts what it is asked.
+func nothingToAsk(t *testing.T) (asked *atomic.Int32, dir string) {
+	t.Helper()
+	asked = new(atomic.Int32)
 	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
-	defer srv.Close()
+	t.Cleanup(srv.Close)
 	for name, value := range map[string]string{
 		"OS_CLOUD": "", "OS_CLIENT_CONFIG_FILE": "", "OS_AUTH_URL": srv.URL, "OS_AUTH_TYPE": "v3applicationcredential",
 		"OS_APPLICATION_CREDENTIAL_ID": "x", "OS_APPLICATION_CREDENTIAL_SECRET": "y", "CHEXP_RUNS": "",
@@ -138,8 +137,17 @@ func TestFlagsAreJudgedBeforeAnythingHappens(t *testing.T) {
 		t.Setenv(name, value)
 	}
 	t.Setenv("CHEXP_CACHE", t.TempDir())
-	dir := t.TempDir()
+	dir = t.TempDir()
 	t.Chdir(dir)
+	return asked, dir
+}
+
+// TestFlagsAreJudgedBeforeAnythingHappens gives every flag of every command
+// values that it must refuse: exit code 2, the flag's name, and the words that
+// nothing was created, which is true: no service was asked, and no file was
+// written. A flag that stands in neither list fails the test.
+func TestFlagsAreJudgedBeforeAnythingHappens(t *testing.T) {
+	asked, dir := nothingToAsk(t)
 	if err := os.WriteFile("exp.yaml", []byte(anExperiment), 0o600); err != nil {
 		t.Fatal(err)
 	}
