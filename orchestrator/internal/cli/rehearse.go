@@ -95,7 +95,9 @@ func (a runVerbs) rehearse(c *cli.Context) error {
 func (a runVerbs) rehearsable(c *cli.Context, all []*spec.Experiment) (out []*spec.Experiment, err error) {
 	for _, e := range all {
 		if kind, _ := sites.Named(e.Site); !kind.Rehearsals {
-			a.warn(fmt.Sprintf("system %s is at site %s, which needs no rehearsal: left out", e.System, e.Site))
+			if len(all) > 1 {
+				a.warn(fmt.Sprintf("system %s is at site %s, which needs no rehearsal: left out", e.System, e.Site))
+			}
 			continue
 		}
 		if e.Lease.Next || e.Lease.Start.After(time.Now()) {
