@@ -21,7 +21,10 @@ const MaxFileBytes = 1 << 20
 // is refused: see [LoadSystems].
 func Load(path string) (*Experiment, error) {
 	all, err := LoadSystems(path)
-	return one(path, all, err)
+	if err != nil {
+		return nil, err
+	}
+	return Only(path, all)
 }
 
 // Parse checks an experiment. Problems name the file as name says, and relative

@@ -162,12 +162,9 @@ func readPrice(s *section, e *Experiment) {
 	e.PricePerHour = number
 }
 
-// one returns the only experiment of a file, or says how to choose among several.
-func one(path string, all []*Experiment, err error) (*Experiment, error) {
-	if err != nil {
-		return nil, err
-	}
-	if len(all) > 1 || all[0].System != "" {
+// Only returns the only experiment of a file, or says how to choose among several.
+func Only(path string, all []*Experiment) (*Experiment, error) {
+	if len(all) > 1 {
 		return nil, failure.Usage.Errorf("%s has the systems %s, and this is about one", path,
 			strings.Join(SystemNames(all), ", ")).Advise("name it: --system %s; nothing was created", all[0].System)
 	}

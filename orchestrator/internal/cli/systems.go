@@ -83,12 +83,7 @@ func loadExperiment(c *cli.Context, file, site string) (*spec.Experiment, error)
 	if err != nil {
 		return nil, err
 	}
-	if len(all) > 1 {
-		names := spec.SystemNames(all)
-		return nil, failure.Usage.Errorf("%s has the systems %s, and this is about one", file, strings.Join(names, ", ")).
-			Advise("name it: --system %s; nothing was created", names[0])
-	}
-	return all[0], nil
+	return spec.Only(file, all)
 }
 
 // checkSystems refuses flags that are about one run where there will be several.
