@@ -170,7 +170,7 @@ func TestKilledRunnerAmongThree(t *testing.T) {
 	must(t, syscall.Kill(runners[1], syscall.SIGKILL))
 	b.awaitPhase(trial.Finished)
 	b.checkComplete()
-	failed, seen := 0, map[int]bool{}
+	failed, blocks, seen := 0, 0, map[int]bool{}
 	for _, tr := range b.plan.Trials {
 		res := b.result(tr.ID)
 		for _, block := range res.Blocks {
@@ -184,8 +184,15 @@ func TestKilledRunnerAmongThree(t *testing.T) {
 			if res.Reasons[0].Code != reason.RunnerCrashed || !strings.Contains(res.Reasons[0].Text, "signal 9") {
 				t.Errorf("%s: %+v", tr.ID, res.Reasons)
 			}
-		} else if len(res.Blocks) != 12 || len(res.Reasons) > 0 {
-			t.Errorf("%s: %d blocks, %v", tr.ID, len(res.Blocks), res.Reasons)
+			continue
+		}
+		// How many blocks there are goes by the first inferences, which a busy machine draws out.
+		if blocks == 0 {
+			blocks = len(res.Blocks)
+		}
+		if len(res.Blocks) != blocks || blocks < 2 || res.Partial != nil ||
+			len(res.Reasons) > 0 {
+			t.Errorf("%s: %d blocks of %d, %v, %v", tr.ID, len(res.Blocks), blocks, res.Partial, res.Reasons)
 		}
 	}
 	if failed != 1 {
